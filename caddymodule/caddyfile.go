@@ -1,0 +1,329 @@
+package caddymodule
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/dustin/go-humanize"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+func init() {
+	httpcaddyfile.RegisterDirective("chat_identity", parseDirective)
+	// After request_header, so that an operator's "request_header -X-Verified-*"
+	// does not remove what this module sets.
+	httpcaddyfile.RegisterDirectiveOrder("chat_identity", httpcaddyfile.After, "request_header")
+}
+
+// parseDirective makes one route without a matcher: the matcher is applied
+// inside the handler, which strips forged headers from every request.
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if !h.Next() {
+		return nil, h.ArgErr()
+	}
+	matcher, err := h.ExtractMatcherSet()
+	if err != nil {
+		return nil, err
+	}
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	if matcher != nil {
+		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
+	}
+	return h.NewRoute(nil, handler), nil
+}
+
+// UnmarshalCaddyfile sets up the handler. Syntax:
+//
+//	chat_identity [<matcher>] [off|optional|required] {
+//	    dialect      <name>
+//	    widget       <text with placeholders>
+//	    widget       body <json-pointer>
+//	    secret       <secret>...
+//	    claim        <field> body|query|header|cookie <name>
+//	    at           <json-pointer>
+//	    message      <template>
+//	    encoding     hex|base64|base64url
+//	    max_age      <duration>
+//	    skew         <duration>
+//	    nonce_length <n>
+//	    refuse       problem|error
+//	    unverified   strip|keep
+//	    max_body     <size>
+//	    reject       <reason> <status>
+//	    header       <name> <header>|off
+//	    cors         <origin>...
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
+			return d.Errf("'%s' is no mode: one of off, optional, required", d.Val())
+		}
+	}
+	if d.NextArg() {
+		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(0) {
+		name := d.Val()
+		if seen[name] && name != "claim" && name != "reject" && name != "header" {
+			return d.Errf("%s is given twice", name)
+		}
+		seen[name] = true
+		if err := h.unmarshalOption(d, name); err != nil {
+			return err
+		}
+		if d.NextBlock(1) {
+			return d.Errf("%s has no block", name)
+		}
+	}
+	return wrap(d, h.check())
+}
+
+// check finds what is wrong with the options taken together while file and
+// line are known. What depends on the environment is left to Provision.
+func (h *Handler) check() error {
+	dry := *h
+	for _, text := range h.Secrets {
+		if _, kind := placeholder(text); kind == "" {
+			if _, err := verifier.NewSecret(text); err != nil {
+				return hintShort(err)
+			}
+		}
+	}
+	if err := dry.provisionDefaults(); err != nil {
+		return err
+	}
+	switch {
+	case len(h.Secrets) > 0:
+		dry.single = new(widget)
+	case h.Widget != "":
+		dry.named = newWidgetText(h.Widget)
+	}
+	return dry.provisionPlans()
+}
+
+// later are options that a coming version will have. A configuration that
+// relies on one must not load without it.
+var later = map[string]bool{"one_time": true, "conversation": true, "visitor": true, "identify": true}
+
+func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
+	switch name {
+	case "dialect":
+		return h.dialectOption(d)
+	case "widget":
+		return h.widgetOption(d)
+	case "secret":
+		if h.Secrets = d.RemainingArgs(); len(h.Secrets) == 0 {
+			return d.Err("secret needs at least one secret, as in 'secret {env.CHAT_IDENTITY_SECRET}'")
+		}
+		return nil
+	case "claim":
+		return h.claimOption(d)
+	case "at":
+		return oneArg(d, &h.At, "a JSON pointer, as in 'at /message/sender'")
+	case "message":
+		return oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`)
+	case "encoding":
+		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
+			return err
+		}
+		_, err := verifier.ParseEncoding(h.Encoding)
+		return wrap(d, err)
+	case "max_age":
+		return durationArg(d, &h.MaxAge, 1)
+	case "skew":
+		h.Skew = new(caddy.Duration)
+		return durationArg(d, h.Skew, 0)
+	case "nonce_length":
+		return numberArg(d, &h.NonceLength, 1, 512)
+	case "refuse":
+		return enumArg(d, &h.Refuse, refuseProblem, refuseError)
+	case "unverified":
+		return enumArg(d, &h.Unverified, claimStrip, claimKeep)
+	case "max_body":
+		return h.maxBodyOption(d)
+	case "reject":
+		return h.rejectOption(d)
+	case "header":
+		return h.headerOption(d)
+	case "cors":
+		return h.corsOption(d)
+	}
+	if later[name] {
+		return d.Errf("%s is not available in this version", name)
+	}
+	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
+		"nonce_length, refuse, unverified, max_body, reject, header, cors", name)
+}
+
+func (h *Handler) dialectOption(d *caddyfile.Dispenser) error {
+	if err := oneArg(d, &h.Dialect, "one of "+verifier.DialectList()); err != nil {
+		return err
+	}
+	if _, ok := verifier.LookupDialect(h.Dialect); !ok {
+		return wrap(d, unknownDialect(h.Dialect))
+	}
+	return nil
+}
+
+func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == "body":
+		return d.Err("widget body needs a JSON pointer, as in 'widget body /widget_key'")
+	case len(args) == 1 && args[0] != "":
+		h.Widget = args[0]
+	case len(args) == 2 && args[0] == "body":
+		h.WidgetBody = args[1]
+	default:
+		return d.Err("widget needs a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
+	}
+	return nil
+}
+
+func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
+	var c ClaimPlace
+	if !d.Args(&c.Field, &c.Location, &c.Name) || d.NextArg() {
+		return d.Err("claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'")
+	}
+	if _, ok := verifier.ParseField(c.Field); !ok {
+		return d.Errf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	}
+	if _, ok := verifier.ParseLocation(c.Location); !ok {
+		return d.Errf("claim %s: unknown location '%s': one of %s", c.Field, c.Location, verifier.LocationList())
+	}
+	h.Claims = append(h.Claims, c)
+	return nil
+}
+
+func (h *Handler) maxBodyOption(d *caddyfile.Dispenser) error {
+	var text string
+	if err := oneArg(d, &text, "a size, as in 'max_body 1MiB'"); err != nil {
+		return err
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size == 0 || size > math.MaxInt32 {
+		return d.Errf("max_body: '%s' is no size from 1 byte to 2 GiB, such as 1MiB", text)
+	}
+	h.MaxBody = int64(size)
+	return nil
+}
+
+func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
+	var reason, text string
+	if !d.Args(&reason, &text) || d.NextArg() {
+		return d.Err("reject needs a reason and a status, as in 'reject invalid 403'")
+	}
+	if _, err := verifier.ParseReason(reason); err != nil {
+		return d.Errf("reject: %v", err)
+	}
+	status, err := strconv.Atoi(text)
+	if err != nil || status < 400 || status > 599 {
+		return d.Errf("reject %s: '%s' refuses nothing: a status from 400 to 599", reason, text)
+	}
+	if _, twice := h.Reject[reason]; twice {
+		return d.Errf("reject %s is given twice", reason)
+	}
+	if h.Reject == nil {
+		h.Reject = make(map[string]int)
+	}
+	h.Reject[reason] = status
+	return nil
+}
+
+func (h *Handler) headerOption(d *caddyfile.Dispenser) error {
+	var key, name string
+	if !d.Args(&key, &name) || d.NextArg() {
+		return d.Errf("header needs one of %s and a header's name or off, as in 'header user X-Chat-User'", strings.Join(headerKeys[:], ", "))
+	}
+	if _, twice := h.Headers[key]; twice {
+		return d.Errf("header %s is given twice", key)
+	}
+	if h.Headers == nil {
+		h.Headers = make(map[string]string)
+	}
+	h.Headers[key] = name
+	return wrap(d, (&Handler{Headers: h.Headers}).provisionHeaders())
+}
+
+func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
+	if h.CORS = d.RemainingArgs(); len(h.CORS) == 0 {
+		return d.Err("cors needs at least one origin, as in 'cors https://www.example.com'")
+	}
+	for _, origin := range h.CORS {
+		if err := checkOrigin(origin); err != nil {
+			return wrap(d, err)
+		}
+	}
+	return nil
+}
+
+// wrap adds file and line to an error, if there is one.
+func wrap(d *caddyfile.Dispenser, err error) error {
+	if err == nil {
+		return nil
+	}
+	return d.WrapErr(err)
+}
+
+// oneArg takes the only argument of an option.
+func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
+	name := d.Val()
+	if !d.AllArgs(to) || *to == "" {
+		return d.Errf("%s takes one argument: %s", name, wanted)
+	}
+	return nil
+}
+
+func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
+	name, wanted := d.Val(), strings.Join(values, " or ")
+	if err := oneArg(d, to, wanted); err != nil {
+		return err
+	}
+	for _, value := range values {
+		if *to == value {
+			return nil
+		}
+	}
+	return d.Errf("%s: '%s' is not %s", name, *to, wanted)
+}
+
+func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, least caddy.Duration) error {
+	var text string
+	name := d.Val()
+	if err := oneArg(d, &text, "a duration, as in '"+name+" 5m'"); err != nil {
+		return err
+	}
+	value, err := caddy.ParseDuration(text)
+	if err != nil || caddy.Duration(value) < least {
+		return d.Errf("%s: '%s' is no duration that makes sense here, such as 30s or 5m", name, text)
+	}
+	*to = caddy.Duration(value)
+	return nil
+}
+
+func numberArg(d *caddyfile.Dispenser, to *int, least, most int) error {
+	var text string
+	name := d.Val()
+	if err := oneArg(d, &text, "a number"); err != nil {
+		return err
+	}
+	value, err := strconv.Atoi(text)
+	if err != nil || value < least || value > most {
+		return d.Errf("%s: '%s' is no number from %d to %d", name, text, least, most)
+	}
+	*to = value
+	return nil
+}
+
+// Interface guards
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

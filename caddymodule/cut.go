@@ -1,0 +1,148 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// bodyDigests are headers that would no longer be true of a body that was cut
+// (RFC 9530, RFC 1864).
+var bodyDigests = [...]string{"Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
+
+// withoutClaim removes the user id and what should have proved it from a
+// request that is not verified, so that no upstream can believe them.
+func (x *exchange) withoutClaim() {
+	if x.h.Unverified == claimKeep {
+		return
+	}
+	x.cutHead()
+	if len(x.reading.BodyCuts) == 0 || !x.body.whole {
+		return
+	}
+	text := verifier.Cut(make([]byte, 0, len(x.body.text)), x.body.text, x.reading.BodyCuts)
+	buffered := new(bufferedBody)
+	buffered.Reset(text)
+	x.r.Body = buffered
+	if x.r.ContentLength >= 0 {
+		x.r.ContentLength = int64(len(text))
+		x.r.Header.Set("Content-Length", strconv.Itoa(len(text)))
+	}
+	for _, name := range bodyDigests {
+		x.r.Header.Del(name)
+	}
+}
+
+// withoutBody leaves nothing of a request's body.
+func (x *exchange) withoutBody() {
+	r := x.r
+	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	for _, name := range append([]string{"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding"}, bodyDigests[:]...) {
+		r.Header.Del(name)
+	}
+}
+
+// cutHead removes the claim from the query, the headers and the cookies.
+func (x *exchange) cutHead() {
+	x.cutQuery()
+	for i := range x.plan.headers {
+		place := &x.plan.headers[i]
+		if !proves(place.field) {
+			continue
+		}
+		for name := range x.r.Header {
+			if place.is(name) {
+				delete(x.r.Header, name)
+			}
+		}
+	}
+	for i := range x.plan.cookies {
+		if place := &x.plan.cookies[i]; proves(place.field) {
+			place.cut(x.r.Header)
+		}
+	}
+}
+
+// proves reports whether a field is the user id or one of those that prove it.
+func proves(f verifier.Field) bool { return f <= verifier.Nonce }
+
+// cutQuery removes the claim from the query, and from the one that the request
+// came with, to which Caddy returns for its error routes.
+func (x *exchange) cutQuery() {
+	r := x.r
+	query := x.withoutClaimIn(r.URL.RawQuery)
+	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	changed := query != r.URL.RawQuery
+	r.URL.RawQuery = query
+	if ok && original.URL != nil {
+		query = x.withoutClaimIn(original.URL.RawQuery)
+		changed = changed || query != original.URL.RawQuery
+		original.URL.RawQuery = query
+	}
+	if !changed {
+		return
+	}
+	r.RequestURI = withQuery(r.RequestURI, r.URL.RawQuery)
+	if ok {
+		original.RequestURI = withQuery(original.RequestURI, query)
+		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
+	}
+}
+
+// withoutClaimIn returns a query without the claim. One that cannot be read is
+// given up as a whole.
+func (x *exchange) withoutClaimIn(query string) string {
+	if query == "" {
+		return ""
+	}
+	var reading verifier.Reading
+	x.plan.reader.Query([]byte(query), &reading)
+	if reading.Err() != nil {
+		return ""
+	}
+	if len(reading.QueryCuts) == 0 {
+		return query
+	}
+	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
+}
+
+func withQuery(uri, query string) string {
+	path, _, _ := strings.Cut(uri, "?")
+	if query == "" {
+		return path
+	}
+	return path + "?" + query
+}
+
+// cut removes the cookies that are the place or pass for it.
+func (p *cookiePlace) cut(header http.Header) {
+	var lines []string
+	for _, line := range header["Cookie"] {
+		var kept bytes.Buffer
+		for pair := range strings.SplitSeq(line, ";") {
+			pair = strings.Trim(pair, " \t")
+			name, _, _ := strings.Cut(pair, "=")
+			if _, alike := p.is(name); alike {
+				continue
+			}
+			if kept.Len() > 0 {
+				kept.WriteString("; ")
+			}
+			kept.WriteString(pair)
+		}
+		if kept.Len() > 0 {
+			lines = append(lines, kept.String())
+		}
+	}
+	if len(lines) == 0 {
+		delete(header, "Cookie")
+		return
+	}
+	header["Cookie"] = lines
+}

@@ -1,0 +1,212 @@
+package caddymodule
+
+import (
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// exchange is one request on its way through a handler. It ends before the
+// next handler begins; what outlives it is in the request and its state.
+type exchange struct {
+	h *Handler
+	r *http.Request
+	s *state
+
+	plan    *plan
+	widget  *widget
+	mode    Mode
+	body    body
+	reading verifier.Reading
+	// widgetErr is why it cannot be told at present whether there is such a widget.
+	widgetErr error
+}
+
+var exchanges = sync.Pool{New: func() any { return new(exchange) }}
+
+func newExchange(h *Handler, r *http.Request, s *state) *exchange {
+	x := exchanges.Get().(*exchange)
+	x.h, x.r, x.s, x.plan = h, r, s, h.plan
+	return x
+}
+
+// release forgets the request and keeps the reading's memory. The body's text
+// is the request's from now on.
+func (x *exchange) release() {
+	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
+	x.mode, x.body = modeUnset, body{}
+	x.reading.Reset()
+	exchanges.Put(x)
+}
+
+// read finds the widget, with it the mode and the dialect, and the claim. In
+// mode off it reads no more than it takes to find the widget.
+func (x *exchange) read() {
+	x.find()
+	x.mode = x.h.Mode.with(x.widget)
+	if x.mode == modeOff && !x.h.namesWidgetInClaim() {
+		return
+	}
+	x.readClaim()
+	if x.h.namesWidgetInClaim() {
+		x.lookup(x.reading.Claim[verifier.Widget])
+		x.mode = x.h.Mode.with(x.widget)
+		if x.widget != nil && x.plan != x.h.plan {
+			x.reading.Reset()
+			x.readClaim()
+		}
+	}
+}
+
+// find looks for the widget wherever it is named outside of the claim.
+func (x *exchange) find() {
+	switch {
+	case x.h.single != nil:
+		x.take(x.h.single)
+	case x.h.named != nil:
+		id, once := x.h.named.of(x.r)
+		if !once {
+			x.reading.Twice()
+			return
+		}
+		x.lookup([]byte(id))
+	}
+}
+
+func (x *exchange) lookup(id []byte) {
+	if len(id) == 0 || string(id) == defaultWidget || !validWidgetID(id) {
+		return
+	}
+	w, err := x.h.widgets.lookup(id)
+	if err != nil {
+		x.widgetErr = err
+		return
+	}
+	x.take(w)
+}
+
+// take makes w the request's widget, unless the handler cannot speak its dialect.
+func (x *exchange) take(w *widget) {
+	if w == nil {
+		return
+	}
+	if w.dialect != "" && w.dialect != x.plan.dialect {
+		p := x.h.plans[w.dialect]
+		if p == nil {
+			return
+		}
+		x.plan = p
+	}
+	x.widget = w
+}
+
+// readClaim reads the places of the claim.
+func (x *exchange) readClaim() {
+	x.readHead()
+	if !x.plan.readsBody {
+		return
+	}
+	if x.readBody(); x.body.whole {
+		x.parseBody()
+	}
+}
+
+// readHead reads the places outside of the body.
+func (x *exchange) readHead() {
+	if query := x.r.URL.RawQuery; query != "" {
+		x.plan.reader.Query([]byte(query), &x.reading)
+	}
+	for i := range x.plan.headers {
+		x.plan.headers[i].read(x.r, &x.reading)
+	}
+	for i := range x.plan.cookies {
+		x.plan.cookies[i].read(x.r, &x.reading)
+	}
+}
+
+func (x *exchange) parseBody() {
+	b, reader := &x.body, x.plan.reader
+	json, _ := looksLikeObject(b.text)
+	switch {
+	case b.media.kind == bodyForm && json:
+		reader.JSONOrForm(b.text, &x.reading)
+	case b.media.kind == bodyForm:
+		reader.Form(b.text, &x.reading)
+	case b.media.kind == bodyMultipart:
+		reader.Multipart(b.text, b.media.boundary, &x.reading)
+	default:
+		reader.JSON(b.text, &x.reading)
+	}
+}
+
+// verify returns nil for a verified claim, else the first reason against it.
+func (x *exchange) verify() error {
+	if x.body.err != nil {
+		return x.body.err
+	}
+	if err := x.plan.verifier.Shape(&x.reading); err != nil {
+		return err
+	}
+	var keys []*verifier.Key
+	if x.widget != nil {
+		keys = x.widget.keys
+	}
+	err := x.plan.verifier.Verify(&x.reading.Claim, keys)
+	if x.widgetErr != nil {
+		return verifier.ErrUnavailable
+	}
+	// A ledger of what was used or taken comes here, last: nothing is spent by
+	// a claim that is not its owner's.
+	return err
+}
+
+// settle writes down what was found, for the upstream and the placeholders,
+// and returns the cause.
+func (x *exchange) settle(cause error) error {
+	s := x.s
+	s.mode, s.dialect = x.mode, x.plan.dialect
+	if x.widget != nil {
+		s.widget = x.widget.id
+	}
+	s.reason = verifier.ReasonOf(cause)
+	s.outcome = s.reason.Outcome()
+	switch {
+	case x.mode == modeOff:
+		s.outcome, s.reason = verifier.OutcomeDisabled, ""
+	case cause == nil:
+		x.settleUser()
+	}
+	return cause
+}
+
+func (x *exchange) settleUser() {
+	s, c := x.s, &x.reading.Claim
+	s.user, s.email, s.name = string(c[verifier.UserID]), string(c[verifier.Email]), string(c[verifier.Name])
+	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
+		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
+	}
+	if repl, ok := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.auth.user.id", s.user) // Caddy's access log shows it as user_id
+	}
+}
+
+// isTunnel reports whether the request is a plain CONNECT (RFC 9110 section
+// 9.3.6). An extended one (RFC 8441, RFC 9220) opens a WebSocket.
+func isTunnel(r *http.Request) bool {
+	if r.Method != http.MethodConnect {
+		return false
+	}
+	extended := len(r.Header[":protocol"]) > 0 || r.ProtoMajor >= 3 && r.Proto != "HTTP/3.0" && r.Proto != "HTTP/3"
+	return !extended
+}
+
+// isPreflight reports whether the request is a CORS preflight: a browser's
+// question, which never carries a claim and must not be refused for that.
+func (x *exchange) isPreflight() bool {
+	r := x.r
+	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 &&
+		len(r.Header["Access-Control-Request-Method"]) > 0 && !x.hasBody()
+}

@@ -1,0 +1,144 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+)
+
+// The headers for the upstream, by the order of Handler.names.
+const (
+	headerUser = iota
+	headerWidget
+	headerOutcome
+	headerReason
+	headerEmail
+	headerName
+	headerAttributes
+	headerMergeFrom
+	numHeaders
+)
+
+// headerKeys are the headers' names in a configuration, headerDefaults those on the wire.
+var (
+	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "merge_from"}
+	headerDefaults = [numHeaders]string{
+		"X-Verified-User", "X-Verified-Widget", "X-Identity-Outcome", "X-Identity-Reason",
+		"X-Identity-Email", "X-Identity-Name", "X-Identity-Attributes", "X-Identity-Merge-From",
+	}
+)
+
+// maxIdentityHeaders bounds what X-Identity-* take together, names included,
+// so that no request grows beyond what an upstream accepts.
+const maxIdentityHeaders = 4 << 10
+
+// reservedHeaders are those that carry the request itself.
+var reservedHeaders = []string{
+	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive",
+	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+}
+
+// provisionHeaders applies the operator's names for our headers.
+func (h *Handler) provisionHeaders() error {
+	h.names = headerDefaults
+	for key, name := range h.Headers {
+		i := slices.Index(headerKeys[:], key)
+		if i < 0 {
+			return fmt.Errorf("header: unknown name '%s': one of %s", key, strings.Join(headerKeys[:], ", "))
+		}
+		if name == "off" {
+			h.names[i] = ""
+			continue
+		}
+		if !httpguts.ValidHeaderFieldName(name) {
+			return fmt.Errorf("header %s: '%s' is no header name", key, name)
+		}
+		name = textproto.CanonicalMIMEHeaderKey(name)
+		if slices.Contains(reservedHeaders, name) {
+			return fmt.Errorf("header %s: %s carries the request itself: choose another name", key, name)
+		}
+		h.names[i] = name
+		h.renamed = append(h.renamed, foldHeader(name))
+	}
+	for i, name := range h.names {
+		for j := range i {
+			if name != "" && foldHeader(name) == foldHeader(h.names[j]) {
+				return fmt.Errorf("header: %s and %s would both be %s", headerKeys[j], headerKeys[i], name)
+			}
+		}
+	}
+	return nil
+}
+
+// publish writes what is known of the request into its headers.
+func (h *Handler) publish(r *http.Request, s *state) {
+	room := maxIdentityHeaders
+	h.set(r, s, headerOutcome, string(s.outcome), &room)
+	if s.user == "" {
+		h.set(r, s, headerReason, string(s.reason), &room)
+		return
+	}
+	h.set(r, s, headerUser, encodeHeader(s.user), nil)
+	h.set(r, s, headerWidget, s.widget, nil)
+	fits := h.set(r, s, headerEmail, encodeHeader(s.email), &room)
+	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
+	fits = h.set(r, s, headerAttributes, s.attributes, &room) && fits
+	if !fits {
+		h.log.warn("attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
+			zap.String("widget", s.widget), requestID(r))
+	}
+}
+
+// set writes one header, if there is something to say, its name is not off and
+// it fits into what room is left.
+func (h *Handler) set(r *http.Request, s *state, header int, value string, room *int) bool {
+	name := h.names[header]
+	if name == "" || value == "" {
+		return true
+	}
+	if room != nil {
+		size := len(name) + len(value)
+		if size > *room {
+			return false
+		}
+		*room -= size
+	}
+	s.values[header] = value
+	r.Header[name] = s.values[header : header+1 : header+1]
+	return true
+}
+
+// plainHeaderByte reports whether a byte of an id stands for itself in a header.
+func plainHeaderByte(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~@:", c) >= 0
+}
+
+// encodeHeader percent-encodes every byte but letters, digits and -._~@: (RFC
+// 3986 section 2.1), so that any URL decoder gives the text back. A header
+// loses outer blanks and cannot hold line ends or, reliably, anything beyond ASCII.
+func encodeHeader(text string) string {
+	escapes := 0
+	for i := 0; i < len(text); i++ {
+		if !plainHeaderByte(text[i]) {
+			escapes++
+		}
+	}
+	if escapes == 0 {
+		return text
+	}
+	const hexDigits = "0123456789ABCDEF"
+	encoded := make([]byte, 0, len(text)+2*escapes)
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; plainHeaderByte(c) {
+			encoded = append(encoded, c)
+		} else {
+			encoded = append(encoded, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return string(encoded)
+}

@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// plan is how a handler treats claims of one dialect: where it reads them, how
+// it checks them and what it answers.
+type plan struct {
+	dialect   string
+	places    []verifier.Place
+	policy    verifier.Policy
+	reader    *verifier.Reader
+	verifier  *verifier.Verifier
+	answers   map[verifier.Reason]answer
+	headers   []headerPlace
+	cookies   []cookiePlace
+	readsBody bool
+}
+
+// ownClaim reports whether the handler has a claim of its own making, which
+// widgets of another dialect cannot have.
+func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" || h.Encoding != "" }
+
+// namesWidgetInClaim reports whether the widget's id travels with the claim.
+func (h *Handler) namesWidgetInClaim() bool { return h.single == nil && h.named == nil }
+
+// newPlan compiles the handler's configuration for one dialect.
+func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
+	p := &plan{dialect: d.Name}
+	var err error
+	if p.policy, err = h.policy(d); err != nil {
+		return nil, err
+	}
+	if p.places, err = h.places(d, &p.policy.Message); err != nil {
+		return nil, err
+	}
+	p.policy.Owned = verifier.MembersOwned(p.places)
+	if p.verifier, err = verifier.New(p.policy); err != nil {
+		return nil, err
+	}
+	if p.reader, err = verifier.NewReader(p.places, h.At, h.WidgetBody == ""); err != nil {
+		return nil, err
+	}
+	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
+		return nil, err
+	}
+	for _, place := range p.places {
+		switch place.Location {
+		case verifier.Body:
+			p.readsBody = true
+		case verifier.Header:
+			p.headers = append(p.headers, headerPlace{place.Field, foldHeader(place.Name)})
+		case verifier.Cookie:
+			p.cookies = append(p.cookies, cookiePlace{place.Field, place.Name})
+		}
+	}
+	return p, nil
+}
+
+func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
+	policy := verifier.Policy{Limits: d.Limits, MaxAge: verifier.DefaultMaxAge, Skew: verifier.DefaultSkew}
+	nonceLength := verifier.DefaultNonceLength
+	if h.NonceLength != 0 {
+		nonceLength = h.NonceLength
+	}
+	text := d.Message
+	if h.Message != "" {
+		text = h.Message
+	}
+	var err error
+	if policy.Message, err = verifier.ParseMessage(text, nonceLength); err != nil {
+		return policy, err
+	}
+	if h.Encoding != "" {
+		if policy.Encoding, err = verifier.ParseEncoding(h.Encoding); err != nil {
+			return policy, err
+		}
+	}
+	if h.MaxAge != 0 {
+		policy.MaxAge = time.Duration(h.MaxAge)
+	}
+	if h.Skew != nil {
+		policy.Skew = time.Duration(*h.Skew)
+	}
+	return policy, nil
+}
+
+// places applies the handler's own places to the dialect's.
+func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verifier.Place, error) {
+	places := d.AllPlaces()
+	if !h.namesWidgetInClaim() || h.WidgetBody != "" {
+		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
+	}
+	var own []verifier.Place
+	for _, c := range h.Claims {
+		place, err := c.place(message)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
+			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
+		}
+		own = append(own, place)
+	}
+	if h.WidgetBody != "" {
+		own = append(own, verifier.Place{Field: verifier.Widget, Location: verifier.Body, Name: h.WidgetBody})
+	}
+	places = append(places, own...)
+	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
+		if (f == verifier.Signature || message.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
+			return nil, fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f)
+		}
+	}
+	return withoutIdleBody(places, own, message), nil
+}
+
+// withoutIdleBody drops the dialect's places in the body where nothing that is
+// signed, named or configured stands there: what nobody vouches for is no
+// reason to read a body, and an upload must be able to pass unread.
+func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []verifier.Place {
+	inBody := func(p verifier.Place) bool { return p.Location == verifier.Body }
+	deciding := func(p verifier.Place) bool {
+		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || message.Signs(p.Field))
+	}
+	if slices.ContainsFunc(places, deciding) || slices.ContainsFunc(own, inBody) {
+		return places
+	}
+	return slices.DeleteFunc(places, inBody)
+}
+
+// place checks one place of the configuration.
+func (c ClaimPlace) place(message *verifier.Message) (verifier.Place, error) {
+	var p verifier.Place
+	var ok bool
+	if p.Field, ok = verifier.ParseField(c.Field); !ok {
+		return p, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	}
+	if p.Location, ok = verifier.ParseLocation(c.Location); !ok {
+		return p, fmt.Errorf("claim %s: unknown location '%s': one of %s", c.Field, c.Location, verifier.LocationList())
+	}
+	p.Name = c.Name
+	if (p.Field == verifier.Timestamp || p.Field == verifier.Nonce) && !message.Signs(p.Field) {
+		return p, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", c.Field, message)
+	}
+	switch p.Location {
+	case verifier.Query:
+		ok = p.Name != ""
+	case verifier.Header, verifier.Cookie:
+		ok = isToken(p.Name)
+	}
+	if !ok {
+		return p, fmt.Errorf("claim %s: '%s' is no name of a %s", c.Field, c.Name, c.Location)
+	}
+	if p.Location == verifier.Header && (new(Handler).ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+		return p, fmt.Errorf("claim %s: no claim can travel in the header %s, which is removed or rewritten on the way", c.Field, p.Name)
+	}
+	return p, nil
+}

@@ -1,0 +1,186 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// defaultMaxBody is the largest body that is read where nothing else is
+// configured, in bytes: chat messages are text.
+const defaultMaxBody = 1 << 20
+
+const (
+	refuseProblem = "problem"
+	refuseError   = "error"
+	claimStrip    = "strip"
+	claimKeep     = "keep"
+)
+
+// Provision fills in defaults and compiles the configuration. It has no
+// effects outside of the handler, since it runs for `caddy validate`, too.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.log = &logger{zap: ctx.Logger()}
+	if err := h.provisionDefaults(); err != nil {
+		return err
+	}
+	if err := h.provisionHeaders(); err != nil {
+		return err
+	}
+	if err := h.provisionWidget(ctx); err != nil {
+		return err
+	}
+	if err := h.provisionPlans(); err != nil {
+		return err
+	}
+	if h.MatcherSetsRaw != nil {
+		sets, err := ctx.LoadModule(h, "MatcherSetsRaw")
+		if err != nil {
+			return fmt.Errorf("loading the matcher: %w", err)
+		}
+		if err := h.matchers.FromInterface(sets); err != nil {
+			return err
+		}
+	}
+	if h.Unverified == claimKeep {
+		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
+	}
+	return nil
+}
+
+func (h *Handler) provisionDefaults() error {
+	if h.Dialect == "" {
+		h.Dialect = verifier.DefaultDialect
+	}
+	if h.Refuse == "" {
+		h.Refuse = refuseProblem
+	}
+	if h.Unverified == "" {
+		h.Unverified = claimStrip
+	}
+	if h.MaxBody == 0 {
+		h.MaxBody = defaultMaxBody
+	}
+	switch {
+	case h.Refuse != refuseProblem && h.Refuse != refuseError:
+		return fmt.Errorf("refuse: '%s' is neither problem nor error", h.Refuse)
+	case h.Unverified != claimStrip && h.Unverified != claimKeep:
+		return fmt.Errorf("unverified: '%s' is neither strip nor keep", h.Unverified)
+	case h.MaxBody < 0:
+		return fmt.Errorf("max_body: %d bytes is no size", h.MaxBody)
+	case h.MaxAge < 0:
+		return errors.New("max_age must be positive")
+	case h.NonceLength < 0 || h.NonceLength > 512:
+		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
+	}
+	for _, origin := range h.CORS {
+		if err := checkOrigin(origin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkOrigin checks that a browser could send the origin (RFC 6454 section 6.2).
+func checkOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
+		return fmt.Errorf("cors: '%s' is no origin: scheme and host, with the port if it is not the scheme's own, in small letters, as in https://www.example.com", origin)
+	}
+	return nil
+}
+
+// provisionWidget settles how a request's widget is found.
+func (h *Handler) provisionWidget(ctx caddy.Context) error {
+	loaded, err := ctx.App("chat_identity")
+	if err != nil {
+		return err
+	}
+	app := loaded.(*App)
+	h.widgets = app
+	switch {
+	case h.Widget != "" && h.WidgetBody != "":
+		return errors.New("widget is either a text or a place in the body, not both")
+	case h.Widget == defaultWidget:
+		return fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget)
+	case len(h.Secrets) > 0:
+		return h.provisionSingle(app)
+	case h.WidgetBody != "":
+		return nil
+	case h.Widget == "":
+		if d, ok := verifier.LookupDialect(h.Dialect); ok && d.NamesWidget() {
+			return nil
+		}
+		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
+	case !strings.Contains(h.Widget, "{"):
+		if h.single, err = app.lookup([]byte(h.Widget)); err == nil && h.single == nil {
+			return fmt.Errorf("widget %s is not declared: add 'widget %s { secret ... }' to the global chat_identity block, or a secret here", h.Widget, h.Widget)
+		}
+		return err
+	default:
+		h.named = newWidgetText(h.Widget)
+		return nil
+	}
+}
+
+// provisionSingle makes the handler's only widget.
+func (h *Handler) provisionSingle(app *App) error {
+	id := h.Widget
+	switch {
+	case h.WidgetBody != "" || strings.Contains(id, "{"):
+		return errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block")
+	case id == "":
+		id = defaultWidget
+	}
+	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
+	if err != nil {
+		return err
+	}
+	if literals {
+		warnLiteral(h.log.zap, id)
+	}
+	// Caddy's request trace prints exported fields.
+	h.Secrets = nil
+	h.single = w
+	return app.own(w)
+}
+
+// provisionPlans compiles the handler for its own dialect and for those that
+// its widgets may have.
+func (h *Handler) provisionPlans() error {
+	dialect, ok := verifier.LookupDialect(h.Dialect)
+	if !ok {
+		return unknownDialect(h.Dialect)
+	}
+	var err error
+	if h.plan, err = h.newPlan(dialect); err != nil {
+		return err
+	}
+	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil) {
+		return fmt.Errorf("max_age and skew need a signed timestamp, which the message %q does not have", h.plan.policy.Message.String())
+	}
+	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
+		return fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", h.plan.policy.Message.String())
+	}
+	if h.ownClaim() {
+		if h.single != nil && h.single.dialect != "" && h.single.dialect != h.Dialect {
+			return fmt.Errorf("widget %s has the dialect %s, but this handler has a claim of its own in the dialect %s", h.single.id, h.single.dialect, h.Dialect)
+		}
+		return nil
+	}
+	h.plans = make(map[string]*plan, len(verifier.Dialects))
+	for _, d := range verifier.Dialects {
+		if h.plans[d.Name], err = h.newPlan(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}

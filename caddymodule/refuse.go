@@ -1,0 +1,171 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// retryAfter is how many seconds a client is asked to wait before it tries
+// again what could not be checked.
+const retryAfter = "5"
+
+// errTunnel refuses a plain CONNECT: nothing of its traffic could be verified.
+var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
+
+// problem is a problem document (RFC 9457).
+type problem struct {
+	Type   string          `json:"type"`
+	Title  string          `json:"title"`
+	Status int             `json:"status"`
+	Code   string          `json:"code"`
+	Reason verifier.Reason `json:"reason"`
+	Detail string          `json:"detail"`
+}
+
+// refusal is what an error route learns of a refused request.
+type refusal struct{ problem }
+
+func (r *refusal) Error() string { return r.Detail }
+
+// refuse answers a request that is not forwarded, or has the error routes
+// answer it. Either is done without waiting for a body that was not read.
+func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error {
+	p := h.problem(x, cause)
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	switch p.Status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", "ChatIdentity")
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", retryAfter)
+	case http.StatusMethodNotAllowed:
+		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+	}
+	h.allowOrigin(header, x.r)
+	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole {
+		// Else the server would wait for the rest before it sends the answer.
+		header.Set("Connection", "close")
+	}
+	h.log.refused(x, cause, p.Status)
+	if h.Refuse == refuseError {
+		if h.Unverified == claimStrip {
+			x.cutHead()
+		}
+		x.withoutBody()
+		return caddyhttp.Error(p.Status, &refusal{p})
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return caddyhttp.Error(http.StatusInternalServerError, err)
+	}
+	header.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(text, '\n')) // a client that is gone misses nothing
+	return nil
+}
+
+// problem says what to fix to an integrator, and nothing to an attacker: no
+// value of the request, no secret and no digest.
+func (h *Handler) problem(x *exchange, cause error) problem {
+	reason := verifier.ReasonOf(cause)
+	status := x.plan.answers[reason].status
+	if errors.Is(cause, errTunnel) {
+		status = http.StatusMethodNotAllowed
+	}
+	code := "identity_" + string(reason)
+	if x.plan.dialect == verifier.DefaultDialect && status == http.StatusUnauthorized {
+		code = "identity_unverified" // as Bookbag documents it
+	}
+	return problem{"about:blank", http.StatusText(status), status, code, reason, h.detail(x, reason, cause)}
+}
+
+func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) string {
+	p := x.plan
+	switch reason {
+	case verifier.TooLarge:
+		return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
+	case verifier.Unsupported:
+		return "The body must be sent without Content-Encoding and in UTF-8, so that its identity claim can be read."
+	case verifier.Malformed:
+		return malformedDetail(p, cause)
+	case verifier.Ambiguous:
+		return "A field of the identity claim, or a name that leads to it, stands twice, in two spellings or with two values. Send each once."
+	case verifier.Missing:
+		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
+	case verifier.Partial:
+		return "Only part of an identity claim was found. Send " + p.fieldNames() + " together, spelled exactly so."
+	case verifier.WidgetUnknown:
+		return "The request does not name a widget that is known here."
+	case verifier.Unavailable:
+		return "The identity claim cannot be verified at the moment. Try again later."
+	case verifier.Invalid:
+		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message.String(), p.policy.Encoding)
+	case verifier.Expired:
+		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
+	case verifier.Replayed:
+		return "This signature was used before. Sign anew for each use."
+	default:
+		return "This conversation belongs to another user."
+	}
+}
+
+func malformedDetail(p *plan, cause error) string {
+	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
+	}
+	if e, ok := errors.AsType[*verifier.BodyError](cause); ok {
+		return "The body " + e.Detail + "."
+	}
+	return "The request cannot be read."
+}
+
+// fieldNames lists the fields that must come together, as they are sent.
+func (p *plan) fieldNames() string {
+	var names []string
+	for f := verifier.UserID; f <= verifier.Email; f++ {
+		if f == verifier.Signature || p.policy.Message.Signs(f) {
+			names = append(names, p.fieldName(f))
+		}
+	}
+	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+}
+
+// fieldName is the name by which the field is sent, in its first place.
+func (p *plan) fieldName(f verifier.Field) string {
+	for _, place := range p.places {
+		if place.Field == f {
+			return strings.TrimPrefix(place.Name, "/")
+		}
+	}
+	return f.String()
+}
+
+// allowOrigin lets the operator's origins read this module's own answers.
+func (h *Handler) allowOrigin(header http.Header, r *http.Request) {
+	if len(h.CORS) == 0 {
+		return
+	}
+	header.Add("Vary", "Origin")
+	origins := r.Header["Origin"]
+	if len(origins) != 1 {
+		return
+	}
+	switch {
+	case slices.Contains(h.CORS, origins[0]):
+		header.Set("Access-Control-Allow-Origin", origins[0])
+		header.Set("Access-Control-Allow-Credentials", "true")
+	case slices.Contains(h.CORS, "*"):
+		header.Set("Access-Control-Allow-Origin", "*")
+	default:
+		return
+	}
+	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
+}

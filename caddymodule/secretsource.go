@@ -1,0 +1,51 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// resolveSecret returns the secret that a configuration names. A value that is
+// one {env.X} or {file.X} as a whole is looked up; any other is the secret
+// itself, braces included, since a secret may hold any character.
+func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
+	text := written
+	switch name, kind := placeholder(written); kind {
+	case "env":
+		value, ok := os.LookupEnv(name)
+		if !ok || value == "" {
+			return secret, false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
+		}
+		text = value
+	case "file":
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return secret, false, fmt.Errorf("secret file: %w", err)
+		}
+		text = strings.TrimRight(string(content), "\r\n")
+	default:
+		literal = true
+	}
+	secret, err = verifier.NewSecret(text)
+	return secret, literal, err
+}
+
+// placeholder returns the name in a value that is one {env.name} or {file.name}.
+func placeholder(written string) (name, kind string) {
+	inner, ok := strings.CutPrefix(written, "{")
+	if !ok {
+		return "", ""
+	}
+	inner, ok = strings.CutSuffix(inner, "}")
+	if !ok || strings.ContainsAny(inner, "{}") {
+		return "", ""
+	}
+	kind, name, ok = strings.Cut(inner, ".")
+	if !ok || name == "" || kind != "env" && kind != "file" {
+		return "", ""
+	}
+	return name, kind
+}

@@ -1,0 +1,87 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// stateKey is the request variable that holds the state.
+const stateKey = "http.handlers.chat_identity"
+
+// state is what chat_identity knows of one request. All handlers that the
+// request passes share it, as do the matcher and the placeholders.
+type state struct {
+	// decider is the handler that took the request, nil until one has.
+	decider *Handler
+
+	outcome    verifier.Outcome
+	reason     verifier.Reason
+	mode       Mode
+	dialect    string
+	widget     string
+	user       string
+	email      string
+	name       string
+	attributes string // as AppendAttributes makes them
+
+	// values backs the headers that are set, so that each needs no memory of its own.
+	values [numHeaders]string
+}
+
+// stateOf returns the request's state, nil before the first handler.
+func stateOf(r *http.Request) *state {
+	s, _ := caddyhttp.GetVar(r.Context(), stateKey).(*state)
+	return s
+}
+
+// ensureState returns the request's state. It makes the placeholders known in
+// every case: Caddy sends an unknown one to an upstream as it is written.
+func ensureState(r *http.Request) *state {
+	if s := stateOf(r); s != nil {
+		return s
+	}
+	s := new(state)
+	caddyhttp.SetVar(r.Context(), stateKey, s)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(s.placeholder)
+	}
+	return s
+}
+
+// String makes the request variable print as the outcome.
+func (s *state) String() string { return string(s.outcome) }
+
+// placeholder implements [caddy.ReplacerFunc].
+func (s *state) placeholder(key string) (any, bool) {
+	key, ok := strings.CutPrefix(key, "http.chat_identity.")
+	if !ok {
+		return nil, false
+	}
+	switch key {
+	case "outcome":
+		return string(s.outcome), true
+	case "reason":
+		return string(s.reason), true
+	case "user":
+		return s.user, true
+	case "widget":
+		return s.widget, true
+	case "mode":
+		return s.mode.String(), true
+	case "dialect":
+		return s.dialect, true
+	case "email":
+		return s.email, true
+	case "name":
+		return s.name, true
+	}
+	if name, ok := strings.CutPrefix(key, "attributes."); ok {
+		return verifier.Attribute([]byte(s.attributes), name), true
+	}
+	return nil, false
+}

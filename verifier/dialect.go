@@ -1,0 +1,158 @@
+package verifier
+
+import "strings"
+
+// Dialect is one product's way of claiming an identity.
+type Dialect struct {
+	// Name identifies the dialect in configurations, headers and metrics.
+	Name string
+	// Places are where the fields travel. A place in the body is one in the
+	// query, too, where Query says so.
+	Places []Place
+	// Query says whether each field is read from the query by the same name.
+	// Upgrades and event streams have no body to put it into.
+	Query bool
+	// Message is what is signed.
+	Message string
+	// Limits bound the fields.
+	Limits Limits
+}
+
+// Limits bound a claim's fields. Lengths are in characters, not bytes.
+type Limits struct {
+	UserID, Email, Name, Company, Phone int
+	// Attributes is how many there may be, AttributeBytes how large their
+	// object may be as it was sent.
+	Attributes, AttributeBytes int
+	// Scalars restricts attributes to strings, numbers and booleans.
+	Scalars bool
+}
+
+// defaultLimits are ReplyBubble's where it documents them (512, 200, 200, 50),
+// 254 for an e-mail address (RFC 5321 section 4.5.3.1.3 less its brackets), and
+// for the attributes what fits into a header of 4 KiB twice over.
+var defaultLimits = Limits{
+	UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
+	Attributes: 64, AttributeBytes: 8 << 10,
+}
+
+// DefaultDialect is the dialect where none is named.
+const DefaultDialect = "bookbag"
+
+// Dialects are the products that are spoken, each after its documentation.
+var Dialects = []Dialect{
+	{
+		// Bookbag signs the user id alone; user_metadata holds name, email,
+		// phone and any further key, which becomes a contact's attribute.
+		Name: "bookbag",
+		Places: []Place{
+			{UserID, Body, "/user_id"},
+			{Signature, Body, "/user_hash"},
+			{Attributes, Body, "/user_metadata"},
+			{Name, Body, "/user_metadata/name"},
+			{Email, Body, "/user_metadata/email"},
+			{Phone, Body, "/user_metadata/phone"},
+		},
+		Query: true, Message: "{user_id}", Limits: defaultLimits,
+	},
+	{
+		// NextCap: window.NextCap('identify', {userId, userHash, email, name, customAttributes}).
+		Name: "nextcap",
+		Places: []Place{
+			{UserID, Body, "/userId"},
+			{Signature, Body, "/userHash"},
+			{Email, Body, "/email"},
+			{Name, Body, "/name"},
+			{Attributes, Body, "/customAttributes"},
+		},
+		Query: true, Message: "{user_id}", Limits: defaultLimits,
+	},
+	{
+		// Inviaro documents both spellings, and "key" for the widget connection.
+		Name: "inviaro",
+		Places: []Place{
+			{UserID, Body, "/user_id"},
+			{UserID, Body, "/userId"},
+			{Signature, Body, "/user_hash"},
+			{Signature, Body, "/userHash"},
+			{Email, Body, "/email"},
+			{Email, Body, "/userEmail"},
+			{Name, Body, "/name"},
+			{Name, Body, "/userName"},
+			{Widget, Body, "/key"},
+		},
+		Query: true, Message: "{user_id}", Limits: defaultLimits,
+	},
+	{
+		// ReplyBubble: identify({id, signature, email, name, company, phone, traits}).
+		// A query's "id" is everyone's, so its query is not read unasked.
+		Name: "replybubble",
+		Places: []Place{
+			{UserID, Body, "/id"},
+			{Signature, Body, "/signature"},
+			{Email, Body, "/email"},
+			{Name, Body, "/name"},
+			{Company, Body, "/company"},
+			{Phone, Body, "/phone"},
+			{Attributes, Body, "/traits"},
+		},
+		Message: "{user_id}",
+		Limits: Limits{
+			UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
+			Attributes: 20, AttributeBytes: 8 << 10, Scalars: true,
+		},
+	},
+	{
+		// SnapEngage signs what is to be verified + nonce + timestamp, concatenated.
+		Name: "snapengage",
+		Places: []Place{
+			{UserID, Body, "/user_id"},
+			{Signature, Body, "/hmacSignature"},
+			{Timestamp, Body, "/hmacTimestamp"},
+			{Nonce, Body, "/hmacNonce"},
+			{Email, Body, "/email"},
+			{Name, Body, "/name"},
+		},
+		Query: true, Message: "{user_id}{nonce}{timestamp}", Limits: defaultLimits,
+	},
+}
+
+// LookupDialect returns the dialect of that name.
+func LookupDialect(name string) (Dialect, bool) {
+	for _, d := range Dialects {
+		if d.Name == name {
+			return d, true
+		}
+	}
+	return Dialect{}, false
+}
+
+// DialectList is the names of all dialects, for error messages.
+func DialectList() string {
+	names := make([]string, len(Dialects))
+	for i, d := range Dialects {
+		names[i] = d.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// NamesWidget reports whether a claim of the dialect names its widget.
+func (d *Dialect) NamesWidget() bool {
+	for _, p := range d.Places {
+		if p.Field == Widget {
+			return true
+		}
+	}
+	return false
+}
+
+// AllPlaces returns the places of all fields, those in the query included.
+func (d *Dialect) AllPlaces() []Place {
+	places := append([]Place(nil), d.Places...)
+	if d.Query {
+		for _, p := range d.Places {
+			places = append(places, Place{p.Field, Query, lastToken(p.Name)})
+		}
+	}
+	return places
+}

@@ -1,0 +1,42 @@
+package verifier
+
+import (
+	"strconv"
+	"time"
+)
+
+// Defaults for signed timestamps.
+const (
+	DefaultMaxAge = 5 * time.Minute
+	DefaultSkew   = 30 * time.Second
+)
+
+// secondsWidth and millisecondsWidth are the digits of a Unix time from
+// September 2001 until November 2286: widths that cannot be mistaken for each other.
+const (
+	secondsWidth      = 10
+	millisecondsWidth = 13
+)
+
+// parseTimestamp reads a Unix time of exactly 10 digits (seconds) or 13
+// (milliseconds).
+func parseTimestamp(text []byte) (time.Time, bool) {
+	if len(text) != secondsWidth && len(text) != millisecondsWidth || !digits(text) {
+		return time.Time{}, false
+	}
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil {
+		return time.Time{}, false
+	}
+	if len(text) == secondsWidth {
+		return time.Unix(n, 0), true
+	}
+	return time.UnixMilli(n), true
+}
+
+// fresh reports whether a message signed at t is acceptable now: not older
+// than maxAge, not further ahead than skew.
+func (v *Verifier) fresh(t time.Time) bool {
+	age := v.now().Sub(t)
+	return age <= v.policy.MaxAge && -age <= v.policy.Skew
+}

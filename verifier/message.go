@@ -1,0 +1,261 @@
+package verifier
+
+import (
+	"fmt"
+	"hash"
+	"strings"
+)
+
+// DefaultNonceLength is the length of a nonce where nothing else is configured,
+// in characters.
+const DefaultNonceLength = 32
+
+// Message is a template of what is signed: fields and literal text.
+type Message struct {
+	text  string
+	parts []part
+	nonce int
+	// run is set where a timestamp touches other fields without a separator,
+	// so that a signed message could be split in a second way.
+	run bool
+}
+
+type part struct {
+	field   Field
+	literal []byte // where not nil, the part is this text
+}
+
+// ParseMessage reads a template such as "{user_id}{nonce}{timestamp}". Nonces
+// are nonceLength characters long.
+//
+// It refuses a template of which a signed message could be split into fields
+// in two ways: with "{user_id}{email}", the signature of user "ab" with e-mail
+// "c" would be one of user "a" with e-mail "bc" too.
+func ParseMessage(text string, nonceLength int) (Message, error) {
+	m := Message{text: text, nonce: nonceLength}
+	seen := [NumFields]bool{}
+	for rest := text; rest != ""; {
+		open := strings.IndexByte(rest, '{')
+		if open < 0 {
+			open = len(rest)
+		}
+		if open > 0 {
+			if strings.IndexByte(rest[:open], '}') >= 0 {
+				return m, fmt.Errorf("message %q has a } without a {", text)
+			}
+			m.parts = append(m.parts, part{literal: []byte(rest[:open])})
+			rest = rest[open:]
+			continue
+		}
+		end := strings.IndexByte(rest, '}')
+		if end < 0 {
+			return m, fmt.Errorf("message %q has a { without a }", text)
+		}
+		f, ok := ParseField(rest[1:end])
+		if !ok || (f != UserID && f != Email && f != Timestamp && f != Nonce) {
+			return m, fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
+		}
+		if seen[f] {
+			return m, fmt.Errorf("message %q names {%s} twice", text, f)
+		}
+		seen[f] = true
+		m.parts = append(m.parts, part{field: f})
+		rest = rest[end+1:]
+	}
+	if !seen[UserID] {
+		return m, fmt.Errorf("message %q lacks {user_id}: nobody would vouch for the id that the upstream is told", text)
+	}
+	if nonceLength < 1 {
+		return m, fmt.Errorf("a nonce has at least one character, not %d", nonceLength)
+	}
+	return m, m.unambiguous()
+}
+
+// excludes reports whether no value of the field holds the byte. User ids and
+// e-mail addresses hold no control characters, timestamps only digits, nonces
+// only the characters of base64url.
+func (f Field) excludes(b byte) bool {
+	switch f {
+	case Timestamp:
+		return b < '0' || b > '9'
+	case Nonce:
+		return !nonceByte(b)
+	default:
+		return b < ' ' || b == 0x7f
+	}
+}
+
+// unambiguous fixes the field boundaries from both ends of the template as far
+// as they can be: by a field's length, or by a neighbouring literal character
+// that the field cannot hold. At most one field may remain between the two.
+func (m *Message) unambiguous() error {
+	first, last := 0, len(m.parts)-1
+	for ; first <= last; first++ {
+		p := m.parts[first]
+		if p.fixed() {
+			continue
+		}
+		if first == last || m.parts[first+1].literal == nil || !p.field.excludes(m.parts[first+1].literal[0]) {
+			break
+		}
+	}
+	for ; last > first; last-- {
+		p := m.parts[last]
+		if p.fixed() {
+			continue
+		}
+		before := m.parts[last-1].literal
+		if before == nil || !p.field.excludes(before[len(before)-1]) {
+			break
+		}
+	}
+	if first < last {
+		return fmt.Errorf("message %q: {%s} and {%s} run together, so that one signature would fit two users; "+
+			"put a character between them that neither may hold, such as a line end", m.text, m.parts[first].field, m.parts[last].field)
+	}
+	for i, p := range m.parts {
+		if p.literal == nil && p.field == Timestamp {
+			m.run = m.touches(i-1, true) || m.touches(i+1, false)
+			if m.run && !allFixed(m.parts[:i]) && !allFixed(m.parts[i+1:]) {
+				return fmt.Errorf("message %q: {timestamp}, of 10 or 13 digits, runs into its neighbour; "+
+					"put a character that is no digit on either side of it", m.text)
+			}
+		}
+	}
+	return nil
+}
+
+// fixed reports whether the part has a length of its own, that of a timestamp
+// being one of two.
+func (p *part) fixed() bool { return p.literal != nil || p.field == Nonce || p.field == Timestamp }
+
+func allFixed(parts []part) bool {
+	for i := range parts {
+		if !parts[i].fixed() {
+			return false
+		}
+	}
+	return true
+}
+
+// touches reports whether part i, a neighbour of the timestamp, could hand it
+// digits or take some of its own.
+func (m *Message) touches(i int, before bool) bool {
+	if i < 0 || i >= len(m.parts) {
+		return false
+	}
+	lit := m.parts[i].literal
+	if lit == nil {
+		return true
+	}
+	b := lit[0]
+	if before {
+		b = lit[len(lit)-1]
+	}
+	return !Timestamp.excludes(b)
+}
+
+// String returns the template.
+func (m *Message) String() string { return m.text }
+
+// Signs reports whether the field is part of the message.
+func (m *Message) Signs(f Field) bool {
+	for _, p := range m.parts {
+		if p.literal == nil && p.field == f {
+			return true
+		}
+	}
+	return false
+}
+
+// write feeds the claim's message to a hash.
+func (m *Message) write(h hash.Hash, c *Claim) {
+	for i := range m.parts {
+		_, _ = h.Write(m.parts[i].bytes(c)) // a hash never returns an error
+	}
+}
+
+func (p *part) bytes(c *Claim) []byte {
+	if p.literal != nil {
+		return p.literal
+	}
+	return c[p.field]
+}
+
+// Append appends the claim's message to dst.
+func (m *Message) Append(dst []byte, c *Claim) []byte {
+	for i := range m.parts {
+		dst = append(dst, m.parts[i].bytes(c)...)
+	}
+	return dst
+}
+
+// split finds the timestamp of a message under the assumption that it has
+// width digits, and reports whether the message has such a reading at all.
+func (m *Message) split(text []byte, width int) (timestamp []byte, ok bool) {
+	lo, hi := 0, len(m.parts)
+	take := func(p part, front bool) bool {
+		n := len(p.literal)
+		if p.literal == nil {
+			if n = m.nonce; p.field == Timestamp {
+				n = width
+			}
+		}
+		if n > len(text) {
+			return false
+		}
+		piece := text[:n]
+		if front {
+			text = text[n:]
+		} else {
+			piece, text = text[len(text)-n:], text[:len(text)-n]
+		}
+		switch {
+		case p.literal != nil:
+			return string(piece) == string(p.literal)
+		case p.field == Timestamp:
+			timestamp = piece
+			return digits(piece)
+		default:
+			return validNonce(piece, m.nonce)
+		}
+	}
+	for ; lo < hi && m.parts[lo].fixed(); lo++ {
+		if !take(m.parts[lo], true) {
+			return nil, false
+		}
+	}
+	for ; hi > lo && m.parts[hi-1].fixed(); hi-- {
+		if !take(m.parts[hi-1], false) {
+			return nil, false
+		}
+	}
+	// What lies between is at least one field that is not empty. Where it holds
+	// the timestamp too, that one is set off by its neighbours.
+	return timestamp, len(text) > 0 && timestamp != nil
+}
+
+func digits(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+func nonceByte(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '_' || c == '-'
+}
+
+func validNonce(b []byte, length int) bool {
+	if len(b) != length {
+		return false
+	}
+	for _, c := range b {
+		if !nonceByte(c) {
+			return false
+		}
+	}
+	return true
+}

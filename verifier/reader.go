@@ -1,0 +1,341 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
+
+// Reader finds the fields of a claim in a request. It is immutable and safe
+// for concurrent use.
+type Reader struct {
+	places []Place
+
+	json       *claimjson.Paths
+	jsonFields []Field // by target
+
+	form, query           *claimform.Names
+	formNames, queryNames []formName
+
+	// attributes finds the fields that stand within the attributes, for
+	// attributes that travel as a JSON text in a form or a query.
+	attributes       *claimjson.Paths
+	attributesFields []Field
+}
+
+// formName is a name in forms and the fields that it stands for: more than one
+// where, say, the e-mail address is the user id as well.
+type formName struct {
+	name   string
+	fields []Field
+}
+
+// NewReader compiles places. The pointers of the claim's fields start from the
+// object that at points to, the widget's from the document's root unless
+// widgetAt is set.
+func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
+	r := &Reader{places: places}
+	var targets []claimjson.Target
+	for _, p := range places {
+		switch p.Location {
+		case Body:
+			if err := checkPointer(p.Name); err != nil {
+				return nil, fmt.Errorf("%s: %w", p.Field, err)
+			}
+			pointer := at + p.Name
+			if p.Field == Widget && !widgetAt {
+				pointer = p.Name
+			}
+			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.signs()})
+			r.jsonFields = append(r.jsonFields, p.Field)
+			r.formNames = addName(r.formNames, lastToken(p.Name), p.Field)
+		case Query:
+			r.queryNames = addName(r.queryNames, p.Name, p.Field)
+		}
+	}
+	if at != "" {
+		if err := checkPointer(at); err != nil {
+			return nil, fmt.Errorf("at: %w", err)
+		}
+	}
+	if err := scalarsAbove(places); err != nil {
+		return nil, err
+	}
+	var err error
+	if len(targets) > 0 {
+		if r.json, err = claimjson.Compile(targets, at); err != nil {
+			return nil, err
+		}
+		r.form = compileNames(r.formNames)
+	}
+	if len(r.queryNames) > 0 {
+		r.query = compileNames(r.queryNames)
+	}
+	return r, r.compileAttributes()
+}
+
+// compileAttributes prepares for attributes that are a text of their own.
+func (r *Reader) compileAttributes() (err error) {
+	targets := []claimjson.Target{}
+	for _, p := range r.places {
+		if name, ok := belowAttributes(r.places, p); ok {
+			targets = append(targets, claimjson.Target{Pointer: name})
+			r.attributesFields = append(r.attributesFields, p.Field)
+		}
+	}
+	r.attributes, err = claimjson.Compile(targets, "")
+	return err
+}
+
+// belowAttributes returns the pointer of a place within the attributes' object.
+func belowAttributes(places []Place, p Place) (string, bool) {
+	for _, a := range places {
+		if a.Field == Attributes && a.Location == Body && p.Location == Body && p.Field != Widget {
+			if rest, ok := strings.CutPrefix(p.Name, a.Name+"/"); ok {
+				return "/" + rest, true
+			}
+		}
+	}
+	return "", false
+}
+
+// MembersOwned returns the names within the attributes' object that are fields
+// of their own, and so no attributes.
+func MembersOwned(places []Place) []string {
+	var names []string
+	for _, p := range places {
+		if pointer, ok := belowAttributes(places, p); ok && strings.Count(pointer, "/") == 1 {
+			names = append(names, lastToken(pointer))
+		}
+	}
+	return names
+}
+
+func addName(names []formName, name string, f Field) []formName {
+	for i := range names {
+		if names[i].name == name {
+			names[i].fields = append(names[i].fields, f)
+			return names
+		}
+	}
+	return append(names, formName{name, []Field{f}})
+}
+
+func compileNames(names []formName) *claimform.Names {
+	list := make([]string, len(names))
+	for i := range names {
+		list[i] = names[i].name
+	}
+	return claimform.Compile(list)
+}
+
+// checkPointer checks the syntax of RFC 6901. The empty pointer, which is the
+// whole document, cannot be a member.
+func checkPointer(pointer string) error {
+	if !strings.HasPrefix(pointer, "/") {
+		return fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, pointer)
+	}
+	for _, token := range strings.Split(pointer[1:], "/") {
+		if token == "" {
+			return fmt.Errorf("'%s' names a member without a name", pointer)
+		}
+		for i := 0; i < len(token); i++ {
+			if token[i] == '~' && (i+1 == len(token) || token[i+1] != '0' && token[i+1] != '1') {
+				return fmt.Errorf("'%s' has a bare ~: write ~0 for ~ and ~1 for / (RFC 6901)", pointer)
+			}
+		}
+	}
+	return nil
+}
+
+// scalarsAbove refuses a pointer that leads through a field that is no object:
+// the two could never both be found.
+func scalarsAbove(places []Place) error {
+	for _, p := range places {
+		for _, q := range places {
+			if p.Location == Body && q.Location == Body && p.Field != Attributes &&
+				(p.Field == Widget) == (q.Field == Widget) && strings.HasPrefix(q.Name, p.Name+"/") {
+				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.Name, p.Field, p.Name)
+			}
+		}
+	}
+	return nil
+}
+
+var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
+
+// lastToken returns the name of the member that a pointer points to.
+func lastToken(pointer string) string {
+	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
+}
+
+// In returns the places in a header or cookie, which the caller reads.
+func (r *Reader) In(l Location) []Place {
+	var found []Place
+	for _, p := range r.places {
+		if p.Location == l {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// Reads reports whether any place of one of the fields is in the location.
+func (r *Reader) Reads(l Location, of func(Field) bool) bool {
+	for _, p := range r.places {
+		if p.Location == l && of(p.Field) {
+			return true
+		}
+	}
+	return false
+}
+
+// JSON reads a JSON body.
+func (r *Reader) JSON(body []byte, to *Reading) {
+	if err := claimjson.Scan(body, r.json, &to.found); err != nil {
+		to.fail(jsonError(err))
+		return
+	}
+	for i := range to.found.Values {
+		to.member(r.jsonFields[i], body, &to.found.Values[i])
+	}
+	to.BodyCuts = append(to.BodyCuts, to.found.Cuts...)
+}
+
+// jsonError names the fault for the integrator.
+func jsonError(err error) error {
+	detail := "is not valid JSON"
+	switch {
+	case errors.Is(err, claimjson.ErrDepth):
+		detail = "is nested too deeply"
+	case errors.Is(err, claimjson.ErrUTF8):
+		detail = "is not valid UTF-8"
+	case errors.Is(err, claimjson.ErrNotObject):
+		detail = "has something else where the object with the claim should be"
+	}
+	return &BodyError{detail}
+}
+
+// Form reads an application/x-www-form-urlencoded body.
+func (r *Reader) Form(body []byte, to *Reading) { r.urlencoded(body, true, to) }
+
+func (r *Reader) urlencoded(body []byte, strict bool, to *Reading) {
+	err := claimform.URLEncoded(body, r.form, strict, &to.bodyHits)
+	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
+}
+
+// Multipart reads a multipart/form-data body with that boundary.
+func (r *Reader) Multipart(body []byte, boundary string, to *Reading) {
+	err := claimform.Multipart(body, boundary, r.form, &to.bodyHits)
+	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
+}
+
+// JSONOrForm reads a JSON text that is declared to be a form. Backends differ
+// in which of the two they see, so what a form's parser finds must be what the
+// JSON says.
+func (r *Reader) JSONOrForm(body []byte, to *Reading) {
+	r.JSON(body, to)
+	var form Reading
+	r.urlencoded(body, false, &form)
+	if form.err != nil {
+		to.fail(form.err)
+	}
+	for f := range form.Claim {
+		if form.seen[f] && (form.variant[f] || string(form.Claim[f]) != string(to.Claim[f])) {
+			to.ambiguous = true
+		}
+	}
+	to.ambiguous = to.ambiguous || form.ambiguous
+}
+
+// ValidBoundary reports whether a multipart boundary is one that every parser
+// takes as it is (RFC 2046 section 5.1.1).
+func ValidBoundary(boundary string) bool { return claimform.ValidBoundary(boundary) }
+
+// Query reads a URL's raw query.
+func (r *Reader) Query(raw []byte, to *Reading) {
+	if r.query == nil || len(raw) == 0 {
+		return
+	}
+	err := claimform.URLEncoded(raw, r.query, false, &to.queryHits)
+	to.QueryCuts = r.hits(r.queryNames, &to.queryHits, err, to.QueryCuts, to)
+}
+
+// hits takes what was found in a form, and returns the spans to cut.
+func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []Span, to *Reading) []Span {
+	if err != nil {
+		to.fail(formError(names, err))
+		return cuts
+	}
+	var seen uint64 // by name: a dialect has far fewer than 64
+	for i := range hits.List {
+		hit := &hits.List[i]
+		twice := seen&(1<<hit.Name) != 0
+		seen |= 1 << hit.Name
+		cut := false
+		for _, f := range names[hit.Name].fields {
+			to.seen[f] = true
+			cut = cut || f.signs()
+			switch {
+			case twice:
+				to.ambiguous = true
+			case hit.Variant:
+				to.variant[f] = true
+			case f == Attributes && len(hit.Value) > 0:
+				r.attributesText(hit.Value, to)
+			default:
+				to.add(f, hit.Value)
+			}
+		}
+		if cut {
+			cuts = append(cuts, Span(hit.Span))
+		}
+	}
+	return cuts
+}
+
+// attributesText reads attributes that are sent as the text of a JSON object.
+func (r *Reader) attributesText(text []byte, to *Reading) {
+	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
+		to.fail(malformed(Attributes, "is not a JSON object"))
+		return
+	}
+	to.add(Attributes, text)
+	for i := range to.attributesFound.Values {
+		to.member(r.attributesFields[i], text, &to.attributesFound.Values[i])
+	}
+}
+
+func isObject(text []byte) bool {
+	for _, c := range text {
+		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c == '{'
+		}
+	}
+	return false
+}
+
+func formError(names []formName, err error) error {
+	if fe, ok := errors.AsType[*claimform.FieldError](err); ok {
+		f := names[fe.Name].fields[0]
+		switch {
+		case errors.Is(err, claimform.ErrUTF8):
+			return malformed(f, "is not valid UTF-8")
+		case errors.Is(err, claimform.ErrEscape):
+			return malformed(f, "has a bad percent escape")
+		default:
+			return malformed(f, "is not sent as a plain form field")
+		}
+	}
+	switch {
+	case errors.Is(err, claimform.ErrUTF8):
+		return &BodyError{"is not valid UTF-8"}
+	case errors.Is(err, claimform.ErrEscape):
+		return &BodyError{"has a bad percent escape"}
+	default:
+		return &BodyError{"is not a valid form"}
+	}
+}

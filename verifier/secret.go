@@ -1,0 +1,57 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// MinSecret is the shortest secret that [NewSecret] takes, in bytes: below it
+// an offline search for the secret from one known signature is within reach.
+const MinSecret = 16
+
+// Secrets that cannot be used.
+var (
+	ErrSecretEmpty = errors.New("verifier: the secret is empty")
+	ErrSecretShort = fmt.Errorf("verifier: the secret is shorter than %d bytes", MinSecret)
+)
+
+const redacted = "[redacted]"
+
+// Secret is the text that a customer's server signs with. It prints as
+// [redacted] in whatever way it is formatted, logged or marshalled.
+type Secret struct{ text string }
+
+// NewSecret returns a secret. It refuses one that is empty, all blanks or
+// NULs, or shorter than [MinSecret] bytes.
+func NewSecret(text string) (Secret, error) {
+	if strings.Trim(text, " \t\r\n\x00") == "" {
+		return Secret{}, ErrSecretEmpty
+	}
+	if len(text) < MinSecret {
+		return Secret{}, ErrSecretShort
+	}
+	return Secret{text}, nil
+}
+
+// WeakSecret is [NewSecret] for a signing client or a diagnosis, which must
+// take the secret as it is, however short. No gateway verifies with one.
+func WeakSecret(text string) Secret { return Secret{text} }
+
+// Reveal returns the text.
+func (s Secret) Reveal() string { return s.text }
+
+// Short reports whether a gateway would refuse the secret as too short.
+func (s Secret) Short() bool { return len(s.text) < MinSecret }
+
+// String implements [fmt.Stringer].
+func (Secret) String() string { return redacted }
+
+// GoString implements [fmt.GoStringer].
+func (Secret) GoString() string { return redacted }
+
+// Format implements [fmt.Formatter], since a verb such as %x passes String by.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// MarshalText implements [encoding.TextMarshaler], and with it JSON and zap.
+func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
