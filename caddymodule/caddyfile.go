@@ -102,11 +102,10 @@ func (h *Handler) check() error {
 	if err := dry.provisionDefaults(); err != nil {
 		return err
 	}
-	switch {
-	case len(h.Secrets) > 0:
-		dry.single = new(widget)
-	case h.Widget != "":
-		dry.named = newWidgetText(h.Widget)
+	if dry.widgetInClaim = h.WidgetBody != ""; len(h.Secrets) == 0 && h.Widget == "" && h.WidgetBody == "" {
+		if err := dry.widgetOfClaim(); err != nil {
+			return err
+		}
 	}
 	return dry.provisionPlans()
 }

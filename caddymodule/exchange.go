@@ -25,6 +25,11 @@ type exchange struct {
 	widgetErr error
 }
 
+// keptBody is the size of a body, in bytes, beyond which the memory that its
+// reading took is not kept: a request that was made to need much must not be
+// paid for by all that follow.
+const keptBody = 64 << 10
+
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func newExchange(h *Handler, r *http.Request, s *state) *exchange {
@@ -36,9 +41,12 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 // release forgets the request and keeps the reading's memory. The body's text
 // is the request's from now on.
 func (x *exchange) release() {
+	large := len(x.body.text) > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body = modeUnset, body{}
-	x.reading.Reset()
+	if x.reading.Reset(); large {
+		x.reading = verifier.Reading{}
+	}
 	exchanges.Put(x)
 }
 
@@ -47,11 +55,11 @@ func (x *exchange) release() {
 func (x *exchange) read() {
 	x.find()
 	x.mode = x.h.Mode.with(x.widget)
-	if x.mode == modeOff && !x.h.namesWidgetInClaim() {
+	if x.mode == modeOff && !x.h.widgetInClaim {
 		return
 	}
 	x.readClaim()
-	if x.h.namesWidgetInClaim() {
+	if x.h.widgetInClaim {
 		x.lookup(x.reading.Claim[verifier.Widget])
 		x.mode = x.h.Mode.with(x.widget)
 		if x.widget != nil && x.plan != x.h.plan {

@@ -102,9 +102,11 @@ type Handler struct {
 	single   *widget          // the handler's only widget
 	widgets  widgetSource     // where there is no single one
 	named    *widgetText      // how requests name theirs, if not in the claim
-	names    [numHeaders]string
-	renamed  []string // folded
-	log      *logger
+	// widgetInClaim says that the widget's id travels with the claim.
+	widgetInClaim bool
+	names         [numHeaders]string
+	renamed       []string // folded
+	log           *logger
 }
 
 // ClaimPlace is where a field of the claim travels.

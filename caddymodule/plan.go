@@ -27,9 +27,6 @@ type plan struct {
 // widgets of another dialect cannot have.
 func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" || h.Encoding != "" }
 
-// namesWidgetInClaim reports whether the widget's id travels with the claim.
-func (h *Handler) namesWidgetInClaim() bool { return h.single == nil && h.named == nil }
-
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	p := &plan{dialect: d.Name}
@@ -94,7 +91,7 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
 // places applies the handler's own places to the dialect's.
 func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verifier.Place, error) {
 	places := d.AllPlaces()
-	if !h.namesWidgetInClaim() || h.WidgetBody != "" {
+	if !h.widgetInClaim || h.WidgetBody != "" {
 		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
 	}
 	var own []verifier.Place

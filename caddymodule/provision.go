@@ -114,12 +114,10 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	case len(h.Secrets) > 0:
 		return h.provisionSingle(app)
 	case h.WidgetBody != "":
+		h.widgetInClaim = true
 		return nil
 	case h.Widget == "":
-		if d, ok := verifier.LookupDialect(h.Dialect); ok && d.NamesWidget() {
-			return nil
-		}
-		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
+		return h.widgetOfClaim()
 	case !strings.Contains(h.Widget, "{"):
 		if h.single, err = app.lookup([]byte(h.Widget)); err == nil && h.single == nil {
 			return fmt.Errorf("widget %s is not declared: add 'widget %s { secret ... }' to the global chat_identity block, or a secret here", h.Widget, h.Widget)
@@ -129,6 +127,16 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		h.named = newWidgetText(h.Widget)
 		return nil
 	}
+}
+
+// widgetOfClaim settles a handler that says nothing of widgets: the dialect's
+// claims name theirs, or nothing is ever verified.
+func (h *Handler) widgetOfClaim() error {
+	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
+	if h.widgetInClaim = d.NamesWidget(); h.widgetInClaim || h.Mode == modeOff {
+		return nil
+	}
+	return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 }
 
 // provisionSingle makes the handler's only widget.

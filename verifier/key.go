@@ -25,7 +25,7 @@ type macState struct {
 }
 
 // NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text.
-func NewKey(secret Secret) *Key { return newKey([]byte(secret.text)) }
+func NewKey(secret Secret) *Key { return newKey([]byte(secret.Reveal())) }
 
 func newKey(secret []byte) *Key {
 	proto := hmac.New(sha256.New, secret)

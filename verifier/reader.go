@@ -24,7 +24,12 @@ type Reader struct {
 	// attributes that travel as a JSON text in a form or a query.
 	attributes       *claimjson.Paths
 	attributesFields []Field
+	attributesSign   bool // one of them carries the proof
 }
+
+// maxNames is how many names of a query can be told apart: one bit each, as
+// for the pointers into a body.
+const maxNames = 64
 
 // formName is a name in forms and the fields that it stands for: more than one
 // where, say, the e-mail address is the user id as well.
@@ -71,6 +76,9 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 		}
 		r.form = compileNames(r.formNames)
 	}
+	if len(r.queryNames) > maxNames {
+		return nil, fmt.Errorf("at most %d names can be read from a query, not %d", maxNames, len(r.queryNames))
+	}
 	if len(r.queryNames) > 0 {
 		r.query = compileNames(r.queryNames)
 	}
@@ -84,6 +92,7 @@ func (r *Reader) compileAttributes() (err error) {
 		if name, ok := belowAttributes(r.places, p); ok {
 			targets = append(targets, claimjson.Target{Pointer: name})
 			r.attributesFields = append(r.attributesFields, p.Field)
+			r.attributesSign = r.attributesSign || p.Field.signs()
 		}
 	}
 	r.attributes, err = claimjson.Compile(targets, "")
@@ -235,7 +244,8 @@ func (r *Reader) Multipart(body []byte, boundary string, to *Reading) {
 
 // JSONOrForm reads a JSON text that is declared to be a form. Backends differ
 // in which of the two they see, so what a form's parser finds must be what the
-// JSON says.
+// JSON says; and of the proof it must find nothing, since only the JSON's
+// members could be cut.
 func (r *Reader) JSONOrForm(body []byte, to *Reading) {
 	r.JSON(body, to)
 	var form Reading
@@ -244,7 +254,8 @@ func (r *Reader) JSONOrForm(body []byte, to *Reading) {
 		to.fail(form.err)
 	}
 	for f := range form.Claim {
-		if form.seen[f] && (form.variant[f] || string(form.Claim[f]) != string(to.Claim[f])) {
+		differs := form.variant[f] || string(form.Claim[f]) != string(to.Claim[f])
+		if form.seen[f] && (differs || Field(f).signs() && len(form.Claim[f]) > 0) {
 			to.ambiguous = true
 		}
 	}
@@ -270,7 +281,7 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 		to.fail(formError(names, err))
 		return cuts
 	}
-	var seen uint64 // by name: a dialect has far fewer than 64
+	var seen uint64 // by name, of which there are at most maxNames
 	for i := range hits.List {
 		hit := &hits.List[i]
 		twice := seen&(1<<hit.Name) != 0
@@ -278,14 +289,15 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 		cut := false
 		for _, f := range names[hit.Name].fields {
 			to.seen[f] = true
-			cut = cut || f.signs()
+			// What stands in another spelling of the attributes is not known.
+			cut = cut || f.signs() || f == Attributes && r.attributesSign && (twice || hit.Variant)
 			switch {
 			case twice:
 				to.ambiguous = true
 			case hit.Variant:
 				to.variant[f] = true
 			case f == Attributes && len(hit.Value) > 0:
-				r.attributesText(hit.Value, to)
+				cut = r.attributesText(hit.Value, to) || cut
 			default:
 				to.add(f, hit.Value)
 			}
@@ -297,16 +309,20 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 	return cuts
 }
 
-// attributesText reads attributes that are sent as the text of a JSON object.
-func (r *Reader) attributesText(text []byte, to *Reading) {
+// attributesText reads attributes that are sent as the text of a JSON object,
+// and reports whether a piece of the proof stands within.
+func (r *Reader) attributesText(text []byte, to *Reading) (proof bool) {
 	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
 		to.fail(malformed(Attributes, "is not a JSON object"))
-		return
+		return false
 	}
 	to.add(Attributes, text)
 	for i := range to.attributesFound.Values {
-		to.member(r.attributesFields[i], text, &to.attributesFound.Values[i])
+		v, f := &to.attributesFound.Values[i], r.attributesFields[i]
+		to.member(f, text, v)
+		proof = proof || f.signs() && (v.Kind != claimjson.None || v.Variant)
 	}
+	return proof
 }
 
 func isObject(text []byte) bool {

@@ -20,7 +20,11 @@ const redacted = "[redacted]"
 
 // Secret is the text that a customer's server signs with. It prints as
 // [redacted] in whatever way it is formatted, logged or marshalled.
-type Secret struct{ text string }
+type Secret struct {
+	// A pointer, since fmt asks no methods of a value under %p or within an
+	// unexported field, and prints what the value holds: here an address.
+	text *string
+}
 
 // NewSecret returns a secret. It refuses one that is empty, all blanks or
 // NULs, or shorter than [MinSecret] bytes.
@@ -31,18 +35,23 @@ func NewSecret(text string) (Secret, error) {
 	if len(text) < MinSecret {
 		return Secret{}, ErrSecretShort
 	}
-	return Secret{text}, nil
+	return Secret{&text}, nil
 }
 
 // WeakSecret is [NewSecret] for a signing client or a diagnosis, which must
 // take the secret as it is, however short. No gateway verifies with one.
-func WeakSecret(text string) Secret { return Secret{text} }
+func WeakSecret(text string) Secret { return Secret{&text} }
 
 // Reveal returns the text.
-func (s Secret) Reveal() string { return s.text }
+func (s Secret) Reveal() string {
+	if s.text == nil {
+		return ""
+	}
+	return *s.text
+}
 
 // Short reports whether a gateway would refuse the secret as too short.
-func (s Secret) Short() bool { return len(s.text) < MinSecret }
+func (s Secret) Short() bool { return len(s.Reveal()) < MinSecret }
 
 // String implements [fmt.Stringer].
 func (Secret) String() string { return redacted }

@@ -1,0 +1,66 @@
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME ?= 3s
+
+.PHONY: help
+help: ## lists the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: demo
+demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves it from 8080
+	@go build -o bin/quickstart ./examples/quickstart
+	@exec ./bin/quickstart -gateway ./caddy
+
+.PHONY: build
+build: ## builds the gateway, ./caddy
+	@echo "Building the gateway. The first time, that takes a few minutes."
+	go build -o caddy ./caddymodule/cmd/caddy
+
+.PHONY: test
+test: deps lint ## checks everything: lint, go.mod, tests with the race detector, fuzzers
+	go mod tidy -diff
+	go test -race -timeout 9m ./...
+	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	GOFLAGS=-mod=mod go run $(STATICCHECK) ./...
+
+# go test fuzzes one target of one package at a time.
+.PHONY: fuzz
+fuzz: ## runs every fuzzer for FUZZTIME (3s)
+	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]+:[0-9]+:func | |' | sort); \
+	if [ -z "$$targets" ]; then echo "there are no fuzzers" >&2; exit 1; fi; \
+	while read -r package name; do \
+		echo "$$package $$name"; \
+		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$package"; \
+	done <<< "$$targets"
+
+# The tests run the real things. Node and Python come in too many ways to choose
+# one for you.
+.PHONY: deps
+deps: ## installs what the tests run: Redis, Chromium, PHP and Ruby
+	@missing=; \
+	for pair in redis-server:redis-server chromium:chromium php:php-cli ruby:ruby; do \
+		command -v $${pair%%:*} >/dev/null || missing+=" $${pair#*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		{ command -v apt-get && { [ -z "$$sudo" ] || command -v sudo; }; } >/dev/null && \
+		$$sudo apt-get update -q && \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || \
+		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
+	fi; \
+	for program in node python3; do \
+		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \
+	done
+
+.PHONY: clean
+clean: ## removes what was built
+	rm -rf bin caddy

@@ -1,0 +1,214 @@
+package caddymodule
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// exampleSecret is the secret with which the README's request is signed.
+const exampleSecret = "an-example-secret-do-not-use"
+
+// block is a fenced block of a document.
+type block struct{ info, text string }
+
+var fence = regexp.MustCompile("(?ms)^```([^\n]*)\n(.*?)^```$")
+
+// blocks returns the README's blocks; every kind must be known to a test below.
+func blocks(t *testing.T) []block {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found []block
+	for _, m := range fence.FindAllStringSubmatch(string(text), -1) {
+		found = append(found, block{m[1], m[2]})
+	}
+	if len(found) == 0 {
+		t.Fatal("the README has no blocks")
+	}
+	return found
+}
+
+// find returns the only block of that kind.
+func find(t *testing.T, info string) string {
+	t.Helper()
+	var text string
+	for _, b := range blocks(t) {
+		if b.info == info {
+			if text != "" {
+				t.Fatalf("two blocks are %q", info)
+			}
+			text = b.text
+		}
+	}
+	if text == "" {
+		t.Fatalf("no block is %q", info)
+	}
+	return text
+}
+
+func setDocumentedEnvironment(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD"} {
+		t.Setenv(name, exampleSecret)
+	}
+}
+
+// validates checks that Caddy would start with a configuration, apart from
+// files that only a deployment has.
+func validates(t *testing.T, caddyfile string) {
+	t.Helper()
+	dir := t.TempDir()
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllString(caddyfile, "{file."+secret+"}")
+	text, err := adapt(caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config *caddy.Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		t.Fatal(err)
+	}
+	config.Admin = &caddy.AdminConfig{Disabled: true}
+	if err := caddy.Validate(config); err != nil {
+		t.Fatalf("%v\n%s", err, caddyfile)
+	}
+}
+
+func TestReadmeCaddyfiles(t *testing.T) {
+	setDocumentedEnvironment(t)
+	count := 0
+	for _, b := range blocks(t) {
+		if name, ok := strings.CutPrefix(b.info, "caddyfile "); ok {
+			count++
+			t.Run(name, func(t *testing.T) { validates(t, b.text) })
+		}
+	}
+	if count < 6 {
+		t.Errorf("only %d Caddyfiles in the README", count)
+	}
+}
+
+func TestCaddyfileExample(t *testing.T) {
+	setDocumentedEnvironment(t)
+	text, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	validates(t, string(text))
+	for _, option := range strings.Fields(`dialect widget secret claim at message encoding max_age skew nonce_length
+		refuse unverified max_body reject header cors mode`) {
+		if !regexp.MustCompile(`(?m)^\t+` + option + ` `).Match(text) {
+			t.Errorf("the example lacks %s", option)
+		}
+	}
+}
+
+// TestReadmeRequest sends the request that the README opens with through the
+// configuration that it shows, and compares what arrives.
+func TestReadmeRequest(t *testing.T) {
+	setDocumentedEnvironment(t)
+	site := find(t, "caddyfile site")
+	open, end := strings.Index(site, "{\n"), strings.LastIndex(site, "}")
+	g := start(t, "", strings.Replace(site[open+2:end], "backend:8080", "UPSTREAM", 1))
+
+	before := parseRequest(t, find(t, "http before"))
+	target, _ := url.Parse(g.url)
+	before.URL.Scheme, before.URL.Host, before.RequestURI = target.Scheme, target.Host, ""
+	before.Host = target.Host
+	a := g.send(t, before)
+	if a.StatusCode != 200 || a.seen == nil {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	after := parseRequest(t, find(t, "http after"))
+	body, _ := io.ReadAll(after.Body)
+	if a.seen.Body != string(body) {
+		t.Errorf("body:\n%s\nwant:\n%s", a.seen.Body, body)
+	}
+	for name := range a.seen.Header {
+		if _, documented := after.Header[name]; !documented && (&Handler{}).ours(name) {
+			t.Errorf("%s is not in the README", name)
+		}
+	}
+	for name, values := range after.Header {
+		if name != "Content-Length" && a.seen.Header.Get(name) != values[0] {
+			t.Errorf("%s: %q, want %q", name, a.seen.Header.Get(name), values[0])
+		}
+	}
+
+	// The problem document is what an unsigned request gets.
+	refused := g.do(t, "POST", "/chat/messages", `{}`, jsonType)
+	if want := find(t, "json problem"); refused.body != want {
+		t.Errorf("problem:\n%s\nwant:\n%s", refused.body, want)
+	}
+}
+
+// parseRequest reads a request of which the length stands in no header.
+func parseRequest(t *testing.T, text string) *http.Request {
+	t.Helper()
+	head, body, _ := strings.Cut(text, "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	return r
+}
+
+// TestReadmeSigners runs what the README tells to put on a server.
+func TestReadmeSigners(t *testing.T) {
+	for _, signer := range []struct{ info, file, call string }{
+		{"js", "sign.js", "console.log(userHash(process.argv[2]))"},
+		{"python", "sign.py", "import sys; print(user_hash(sys.argv[1]))"},
+		{"php", "sign.php", "echo user_hash($argv[1]), \"\\n\";"},
+		{"ruby", "sign.rb", "puts user_hash(ARGV[0])"},
+		{"go", "sign.go", "func main() { println(UserHash(os.Args[1])) }"},
+	} {
+		t.Run(signer.info, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), signer.file)
+			if err := os.WriteFile(file, []byte(find(t, signer.info)+"\n"+signer.call+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			command := map[string][]string{
+				"js": {"node"}, "python": {"python3"}, "php": {"php"}, "ruby": {"ruby"}, "go": {"go", "run"},
+			}[signer.info]
+			for _, id := range []string{"user-123", "42", "zoë@exämple.com", "名前"} {
+				run := exec.Command(command[0], append(command[1:], file, id)...)
+				run.Env = append(os.Environ(), "CHAT_IDENTITY_SECRET="+testSecret)
+				out, err := run.CombinedOutput()
+				if err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				if got := strings.TrimSpace(string(out)); got != sign(id) {
+					t.Errorf("%s: %s, want %s", id, got, sign(id))
+				}
+			}
+		})
+	}
+}
+
+// TestReadmeBlocksAreTested fails for a block of a kind that no test runs.
+func TestReadmeBlocksAreTested(t *testing.T) {
+	known := regexp.MustCompile(`^(sh|js|python|php|ruby|go|json problem|http before|http after|caddyfile [a-z]+)$`)
+	for _, b := range blocks(t) {
+		if !known.MatchString(b.info) {
+			t.Errorf("no test runs blocks of %q:\n%s", b.info, b.text)
+		}
+	}
+}

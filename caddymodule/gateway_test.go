@@ -1,0 +1,253 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+)
+
+// testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.
+const testSecret = "test-secret-of-more-than-16-bytes"
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "chat-identity-test-*")
+	if err != nil {
+		panic(err)
+	}
+	// What Caddy would write into the home directory goes here instead.
+	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
+	for name, value := range map[string]string{
+		"XDG_DATA_HOME": dir, "XDG_CONFIG_HOME": dir, "TEST_SECRET": testSecret,
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			panic(err)
+		}
+	}
+	code := m.Run()
+	_ = caddy.Stop()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// seen is a request as it reached the upstream.
+type seen struct {
+	Method, URI, Proto string
+	Host               string
+	Header             http.Header
+	Trailer            http.Header
+	Body               string
+	Length             int64
+	Chunked            bool
+}
+
+// user returns the header that backends believe.
+func (s *seen) user() string { return s.Header.Get("X-Verified-User") }
+
+// upstream is a real backend that keeps what it received.
+type upstream struct {
+	*httptest.Server
+	mu     sync.Mutex
+	last   *seen
+	answer func(w http.ResponseWriter, r *http.Request) // nil: 200
+}
+
+func newUpstream(t testing.TB) *upstream {
+	t.Helper()
+	u := new(upstream)
+	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		u.mu.Lock()
+		u.last = &seen{
+			r.Method, r.RequestURI, r.Proto, r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body), r.ContentLength,
+			len(r.TransferEncoding) > 0,
+		}
+		answer := u.answer
+		u.mu.Unlock()
+		if answer != nil {
+			answer(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, "upstream")
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+// take returns what the upstream saw last and forgets it; nil where nothing came.
+func (u *upstream) take() *seen {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	last := u.last
+	u.last = nil
+	return last
+}
+
+// gateway is a running Caddy with one site.
+type gateway struct {
+	url      string
+	upstream *upstream
+}
+
+// globals keeps a test's Caddy to itself.
+const globals = `
+	admin off
+	persist_config off
+	auto_https off
+	grace_period 1s
+`
+
+// freePort returns a TCP port that nobody listens on.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// start runs a site of which the body is given; UPSTREAM in it is the
+// backend's address. The global options are added to the test's own.
+func start(t testing.TB, global, site string) *gateway {
+	t.Helper()
+	u := newUpstream(t)
+	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
+	site = strings.ReplaceAll(site, "UPSTREAM", strings.TrimPrefix(u.URL, "http://"))
+	load(t, fmt.Sprintf("{%s%s}\n%s {\n%s\n}\n", globals, global, g.url, site))
+	return g
+}
+
+// chat runs a site of one chat_identity directive in front of the upstream.
+func chat(t testing.TB, directive string) *gateway {
+	t.Helper()
+	return start(t, "", directive+"\nreverse_proxy UPSTREAM")
+}
+
+// load runs a Caddyfile in this process, and stops it with the test.
+func load(t testing.TB, caddyfile string) {
+	t.Helper()
+	config, err := adapt(caddyfile)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, caddyfile)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatalf("%v\n%s", err, caddyfile)
+	}
+	t.Cleanup(func() { _ = caddy.Stop() })
+}
+
+func adapt(caddyfile string) ([]byte, error) {
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	return config, err
+}
+
+// answered is an answer with what the upstream saw of the request, if it came through.
+type answered struct {
+	*http.Response
+	body string
+	seen *seen
+}
+
+// problem returns the answer's problem document, empty where it is none.
+func (a *answered) problem(t testing.TB) (p problem) {
+	t.Helper()
+	if a.Header.Get("Content-Type") != "application/problem+json" {
+		return p
+	}
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("%v: %s", err, a.body)
+	}
+	return p
+}
+
+// do sends a request. Headers are "Name: value".
+func (g *gateway) do(t testing.TB, method, path, body string, headers ...string) *answered {
+	t.Helper()
+	var reader io.Reader
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	r, err := http.NewRequest(method, g.url+path, reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header[name] = append(r.Header[name], value)
+	}
+	return g.send(t, r)
+}
+
+func (g *gateway) send(t testing.TB, r *http.Request) *answered {
+	t.Helper()
+	g.upstream.take()
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &answered{response, string(body), g.upstream.take()}
+}
+
+const jsonType = "Content-Type: application/json"
+
+// post sends a JSON body.
+func (g *gateway) post(t testing.TB, body string, headers ...string) *answered {
+	t.Helper()
+	return g.do(t, "POST", "/chat", body, append([]string{jsonType}, headers...)...)
+}
+
+// raw writes bytes to the gateway and returns everything that comes back
+// until the connection closes.
+func (g *gateway) raw(t testing.TB, text string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	g.upstream.take()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	var answer bytes.Buffer
+	_, _ = io.Copy(&answer, c)
+	return answer.String()
+}
+
+// sign returns the hex HMAC-SHA256 of a message with the test's secret.
+func sign(message string) string { return signWith(testSecret, message) }
+
+func signWith(secret, message string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(message))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// claim is a signed bookbag claim as a JSON body.
+func claim(user string) string {
+	id, _ := json.Marshal(user)
+	return fmt.Sprintf(`{"user_id":%s,"user_hash":"%s","text":"hi"}`, id, sign(user))
+}

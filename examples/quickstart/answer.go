@@ -1,0 +1,33 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// answer is the agent of the demo: what it may say depends on who it knows it is
+// talking to.
+func answer(id identity, c *contact) string {
+	switch id.Outcome {
+	case "verified":
+		name := id.User
+		if c.Name != "" {
+			name, _, _ = strings.Cut(c.Name, " ")
+		}
+		if plan, ok := c.Attributes["plan"].(string); ok {
+			return fmt.Sprintf("Hello %s! Your website vouches for you, so we can talk about your account: you are on the %s plan.", name, plan)
+		}
+		return fmt.Sprintf("Hello %s! Your website vouches for you, so we can talk about your account.", name)
+	case "anonymous":
+		if id.Reason == "partial" {
+			return "Hello! You named a user, but nobody signed for that. To me you are a visitor like any other."
+		}
+		return "Hello! I do not know who you are, so general questions only. Sign in and I can say more."
+	case "invalid":
+		return "Hello! Your claim did not verify, so I was not even told whom you claimed to be. You are a visitor to me."
+	case "disabled":
+		return "Hello! Identity verification is off. Whatever your message says about who sent it, I do not believe it."
+	default:
+		return "Hello! Your claim was not accepted (" + id.Outcome + "), so you are a visitor to me."
+	}
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	maxBody = 64 << 10
+	maxText = 2000 // characters
+)
+
+//go:embed page
+var page embed.FS
+
+var (
+	conversationID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+	// A visitor id is all that protects an anonymous conversation, so it must be
+	// too long to guess.
+	visitorID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
+)
+
+// backend is the sample chat. It must only be reachable through the gateway,
+// since it takes the gateway's headers for the truth.
+type backend struct {
+	store *store
+	now   func() time.Time
+}
+
+func newBackend(secret string) http.Handler {
+	b := &backend{store: newStore(time.Now), now: time.Now}
+	s := newSessions(secret, time.Now)
+	files, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /chat/messages", b.post)
+	mux.HandleFunc("GET /chat/messages", b.list)
+	mux.HandleFunc("GET /session", s.show)
+	mux.HandleFunc("POST /session", s.change)
+	mux.Handle("GET /", http.FileServerFS(files))
+	return secured(http.NewCrossOriginProtection().Handler(mux))
+}
+
+// secured sets what every answer of the backend carries. The page loads nothing
+// from elsewhere and runs no inline script, so the policy can say so.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// received is what came through the gateway, for the page to show beside what
+// the browser sent.
+type received struct {
+	identity
+	Headers map[string]string `json:"headers"`
+	Contact *contact          `json:"contact,omitempty"`
+	Body    string            `json:"body"`
+	Claim   claimLeft         `json:"claim_in_body"`
+}
+
+// claimLeft says which of the claim's fields still stood in the body. The
+// backend looks at nothing else of them.
+type claimLeft struct {
+	UserID   bool `json:"user_id"`
+	UserHash bool `json:"user_hash"`
+}
+
+func (b *backend) post(w http.ResponseWriter, r *http.Request) {
+	id, err := readIdentity(r.Header)
+	if err != nil {
+		problem(w, http.StatusBadRequest, "bad_identity", err.Error())
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+			problem(w, http.StatusRequestEntityTooLarge, "too_large", "a message is at most 64 KiB")
+			return
+		}
+		problem(w, http.StatusBadRequest, "bad_request", "the body did not arrive in full")
+		return
+	}
+	var sent struct {
+		Conversation string          `json:"conversation"`
+		Visitor      string          `json:"visitor"`
+		Text         string          `json:"text"`
+		UserID       json.RawMessage `json:"user_id"`
+		UserHash     json.RawMessage `json:"user_hash"`
+	}
+	if err := json.Unmarshal(body, &sent); err != nil {
+		problem(w, http.StatusBadRequest, "bad_request", "the body is not the JSON of a message")
+		return
+	}
+	if !conversationID.MatchString(sent.Conversation) || !validVisitor(id, sent.Visitor) {
+		problem(w, http.StatusBadRequest, "bad_request", "a message names its conversation, and an anonymous one its visitor")
+		return
+	}
+	if n := utf8.RuneCountInString(sent.Text); strings.TrimSpace(sent.Text) == "" || n > maxText {
+		problem(w, http.StatusBadRequest, "bad_request", "a message has 1 to 2000 characters")
+		return
+	}
+
+	// The gateway can keep strangers out of a conversation, too, but a backend
+	// looks for itself.
+	if err := b.store.open(sent.Conversation, id, sent.Visitor); err != nil {
+		problem(w, http.StatusForbidden, "not_yours", err.Error())
+		return
+	}
+	seen := received{
+		identity: id,
+		Headers:  identityHeaders(r.Header),
+		Body:     string(body),
+		Claim:    claimLeft{len(sent.UserID) > 0, len(sent.UserHash) > 0},
+	}
+	if id.verified() {
+		c := b.store.upsert(id)
+		seen.Contact = &c
+	}
+	question := message{"visitor", sent.Text, id.verified(), b.now()}
+	reply := message{"agent", answer(id, seen.Contact), false, b.now()}
+	if err := b.store.add(sent.Conversation, id, sent.Visitor, question, reply); err != nil {
+		problem(w, http.StatusForbidden, "not_yours", err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
+}
+
+func (b *backend) list(w http.ResponseWriter, r *http.Request) {
+	id, err := readIdentity(r.Header)
+	if err != nil {
+		problem(w, http.StatusBadRequest, "bad_identity", err.Error())
+		return
+	}
+	query := r.URL.Query()
+	name, visitor := query.Get("conversation"), query.Get("visitor")
+	if !conversationID.MatchString(name) || !validVisitor(id, visitor) {
+		problem(w, http.StatusBadRequest, "bad_request", "name the conversation, and without a verified user the visitor")
+		return
+	}
+	name, messages, err := b.store.history(name, id, visitor)
+	if err != nil {
+		problem(w, http.StatusForbidden, "not_yours", err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"conversation": name,
+		"messages":     messages,
+		"received":     received{identity: id, Headers: identityHeaders(r.Header)},
+	})
+}
+
+// validVisitor says whether a request names a usable visitor. A verified one
+// need not name any.
+func validVisitor(id identity, visitor string) bool {
+	return visitorID.MatchString(visitor) || id.verified() && visitor == ""
+}
+
+// problem answers as the gateway does (RFC 9457), so that the page reads both
+// alike.
+func problem(w http.ResponseWriter, status int, code, detail string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(map[string]any{
+		"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(v)
+}

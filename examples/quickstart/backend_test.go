@@ -1,0 +1,357 @@
+package main
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	testSecret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c35f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3"
+	visitorA   = "11111111-1111-4111-8111-111111111111"
+	visitorB   = "22222222-2222-4222-8222-222222222222"
+)
+
+// from returns the headers that the gateway writes for a verified user.
+func from(widget, user string) http.Header {
+	return http.Header{
+		"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {widget}, "X-Verified-User": {user},
+	}
+}
+
+func anonymous() http.Header {
+	return http.Header{"X-Identity-Outcome": {"anonymous"}, "X-Identity-Reason": {"missing"}}
+}
+
+func call(t *testing.T, h http.Handler, method, path, body string, header http.Header) (int, map[string]any, http.Header) {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	var answer map[string]any
+	if strings.Contains(w.Header().Get("Content-Type"), "json") {
+		if err := json.Unmarshal(w.Body.Bytes(), &answer); err != nil {
+			t.Fatalf("%s %s answered %q: %v", method, path, w.Body, err)
+		}
+	}
+	return w.Code, answer, w.Header()
+}
+
+func say(t *testing.T, h http.Handler, conversation, visitor, text string, header http.Header) (int, map[string]any) {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"conversation": conversation, "visitor": visitor, "text": text})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, answer, _ := call(t, h, "POST", "/chat/messages", string(body), header)
+	return status, answer
+}
+
+func read(t *testing.T, h http.Handler, conversation, visitor string, header http.Header) (int, map[string]any) {
+	t.Helper()
+	status, answer, _ := call(t, h, "GET", "/chat/messages?conversation="+conversation+"&visitor="+visitor, "", header)
+	return status, answer
+}
+
+func TestTrustsOnlyTheHeaders(t *testing.T) {
+	h := newBackend(testSecret)
+	body := `{"conversation":"c1","visitor":"` + visitorA + `","text":"hi","user_id":"usr_ada","user_hash":"` + sign("usr_ada") + `"}`
+	status, answer, _ := call(t, h, "POST", "/chat/messages", body, anonymous())
+	if status != http.StatusOK {
+		t.Fatalf("status %d: %v", status, answer)
+	}
+	got := answer["received"].(map[string]any)
+	if got["outcome"] != "anonymous" || got["user"] != nil || got["contact"] != nil {
+		t.Errorf("a claim in the body was believed: %v", got)
+	}
+	if left := got["claim_in_body"].(map[string]any); left["user_id"] != true || left["user_hash"] != true {
+		t.Errorf("claim_in_body = %v, want both true", left)
+	}
+}
+
+func TestRefusesWhatTheGatewayDoesNotSay(t *testing.T) {
+	cases := map[string]http.Header{
+		"no outcome":               {},
+		"a user without outcome":   {"X-Verified-User": {"usr_ada"}, "X-Verified-Widget": {"w"}},
+		"two users":                {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a", "b"}},
+		"verified without a user":  {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}},
+		"verified without widget":  {"X-Identity-Outcome": {"verified"}, "X-Verified-User": {"a"}},
+		"a user who is anonymous":  {"X-Identity-Outcome": {"anonymous"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}},
+		"a user id badly escaped":  {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"%zz"}},
+		"attributes that are none": {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}, "X-Identity-Attributes": {"["}},
+	}
+	for name, header := range cases {
+		t.Run(name, func(t *testing.T) {
+			h := newBackend(testSecret)
+			if status, answer := say(t, h, "c1", visitorA, "hi", header); status != http.StatusBadRequest || answer["code"] != "bad_identity" {
+				t.Errorf("answered %d %v", status, answer)
+			}
+		})
+	}
+}
+
+func TestContactIsUpserted(t *testing.T) {
+	h := newBackend(testSecret)
+	first := from("w1", "zo%C3%AB@ex")
+	first.Set("X-Identity-Name", "Zo%C3%AB")
+	first.Set("X-Identity-Email", "zoe@example.com")
+	first.Set("X-Identity-Attributes", `{"plan":"team","phone":"1"}`)
+	say(t, h, "c1", visitorA, "hi", first)
+
+	second := from("w1", "zo%C3%AB@ex")
+	second.Set("X-Identity-Attributes", `{"plan":"enterprise"}`)
+	_, answer := say(t, h, "c1", visitorA, "hi again", second)
+	got := answer["received"].(map[string]any)["contact"].(map[string]any)
+	want := map[string]any{
+		"id": "zoë@ex", "widget": "w1", "name": "Zoë", "email": "zoe@example.com",
+		"attributes": map[string]any{"plan": "enterprise", "phone": "1"}, "messages": 2.0,
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("contact\n%v, want\n%v", got, want)
+	}
+
+	_, answer = say(t, h, "c2", visitorA, "hi", from("w2", "zo%C3%AB@ex"))
+	if c := answer["received"].(map[string]any)["contact"].(map[string]any); c["messages"] != 1.0 || c["email"] != nil {
+		t.Errorf("the same id under another widget is another person, but got %v", c)
+	}
+}
+
+func TestConversationsHaveOwners(t *testing.T) {
+	ada, otherAda, grace := from("w1", "usr_ada"), from("w2", "usr_ada"), from("w1", "1906")
+	cases := []struct {
+		name             string
+		begun, by        http.Header
+		visitor, with    string
+		status, messages int
+	}{
+		{"by its user", ada, ada, visitorA, visitorA, 200, 2},
+		{"by its user on another device", ada, ada, visitorA, visitorB, 200, 2},
+		{"by another user", ada, grace, visitorA, visitorA, 403, 0},
+		{"by the same id of another widget", ada, otherAda, visitorA, visitorA, 403, 0},
+		{"by a visitor with its user's visitor id", ada, anonymous(), visitorA, visitorA, 403, 0},
+		{"by its visitor", anonymous(), anonymous(), visitorA, visitorA, 200, 2},
+		{"by another visitor", anonymous(), anonymous(), visitorA, visitorB, 403, 0},
+		{"by its visitor, signed in", anonymous(), ada, visitorA, visitorA, 200, 2},
+		{"by a user who is not its visitor", anonymous(), ada, visitorA, visitorB, 403, 0},
+	}
+	for _, c := range cases {
+		t.Run("read "+c.name, func(t *testing.T) {
+			h := newBackend(testSecret)
+			if status, answer := say(t, h, "c1", c.visitor, "secret plans", c.begun); status != 200 {
+				t.Fatalf("answered %d %v", status, answer)
+			}
+			status, answer := read(t, h, "c1", c.with, c.by)
+			messages, _ := answer["messages"].([]any)
+			if status != c.status || len(messages) != c.messages {
+				t.Errorf("answered %d with %d messages, want %d with %d", status, len(messages), c.status, c.messages)
+			}
+			if status, _ := say(t, h, "c1", c.with, "more", c.by); status != c.status {
+				t.Errorf("writing was answered %d, want %d", status, c.status)
+			}
+		})
+	}
+}
+
+func TestSignedInVisitorKeepsTheirConversation(t *testing.T) {
+	h := newBackend(testSecret)
+	say(t, h, "c1", visitorA, "hi", anonymous())
+	say(t, h, "c1", visitorA, "it is me", from("w1", "usr_ada"))
+	if status, _ := read(t, h, "c1", visitorA, anonymous()); status != http.StatusForbidden {
+		t.Errorf("after its visitor signed in, the conversation is still open to the visitor id: %d", status)
+	}
+	status, answer := read(t, h, "new-device", visitorB, from("w1", "usr_ada"))
+	if messages := answer["messages"].([]any); status != 200 || answer["conversation"] != "c1" || len(messages) != 4 {
+		t.Errorf("on another device: %d %v with %d messages", status, answer["conversation"], len(messages))
+	}
+}
+
+func TestRefusesBadMessages(t *testing.T) {
+	long := strings.Repeat("é", maxText)
+	cases := []struct {
+		name, body string
+		header     http.Header
+		status     int
+	}{
+		{"no JSON", `hello`, anonymous(), 400},
+		{"no conversation", `{"visitor":"` + visitorA + `","text":"hi"}`, anonymous(), 400},
+		{"no visitor", `{"conversation":"c1","text":"hi"}`, anonymous(), 400},
+		{"a visitor id one could guess", `{"conversation":"c1","visitor":"7","text":"hi"}`, anonymous(), 400},
+		{"a verified user without visitor", `{"conversation":"c1","text":"hi"}`, from("w", "u"), 200},
+		{"no text", `{"conversation":"c1","visitor":"` + visitorA + `","text":" \n"}`, anonymous(), 400},
+		{"the longest text", `{"conversation":"c1","visitor":"` + visitorA + `","text":"` + long + `"}`, anonymous(), 200},
+		{"a longer text", `{"conversation":"c1","visitor":"` + visitorA + `","text":"` + long + `x"}`, anonymous(), 400},
+		{"a body over the limit", `{"text":"` + strings.Repeat("x", maxBody) + `"}`, anonymous(), 413},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			status, answer, header := call(t, newBackend(testSecret), "POST", "/chat/messages", c.body, c.header)
+			if status != c.status {
+				t.Errorf("answered %d %v, want %d", status, answer, c.status)
+			}
+			if status >= 400 && header.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("a refusal of type %s", header.Get("Content-Type"))
+			}
+		})
+	}
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := newStore(func() time.Time { now = now.Add(time.Second); return now })
+	visitor := identity{Outcome: "anonymous"}
+	for i := range maxConversations + 5 {
+		if err := s.add(fmt.Sprint(i), visitor, visitorA, message{}); err != nil {
+			t.Fatal(err)
+		}
+		s.upsert(identity{Outcome: "verified", Widget: "w", User: fmt.Sprint(i), Attributes: map[string]any{"a": 1}})
+	}
+	if len(s.conversations) != maxConversations || len(s.contacts) != maxContacts {
+		t.Errorf("%d conversations and %d contacts", len(s.conversations), len(s.contacts))
+	}
+	if s.conversations["4"] != nil || s.conversations["5"] == nil {
+		t.Error("what went is not what was used longest ago")
+	}
+	for i := range maxMessages + 3 {
+		if err := s.add("5", visitor, visitorA, message{Text: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if m := s.conversations["5"].messages; len(m) != maxMessages || m[len(m)-1].Text != fmt.Sprint(maxMessages+2) {
+		t.Errorf("%d messages, the last %q", len(m), m[len(m)-1].Text)
+	}
+	for i := range 10 * maxAttributes {
+		s.upsert(identity{Outcome: "verified", Widget: "w", User: "u", Attributes: map[string]any{fmt.Sprint(i): 1}})
+	}
+	if n := len(s.contacts[person{"w", "u"}].Attributes); n > maxAttributes {
+		t.Errorf("%d attributes", n)
+	}
+	web := newSessions(testSecret, time.Now)
+	for range maxSessions + 5 {
+		signIn(t, http.HandlerFunc(web.change), "ada")
+	}
+	if len(web.open) != maxSessions {
+		t.Errorf("%d sessions", len(web.open))
+	}
+}
+
+func TestSessionSignsOnlyItsOwnUser(t *testing.T) {
+	h := newBackend(testSecret)
+	if _, answer, _ := call(t, h, "GET", "/session", "", nil); answer != nil {
+		t.Errorf("nobody is signed in, but got %v", answer)
+	}
+	for _, body := range []string{
+		`{"person":"root"}`, `{"person":"usr_ada"}`, `{"user_id":"usr_ada"}`, `{"person":"","user_id":"usr_ada"}`, `"ada"`, ``,
+	} {
+		status, answer, header := call(t, h, "POST", "/session", body, nil)
+		if answer["user_hash"] != nil || strings.Contains(header.Get("Set-Cookie"), sessionCookie+"=;") == (status != 200) {
+			t.Errorf("%s: %d %v, cookie %q", body, status, answer, header.Get("Set-Cookie"))
+		}
+	}
+	for name, id := range map[string]any{"ada": "usr_ada", "grace": 1906.0} {
+		cookie, answer := signIn(t, h, name)
+		if answer["user_id"] != id || answer["user_hash"] != sign(fmt.Sprint(id)) {
+			t.Errorf("%s: %v", name, answer)
+		}
+		// Whatever else the request says, the id is the session's.
+		_, answer, _ = call(t, h, "GET", "/session?person=grace&user_id=root", "", http.Header{"Cookie": {cookie.String()}})
+		if answer["user_id"] != id {
+			t.Errorf("GET /session signed %v for %s", answer["user_id"], name)
+		}
+	}
+	_, answer, _ := call(t, h, "GET", "/session", "", http.Header{"Cookie": {sessionCookie + "=ada"}})
+	if answer != nil {
+		t.Errorf("an invented token was taken: %v", answer)
+	}
+}
+
+func TestSessionCookie(t *testing.T) {
+	h := newBackend(testSecret)
+	first, _ := signIn(t, h, "ada")
+	if !first.HttpOnly || first.SameSite != http.SameSiteLaxMode || len(first.Value) < 26 {
+		t.Errorf("cookie %v", first)
+	}
+	_, _, header := call(t, h, "POST", "/session", `{"person":"grace"}`, http.Header{"Cookie": {first.String()}})
+	second, err := http.ParseSetCookie(header.Get("Set-Cookie"))
+	if err != nil || second.Value == first.Value {
+		t.Fatalf("signing in again kept the token: %v %v", second, err)
+	}
+	if _, answer, _ := call(t, h, "GET", "/session", "", http.Header{"Cookie": {first.String()}}); answer != nil {
+		t.Errorf("the earlier session lives on: %v", answer)
+	}
+	call(t, h, "POST", "/session", `{"person":""}`, http.Header{"Cookie": {second.String()}})
+	if _, answer, _ := call(t, h, "GET", "/session", "", http.Header{"Cookie": {second.String()}}); answer != nil {
+		t.Errorf("signed out, and yet %v", answer)
+	}
+	status, answer, _ := call(t, h, "POST", "/session", `{"person":"ada"}`, http.Header{"Sec-Fetch-Site": {"cross-site"}})
+	if status != http.StatusForbidden || answer["user_hash"] != nil {
+		t.Errorf("another website signed somebody in: %d", status)
+	}
+}
+
+func TestSessionEnds(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := newSessions(testSecret, func() time.Time { return now })
+	cookie, _ := signIn(t, http.HandlerFunc(s.change), "ada")
+	header := http.Header{"Cookie": {cookie.String()}}
+	now = now.Add(sessionLife)
+	if _, answer, _ := call(t, http.HandlerFunc(s.show), "GET", "/session", "", header); answer == nil {
+		t.Error("the session ended early")
+	}
+	now = now.Add(time.Second)
+	if _, answer, _ := call(t, http.HandlerFunc(s.show), "GET", "/session", "", header); answer != nil {
+		t.Error("the session did not end")
+	}
+}
+
+func TestPage(t *testing.T) {
+	h := newBackend(testSecret)
+	for path, kind := range map[string]string{
+		"/": "text/html", "/queue.js": "text/javascript", "/widget.js": "text/javascript", "/page.js": "text/javascript",
+		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
+	} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != 200 || !strings.HasPrefix(w.Header().Get("Content-Type"), kind) {
+			t.Errorf("%s: %d %s", path, w.Code, w.Header().Get("Content-Type"))
+		}
+		if csp := w.Header().Get("Content-Security-Policy"); !strings.Contains(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q", path, csp)
+		}
+		for _, outside := range []string{"http:", "https:", "innerHTML", " style=", "onclick="} {
+			text := bytes.ReplaceAll(w.Body.Bytes(), []byte("http://www.w3.org/2000/svg"), nil)
+			if bytes.Contains(text, []byte(outside)) {
+				t.Errorf("%s contains %q", path, outside)
+			}
+		}
+	}
+}
+
+func signIn(t *testing.T, h http.Handler, name string) (*http.Cookie, map[string]any) {
+	t.Helper()
+	status, answer, header := call(t, h, "POST", "/session", `{"person":"`+name+`"}`, nil)
+	if status != 200 {
+		t.Fatalf("signing %s in was answered %d %v", name, status, answer)
+	}
+	cookie, err := http.ParseSetCookie(header.Get("Set-Cookie"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cookie, answer
+}
+
+func sign(id string) string {
+	mac := hmac.New(sha256.New, []byte(testSecret))
+	mac.Write([]byte(id))
+	return hex.EncodeToString(mac.Sum(nil))
+}

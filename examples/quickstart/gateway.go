@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+//go:embed Caddyfile
+var caddyfile string
+
+// gateway is the Caddy that this program started.
+type gateway struct {
+	url    string
+	home   string
+	cancel context.CancelFunc
+	log    *heldLog
+	done   chan struct{} // closed when the process has ended
+	err    error         // how it ended; read after done
+}
+
+// startGateway starts the gateway with the embedded Caddyfile on its standard
+// input, so that it runs from any folder. Its home is a temporary one: a demo
+// leaves nothing in the user's.
+func startGateway(ctx context.Context, binary string, port int, backend, secret string) (*gateway, error) {
+	home, err := os.MkdirTemp("", "chat-identity-demo-")
+	if err != nil {
+		return nil, fmt.Errorf("no temporary folder for the gateway: %w", err)
+	}
+	// The gateway outlives the signal that ends ctx until stop has asked it to go.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	g := &gateway{
+		url:    "http://localhost:" + strconv.Itoa(port) + "/",
+		home:   home,
+		cancel: cancel,
+		log:    &heldLog{to: os.Stderr},
+		done:   make(chan struct{}),
+	}
+
+	cmd := exec.CommandContext(ctx, binary, "run", "--config", "-", "--adapter", "caddyfile")
+	cmd.Stdin = strings.NewReader(caddyfile)
+	cmd.Stdout, cmd.Stderr = g.log, g.log
+	cmd.Env = append(os.Environ(),
+		"PORT="+strconv.Itoa(port),
+		"BACKEND="+backend,
+		"CHAT_IDENTITY_SECRET="+secret,
+		"HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "AppData="+home,
+	)
+	cmd.Cancel = func() error {
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			return cmd.Process.Kill()
+		}
+		return nil
+	}
+	cmd.WaitDelay = 5 * time.Second
+	endWithParent(cmd)
+
+	if err := cmd.Start(); err != nil {
+		cancel()
+		os.RemoveAll(home)
+		return nil, fmt.Errorf("the gateway %s does not start; build it with `make build` (%w)", binary, err)
+	}
+	go func() {
+		g.err = cmd.Wait()
+		close(g.done)
+	}()
+	return g, nil
+}
+
+// waitUntilReady returns once the page answers through the gateway.
+func (g *gateway) waitUntilReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	// No proxy, whatever the environment says: it could not reach this localhost.
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for {
+		if g.answers(ctx, client) {
+			g.log.release()
+			return nil
+		}
+		select {
+		case <-g.done:
+			return g.failure()
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return fmt.Errorf("the gateway does not answer on %s after 30 seconds:\n%s", g.url, g.log.text())
+			}
+			return ctx.Err()
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (g *gateway) answers(ctx context.Context, client *http.Client) bool {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url, nil)
+	if err != nil {
+		return false
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return err == nil && res.StatusCode == http.StatusOK
+}
+
+// failure says how a gateway ended that nobody had asked to.
+func (g *gateway) failure() error {
+	how := "it ended by itself"
+	if g.err != nil {
+		how = g.err.Error()
+	}
+	if said := g.log.text(); said != "" {
+		how += "), saying:\n" + said + "\n("
+	}
+	return fmt.Errorf("the gateway stopped (%s; if the port is the reason, choose another one, for example: PORT=8081 make demo)", how)
+}
+
+// stop asks the gateway to end, waits for it, and removes its home.
+func (g *gateway) stop() {
+	g.cancel()
+	<-g.done
+	os.RemoveAll(g.home)
+}
+
+// heldLog keeps what the gateway says while it starts, which is of interest only
+// if that fails, and passes on what it says later: warnings of forged claims.
+type heldLog struct {
+	to io.Writer
+
+	mu       sync.Mutex
+	released bool
+	held     bytes.Buffer
+}
+
+func (l *heldLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.released {
+		return l.to.Write(p)
+	}
+	if l.held.Len() < 64<<10 {
+		l.held.Write(p)
+	}
+	return len(p), nil
+}
+
+func (l *heldLog) release() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.released = true
+	l.held.Reset()
+}
+
+// text returns the last lines held.
+func (l *heldLog) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := strings.Split(strings.TrimSpace(l.held.String()), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+const (
+	sessionCookie = "chat_demo_session"
+	sessionLife   = 12 * time.Hour
+	maxSessions   = 1000
+)
+
+// claim is what the page hands to the widget's identify.
+type claim struct {
+	UserID   any            `json:"user_id"`
+	UserHash string         `json:"user_hash"`
+	Metadata map[string]any `json:"user_metadata"`
+}
+
+// account is a user of the website. Grace's id is an integer, as many a database
+// has them: it signs as its digits.
+type account struct {
+	id       any
+	metadata map[string]any
+}
+
+var accounts = map[string]account{
+	"ada": {"usr_ada", map[string]any{
+		"name": "Ada Lovelace", "email": "ada@example.com", "company": "Analytical Engines", "plan": "enterprise",
+	}},
+	"grace": {1906, map[string]any{
+		"name": "Grace Hopper", "email": "grace@example.com", "company": "Compilers & Co.", "plan": "team",
+	}},
+}
+
+// sessions is the website's sign-in. In the demo a click on a name stands for
+// the password, and that is all it leaves out: the id that gets signed is the
+// one of the session, held here under the cookie's random token. A route that
+// signed an id taken from the request would give everybody every identity.
+type sessions struct {
+	secret []byte
+	now    func() time.Time
+
+	mu   sync.Mutex
+	open map[string]session // by token
+}
+
+type session struct {
+	account string
+	since   time.Time
+}
+
+func newSessions(secret string, now func() time.Time) *sessions {
+	return &sessions{secret: []byte(secret), now: now, open: map[string]session{}}
+}
+
+// show answers GET /session with the signed claim of who is signed in, or null.
+func (s *sessions) show(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	current, ok := s.open[token(r)]
+	s.mu.Unlock()
+	if !ok || s.now().Sub(current.since) > sessionLife {
+		writeJSON(w, http.StatusOK, nil)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.sign(accounts[current.account]))
+}
+
+// change answers POST /session: signs a person in, or, with an empty name, out.
+func (s *sessions) change(w http.ResponseWriter, r *http.Request) {
+	var asked struct {
+		Person string `json:"person"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&asked); err != nil {
+		problem(w, http.StatusBadRequest, "bad_request", `send {"person":"ada"}, "grace" or ""`)
+		return
+	}
+	who, known := accounts[asked.Person]
+	if !known && asked.Person != "" {
+		problem(w, http.StatusBadRequest, "unknown_person", fmt.Sprintf("nobody here is called %q", asked.Person))
+		return
+	}
+
+	s.mu.Lock()
+	delete(s.open, token(r))
+	cookie := &http.Cookie{
+		Name: sessionCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: -1,
+	}
+	if known {
+		// A new token for every sign-in: one that somebody planted in the browser
+		// before must not become the user's. A website served over HTTPS adds Secure.
+		cookie.Value, cookie.MaxAge = rand.Text(), int(sessionLife.Seconds())
+		makeRoom(s.open, maxSessions, func(s session) time.Time { return s.since })
+		s.open[cookie.Value] = session{asked.Person, s.now()}
+	}
+	s.mu.Unlock()
+
+	http.SetCookie(w, cookie)
+	if !known {
+		writeJSON(w, http.StatusOK, nil)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.sign(who))
+}
+
+func (s *sessions) sign(who account) claim {
+	mac := hmac.New(sha256.New, s.secret)
+	fmt.Fprint(mac, who.id)
+	return claim{who.id, hex.EncodeToString(mac.Sum(nil)), who.metadata}
+}
+
+func token(r *http.Request) string {
+	c, err := r.Cookie(sessionCookie)
+	if err != nil {
+		return ""
+	}
+	return c.Value
+}

@@ -1,0 +1,141 @@
+package signing_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+const secret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c35f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3"
+
+var userIDs = []string{
+	"user-123",
+	"42",
+	"zoë@exämple.com",
+	"名前",
+	` an "id" with 'quotes', blanks & $HOME `,
+}
+
+// signer is one language's sample. Command takes the user id as its last
+// argument; Integer signs the number 42 by calling the sample's function, and
+// is nil where the language's own tests do that.
+type signer struct {
+	Name    string
+	Command []string
+	Integer []string
+}
+
+// signers returns every sample of this folder, the Go one built. A missing
+// interpreter fails the test: a sample nobody ran is not known to work.
+func signers(t *testing.T) []signer {
+	t.Helper()
+	goBinary := filepath.Join(t.TempDir(), "sign")
+	if runtime.GOOS == "windows" {
+		goBinary += ".exe"
+	}
+	if out, err := exec.Command("go", "build", "-o", goBinary, "./go").CombinedOutput(); err != nil {
+		t.Fatalf("go build ./go: %v\n%s", err, out)
+	}
+	all := []signer{
+		{"node", []string{"node", "sign.js"}, []string{"node", "-e", `console.log(require("./sign.js").userHash(42))`}},
+		{"python", []string{"python3", "sign.py"}, []string{"python3", "-B", "-c", `import sign; print(sign.user_hash(42))`}},
+		{"php", []string{"php", "sign.php"}, []string{"php", "-r", `require "sign.php"; echo userHash(42), "\n";`}},
+		{"ruby", []string{"ruby", "sign.rb"}, []string{"ruby", "-r", "./sign", "-e", `puts user_hash(42)`}},
+		{"go", []string{goBinary}, nil},
+	}
+	for _, s := range all {
+		if _, err := exec.LookPath(s.Command[0]); err != nil {
+			t.Fatalf("%s is needed to test the %s sample (make deps installs it): %v", s.Command[0], s.Name, err)
+		}
+	}
+	return all
+}
+
+func TestSigners(t *testing.T) {
+	for _, s := range signers(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			for _, id := range userIDs {
+				out, _, err := run(t, secret, append(s.Command[:len(s.Command):len(s.Command)], id))
+				if err != nil {
+					t.Fatalf("%q: %v", id, err)
+				}
+				if want := digest(id) + "\n"; out != want {
+					t.Errorf("%q: got %q, want %q", id, out, want)
+				}
+			}
+			if s.Integer != nil {
+				out, _, err := run(t, secret, s.Integer)
+				if err != nil {
+					t.Fatalf("the integer 42: %v", err)
+				}
+				if want := digest("42") + "\n"; out != want {
+					t.Errorf("the integer 42: got %q, want %q", out, want)
+				}
+			}
+		})
+	}
+}
+
+func TestSignersRefuse(t *testing.T) {
+	cases := []struct {
+		name   string
+		secret string
+		args   []string
+		says   string
+	}{
+		{"no secret", "", []string{"user-123"}, "CHAT_IDENTITY_SECRET"},
+		{"no user id", secret, nil, "user id"},
+		{"an empty user id", secret, []string{""}, "user id"},
+	}
+	for _, s := range signers(t) {
+		for _, c := range cases {
+			t.Run(s.Name+"/"+c.name, func(t *testing.T) {
+				out, message, err := run(t, c.secret, append(s.Command[:len(s.Command):len(s.Command)], c.args...))
+				var exit *exec.ExitError
+				if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+					t.Errorf("ended with %v, want exit status 1", err)
+				}
+				if out != "" {
+					t.Errorf("printed %q", out)
+				}
+				if !strings.Contains(message, c.says) || strings.Count(message, "\n") != 1 {
+					t.Errorf("said %q on standard error, want one line about %s", message, c.says)
+				}
+			})
+		}
+	}
+}
+
+// run runs a command without the secret of whoever runs the test, and under
+// the C locale, as servers often do.
+func run(t *testing.T, secret string, command []string) (stdout, stderr string, err error) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	for _, v := range os.Environ() {
+		if !strings.HasPrefix(v, "CHAT_IDENTITY_SECRET=") {
+			cmd.Env = append(cmd.Env, v)
+		}
+	}
+	cmd.Env = append(cmd.Env, "LC_ALL=C")
+	if secret != "" {
+		cmd.Env = append(cmd.Env, "CHAT_IDENTITY_SECRET="+secret)
+	}
+	var out, message bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &message
+	err = cmd.Run()
+	return out.String(), message.String(), err
+}
+
+func digest(id string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(id))
+	return hex.EncodeToString(mac.Sum(nil))
+}

@@ -1,0 +1,59 @@
+package claimjson_test
+
+import (
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
+
+func TestCut(t *testing.T) {
+	targets := append(cut("/x", "/y", "/m/x", "/m/d/x", "/c", "/c/x"), keep("/a", "/m")...)
+	p := compile(t, "", targets...)
+	for _, tc := range []struct{ name, body, want string }{
+		{"nothing", `{"a":1, "b":{"x":1}}`, `{"a":1, "b":{"x":1}}`},
+		{"first", `{"x":1,"a":2}`, `{"a":2}`},
+		{"first, blanks", `{ "x" : 1 , "a" : 2 }`, `{  "a" : 2 }`},
+		{"middle", `{"a":1, "x":2, "b":3}`, `{"a":1,  "b":3}`},
+		{"last", `{"a":1,"x":2}`, `{"a":1}`},
+		{"last, blanks", `{"a":1 , "x" : 2 }`, `{"a":1   }`},
+		{"only", `{"x":1}`, `{}`},
+		{"only, blanks", "{\n\t\"x\": 1\n}", "{\n\t\n}"},
+		{"all", `{"x":1, "y":2}`, `{ }`},
+		{"run at the end", `{"a":1, "x":2, "y":3 }`, `{"a":1   }`},
+		{"run at the end, tight", `{"a":1,"x":2,"y":3}`, `{"a":1}`},
+		{"run at the start", `{"x":2,"y":3,"a":1}`, `{"a":1}`},
+		{"two runs", `{"x":2,"a":1,"y":3}`, `{"a":1}`},
+		{"apart", `{"x":1,"b":2,"y":3,"a":4,"X":5}`, `{"b":2,"a":4}`},
+		{"twice", `{"x":1,"a":1,"x":2}`, `{"a":1}`},
+		{"variant", `{"X":{"y":[1,2]},"a":1}`, `{"a":1}`},
+		{"escaped name", `{"a":1,"\u0078":2}`, `{"a":1}`},
+		{"within", `{"a":1,"m":{"x":1,"z":2}}`, `{"a":1,"m":{"z":2}}`},
+		{"within, only", `{"m":{"x":1},"x":1}`, `{"m":{}}`},
+		{"within, last of last", `{"x":0,"m":{"z":2,"x":1},"x":1}`, `{"m":{"z":2}}`},
+		{"within a variant", `{"M":{"x":1,"z":2}}`, `{"M":{"z":2}}`},
+		{"within the second", `{"m":{"x":1},"m":{"z":2,"X":1}}`, `{"m":{},"m":{"z":2}}`},
+		{"within two", `{"m":{"q":1,"d":{"x":1},"x":2}}`, `{"m":{"q":1,"d":{}}}`},
+		{"ancestor", `{"a":1,"c":{"x":1,"z":2},"b":1}`, `{"a":1,"b":1}`},
+		{"ancestor last", `{"a":1,"c":{"x":1}}`, `{"a":1}`},
+		{"in an array", `{"m":[{"x":1}]}`, `{"m":[{"x":1}]}`},
+		{"array body", `[{"x":1}]`, `[{"x":1}]`},
+		{"outside blanks stay", " {\"x\":1}\n", " {}\n"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var found claimjson.Found
+			if err := claimjson.Scan([]byte(tc.body), p, &found); err != nil {
+				t.Fatal(err)
+			}
+			if got := string(claimjson.Cut([]byte("> "), []byte(tc.body), found.Cuts)); got != "> "+tc.want {
+				t.Errorf("got  %s\nwant > %s", got, tc.want)
+			}
+			end := 0
+			for _, c := range found.Cuts {
+				if c.Start < end || c.End <= c.Start {
+					t.Errorf("cuts out of order: %v", found.Cuts)
+				}
+				end = c.End
+			}
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package claimjson
+
+// Kind is what a value is; None where there is none.
+type Kind uint8
+
+// The kinds of JSON values.
+const (
+	None Kind = iota
+	String
+	Number
+	Object
+	Array
+	True
+	False
+	Null
+)
+
+// Value is what was found of one target. Kind, Start, End and Escaped are of
+// the first occurrence with exactly the pointer's names; Twice and Variant
+// speak of all. Kind None with Variant: it stands, if at all, only by names in
+// another letter case.
+type Value struct {
+	Kind       Kind
+	Start, End int  // the value's bytes in the body, quotes included
+	Escaped    bool // a string that holds a backslash
+	Twice      bool // its name, or one on its way, stands twice in one object, either exactly or in other letter cases
+	Variant    bool // its name, or one on its way, stands in another letter case (Unicode simple folding)
+}
+
+// Found is what a scan found: Values[i] belongs to the i-th target. Cuts are
+// in order and apart; cut out, they leave valid JSON without any occurrence of
+// the targets to be cut. Reused between scans, it saves their allocations; it
+// keeps the memory of the largest.
+type Found struct {
+	Values []Value
+	Cuts   []Span
+}
+
+func (f *Found) reset(n int) {
+	if cap(f.Values) < n {
+		f.Values = make([]Value, n)
+	}
+	f.Values = f.Values[:n]
+	clear(f.Values)
+	f.Cuts = f.Cuts[:0]
+}
+
+func kindOf(first byte) Kind {
+	switch first {
+	case '"':
+		return String
+	case '{':
+		return Object
+	case '[':
+		return Array
+	case 't':
+		return True
+	case 'f':
+		return False
+	case 'n':
+		return Null
+	}
+	return Number
+}

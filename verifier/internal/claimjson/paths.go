@@ -1,0 +1,165 @@
+package claimjson
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrPointer says that a pointer given to Compile cannot be watched.
+var ErrPointer = errors.New("claimjson: bad pointer")
+
+// maxPointers is the number of different pointers in one Paths: each has a bit
+// in a uint64, so that a name's whole bookkeeping is a few AND and OR.
+const maxPointers = 64
+
+// Target is one watched pointer. Cut marks members whose byte spans are
+// recorded for removal.
+type Target struct {
+	Pointer string
+	Cut     bool
+}
+
+// Paths is a compiled set of RFC 6901 pointers. Safe for concurrent use.
+type Paths struct {
+	root   node
+	bits   []uint64 // of each target, in the order given
+	object uint64   // the bit of the pointer at which only an object will do; 0: none
+}
+
+// A node is a place that some pointer names or passes. Names that fold equal
+// lead to the same node, because a variant's value is searched as well; which
+// pointers a spelling serves is kept with the spelling.
+type node struct {
+	own      uint64 // pointers that end here
+	cut      bool
+	children []child
+	initials uint32 // bit c&31: some child begins, folded, with the ASCII letter c of either case
+	lengths  uint64 // bit n: some child is n ASCII bytes folded; 63 stands for every longer one
+	longest  int    // no raw name longer than this can be a child
+}
+
+type child struct {
+	folded    string
+	spellings []spelling
+	node      *node
+}
+
+// A spelling's bits are the pointers that have it at this place.
+type spelling struct {
+	text string
+	bits uint64
+}
+
+// Compile prepares targets for Scan: found.Values[i] will belong to targets[i].
+//
+// A pointer begins with "/", has no empty reference token, and escapes only
+// "~" (as ~0) and "/" (as ~1). Several targets may share a pointer, and one may
+// be a prefix of another; at most 64 different ones fit. Pointers that differ
+// only in letter case are accepted, but each is then a variant of the other.
+//
+// object is the pointer at which, if anything is there, only an object will
+// do, and likewise for every value on the way to it, the whole body included;
+// "" makes no such demand. See ErrNotObject.
+func Compile(targets []Target, object string) (*Paths, error) {
+	p := &Paths{bits: make([]uint64, len(targets))}
+	known := make(map[string]uint64, len(targets)+1)
+	bit := func(pointer string, cut bool) (uint64, error) {
+		tokens, err := parsePointer(pointer)
+		if err != nil {
+			return 0, err
+		}
+		b, ok := known[pointer]
+		if !ok {
+			if len(known) == maxPointers {
+				return 0, fmt.Errorf("%w %q: at most %d different pointers can be watched", ErrPointer, pointer, maxPointers)
+			}
+			b = 1 << len(known)
+			known[pointer] = b
+		}
+		n := &p.root
+		for _, t := range tokens {
+			n = n.add(t, b)
+		}
+		n.own |= b
+		n.cut = n.cut || cut
+		return b, nil
+	}
+	var err error
+	for i, t := range targets {
+		if p.bits[i], err = bit(t.Pointer, t.Cut); err != nil {
+			return nil, err
+		}
+	}
+	if object != "" {
+		if p.object, err = bit(object, false); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// parsePointer returns the decoded reference tokens of an RFC 6901 pointer.
+func parsePointer(pointer string) ([]string, error) {
+	if !strings.HasPrefix(pointer, "/") {
+		return nil, fmt.Errorf(`%w %q: it must begin with "/", as in %q`, ErrPointer, pointer, "/"+pointer)
+	}
+	if !utf8.ValidString(pointer) {
+		return nil, fmt.Errorf("%w %q: it must be UTF-8", ErrPointer, pointer)
+	}
+	tokens := strings.Split(pointer[1:], "/")
+	for i, t := range tokens {
+		if t == "" {
+			return nil, fmt.Errorf(`%w %q: a name between or after "/" is empty; write as in "/user/id"`, ErrPointer, pointer)
+		}
+		for rest := t; ; {
+			_, after, found := strings.Cut(rest, "~")
+			if !found {
+				break
+			}
+			if after == "" || after[0] != '0' && after[0] != '1' {
+				return nil, fmt.Errorf(`%w %q: write "~0" for "~" and "~1" for "/" within a name`, ErrPointer, pointer)
+			}
+			rest = after
+		}
+		// RFC 6901, section 4: ~1 first, so that ~01 becomes ~1.
+		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
+	}
+	return tokens, nil
+}
+
+// add notes that the pointer of bit b passes from n by name, and returns where to.
+func (n *node) add(name string, b uint64) *node {
+	folded := foldString(name)
+	var c *child
+	for i := range n.children {
+		if n.children[i].folded == folded {
+			c = &n.children[i]
+		}
+	}
+	if c == nil {
+		n.children = append(n.children, child{folded: folded, node: new(node)})
+		c = &n.children[len(n.children)-1]
+		n.index(folded)
+	}
+	for i := range c.spellings {
+		if c.spellings[i].text == name {
+			c.spellings[i].bits |= b
+			return c.node
+		}
+	}
+	c.spellings = append(c.spellings, spelling{name, b})
+	return c.node
+}
+
+func (n *node) index(folded string) {
+	if folded[0] < utf8.RuneSelf {
+		n.initials |= 1 << (folded[0] & 31)
+	}
+	if isASCII(folded) {
+		n.lengths |= 1 << min(len(folded), 63)
+	}
+	// The longest way to write a rune is a surrogate pair, twelve bytes.
+	n.longest = max(n.longest, 12*utf8.RuneCountInString(folded))
+}

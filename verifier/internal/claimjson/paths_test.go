@@ -1,0 +1,63 @@
+package claimjson_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
+
+func TestCompile(t *testing.T) {
+	for _, tc := range []struct {
+		name, pointer string
+		says          string // "": accepted
+	}{
+		{"one name", "/user_id", ""},
+		{"way", "/user_metadata/email", ""},
+		{"escapes", "/a~0b~1c", ""},
+		{"escaped escape", "/~01", ""},
+		{"beyond ASCII", "/имя", ""},
+		{"empty", "", `must begin with "/"`},
+		{"no slash", "user_id", `as in "/user_id"`},
+		{"empty token alone", "/", "empty"},
+		{"empty token within", "/a//b", "empty"},
+		{"empty token last", "/a/", "empty"},
+		{"bad escape", "/a~2", `"~0"`},
+		{"bare tilde", "/a~", `"~0"`},
+		{"bare tilde before a token", "/a~/0", `"~0"`},
+		{"second escape bad", "/~0~b", `"~0"`},
+		{"not UTF-8", "/a\xff", "UTF-8"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := claimjson.Compile(keep(tc.pointer), "")
+			_, asObject := claimjson.Compile(nil, tc.pointer)
+			if tc.says == "" {
+				if err != nil || asObject != nil {
+					t.Fatalf("refused: %v, %v", err, asObject)
+				}
+				return
+			}
+			if !errors.Is(err, claimjson.ErrPointer) || !strings.Contains(err.Error(), tc.says) {
+				t.Errorf("got %v, want it to say %s", err, tc.says)
+			}
+			if tc.pointer != "" && !errors.Is(asObject, claimjson.ErrPointer) {
+				t.Errorf("accepted as object")
+			}
+		})
+	}
+	t.Run("number of pointers", func(t *testing.T) {
+		var targets []claimjson.Target
+		for i := range 64 {
+			p := fmt.Sprintf("/p%d", i)
+			targets = append(targets, keep(p, p)...)
+		}
+		if _, err := claimjson.Compile(targets, "/p0"); err != nil {
+			t.Errorf("64 pointers, each twice: %v", err)
+		}
+		if _, err := claimjson.Compile(targets, "/p64"); !errors.Is(err, claimjson.ErrPointer) {
+			t.Errorf("65 pointers: %v", err)
+		}
+	})
+}

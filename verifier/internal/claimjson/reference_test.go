@@ -1,0 +1,236 @@
+package claimjson_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
+
+// The reference reads the same things in the plainest way: a tree built by
+// encoding/json, and one walk of it for each pointer.
+
+type tree struct {
+	kind       claimjson.Kind
+	start, end int
+	members    []member
+	elements   []tree
+}
+
+type member struct {
+	start int    // of the name's opening quote
+	comma int    // after the value; -1: none
+	name  string // decoded; half a surrogate pair stays as the byte 0xff, which is in no text
+	value tree
+}
+
+// readTree reads a body that json.Valid accepts.
+func readTree(t testing.TB, body []byte) tree {
+	r := reader{t, body, json.NewDecoder(bytes.NewReader(body))}
+	r.dec.UseNumber() // 1e999 is valid
+	return r.value()
+}
+
+type reader struct {
+	t    testing.TB
+	body []byte
+	dec  *json.Decoder
+}
+
+// token returns the next token and where it stands.
+func (r *reader) token() (token json.Token, start, end int) {
+	start = int(r.dec.InputOffset())
+	for strings.IndexByte(" \t\r\n,:", r.body[start]) >= 0 {
+		start++
+	}
+	token, err := r.dec.Token()
+	if err != nil {
+		r.t.Fatalf("reference cannot read %q: %v", r.body, err)
+	}
+	return token, start, int(r.dec.InputOffset())
+}
+
+func (r *reader) value() tree {
+	token, start, end := r.token()
+	v := tree{start: start, end: end}
+	switch token := token.(type) {
+	case string:
+		v.kind = claimjson.String
+	case json.Number:
+		v.kind = claimjson.Number
+	case nil:
+		v.kind = claimjson.Null
+	case bool:
+		if v.kind = claimjson.False; token {
+			v.kind = claimjson.True
+		}
+	case json.Delim:
+		if v.kind = claimjson.Array; token == '{' {
+			v.kind = claimjson.Object
+		}
+		for r.dec.More() {
+			if v.kind == claimjson.Array {
+				v.elements = append(v.elements, r.value())
+			} else {
+				v.members = append(v.members, r.member())
+			}
+		}
+		_, _, v.end = r.token()
+	}
+	return v
+}
+
+func (r *reader) member() member {
+	token, start, end := r.token()
+	m := member{start: start, comma: -1, name: decodeName(r.t, string(r.body[start+1:end-1]))}
+	if got := strings.ReplaceAll(m.name, "\xff", "\ufffd"); got != token {
+		r.t.Fatalf("reference reads the name %q as %q, encoding/json as %q", r.body[start:end], got, token)
+	}
+	m.value = r.value()
+	if rest := bytes.TrimLeft(r.body[m.value.end:], " \t\r\n"); rest[0] == ',' {
+		m.comma = len(r.body) - len(rest)
+	}
+	return m
+}
+
+// nesting returns how deep the containers of a valid body are nested.
+func nesting(body []byte) (deepest int) {
+	dec, depth := json.NewDecoder(bytes.NewReader(body)), 0
+	dec.UseNumber()
+	for {
+		switch token, err := dec.Token(); {
+		case err != nil:
+			return deepest
+		case token == json.Delim('{') || token == json.Delim('['):
+			depth++
+			deepest = max(deepest, depth)
+		case token == json.Delim('}') || token == json.Delim(']'):
+			depth--
+		}
+	}
+}
+
+func decodeName(t testing.TB, raw string) string {
+	var name strings.Builder
+	unit := func(s string) rune {
+		if len(s) < 6 || s[:2] != `\u` {
+			return 0
+		}
+		n, err := strconv.ParseUint(s[2:6], 16, 16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rune(n)
+	}
+	for raw != "" {
+		switch r := unit(raw); {
+		case raw[0] != '\\':
+			name.WriteByte(raw[0])
+			raw = raw[1:]
+		case raw[1] != 'u':
+			name.WriteByte(map[byte]byte{'b': '\b', 'f': '\f', 'n': '\n', 'r': '\r', 't': '\t', '"': '"', '\\': '\\', '/': '/'}[raw[1]])
+			raw = raw[2:]
+		case utf16.DecodeRune(r, unit(raw[6:])) != utf8.RuneError:
+			name.WriteRune(utf16.DecodeRune(r, unit(raw[6:])))
+			raw = raw[12:]
+		case utf16.IsSurrogate(r):
+			name.WriteByte(0xff)
+			raw = raw[6:]
+		default:
+			name.WriteRune(r)
+			raw = raw[6:]
+		}
+	}
+	return name.String()
+}
+
+func isVariant(name, token string) bool {
+	return name != token && strings.EqualFold(strings.ReplaceAll(name, "\xff", "\ufffd"), token)
+}
+
+// pointerTokens is naive on purpose: the pointers here are known to be good.
+func pointerTokens(pointer string) []string {
+	tokens := strings.Split(pointer[1:], "/")
+	for i := range tokens {
+		tokens[i] = strings.NewReplacer("~0", "~", "~1", "/").Replace(tokens[i])
+	}
+	return tokens
+}
+
+// find walks v for one pointer and calls cut for each member it leads to.
+func find(v *tree, tokens []string, first bool, found *claimjson.Value, cut func(*member)) {
+	exact, variant := 0, 0
+	for i := range v.members {
+		m := &v.members[i]
+		switch {
+		case m.name == tokens[0]:
+			exact++
+		case isVariant(m.name, tokens[0]):
+			variant++
+			found.Variant = true
+		default:
+			continue
+		}
+		if exact > 1 || variant > 1 {
+			found.Twice = true
+		}
+		isFirst := first && exact == 1 && m.name == tokens[0]
+		if len(tokens) > 1 {
+			find(&m.value, tokens[1:], isFirst, found, cut)
+			continue
+		}
+		cut(m)
+		if isFirst {
+			found.Kind, found.Start, found.End = m.value.kind, m.value.start, m.value.end
+		}
+	}
+}
+
+// onlyObjects says whether no value on the way of tokens is something else.
+func onlyObjects(v *tree, tokens []string) bool {
+	if v.kind != claimjson.Object {
+		return false
+	}
+	for i := range v.members {
+		if len(tokens) > 0 && v.members[i].name == tokens[0] && !onlyObjects(&v.members[i].value, tokens[1:]) {
+			return false
+		}
+	}
+	return true
+}
+
+// write appends v without the members to cut.
+func write(dst, body []byte, v *tree, cut map[int]bool) []byte {
+	at := v.start
+	for i := range v.elements {
+		e := &v.elements[i]
+		dst = write(append(dst, body[at:e.start]...), body, e, cut)
+		at = e.end
+	}
+	for i := range v.members {
+		m := &v.members[i]
+		if cut[m.start] {
+			dst = append(dst, body[at:m.start]...)
+			if at = m.value.end; m.comma >= 0 {
+				at = m.comma + 1
+			}
+			continue
+		}
+		dst = write(append(dst, body[at:m.value.start]...), body, &m.value, cut)
+		at = m.value.end
+		last := true
+		for _, later := range v.members[i+1:] {
+			last = last && cut[later.start]
+		}
+		if m.comma >= 0 && last {
+			dst = append(dst, body[at:m.comma]...)
+			at = m.comma + 1
+		}
+	}
+	return append(dst, body[at:v.end]...)
+}
