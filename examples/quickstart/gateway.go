@@ -118,25 +118,28 @@ func (g *gateway) answers(ctx context.Context, client *http.Client) bool {
 
 // failure says how a gateway ended that nobody had asked to.
 func (g *gateway) failure() error {
-	how := "it ended by itself"
+	how := "without an error"
 	if g.err != nil {
 		how = g.err.Error()
 	}
+	message := fmt.Sprintf("the gateway stopped (%s); if the port is the reason, choose another one, for example: PORT=8081 make demo", how)
 	if said := g.log.text(); said != "" {
-		how += "), saying:\n" + said + "\n("
+		message += "\nIts last words:\n" + said
 	}
-	return fmt.Errorf("the gateway stopped (%s; if the port is the reason, choose another one, for example: PORT=8081 make demo)", how)
+	return errors.New(message)
 }
 
 // stop asks the gateway to end, waits for it, and removes its home.
 func (g *gateway) stop() {
+	g.log.hold() // its farewell is nothing anybody needs to read
 	g.cancel()
 	<-g.done
 	os.RemoveAll(g.home)
 }
 
 // heldLog keeps what the gateway says while it starts, which is of interest only
-// if that fails, and passes on what it says later: warnings of forged claims.
+// if that fails, and passes on what it says while it runs: warnings of forged
+// claims.
 type heldLog struct {
 	to io.Writer
 
@@ -162,6 +165,12 @@ func (l *heldLog) release() {
 	defer l.mu.Unlock()
 	l.released = true
 	l.held.Reset()
+}
+
+func (l *heldLog) hold() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.released = false
 }
 
 // text returns the last lines held.

@@ -71,7 +71,7 @@ func run(ctx context.Context, binary string) error {
 	case err := <-served:
 		return fmt.Errorf("the chat backend stopped: %w", err)
 	case <-gw.done:
-		// Ctrl-C reaches the gateway, too, and it may be the first to act.
+		// Ctrl-C may reach the gateway, too, and it may be the first to act.
 		select {
 		case <-ctx.Done():
 			return nil

@@ -11,7 +11,7 @@ import (
 func init() { runtime.LockOSThread() }
 
 // endWithParent makes the gateway stop even if this program is killed without a
-// chance to stop it.
+// chance to stop it. A terminal's Ctrl-C is left to this program alone.
 func endWithParent(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM, Setpgid: true}
 }
