@@ -12,7 +12,7 @@ var (
 		"user_id", "user_id", "user_id", "user%5Fid", "user%5fid", "%75ser_id", "user_hash", "user_hash",
 		"USER_ID", "u%C5%BFer_id", "uſer_id", "user.id", "user%2Eid", "user+id", "user%20id", "user id", "user[id", "user%5Bid",
 		"user_id[]", "user_id[a]", "user_id%5B%5D", "user_id[", "user_id]", "[user_id]", "[user_id", "]user_id", "[]user_id",
-		"[[user_id]]", "a[user_id]", "user[id]", "user_id[a][b]", "[][user_id]", "user[id.x",
+		"[[user_id]]", "a[user_id]", "user[id]", "user_id[a][b]", "[][user_id]", "user[id.x", "user[id[", "user[id[]", "user[id%00]", "user[id]x", "user[%00]_id",
 		"user_id%00", "user_id%00x", "%00user_id", "user_id%00[]", "user\x00_id", "user_id\x00",
 		"+user_id", "%20user_id", " user_id", "user_id+", "user_id%20", "%09user_id", "\tuser_id", "%0Auser_id", "\r\nuser_id",
 		"user_id\r\n", "user_id%0D%0A", "%0Buser_id", "%A0user_id", "%C2%A0user_id",

@@ -65,7 +65,7 @@ func (u *urlencoded) segment(start, end int) error {
 	h := u.hits
 	from, seg := len(h.List), u.raw[start:end]
 	split := u.split && bytes.IndexByte(seg, ';') >= 0
-	whole, occurrences := false, 0
+	whole, occurrences, valid := false, 0, true
 	for p := start; p < end; {
 		q := end
 		if split {
@@ -81,6 +81,7 @@ func (u *urlencoded) segment(start, end int) error {
 			occurrences++
 			whole = whole || p == start
 		}
+		valid = valid && (!u.strict || u.validName(u.raw[p:q]))
 		p = q + 1
 	}
 	if u.bad && badEscape(seg) {
@@ -91,7 +92,7 @@ func (u *urlencoded) segment(start, end int) error {
 			return ErrEscape
 		}
 	}
-	if u.strict && !u.validName(seg) {
+	if !valid {
 		return ErrUTF8
 	}
 	if whole {
