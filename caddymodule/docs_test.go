@@ -212,3 +212,31 @@ func TestReadmeBlocksAreTested(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeCommands runs the README's caddy commands in a shell, with a built
+// caddy in its path.
+func TestReadmeCommands(t *testing.T) {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "caddy"), "./cmd/caddy").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	ran := 0
+	for _, b := range blocks(t) {
+		if b.info != "sh" || !strings.Contains(b.text, "caddy chat-identity") {
+			continue
+		}
+		ran++
+		shell := exec.Command("bash", "-euo", "pipefail", "-c", strings.Replace(b.text, "SECRET=...", "SECRET="+testSecret, 1))
+		shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir)
+		out, err := shell.CombinedOutput()
+		if err != nil {
+			t.Errorf("%s%v\n%s", b.text, err, out)
+		}
+		if strings.Contains(b.text, "explain") && !strings.Contains(string(out), "verifies") {
+			t.Errorf("%s%s", b.text, out)
+		}
+	}
+	if ran != 2 {
+		t.Errorf("ran %d blocks of commands", ran)
+	}
+}

@@ -24,7 +24,7 @@ func init() {
 // `{http.chat_identity.outcome}` | `disabled`, `anonymous`, `verified`, `invalid`, `expired`, `replayed`, `unavailable` or `malformed`
 // `{http.chat_identity.reason}` | Why the request is not verified
 // `{http.chat_identity.user}` | The verified user's id
-// `{http.chat_identity.widget}` | The id of the widget whose secret verified
+// `{http.chat_identity.widget}` | The id of the request's widget, whether or not it verified
 // `{http.chat_identity.mode}` | The mode that was applied
 // `{http.chat_identity.dialect}` | The dialect that was read
 // `{http.chat_identity.email}` | The verified user's e-mail address, as the browser gave it
@@ -153,42 +153,51 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	x := newExchange(h, r, s)
 	defer x.release()
 
-	if h.Mode != modeOff && isTunnel(r) {
-		return true, h.refuse(w, x, x.settle(errTunnel))
-	}
-	if h.Mode != modeOff && x.isPreflight() {
-		x.withoutClaim()
-		return false, nil
-	}
 	x.read()
-	if x.mode == modeOff {
+	preflight := x.isPreflight()
+	switch {
+	case x.mode == modeOff:
 		_ = x.settle(nil)
-		h.publish(r, s)
-		return false, nil
-	}
-	cause := x.settle(x.verify())
-	if cause != nil {
-		if a := x.plan.answers[s.reason]; a.always || x.mode == modeRequired {
-			return true, h.refuse(w, x, cause)
-		}
-		h.log.forwarded(x, cause)
+	case isTunnel(r):
+		return true, h.refuse(w, x, x.settle(errTunnel))
+	case preflight:
 		x.withoutClaim()
+	default:
+		if cause := x.settle(x.verify()); cause != nil {
+			if a := x.plan.answers[s.reason]; a.always || x.mode == modeRequired {
+				return true, h.refuse(w, x, cause)
+			}
+			h.log.forwarded(x, cause)
+			x.withoutClaim()
+		}
 	}
-	h.publish(r, s)
+	if !preflight {
+		h.publish(r, s)
+	}
 	return false, nil
 }
 
 // takes reports whether this handler decides about the request: it matches,
 // and no handler before it has decided.
 func (h *Handler) takes(r *http.Request, s *state) (bool, error) {
-	if s.decider != nil {
+	if s.decider != nil && !h.overruledSilently(s) {
 		return false, nil
 	}
 	if matched, err := h.matchers.AnyMatchWithError(r); err != nil || !matched {
 		return false, err
 	}
+	if s.decider != nil {
+		h.log.overruled(s)
+		return false, nil
+	}
 	s.decider = h
 	return true, nil
+}
+
+// overruledSilently reports whether an earlier handler was laxer than this one
+// would have been, and the operator was not told yet.
+func (h *Handler) overruledSilently(s *state) bool {
+	return s.decider != h && s.mode != modeUnset && h.Mode > s.mode && !h.log.told.Load()
 }
 
 // Interface guards

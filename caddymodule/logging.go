@@ -20,6 +20,16 @@ type logger struct {
 	second atomic.Int64
 	count  atomic.Int64
 	left   atomic.Int64
+	told   atomic.Bool // that the handler was overruled
+}
+
+// overruled says, once, that a request which this handler is to decide was
+// decided by one before it. The first decides, and is laxer here.
+func (l *logger) overruled(s *state) {
+	if !l.told.Swap(true) {
+		l.zap.Warn("an earlier chat_identity decided requests that this one matches, in a laxer mode: "+
+			"narrow its matcher, or put the stricter one first", zap.Stringer("earlier", s.mode))
+	}
 }
 
 // allow reports whether one more line may be logged in this second.

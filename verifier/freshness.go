@@ -37,6 +37,7 @@ func parseTimestamp(text []byte) (time.Time, bool) {
 // fresh reports whether a message signed at t is acceptable now: not older
 // than maxAge, not further ahead than skew.
 func (v *Verifier) fresh(t time.Time) bool {
+	// Sub saturates, and the least Duration has no opposite: negate the bound.
 	age := v.now().Sub(t)
-	return age <= v.policy.MaxAge && -age <= v.policy.Skew
+	return age <= v.policy.MaxAge && age >= -v.policy.Skew
 }

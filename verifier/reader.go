@@ -256,10 +256,12 @@ func (r *Reader) JSONOrForm(body []byte, to *Reading) {
 	for f := range form.Claim {
 		differs := form.variant[f] || string(form.Claim[f]) != string(to.Claim[f])
 		if form.seen[f] && (differs || Field(f).signs() && len(form.Claim[f]) > 0) {
-			to.ambiguous = true
+			to.again(Field(f))
+		}
+		if form.twice[f] {
+			to.again(Field(f))
 		}
 	}
-	to.ambiguous = to.ambiguous || form.ambiguous
 }
 
 // ValidBoundary reports whether a multipart boundary is one that every parser
@@ -293,7 +295,7 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 			cut = cut || f.signs() || f == Attributes && r.attributesSign && (twice || hit.Variant)
 			switch {
 			case twice:
-				to.ambiguous = true
+				to.again(f)
 			case hit.Variant:
 				to.variant[f] = true
 			case f == Attributes && len(hit.Value) > 0:

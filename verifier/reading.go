@@ -24,7 +24,8 @@ type Reading struct {
 
 	seen      [NumFields]bool // in any form
 	variant   [NumFields]bool // in a spelling that some parsers take for the name
-	ambiguous bool
+	twice     [NumFields]bool // with two values, or in two spellings
+	ambiguous bool            // any of them, or one that Twice was called for
 	err       error
 
 	text                   []byte // decoded strings
@@ -36,7 +37,7 @@ type Reading struct {
 func (r *Reading) Reset() {
 	r.Claim = Claim{}
 	r.BodyCuts, r.QueryCuts = r.BodyCuts[:0], r.QueryCuts[:0]
-	r.seen, r.variant = [NumFields]bool{}, [NumFields]bool{}
+	r.seen, r.variant, r.twice = [NumFields]bool{}, [NumFields]bool{}, [NumFields]bool{}
 	r.ambiguous, r.err = false, nil
 	r.text = r.text[:0]
 }
@@ -50,6 +51,18 @@ func (r *Reading) twofold() bool {
 	}
 	return r.ambiguous
 }
+
+// Single returns a field's value, or nothing where the field could be read in
+// two ways.
+func (r *Reading) Single(f Field) []byte {
+	if r.twice[f] || r.variant[f] {
+		return nil
+	}
+	return r.Claim[f]
+}
+
+// Plain reports whether everything found so far can be read, and in one way only.
+func (r *Reading) Plain() bool { return r.err == nil && !r.twofold() }
 
 // Err returns the first malformed piece, or nil.
 func (r *Reading) Err() error { return r.err }
@@ -79,6 +92,8 @@ func (r *Reading) Variant(f Field) { r.variant[f] = true }
 // Malformed takes note of a field that cannot be decoded.
 func (r *Reading) Malformed(f Field, detail string) { r.fail(malformed(f, detail)) }
 
+func (r *Reading) again(f Field) { r.twice[f], r.ambiguous = true, true }
+
 func (r *Reading) fail(err error) {
 	if r.err == nil {
 		r.err = err
@@ -93,7 +108,7 @@ func (r *Reading) add(f Field, value []byte) {
 	case len(r.Claim[f]) == 0:
 		r.Claim[f] = value
 	case string(r.Claim[f]) != string(value):
-		r.ambiguous = true
+		r.again(f)
 	}
 }
 
@@ -103,7 +118,9 @@ func (r *Reading) member(f Field, text []byte, v *claimjson.Value) {
 		return
 	}
 	r.seen[f] = true
-	r.ambiguous = r.ambiguous || v.Twice
+	if v.Twice {
+		r.again(f)
+	}
 	r.variant[f] = r.variant[f] || v.Variant
 	token := text[v.Start:v.End]
 	switch {

@@ -1,0 +1,186 @@
+package caddymodule
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// claimFormat is where a claim's fields stand and what is signed, as the flags say.
+type claimFormat struct {
+	dialect, message, encoding, at string
+	maxAge                         time.Duration
+}
+
+func (f *claimFormat) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+verifier.DialectList())
+	cmd.Flags().StringVar(&f.message, "message", "", "The template of what is signed (default: the dialect's)")
+	cmd.Flags().StringVar(&f.encoding, "encoding", verifier.Hex.String(), "How the signature is written: hex, base64 or base64url")
+}
+
+// checker reads and checks claims of one dialect.
+type checker struct {
+	dialect  verifier.Dialect
+	places   []verifier.Place
+	at       string
+	policy   verifier.Policy
+	reader   *verifier.Reader
+	verifier *verifier.Verifier
+}
+
+func (f *claimFormat) checker(dialect string) (*checker, error) {
+	d, ok := verifier.LookupDialect(dialect)
+	if !ok {
+		return nil, fmt.Errorf("unknown dialect '%s': one of %s", dialect, verifier.DialectList())
+	}
+	c := &checker{dialect: d, places: d.AllPlaces(), at: f.at}
+	c.policy = verifier.Policy{
+		Limits: d.Limits, Owned: verifier.MembersOwned(c.places), MaxAge: f.maxAge, Skew: verifier.DefaultSkew,
+	}
+	if c.policy.MaxAge == 0 {
+		c.policy.MaxAge = verifier.DefaultMaxAge
+	}
+	template := d.Message
+	if f.message != "" && dialect == f.dialect {
+		template = f.message
+	}
+	var err error
+	if c.policy.Message, err = verifier.ParseMessage(template, verifier.DefaultNonceLength); err != nil {
+		return nil, err
+	}
+	if c.policy.Encoding, err = verifier.ParseEncoding(f.encoding); err != nil {
+		return nil, err
+	}
+	if c.reader, err = verifier.NewReader(c.places, f.at, false); err != nil {
+		return nil, err
+	}
+	c.verifier, err = verifier.New(c.policy)
+	return c, err
+}
+
+// pointers returns where in a body the field may stand.
+func (c *checker) pointers(f verifier.Field) []string {
+	var pointers []string
+	for _, p := range c.places {
+		if p.Field == f && p.Location == verifier.Body {
+			pointers = append(pointers, c.at+p.Name)
+		}
+	}
+	return pointers
+}
+
+// complete fills in what is signed beside the user id, and refuses what cannot
+// be sent.
+func (c *checker) complete(claim *verifier.Claim) error {
+	if len(claim[verifier.UserID]) == 0 {
+		return errors.New("no user id: give it with --user")
+	}
+	for f := range claim {
+		if !utf8.Valid(claim[f]) {
+			return fmt.Errorf("the %s is not valid UTF-8", verifier.Field(f))
+		}
+	}
+	if len(claim[verifier.Email]) == 0 && c.verifier.Signs(verifier.Email) {
+		return fmt.Errorf("%s signs the e-mail address: give it with --email", c.policy.Message.String())
+	}
+	for _, f := range []verifier.Field{verifier.Timestamp, verifier.Nonce} {
+		signed := c.verifier.Signs(f)
+		switch {
+		case signed && len(c.pointers(f)) == 0:
+			return fmt.Errorf("%s signs the %s, for which the dialect %s has no field", c.policy.Message.String(), f, c.dialect.Name)
+		case !signed && len(claim[f]) > 0:
+			return fmt.Errorf("--%s: what is signed is %s alone", f, c.policy.Message.String())
+		case signed && len(claim[f]) == 0 && f == verifier.Timestamp:
+			claim[f] = strconv.AppendInt(nil, time.Now().Unix(), 10)
+		case signed && len(claim[f]) == 0:
+			claim[f] = newNonce()
+		}
+	}
+	return nil
+}
+
+// newNonce returns as many random characters as a gateway demands by default,
+// in the alphabet of base64url (RFC 4648 section 5).
+func newNonce() []byte {
+	var random [verifier.DefaultNonceLength]byte
+	_, _ = rand.Read(random[:])
+	return base64.RawURLEncoding.AppendEncode(nil, random[:])[:verifier.DefaultNonceLength]
+}
+
+// write returns the claim as the JSON object that a browser sends, each field
+// at the dialect's first place for it.
+func (c *checker) write(claim *verifier.Claim) []byte {
+	var object member
+	for f := range claim {
+		if pointers := c.pointers(verifier.Field(f)); len(pointers) > 0 && len(claim[f]) > 0 {
+			object.insert(strings.Split(pointers[0][1:], "/"), string(claim[f]))
+		}
+	}
+	return object.append(nil)
+}
+
+// member is a member of a JSON object, whose order is that of insertion.
+type member struct {
+	name, value string
+	members     []member
+}
+
+func (m *member) insert(path []string, value string) {
+	if len(path) == 0 {
+		m.value = value
+		return
+	}
+	for i := range m.members {
+		if m.members[i].name == path[0] {
+			m.members[i].insert(path[1:], value)
+			return
+		}
+	}
+	m.members = append(m.members, member{name: path[0]})
+	m.members[len(m.members)-1].insert(path[1:], value)
+}
+
+func (m *member) append(dst []byte) []byte {
+	if m.members == nil {
+		return append(dst, quoteJSON(m.value)...)
+	}
+	dst = append(dst, '{')
+	for i := range m.members {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, quoteJSON(m.members[i].name)...), ':')
+		dst = m.members[i].append(dst)
+	}
+	return append(dst, '}')
+}
+
+func quoteJSON(text string) []byte {
+	var b bytes.Buffer
+	_ = printJSON(&b, text) // a string can always be encoded
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+func printJSON(w io.Writer, value any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	return e.Encode(value)
+}
+
+// read finds the claim in a JSON text, and checks all that needs no secret.
+func (c *checker) read(document []byte, reading *verifier.Reading) error {
+	c.reader.JSON(document, reading)
+	return c.verifier.Shape(reading)
+}

@@ -1,0 +1,488 @@
+package verifier
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func newReader(t testing.TB, at string, places ...Place) *Reader {
+	t.Helper()
+	r, err := NewReader(places, at, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// readsJSON checks what a reader finds of the user id in a body.
+func readsJSON(t *testing.T, r *Reader, body, user string, want error) {
+	t.Helper()
+	var to Reading
+	r.JSON([]byte(body), &to)
+	wantError(t, body, to.Err(), want, "")
+	if got := string(to.Claim[UserID]); got != user {
+		t.Errorf("%s: user id %q, want %q", body, got, user)
+	}
+}
+
+func TestPointers(t *testing.T) {
+	for _, test := range []struct {
+		name, at string
+		places   []Place
+		error    string
+	}{
+		{"empty", "", []Place{{UserID, Body, ""}}, "user_id: '' is no JSON pointer"},
+		{"no slash", "", []Place{{UserID, Body, "user_id"}}, "'user_id' is no JSON pointer: it begins with a slash, as in '/user_id'"},
+		{"slash alone", "", []Place{{Email, Body, "/"}}, "email: '/' names a member without a name"},
+		{"slash at the end", "", []Place{{UserID, Body, "/a/"}}, "names a member without a name"},
+		{"two slashes", "", []Place{{UserID, Body, "/a//b"}}, "names a member without a name"},
+		{"bare tilde", "", []Place{{UserID, Body, "/a~b"}}, "has a bare ~: write ~0 for ~ and ~1 for /"},
+		{"bare tilde at the end", "", []Place{{UserID, Body, "/a~"}}, "has a bare ~"},
+		{"not UTF-8", "", []Place{{UserID, Body, "/\xff"}}, "UTF-8"},
+		{"at without a slash", "data", []Place{{UserID, Body, "/id"}}, "at: 'data' is no JSON pointer"},
+		{"at slash", "/", []Place{{UserID, Body, "/id"}}, "at: '/' names a member without a name"},
+		{"at slash at the end", "/data/", []Place{{UserID, Body, "/id"}}, "at: '/data/' names a member without a name"},
+		{"at with a bare tilde", "/d~2", []Place{{UserID, Body, "/id"}}, "at: '/d~2' has a bare ~"},
+		{"within a text", "", []Place{{UserID, Body, "/user"}, {Email, Body, "/user/email"}}, "email at '/user/email' lies within user_id at '/user', which is a text"},
+		{"within a text, the other way round", "", []Place{{Email, Body, "/user/email"}, {UserID, Body, "/user"}}, "lies within user_id"},
+		{"widget within a text", "", []Place{{Widget, Body, "/user/w"}, {Widget, Body, "/user"}}, "lies within widget"},
+	} {
+		_, err := NewReader(test.places, test.at, true)
+		if err == nil || !strings.Contains(err.Error(), test.error) {
+			t.Errorf("%s: got %v, want %q", test.name, err, test.error)
+		}
+	}
+	// Beside a text, or within the attributes, is not within a text.
+	for _, places := range [][]Place{
+		{{UserID, Body, "/user"}, {Email, Body, "/user_email"}},
+		{{Attributes, Body, "/user"}, {UserID, Body, "/user/id"}},
+		{{UserID, Query, "no/pointer"}, {Signature, Header, "X"}, {Email, Cookie, "~"}},
+	} {
+		if _, err := NewReader(places, "", true); err != nil {
+			t.Errorf("%v: %v", places, err)
+		}
+	}
+}
+
+func TestTooManyNames(t *testing.T) {
+	var query, body []Place
+	for i := range 65 {
+		query = append(query, Place{UserID, Query, fmt.Sprint("q", i)})
+		body = append(body, Place{UserID, Body, fmt.Sprint("/b", i)})
+	}
+	for _, places := range [][]Place{query, body} {
+		if _, err := NewReader(places, "", true); err == nil || !strings.Contains(err.Error(), "at most 64") {
+			t.Errorf("65 places: %v", err)
+		}
+		if _, err := NewReader(places[:64], "", true); err != nil {
+			t.Errorf("64 places: %v", err)
+		}
+	}
+	r := newReader(t, "", query[:64]...)
+	var to Reading
+	r.Query([]byte("q63=a&q63=a"), &to)
+	if !to.twofold() {
+		t.Error("the last name twice is not noticed")
+	}
+}
+
+func TestAt(t *testing.T) {
+	r := newReader(t, "/a~1b/claim", Place{UserID, Body, "/id"}, Place{Signature, Body, "/sig"})
+	for _, test := range []struct {
+		body, user string
+		want       error
+	}{
+		{`{"a/b":{"claim":{"id":"u"}}}`, "u", nil},
+		{`{"a\/b":{"cl\u0061im":{"id":"u"}}}`, "u", nil},
+		{`{"a/b":{"claim":{}}}`, "", nil},
+		{`{"a/b":{}}`, "", nil},
+		{`{}`, "", nil},
+		{`{"id":"u"}`, "", nil},
+		{`{"claim":{"id":"u"}}`, "", nil},
+		{`{"a/b":{"claim":"u"}}`, "", ErrMalformed},
+		{`{"a/b":{"claim":[{"id":"u"}]}}`, "", ErrMalformed},
+		{`{"a/b":{"claim":null}}`, "", ErrMalformed},
+		{`{"a/b":7}`, "", ErrMalformed},
+	} {
+		readsJSON(t, r, test.body, test.user, test.want)
+	}
+	var to Reading
+	r.JSON([]byte(`{"a/b":[]}`), &to)
+	wantError(t, "not an object", to.Err(), ErrMalformed, "something else where the object with the claim should be")
+
+	// A form has no objects: the pointer's last token is the name.
+	to.Reset()
+	r.Form([]byte("id=u&sig=s&claim=x"), &to)
+	if string(to.Claim[UserID]) != "u" || string(to.Claim[Signature]) != "s" || to.Err() != nil {
+		t.Errorf("form: %q, %v", to.Claim, to.Err())
+	}
+}
+
+// TestWidgetPointer: a dialect's widget travels with its claim, a pointer that
+// is configured for the widget starts from the document's root.
+func TestWidgetPointer(t *testing.T) {
+	places := []Place{{UserID, Body, "/id"}, {Widget, Body, "/key"}}
+	body := []byte(`{"key":"outer","claim":{"key":"inner","id":"u"}}`)
+	for widgetAt, want := range map[bool]string{true: "inner", false: "outer"} {
+		r, err := NewReader(places, "/claim", widgetAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var to Reading
+		r.JSON(body, &to)
+		if string(to.Claim[Widget]) != want || string(to.Claim[UserID]) != "u" {
+			t.Errorf("widgetAt %v: widget %q, user id %q", widgetAt, to.Claim[Widget], to.Claim[UserID])
+		}
+		if left := string(Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
+			t.Errorf("cut: %s", left)
+		}
+	}
+}
+
+func TestPointerEscapes(t *testing.T) {
+	r := newReader(t, "", Place{UserID, Body, "/~0a~1b~01"})
+	readsJSON(t, r, `{"~a/b~1":"u"}`, "u", nil)
+	readsJSON(t, r, `{"~0a~1b~01":"u"}`, "", nil)
+	var to Reading
+	r.Form([]byte(url.QueryEscape("~a/b~1")+"=u"), &to)
+	if string(to.Claim[UserID]) != "u" {
+		t.Errorf("form: %q", to.Claim[UserID])
+	}
+}
+
+func TestOnePlaceForTwoFields(t *testing.T) {
+	r := newReader(t, "", Place{UserID, Body, "/email"}, Place{Email, Body, "/email"}, Place{UserID, Query, "email"}, Place{Email, Query, "email"})
+	check := func(name string, to *Reading, cut, want string) {
+		t.Helper()
+		if string(to.Claim[UserID]) != "a@b" || string(to.Claim[Email]) != "a@b" || to.twofold() || to.Err() != nil {
+			t.Errorf("%s: %q, twofold %v, %v", name, to.Claim, to.twofold(), to.Err())
+		}
+		if cut != want {
+			t.Errorf("%s: cut %q", name, cut)
+		}
+	}
+	var to Reading
+	body := []byte(`{"email":"a@b","x":1}`)
+	r.JSON(body, &to)
+	check("JSON", &to, string(Cut(nil, body, to.BodyCuts)), `{"x":1}`)
+	to.Reset()
+	form := []byte("email=a%40b&x=1")
+	r.Form(form, &to)
+	check("form", &to, string(Cut(nil, form, to.BodyCuts)), "x=1")
+	to.Reset()
+	r.Query(form, &to)
+	check("query", &to, string(Cut(nil, form, to.QueryCuts)), "x=1")
+	to.Reset()
+	r.Form([]byte("email=a&email=a"), &to)
+	if !to.twofold() {
+		t.Error("twice in one place")
+	}
+}
+
+// TestSeveralPlaces: a field may have several places, but one value.
+func TestSeveralPlaces(t *testing.T) {
+	r := newReader(t, "", Place{UserID, Body, "/a/id"}, Place{UserID, Body, "/b/id"}, Place{UserID, Query, "id"}, Place{UserID, Header, "X-Id"})
+	for _, test := range []struct {
+		body, query, header string
+		user                string
+		twofold             bool
+	}{
+		{`{"a":{"id":"u"}}`, "", "", "u", false},
+		{`{"b":{"id":"u"}}`, "", "", "u", false},
+		{`{"a":{"id":"u"},"b":{"id":"u"}}`, "id=u", "u", "u", false},
+		{`{"a":{"id":""},"b":{"id":"u"}}`, "id=", "", "u", false},
+		{`{"a":{"id":null},"b":{"id":"u"}}`, "", "u", "u", false},
+		{`{"a":{"id":"u"},"b":{"id":"v"}}`, "", "", "u", true},
+		{`{"a":{"id":"u"}}`, "id=v", "", "v", true},
+		{`{"a":{"id":"u"}}`, "", "v", "u", true},
+		{`{"a":{"id":1}}`, "id=1", "1", "1", false},
+		{`{"a":{"id":1}}`, "id=01", "", "01", true},
+		{`{}`, "id=u&id=u", "", "u", true},
+		{`{}`, "id=&id=", "", "", true},
+		{`{"a":{"id":"u"}}`, "ID=u", "", "u", true},
+		{`{"A":{"id":"u"}}`, "", "u", "u", true},
+		{`{"A":{"id":"u"}}`, "", "", "", false},
+	} {
+		var to Reading
+		r.Query([]byte(test.query), &to)
+		r.JSON([]byte(test.body), &to)
+		to.Text(UserID, []byte(test.header))
+		if string(to.Claim[UserID]) != test.user || to.twofold() != test.twofold || to.Err() != nil {
+			t.Errorf("%s %s %s: %q, twofold %v, %v", test.body, test.query, test.header, to.Claim[UserID], to.twofold(), to.Err())
+		}
+	}
+}
+
+func TestIntegers(t *testing.T) {
+	r := newReader(t, "", Place{UserID, Body, "/id"}, Place{Timestamp, Body, "/ts"})
+	for token, good := range map[string]bool{
+		"0": true, "1": true, "-1": true, "42": true, "1000": true,
+		"9007199254740991": true, "-9007199254740991": true, "9007199254740990": true, "999999999999999": true,
+		"9007199254740992": false, "-9007199254740992": false, "9007199254741000": false, "9999999999999999": false,
+		"10000000000000000": false, "90071992547409910": false, "-90071992547409910": false,
+		"-0": false, "0.0": false, "1.0": false, "1.5": false, "-1.5": false, "1e3": false, "1E3": false, "1e0": false, "1e-3": false, "0e0": false, "1e400": false,
+	} {
+		user, want := "", error(ErrMalformed)
+		if good {
+			user, want = token, nil
+		}
+		readsJSON(t, r, `{"id":`+token+`}`, user, want)
+		readsJSON(t, r, "{\"id\" :\t"+token+" ,\"x\":0}", user, want)
+		// As a text any of them is an id.
+		readsJSON(t, r, `{"id":"`+token+`"}`, token, nil)
+	}
+	for _, token := range []string{"01", "-", "+1", "0x1", "1_000", ".5", "1.", "NaN", "Infinity", "--1"} {
+		readsJSON(t, r, `{"id":`+token+`}`, "", ErrMalformed)
+	}
+	// A timestamp's digits are counted when its shape is checked.
+	var to Reading
+	r.JSON([]byte(`{"ts":1800000000}`), &to)
+	if string(to.Claim[Timestamp]) != "1800000000" {
+		t.Errorf("timestamp %q", to.Claim[Timestamp])
+	}
+}
+
+// TestAbsent: null and the empty text count as absent, in every field.
+func TestAbsent(t *testing.T) {
+	for _, d := range Dialects {
+		reader, v := spoken(t, d.Name)
+		for _, value := range []string{"null", `""`} {
+			for _, p := range d.Places {
+				if p.Field == Attributes && value == `""` {
+					continue
+				}
+				name, _, nested := strings.Cut(p.Name[1:], "/")
+				body := `{"` + name + `":` + value + `}`
+				if nested {
+					body = `{"` + name + `":{"` + lastToken(p.Name) + `":` + value + `}}`
+				}
+				var to Reading
+				reader.JSON([]byte(body), &to)
+				wantError(t, d.Name+" "+body, v.Shape(&to), ErrMissing, "")
+				if len(to.Claim[p.Field]) != 0 {
+					t.Errorf("%s %s: %q", d.Name, body, to.Claim[p.Field])
+				}
+			}
+		}
+		for _, p := range d.Places {
+			for _, form := range []string{lastToken(p.Name), lastToken(p.Name) + "="} {
+				var to Reading
+				reader.Form([]byte(form), &to)
+				wantError(t, d.Name+" "+form, v.Shape(&to), ErrMissing, "")
+			}
+		}
+	}
+}
+
+// TestTypes: a wrong type is refused in every field, not passed over.
+func TestTypes(t *testing.T) {
+	for _, d := range Dialects {
+		reader, v := spoken(t, d.Name)
+		for _, p := range d.Places {
+			for _, value := range []string{"true", "false", "7", "-1.5", "[]", `["x"]`, "{}", `{"x":1}`, `"x"`, `"\ud83d"`, `"\udc00\ud83d"`} {
+				good := value == `"x"`
+				switch p.Field {
+				case UserID:
+					good = good || value == "7"
+				case Attributes:
+					good = value[0] == '{'
+				case Timestamp, Nonce:
+					good = false // of another length
+				}
+				name, last, nested := strings.Cut(p.Name[1:], "/")
+				body := `{"` + name + `":` + value + `}`
+				if nested {
+					body = `{"` + name + `":{"` + last + `":` + value + `}}`
+				}
+				var to Reading
+				reader.JSON([]byte(body), &to)
+				err := v.Shape(&to)
+				if bad := ReasonOf(err) == Malformed; bad == good {
+					t.Errorf("%s %s: %v", d.Name, body, err)
+				}
+			}
+		}
+	}
+}
+
+func TestBodyErrors(t *testing.T) {
+	reader, _ := spoken(t, "bookbag")
+	for _, test := range []struct {
+		name, text string
+		read       func(*Reading, []byte)
+		error      string
+	}{
+		{"JSON", `{"a":}`, func(r *Reading, b []byte) { reader.JSON(b, r) }, "the body is not valid JSON"},
+		{"depth", strings.Repeat("[", 1001), func(r *Reading, b []byte) { reader.JSON(b, r) }, "the body is nested too deeply"},
+		{"JSON, UTF-8", "\"\xff\"", func(r *Reading, b []byte) { reader.JSON(b, r) }, "the body is not valid UTF-8"},
+		{"form, escape", "x=%", func(r *Reading, b []byte) { reader.Form(b, r) }, "the body has a bad percent escape"},
+		{"form, UTF-8", "%ff=x", func(r *Reading, b []byte) { reader.Form(b, r) }, "the body is not valid UTF-8"},
+		{"field, escape", "user_id=%", func(r *Reading, b []byte) { reader.Form(b, r) }, "user_id has a bad percent escape"},
+		{"field, UTF-8", "user_hash=%ff", func(r *Reading, b []byte) { reader.Form(b, r) }, "signature is not valid UTF-8"},
+		{"query, escape", "user_id=%", func(r *Reading, b []byte) { reader.Query(b, r) }, "user_id has a bad percent escape"},
+		{"multipart", "--b\r\n", func(r *Reading, b []byte) { reader.Multipart(b, "b", r) }, "the body is not a valid form"},
+		{
+			"file", "--b\r\nContent-Disposition: form-data; name=\"user_id\"; filename=\"f\"\r\n\r\nu\r\n--b--\r\n",
+			func(r *Reading, b []byte) { reader.Multipart(b, "b", r) }, "user_id is not sent as a plain form field",
+		},
+		{"attributes", "user_metadata=7", func(r *Reading, b []byte) { reader.Form(b, r) }, "attributes is not a JSON object"},
+		{"attributes, cut short", "user_metadata={", func(r *Reading, b []byte) { reader.Form(b, r) }, "attributes is not a JSON object"},
+	} {
+		var to Reading
+		test.read(&to, []byte(test.text))
+		wantError(t, test.name, to.Err(), ErrMalformed, test.error)
+		// The first finding stays.
+		test.read(&to, []byte(`]`))
+		wantError(t, test.name, to.Err(), ErrMalformed, test.error)
+	}
+	// Elsewhere in a query a bad escape is somebody else's.
+	var to Reading
+	reader.Query([]byte("x=%zz&user_id=u"), &to)
+	if string(to.Claim[UserID]) != "u" || to.Err() != nil {
+		t.Errorf("query: %q, %v", to.Claim[UserID], to.Err())
+	}
+}
+
+func TestJSONOrForm(t *testing.T) {
+	reader, v := spoken(t, "bookbag")
+	for _, test := range []struct {
+		name, body string
+		want       error
+	}{
+		{"JSON alone", `{"user_id":"u","user_hash":"h"}`, nil},
+		{"equals signs and ampersands elsewhere", `{"user_id":"u","user_hash":"h","m":"a=b&c=d;e"}`, nil},
+		{"a bad escape elsewhere", `{"user_id":"u","user_hash":"h","m":"100%&%zz"}`, nil},
+		{"a differing id within", `{"user_id":"u","user_hash":"h","m":"&user_id=v&"}`, ErrAmbiguous},
+		// Cutting the JSON's members would leave it for a form's parser to find.
+		{"the same id within", `{"user_id":"u","user_hash":"h","m":"&user_id=u&"}`, ErrAmbiguous},
+		{"the same signature within", `{"user_id":"u","user_hash":"h","m":"&user_hash=h&"}`, ErrAmbiguous},
+		{"an id within, none in the JSON", `{"m":"&user_id=u&"}`, ErrAmbiguous},
+		{"an id at the end", `{"m":"&user_id=u"}`, ErrAmbiguous},
+		{"an id without a value", `{"m":"&user_id&"}`, ErrMissing},
+		{"an empty id beside the JSON's", `{"user_id":"u","user_hash":"h","m":"&user_id=&"}`, ErrAmbiguous},
+		{"an id in another case within", `{"m":"&USER_ID=u&"}`, ErrAmbiguous},
+		{"an array within", `{"m":"&user_id[]=u&"}`, ErrAmbiguous},
+		{"an id twice within", `{"m":"&user_id=u&user_id=u&"}`, ErrAmbiguous},
+		{"after a semicolon", `{"m":"&x;user_id=u&"}`, ErrAmbiguous},
+		{"a bad escape in the id within", `{"m":"&user_id=%zz&"}`, ErrMalformed},
+		{"a name within, as in the JSON", `{"user_id":"u","user_hash":"h","user_metadata":{"name":"n"},"m":"&name=n&"}`, nil},
+		{"a name within that differs", `{"user_id":"u","user_hash":"h","user_metadata":{"name":"n"},"m":"&name=o&"}`, ErrAmbiguous},
+		{"not JSON", `{"user_id":"u"`, ErrMalformed},
+	} {
+		var to Reading
+		reader.JSONOrForm([]byte(test.body), &to)
+		wantError(t, test.name, v.Shape(&to), test.want, "")
+		if left := string(Cut(nil, []byte(test.body), to.BodyCuts)); test.want == nil && strings.Contains(left, "user_") && !strings.Contains(left, "user_metadata") {
+			t.Errorf("%s: cut %s", test.name, left)
+		}
+	}
+}
+
+// TestAttributesInForms: in a form or a query the attributes are the text of a
+// JSON object, whose members can be fields.
+func TestAttributesInForms(t *testing.T) {
+	reader, v := spoken(t, "bookbag")
+	for _, test := range []struct {
+		name, attributes, rest string
+		display                string
+		want                   error
+	}{
+		{"object", `{"name":"A","plan":"pro"}`, "", "A", nil},
+		{"blanks around", " \n{\"name\":\"A\"} ", "", "A", nil},
+		{"escaped name", `{"n\u0061me":"A"}`, "", "A", nil},
+		{"the name beside, alike", `{"name":"A"}`, "&name=A", "A", nil},
+		{"the name beside, differing", `{"name":"A"}`, "&name=B", "A", ErrAmbiguous},
+		{"the name in another case", `{"NAME":"A"}`, "", "", nil},
+		{"the name in another case beside", `{"NAME":"A"}`, "&name=A", "A", ErrAmbiguous},
+		{"the name twice", `{"name":"A","name":"A"}`, "", "A", ErrMalformed},
+		{"the name of another type", `{"name":7}`, "", "", ErrMalformed},
+		{"an array", `[]`, "", "", ErrMalformed},
+		{"not JSON", `{name:1}`, "", "", ErrMalformed},
+		{"twice", `{}`, "&user_metadata={}", "", ErrAmbiguous},
+		{"an array field", `{}`, "&user_metadata[name]=A", "", ErrAmbiguous},
+	} {
+		form := []byte("user_id=u&user_hash=h&user_metadata=" + url.QueryEscape(test.attributes) + test.rest)
+		var body, query Reading
+		reader.Form(form, &body)
+		reader.Query(form, &query)
+		for _, to := range []*Reading{&body, &query} {
+			wantError(t, test.name, v.Shape(to), test.want, "")
+			if string(to.Claim[Name]) != test.display {
+				t.Errorf("%s: name %q", test.name, to.Claim[Name])
+			}
+		}
+	}
+}
+
+// TestProofWithinAttributes: a user id that stands within the attributes' text
+// cannot be cut out of a form but with the text.
+func TestProofWithinAttributes(t *testing.T) {
+	r := newReader(t, "",
+		Place{Attributes, Body, "/meta"}, Place{UserID, Body, "/meta/id"}, Place{Name, Body, "/meta/name"}, Place{Signature, Body, "/sig"},
+		Place{Attributes, Query, "meta"}, Place{UserID, Query, "id"})
+	for form, want := range map[string]string{
+		`x=1&meta={"id":"u"}&y=2`:              "x=1&y=2",
+		`x=1&meta={"ID":"u"}&y=2`:              "x=1&y=2",
+		`x=1&meta={"id":null}&y=2`:             "x=1&y=2",
+		`x=1&META={"id":"u"}&y=2`:              "x=1&y=2",
+		`x=1&meta[id]=u&y=2`:                   "x=1&y=2",
+		`x=1&meta={"plan":1}&meta={"id":"u"}`:  `x=1&meta={"plan":1}`,
+		`x=1&meta={"plan":1,"name":"A"}&sig=s`: `x=1&meta={"plan":1,"name":"A"}`,
+	} {
+		var to Reading
+		r.Form([]byte(form), &to)
+		if left := string(Cut(nil, []byte(form), to.BodyCuts)); left != want {
+			t.Errorf("%s: cut %s", form, left)
+		}
+		to.Reset()
+		r.Query([]byte(strings.TrimSuffix(form, "&sig=s")), &to)
+		if left := string(Cut(nil, []byte(strings.TrimSuffix(form, "&sig=s")), to.QueryCuts)); left != want {
+			t.Errorf("%s: cut of the query %s", form, left)
+		}
+	}
+}
+
+func TestMembersOwned(t *testing.T) {
+	for _, test := range []struct {
+		places []Place
+		want   []string
+	}{
+		{Dialects[0].AllPlaces(), []string{"name", "email", "phone"}},
+		{Dialects[1].AllPlaces(), nil},
+		{[]Place{{Attributes, Body, "/m"}, {Name, Body, "/m/a~1b"}, {Email, Body, "/m/deep/er"}, {Phone, Body, "/mm/p"}, {Widget, Body, "/m/w"}, {Company, Query, "/m/c"}}, []string{"a/b"}},
+	} {
+		if got := MembersOwned(test.places); !slices.Equal(got, test.want) {
+			t.Errorf("%v: %q", test.places, got)
+		}
+	}
+}
+
+func TestIn(t *testing.T) {
+	places := []Place{{UserID, Body, "/id"}, {Signature, Header, "X-Sig"}, {Email, Cookie, "mail"}, {Name, Header, "X-Name"}}
+	r := newReader(t, "", places...)
+	if got := r.In(Header); !slices.Equal(got, []Place{places[1], places[3]}) {
+		t.Errorf("headers: %v", got)
+	}
+	if got := r.In(Query); len(got) != 0 {
+		t.Errorf("query: %v", got)
+	}
+	if !r.Reads(Body, Field.signs) || r.Reads(Cookie, Field.signs) || !r.Reads(Cookie, func(f Field) bool { return f == Email }) {
+		t.Error("Reads")
+	}
+	var to Reading
+	r.Query([]byte("id=u"), &to)
+	if to.Claim[UserID] != nil {
+		t.Error("a query is read that nothing travels in")
+	}
+}
+
+func TestBoundary(t *testing.T) {
+	for boundary, want := range map[string]bool{"": false, "a": true, "a b": false, "----WebKitFormBoundaryAbC123": true, strings.Repeat("a", 71): false} {
+		if ValidBoundary(boundary) != want {
+			t.Errorf("%q: %v", boundary, !want)
+		}
+	}
+}

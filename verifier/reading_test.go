@@ -1,0 +1,127 @@
+package verifier
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestText(t *testing.T) {
+	for _, test := range []struct {
+		name, value string
+		field       Field
+		want        error
+		error       string
+	}{
+		{"an id", "user-1", UserID, nil, ""},
+		{"not ASCII", "Zoë", UserID, nil, ""},
+		{"empty", "", UserID, nil, ""},
+		{"not UTF-8", "\xff", UserID, ErrMalformed, "user_id is not valid UTF-8"},
+		{"a surrogate as UTF-8", "\xed\xa0\x80", Email, ErrMalformed, "email is not valid UTF-8"},
+		{"attributes", ` {"a":1}`, Attributes, nil, ""},
+		{"no attributes", "", Attributes, nil, ""},
+		{"attributes, an array", `[]`, Attributes, ErrMalformed, "attributes is not a JSON object"},
+		{"attributes, not JSON", `{`, Attributes, ErrMalformed, "attributes is not a JSON object"},
+		{"attributes, a text", `plan=pro`, Attributes, ErrMalformed, "attributes is not a JSON object"},
+		{"attributes, blanks", `  `, Attributes, ErrMalformed, "attributes is not a JSON object"},
+	} {
+		var r Reading
+		r.Text(test.field, []byte(test.value))
+		wantError(t, test.name, r.Err(), test.want, test.error)
+		value := test.value
+		if test.want != nil {
+			value = ""
+		}
+		if string(r.Claim[test.field]) != value {
+			t.Errorf("%s: %q", test.name, r.Claim[test.field])
+		}
+	}
+}
+
+func TestTwofold(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		do   func(*Reading)
+		want bool
+	}{
+		{"nothing", func(*Reading) {}, false},
+		{"one value", func(r *Reading) { r.Text(UserID, []byte("a")) }, false},
+		{"the same twice", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, []byte("a")) }, false},
+		{"two values", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, []byte("b")) }, true},
+		{"a value and nothing", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, nil) }, false},
+		{"two values of the widget", func(r *Reading) { r.Text(Widget, []byte("a")); r.Text(Widget, []byte("b")) }, true},
+		{"twice in one place", func(r *Reading) { r.Twice() }, true},
+		{"a variant alone", func(r *Reading) { r.Variant(UserID) }, false},
+		{"a variant and a value", func(r *Reading) { r.Variant(UserID); r.Text(UserID, []byte("a")) }, true},
+		{"a variant and an empty value", func(r *Reading) { r.Variant(UserID); r.Text(UserID, nil) }, false},
+		{"a variant of another field", func(r *Reading) { r.Variant(Email); r.Text(UserID, []byte("a")) }, false},
+	} {
+		var r Reading
+		if test.do(&r); r.twofold() != test.want {
+			t.Errorf("%s: %v", test.name, !test.want)
+		}
+		if r.Reset(); r.twofold() || r.Err() != nil || len(r.Claim[UserID]) != 0 {
+			t.Errorf("%s: something is left after Reset", test.name)
+		}
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	var r Reading
+	r.Malformed(Nonce, "is odd")
+	r.Malformed(Email, "is odd, too")
+	wantError(t, "first", r.Err(), ErrMalformed, "verifier: nonce is odd")
+	if r.Reset(); r.Err() != nil {
+		t.Error("an error is left after Reset")
+	}
+}
+
+// TestReadingReuse: what one request left in a reading's memory must not come
+// up in the next.
+func TestReadingReuse(t *testing.T) {
+	reader, v := spoken(t, "bookbag")
+	var r Reading
+	texts := []string{
+		`{"user_id":"\u0061bc","user_hash":"\u0064ef","user_metadata":{"name":"\u0067hi"}}`,
+		`{"user_hash":"x","USER_ID":"y"}`,
+		`{"user_id":"u","user_id":"v"}`,
+		`{`,
+		`{"user_id":"\u0075","user_hash":"h"}`,
+		`{}`,
+	}
+	wants := []error{nil, ErrPartial, ErrAmbiguous, ErrMalformed, nil, ErrMissing}
+	for range 3 {
+		for i, text := range texts {
+			r.Reset()
+			reader.JSON([]byte(text), &r)
+			wantError(t, text, v.Shape(&r), wants[i], "")
+			var fresh Reading
+			reader.JSON([]byte(text), &fresh)
+			for f := range fresh.Claim {
+				if string(fresh.Claim[f]) != string(r.Claim[f]) {
+					t.Errorf("%s: %s is %q, and %q in a new reading", text, Field(f), r.Claim[f], fresh.Claim[f])
+				}
+			}
+			if len(fresh.BodyCuts) != len(r.BodyCuts) {
+				t.Errorf("%s: cuts %v, %v", text, r.BodyCuts, fresh.BodyCuts)
+			}
+		}
+	}
+}
+
+// TestDecodedTogether: several decoded fields share one buffer, which grows.
+func TestDecodedTogether(t *testing.T) {
+	reader, _ := spoken(t, "nextcap")
+	var r Reading
+	body := `{"userId":"\u0061` + strings.Repeat("x", 100) + `","userHash":"\u0062` + strings.Repeat("y", 300) + `","email":"\u0063","name":"\u0064` + strings.Repeat("z", 2000) + `"}`
+	reader.JSON([]byte(body), &r)
+	for f, want := range map[Field]string{UserID: "a" + strings.Repeat("x", 100), Signature: "b" + strings.Repeat("y", 300), Email: "c", Name: "d" + strings.Repeat("z", 2000)} {
+		if string(r.Claim[f]) != want {
+			t.Errorf("%s: %.20q…", f, r.Claim[f])
+		}
+	}
+	// Appending to a value must not write over the next.
+	_ = append(r.Claim[UserID], "!!!!"...)
+	if r.Claim[Signature][0] != 'b' {
+		t.Error("a value's memory reaches into the next")
+	}
+}

@@ -1,0 +1,341 @@
+package verifier
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// vector is one case of testdata/vectors, whose README.md explains the members.
+type vector struct {
+	Name        string   `json:"name"`
+	Secret      []string `json:"secret"`
+	Now         int64    `json:"now"`
+	MaxAge      *int64   `json:"max_age"`
+	Skew        *int64   `json:"skew"`
+	Message     string   `json:"message"`
+	Encoding    string   `json:"encoding"`
+	NonceLength int      `json:"nonce_length"`
+	At          string   `json:"at"`
+	Places      []struct {
+		Field    string `json:"field"`
+		Location string `json:"location"`
+		Name     string `json:"name"`
+	} `json:"places"`
+
+	Body       *string `json:"body"`
+	BodyBase64 *string `json:"body_base64"`
+	JSONAsForm *string `json:"json_as_form"`
+	Form       *string `json:"form"`
+	Multipart  *string `json:"multipart"`
+	Boundary   string  `json:"boundary"`
+	Query      *string `json:"query"`
+
+	Signed  *string `json:"signed"`
+	Digest  *string `json:"digest"`
+	By      int     `json:"by"`
+	Outcome Outcome `json:"outcome"`
+	Reason  Reason  `json:"reason"`
+	User    *string `json:"user"`
+	Cut     *string `json:"cut"`
+}
+
+const vectorsFolder = "testdata/vectors"
+
+func loadVectors(t testing.TB, name string) []vector {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(vectorsFolder, name+".json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	var vectors []vector
+	if err := decoder.Decode(&vectors); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return vectors
+}
+
+// setup returns what checks the vector, which is of a dialect unless it
+// brings places and a message of its own.
+func (v *vector) setup(t testing.TB, dialect string) (*Reader, *Verifier, []*Key) {
+	t.Helper()
+	d, ok := LookupDialect(dialect)
+	if !ok {
+		d = Dialect{Name: dialect, Limits: defaultLimits}
+	}
+	if v.Message != "" {
+		d.Message = v.Message
+	}
+	places := d.AllPlaces()
+	for _, p := range v.Places {
+		field, ok1 := ParseField(p.Field)
+		location, ok2 := ParseLocation(p.Location)
+		if !ok1 || !ok2 {
+			t.Fatalf("no such place: %v", p)
+		}
+		places = append(places, Place{field, location, p.Name})
+	}
+	policy := Policy{Limits: d.Limits, Owned: MembersOwned(places), MaxAge: DefaultMaxAge, Skew: DefaultSkew}
+	length := DefaultNonceLength
+	if v.NonceLength != 0 {
+		length = v.NonceLength
+	}
+	var err error
+	if policy.Message, err = ParseMessage(d.Message, length); err != nil {
+		t.Fatal(err)
+	}
+	if v.Encoding != "" {
+		if policy.Encoding, err = ParseEncoding(v.Encoding); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if v.MaxAge != nil {
+		policy.MaxAge = time.Duration(*v.MaxAge) * time.Second
+	}
+	if v.Skew != nil {
+		policy.Skew = time.Duration(*v.Skew) * time.Second
+	}
+	verifier, err := New(policy, WithClock(func() time.Time { return time.Unix(v.Now, 0) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader, err := NewReader(places, v.At, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []*Key
+	for _, text := range v.Secret {
+		secret, err := NewSecret(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, NewKey(secret))
+	}
+	return reader, verifier, keys
+}
+
+// read reads the vector's input and returns the part of it that cut is about.
+func (v *vector) read(t testing.TB, r *Reader, to *Reading) []byte {
+	t.Helper()
+	var text []byte
+	if v.Query != nil {
+		text = []byte(*v.Query)
+		r.Query(text, to)
+	}
+	switch {
+	case v.Body != nil:
+		text = []byte(*v.Body)
+		r.JSON(text, to)
+	case v.BodyBase64 != nil:
+		var err error
+		if text, err = base64.StdEncoding.DecodeString(*v.BodyBase64); err != nil {
+			t.Fatal(err)
+		}
+		r.JSON(text, to)
+	case v.JSONAsForm != nil:
+		text = []byte(*v.JSONAsForm)
+		r.JSONOrForm(text, to)
+	case v.Form != nil:
+		text = []byte(*v.Form)
+		r.Form(text, to)
+	case v.Multipart != nil:
+		text = []byte(*v.Multipart)
+		r.Multipart(text, v.Boundary, to)
+	case v.Query == nil:
+		t.Fatal("the vector has no input")
+	}
+	return text
+}
+
+// cutOf returns the text without the claim.
+func (v *vector) cutOf(text []byte, from *Reading) string {
+	spans := from.BodyCuts
+	if v.Query != nil && v.Body == nil {
+		spans = from.QueryCuts
+	}
+	return string(Cut(nil, text, spans))
+}
+
+func vectorFiles(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(vectorsFolder, "*.json"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no vectors: %v", err)
+	}
+	names := make([]string, len(files))
+	for i, file := range files {
+		names[i] = strings.TrimSuffix(filepath.Base(file), ".json")
+	}
+	return names
+}
+
+func TestVectors(t *testing.T) {
+	for _, name := range vectorFiles(t) {
+		var reading Reading // reused, as a gateway does
+		for _, v := range loadVectors(t, name) {
+			t.Run(name+"/"+v.Name, func(t *testing.T) { v.check(t, name, &reading) })
+		}
+	}
+}
+
+func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
+	reader, verifier, keys := v.setup(t, dialect)
+	reading.Reset()
+	text := v.read(t, reader, reading)
+	shape := verifier.Shape(reading)
+	err := shape
+	if err == nil {
+		err = verifier.Verify(&reading.Claim, keys)
+	}
+	reason := ReasonOf(err)
+	if reason != v.Reason || reason.Outcome() != v.Outcome {
+		t.Fatalf("got %q (%v), outcome %q, want %q, %q", reason, err, reason.Outcome(), v.Reason, v.Outcome)
+	}
+	if shape == nil {
+		message := verifier.policy.Message.Append(nil, &reading.Claim)
+		if v.Signed == nil || string(message) != *v.Signed {
+			t.Errorf("signed text %q", message)
+		}
+	} else if v.Signed != nil || v.Digest != nil {
+		t.Error("nothing is signed where the shape is refused")
+	}
+	if (v.User != nil) != (err == nil) || v.User != nil && string(reading.Claim[UserID]) != *v.User {
+		t.Errorf("user %q", reading.Claim[UserID])
+	}
+	forwarded := err != nil && reason != Malformed && reason != Ambiguous
+	if forwarded != (v.Cut != nil) {
+		t.Fatal("a vector has a cut where its claim is not verified, but may be forwarded")
+	}
+	if forwarded {
+		left := v.cutOf(text, reading)
+		if left != *v.Cut {
+			t.Errorf("cut\n%q, want\n%q", left, *v.Cut)
+		}
+		v.checkNothingLeft(t, reader, left)
+	}
+	v.checkDigest(t, &verifier.policy, &reading.Claim, shape == nil)
+}
+
+// checkNothingLeft reads what was left of an unverified claim once more.
+func (v *vector) checkNothingLeft(t *testing.T, reader *Reader, left string) {
+	again, second := *v, Reading{}
+	switch {
+	case v.Body != nil:
+		again.Body = &left
+	case v.JSONAsForm != nil:
+		again.JSONAsForm = &left
+	case v.Form != nil:
+		again.Form = &left
+	case v.Multipart != nil:
+		again.Multipart = &left
+	default:
+		again.Query = &left
+	}
+	again.read(t, reader, &second)
+	if len(second.BodyCuts)+len(second.QueryCuts) > 0 {
+		t.Errorf("a claim is left after cutting: %q", left)
+	}
+	for f := UserID; f <= Nonce; f++ {
+		if len(second.Claim[f]) > 0 {
+			t.Errorf("%s is left after cutting: %q", f, left)
+		}
+	}
+}
+
+func (v *vector) checkDigest(t *testing.T, policy *Policy, claim *Claim, signed bool) {
+	if !signed || len(v.Secret) == 0 {
+		if v.Digest != nil {
+			t.Error("a digest of nothing, or by nobody")
+		}
+		return
+	}
+	if got := policy.Sign(WeakSecret(v.Secret[v.By]), claim); v.Digest == nil || got != *v.Digest {
+		t.Errorf("digest %s", got)
+	}
+}
+
+// TestVectorsCover fails for a dialect without vectors, and for a reason that
+// a verifier can find without one.
+func TestVectorsCover(t *testing.T) {
+	for _, d := range append([]Dialect{{Name: "custom", Message: "{timestamp}"}}, Dialects...) {
+		want := []Reason{"", Malformed, Ambiguous, Missing, Partial, WidgetUnknown, Invalid}
+		if strings.Contains(d.Message, "{timestamp}") {
+			want = append(want, Expired)
+		}
+		found := map[Reason]bool{}
+		names := map[string]bool{}
+		for _, v := range loadVectors(t, d.Name) {
+			found[v.Reason] = true
+			if names[v.Name] {
+				t.Errorf("%s: two vectors are called %q", d.Name, v.Name)
+			}
+			names[v.Name] = true
+		}
+		for _, r := range want {
+			if !found[r] {
+				t.Errorf("%s: no vector for the reason %q", d.Name, r)
+			}
+			delete(found, r)
+		}
+		for r := range found {
+			t.Errorf("%s: a vector for %q, which no verifier finds", d.Name, r)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(vectorsFolder, "README.md")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestVectorsPython computes every digest with another implementation.
+func TestVectorsPython(t *testing.T) {
+	const script = `
+import base64, hashlib, hmac, json, sys
+count = 0
+for name in sys.argv[1:]:
+    for v in json.load(open(name, encoding="utf-8")):
+        if v["digest"] is None:
+            continue
+        sum = hmac.new(v["secret"][v.get("by", 0)].encode(), v["signed"].encode(), hashlib.sha256).digest()
+        text = {
+            "hex": sum.hex(),
+            "base64": base64.b64encode(sum).decode(),
+            "base64url": base64.urlsafe_b64encode(sum).decode().rstrip("="),
+        }[v.get("encoding", "hex")]
+        if text != v["digest"]:
+            sys.exit(name + ": " + v["name"] + ": " + text)
+        count += 1
+print(count)
+`
+	files, err := filepath.Glob(filepath.Join(vectorsFolder, "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command("python3", append([]string{"-c", script}, files...)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	digests := 0
+	for _, name := range vectorFiles(t) {
+		for _, v := range loadVectors(t, name) {
+			if v.Digest != nil {
+				digests++
+			}
+		}
+	}
+	if got := strings.TrimSpace(string(out)); got != jsonNumber(digests) || digests < 100 {
+		t.Errorf("python3 compared %s digests of %d", got, digests)
+	}
+}
+
+func jsonNumber(n int) string {
+	text, _ := json.Marshal(n)
+	return string(text)
+}
