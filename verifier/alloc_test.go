@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ func TestVerifyAllocates(t *testing.T) {
 			{"no secret", claim, nil, ErrWidgetUnknown},
 		} {
 			allocates(t, encoding.String()+", "+test.name, 0, func() {
-				if err := v.Verify(test.claim, test.keys); err != test.want {
+				if err := v.Verify(test.claim, test.keys); !errors.Is(err, test.want) {
 					t.Fatalf("%s: %v", test.name, err)
 				}
 			})
@@ -95,7 +96,7 @@ func TestReadAllocates(t *testing.T) {
 		allocates(t, test.name, test.want, func() {
 			r.Reset()
 			reader.JSON(test.body, &r)
-			if err := v.Shape(&r); err != nil && err != ErrMissing {
+			if err := v.Shape(&r); err != nil && !errors.Is(err, ErrMissing) {
 				t.Fatalf("%s: %v", test.name, err)
 			}
 		})

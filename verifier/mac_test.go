@@ -3,6 +3,7 @@ package verifier
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"os/exec"
 	"strings"
 	"sync"
@@ -164,12 +165,12 @@ func TestOneMACAKey(t *testing.T) {
 		claim := &Claim{UserID: []byte("user-1"), Signature: []byte(signature)}
 		var sums *atomic.Int64
 		decoy, sums = countingKey()
-		if err := v.Verify(claim, nil); err != ErrWidgetUnknown || sums.Load() != 1 {
+		if err := v.Verify(claim, nil); !errors.Is(err, ErrWidgetUnknown) || sums.Load() != 1 {
 			t.Errorf("%s, no key: %v after %d MACs", name, err, sums.Load())
 		}
 		one, ones := countingKey()
 		two, twos := countingKey()
-		if err := v.Verify(claim, []*Key{one, two}); err != ErrInvalid || ones.Load() != 1 || twos.Load() != 1 {
+		if err := v.Verify(claim, []*Key{one, two}); !errors.Is(err, ErrInvalid) || ones.Load() != 1 || twos.Load() != 1 {
 			t.Errorf("%s: %v after %d and %d MACs", name, err, ones.Load(), twos.Load())
 		}
 	}

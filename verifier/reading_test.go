@@ -65,6 +65,41 @@ func TestTwofold(t *testing.T) {
 	}
 }
 
+// TestSingle: a field that could be read in two ways names nothing.
+func TestSingle(t *testing.T) {
+	reader, _ := spoken(t, "inviaro")
+	for _, test := range []struct {
+		body, query, widget string
+		plain               bool
+	}{
+		{`{"key":"w"}`, "", "w", true},
+		{`{"key":"w"}`, "key=w", "w", true},
+		{`{"key":"w"}`, "key=v", "", false},
+		{`{"key":"w","key":"w"}`, "", "", false},
+		{`{"key":"w","KEY":"w"}`, "", "", false},
+		{`{"KEY":"w"}`, "", "", true},
+		{`{}`, "key=w&key=w", "", false},
+		{`{}`, "key[]=w", "", true},
+		{`{"key":null}`, "", "", true},
+		// What is wrong with another field is no matter of this one.
+		{`{"key":"w","user_id":"a","userId":"b"}`, "", "w", false},
+		{`{"key":"w","user_id":1.5}`, "", "w", false},
+		{`{"key":7}`, "", "", false},
+	} {
+		var r Reading
+		reader.JSON([]byte(test.body), &r)
+		reader.Query([]byte(test.query), &r)
+		if got := string(r.Single(Widget)); got != test.widget || r.Plain() != test.plain {
+			t.Errorf("%s %s: %q, plain %v", test.body, test.query, got, r.Plain())
+		}
+	}
+	var r Reading
+	reader.JSONOrForm([]byte(`{"key":"w","m":"&key=v&"}`), &r)
+	if got := r.Single(Widget); got != nil {
+		t.Errorf("JSON as a form: %q", got)
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	var r Reading
 	r.Malformed(Nonce, "is odd")
@@ -119,9 +154,12 @@ func TestDecodedTogether(t *testing.T) {
 			t.Errorf("%s: %.20q…", f, r.Claim[f])
 		}
 	}
-	// Appending to a value must not write over the next.
-	_ = append(r.Claim[UserID], "!!!!"...)
-	if r.Claim[Signature][0] != 'b' {
+	// The buffer is now large enough for all. Appending to a value must not
+	// write over the next.
+	r.Reset()
+	reader.JSON([]byte(body), &r)
+	longer := append(r.Claim[UserID], "!!!!"...)
+	if r.Claim[Signature][0] != 'b' || len(longer) != 105 {
 		t.Error("a value's memory reaches into the next")
 	}
 }
