@@ -60,8 +60,8 @@ type spelling struct {
 // only in letter case are accepted, but each is then a variant of the other.
 //
 // object is the pointer at which, if anything is there, only an object will
-// do, and likewise for every value on the way to it, the whole body included;
-// "" makes no such demand. See ErrNotObject.
+// do, and likewise for every value on the way to it; "" makes no such demand. A
+// body that is no object has nothing there. See ErrNotObject.
 func Compile(targets []Target, object string) (*Paths, error) {
 	p := &Paths{bits: make([]uint64, len(targets))}
 	known := make(map[string]uint64, len(targets)+1)

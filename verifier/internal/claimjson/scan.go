@@ -83,7 +83,6 @@ func (s *scanner) scan() error {
 	if s.body[i] == '{' {
 		i = s.object(i, place{node: &s.paths.root, live: ^uint64(0), way: s.paths.object})
 	} else {
-		s.notObject = s.paths.object != 0
 		i = s.skip(i)
 	}
 	switch {
