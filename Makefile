@@ -5,6 +5,10 @@ SHELL := bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 3s
 
+# All of Caddy is compiled once: vet, the tests and the gateways that tests
+# build share what was compiled with the race detector.
+RACE := GOFLAGS="$(shell go env GOFLAGS) -race"
+
 .PHONY: help
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -23,14 +27,14 @@ build: ## builds the gateway, ./caddy
 test: deps lint ## checks everything: lint, go.mod, tests with the race detector, fuzzers
 	go mod tidy -diff
 	@# -count=1: what the tests build and run is not part of go's cache key.
-	go test -race -count=1 -timeout 9m ./...
+	$(RACE) go test -count=1 -timeout 9m ./...
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
-	go vet ./...
+	$(RACE) go vet ./...
 	GOFLAGS=-mod=mod go run $(STATICCHECK) ./...
 
 # go test fuzzes one target of one package at a time.

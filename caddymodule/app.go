@@ -94,23 +94,36 @@ func (*App) Stop() error { return nil }
 
 func (a *App) lookup(id []byte) (*widget, error) { return a.widgets[string(id)], nil }
 
+func (a *App) speaks(dialect string) bool {
+	for _, w := range a.widgets {
+		if w.dialect == dialect {
+			return true
+		}
+	}
+	return false
+}
+
 // own registers a handler's own widget. The pair of widget and user is who
 // someone is, so one id must not stand for two secrets; only the unnamed
-// widgets of two sites may differ.
-func (a *App) own(w *widget) error {
+// widgets of two sites may differ. It returns the widget as it was declared, if
+// it was, since its mode and dialect hold everywhere.
+func (a *App) own(w *widget) (*widget, error) {
 	if w.id == defaultWidget {
-		return nil
+		return w, nil
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, other := range []*widget{a.widgets[w.id], a.owners[w.id]} {
 		if other != nil && other.digest != w.digest {
-			return fmt.Errorf("widget %s has other secrets elsewhere in this configuration: "+
+			return nil, fmt.Errorf("widget %s has other secrets elsewhere in this configuration: "+
 				"give one of the two another id, or declare it once in the global chat_identity block", w.id)
 		}
 	}
 	a.owners[w.id] = w
-	return nil
+	if declared := a.widgets[w.id]; declared != nil {
+		return declared, nil
+	}
+	return w, nil
 }
 
 // Interface guards

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"net/http"
@@ -19,6 +20,13 @@ var (
 	errBodyBroken  error = &verifier.BodyError{Detail: "ended before it was complete"}
 )
 
+// The memory for a body whose length is not known, and the most that a client
+// gets by its word alone: the rest comes when that much has arrived.
+const (
+	firstRead    = 1 << 10
+	maxFirstRead = 16 << 10
+)
+
 // body is a request's body as far as it was read.
 type body struct {
 	media mediaType
@@ -26,6 +34,8 @@ type body struct {
 	whole bool   // text is all of it, and JSON or a form
 	tried bool
 	err   error
+
+	asked, present bool // whether there is a body at all
 }
 
 // bufferedBody is a body that was read, to be read again.
@@ -42,23 +52,37 @@ type resumedBody struct {
 // hasBody reports whether the request has a body. One without a declared
 // length, as every request of HTTP/3 that does not name it, is asked.
 func (x *exchange) hasBody() bool {
-	r := x.r
+	if b := &x.body; !b.asked {
+		b.asked, b.present = true, askForBody(x.r)
+	}
+	return x.body.present
+}
+
+func askForBody(r *http.Request) bool {
 	if r.Method == http.MethodConnect || r.Body == nil || r.ContentLength == 0 {
 		return false
 	}
-	if r.ContentLength > 0 || x.body.tried {
+	if r.ContentLength > 0 {
 		return true
 	}
 	var first [1]byte
 	n, err := io.ReadFull(r.Body, first[:])
 	if n == 0 && errors.Is(err, io.EOF) {
 		if r.ProtoMajor > 1 {
-			r.Body = http.NoBody // spares the upstream an empty chunked body
+			r.Body, r.ContentLength = http.NoBody, 0 // spares the upstream an empty chunked body
 		}
 		return false
 	}
 	r.Body = resumedBody{io.MultiReader(bytes.NewReader(first[:n]), &failingReader{err}, r.Body), r.Body}
 	return true
+}
+
+// declaresBody reports whether it is clear without reading that the client
+// sends a body: over HTTP/1 and HTTP/2 one of unknown length is announced.
+func (x *exchange) declaresBody() bool {
+	r := x.r
+	return r.Method != http.MethodConnect && r.Body != nil &&
+		(r.ContentLength > 0 || r.ContentLength < 0 && r.ProtoMajor < 3)
 }
 
 // failingReader returns an error once it is reached, if there was one.
@@ -75,13 +99,16 @@ func (f *failingReader) Read([]byte) (int, error) {
 // body that reads as before.
 func (x *exchange) readBody() {
 	b := &x.body
-	if b.tried || !x.hasBody() {
-		b.tried = true
+	if b.tried {
 		return
 	}
 	b.tried = true
-	b.media, b.err = mediaTypeOf(x.r.Header)
-	declared := b.err == nil && b.media.kind != bodyOther
+	media, err := mediaTypeOf(x.r.Header)
+	if refused := err != nil && x.declaresBody(); !refused && !x.hasBody() {
+		return
+	}
+	b.media, b.err = media, err
+	declared := b.media.kind != bodyOther
 	if declared && x.r.ContentLength > x.h.MaxBody {
 		b.err = verifier.ErrTooLarge
 	}
@@ -110,9 +137,10 @@ func (x *exchange) readBody() {
 // sniff reads until it is clear whether a body of no type that is known is a
 // JSON object, and if it is, the rest.
 func (x *exchange) sniff(from io.Reader) (whole bool, err error) {
+	var start bodyStart
 	json, clear := false, false
 	err = x.fill(from, func(text []byte) bool {
-		json, clear = looksLikeObject(text)
+		json, clear = start.object(text)
 		return !clear
 	})
 	if err != nil || !json {
@@ -128,16 +156,16 @@ func (x *exchange) sniff(from io.Reader) (whole bool, err error) {
 // or the largest body that is read.
 func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 	b := &x.body
+	size := 0
+	if length := x.r.ContentLength; length >= 0 && length <= x.h.MaxBody {
+		size = int(length) + 1 // one to spare, so that the read that finds the end has room
+	}
 	if b.text == nil {
-		size := int64(1024)
-		if length := x.r.ContentLength; length >= 0 && length <= x.h.MaxBody {
-			size = length + 1 // one to spare, so that the read that finds the end has room
-		}
-		b.text = make([]byte, 0, size)
+		b.text = make([]byte, 0, min(cmp.Or(size, firstRead), maxFirstRead))
 	}
 	for more(b.text) {
 		if len(b.text) == cap(b.text) {
-			b.text = slices.Grow(b.text, len(b.text))
+			b.text = slices.Grow(b.text, max(size, 2*len(b.text))-len(b.text))
 		}
 		n, err := from.Read(b.text[len(b.text):cap(b.text)])
 		b.text = b.text[:len(b.text)+n]
@@ -166,54 +194,4 @@ func bodyError(err error) error {
 		return verifier.ErrTooLarge
 	}
 	return errBodyBroken
-}
-
-func skipBlanks(text []byte) []byte { return bytes.TrimLeft(text, " \t\r\n") }
-
-// looksLikeObject reports whether the text begins a JSON object: a brace
-// followed, after blanks, by a quote or another brace. Some parsers pass over
-// comments, too, and some take NULs for UTF-16; these are no valid JSON and are
-// refused as such. The answer may not be clear yet.
-func looksLikeObject(text []byte) (yes, clear bool) {
-	text = skipBlanks(text)
-	if len(text) == 0 {
-		return false, false
-	}
-	if text[0] != '{' {
-		return false, !prefixOfForbidden(text)
-	}
-	if text = skipBlanks(text[1:]); len(text) == 0 {
-		return false, false
-	}
-	switch text[0] {
-	case '"', '}', '/', 0:
-		return true, true
-	}
-	return false, true
-}
-
-// forbiddenStarts are what a lenient parser passes over before it reads on,
-// and a strict one does not: byte-order marks of UTF-8, UTF-16 and UTF-32,
-// NULs, which UTF-16 and UTF-32 begin with as well, and comments.
-var forbiddenStarts = [...]string{"\xef\xbb\xbf", "\xfe\xff", "\xff\xfe", "\x00", "/*", "//"}
-
-func forbiddenStart(text []byte) bool {
-	text = skipBlanks(text)
-	for _, start := range forbiddenStarts {
-		if bytes.HasPrefix(text, []byte(start)) {
-			return true
-		}
-	}
-	return false
-}
-
-// prefixOfForbidden reports whether the text, as far as it is read, could
-// still become a forbidden start.
-func prefixOfForbidden(text []byte) bool {
-	for _, start := range forbiddenStarts {
-		if len(text) < len(start) && string(text) == start[:len(text)] {
-			return true
-		}
-	}
-	return false
 }

@@ -92,20 +92,13 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // line are known. What depends on the environment is left to Provision.
 func (h *Handler) check() error {
 	dry := *h
-	for _, text := range h.Secrets {
-		if _, kind := placeholder(text); kind == "" {
-			if _, err := verifier.NewSecret(text); err != nil {
-				return hintShort(err)
-			}
-		}
-	}
-	if err := dry.provisionDefaults(); err != nil {
-		return err
-	}
-	if dry.widgetInClaim = h.WidgetBody != ""; len(h.Secrets) == 0 && h.Widget == "" && h.WidgetBody == "" {
-		if err := dry.widgetOfClaim(); err != nil {
+	for _, check := range []func() error{dry.provisionDefaults, dry.provisionHeaders, dry.checkWidget} {
+		if err := check(); err != nil {
 			return err
 		}
+	}
+	if _, err := dry.newWidgetText(); err != nil {
+		return err
 	}
 	return dry.provisionPlans()
 }
@@ -124,7 +117,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if h.Secrets = d.RemainingArgs(); len(h.Secrets) == 0 {
 			return d.Err("secret needs at least one secret, as in 'secret {env.CHAT_IDENTITY_SECRET}'")
 		}
-		return nil
+		return wrap(d, checkLiterals(h.Secrets))
 	case "claim":
 		return h.claimOption(d)
 	case "at":

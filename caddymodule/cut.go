@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -22,11 +23,31 @@ func (x *exchange) withoutClaim() {
 	if x.h.Unverified == claimKeep {
 		return
 	}
+	x.cut()
+	if x.widget != nil {
+		return
+	}
+	// Nobody knows whose request it is: a backend may read it in the dialect of
+	// any widget.
+	for _, p := range x.h.others {
+		x.plan = p
+		x.reading.Reset()
+		x.readHead()
+		if x.body.whole {
+			x.parseBody()
+		}
+		x.cut()
+	}
+}
+
+// cut removes what the plan's reader has found.
+func (x *exchange) cut() {
 	x.cutHead()
 	if len(x.reading.BodyCuts) == 0 || !x.body.whole {
 		return
 	}
 	text := verifier.Cut(make([]byte, 0, len(x.body.text)), x.body.text, x.reading.BodyCuts)
+	x.body.text = text
 	buffered := new(bufferedBody)
 	buffered.Reset(text)
 	x.r.Body = buffered
@@ -40,8 +61,7 @@ func (x *exchange) withoutClaim() {
 }
 
 // withoutBody leaves nothing of a request's body.
-func (x *exchange) withoutBody() {
-	r := x.r
+func withoutBody(r *http.Request) {
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 	for _, name := range append([]string{"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding"}, bodyDigests[:]...) {
 		r.Header.Del(name)
@@ -92,6 +112,10 @@ func (x *exchange) cutQuery() {
 	if ok {
 		original.RequestURI = withQuery(original.RequestURI, query)
 		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
+		// Where a handler before this one has copied the request, the server's has the original URI still.
+		if repl, known := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); known {
+			repl.Set("http.request.orig_uri", original.RequestURI)
+		}
 	}
 }
 

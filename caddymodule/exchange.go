@@ -60,7 +60,7 @@ func (x *exchange) read() {
 	}
 	x.readClaim()
 	if x.h.widgetInClaim {
-		x.lookup(x.reading.Claim[verifier.Widget])
+		x.lookup(x.reading.Single(verifier.Widget))
 		x.mode = x.h.Mode.with(x.widget)
 		if x.widget != nil && x.plan != x.h.plan {
 			x.reading.Reset()
@@ -75,12 +75,7 @@ func (x *exchange) find() {
 	case x.h.single != nil:
 		x.take(x.h.single)
 	case x.h.named != nil:
-		id, once := x.h.named.of(x.r)
-		if !once {
-			x.reading.Twice()
-			return
-		}
-		x.lookup([]byte(id))
+		x.lookup([]byte(x.h.named.of(x.r, &x.reading)))
 	}
 }
 
@@ -137,7 +132,7 @@ func (x *exchange) readHead() {
 
 func (x *exchange) parseBody() {
 	b, reader := &x.body, x.plan.reader
-	json, _ := looksLikeObject(b.text)
+	json := looksLikeObject(b.text)
 	switch {
 	case b.media.kind == bodyForm && json:
 		reader.JSONOrForm(b.text, &x.reading)
@@ -201,14 +196,18 @@ func (x *exchange) settleUser() {
 	}
 }
 
-// isTunnel reports whether the request is a plain CONNECT (RFC 9110 section
-// 9.3.6). An extended one (RFC 8441, RFC 9220) opens a WebSocket.
+// isTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6),
+// unless an extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy
+// would send one of any other protocol to the upstream as a plain CONNECT.
 func isTunnel(r *http.Request) bool {
 	if r.Method != http.MethodConnect {
 		return false
 	}
-	extended := len(r.Header[":protocol"]) > 0 || r.ProtoMajor >= 3 && r.Proto != "HTTP/3.0" && r.Proto != "HTTP/3"
-	return !extended
+	protocol := r.Proto // so HTTP/3
+	if r.ProtoMajor == 2 {
+		protocol = r.Header.Get(":protocol")
+	}
+	return r.ProtoMajor < 2 || protocol != "websocket"
 }
 
 // isPreflight reports whether the request is a CORS preflight: a browser's

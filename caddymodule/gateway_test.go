@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 	}
 	// What Caddy would write into the home directory goes here instead.
 	caddy.ConfigAutosavePath = filepath.Join(dir, "autosave.json")
+	caddy.DefaultStorage.Path = dir
 	for name, value := range map[string]string{
 		"XDG_DATA_HOME": dir, "XDG_CONFIG_HOME": dir, "TEST_SECRET": testSecret,
 	} {
@@ -131,7 +132,7 @@ func start(t testing.TB, global, site string) *gateway {
 	u := newUpstream(t)
 	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
 	site = strings.ReplaceAll(site, "UPSTREAM", strings.TrimPrefix(u.URL, "http://"))
-	load(t, fmt.Sprintf("{%s%s}\n%s {\n%s\n}\n", globals, global, g.url, site))
+	load(t, fmt.Sprintf("{%s%s\n}\n%s {\n%s\n}\n", globals, global, g.url, site))
 	return g
 }
 

@@ -14,6 +14,7 @@ func init() {
 
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
+		d.Next() // so that the error says where
 		return nil, d.Err("the global option chat_identity is given twice: put all of it into one block")
 	}
 	app := new(App)
@@ -69,13 +70,14 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 		return w, err
 	}
 	if !validWidgetID(w.ID) {
-		return w, d.Errf("widget id '%s': 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", w.ID)
+		return w, d.WrapErr(badWidgetID(w.ID))
 	}
 	if w.ID == defaultWidget {
 		return w, d.Errf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
 	}
 	seen := make(map[string]bool)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
+	nesting := d.Nesting()
+	for d.NextBlock(nesting) {
 		name := d.Val()
 		if seen[name] {
 			return w, d.Errf("%s is given twice in widget %s", name, w.ID)
@@ -85,6 +87,9 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 		case "secret":
 			if w.Secrets = d.RemainingArgs(); len(w.Secrets) == 0 {
 				return w, d.Err("secret needs at least one secret, as in 'secret {env.SHOP_SECRET}'")
+			}
+			if err := checkLiterals(w.Secrets); err != nil {
+				return w, d.WrapErr(err)
 			}
 		case "mode":
 			var text string
@@ -101,6 +106,9 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 			}
 		default:
 			return w, d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)
+		}
+		if d.NextBlock(nesting + 1) {
+			return w, d.Errf("%s has no block", name)
 		}
 	}
 	if len(w.Secrets) == 0 {

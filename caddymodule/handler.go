@@ -99,6 +99,7 @@ type Handler struct {
 	matchers caddyhttp.MatcherSets
 	plan     *plan            // of the handler's dialect
 	plans    map[string]*plan // of the dialects that widgets may have
+	others   []*plan          // of the dialects that requests' widgets do have, but for the handler's own
 	single   *widget          // the handler's only widget
 	widgets  widgetSource     // where there is no single one
 	named    *widgetText      // how requests name theirs, if not in the claim
@@ -144,7 +145,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if refused, err := h.decide(w, r, s); refused || err != nil {
 		return err
 	}
-	return next.ServeHTTP(w, r)
+	if err = next.ServeHTTP(w, r); err != nil && s.streamed != nil && s.streamed.stopped.Load() {
+		return h.refuseStopped(w, r, s)
+	}
+	return err
 }
 
 // decide settles what the request's claim is worth. It refuses the request, or
@@ -173,6 +177,9 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	}
 	if !preflight {
 		h.publish(r, s)
+	}
+	if x.mode != modeOff {
+		x.stream()
 	}
 	return false, nil
 }

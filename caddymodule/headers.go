@@ -87,7 +87,7 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	h.set(r, s, headerWidget, s.widget, nil)
 	fits := h.set(r, s, headerEmail, encodeHeader(s.email), &room)
 	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
-	fits = h.set(r, s, headerAttributes, s.attributes, &room) && fits
+	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
 	if !fits {
 		h.log.warn("attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
 			zap.String("widget", s.widget), requestID(r))

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -23,50 +24,62 @@ type mediaType struct {
 	boundary string
 }
 
-// mediaTypeOf reads Content-Encoding and Content-Type. Backends differ in how
-// they read a type that stands twice, has a parameter twice, or uses the
-// extended notation of RFC 2231, so none of these is taken.
+// mediaTypeOf reads Content-Type and Content-Encoding. Of a body that cannot be
+// read for its encoding or charset, the type still counts.
 func mediaTypeOf(header http.Header) (mediaType, error) {
+	m, err := declaredType(header["Content-Type"])
 	for _, line := range header["Content-Encoding"] {
 		for coding := range strings.SplitSeq(line, ",") {
 			if coding = strings.Trim(coding, " \t"); coding != "" && !strings.EqualFold(coding, "identity") {
-				return mediaType{}, verifier.ErrUnsupported
+				return m, verifier.ErrUnsupported
 			}
 		}
 	}
-	lines := header["Content-Type"]
+	return m, err
+}
+
+// declaredType reads Content-Type. Backends differ in how they read a type that
+// stands twice, has a parameter twice, or uses the extended notation of RFC
+// 2231, so none of these is taken.
+func declaredType(lines []string) (m mediaType, err error) {
 	switch {
 	case len(lines) == 0:
-		return mediaType{}, nil
+		return m, nil
 	case len(lines) > 1:
-		return mediaType{}, errContentType
+		return m, errContentType
 	case lines[0] == "application/json":
 		return mediaType{kind: bodyJSON}, nil
 	}
 	essence, charset, boundary, ok := parseMediaType(lines[0])
-	if !ok {
-		return mediaType{}, errContentType
-	}
-	if charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
-		return mediaType{}, verifier.ErrUnsupported
+	if !ok || !standsPlainly("charset", charset, lines[0]) {
+		return m, errContentType
 	}
 	switch {
 	case essence == "application/json" || strings.HasSuffix(essence, "+json"):
-		return mediaType{kind: bodyJSON}, nil
+		m.kind = bodyJSON
 	case essence == "application/x-www-form-urlencoded":
-		return mediaType{kind: bodyForm}, nil
+		m.kind = bodyForm
 	case essence == "multipart/form-data":
-		if !verifier.ValidBoundary(boundary) {
-			return mediaType{}, errContentType
+		m = mediaType{bodyMultipart, boundary}
+		if !verifier.ValidBoundary(boundary) || !standsPlainly("boundary", boundary, lines[0]) {
+			err = errContentType
 		}
-		return mediaType{bodyMultipart, boundary}, nil
 	}
-	return mediaType{}, nil
+	if charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
+		err = verifier.ErrUnsupported
+	}
+	return m, err
 }
 
 // parseMediaType reads RFC 9110 section 8.3.1 strictly: type "/" subtype
-// *( OWS ";" OWS [ name "=" ( token / quoted-string without escapes ) ] ).
+// *( OWS ";" OWS [ name "=" ( token / quoted-string without escapes ) ] ), in
+// ASCII, which is as long in lower case.
 func parseMediaType(text string) (essence, charset, boundary string, ok bool) {
+	for i := 0; i < len(text); i++ {
+		if text[i] >= utf8.RuneSelf {
+			return "", "", "", false
+		}
+	}
 	parts := strings.SplitN(text, ";", 2)
 	essence = strings.ToLower(strings.Trim(parts[0], " \t"))
 	kind, sub, found := strings.Cut(essence, "/")
@@ -113,6 +126,22 @@ func parseMediaType(text string) (essence, charset, boundary string, ok bool) {
 		}
 	}
 	return essence, charset, boundary, true
+}
+
+// standsPlainly reports whether a parser that does not take a type apart finds
+// the same parameter, or none as well: PHP takes the first "boundary" and what
+// follows the next "=", Ruby's CGI and Rack the last "boundary=", Tomcat the
+// first "charset=", each within other names and quoted values, too.
+func standsPlainly(name, value, text string) bool {
+	folded := foldHeader(text) // ASCII alone, so that indexes stay
+	if value == "" {
+		return !strings.Contains(folded, name+"=")
+	}
+	at := strings.Index(text, name)
+	if at < 0 {
+		at = strings.Index(folded, name)
+	}
+	return strings.HasPrefix(folded[at:], name+"=") && strings.Count(folded, name+"=") == 1
 }
 
 // isToken holds for a token of RFC 9110 section 5.6.2.

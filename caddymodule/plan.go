@@ -96,7 +96,7 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 	}
 	var own []verifier.Place
 	for _, c := range h.Claims {
-		place, err := c.place(message)
+		place, err := c.place(h, message)
 		if err != nil {
 			return nil, err
 		}
@@ -132,7 +132,7 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 }
 
 // place checks one place of the configuration.
-func (c ClaimPlace) place(message *verifier.Message) (verifier.Place, error) {
+func (c ClaimPlace) place(h *Handler, message *verifier.Message) (verifier.Place, error) {
 	var p verifier.Place
 	var ok bool
 	if p.Field, ok = verifier.ParseField(c.Field); !ok {
@@ -154,7 +154,7 @@ func (c ClaimPlace) place(message *verifier.Message) (verifier.Place, error) {
 	if !ok {
 		return p, fmt.Errorf("claim %s: '%s' is no name of a %s", c.Field, c.Name, c.Location)
 	}
-	if p.Location == verifier.Header && (new(Handler).ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+	if p.Location == verifier.Header && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("claim %s: no claim can travel in the header %s, which is removed or rewritten on the way", c.Field, p.Name)
 	}
 	return p, nil

@@ -98,8 +98,32 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
+// checkWidget refuses options that leave open which widget a request has.
+func (h *Handler) checkWidget() error {
+	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
+	unnamed := h.Widget == "" && h.WidgetBody == ""
+	named := h.WidgetBody != "" || strings.Contains(h.Widget, "{") // by the request
+	switch {
+	case h.Widget != "" && h.WidgetBody != "":
+		return errors.New("widget is either a text or a place in the body, not both")
+	case h.Widget == defaultWidget:
+		return fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget)
+	case !named && !unnamed && !validWidgetID(h.Widget):
+		return badWidgetID(h.Widget)
+	case named && len(h.Secrets) > 0:
+		return errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block")
+	case unnamed && len(h.Secrets) == 0 && h.Mode != modeOff && !d.NamesWidget():
+		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
+	}
+	h.widgetInClaim = len(h.Secrets) == 0 && (h.WidgetBody != "" || unnamed && d.NamesWidget())
+	return nil
+}
+
 // provisionWidget settles how a request's widget is found.
 func (h *Handler) provisionWidget(ctx caddy.Context) error {
+	if err := h.checkWidget(); err != nil {
+		return err
+	}
 	loaded, err := ctx.App("chat_identity")
 	if err != nil {
 		return err
@@ -107,45 +131,25 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	app := loaded.(*App)
 	h.widgets = app
 	switch {
-	case h.Widget != "" && h.WidgetBody != "":
-		return errors.New("widget is either a text or a place in the body, not both")
-	case h.Widget == defaultWidget:
-		return fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget)
 	case len(h.Secrets) > 0:
 		return h.provisionSingle(app)
-	case h.WidgetBody != "":
-		h.widgetInClaim = true
-		return nil
 	case h.Widget == "":
-		return h.widgetOfClaim()
+		return nil
 	case !strings.Contains(h.Widget, "{"):
 		if h.single, err = app.lookup([]byte(h.Widget)); err == nil && h.single == nil {
 			return fmt.Errorf("widget %s is not declared: add 'widget %s { secret ... }' to the global chat_identity block, or a secret here", h.Widget, h.Widget)
 		}
 		return err
 	default:
-		h.named = newWidgetText(h.Widget)
-		return nil
+		h.named, err = h.newWidgetText()
+		return err
 	}
-}
-
-// widgetOfClaim settles a handler that says nothing of widgets: the dialect's
-// claims name theirs, or nothing is ever verified.
-func (h *Handler) widgetOfClaim() error {
-	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
-	if h.widgetInClaim = d.NamesWidget(); h.widgetInClaim || h.Mode == modeOff {
-		return nil
-	}
-	return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 }
 
 // provisionSingle makes the handler's only widget.
 func (h *Handler) provisionSingle(app *App) error {
 	id := h.Widget
-	switch {
-	case h.WidgetBody != "" || strings.Contains(id, "{"):
-		return errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block")
-	case id == "":
+	if id == "" {
 		id = defaultWidget
 	}
 	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
@@ -157,8 +161,8 @@ func (h *Handler) provisionSingle(app *App) error {
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	h.single = w
-	return app.own(w)
+	h.single, err = app.own(w)
+	return err
 }
 
 // provisionPlans compiles the handler for its own dialect and for those that
@@ -188,6 +192,9 @@ func (h *Handler) provisionPlans() error {
 	for _, d := range verifier.Dialects {
 		if h.plans[d.Name], err = h.newPlan(d); err != nil {
 			return err
+		}
+		if h.single == nil && d.Name != h.Dialect && h.widgets != nil && h.widgets.speaks(d.Name) {
+			h.others = append(h.others, h.plans[d.Name])
 		}
 	}
 	return nil

@@ -1,12 +1,16 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -16,6 +20,9 @@ import (
 // retryAfter is how many seconds a client is asked to wait before it tries
 // again what could not be checked.
 const retryAfter = "5"
+
+// lingering is how long a client that was refused may go on sending.
+const lingering = time.Second / 2
 
 // errTunnel refuses a plain CONNECT: nothing of its traffic could be verified.
 var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
@@ -50,26 +57,41 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
 	h.allowOrigin(header, x.r)
-	if x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole {
+	unread := x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole
+	if unread {
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
 	}
 	h.log.refused(x, cause, p.Status)
 	if h.Refuse == refuseError {
-		if h.Unverified == claimStrip {
-			x.cutHead()
-		}
-		x.withoutBody()
+		x.withoutClaim()
+		x.s.refused = true
+		withoutBody(x.r)
 		return caddyhttp.Error(p.Status, &refusal{p})
 	}
 	text, err := json.Marshal(p)
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
+	text = append(text, '\n')
 	header.Set("Content-Type", "application/problem+json")
+	header.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(text, '\n')) // a client that is gone misses nothing
+	_, _ = w.Write(text) // a client that is gone misses nothing
+	if unread {
+		linger(w, x.r.Body)
+	}
 	return nil
+}
+
+// linger passes over what a client is still sending after its answer. To close
+// the connection on it would reset it, and the answer could be lost with what
+// is under way (RFC 9112 section 9.6).
+func linger(w http.ResponseWriter, body io.Reader) {
+	control := http.NewResponseController(w)
+	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingering)) == nil {
+		_, _ = io.Copy(io.Discard, body)
+	}
 }
 
 // problem says what to fix to an integrator, and nothing to an attacker: no
@@ -84,7 +106,8 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 	if x.plan.dialect == verifier.DefaultDialect && status == http.StatusUnauthorized {
 		code = "identity_unverified" // as Bookbag documents it
 	}
-	return problem{"about:blank", http.StatusText(status), status, code, reason, h.detail(x, reason, cause)}
+	title := cmp.Or(http.StatusText(status), "Refused") // an operator may choose a status without a name
+	return problem{"about:blank", title, status, code, reason, h.detail(x, reason, cause)}
 }
 
 func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) string {

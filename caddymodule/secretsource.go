@@ -33,6 +33,19 @@ func resolveSecret(written string) (secret verifier.Secret, literal bool, err er
 	return secret, literal, err
 }
 
+// checkLiterals refuses what cannot be a secret among those that are written
+// out; the others are not looked up.
+func checkLiterals(written []string) error {
+	for _, text := range written {
+		if _, kind := placeholder(text); kind == "" {
+			if _, err := verifier.NewSecret(text); err != nil {
+				return hintShort(err)
+			}
+		}
+	}
+	return nil
+}
+
 // placeholder returns the name in a value that is one {env.name} or {file.name}.
 func placeholder(written string) (name, kind string) {
 	inner, ok := strings.CutPrefix(written, "{")

@@ -18,6 +18,10 @@ const stateKey = "http.handlers.chat_identity"
 type state struct {
 	// decider is the handler that took the request, nil until one has.
 	decider *Handler
+	// streamed is the body, where it passes unread.
+	streamed *streamedBody
+	// refused says that the request is on its way through the error routes.
+	refused bool
 
 	outcome    verifier.Outcome
 	reason     verifier.Reason

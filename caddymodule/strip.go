@@ -1,16 +1,9 @@
 package caddymodule
 
-import (
-	"net/http"
-	"strings"
-)
+import "net/http"
 
 // ourPrefixes are what the names of this module's headers begin with, folded.
 var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
-
-// keptFromConnection are headers that a client's Connection field must not
-// remove on the way to the upstream either: the body was read as they say.
-var keptFromConnection = [...]string{"content-type", "content-encoding"}
 
 // strip removes every header by which a client could pass itself off as
 // verified: those with our prefixes and those that ours are renamed to,
@@ -26,6 +19,10 @@ func (h *Handler) strip(r *http.Request, s *state) {
 	// A request's trailers arrive after its body and so after every check.
 	r.Trailer = nil
 	delete(r.Header, "Trailer")
+	if s.refused {
+		// A handler before the one that refused may have copied the request: then the error routes have the body again.
+		withoutBody(r)
+	}
 }
 
 // ours reports whether a header's name is one of this module's, or passes for one.
@@ -51,46 +48,6 @@ func (h *Handler) sets(name string) bool {
 		}
 	}
 	return false
-}
-
-// stripConnection removes the names of our headers from the Connection field:
-// a proxy drops the headers that it names (RFC 9110 section 7.6.1), ours too.
-func (h *Handler) stripConnection(r *http.Request) {
-	lines := r.Header["Connection"]
-	for i := 0; i < len(lines); i++ {
-		line, changed := h.withoutOurs(lines[i])
-		switch {
-		case !changed:
-		case line == "":
-			lines = append(lines[:i:i], lines[i+1:]...)
-			i--
-		default:
-			lines = append(append(lines[:i:i], line), lines[i+1:]...)
-		}
-	}
-	if len(lines) == 0 {
-		delete(r.Header, "Connection")
-		return
-	}
-	r.Header["Connection"] = lines
-}
-
-func (h *Handler) withoutOurs(line string) (kept string, changed bool) {
-	for option := range strings.SplitSeq(line, ",") {
-		name := strings.Trim(option, " \t")
-		if h.ours(name) || strings.EqualFold(name, keptFromConnection[0]) || strings.EqualFold(name, keptFromConnection[1]) {
-			changed = true
-			continue
-		}
-		if kept != "" {
-			kept += ", "
-		}
-		kept += name
-	}
-	if !changed {
-		return line, false
-	}
-	return kept, true
 }
 
 // hasFoldedPrefix reports whether name begins with the folded prefix, letter

@@ -29,12 +29,14 @@ type widgetSource interface {
 	// lookup returns nil where there is no such widget, and an error where that
 	// cannot be told at present.
 	lookup(id []byte) (*widget, error)
+	// speaks reports whether any widget has that dialect.
+	speaks(dialect string) bool
 }
 
 // newWidget makes a widget of its configuration. The first secret is current.
 func newWidget(id string, written []string, mode Mode, dialect string) (w *widget, literals bool, err error) {
 	if !validWidgetID(id) {
-		return nil, false, fmt.Errorf("widget id '%s': 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", id)
+		return nil, false, badWidgetID(id)
 	}
 	if len(written) == 0 {
 		return nil, false, fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
@@ -70,6 +72,10 @@ func hintShort(err error) error {
 
 func unknownDialect(name string) error {
 	return fmt.Errorf("unknown dialect '%s': one of %s", name, verifier.DialectList())
+}
+
+func badWidgetID(id string) error {
+	return fmt.Errorf("widget id '%s': 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", id)
 }
 
 // validWidgetID holds for 1 to 128 of [A-Za-z0-9._-], beginning with a letter or digit.

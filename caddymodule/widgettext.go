@@ -1,70 +1,84 @@
 package caddymodule
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // widgetText is a text with placeholders that names a request's widget.
 type widgetText struct {
 	text string
-	// header, query and cookie are the names that the placeholders ask for.
-	header, query, cookie []string
+	// headers, queries and cookies are what the placeholders ask for.
+	headers []headerPlace
+	queries []*verifier.Reader
+	cookies []cookiePlace
 }
 
-func newWidgetText(text string) *widgetText {
-	t := &widgetText{text: text}
-	for rest := text; ; {
+func (h *Handler) newWidgetText() (*widgetText, error) {
+	t := &widgetText{text: h.Widget}
+	for rest := t.text; ; {
 		_, after, ok := strings.Cut(rest, "{")
 		if !ok {
-			return t
+			return t, nil
 		}
 		inner, after, ok := strings.Cut(after, "}")
 		if !ok {
-			return t
+			return t, nil
 		}
 		rest = after
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
-			t.header = append(t.header, foldHeader(name))
+			if h.ours(name) {
+				return nil, fmt.Errorf("widget: no id can travel in the header %s, which is removed from every request", name)
+			}
+			t.headers = append(t.headers, headerPlace{verifier.Widget, foldHeader(name)})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			t.query = append(t.query, name)
+			reader, err := verifier.NewReader([]verifier.Place{{Field: verifier.Widget, Location: verifier.Query, Name: name}}, "", false)
+			if err != nil {
+				return nil, fmt.Errorf("widget: %w", err)
+			}
+			t.queries = append(t.queries, reader)
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookie = append(t.cookie, name)
+			t.cookies = append(t.cookies, cookiePlace{verifier.Widget, name})
 		}
 	}
 }
 
-// of returns the widget's id, and false where the request names two.
-func (t *widgetText) of(r *http.Request) (id string, once bool) {
-	for _, wanted := range t.header {
-		place, count := headerPlace{name: wanted}, 0
-		for name, values := range r.Header {
-			if place.is(name) {
-				count += len(values)
-			}
-		}
-		if count > 1 {
-			return "", false
+// of returns the widget's id. Where the request names two, or one that cannot
+// be read, there is none, and the reading says so.
+func (t *widgetText) of(r *http.Request, to *verifier.Reading) string {
+	for i := range t.headers {
+		if t.headers[i].read(r, to); !settled(to) {
+			return ""
 		}
 	}
-	if len(t.query) > 0 && r.URL.RawQuery != "" {
-		query := r.URL.Query()
-		for _, wanted := range t.query {
-			if len(query[wanted]) > 1 {
-				return "", false
-			}
+	for _, reader := range t.queries {
+		if reader.Query([]byte(r.URL.RawQuery), to); !settled(to) {
+			return ""
 		}
 	}
-	for _, wanted := range t.cookie {
-		if len(r.CookiesNamed(wanted)) > 1 {
-			return "", false
+	for i := range t.cookies {
+		if t.cookies[i].read(r, to); !settled(to) {
+			return ""
 		}
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
-		return "", true
+		return ""
 	}
-	return repl.ReplaceAll(t.text, ""), true
+	return repl.ReplaceAll(t.text, "")
+}
+
+// settled reports whether a place names one widget or none. Then the reading
+// forgets it: another place, or the claim, is another matter.
+func settled(to *verifier.Reading) bool {
+	if !to.Plain() {
+		return false
+	}
+	to.Reset()
+	return true
 }

@@ -1,0 +1,615 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+const bookbagSite = "chat_identity %s {\nsecret {env.TEST_SECRET}\n%s\n}"
+
+func bookbag(t testing.TB, mode, options string) *gateway {
+	t.Helper()
+	return chat(t, fmt.Sprintf(bookbagSite, mode, options))
+}
+
+// conn is a connection on which a test writes an HTTP/1.1 request by hand.
+type conn struct {
+	net.Conn
+	in *bufio.Reader
+	t  testing.TB
+}
+
+// dial connects to a gateway. Whatever then hangs fails the test.
+func (g *gateway) dial(t testing.TB) *conn {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	return &conn{c, bufio.NewReader(c), t}
+}
+
+func (c *conn) write(text string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// endRequest closes the connection's sending half.
+func (c *conn) endRequest() {
+	c.t.Helper()
+	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// answer reads one answer, its body included.
+func (c *conn) answer() (*http.Response, string) {
+	c.t.Helper()
+	response, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+// chunks frames a body in chunks of odd sizes, one with an extension.
+func chunks(body string) string {
+	var b strings.Builder
+	for size := 1; body != ""; size = size*3%101 + 1 {
+		size = min(size, len(body))
+		extension := ""
+		if size%2 == 0 {
+			extension = ";x=\"y\""
+		}
+		fmt.Fprintf(&b, "%x%s\r\n%s\r\n", size, extension, body[:size])
+		body = body[size:]
+	}
+	return b.String() + "0\r\n\r\n"
+}
+
+func randomBytes(n int) string {
+	random, b := rand.New(rand.NewPCG(1, 1)), make([]byte, n)
+	for i := range b {
+		b[i] = byte(random.Uint32())
+	}
+	return string(b)
+}
+
+const boundaryType = "multipart/form-data; boundary=----x"
+
+// formWithFile is a multipart body of a claim, a file and a text.
+func formWithFile(user, signature, file string) string {
+	part := func(disposition, content string) string {
+		return "------x\r\nContent-Disposition: form-data; " + disposition + "\r\n\r\n" + content + "\r\n"
+	}
+	return part(`name="text"`, "hi") + part(`name="user_id"`, user) + "------x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a \\b.bin\"\r\n" +
+		"Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: binary\r\n\r\n" + file + "\r\n" +
+		part(`name="user_hash"`, signature) + "------x--\r\n"
+}
+
+func TestBodyPassesByteForByte(t *testing.T) {
+	g := bookbag(t, "optional", "")
+	file := randomBytes(200 << 10)
+	for _, c := range []struct{ title, contentType, body, user string }{
+		{"claim with blanks", "application/json", " \r\n\t{ \"text\" : \"\\u00e9\\/\" ,\"user_id\":\"zo\\u00eb\",\n\"user_hash\":\"" + sign("zoë") + "\", \"n\": 1.50e+03 } \n", "zo%C3%AB"},
+		{"JSON without a claim", "application/json", `{"a":[1,2,{"user_id":"nested"}],"é":null}`, ""},
+		{"JSON array", "application/json", `[{"user_id":"x"}]`, ""},
+		{"JSON scalar", "application/json", ` "user_id" `, ""},
+		{"type unknown", "application/x-whatever", claim("alice"), "alice"},
+		{"no type", "", claim("alice"), "alice"},
+		{"form", "application/x-www-form-urlencoded", "text=a+b%20c&&user_id=alice&user_hash=" + sign("alice") + "&x", "alice"},
+		{"multipart with a file", boundaryType, formWithFile("alice", sign("alice"), file), "alice"},
+		{"opaque", "application/octet-stream", "\x01" + file, ""},
+		{"text", "text/plain", "user_id=alice&user_hash=" + sign("alice"), ""},
+		{"a brace that opens no object", "text/plain", "{ hello }", ""},
+		{"a brace alone", "text/plain", "{", ""},
+		{"blanks alone", "text/plain", " \n\t", ""},
+		{"large", "application/json", claim("alice") + strings.Repeat(" ", 1<<20-len(claim("alice"))), "alice"},
+	} {
+		typed := ""
+		if c.contentType != "" {
+			typed = "Content-Type: " + c.contentType + "\r\n"
+		}
+		head := "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + typed
+		for _, framing := range []struct {
+			name, text string
+			length     int64
+		}{
+			{"length", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body), int64(len(c.body))},
+			{"chunked", "Transfer-Encoding: chunked\r\n\r\n" + chunks(c.body), -1},
+		} {
+			answer := g.raw(t, head+framing.text)
+			s := g.upstream.take()
+			if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || s == nil {
+				t.Errorf("%s, %s: %.300q", c.title, framing.name, answer)
+				continue
+			}
+			if s.Body != c.body || s.Length != framing.length || s.Chunked != (framing.length < 0) {
+				t.Errorf("%s, %s: the upstream saw %d bytes (the same: %v), length %d, chunked %v", c.title, framing.name, len(s.Body), s.Body == c.body, s.Length, s.Chunked)
+			}
+			if s.user() != c.user || s.Header.Get("Content-Type") != c.contentType {
+				t.Errorf("%s, %s: user %q, type %q", c.title, framing.name, s.user(), s.Header.Get("Content-Type"))
+			}
+		}
+	}
+}
+
+func TestEmptyBodyKeepsItsFraming(t *testing.T) {
+	g := bookbag(t, "optional", "")
+	for framing, length := range map[string]int64{"": 0, "Content-Length: 0\r\n": 0, "Transfer-Encoding: chunked\r\n": -1} {
+		rest := "\r\n"
+		if length < 0 {
+			rest += "0\r\n\r\n"
+		}
+		answer := g.raw(t, "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"+framing+rest)
+		s := g.upstream.take()
+		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || s == nil || s.Body != "" || s.Length != length || s.Header.Get("X-Identity-Reason") != "missing" {
+			t.Errorf("%q: %.200q %+v", framing, answer, s)
+		}
+	}
+}
+
+// streamed runs a gateway in front of a handler of the test's own.
+func streamed(t *testing.T, directive string, handler http.HandlerFunc) *gateway {
+	t.Helper()
+	u := httptest.NewServer(handler)
+	t.Cleanup(u.Close)
+	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
+	load(t, fmt.Sprintf("{%s}\n%s {\n%s\nreverse_proxy %s\n}\n", globals, g.url, directive, strings.TrimPrefix(u.URL, "http://")))
+	return g
+}
+
+// An opaque body is not held back: the upstream has its beginning before the
+// client has sent, or has, the rest.
+func TestOpaqueBodyIsStreamed(t *testing.T) {
+	const size = 5 << 20
+	arrived, done := make(chan string, 1), make(chan int64, 1)
+	g := streamed(t, fmt.Sprintf(bookbagSite, "optional", ""), func(_ http.ResponseWriter, r *http.Request) {
+		first := make([]byte, 3)
+		_, _ = io.ReadFull(r.Body, first)
+		arrived <- string(first)
+		n, _ := io.Copy(io.Discard, r.Body)
+		done <- n + 3
+	})
+	for _, c := range []struct{ contentType, first string }{
+		{"application/octet-stream", "\x7fEL"}, {"text/plain", "[1,"}, {"", "abc"}, {"text/plain", "{ab"}, {"image/png", "\x89PN"},
+		{"multipart/mixed; boundary=x", "--x"}, {"text/csv", "/ a"}, {"application/pdf", "%PD"},
+	} {
+		out, in := io.Pipe()
+		r, err := http.NewRequest("PUT", g.url+"/upload", out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.contentType != "" {
+			r.Header.Set("Content-Type", c.contentType)
+		}
+		answered := make(chan error, 1)
+		go func() {
+			response, err := http.DefaultClient.Do(r)
+			if err == nil {
+				_ = response.Body.Close()
+				if response.StatusCode != 200 {
+					err = errors.New(response.Status)
+				}
+			}
+			answered <- err
+		}()
+		_, _ = io.WriteString(in, c.first)
+		select {
+		case first := <-arrived:
+			if first != c.first {
+				t.Errorf("%s: the upstream saw %q", c.contentType, first)
+			}
+		case err := <-answered:
+			t.Fatalf("%s %q: answered before its end: %v", c.contentType, c.first, err)
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s %q was held back", c.contentType, c.first)
+		}
+		_, _ = in.Write(make([]byte, size-3))
+		_ = in.Close()
+		if n := <-done; n != size {
+			t.Errorf("%s: %d of %d bytes arrived", c.contentType, n, size)
+		}
+		if err := <-answered; err != nil {
+			t.Errorf("%s: %v", c.contentType, err)
+		}
+	}
+}
+
+// What is not read is not kept either.
+func TestOpaqueBodyIsNotHeldInMemory(t *testing.T) {
+	const size = 64 << 20
+	g := streamed(t, fmt.Sprintf(bookbagSite, "optional", ""), func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+	})
+	send := func(size int64) {
+		response, err := http.Post(g.url, "application/octet-stream", io.LimitReader(zeros{}, size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+	}
+	send(1 << 20) // what connections need once
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	send(size)
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > size/8 {
+		t.Errorf("%d bytes allocated for a body of %d that nobody reads", took, size)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'z'
+	}
+	return len(p), nil
+}
+
+// A length that a client only claims must not cost the gateway as much.
+func TestDeclaredLengthAllocatesNothing(t *testing.T) {
+	x := newExchange(&Handler{MaxBody: 8 << 20}, httptest.NewRequest("POST", "/", strings.NewReader("{")), nil)
+	defer x.release()
+	x.r.ContentLength = 8 << 20
+	x.r.Header.Set("Content-Type", "application/json")
+	if x.readBody(); x.body.err != errBodyBroken || cap(x.body.text) > 64<<10 {
+		t.Errorf("%v with %d bytes reserved", x.body.err, cap(x.body.text))
+	}
+}
+
+func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
+	const limit = 4000
+	g := bookbag(t, "optional", fmt.Sprintf("max_body %d", limit))
+	padded := func(n int) string { return claim("alice") + strings.Repeat(" ", n-len(claim("alice"))) }
+	form := func(n int) string {
+		start := "user_id=alice&user_hash=" + sign("alice") + "&text="
+		return start + strings.Repeat("a", n-len(start))
+	}
+	multi := func(n int) string {
+		return formWithFile("alice", sign("alice"), strings.Repeat("f", n-len(formWithFile("alice", sign("alice"), ""))))
+	}
+	blanks := func(n int) string { return strings.Repeat(" ", n-1) + "x" }
+	for _, c := range []struct {
+		title, contentType string
+		body               func(int) string
+		user               string
+		opaque             bool
+	}{
+		{"JSON", "application/json", padded, "alice", false},
+		{"JSON, type unknown", "text/plain", padded, "alice", false},
+		{"JSON without a type", "", padded, "alice", false},
+		{"form", "application/x-www-form-urlencoded", form, "alice", false},
+		{"multipart", boundaryType, multi, "alice", false},
+		// An object may still follow: there is no telling without reading on.
+		{"blanks before something else", "text/plain", blanks, "", false},
+		{"opaque", "text/plain", func(n int) string { return "x" + strings.Repeat(" ", n-1) }, "", true},
+		{"array of a type unknown", "text/plain", func(n int) string { return "[1]" + strings.Repeat(" ", n-3) }, "", true},
+	} {
+		for _, n := range []int{limit - 1, limit, limit + 1, 10 * limit} {
+			for _, chunked := range []bool{false, true} {
+				body := io.Reader(strings.NewReader(c.body(n)))
+				if chunked {
+					body = io.MultiReader(body)
+				}
+				r, err := http.NewRequest("POST", g.url+"/chat", body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if c.contentType != "" {
+					r.Header.Set("Content-Type", c.contentType)
+				}
+				a := g.send(t, r)
+				if n > limit && !c.opaque {
+					if p := a.problem(t); a.StatusCode != 413 || p.Reason != "too_large" || a.seen != nil {
+						t.Errorf("%s, %d bytes, chunked %v: %d %+v", c.title, n, chunked, a.StatusCode, p)
+					}
+					continue
+				}
+				if a.StatusCode != 200 || a.seen == nil || a.seen.user() != c.user || a.seen.Body != c.body(n) {
+					t.Errorf("%s, %d bytes, chunked %v: %d %.200s", c.title, n, chunked, a.StatusCode, a.body)
+				}
+			}
+		}
+	}
+}
+
+func TestBodyThatCannotBeReadIsRefused(t *testing.T) {
+	g := bookbag(t, "optional", "")
+	signed := claim("alice")
+	for _, c := range []struct {
+		title   string
+		body    string
+		headers []string
+		status  int
+	}{
+		{"gzip", signed, []string{jsonType, "Content-Encoding: gzip"}, 415},
+		{"upper case and a list", signed, []string{jsonType, "Content-Encoding: identity, GZIP"}, 415},
+		{"a second coding line", signed, []string{jsonType, "Content-Encoding: identity", "Content-Encoding: br"}, 415},
+		{"identity", signed, []string{jsonType, "Content-Encoding: Identity"}, 200},
+		{"opaque and gzip", "\x1f\x8b", []string{"Content-Type: application/octet-stream", "Content-Encoding: gzip"}, 415},
+		{"no type and gzip", "\x1f\x8b", []string{"Content-Encoding: gzip"}, 415},
+		{"charset", signed, []string{"Content-Type: application/json; charset=utf-16"}, 415},
+		{"quoted charset", signed, []string{"Content-Type: application/json; charset=\"ISO-8859-1\""}, 415},
+		{"charset of an opaque type", "hi", []string{"Content-Type: text/plain; charset=us-ascii"}, 415},
+		{"UTF-8 in quotes and capitals", signed, []string{"Content-Type: application/json; Charset=\"UTF-8\""}, 200},
+		{"charset of a form", "a=b", []string{"Content-Type: application/x-www-form-urlencoded; charset=windows-1252"}, 415},
+		{"charset hidden in a value", signed, []string{"Content-Type: application/json; x=\"; charset=utf-7\""}, 400},
+		{"charset hidden in a name", signed, []string{"Content-Type: application/json; xcharset=utf-7"}, 400},
+		{"two types", signed, []string{jsonType, jsonType}, 400},
+		{"two types, opaque", "x", []string{"Content-Type: text/plain", "Content-Type: text/plain"}, 400},
+		{"a list of types", signed, []string{"Content-Type: application/json, text/plain"}, 400},
+		{"no subtype", "x", []string{"Content-Type: text"}, 400},
+		{"an empty type", "x", []string{"Content-Type: "}, 400},
+		{"a parameter without a value", "x", []string{"Content-Type: text/plain; charset"}, 400},
+		{"a parameter twice", "x", []string{"Content-Type: text/plain; a=1; A=2"}, 400},
+		{"an extended parameter", "x", []string{"Content-Type: text/plain; charset*=utf-8''utf-8"}, 400},
+		{"an escape in quotes", "x", []string{"Content-Type: text/plain; a=\"\\b\""}, 400},
+		{"an open quote", "x", []string{"Content-Type: text/plain; a=\"b"}, 400},
+		{"letters beyond ASCII, shorter in lower case", signed, []string{"Content-Type: application/json; x=\"\u212a\u212a\u212a\"; charset=utf-8"}, 400},
+		{"multipart without a boundary", "x", []string{"Content-Type: multipart/form-data"}, 400},
+		{"a boundary that PHP finds first", formWithFile("alice", sign("alice"), ""), []string{"Content-Type: multipart/form-data; xboundary=c; boundary=----x"}, 400},
+		{"a boundary that Ruby finds last", formWithFile("alice", sign("alice"), ""), []string{"Content-Type: multipart/form-data; boundary=----x; x=\"boundary=c\""}, 400},
+		{"byte-order mark", "\ufeff" + signed, []string{jsonType}, 400},
+		{"byte-order mark, opaque", " \n\ufeffhi", []string{"Content-Type: text/csv"}, 400},
+		{"UTF-16, opaque", "\xff\xfeh\x00", []string{"Content-Type: text/plain"}, 400},
+		{"NUL, opaque", "\x00\x01", []string{"Content-Type: application/octet-stream"}, 400},
+		{"comment, opaque", "/* x */", []string{"Content-Type: text/css"}, 400},
+		{"line comment without a type", " // x", nil, 400},
+		{"half a comment", "/", []string{"Content-Type: text/plain"}, 200},
+		{"half a byte-order mark", "\xef\xbb", []string{"Content-Type: text/plain"}, 200},
+		{"not JSON", "{", []string{jsonType}, 400},
+		{"empty but for blanks", "  ", []string{jsonType}, 400},
+		{"JSON in a form", signed, []string{"Content-Type: application/x-www-form-urlencoded"}, 200},
+		{"a form as JSON", "user_id=alice", []string{jsonType}, 400},
+		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", []string{jsonType}, 400},
+	} {
+		a := g.do(t, "POST", "/chat", c.body, c.headers...)
+		if a.StatusCode != c.status || (a.seen != nil) != (c.status == 200) {
+			t.Errorf("%s: %d, not %d: %s", c.title, a.StatusCode, c.status, a.body)
+		}
+		if reason := string(a.problem(t).Reason); c.status == 400 && reason != "malformed" || c.status == 415 && reason != "unsupported" {
+			t.Errorf("%s: reason %q", c.title, reason)
+		}
+	}
+}
+
+// A refusal that the header alone explains does not wait for the body.
+func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
+	g := bookbag(t, "optional", "max_body 1000")
+	for title, c := range map[string]struct {
+		header string
+		status int
+	}{
+		"coding, length":   {"Content-Encoding: gzip\r\nContent-Length: 999999\r\n", 415},
+		"coding, chunked":  {"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 415},
+		"charset, chunked": {"Content-Type: text/plain; charset=utf-16\r\nTransfer-Encoding: chunked\r\n", 415},
+		"type, chunked":    {"Content-Type: a\r\nTransfer-Encoding: chunked\r\n", 400},
+		"two types":        {"Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 10\r\n", 400},
+		"too large":        {"Content-Type: application/json\r\nContent-Length: 1001\r\n", 413},
+		"expecting":        {"Content-Type: application/json\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n", 413},
+		"expecting, coded": {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n", 415},
+	} {
+		connection := g.dial(t)
+		_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+		connection.write("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n" + c.header + "\r\n")
+		response, body := connection.answer()
+		// The rest of the body would be taken for the next request.
+		if response.StatusCode != c.status || !response.Close || !strings.Contains(body, "identity_") {
+			t.Errorf("%s: %d, close %v: %s", title, response.StatusCode, response.Close, body)
+		}
+	}
+	if g.upstream.take() != nil {
+		t.Error("something reached the upstream")
+	}
+}
+
+func TestExpectedContinueIsAsked(t *testing.T) {
+	g := bookbag(t, "required", "")
+	c := g.dial(t)
+	body := claim("alice")
+	c.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", jsonType, len(body)))
+	if line, err := c.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
+		t.Fatalf("%q %v", line, err)
+	}
+	_, _ = c.in.ReadString('\n')
+	c.write(body)
+	response, text := c.answer()
+	for response.StatusCode == 100 { // the upstream asks, too
+		response, text = c.answer()
+	}
+	if s := g.upstream.take(); response.StatusCode != 200 || s == nil || s.user() != "alice" || s.Body != body {
+		t.Errorf("%d %s %+v", response.StatusCode, text, s)
+	}
+}
+
+// Nothing of a body that is read reaches the upstream before all of it is there.
+func TestTruncatedBodyIsRefused(t *testing.T) {
+	for _, mode := range []string{"optional", "required"} {
+		g := bookbag(t, mode, "")
+		signed := claim("alice")
+		for title, request := range map[string]string{
+			"length":          jsonType + fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(signed)+1, signed),
+			"nothing":         jsonType + "\r\nContent-Length: 5\r\n\r\n",
+			"chunk":           jsonType + "\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + signed,
+			"no last chunk":   jsonType + fmt.Sprintf("\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(signed), signed),
+			"bad chunk":       jsonType + fmt.Sprintf("\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nxyz\r\n", len(signed), signed),
+			"form":            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 90\r\n\r\nuser_id=alice",
+			"unknown type":    fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(signed)+5, signed),
+			"unclear as yet":  "Content-Length: 5\r\n\r\n  {",
+			"chunks, unclear": "Transfer-Encoding: chunked\r\n\r\n2\r\n{ \r\n",
+			"not even begun":  "Transfer-Encoding: chunked\r\n\r\n",
+		} {
+			c := g.dial(t)
+			c.write("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n" + request)
+			c.endRequest()
+			response, body := c.answer()
+			if response.StatusCode != 400 || !strings.Contains(body, `"malformed"`) {
+				t.Errorf("%s, %s: %d %s", mode, title, response.StatusCode, body)
+			}
+			if s := g.upstream.take(); s != nil {
+				t.Errorf("%s, %s: reached the upstream: %+v", mode, title, s)
+			}
+		}
+	}
+}
+
+func TestLimitBeforeUsIsTooLarge(t *testing.T) {
+	g := start(t, "", "request_body {\nmax_size 50\n}\n"+fmt.Sprintf(bookbagSite, "optional", "")+"\nreverse_proxy UPSTREAM")
+	for _, body := range []io.Reader{strings.NewReader(claim("alice")), io.MultiReader(strings.NewReader(claim("alice")))} {
+		r, err := http.NewRequest("POST", g.url, body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		if a := g.send(t, r); a.StatusCode != 413 || a.seen != nil {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	}
+}
+
+// With all places outside of the body, uploads pass whatever they are.
+func TestHandlerWithoutPlacesInTheBodyDoesNotReadIt(t *testing.T) {
+	g := bookbag(t, "required", "max_body 10\nclaim user_id header X-User\nclaim signature header X-User-Hash")
+	claimed := []string{"X-User: alice", "X-User-Hash: " + sign("alice")}
+	large := "{\"" + randomBytes(5<<20)
+	for title, c := range map[string]struct {
+		body    string
+		headers []string
+	}{
+		"gzip":          {"\x1f\x8b\x00", []string{jsonType, "Content-Encoding: gzip"}},
+		"5 MiB":         {large, []string{"Content-Type: application/json"}},
+		"charset":       {"\x00{", []string{"Content-Type: application/json; charset=utf-16"}},
+		"two types":     {"x", []string{jsonType, "Content-Type: text/plain"}},
+		"another claim": {`{"user_id":"bob","user_hash":"x"}`, []string{jsonType}},
+	} {
+		a := g.do(t, "PUT", "/upload", c.body, append(c.headers, claimed...)...)
+		if a.StatusCode != 200 || a.seen == nil || a.seen.user() != "alice" || a.seen.Body != c.body || a.seen.Length != int64(len(c.body)) {
+			t.Errorf("%s: %d %.200s", title, a.StatusCode, a.body)
+		}
+	}
+	// A refusal does not wait for such a body at all.
+	c := g.dial(t)
+	c.write("PUT /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n")
+	if response, body := c.answer(); response.StatusCode != 401 || !response.Close {
+		t.Errorf("%d, close %v: %s", response.StatusCode, response.Close, body)
+	}
+}
+
+func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
+	g := bookbag(t, "optional", "")
+	file := randomBytes(50 << 10)
+	forged := strings.Repeat("0", 64)
+	digests := []string{"Content-Digest: sha-256=:x:", "Repr-Digest: sha-256=:x:", "Digest: sha-256=x", "Content-Md5: x"}
+	cutForm := strings.Replace(formWithFile("victim", forged, file), "------x\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nvictim\r\n", "", 1)
+	cutForm = strings.Replace(cutForm, "------x\r\nContent-Disposition: form-data; name=\"user_hash\"\r\n\r\n"+forged+"\r\n", "", 1)
+	for _, c := range []struct{ contentType, body, want string }{
+		{"application/json", `{ "a" : 1, "user_id":"victim" , "b":"é\u00e9", "user_hash":"` + forged + `" }`, `{ "a" : 1, "b":"é\u00e9" }`},
+		{"application/json", `{"user_id":"victim"}`, `{}`},
+		{"", `{"user_id":"victim","x":1}`, `{"x":1}`},
+		{"application/json", `{"x":1,"USER_ID":"victim"}`, `{"x":1}`},
+		{"application/json", `{"user_id":"victim","user_metadata":{"name":"Zoë","user_id":"kept"}}`, `{"user_metadata":{"name":"Zoë","user_id":"kept"}}`},
+		{"application/x-www-form-urlencoded", "a=1&user_id=victim&b=%20&user_hash=" + forged, "a=1&b=%20"},
+		{"application/x-www-form-urlencoded", "user_id=victim&a=1", "a=1"},
+		{boundaryType, formWithFile("victim", forged, file), cutForm},
+	} {
+		for _, chunked := range []bool{false, true} {
+			body := io.Reader(strings.NewReader(c.body))
+			if chunked {
+				body = io.MultiReader(body)
+			}
+			r, err := http.NewRequest("POST", g.url+"/chat", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, header := range digests {
+				name, value, _ := strings.Cut(header, ": ")
+				r.Header.Set(name, value)
+			}
+			if c.contentType != "" {
+				r.Header.Set("Content-Type", c.contentType)
+			}
+			a := g.send(t, r)
+			length := int64(len(c.want))
+			if chunked {
+				length = -1
+			}
+			if a.seen == nil || normalBlanks(a.seen.Body) != normalBlanks(c.want) || a.seen.user() != "" || !chunked && a.seen.Length != int64(len(a.seen.Body)) || chunked && a.seen.Length != length {
+				t.Errorf("%.200q, chunked %v: %d %+v", c.body, chunked, a.StatusCode, a.seen)
+				continue
+			}
+			for _, header := range digests {
+				if name, _, _ := strings.Cut(header, ":"); a.seen.Header.Get(name) != "" {
+					t.Errorf("%s of a body that was cut is kept", name)
+				}
+			}
+		}
+	}
+	// Of a body that stays as it is, they stay true.
+	if a := g.post(t, `{"a":1}`, digests...); a.seen == nil || a.seen.Header.Get("Content-Digest") == "" {
+		t.Errorf("the digest of an untouched body is gone: %+v", a.seen)
+	}
+}
+
+// normalBlanks evens out which of the blanks around a cut member remain.
+func normalBlanks(text string) string { return strings.ReplaceAll(text, " ", "") }
+
+// A body that was read, or only begun, survives a backend that cannot be reached.
+func TestRetryKeepsTheBody(t *testing.T) {
+	dead := freePort(t)
+	g := start(t, "", fmt.Sprintf(bookbagSite, "optional", "")+
+		fmt.Sprintf("\nreverse_proxy 127.0.0.1:%d UPSTREAM {\nlb_policy first\nlb_try_duration 5s\nlb_try_interval 10ms\nfail_duration 1m\n}", dead))
+	large := strings.Repeat("opaque ", 100_000)
+	for _, c := range []struct{ contentType, body, user string }{
+		{"application/json", claim("alice"), "alice"},
+		{"application/json", `{"user_id":"victim","x":1}`, ""},
+		{"text/plain", large, ""},
+	} {
+		for _, chunked := range []bool{false, true} {
+			body := io.Reader(strings.NewReader(c.body))
+			if chunked {
+				body = io.MultiReader(body)
+			}
+			r, err := http.NewRequest("PUT", g.url, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", c.contentType)
+			a := g.send(t, r)
+			want := strings.Replace(c.body, `"user_id":"victim",`, "", 1)
+			if a.StatusCode != 200 || a.seen == nil || a.seen.Body != want || a.seen.user() != c.user {
+				t.Errorf("%.60q, chunked %v: %d", c.body, chunked, a.StatusCode)
+			}
+		}
+	}
+}
+
+// In mode off nothing of a body is read, so anything passes at once.
+func TestModeOffDoesNotReadBodies(t *testing.T) {
+	g := bookbag(t, "off", "max_body 10")
+	body := bytes.Repeat([]byte("\x00{"), 1000)
+	a := g.do(t, "POST", "/", string(body), jsonType, jsonType, "Content-Encoding: gzip")
+	if a.StatusCode != 200 || a.seen == nil || a.seen.Body != string(body) || a.seen.Header.Get("X-Identity-Outcome") != "disabled" {
+		t.Errorf("%d %.100s", a.StatusCode, a.body)
+	}
+}

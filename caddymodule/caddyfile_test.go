@@ -1,0 +1,167 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// separator stands between a Caddyfile and what becomes of it: the JSON that it
+// adapts to, or "error: " and what the error says.
+const separator = "\n----------\n"
+
+var where = regexp.MustCompile(`, at Caddyfile:\d+$`)
+
+// TestCaddyfiles adapts every file in testdata. The good ones must provision,
+// too; the errors of the bad ones say where they are.
+func TestCaddyfiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.caddyfiletest")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	previous := filepath.Join(t.TempDir(), "previous")
+	if err := os.WriteFile(previous, []byte("a-secret-of-yesterday\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			caddyfile, want, ok := strings.Cut(string(text), separator)
+			if !ok {
+				t.Fatal("no line of ten dashes")
+			}
+			got, err := adapt(caddyfile + "\n")
+			if wanted, isError := strings.CutPrefix(strings.TrimSpace(want), "error: "); isError {
+				if err == nil || !strings.Contains(err.Error(), wanted) || !where.MatchString(err.Error()) {
+					t.Errorf("error %v, want %s", err, wanted)
+				}
+				if !strings.HasSuffix(file, ".bad.caddyfiletest") {
+					t.Error("an error, but the name does not end in .bad.caddyfiletest")
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var gotText, wantText bytes.Buffer
+			if err := json.Indent(&gotText, got, "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Indent(&wantText, []byte(strings.TrimSpace(want)), "", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			if gotText.String() != wantText.String() {
+				t.Errorf("got %s", gotText.String())
+			}
+			if !strings.HasSuffix(file, ".good.caddyfiletest") {
+				t.Error("no error, but the name does not end in .good.caddyfiletest")
+			}
+			if err := validate(strings.ReplaceAll(caddyfile, "/run/secrets/previous", previous)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestEveryOptionHasFiles reads the options out of the source: each has a good
+// and a bad file, and those of a coming version a bad one.
+func TestEveryOptionHasFiles(t *testing.T) {
+	for kind, options := range map[string][]string{
+		"handler": cases(t, "caddyfile.go", "unmarshalOption"),
+		"widget":  cases(t, "globaloption.go", "unmarshalInlineWidget"),
+		"global":  {"widget"},
+		"matcher": {"outcomes"},
+	} {
+		if len(options) == 0 {
+			t.Errorf("no options of kind %s were found", kind)
+		}
+		for _, option := range options {
+			wantFile(t, kind+"_"+option+".good")
+			wantFile(t, kind+"_"+option+".bad")
+		}
+	}
+	for option := range later {
+		wantFile(t, "handler_"+option+".bad")
+	}
+	for option := range laterGlobal {
+		wantFile(t, "global_"+option+".bad")
+	}
+}
+
+func wantFile(t *testing.T, name string) {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join("testdata", name+".caddyfiletest")); err != nil {
+		t.Error(err)
+	}
+}
+
+// cases returns the texts in the cases of a function's switches.
+func cases(t *testing.T, file, function string) (texts []string) {
+	t.Helper()
+	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, declaration := range source.Decls {
+		f, ok := declaration.(*ast.FuncDecl)
+		if !ok || f.Name.Name != function {
+			continue
+		}
+		ast.Inspect(f, func(node ast.Node) bool {
+			if clause, ok := node.(*ast.CaseClause); ok {
+				for _, expression := range clause.List {
+					if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+						text, err := strconv.Unquote(literal.Value)
+						if err != nil {
+							t.Fatal(err)
+						}
+						texts = append(texts, text)
+					}
+				}
+			}
+			return true
+		})
+	}
+	return texts
+}
+
+// TestUnmarshalCaddyfileDocuments: the syntax in the comments, which becomes
+// documentation, names every option.
+func TestUnmarshalCaddyfileDocuments(t *testing.T) {
+	for file, function := range map[string]string{"caddyfile.go": "unmarshalOption", "globaloption.go": "unmarshalInlineWidget"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, option := range cases(t, file, function) {
+			if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
+				t.Errorf("%s does not document %s", file, option)
+			}
+		}
+	}
+}
+
+// TestWithoutOrder: the directive needs no order option, and comes after the
+// operator's own header handling.
+func TestWithoutOrder(t *testing.T) {
+	config, err := adapt(":80 {\nreverse_proxy 127.0.0.1:1\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nrequest_header -X-A\n}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(config)
+	header, ours, proxy := strings.Index(text, `"handler":"headers"`), strings.Index(text, `"handler":"chat_identity"`), strings.Index(text, `"handler":"reverse_proxy"`)
+	if header < 0 || ours < header || proxy < ours {
+		t.Errorf("order %d, %d, %d: %s", header, ours, proxy, text)
+	}
+}

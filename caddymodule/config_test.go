@@ -1,0 +1,277 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// validateHandler provisions a handler of a JSON configuration beside an app.
+func validateHandler(app, handler string) error {
+	var config caddy.Config
+	text := fmt.Sprintf(`{"apps":{"chat_identity":%s,"http":{"servers":{"s":{"listen":[":0"],"routes":[{"handle":[%s]}]}}}}}`, app, handler)
+	if err := json.Unmarshal([]byte(text), &config); err != nil {
+		return err
+	}
+	return caddy.Validate(&config)
+}
+
+// TestJSONConfiguration: what is wrong in a configuration that no Caddyfile
+// made is refused as well, and the error names the option.
+func TestJSONConfiguration(t *testing.T) {
+	const secret = `"secrets":["{env.TEST_SECRET}"]`
+	for fields, want := range map[string]string{
+		secret: "", secret + `,"mode":"required"`: "", `"mode":"off"`: "", `"dialect":"inviaro"`: "", `"widget":"shop"`: "",
+		`"widget":"{http.request.header.X-Widget-Key}"`: "", `"widget_body":"/key"`: "", `"widget":"shop",` + secret: "",
+		secret + `,"max_age":1000000000,"skew":0,"nonce_length":8,"dialect":"snapengage"`: "",
+
+		``:                          "no widget",
+		`"mode":"required"`:         "no widget",
+		secret + `,"mode":"strict"`: "unknown mode 'strict'",
+		secret + `,"one_time":true`: "one_time",
+		secret + `,"secret":"x"`:    "secret",
+		secret + `,"widget":"{http.request.header.A}"`:                                         "single widget",
+		secret + `,"widget_body":"/key"`:                                                       "single widget",
+		`"widget":"a","widget_body":"/b"`:                                                      "widget",
+		`"widget":"default"`:                                                                   "'default' is reserved",
+		`"widget":"nobody"`:                                                                    "widget nobody is not declared",
+		`"widget":"a b"`:                                                                       "widget id 'a b'",
+		`"widget_body":"key"`:                                                                  "widget",
+		`"secrets":["short"]`:                                                                  "shorter than 16 bytes",
+		`"secrets":[""]`:                                                                       "secret is empty",
+		`"secrets":["                    "]`:                                                   "secret is empty",
+		`"secrets":["{env.CHAT_IDENTITY_NOT_SET}"]`:                                            "CHAT_IDENTITY_NOT_SET",
+		`"secrets":["{file./nowhere/secret}"]`:                                                 "/nowhere/secret",
+		secret + `,"dialect":"intercom"`:                                                       "unknown dialect 'intercom'",
+		secret + `,"refuse":"json"`:                                                            "refuse",
+		secret + `,"unverified":"cut"`:                                                         "unverified",
+		secret + `,"max_body":-1`:                                                              "max_body",
+		secret + `,"max_age":-1,"dialect":"snapengage"`:                                        "max_age",
+		secret + `,"max_age":1`:                                                                "max_age",
+		secret + `,"skew":-1,"dialect":"snapengage"`:                                           "skew",
+		secret + `,"nonce_length":-1,"dialect":"snapengage"`:                                   "nonce_length",
+		secret + `,"nonce_length":1000,"dialect":"snapengage"`:                                 "nonce_length",
+		secret + `,"encoding":"octal"`:                                                         "encoding",
+		secret + `,"message":"{user_id}{email}"`:                                               "run together",
+		secret + `,"at":"x"`:                                                                   "at:",
+		secret + `,"reject":{"forged":403}`:                                                    "reject",
+		secret + `,"reject":{"invalid":302}`:                                                   "reject invalid",
+		secret + `,"headers":{"users":"X"}`:                                                    "header: unknown name 'users'",
+		secret + `,"headers":{"user":"X Y"}`:                                                   "header user",
+		secret + `,"headers":{"user":"Host"}`:                                                  "header user",
+		secret + `,"headers":{"user":"X-Identity-Name"}`:                                       "would both be",
+		secret + `,"cors":["https://a.example/"]`:                                              "cors",
+		secret + `,"claims":[{"field":"user","location":"body","name":"/a"}]`:                  "unknown field 'user'",
+		secret + `,"claims":[{"field":"user_id","location":"path","name":"/a"}]`:               "unknown location 'path'",
+		secret + `,"claims":[{"field":"user_id","location":"query","name":""}]`:                "claim user_id",
+		secret + `,"claims":[{"field":"widget","location":"query","name":"w"}]`:                "unknown field 'widget'",
+		secret + `,"claims":[{"field":"user_id","location":"header","name":"Content-Length"}]`: "claim user_id",
+		`"widget":"shop","claims":[{"field":"user_id","location":"query","name":"u"}]`:         "widget shop has the dialect nextcap",
+	} {
+		separator := ","
+		if fields == "" {
+			separator = ""
+		}
+		err := validateHandler(`{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"],"dialect":"nextcap"}]}`, `{"handler":"chat_identity"`+separator+fields+`}`)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", fields, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: error %v, want %s", fields, err, want)
+		}
+	}
+}
+
+// TestJSONApp is TestJSONConfiguration for the widgets that all handlers share.
+func TestJSONApp(t *testing.T) {
+	for widgets, want := range map[string]string{
+		`{"id":"a","secrets":["{env.TEST_SECRET}"],"mode":"required","dialect":"nextcap"}`: "",
+		`{"id":"default","secrets":["{env.TEST_SECRET}"]}`:                                 "'default' is reserved",
+		`{"id":"","secrets":["{env.TEST_SECRET}"]}`:                                        "widget id ''",
+		`{"id":"-a","secrets":["{env.TEST_SECRET}"]}`:                                      "widget id '-a'",
+		`{"id":"` + strings.Repeat("a", 129) + `","secrets":["{env.TEST_SECRET}"]}`:        "widget id",
+		`{"id":"a"}`: "widget a has no secret",
+		`{"id":"a","secrets":["{env.TEST_SECRET}"]},{"id":"a","secrets":["{env.TEST_SECRET}"]}`: "widget a is declared twice",
+		`{"id":"a","secrets":["{env.TEST_SECRET}","{env.CHAT_IDENTITY_NOT_SET}"]}`:              "CHAT_IDENTITY_NOT_SET",
+		`{"id":"a","secrets":["{env.TEST_SECRET}"],"dialect":"intercom"}`:                       "unknown dialect 'intercom'",
+		`{"id":"a","secrets":["{env.TEST_SECRET}"],"mode":"on"}`:                                "unknown mode 'on'",
+	} {
+		err := validateHandler(`{"inline_widgets":[`+widgets+`]}`, `{"handler":"chat_identity","widget":"{http.request.header.X-Widget-Key}"}`)
+		switch {
+		case want == "" && err != nil:
+			t.Errorf("%s: %v", widgets, err)
+		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
+			t.Errorf("%s: error %v, want %s", widgets, err, want)
+		}
+	}
+}
+
+// TestOneNameOneSecret: who someone is, is the pair of widget and user, so a
+// name must not stand for two secrets.
+func TestOneNameOneSecret(t *testing.T) {
+	const other = "another-secret-of-16-bytes"
+	site := func(port, name, secret string) string {
+		return ":" + port + " {\nchat_identity {\nwidget " + name + "\nsecret " + secret + "\n}\n}\n"
+	}
+	declared := "{\nchat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}\n}\n"
+	for caddyfile, fine := range map[string]bool{
+		site("1", "shop", "{env.TEST_SECRET}") + site("2", "shop", other):                      false,
+		site("1", "shop", "{env.TEST_SECRET}") + site("2", "shop", "{env.TEST_SECRET}"):        true,
+		site("1", "shop", "{env.TEST_SECRET}") + site("2", "shop", testSecret):                 true,
+		site("1", "shop", "{env.TEST_SECRET}") + site("2", "Shop", other):                      true,
+		site("1", "shop", "{env.TEST_SECRET}") + site("2", "shop", "{env.TEST_SECRET} "+other): false,
+		declared + site("1", "shop", other):                                                    false,
+		declared + site("1", "shop", "{env.TEST_SECRET}"):                                      true,
+	} {
+		if err := validate(caddyfile); (err == nil) != fine || err != nil && !strings.Contains(err.Error(), "widget shop has other secrets elsewhere") {
+			t.Errorf("%s: %v", caddyfile, err)
+		}
+	}
+}
+
+// TestDeclaredWidgetKeepsItsMode: a handler that repeats a declared widget's
+// secret does not thereby get a laxer one.
+func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
+	g := start(t, "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\nmode required\n}\n}", "chat_identity {\nwidget shop\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	checkProblem(t, g.post(t, `{}`), 401, "missing", "bookbag")
+}
+
+// TestTwoDefaults: the unnamed widgets of two sites are two.
+func TestTwoDefaults(t *testing.T) {
+	const other = "another-secret-of-16-bytes"
+	u := newUpstream(t)
+	backend := strings.TrimPrefix(u.URL, "http://")
+	first, second := &gateway{upstream: u}, &gateway{upstream: u}
+	text := "{" + globals + "\n}\n"
+	for g, secret := range map[*gateway]string{first: "{env.TEST_SECRET}", second: other} {
+		g.url = fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+		text += g.url + " {\nchat_identity required {\nsecret " + secret + "\n}\nreverse_proxy " + backend + "\n}\n"
+	}
+	load(t, text)
+	signedByOther := `{"user_id":"zoe","user_hash":"` + signWith(other, "zoe") + `"}`
+	for _, c := range []struct {
+		g    *gateway
+		body string
+		want int
+	}{{first, claim("zoe"), 200}, {first, signedByOther, 401}, {second, claim("zoe"), 401}, {second, signedByOther, 200}} {
+		if a := c.g.post(t, c.body); a.StatusCode != c.want {
+			t.Errorf("%s: %d, want %d", c.body, a.StatusCode, c.want)
+		}
+	}
+}
+
+// TestSecretSources: a file's last line end is no part of the secret, the order
+// does not matter for verifying, and braces within a literal are its own.
+func TestSecretSources(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("a-secret-from-a-file\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET} {file."+file+"} `{a} literal {env.TEST_SECRET}`\n}")
+	for secret, want := range map[string]int{
+		testSecret: 200, "a-secret-from-a-file": 200, "{a} literal {env.TEST_SECRET}": 200, "a-secret-from-a-file\r\n": 401, "{env.TEST_SECRET}": 401, "{a} literal " + testSecret: 401,
+	} {
+		if a := g.post(t, `{"user_id":"zoe","user_hash":"`+signWith(secret, "zoe")+`"}`); a.StatusCode != want {
+			t.Errorf("%q: %d, want %d", secret, a.StatusCode, want)
+		}
+	}
+}
+
+// TestCORS: the operator's origins may read refusals, others may not.
+func TestCORS(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ncors https://www.example.com http://localhost:3000\n}")
+	for origin, want := range map[string]string{
+		"https://www.example.com": "https://www.example.com", "http://localhost:3000": "http://localhost:3000",
+		"https://evil.example": "", "https://www.example.com.evil.example": "", "null": "", "https://WWW.example.com": "",
+	} {
+		a := g.post(t, `{}`, "Origin: "+origin)
+		credentials := ""
+		if want != "" {
+			credentials = "true"
+		}
+		if a.Header.Get("Access-Control-Allow-Origin") != want || a.Header.Get("Access-Control-Allow-Credentials") != credentials || !slices.Contains(a.Header["Vary"], "Origin") {
+			t.Errorf("%s: %v", origin, a.Header)
+		}
+	}
+	if a := g.post(t, claim("zoe"), "Origin: https://www.example.com"); a.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("the upstream's answer is not this module's to share: %v", a.Header)
+	}
+	g = chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ncors *\n}")
+	if a := g.post(t, `{}`, "Origin: https://any.example"); a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" {
+		t.Errorf("%v", a.Header)
+	}
+}
+
+// TestExample: the commented Caddyfile that people start from adapts.
+func TestExample(t *testing.T) {
+	text, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := adapt(string(text)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestXcaddy: the build that xcaddy.json describes is the one that is tested.
+func TestXcaddy(t *testing.T) {
+	text, err := os.ReadFile("../xcaddy.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var builder struct {
+		CaddyVersion string `json:"caddy_version"`
+		Plugins      []struct {
+			Module     string `json:"module"`
+			ModulePath string `json:"module_path"`
+		} `json:"plugins"`
+		Replacements []struct{ Old, New string } `json:"replacements"`
+	}
+	if err := json.Unmarshal(text, &builder); err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/caddyserver/caddy/v2\s+(v\S+)`).FindSubmatch(module)
+	if version == nil || string(version[1]) != builder.CaddyVersion {
+		t.Errorf("caddy_version is %s, go.mod requires %s", builder.CaddyVersion, version)
+	}
+	var plugins []string
+	for _, p := range builder.Plugins {
+		plugins = append(plugins, p.Module+p.ModulePath)
+	}
+	if !slices.Contains(plugins, "github.com/chatidentity/caddy-chat-identity/caddymodule") {
+		t.Errorf("the plugins %q lack this package", plugins)
+	}
+	replaced, wanted := []string{}, []string{}
+	for _, r := range builder.Replacements {
+		// xcaddy replaces this module by the working tree, which go.mod need not.
+		if path, _, _ := strings.Cut(r.Old, "@"); path != "github.com/chatidentity/caddy-chat-identity" {
+			replaced = append(replaced, r.Old+" => "+r.New)
+		}
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\s*(?:replace\s+)?(\S+)(?: (v\S+))? => (\S+)(?: (v\S+))?$`).FindAllStringSubmatch(string(module), -1) {
+		wanted = append(wanted, at(m[1], m[2])+" => "+at(m[3], m[4]))
+	}
+	slices.Sort(replaced)
+	slices.Sort(wanted)
+	if !slices.Equal(replaced, wanted) {
+		t.Errorf("replacements %q, go.mod has %q", replaced, wanted)
+	}
+}
+
+func at(path, version string) string {
+	if version == "" {
+		return path
+	}
+	return path + "@" + version
+}

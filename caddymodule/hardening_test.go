@@ -1,0 +1,696 @@
+package caddymodule
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// attack is a request by mallory, who is a customer with a signature of her
+// own and wants to be victim.
+type attack struct {
+	name, path, kind, body string
+	headers                []string
+}
+
+func attacks() []attack {
+	mallory, hash := `"user_id":"mallory"`, `"user_hash":"`+sign("mallory")+`"`
+	victim := `"user_id":"victim"`
+	query := "user_hash=" + sign("mallory")
+	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
+	const js, form = "application/json", "application/x-www-form-urlencoded"
+	return []attack{
+		// HAProxy takes the first, njs, node and Go the last.
+		{"second id after the signed one", "/chat", js, `{` + mallory + `,` + hash + `,` + victim + `}`, nil},
+		{"id before the signed one", "/chat", js, `{` + victim + `,` + mallory + `,` + hash + `}`, nil},
+		{"second signature", "/chat", js, `{` + victim + `,` + hash + `,"user_hash":"` + sign("victimx") + `"}`, nil},
+		{"upper-case name", "/chat", js, `{` + mallory + `,` + hash + `,"USER_ID":"victim"}`, nil},
+		{"long s in the name", "/chat", js, `{` + mallory + `,` + hash + `,"uſer_id":"victim"}`, nil},
+		{"escaped name", "/chat", js, `{` + mallory + `,` + hash + `,"user\u005fid":"victim"}`, nil},
+		{"variants alone", "/chat", js, `{"User_Id":"victim","User_Hash":"` + sign("mallory") + `"}`, nil},
+		{"another's signature", "/chat", js, `{` + victim + `,` + hash + `}`, nil},
+		{"empty id with its right signature", "/chat", js, `{"user_id":"","user_hash":"` + sign("") + `"}`, nil},
+		{"null id with the empty one's signature", "/chat", js, `{"user_id":null,"user_hash":"` + sign("") + `"}`, nil},
+		{"array of ids", "/chat", js, `{"user_id":["mallory","victim"],` + hash + `}`, nil},
+		{"object as id", "/chat", js, `{"user_id":{"$ne":"victim"},` + hash + `}`, nil},
+		{"no signature", "/chat", js, `{` + victim + `}`, nil},
+		{"signature null", "/chat", js, `{` + victim + `,"user_hash":null}`, nil},
+		{"signature true", "/chat", js, `{` + victim + `,"user_hash":true}`, nil},
+		{"signature of the empty key", "/chat", js, `{` + victim + `,"user_hash":"` + signWith("", "victim") + `"}`, nil},
+		{"signature of the id as the key", "/chat", js, `{` + victim + `,"user_hash":"` + signWith("victim", testSecret) + `"}`, nil},
+		{"truncated signature", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim")[:62] + `"}`, nil},
+		{"64 characters beyond ASCII as signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("é", 64) + `"}`, nil},
+		{"long s in the signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("ſ", 32) + `"}`, nil},
+		{"signature with dashes", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim")[:32] + "-" + sign("victim")[32:] + `"}`, nil},
+		{"signature with a line end", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim") + `\n"}`, nil},
+		{"line end in the id", "/chat", js, `{"user_id":"mallory\r\nX-Verified-User: victim","user_hash":"` + sign("mallory\r\nX-Verified-User: victim") + `"}`, nil},
+		{"NUL in the id", "/chat", js, `{"user_id":"victim\u0000","user_hash":"` + sign("victim\x00") + `"}`, nil},
+		{"second document", "/chat", js, `{` + mallory + `,` + hash + `}{` + victim + `}`, nil},
+		{"garbage after the fields", "/chat", js, `{` + mallory + `,` + hash + `,victim}`, nil},
+		{"comment", "/chat", js, `{` + mallory + `,` + hash + `/*` + victim + `*/}`, nil},
+		{"trailing comma", "/chat", js, `{` + mallory + `,` + hash + `,}`, nil},
+		{"byte-order mark", "/chat", js, "\xef\xbb\xbf{" + victim + `}`, nil},
+		{"UTF-16", "/chat", js, "\xff\xfe{\x00}\x00", nil},
+		{"UTF-7", "/chat", "application/json; charset=utf-7", `{` + victim + `}`, nil},
+		{"not UTF-8", "/chat", js, "{\"user_id\":\"victim\xff\",\"user_hash\":\"" + sign("victim\xff") + `"}`, nil},
+		{"half a surrogate pair", "/chat", js, `{"user_id":"victim\ud800","user_hash":"` + sign("victim\ufffd") + `"}`, nil},
+		{"deep", "/chat", js, deep, nil},
+		{"a megabyte of brackets", "/chat", js, strings.Repeat("[", 1<<20-1), nil},
+		{"a megabyte of braces", "/chat", "text/plain", strings.Repeat(`{"":`, 1<<18-1), nil},
+		{"claim in the text", "/chat", "text/plain", `{` + victim + `,` + hash + `}`, nil},
+		{"claim without a type", "/chat", "", `{` + victim + `,` + hash + `}`, nil},
+		{"claim as image", "/chat", "image/png", " \r\n{ " + victim + `,` + hash + `}`, nil},
+		{"claim as form", "/chat", form, `{` + mallory + `,` + hash + `,"a":"&user_id=victim&"}`, nil},
+		{"form", "/chat", form, "user_id=mallory&user_id=victim&" + query, nil},
+		{"form, array", "/chat", form, "user_id=mallory&user_id[]=victim&" + query, nil},
+		{"form, dot", "/chat", form, "user_id=mallory&user.id=victim&" + query, nil},
+		{"form, blank", "/chat", form, "user_id=mallory&+user_id=victim&" + query, nil},
+		{"form, semicolon", "/chat", form, "user_id=mallory;user_id=victim&" + query, nil},
+		{"form, NUL", "/chat", form, "user_id=mallory&user_id%00=victim&" + query, nil},
+		{"form with a bad escape", "/chat", form, "user_id=victim%&" + query, nil},
+		{"two types", "/chat", js, `{` + victim + `}`, []string{"Content-Type: text/plain"}},
+		{"bad type", "/chat", "application/json; charset=utf-8; charset=utf-16", `{` + victim + `}`, nil},
+		{"long type beyond ASCII", "/chat", "multipart/form-data; x=\"" + strings.Repeat("\u212a", 40) + "\"; boundary=a", "--a--", nil},
+		{"multipart without a boundary", "/chat", "multipart/form-data", "--a\r\n\r\nvictim", nil},
+		{"compressed", "/chat", js, `{` + victim + `}`, []string{"Content-Encoding: gzip"}},
+		{"query beside the body", "/chat?user_id=victim", js, `{` + mallory + `,` + hash + `}`, nil},
+		{"query twice", "/chat?user_id=mallory&user_id=victim&" + query, "", "", nil},
+		{"query, upper case", "/chat?user_id=mallory&USER_ID=victim&" + query, "", "", nil},
+		{"query, escaped name", "/chat?user_id=mallory&%75ser_id=victim&" + query, "", "", nil},
+		{"query, semicolon", "/chat?user_id=mallory&x=1;user_id=victim&" + query, "", "", nil},
+		{"query, half", "/chat?user_id=victim", "", "", nil},
+		{"query, array", "/chat?user_id[0]=victim&" + query, "", "", nil},
+		{"query, bad escape", "/chat?user_id=victim%zz&" + query, "", "", nil},
+		{"query of an absolute URL", "http://127.0.0.1/chat?user_id=victim&" + query, "", "", nil},
+		{"attributes that name the id", "/chat", js, `{` + mallory + `,` + hash + `,"user_metadata":{"name":"a","name":"victim"}}`, nil},
+		{"our headers", "/chat", js, `{}`, []string{"X-Verified-User: victim", "X_Verified_User: victim", "x-verified-user: victim", "X.Verified.User: victim",
+			"X-Verified-Widget: victim", "X-Identity-Outcome: victim", "X-Identity-Email: victim", "Trailer: X-Verified-User"}},
+		{"our headers and the connection", "/chat", js, `{}`, []string{"X-Verified-User: victim", "Connection: close, X-Verified-User"}},
+		{"preflight", "/chat?user_id=victim", "OPTIONS", "", []string{"Origin: https://example.com", "Access-Control-Request-Method: GET"}},
+	}
+}
+
+// TestAttacks: mallory never becomes victim, and where nothing is verified no
+// backend can read a victim's id out of what arrives.
+func TestAttacks(t *testing.T) {
+	for _, mode := range []string{"optional", "required"} {
+		for _, global := range []string{"", allowAll} {
+			g := start(t, global, "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+			for _, c := range attacks() {
+				t.Run(mode+"/"+c.name, func(t *testing.T) {
+					answer := g.raw(t, c.text(g))
+					s := g.upstream.take()
+					status := statusOf(answer)
+					if status < 200 || status >= 500 {
+						t.Fatalf("%.200q", answer)
+					}
+					if s == nil {
+						return
+					}
+					if mode == "required" && s.user() == "" && c.kind != "OPTIONS" {
+						t.Errorf("nobody was let in: %+v", s)
+					}
+					if user := s.user(); user != "" && user != "mallory" || len(s.Header["X-Verified-User"]) > 1 {
+						t.Errorf("users %q", s.Header["X-Verified-User"])
+					}
+					if all := fmt.Sprintf("%s %v %v %s", s.URI, s.Header, s.Trailer, s.Body); strings.Contains(all, "victim") {
+						t.Errorf("victim arrives: %s", all)
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestAttacksOnHeadersAndCookies is TestAttacks for claims that travel there.
+func TestAttacksOnHeadersAndCookies(t *testing.T) {
+	g := chat(t, `chat_identity {
+		secret {env.TEST_SECRET}
+		claim user_id header X-Claim-User
+		claim user_id cookie uid
+		claim signature header X-Claim-Hash
+		claim signature cookie sig
+	}`)
+	hash := sign("mallory")
+	for _, headers := range [][]string{
+		{"X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: mallory", "X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: mallory, victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: victim\xff", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: victim"},
+		{"Connection: X-Claim-Hash", "X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"Cookie: uid=victim; sig=" + hash},
+		{"Cookie: uid=mallory; uid=victim; sig=" + hash},
+		{"Cookie: uid=mallory; sig=" + hash, "Cookie: uid=victim"},
+		{"Cookie: uid=mallory; UID=victim; sig=" + hash},
+		{"Cookie: uid=mallory; %75id=victim; sig=" + hash},
+		{"Cookie: uid=mallory;uid=victim;sig=" + hash},
+		{"Cookie: uid=\"victim\"; sig=" + hash},
+		{"Cookie: uid=victim%zz; sig=" + hash},
+		{"Cookie: uid=victim"},
+		{"Cookie: uid=mallory; sig=" + hash, "X-Claim-User: victim"},
+		{"X-Claim-User: mallory", "Cookie: uid=victim; sig=" + hash},
+	} {
+		a := attack{path: "/chat", headers: headers}
+		answer := g.raw(t, a.text(g))
+		s := g.upstream.take()
+		if status := statusOf(answer); status < 200 || status >= 500 || s == nil != (status == 400) {
+			t.Errorf("%q: %.200q", headers, answer)
+		}
+		if s != nil && (s.user() != "" || strings.Contains(fmt.Sprint(s.Header), "victim")) {
+			t.Errorf("%q: %v", headers, s.Header)
+		}
+	}
+}
+
+// text is the request as it is sent.
+func (a *attack) text(g *gateway) string {
+	method, kind := "POST", a.kind
+	if kind == "OPTIONS" {
+		method, kind = "OPTIONS", ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, a.path, strings.TrimPrefix(g.url, "http://"))
+	if kind != "" {
+		fmt.Fprintf(&b, "Content-Type: %s\r\n", kind)
+	}
+	for _, h := range a.headers {
+		b.WriteString(h + "\r\n")
+	}
+	if a.body != "" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.body))
+	}
+	return b.String() + "Connection: close\r\n\r\n" + a.body
+}
+
+var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3})`)
+
+// statusOf returns the last status of a raw answer, 0 where there is none.
+func statusOf(answer string) (status int) {
+	for _, m := range statusLine.FindAllStringSubmatch(answer, -1) {
+		status, _ = strconv.Atoi(m[1])
+	}
+	return status
+}
+
+// TestGoodClaims: what looks odd but is right must get through, or operators
+// will turn the gateway off.
+func TestGoodClaims(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\n}")
+	far := `{"text":"` + strings.Repeat("x", 100<<10) + `",`
+	for name, c := range map[string]struct{ body, want string }{
+		"escapes":                {`{"user_id":"z\u006fe","user_hash":"` + sign("zoe") + `"}`, "zoe"},
+		"surrogate pair":         {`{"user_id":"\ud83d\ude00","user_hash":"` + sign("😀") + `"}`, "%F0%9F%98%80"},
+		"integer":                {`{"user_id":42,"user_hash":"` + sign("42") + `"}`, "42"},
+		"upper-case digest":      {`{"user_id":"zoe","user_hash":"` + strings.ToUpper(sign("zoe")) + `"}`, "zoe"},
+		"fields beyond 16 KiB":   {far + claim("zoe")[1:], "zoe"},
+		"blanks":                 {" \r\n\t{ \"user_id\" : \"zoe\" , \"user_hash\" : \"" + sign("zoe") + "\" } \n", "zoe"},
+		"ids within other names": {`{"user":{"user_id":"other"},"user_id":"zoe","user_hash":"` + sign("zoe") + `","x":[{"user_id":"another"}]}`, "zoe"},
+	} {
+		if a := g.post(t, c.body); a.seen == nil || a.seen.user() != c.want || a.seen.Body != c.body {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	for _, number := range []string{"42.0", "4.2e1", "42e0", "-0", "042", "+42", "9007199254740993", "1e400", "NaN", "0x2a"} {
+		if a := g.post(t, `{"user_id":`+number+`,"user_hash":"`+sign(number)+`"}`); a.StatusCode != 400 || a.seen != nil {
+			t.Errorf("%s: %d %+v", number, a.StatusCode, a.seen)
+		}
+	}
+}
+
+// TestSplitSignature: a signature of concatenated fields is good for one split.
+func TestSplitSignature(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}")
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	good := sign("ab" + testNonce + stamp)
+	send := func(user, nonce, stamp string) *answered {
+		t.Helper()
+		return g.post(t, fmt.Sprintf(`{"user_id":"%s","hmacSignature":"%s","hmacNonce":"%s","hmacTimestamp":"%s"}`, user, good, nonce, stamp))
+	}
+	if a := send("ab", testNonce, stamp); a.seen == nil || a.seen.user() != "ab" {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	for _, c := range [][3]string{
+		{"a", "b" + testNonce, stamp}, {"ab" + testNonce[:1], testNonce[1:], stamp}, {"ab", testNonce + stamp[:1], stamp[1:]}, {"ab" + testNonce, "", stamp},
+		{"ab" + testNonce[:3], testNonce[3:] + stamp[:3], stamp[3:]},
+	} {
+		if a := send(c[0], c[1], c[2]); a.seen != nil || a.StatusCode < 400 || a.StatusCode >= 500 {
+			t.Errorf("%q: %d %s", c, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestSignatureOfAnotherWidget: secrets are not shared.
+func TestSignatureOfAnotherWidget(t *testing.T) {
+	g := start(t, "chat_identity {\nwidget a {\nsecret {env.TEST_SECRET}\n}\nwidget b {\nsecret {env.TEST_SECRET}-of-b\n}\n}",
+		"chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
+	if a := g.post(t, claim("zoe"), "X-Widget-Key: a"); a.seen == nil || a.seen.Header.Get("X-Verified-Widget") != "a" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	checkProblem(t, g.post(t, claim("zoe"), "X-Widget-Key: b"), 401, "invalid", "bookbag")
+}
+
+// TestUnreadBodies: a refusal comes at once, before a body that never comes.
+func TestUnreadBodies(t *testing.T) {
+	g := start(t, "", `handle /body {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle /head {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+			claim user_id header X-User
+			claim signature header X-Signature
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle /error {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+			claim user_id header X-User
+			claim signature header X-Signature
+			refuse error
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle_errors {
+		respond {err.status_code}
+	}`)
+	for _, c := range []struct {
+		name, path, headers string
+		want                int
+	}{
+		{"too large", "/body", "Content-Type: application/json\r\nContent-Length: 10000000\r\n\r\n", 413},
+		{"too large, continue", "/body", "Content-Type: application/json\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 413},
+		{"too large form", "/body", "Content-Type: multipart/form-data; boundary=a\r\nContent-Length: 10000000\r\n\r\n", 413},
+		{"encoded", "/body", "Content-Encoding: gzip\r\nContent-Length: 10000000\r\n\r\n", 415},
+		{"encoded, chunked", "/body", "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 415},
+		{"encoded, chunked, nothing sent", "/body", "Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", 415},
+		{"two types", "/body", "Content-Type: a/b\r\nContent-Type: c/d\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+		{"endless chunks", "/body", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 300), 413},
+		{"nothing read", "/head", "Content-Length: 10000000\r\n\r\n", 401},
+		{"nothing read, a little sent", "/head", "Content-Length: 10000000\r\n\r\n" + strings.Repeat("x", 70000), 401},
+		{"nothing read, continue", "/head", "Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 401},
+		{"nothing read, chunked", "/head", "Transfer-Encoding: chunked\r\n\r\n", 401},
+		{"error", "/error", "Content-Length: 10000000\r\n\r\n", 401},
+		{"error, continue", "/error", "Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 401},
+		{"error, chunked", "/error", "Transfer-Encoding: chunked\r\n\r\n5\r\n", 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			address := strings.TrimPrefix(g.url, "http://")
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			// A server that waits for the body gives up after a minute.
+			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != c.want || !response.Close || len(body) == 0 {
+				t.Errorf("%d, close %v, %s, %v; want %d", response.StatusCode, response.Close, body, err, c.want)
+			}
+		})
+	}
+}
+
+// TestUploadsPass: a handler that reads nothing from bodies has no limit for
+// them, and one that does has none for what is no claim.
+func TestUploadsPass(t *testing.T) {
+	g := start(t, "", "handle /head {\nchat_identity required {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\nclaim user_id header X-User\nclaim signature header X-Signature\n}\nreverse_proxy UPSTREAM\n}\n"+
+		"handle {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\n}\nreverse_proxy UPSTREAM\n}")
+	large := strings.Repeat("x", 3<<20)
+	for _, kind := range []string{"application/json", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain"} {
+		a := g.do(t, "PUT", "/head", large, "Content-Type: "+kind, "X-User: zoe", "X-Signature: "+sign("zoe"), "Content-Encoding: gzip")
+		if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
+			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+		}
+	}
+	for _, kind := range []string{"application/octet-stream", "text/plain", "image/png"} {
+		a := g.do(t, "PUT", "/upload?user_id=zoe&user_hash="+sign("zoe"), large, "Content-Type: "+kind)
+		if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
+			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestConcurrentUsers: what is reused between requests carries nothing over.
+func TestConcurrentUsers(t *testing.T) {
+	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n}")
+	g.upstream.mu.Lock()
+	g.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Verified-User")+" "+r.Header.Get("X-Identity-Email")+" "+r.Header.Get("X-Identity-Outcome"))
+	}
+	g.upstream.mu.Unlock()
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for i := range 60 {
+				id := fmt.Sprintf("user-%d-%d", worker, i)
+				body, want := `{"text":"hi"}`, "  anonymous"
+				switch i % 3 {
+				case 0:
+					body, want = `{"user_id":"`+id+`","user_hash":"`+sign(id)+`","user_metadata":{"email":"`+id+`@example.com"}}`, id+" "+id+"@example.com verified"
+				case 1:
+					body, want = `{"user_id":"`+id+`","user_hash":"`+sign("mallory")+`","user_metadata":{"email":"`+id+`@example.com"}}`, "  invalid"
+				}
+				response, err := http.Post(g.url+"/chat", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if string(got) != want {
+					t.Errorf("%s: got %q, want %q", body, got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestMutatedRequests: no bytes that a client can send make this gateway fail,
+// or believe in anyone but the one whose signature is in them. Answers that
+// net/http gives before Caddy sees a request do not name the server.
+func TestMutatedRequests(t *testing.T) {
+	g := start(t, allowAll, `chat_identity optional {
+		secret {env.TEST_SECRET}
+		claim user_id body /user_id
+		claim user_id query user_id
+		claim user_id cookie uid
+		claim signature body /user_hash
+		claim signature query user_hash
+		claim signature cookie sig
+		max_body 4KiB
+	}
+	reverse_proxy UPSTREAM`)
+	host := strings.TrimPrefix(g.url, "http://")
+	jsonBody, formBody := claim("zoe"), "user_id=zoe&text=a+b&user_hash="+sign("zoe")
+	multi := "--b\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nzoe\r\n--b\r\nContent-Disposition: form-data; name=\"user_hash\"\r\n\r\n" + sign("zoe") + "\r\n--b--\r\n"
+	head := " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nX-Verified-User: mallory\r\n"
+	seeds := []string{
+		fmt.Sprintf("POST /chat%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", head, len(jsonBody), jsonBody),
+		fmt.Sprintf("POST /chat%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", head, len(formBody), formBody),
+		fmt.Sprintf("POST /chat%sContent-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n%s", head, len(multi), multi),
+		fmt.Sprintf("POST /chat%sContent-Type: application/json\r\nTransfer-Encoding: chunked\r\nTrailer: X-Verified-User\r\n\r\n%x\r\n%s\r\n0\r\nX-Verified-User: mallory\r\n\r\n", head, len(jsonBody), jsonBody),
+		"GET /chat?a=1&user_id=zoe&user_hash=" + sign("zoe") + head + "\r\n",
+		"GET /chat" + head + "Cookie: a=1; uid=zoe; sig=" + sign("zoe") + "; b=2\r\n\r\n",
+		"OPTIONS /chat?user_id=zoe" + head + "Origin: https://example.com\r\nAccess-Control-Request-Method: POST\r\n\r\n",
+	}
+	pieces := []string{"\x00", "\r\n", "\n", " ", "\t", "%", "%00", "&", ";", "=", "[", "]", "{", "}", "\"", "\\", "\\u0000", ",", ":", "\xff", "é", "ſ", "user_id", "USER_ID", "0", "-", "?", "#", "/../", "X-Verified-User: mallory\r\n",
+		"Content-Encoding: gzip\r\n", "Content-Type: text/plain\r\n", "Expect: 100-continue\r\n", "Upgrade: websocket\r\n", "Incremental: ?1\r\n", "--b", "1e999", "null", "[[[[", "Connection: X-Verified-User\r\n"}
+	random := rand.New(rand.NewPCG(20, 26))
+	mutate := func(text []byte) []byte {
+		for range 1 + random.IntN(4) {
+			at := random.IntN(len(text) + 1)
+			end := min(len(text), at+random.IntN(12))
+			switch random.IntN(5) {
+			case 0:
+				text = slices.Insert(text, at, []byte(pieces[random.IntN(len(pieces))])...)
+			case 1:
+				text = slices.Delete(text, at, end)
+			case 2:
+				text = slices.Insert(text, at, slices.Clone(text[at:end])...)
+			case 3:
+				if at < len(text) {
+					text[at] ^= 1 << random.IntN(8)
+				}
+			default:
+				text = slices.Insert(slices.Delete(text, at, end), at, []byte(pieces[random.IntN(len(pieces))])...)
+			}
+		}
+		return text
+	}
+	answers := make(map[int]int)
+	verified := 0
+	for range 4000 {
+		text := string(mutate([]byte(seeds[random.IntN(len(seeds))])))
+		answer := g.mutated(t, text, random.IntN(10) == 0)
+		status := statusOf(answer)
+		answers[status]++
+		if status >= 500 && strings.Contains(answer, "\r\nServer: Caddy\r\n") {
+			t.Errorf("%q: %.100q", text, answer)
+		}
+		s := g.upstream.take()
+		if s == nil {
+			continue
+		}
+		switch user := s.user(); {
+		case user == "zoe" && s.Header.Get("X-Identity-Outcome") == "verified":
+			verified++
+		case user != "" || len(s.Header["X-Verified-User"]) > 1:
+			t.Errorf("%q: user %q", text, s.Header["X-Verified-User"])
+		}
+	}
+	t.Logf("%v, %d verified", answers, verified)
+	if answers[200] < 300 || answers[400] < 300 || verified < 100 {
+		t.Errorf("too few of a kind to prove anything: %v, %d verified", answers, verified)
+	}
+}
+
+// mutated sends a request that may lack some of what it announces: either it
+// stops there, or there is more to come until an answer does.
+func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
+	t.Helper()
+	if stop {
+		return g.halfClosed(t, text)
+	}
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	g.upstream.take()
+	_, _ = io.WriteString(c, text+"\r\n\r\n"+strings.Repeat("x", 300))
+	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	answer, _ := io.ReadAll(c)
+	if len(answer) == 0 {
+		_ = c.(*net.TCPConn).CloseWrite()
+		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		answer, _ = io.ReadAll(c)
+	}
+	return string(answer)
+}
+
+// logged runs a site whose logs go to a file, and returns a way to read it.
+func logged(t *testing.T, level, site string) (*gateway, func() []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "caddy.log")
+	g := start(t, "log {\noutput file "+file+"\nformat json\nlevel "+level+"\n}\nservers {\ntrace\n}", site)
+	return g, func() []string {
+		t.Helper()
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(text)), "\n")
+	}
+}
+
+const ourLogger = `"logger":"http.handlers.chat_identity"`
+
+// TestLogsHoldNoSecrets: no line of this module holds a signature, a secret or
+// anything of the user, and no line of Caddy's, traces included, a secret.
+func TestLogsHoldNoSecrets(t *testing.T) {
+	g, lines := logged(t, "DEBUG", `chat_identity /chat required {
+		secret {env.TEST_SECRET} a-literal-secret-of-the-operator
+	}
+	chat_identity /error required {
+		secret {env.TEST_SECRET}
+		refuse error
+	}
+	chat_identity optional {
+		secret {env.TEST_SECRET}
+	}
+	reverse_proxy UPSTREAM`)
+	metadata := `,"user_metadata":{"email":"zoe@example.com","name":"Zoë Private"}}`
+	bodies := []string{
+		strings.TrimSuffix(claim("zoe"), "}") + metadata,
+		`{"user_id":"zoe-private","user_hash":"` + sign("ada") + `"` + metadata,
+		`{"user_id":"zoe-private","user_hash":"` + signWith("zoe-private", testSecret) + `"` + metadata, // key and message swapped
+		`{"user_id":"zoe-private","user_hash":"` + sign("zoe@example.com") + `"` + metadata,             // the e-mail was signed
+		`{"user_id":"zoe-private"` + metadata,
+		`{"user_id":{"zoe-private":1}` + metadata,
+		`{"user_id":"zoe-private","user_id":"x"` + metadata,
+		`{"user_id":"zoe-private",`,
+		`{"user_id":"zoe","user_hash":"` + sign("zoe") + `","user_metadata":{"x":"` + strings.Repeat("private", 800) + `"}}`,
+	}
+	for _, path := range []string{"/chat", "/error", "/other"} {
+		for _, body := range bodies {
+			g.do(t, "POST", path, body, jsonType)
+		}
+	}
+	ours, traced, warned, told := 0, 0, false, false
+	for _, line := range lines() {
+		if strings.Contains(line, testSecret) || strings.Contains(line, "a-literal-secret") {
+			t.Errorf("a secret in %.300s", line)
+		}
+		traced += strings.Count(line, `"logger":"http.handlers.trace"`) + strings.Count(line, `"module":{`)
+		if !strings.Contains(line, ourLogger) {
+			continue
+		}
+		ours++
+		warned = warned || strings.Contains(line, "written into the configuration")
+		told = told || strings.Contains(line, `"reason":"invalid","widget":"default","dialect":"bookbag","request_id":"`) && strings.Contains(line, `"status":401`)
+		for _, private := range []string{"zoe@", "zoe-private", "Private", "private"} {
+			if strings.Contains(line, private) {
+				t.Errorf("%q in %s", private, line)
+			}
+		}
+		if hexDigest.MatchString(line) {
+			t.Errorf("a digest in %s", line)
+		}
+	}
+	if ours < 5 || traced == 0 || !warned || !told {
+		t.Errorf("%d lines, %d traced, literal secret warned of %v, forgery told %v: too few to prove anything", ours, traced, warned, told)
+	}
+}
+
+// TestFloodOfForgeries: clients cannot fill the log. What is left out is counted.
+func TestFloodOfForgeries(t *testing.T) {
+	g, lines := logged(t, "INFO", "chat_identity required {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	forged := `{"user_id":"zoe","user_hash":"` + sign("ada") + `"}`
+	type entry struct {
+		Logger  string  `json:"logger"`
+		Reason  string  `json:"reason"`
+		Second  float64 `json:"ts"`
+		LeftOut int     `json:"left_out"`
+	}
+	// What was left out in one second is told in the next.
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		sent := 0
+		for range 200 {
+			g.post(t, forged)
+			sent++
+		}
+		perSecond, left := make(map[int64]int), 0
+		for _, line := range lines() {
+			var e entry
+			if json.Unmarshal([]byte(line), &e) == nil && e.Logger == "http.handlers.chat_identity" && e.Reason == "invalid" {
+				perSecond[int64(e.Second)]++
+				left += e.LeftOut
+			}
+		}
+		for second, n := range perSecond {
+			// A line may be written a moment after it was allowed.
+			if n > 2*warningsPerSecond {
+				t.Fatalf("%d lines in second %d", n, second)
+			}
+		}
+		if left > 100 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v lines a second, %d left out", perSecond, left)
+		}
+	}
+}
+
+// TestConfigurationHidesSecrets: what an operator can look at shows where
+// secrets come from, and what is provisioned shows none.
+func TestConfigurationHidesSecrets(t *testing.T) {
+	config, err := adapt("{\n" + globals + "\nchat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}\n}\n:80 {\nchat_identity {\nsecret {env.TEST_SECRET}\n}\n}")
+	if err != nil || strings.Contains(string(config), testSecret) || strings.Count(string(config), "{env.TEST_SECRET}") != 2 {
+		t.Errorf("%v %s", err, config)
+	}
+	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{
+		"chat_identity": json.RawMessage(`{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","` + testSecret + `-two"]}]}`),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := ctx.App("chat_identity")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := ctx.LoadModuleByID("http.handlers.chat_identity", json.RawMessage(`{"secrets":["{env.TEST_SECRET}","`+testSecret+`-two"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []any{app, handler} {
+		text, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := fmt.Sprintf("%s %+v %#v %v %s", text, value, value, value, value)
+		if strings.Contains(all, testSecret) {
+			t.Errorf("%T shows its secret: %s", value, all)
+		}
+	}
+}
+
+// TestLoadErrorsHideSecrets: nor does an error about a secret that is refused.
+func TestLoadErrorsHideSecrets(t *testing.T) {
+	t.Setenv("SHORT_SECRET", "hunter2hunter2")
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte("hunter2hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"{env.SHORT_SECRET}", "{file." + file + "}", "hunter2hunter2"} {
+		for _, caddyfile := range []string{
+			":0 {\nchat_identity {\nsecret " + secret + "\n}\n}",
+			"{\nchat_identity {\nwidget shop {\nsecret " + secret + "\n}\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}",
+		} {
+			err := validate(caddyfile)
+			if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "shorter than 16 bytes") {
+				t.Errorf("%s: %v", secret, err)
+			}
+		}
+	}
+}
+
+// validate does what `caddy validate` does.
+func validate(caddyfile string) error {
+	config, err := adapt(caddyfile)
+	if err != nil {
+		return err
+	}
+	var parsed caddy.Config
+	if err := json.Unmarshal(config, &parsed); err != nil {
+		return err
+	}
+	return caddy.Validate(&parsed)
+}
+
+// TestHeaderNamesFold: where Caddy lets headers with _ or . pass, as older
+// versions do, they count as the one with - that a CGI-like backend takes them for.
+func TestHeaderNamesFold(t *testing.T) {
+	place := headerPlace{verifier.UserID, foldHeader("X-Claim-User")}
+	for _, spelling := range spellings("X-Claim-User") {
+		var reading verifier.Reading
+		place.read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
+		if reading.Plain() {
+			t.Errorf("%q beside another spelling: %q", spelling, reading.Claim[verifier.UserID])
+		}
+	}
+}

@@ -1,0 +1,586 @@
+package caddymodule
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http2"
+)
+
+// secureGlobals are globals with which Caddy makes its own certificates.
+const secureGlobals = `
+	admin off
+	persist_config off
+	auto_https disable_redirects
+	skip_install_trust
+	grace_period 1s
+`
+
+// secure runs a gateway that speaks HTTP/1.1, HTTP/2 and HTTP/3 on one port,
+// and HTTP/2 without TLS on another, in front of an address.
+func secure(t *testing.T, directive, upstream string) (address, cleartext string) {
+	t.Helper()
+	port, clear := freePort(t), freePort(t)
+	upstream = strings.TrimPrefix(upstream, "http://")
+	load(t, fmt.Sprintf(`{%s
+	servers :%d {
+		protocols h1 h2c
+	}
+}
+https://localhost:%d {
+	tls internal
+	%s
+	reverse_proxy %s
+}
+http://localhost:%d {
+	%s
+	reverse_proxy %s
+}
+`, secureGlobals, clear, port, directive, upstream, clear, directive, upstream))
+	awaitCertificate(t, port)
+	return fmt.Sprintf("https://localhost:%d", port), fmt.Sprintf("http://localhost:%d", clear)
+}
+
+// awaitCertificate returns once the gateway has its certificate, which Caddy
+// makes after it has started.
+func awaitCertificate(t *testing.T, port int) {
+	t.Helper()
+	var err error
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		var c *tls.Conn
+		if c, err = tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted()); err == nil {
+			_ = c.Close()
+			return
+		}
+	}
+	t.Fatal(err)
+}
+
+// The gateway's certificate is of a CA that the test has no reason to install.
+func untrusted() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
+
+// protocolClient is a client that speaks one version of HTTP only.
+type protocolClient struct {
+	name  string
+	major int
+	url   string
+	http.Client
+}
+
+// protocolClients runs a gateway, with a client for each version.
+func protocolClients(t *testing.T, directive, upstream string) []*protocolClient {
+	t.Helper()
+	address, cleartext := secure(t, directive, upstream)
+	one, two, clear := new(http.Protocols), new(http.Protocols), new(http.Protocols)
+	one.SetHTTP1(true)
+	two.SetHTTP2(true)
+	clear.SetUnencryptedHTTP2(true)
+	h3 := &http3.Transport{TLSClientConfig: untrusted()}
+	t.Cleanup(func() { _ = h3.Close() })
+	clients := []*protocolClient{
+		{name: "HTTP/1.1", major: 1, url: address, Client: http.Client{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: one}}},
+		{name: "HTTP/2", major: 2, url: address, Client: http.Client{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: two}}},
+		{name: "h2c", major: 2, url: cleartext, Client: http.Client{Transport: &http.Transport{Protocols: clear}}},
+		{name: "HTTP/3", major: 3, url: address, Client: http.Client{Transport: h3}},
+	}
+	for _, c := range clients {
+		c.Timeout = 20 * time.Second // what hangs fails
+		t.Cleanup(c.CloseIdleConnections)
+	}
+	return clients
+}
+
+// do sends a request and returns the answer with its body read.
+func (c *protocolClient) do(t *testing.T, method, path string, body io.Reader, length int64, header http.Header) (*http.Response, string) {
+	t.Helper()
+	r, err := http.NewRequest(method, c.url+path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body != nil {
+		r.ContentLength = length
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	response, err := c.Do(r)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("%s: %v", c.name, err)
+	}
+	if response.ProtoMajor != c.major {
+		t.Fatalf("%s: answered over %s", c.name, response.Proto)
+	}
+	return response, string(text)
+}
+
+var jsonHeader = http.Header{"Content-Type": {"application/json"}}
+
+const requiredSite = "chat_identity required {\nsecret {env.TEST_SECRET}\n}"
+
+func signedQuery(user string) string { return "user_id=" + user + "&user_hash=" + sign(user) }
+
+func TestEveryProtocolIsVerifiedAlike(t *testing.T) {
+	u := newUpstream(t)
+	for _, c := range protocolClients(t, requiredSite, u.URL) {
+		t.Run(c.name, func(t *testing.T) {
+			signed := claim("zoë")
+			for _, length := range []int64{int64(len(signed)), -1} {
+				u.take()
+				response, _ := c.do(t, "POST", "/chat", strings.NewReader(signed), length, jsonHeader)
+				s := u.take()
+				if response.StatusCode != 200 || s == nil || s.user() != "zo%C3%AB" || s.Body != signed || s.Length != length && c.major == 1 {
+					t.Errorf("signed, length %d: %d %+v", length, response.StatusCode, s)
+				}
+			}
+			// HTTP/3 does not say whether a request has a body.
+			for _, method := range []string{"GET", "DELETE", "OPTIONS", "POST"} {
+				response, text := c.do(t, method, "/chat?"+signedQuery("alice"), nil, 0, nil)
+				if s := u.take(); response.StatusCode != 200 || s == nil || s.user() != "alice" || s.Length != 0 || s.Chunked || s.Body != "" {
+					t.Errorf("%s without a body: %d %s %+v", method, response.StatusCode, text, s)
+				}
+			}
+			// Nor does anyone who sends an empty one; over HTTP/1.1 its framing is kept.
+			response, _ := c.do(t, "POST", "/chat?"+signedQuery("alice"), io.MultiReader(), -1, nil)
+			if s := u.take(); response.StatusCode != 200 || s == nil || s.user() != "alice" || s.Chunked != (c.major == 1) || s.Body != "" {
+				t.Errorf("an empty body: %d %+v", response.StatusCode, s)
+			}
+			forged := strings.Replace(signed, "zo", "mo", 1)
+			response, text := c.do(t, "POST", "/chat", strings.NewReader(forged), -1, jsonHeader)
+			if response.StatusCode != 401 || !strings.Contains(text, `"reason":"invalid"`) || u.take() != nil {
+				t.Errorf("forged: %d %s", response.StatusCode, text)
+			}
+			if response, text = c.do(t, "GET", "/chat", nil, 0, nil); response.StatusCode != 401 || !strings.Contains(text, `"reason":"missing"`) || u.take() != nil {
+				t.Errorf("missing: %d %s", response.StatusCode, text)
+			}
+			header := http.Header{"Content-Type": {"application/json"}, "X-Verified-User": {"victim"}, "x-verified-user": {"victim"}, "X_verified-User": {"victim"}}
+			if c.major == 1 {
+				header["Connection"] = []string{"x-verified-user, X-Identity-Outcome"}
+			}
+			if c.major > 1 {
+				delete(header, "x-verified-user") // the same there
+			}
+			if _, text = c.do(t, "POST", "/chat", strings.NewReader(signed), -1, header); true {
+				s := u.take()
+				if s == nil || len(s.Header["X-Verified-User"]) != 1 || s.user() != "zo%C3%AB" || s.Header.Get("X-Identity-Outcome") != "verified" {
+					t.Errorf("with forged headers: %s %+v", text, s)
+				}
+			}
+		})
+	}
+}
+
+// A refusal comes while the client is still about to send a large body, and
+// the client's next request is answered as any other.
+func TestRefusalOverEveryProtocolDoesNotWait(t *testing.T) {
+	u := newUpstream(t)
+	for _, c := range protocolClients(t, requiredSite, u.URL) {
+		t.Run(c.name, func(t *testing.T) {
+			for title, q := range map[string]struct {
+				length int64
+				header http.Header
+				status int
+			}{
+				"too large":         {5 << 20, jsonHeader, 413},
+				"coded":             {5 << 20, http.Header{"Content-Encoding": {"gzip"}}, 415},
+				"of unknown length": {-1, http.Header{"Content-Encoding": {"gzip"}}, 415},
+			} {
+				if q.length < 0 && c.major == 3 {
+					continue // there may be no body, so that the first byte is waited for
+				}
+				out, in := io.Pipe() // nothing is ever written
+				response, text := c.do(t, "POST", "/chat", out, q.length, q.header)
+				_ = in.CloseWithError(io.ErrClosedPipe)
+				if response.StatusCode != q.status || !strings.Contains(text, "identity_") {
+					t.Errorf("%s: %d %s", title, response.StatusCode, text)
+				}
+				if c.major == 1 && !response.Close {
+					t.Errorf("%s: the connection is kept though the body is not read", title)
+				}
+				if response, _ = c.do(t, "GET", "/chat?"+signedQuery("alice"), nil, 0, nil); response.StatusCode != 200 {
+					t.Errorf("after %s: %d", title, response.StatusCode)
+				}
+			}
+			// A client that sends all of it without looking gets the answer, too.
+			large := strings.NewReader(strings.Repeat("x", 5<<20))
+			if response, _ := c.do(t, "POST", "/chat", large, 5<<20, jsonHeader); response.StatusCode != 413 {
+				t.Errorf("sent: %d", response.StatusCode)
+			}
+			u.take()
+			if response, _ := c.do(t, "POST", "/chat", strings.NewReader(claim("bob")), -1, jsonHeader); response.StatusCode != 200 || u.take().user() != "bob" {
+				t.Errorf("after it: %d", response.StatusCode)
+			}
+		})
+	}
+}
+
+func TestForgedTrailerNeverArrives(t *testing.T) {
+	u := newUpstream(t)
+	for _, c := range protocolClients(t, fmt.Sprintf(bookbagSite, "optional", ""), u.URL) {
+		for _, q := range []struct{ contentType, body, user string }{
+			{"application/json", claim("alice"), "alice"}, {"application/json", `{"a":1}`, ""}, {"text/plain", strings.Repeat("opaque", 50_000), ""},
+		} {
+			body := &trailing{Reader: strings.NewReader(q.body)}
+			r, err := http.NewRequest("POST", c.url+"/chat", body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Content-Type", q.contentType)
+			r.Trailer = http.Header{"X-Verified-User": nil, "X_verified_user": nil, "X-Identity-Outcome": nil, "X-Sum": nil}
+			body.trailer = r.Trailer
+			u.take()
+			response, err := c.Do(r)
+			if err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			_ = response.Body.Close()
+			s := u.take()
+			if s == nil || s.Body != q.body || s.user() != q.user {
+				t.Errorf("%s: %d %v", c.name, response.StatusCode, s != nil)
+				continue
+			}
+			if len(s.Trailer) > 0 || s.Header.Get("Trailer") != "" {
+				t.Errorf("%s: trailers %v arrived", c.name, s.Trailer)
+			}
+		}
+	}
+	// By hand, one that is not even announced.
+	g := chat(t, requiredSite)
+	signed := claim("alice")
+	answer := g.raw(t, "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"+jsonType+"\r\nTrailer: X-Verified-User\r\nTransfer-Encoding: chunked\r\n\r\n"+
+		fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Verified-User: victim\r\nX_Verified_User: victim\r\nX-Other: 1\r\n\r\n", len(signed), signed))
+	s := g.upstream.take()
+	if !strings.HasPrefix(answer, "HTTP/1.1 200") || s == nil || s.user() != "alice" || len(s.Header["X-Verified-User"]) != 1 || len(s.Trailer) > 0 {
+		t.Errorf("%.100q %+v", answer, s)
+	}
+}
+
+// trailing is a body that fills in the trailers at its end.
+type trailing struct {
+	io.Reader
+	trailer http.Header
+}
+
+func (b *trailing) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF {
+		for name := range b.trailer {
+			b.trailer[name] = []string{"victim"}
+		}
+	}
+	return n, err
+}
+
+// Each event arrives when it was sent: the upstream sends the second only once
+// the client has the first.
+func TestEventStreamIsDeliveredAsItComes(t *testing.T) {
+	next := make(chan struct{})
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d %s\n\n", i, r.Header.Get("X-Verified-User"))
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-next:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(u.Close)
+	for _, c := range protocolClients(t, requiredSite, u.URL) {
+		r, err := http.NewRequest("GET", c.url+"/events?since=1&"+signedQuery("alice"), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Accept", "text/event-stream")
+		response, err := c.Do(r)
+		if err != nil {
+			t.Fatalf("%s: %v", c.name, err)
+		}
+		events := bufio.NewReader(response.Body)
+		for i := range 3 {
+			line, err := events.ReadString('\n')
+			if want := fmt.Sprintf("data: %d alice\n", i); line != want || err != nil {
+				t.Fatalf("%s: %q, %v", c.name, line, err)
+			}
+			_, _ = events.ReadString('\n')
+			next <- struct{}{}
+		}
+		_ = response.Body.Close()
+		if response, text := c.do(t, "GET", "/events?user_id=alice&user_hash="+sign("bob"), nil, 0, nil); response.StatusCode != 401 {
+			t.Errorf("%s, forged: %d %s", c.name, response.StatusCode, text)
+		}
+	}
+}
+
+// websocketBackend upgrades, tells as whom, and echoes.
+func websocketBackend(t *testing.T) *httptest.Server {
+	t.Helper()
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+			http.Error(w, "no upgrade", http.StatusTeapot)
+			return
+		}
+		w.Header().Set("Upgrade", "websocket")
+		w.Header().Set("Connection", "Upgrade")
+		w.Header().Set("Seen-User", strings.Join(r.Header["X-Verified-User"], ","))
+		w.Header().Set("Seen-Query", r.URL.RawQuery)
+		w.Header().Set("Seen-Cookie", r.Header.Get("Cookie"))
+		w.Header().Set("Seen-Hash", r.Header.Get("X-Hash"))
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		c, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_, _ = io.Copy(c, buffered)
+	}))
+	t.Cleanup(u.Close)
+	return u
+}
+
+func (c *conn) echoes(t *testing.T, title string) {
+	t.Helper()
+	for _, text := range []string{"\x81\x05hello", strings.Repeat("\x82\x7e", 5000)} {
+		c.write(text)
+		back := make([]byte, len(text))
+		if _, err := io.ReadFull(c.in, back); err != nil || string(back) != text {
+			t.Errorf("%s: echoed %.20q, %v", title, back, err)
+		}
+	}
+}
+
+const handshake = " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+func TestWebSocketIsVerifiedOutsideOfItsBody(t *testing.T) {
+	u := websocketBackend(t)
+	alice, bob := sign("alice"), sign("bob")
+	for _, site := range []struct{ mode, options, query, header, status string }{
+		{"required", "", "?room=1&user_id=alice&user_hash=" + alice, "", "101"},
+		{"required", "", "?user_id=alice&user_hash=" + alice, "Connection: keep-alive, Upgrade, X-Verified-User\r\n", "101"},
+		{"required", "", "?user_id=alice&user_hash=" + alice, "Connection: Upgrade\r\nConnection: x-verified-USER,X-Identity-Outcome\r\nX-Verified-User: victim\r\n", "101"},
+		{"required", "", "?user_id=alice&user_hash=" + bob, "", "401"},
+		{"required", "", "", "", "401"},
+		{"required", "dialect nextcap", "?userId=alice&userHash=" + bob, "", "403"},
+		{"required", "dialect nextcap", "?userId=alice&userHash=" + alice, "", "101"},
+		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", "X-User: alice\r\nX-Hash: " + alice + "\r\n", "101"},
+		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", "X-User: alice\r\nX-Hash: " + bob + "\r\n", "401"},
+		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: a=b; uid=alice; sig=" + alice + "\r\n", "101"},
+		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: uid=alice; uid=bob; sig=" + alice + "\r\n", "400"},
+		{"optional", "", "?room=1&user_id=victim&user_hash=" + alice, "", "101 anonymous"},
+		{"optional", "", "", "X-Verified-User: victim\r\n", "101 anonymous"},
+		{"optional", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: uid=victim; sig=" + alice + "\r\n", "101 anonymous"},
+	} {
+		title := fmt.Sprintf("%s, %q, %s %q", site.mode, site.options, site.query, site.header)
+		g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
+		load(t, fmt.Sprintf("{%s}\n%s {\n%s\nreverse_proxy %s\n}\n", globals, g.url, fmt.Sprintf(bookbagSite, site.mode, site.options), strings.TrimPrefix(u.URL, "http://")))
+		c := g.dial(t)
+		if !strings.Contains(site.header, "Connection") {
+			site.header += "Connection: Upgrade\r\n"
+		}
+		c.write("GET /ws" + site.query + handshake + site.header + "\r\n")
+		response, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", title, err)
+		}
+		status, anonymous := strings.CutSuffix(site.status, " anonymous")
+		if fmt.Sprint(response.StatusCode) != status {
+			t.Errorf("%s: %s", title, response.Status)
+			continue
+		}
+		if response.StatusCode != 101 {
+			continue
+		}
+		user, seen := "alice", response.Header.Get("Seen-Query")+response.Header.Get("Seen-Cookie")+response.Header.Get("Seen-Hash")
+		if anonymous {
+			user = ""
+			if strings.Contains(seen, "victim") || strings.Contains(seen, alice) {
+				t.Errorf("%s: the upstream saw %q", title, seen)
+			}
+		}
+		if got := response.Header.Get("Seen-User"); got != user {
+			t.Errorf("%s: the upstream saw the user %q", title, got)
+		}
+		c.echoes(t, title)
+	}
+}
+
+// ReplyBubble's "id" is everyone's in a query: it is neither read nor cut there.
+func TestReplybubbleDoesNotReadTheQuery(t *testing.T) {
+	g := chat(t, fmt.Sprintf(bookbagSite, "optional", "dialect replybubble"))
+	query := "id=42&id=43&signature=" + sign("42")
+	a := g.do(t, "GET", "/items?"+query, "")
+	if a.StatusCode != 200 || a.seen == nil || a.seen.URI != "/items?"+query || a.seen.user() != "" || a.seen.Header.Get("X-Identity-Reason") != "missing" {
+		t.Errorf("%d %+v", a.StatusCode, a.seen)
+	}
+	a = g.post(t, `{"id":"alice","signature":"`+sign("alice")+`"}`)
+	if a.StatusCode != 200 || a.seen.user() != "alice" {
+		t.Errorf("%d %+v", a.StatusCode, a.seen)
+	}
+	g = chat(t, fmt.Sprintf(bookbagSite, "required", "dialect replybubble"))
+	if a = g.do(t, "GET", "/items?id=alice&signature="+sign("alice"), ""); a.StatusCode != 403 || a.seen != nil {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+func TestPlainConnectIsRefused(t *testing.T) {
+	for _, mode := range []string{"optional", "required"} {
+		g := bookbag(t, mode, "")
+		c := g.dial(t)
+		c.write("CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n")
+		if response, body := c.answer(); response.StatusCode != 405 || response.Header.Get("Allow") == "" || g.upstream.take() != nil {
+			t.Errorf("%s: %d %s", mode, response.StatusCode, body)
+		}
+	}
+}
+
+// Extended CONNECT (RFC 9220) opens a WebSocket over HTTP/3. Its stream is the
+// tunnel, of which nothing may be read before the backend has agreed.
+func TestExtendedConnectOverHTTP3(t *testing.T) {
+	u := websocketBackend(t)
+	address, _ := secure(t, requiredSite, u.URL)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	config := untrusted()
+	config.NextProtos = []string{http3.NextProtoH3}
+	connection, err := quic.DialAddr(ctx, strings.TrimPrefix(address, "https://"), config, new(quic.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.CloseWithError(0, "") }()
+	h3 := new(http3.Transport).NewClientConn(connection)
+	select {
+	case <-h3.ReceivedSettings():
+	case <-ctx.Done():
+		t.Fatal("no settings")
+	}
+	for _, q := range []struct {
+		protocol, query string
+		header          http.Header
+		status          int
+	}{
+		{"websocket", "?" + signedQuery("alice"), nil, 200},
+		{"websocket", "?" + signedQuery("alice"), http.Header{"X-Verified-User": {"victim"}}, 200},
+		{"websocket", "?user_id=victim&user_hash=" + sign("alice"), nil, 401},
+		{"websocket", "", nil, 401},
+		// To the upstream these would be plain ones.
+		{"webtransport", "?" + signedQuery("alice"), nil, 405},
+		{"connect-udp", "", nil, 405},
+		{"", "?" + signedQuery("alice"), nil, 405},
+	} {
+		stream, err := h3.OpenRequestStream(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = stream.SetDeadline(time.Now().Add(10 * time.Second))
+		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Proto = q.protocol
+		if q.header != nil {
+			r.Header = q.header
+		}
+		if err := stream.SendRequestHeader(r); err != nil {
+			t.Fatal(err)
+		}
+		response, err := stream.ReadResponse()
+		if err != nil {
+			t.Fatalf("%q %s: %v", q.protocol, q.query, err)
+		}
+		if response.StatusCode != q.status {
+			t.Errorf("%q %s: %s", q.protocol, q.query, response.Status)
+			continue
+		}
+		if q.status != 200 {
+			continue
+		}
+		if user := response.Header.Get("Seen-User"); user != "alice" {
+			t.Errorf("the upstream saw the user %q", user)
+		}
+		for _, text := range []string{"hello", "again"} {
+			if _, err := io.WriteString(stream, text); err != nil {
+				t.Fatal(err)
+			}
+			back := make([]byte, len(text))
+			if _, err := io.ReadFull(stream, back); err != nil || string(back) != text {
+				t.Errorf("echoed %q, %v", back, err)
+			}
+		}
+		_ = stream.Close()
+	}
+}
+
+// Go's server offers extended CONNECT over HTTP/2 (RFC 8441) only to a process
+// that was started so.
+const extendedConnect = "http2xconnect=1"
+
+func TestExtendedConnectOverHTTP2(t *testing.T) {
+	if !strings.Contains(os.Getenv("GODEBUG"), extendedConnect) {
+		child := exec.Command(os.Args[0], "-test.run=^TestExtendedConnectOverHTTP2$", "-test.v")
+		child.Env = append(os.Environ(), "GODEBUG="+extendedConnect)
+		output, err := child.CombinedOutput()
+		if err != nil || !strings.Contains(string(output), "--- PASS: TestExtendedConnectOverHTTP2") {
+			t.Fatalf("%v\n%s", err, output)
+		}
+		return
+	}
+	u := websocketBackend(t)
+	address, _ := secure(t, requiredSite, u.URL)
+	client := &http2.Transport{TLSClientConfig: untrusted()}
+	defer client.CloseIdleConnections()
+	for _, q := range []struct {
+		protocol, query string
+		status          int
+	}{
+		{"websocket", "?" + signedQuery("alice"), 200},
+		{"websocket", "?user_id=victim&user_hash=" + sign("alice"), 401},
+		{"websocket", "", 401},
+		{"connect-ip", "?" + signedQuery("alice"), 405},
+		{"", "?" + signedQuery("alice"), 405},
+	} {
+		out, in := io.Pipe()
+		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.protocol != "" {
+			r.Header[":protocol"] = []string{q.protocol}
+		}
+		response, err := client.RoundTrip(r)
+		if err != nil {
+			t.Fatalf("%q %s: %v", q.protocol, q.query, err)
+		}
+		if response.StatusCode != q.status {
+			t.Errorf("%q %s: %s", q.protocol, q.query, response.Status)
+		} else if q.status == 200 {
+			if user := response.Header.Get("Seen-User"); user != "alice" {
+				t.Errorf("the upstream saw the user %q", user)
+			}
+			_, _ = io.WriteString(in, "hello")
+			back := make([]byte, 5)
+			if _, err := io.ReadFull(response.Body, back); err != nil || string(back) != "hello" {
+				t.Errorf("echoed %q, %v", back, err)
+			}
+		}
+		_ = in.Close()
+		_ = response.Body.Close()
+	}
+}

@@ -1,0 +1,172 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// reloadable is a site whose secret is that of an environment variable.
+func reloadable(t *testing.T, secret string) (g *gateway, config []byte) {
+	t.Helper()
+	u := newUpstream(t)
+	g = &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
+	config, err := adapt("{" + globals + "\n}\n" + g.url + " {\nchat_identity required {\nsecret " + secret + "\n}\nreverse_proxy " + strings.TrimPrefix(u.URL, "http://") + "\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = caddy.Stop() })
+	return g, config
+}
+
+func reloadSecret(generation int64) string {
+	return fmt.Sprintf("the-secret-of-generation-%d", generation)
+}
+
+// TestReloads changes the secret twenty times under load. No request fails, a
+// secret of before the last reload verifies nothing, the current one does.
+func TestReloads(t *testing.T) {
+	const reloads = 20
+	g, config := reloadable(t, "{env.RELOADED_SECRET}")
+	var begun, done atomic.Int64
+	reload := func(generation int64) {
+		t.Helper()
+		t.Setenv("RELOADED_SECRET", reloadSecret(generation))
+		begun.Store(generation)
+		if err := caddy.Load(config, true); err != nil {
+			t.Fatal(err)
+		}
+		done.Store(generation)
+	}
+	reload(1)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	send := func(user string, generation int64) (status int) {
+		body := `{"user_id":"` + user + `","user_hash":"` + signWith(reloadSecret(generation), user) + `"}`
+		response, err := client.Post(g.url+"/chat", "application/json", strings.NewReader(body))
+		for range 4 {
+			if err == nil {
+				break
+			}
+			// When Caddy changes its listening socket, the kernel resets the
+			// connections that the old one had not accepted yet.
+			response, err = client.Post(g.url+"/chat", "application/json", strings.NewReader(body))
+		}
+		if err != nil {
+			t.Errorf("a request failed: %v", err)
+			return 0
+		}
+		defer response.Body.Close()
+		_, _ = io.Copy(io.Discard, response.Body)
+		return response.StatusCode
+	}
+	stop := make(chan struct{})
+	var group sync.WaitGroup
+	var current, retired atomic.Int64
+	for worker := range 4 {
+		group.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				user := fmt.Sprintf("user-%d-%d", worker, i)
+				generation := done.Load()
+				if i%2 == 1 {
+					if status := send(user, generation-1); status != 401 {
+						t.Errorf("a retired secret: %d", status)
+					}
+					retired.Add(1)
+					continue
+				}
+				status := send(user, generation)
+				// A reload that has begun may have retired it meanwhile.
+				if begun.Load() == generation && status != 200 || status != 200 && status != 401 {
+					t.Errorf("the current secret: %d", status)
+				}
+				current.Add(1)
+			}
+		})
+	}
+	for generation := int64(2); generation <= reloads+1; generation++ {
+		before := current.Load() + retired.Load()
+		reload(generation)
+		for current.Load()+retired.Load() < before+8 && !t.Failed() {
+			if status := send("between", generation); status != 200 {
+				t.Errorf("after a reload: %d", status)
+			}
+		}
+	}
+	close(stop)
+	group.Wait()
+	if current.Load() < reloads || retired.Load() < reloads {
+		t.Errorf("%d requests with the current secret and %d with a retired one prove nothing", current.Load(), retired.Load())
+	}
+}
+
+// TestFailedReload: a configuration that cannot be loaded says what is missing,
+// and the one before it serves on.
+func TestFailedReload(t *testing.T) {
+	t.Setenv("RELOADED_SECRET", reloadSecret(1))
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(reloadSecret(1)+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for secret, spoil := range map[string]func(t *testing.T) (want string){
+		"{env.RELOADED_SECRET}": func(t *testing.T) string {
+			if err := os.Unsetenv("RELOADED_SECRET"); err != nil {
+				t.Fatal(err)
+			}
+			return "RELOADED_SECRET"
+		},
+		"{file." + file + "}": func(t *testing.T) string {
+			if err := os.Remove(file); err != nil {
+				t.Fatal(err)
+			}
+			return file
+		},
+	} {
+		t.Run(secret[:5], func(t *testing.T) {
+			g, config := reloadable(t, secret)
+			if err := caddy.Load(config, true); err != nil {
+				t.Fatal(err)
+			}
+			good := `{"user_id":"zoe","user_hash":"` + signWith(reloadSecret(1), "zoe") + `"}`
+			if a := g.post(t, good); a.StatusCode != 200 {
+				t.Fatalf("%d %s", a.StatusCode, a.body)
+			}
+			want := spoil(t)
+			for range 3 {
+				if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v, want one that names %s", err, want)
+				}
+				if a := g.post(t, good); a.StatusCode != 200 || a.seen.user() != "zoe" {
+					t.Errorf("after a failed reload: %d %s", a.StatusCode, a.body)
+				}
+				checkProblem(t, g.post(t, claim("zoe")), 401, "invalid", "bookbag")
+			}
+		})
+	}
+}
+
+// TestEmptySecretsFail: an empty variable or file is as good as none.
+func TestEmptySecretsFail(t *testing.T) {
+	t.Setenv("EMPTY_SECRET", "")
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(" \r\n\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]string{"{env.EMPTY_SECRET}": "EMPTY_SECRET", "{file." + file + "}": "empty", "{file." + filepath.Dir(file) + "}": filepath.Dir(file)} {
+		if err := validate(":0 {\nchat_identity {\nsecret " + secret + "\n}\n}"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", secret, err)
+		}
+	}
+}
