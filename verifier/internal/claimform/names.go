@@ -14,6 +14,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/fold"
 )
 
 // Names is a compiled set of watched names. It is safe for concurrent use.
@@ -139,7 +141,7 @@ func (f *former) take(r rune, longest int) bool {
 	case r == '.' || r == '[':
 		r = '_'
 	default:
-		r = fold(r)
+		r = fold.Rune(r)
 	}
 	if len(f.form)+f.blanks+utf8.RuneLen(r) > longest {
 		f.tooLong = true
@@ -154,21 +156,4 @@ func (f *former) take(r rune, longest int) bool {
 
 func isBlank(r rune) bool {
 	return r <= ' ' || r == 0x7f || r == 0xfeff || r >= utf8.RuneSelf && unicode.IsSpace(r)
-}
-
-// fold returns the smallest rune of r's simple folding orbit.
-func fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'a' <= r && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		return r
-	}
-	for {
-		next := unicode.SimpleFold(r)
-		if next <= r {
-			return next
-		}
-		r = next
-	}
 }

@@ -2,8 +2,9 @@ package claimjson
 
 import (
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/fold"
 )
 
 // find returns the child that a raw name (without its quotes) leads to, and
@@ -79,7 +80,7 @@ func decodedFoldsTo(raw []byte, folded string) bool {
 			return false
 		}
 		r, size, _ := decodeRune(raw, i)
-		if fold(r) != want {
+		if fold.Rune(r) != want {
 			return false
 		}
 		i += size
@@ -104,25 +105,7 @@ func decodesTo(raw []byte, text string) bool {
 	return i == len(raw)
 }
 
-// fold returns the smallest rune of r's simple folding orbit, which is how
-// encoding/json compares names.
-func fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'a' <= r && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		return r
-	}
-	for {
-		next := unicode.SimpleFold(r)
-		if next <= r {
-			return next
-		}
-		r = next
-	}
-}
-
-func foldString(s string) string { return strings.Map(fold, s) }
+func foldString(s string) string { return strings.Map(fold.Rune, s) }
 
 func isASCII(s string) bool {
 	for i := range len(s) {
