@@ -1,0 +1,129 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler verifies who is chatting, from the user id and HMAC signature that a chat widget sends with its requests.
+//
+// It reads the claim from a request's body, query, headers or cookies as a chat product's dialect has it, checks it
+// with the widget's secret, and either refuses the request or tells the upstream in `X-Verified-User` who is there.
+// Headers of that kind which the client sent are removed first, in every mode and whether or not a matcher matches.
+//
+// Placeholders are available to later handlers:
+//
+// Placeholder | Description
+// ------------|------------
+// `{http.chat_identity.outcome}` | `disabled`, `anonymous`, `verified`, `invalid`, `expired`, `replayed`, `unavailable` or `malformed`
+// `{http.chat_identity.reason}` | Why the request is not verified
+// `{http.chat_identity.user}` | The verified user's id
+// `{http.chat_identity.widget}` | The id of the request's widget, whether or not it verified
+// `{http.chat_identity.mode}` | The mode that was applied
+// `{http.chat_identity.dialect}` | The dialect that was read
+// `{http.chat_identity.email}` | The verified user's e-mail address, as the browser gave it
+// `{http.chat_identity.name}` | The verified user's name, as the browser gave it
+// `{http.chat_identity.attributes.*}` | One of the verified user's attributes, as the browser gave it
+type Handler struct {
+	// Which requests the handler decides. Those that do not match lose the headers that only this module may set, and
+	// pass. Default: all.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
+	// `required` refuses it. A written mode is a floor under the widget's own. Default: the widget's, else `optional`.
+	Mode Mode `json:"mode,omitempty"`
+
+	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`.
+	// A widget's own dialect wins. Default: `bookbag`.
+	Dialect string `json:"dialect,omitempty"`
+
+	// The id of the request's widget, a text with placeholders such as `{http.request.header.X-Widget-Key}`.
+	Widget string `json:"widget,omitempty"`
+
+	// Where in a JSON body the widget's id stands, a JSON pointer (RFC 6901) from the document's root.
+	WidgetBody string `json:"widget_body,omitempty"`
+
+	// Secrets of this handler's only widget, current first; the rest still verify. The widget is named by `widget`,
+	// else `default`. Each at least 16 bytes. A value that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up
+	// when the configuration is loaded.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// Places that replace the dialect's, in the order given: the first for a field replaces, further ones add.
+	Claims []ClaimPlace `json:"claims,omitempty"`
+
+	// The object in the body that the dialect's and the claims' pointers start from, a JSON pointer. Default: the root.
+	At string `json:"at,omitempty"`
+
+	// What is signed, if not what the dialect signs: `{user_id}`, `{email}`, `{timestamp}`, `{nonce}` and literal text.
+	Message string `json:"message,omitempty"`
+
+	// How the signature is written: `hex`, `base64` or `base64url`. Default: `hex`.
+	Encoding string `json:"encoding,omitempty"`
+
+	// How old a signed timestamp may be. Default: 5m.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How far ahead a signed timestamp may be. Default: 30s.
+	Skew *caddy.Duration `json:"skew,omitempty"`
+
+	// The length of a signed nonce, in characters. Default: 32.
+	NonceLength int `json:"nonce_length,omitempty"`
+
+	// How a request is refused: `problem` answers with a problem document (RFC 9457), `error` raises an error for
+	// `handle_errors`. Default: `problem`.
+	Refuse string `json:"refuse,omitempty"`
+
+	// What becomes of a claim that is not verified: `strip` cuts the user id, signature, timestamp and nonce out of the
+	// request, `keep` leaves them to an upstream that must not believe them. Default: `strip`.
+	Unverified string `json:"unverified,omitempty"`
+
+	// The largest body that is read for a claim, in bytes. Bodies that are not read have no limit. Default: 1 MiB.
+	MaxBody int64 `json:"max_body,omitempty"`
+
+	// Statuses that replace the default ones, by reason. They hold in optional mode, too.
+	Reject map[string]int `json:"reject,omitempty"`
+
+	// Names that replace those of the headers for the upstream, or `off`, by `user`, `widget`, `outcome`, `reason`,
+	// `email`, `name`, `attributes` or `merge_from`.
+	Headers map[string]string `json:"headers,omitempty"`
+
+	// Origins whose scripts may read this module's own answers, such as `https://www.example.com`.
+	CORS []string `json:"cors,omitempty"`
+
+	matchers caddyhttp.MatcherSets
+	plan     *plan            // of the handler's dialect
+	plans    map[string]*plan // of the dialects that widgets may have
+	others   []*plan          // of the dialects that requests' widgets do have, but for the handler's own
+	single   *widget          // the handler's only widget
+	widgets  widgetSource     // where there is no single one
+	named    *widgetText      // how requests name theirs, if not in the claim
+	// widgetInClaim says that the widget's id travels with the claim.
+	widgetInClaim bool
+	names         [numHeaders]string
+	renamed       []string // folded
+	log           *logger
+}
+
+// ClaimPlace is where a field of the claim travels.
+type ClaimPlace struct {
+	// `user_id`, `signature`, `timestamp`, `nonce`, `email`, `name`, `attributes`, `phone` or `company`.
+	Field string `json:"field"`
+
+	// `body`, `query`, `header` or `cookie`.
+	Location string `json:"location"`
+
+	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
+	Name string `json:"name"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.chat_identity",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
