@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -89,8 +88,7 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
 	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
 	if !fits {
-		h.log.warn("attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
-			zap.String("widget", s.widget), requestID(r))
+		h.log.overlong(r, s)
 	}
 }
 

@@ -11,16 +11,41 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// warningsPerSecond bounds what clients can make this module log.
+// warningsPerSecond bounds what clients can make this module log, of each kind.
 const warningsPerSecond = 5
 
-// logger logs what clients cause, a few lines a second, and says how many it left out.
+// logger logs what clients cause, a few lines a second, and says how many it
+// left out.
 type logger struct {
-	zap    *zap.Logger
-	second atomic.Int64
-	count  atomic.Int64
-	left   atomic.Int64
-	told   atomic.Bool // that the handler was overruled
+	zap *zap.Logger
+	// Requests without a claim are many where one is required. They must not
+	// hide the forged ones.
+	unsigned, others budget
+	told             atomic.Bool // that the handler was overruled
+}
+
+// budget is how much may be logged in a second.
+type budget struct{ second, count, left atomic.Int64 }
+
+// allow reports whether one more line may be logged in this second.
+func (b *budget) allow() bool {
+	now := time.Now().Unix()
+	if second := b.second.Load(); second != now && b.second.CompareAndSwap(second, now) {
+		b.count.Store(0)
+	}
+	if b.count.Add(1) <= warningsPerSecond {
+		return true
+	}
+	b.left.Add(1)
+	return false
+}
+
+// write logs a line for which allow was asked.
+func (b *budget) write(log *zap.Logger, message string, fields ...zap.Field) {
+	if left := b.left.Swap(0); left > 0 {
+		fields = append(fields, zap.Int64("left_out", left))
+	}
+	log.Warn(message, fields...)
 }
 
 // overruled says, once, that a request which this handler is to decide was
@@ -32,47 +57,38 @@ func (l *logger) overruled(s *state) {
 	}
 }
 
-// allow reports whether one more line may be logged in this second.
-func (l *logger) allow() bool {
-	now := time.Now().Unix()
-	if second := l.second.Load(); second != now && l.second.CompareAndSwap(second, now) {
-		l.count.Store(0)
-	}
-	if l.count.Add(1) <= warningsPerSecond {
-		return true
-	}
-	l.left.Add(1)
-	return false
-}
-
-// warn logs a line if it may.
-func (l *logger) warn(message string, fields ...zap.Field) {
-	if l.allow() {
-		l.write(message, fields...)
+// overlong logs that a user's headers were too long.
+func (l *logger) overlong(r *http.Request, s *state) {
+	if l.others.allow() {
+		l.others.write(l.zap, "attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
+			zap.String("widget", s.widget), requestID(r))
 	}
 }
 
-// write logs a line for which allow was asked.
-func (l *logger) write(message string, fields ...zap.Field) {
-	if left := l.left.Swap(0); left > 0 {
-		fields = append(fields, zap.Int64("left_out", left))
+// budgetOf returns the budget for a reason.
+func (l *logger) budgetOf(reason verifier.Reason) *budget {
+	if reason == verifier.Missing || reason == verifier.Partial {
+		return &l.unsigned
 	}
-	l.zap.Warn(message, fields...)
+	return &l.others
 }
 
 // refused logs a request that was not forwarded. Caddy itself logs such
 // answers at level debug only.
 func (l *logger) refused(x *exchange, cause error, status int) {
-	if l.allow() {
-		l.write("request refused", append(refusalFields(x, cause), zap.Int("status", status))...)
+	if b := l.budgetOf(x.s.reason); b.allow() {
+		b.write(l.zap, "request refused", append(refusalFields(x, cause), zap.Int("status", status))...)
 	}
 }
 
 // forwarded logs a request that was forwarded without its claim, unless there
 // was none.
 func (l *logger) forwarded(x *exchange, cause error) {
-	if x.s.reason != verifier.Missing && l.allow() {
-		l.write("identity claim not verified, forwarded as anonymous", refusalFields(x, cause)...)
+	if x.s.reason == verifier.Missing {
+		return
+	}
+	if b := l.budgetOf(x.s.reason); b.allow() {
+		b.write(l.zap, "identity claim not verified, forwarded as anonymous", refusalFields(x, cause)...)
 	}
 }
 

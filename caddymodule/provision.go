@@ -176,11 +176,8 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil) {
-		return fmt.Errorf("max_age and skew need a signed timestamp, which the message %q does not have", h.plan.policy.Message.String())
-	}
-	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
-		return fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", h.plan.policy.Message.String())
+	if err := h.checkTimes(); err != nil {
+		return err
 	}
 	if h.ownClaim() {
 		if h.single != nil && h.single.dialect != "" && h.single.dialect != h.Dialect {
@@ -196,6 +193,22 @@ func (h *Handler) provisionPlans() error {
 		if h.single == nil && d.Name != h.Dialect && h.widgets != nil && h.widgets.speaks(d.Name) {
 			h.others = append(h.others, h.plans[d.Name])
 		}
+	}
+	return nil
+}
+
+// checkTimes refuses options that no claim here could ever need: those of a
+// dialect that neither the handler nor a widget of its requests can have.
+func (h *Handler) checkTimes() error {
+	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
+		return nil
+	}
+	message := h.plan.policy.Message.String()
+	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil) {
+		return fmt.Errorf("max_age and skew need a signed timestamp, which the message %q does not have", message)
+	}
+	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
+		return fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message)
 	}
 	return nil
 }
