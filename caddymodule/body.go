@@ -30,7 +30,8 @@ const (
 // body is a request's body as far as it was read.
 type body struct {
 	media mediaType
-	text  []byte // what was read
+	text  []byte // what was read, less what was cut out of it
+	read  int    // how much was read
 	whole bool   // text is all of it, and JSON or a form
 	tried bool
 	err   error
@@ -121,6 +122,7 @@ func (x *exchange) readBody() {
 	} else {
 		b.whole, b.err = x.sniff(rest)
 	}
+	b.read = len(b.text)
 	if b.err == nil && forbiddenStart(b.text) {
 		b.err = errBodyStart
 	}
@@ -165,7 +167,7 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 	}
 	for more(b.text) {
 		if len(b.text) == cap(b.text) {
-			b.text = slices.Grow(b.text, max(size, 2*len(b.text))-len(b.text))
+			b.text = slices.Grow(b.text, len(b.text))
 		}
 		n, err := from.Read(b.text[len(b.text):cap(b.text)])
 		b.text = b.text[:len(b.text)+n]

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -81,7 +80,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.unmarshalOption(d, name); err != nil {
 			return err
 		}
-		if d.NextBlock(1) {
+		if d.NextBlock(1) || d.Val() == "}" {
 			return d.Errf("%s has no block", name)
 		}
 	}
@@ -121,9 +120,16 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "claim":
 		return h.claimOption(d)
 	case "at":
-		return oneArg(d, &h.At, "a JSON pointer, as in 'at /message/sender'")
+		if err := oneArg(d, &h.At, "a JSON pointer, as in 'at /message/sender'"); err != nil {
+			return err
+		}
+		return pointerArg(d, name, h.At)
 	case "message":
-		return oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`)
+		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
+			return err
+		}
+		_, err := verifier.ParseMessage(h.Message, verifier.DefaultNonceLength)
+		return wrap(d, err)
 	case "encoding":
 		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
 			return err
@@ -176,6 +182,7 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		h.Widget = args[0]
 	case len(args) == 2 && args[0] == "body":
 		h.WidgetBody = args[1]
+		return pointerArg(d, "widget body", h.WidgetBody)
 	default:
 		return d.Err("widget needs a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
 	}
@@ -187,11 +194,8 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 	if !d.Args(&c.Field, &c.Location, &c.Name) || d.NextArg() {
 		return d.Err("claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'")
 	}
-	if _, ok := verifier.ParseField(c.Field); !ok {
-		return d.Errf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
-	}
-	if _, ok := verifier.ParseLocation(c.Location); !ok {
-		return d.Errf("claim %s: unknown location '%s': one of %s", c.Field, c.Location, verifier.LocationList())
+	if _, err := c.place(h); err != nil {
+		return wrap(d, err)
 	}
 	h.Claims = append(h.Claims, c)
 	return nil
@@ -203,8 +207,8 @@ func (h *Handler) maxBodyOption(d *caddyfile.Dispenser) error {
 		return err
 	}
 	size, err := humanize.ParseBytes(text)
-	if err != nil || size == 0 || size > math.MaxInt32 {
-		return d.Errf("max_body: '%s' is no size from 1 byte to 2 GiB, such as 1MiB", text)
+	if err != nil || size == 0 || size > largestMaxBody {
+		return d.Errf("max_body: '%s' is no size from 1 byte to 1 GiB, such as 1MiB", text)
 	}
 	h.MaxBody = int64(size)
 	return nil
@@ -272,6 +276,13 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 	name := d.Val()
 	if !d.AllArgs(to) || *to == "" {
 		return d.Errf("%s takes one argument: %s", name, wanted)
+	}
+	return nil
+}
+
+func pointerArg(d *caddyfile.Dispenser, name, pointer string) error {
+	if err := verifier.CheckPointer(pointer); err != nil {
+		return d.Errf("%s: %v", name, err)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ type Handler struct {
 	// How old a signed timestamp may be. Default: 5m.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 
-	// How far ahead a signed timestamp may be. Default: 30s.
+	// How far ahead a signed timestamp may be; 0 allows no difference between clocks. Default: 30s.
 	Skew *caddy.Duration `json:"skew,omitempty"`
 
 	// The length of a signed nonce, in characters. Default: 32.
@@ -84,14 +84,17 @@ type Handler struct {
 	// The largest body that is read for a claim, in bytes. Bodies that are not read have no limit. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// Statuses that replace the default ones, by reason. They hold in optional mode, too.
+	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
+	// `widget_unknown`, `unavailable`, `malformed`, `too_large` or `unsupported`. They hold in optional mode, too.
+	// Default: the table in the README.
 	Reject map[string]int `json:"reject,omitempty"`
 
-	// Names that replace those of the headers for the upstream, or `off`, by `user`, `widget`, `outcome`, `reason`,
-	// `email`, `name`, `attributes` or `merge_from`.
+	// Names that replace those of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:
+	// `X-Verified-Widget`, `outcome`: `X-Identity-Outcome`, `reason`: `X-Identity-Reason`, `email`: `X-Identity-Email`,
+	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `merge_from`: `X-Identity-Merge-From`.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// Origins whose scripts may read this module's own answers, such as `https://www.example.com`.
+	// Origins whose scripts may read this module's own answers, such as `https://www.example.com`, or `*`. Default: none.
 	CORS []string `json:"cors,omitempty"`
 
 	matchers caddyhttp.MatcherSets

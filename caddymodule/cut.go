@@ -36,7 +36,12 @@ func (x *exchange) withoutClaim() {
 		if x.body.whole {
 			x.parseBody()
 		}
-		x.cut()
+		if x.cut(); x.body.whole && x.body.media.kind >= bodyForm && !x.reading.Plain() {
+			// A form that cannot be read in one way cannot be cut in one, and of
+			// this dialect nobody has refused it.
+			withoutBody(x.r)
+			x.body.whole = false
+		}
 	}
 }
 
@@ -73,7 +78,7 @@ func (x *exchange) cutHead() {
 	x.cutQuery()
 	for i := range x.plan.headers {
 		place := &x.plan.headers[i]
-		if !proves(place.field) {
+		if !place.field.Proves() {
 			continue
 		}
 		for name := range x.r.Header {
@@ -83,14 +88,11 @@ func (x *exchange) cutHead() {
 		}
 	}
 	for i := range x.plan.cookies {
-		if place := &x.plan.cookies[i]; proves(place.field) {
+		if place := &x.plan.cookies[i]; place.field.Proves() {
 			place.cut(x.r.Header)
 		}
 	}
 }
-
-// proves reports whether a field is the user id or one of those that prove it.
-func proves(f verifier.Field) bool { return f <= verifier.Nonce }
 
 // cutQuery removes the claim from the query, and from the one that the request
 // came with, to which Caddy returns for its error routes.
@@ -151,8 +153,7 @@ func (p *cookiePlace) cut(header http.Header) {
 		var kept bytes.Buffer
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
-			name, _, _ := strings.Cut(pair, "=")
-			if _, alike := p.is(name); alike {
+			if _, _, alike := p.match(pair); alike {
 				continue
 			}
 			if kept.Len() > 0 {

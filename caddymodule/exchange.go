@@ -41,7 +41,7 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 // release forgets the request and keeps the reading's memory. The body's text
 // is the request's from now on.
 func (x *exchange) release() {
-	large := len(x.body.text) > keptBody
+	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body = modeUnset, body{}
 	if x.reading.Reset(); large {
@@ -166,9 +166,8 @@ func (x *exchange) verify() error {
 	return err
 }
 
-// settle writes down what was found, for the upstream and the placeholders,
-// and returns the cause.
-func (x *exchange) settle(cause error) error {
+// settle writes down what was found, for the upstream and the placeholders.
+func (x *exchange) settle(cause error) {
 	s := x.s
 	s.mode, s.dialect = x.mode, x.plan.dialect
 	if x.widget != nil {
@@ -182,7 +181,6 @@ func (x *exchange) settle(cause error) error {
 	case cause == nil:
 		x.settleUser()
 	}
-	return cause
 }
 
 func (x *exchange) settleUser() {
@@ -194,6 +192,16 @@ func (x *exchange) settleUser() {
 	if repl, ok := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.auth.user.id", s.user) // Caddy's access log shows it as user_id
 	}
+}
+
+// passPreflight leaves a preflight ready to be forwarded. It says nothing of
+// who is there, so nothing is published.
+func (x *exchange) passPreflight() {
+	if x.mode == modeOff {
+		x.settle(nil)
+		return
+	}
+	x.withoutClaim()
 }
 
 // isTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6),

@@ -107,7 +107,7 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 		default:
 			return w, d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)
 		}
-		if d.NextBlock(nesting + 1) {
+		if d.NextBlock(nesting+1) || d.Val() == "}" {
 			return w, d.Errf("%s has no block", name)
 		}
 	}

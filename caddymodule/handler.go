@@ -34,30 +34,31 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	x := newExchange(h, r, s)
 	defer x.release()
 
-	x.read()
-	preflight := x.isPreflight()
+	x.read() // the widget, with it the mode, and the claim
 	switch {
+	case x.isPreflight():
+		x.passPreflight()
+		return false, nil
 	case x.mode == modeOff:
-		_ = x.settle(nil)
-	case isTunnel(r):
-		return true, h.refuse(w, x, x.settle(errTunnel))
-	case preflight:
-		x.withoutClaim()
-	default:
-		if cause := x.settle(x.verify()); cause != nil {
-			if a := x.plan.answers[s.reason]; a.always || x.mode == modeRequired {
-				return true, h.refuse(w, x, cause)
-			}
-			h.log.forwarded(x, cause)
-			x.withoutClaim()
-		}
-	}
-	if !preflight {
+		x.settle(nil)
 		h.publish(r, s)
+		return false, nil
+	case isTunnel(r):
+		x.settle(errTunnel)
+		return true, h.refuse(w, x, errTunnel)
 	}
-	if x.mode != modeOff {
-		x.stream()
+
+	cause := x.verify()
+	x.settle(cause)
+	if cause != nil {
+		if a := x.plan.answers[s.reason]; a.always || x.mode == modeRequired {
+			return true, h.refuse(w, x, cause)
+		}
+		h.log.forwarded(x, cause)
+		x.withoutClaim()
 	}
+	h.publish(r, s)
+	x.stream()
 	return false, nil
 }
 

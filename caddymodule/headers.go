@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -89,6 +90,17 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
 	if !fits {
 		h.log.overlong(r, s)
+	}
+}
+
+// unpublish takes back what was said of a request that is refused after all.
+func (h *Handler) unpublish(r *http.Request, s *state) {
+	for _, name := range h.names {
+		delete(r.Header, name)
+	}
+	s.user, s.email, s.name, s.attributes = "", "", "", ""
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Delete("http.auth.user.id")
 	}
 }
 

@@ -133,7 +133,7 @@ func parseMediaType(text string) (essence, charset, boundary string, ok bool) {
 // follows the next "=", Ruby's CGI and Rack the last "boundary=", Tomcat the
 // first "charset=", each within other names and quoted values, too.
 func standsPlainly(name, value, text string) bool {
-	folded := foldHeader(text) // ASCII alone, so that indexes stay
+	folded := strings.ToLower(text) // ASCII alone, so that indexes stay
 	if value == "" {
 		return !strings.Contains(folded, name+"=")
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -41,18 +42,39 @@ type cookiePlace struct {
 	name  string
 }
 
-// is reports whether a cookie is the place, or would pass for it where names
-// are folded as PHP does.
-func (p *cookiePlace) is(name string) (same, alike bool) {
-	if name == p.name {
-		return true, true
+// match reports whether a pair of a Cookie field is the place, with its value,
+// or would pass for it with some backend. Go and Python trim blanks around
+// names, PHP folds what it cannot have in a variable's name and makes an array
+// of one in brackets, and Python starts a new pair at any blank.
+func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
+	name, value, _ := strings.Cut(pair, "=")
+	if name == p.name && !strings.ContainsAny(value, " \t") {
+		return value, true, true
 	}
-	decoded, err := url.PathUnescape(name)
-	if err != nil {
-		decoded = name
+	if p.passes(name) {
+		return "", false, true
 	}
-	return false, strings.EqualFold(foldCookie.Replace(decoded), foldCookie.Replace(p.name))
+	for _, piece := range strings.FieldsFunc(value, isCookieBlank) {
+		if name, _, ok := strings.Cut(piece, "="); ok && p.passes(name) {
+			return "", false, true
+		}
+	}
+	return "", false, false
 }
+
+// passes reports whether some backend reads a cookie of that name as the place.
+func (p *cookiePlace) passes(name string) bool {
+	if decoded, err := url.PathUnescape(name); err == nil {
+		name = decoded
+	}
+	name, _, _ = strings.Cut(name, "\x00")
+	name = strings.TrimFunc(name, isCookieBlank)
+	array, _, _ := strings.Cut(name, "[")
+	wanted := foldCookie.Replace(p.name)
+	return strings.EqualFold(foldCookie.Replace(name), wanted) || strings.EqualFold(foldCookie.Replace(array), wanted)
+}
+
+func isCookieBlank(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff || unicode.IsSpace(r) }
 
 var foldCookie = strings.NewReplacer(".", "_", " ", "_", "[", "_")
 
@@ -60,8 +82,7 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 	found := false
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			same, alike := p.is(name)
+			value, same, alike := p.match(strings.Trim(pair, " \t"))
 			if !alike {
 				continue
 			}

@@ -96,9 +96,12 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 	}
 	var own []verifier.Place
 	for _, c := range h.Claims {
-		place, err := c.place(h, message)
+		place, err := c.place(h)
 		if err != nil {
 			return nil, err
+		}
+		if place.Field.Proves() && place.Field != verifier.Signature && !message.Signs(place.Field) {
+			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, message.String())
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
@@ -132,7 +135,7 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 }
 
 // place checks one place of the configuration.
-func (c ClaimPlace) place(h *Handler, message *verifier.Message) (verifier.Place, error) {
+func (c ClaimPlace) place(h *Handler) (verifier.Place, error) {
 	var p verifier.Place
 	var ok bool
 	if p.Field, ok = verifier.ParseField(c.Field); !ok {
@@ -142,10 +145,11 @@ func (c ClaimPlace) place(h *Handler, message *verifier.Message) (verifier.Place
 		return p, fmt.Errorf("claim %s: unknown location '%s': one of %s", c.Field, c.Location, verifier.LocationList())
 	}
 	p.Name = c.Name
-	if (p.Field == verifier.Timestamp || p.Field == verifier.Nonce) && !message.Signs(p.Field) {
-		return p, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", c.Field, message)
-	}
 	switch p.Location {
+	case verifier.Body:
+		if err := verifier.CheckPointer(p.Name); err != nil {
+			return p, fmt.Errorf("claim %s: %w", c.Field, err)
+		}
 	case verifier.Query:
 		ok = p.Name != ""
 	case verifier.Header, verifier.Cookie:

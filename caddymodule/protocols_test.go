@@ -532,6 +532,16 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 // that was started so.
 const extendedConnect = "http2xconnect=1"
 
+// http2Client returns a client that sends the pseudo-header :protocol, which
+// http.Transport refuses.
+func http2Client(t *testing.T) http.RoundTripper {
+	//lint:ignore SA1019 there is no other
+	client := &http2.Transport{TLSClientConfig: untrusted()} //nolint:staticcheck // there is no other
+	//lint:ignore SA1019 there is no other
+	t.Cleanup(client.CloseIdleConnections) //nolint:staticcheck // there is no other
+	return client
+}
+
 func TestExtendedConnectOverHTTP2(t *testing.T) {
 	if !strings.Contains(os.Getenv("GODEBUG"), extendedConnect) {
 		child := exec.Command(os.Args[0], "-test.run=^TestExtendedConnectOverHTTP2$", "-test.v")
@@ -544,8 +554,7 @@ func TestExtendedConnectOverHTTP2(t *testing.T) {
 	}
 	u := websocketBackend(t)
 	address, _ := secure(t, requiredSite, u.URL)
-	client := &http2.Transport{TLSClientConfig: untrusted()}
-	defer client.CloseIdleConnections()
+	client := http2Client(t)
 	for _, q := range []struct {
 		protocol, query string
 		status          int

@@ -15,6 +15,9 @@ import (
 // configured, in bytes: chat messages are text.
 const defaultMaxBody = 1 << 20
 
+// largestMaxBody bounds max_body, in bytes: a body that is read is held in memory.
+const largestMaxBody = 1 << 30
+
 const (
 	refuseProblem = "problem"
 	refuseError   = "error"
@@ -71,8 +74,8 @@ func (h *Handler) provisionDefaults() error {
 		return fmt.Errorf("refuse: '%s' is neither problem nor error", h.Refuse)
 	case h.Unverified != claimStrip && h.Unverified != claimKeep:
 		return fmt.Errorf("unverified: '%s' is neither strip nor keep", h.Unverified)
-	case h.MaxBody < 0:
-		return fmt.Errorf("max_body: %d bytes is no size", h.MaxBody)
+	case h.MaxBody < 0 || h.MaxBody > largestMaxBody:
+		return fmt.Errorf("max_body: %d bytes is not from 1 byte to 1 GiB", h.MaxBody)
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
 	case h.NonceLength < 0 || h.NonceLength > 512:

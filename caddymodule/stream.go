@@ -26,7 +26,7 @@ func (x *exchange) stream() {
 // Read implements [io.Reader].
 func (b *streamedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && !b.closed.Load() {
+	if err != nil && err != io.EOF && !b.closed.Load() && bodyError(err) == errBodyBroken {
 		b.stopped.Store(true)
 	}
 	return n, err
@@ -44,6 +44,10 @@ func (h *Handler) refuseStopped(w http.ResponseWriter, r *http.Request, s *state
 	x := newExchange(h, r, s)
 	defer x.release()
 	x.mode = s.mode
-	s.user, s.email, s.name, s.attributes = "", "", "", ""
-	return h.refuse(w, x, x.settle(errBodyBroken))
+	if p := h.plans[s.dialect]; p != nil {
+		x.plan = p
+	}
+	h.unpublish(r, s)
+	x.settle(errBodyBroken)
+	return h.refuse(w, x, errBodyBroken)
 }

@@ -50,8 +50,7 @@ func (h *Handler) sets(name string) bool {
 	return false
 }
 
-// hasFoldedPrefix reports whether name begins with the folded prefix, letter
-// case aside and with _ and . taken for -.
+// hasFoldedPrefix reports whether name, folded, begins with the folded prefix.
 func hasFoldedPrefix(name, prefix string) bool {
 	if len(name) < len(prefix) {
 		return false
@@ -64,14 +63,17 @@ func hasFoldedPrefix(name, prefix string) bool {
 	return true
 }
 
+// foldHeaderByte makes one of all spellings that a CGI-like backend puts into
+// one variable: some map _ and . to the same, some every character that is
+// neither letter nor digit.
 func foldHeaderByte(c byte) byte {
 	switch {
 	case c >= 'A' && c <= 'Z':
 		return c + 'a' - 'A'
-	case c == '_' || c == '.':
-		return '-'
+	case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		return c
 	}
-	return c
+	return '-'
 }
 
 // foldHeader returns a header's name as strip compares it.

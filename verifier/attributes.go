@@ -25,10 +25,14 @@ var attributeDecoders = sync.Pool{New: func() any { return new(attributeDecoder)
 // it was sent, both valid only during the call.
 func eachAttribute(object []byte, visit func(name []byte, value jsontext.Value) error) error {
 	d := attributeDecoders.Get().(*attributeDecoder)
-	defer attributeDecoders.Put(d)
 	d.buffer = *bytes.NewBuffer(object)
 	d.decoder.Reset(&d.buffer)
-	defer d.decoder.Reset(eof{})
+	defer func() {
+		// The object is part of a request, which the pool must not hold on to.
+		d.buffer = bytes.Buffer{}
+		d.decoder.Reset(eof{})
+		attributeDecoders.Put(d)
+	}()
 	if _, err := d.decoder.ReadToken(); err != nil {
 		return err
 	}
@@ -52,7 +56,7 @@ func eachAttribute(object []byte, visit func(name []byte, value jsontext.Value) 
 	return err
 }
 
-// eof lets a decoder in the pool let go of a request's memory.
+// eof is what a decoder in the pool reads from.
 type eof struct{}
 
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }

@@ -38,9 +38,9 @@ var fieldNames = [NumFields]string{
 // String returns the field's name as it is written in a configuration.
 func (f Field) String() string { return fieldNames[f] }
 
-// signs reports whether the field carries a claim's proof, so that nothing of
+// Proves reports whether the field carries a claim's proof, so that nothing of
 // it may reach an upstream unverified.
-func (f Field) signs() bool { return f <= Nonce }
+func (f Field) Proves() bool { return f <= Nonce }
 
 // ParseField returns the claim field of that name.
 func ParseField(name string) (Field, bool) {

@@ -159,7 +159,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 		}
-		checkCut(t, Cut(nil, body, r.BodyCuts), members, signing(d, Field.signs))
+		checkCut(t, Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
 	})
 }
 
@@ -222,7 +222,7 @@ func FuzzForm(f *testing.F) {
 		}
 		left := Cut(nil, body, r.BodyCuts)
 		rest, _ := url.ParseQuery(string(left))
-		names := signing(d, Field.signs)
+		names := signing(d, Field.Proves)
 		for key := range rest {
 			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, strings.TrimSpace(key)) }) {
 				t.Fatalf("%q is left, in which net/url finds %q", left, key)
@@ -263,7 +263,7 @@ func FuzzJSONOrForm(f *testing.F) {
 		if shape := v.Shape(&r); shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
 			return
 		}
-		names := signing(d, Field.signs)
+		names := signing(d, Field.Proves)
 		left := Cut(nil, body, r.BodyCuts)
 		fields, _ := url.ParseQuery(string(left))
 		for key, values := range fields {

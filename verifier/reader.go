@@ -36,6 +36,10 @@ const maxNames = 64
 type formName struct {
 	name   string
 	fields []Field
+	// nested says that the name is the whole pointer in brackets: parsers that
+	// build objects from forms (PHP, Rack, qs) put the field where the pointer
+	// points to. It is never a field, always a variant of one.
+	nested bool
 }
 
 // NewReader compiles places. The pointers of the claim's fields start from the
@@ -43,27 +47,30 @@ type formName struct {
 // widgetAt is set.
 func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 	r := &Reader{places: places}
+	if at != "" {
+		if err := CheckPointer(at); err != nil {
+			return nil, fmt.Errorf("at: %w", err)
+		}
+	}
 	var targets []claimjson.Target
 	for _, p := range places {
 		switch p.Location {
 		case Body:
-			if err := checkPointer(p.Name); err != nil {
+			if err := CheckPointer(p.Name); err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Field, err)
 			}
 			pointer := at + p.Name
 			if p.Field == Widget && !widgetAt {
 				pointer = p.Name
 			}
-			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.signs()})
+			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.Proves()})
 			r.jsonFields = append(r.jsonFields, p.Field)
-			r.formNames = addName(r.formNames, lastToken(p.Name), p.Field)
+			r.formNames = addName(r.formNames, lastToken(p.Name), p.Field, false)
+			if tokens := strings.Split(pointer[1:], "/"); p.Field.Proves() && len(tokens) > 1 {
+				r.formNames = addName(r.formNames, bracketed(tokens), p.Field, true)
+			}
 		case Query:
-			r.queryNames = addName(r.queryNames, p.Name, p.Field)
-		}
-	}
-	if at != "" {
-		if err := checkPointer(at); err != nil {
-			return nil, fmt.Errorf("at: %w", err)
+			r.queryNames = addName(r.queryNames, p.Name, p.Field, false)
 		}
 	}
 	if err := scalarsAbove(places); err != nil {
@@ -92,7 +99,7 @@ func (r *Reader) compileAttributes() (err error) {
 		if name, ok := belowAttributes(r.places, p); ok {
 			targets = append(targets, claimjson.Target{Pointer: name})
 			r.attributesFields = append(r.attributesFields, p.Field)
-			r.attributesSign = r.attributesSign || p.Field.signs()
+			r.attributesSign = r.attributesSign || p.Field.Proves()
 		}
 	}
 	r.attributes, err = claimjson.Compile(targets, "")
@@ -123,14 +130,24 @@ func MembersOwned(places []Place) []string {
 	return names
 }
 
-func addName(names []formName, name string, f Field) []formName {
+// bracketed writes the tokens of a pointer as forms write a nested name:
+// user[id].
+func bracketed(tokens []string) string {
+	name := unescapePointer.Replace(tokens[0])
+	for _, token := range tokens[1:] {
+		name += "[" + unescapePointer.Replace(token) + "]"
+	}
+	return name
+}
+
+func addName(names []formName, name string, f Field, nested bool) []formName {
 	for i := range names {
 		if names[i].name == name {
 			names[i].fields = append(names[i].fields, f)
 			return names
 		}
 	}
-	return append(names, formName{name, []Field{f}})
+	return append(names, formName{name, []Field{f}, nested})
 }
 
 func compileNames(names []formName) *claimform.Names {
@@ -141,9 +158,9 @@ func compileNames(names []formName) *claimform.Names {
 	return claimform.Compile(list)
 }
 
-// checkPointer checks the syntax of RFC 6901. The empty pointer, which is the
+// CheckPointer checks the syntax of RFC 6901. The empty pointer, which is the
 // whole document, cannot be a member.
-func checkPointer(pointer string) error {
+func CheckPointer(pointer string) error {
 	if !strings.HasPrefix(pointer, "/") {
 		return fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, pointer)
 	}
@@ -204,6 +221,9 @@ func (r *Reader) Reads(l Location, of func(Field) bool) bool {
 
 // JSON reads a JSON body.
 func (r *Reader) JSON(body []byte, to *Reading) {
+	if r.json == nil {
+		return
+	}
 	if err := claimjson.Scan(body, r.json, &to.found); err != nil {
 		to.fail(jsonError(err))
 		return
@@ -232,12 +252,18 @@ func jsonError(err error) error {
 func (r *Reader) Form(body []byte, to *Reading) { r.urlencoded(body, true, to) }
 
 func (r *Reader) urlencoded(body []byte, strict bool, to *Reading) {
+	if r.form == nil {
+		return
+	}
 	err := claimform.URLEncoded(body, r.form, strict, &to.bodyHits)
 	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
 }
 
 // Multipart reads a multipart/form-data body with that boundary.
 func (r *Reader) Multipart(body []byte, boundary string, to *Reading) {
+	if r.form == nil {
+		return
+	}
 	err := claimform.Multipart(body, boundary, r.form, &to.bodyHits)
 	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
 }
@@ -255,7 +281,7 @@ func (r *Reader) JSONOrForm(body []byte, to *Reading) {
 	}
 	for f := range form.Claim {
 		differs := form.variant[f] || string(form.Claim[f]) != string(to.Claim[f])
-		if form.seen[f] && (differs || Field(f).signs() && len(form.Claim[f]) > 0) {
+		if form.seen[f] && (differs || Field(f).Proves() && len(form.Claim[f]) > 0) {
 			to.again(Field(f))
 		}
 		if form.twice[f] {
@@ -292,11 +318,11 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 		for _, f := range names[hit.Name].fields {
 			to.seen[f] = true
 			// What stands in another spelling of the attributes is not known.
-			cut = cut || f.signs() || f == Attributes && r.attributesSign && (twice || hit.Variant)
+			cut = cut || f.Proves() || f == Attributes && r.attributesSign && (twice || hit.Variant)
 			switch {
 			case twice:
 				to.again(f)
-			case hit.Variant:
+			case hit.Variant || names[hit.Name].nested:
 				to.variant[f] = true
 			case f == Attributes && len(hit.Value) > 0:
 				cut = r.attributesText(hit.Value, to) || cut
@@ -322,7 +348,7 @@ func (r *Reader) attributesText(text []byte, to *Reading) (proof bool) {
 	for i := range to.attributesFound.Values {
 		v, f := &to.attributesFound.Values[i], r.attributesFields[i]
 		to.member(f, text, v)
-		proof = proof || f.signs() && (v.Kind != claimjson.None || v.Variant)
+		proof = proof || f.Proves() && (v.Kind != claimjson.None || v.Variant)
 	}
 	return proof
 }

@@ -469,7 +469,7 @@ func TestIn(t *testing.T) {
 	if got := r.In(Query); len(got) != 0 {
 		t.Errorf("query: %v", got)
 	}
-	if !r.Reads(Body, Field.signs) || r.Reads(Cookie, Field.signs) || !r.Reads(Cookie, func(f Field) bool { return f == Email }) {
+	if !r.Reads(Body, Field.Proves) || r.Reads(Cookie, Field.Proves) || !r.Reads(Cookie, func(f Field) bool { return f == Email }) {
 		t.Error("Reads")
 	}
 	var to Reading

@@ -40,6 +40,8 @@ func (r *Reading) Reset() {
 	r.seen, r.variant, r.twice = [NumFields]bool{}, [NumFields]bool{}, [NumFields]bool{}
 	r.ambiguous, r.err = false, nil
 	r.text = r.text[:0]
+	r.bodyHits.Reset()
+	r.queryHits.Reset()
 }
 
 // twofold reports whether a field stands twice, or in two spellings.

@@ -180,7 +180,11 @@ func TestVerify(t *testing.T) {
 	}
 	// An absent signature must not match, whatever the computation before left.
 	wantError(t, "no signature", v.Verify(claimOf("user-1"), keys), ErrInvalid, "")
-	wantError(t, "no claim", v.Verify(&Claim{}, keys), ErrInvalid, "")
+	wantError(t, "no claim", v.Verify(&Claim{}, keys), ErrPartial, "")
+	// A valid MAC of nothing names nobody.
+	empty := &Claim{}
+	empty[Signature] = []byte(v.policy.Sign(secrets[0], empty))
+	wantError(t, "a signed empty user id", v.Verify(empty, keys), ErrPartial, "")
 }
 
 func TestTwoReadings(t *testing.T) {

@@ -42,6 +42,8 @@ func New(p Policy, options ...Option) (*Verifier, error) {
 	switch {
 	case len(p.Message.parts) == 0:
 		return nil, errors.New("verifier: the policy has no message")
+	case p.Encoding > Base64URL:
+		return nil, errors.New("verifier: the policy's encoding is none that is known")
 	case p.Limits.UserID <= 0:
 		return nil, errors.New("verifier: the policy has no limit for user ids")
 	case p.Message.Signs(Timestamp) && p.MaxAge <= 0:
@@ -72,21 +74,16 @@ func (v *Verifier) Shape(r *Reading) error {
 	if r.twofold() {
 		return ErrAmbiguous
 	}
-	some, all := false, true
+	some := false
 	for f := UserID; f <= Nonce; f++ {
-		if f != Signature && !v.policy.Message.Signs(f) {
-			continue
+		if f == Signature || v.policy.Message.Signs(f) {
+			some = some || r.variant[f] || len(c[f]) > 0
 		}
-		some = some || r.variant[f] || len(c[f]) > 0
-		all = all && len(c[f]) > 0
-	}
-	if v.policy.Message.Signs(Email) {
-		all = all && len(c[Email]) > 0
 	}
 	switch {
 	case !some:
 		return ErrMissing
-	case !all:
+	case !v.whole(c) || len(c[Signature]) == 0:
 		return ErrPartial
 	}
 	return v.splits(c)
@@ -169,9 +166,12 @@ func (v *Verifier) splits(c *Claim) error {
 }
 
 // Verify checks the claim's signature under each key and then its age. Shape
-// must have passed. Without a key it costs as much, and answers
-// [ErrWidgetUnknown].
+// must have passed: it alone knows whether the claim could be read in two ways.
+// Without a key it costs as much, and answers [ErrWidgetUnknown].
 func (v *Verifier) Verify(c *Claim, keys []*Key) error {
+	if !v.whole(c) {
+		return ErrPartial
+	}
 	if len(keys) == 0 {
 		decoy.match(&v.policy.Message, c, v.policy.Encoding, c[Signature])
 		return ErrWidgetUnknown
@@ -185,6 +185,16 @@ func (v *Verifier) Verify(c *Claim, keys []*Key) error {
 		}
 	}
 	return nil
+}
+
+// whole reports whether all that is signed is there.
+func (v *Verifier) whole(c *Claim) bool {
+	for f := UserID; f <= Email; f++ {
+		if len(c[f]) == 0 && v.policy.Message.Signs(f) {
+			return false
+		}
+	}
+	return true
 }
 
 func (v *Verifier) signed(c *Claim, keys []*Key) bool {

@@ -56,7 +56,8 @@ type Hits struct {
 	matched []int
 }
 
-func (h *Hits) reset() {
+// Reset forgets what was found and keeps the memory.
+func (h *Hits) Reset() {
 	clear(h.List)
 	h.List = h.List[:0]
 	h.text = h.text[:0]

@@ -36,10 +36,10 @@ func ValidBoundary(s string) bool {
 // CRLF follows the last, and wherever "--" and the boundary stand is a delimiter
 // (RFC 2046 section 5.1.1) that ends its line without padding.
 func Multipart(raw []byte, boundary string, n *Names, h *Hits) error {
-	h.reset()
+	h.Reset()
 	m := multipart{raw: raw, boundary: boundary, names: n, hits: h}
 	if err := m.read(); err != nil {
-		h.reset()
+		h.Reset()
 		return err
 	}
 	return nil

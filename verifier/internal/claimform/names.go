@@ -64,8 +64,8 @@ func normalise(name string) string {
 }
 
 // match collects in h.matched the names that some parser takes name for. Beside
-// the whole name that is the name before the first bracket: PHP, Rack and qs
-// read arrays and objects so.
+// the whole name that is the name before a bracket: PHP, Rack and qs read arrays
+// and objects so, and a watched name may itself be one of an object's.
 func (n *Names) match(name []byte, h *Hits) []int {
 	h.matched = h.matched[:0]
 	f := former{form: h.form[:0]}
@@ -73,7 +73,7 @@ func (n *Names) match(name []byte, h *Hits) []int {
 	for i := 0; i < len(name); {
 		r, size := utf8.DecodeRune(name[i:])
 		i += size
-		if (r == '[' || r == ']') && !bracket && len(f.form) > 0 {
+		if (r == '[' || r == ']' && !bracket) && len(f.form) > 0 {
 			n.found(&f, name, h)
 			bracket = true
 		}

@@ -17,10 +17,10 @@ import (
 // at which some parsers split and for which Go drops the segment, or if its
 // value holds "]=", where qs ends the name.
 func URLEncoded(raw []byte, n *Names, strict bool, h *Hits) error {
-	h.reset()
+	h.Reset()
 	u := urlencoded{raw: raw, names: n, hits: h, strict: strict}
 	if err := u.read(); err != nil {
-		h.reset()
+		h.Reset()
 		return err
 	}
 	return nil

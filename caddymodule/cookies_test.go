@@ -1,0 +1,65 @@
+package caddymodule
+
+import (
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// TestCookieSpellings: a cookie that some backend reads as the claim's, and
+// another does not, is never the claim, and never passes beside one.
+func TestCookieSpellings(t *testing.T) {
+	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nclaim user_id cookie uid\nclaim signature cookie sig\n}")
+	good := "uid=mallory; sig=" + sign("mallory")
+	if a := g.do(t, "GET", "/", "", "Cookie: a=b; "+good); a.seen == nil || a.seen.user() != "mallory" {
+		t.Fatalf("%d %+v", a.StatusCode, a.seen)
+	}
+	for _, odd := range []string{
+		"uid =victim", "uid\t=victim", "uid\u00a0=victim", "\ufeffuid=victim", "uid[]=victim", "uid[0]=victim",
+		"UID=victim", "%75id=victim", "uid%20=victim", "uid%00x=victim", "x=1 uid=victim", "x=1\tuid=victim", "uid=victim x",
+	} {
+		t.Run(odd, func(t *testing.T) {
+			a := g.do(t, "GET", "/", "", "Cookie: a=b; "+odd)
+			if a.StatusCode != 200 || a.seen.Header.Get("Cookie") != "a=b" || a.seen.Header.Get("X-Identity-Reason") != string(verifier.Partial) {
+				t.Errorf("alone: %d %v", a.StatusCode, a.seen)
+			}
+			for _, cookies := range []string{odd + "; " + good, good + "; " + odd} {
+				if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 400 || a.problem(t).Reason != verifier.Ambiguous {
+					t.Errorf("%s: %d %s", cookies, a.StatusCode, a.body)
+				}
+			}
+		})
+	}
+	for _, other := range []string{"auid=x", "uid2=x", "a=uid", "a= uid", "", "=", "a"} {
+		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 200 || a.seen.user() != "mallory" {
+			t.Errorf("%q: %d %s", other, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestNestedFormNames: parsers that build objects from forms put a nested name
+// where a JSON pointer points to.
+func TestNestedFormNames(t *testing.T) {
+	for name, tc := range map[string]struct{ options, id, hash, nested string }{
+		"claims": {"claim user_id body /user/id\nclaim signature body /user/hash", "id", "hash", "user[id]"},
+		"at":     {"at /payload", "user_id", "user_hash", "payload[user_id]"},
+		"deep":   {"at /a\nclaim user_id body /b/c\nclaim signature body /b/d", "c", "d", "a[b][c]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n"+tc.options+"\n}")
+			const form = "Content-Type: application/x-www-form-urlencoded"
+			good := tc.id + "=mallory&" + tc.hash + "=" + sign("mallory")
+			if a := g.do(t, "POST", "/", "t=1&"+good, form); a.StatusCode != 200 || a.seen.user() != "mallory" {
+				t.Fatalf("%d %s", a.StatusCode, a.body)
+			}
+			for _, spelling := range []string{tc.nested, tc.nested + "[]", " " + tc.nested} {
+				if a := g.do(t, "POST", "/", "t=1&"+spelling+"=victim", form); a.StatusCode != 200 || a.seen.Body != "t=1" {
+					t.Errorf("%s alone: %d %+v", spelling, a.StatusCode, a.seen)
+				}
+				if a := g.do(t, "POST", "/", good+"&"+spelling+"=victim", form); a.StatusCode != 400 {
+					t.Errorf("%s beside a claim: %d", spelling, a.StatusCode)
+				}
+			}
+		})
+	}
+}
