@@ -159,6 +159,9 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	if later[name] {
 		return d.Errf("%s is not available in this version", name)
 	}
+	if name == "mode" {
+		return d.Err("the mode stands on the directive's own line, as in 'chat_identity required {'")
+	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
 		"nonce_length, refuse, unverified, max_body, reject, header, cors", name)
 }
