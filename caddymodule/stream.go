@@ -19,6 +19,11 @@ func (x *exchange) stream() {
 	if x.body.whole || r.Method == http.MethodConnect || r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return
 	}
+	if x.plan.readsBody && len(r.Header["Content-Type"]) == 0 {
+		// RFC 9110 section 8.3 lets a recipient guess, and Rack and CGI
+		// libraries guess a form.
+		r.Header["Content-Type"] = []string{"application/octet-stream"}
+	}
 	x.s.streamed = &streamedBody{ReadCloser: r.Body}
 	r.Body = x.s.streamed
 }
