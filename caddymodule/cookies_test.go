@@ -17,6 +17,7 @@ func TestCookieSpellings(t *testing.T) {
 	for _, odd := range []string{
 		"uid =victim", "uid\t=victim", "uid\u00a0=victim", "\ufeffuid=victim", "uid[]=victim", "uid[0]=victim",
 		"UID=victim", "%75id=victim", "uid%20=victim", "uid%00x=victim", "x=1 uid=victim", "x=1\tuid=victim", "uid=victim x",
+		"\xa0uid=victim", "uid\xa0=victim", "\x85uid=victim", "x=1\xa0uid=victim", "x=1,uid=victim", "x=1,uid =victim", "uid=victim,x", "+uid=victim",
 	} {
 		t.Run(odd, func(t *testing.T) {
 			a := g.do(t, "GET", "/", "", "Cookie: a=b; "+odd)

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -48,14 +49,17 @@ type cookiePlace struct {
 // of one in brackets, and Python starts a new pair at any blank.
 func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
 	name, value, _ := strings.Cut(pair, "=")
-	if name == p.name && !strings.ContainsAny(value, " \t") {
+	if name == p.name && strings.IndexFunc(value, isCookieBlank) < 0 {
 		return value, true, true
 	}
 	if p.passes(name) {
 		return "", false, true
 	}
-	for _, piece := range strings.FieldsFunc(value, isCookieBlank) {
-		if name, _, ok := strings.Cut(piece, "="); ok && p.passes(name) {
+	pieces := strings.FieldsFunc(value, isCookieBlank)
+	for i, piece := range pieces {
+		name, _, ok := strings.Cut(piece, "=")
+		ok = ok || i+1 < len(pieces) && strings.HasPrefix(pieces[i+1], "=")
+		if ok && p.passes(name) {
 			return "", false, true
 		}
 	}
@@ -64,7 +68,7 @@ func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
 
 // passes reports whether some backend reads a cookie of that name as the place.
 func (p *cookiePlace) passes(name string) bool {
-	if decoded, err := url.PathUnescape(name); err == nil {
+	if decoded, err := url.QueryUnescape(name); err == nil {
 		name = decoded
 	}
 	name, _, _ = strings.Cut(name, "\x00")
@@ -74,7 +78,12 @@ func (p *cookiePlace) passes(name string) bool {
 	return strings.EqualFold(foldCookie.Replace(name), wanted) || strings.EqualFold(foldCookie.Replace(array), wanted)
 }
 
-func isCookieBlank(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xfeff || unicode.IsSpace(r) }
+// isCookieBlank holds for what some backend takes for the blank around or
+// between cookies: commas of RFC 2965, and single bytes beyond ASCII, of which
+// Latin-1 makes blanks.
+func isCookieBlank(r rune) bool {
+	return r <= ' ' || r == ',' || r == 0x7f || r == 0xfeff || r == utf8.RuneError || unicode.IsSpace(r)
+}
 
 var foldCookie = strings.NewReplacer(".", "_", " ", "_", "[", "_")
 
