@@ -109,7 +109,7 @@ var later = map[string]bool{"one_time": true, "conversation": true, "visitor": t
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
 	case "dialect":
-		return h.dialectOption(d)
+		return dialectArg(d, &h.Dialect)
 	case "widget":
 		return h.widgetOption(d)
 	case "secret":
@@ -164,16 +164,6 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
 		"nonce_length, refuse, unverified, max_body, reject, header, cors", name)
-}
-
-func (h *Handler) dialectOption(d *caddyfile.Dispenser) error {
-	if err := oneArg(d, &h.Dialect, "one of "+verifier.DialectList()); err != nil {
-		return err
-	}
-	if _, ok := verifier.LookupDialect(h.Dialect); !ok {
-		return wrap(d, unknownDialect(h.Dialect))
-	}
-	return nil
 }
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
@@ -279,6 +269,16 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 	name := d.Val()
 	if !d.AllArgs(to) || *to == "" {
 		return d.Errf("%s takes one argument: %s", name, wanted)
+	}
+	return nil
+}
+
+func dialectArg(d *caddyfile.Dispenser, to *string) error {
+	if err := oneArg(d, to, "one of "+verifier.DialectList()); err != nil {
+		return err
+	}
+	if _, ok := verifier.LookupDialect(*to); !ok {
+		return d.WrapErr(unknownDialect(*to))
 	}
 	return nil
 }

@@ -43,22 +43,20 @@ type checker struct {
 func (f *claimFormat) checker(dialect string) (*checker, error) {
 	d, ok := verifier.LookupDialect(dialect)
 	if !ok {
-		return nil, fmt.Errorf("unknown dialect '%s': one of %s", dialect, verifier.DialectList())
+		return nil, unknownDialect(dialect)
 	}
 	c := &checker{dialect: d, places: d.AllPlaces(), at: f.at}
-	c.policy = verifier.Policy{
-		Limits: d.Limits, Owned: verifier.MembersOwned(c.places), MaxAge: f.maxAge, Skew: verifier.DefaultSkew,
-	}
-	if c.policy.MaxAge == 0 {
-		c.policy.MaxAge = verifier.DefaultMaxAge
-	}
-	template := d.Message
-	if f.message != "" && dialect == f.dialect {
-		template = f.message
+	message := ""
+	if dialect == f.dialect {
+		message = f.message
 	}
 	var err error
-	if c.policy.Message, err = verifier.ParseMessage(template, verifier.DefaultNonceLength); err != nil {
+	if c.policy, err = d.Policy(message, verifier.DefaultNonceLength); err != nil {
 		return nil, err
+	}
+	c.policy.Owned = verifier.MembersOwned(c.places)
+	if f.maxAge != 0 {
+		c.policy.MaxAge = f.maxAge
 	}
 	if c.policy.Encoding, err = verifier.ParseEncoding(f.encoding); err != nil {
 		return nil, err

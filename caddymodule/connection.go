@@ -28,7 +28,7 @@ func (h *Handler) stripConnection(r *http.Request) {
 	}
 	removed := func(option string) bool {
 		return h.ours(option) || tunnels && strings.EqualFold(option, "upgrade") ||
-			strings.EqualFold(option, keptFromConnection[0]) || strings.EqualFold(option, keptFromConnection[1])
+			slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(option, kept) })
 	}
 	if !slices.ContainsFunc(lines, func(line string) bool { return hasOption(line, removed) }) {
 		return

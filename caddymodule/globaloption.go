@@ -4,8 +4,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
@@ -98,11 +96,8 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 			}
 			_ = w.Mode.UnmarshalText([]byte(text)) // one of the three
 		case "dialect":
-			if err := oneArg(d, &w.Dialect, "one of "+verifier.DialectList()); err != nil {
+			if err := dialectArg(d, &w.Dialect); err != nil {
 				return w, err
-			}
-			if _, ok := verifier.LookupDialect(w.Dialect); !ok {
-				return w, wrap(d, unknownDialect(w.Dialect))
 			}
 		default:
 			return w, d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)

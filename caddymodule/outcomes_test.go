@@ -843,14 +843,11 @@ func TestUpstreamStops(t *testing.T) {
 // halfClosed is raw for a client that says that it sends no more.
 func (g *gateway) halfClosed(t testing.TB, text string) string {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := g.dial(t)
 	defer c.Close()
 	g.upstream.take()
 	_, _ = io.WriteString(c, text)
-	_ = c.(*net.TCPConn).CloseWrite() // fails where the gateway has closed already
+	_ = c.Conn.(*net.TCPConn).CloseWrite() // fails where the gateway has closed already
 	answer, _ := io.ReadAll(c)
 	return string(answer)
 }

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -47,31 +48,19 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
 		return nil, err
 	}
-	for _, place := range p.places {
-		switch place.Location {
-		case verifier.Body:
-			p.readsBody = true
-		case verifier.Header:
-			p.headers = append(p.headers, headerPlace{place.Field, foldHeader(place.Name)})
-		case verifier.Cookie:
-			p.cookies = append(p.cookies, cookiePlace{place.Field, place.Name})
-		}
+	p.readsBody = len(p.reader.In(verifier.Body)) > 0
+	for _, place := range p.reader.In(verifier.Header) {
+		p.headers = append(p.headers, headerPlace{place.Field, foldHeader(place.Name)})
+	}
+	for _, place := range p.reader.In(verifier.Cookie) {
+		p.cookies = append(p.cookies, cookiePlace{place.Field, place.Name})
 	}
 	return p, nil
 }
 
 func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
-	policy := verifier.Policy{Limits: d.Limits, MaxAge: verifier.DefaultMaxAge, Skew: verifier.DefaultSkew}
-	nonceLength := verifier.DefaultNonceLength
-	if h.NonceLength != 0 {
-		nonceLength = h.NonceLength
-	}
-	text := d.Message
-	if h.Message != "" {
-		text = h.Message
-	}
-	var err error
-	if policy.Message, err = verifier.ParseMessage(text, nonceLength); err != nil {
+	policy, err := d.Policy(h.Message, cmp.Or(h.NonceLength, verifier.DefaultNonceLength))
+	if err != nil {
 		return policy, err
 	}
 	if h.Encoding != "" {

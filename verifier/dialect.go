@@ -146,6 +146,17 @@ func (d *Dialect) NamesWidget() bool {
 	return false
 }
 
+// Policy returns what a claim of the dialect must hold to, with the default
+// times and encoding. message replaces what the dialect signs unless it is "".
+// What the attributes own depends on the places, and is left to the caller.
+func (d *Dialect) Policy(message string, nonceLength int) (Policy, error) {
+	if message == "" {
+		message = d.Message
+	}
+	parsed, err := ParseMessage(message, nonceLength)
+	return Policy{Message: parsed, Limits: d.Limits, MaxAge: DefaultMaxAge, Skew: DefaultSkew}, err
+}
+
 // AllPlaces returns the places of all fields, those in the query included.
 func (d *Dialect) AllPlaces() []Place {
 	places := append([]Place(nil), d.Places...)

@@ -198,7 +198,7 @@ func lastToken(pointer string) string {
 	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// In returns the places in a header or cookie, which the caller reads.
+// In returns the places in one location. Headers and cookies are for the caller to read.
 func (r *Reader) In(l Location) []Place {
 	var found []Place
 	for _, p := range r.places {
@@ -207,16 +207,6 @@ func (r *Reader) In(l Location) []Place {
 		}
 	}
 	return found
-}
-
-// Reads reports whether any place of one of the fields is in the location.
-func (r *Reader) Reads(l Location, of func(Field) bool) bool {
-	for _, p := range r.places {
-		if p.Location == l && of(p.Field) {
-			return true
-		}
-	}
-	return false
 }
 
 // JSON reads a JSON body.

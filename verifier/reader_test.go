@@ -469,9 +469,6 @@ func TestIn(t *testing.T) {
 	if got := r.In(Query); len(got) != 0 {
 		t.Errorf("query: %v", got)
 	}
-	if !r.Reads(Body, Field.Proves) || r.Reads(Cookie, Field.Proves) || !r.Reads(Cookie, func(f Field) bool { return f == Email }) {
-		t.Error("Reads")
-	}
 	var to Reading
 	r.Query([]byte("id=u"), &to)
 	if to.Claim[UserID] != nil {

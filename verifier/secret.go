@@ -50,9 +50,6 @@ func (s Secret) Reveal() string {
 	return *s.text
 }
 
-// Short reports whether a gateway would refuse the secret as too short.
-func (s Secret) Short() bool { return len(s.Reveal()) < MinSecret }
-
 // String implements [fmt.Stringer].
 func (Secret) String() string { return redacted }
 
