@@ -28,6 +28,8 @@ test: deps lint ## checks everything: lint, go.mod, tests with the race detector
 	go mod tidy -diff
 	@# -count=1: what the tests build and run is not part of go's cache key.
 	$(RACE) go test -count=1 -timeout 9m ./...
+	@# Allocations can only be counted without the race detector.
+	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule/widgets/...
 	@$(MAKE) --no-print-directory fuzz
 
 .PHONY: lint

@@ -1,0 +1,151 @@
+package widgets
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+const (
+	encryptionKeySize = 32 // bytes: AES-256
+	nonceSize         = 12
+	// overhead is what a box is longer than its secret, in bytes.
+	overhead = nonceSize + 16
+)
+
+// Reasons for which a secret cannot be sealed or opened.
+var (
+	ErrEncryptionKey = errors.New("widgets: an encryption key is the base64 of 32 bytes, 44 characters")
+	ErrNoKey         = errors.New("widgets: there is no encryption key")
+	ErrSeal          = errors.New("widgets: the sealed secret was changed, or belongs to another widget")
+)
+
+// MissingKeyError says that a secret was sealed under a key that the ring does
+// not have.
+type MissingKeyError struct {
+	KeyID string
+}
+
+func (e *MissingKeyError) Error() string {
+	return "widgets: encryption key " + e.KeyID + " is missing"
+}
+
+// EncryptionKey seals secrets. It prints as its id.
+type EncryptionKey struct {
+	id   string
+	aead cipher.AEAD
+}
+
+// ParseEncryptionKey reads a key: 32 bytes in base64 (RFC 4648 section 4), padded.
+func ParseEncryptionKey(text string) (EncryptionKey, error) {
+	key, err := base64.StdEncoding.Strict().DecodeString(text)
+	// The decoder passes over line ends.
+	if err != nil || len(key) != encryptionKeySize || len(text) != base64.StdEncoding.EncodedLen(encryptionKeySize) {
+		return EncryptionKey{}, ErrEncryptionKey // the cause would quote the key
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return EncryptionKey{}, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return EncryptionKey{}, err
+	}
+	// The id tells nothing of the key: it is a MAC under it of a fixed text.
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte("chat_identity encryption key id"))
+	return EncryptionKey{hex.EncodeToString(mac.Sum(nil)[:8]), aead}, nil
+}
+
+// NewEncryptionKey returns the text of a new random key.
+func NewEncryptionKey() string {
+	var key [encryptionKeySize]byte
+	_, _ = rand.Read(key[:]) // never fails: it ends the process first
+	return base64.StdEncoding.EncodeToString(key[:])
+}
+
+// ID names the key, in 16 hexadecimal digits, without telling anything of it.
+func (k EncryptionKey) ID() string { return k.id }
+
+// String returns the key's id.
+func (k EncryptionKey) String() string { return k.id }
+
+// GoString returns the key's id.
+func (k EncryptionKey) GoString() string { return k.id }
+
+// Ring holds the encryption keys: the first seals, all open. A nil ring has none.
+type Ring struct {
+	first EncryptionKey
+	keys  map[string]cipher.AEAD
+}
+
+// NewRing returns a ring of these keys.
+func NewRing(keys ...EncryptionKey) *Ring {
+	if len(keys) == 0 {
+		return nil
+	}
+	r := &Ring{first: keys[0], keys: make(map[string]cipher.AEAD, len(keys))}
+	for _, k := range keys {
+		r.keys[k.id] = k.aead
+	}
+	return r
+}
+
+// First returns the id of the key that seals, "" where there is none.
+func (r *Ring) First() string {
+	if r == nil {
+		return ""
+	}
+	return r.first.id
+}
+
+// Has reports whether the ring opens what was sealed under that key.
+func (r *Ring) Has(keyID string) bool {
+	return r != nil && r.keys[keyID] != nil
+}
+
+// Seal encrypts a widget's secret with AES-256-GCM (NIST SP 800-38D) under a
+// random nonce, bound to the widget and the version.
+func (r *Ring) Seal(id, version string, secret verifier.Secret) (Sealed, error) {
+	if r == nil {
+		return Sealed{}, ErrNoKey
+	}
+	text := secret.Reveal()
+	box := make([]byte, nonceSize, overhead+len(text))
+	_, _ = rand.Read(box) // never fails: it ends the process first
+	box = r.first.aead.Seal(box, box, []byte(text), binding(id, version))
+	return Sealed{Version: version, KeyID: r.first.id, Box: box}, nil
+}
+
+// Open decrypts a secret of the widget. Its error is a [*MissingKeyError] or
+// wraps [ErrSeal].
+func (r *Ring) Open(id string, s *Sealed) (verifier.Secret, error) {
+	if !r.Has(s.KeyID) {
+		return verifier.Secret{}, &MissingKeyError{s.KeyID}
+	}
+	if len(s.Box) < overhead {
+		return verifier.Secret{}, ErrSeal
+	}
+	text, err := r.keys[s.KeyID].Open(nil, s.Box[:nonceSize], s.Box[nonceSize:], binding(id, s.Version))
+	if err != nil {
+		return verifier.Secret{}, ErrSeal
+	}
+	secret, err := verifier.NewSecret(string(text))
+	if err != nil {
+		return verifier.Secret{}, fmt.Errorf("%w: %w", ErrSeal, err)
+	}
+	return secret, nil
+}
+
+// binding is the additional data: neither an id nor a version has a NUL.
+func binding(id, version string) []byte {
+	return []byte("chat_identity secret\x00" + id + "\x00" + version)
+}

@@ -1,0 +1,49 @@
+package widgets
+
+import (
+	"context"
+	"errors"
+)
+
+// Reasons for which a store cannot do what it is asked.
+var (
+	// ErrUnavailable says that the store cannot be read or written at present.
+	// It is wrapped with what an operator has to know.
+	ErrUnavailable = errors.New("widgets: the store is unavailable")
+	// ErrBusy says that others were writing for too long: nothing was changed.
+	ErrBusy = errors.New("widgets: the store is busy")
+)
+
+// Store keeps the records of widgets. It is safe for concurrent use.
+type Store interface {
+	// Lookup returns the widget's record, or nil where there is none. It is
+	// asked by every request: it does not keep id, does not allocate for a
+	// widget that is known, and grows nothing for one that is not. An error
+	// wraps [ErrUnavailable].
+	Lookup(id []byte) (*Record, error)
+
+	// Update changes the records of these widgets. For each, change is given
+	// the record as it is at that moment, nil where there is none, and returns
+	// what is to be in its place: nil deletes it, the same pointer leaves it.
+	// No other writer comes between. change may be called again where another
+	// writer was faster, so it has no effects of its own but the last call's.
+	// Once Update has returned without error, the change is durable and every
+	// Lookup of this process sees it. An error of change is returned as it is,
+	// and then nothing was changed.
+	Update(ctx context.Context, ids []string, change func(id string, old *Record) (*Record, error)) error
+
+	// List returns up to limit records in the order of their ids, those after
+	// the given id, or from the first for "".
+	List(ctx context.Context, after string, limit int) ([]*Record, error)
+
+	// Speaks reports whether any widget has that dialect of its own.
+	Speaks(dialect string) bool
+
+	// Err returns nil, or why the store can at present not be written, or not
+	// be read. It wraps [ErrUnavailable].
+	Err() error
+
+	// Close ends what the store does in the background. Lookups still answer
+	// from what is known.
+	Close() error
+}
