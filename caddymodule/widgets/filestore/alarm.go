@@ -1,0 +1,43 @@
+package filestore
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// alarmEvery is how often an operator is told of a trouble that lasts.
+const alarmEvery = time.Minute
+
+// alarm logs that the file cannot be used, for as long as it cannot.
+type alarm struct {
+	log    *zap.Logger
+	raised time.Time // zero while all is well
+}
+
+func newAlarm(log *zap.Logger, path string) alarm {
+	if log == nil {
+		log = zap.NewNop()
+	}
+	return alarm{log: log.With(zap.String("path", path))}
+}
+
+func (a *alarm) raise(err error, serving bool, now time.Time) {
+	if !a.raised.IsZero() && now.Sub(a.raised) < alarmEvery {
+		return
+	}
+	a.raised = now
+	if serving {
+		a.log.Error("the file of widgets cannot be used: what was last read from it is served, and changes are refused", zap.Error(err))
+		return
+	}
+	a.log.Error("the file of widgets cannot be used: no widget of it is known, and changes are refused", zap.Error(err))
+}
+
+func (a *alarm) clear(count int) {
+	if a.raised.IsZero() {
+		return
+	}
+	a.raised = time.Time{}
+	a.log.Info("the file of widgets can be used again", zap.Int("widgets", count))
+}

@@ -1,0 +1,111 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+const (
+	// patience is how long a change waits for others.
+	patience = 10 * time.Second
+	// lockRetry is how often the lock is tried.
+	lockRetry = 2 * time.Millisecond
+	// lockRest is how long this process leaves the lock alone after it had it.
+	// Without, one that changes much would never let another in: that one only
+	// tries now and then.
+	lockRest = 3 * lockRetry
+)
+
+// lock waits until no other goroutine and no other process changes the file.
+// It returns the file that is to be replaced, and what gives the lock back.
+func (s *Store) lock(ctx context.Context) (target string, unlock func(), err error) {
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := s.takeTurn(ctx); err != nil {
+		return "", nil, busy("this process is making other changes", began, err)
+	}
+	defer func() {
+		if err != nil {
+			<-s.turn
+		}
+	}()
+	for {
+		if target, err = resolve(s.path); err != nil {
+			return "", nil, unreadable(err)
+		}
+		if err := s.makeFolder(target); err != nil {
+			return "", nil, unwritable(err)
+		}
+		lock := flock.New(target + ".lock")
+		_, err := lock.TryLockContext(ctx, lockRetry)
+		if err != nil && err == ctx.Err() {
+			return "", nil, busy("another process has held the lock on "+lock.Path(), began, err)
+		}
+		if err != nil {
+			return "", nil, unwritable(err)
+		}
+		// Whoever moved a link meanwhile has made this the lock of another file.
+		if again, err := resolve(s.path); err == nil && again == target {
+			return target, func() {
+				_ = lock.Unlock() // fails only for a lock that is not held
+				s.released = time.Now()
+				<-s.turn
+			}, nil
+		}
+		_ = lock.Unlock()
+	}
+}
+
+// takeTurn waits for the other goroutines, and gives other processes a chance.
+func (s *Store) takeTurn(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err() // select would choose at random
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	rest := time.NewTimer(time.Until(s.released.Add(lockRest)))
+	defer rest.Stop()
+	select {
+	case <-rest.C:
+		return nil
+	case <-ctx.Done():
+		<-s.turn
+		return ctx.Err()
+	}
+}
+
+func busy(what string, began time.Time, err error) error {
+	return fmt.Errorf("%w: %s, for %s: nothing was changed (%w)", widgets.ErrBusy, what, time.Since(began).Round(time.Millisecond), err)
+}
+
+// resolve returns the file that a path stands for. It need not be there, unless
+// a link says that it is.
+func resolve(path string) (string, error) {
+	target, err := filepath.EvalSymlinks(path)
+	var named *fs.PathError
+	switch {
+	case err == nil:
+		return target, nil
+	case errors.As(err, &named) && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	if _, err := os.Lstat(path); err == nil {
+		return "", &fs.PathError{Op: "open", Path: path, Err: errDangling}
+	}
+	return path, nil
+}

@@ -1,0 +1,91 @@
+package filestore
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// replace writes the records to a new file and puts it in the old one's place.
+// Where it fails, the old one stands. Whoever calls it holds the lock, so a new
+// file that lies there was left by a process that was killed.
+func replace(target string, records []*widgets.Record) (*mark, error) {
+	folder, name := filepath.Split(target)
+	fresh := filepath.Join(folder, "."+name+".new")
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	written, err := write(fresh, records)
+	if err == nil {
+		err = os.Rename(fresh, target)
+	}
+	if err != nil {
+		_ = os.Remove(fresh) // that the next change does, too
+		return nil, err
+	}
+	return written, nil
+}
+
+// write makes a durable file of the records.
+func write(path string, records []*widgets.Record) (*mark, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	w := bufio.NewWriterSize(f, 256<<10)
+	last, err := encode(w, records)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	if err := f.Sync(); err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return newMark(info, last, info.ModTime()), f.Close()
+}
+
+// makeFolder makes the folder that the file is in, and notes whose names are
+// then not durable.
+func (s *Store) makeFolder(target string) error {
+	folder := filepath.Dir(target)
+	var parents []string
+	for at := folder; ; {
+		parent := filepath.Dir(at)
+		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || parent == at {
+			break
+		}
+		parents = append(parents, parent)
+		at = parent
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	s.unsynced = append(s.unsynced, parents...)
+	return nil
+}
+
+// syncNames makes the file's name durable, and those of folders made for it.
+func (s *Store) syncNames(target string) error {
+	for _, folder := range slices.Concat(s.unsynced, []string{filepath.Dir(target)}) {
+		err := widgets.SyncFolder(folder)
+		// Some file systems have no such thing, and say so.
+		if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	s.unsynced = nil
+	return nil
+}

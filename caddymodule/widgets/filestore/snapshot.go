@@ -1,0 +1,62 @@
+package filestore
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// snapshot is what a file says. It does not change.
+type snapshot struct {
+	sorted   []*widgets.Record // by id
+	byID     map[string]*widgets.Record
+	dialects map[string]int // widgets that have the dialect of their own
+	keys     map[string]int // secrets under the encryption key
+}
+
+// newSnapshot takes the records, which are in the order of their ids.
+func newSnapshot(sorted []*widgets.Record) *snapshot {
+	s := &snapshot{
+		sorted:   sorted,
+		byID:     make(map[string]*widgets.Record, len(sorted)),
+		dialects: make(map[string]int),
+		keys:     make(map[string]int),
+	}
+	for _, r := range sorted {
+		s.byID[r.ID] = r
+		if r.Dialect != "" {
+			s.dialects[r.Dialect]++
+		}
+		for i := range r.Secrets {
+			s.keys[r.Secrets[i].KeyID]++
+		}
+	}
+	return s
+}
+
+// after returns up to limit records behind the id.
+func (s *snapshot) after(id string, limit int) []*widgets.Record {
+	i, found := slices.BinarySearchFunc(s.sorted, id, func(r *widgets.Record, id string) int { return cmp.Compare(r.ID, id) })
+	if found {
+		i++
+	}
+	return slices.Clone(s.sorted[i:min(len(s.sorted), i+max(0, min(limit, len(s.sorted))))])
+}
+
+// with returns the snapshot after changes: nil deletes a record.
+func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
+	sorted := make([]*widgets.Record, 0, len(s.sorted)+len(changes))
+	for _, r := range s.sorted {
+		if _, changed := changes[r.ID]; !changed {
+			sorted = append(sorted, r)
+		}
+	}
+	for _, r := range changes {
+		if r != nil {
+			sorted = append(sorted, r)
+		}
+	}
+	slices.SortFunc(sorted, func(a, b *widgets.Record) int { return cmp.Compare(a.ID, b.ID) })
+	return newSnapshot(sorted)
+}

@@ -1,0 +1,351 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unsafe"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+func sameMemory(a, b string) bool { return unsafe.StringData(a) == unsafe.StringData(b) }
+
+// filed makes a file of the records in a folder of its own.
+func filed(t testing.TB, records ...*widgets.Record) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	put(t, path, encoded(t, records...))
+	return path
+}
+
+// put writes into the file, as an editor or cp does.
+func put(t testing.TB, path string, text []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// watched opens a store that is closed at the test's end.
+func watched(t testing.TB, options Options) *Store {
+	t.Helper()
+	s := Open(options)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// logged opens a store that looks at its file when the test says so.
+func logged(path string) (*Store, *observer.ObservedLogs) {
+	core, logs := observer.New(zap.DebugLevel)
+	return open(Options{Path: path, Log: zap.New(core)}), logs
+}
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("did not come about: %s", what)
+		}
+	}
+}
+
+// becomes is a change that puts the record in the old one's place.
+func becomes(r *widgets.Record) func(string, *widgets.Record) (*widgets.Record, error) {
+	return func(string, *widgets.Record) (*widgets.Record, error) { return r, nil }
+}
+
+func update(t testing.TB, s *Store, r *widgets.Record) {
+	t.Helper()
+	if err := s.Update(context.Background(), []string{r.ID}, becomes(r)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// ids returns what the store has, and fails where it is in an error state.
+func ids(t testing.TB, s *Store) string {
+	t.Helper()
+	if err := s.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return known(t, s)
+}
+
+// known returns what the store serves, in whatever state it is.
+func known(t testing.TB, s *Store) string {
+	t.Helper()
+	records, err := s.List(context.Background(), "", 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(records))
+	for i, r := range records {
+		names[i] = r.ID
+		if found, err := s.Lookup([]byte(r.ID)); found != r || err != nil {
+			t.Errorf("widget %s is listed, but looked up: %v, %v", r.ID, found, err)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func TestStore(t *testing.T) {
+	s := watched(t, Options{Path: filed(t, widget("a", ""), rotated("b"), widget("c", "bookbag"), widget("d", "bookbag"))})
+	ctx := context.Background()
+	if got := ids(t, s); got != "a b c d" {
+		t.Errorf("there are %s", got)
+	}
+	if r, err := s.Lookup([]byte("x")); r != nil || err != nil {
+		t.Errorf("an unknown widget: %v, %v", r, err)
+	}
+	for _, c := range []struct {
+		after string
+		limit int
+		want  string
+	}{
+		{"", 2, "a b"}, {"b", 2, "c d"}, {"d", 2, ""}, {"bb", 100, "c d"}, {"", 0, ""}, {"", -1, ""}, {"0", 1, "a"}, {"z", 1, ""},
+		{"", int(^uint(0) >> 1), "a b c d"}, {"a", int(^uint(0) >> 1), "b c d"},
+	} {
+		records, err := s.List(ctx, c.after, c.limit)
+		var names []string
+		for _, r := range records {
+			names = append(names, r.ID)
+		}
+		if got := strings.Join(names, " "); err != nil || got != c.want {
+			t.Errorf("%d after '%s': %s, %v; want %s", c.limit, c.after, got, err, c.want)
+		}
+	}
+	if !s.Speaks("bookbag") || s.Speaks("nextcap") || s.Speaks("") {
+		t.Error("the dialects are wrong")
+	}
+	if got := s.KeyIDs(); !maps.Equal(got, map[string]int{"00112233aabbccdd": 4, "ffeeddccbbaa9988": 1}) {
+		t.Errorf("secrets by key: %v", got)
+	}
+	if err := s.Update(ctx, []string{"b", "c", "d"}, becomes(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if s.Speaks("bookbag") || len(s.KeyIDs()) != 1 {
+		t.Error("the counts do not follow a change")
+	}
+	listed, _ := s.List(ctx, "", 1)
+	listed[0] = nil
+	if ids(t, s) != "a" {
+		t.Error("a list is the store's own")
+	}
+}
+
+func TestUpdate(t *testing.T) {
+	failure := errors.New("no")
+	bad := widget("b", "")
+	bad.Secrets = nil
+	for _, c := range []struct {
+		name   string
+		ids    string
+		change func(id string, old *widgets.Record) (*widgets.Record, error)
+		err    error
+		want   string // empty where the file stays
+	}{
+		{"a new one", "b", becomes(widget("b", "")), nil, "a b c"},
+		{"another", "a", becomes(widget("a", "bookbag")), nil, "a c"},
+		{"one goes", "a", becomes(nil), nil, "c"},
+		{"all go", "a c", becomes(nil), nil, "none"},
+		{"none asked for", "", becomes(nil), nil, ""},
+		{"the same", "a c", func(_ string, old *widgets.Record) (*widgets.Record, error) { return old, nil }, nil, ""},
+		{"deleted that was not there", "x y", becomes(nil), nil, ""},
+		{"several", "a b c", func(id string, old *widgets.Record) (*widgets.Record, error) {
+			if (old == nil) != (id == "b") {
+				return nil, fmt.Errorf("widget %s is %v", id, old)
+			}
+			if id == "a" {
+				return nil, nil
+			}
+			return widget(id, "nextcap"), nil
+		}, nil, "b c"},
+		{"made and deleted", "x x", func(_ string, old *widgets.Record) (*widgets.Record, error) {
+			if old != nil {
+				return nil, nil
+			}
+			return widget("x", ""), nil
+		}, nil, ""},
+		{"an error", "b c", func(id string, _ *widgets.Record) (*widgets.Record, error) {
+			if id == "c" {
+				return nil, failure
+			}
+			return widget(id, ""), nil
+		}, failure, ""},
+		{"a bad record", "b", becomes(bad), widgets.ErrRecord, ""},
+		{"another's record", "b", becomes(widget("x", "")), widgets.ErrRecord, ""},
+		{"a record that cannot be written", "far", func(id string, _ *widgets.Record) (*widgets.Record, error) {
+			far := widget(id, "")
+			far.Created = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC)
+			return far, nil
+		}, widgets.ErrRecord, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path := filed(t, widget("a", ""), widget("c", ""))
+			before, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := logged(path)
+			if err := s.Update(context.Background(), strings.Fields(c.ids), c.change); !errors.Is(err, c.err) || errors.Is(err, widgets.ErrUnavailable) {
+				t.Fatalf("the error is %v, want %v", err, c.err)
+			}
+			after, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if os.SameFile(before, after) != (c.want == "") {
+				t.Errorf("the file was written, or not")
+			}
+			want := strings.ReplaceAll(c.want, "none", "")
+			if c.want == "" {
+				want = "a c"
+			}
+			again, _ := logged(path)
+			if got, stored := ids(t, s), ids(t, again); got != want || stored != want {
+				t.Errorf("there are %s, in the file %s; want %s", got, stored, want)
+			}
+			if beside := beside(t, path); beside != "widgets.jsonl widgets.jsonl.lock" {
+				t.Errorf("the folder holds %s", beside)
+			}
+		})
+	}
+}
+
+// beside lists the file's folder.
+func beside(t testing.TB, path string) string {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return strings.Join(names, " ")
+}
+
+// TestNew: without a file there are no widgets, opening makes none, and the
+// first change makes it, for its owner only.
+func TestNew(t *testing.T) {
+	top := t.TempDir()
+	path := filepath.Join(top, "some", "where", "widgets.jsonl")
+	s := watched(t, Options{Path: path})
+	if got := ids(t, s); got != "" {
+		t.Errorf("there are %s", got)
+	}
+	if beside(t, filepath.Join(top, "x")) != "" {
+		t.Error("opening made something")
+	}
+	update(t, s, widget("a", ""))
+	for name, want := range map[string]os.FileMode{
+		"some": 0o700 | os.ModeDir, "some/where": 0o700 | os.ModeDir, "some/where/widgets.jsonl": 0o600, "some/where/widgets.jsonl.lock": 0o600,
+	} {
+		info, err := os.Stat(filepath.Join(top, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode() != want {
+			t.Errorf("%s has mode %v, want %v", name, info.Mode(), want)
+		}
+	}
+	if len(s.unsynced) != 0 {
+		t.Errorf("names in %v are not durable", s.unsynced)
+	}
+}
+
+func TestCloseEnds(t *testing.T) {
+	s := Open(Options{Path: filed(t, widget("a", ""))})
+	for range 2 {
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := ids(t, s); got != "a" {
+		t.Errorf("after the end there are %s", got)
+	}
+}
+
+// TestConcurrent: lookups see whole states only, updates lose nothing.
+func TestConcurrent(t *testing.T) {
+	s := watched(t, Options{Path: filed(t, widget("count", ""))})
+	stop := make(chan struct{})
+	var readers, writers sync.WaitGroup
+	for range 2 {
+		readers.Go(func() {
+			seen := 0
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				r, err := s.Lookup([]byte("count"))
+				if err != nil || len(r.Secrets) < seen {
+					t.Errorf("after %d secrets: %v, %v", seen, r, err)
+					return
+				}
+				seen = len(r.Secrets)
+				_, _ = s.List(context.Background(), "", 10)
+				s.Speaks("bookbag")
+				s.KeyIDs()
+			}
+		})
+	}
+	for w := range 4 {
+		writers.Go(func() {
+			for i := range 10 {
+				version := fmt.Sprintf("W%d-%d", w, i)
+				if err := s.Update(context.Background(), []string{"count"}, withSecret(version)); err != nil {
+					t.Error(err)
+				}
+				r, _ := s.Lookup([]byte("count"))
+				if !slices.ContainsFunc(r.Secrets, func(s widgets.Sealed) bool { return s.Version == version }) {
+					t.Errorf("%s was written, and is not looked up", version)
+				}
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	readers.Wait()
+	if r, _ := s.Lookup([]byte("count")); len(r.Secrets) != 41 {
+		t.Errorf("of 41 secrets there are %d", len(r.Secrets))
+	}
+}
+
+// withSecret is a change that adds a secret to what a record has.
+func withSecret(version string) func(string, *widgets.Record) (*widgets.Record, error) {
+	return func(_ string, old *widgets.Record) (*widgets.Record, error) {
+		next := *old
+		next.Secrets = append(slices.Clone(old.Secrets), widgets.Sealed{Version: version, KeyID: "00112233aabbccdd", Box: box('s'), Until: made})
+		return &next, nil
+	}
+}
+
+func TestLookupAllocates(t *testing.T) {
+	s := watched(t, Options{Path: filed(t, widget("a", ""))})
+	for id, want := range map[string]bool{"a": true, "unknown": false} {
+		name := []byte(id)
+		got := testing.AllocsPerRun(200, func() {
+			if r, err := s.Lookup(name); (r != nil) != want || err != nil {
+				t.Fatal(r, err)
+			}
+		})
+		if !raceEnabled && got != 0 {
+			t.Errorf("widget %s: %v allocations", id, got)
+		}
+	}
+}

@@ -1,0 +1,75 @@
+package filestore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// Update implements [widgets.Store]. The file is written whole, so many changes
+// in one call cost as much as one.
+func (s *Store) Update(ctx context.Context, ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) error {
+	target, unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.refresh(); err != nil {
+		return err
+	}
+	last := s.current.Load().snapshot
+	changes, err := last.changes(ids, change)
+	if err != nil || len(changes) == 0 {
+		return err
+	}
+	next := last.with(changes)
+	written, err := replace(target, next.sorted)
+	if errors.Is(err, widgets.ErrRecord) {
+		return err
+	}
+	if err != nil {
+		return unwritable(err)
+	}
+	s.existed, s.known, s.bad = true, written, nil
+	s.serve(next)
+	if err := s.syncNames(target); err != nil {
+		return unsure(err)
+	}
+	return nil
+}
+
+// changes asks for each id what is to be in its record's place, and returns
+// what differs.
+func (s *snapshot) changes(ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) (map[string]*widgets.Record, error) {
+	asked := make(map[string]*widgets.Record, len(ids))
+	for _, id := range ids {
+		old, again := asked[id]
+		if !again {
+			old = s.byID[id]
+		}
+		next, err := change(id, old)
+		if err != nil {
+			return nil, err
+		}
+		asked[id] = next
+		if next == nil || next == old {
+			continue
+		}
+		if err := next.Check(); err != nil {
+			return nil, err
+		}
+		if next.ID != id {
+			return nil, fmt.Errorf("%w of widget %s: it is to take the place of widget %s", widgets.ErrRecord, next.ID, id)
+		}
+	}
+	for id, next := range asked {
+		if next == s.byID[id] {
+			delete(asked, id)
+		}
+	}
+	return asked, nil
+}

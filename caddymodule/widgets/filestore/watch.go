@@ -1,0 +1,109 @@
+package filestore
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// lookEvery is how often the file is looked at for changes from outside.
+const lookEvery = 500 * time.Millisecond
+
+func (s *Store) watch() {
+	defer close(s.done)
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-ticker.C:
+			s.look()
+		case <-s.outside:
+			if s.changed != nil {
+				s.changed()
+			}
+		}
+	}
+}
+
+// look takes a change from outside. The first failure may be somebody writing:
+// only the second in a row counts.
+func (s *Store) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.refresh()
+	if err != nil && s.failed {
+		s.fail(err)
+	}
+	s.failed = err != nil
+}
+
+// refresh reads the file unless it is the one that is known. Whoever calls it
+// holds mu.
+func (s *Store) refresh() error {
+	now := time.Now()
+	info, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.absent()
+	case err != nil:
+		return unreadable(err)
+	case !info.Mode().IsRegular(): // opening a pipe would wait for its writer
+		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errIrregular})
+	}
+	s.existed = true
+	if s.known.holds(s.path, info, now) {
+		s.serve(s.current.Load().snapshot)
+		return nil
+	}
+	if s.bad.looksLike(info) && s.bad.settled {
+		return s.badErr
+	}
+	read, m, err := load(s.path, now)
+	if err != nil {
+		s.bad, s.badErr = m, unreadable(err)
+		return s.badErr
+	}
+	s.known, s.bad = m, nil
+	s.serve(read)
+	select {
+	case s.outside <- struct{}{}:
+	default: // a call is due already
+	}
+	return nil
+}
+
+// absent is the state without a file: no widgets, unless there ever was one.
+func (s *Store) absent() error {
+	if info, err := os.Lstat(s.path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errDangling})
+	}
+	if s.existed {
+		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errGone})
+	}
+	none := s.current.Load().snapshot
+	if none == nil {
+		none = newSnapshot(nil)
+	}
+	s.serve(none)
+	return nil
+}
+
+// serve answers from what a whole file says.
+func (s *Store) serve(read *snapshot) {
+	s.failed = false
+	if was := s.current.Load(); was.snapshot != read || was.err != nil {
+		s.current.Store(&state{snapshot: read})
+	}
+	s.alarm.clear(len(read.sorted))
+}
+
+// fail goes on with what was read last.
+func (s *Store) fail(err error) {
+	s.failed = true
+	last := s.current.Load().snapshot
+	s.current.Store(&state{last, err})
+	s.alarm.raise(err, last != nil, time.Now())
+}
