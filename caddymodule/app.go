@@ -1,11 +1,17 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 func init() {
@@ -15,16 +21,37 @@ func init() {
 // App holds the chat widgets that all `chat_identity` handlers of a configuration share.
 //
 // Each widget has its own secret, with which a customer's server signs user ids. A handler finds the widget that a
-// request names here. Handlers with a `secret` of their own need no app.
+// request names here: among those declared in the configuration, else in the store, which the admin API and
+// `caddy chat-identity` change while Caddy runs. Handlers with a `secret` of their own need no app.
 type App struct {
-	// Widgets that are declared in the configuration.
+	// Keys under which the store's secrets are sealed, each the base64 of 32 bytes. The first seals, all open. A value
+	// that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up when the configuration is loaded. Default: one
+	// that is made on the first start and kept in Caddy's data directory.
+	EncryptionKeys []string `json:"encryption_keys,omitempty"`
+
+	// Where widgets are kept that are not declared in the configuration. Default: `file`.
+	WidgetsRaw json.RawMessage `json:"widgets,omitempty" caddy:"namespace=chat_identity.widgets inline_key=store"`
+
+	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
+	Cache int64 `json:"cache,omitempty"`
+
+	// Lets the admin API show a stored secret again. Default: false.
+	AllowReveal bool `json:"allow_reveal,omitempty"`
+
+	// Widgets that are declared in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
-	widgets map[string]*widget
-	log     *zap.Logger
+	inline map[string]*widget
+	store  widgets.Store
+	opener *widgets.Keys
+	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log    *zap.Logger
+	pooled bool // whether opener is to be given back
 
 	mu     sync.Mutex
 	owners map[string]*widget // widgets that handlers brought along, by id
+	// asked says that some handler looks widgets up.
+	asked bool
 }
 
 // InlineWidget is a chat widget that is declared in the configuration itself.
@@ -46,6 +73,12 @@ type InlineWidget struct {
 	Dialect string `json:"dialect,omitempty"`
 }
 
+// WidgetStore is a module of the namespace `chat_identity.widgets`. What it
+// returns is used once it is provisioned.
+type WidgetStore interface {
+	Store() widgets.Store
+}
+
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -54,17 +87,31 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision resolves the widgets' secrets.
+// Provision resolves secrets and opens the store. Nothing is written, since it
+// runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
-	a.widgets = make(map[string]*widget, len(a.InlineWidgets))
 	a.owners = make(map[string]*widget)
+	if err := a.provisionInline(); err != nil {
+		return err
+	}
+	if err := a.provisionKeys(); err != nil {
+		return err
+	}
+	if err := a.provisionStore(ctx); err != nil {
+		return err
+	}
+	return a.provisionCache(ctx)
+}
+
+func (a *App) provisionInline() error {
+	a.inline = make(map[string]*widget, len(a.InlineWidgets))
 	for i := range a.InlineWidgets {
 		inline := &a.InlineWidgets[i]
 		if inline.ID == defaultWidget {
 			return fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", inline.ID)
 		}
-		if a.widgets[inline.ID] != nil {
+		if a.inline[inline.ID] != nil {
 			return fmt.Errorf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", inline.ID)
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
@@ -72,63 +119,135 @@ func (a *App) Provision(ctx caddy.Context) error {
 			return err
 		}
 		if literals {
-			warnLiteral(a.log, inline.ID)
+			warnLiteral(a.log, zap.String("widget", inline.ID))
 		}
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
-		a.widgets[inline.ID] = w
+		a.inline[inline.ID] = w
 	}
 	return nil
 }
 
-func warnLiteral(log *zap.Logger, id string) {
+func warnLiteral(log *zap.Logger, which zap.Field) {
 	log.Warn("a secret is written into the configuration, where Caddy's admin API and autosave.json show it: "+
-		"write {env.NAME} or {file.PATH} instead", zap.String("widget", id))
+		"write {env.NAME} or {file.PATH} instead", which)
 }
 
-// Start implements [caddy.App].
-func (*App) Start() error { return nil }
+func (a *App) provisionStore(ctx caddy.Context) error {
+	if a.WidgetsRaw == nil {
+		a.WidgetsRaw = json.RawMessage(`{"store":"file"}`)
+	}
+	loaded, err := ctx.LoadModule(a, "WidgetsRaw")
+	if err != nil {
+		return fmt.Errorf("widgets: %w", err)
+	}
+	module, ok := loaded.(WidgetStore)
+	if !ok {
+		return fmt.Errorf("widgets: the module %T is no store of widgets", loaded)
+	}
+	a.store = module.Store()
+	return nil
+}
+
+// caches are the key caches in use, by size: they outlive a configuration.
+var caches = caddy.NewUsagePool()
+
+// pooledKeys is a cache in the pool. It is not closed when it leaves that:
+// requests of the old configuration may still use it.
+type pooledKeys struct{ *widgets.Keys }
+
+func (pooledKeys) Destruct() error { return nil }
+
+func (a *App) provisionCache(ctx caddy.Context) error {
+	if a.Cache == 0 {
+		a.Cache = widgets.DefaultCache
+	}
+	if a.Cache < widgets.MinCache || a.Cache > maxCache {
+		return fmt.Errorf("cache: %d bytes is not from 64 KiB to 1 TiB", a.Cache)
+	}
+	cache, _, err := caches.LoadOrNew(a.Cache, func() (caddy.Destructor, error) {
+		keys, err := widgets.NewKeys(a.Cache, time.Now)
+		return pooledKeys{keys}, err
+	})
+	if err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	a.pooled = true
+	a.opener = cache.(pooledKeys).Keys
+	return ctx.GetMetricsRegistry().Register(cacheMetrics{a.opener})
+}
+
+// maxCache bounds the configured cache, in bytes: more is a slip of the pen.
+const maxCache = 1 << 40
+
+// Start makes the encryption key that was not configured, where it will be
+// needed, and tells the operator what will not work.
+func (a *App) Start() error {
+	if a.asked {
+		if err := a.ensureRing(); err != nil {
+			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
+		}
+	}
+	a.checkStore()
+	return nil
+}
 
 // Stop implements [caddy.App].
 func (*App) Stop() error { return nil }
 
-func (a *App) lookup(id []byte) (*widget, error) { return a.widgets[string(id)], nil }
-
-func (a *App) speaks(dialect string) bool {
-	for _, w := range a.widgets {
-		if w.dialect == dialect {
-			return true
-		}
+// Cleanup gives back what other configurations may share.
+func (a *App) Cleanup() error {
+	if a.pooled {
+		_, err := caches.Delete(a.Cache)
+		return err
 	}
-	return false
+	return nil
 }
 
-// own registers a handler's own widget. The pair of widget and user is who
-// someone is, so one id must not stand for two secrets; only the unnamed
-// widgets of two sites may differ. It returns the widget as it was declared, if
-// it was, since its mode and dialect hold everywhere.
-func (a *App) own(w *widget) (*widget, error) {
-	if w.id == defaultWidget {
-		return w, nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, other := range []*widget{a.widgets[w.id], a.owners[w.id]} {
-		if other != nil && other.digest != w.digest {
-			return nil, fmt.Errorf("widget %s has other secrets elsewhere in this configuration: "+
-				"give one of the two another id, or declare it once in the global chat_identity block", w.id)
+// checkStore logs which stored widgets cannot be used, and why.
+func (a *App) checkStore() {
+	for id := range a.inline {
+		if record, _ := a.store.Lookup([]byte(id)); record != nil {
+			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts", zap.String("widget", id))
 		}
 	}
-	a.owners[w.id] = w
-	if declared := a.widgets[w.id]; declared != nil {
-		return declared, nil
+	for id := range a.owners {
+		if record, _ := a.store.Lookup([]byte(id)); record != nil {
+			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
+		}
 	}
-	return w, nil
+	known, ok := a.store.(interface{ KeyIDs() map[string]int })
+	if !ok {
+		return
+	}
+	for keyID, secrets := range known.KeyIDs() {
+		if !a.ring.Load().Has(keyID) {
+			a.log.Error("stored secrets cannot be opened, their widgets are unavailable: "+a.whereKeyIs(keyID),
+				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
+		}
+	}
 }
+
+// activeApp returns the app of the configuration that runs. What outlives a
+// configuration asks for it each time: after a reload that failed, Caddy's admin
+// API still has the routes of the configuration that never ran.
+func activeApp() (*App, error) {
+	loaded, err := caddy.ActiveContext().AppIfConfigured("chat_identity")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errNoApp
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loaded.(*App), nil
+}
+
+var errNoApp = errors.New("the running configuration has no chat_identity: add the directive to a site, or the global option")
 
 // Interface guards
 var (
-	_ caddy.App         = (*App)(nil)
-	_ caddy.Provisioner = (*App)(nil)
-	_ widgetSource      = (*App)(nil)
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+	_ widgetSource       = (*App)(nil)
 )

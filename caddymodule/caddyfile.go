@@ -148,7 +148,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "unverified":
 		return enumArg(d, &h.Unverified, claimStrip, claimKeep)
 	case "max_body":
-		return h.maxBodyOption(d)
+		return sizeArg(d, &h.MaxBody, 1, largestMaxBody)
 	case "reject":
 		return h.rejectOption(d)
 	case "header":
@@ -191,19 +191,6 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 		return wrap(d, err)
 	}
 	h.Claims = append(h.Claims, c)
-	return nil
-}
-
-func (h *Handler) maxBodyOption(d *caddyfile.Dispenser) error {
-	var text string
-	if err := oneArg(d, &text, "a size, as in 'max_body 1MiB'"); err != nil {
-		return err
-	}
-	size, err := humanize.ParseBytes(text)
-	if err != nil || size == 0 || size > largestMaxBody {
-		return d.Errf("max_body: '%s' is no size from 1 byte to 1 GiB, such as 1MiB", text)
-	}
-	h.MaxBody = int64(size)
 	return nil
 }
 
@@ -301,6 +288,21 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 		}
 	}
 	return d.Errf("%s: '%s' is not %s", name, *to, wanted)
+}
+
+// sizeArg takes a size in bytes, such as 1MiB.
+func sizeArg(d *caddyfile.Dispenser, to *int64, least, most uint64) error {
+	name := d.Val()
+	var text string
+	if err := oneArg(d, &text, "a size, as in '"+name+" 1MiB'"); err != nil {
+		return err
+	}
+	size, err := humanize.ParseBytes(text)
+	if err != nil || size < least || size > most {
+		return d.Errf("%s: '%s' is no size from %s to %s, such as 1MiB", name, text, humanize.IBytes(least), humanize.IBytes(most))
+	}
+	*to = int64(size)
+	return nil
 }
 
 func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, least caddy.Duration) error {

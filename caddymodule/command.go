@@ -9,6 +9,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Environment variables that hold secrets. There is no flag for one: every
@@ -25,25 +27,46 @@ const maxInput = 1 << 20
 // text is on standard output already.
 var errNotVerified = errors.New("the claim does not verify")
 
+// The groups of commands, in the order of the help.
+const (
+	withoutServer = "without"
+	ofGateway     = "gateway"
+)
+
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "chat-identity",
 		Usage: "<command>",
-		Short: "Makes secrets for chat widgets, signs claims and explains them",
+		Short: "Manages chat widgets and their secrets, signs claims and explains them",
 		Long: `
-Tools for the chat_identity module. None of these commands needs a running
-server:
+Tools for the chat_identity module.
 
-  keygen   prints a new secret
-  sign     prints a signed claim, as a customer's server makes it
-  explain  says whether a claim verifies, and if not, which mistake was made
+keygen, sign and explain need no running server. The other commands ask a
+running gateway through Caddy's admin endpoint, at the address that --address
+gives: localhost:2019, or a unix socket as unix//run/caddy-admin.sock. Whoever
+reaches that endpoint may do all that Caddy's own commands may.
 
-A secret is read from the environment variable ` + secretVariable + `
-or else from standard input. It is never an argument, since every process of
-the machine can see those.`,
+A secret to sign with is read from the environment variable
+` + secretVariable + ` or else from standard input, and a secret to
+store from standard input. None is ever an argument, since every process of the
+machine can see those. A secret is printed to standard output alone, all that
+is said about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(keygenCommand(), signCommand(), explainCommand())
+			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
+				&cobra.Group{ID: ofGateway, Title: "Commands of a running gateway:"})
+			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand()} {
+				sub.GroupID = withoutServer
+				cmd.AddCommand(sub)
+			}
+			for _, sub := range []*cobra.Command{
+				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), statsCommand(),
+			} {
+				sub.GroupID = ofGateway
+				cmd.AddCommand(sub)
+			}
 			cmd.RunE = subcommandMissing
+			cmd.SetFlagErrorFunc(flagError)
 		},
 	})
 }
@@ -54,8 +77,12 @@ func subcommandMissing(cmd *cobra.Command, args []string) error {
 		return cmd.Help()
 	}
 	var names []string
-	for _, sub := range cmd.Commands() {
-		names = append(names, sub.Name())
+	for _, group := range cmd.Groups() {
+		for _, sub := range cmd.Commands() {
+			if sub.GroupID == group.ID {
+				names = append(names, sub.Name())
+			}
+		}
 	}
 	return fmt.Errorf("no such command: one of %s", strings.Join(names, ", "))
 }
@@ -69,28 +96,79 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		"If that was a secret, replace it: other processes could see it", cmd.Name(), secretVariable)
 }
 
+// oneWidget demands a widget's id and nothing else. What was given is not
+// repeated: it may be a secret.
+func oneWidget(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("%s takes the widget's id: caddy chat-identity %s <id>", cmd.Name(), cmd.Name())
+	case len(args) > 1:
+		return fmt.Errorf("%s takes one argument, the widget's id, and flags. A secret is never an argument: "+
+			"if one was, replace it, since other processes could see it", cmd.Name())
+	case !widgets.ValidID(args[0]):
+		return errors.New("that is no widget's id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	}
+	return nil
+}
+
+// onlyFlags is [noArguments] for commands that read nothing else either.
+func onlyFlags(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes no arguments but its flags", cmd.Name())
+}
+
+// flagError says what is wrong with a flag without repeating its value, or what
+// was run together with it: that may be a secret.
+func flagError(_ *cobra.Command, err error) error {
+	const replace = "A secret is never an argument: if one was, replace it, since other processes could see it"
+	type named interface { // unknown, or without the value that it needs
+		error
+		GetSpecifiedName() string
+		GetSpecifiedShortnames() string
+	}
+	flag, ok := errors.AsType[named](err)
+	switch {
+	case !ok:
+		return errors.New("a flag is misspelled, or has a value where it takes none. " + replace)
+	case flag.GetSpecifiedShortnames() != "":
+		return errors.New("unknown flag: one letter after one dash. " + replace)
+	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
+		return fmt.Errorf("%w. %s", err, replace)
+	}
+	return err
+}
+
 func keygenCommand() *cobra.Command {
-	var asJSON bool
+	var asJSON, encryption bool
 	cmd := &cobra.Command{
-		Use:   "keygen [--json]",
-		Short: "Prints a new secret for a widget",
+		Use:   "keygen [--encryption-key] [--json]",
+		Short: "Prints a new secret for a widget, or a new encryption key",
 		Long: `
-Prints 32 random bytes as 64 hexadecimal digits. What signs is that text: no
-side decodes it.`,
+Prints 32 random bytes as 64 hexadecimal digits, a secret for a widget. What
+signs is that text: no side decodes it.
+
+With --encryption-key it prints 32 random bytes in base64: a key for the global
+option encryption_key, under which the gateway seals the secrets that it stores.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var random [32]byte
-			_, _ = rand.Read(random[:]) // never fails: it ends the process first
-			secret := hex.EncodeToString(random[:])
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), struct {
-					Secret string `json:"secret"`
-				}{secret})
+			name, key := "encryption_key", ""
+			if encryption {
+				key = widgets.NewEncryptionKey()
+			} else {
+				var random [32]byte
+				_, _ = rand.Read(random[:]) // never fails: it ends the process first
+				name, key = "secret", hex.EncodeToString(random[:])
 			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), secret)
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), key)
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
 	return cmd
 }

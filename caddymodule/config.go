@@ -100,10 +100,10 @@ type Handler struct {
 	matchers caddyhttp.MatcherSets
 	plan     *plan            // of the handler's dialect
 	plans    map[string]*plan // of the dialects that widgets may have
-	others   []*plan          // of the dialects that requests' widgets do have, but for the handler's own
-	single   *widget          // the handler's only widget
-	widgets  widgetSource     // where there is no single one
-	named    *widgetText      // how requests name theirs, if not in the claim
+	widgets  widgetSource
+	single   *widget     // the handler's only widget, if the configuration has it
+	literal  []byte      // its id, if the store has it
+	named    *widgetText // how requests name theirs, if not in the claim
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	names         [numHeaders]string

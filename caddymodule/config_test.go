@@ -41,7 +41,6 @@ func TestJSONConfiguration(t *testing.T) {
 		secret + `,"widget_body":"/key"`:                                                       "single widget",
 		`"widget":"a","widget_body":"/b"`:                                                      "widget",
 		`"widget":"default"`:                                                                   "'default' is reserved",
-		`"widget":"nobody"`:                                                                    "widget nobody is not declared",
 		`"widget":"a b"`:                                                                       "widget id 'a b'",
 		`"widget_body":"key"`:                                                                  "widget",
 		`"secrets":["short"]`:                                                                  "shorter than 16 bytes",

@@ -24,13 +24,17 @@ func (x *exchange) withoutClaim() {
 		return
 	}
 	x.cut()
-	if x.widget != nil {
+	if x.widget != nil || x.h.single != nil {
 		return
 	}
 	// Nobody knows whose request it is: a backend may read it in the dialect of
 	// any widget.
-	for _, p := range x.h.others {
-		x.plan = p
+	for i := range verifier.Dialects {
+		dialect := verifier.Dialects[i].Name
+		if x.h.plans[dialect] == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
+			continue
+		}
+		x.plan = x.h.plans[dialect]
 		x.reading.Reset()
 		x.readHead()
 		if x.body.whole {

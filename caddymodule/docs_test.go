@@ -64,6 +64,7 @@ func setDocumentedEnvironment(t *testing.T) {
 	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD"} {
 		t.Setenv(name, exampleSecret)
 	}
+	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 }
 
 // validates checks that Caddy would start with a configuration, apart from
@@ -112,8 +113,8 @@ func TestCaddyfileExample(t *testing.T) {
 	}
 	validates(t, string(text))
 	for _, option := range strings.Fields(`dialect widget secret claim at message encoding max_age skew nonce_length
-		refuse unverified max_body reject header cors mode`) {
-		if !regexp.MustCompile(`(?m)^\t+` + option + ` `).Match(text) {
+		refuse unverified max_body reject header cors mode encryption_key widgets cache allow_reveal`) {
+		if !regexp.MustCompile(`(?m)^\t+` + option + `\b`).Match(text) {
 			t.Errorf("the example lacks %s", option)
 		}
 	}
@@ -205,7 +206,7 @@ func TestReadmeSigners(t *testing.T) {
 
 // TestReadmeBlocksAreTested fails for a block of a kind that no test runs.
 func TestReadmeBlocksAreTested(t *testing.T) {
-	known := regexp.MustCompile(`^(sh|js|python|php|ruby|go|json problem|http before|http after|caddyfile [a-z]+)$`)
+	known := regexp.MustCompile(`^(sh|sh live|js|python|php|ruby|go|json problem|http before|http after|caddyfile [a-z]+)$`)
 	for _, b := range blocks(t) {
 		if !known.MatchString(b.info) {
 			t.Errorf("no test runs blocks of %q:\n%s", b.info, b.text)
@@ -216,17 +217,20 @@ func TestReadmeBlocksAreTested(t *testing.T) {
 // TestReadmeCommands runs the README's caddy commands in a shell, with a built
 // caddy in its path.
 func TestReadmeCommands(t *testing.T) {
+	g := live(t, "", liveSite)
+	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|delete)`)
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "caddy"), "./cmd/caddy").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	ran := 0
 	for _, b := range blocks(t) {
-		if b.info != "sh" || !strings.Contains(b.text, "caddy chat-identity") {
+		if !strings.HasPrefix(b.info, "sh") || !strings.Contains(b.text, "caddy chat-identity") {
 			continue
 		}
 		ran++
-		shell := exec.Command("bash", "-euo", "pipefail", "-c", b.text)
+		shell := exec.Command("bash", "-euo", "pipefail", "-c",
+			against.ReplaceAllString(b.text, "$0 --address "+g.admin))
 		shell.Stdin = strings.NewReader(testSecret + "\n")
 		shell.Env = append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "HOME="+dir)
 		out, err := shell.CombinedOutput()
@@ -237,7 +241,7 @@ func TestReadmeCommands(t *testing.T) {
 			t.Errorf("%s%s", b.text, out)
 		}
 	}
-	if ran != 2 {
+	if ran != 3 {
 		t.Errorf("ran %d blocks of commands", ran)
 	}
 }

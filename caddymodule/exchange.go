@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -17,12 +19,16 @@ type exchange struct {
 	s *state
 
 	plan    *plan
-	widget  *widget
+	widget  *widget // nil where the request has none
 	mode    Mode
 	body    body
 	reading verifier.Reading
-	// widgetErr is why it cannot be told at present whether there is such a widget.
+	// widgetErr is why it cannot be told at present whether there is such a
+	// widget, or what its secrets are.
 	widgetErr error
+
+	found widget          // what widget points to, where it was looked up
+	keys  []*verifier.Key // the widget's
 }
 
 // keptBody is the size of a body, in bytes, beyond which the memory that its
@@ -43,7 +49,9 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 func (x *exchange) release() {
 	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
-	x.mode, x.body = modeUnset, body{}
+	x.mode, x.body, x.found = modeUnset, body{}, widget{}
+	clear(x.keys)
+	x.keys = x.keys[:0]
 	if x.reading.Reset(); large {
 		x.reading = verifier.Reading{}
 	}
@@ -74,28 +82,25 @@ func (x *exchange) find() {
 	switch {
 	case x.h.single != nil:
 		x.take(x.h.single)
+	case x.h.literal != nil:
+		x.lookup(x.h.literal)
 	case x.h.named != nil:
 		x.lookup([]byte(x.h.named.of(x.r, &x.reading)))
 	}
 }
 
 func (x *exchange) lookup(id []byte) {
-	if len(id) == 0 || string(id) == defaultWidget || !validWidgetID(id) {
+	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
 		return
 	}
-	w, err := x.h.widgets.lookup(id)
-	if err != nil {
-		x.widgetErr = err
-		return
+	found, err := x.h.widgets.lookup(id, &x.found)
+	if x.widgetErr = err; found {
+		x.take(&x.found)
 	}
-	x.take(w)
 }
 
 // take makes w the request's widget, unless the handler cannot speak its dialect.
 func (x *exchange) take(w *widget) {
-	if w == nil {
-		return
-	}
 	if w.dialect != "" && w.dialect != x.plan.dialect {
 		p := x.h.plans[w.dialect]
 		if p == nil {
@@ -153,12 +158,12 @@ func (x *exchange) verify() error {
 	if err := x.plan.verifier.Shape(&x.reading); err != nil {
 		return err
 	}
-	var keys []*verifier.Key
 	if x.widget != nil {
-		keys = x.widget.keys
+		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
 	}
-	err := x.plan.verifier.Verify(&x.reading.Claim, keys)
-	if x.widgetErr != nil {
+	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
+	if x.widgetErr != nil && (errors.Is(err, verifier.ErrWidgetUnknown) || errors.Is(err, verifier.ErrInvalid)) {
+		// A secret that cannot be had may be the one that signed.
 		return verifier.ErrUnavailable
 	}
 	// A ledger of what was used or taken comes here, last: nothing is spent by
@@ -181,6 +186,7 @@ func (x *exchange) settle(cause error) {
 	case cause == nil:
 		x.settleUser()
 	}
+	traffic.count(s.widget, s.outcome)
 }
 
 func (x *exchange) settleUser() {

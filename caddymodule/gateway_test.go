@@ -20,13 +20,21 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 )
 
 // testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.
 const testSecret = "test-secret-of-more-than-16-bytes"
 
+// testEncryptionKey is the encryption key of most tests, {env.TEST_KEY}.
+const testEncryptionKey = "dGVzdC1lbmNyeXB0aW9uLWtleS1vZi0zMi1ieXRlcyE="
+
 func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main() // ends the process itself if something went wrong
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "chat-identity-test-*")
 	if err != nil {
 		panic(err)
@@ -36,6 +44,7 @@ func TestMain(m *testing.M) {
 	caddy.DefaultStorage.Path = dir
 	for name, value := range map[string]string{
 		"XDG_DATA_HOME": dir, "XDG_CONFIG_HOME": dir, "TEST_SECRET": testSecret,
+		"TEST_KEY": testEncryptionKey, "TEST_FOLDER": dir,
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
@@ -103,12 +112,16 @@ func (u *upstream) take() *seen {
 // gateway is a running Caddy with one site.
 type gateway struct {
 	url      string
+	admin    string // the admin endpoint's address, "off" where there is none
 	upstream *upstream
+	config   string // the Caddyfile
 }
 
 // globals keeps a test's Caddy to itself.
-const globals = `
-	admin off
+const globals = "\n\tadmin off" + quiet
+
+// quiet is globals with an admin endpoint.
+const quiet = `
 	persist_config off
 	auto_https off
 	grace_period 1s
@@ -129,10 +142,34 @@ func freePort(t testing.TB) int {
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
 	t.Helper()
+	g := newGateway(t, "off", global, site)
+	load(t, g.config)
+	return g
+}
+
+// live is start with an admin endpoint, and a file of widgets of its own.
+func live(t testing.TB, options, site string) *gateway {
+	t.Helper()
+	g := newLive(t, options, site)
+	load(t, g.config)
+	return g
+}
+
+// newLive is live, not yet loaded.
+func newLive(t testing.TB, options, site string) *gateway {
+	t.Helper()
+	if !strings.Contains(options, "widgets file") {
+		options += "\nwidgets file " + filepath.Join(t.TempDir(), "widgets.jsonl")
+	}
+	return newGateway(t, fmt.Sprintf("127.0.0.1:%d", freePort(t)), "chat_identity {\n"+options+"\n}", site)
+}
+
+func newGateway(t testing.TB, admin, global, site string) *gateway {
+	t.Helper()
 	u := newUpstream(t)
-	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
+	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), admin: admin, upstream: u}
 	site = strings.ReplaceAll(site, "UPSTREAM", strings.TrimPrefix(u.URL, "http://"))
-	load(t, fmt.Sprintf("{%s%s\n}\n%s {\n%s\n}\n", globals, global, g.url, site))
+	g.config = fmt.Sprintf("{\nadmin %s%s%s\n}\n%s {\n%s\n}\n", admin, quiet, global, g.url, site)
 	return g
 }
 

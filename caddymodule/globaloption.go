@@ -1,9 +1,12 @@
 package caddymodule
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 func init() {
@@ -23,13 +26,15 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 }
 
 // laterGlobal are options that a coming version will have.
-var laterGlobal = map[string]bool{
-	"encryption_key": true, "widgets": true, "ledger": true, "cache": true, "stale_if_error": true, "allow_reveal": true,
-}
+var laterGlobal = map[string]bool{"ledger": true, "stale_if_error": true}
 
 // UnmarshalCaddyfile sets up the app. Syntax:
 //
 //	chat_identity {
+//	    encryption_key <key>...
+//	    widgets        file [<path>]
+//	    cache          <size>
+//	    allow_reveal
 //	    widget <id> {
 //	        secret  <secret>...
 //	        mode    off|optional|required
@@ -41,25 +46,87 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected '%s': the global option chat_identity takes a block", d.Val())
 	}
+	seen := make(map[string]bool)
 	for d.NextBlock(0) {
-		switch name := d.Val(); {
-		case name == "widget":
-			w, err := unmarshalInlineWidget(d)
-			if err != nil {
-				return err
-			}
-			for _, other := range a.InlineWidgets {
-				if other.ID == w.ID {
-					return d.Errf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", w.ID)
-				}
-			}
-			a.InlineWidgets = append(a.InlineWidgets, w)
-		case laterGlobal[name]:
-			return d.Errf("%s is not available in this version", name)
-		default:
-			return d.Errf("unknown option '%s' of the global chat_identity block: expected widget", name)
+		name := d.Val()
+		if seen[name] && name != "widget" {
+			return d.Errf("%s is given twice", name)
+		}
+		seen[name] = true
+		if err := a.unmarshalOption(d, name); err != nil {
+			return err
+		}
+		if name != "widget" && (d.NextBlock(1) || d.Val() == "}") {
+			return d.Errf("%s has no block", name)
 		}
 	}
+	return nil
+}
+
+func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
+	switch name {
+	case "encryption_key":
+		return a.unmarshalKeys(d)
+	case "widgets":
+		return a.unmarshalStore(d)
+	case "cache":
+		return sizeArg(d, &a.Cache, widgets.MinCache, maxCache)
+	case "allow_reveal":
+		if a.AllowReveal = true; d.NextArg() {
+			return d.Errf("unexpected '%s': allow_reveal takes no argument", d.Val())
+		}
+		return nil
+	case "widget":
+		return a.unmarshalWidget(d)
+	}
+	if laterGlobal[name] {
+		return d.Errf("%s is not available in this version", name)
+	}
+	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, cache, allow_reveal, widget", name)
+}
+
+func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
+	if a.EncryptionKeys = d.RemainingArgs(); len(a.EncryptionKeys) == 0 {
+		return d.Err("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'")
+	}
+	for _, written := range a.EncryptionKeys {
+		if _, kind := placeholder(written); kind == "" {
+			if _, err := parseEncryptionKey(written); err != nil {
+				return d.WrapErr(err)
+			}
+		}
+	}
+	return nil
+}
+
+// unmarshalStore reads the line widgets with the module that it names.
+func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Err("widgets takes a store: file, and its path if it is not to be in Caddy's data directory")
+	}
+	name := d.Val()
+	if _, err := caddy.GetModule("chat_identity.widgets." + name); err != nil {
+		return d.Errf("widgets: there is no store '%s': file is one", name)
+	}
+	module, err := caddyfile.UnmarshalModule(d, "chat_identity.widgets."+name)
+	if err != nil {
+		return err
+	}
+	a.WidgetsRaw = caddyconfig.JSONModuleObject(module, "store", name, nil)
+	return nil
+}
+
+func (a *App) unmarshalWidget(d *caddyfile.Dispenser) error {
+	w, err := unmarshalInlineWidget(d)
+	if err != nil {
+		return err
+	}
+	for _, other := range a.InlineWidgets {
+		if other.ID == w.ID {
+			return d.Errf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", w.ID)
+		}
+	}
+	a.InlineWidgets = append(a.InlineWidgets, w)
 	return nil
 }
 
@@ -67,7 +134,7 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 	if err := oneArg(d, &w.ID, "the widget's id, as in 'widget shop { ... }'"); err != nil {
 		return w, err
 	}
-	if !validWidgetID(w.ID) {
+	if !widgets.ValidID(w.ID) {
 		return w, d.WrapErr(badWidgetID(w.ID))
 	}
 	if w.ID == defaultWidget {

@@ -99,8 +99,11 @@ func refusalFields(x *exchange, cause error) []zap.Field {
 	if x.s.reason == verifier.Malformed {
 		fields = append(fields, zap.String("detail", malformedDetail(x.plan, cause)))
 	}
+	if x.s.reason == verifier.Unavailable && x.widgetErr != nil {
+		fields = append(fields, zap.String("detail", x.widgetErr.Error()))
+	}
 	if x.s.reason == verifier.Invalid && x.widget != nil {
-		if mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.body.text, x.widget.secrets, nil); ok {
+		if mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.body.text, x.h.widgets.secrets(x.widget), nil); ok {
 			fields = append(fields, zap.String("hint", mistake.Text))
 		}
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -111,7 +113,7 @@ func (h *Handler) checkWidget() error {
 		return errors.New("widget is either a text or a place in the body, not both")
 	case h.Widget == defaultWidget:
 		return fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget)
-	case !named && !unnamed && !validWidgetID(h.Widget):
+	case !named && !unnamed && !widgets.ValidID(h.Widget):
 		return badWidgetID(h.Widget)
 	case named && len(h.Secrets) > 0:
 		return errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block")
@@ -136,17 +138,22 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	switch {
 	case len(h.Secrets) > 0:
 		return h.provisionSingle(app)
-	case h.Widget == "":
+	case h.Widget == "" && !h.widgetInClaim:
+		return nil // mode off
+	}
+	if h.single = app.ask(h.Widget); h.single != nil || h.Widget == "" {
 		return nil
-	case !strings.Contains(h.Widget, "{"):
-		if h.single, err = app.lookup([]byte(h.Widget)); err == nil && h.single == nil {
-			return fmt.Errorf("widget %s is not declared: add 'widget %s { secret ... }' to the global chat_identity block, or a secret here", h.Widget, h.Widget)
-		}
-		return err
-	default:
+	}
+	if strings.Contains(h.Widget, "{") {
 		h.named, err = h.newWidgetText()
 		return err
 	}
+	h.literal = []byte(h.Widget)
+	if !app.stored(h.Widget) {
+		h.log.zap.Warn("this handler's widget is neither declared nor stored, so that no request verifies until it is: "+
+			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
+	}
+	return nil
 }
 
 // provisionSingle makes the handler's only widget.
@@ -160,7 +167,7 @@ func (h *Handler) provisionSingle(app *App) error {
 		return err
 	}
 	if literals {
-		warnLiteral(h.log.zap, id)
+		warnLiteral(h.log.zap, zap.String("widget", id))
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
@@ -192,9 +199,6 @@ func (h *Handler) provisionPlans() error {
 	for _, d := range verifier.Dialects {
 		if h.plans[d.Name], err = h.newPlan(d); err != nil {
 			return err
-		}
-		if h.single == nil && d.Name != h.Dialect && h.widgets != nil && h.widgets.speaks(d.Name) {
-			h.others = append(h.others, h.plans[d.Name])
 		}
 	}
 	return nil

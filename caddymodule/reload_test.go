@@ -1,15 +1,19 @@
 package caddymodule
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -168,5 +172,144 @@ func TestEmptySecretsFail(t *testing.T) {
 		if err := validate(":0 {\nchat_identity {\nsecret " + secret + "\n}\n}"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", secret, err)
 		}
+	}
+}
+
+// TestReloadsKeepTheStore reloads a hundred times under load, with rotations in
+// between: no request fails, none is verified by a secret that is gone, and
+// neither goroutines nor memory grow.
+func TestReloadsKeepTheStore(t *testing.T) {
+	const reloads, clients = 100, 16
+	g := newLive(t, "cache 1MiB", echo)
+	config, err := adapt(g.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = caddy.Stop() })
+	reload := func() {
+		t.Helper()
+		if err := caddy.Load(config, true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload()
+	r := new(rotations)
+	r.append(g.create(t, `{"id":"shop"}`))
+	r.append(g.rotate(t, "shop", ""))
+	r.begun.Store(1)
+	s := newStress(g, clients)
+	s.client.Transport = retried{&http.Transport{DisableKeepAlives: true}}
+	end := s.run(t, clients, func(i int) {
+		generation := r.done.Load()
+		if i%2 == 1 {
+			if s.send(t, r.secret(generation-1)) {
+				t.Error("a secret that is gone verifies")
+			}
+		} else if !s.send(t, r.secret(generation)) && r.begun.Load() == generation {
+			t.Error("the current secret does not verify")
+		}
+	})
+	for i := range reloads {
+		before := s.sent.Load()
+		reload()
+		if i%10 == 0 {
+			r.begun.Add(1)
+			c, err := g.tryCall("POST", "widgets/shop/rotate", "")
+			for err != nil { // as retried says
+				c, err = g.tryCall("POST", "widgets/shop/rotate", "")
+			}
+			r.append(c.Secret)
+		}
+		for s.sent.Load() < before+4 && !t.Failed() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	end()
+
+	// Without load, a hundred more leave nothing behind.
+	measure := func() (goroutines int, heap uint64) {
+		var memory runtime.MemStats
+		for range 5 {
+			runtime.GC()
+			time.Sleep(20 * time.Millisecond)
+		}
+		runtime.ReadMemStats(&memory)
+		return runtime.NumGoroutine(), memory.HeapAlloc
+	}
+	goroutines, heap := measure()
+	for range reloads {
+		reload()
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		g2, h2 := measure()
+		// Caddy itself keeps a few things of the last configurations.
+		if g2 <= goroutines+10 && h2 < heap+8<<20 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d goroutines and %d bytes became %d and %d", goroutines, heap, g2, h2)
+		}
+	}
+	if !s.send(t, r.secret(r.done.Load())) {
+		t.Error("after all reloads the current secret does not verify")
+	}
+}
+
+// retried sends a request again that was not answered: when Caddy changes its
+// listening socket, the kernel resets the connections which the old one had not
+// accepted yet, and the old server closes those of which it has read nothing.
+type retried struct{ next http.RoundTripper }
+
+func (r retried) RoundTrip(request *http.Request) (response *http.Response, err error) {
+	for range 100 {
+		if response, err = r.next.RoundTrip(request); err == nil {
+			return response, nil
+		}
+		time.Sleep(2 * time.Millisecond)
+		if request.Body, err = request.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return r.next.RoundTrip(request)
+}
+
+// TestUnknownWidgetsCostNothing: whoever invents widgets makes nothing grow.
+func TestUnknownWidgetsCostNothing(t *testing.T) {
+	const requests, before = 1_000_000, 10_000
+	app := new(App)
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	app.WidgetsRaw = json.RawMessage(`{"store":"file","path":"` + filepath.Join(t.TempDir(), "widgets.jsonl") + `"}`)
+	if err := app.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer app.Cleanup()
+	var w widget
+	id := []byte("stranger-0000000000")
+	ask := func(n int) {
+		for i := range n {
+			copy(id[len("stranger-"):], fmt.Sprintf("%010d", i))
+			if found, err := app.lookup(id, &w); found || err != nil {
+				t.Fatalf("found %v, %v", found, err)
+			}
+			traffic.count("", "invalid")
+		}
+	}
+	heap := func() uint64 {
+		var memory runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&memory)
+		return memory.HeapAlloc
+	}
+	ask(before)
+	first := heap()
+	ask(requests)
+	if last := heap(); last > first+1<<20 {
+		t.Errorf("%d bytes became %d", first, last)
+	}
+	if stats := app.opener.Stats(); stats.Misses > 0 || stats.Cost > 0 {
+		t.Errorf("the cache was asked for what does not exist: %+v", stats)
 	}
 }

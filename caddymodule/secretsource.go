@@ -12,25 +12,32 @@ import (
 // one {env.X} or {file.X} as a whole is looked up; any other is the secret
 // itself, braces included, since a secret may hold any character.
 func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
-	text := written
+	text, literal, err := resolveText(written)
+	if err != nil {
+		return secret, false, err
+	}
+	secret, err = verifier.NewSecret(text)
+	return secret, literal, err
+}
+
+// resolveText returns the text that a configuration names.
+func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
 		value, ok := os.LookupEnv(name)
 		if !ok || value == "" {
-			return secret, false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
+			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
-		text = value
+		return value, false, nil
 	case "file":
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return secret, false, fmt.Errorf("secret file: %w", err)
+			return "", false, fmt.Errorf("secret file: %w", err)
 		}
-		text = strings.TrimRight(string(content), "\r\n")
+		return strings.TrimRight(string(content), "\r\n"), false, nil
 	default:
-		literal = true
+		return written, true, nil
 	}
-	secret, err = verifier.NewSecret(text)
-	return secret, literal, err
 }
 
 // checkLiterals refuses what cannot be a secret among those that are written

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -12,30 +13,43 @@ import (
 // No request can name it.
 const defaultWidget = "default"
 
-// widget is one chat widget, ready to check signatures. It is immutable.
+// widget is one chat widget, as a request finds it.
 type widget struct {
 	id      string
 	mode    Mode   // modeUnset where the handler's counts
 	dialect string // "" where the handler's counts
-	keys    []*verifier.Key
+
+	// A widget of the configuration has its keys, a stored one its record.
+	inline *inlineKeys
+	record *widgets.Record
+}
+
+// inlineKeys are the secrets of a widget that the configuration declares.
+type inlineKeys struct {
+	keys []*verifier.Key
 	// secrets are what the keys were made of, for the hint in the log about a
 	// signature that does not match.
 	secrets []verifier.Secret
 	digest  [sha256.Size]byte // of the secrets, to tell two definitions apart
 }
 
-// widgetSource finds widgets by the id that a request names.
+// widgetSource finds widgets by the id that a request names, and their secrets.
 type widgetSource interface {
-	// lookup returns nil where there is no such widget, and an error where that
-	// cannot be told at present.
-	lookup(id []byte) (*widget, error)
+	// lookup fills in w and reports whether there is such a widget. An error
+	// says that this cannot be told at present.
+	lookup(id []byte, w *widget) (found bool, err error)
+	// keys appends the keys that check the widget's signatures. With an error,
+	// they are not all.
+	keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error)
+	// secrets returns what the keys were made of, as far as it can be opened.
+	secrets(w *widget) []verifier.Secret
 	// speaks reports whether any widget has that dialect.
 	speaks(dialect string) bool
 }
 
 // newWidget makes a widget of its configuration. The first secret is current.
 func newWidget(id string, written []string, mode Mode, dialect string) (w *widget, literals bool, err error) {
-	if !validWidgetID(id) {
+	if !widgets.ValidID(id) {
 		return nil, false, badWidgetID(id)
 	}
 	if len(written) == 0 {
@@ -46,7 +60,7 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 			return nil, false, unknownDialect(dialect)
 		}
 	}
-	w = &widget{id: id, mode: mode, dialect: dialect}
+	inline := new(inlineKeys)
 	sum := sha256.New()
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
@@ -54,13 +68,13 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 			return nil, false, fmt.Errorf("widget %s, secret %d: %w", id, i+1, hintShort(err))
 		}
 		literals = literals || literal
-		w.secrets = append(w.secrets, secret)
-		w.keys = append(w.keys, verifier.NewKey(secret))
+		inline.secrets = append(inline.secrets, secret)
+		inline.keys = append(inline.keys, verifier.NewKey(secret))
 		one := sha256.Sum256([]byte(secret.Reveal()))
 		sum.Write(one[:])
 	}
-	sum.Sum(w.digest[:0])
-	return w, literals, nil
+	sum.Sum(inline.digest[:0])
+	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil
 }
 
 func hintShort(err error) error {
@@ -76,19 +90,4 @@ func unknownDialect(name string) error {
 
 func badWidgetID(id string) error {
 	return fmt.Errorf("widget id '%s': 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", id)
-}
-
-// validWidgetID holds for 1 to 128 of [A-Za-z0-9._-], beginning with a letter or digit.
-func validWidgetID[T string | []byte](id T) bool {
-	if len(id) == 0 || len(id) > 128 {
-		return false
-	}
-	for i := 0; i < len(id); i++ {
-		c := id[i]
-		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		if !alphanumeric && (i == 0 || c != '.' && c != '_' && c != '-') {
-			return false
-		}
-	}
-	return true
 }

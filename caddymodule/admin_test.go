@@ -1,0 +1,459 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// liveSite has requests name their widget, which the store has.
+const liveSite = `chat_identity {
+	widget {header.X-Widget-Key}
+}
+reverse_proxy UPSTREAM`
+
+// called is an answer of the admin API.
+type called struct {
+	status int
+	header http.Header
+	body   string
+	widgetView
+	Error string `json:"error"`
+}
+
+// adminHTTP keeps no connection: each reload ends those of the admin endpoint.
+var adminHTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
+// restart stops the gateway and starts it again.
+func (g *gateway) restart(t testing.TB) {
+	t.Helper()
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	load(t, g.config)
+}
+
+// call asks the admin API. A body is JSON.
+func (g *gateway) call(t testing.TB, method, path, body string) *called {
+	t.Helper()
+	c, err := g.tryCall(method, path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (g *gateway) tryCall(method, path, body string) (*called, error) {
+	r, err := http.NewRequest(method, "http://"+g.admin+adminPath+path, strings.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	response, err := adminHTTP.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	c := &called{status: response.StatusCode, header: response.Header, body: string(text)}
+	if strings.HasPrefix(c.body, "{") {
+		err = json.Unmarshal(text, c)
+	}
+	return c, err
+}
+
+// create makes a widget and returns its secret.
+func (g *gateway) create(t testing.TB, body string) string {
+	t.Helper()
+	c := g.call(t, "POST", "widgets", body)
+	if c.status != http.StatusCreated || len(c.Secret) == 0 {
+		t.Fatalf("%d: %s", c.status, c.body)
+	}
+	return c.Secret
+}
+
+// rotate rotates a widget and returns its new secret.
+func (g *gateway) rotate(t testing.TB, id, body string) string {
+	t.Helper()
+	c := g.call(t, "POST", "widgets/"+id+"/rotate", body)
+	if c.status != http.StatusOK || len(c.Secret) != 64 {
+		t.Fatalf("%d: %s", c.status, c.body)
+	}
+	return c.Secret
+}
+
+// outcome sends a message of user-1 for the widget, signed with the secret, and
+// returns what the upstream was told, or the status where it was refused.
+func (g *gateway) outcome(t testing.TB, widget, secret string) string {
+	t.Helper()
+	body := fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s"}`, signWith(secret, "user-1"))
+	a := g.post(t, body, "X-Widget-Key: "+widget)
+	if a.seen == nil {
+		return fmt.Sprint(a.StatusCode)
+	}
+	if outcome := a.seen.Header.Get("X-Identity-Outcome"); outcome != "verified" {
+		return outcome + " " + a.seen.Header.Get("X-Identity-Reason")
+	}
+	if a.seen.user() != "user-1" || a.seen.Header.Get("X-Verified-Widget") != widget {
+		t.Errorf("verified as %s of %s", a.seen.user(), a.seen.Header.Get("X-Verified-Widget"))
+	}
+	return "verified"
+}
+
+func TestAdminWidgetLife(t *testing.T) {
+	g := live(t, "", liveSite)
+	want := func(secret, want string) {
+		t.Helper()
+		if got := g.outcome(t, "shop", secret); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+	want(testSecret, "invalid widget_unknown")
+
+	c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
+	if c.status != 201 || c.ID != "shop" || c.Source != "stored" || len(c.Secret) != 64 || len(c.Secrets) != 1 || c.Created == nil {
+		t.Fatalf("%d: %s", c.status, c.body)
+	}
+	if c.header.Get("Cache-Control") != "no-store" || c.header.Get("Location") != "/chat_identity/widgets/shop" {
+		t.Errorf("headers %v", c.header)
+	}
+	first := c.Secret
+	want(first, "verified")
+	want(testSecret, "invalid invalid")
+
+	second := g.rotate(t, "shop", "")
+	want(first, "invalid invalid")
+	want(second, "verified")
+
+	c = g.call(t, "POST", "widgets/shop/rotate", `{"grace":"1h"}`)
+	if len(c.Secrets) != 2 || c.Secrets[0].Until != nil || c.Secrets[1].Until == nil ||
+		time.Until(*c.Secrets[1].Until) > time.Hour || time.Until(*c.Secrets[1].Until) < 50*time.Minute {
+		t.Errorf("secrets: %s", c.body)
+	}
+	want(second, "verified")
+	want(c.Secret, "verified")
+	want(first, "invalid invalid")
+
+	third := g.rotate(t, "shop", "{}")
+	want(second, "invalid invalid")
+	want(third, "verified")
+
+	if c = g.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`); c.status != 200 || c.Mode != "required" {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+	want(second, "401") // bookbag's for whatever does not verify
+	want(third, "verified")
+	if c = g.call(t, "GET", "widgets/shop", ""); c.status != 200 || c.Mode != "required" || c.Secret != "" {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+	if c = g.call(t, "DELETE", "widgets/shop", ""); c.status != 204 || c.body != "" {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+	want(third, "invalid widget_unknown")
+
+	again := g.create(t, `{"id":"shop","secret":"a-secret-brought-along"}`)
+	if again != "a-secret-brought-along" {
+		t.Errorf("secret %s", again)
+	}
+	want(third, "invalid invalid")
+	want(again, "verified")
+}
+
+// A widget's own dialect counts from the moment it is set.
+func TestAdminLiveDialect(t *testing.T) {
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	nextcap := fmt.Sprintf(`{"userId":"user-1","userHash":"%s"}`, signWith(secret, "user-1"))
+	bookbag := fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s"}`, signWith(secret, "user-1"))
+	check := func(body, want string) {
+		t.Helper()
+		a := g.post(t, body, "X-Widget-Key: shop")
+		if got := a.seen.Header.Get("X-Identity-Outcome"); got != want {
+			t.Errorf("%s: %s, want %s", body, got, want)
+		}
+	}
+	check(bookbag, "verified")
+	check(nextcap, "anonymous")
+	if c := g.call(t, "PATCH", "widgets/shop", `{"dialect":"nextcap"}`); c.status != 200 || c.Dialect != "nextcap" {
+		t.Fatalf("%d: %s", c.status, c.body)
+	}
+	check(bookbag, "anonymous")
+	check(nextcap, "verified")
+
+	// A stranger's request is cut in the dialect of any widget.
+	a := g.post(t, nextcap, "X-Widget-Key: unknown")
+	if strings.Contains(a.seen.Body, "userHash") || strings.Contains(a.seen.Body, "user-1") {
+		t.Errorf("the claim was left: %s", a.seen.Body)
+	}
+	if c := g.call(t, "PATCH", "widgets/shop", `{"dialect":""}`); c.status != 200 || c.Dialect != "" {
+		t.Fatalf("%d: %s", c.status, c.body)
+	}
+	check(bookbag, "verified")
+	if a := g.post(t, nextcap, "X-Widget-Key: unknown"); a.seen.Body != nextcap {
+		t.Errorf("cut in a dialect that no widget has: %s", a.seen.Body)
+	}
+}
+
+// A mode that the Caddyfile has is a floor under the stored widget's.
+func TestAdminModeFloor(t *testing.T) {
+	g := live(t, "", "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
+	g.create(t, `{"id":"shop","mode":"off"}`)
+	if got := g.outcome(t, "shop", testSecret); got != "401" {
+		t.Errorf("a stored widget is laxer than the Caddyfile: %s", got)
+	}
+}
+
+// A handler that names one widget finds it once it is made.
+func TestAdminLiteralWidget(t *testing.T) {
+	g := live(t, "", "chat_identity required {\nwidget shop\n}\nreverse_proxy UPSTREAM")
+	if got := g.outcome(t, "shop", testSecret); got != "403" {
+		t.Errorf("before: %s", got)
+	}
+	secret := g.create(t, `{"id":"shop"}`)
+	if got := g.outcome(t, "shop", secret); got != "verified" {
+		t.Errorf("after: %s", got)
+	}
+}
+
+func TestAdminRefuses(t *testing.T) {
+	g := live(t, "widget declared {\nsecret {env.TEST_SECRET}\n}", liveSite+"\nchat_identity /own {\nwidget own\nsecret {env.TEST_SECRET}\n}")
+	g.create(t, `{"id":"shop"}`)
+	for _, c := range []struct {
+		method, path, body string
+		status             int
+		says               string
+	}{
+		{"POST", "widgets", `{"id":"shop"}`, 409, "rotate shop for a new secret"},
+		{"POST", "widgets", `{"id":"declared"}`, 409, "declared in the configuration"},
+		{"POST", "widgets", `{"id":"own"}`, 409, "declared in the configuration"},
+		{"POST", "widgets", `{"id":"default"}`, 400, "reserved"},
+		{"POST", "widgets", `{"id":"a/b"}`, 400, "1 to 128 of"},
+		{"POST", "widgets", `{"id":"` + strings.Repeat("x", 129) + `"}`, 400, "1 to 128 of"},
+		{"POST", "widgets", ``, 400, "needs an id"},
+		{"POST", "widgets", `{"id":"new","mode":"strict"}`, 400, "one of off, optional, required"},
+		{"POST", "widgets", `{"id":"new","dialect":"klingon"}`, 400, "unknown dialect"},
+		{"POST", "widgets", `{"id":"new","secret":"short"}`, 400, "shorter than 16 bytes"},
+		{"POST", "widgets", `{"id":"new","secret":"` + strings.Repeat("x", 1025) + `"}`, 400, "longer than 1024 bytes"},
+		{"POST", "widgets", `{"id":"new","secret":1234567890123456}`, 400, "/secret is of the wrong type"},
+		{"POST", "widgets", `{"id":"new","color":"red"}`, 400, "/color, which this call does not take"},
+		{"POST", "widgets", `{"id":"new","id":"other"}`, 400, "not valid JSON"},
+		{"POST", "widgets", `{"id":"new"`, 400, "not valid JSON"},
+		{"POST", "widgets", `["new"]`, 400, "wrong type"},
+		{"POST", "widgets", `{"id":"` + strings.Repeat("x", 70_000) + `"}`, 413, "larger than 65536 bytes"},
+		{"GET", "widgets/nobody", "", 404, "caddy chat-identity create nobody"},
+		{"PATCH", "widgets/nobody", `{"mode":"off"}`, 404, "no widget"},
+		{"DELETE", "widgets/nobody", "", 404, "no widget"},
+		{"POST", "widgets/nobody/rotate", "", 404, "no widget"},
+		{"POST", "widgets/nobody/reveal", "", 403, "allow_reveal"},
+		{"PATCH", "widgets/shop", `{}`, 400, "give mode, dialect or both"},
+		{"PATCH", "widgets/shop", `{"mode":"strict"}`, 400, "one of off"},
+		{"PATCH", "widgets/shop", `{"secret":"another-secret-of-16"}`, 400, "/secret, which this call does not take"},
+		{"PATCH", "widgets/declared", `{"mode":"off"}`, 409, "then reload"},
+		{"DELETE", "widgets/declared", "", 409, "then reload"},
+		{"POST", "widgets/declared/rotate", "", 409, "then reload"},
+		{"POST", "widgets/own/rotate", "", 409, "then reload"},
+		{"POST", "widgets/shop/rotate", `{"grace":"soon"}`, 400, "such as 24h or 7d"},
+		{"POST", "widgets/shop/rotate", `{"grace":"-1h"}`, 400, "such as 24h"},
+		{"POST", "widgets/shop/rotate", `{"grace":"1000d"}`, 400, "up to a year"},
+		{"POST", "widgets/shop/reveal", "", 403, "allow_reveal"},
+		{"GET", "widgets?limit=0", "", 400, "1 to 10000"},
+		{"GET", "widgets/.hidden", "", 400, "no widget id"},
+		{"GET", "widgets/a%2Fb", "", 404, "nothing at this path"},
+		{"GET", "elsewhere", "", 404, "nothing at this path"},
+		{"PUT", "widgets", "{}", 405, "GET or POST"},
+		{"GET", "widgets/shop/rotate", "", 405, "the method here is POST"},
+		{"POST", "stats", "", 405, "the method here is GET"},
+	} {
+		got := g.call(t, c.method, c.path, c.body)
+		if got.status != c.status || !strings.Contains(got.Error, c.says) {
+			t.Errorf("%s %s %.40s: %d %s, want %d, %s", c.method, c.path, c.body, got.status, got.body, c.status, c.says)
+		}
+		if got.status == 405 && got.header.Get("Allow") == "" {
+			t.Errorf("%s %s: no Allow", c.method, c.path)
+		}
+		if strings.Contains(got.body, "1234567890123456") || strings.Contains(got.body, "another-secret") {
+			t.Errorf("%s %s: the error quotes a secret: %s", c.method, c.path, got.body)
+		}
+	}
+	if c := g.call(t, "GET", "widgets/own", ""); c.status != 200 || c.Source != "inline" {
+		t.Errorf("a handler's own: %d %s", c.status, c.body)
+	}
+}
+
+func TestAdminReveal(t *testing.T) {
+	g := live(t, "allow_reveal", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	if c := g.call(t, "POST", "widgets/shop/reveal", ""); c.status != 200 || c.Secret != secret {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+	if c := g.call(t, "POST", "widgets/nobody/reveal", ""); c.status != 404 {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+}
+
+// TestAdminList: pages are whole and in order, whatever their size, and an id
+// that is declared and stored appears once.
+func TestAdminList(t *testing.T) {
+	var declared strings.Builder
+	for _, id := range []string{"a-inline", "m-inline", "w-03", "zz-inline"} {
+		fmt.Fprintf(&declared, "widget %s {\nsecret {env.TEST_SECRET}\n}\n", id)
+	}
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	g := live(t, "widgets file "+path, liveSite)
+	if c := g.call(t, "GET", "widgets", ""); c.body != "[]\n" {
+		t.Errorf("no widgets: %s", c.body)
+	}
+	want := []string{"a-inline", "m-inline"}
+	for i := range 10 {
+		id := fmt.Sprintf("w-%02d", i)
+		want = append(want, id)
+		g.create(t, `{"id":"`+id+`"}`)
+	}
+	want = append(want, "zz-inline")
+	g = live(t, declared.String()+"widgets file "+path, liveSite)
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var got []string
+		next := fmt.Sprintf("widgets?limit=%d", limit)
+		for next != "" {
+			c := g.call(t, "GET", next, "")
+			var page []widgetView
+			if err := json.Unmarshal([]byte(c.body), &page); err != nil || len(page) > limit {
+				t.Fatalf("%v: %s", err, c.body)
+			}
+			for _, w := range page {
+				if got = append(got, w.ID); (w.Source == "inline") != (strings.HasSuffix(w.ID, "inline") || w.ID == "w-03") {
+					t.Errorf("%s is %s", w.ID, w.Source)
+				}
+			}
+			link, _, _ := strings.Cut(strings.TrimPrefix(c.header.Get("Link"), "<"+adminPath), ">")
+			next = link
+		}
+		if strings.Join(got, " ") != strings.Join(want, " ") {
+			t.Errorf("by %d: %v", limit, got)
+		}
+	}
+}
+
+// A declared widget hides the stored one of its id.
+func TestAdminInlineHidesStored(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	g := live(t, "widgets file "+path, liveSite)
+	stored := g.create(t, `{"id":"shop"}`)
+	g = live(t, "widgets file "+path+"\nwidget shop {\nsecret {env.TEST_SECRET}\n}", liveSite)
+	if got := g.outcome(t, "shop", testSecret); got != "verified" {
+		t.Errorf("declared: %s", got)
+	}
+	if got := g.outcome(t, "shop", stored); got != "invalid invalid" {
+		t.Errorf("stored: %s", got)
+	}
+	// One that is a handler's own is not the store's elsewhere.
+	g = live(t, "widgets file "+path, liveSite+"\nchat_identity /own {\nwidget shop\nsecret {env.TEST_SECRET}\n}")
+	if got := g.outcome(t, "shop", stored); got != "invalid widget_unknown" {
+		t.Errorf("one id stands for two secrets: %s", got)
+	}
+}
+
+func TestAdminStats(t *testing.T) {
+	g := live(t, "", liveSite)
+	traffic = newStatistics()
+	secret := g.create(t, `{"id":"shop"}`)
+	for range 3 {
+		g.outcome(t, "shop", secret)
+	}
+	g.outcome(t, "shop", testSecret)
+	g.outcome(t, "nobody", testSecret)
+	var got statsView
+	if err := json.Unmarshal([]byte(g.call(t, "GET", "stats", "").body), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Widgets) != 1 || got.Widgets[0].ID != "shop" || got.Widgets[0].Requests != 4 || got.Widgets[0].Rate != 0.75 ||
+		got.Widgets[0].Outcomes["verified"] != 3 || got.Widgets[0].Outcomes["invalid"] != 1 {
+		t.Errorf("widgets %+v", got.Widgets)
+	}
+	if got.Unknown == nil || got.Unknown.Requests != 1 || got.Total.Requests != 5 || got.Total.Rate != 0.6 || got.Since.IsZero() {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestStatsAreBounded(t *testing.T) {
+	s := newStatistics()
+	for i := range 3 * maxCounted {
+		s.count(fmt.Sprintf("widget-%d", i), "verified")
+	}
+	v := s.view()
+	if len(v.Widgets) != maxCounted || v.Rest == nil || v.Rest.Requests != 2*maxCounted || v.Total.Requests != 3*maxCounted {
+		t.Errorf("%d widgets, rest %+v, total %+v", len(v.Widgets), v.Rest, v.Total)
+	}
+}
+
+// After a reload that failed, Caddy's admin endpoint still has the routes of
+// the configuration that never ran.
+func TestAdminAfterFailedReload(t *testing.T) {
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	broken, err := adapt(strings.Replace(g.config, "widget {header.X-Widget-Key}", "secret {env.NOT_SET}", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(broken, true); err == nil || !strings.Contains(err.Error(), "NOT_SET") {
+		t.Fatalf("the broken configuration loads: %v", err)
+	}
+	if got := g.outcome(t, "shop", secret); got != "verified" {
+		t.Errorf("after the failed reload: %s", got)
+	}
+	next := g.rotate(t, "shop", "")
+	if got := g.outcome(t, "shop", secret); got != "invalid invalid" {
+		t.Errorf("the old secret: %s", got)
+	}
+	if got := g.outcome(t, "shop", next); got != "verified" {
+		t.Errorf("the new secret: %s", got)
+	}
+}
+
+// Grace ends by itself, and a restart does not prolong it.
+func TestGraceEnds(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path, liveSite)
+	old := g.create(t, `{"id":"shop"}`)
+	g.rotate(t, "shop", `{"grace":"2s"}`)
+	if got := g.outcome(t, "shop", old); got != "verified" {
+		t.Fatalf("in grace: %s", got)
+	}
+	g.restart(t)
+	deadline := time.Now().Add(20 * time.Second)
+	for g.outcome(t, "shop", old) == "verified" {
+		if time.Now().After(deadline) {
+			t.Fatal("the grace does not end")
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// The made key is kept for its owner alone, and opens what it has sealed after
+// a restart.
+func TestMadeEncryptionKey(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("%v, %v", info, err)
+	}
+	g.restart(t)
+	if got := g.outcome(t, "shop", secret); got != "verified" {
+		t.Errorf("after a restart: %s", got)
+	}
+}

@@ -1,0 +1,326 @@
+package caddymodule
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// maxGrace is the longest grace: a secret that is to live longer was not rotated.
+const maxGrace = 366 * 24 * time.Hour
+
+// widgetView is a widget as the admin API shows it.
+type widgetView struct {
+	ID          string       `json:"id"`
+	Source      string       `json:"source"` // inline or stored
+	Mode        string       `json:"mode,omitempty"`
+	Dialect     string       `json:"dialect,omitempty"`
+	Created     *time.Time   `json:"created,omitempty"`
+	Rotated     *time.Time   `json:"rotated,omitempty"`
+	Secrets     []secretView `json:"secrets,omitempty"` // the current one first
+	Unavailable string       `json:"unavailable,omitempty"`
+	// Secret is shown by the calls that make it, once.
+	Secret string `json:"secret,omitempty"`
+}
+
+type secretView struct {
+	Version string     `json:"version"`
+	KeyID   string     `json:"key"` // of the encryption key
+	Until   *time.Time `json:"until,omitempty"`
+}
+
+func (a *App) viewStored(r *widgets.Record) *widgetView {
+	v := &widgetView{
+		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: &r.Created, Rotated: &r.Rotated,
+	}
+	now, ring := time.Now(), a.ring.Load()
+	for i := range r.Secrets {
+		s := &r.Secrets[i]
+		if !s.Live(now) {
+			continue
+		}
+		shown := secretView{Version: s.Version, KeyID: s.KeyID}
+		if i > 0 {
+			shown.Until = &s.Until
+		}
+		v.Secrets = append(v.Secrets, shown)
+		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
+			v.Unavailable = a.unavailability(err)
+		}
+	}
+	return v
+}
+
+func viewInline(w *widget) *widgetView {
+	return &widgetView{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
+}
+
+// declaration returns the widget of that id that the configuration has.
+func (a *App) declaration(id string) *widget {
+	if w := a.inline[id]; w != nil {
+		return w
+	}
+	return a.owners[id]
+}
+
+// list answers a page of all widgets by id, and where the next one is (RFC 8288).
+func (c *adminCall) list() error {
+	query := c.r.URL.Query()
+	after, limit := query.Get("after"), 1000
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 10_000 {
+			return adminError(http.StatusBadRequest, "limit is a number from 1 to 10000")
+		}
+		limit = n
+	}
+	records, err := c.store.List(c.r.Context(), after, limit+1)
+	if err != nil {
+		return err
+	}
+	views := make([]*widgetView, 0, len(records))
+	for _, record := range records {
+		if !c.declared(record.ID) {
+			views = append(views, c.viewStored(record))
+		}
+	}
+	declared := maps.Clone(c.owners)
+	maps.Copy(declared, c.inline)
+	for id, w := range declared {
+		// Beyond the store's page there may be stored ones before it.
+		if id > after && (len(records) <= limit || id < records[limit].ID) {
+			views = append(views, viewInline(w))
+		}
+	}
+	slices.SortFunc(views, func(a, b *widgetView) int {
+		if a.ID < b.ID {
+			return -1
+		}
+		return 1 // no two are equal
+	})
+	if len(records) > limit || len(views) > limit {
+		views = views[:min(limit, len(views))]
+		last := after
+		if len(views) > 0 {
+			last = views[len(views)-1].ID
+		} else {
+			last = records[limit-1].ID // all of them were hidden by declared ones
+		}
+		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminPath, limit, url.QueryEscape(last)))
+	}
+	return c.answer(http.StatusOK, views)
+}
+
+func (c *adminCall) create() error {
+	var asked struct {
+		ID      string  `json:"id"`
+		Mode    string  `json:"mode"`
+		Dialect string  `json:"dialect"`
+		Secret  *string `json:"secret"`
+	}
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	if !widgets.ValidID(asked.ID) {
+		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	}
+	if asked.ID == defaultWidget {
+		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", defaultWidget)
+	}
+	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
+		return err
+	}
+	if err := c.writable(asked.ID); err != nil {
+		return err
+	}
+	secret := newSecret()
+	if asked.Secret != nil {
+		var err error
+		if secret, err = secretOf(*asked.Secret); err != nil {
+			return err
+		}
+	}
+	if err := c.ensureRing(); err != nil {
+		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	}
+	made, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
+		if old != nil {
+			return nil, fmt.Errorf("%w: rotate %s for a new secret, or delete it first", widgets.ErrExists, asked.ID)
+		}
+		return widgets.NewRecord(asked.ID, asked.Mode, asked.Dialect, secret, c.ring.Load(), time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	view := c.viewStored(made)
+	view.Secret = secret.Reveal()
+	c.w.Header().Set("Location", adminPath+"widgets/"+asked.ID)
+	return c.answer(http.StatusCreated, view)
+}
+
+// change changes one record and returns what is stored then.
+func (c *adminCall) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (made *widgets.Record, err error) {
+	err = c.store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
+		made, err = change(old)
+		return made, err
+	})
+	return made, err
+}
+
+// changeKnown changes the record of the call's widget, which must be there.
+func (c *adminCall) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+	if err := c.writable(c.id); err != nil {
+		return nil, err
+	}
+	return c.change(c.id, func(old *widgets.Record) (*widgets.Record, error) {
+		if old == nil {
+			return nil, c.unknown()
+		}
+		return change(old)
+	})
+}
+
+func (c *adminCall) unknown() error {
+	return fmt.Errorf("%w: 'caddy chat-identity create %s' makes it", widgets.ErrNotFound, c.id)
+}
+
+func (c *adminCall) show() error {
+	if w := c.declaration(c.id); w != nil {
+		return c.answer(http.StatusOK, viewInline(w))
+	}
+	record, err := c.store.Lookup([]byte(c.id))
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return c.unknown()
+	}
+	return c.answer(http.StatusOK, c.viewStored(record))
+}
+
+func (c *adminCall) set() error {
+	var asked struct {
+		Mode    *string `json:"mode"`
+		Dialect *string `json:"dialect"`
+	}
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	if asked.Mode == nil && asked.Dialect == nil {
+		return adminError(http.StatusBadRequest, "nothing to change: give mode, dialect or both")
+	}
+	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		mode, dialect := old.Mode, old.Dialect
+		if asked.Mode != nil {
+			mode = *asked.Mode
+		}
+		if asked.Dialect != nil {
+			dialect = *asked.Dialect
+		}
+		if err := checkPolicy(mode, dialect); err != nil {
+			return nil, err
+		}
+		return old.WithPolicy(mode, dialect)
+	})
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.viewStored(made))
+}
+
+// checkPolicy refuses a mode or a dialect that there is not. Empty ones leave
+// it to the handler.
+func checkPolicy(mode, dialect string) error {
+	if err := new(Mode).UnmarshalText([]byte(mode)); err != nil {
+		return adminError(http.StatusBadRequest, "%w", err)
+	}
+	if _, known := verifier.LookupDialect(dialect); dialect != "" && !known {
+		return adminError(http.StatusBadRequest, "%w", unknownDialect(dialect))
+	}
+	return nil
+}
+
+func (c *adminCall) delete() error {
+	if _, err := c.changeKnown(func(*widgets.Record) (*widgets.Record, error) { return nil, nil }); err != nil {
+		return err
+	}
+	c.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (c *adminCall) rotate() error {
+	var asked struct {
+		Grace string `json:"grace"`
+	}
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	var grace time.Duration
+	if asked.Grace != "" {
+		var err error
+		if grace, err = caddy.ParseDuration(asked.Grace); err != nil || grace < 0 || grace > maxGrace {
+			return adminError(http.StatusBadRequest, "grace is a duration up to a year, such as 24h or 7d")
+		}
+	}
+	if err := c.ensureRing(); err != nil {
+		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	}
+	secret := newSecret()
+	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		return old.Rotate(secret, grace, c.ring.Load(), time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	view := c.viewStored(made)
+	view.Secret = secret.Reveal()
+	return c.answer(http.StatusOK, view)
+}
+
+func (c *adminCall) reveal() error {
+	if !c.AllowReveal {
+		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget for a new one, or write allow_reveal "+
+			"into the global chat_identity block")
+	}
+	if err := c.writable(c.id); err != nil {
+		return err
+	}
+	record, err := c.store.Lookup([]byte(c.id))
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return c.unknown()
+	}
+	secret, err := c.ring.Load().Open(record.ID, &record.Secrets[0])
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+	}{c.id, secret.Reveal()})
+}
+
+// newSecret makes a secret: 32 random bytes as 64 hexadecimal digits, of which
+// the text signs.
+func newSecret() verifier.Secret {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the process first
+	secret, err := verifier.NewSecret(hex.EncodeToString(random[:]))
+	if err != nil {
+		panic(err) // it is long enough
+	}
+	return secret
+}

@@ -1,0 +1,201 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+)
+
+// What a command waits for, and how much it reads, at the most.
+const (
+	connectLimit = 5 * time.Second
+	answerLimit  = time.Minute
+	resealLimit  = 10 * time.Minute // every record of the store is written again
+	maxAnswers   = 512 << 20        // a list of a million widgets
+)
+
+const (
+	adminPort   = 2019
+	widgetsPath = adminPath + "widgets"
+)
+
+// adminFlags are those of every command that asks a running gateway.
+type adminFlags struct {
+	address string
+	json    bool
+}
+
+func (f *adminFlags) add(cmd *cobra.Command) {
+	// Caddy's own default, which packagers move with CADDY_ADMIN.
+	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
+		"Caddy's admin endpoint; a unix socket as unix//run/caddy-admin.sock")
+	cmd.Flags().BoolVar(&f.json, "json", false, "Print the admin API's JSON")
+}
+
+// adminClient asks the admin API of one Caddy. Caddy's own client has no
+// timeouts, and repeats an error's body as it is.
+type adminClient struct {
+	address string // for messages
+	origin  string
+	unix    bool
+	client  http.Client
+	left    int64 // how much may still be read
+}
+
+func (f *adminFlags) client() (*adminClient, error) {
+	written := f.address
+	if written == "" {
+		written = caddy.DefaultAdminListen
+	}
+	address, err := caddy.ParseNetworkAddressWithDefaults(written, "tcp", adminPort)
+	if err == nil && address.PortRangeSize() != 1 {
+		err = errors.New("several ports")
+	}
+	switch address.Network {
+	case "tcp", "tcp4", "tcp6", "unix":
+	default:
+		err = errors.New("another network")
+	}
+	if err != nil {
+		return nil, errors.New("--address is not that of an admin endpoint: write it as localhost:2019, or a unix socket as unix//run/caddy-admin.sock")
+	}
+	c := &adminClient{address: plain(written), unix: address.IsUnixNetwork(), left: maxAnswers}
+	target := address.Host
+	if c.unix {
+		target, _, _ = strings.Cut(target, "|") // the permissions with which the server makes it
+		c.origin = "http://127.0.0.1"           // what Caddy allows on a unix socket
+	} else {
+		if address.Host == "" {
+			address.Host = "localhost"
+		}
+		target = address.JoinHostPort(0)
+		c.origin = "http://" + target
+	}
+	dialer := net.Dialer{Timeout: connectLimit}
+	c.client.Transport = &http.Transport{
+		// No proxy either: what is sent and answered holds secrets.
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, address.Network, target)
+		},
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 1 << 20,
+	}
+	c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c, nil
+}
+
+// apiRequest is one request to the admin API.
+type apiRequest struct {
+	method, path string
+	body         any // sent as JSON, where not nil
+	// lost tells, of a request that changes something, what to do where it was
+	// sent and its answer did not come.
+	lost string
+}
+
+func (r *apiRequest) unanswered(text string) error {
+	if r.lost != "" {
+		text += ". The change may have been made: " + r.lost
+	}
+	return errors.New(text)
+}
+
+// ask sends a request and decodes its answer, which is also returned as it is.
+// With nil to decode into, there must be none.
+func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawMessage, http.Header, error) {
+	var body io.Reader
+	if r.body != nil {
+		text, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, c.origin+r.path, body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--address: %s is no address", c.address)
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if !c.unix {
+		request.Header.Set("Origin", c.origin) // as Caddy's own commands do, for enforce_origin
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return nil, nil, c.failed(r, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, c.left+1))
+	if err != nil {
+		return nil, nil, c.failed(r, err)
+	}
+	if c.left -= int64(len(answer)); c.left < 0 {
+		return nil, nil, r.unanswered(fmt.Sprintf("the answers of %s are larger than %d bytes", c.address, maxAnswers))
+	}
+	switch {
+	case response.StatusCode >= 400:
+		return nil, nil, c.refusal(r, response.StatusCode, answer)
+	case response.StatusCode >= 300:
+		return nil, nil, fmt.Errorf("%s answers with a redirect, which is not followed: is that Caddy's admin endpoint?", c.address)
+	case to == nil && response.StatusCode == http.StatusNoContent:
+		return nil, response.Header, nil
+	case to == nil || json.Unmarshal(answer, to) != nil:
+		return nil, nil, c.strange(r)
+	}
+	return answer, response.Header, nil
+}
+
+// strange is the error for an answer that the API never gives.
+func (c *adminClient) strange(r *apiRequest) error {
+	return r.unanswered(fmt.Sprintf("%s does not answer as the chat_identity API does: is that Caddy's admin endpoint, and has its Caddy this version of the module?", c.address))
+}
+
+// failed is the error for a connection that was not made, or broke.
+func (c *adminClient) failed(r *apiRequest, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("this user may not connect to %s: run the command as one who may", c.address)
+		}
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running, is its admin endpoint elsewhere (--address) or off?", c.address, plain(op.Err.Error()))
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))
+	}
+	return r.unanswered(fmt.Sprintf("no whole answer came from %s (%s): is that Caddy's admin endpoint?", c.address, plain(err.Error())))
+}
+
+// refusal is the error for a status of 400 or more: the server's own sentence,
+// where there is one.
+func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		return errors.New(plain(said.Error))
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return fmt.Errorf("the Caddy at %s has no such chat_identity API: it was built without this module or with an older version of it, or its configuration does not use it", c.address)
+	case status >= 500:
+		return r.unanswered(fmt.Sprintf("%s answered with status %d and no reason: see that Caddy's log", c.address, status))
+	}
+	return fmt.Errorf("%s answered with status %d and no reason: is that Caddy's admin endpoint?", c.address, status)
+}

@@ -1,0 +1,72 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+// errNotResealed is the exit status of a resealing that left something out.
+// What, is on standard output already.
+var errNotResealed = errors.New("some widgets were not resealed")
+
+func resealCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "reseal",
+		Short: "Seals all stored secrets under the first encryption key",
+		Long: `
+Seals every stored secret that is under another key anew, under the first key
+of the option encryption_key. The secrets themselves stay, nothing is printed of
+them, and signatures verify throughout. To change the key: put the new one
+before the old one in every gateway, reseal, and then take the old one out.
+Exits with 1 where a widget could not be resealed.`,
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			var done struct {
+				Key                 string
+				Resealed, Unchanged int
+				Failed              []struct{ ID, Error string }
+			}
+			r := &apiRequest{method: http.MethodPost, path: adminPath + "reseal",
+				lost: "resealing again does no harm, 'caddy chat-identity show <id>' tells a widget's keys"}
+			raw, _, err := c.ask(ctx, r, &done)
+			if err == nil && done.Key == "" {
+				err = c.strange(r)
+			}
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				err = writeJSON(cmd.OutOrStdout(), raw)
+			} else {
+				rows := [][]string{{"key:", plain(done.Key)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
+				for _, f := range done.Failed {
+					rows = append(rows, []string{"failed:", plain(f.ID) + ": " + plain(f.Error)})
+				}
+				err = writeTable(cmd.OutOrStdout(), rows)
+			}
+			switch {
+			case err != nil:
+				return err
+			case len(done.Failed) > 0:
+				cmd.SilenceErrors = admin.json
+				return errNotResealed
+			case !admin.json:
+				cmd.PrintErrln("Where every gateway has this key first, the keys after it can be taken out.")
+			}
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

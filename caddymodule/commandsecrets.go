@@ -1,0 +1,217 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/signal"
+	"strings"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+func createCommand() *cobra.Command {
+	var admin adminFlags
+	var policy policyFlags
+	var fromInput bool
+	cmd := &cobra.Command{
+		Use:   "create <id> [--mode <mode>] [--dialect <name>] [--secret-stdin]",
+		Short: "Makes a widget and prints its secret, once",
+		Long: `
+Makes a widget in the gateway's store and prints its secret, alone, to standard
+output. It is shown this once.
+
+With --secret-stdin the widget gets the secret that standard input holds, where
+one line end after it does not count: one that a customer signs with already.
+That one is not printed.`,
+		Example: "  SECRET=$(caddy chat-identity create shop --mode required)",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id := args[0]
+			if err := policy.check(); err != nil {
+				return err
+			}
+			body := map[string]string{"id": id}
+			if policy.mode != "" {
+				body["mode"] = policy.mode
+			}
+			if policy.dialect != "" {
+				body["dialect"] = policy.dialect
+			}
+			r := &apiRequest{method: http.MethodPost, path: widgetsPath, body: body, lost: lookAt(id) +
+				", and if it is there, 'caddy chat-identity rotate " + id + "', which shows a secret"}
+			if fromInput {
+				secret, err := storedSecret(cmd)
+				if err != nil {
+					return err
+				}
+				body["secret"], r.lost = secret, lookAt(id)
+			}
+			w, raw, err := admin.askWidget(cmd, id, r)
+			switch {
+			case err != nil:
+				return err
+			case fromInput && admin.json:
+				return writeWithout(cmd, raw, "secret")
+			case fromInput:
+				cmd.PrintErrf("Widget %s is made, with the secret of standard input.\n", id)
+				return nil
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("widget %s was made, but its secret could not be shown, and will not be again (%w). "+
+					"Make another: caddy chat-identity rotate %s", id, err, id)
+			}
+			if !admin.json {
+				cmd.PrintErrf("This is the secret of widget %s, shown this once. %s\n", id, whereTo)
+			}
+			return nil
+		},
+	}
+	policy.add(cmd)
+	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
+	admin.add(cmd)
+	return cmd
+}
+
+const whereTo = "Give it to the server that signs for this widget, as an environment variable or a file, and never to a browser."
+
+// storedSecret reads a secret that a gateway will verify with.
+func storedSecret(cmd *cobra.Command) (string, error) {
+	input, err := standardInput(cmd, "the secret")
+	if err != nil {
+		return "", err
+	}
+	text := withoutLineEnd(string(input))
+	switch {
+	case strings.Contains(text, "\n"):
+		return "", errors.New("standard input has several lines: give the secret alone")
+	case !utf8.ValidString(text):
+		return "", errors.New("the secret is not valid UTF-8: only text can be stored")
+	}
+	if _, err := verifier.NewSecret(text); err != nil {
+		return "", fmt.Errorf("%s: give it on standard input, or leave --secret-stdin out to have one made", inWords(err))
+	}
+	return text, nil
+}
+
+// printSecret prints a secret that the gateway sent, alone or as JSON.
+func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.RawMessage) error {
+	// A closed pipe is an error to be told then, and not the end of the process.
+	signal.Ignore(syscall.SIGPIPE)
+	switch {
+	case secret == "":
+		return errors.New("the answer holds none")
+	case f.json:
+		return writeJSON(cmd.OutOrStdout(), raw)
+	case plain(secret) != secret:
+		return errors.New("it has characters that a terminal would obey; --json escapes them")
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), secret)
+	return err
+}
+
+// writeWithout writes a JSON object without one of its members.
+func writeWithout(cmd *cobra.Command, raw json.RawMessage, member string) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return err
+	}
+	delete(object, member)
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return writeJSON(cmd.OutOrStdout(), text)
+}
+
+func rotateCommand() *cobra.Command {
+	var admin adminFlags
+	var grace string
+	cmd := &cobra.Command{
+		Use:   "rotate <id> [--grace <duration>]",
+		Short: "Gives a widget a new secret and prints it, once",
+		Long: `
+Gives a stored widget a new secret and prints it, alone, to standard output. It
+is shown this once.
+
+Without --grace every earlier secret stops at once: right for one that leaked.
+With it, the current secret lives on that long, and those already in grace until
+their own end, so that the server that signs can change over in between.`,
+		Example: "  caddy chat-identity rotate shop --grace 24h",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, again := args[0], "caddy chat-identity rotate "+args[0]
+			body := map[string]string{}
+			// An empty grace is an unset variable of a script, and must not end
+			// the secret that is in use.
+			if cmd.Flags().Changed("grace") {
+				duration, err := caddy.ParseDuration(grace)
+				if err != nil || duration <= 0 {
+					return errors.New("--grace is no duration above zero: write it as 24h or 7d, or leave it out to end every earlier secret at once")
+				}
+				body["grace"] = duration.String()
+				again += " --grace " + duration.String()
+			}
+			w, raw, err := admin.askWidget(cmd, id, &apiRequest{
+				method: http.MethodPost, path: widgetPath(id) + "/rotate", body: body,
+				lost: lookAt(id) + ", and if it was rotated, rotate again, which shows a secret: " + again,
+			})
+			if err != nil {
+				return err
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("widget %s has a new secret, but it could not be shown, and will not be again (%w). %s Rotate again: %s",
+					id, err, w.earlier(), again)
+			}
+			if !admin.json {
+				cmd.PrintErrf("This is the new secret of widget %s, shown this once. %s %s\n", id, whereTo, w.earlier())
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, as 24h or 7d (default: it stops at once)")
+	admin.add(cmd)
+	return cmd
+}
+
+// earlier says what a rotation did to the secrets before it.
+func (w *shownWidget) earlier() string {
+	switch n, last := w.inGrace(); n {
+	case 0:
+		return "Every earlier secret has stopped now."
+	case 1:
+		return "The one before is in grace until " + localTime(last) + "."
+	default:
+		return fmt.Sprintf("%d earlier ones are in grace, the last until %s.", n, localTime(last))
+	}
+}
+
+func revealCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "reveal <id>",
+		Short: "Prints a widget's current secret, where that is allowed",
+		Long: `
+Prints the current secret of a stored widget again, alone, to standard output,
+where the gateway's configuration has allow_reveal.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodPost, path: widgetPath(args[0]) + "/reveal"})
+			if err != nil {
+				return err
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("the secret of widget %s could not be shown: %w", args[0], err)
+			}
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

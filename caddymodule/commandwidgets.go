@@ -1,0 +1,206 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// shownWidget is a widget as the admin API shows it.
+type shownWidget struct {
+	ID          string
+	Source      string
+	Mode        string
+	Dialect     string
+	Created     time.Time
+	Rotated     time.Time
+	Unavailable string
+	Secret      string // only where one was made
+	Secrets     []struct {
+		Version string
+		Key     string
+		Until   time.Time // zero for the current one
+	}
+}
+
+// inGrace returns how many secrets before the current one still verify, and
+// until when the last of them does.
+func (w *shownWidget) inGrace() (n int, last time.Time) {
+	for _, s := range w.Secrets {
+		if !s.Until.IsZero() {
+			n++
+			if s.Until.After(last) {
+				last = s.Until
+			}
+		}
+	}
+	return n, last
+}
+
+func widgetPath(id string) string { return widgetsPath + "/" + url.PathEscape(id) }
+
+// askWidget asks for something about one widget, and expects that widget.
+func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*shownWidget, json.RawMessage, error) {
+	c, err := f.client()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+	defer cancel()
+	var w shownWidget
+	raw, _, err := c.ask(ctx, r, &w)
+	if err == nil && w.ID != id {
+		err = c.strange(r)
+	}
+	return &w, raw, err
+}
+
+func showCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "show <id>",
+		Short: "Shows a widget and which of its secrets verify",
+		Long: `
+Shows one widget: its mode and dialect, a dash where the handler's counts, when
+it was made and rotated, and for each secret its version, the id of the
+encryption key that seals it and, in grace, its end. Never a secret itself.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
+			if err != nil {
+				return err
+			}
+			return admin.printWidget(cmd, w, raw)
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}
+
+func (f *adminFlags) printWidget(cmd *cobra.Command, w *shownWidget, raw json.RawMessage) error {
+	if f.json {
+		return writeJSON(cmd.OutOrStdout(), raw)
+	}
+	rows := [][]string{
+		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"dialect:", orDash(w.Dialect)},
+	}
+	if !w.Created.IsZero() {
+		rows = append(rows, []string{"created:", localTime(w.Created)})
+	}
+	if !w.Rotated.IsZero() {
+		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
+	}
+	for _, s := range w.Secrets {
+		state := "current"
+		if !s.Until.IsZero() {
+			state = "in grace until " + localTime(s.Until)
+		}
+		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, sealed by key %s", state, orDash(s.Version), orDash(s.Key))})
+	}
+	if w.Unavailable != "" {
+		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
+	}
+	return writeTable(cmd.OutOrStdout(), rows)
+}
+
+// policyFlags are a widget's own mode and dialect.
+type policyFlags struct{ mode, dialect string }
+
+func (p *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+verifier.DialectList()+"; \"\" leaves it to the handler")
+}
+
+func (p *policyFlags) check() error {
+	var mode Mode
+	if err := mode.UnmarshalText([]byte(p.mode)); err != nil {
+		return fmt.Errorf("--mode: %w", err)
+	}
+	if _, ok := verifier.LookupDialect(p.dialect); !ok && p.dialect != "" {
+		return fmt.Errorf("--dialect: %w", unknownDialect(p.dialect))
+	}
+	return nil
+}
+
+func setCommand() *cobra.Command {
+	var admin adminFlags
+	var policy policyFlags
+	cmd := &cobra.Command{
+		Use:   "set <id> [--mode <mode>] [--dialect <name>]",
+		Short: "Changes a widget's mode or dialect",
+		Long: `
+Changes the mode or the dialect of a stored widget; what is not given stays.
+An empty value leaves it to the handler again. A mode that the Caddyfile writes
+is a floor: a widget can only be stricter.`,
+		Example: "  caddy chat-identity set shop --mode required --dialect ''",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			change := map[string]string{}
+			if cmd.Flags().Changed("mode") {
+				change["mode"] = policy.mode
+			}
+			if cmd.Flags().Changed("dialect") {
+				change["dialect"] = policy.dialect
+			}
+			if len(change) == 0 {
+				return errors.New("nothing to set: give --mode, --dialect or both")
+			}
+			if err := policy.check(); err != nil {
+				return err
+			}
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{
+				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
+			})
+			if err != nil {
+				return err
+			}
+			return admin.printWidget(cmd, w, raw)
+		},
+	}
+	policy.add(cmd)
+	admin.add(cmd)
+	return cmd
+}
+
+// lookAt is what to do where it is not known whether a widget was changed.
+func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "'" }
+
+func deleteCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "delete <id>",
+		Short: "Deletes a widget and its secrets",
+		Long: `
+Deletes a stored widget with all its secrets, at once and for good: no later
+request is verified by them, and a widget made again under the id has others.
+With --json it prints the id as {"deleted": ...}.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+			defer cancel()
+			_, _, err = c.ask(ctx, &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}, nil)
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				return printJSON(cmd.OutOrStdout(), map[string]string{"deleted": args[0]})
+			}
+			cmd.PrintErrf("Widget %s is deleted, and its secrets verify nothing any longer.\n", args[0])
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

@@ -1,0 +1,421 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+func shown(text string) string {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		panic(err)
+	}
+	return localTime(t)
+}
+
+const (
+	created = "2026-01-02T03:04:05Z"
+	rotated = "2026-02-03T04:05:06.789Z"
+	until   = "2026-02-04T04:05:06.789Z"
+	lastly  = "2026-02-05T04:05:06.789Z"
+)
+
+// Widgets as the API shows them.
+var (
+	plainWidget = `{"id":"shop","source":"stored","created":"` + created + `","rotated":"` + rotated + `","secrets":[{"version":"V1","key":"0123456789abcdef"}]`
+	graceWidget = `{"id":"shop","source":"stored","mode":"required","dialect":"snapengage","created":"` + created + `","rotated":"` + rotated +
+		`","secrets":[{"version":"V2","key":"0123456789abcdef"},{"version":"V1","key":"fedcba9876543210","until":"` + until + `"}]`
+	twoInGrace = `{"id":"shop","source":"stored","created":"` + created + `","rotated":"` + rotated +
+		`","secrets":[{"version":"V3","key":"k"},{"version":"V2","key":"k","until":"` + until + `"},{"version":"V1","key":"k","until":"` + lastly + `"}]`
+	withSecret = `,"secret":"` + storedSecretText + `"}`
+)
+
+const tellOnce = " of widget shop, shown this once. " + whereTo
+
+// Every command, for people and with --json, over TCP and a unix socket.
+func TestCommandWidgets(t *testing.T) {
+	for _, x := range []struct {
+		name, args, in string
+		call, answer   string // without the body; with the status
+		body           string
+		out, errors    string // for people
+		json           string // with --json; the answer's where empty
+	}{
+		{
+			name: "create", args: "create shop", call: "POST /chat_identity/widgets", body: `{"id":"shop"}`,
+			answer: "201 " + plainWidget + withSecret,
+			out:    storedSecretText + "\n", errors: "This is the secret" + tellOnce + "\n",
+		},
+		{
+			name: "create with a policy", args: "create shop --mode required --dialect snapengage", call: "POST /chat_identity/widgets",
+			body:   `{"dialect":"snapengage","id":"shop","mode":"required"}`,
+			answer: "201 " + plainWidget + withSecret,
+			out:    storedSecretText + "\n", errors: "This is the secret" + tellOnce + "\n",
+		},
+		{
+			name: "create with a customer's secret", args: "create shop --secret-stdin", in: commandSecret + "\r\n",
+			call: "POST /chat_identity/widgets", body: `{"id":"shop","secret":"` + commandSecret + `"}`,
+			answer: "201 " + `{"id":"shop","secret":"` + commandSecret + `","source":"stored"}`,
+			errors: "Widget shop is made, with the secret of standard input.\n",
+			json:   `{"id":"shop","source":"stored"}`,
+		},
+		{
+			name: "rotate", args: "rotate shop", call: "POST /chat_identity/widgets/shop/rotate", body: `{}`,
+			answer: "200 " + plainWidget + withSecret,
+			out:    storedSecretText + "\n", errors: "This is the new secret" + tellOnce + " Every earlier secret has stopped now.\n",
+		},
+		{
+			name: "rotate with a grace", args: "rotate shop --grace 1d", call: "POST /chat_identity/widgets/shop/rotate", body: `{"grace":"24h0m0s"}`,
+			answer: "200 " + graceWidget + withSecret,
+			out:    storedSecretText + "\n", errors: "This is the new secret" + tellOnce + " The one before is in grace until " + shown(until) + ".\n",
+		},
+		{
+			name: "rotate twice with a grace", args: "rotate shop --grace 24h", call: "POST /chat_identity/widgets/shop/rotate", body: `{"grace":"24h0m0s"}`,
+			answer: "200 " + twoInGrace + withSecret,
+			out:    storedSecretText + "\n", errors: "This is the new secret" + tellOnce + " 2 earlier ones are in grace, the last until " + shown(lastly) + ".\n",
+		},
+		{
+			name: "reveal", args: "reveal shop", call: "POST /chat_identity/widgets/shop/reveal",
+			answer: `200 {"id":"shop","secret":"` + storedSecretText + `"}`, out: storedSecretText + "\n",
+		},
+		{
+			name: "show", args: "show shop", call: "GET /chat_identity/widgets/shop", answer: "200 " + graceWidget + "}",
+			out: "id:       shop\nsource:   stored\nmode:     required\ndialect:  snapengage\ncreated:  " + shown(created) + "\nrotated:  " + shown(rotated) +
+				"\nsecret:   current, version V2, sealed by key 0123456789abcdef\nsecret:   in grace until " + shown(until) +
+				", version V1, sealed by key fedcba9876543210\n",
+		},
+		{
+			name: "show an inline one", args: "show shop", call: "GET /chat_identity/widgets/shop", answer: `200 {"id":"shop","source":"inline"}`,
+			out: "id:       shop\nsource:   inline\nmode:     -\ndialect:  -\n",
+		},
+		{
+			name: "show an unavailable one", args: "show shop", call: "GET /chat_identity/widgets/shop",
+			answer: `200 {"id":"shop","source":"stored","secrets":[{"version":"V1","key":"k"}],"unavailable":"encryption key k\tis\u001b[31m missing"}`,
+			out:    "id:           shop\nsource:       stored\nmode:         -\ndialect:      -\nsecret:       current, version V1, sealed by key k\nunavailable:  encryption key k is?[31m missing\n",
+		},
+		{
+			name: "set", args: "set shop --mode required", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"required"}`,
+			answer: `200 {"id":"shop","source":"stored","mode":"required"}`, out: "id:       shop\nsource:   stored\nmode:     required\ndialect:  -\n",
+		},
+		{
+			name: "set to nothing", args: "set shop --mode= --dialect=", call: "PATCH /chat_identity/widgets/shop", body: `{"dialect":"","mode":""}`,
+			answer: `200 {"id":"shop","source":"stored"}`, out: "id:       shop\nsource:   stored\nmode:     -\ndialect:  -\n",
+		},
+		{
+			name: "delete", args: "delete shop", call: "DELETE /chat_identity/widgets/shop", answer: "204 ",
+			errors: "Widget shop is deleted, and its secrets verify nothing any longer.\n", json: `{"deleted":"shop"}`,
+		},
+		{
+			name: "reseal", args: "reseal", call: "POST /chat_identity/reseal", answer: `200 {"key":"0123456789abcdef","resealed":3,"unchanged":10}`,
+			out:    "key:        0123456789abcdef\nresealed:   3\nunchanged:  10\n",
+			errors: "Where every gateway has this key first, the keys after it can be taken out.\n",
+		},
+		{
+			name: "stats", args: "stats", call: "GET /chat_identity/stats",
+			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2,"expired":0}},` +
+				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
+				`"unknown":{"requests":3,"verified_rate":0,"outcomes":{"invalid":2,"newer\u001b":1}},"total":{"requests":17,"verified_rate":0.70588,"outcomes":{"verified":12,"invalid":4,"newer\u001b":1}}}`,
+			out: "since " + shown(created) + "\n" +
+				"WIDGET     REQUESTS  VERIFIED-RATE  verified  invalid  newer?\n" +
+				"shop       10        80.0%          8         2        0\n" +
+				"idle       0         -              0         0        0\n" +
+				"(unknown)  3         0.0%           0         2        1\n" +
+				"(rest)     4         100.0%         4         0        0\n" +
+				"(total)    17        70.6%          12        4        1\n",
+		},
+		{
+			name: "no stats", args: "stats", call: "GET /chat_identity/stats",
+			answer: `200 {"since":"` + created + `","widgets":[],"total":{"requests":0,"verified_rate":0,"outcomes":{}}}`,
+			out:    "since " + shown(created) + "\nWIDGET   REQUESTS  VERIFIED-RATE\n(total)  0         -\n",
+		},
+	} {
+		for _, network := range []string{"tcp", "unix"} {
+			t.Run(x.name+" "+network, func(t *testing.T) {
+				s := startAdmin(t, network, &adminServer{answers: map[string]string{x.call: x.answer}})
+				args := append(strings.Fields(x.args), "--address", s.address)
+				out, errors, err := clientRun{in: x.in}.client(t, args...)
+				if err != nil || out != x.out || errors != x.errors {
+					t.Errorf("printed\n%s\nand\n%s\nwant\n%s\nand\n%s\n%v", out, errors, x.out, x.errors, err)
+				}
+				want := x.json
+				if _, answer, _ := strings.Cut(x.answer, " "); want == "" {
+					want = answer
+				}
+				out, errors, err = clientRun{in: x.in}.client(t, append(args, "--json")...)
+				if err != nil || errors != "" || out != want+"\n" || !json.Valid([]byte(out)) {
+					t.Errorf("with --json\n%s\nwant\n%s\n%s%v", out, want, errors, err)
+				}
+				call := strings.TrimSpace(x.call + " " + x.body)
+				if s.calls() != call+"\n"+call {
+					t.Errorf("asked %s; want %s", s.calls(), call)
+				}
+			})
+		}
+	}
+}
+
+func TestCommandResealFailures(t *testing.T) {
+	answer := `{"key":"k","resealed":1,"unchanged":0,"failed":[{"id":"shop","error":"encryption key x is missing\u001b[2J"}]}`
+	s := startAdmin(t, "tcp", &adminServer{answers: map[string]string{"POST /chat_identity/reseal": "200 " + answer}})
+	out, errors, err := clientRun{}.client(t, "reseal", "--address", s.address)
+	if err == nil || errors != "Error: some widgets were not resealed\n" || !strings.Contains(out, "failed:     shop: encryption key x is missing?[2J\n") {
+		t.Errorf("%q, %q, %v", out, errors, err)
+	}
+	out, errors, err = clientRun{}.client(t, "reseal", "--address", s.address, "--json")
+	if err == nil || errors != "" || out != answer+"\n" {
+		t.Errorf("%q, %q, %v", out, errors, err)
+	}
+}
+
+// paged answers lists in pages of one widget, whose links are the formats.
+func paged(ids []string, link string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		after := r.URL.Query().Get("after")
+		for i, id := range ids {
+			if id > after {
+				if i < len(ids)-1 {
+					w.Header().Add("Link", `</chat_identity/>; rel="up"; title="a, \"<b>\"; rel=next"`)
+					w.Header().Add("Link", fmt.Sprintf(link, id))
+				}
+				fmt.Fprintf(w, `[{"id":"%s","source":"stored"}]`, id)
+				return
+			}
+		}
+		_, _ = io.WriteString(w, "[]\n")
+	}
+}
+
+func TestCommandList(t *testing.T) {
+	list := func(t *testing.T, handler http.HandlerFunc, args ...string) (string, string, error) {
+		s := startAdmin(t, "tcp", &adminServer{handler: handler})
+		out, errors, err := clientRun{}.client(t, append([]string{"list", "--address", s.address}, args...)...)
+		if !strings.HasPrefix(s.calls(), "GET /chat_identity/widgets?limit=1000") {
+			t.Errorf("asked %s", s.calls())
+		}
+		return out, errors, err
+	}
+	t.Run("rows", func(t *testing.T) {
+		out, errors, err := list(t, func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `[{"id":"default","source":"inline","mode":"off"},%s},%s},{"id":"z\u001b","source":"stored","secrets":[{"version":"v","key":"k"}],"unavailable":"x"}]`, plainWidget, graceWidget)
+		})
+		at := shown(rotated)
+		wide := at + strings.Repeat(" ", 2)
+		want := "ID       MODE      DIALECT     SOURCE  ROTATED" + strings.Repeat(" ", len(wide)-len("ROTATED")) + "SECRETS\n" +
+			"default  off       -           inline  -" + strings.Repeat(" ", len(wide)-1) + "-\n" +
+			"shop     -         -           stored  " + wide + "1\n" +
+			"shop     required  snapengage  stored  " + wide + "1 + 1 in grace\n" +
+			"z?       -         -           stored  -" + strings.Repeat(" ", len(wide)-1) + "unavailable\n"
+		if err != nil || errors != "" || out != want {
+			t.Errorf("%s\nwant\n%s\n%s%v", out, want, errors, err)
+		}
+	})
+	t.Run("none", func(t *testing.T) {
+		for _, none := range []string{"[]", "null"} {
+			handler := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, none) }
+			out, errors, err := list(t, handler)
+			if err != nil || out != "" || !strings.Contains(errors, "'caddy chat-identity create <id>' makes one") {
+				t.Errorf("%q, %q, %v", out, errors, err)
+			}
+			out, errors, err = list(t, handler, "--json")
+			if err != nil || out != "[]\n" || errors != "" {
+				t.Errorf("%q, %q, %v", out, errors, err)
+			}
+		}
+	})
+	for _, link := range []string{
+		`</chat_identity/widgets?limit=1000&after=%s>; rel="next"`,
+		`</chat_identity/widgets?limit=1000&after=%s>;REL = next`,
+		`<?limit=1000&after=%s>; title="x;y"; rel="prefetch Next"`,
+		`<http://elsewhere.example/chat_identity/widgets?after=%s>; rel="next"`, // is asked of the same server
+		`<>; rel=x, </chat_identity/widgets?limit=1000&after=%s>; rel="next", <y>`,
+	} {
+		t.Run("pages "+link, func(t *testing.T) {
+			out, _, err := list(t, paged([]string{"a", "b", "c"}, link), "--json")
+			if want := `[{"id":"a","source":"stored"},{"id":"b","source":"stored"},{"id":"c","source":"stored"}]`; err != nil || out != want+"\n" {
+				t.Errorf("%s, %v", out, err)
+			}
+			out, _, err = list(t, paged([]string{"a", "b", "c"}, link))
+			if err != nil || strings.Count(out, "\n") != 4 {
+				t.Errorf("%s, %v", out, err)
+			}
+		})
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"the same page again": paged([]string{"a", "b"}, `</chat_identity/widgets?limit=1000#%s>; rel="next"`),
+		"another path":        paged([]string{"a", "b"}, `</config/?%s>; rel="next"`),
+		"bad target":          paged([]string{"a", "b"}, `<:%%zz%s>; rel="next"`),
+		"no list":             func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, args := range [][]string{nil, {"--json"}} {
+				out, errors, err := list(t, handler, args...)
+				if err == nil || out != "" || !strings.Contains(errors, "does not answer as the chat_identity API does") {
+					t.Errorf("%q, %q, %v", out, errors, err)
+				}
+			}
+		})
+	}
+	t.Run("no widgets", func(t *testing.T) {
+		out, errors, err := list(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"x":"\u001b"},7]`) })
+		if err == nil || out != "" || !strings.Contains(errors, "does not answer as") {
+			t.Errorf("%q, %q, %v", out, errors, err)
+		}
+	})
+}
+
+// JSON may hold, unescaped, what a terminal obeys: C1 controls, and what turns
+// the reading direction.
+func TestCommandJSONEscapes(t *testing.T) {
+	answer := "{\n\t\"id\" : \"shop\",\r\n \"unavailable\": \"\u009b2J\u202e\x7f \U000e0001 é 名 <&> \\u001b\"}"
+	s := startAdmin(t, "tcp", &adminServer{answers: map[string]string{"GET /chat_identity/widgets/shop": "200 " + answer}})
+	out, _, err := clientRun{}.client(t, "show", "shop", "--json", "--address", s.address)
+	want := `{"id":"shop","unavailable":"\u009b2J\u202e\u007f \udb40\udc01 é 名 <&> \u001b"}` + "\n"
+	if err != nil || out != want {
+		t.Errorf("%s, %v", out, err)
+	}
+	var before, after map[string]string
+	if json.Unmarshal([]byte(answer), &before) != nil || json.Unmarshal([]byte(out), &after) != nil || before["unavailable"] != after["unavailable"] {
+		t.Errorf("%q, %q", before, after)
+	}
+}
+
+// lostSecrets are the commands whose output cannot be had again, and what is to
+// be said where it was not shown.
+var lostSecrets = []struct{ args, want string }{
+	{"create shop", "widget shop was made, but its secret could not be shown"},
+	{"rotate shop", "Every earlier secret has stopped now. Rotate again: caddy chat-identity rotate shop\n"},
+	{"rotate shop --grace 24h", "Rotate again: caddy chat-identity rotate shop --grace 24h0m0s\n"},
+	{"reveal shop", "the secret of widget shop could not be shown"},
+}
+
+func secretServer(t *testing.T, secret string) *adminServer {
+	widget := plainWidget + `,"secret":` + secret + `}`
+	return startAdmin(t, "tcp", &adminServer{answers: map[string]string{
+		"POST /chat_identity/widgets":             "201 " + widget,
+		"POST /chat_identity/widgets/shop/rotate": "200 " + widget,
+		"POST /chat_identity/widgets/shop/reveal": `200 {"id":"shop","secret":` + secret + `}`,
+	}})
+}
+
+func TestCommandSecretNotShown(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	for _, x := range lostSecrets {
+		for _, form := range [][]string{nil, {"--json"}} {
+			s := secretServer(t, `"`+storedSecretText+`"`)
+			_, errors, err := clientRun{out: writer}.client(t, append(append(strings.Fields(x.args), "--address", s.address), form...)...)
+			if err == nil || !strings.Contains(errors, x.want) || strings.Contains(errors, "shown this once") {
+				t.Errorf("%s: %q, %v", x.args, errors, err)
+			}
+		}
+		for secret, want := range map[string]string{`"\u001b]52;c;AAAA\u0007"`: "a terminal would obey", `""`: "the answer holds none"} {
+			s := secretServer(t, secret)
+			out, errors, err := clientRun{}.client(t, append(strings.Fields(x.args), "--address", s.address)...)
+			if err == nil || out != "" || !strings.Contains(errors, x.want) || !strings.Contains(errors, want) {
+				t.Errorf("%s with %s: %q, %v", x.args, secret, errors, err)
+			}
+		}
+	}
+}
+
+// A process is ended by a write to a closed pipe, where it is its standard
+// output; a secret that was lost so must be told of.
+func TestCommandClosedPipe(t *testing.T) {
+	const variable = "CHAT_IDENTITY_TEST_ARGUMENTS"
+	if args := os.Getenv(variable); args != "" {
+		root := clientRoot()
+		root.SetOut(os.Stdout)
+		root.SetArgs(append([]string{"chat-identity"}, strings.Fields(args)...))
+		if root.Execute() != nil {
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	for _, x := range lostSecrets {
+		s := secretServer(t, `"`+storedSecretText+`"`)
+		child := exec.Command(os.Args[0], "-test.run=^TestCommandClosedPipe$")
+		child.Env = append(os.Environ(), variable+"="+x.args+" --address "+s.address, "TMPDIR="+t.TempDir())
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		reader.Close()
+		var stderr strings.Builder
+		child.Stdout, child.Stderr = writer, &stderr
+		err = child.Run()
+		writer.Close()
+		if child.ProcessState.ExitCode() != 3 || !strings.Contains(stderr.String(), x.want) || strings.Contains(stderr.String(), storedSecretText) {
+			t.Errorf("%s: %v\n%s", x.args, err, stderr.String())
+		}
+	}
+}
+
+func TestCommandOutputFails(t *testing.T) {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader.Close()
+	defer writer.Close()
+	s := startAdmin(t, "tcp", &adminServer{answers: map[string]string{
+		"GET /chat_identity/widgets?limit=1000": "200 [" + plainWidget + "}]",
+		"GET /chat_identity/widgets/shop":       "200 " + plainWidget + "}",
+		"PATCH /chat_identity/widgets/shop":     "200 " + plainWidget + "}",
+		"POST /chat_identity/reseal":            `200 {"key":"k"}`,
+		"GET /chat_identity/stats":              `200 {"total":{}}`,
+	}})
+	for _, args := range []string{"list", "show shop", "set shop --mode off", "reseal", "stats"} {
+		for _, form := range []string{"", " --json"} {
+			_, errors, err := clientRun{out: writer}.client(t, append(strings.Fields(args+form), "--address", s.address)...)
+			if err == nil || !strings.Contains(errors, "broken pipe") {
+				t.Errorf("%s: %q, %v", args+form, errors, err)
+			}
+		}
+	}
+}
+
+func TestCommandKeygenEncryptionKey(t *testing.T) {
+	seen := map[string]bool{}
+	for range 3 {
+		out, errors, err := clientRun{}.client(t, "keygen", "--encryption-key")
+		key, keyErr := widgets.ParseEncryptionKey(strings.TrimSuffix(out, "\n"))
+		if err != nil || keyErr != nil || errors != "" || seen[key.ID()] {
+			t.Errorf("%q, %q, %v, %v", out, errors, err, keyErr)
+		}
+		seen[key.ID()] = true
+	}
+	out, _, err := clientRun{}.client(t, "keygen", "--encryption-key", "--json")
+	if err != nil || !regexp.MustCompile(`^\{"encryption_key":"[A-Za-z0-9+/]{43}="\}\n$`).MatchString(out) {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+func TestCommandClientHelp(t *testing.T) {
+	for _, name := range []string{"create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats"} {
+		out, _, err := clientRun{}.client(t, name, "--help")
+		if err != nil || !strings.Contains(out, "unix//run/caddy-admin.sock") || !strings.Contains(out, `(default "`+caddy.DefaultAdminListen+`")`) || !strings.Contains(out, "--json") {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		for _, line := range strings.Split(out, "\n") {
+			if len(line) > 120 {
+				t.Errorf("%s: a long line: %s", name, line)
+			}
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// dataPath is where this module keeps a file unless told otherwise.
+func dataPath(name string) string {
+	return filepath.Join(caddy.AppDataDir(), "chat_identity", name)
+}
+
+// madeKeyPath is the file of the encryption key that is made where none is configured.
+func madeKeyPath() string { return dataPath("encryption.key") }
+
+// provisionKeys reads the encryption keys, but makes none.
+func (a *App) provisionKeys() error {
+	var keys []widgets.EncryptionKey
+	for i, written := range a.EncryptionKeys {
+		text, literal, err := resolveText(written)
+		if err != nil {
+			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+		}
+		key, err := parseEncryptionKey(text)
+		if err != nil {
+			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+		}
+		if literal {
+			warnLiteral(a.log, zap.String("encryption_key", key.ID()))
+		}
+		for _, other := range keys {
+			if other.ID() == key.ID() {
+				return fmt.Errorf("encryption_key %d: the same key is given twice", i+1)
+			}
+		}
+		keys = append(keys, key)
+	}
+	a.EncryptionKeys = nil // as the secrets of widgets
+	if len(keys) == 0 {
+		key, err := readMadeKey()
+		switch {
+		case err == nil:
+			keys = append(keys, key)
+		case !errors.Is(err, fs.ErrNotExist):
+			// Widgets that need it will be unavailable, the others work.
+			a.log.Error("the encryption key in Caddy's data directory cannot be used", zap.Error(err))
+		}
+	}
+	a.ring.Store(widgets.NewRing(keys...))
+	return nil
+}
+
+// parseEncryptionKey adds to an error how to get a key.
+func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
+	key, err := widgets.ParseEncryptionKey(text)
+	if err != nil {
+		err = fmt.Errorf("%w: 'caddy chat-identity keygen --encryption-key' makes one", err)
+	}
+	return key, err
+}
+
+func readMadeKey() (widgets.EncryptionKey, error) {
+	content, err := os.ReadFile(madeKeyPath())
+	if err != nil {
+		return widgets.EncryptionKey{}, err
+	}
+	key, err := widgets.ParseEncryptionKey(strings.TrimSpace(string(content)))
+	if err != nil {
+		return key, fmt.Errorf("%s: %w: restore it from a backup, or move it away to have another made", madeKeyPath(), err)
+	}
+	return key, nil
+}
+
+// ensureRing makes an encryption key where there is none, and keeps it in
+// Caddy's data directory.
+func (a *App) ensureRing() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.ring.Load() != nil {
+		return nil
+	}
+	key, made, err := makeKey()
+	if err != nil {
+		return fmt.Errorf("making an encryption key: %w: make the folder writable, or configure encryption_key", err)
+	}
+	a.ring.Store(widgets.NewRing(key))
+	if made {
+		a.log.Warn("no encryption_key is configured, so one was made: back this file up, apart from the widgets. "+
+			"Without it no stored secret can be opened",
+			zap.String("file", madeKeyPath()), zap.String("encryption_key", key.ID()))
+	}
+	return nil
+}
+
+// makeKey returns the key in the data directory, which it makes if need be. Of
+// several processes that try at once, one makes it and all use that.
+func makeKey() (key widgets.EncryptionKey, made bool, err error) {
+	if key, err = readMadeKey(); !errors.Is(err, fs.ErrNotExist) {
+		return key, false, err
+	}
+	folder := filepath.Dir(madeKeyPath())
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return key, false, err
+	}
+	draft, err := os.CreateTemp(folder, ".encryption.key-*") // 0600
+	if err != nil {
+		return key, false, err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.WriteString(widgets.NewEncryptionKey() + "\n")
+	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+		return key, false, err
+	}
+	// Unlike a rename, a link does not replace what another process has made.
+	if err := os.Link(draft.Name(), madeKeyPath()); err != nil && !errors.Is(err, fs.ErrExist) {
+		return key, false, err
+	}
+	if err := widgets.SyncFolder(folder); err != nil {
+		return key, false, err
+	}
+	key, err = readMadeKey()
+	return key, err == nil, err
+}
+
+// whereKeyIs says what an operator can do about a missing encryption key.
+func (a *App) whereKeyIs(keyID string) string {
+	if key, err := readMadeKey(); err == nil && key.ID() == keyID {
+		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
+	}
+	return "add the encryption key of that id to encryption_key, behind the first"
+}

@@ -1,0 +1,200 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// rotations are the secrets of one widget, by generation.
+type rotations struct {
+	mu      sync.Mutex
+	secrets []string
+	begun   atomic.Int64 // the generation that a rotation is making
+	done    atomic.Int64 // the generation that the last answered rotation made
+}
+
+func (r *rotations) secret(generation int64) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.secrets[generation]
+}
+
+func (r *rotations) append(secret string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.secrets = append(r.secrets, secret)
+	r.done.Store(int64(len(r.secrets) - 1))
+}
+
+// stress is many clients that send messages of one widget.
+type stress struct {
+	g      *gateway
+	client *http.Client
+	sent   atomic.Int64
+}
+
+func newStress(g *gateway, clients int) *stress {
+	return &stress{g: g, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}}}
+}
+
+// send reports whether a message that is signed with the secret was verified.
+func (s *stress) send(t *testing.T, secret string) (verified bool) {
+	user := fmt.Sprintf("user-%d", s.sent.Add(1))
+	body := fmt.Sprintf(`{"user_id":"%s","user_hash":"%s"}`, user, signWith(secret, user))
+	r, err := http.NewRequest("POST", s.g.url+"/chat", strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return false
+	}
+	r.Header = http.Header{"Content-Type": {"application/json"}, "X-Widget-Key": {"shop"}}
+	response, err := s.client.Do(r)
+	if err != nil {
+		t.Errorf("a request failed: %v", err)
+		return false
+	}
+	defer response.Body.Close()
+	told, _ := io.ReadAll(response.Body)
+	switch {
+	case response.StatusCode == 200 && string(told) == user:
+		return true
+	case response.StatusCode == 401:
+		return false
+	}
+	t.Errorf("%d %s", response.StatusCode, told)
+	return false
+}
+
+// run has clients send until the returned function is called, or the test ends;
+// each is given the number of its turn.
+func (s *stress) run(t *testing.T, clients int, turn func(i int)) (end func()) {
+	group, stop := new(sync.WaitGroup), make(chan struct{})
+	end = sync.OnceFunc(func() {
+		close(stop)
+		group.Wait()
+	})
+	t.Cleanup(end)
+	for range clients {
+		group.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				default:
+					turn(i)
+				}
+			}
+		})
+	}
+	return end
+}
+
+// echo answers who was verified.
+const echo = "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nrespond {http.chat_identity.user}"
+
+// TestRotationsUnderLoad: from the moment a rotation has answered, no request
+// is verified by the secret before, and every one by the new.
+func TestRotationsUnderLoad(t *testing.T) {
+	const count, clients = 200, 64
+	g := live(t, "", echo)
+	r := new(rotations)
+	r.append("the-secret-that-came-with-the-widget")
+	g.create(t, `{"id":"shop","secret":"`+r.secret(0)+`"}`)
+	r.append(g.rotate(t, "shop", ""))
+	r.begun.Store(1)
+
+	s := newStress(g, clients)
+	var current, retired atomic.Int64
+	end := s.run(t, clients, func(i int) {
+		generation := r.done.Load()
+		if i%2 == 1 {
+			if s.send(t, r.secret(generation-1)) {
+				t.Errorf("a request that began after rotation %d was verified by the secret before", generation)
+			}
+			retired.Add(1)
+			return
+		}
+		// A rotation that began meanwhile may have retired it.
+		if !s.send(t, r.secret(generation)) && r.begun.Load() == generation {
+			t.Errorf("the secret of rotation %d does not verify", generation)
+		}
+		current.Add(1)
+	})
+	for generation := int64(2); generation <= count && !t.Failed(); generation++ {
+		before := s.sent.Load()
+		r.begun.Store(generation)
+		r.append(g.rotate(t, "shop", ""))
+		for s.sent.Load() < before+20 && !t.Failed() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	end()
+	if current.Load() < count || retired.Load() < count {
+		t.Errorf("%d requests with the current and %d with a retired secret prove nothing", current.Load(), retired.Load())
+	}
+}
+
+// TestRotationsInGrace: with a grace, neither the old secret fails nor the new.
+func TestRotationsInGrace(t *testing.T) {
+	const count, clients = 200, 32
+	g := live(t, "", echo)
+	r := new(rotations)
+	r.append(g.create(t, `{"id":"shop"}`))
+	s := newStress(g, clients)
+	end := s.run(t, clients, func(i int) {
+		generation := r.done.Load()
+		if i%2 == 1 && generation > 0 {
+			generation = int64(i) % generation
+		}
+		if !s.send(t, r.secret(generation)) {
+			t.Errorf("the secret of rotation %d fails in its grace", generation)
+		}
+	})
+	for generation := 1; generation <= count && !t.Failed(); generation++ {
+		before := s.sent.Load()
+		r.append(g.rotate(t, "shop", `{"grace":"1h"}`))
+		for s.sent.Load() < before+10 && !t.Failed() {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	end()
+	// One without ends them all.
+	g.rotate(t, "shop", "")
+	for _, generation := range []int64{0, count / 2, count} {
+		if s.send(t, r.secret(generation)) {
+			t.Errorf("the secret of rotation %d outlives a rotation without grace", generation)
+		}
+	}
+}
+
+// TestConcurrentRotations: none is lost. With a grace every secret that was
+// answered verifies.
+func TestConcurrentRotations(t *testing.T) {
+	const count = 16
+	g := live(t, "", echo)
+	g.create(t, `{"id":"shop"}`)
+	secrets := make([]string, count)
+	var group sync.WaitGroup
+	for i := range secrets {
+		group.Go(func() {
+			if c, err := g.tryCall("POST", "widgets/shop/rotate", `{"grace":"1h"}`); err == nil {
+				secrets[i] = c.Secret
+			}
+		})
+	}
+	group.Wait()
+	s := newStress(g, 1)
+	for i, secret := range secrets {
+		if len(secret) != 64 || !s.send(t, secret) {
+			t.Errorf("rotation %d was lost", i)
+		}
+	}
+	if c := g.call(t, "GET", "widgets/shop", ""); len(c.Secrets) != count+1 {
+		t.Errorf("%d secrets, want %d", len(c.Secrets), count+1)
+	}
+}

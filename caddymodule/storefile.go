@@ -1,0 +1,118 @@
+package caddymodule
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/filestore"
+)
+
+func init() {
+	caddy.RegisterModule(new(FileWidgets))
+}
+
+// FileWidgets keeps chat widgets in a file, their secrets sealed.
+//
+// Every change is written to a new file, which then takes the old one's place. Several processes may share the file: a
+// change by another is noticed within a second. A file that is damaged or gone counts as unreachable for writes; what
+// was read last is served until it is repaired.
+type FileWidgets struct {
+	// The file's path. Default: `chat_identity/widgets.jsonl` in Caddy's data directory.
+	Path string `json:"path,omitempty"`
+
+	store  *pooledFile
+	pooled bool
+}
+
+// files are the open files by path: they outlive a configuration.
+var files = caddy.NewUsagePool()
+
+type pooledFile struct{ *filestore.Store }
+
+// Destruct ends the watch over the file. What was read stays, for the old
+// configuration's requests.
+func (f *pooledFile) Destruct() error { return f.Close() }
+
+// CaddyModule returns the Caddy module information.
+func (*FileWidgets) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "chat_identity.widgets.file",
+		New: func() caddy.Module { return new(FileWidgets) },
+	}
+}
+
+// Provision reads the file. It makes none.
+func (f *FileWidgets) Provision(ctx caddy.Context) error {
+	path := f.Path
+	if path == "" {
+		path = dataPath("widgets.jsonl")
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
+	if err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return fmt.Errorf("path: %w", err)
+	}
+	f.Path = path
+	loaded, _, err := files.LoadOrNew(path, func() (caddy.Destructor, error) {
+		return &pooledFile{filestore.Open(filestore.Options{
+			Path: path,
+			// Not the context's logger: the file outlives the configuration.
+			Log:     caddy.Log().Named("chat_identity.widgets.file"),
+			Changed: storeChanged,
+		})}, nil
+	})
+	if err != nil {
+		return err
+	}
+	f.store, f.pooled = loaded.(*pooledFile), true
+	return nil
+}
+
+// storeChanged looks at a store that was changed from outside.
+func storeChanged() {
+	if app, err := activeApp(); err == nil {
+		app.checkStore()
+	}
+}
+
+// Store implements [WidgetStore].
+func (f *FileWidgets) Store() widgets.Store { return f.store.Store }
+
+// Cleanup gives the file back.
+func (f *FileWidgets) Cleanup() error {
+	if f.pooled {
+		_, err := files.Delete(f.Path)
+		return err
+	}
+	return nil
+}
+
+// UnmarshalCaddyfile sets up the store. Syntax:
+//
+//	widgets file [<path>]
+func (f *FileWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // file
+	if args := d.RemainingArgs(); len(args) == 1 {
+		f.Path = args[0]
+	} else if len(args) > 1 {
+		return d.Err("widgets file takes one path: quote it if it has blanks")
+	}
+	if d.NextBlock(0) {
+		return d.Err("widgets file has no block: the path stands behind it")
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*FileWidgets)(nil)
+	_ caddy.CleanerUpper    = (*FileWidgets)(nil)
+	_ caddyfile.Unmarshaler = (*FileWidgets)(nil)
+	_ WidgetStore           = (*FileWidgets)(nil)
+)
