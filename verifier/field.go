@@ -24,15 +24,20 @@ const (
 	Company
 	// Attributes is a JSON object of anything else.
 	Attributes
-	// Widget names the widget whose secret signed. It is not part of a claim.
+	// Widget names the widget whose secret signed. Neither it nor what follows
+	// is part of a claim.
 	Widget
+	// Conversation names the conversation that the request belongs to.
+	Conversation
+	// Visitor names the anonymous visitor that the user was before.
+	Visitor
 
 	// NumFields is how many fields there are.
 	NumFields
 )
 
 var fieldNames = [NumFields]string{
-	"user_id", "signature", "timestamp", "nonce", "email", "name", "phone", "company", "attributes", "widget",
+	"user_id", "signature", "timestamp", "nonce", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
 }
 
 // String returns the field's name as it is written in a configuration.
@@ -41,6 +46,10 @@ func (f Field) String() string { return fieldNames[f] }
 // Proves reports whether the field carries a claim's proof, so that nothing of
 // it may reach an upstream unverified.
 func (f Field) Proves() bool { return f <= Nonce }
+
+// names reports whether the field names a thing of the gateway's: an id, of
+// which the case does not count.
+func (f Field) names() bool { return f == Conversation || f == Visitor }
 
 // ParseField returns the claim field of that name.
 func ParseField(name string) (Field, bool) {

@@ -43,8 +43,8 @@ type formName struct {
 }
 
 // NewReader compiles places. The pointers of the claim's fields start from the
-// object that at points to, the widget's from the document's root unless
-// widgetAt is set.
+// object that at points to, the others from the document's root, but for the
+// widget's where widgetAt is set.
 func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 	r := &Reader{places: places}
 	if at != "" {
@@ -60,7 +60,7 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 				return nil, fmt.Errorf("%s: %w", p.Field, err)
 			}
 			pointer := at + p.Name
-			if p.Field == Widget && !widgetAt {
+			if p.Field > Widget || p.Field == Widget && !widgetAt {
 				pointer = p.Name
 			}
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.Proves()})
@@ -109,7 +109,7 @@ func (r *Reader) compileAttributes() (err error) {
 // belowAttributes returns the pointer of a place within the attributes' object.
 func belowAttributes(places []Place, p Place) (string, bool) {
 	for _, a := range places {
-		if a.Field == Attributes && a.Location == Body && p.Location == Body && p.Field != Widget {
+		if a.Field == Attributes && a.Location == Body && p.Location == Body && p.Field < Widget {
 			if rest, ok := strings.CutPrefix(p.Name, a.Name+"/"); ok {
 				return "/" + rest, true
 			}
@@ -183,7 +183,7 @@ func scalarsAbove(places []Place) error {
 	for _, p := range places {
 		for _, q := range places {
 			if p.Location == Body && q.Location == Body && p.Field != Attributes &&
-				(p.Field == Widget) == (q.Field == Widget) && strings.HasPrefix(q.Name, p.Name+"/") {
+				(p.Field >= Widget) == (q.Field >= Widget) && strings.HasPrefix(q.Name, p.Name+"/") {
 				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.Name, p.Field, p.Name)
 			}
 		}

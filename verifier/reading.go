@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
@@ -63,8 +64,12 @@ func (r *Reading) Single(f Field) []byte {
 	return r.Claim[f]
 }
 
+// unclear reports whether a name of the gateway's is there in a spelling that
+// only some backends take for it: whose thing it is could not be told.
+func (r *Reading) unclear() bool { return r.variant[Conversation] || r.variant[Visitor] }
+
 // Plain reports whether everything found so far can be read, and in one way only.
-func (r *Reading) Plain() bool { return r.err == nil && !r.twofold() }
+func (r *Reading) Plain() bool { return r.err == nil && !r.twofold() && !r.unclear() }
 
 // Err returns the first malformed piece, or nil.
 func (r *Reading) Err() error { return r.err }
@@ -109,6 +114,7 @@ func (r *Reading) add(f Field, value []byte) {
 	case len(value) == 0:
 	case len(r.Claim[f]) == 0:
 		r.Claim[f] = value
+	case f.names() && bytes.EqualFold(r.Claim[f], value):
 	case string(r.Claim[f]) != string(value):
 		r.again(f)
 	}
@@ -146,13 +152,13 @@ func (r *Reading) member(f Field, text []byte, v *claimjson.Value) {
 		r.add(f, decoded[from:len(decoded):len(decoded)])
 	case v.Kind == claimjson.Number && f == Timestamp:
 		r.add(f, token) // its digits are counted when its shape is checked
-	case v.Kind == claimjson.Number && f == UserID:
+	case v.Kind == claimjson.Number && (f == UserID || f.names()):
 		if !plainInteger(token) {
 			r.fail(malformed(f, "is a number that is no integer, or one beyond ±(2^53-1) that not every parser keeps: send it as a string"))
 			return
 		}
 		r.add(f, token)
-	case f == UserID:
+	case f == UserID || f.names():
 		r.fail(malformed(f, "is neither a string nor an integer"))
 	default:
 		r.fail(malformed(f, "is not a string"))

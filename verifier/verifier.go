@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -71,7 +72,7 @@ func (v *Verifier) Shape(r *Reading) error {
 	if err := v.fields(c); err != nil {
 		return err
 	}
-	if r.twofold() {
+	if r.twofold() || r.unclear() {
 		return ErrAmbiguous
 	}
 	some := false
@@ -117,12 +118,35 @@ func (v *Verifier) fields(c *Claim) error {
 	if n := c[Nonce]; len(n) > 0 && v.policy.Message.Signs(Nonce) && !validNonce(n, v.policy.Message.nonce) {
 		return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", v.policy.Message.nonce))
 	}
+	for f := Conversation; f <= Visitor; f++ {
+		if id := c[f]; len(id) > 0 && !validName(id) {
+			return malformed(f, fmt.Sprintf("is not an id of at most %d characters of A-Z a-z 0-9 . _ : -", maxName))
+		}
+	}
 	if t := c[Timestamp]; len(t) > 0 && v.policy.Message.Signs(Timestamp) {
 		if _, ok := parseTimestamp(t); !ok {
 			return malformed(Timestamp, "is not a Unix time of 10 digits (seconds) or 13 (milliseconds)")
 		}
 	}
 	return nil
+}
+
+// maxName is the longest id of a conversation or a visitor, in bytes.
+const maxName = 128
+
+// validName holds for the ids of conversations and visitors that every backend
+// reads as they are.
+func validName(id []byte) bool {
+	if len(id) > maxName {
+		return false
+	}
+	for _, c := range id {
+		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
+		if !alphanumeric && c != '.' && c != '_' && c != ':' && c != '-' {
+			return false
+		}
+	}
+	return true
 }
 
 func hasControl(text []byte) bool {
@@ -214,4 +238,23 @@ func (v *Verifier) Signs(f Field) bool { return v.policy.Message.Signs(f) }
 func (p *Policy) Sign(secret Secret, c *Claim) string {
 	sum := NewKey(secret).mac(&p.Message, c)
 	return p.Encoding.encode(sum[:])
+}
+
+// SignedAt returns the time of signing of a claim that has passed Verify; the
+// zero time where none is signed.
+func (v *Verifier) SignedAt(c *Claim) time.Time {
+	if !v.policy.Message.Signs(Timestamp) {
+		return time.Time{}
+	}
+	t, _ := parseTimestamp(c[Timestamp])
+	return t
+}
+
+// Digest returns the digest that a claim's signature encodes, whatever the
+// encoding and its letters' case; the zero digest where it encodes none.
+func (v *Verifier) Digest(c *Claim) (digest [sha256.Size]byte) {
+	if v.policy.Encoding.decode(&digest, c[Signature]) != 1 {
+		return [sha256.Size]byte{}
+	}
+	return digest
 }
