@@ -1,0 +1,342 @@
+package boltledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// TestReplaysCostNoWrite replays what is held, which must not reach the disk.
+func TestReplaysCostNoWrite(t *testing.T) {
+	l, clock := fresh(t)
+	until := clock.in(time.Minute)
+	share := ledger.Share{Owner: key("owner"), Most: 1}
+	if _, err := l.Reserve(t.Context(), key("k"), holder("a"), until, share); err != nil {
+		t.Fatal(err)
+	}
+	before := l.session.durable.Load()
+	var group sync.WaitGroup
+	for range 16 {
+		group.Go(func() {
+			for range 100 {
+				e, err := l.Reserve(t.Context(), key("k"), holder("b"), until, ledger.Share{})
+				if err != nil || e.Holder != holder("a") {
+					t.Error(e, err)
+				}
+				if e, err = l.Reserve(t.Context(), key("k"), holder("a"), until, share); err != nil || e.Holder != holder("a") {
+					t.Error(e, err)
+				}
+				if e, err = l.Keep(t.Context(), key("k"), holder("a"), until); err != nil || e.Holder != holder("a") {
+					t.Error(e, err)
+				}
+				if _, err = l.Reserve(t.Context(), key("l"), holder("a"), until, share); !errors.Is(err, ledger.ErrShare) {
+					t.Error(err)
+				}
+				if err = l.Release(t.Context(), key("k"), holder("b"), until); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	l.session.sweep(clock.now().Unix()) // finds nothing
+	if commits := l.session.durable.Load() - before; commits != 0 {
+		t.Errorf("%d commits", commits)
+	}
+}
+
+// stall keeps the writer from its next transaction.
+func stall(t *testing.T, s *session) (resume func()) {
+	t.Helper()
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := tx.Rollback(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestVisibleIsNotDurable has the last commit be seen, but not be on the disk
+// yet. What would confirm it has to wait for the writer; a refusal need not.
+func TestVisibleIsNotDurable(t *testing.T) {
+	l, clock := fresh(t)
+	until := clock.in(time.Minute)
+	if _, err := l.Reserve(t.Context(), key("k"), holder("a"), until, ledger.Share{}); err != nil {
+		t.Fatal(err)
+	}
+	s := l.session
+	s.durable.Add(-1)
+	resume := stall(t, s)
+	short, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if e, err := l.Reserve(short, key("k"), holder("a"), until, ledger.Share{}); !errors.Is(err, ledger.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("reserve is confirmed: %v, %v", e, err)
+	}
+	if e, err := l.Keep(short, key("k"), holder("a"), until); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("keep is confirmed: %v, %v", e, err)
+	}
+	if err := l.Release(short, key("free"), holder("a"), until); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("release is confirmed: %v", err)
+	}
+	if e, err := l.Reserve(t.Context(), key("k"), holder("b"), until, ledger.Share{}); err != nil || e.Holder != holder("a") {
+		t.Errorf("a stranger is not refused: %v, %v", e, err)
+	}
+	if e, err := l.Held(t.Context(), key("k")); err != nil || e.Holder != holder("a") {
+		t.Errorf("held: %v, %v", e, err)
+	}
+	resume()
+	if e, err := l.Reserve(t.Context(), key("k"), holder("a"), until, ledger.Share{}); err != nil || e.Holder != holder("a") {
+		t.Errorf("the writer does not confirm: %v, %v", e, err)
+	}
+}
+
+// TestCallersGiveUp cancels calls that wait for the writer.
+func TestCallersGiveUp(t *testing.T) {
+	l, clock := fresh(t)
+	if err := l.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	resume := stall(t, l.session)
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for i := range 3 * queueLength { // more than the queue takes
+		group.Go(func() {
+			_, err := l.Reserve(ctx, key(fmt.Sprint(i)), holder("a"), clock.in(time.Minute), ledger.Share{})
+			if !errors.Is(err, ledger.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+	eventually(t, "the queue is full", func() error {
+		if n := len(l.session.writes); n < queueLength {
+			return fmt.Errorf("%d wait", n)
+		}
+		return nil
+	})
+	cancel()
+	group.Wait()
+	resume()
+	// The writer comes upon one that nobody waits for any more.
+	o := &operation{ctx: ctx, kind: reserve, key: key("k"), holder: holder("b"), until: base + 60, answers: make(chan answer, 1)}
+	l.session.writes <- o
+	if a := <-o.answers; !errors.Is(a.err, context.Canceled) {
+		t.Errorf("the writer answers %v", a)
+	}
+	if e, err := l.Reserve(t.Context(), key("k"), holder("a"), clock.in(time.Minute), ledger.Share{}); err != nil || e.Holder != holder("a") {
+		t.Errorf("afterwards: %v, %v", e, err)
+	}
+	if _, err := l.Held(ctx, key("k")); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("a call that was cancelled before: %v", err)
+	}
+}
+
+// TestMutualExclusion uses keys as locks.
+func TestMutualExclusion(t *testing.T) {
+	l, clock := fresh(t)
+	l.setup.noSync = true
+	var inside [3]atomic.Int32
+	var group sync.WaitGroup
+	for g := range 16 {
+		me := holder(fmt.Sprint(g))
+		group.Go(func() {
+			for i := 0; i < 40; {
+				k := i % len(inside)
+				until := clock.in(time.Minute)
+				e, err := l.Reserve(t.Context(), key(fmt.Sprint(k)), me, until, ledger.Share{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if e.Holder != me {
+					runtime.Gosched()
+					continue
+				}
+				if inside[k].Add(1) != 1 {
+					t.Error("two hold the same key")
+				}
+				if i%2 == 0 {
+					until = until.Add(time.Minute)
+					if e, err := l.Keep(t.Context(), key(fmt.Sprint(k)), me, until); err != nil || e.Holder != me {
+						t.Error(e, err)
+					}
+				}
+				inside[k].Add(-1)
+				if err := l.Release(t.Context(), key(fmt.Sprint(k)), me, until); err != nil {
+					t.Error(err)
+				}
+				i++
+			}
+		})
+	}
+	group.Wait()
+}
+
+// TestGrows has the file grow while it is looked at, which must not be taken
+// for getting shorter.
+func TestGrows(t *testing.T) {
+	l, clock := fresh(t)
+	l.setup.noSync = true
+	if err := l.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var lookers, group sync.WaitGroup
+	for range 2 {
+		lookers.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := l.session.intact(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for g := range 64 {
+		group.Go(func() {
+			for i := range 20 {
+				name := fmt.Sprint(g, " ", i)
+				e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(time.Minute), ledger.Share{})
+				if err != nil || e.Holder != holder(name) {
+					t.Error(name, e, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	close(done)
+	lookers.Wait()
+}
+
+// TestCloseDuringTraffic closes a ledger that is being asked. What it had
+// answered is held, and nothing of it is left running.
+func TestCloseDuringTraffic(t *testing.T) {
+	for range 5 {
+		l, clock := fresh(t)
+		var mu sync.Mutex
+		var reserved []string
+		var group sync.WaitGroup
+		for g := range 32 {
+			group.Go(func() {
+				for i := 0; ; i++ {
+					name := fmt.Sprint(g, " ", i)
+					e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(time.Minute), ledger.Share{})
+					if err != nil {
+						if !errors.Is(err, errClosed) || !errors.Is(err, ledger.ErrUnavailable) {
+							t.Error(err)
+						}
+						return
+					}
+					if e.Holder != holder(name) {
+						t.Errorf("%s: %v", name, e)
+					}
+					mu.Lock()
+					reserved = append(reserved, name)
+					mu.Unlock()
+				}
+			})
+		}
+		eventually(t, "something is reserved", func() error {
+			mu.Lock()
+			defer mu.Unlock()
+			if len(reserved) < 100 {
+				return errors.New("too little is")
+			}
+			return nil
+		})
+		for range 2 {
+			group.Go(func() { l.close(t) })
+		}
+		group.Wait()
+		l.close(t)
+		if err := l.Err(); !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("Err is %v", err)
+		}
+		if err := l.Open(t.Context()); !errors.Is(err, ledger.ErrUnavailable) {
+			t.Errorf("opened again: %v", err)
+		}
+		l = at(t, l.path, clock)
+		for _, name := range reserved {
+			if e, err := l.Held(t.Context(), key(name)); err != nil || e.Holder != holder(name) {
+				t.Errorf("%s: %v, %v", name, e, err)
+			}
+		}
+		l.close(t)
+	}
+	eventually(t, "the goroutines end", func() error {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		if n := strings.Count(string(stacks), "boltledger.(*session)"); n > 0 {
+			return fmt.Errorf("%d run:\n%s", n, stacks)
+		}
+		return nil
+	})
+}
+
+// TestNewTouchesNothing makes a ledger as a configuration that is only validated does.
+func TestNewTouchesNothing(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "ledger")
+	l := New(Options{Path: filepath.Join(folder, "ledger.db")})
+	if err := l.Err(); err != nil {
+		t.Error(err)
+	}
+	l.close(t)
+	if _, err := os.Stat(folder); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the folder is there: %v", err)
+	}
+	l = New(Options{})
+	defer l.close(t)
+	if _, err := l.Held(t.Context(), key("k")); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("without a path: %v", err)
+	}
+}
+
+// TestMade looks at what is made where there was nothing, by many at once.
+func TestMade(t *testing.T) {
+	folder := filepath.Join(t.TempDir(), "a", "ledger")
+	path := filepath.Join(folder, "ledger.db")
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if err := create(path); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	files, err := os.ReadDir(folder)
+	if err != nil || len(files) != 1 {
+		t.Errorf("there is more than the ledger: %v, %v", files, err)
+	}
+	for name, want := range map[string]os.FileMode{folder: 0o700 | os.ModeDir, path: 0o600} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if runtime.GOOS != "windows" && info.Mode() != want {
+			t.Errorf("%s: %v", name, info.Mode())
+		}
+	}
+	l := at(t, path, newClock())
+	if err := l.Open(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,113 @@
+package boltledger
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// tables are the buckets within a transaction.
+type tables struct {
+	header, entries, byExpiry, byOwner *bbolt.Bucket
+}
+
+func tablesOf(tx *bbolt.Tx) (tables, error) {
+	t := tables{tx.Bucket(headerName), tx.Bucket(entriesName), tx.Bucket(byExpiryName), tx.Bucket(byOwnerName)}
+	if t.header == nil || t.entries == nil || t.byExpiry == nil || t.byOwner == nil {
+		return t, damaged("a bucket is missing")
+	}
+	return t, nil
+}
+
+// get returns the key's record, ended or not, and nil without one.
+func (t tables) get(key ledger.Key) (*record, error) {
+	value := t.entries.Get(key[:])
+	if value == nil {
+		return nil, nil
+	}
+	r, err := parseRecord(key[:], value)
+	return &r, err
+}
+
+// forgotten returns the latest end of an entry that has been removed.
+func (t tables) forgotten() (int64, error) {
+	return parseForgotten(t.header.Get(forgottenKey))
+}
+
+// alive counts what the owner has at that time, up to most.
+func (t tables) alive(owner ledger.Key, now int64, most int) (n int) {
+	c := t.byOwner.Cursor()
+	first := ownerKey(owner, now+1, ledger.Key{}) // alive is what ends later than now
+	for k, _ := c.Seek(first); n < most && bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
+		n++
+	}
+	return n
+}
+
+// change replaces a record, or adds one, or removes one: both are of one key.
+type change struct{ old, new *record }
+
+func (c change) none() bool { return c.old == nil && c.new == nil }
+
+func (t tables) apply(c change) error {
+	var errs [6]error
+	if r := c.old; r != nil {
+		errs[0] = t.byExpiry.Delete(expiryKey(r.until, r.key))
+		if r.owner != noOwner {
+			errs[1] = t.byOwner.Delete(ownerKey(r.owner, r.until, r.key))
+		}
+		if c.new == nil {
+			errs[2] = t.entries.Delete(r.key[:])
+		}
+	}
+	if r := c.new; r != nil {
+		errs[3] = t.entries.Put(r.key[:], r.value())
+		errs[4] = t.byExpiry.Put(expiryKey(r.until, r.key), nil)
+		if r.owner != noOwner {
+			errs[5] = t.byOwner.Put(ownerKey(r.owner, r.until, r.key), nil)
+		}
+	}
+	return errors.Join(errs[:]...)
+}
+
+// sweep removes up to limit entries that ended at that time or before, and
+// notes up to when the file has forgotten.
+func (t tables) sweep(horizon int64, limit int) (removed int, err error) {
+	forgotten, err := t.forgotten()
+	if err != nil {
+		return 0, err
+	}
+	var ended []*record // apart, since a cursor does not survive a removal
+	c := t.byExpiry.Cursor()
+	for k, _ := c.First(); k != nil && len(ended) < limit; k, _ = c.Next() {
+		if len(k) != untilSize+digestSize {
+			return 0, damaged("its index has a row of the wrong length")
+		}
+		until := int64(binary.BigEndian.Uint64(k))
+		if until > horizon {
+			break
+		}
+		r, err := t.get(ledger.Key(k[untilSize:]))
+		if err != nil {
+			return 0, err
+		}
+		if r == nil || r.until != until {
+			return 0, damaged("its index names an entry that is not there")
+		}
+		ended = append(ended, r)
+		forgotten = max(forgotten, until)
+	}
+	if len(ended) == 0 {
+		return 0, nil
+	}
+	for _, r := range ended {
+		if err := t.apply(change{old: r}); err != nil {
+			return 0, err
+		}
+	}
+	return len(ended), t.header.Put(forgottenKey, binary.BigEndian.AppendUint64(nil, uint64(forgotten)))
+}
