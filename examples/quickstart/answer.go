@@ -7,17 +7,21 @@ import (
 
 // answer is the agent of the demo: what it may say depends on who it knows it is
 // talking to.
-func answer(id identity, c *contact) string {
+func answer(id identity, c *contact, merged int) string {
 	switch id.Outcome {
 	case "verified":
 		name := id.User
 		if c.Name != "" {
 			name, _, _ = strings.Cut(c.Name, " ")
 		}
+		text := fmt.Sprintf("Hello %s! Your website vouches for you, so we can talk about your account", name)
 		if plan, ok := c.Attributes["plan"].(string); ok {
-			return fmt.Sprintf("Hello %s! Your website vouches for you, so we can talk about your account: you are on the %s plan.", name, plan)
+			text += fmt.Sprintf(": you are on the %s plan", plan)
 		}
-		return fmt.Sprintf("Hello %s! Your website vouches for you, so we can talk about your account.", name)
+		if merged > 0 {
+			text += ". And what you wrote before you signed in is with your account now"
+		}
+		return text + "."
 	case "anonymous":
 		if id.Reason == "partial" {
 			return "Hello! You named a user, but nobody signed for that. To me you are a visitor like any other."

@@ -23,8 +23,7 @@ var page embed.FS
 
 var (
 	conversationID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	// A visitor id is all that protects an anonymous conversation, so it must be
-	// too long to guess.
+	// Two visitors must not come by the same id, so it is a long one.
 	visitorID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 )
 
@@ -35,9 +34,9 @@ type backend struct {
 	now   func() time.Time
 }
 
-func newBackend(secret string) http.Handler {
+func newBackend(secrets secrets) http.Handler {
 	b := &backend{store: newStore(time.Now), now: time.Now}
-	s := newSessions(secret, time.Now)
+	s := newSessions(secrets, time.Now)
 	files, err := fs.Sub(page, "page")
 	if err != nil {
 		panic(err)
@@ -45,8 +44,10 @@ func newBackend(secret string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /chat/messages", b.post)
 	mux.HandleFunc("GET /chat/messages", b.list)
+	mux.HandleFunc("POST /calls", b.call)
 	mux.HandleFunc("GET /session", s.show)
 	mux.HandleFunc("POST /session", s.change)
+	mux.HandleFunc("POST /session/call", s.signCall)
 	mux.Handle("GET /", http.FileServerFS(files))
 	return secured(http.NewCrossOriginProtection().Handler(mux))
 }
@@ -70,6 +71,7 @@ type received struct {
 	identity
 	Headers map[string]string `json:"headers"`
 	Contact *contact          `json:"contact,omitempty"`
+	Merged  *merged           `json:"merged,omitempty"`
 	Body    string            `json:"body"`
 	Claim   claimLeft         `json:"claim_in_body"`
 }
@@ -87,13 +89,8 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "bad_identity", err.Error())
 		return
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			problem(w, http.StatusRequestEntityTooLarge, "too_large", "a message is at most 64 KiB")
-			return
-		}
-		problem(w, http.StatusBadRequest, "bad_request", "the body did not arrive in full")
+	body, ok := readBody(w, r)
+	if !ok {
 		return
 	}
 	var sent struct {
@@ -116,29 +113,36 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	// The gateway can keep strangers out of a conversation, too, but a backend
-	// looks for itself.
-	if err := b.store.open(sent.Conversation, id, sent.Visitor); err != nil {
+	from := sender{id, sent.Visitor, markBrowser(w, r)}
+	seen, reply, err := b.take(from, sent.Conversation, sent.Text)
+	if err != nil {
 		problem(w, http.StatusForbidden, "not_yours", err.Error())
 		return
 	}
-	seen := received{
-		identity: id,
-		Headers:  identityHeaders(r.Header),
-		Body:     string(body),
-		Claim:    claimLeft{len(sent.UserID) > 0, len(sent.UserHash) > 0},
+	seen.Headers, seen.Body = identityHeaders(r.Header), string(body)
+	seen.Claim = claimLeft{len(sent.UserID) > 0, len(sent.UserHash) > 0}
+	writeJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
+}
+
+// take puts a message into its conversation and answers it. The gateway keeps
+// others out of a user's conversations, but not out of a visitor's, and a
+// backend looks for itself anyway.
+func (b *backend) take(from sender, conversation, text string) (seen received, reply message, err error) {
+	if err := b.store.open(conversation, from); err != nil {
+		return seen, reply, err
 	}
-	if id.verified() {
-		c := b.store.upsert(id)
+	seen.identity = from.identity
+	if from.verified() {
+		if seen.Merged, err = b.store.merge(from); err != nil {
+			return seen, reply, err
+		}
+		c := b.store.upsert(from.identity, 1+seen.Merged.count(), 0)
 		seen.Contact = &c
 	}
-	question := message{"visitor", sent.Text, id.verified(), b.now()}
-	reply := message{"agent", answer(id, seen.Contact), false, b.now()}
-	if err := b.store.add(sent.Conversation, id, sent.Visitor, question, reply); err != nil {
-		problem(w, http.StatusForbidden, "not_yours", err.Error())
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
+	now := b.now()
+	reply = message{From: "agent", Text: answer(from.identity, seen.Contact, seen.Merged.count()), At: now}
+	question := message{From: "visitor", Text: text, Verified: from.verified(), At: now}
+	return seen, reply, b.store.add(conversation, from, question, reply)
 }
 
 func (b *backend) list(w http.ResponseWriter, r *http.Request) {
@@ -153,7 +157,7 @@ func (b *backend) list(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, "bad_request", "name the conversation, and without a verified user the visitor")
 		return
 	}
-	name, messages, err := b.store.history(name, id, visitor)
+	name, messages, err := b.store.history(name, sender{id, visitor, browserOf(r)})
 	if err != nil {
 		problem(w, http.StatusForbidden, "not_yours", err.Error())
 		return
@@ -163,6 +167,20 @@ func (b *backend) list(w http.ResponseWriter, r *http.Request) {
 		"messages":     messages,
 		"received":     received{identity: id, Headers: identityHeaders(r.Header)},
 	})
+}
+
+// readBody answers by itself where there is no body to be had.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err == nil {
+		return body, true
+	}
+	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+		problem(w, http.StatusRequestEntityTooLarge, "too_large", "a body is at most 64 KiB")
+	} else {
+		problem(w, http.StatusBadRequest, "bad_request", "the body did not arrive in full")
+	}
+	return nil, false
 }
 
 // validVisitor says whether a request names a usable visitor. A verified one

@@ -16,9 +16,12 @@ import (
 
 const (
 	testSecret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c35f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3"
+	callSecret = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00"
 	visitorA   = "11111111-1111-4111-8111-111111111111"
 	visitorB   = "22222222-2222-4222-8222-222222222222"
 )
+
+var testSecrets = secrets{chat: testSecret, calls: callSecret}
 
 // from returns the headers that the gateway writes for a verified user.
 func from(widget, user string) http.Header {
@@ -48,24 +51,45 @@ func call(t *testing.T, h http.Handler, method, path, body string, header http.H
 	return w.Code, answer, w.Header()
 }
 
+// cookies of two browsers.
+const (
+	browserA = browserCookie + "=AAAAAAAAAAAAAAAAAAAAAAAAAA"
+	browserB = browserCookie + "=BBBBBBBBBBBBBBBBBBBBBBBBBB"
+)
+
+// with returns the headers, and another.
+func with(h http.Header, name, value string) http.Header {
+	h = h.Clone()
+	h.Set(name, value)
+	return h
+}
+
+// say is a message from browser A, unless the headers have another cookie.
 func say(t *testing.T, h http.Handler, conversation, visitor, text string, header http.Header) (int, map[string]any) {
 	t.Helper()
 	body, err := json.Marshal(map[string]string{"conversation": conversation, "visitor": visitor, "text": text})
 	if err != nil {
 		t.Fatal(err)
 	}
-	status, answer, _ := call(t, h, "POST", "/chat/messages", string(body), header)
+	status, answer, _ := call(t, h, "POST", "/chat/messages", string(body), fromBrowser(header))
 	return status, answer
 }
 
 func read(t *testing.T, h http.Handler, conversation, visitor string, header http.Header) (int, map[string]any) {
 	t.Helper()
-	status, answer, _ := call(t, h, "GET", "/chat/messages?conversation="+conversation+"&visitor="+visitor, "", header)
+	status, answer, _ := call(t, h, "GET", "/chat/messages?conversation="+conversation+"&visitor="+visitor, "", fromBrowser(header))
 	return status, answer
 }
 
+func fromBrowser(header http.Header) http.Header {
+	if header.Get("Cookie") != "" {
+		return header
+	}
+	return with(header, "Cookie", browserA)
+}
+
 func TestTrustsOnlyTheHeaders(t *testing.T) {
-	h := newBackend(testSecret)
+	h := newBackend(testSecrets)
 	body := `{"conversation":"c1","visitor":"` + visitorA + `","text":"hi","user_id":"usr_ada","user_hash":"` + sign("usr_ada") + `"}`
 	status, answer, _ := call(t, h, "POST", "/chat/messages", body, anonymous())
 	if status != http.StatusOK {
@@ -89,11 +113,12 @@ func TestRefusesWhatTheGatewayDoesNotSay(t *testing.T) {
 		"verified without widget":  {"X-Identity-Outcome": {"verified"}, "X-Verified-User": {"a"}},
 		"a user who is anonymous":  {"X-Identity-Outcome": {"anonymous"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}},
 		"a user id badly escaped":  {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"%zz"}},
+		"a visitor of nobody":      {"X-Identity-Outcome": {"anonymous"}, "X-Identity-Merge-From": {visitorA}},
 		"attributes that are none": {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}, "X-Identity-Attributes": {"["}},
 	}
 	for name, header := range cases {
 		t.Run(name, func(t *testing.T) {
-			h := newBackend(testSecret)
+			h := newBackend(testSecrets)
 			if status, answer := say(t, h, "c1", visitorA, "hi", header); status != http.StatusBadRequest || answer["code"] != "bad_identity" {
 				t.Errorf("answered %d %v", status, answer)
 			}
@@ -102,7 +127,7 @@ func TestRefusesWhatTheGatewayDoesNotSay(t *testing.T) {
 }
 
 func TestContactIsUpserted(t *testing.T) {
-	h := newBackend(testSecret)
+	h := newBackend(testSecrets)
 	first := from("w1", "zo%C3%AB@ex")
 	first.Set("X-Identity-Name", "Zo%C3%AB")
 	first.Set("X-Identity-Email", "zoe@example.com")
@@ -129,6 +154,7 @@ func TestContactIsUpserted(t *testing.T) {
 
 func TestConversationsHaveOwners(t *testing.T) {
 	ada, otherAda, grace := from("w1", "usr_ada"), from("w2", "usr_ada"), from("w1", "1906")
+	elsewhere := with(anonymous(), "Cookie", browserB)
 	cases := []struct {
 		name             string
 		begun, by        http.Header
@@ -136,18 +162,21 @@ func TestConversationsHaveOwners(t *testing.T) {
 		status, messages int
 	}{
 		{"by its user", ada, ada, visitorA, visitorA, 200, 2},
-		{"by its user on another device", ada, ada, visitorA, visitorB, 200, 2},
+		{"by its user on another device", ada, with(ada, "Cookie", browserB), visitorA, visitorB, 200, 2},
 		{"by another user", ada, grace, visitorA, visitorA, 403, 0},
 		{"by the same id of another widget", ada, otherAda, visitorA, visitorA, 403, 0},
 		{"by a visitor with its user's visitor id", ada, anonymous(), visitorA, visitorA, 403, 0},
 		{"by its visitor", anonymous(), anonymous(), visitorA, visitorA, 200, 2},
 		{"by another visitor", anonymous(), anonymous(), visitorA, visitorB, 403, 0},
-		{"by its visitor, signed in", anonymous(), ada, visitorA, visitorA, 200, 2},
-		{"by a user who is not its visitor", anonymous(), ada, visitorA, visitorB, 403, 0},
+		{"by who knows the visitor id, in another browser", anonymous(), elsewhere, visitorA, visitorA, 403, 0},
+		{"by its visitor, signed in", anonymous(), with(ada, "X-Identity-Merge-From", visitorA), visitorA, visitorA, 200, 2},
+		{"by a user of whom the gateway does not say so", anonymous(), ada, visitorA, visitorA, 403, 0},
+		{"by a user who was another visitor", anonymous(), with(ada, "X-Identity-Merge-From", visitorB), visitorA, visitorB, 403, 0},
+		{"by a user who says so in another browser", anonymous(), with(with(ada, "X-Identity-Merge-From", visitorA), "Cookie", browserB), visitorA, visitorA, 403, 0},
 	}
 	for _, c := range cases {
 		t.Run("read "+c.name, func(t *testing.T) {
-			h := newBackend(testSecret)
+			h := newBackend(testSecrets)
 			if status, answer := say(t, h, "c1", c.visitor, "secret plans", c.begun); status != 200 {
 				t.Fatalf("answered %d %v", status, answer)
 			}
@@ -160,19 +189,6 @@ func TestConversationsHaveOwners(t *testing.T) {
 				t.Errorf("writing was answered %d, want %d", status, c.status)
 			}
 		})
-	}
-}
-
-func TestSignedInVisitorKeepsTheirConversation(t *testing.T) {
-	h := newBackend(testSecret)
-	say(t, h, "c1", visitorA, "hi", anonymous())
-	say(t, h, "c1", visitorA, "it is me", from("w1", "usr_ada"))
-	if status, _ := read(t, h, "c1", visitorA, anonymous()); status != http.StatusForbidden {
-		t.Errorf("after its visitor signed in, the conversation is still open to the visitor id: %d", status)
-	}
-	status, answer := read(t, h, "new-device", visitorB, from("w1", "usr_ada"))
-	if messages := answer["messages"].([]any); status != 200 || answer["conversation"] != "c1" || len(messages) != 4 {
-		t.Errorf("on another device: %d %v with %d messages", status, answer["conversation"], len(messages))
 	}
 }
 
@@ -195,7 +211,7 @@ func TestRefusesBadMessages(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			status, answer, header := call(t, newBackend(testSecret), "POST", "/chat/messages", c.body, c.header)
+			status, answer, header := call(t, newBackend(testSecrets), "POST", "/chat/messages", c.body, c.header)
 			if status != c.status {
 				t.Errorf("answered %d %v, want %d", status, answer, c.status)
 			}
@@ -209,12 +225,12 @@ func TestRefusesBadMessages(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	now := time.Unix(0, 0)
 	s := newStore(func() time.Time { now = now.Add(time.Second); return now })
-	visitor := identity{Outcome: "anonymous"}
+	from := sender{identity{Outcome: "anonymous"}, visitorA, "a"}
 	for i := range maxConversations + 5 {
-		if err := s.add(fmt.Sprint(i), visitor, visitorA, message{}); err != nil {
+		if err := s.add(fmt.Sprint(i), from, message{}); err != nil {
 			t.Fatal(err)
 		}
-		s.upsert(identity{Outcome: "verified", Widget: "w", User: fmt.Sprint(i), Attributes: map[string]any{"a": 1}})
+		s.upsert(identity{Outcome: "verified", Widget: "w", User: fmt.Sprint(i), Attributes: map[string]any{"a": 1}}, 1, 0)
 	}
 	if len(s.conversations) != maxConversations || len(s.contacts) != maxContacts {
 		t.Errorf("%d conversations and %d contacts", len(s.conversations), len(s.contacts))
@@ -223,7 +239,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error("what went is not what was used longest ago")
 	}
 	for i := range maxMessages + 3 {
-		if err := s.add("5", visitor, visitorA, message{Text: fmt.Sprint(i)}); err != nil {
+		if err := s.add("5", from, message{Text: fmt.Sprint(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -231,12 +247,22 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("%d messages, the last %q", len(m), m[len(m)-1].Text)
 	}
 	for i := range 10 * maxAttributes {
-		s.upsert(identity{Outcome: "verified", Widget: "w", User: "u", Attributes: map[string]any{fmt.Sprint(i): 1}})
+		s.upsert(identity{Outcome: "verified", Widget: "w", User: "u", Attributes: map[string]any{fmt.Sprint(i): 1}}, 1, 0)
 	}
 	if n := len(s.contacts[person{"w", "u"}].Attributes); n > maxAttributes {
 		t.Errorf("%d attributes", n)
 	}
-	web := newSessions(testSecret, time.Now)
+	user := identity{Outcome: "verified", Widget: "w", User: "u"}
+	for i := range maxVisitors + 5 {
+		user.MergeFrom = fmt.Sprint(i)
+		if _, err := s.merge(sender{user, user.MergeFrom, "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(s.visitors) != maxVisitors {
+		t.Errorf("%d visitors", len(s.visitors))
+	}
+	web := newSessions(testSecrets, time.Now)
 	for range maxSessions + 5 {
 		signIn(t, http.HandlerFunc(web.change), "ada")
 	}
@@ -246,7 +272,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func TestSessionSignsOnlyItsOwnUser(t *testing.T) {
-	h := newBackend(testSecret)
+	h := newBackend(testSecrets)
 	if _, answer, _ := call(t, h, "GET", "/session", "", nil); answer != nil {
 		t.Errorf("nobody is signed in, but got %v", answer)
 	}
@@ -276,7 +302,7 @@ func TestSessionSignsOnlyItsOwnUser(t *testing.T) {
 }
 
 func TestSessionCookie(t *testing.T) {
-	h := newBackend(testSecret)
+	h := newBackend(testSecrets)
 	first, _ := signIn(t, h, "ada")
 	if !first.HttpOnly || first.SameSite != http.SameSiteLaxMode || len(first.Value) < 26 {
 		t.Errorf("cookie %v", first)
@@ -301,7 +327,7 @@ func TestSessionCookie(t *testing.T) {
 
 func TestSessionEnds(t *testing.T) {
 	now := time.Unix(0, 0)
-	s := newSessions(testSecret, func() time.Time { return now })
+	s := newSessions(testSecrets, func() time.Time { return now })
 	cookie, _ := signIn(t, http.HandlerFunc(s.change), "ada")
 	header := http.Header{"Cookie": {cookie.String()}}
 	now = now.Add(sessionLife)
@@ -315,9 +341,10 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	h := newBackend(testSecret)
+	h := newBackend(testSecrets)
 	for path, kind := range map[string]string{
 		"/": "text/html", "/queue.js": "text/javascript", "/widget.js": "text/javascript", "/page.js": "text/javascript",
+		"/trace.js": "text/javascript", "/tries.js": "text/javascript",
 		"/style.css": "text/css", "/icon.svg": "image/svg+xml",
 	} {
 		w := httptest.NewRecorder()
@@ -350,8 +377,10 @@ func signIn(t *testing.T, h http.Handler, name string) (*http.Cookie, map[string
 	return cookie, answer
 }
 
-func sign(id string) string {
-	mac := hmac.New(sha256.New, []byte(testSecret))
-	mac.Write([]byte(id))
+func sign(id string) string { return signWith(testSecret, id) }
+
+func signWith(secret, text string) string {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }

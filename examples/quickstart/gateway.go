@@ -23,39 +23,42 @@ var caddyfile string
 // gateway is the Caddy that this program started.
 type gateway struct {
 	url    string
-	home   string
 	cancel context.CancelFunc
 	log    *heldLog
 	done   chan struct{} // closed when the process has ended
 	err    error         // how it ended; read after done
 }
 
+// setup is what a gateway is started with.
+type setup struct {
+	binary  string
+	home    string // what it keeps is here: started again with it, it goes on where it was
+	port    int
+	backend string
+	secrets secrets
+}
+
 // startGateway starts the gateway with the embedded Caddyfile on its standard
-// input, so that it runs from any folder. Its home is a temporary one: a demo
-// leaves nothing in the user's.
-func startGateway(ctx context.Context, binary string, port int, backend, secret string) (*gateway, error) {
-	home, err := os.MkdirTemp("", "chat-identity-demo-")
-	if err != nil {
-		return nil, fmt.Errorf("no temporary folder for the gateway: %w", err)
-	}
+// input, so that it runs from any folder.
+func startGateway(ctx context.Context, s setup) (*gateway, error) {
 	// The gateway outlives the signal that ends ctx until stop has asked it to go.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	g := &gateway{
-		url:    "http://localhost:" + strconv.Itoa(port) + "/",
-		home:   home,
+		url:    "http://localhost:" + strconv.Itoa(s.port) + "/",
 		cancel: cancel,
 		log:    &heldLog{to: os.Stderr},
 		done:   make(chan struct{}),
 	}
 
-	cmd := exec.CommandContext(ctx, binary, "run", "--config", "-", "--adapter", "caddyfile")
+	cmd := exec.CommandContext(ctx, s.binary, "run", "--config", "-", "--adapter", "caddyfile")
 	cmd.Stdin = strings.NewReader(caddyfile)
 	cmd.Stdout, cmd.Stderr = g.log, g.log
 	cmd.Env = append(os.Environ(),
-		"PORT="+strconv.Itoa(port),
-		"BACKEND="+backend,
-		"CHAT_IDENTITY_SECRET="+secret,
-		"HOME="+home, "XDG_DATA_HOME="+home, "XDG_CONFIG_HOME="+home, "AppData="+home,
+		"PORT="+strconv.Itoa(s.port),
+		"BACKEND="+s.backend,
+		"CHAT_IDENTITY_SECRET="+s.secrets.chat,
+		"CALLS_SECRET="+s.secrets.calls,
+		"HOME="+s.home, "XDG_DATA_HOME="+s.home, "XDG_CONFIG_HOME="+s.home, "AppData="+s.home,
 	)
 	cmd.Cancel = func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -68,8 +71,7 @@ func startGateway(ctx context.Context, binary string, port int, backend, secret 
 
 	if err := cmd.Start(); err != nil {
 		cancel()
-		os.RemoveAll(home)
-		return nil, fmt.Errorf("the gateway %s does not start; build it with `make build` (%w)", binary, err)
+		return nil, fmt.Errorf("the gateway %s does not start; build it with `make build` (%w)", s.binary, err)
 	}
 	go func() {
 		g.err = cmd.Wait()
@@ -129,12 +131,11 @@ func (g *gateway) failure() error {
 	return errors.New(message)
 }
 
-// stop asks the gateway to end, waits for it, and removes its home.
+// stop asks the gateway to end, and waits for it.
 func (g *gateway) stop() {
 	g.log.hold() // its farewell is nothing anybody needs to read
 	g.cancel()
 	<-g.done
-	os.RemoveAll(g.home)
 }
 
 // heldLog keeps what the gateway says while it starts, which is of interest only

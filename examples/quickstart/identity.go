@@ -19,6 +19,7 @@ type identity struct {
 	Email      string         `json:"email,omitempty"`
 	Name       string         `json:"name,omitempty"`
 	Attributes map[string]any `json:"attributes,omitempty"`
+	MergeFrom  string         `json:"merge_from,omitempty"` // the anonymous visitor that the user says he was
 }
 
 // person is who someone is: the same user id under another widget is somebody
@@ -38,6 +39,7 @@ func readIdentity(h http.Header) (identity, error) {
 		{"X-Verified-User", &id.User, true},
 		{"X-Identity-Email", &id.Email, true},
 		{"X-Identity-Name", &id.Name, true},
+		{"X-Identity-Merge-From", &id.MergeFrom, false},
 	} {
 		values := h.Values(f.header)
 		if len(values) == 0 {
@@ -65,6 +67,9 @@ func readIdentity(h http.Header) (identity, error) {
 	}
 	if (id.Outcome == "verified") != (id.User != "" && id.Widget != "") {
 		return identity{}, fmt.Errorf("the outcome is %s, the user %q, the widget %q", id.Outcome, id.User, id.Widget)
+	}
+	if id.MergeFrom != "" && !id.verified() {
+		return identity{}, fmt.Errorf("X-Identity-Merge-From names a visitor, but there is no user to merge with")
 	}
 	return id, nil
 }

@@ -37,21 +37,24 @@ func run(ctx context.Context, binary string) error {
 	if err != nil {
 		return err
 	}
-	secret := os.Getenv("CHAT_IDENTITY_SECRET")
-	if secret == "" {
-		secret = newSecret()
+	secrets := secrets{chat: secretFrom("CHAT_IDENTITY_SECRET"), calls: secretFrom("CALLS_SECRET")}
+	// A demo leaves nothing in the user's own folders.
+	home, err := os.MkdirTemp("", "chat-identity-demo-")
+	if err != nil {
+		return fmt.Errorf("no temporary folder for the gateway: %w", err)
 	}
+	defer os.RemoveAll(home)
 
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("the chat backend cannot listen: %w", err)
 	}
-	server := &http.Server{Handler: newBackend(secret), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: newBackend(secrets), ReadHeaderTimeout: 5 * time.Second}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	defer server.Close()
 
-	gw, err := startGateway(ctx, binary, port, listener.Addr().String(), secret)
+	gw, err := startGateway(ctx, setup{binary, home, port, listener.Addr().String(), secrets})
 	if err != nil {
 		return err
 	}
@@ -117,9 +120,18 @@ func otherPort(port int) int {
 	return port - 1
 }
 
-// newSecret returns a widget secret as the products show it: 32 random bytes as
-// 64 hex characters, whose text is the key.
-func newSecret() string {
+// secrets are those that the website shares with the gateway, one for each kind
+// of signature. With a single one, what is signed for a call, which is several
+// fields run together, would also sign for the chat user whose id is just that.
+type secrets struct{ chat, calls string }
+
+// secretFrom returns the secret that the environment has, or else a new one as
+// the products show them: 32 random bytes as 64 hex characters, whose text is
+// the key.
+func secretFrom(variable string) string {
+	if secret := os.Getenv(variable); secret != "" {
+		return secret
+	}
 	b := make([]byte, 32)
 	rand.Read(b)
 	return hex.EncodeToString(b)

@@ -22,6 +22,10 @@ import (
 func TestDemo(t *testing.T) {
 	b := build(t)
 	t.Run("chat", func(t *testing.T) { testChat(t, newDemo(t, b)) })
+	t.Run("merging", func(t *testing.T) { testMerging(t, newStand(t, b)) })
+	t.Run("conversations", func(t *testing.T) { testConversations(t, newStand(t, b)) })
+	t.Run("calls", func(t *testing.T) { testCalls(t, newStand(t, b)) })
+	t.Run("identify", func(t *testing.T) { testIdentify(t, newStand(t, b)) })
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, newDemo(t, b)) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, newDemo(t, b)) })
 	t.Run("gateway killed", func(t *testing.T) { testGatewayKilled(t, newDemo(t, b)) })
@@ -59,7 +63,7 @@ func testChat(t *testing.T, d *demo) {
 	}
 	for i, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			message := map[string]any{"conversation": fmt.Sprint("c", i), "visitor": visitorA, "text": "hello"}
+			message := map[string]any{"conversation": fmt.Sprint("c", i), "visitor": fmt.Sprint("visitor-number-", 10+i), "text": "hello"}
 			for field, value := range c.claim {
 				message[field] = value
 			}
@@ -225,7 +229,7 @@ func (d *demo) run(t *testing.T, port string) {
 	t.Helper()
 	d.cmd = exec.Command(d.quickstart, "-gateway", d.gateway)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "CHAT_IDENTITY_SECRET=") && !strings.HasPrefix(v, "XDG_") {
+		if !strings.HasPrefix(v, "CHAT_IDENTITY_SECRET=") && !strings.HasPrefix(v, "CALLS_SECRET=") && !strings.HasPrefix(v, "XDG_") {
 			d.cmd.Env = append(d.cmd.Env, v)
 		}
 	}

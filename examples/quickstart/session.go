@@ -46,8 +46,8 @@ var accounts = map[string]account{
 // one of the session, held here under the cookie's random token. A route that
 // signed an id taken from the request would give everybody every identity.
 type sessions struct {
-	secret []byte
-	now    func() time.Time
+	secrets secrets
+	now     func() time.Time
 
 	mu   sync.Mutex
 	open map[string]session // by token
@@ -58,20 +58,29 @@ type session struct {
 	since   time.Time
 }
 
-func newSessions(secret string, now func() time.Time) *sessions {
-	return &sessions{secret: []byte(secret), now: now, open: map[string]session{}}
+func newSessions(secrets secrets, now func() time.Time) *sessions {
+	return &sessions{secrets: secrets, now: now, open: map[string]session{}}
+}
+
+// current returns who is signed in.
+func (s *sessions) current(r *http.Request) (account, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	current, ok := s.open[token(r)]
+	if !ok || s.now().Sub(current.since) > sessionLife {
+		return account{}, false
+	}
+	return accounts[current.account], true
 }
 
 // show answers GET /session with the signed claim of who is signed in, or null.
 func (s *sessions) show(w http.ResponseWriter, r *http.Request) {
-	s.mu.Lock()
-	current, ok := s.open[token(r)]
-	s.mu.Unlock()
-	if !ok || s.now().Sub(current.since) > sessionLife {
+	who, ok := s.current(r)
+	if !ok {
 		writeJSON(w, http.StatusOK, nil)
 		return
 	}
-	writeJSON(w, http.StatusOK, s.sign(accounts[current.account]))
+	writeJSON(w, http.StatusOK, s.sign(who))
 }
 
 // change answers POST /session: signs a person in, or, with an empty name, out.
@@ -112,9 +121,13 @@ func (s *sessions) change(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *sessions) sign(who account) claim {
-	mac := hmac.New(sha256.New, s.secret)
-	fmt.Fprint(mac, who.id)
-	return claim{who.id, hex.EncodeToString(mac.Sum(nil)), who.metadata}
+	return claim{who.id, mac(s.secrets.chat, fmt.Sprint(who.id)), who.metadata}
+}
+
+func mac(secret, text string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func token(r *http.Request) string {

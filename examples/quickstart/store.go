@@ -11,23 +11,25 @@ import (
 const (
 	maxConversations = 1000
 	maxContacts      = 1000
+	maxVisitors      = 2000
 	maxMessages      = 200
 	maxAttributes    = 64 // of one contact; the gateway lets no more through at once
 )
 
 var errNotYours = errors.New("this conversation belongs to someone else")
 
-// owner is who may read and continue a conversation: a verified person, or
-// whoever holds the random visitor id under which it was begun.
+// owner is who may read and continue a conversation: a verified person, or the
+// visitor who began it, in the browser where he did.
 type owner struct {
 	person
-	visitor string
+	visitor, browser string
 }
 
 type message struct {
 	From     string    `json:"from"` // visitor or agent
 	Text     string    `json:"text"`
 	Verified bool      `json:"verified"`
+	Merged   bool      `json:"merged,omitempty"` // written before the sign-in
 	At       time.Time `json:"at"`
 }
 
@@ -38,7 +40,7 @@ type conversation struct {
 }
 
 // contact is what is known of a verified person, brought up to date by every
-// verified message.
+// verified request.
 type contact struct {
 	ID         string         `json:"id"`
 	Widget     string         `json:"widget"`
@@ -46,6 +48,7 @@ type contact struct {
 	Name       string         `json:"name,omitempty"`
 	Attributes map[string]any `json:"attributes,omitempty"`
 	Messages   int            `json:"messages"`
+	Calls      int            `json:"calls,omitempty"`
 	used       time.Time
 }
 
@@ -55,6 +58,7 @@ type store struct {
 	mu            sync.Mutex
 	conversations map[string]*conversation
 	contacts      map[person]*contact
+	visitors      map[string]*visitor
 }
 
 func newStore(now func() time.Time) *store {
@@ -62,21 +66,22 @@ func newStore(now func() time.Time) *store {
 		now:           now,
 		conversations: map[string]*conversation{},
 		contacts:      map[person]*contact{},
+		visitors:      map[string]*visitor{},
 	}
 }
 
-// ownerOf returns who a request may act as. A verified person's visitor id is
-// not part of who they are.
-func ownerOf(id identity, visitor string) owner {
-	if id.verified() {
-		return owner{person: id.person()}
+// owner returns who a request may act as. A verified person's visitor id is not
+// part of who they are.
+func (f sender) owner() owner {
+	if f.verified() {
+		return owner{person: f.person()}
 	}
-	return owner{visitor: visitor}
+	return owner{visitor: f.visitor, browser: f.browser}
 }
 
-// upsert brings a verified person's contact up to date. What was not sent stays
-// as it was.
-func (s *store) upsert(id identity) contact {
+// upsert brings a verified person's contact up to date, and counts what they
+// sent. What was not sent stays as it was.
+func (s *store) upsert(id identity, messages, calls int) contact {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.contacts[id.person()]
@@ -102,31 +107,35 @@ func (s *store) upsert(id identity) contact {
 		attributes = id.Attributes
 	}
 	c.Attributes = attributes
-	c.Messages++
+	c.Messages += messages
+	c.Calls += calls
 	c.used = s.now()
 	return *c
 }
 
 // open checks that a request may write to a conversation, before anything else
 // is done for it.
-func (s *store) open(conversationID string, id identity, visitor string) error {
+func (s *store) open(conversationID string, from sender) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, err := s.find(conversationID, id, visitor)
+	_, err := s.find(conversationID, from)
 	return err
 }
 
 // add appends to a conversation, beginning it if it is new.
-func (s *store) add(conversationID string, id identity, visitor string, messages ...message) error {
+func (s *store) add(conversationID string, from sender, messages ...message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.find(conversationID, id, visitor)
+	c, err := s.find(conversationID, from)
 	if err != nil {
 		return err
 	}
+	if !from.verified() {
+		s.visit(from.visitor, from.browser)
+	}
 	if c == nil {
 		makeRoom(s.conversations, maxConversations, func(c *conversation) time.Time { return c.used })
-		c = &conversation{owner: ownerOf(id, visitor)}
+		c = &conversation{owner: from.owner()}
 		s.conversations[conversationID] = c
 	}
 	c.messages = append(c.messages, messages...)
@@ -140,15 +149,15 @@ func (s *store) add(conversationID string, id identity, visitor string, messages
 // history returns a conversation's messages. A verified person who names a
 // conversation that nobody has begun gets their latest one: that is how they
 // find it again on another device.
-func (s *store) history(conversationID string, id identity, visitor string) (string, []message, error) {
+func (s *store) history(conversationID string, from sender) (string, []message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, err := s.find(conversationID, id, visitor)
+	c, err := s.find(conversationID, from)
 	if err != nil {
 		return "", nil, err
 	}
-	if c == nil && id.verified() {
-		mine := ownerOf(id, visitor)
+	if c == nil && from.verified() {
+		mine := from.owner()
 		for other, candidate := range s.conversations {
 			if candidate.owner == mine && (c == nil || candidate.used.After(c.used)) {
 				conversationID, c = other, candidate
@@ -162,19 +171,17 @@ func (s *store) history(conversationID string, id identity, visitor string) (str
 }
 
 // find returns the conversation if the request may have it, and nil if there is
-// none. A verified person who also holds the visitor id of an anonymous
-// conversation takes it over: that is someone who has just signed in.
-func (s *store) find(conversationID string, id identity, visitor string) (*conversation, error) {
-	c := s.conversations[conversationID]
-	if c == nil {
-		return nil, nil
+// none. A visitor's is also for the person that will be merged with him, who
+// may want to read before he writes.
+func (s *store) find(conversationID string, from sender) (*conversation, error) {
+	if !from.verified() && !s.isOwn(from.visitor, from) {
+		return nil, errNotYours
 	}
-	me := ownerOf(id, visitor)
-	if c.owner == me {
+	c := s.conversations[conversationID]
+	if c == nil || c.owner == from.owner() {
 		return c, nil
 	}
-	if id.verified() && c.owner.visitor != "" && c.owner.visitor == visitor {
-		c.owner = me
+	if from.MergeFrom != "" && c.owner == from.before() && s.isOwn(from.MergeFrom, from) {
 		return c, nil
 	}
 	return nil, errNotYours

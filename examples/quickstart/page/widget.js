@@ -4,7 +4,7 @@
 //   chat('reset')             forget who it was: a new visitor, a new conversation
 //   chat('send', text)
 //   chat('mode', name)        off, optional or required: which route of the demo to use
-//   chat('on', event, f)      change, sent, answer, history
+//   chat('on', event, f)      change, identified, sent, answer, history
 (() => {
   'use strict';
 
@@ -17,8 +17,8 @@
   let line = Promise.resolve(); // requests leave one after the other
   let asked = false; // a history request stands in the line
 
-  // The visitor id is what an anonymous visitor keeps their conversation by. It
-  // is random: whoever knows it may read along.
+  // The visitor id says which anonymous visitor this was, once they sign in. It
+  // proves nothing, and never names two: whoever comes after a reset is another.
   function fresh() {
     return { visitor: crypto.randomUUID(), conversation: crypto.randomUUID(), identified: false };
   }
@@ -42,12 +42,21 @@
     for (const f of listeners.get(event) || []) f(detail);
   }
 
-  function changed() {
+  function moved(to) {
+    place = to;
     save();
-    emit('change', { identity, mode, conversation: place.conversation });
+    emit('change', { identity, mode, ...place });
+  }
+
+  function changed() {
+    moved(place);
     if (asked) return;
     asked = true;
-    line = line.then(() => { asked = false; return history(); });
+    line = line.then(async () => {
+      asked = false;
+      await ask();
+      await history();
+    });
   }
 
   function identify(claim) {
@@ -83,17 +92,26 @@
       const body = { conversation: place.conversation, visitor: place.visitor, text, ...identity };
       const request = { method: 'POST', path: `/${mode}/chat/messages`, body };
       emit('sent', request);
-      const answer = await call(request.path, {
-        method: 'POST',
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(body),
-      });
-      emit('answer', { request, ...answer });
+      emit('answer', { request, ...await post(request) });
+    });
+  }
+
+  // The gateway says who it takes this for, without any message being sent.
+  async function ask() {
+    const request = { method: 'POST', path: `/${mode}/chat/identify`, body: { ...identity } };
+    emit('identified', { request, ...await post(request) });
+  }
+
+  function post({ path, body }) {
+    return call(path, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(body),
     });
   }
 
   // A GET has no body, so the claim travels in the query.
-  function ask() {
+  function fetchHistory() {
     const query = new URLSearchParams({ conversation: place.conversation, visitor: place.visitor });
     for (const field of ['user_id', 'user_hash']) {
       if (identity && identity[field] !== undefined) query.set(field, identity[field]);
@@ -102,17 +120,15 @@
   }
 
   async function history() {
-    let answer = await ask();
-    if (answer.status === 403 && answer.body.code === 'not_yours') {
+    let answer = await fetchHistory();
+    if (answer.status === 403 && (answer.body.code === 'not_yours' || answer.body.reason === 'conversation_claimed')) {
       // Whoever this is now, is not who began the conversation.
-      place = { ...fresh(), identified: place.identified };
-      save();
-      answer = await ask();
+      moved({ ...fresh(), identified: place.identified });
+      answer = await fetchHistory();
     }
     if (answer.ok && answer.body.conversation !== place.conversation) {
       // A known user on a new device goes on where they were.
-      place.conversation = answer.body.conversation;
-      save();
+      moved({ ...place, conversation: answer.body.conversation });
     }
     emit('history', { ...answer, messages: answer.ok ? answer.body.messages : [] });
   }
