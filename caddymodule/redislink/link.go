@@ -1,0 +1,184 @@
+package redislink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+const (
+	// Timeout is how long it may take to connect, and how long to answer: what
+	// waits for a server waits no longer.
+	Timeout = time.Second
+	// pause is how long a failure to connect is the answer for all who ask, so
+	// that not each of them waits for one of its own.
+	pause = 250 * time.Millisecond
+	// refresh is how often sentinels are asked for the primary. What they say on
+	// their own may be lost, and nothing else tells of a primary that was demoted
+	// and lives on.
+	refresh = 5 * time.Second
+	// buffer is for each direction of a connection. What is sent is small.
+	buffer = 64 << 10
+)
+
+// ErrClosed says that a link was closed.
+var ErrClosed = errors.New("redis: the link is closed")
+
+// Link is a client that is made when it is first asked for.
+type Link struct {
+	// Prefix is to stand before every key.
+	Prefix string
+	// Cluster says that keys of one command must be in one slot.
+	Cluster bool
+
+	options Options
+	option  rueidis.ClientOption
+	made    atomic.Pointer[made]
+
+	mu     sync.Mutex // guards what follows
+	making chan struct{}
+	failed error
+	until  time.Time // failed is the answer till then
+	closed bool
+}
+
+type made struct{ client rueidis.Client }
+
+// Open prepares a link. It reads the files that the options name, but connects
+// to nobody, since it also runs to validate a configuration.
+func Open(options Options) (*Link, error) {
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	config, err := options.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: Timeout, KeepAlive: Timeout}
+	option := rueidis.ClientOption{
+		InitAddress:      options.Addrs,
+		Username:         options.Username,
+		Password:         options.Password,
+		SelectDB:         options.DB,
+		TLSConfig:        config,
+		Dialer:           dialer,
+		ConnWriteTimeout: Timeout,
+		ClientName:       "chat-identity",
+		ClientSetInfo:    rueidis.DisableClientSetInfo, // a user of few rights is refused it
+		// Its cache holds answers, and trusts them until a time to live is over.
+		DisableCache:      true,
+		ForceSingleClient: options.Kind == Single,
+		// One connection to a server, on which all commands are pipelined. Of
+		// several, a change would come upon one that broke unnoticed, and nobody
+		// knew whether it was made; so the read before it has found that out.
+		PipelineMultiplex:   -1,
+		ReadBufferEachConn:  buffer,
+		WriteBufferEachConn: buffer,
+	}
+	// Twice is for a connection that broke unnoticed. Who repeats for as long as
+	// there is time never learns that nobody is there.
+	option.RetryDelay = func(attempt int, _ rueidis.Completed, _ error) time.Duration {
+		if attempt > 2 {
+			return -1
+		}
+		return time.Duration(attempt) * 5 * time.Millisecond
+	}
+	if options.Unix {
+		option.DialCtxFn = func(ctx context.Context, path string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			return d.DialContext(ctx, "unix", path)
+		}
+	}
+	if options.Kind == Sentinel {
+		option.Sentinel = rueidis.SentinelOption{
+			MasterSet:               options.Master,
+			Username:                options.SentinelUsername,
+			Password:                options.SentinelPassword,
+			ClientName:              option.ClientName,
+			Dialer:                  dialer,
+			TLSConfig:               config,
+			TopologyRefreshInterval: refresh,
+		}
+	}
+	return &Link{Prefix: options.Prefix, Cluster: options.Kind == Cluster, options: options, option: option}, nil
+}
+
+// String returns the URL without passwords.
+func (l *Link) String() string { return l.options.String() }
+
+// Client returns the client. Where there is none yet it connects; the client
+// then connects again by itself as often as it must.
+func (l *Link) Client(ctx context.Context) (rueidis.Client, error) {
+	if m := l.made.Load(); m != nil {
+		return m.client, nil
+	}
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if l.failed != nil && time.Now().Before(l.until) {
+		defer l.mu.Unlock()
+		return nil, l.failed
+	}
+	if l.making == nil {
+		l.making = make(chan struct{})
+		go l.make(l.making)
+	}
+	making := l.making
+	l.mu.Unlock()
+	select {
+	case <-making:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("redis: no connection yet: %w", ctx.Err())
+	}
+	if m := l.made.Load(); m != nil {
+		return m.client, nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.failed == nil {
+		return nil, ErrClosed
+	}
+	return nil, l.failed
+}
+
+func (l *Link) make(done chan struct{}) {
+	defer close(done)
+	client, err := rueidis.NewClient(l.option)
+	if err != nil && client != nil {
+		client.Close() // one for a single server is made though nobody answers
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.making = nil
+	switch {
+	case err != nil:
+		l.failed, l.until = err, time.Now().Add(pause)
+	case l.closed:
+		client.Close()
+	default:
+		l.failed = nil
+		l.made.Store(&made{client})
+	}
+}
+
+// Close ends all connections. What is asked of the client then fails.
+func (l *Link) Close() {
+	l.mu.Lock()
+	first, making := !l.closed, l.making
+	l.closed = true
+	l.mu.Unlock()
+	if making != nil {
+		<-making
+	}
+	if m := l.made.Load(); first && m != nil {
+		m.client.Close()
+	}
+}

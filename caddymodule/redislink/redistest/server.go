@@ -1,0 +1,174 @@
+// Package redistest starts Redis servers for tests.
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Server is a redis-server of a test, in a folder of its own.
+type Server struct {
+	Port string
+	Addr string
+	Dir  string
+
+	t    testing.TB
+	args []string
+	cmd  *exec.Cmd
+	gone chan struct{}
+}
+
+// Start starts a server that ends with the test. Without further arguments it
+// keeps everything it has acknowledged, over [Server.Kill] and [Server.Restart]: what
+// was written to a file outlives a process, if not a machine.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	port := FreePort(t)
+	s := &Server{Port: port, Addr: "127.0.0.1:" + port, Dir: t.TempDir(), t: t}
+	s.args = append([]string{
+		"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "yes", "--appendfsync", "no",
+	}, args...)
+	s.Restart()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// StartSentinel starts a sentinel with that file of configuration, which it
+// writes to.
+func StartSentinel(t testing.TB, config string) *Server {
+	t.Helper()
+	port := FreePort(t)
+	s := &Server{Port: port, Addr: "127.0.0.1:" + port, Dir: t.TempDir(), t: t}
+	s.args = []string{config, "--sentinel", "--port", port, "--bind", "127.0.0.1", "--dir", s.Dir}
+	s.Restart()
+	t.Cleanup(s.Kill)
+	return s
+}
+
+// FreePort returns one that a node of a cluster can have, too: its bus listens
+// 10,000 above.
+func FreePort(t testing.TB) string {
+	t.Helper()
+	for range 1000 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		_ = l.Close()
+		if port < 55_000 {
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// Restart starts the server again after [Server.Kill], and waits until it
+// answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.Launch()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		conn, err := net.Dial("tcp", s.Addr)
+		if err == nil {
+			_ = conn.Close()
+			return
+		}
+		select {
+		case <-s.gone:
+			log, _ := os.ReadFile(filepath.Join(s.Dir, "log"))
+			s.t.Fatalf("redis-server has ended: %s", log)
+		default:
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatal("redis-server does not listen")
+		}
+	}
+}
+
+// Launch starts the server and does not wait.
+func (s *Server) Launch() {
+	s.t.Helper()
+	log, err := os.OpenFile(filepath.Join(s.Dir, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }()
+	cmd, gone := exec.Command("redis-server", s.args...), make(chan struct{})
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.cmd, s.gone = cmd, gone
+	go func() {
+		_ = cmd.Wait()
+		close(gone)
+	}()
+}
+
+// Kill ends the server as a crash does.
+func (s *Server) Kill() {
+	_ = s.cmd.Process.Kill()
+	<-s.gone
+}
+
+// Empty removes what the server, which was killed, has kept.
+func (s *Server) Empty() {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.Dir, "appendonlydir")); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Pause stops the server's process, and Resume lets it go on.
+func (s *Server) Pause()  { s.signal(syscall.SIGSTOP) }
+func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+
+func (s *Server) signal(signal syscall.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(signal); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// Do sends one command over a connection of its own, and returns what was
+// answered, as text. It tries again where the connection is cut, as by a server
+// that becomes the primary: the command must bear that.
+func (s *Server) Do(words ...string) string {
+	s.t.Helper()
+	client := s.Dial(rueidis.ClientOption{})
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	message, err := client.Do(ctx, client.B().Arbitrary(words...).Build().ToRetryable()).ToMessage()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		s.t.Fatalf("redis: %s: %v", words[0], err)
+	}
+	if text, err := message.ToString(); err == nil {
+		return text
+	}
+	answer, _ := message.ToAny()
+	return fmt.Sprint(answer)
+}
+
+// Dial returns a client of the server, for the caller to close.
+func (s *Server) Dial(option rueidis.ClientOption) rueidis.Client {
+	s.t.Helper()
+	option.InitAddress, option.ForceSingleClient, option.DisableCache = []string{s.Addr}, true, true
+	client, err := rueidis.NewClient(option)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return client
+}

@@ -1,0 +1,69 @@
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// format is that of values. A record with members that are not known belongs to
+// another: written back, they would be lost.
+const format = 1
+
+type value struct {
+	Format int             `json:"format"`
+	Record *widgets.Record `json:"record"`
+}
+
+// badRecord says that what Redis has for an id is no record of it.
+type badRecord struct {
+	key, id string
+	cause   error
+}
+
+func (e *badRecord) Error() string {
+	return fmt.Sprintf("%v: the record of widget %s: %v: restore the key '%s' from a backup, or delete it there and make the widget again",
+		widgets.ErrUnavailable, e.id, e.cause, e.key)
+}
+
+func (e *badRecord) Unwrap() []error { return []error{widgets.ErrUnavailable, e.cause} }
+
+// encode returns the record's value. An error wraps [widgets.ErrRecord].
+func encode(r *widgets.Record) (string, error) {
+	text, err := json.Marshal(value{format, r})
+	if err != nil {
+		return "", fmt.Errorf("%w of widget %s: %w", widgets.ErrRecord, r.ID, err)
+	}
+	return string(text), nil
+}
+
+// decode returns the record that the value says the id has. The errors of the
+// JSON library are left out: they quote what they read.
+func decode(id, text string) (*widgets.Record, error) {
+	var v value
+	if err := json.Unmarshal([]byte(text), &v, json.RejectUnknownMembers(true)); err != nil {
+		var newer struct {
+			Format int `json:"format"`
+		}
+		if json.Unmarshal([]byte(text), &newer) == nil && newer.Format > format {
+			return nil, fmt.Errorf("it was written by a newer version (format %d): run that", newer.Format)
+		}
+		return nil, errors.New("it does not decode")
+	}
+	switch {
+	case v.Format != format:
+		return nil, fmt.Errorf("format %d is not known", v.Format)
+	case v.Record == nil:
+		return nil, errors.New("it is empty")
+	}
+	if err := v.Record.Check(); err != nil {
+		return nil, err
+	}
+	if v.Record.ID != id {
+		return nil, fmt.Errorf("it is that of widget %s", v.Record.ID)
+	}
+	return v.Record, nil
+}

@@ -1,0 +1,220 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// TestRestart: while Redis is gone the remembered is served, nothing else is
+// known, and nobody waits; when it is back, what it has then counts.
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, logs := logged()
+	options.StaleIfError = time.Hour
+	kept := ready(t, "redis://"+server.Addr, options)
+	strict := ready(t, "redis://"+server.Addr, Options{})
+	change(t, kept, to("1"), "w", "x")
+	remembers(t, kept, "w", "1")
+	remembers(t, strict, "w", "1")
+
+	server.Kill()
+	eventually(t, "away", func() bool { return kept.away.Load() != nil && strict.away.Load() != nil })
+	wants(t, kept, "w", "1")
+	wants(t, kept, "x", "unavailable")
+	wants(t, kept, "none", "unavailable")
+	eventually(t, "the end of the lease", func() bool { return version(strict, "w") == "unavailable" })
+	wants(t, kept, "w", "1")
+	if !kept.Speaks("nextcap") {
+		t.Error("it is sure that a dialect is not spoken")
+	}
+	if err := kept.Update(context.Background(), []string{"w"}, to("2")); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("a change: %v", err)
+	}
+	if err := kept.Err(); !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "see whether Redis runs") {
+		t.Errorf("the state: %v", err)
+	}
+
+	server.Restart()
+	eventually(t, "it is back", func() bool { return kept.Err() == nil && version(kept, "x") == "1" })
+	wants(t, kept, "w", "1")
+
+	server.Kill()
+	eventually(t, "away again", func() bool { return kept.away.Load() != nil })
+	server.Empty()
+	server.Restart()
+	eventually(t, "it is back, empty", func() bool { return kept.Err() == nil && version(kept, "w") == "unknown" })
+	var told []string
+	for _, entry := range logs.All() {
+		told = append(told, entry.Level.String()+" "+entry.Message)
+	}
+	if got := strings.Join(told, "\n"); strings.Count(got, "error Redis cannot be used") != 2 || strings.Count(got, "info Redis can be used again") != 2 || len(told) != 4 {
+		t.Errorf("logged: %s", got)
+	}
+}
+
+// TestStaleEnds: what is remembered is served for so long and no longer.
+func TestStaleEnds(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var moved atomic.Int64
+	options, logs := logged()
+	options.StaleIfError = time.Hour
+	options.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
+	s := ready(t, "redis://"+server.Addr, options)
+	change(t, s, to("1"), "w")
+	remembers(t, s, "w", "1")
+	server.Kill()
+	eventually(t, "away", func() bool { return s.away.Load() != nil })
+	moved.Store(int64(50 * time.Minute))
+	wants(t, s, "w", "1")
+	eventually(t, "the second line", func() bool { return logs.Len() == 2 })
+	moved.Store(int64(61 * time.Minute))
+	wants(t, s, "w", "unavailable")
+	eventually(t, "the third line", func() bool { return logs.Len() == 3 })
+}
+
+// TestFrozen: a server that does not answer holds up only those who asked it
+// before that was known.
+func TestFrozen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := ready(t, "redis://"+server.Addr, Options{StaleIfError: time.Hour})
+	change(t, s, to("1"), "w")
+	remembers(t, s, "w", "1")
+	server.Pause()
+	defer server.Resume()
+	// Far more than fit into a connection.
+	var asked sync.WaitGroup
+	for i := range 3000 {
+		asked.Go(func() { _, _ = s.Lookup(fmt.Appendf(nil, "none%d", i)) })
+	}
+	all := make(chan struct{})
+	go func() { asked.Wait(); close(all) }()
+	select {
+	case <-all:
+	case <-time.After(time.Minute):
+		t.Fatal("lookups hang")
+	}
+	eventually(t, "away", func() bool { return s.away.Load() != nil })
+	if err := s.Err(); !strings.Contains(err.Error(), "overloaded or stopped") {
+		t.Errorf("the state: %v", err)
+	}
+	for range 1000 {
+		wants(t, s, "w", "1")
+		wants(t, s, "none", "unavailable")
+	}
+	server.Resume()
+	eventually(t, "it is back", func() bool { return s.Err() == nil })
+	change(t, s, to("2"), "w")
+	wants(t, s, "w", "2")
+}
+
+// TestFlush: emptying the database is a change of all.
+func TestFlush(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := ready(t, "redis://"+server.Addr, Options{StaleIfError: time.Hour})
+	change(t, s, to("1"), "a", "b")
+	remembers(t, s, "a", "1")
+	remembers(t, s, "b", "1")
+	server.Do("FLUSHALL")
+	eventually(t, "a is not known", func() bool { return version(s, "a") == "unknown" })
+	beats(t, s)
+	eventually(t, "a lease", func() bool { return leased(s) })
+	wants(t, s, "b", "unknown")
+	server.Kill()
+	eventually(t, "away", func() bool { return s.away.Load() != nil })
+	wants(t, s, "a", "unavailable")
+}
+
+// TestConnectionCut: a lost connection is made again, and what was changed
+// meanwhile is not missed. Redis was not away.
+func TestConnectionCut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, logs := logged()
+	options.StaleIfError = time.Hour
+	s, other := ready(t, "redis://"+server.Addr, options), ready(t, "redis://"+server.Addr, Options{})
+	for i := range 5 {
+		want := fmt.Sprint(i)
+		change(t, other, to(want), "w")
+		wants(t, s, "w", want)
+		epoch := s.fresh.epoch.Load()
+		server.Do("CLIENT", "KILL", "TYPE", "normal")
+		eventually(t, "a new session", func() bool { return s.fresh.epoch.Load() > epoch && leased(s) && leased(other) })
+	}
+	if logs.Len() != 0 {
+		t.Errorf("logged: %v", logs.All())
+	}
+}
+
+// TestAwayAtStart: opening works without a server, and it is found when it comes.
+func TestAwayAtStart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Kill()
+	s := gateway(t, "redis://"+server.Addr, Options{StaleIfError: time.Hour})
+	wants(t, s, "w", "unavailable")
+	if err := s.Err(); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("the state: %v", err)
+	}
+	if _, err := s.List(context.Background(), "", 1); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("a list: %v", err)
+	}
+	server.Restart()
+	eventually(t, "it is there", func() bool { return s.Err() == nil && version(s, "w") == "unknown" })
+}
+
+// TestReplica: what is now a replica is told of changes later than writers
+// believe, so it is as good as away.
+func TestReplica(t *testing.T) {
+	t.Parallel()
+	primary, server := redistest.Start(t), redistest.Start(t)
+	s := ready(t, "redis://"+server.Addr, Options{})
+	change(t, s, to("1"), "w")
+	server.Do("REPLICAOF", "127.0.0.1", primary.Port)
+	eventually(t, "read only", func() bool {
+		err := s.Err()
+		return err != nil && strings.Contains(err.Error(), "name the primary") && version(s, "w") == "unavailable"
+	})
+	if err := s.Update(context.Background(), []string{"w"}, to("2")); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("a change: %v", err)
+	}
+	server.Do("REPLICAOF", "NO", "ONE")
+	eventually(t, "writable", func() bool { return s.Err() == nil })
+}
+
+// TestFull: without memory nothing is written, and everything is served.
+func TestFull(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, logs := logged()
+	s := ready(t, "redis://"+server.Addr, options)
+	change(t, s, to("1"), "w", "gone")
+	server.Do("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1mb")
+	err := s.Update(context.Background(), []string{"w", "new"}, to("2"))
+	if !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "maxmemory") {
+		t.Errorf("a change: %v", err)
+	}
+	eventually(t, "the state", func() bool { return s.Err() != nil && strings.Contains(s.Err().Error(), "maxmemory") })
+	wants(t, s, "w", "1")
+	wants(t, s, "new", "unknown")
+	change(t, s, becomes(nil), "gone") // that takes no memory
+	wants(t, s, "gone", "unknown")
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	eventually(t, "memory", func() bool { return s.Err() == nil })
+	change(t, s, to("2"), "w")
+	if got := logs.FilterMessageSnippet("takes").Len(); got != 2 || logs.Len() != 2 {
+		t.Errorf("logged: %v", logs.All())
+	}
+}

@@ -1,0 +1,187 @@
+// Package redisstore keeps widgets in Redis or Valkey, for any number of
+// gateways.
+//
+// # Freshness
+//
+// A gateway remembers the records it has read, and Redis tells it which have
+// changed. A message can be late or lost, so what is remembered is used only
+// under a lease of a second, which a gateway gives itself by hearing from Redis
+// ([lease]). Whoever replaces or deletes a record waits, once Redis has
+// acknowledged it, until every lease from before has ended ([settle]). So when
+// Update returns, no gateway verifies by what was retired, be it slow, paused
+// or cut off, and none of them was asked for an acknowledgement.
+//
+// This holds within limits:
+//   - A gateway that cannot reach Redis goes on with what it remembers for as
+//     long as Options.StaleIfError says. Zero is the strict choice.
+//   - Redis copies to replicas behind the writer's back: a failover to one that
+//     lags undoes changes that were acknowledged. min-replicas-to-write narrows
+//     that, and a primary that is cut off together with some gateways counts for
+//     them as the primary until it notices.
+//   - A lease is counted by the machine's monotonic clock. A virtual machine
+//     whose clock is stopped with it may use what it remembers for the rest of
+//     one lease.
+//   - maxmemory-policy must be noeviction: another evicts widgets.
+//
+// # Rights
+//
+// The user needs ~<prefix>{w}* and +get +mget +set +del +exists +setrange
+// +zadd +zrem +zrangebylex +hincrby +hdel +hgetall +eval +evalsha
+// +client|tracking +ping; in a cluster +cluster|slots +cluster|shards, behind
+// sentinels +role.
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+var (
+	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)
+	errConnecting = fmt.Errorf("%w: Redis was not reached yet", widgets.ErrUnavailable)
+)
+
+// DefaultCache is how much memory the remembered records take, in bytes.
+const DefaultCache = 64 << 20
+
+// Options says what a store is opened with.
+type Options struct {
+	// Link is to Redis. The store does not close it.
+	Link *redislink.Link
+	// StaleIfError is for how long, while Redis cannot be reached, records are
+	// used that nobody knows to be current. Zero: not at all.
+	StaleIfError time.Duration
+	// Cache is how much memory the remembered records take, in bytes, at least
+	// 64 KiB. Zero: [DefaultCache].
+	Cache int64
+	// Log is told when Redis cannot be used, and when it can be again.
+	Log *zap.Logger
+	// Now is the clock. Zero: time.Now.
+	Now func() time.Time
+}
+
+// Store implements [widgets.Store] over Redis.
+type Store struct {
+	link  *redislink.Link
+	keys  keys
+	stale time.Duration
+	log   *zap.Logger
+	clock func() time.Duration // since the store was opened
+
+	seed     maphash.Seed
+	near     *near
+	fresh    freshness
+	flights  singleflight.Group
+	loads    chan struct{} // holds a value for each GET under way
+	dialects dialects
+	grumbled atomic.Int64 // when a bad record was last logged
+
+	pulse pulse
+
+	// Of the goroutine that watches: when it last asked Redis for something, and
+	// what it tells of.
+	asked                 time.Time
+	readAlarm, writeAlarm alarm
+
+	away       atomic.Pointer[trouble] // why Redis cannot be read
+	unwritable atomic.Pointer[trouble] // why it can be read only
+
+	stop   context.CancelFunc
+	ended  atomic.Bool
+	doings sync.WaitGroup
+}
+
+// Open opens the store. It does not fail: where Redis cannot be used,
+// [Store.Err] says so until it can.
+func Open(options Options) *Store {
+	if options.Cache == 0 {
+		options.Cache = DefaultCache
+	}
+	if options.Log == nil {
+		options.Log = zap.NewNop()
+	}
+	s := &Store{
+		link:  options.Link,
+		keys:  newKeys(options.Link.Prefix),
+		stale: options.StaleIfError,
+		log:   options.Log.With(zap.Stringer("redis", options.Link)),
+		seed:  maphash.MakeSeed(),
+		near:  newNear(options.Cache),
+		loads: make(chan struct{}, maxLoads),
+	}
+	if options.Now == nil {
+		started := time.Now()
+		s.clock = func() time.Duration { return time.Since(started) }
+	} else {
+		started := options.Now()
+		s.clock = func() time.Duration { return options.Now().Sub(started) }
+	}
+	s.readAlarm = alarm{log: s.log, good: "Redis can be used again for widgets",
+		bad: "Redis cannot be used: requests of widgets are refused, but for those that stale_if_error still lets be served, and changes are refused"}
+	s.writeAlarm = alarm{log: s.log, good: "Redis takes changes of widgets again",
+		bad: "Redis takes no changes of widgets: they are served as they are"}
+	s.fresh.init()
+	s.unwritable.Store(&trouble{errConnecting})
+	s.pulse.init()
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.doings.Go(func() { s.pulse.run(ctx) })
+	s.doings.Go(func() { s.watch(ctx) })
+	return s
+}
+
+// Lookup implements [widgets.Store].
+func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
+	if s.ended.Load() {
+		return nil, errClosed
+	}
+	hash := maphash.Bytes(s.seed, id)
+	// The lease is looked at first: what it promises was told before it was given.
+	until := s.fresh.until()
+	if e := s.near.get(hash); e != nil && e.id == string(id) && s.fresh.current(e) && s.clock() < until {
+		return e.record, nil
+	}
+	return s.load(id, hash)
+}
+
+func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }
+
+// Speaks implements [widgets.Store]. Where that is not known for sure, it says
+// yes: the answer only saves work.
+func (s *Store) Speaks(dialect string) bool { return s.dialects.speaks(dialect) }
+
+// Err implements [widgets.Store].
+func (s *Store) Err() error {
+	if s.ended.Load() {
+		return errClosed
+	}
+	if t := s.away.Load(); t != nil {
+		return t.err
+	}
+	if t := s.unwritable.Load(); t != nil {
+		return t.err
+	}
+	return nil
+}
+
+// Close ends what the store does in the background, and its connection. Lookups
+// answer [widgets.ErrUnavailable] then, since nobody tells of changes any more.
+func (s *Store) Close() error {
+	s.ended.Store(true)
+	s.stop()
+	s.doings.Wait()
+	s.near.close()
+	return nil
+}
+
+var _ widgets.Store = (*Store)(nil)
