@@ -233,6 +233,12 @@ func TestRefused(t *testing.T) {
 		k[len(k)-1]-- // within its copy of the file
 		return nil
 	})
+	m, _, err := readMetas(bytes.NewReader(whole))
+	if err != nil {
+		t.Fatal(err)
+	}
+	freed := bytes.Clone(whole)
+	order.PutUint64(freed[int(m.freelist)*page+pageHeaderSize:], m.root)
 	for _, test := range []struct {
 		name    string
 		content []byte
@@ -244,6 +250,7 @@ func TestRefused(t *testing.T) {
 		{"cut short", whole[:len(whole)/2], "was cut short"},
 		{"without its first meta page", append(make([]byte, page), whole[page:]...), "one of its two meta pages"},
 		{"without its second", append(append(bytes.Clone(whole[:page]), make([]byte, page)...), whole[2*page:]...), "one of its two meta pages"},
+		{"a page that is used and free", freed, "is used and free"},
 		{"a pointer by another key", pointer, "is out of order"},
 		{"another database", edited(func(tx *bbolt.Tx) error { return tx.DeleteBucket(headerName) }), "not a ledger"},
 		{"a newer format", edited(func(tx *bbolt.Tx) error {

@@ -148,13 +148,14 @@ func TestReplacedWhileInUse(t *testing.T) {
 	older := sample(t, filepath.Join(t.TempDir(), "ledger.db"))
 	for _, test := range []struct {
 		name    string
+		inPlace bool
 		replace func(path string) error
 	}{
-		{"renamed over it", func(path string) error {
+		{"renamed over it", false, func(path string) error {
 			return errors.Join(os.WriteFile(path+".older", older, 0o600), os.Rename(path+".older", path))
 		}},
-		{"copied over it", func(path string) error { return os.WriteFile(path, older, 0o600) }},
-		{"copied over its pages", func(path string) error {
+		{"copied over it", true, func(path string) error { return os.WriteFile(path, older, 0o600) }},
+		{"copied over its pages", true, func(path string) error {
 			f, err := os.OpenFile(path, os.O_WRONLY, 0)
 			if err != nil {
 				return err
@@ -179,6 +180,9 @@ func TestReplacedWhileInUse(t *testing.T) {
 			}
 			if err := test.replace(path); err != nil {
 				t.Fatal(err)
+			}
+			if _, err := l.Held(t.Context(), key("before")); test.inPlace && !errors.Is(err, errReplaced) {
+				t.Fatalf("held: %v", err)
 			}
 			if err := reserve("after"); !errors.Is(err, ledger.ErrUnavailable) {
 				t.Fatalf("got %v", err)
@@ -209,6 +213,9 @@ func TestNotMadeAnew(t *testing.T) {
 	if _, err := l.Reserve(t.Context(), key("l"), holder("a"), clock.in(time.Minute), ledger.Share{}); !errors.Is(err, errRemoved) {
 		t.Fatalf("got %v", err)
 	}
+	if err := l.Err(); !errors.Is(err, errRemoved) {
+		t.Fatalf("Err is %v", err)
+	}
 	l.mu.Lock()
 	l.failed = l.failed.Add(-retryAfter) // the next attempt is due
 	l.mu.Unlock()
@@ -218,7 +225,57 @@ func TestNotMadeAnew(t *testing.T) {
 	if _, err := os.Stat(l.path); !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("a file was made: %v", err)
 	}
-	if err := l.Err(); !errors.Is(err, errRemoved) {
-		t.Errorf("Err is %v", err)
+}
+
+// TestCutWhileIdle has the file be cut short while nobody reads it, so that no
+// fault is needed to notice.
+func TestCutWhileIdle(t *testing.T) {
+	l, _ := fresh(t)
+	if err := l.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := l.session
+	if err := os.Truncate(l.path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Held(t.Context(), key("k")); !errors.Is(err, ledger.ErrUnavailable) || !errors.Is(err, errCut) {
+		t.Errorf("got %v", err)
+	}
+	<-s.gone
+	select {
+	case <-s.jammed:
+		t.Error("bolt's locks are lost")
+	default:
+	}
+}
+
+// TestLostLocks has a worker wait for a lock of bolt's that a fault has left
+// held. Nobody may wait for the worker.
+func TestLostLocks(t *testing.T) {
+	l, clock := fresh(t)
+	if err := l.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reserve := func(name string) error {
+		_, err := l.Reserve(t.Context(), key(name), holder("a"), clock.in(time.Minute), ledger.Share{})
+		return err
+	}
+	if err := reserve("before"); err != nil {
+		t.Fatal(err)
+	}
+	s := l.session
+	defer stall(t, s)()
+	waiting := make(chan error)
+	go func() { waiting <- reserve("meanwhile") }()
+	s.end(faultless(func() error {
+		s.guard(func() { panic("a fault") })
+		return nil
+	}))
+	if err := <-waiting; !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, "the file is opened again", func() error { return reserve("after") })
+	if e, err := l.Held(t.Context(), key("before")); err != nil || e.Holder != holder("a") {
+		t.Errorf("what was reserved before: %v, %v", e, err)
 	}
 }

@@ -189,7 +189,7 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err e
 		return err
 	})
 	if err != nil && file != nil {
-		file.Close() // lets go of the lock where bolt could not
+		_ = abandon(file) // bolt has done so, unless it panicked
 	}
 	if errors.Is(err, bolterrors.ErrTimeout) {
 		err = errInUse

@@ -225,7 +225,7 @@ func (s *session) end(err error) {
 }
 
 // letGo closes the file once nobody uses it. Where bolt's locks are lost it
-// cannot be asked to, and its mapping stays; the file's lock does not.
+// cannot be asked to.
 func (s *session) letGo() {
 	defer close(s.gone)
 	<-s.ended
@@ -240,7 +240,7 @@ func (s *session) letGo() {
 	}
 	select {
 	case <-s.jammed:
-		s.closeErr = s.file.Close()
+		s.closeErr = abandon(s.file)
 	default:
 		s.closeErr = s.db.Close()
 	}
