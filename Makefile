@@ -18,6 +18,11 @@ demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves 
 	@go build -o bin/quickstart ./examples/quickstart
 	@exec ./bin/quickstart -gateway ./caddy
 
+.PHONY: fleet
+fleet: build ## runs Redis, three gateways that share it and a balancer until Ctrl-C; PORT=8081 moves it
+	@go build -o bin/fleet ./examples/fleet
+	@exec ./bin/fleet -gateway ./caddy
+
 .PHONY: build
 build: ## builds the gateway, ./caddy
 	@echo "Building the gateway. The first time, that takes a few minutes."

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -58,6 +59,8 @@ var adminCalls = map[string]map[string]func(*adminCall) error{
 	"widgets/*/rotate": {"POST": (*adminCall).rotate},
 	"widgets/*/reveal": {"POST": (*adminCall).reveal},
 	"reseal":           {"POST": (*adminCall).reseal},
+	"export":           {"GET": (*adminCall).export},
+	"import":           {"POST": (*adminCall).importRecords},
 	"stats":            {"GET": (*adminCall).stats},
 }
 
@@ -136,16 +139,22 @@ func adminFailure(w http.ResponseWriter, err error) error {
 
 // read reads the call's body as a JSON object into v. An empty body leaves it
 // as it is. No error holds a value: one may be a secret.
-func (c *adminCall) read(v any) error {
-	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, maxAdminBody))
+func (c *adminCall) read(v any) error { return c.readLarge(v, maxAdminBody) }
+
+// readLarge is read with another limit to the body.
+func (c *adminCall) readLarge(v any, limit int64) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c.w, c.r.Body, limit))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
-		return adminError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", maxAdminBody)
+		return adminError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	}
 	if err != nil {
 		return adminError(http.StatusBadRequest, "the body did not arrive whole")
 	}
 	if len(body) == 0 {
 		return nil
+	}
+	if string(bytes.TrimSpace(body)) == "null" {
+		return adminError(http.StatusBadRequest, "the body is null: send a JSON object, or nothing")
 	}
 	err = jsonv2.Unmarshal(body, v, jsonv2.RejectUnknownMembers(true))
 	if err == nil {

@@ -266,6 +266,11 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets/shop/rotate", `{"grace":"soon"}`, 400, "such as 24h or 7d"},
 		{"POST", "widgets/shop/rotate", `{"grace":"-1h"}`, 400, "such as 24h"},
 		{"POST", "widgets/shop/rotate", `{"grace":"1000d"}`, 400, "up to a year"},
+		{"POST", "widgets/shop/rotate", `{"grace":""}`, 400, "leave it out"},
+		{"POST", "widgets/shop/rotate", `{"grace":null}`, 400, "leave it out"},
+		{"POST", "widgets/shop/rotate", `{"grace":"0"}`, 400, "leave it out"},
+		{"POST", "widgets/shop/rotate", `{"grace":5}`, 400, "leave it out"},
+		{"POST", "widgets/shop/rotate", `null`, 400, "the body is null"},
 		{"POST", "widgets/shop/reveal", "", 403, "allow_reveal"},
 		{"GET", "widgets?limit=0", "", 400, "1 to 10000"},
 		{"GET", "widgets/.hidden", "", 400, "no widget id"},
@@ -456,4 +461,76 @@ func TestMadeEncryptionKey(t *testing.T) {
 	if got := g.outcome(t, "shop", secret); got != "verified" {
 		t.Errorf("after a restart: %s", got)
 	}
+}
+
+// A key that is lost is not replaced by another, which would only hide that.
+func TestLostEncryptionKey(t *testing.T) {
+	data := t.TempDir()
+	t.Setenv("XDG_DATA_HOME", data)
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
+	key, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(t)
+	if got := g.outcome(t, "shop", secret); got != "unavailable unavailable" {
+		t.Errorf("without its key: %s", got)
+	}
+	if c := g.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "is missing") {
+		t.Errorf("%s", c.body)
+	}
+	for _, call := range [][2]string{{"widgets", `{"id":"new"}`}, {"widgets/shop/rotate", ""}, {"reseal", ""}} {
+		if c := g.call(t, "POST", call[0], call[1]); c.status != 503 || !strings.Contains(c.Error, "restore "+path) {
+			t.Errorf("%s: %d %s", call[0], c.status, c.body)
+		}
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("another key was made")
+	}
+	if err := os.WriteFile(path, key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.restart(t)
+	if got := g.outcome(t, "shop", secret); got != "verified" {
+		t.Errorf("with its key again: %s", got)
+	}
+}
+
+// TestReseal changes the encryption key, and drops the old one.
+func TestReseal(t *testing.T) {
+	t.Setenv("NEXT_KEY", "bmV4dC1lbmNyeXB0aW9uLWtleS1vZi0zMi1ieXRlcyE=")
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	options := "\nwidgets file " + path
+	g := live(t, "encryption_key {env.TEST_KEY}"+options, liveSite)
+	old := g.create(t, `{"id":"shop"}`)
+	current := g.rotate(t, "shop", `{"grace":"1h"}`)
+	check := func(want string) {
+		t.Helper()
+		for _, secret := range []string{old, current} {
+			if got := g.outcome(t, "shop", secret); got != want {
+				t.Errorf("%s, want %s", got, want)
+			}
+		}
+	}
+	g = live(t, "encryption_key {env.NEXT_KEY}"+options, liveSite)
+	check("unavailable unavailable")
+	if c := g.call(t, "POST", "reseal", ""); c.status != 200 || !strings.Contains(c.body, `"failed":[{"id":"shop"`) {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	g = live(t, "encryption_key {env.NEXT_KEY} {env.TEST_KEY}"+options, liveSite)
+	check("verified")
+	if c := g.call(t, "POST", "reseal", ""); c.status != 200 || !strings.Contains(c.body, `"resealed":1,"unchanged":0`) {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	check("verified")
+	if c := g.call(t, "POST", "reseal", ""); !strings.Contains(c.body, `"resealed":0,"unchanged":1`) {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	g = live(t, "encryption_key {env.NEXT_KEY}"+options, liveSite)
+	check("verified")
 }

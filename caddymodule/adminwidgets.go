@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -231,7 +233,7 @@ func (c *adminCall) set() error {
 		if err := checkPolicy(mode, dialect); err != nil {
 			return nil, err
 		}
-		return old.WithPolicy(mode, dialect)
+		return old.WithPolicy(mode, dialect, time.Now())
 	})
 	if err != nil {
 		return err
@@ -261,16 +263,23 @@ func (c *adminCall) delete() error {
 
 func (c *adminCall) rotate() error {
 	var asked struct {
-		Grace string `json:"grace"`
+		Grace jsontext.Value `json:"grace"`
 	}
 	if err := c.read(&asked); err != nil {
 		return err
 	}
 	var grace time.Duration
-	if asked.Grace != "" {
-		var err error
-		if grace, err = caddy.ParseDuration(asked.Grace); err != nil || grace < 0 || grace > maxGrace {
-			return adminError(http.StatusBadRequest, "grace is a duration up to a year, such as 24h or 7d")
+	if len(asked.Grace) > 0 {
+		// An empty one is a script's unset variable, and must not end the secret
+		// that is in use.
+		var text string
+		err := jsonv2.Unmarshal(asked.Grace, &text)
+		if err == nil {
+			grace, err = caddy.ParseDuration(text)
+		}
+		if err != nil || grace <= 0 || grace > maxGrace {
+			return adminError(http.StatusBadRequest, "grace is a duration up to a year, such as 24h or 7d: "+
+				"leave it out to end every earlier secret at once")
 		}
 	}
 	if err := c.ensureRing(); err != nil {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -32,6 +34,13 @@ type App struct {
 	// Where widgets are kept that are not declared in the configuration. Default: `file`.
 	WidgetsRaw json.RawMessage `json:"widgets,omitempty" caddy:"namespace=chat_identity.widgets inline_key=store"`
 
+	// Where it is recorded what was used or taken: one-time signatures, conversations, merged visitors. Default: `bolt`.
+	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=chat_identity.ledgers inline_key=store"`
+
+	// How long a known widget is used while its store cannot be reached; 0 is not at all. The file store always serves
+	// what it read last. Default: 1m.
+	StaleIfError *caddy.Duration `json:"stale_if_error,omitempty"`
+
 	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
@@ -43,15 +52,22 @@ type App struct {
 
 	inline map[string]*widget
 	store  widgets.Store
+	ledger ledger.Ledger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
 	pooled bool // whether opener is to be given back
+	// configured says that the encryption keys are the configuration's, and not
+	// one that was made.
+	configured bool
 
 	mu     sync.Mutex
 	owners map[string]*widget // widgets that handlers brought along, by id
-	// asked says that some handler looks widgets up.
-	asked bool
+	// asked says that some handler looks widgets up, recorded that some handler
+	// needs the ledger.
+	asked, recorded bool
+	// remembered is how long used tokens are.
+	remembered time.Duration
 }
 
 // InlineWidget is a chat widget that is declared in the configuration itself.
@@ -76,7 +92,9 @@ type InlineWidget struct {
 // WidgetStore is a module of the namespace `chat_identity.widgets`. What it
 // returns is used once it is provisioned.
 type WidgetStore interface {
-	Store() widgets.Store
+	// Store opens the store. Where it is away, it serves for that long what it
+	// knows.
+	Store(staleIfError time.Duration) (widgets.Store, error)
 }
 
 // CaddyModule returns the Caddy module information.
@@ -99,6 +117,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionStore(ctx); err != nil {
+		return err
+	}
+	if err := a.provisionLedger(ctx); err != nil {
 		return err
 	}
 	return a.provisionCache(ctx)
@@ -137,6 +158,23 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if a.WidgetsRaw == nil {
 		a.WidgetsRaw = json.RawMessage(`{"store":"file"}`)
 	}
+	var kind struct{ Store, URL string }
+	_ = json.Unmarshal(a.WidgetsRaw, &kind) // LoadModule says what is wrong with it
+	if kind.Store == "redis" {
+		if !a.configured {
+			return errRedisKey
+		}
+		if a.LedgerRaw == nil {
+			a.LedgerRaw = caddyconfig.JSONModuleObject(map[string]string{"url": kind.URL}, "store", "redis", nil)
+		}
+	}
+	stale := defaultStale
+	if a.StaleIfError != nil {
+		stale = time.Duration(*a.StaleIfError)
+	}
+	if stale < 0 {
+		return errors.New("stale_if_error must not be negative")
+	}
 	loaded, err := ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
@@ -145,9 +183,14 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is no store of widgets", loaded)
 	}
-	a.store = module.Store()
+	if a.store, err = module.Store(stale); err != nil {
+		return fmt.Errorf("widgets: %w", err)
+	}
 	return nil
 }
+
+// defaultStale is how long a known widget is served while its store is away.
+const defaultStale = time.Minute
 
 // caches are the key caches in use, by size: they outlive a configuration.
 var caches = caddy.NewUsagePool()
@@ -163,7 +206,7 @@ func (a *App) provisionCache(ctx caddy.Context) error {
 		a.Cache = widgets.DefaultCache
 	}
 	if a.Cache < widgets.MinCache || a.Cache > maxCache {
-		return fmt.Errorf("cache: %d bytes is not from 64 KiB to 1 TiB", a.Cache)
+		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
 	cache, _, err := caches.LoadOrNew(a.Cache, func() (caddy.Destructor, error) {
 		keys, err := widgets.NewKeys(a.Cache, time.Now)
@@ -189,6 +232,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.checkStore()
+	a.openLedger()
 	return nil
 }
 
@@ -208,7 +252,8 @@ func (a *App) Cleanup() error {
 func (a *App) checkStore() {
 	for id := range a.inline {
 		if record, _ := a.store.Lookup([]byte(id)); record != nil {
-			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts", zap.String("widget", id))
+			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts, "+
+				"and without it the stored one would again", zap.String("widget", id))
 		}
 	}
 	for id := range a.owners {
@@ -216,7 +261,7 @@ func (a *App) checkStore() {
 			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
 		}
 	}
-	known, ok := a.store.(interface{ KeyIDs() map[string]int })
+	known, ok := a.store.(keyIDs)
 	if !ok {
 		return
 	}

@@ -167,7 +167,7 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 	}
 	for more(b.text) {
 		if len(b.text) == cap(b.text) {
-			b.text = slices.Grow(b.text, len(b.text))
+			b.text = slices.Grow(b.text, growth(len(b.text), size))
 		}
 		n, err := from.Read(b.text[len(b.text):cap(b.text)])
 		b.text = b.text[:len(b.text)+n]
@@ -184,6 +184,16 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 		}
 	}
 	return nil
+}
+
+// growth returns how much more memory a body of that declared size gets when so
+// much of it has arrived: all that it needs, but no more than seven times what
+// the client has taken the trouble to send.
+func growth(arrived, size int) int {
+	if left := size - arrived; left > 0 {
+		return min(left, 7*arrived)
+	}
+	return arrived
 }
 
 // bodyError maps an error of reading: a limit set before this handler is a

@@ -52,7 +52,14 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    encoding     hex|base64|base64url
 //	    max_age      <duration>
 //	    skew         <duration>
+//	    one_time
 //	    nonce_length <n>
+//	    conversation <location> <name>|<text with placeholders> {
+//	        keep <duration>
+//	        most <n>
+//	    }
+//	    visitor      <location> <name>|<text with placeholders>
+//	    identify     <path>
 //	    refuse       problem|error
 //	    unverified   strip|keep
 //	    max_body     <size>
@@ -80,7 +87,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := h.unmarshalOption(d, name); err != nil {
 			return err
 		}
-		if d.NextBlock(1) || d.Val() == "}" {
+		if name != "conversation" && (d.NextBlock(1) || d.Val() == "}") {
 			return d.Errf("%s has no block", name)
 		}
 	}
@@ -91,20 +98,19 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // line are known. What depends on the environment is left to Provision.
 func (h *Handler) check() error {
 	dry := *h
-	for _, check := range []func() error{dry.provisionDefaults, dry.provisionHeaders, dry.checkWidget} {
+	if h.Conversation != nil {
+		dry.Conversation = new(*h.Conversation) // whose defaults are not to be written out
+	}
+	for _, check := range []func() error{dry.provisionDefaults, dry.provisionHeaders, dry.checkWidget, dry.provisionNames} {
 		if err := check(); err != nil {
 			return err
 		}
 	}
-	if _, err := dry.newWidgetText(); err != nil {
+	if _, err := dry.newNamedText(verifier.Widget, dry.Widget); err != nil {
 		return err
 	}
 	return dry.provisionPlans()
 }
-
-// later are options that a coming version will have. A configuration that
-// relies on one must not load without it.
-var later = map[string]bool{"one_time": true, "conversation": true, "visitor": true, "identify": true}
 
 func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	switch name {
@@ -141,6 +147,18 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "skew":
 		h.Skew = new(caddy.Duration)
 		return durationArg(d, h.Skew, 0)
+	case "one_time":
+		if h.OneTime = true; d.NextArg() {
+			return d.Errf("unexpected '%s': one_time takes no argument", d.Val())
+		}
+		return nil
+	case "conversation":
+		return h.conversationOption(d)
+	case "visitor":
+		h.Visitor = new(Naming)
+		return h.Visitor.unmarshal(d)
+	case "identify":
+		return oneArg(d, &h.Identify, "a path, as in 'identify /chat/identify'")
 	case "nonce_length":
 		return numberArg(d, &h.NonceLength, 1, 512)
 	case "refuse":
@@ -156,14 +174,11 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "cors":
 		return h.corsOption(d)
 	}
-	if later[name] {
-		return d.Errf("%s is not available in this version", name)
-	}
 	if name == "mode" {
 		return d.Err("the mode stands on the directive's own line, as in 'chat_identity required {'")
 	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
-		"nonce_length, refuse, unverified, max_body, reject, header, cors", name)
+		"one_time, nonce_length, conversation, visitor, identify, refuse, unverified, max_body, reject, header, cors", name)
 }
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
@@ -191,6 +206,48 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 		return wrap(d, err)
 	}
 	h.Claims = append(h.Claims, c)
+	return nil
+}
+
+// unmarshal reads where a request names something.
+func (n *Naming) unmarshal(d *caddyfile.Dispenser) error {
+	option := d.Val()
+	switch args := d.RemainingArgs(); {
+	case len(args) == 1 && strings.Contains(args[0], "{"):
+		n.Text = args[0]
+	case len(args) == 2:
+		n.Location, n.Name = args[0], args[1]
+	default:
+		return d.Errf("%s needs a location and a name, as in '%s body /%s_id', or a text with placeholders", option, option, option)
+	}
+	return nil
+}
+
+func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
+	h.Conversation = new(Conversation)
+	if err := h.Conversation.unmarshal(d); err != nil {
+		return err
+	}
+	seen := make(map[string]bool)
+	for d.NextBlock(1) {
+		name := d.Val()
+		if seen[name] {
+			return d.Errf("%s is given twice", name)
+		}
+		seen[name] = true
+		var err error
+		switch name {
+		case "keep":
+			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(leastKeep))
+		case "most":
+			err = numberArg(d, &h.Conversation.Most, 1, maxMost)
+		default:
+			err = d.Errf("unknown option '%s' of conversation: one of keep, most", name)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

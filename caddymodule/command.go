@@ -60,7 +60,7 @@ is said about it to standard error.`,
 			}
 			for _, sub := range []*cobra.Command{
 				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
-				revealCommand(), deleteCommand(), resealCommand(), statsCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), exportCommand(), importCommand(), statsCommand(),
 			} {
 				sub.GroupID = ofGateway
 				cmd.AddCommand(sub)

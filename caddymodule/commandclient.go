@@ -39,10 +39,14 @@ type adminFlags struct {
 }
 
 func (f *adminFlags) add(cmd *cobra.Command) {
+	f.addAddress(cmd)
+	cmd.Flags().BoolVar(&f.json, "json", false, "Print the admin API's JSON")
+}
+
+func (f *adminFlags) addAddress(cmd *cobra.Command) {
 	// Caddy's own default, which packagers move with CADDY_ADMIN.
 	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
 		"Caddy's admin endpoint; a unix socket as unix//run/caddy-admin.sock")
-	cmd.Flags().BoolVar(&f.json, "json", false, "Print the admin API's JSON")
 }
 
 // adminClient asks the admin API of one Caddy. Caddy's own client has no
@@ -69,7 +73,7 @@ func (f *adminFlags) client() (*adminClient, error) {
 	default:
 		err = errors.New("another network")
 	}
-	if err != nil {
+	if err != nil || strings.Contains(written, "@") {
 		return nil, errors.New("--address is not that of an admin endpoint: write it as localhost:2019, or a unix socket as unix//run/caddy-admin.sock")
 	}
 	c := &adminClient{address: plain(written), unix: address.IsUnixNetwork(), left: maxAnswers}
@@ -78,11 +82,12 @@ func (f *adminFlags) client() (*adminClient, error) {
 		target, _, _ = strings.Cut(target, "|") // the permissions with which the server makes it
 		c.origin = "http://127.0.0.1"           // what Caddy allows on a unix socket
 	} else {
+		// The origin as it is written: it is what the gateway was told to expect.
+		c.origin = "http://" + address.JoinHostPort(0)
 		if address.Host == "" {
 			address.Host = "localhost"
 		}
 		target = address.JoinHostPort(0)
-		c.origin = "http://" + target
 	}
 	dialer := net.Dialer{Timeout: connectLimit}
 	c.client.Transport = &http.Transport{

@@ -172,7 +172,7 @@ func TestCommandClientArguments(t *testing.T) {
 		{"address with a scheme", "list --address http://localhost:2019", "", "write it as localhost:2019, or a unix socket as unix//run"},
 		{"address of several ports", "list --address localhost:2019-2020", "", "--address is not that of an admin endpoint"},
 		{"address of another network", "list --address udp/localhost:2019", "", "--address is not that of an admin endpoint"},
-		{"unknown command", "frob", "", "one of explain, keygen, sign, create, delete, list, reseal, reveal, rotate, set, show, stats"},
+		{"unknown command", "frob", "", "one of explain, keygen, sign, create, delete, export, import, list, reseal, reveal, rotate, set, show, stats"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			args := strings.Fields(x.args)
@@ -354,7 +354,7 @@ func TestCommandClientAddress(t *testing.T) {
 	for _, x := range []struct{ written, origin string }{
 		{"", "http://" + caddy.DefaultAdminListen},
 		{"localhost", "http://localhost:2019"},
-		{":4000", "http://localhost:4000"},
+		{":4000", "http://:4000"},
 		{"tcp4/127.0.0.1:4000", "http://127.0.0.1:4000"},
 		{"[::1]:4000", "http://[::1]:4000"},
 		{"unix//run/caddy.sock|0220", "http://127.0.0.1"},

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
 func init() {
@@ -73,6 +75,20 @@ type Handler struct {
 	// The length of a signed nonce, in characters. Default: 32.
 	NonceLength int `json:"nonce_length,omitempty"`
 
+	// Accepts each signature once. It needs a signed timestamp, so that what was used need not be remembered for ever.
+	// Default: false.
+	OneTime bool `json:"one_time,omitempty"`
+
+	// Where a request names its conversation, which belongs to the first verified user to name it. Default: nowhere.
+	Conversation *Conversation `json:"conversation,omitempty"`
+
+	// Where a request names the anonymous visitor that its user was before. The upstream is told to merge the two, until
+	// it has confirmed that. Default: nowhere.
+	Visitor *Naming `json:"visitor,omitempty"`
+
+	// A path at which the handler itself answers who the caller is, whatever the matcher. Default: none.
+	Identify string `json:"identify,omitempty"`
+
 	// How a request is refused: `problem` answers with a problem document (RFC 9457), `error` raises an error for
 	// `handle_errors`. Default: `problem`.
 	Refuse string `json:"refuse,omitempty"`
@@ -85,7 +101,7 @@ type Handler struct {
 	MaxBody int64 `json:"max_body,omitempty"`
 
 	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
-	// `widget_unknown`, `unavailable`, `malformed`, `too_large` or `unsupported`. They hold in optional mode, too.
+	// `replayed`, `conversation_claimed`, `widget_unknown`, `unavailable`, `malformed`, `too_large` or `unsupported`. They hold in optional mode, too.
 	// Default: the table in the README.
 	Reject map[string]int `json:"reject,omitempty"`
 
@@ -100,15 +116,31 @@ type Handler struct {
 	matchers caddyhttp.MatcherSets
 	plan     *plan            // of the handler's dialect
 	plans    map[string]*plan // of the dialects that widgets may have
+	app      *App
 	widgets  widgetSource
-	single   *widget     // the handler's only widget, if the configuration has it
-	literal  []byte      // its id, if the store has it
-	named    *widgetText // how requests name theirs, if not in the claim
+	single   *widget       // the handler's only widget, if the configuration has it
+	literal  []byte        // its id, if the store has it
+	named    *namedText    // how requests name theirs, if not in the claim
+	texts    []*namedText  // how they name their conversation and visitor, if by placeholders
+	ledger   ledger.Ledger // where one is needed
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	names         [numHeaders]string
 	renamed       []string // folded
 	log           *logger
+}
+
+// Naming is where a request names something: in a text with placeholders, or in a place.
+type Naming struct {
+	// A text with placeholders, such as `{http.request.header.X-Conversation}`.
+	Text string `json:"text,omitempty"`
+
+	// `body`, `query`, `header` or `cookie`.
+	Location string `json:"location,omitempty"`
+
+	// In a body a JSON pointer from the document's root, whose last part is the name in form bodies; else the
+	// parameter's, header's or cookie's name.
+	Name string `json:"name,omitempty"`
 }
 
 // ClaimPlace is where a field of the claim travels.

@@ -65,6 +65,7 @@ func setDocumentedEnvironment(t *testing.T) {
 		t.Setenv(name, exampleSecret)
 	}
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
+	t.Setenv("REDIS_PASSWORD", "a-password")
 }
 
 // validates checks that Caddy would start with a configuration, apart from
@@ -113,7 +114,7 @@ func TestCaddyfileExample(t *testing.T) {
 	}
 	validates(t, string(text))
 	for _, option := range strings.Fields(`dialect widget secret claim at message encoding max_age skew nonce_length
-		refuse unverified max_body reject header cors mode encryption_key widgets cache allow_reveal`) {
+		refuse unverified max_body reject header cors mode encryption_key widgets cache allow_reveal ledger stale_if_error one_time conversation visitor identify keep most`) {
 		if !regexp.MustCompile(`(?m)^\t+` + option + `\b`).Match(text) {
 			t.Errorf("the example lacks %s", option)
 		}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -45,11 +46,13 @@ func (a *App) provisionKeys() error {
 		keys = append(keys, key)
 	}
 	a.EncryptionKeys = nil // as the secrets of widgets
+	a.configured = len(keys) > 0
 	if len(keys) == 0 {
 		key, err := readMadeKey()
 		switch {
 		case err == nil:
 			keys = append(keys, key)
+			a.warnReadable()
 		case !errors.Is(err, fs.ErrNotExist):
 			// Widgets that need it will be unavailable, the others work.
 			a.log.Error("the encryption key in Caddy's data directory cannot be used", zap.Error(err))
@@ -75,9 +78,19 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 	}
 	key, err := widgets.ParseEncryptionKey(strings.TrimSpace(string(content)))
 	if err != nil {
-		return key, fmt.Errorf("%s: %w: restore it from a backup, or move it away to have another made", madeKeyPath(), err)
+		return key, fmt.Errorf("%s: %w: restore it from a backup, without which no stored secret can be opened", madeKeyPath(), err)
 	}
 	return key, nil
+}
+
+// keyIDs is a store that knows which encryption keys its secrets are sealed under.
+type keyIDs interface{ KeyIDs() map[string]int }
+
+// warnReadable warns of a made key that others can read.
+func (a *App) warnReadable() {
+	if info, err := os.Stat(madeKeyPath()); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		a.log.Warn("the encryption key can be read by other users: chmod 600", zap.String("file", madeKeyPath()))
+	}
 }
 
 // ensureRing makes an encryption key where there is none, and keeps it in
@@ -85,12 +98,28 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 func (a *App) ensureRing() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if a.configured {
+		return nil
+	}
+	// A key that is made beside secrets which it does not open would hide that
+	// theirs is lost, or that another gateway of the same store has its own.
+	if err := a.store.Err(); err != nil {
+		return err
+	}
+	if known, ok := a.store.(keyIDs); ok {
+		for keyID := range known.KeyIDs() {
+			if !a.ring.Load().Has(keyID) {
+				return fmt.Errorf("%w of this store's: encryption key %s is missing: restore %s from a backup, "+
+					"or configure encryption_key with that key", widgets.ErrNoKey, keyID, madeKeyPath())
+			}
+		}
+	}
 	if a.ring.Load() != nil {
 		return nil
 	}
 	key, made, err := makeKey()
 	if err != nil {
-		return fmt.Errorf("making an encryption key: %w: make the folder writable, or configure encryption_key", err)
+		return fmt.Errorf("making an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)
 	}
 	a.ring.Store(widgets.NewRing(key))
 	if made {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"sync"
@@ -27,8 +28,14 @@ type exchange struct {
 	// widget, or what its secrets are.
 	widgetErr error
 
-	found widget          // what widget points to, where it was looked up
-	keys  []*verifier.Key // the widget's
+	// closed says that the request is refused in every mode: whose conversation
+	// it names cannot be told.
+	closed bool
+
+	found widget           // what widget points to, where it was looked up
+	id    []byte           // its id, while it is looked up again
+	keys  []*verifier.Key  // the widget's
+	named verifier.Reading // of the places in the handler's texts, one at a time
 }
 
 // keptBody is the size of a body, in bytes, beyond which the memory that its
@@ -49,7 +56,7 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 func (x *exchange) release() {
 	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
-	x.mode, x.body, x.found = modeUnset, body{}, widget{}
+	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
 	clear(x.keys)
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); large {
@@ -103,7 +110,7 @@ func (x *exchange) lookup(id []byte) {
 func (x *exchange) take(w *widget) {
 	if w.dialect != "" && w.dialect != x.plan.dialect {
 		p := x.h.plans[w.dialect]
-		if p == nil {
+		if p == nil || p.cutOnly {
 			return
 		}
 		x.plan = p
@@ -133,6 +140,14 @@ func (x *exchange) readHead() {
 	for i := range x.plan.cookies {
 		x.plan.cookies[i].read(x.r, &x.reading)
 	}
+	for _, text := range x.h.texts {
+		if id := text.of(x.r, &x.named); id != "" {
+			x.reading.Text(text.field, []byte(id))
+		} else if !x.named.Plain() {
+			x.reading.Twice()
+			x.named.Reset()
+		}
+	}
 }
 
 func (x *exchange) parseBody() {
@@ -158,7 +173,7 @@ func (x *exchange) verify() error {
 	if err := x.plan.verifier.Shape(&x.reading); err != nil {
 		return err
 	}
-	if x.widget != nil {
+	if x.renew(); x.widget != nil {
 		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
 	}
 	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
@@ -166,13 +181,54 @@ func (x *exchange) verify() error {
 		// A secret that cannot be had may be the one that signed.
 		return verifier.ErrUnavailable
 	}
-	// A ledger of what was used or taken comes here, last: nothing is spent by
-	// a claim that is not its owner's.
 	return err
 }
 
+// renew looks a stored widget up again. The body came at the client's pace: who
+// began to send it before a rotation must not be verified by what that retired.
+func (x *exchange) renew() {
+	if x.widget == nil || x.widget.record == nil {
+		return
+	}
+	x.id = append(x.id[:0], x.widget.id...)
+	x.widget = nil
+	found, err := x.h.widgets.lookup(x.id, &x.found)
+	// In another dialect its claim would have to be read anew.
+	if x.widgetErr = err; found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect {
+		x.widget = &x.found
+	}
+	x.mode = max(x.mode, x.h.Mode.with(x.widget))
+}
+
+// judge is verify with what depends on what others did before. It comes last:
+// nothing is spent or taken by a claim that is not its owner's.
+func (x *exchange) judge() (cause, claimed error) {
+	cause = x.verify()
+	if cause == nil && x.h.OneTime {
+		cause = x.spend()
+	}
+	if x.h.Conversation != nil && !x.refuses(cause) {
+		if claimed = x.converse(cause); claimed != nil {
+			return cause, claimed
+		}
+	}
+	if cause == nil && x.h.Visitor != nil {
+		x.merge()
+	}
+	return cause, nil
+}
+
+// refuses reports whether the request is answered here for that cause.
+func (x *exchange) refuses(cause error) bool {
+	if cause == nil {
+		return false
+	}
+	a := x.plan.answers[verifier.ReasonOf(cause)]
+	return a.always || x.closed || x.mode == modeRequired
+}
+
 // settle writes down what was found, for the upstream and the placeholders.
-func (x *exchange) settle(cause error) {
+func (x *exchange) settle(cause, claimed error) {
 	s := x.s
 	s.mode, s.dialect = x.mode, x.plan.dialect
 	if x.widget != nil {
@@ -180,10 +236,16 @@ func (x *exchange) settle(cause error) {
 	}
 	s.reason = verifier.ReasonOf(cause)
 	s.outcome = s.reason.Outcome()
+	if claimed != nil {
+		s.reason = verifier.ReasonOf(claimed)
+		if s.reason == verifier.Unavailable {
+			s.outcome = verifier.OutcomeUnavailable
+		}
+	}
 	switch {
 	case x.mode == modeOff:
 		s.outcome, s.reason = verifier.OutcomeDisabled, ""
-	case cause == nil:
+	case cause == nil && claimed == nil:
 		x.settleUser()
 	}
 	traffic.count(s.widget, s.outcome)
@@ -204,7 +266,7 @@ func (x *exchange) settleUser() {
 // who is there, so nothing is published.
 func (x *exchange) passPreflight() {
 	if x.mode == modeOff {
-		x.settle(nil)
+		x.settle(nil, nil)
 		return
 	}
 	x.withoutClaim()
@@ -226,8 +288,8 @@ func isTunnel(r *http.Request) bool {
 
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
-func (x *exchange) isPreflight() bool {
-	r := x.r
-	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 &&
-		len(r.Header["Access-Control-Request-Method"]) > 0 && !x.hasBody()
+func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.hasBody() }
+
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
 }

@@ -158,7 +158,7 @@ func live(t testing.TB, options, site string) *gateway {
 // newLive is live, not yet loaded.
 func newLive(t testing.TB, options, site string) *gateway {
 	t.Helper()
-	if !strings.Contains(options, "widgets file") {
+	if !strings.Contains(options, "widgets ") {
 		options += "\nwidgets file " + filepath.Join(t.TempDir(), "widgets.jsonl")
 	}
 	return newGateway(t, fmt.Sprintf("127.0.0.1:%d", freePort(t)), "chat_identity {\n"+options+"\n}", site)

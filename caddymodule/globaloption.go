@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"encoding/json"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -25,15 +27,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	return httpcaddyfile.App{Name: "chat_identity", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
-// laterGlobal are options that a coming version will have.
-var laterGlobal = map[string]bool{"ledger": true, "stale_if_error": true}
-
 // UnmarshalCaddyfile sets up the app. Syntax:
 //
 //	chat_identity {
 //	    encryption_key <key>...
-//	    widgets        file [<path>]
+//	    widgets        file [<path>]|redis <url>
+//	    ledger         bolt [<path>]|redis <url>
 //	    cache          <size>
+//	    stale_if_error <duration>
 //	    allow_reveal
 //	    widget <id> {
 //	        secret  <secret>...
@@ -68,7 +69,12 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "encryption_key":
 		return a.unmarshalKeys(d)
 	case "widgets":
-		return a.unmarshalStore(d)
+		return unmarshalGuest(d, "chat_identity.widgets", "file", &a.WidgetsRaw)
+	case "ledger":
+		return unmarshalGuest(d, "chat_identity.ledgers", "bolt", &a.LedgerRaw)
+	case "stale_if_error":
+		a.StaleIfError = new(caddy.Duration)
+		return durationArg(d, a.StaleIfError, 0)
 	case "cache":
 		return sizeArg(d, &a.Cache, widgets.MinCache, maxCache)
 	case "allow_reveal":
@@ -79,10 +85,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "widget":
 		return a.unmarshalWidget(d)
 	}
-	if laterGlobal[name] {
-		return d.Errf("%s is not available in this version", name)
-	}
-	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, cache, allow_reveal, widget", name)
+	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, ledger, cache, stale_if_error, allow_reveal, widget", name)
 }
 
 func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
@@ -99,20 +102,22 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshalStore reads the line widgets with the module that it names.
-func (a *App) unmarshalStore(d *caddyfile.Dispenser) error {
+// unmarshalGuest reads a line with the module of the namespace that it names,
+// and that module's arguments. usual is one that there is.
+func unmarshalGuest(d *caddyfile.Dispenser, namespace, usual string, to *json.RawMessage) error {
+	option := d.Val()
 	if !d.NextArg() {
-		return d.Err("widgets takes a store: file, and its path if it is not to be in Caddy's data directory")
+		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, usual)
 	}
 	name := d.Val()
-	if _, err := caddy.GetModule("chat_identity.widgets." + name); err != nil {
-		return d.Errf("widgets: there is no store '%s': file is one", name)
+	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
+		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, usual)
 	}
-	module, err := caddyfile.UnmarshalModule(d, "chat_identity.widgets."+name)
+	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {
 		return err
 	}
-	a.WidgetsRaw = caddyconfig.JSONModuleObject(module, "store", name, nil)
+	*to = caddyconfig.JSONModuleObject(module, "store", name, nil)
 	return nil
 }
 

@@ -12,6 +12,9 @@ import (
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s := ensureState(r)
 	h.strip(r, s)
+	if h.identifies(r) {
+		return h.identify(w, r, s)
+	}
 	taken, err := h.takes(r, s)
 	if err != nil {
 		return err
@@ -22,7 +25,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if refused, err := h.decide(w, r, s); refused || err != nil {
 		return err
 	}
-	if err = next.ServeHTTP(w, r); err != nil && s.streamed != nil && s.streamed.stopped.Load() {
+	if s.pending != (pending{}) {
+		err = h.confirm(w, r, s).serve(next)
+	} else {
+		err = next.ServeHTTP(w, r)
+	}
+	if err != nil && s.streamed != nil && s.streamed.stopped.Load() {
 		return h.refuseStopped(w, r, s)
 	}
 	return err
@@ -40,20 +48,22 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 		x.passPreflight()
 		return false, nil
 	case x.mode == modeOff:
-		x.settle(nil)
+		x.settle(nil, nil)
 		h.publish(r, s)
 		return false, nil
 	case isTunnel(r):
-		x.settle(errTunnel)
+		x.settle(errTunnel, nil)
 		return true, h.refuse(w, x, errTunnel)
 	}
 
-	cause := x.verify()
-	x.settle(cause)
-	if cause != nil {
-		if a := x.plan.answers[s.reason]; a.always || x.mode == modeRequired {
-			return true, h.refuse(w, x, cause)
-		}
+	cause, claimed := x.judge()
+	x.settle(cause, claimed)
+	switch {
+	case claimed != nil:
+		return true, h.refuse(w, x, claimed)
+	case x.refuses(cause):
+		return true, h.refuse(w, x, cause)
+	case cause != nil:
 		h.log.forwarded(x, cause)
 		x.withoutClaim()
 	}

@@ -85,6 +85,7 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	}
 	h.set(r, s, headerUser, encodeHeader(s.user), nil)
 	h.set(r, s, headerWidget, s.widget, nil)
+	h.set(r, s, headerMergeFrom, s.mergeFrom, &room)
 	fits := h.set(r, s, headerEmail, encodeHeader(s.email), &room)
 	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
 	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
@@ -98,7 +99,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 	for _, name := range h.names {
 		delete(r.Header, name)
 	}
-	s.user, s.email, s.name, s.attributes = "", "", "", ""
+	s.user, s.email, s.name, s.attributes, s.mergeFrom = "", "", "", "", ""
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Delete("http.auth.user.id")
 	}

@@ -65,6 +65,21 @@ func (l *logger) overlong(r *http.Request, s *state) {
 	}
 }
 
+// notMerged logs that a verified user's visitor is not passed on.
+func (l *logger) notMerged(x *exchange, why string, err error) {
+	if l.others.allow() {
+		l.others.write(l.zap, why, zap.String("widget", x.widget.id), requestID(x.r), zap.Error(err))
+	}
+}
+
+// notKept logs that what an upstream has accepted could not be written down.
+func (l *logger) notKept(r *http.Request, what string, err error) {
+	if l.others.allow() {
+		l.others.write(l.zap, "the upstream has accepted a "+what+" that the ledger could not keep: another user may take it",
+			requestID(r), zap.Error(err))
+	}
+}
+
 // budgetOf returns the budget for a reason.
 func (l *logger) budgetOf(reason verifier.Reason) *budget {
 	if reason == verifier.Missing || reason == verifier.Partial {
@@ -99,7 +114,7 @@ func refusalFields(x *exchange, cause error) []zap.Field {
 	if x.s.reason == verifier.Malformed {
 		fields = append(fields, zap.String("detail", malformedDetail(x.plan, cause)))
 	}
-	if x.s.reason == verifier.Unavailable && x.widgetErr != nil {
+	if (x.s.reason == verifier.Unavailable || x.s.reason == verifier.ConversationClaimed) && x.widgetErr != nil {
 		fields = append(fields, zap.String("detail", x.widgetErr.Error()))
 	}
 	if x.s.reason == verifier.Invalid && x.widget != nil {

@@ -31,7 +31,11 @@ func (c cacheMetrics) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (c cacheMetrics) Collect(metrics chan<- prometheus.Metric) {
-	stats := c.keys.Stats()
+	keys := c.keys
+	if app, err := activeApp(); err == nil {
+		keys = app.opener // after a reload that failed, Caddy shows the registry of what never ran
+	}
+	stats := keys.Stats()
 	metrics <- prometheus.MustNewConstMetric(cacheHits, prometheus.CounterValue, float64(stats.Hits))
 	metrics <- prometheus.MustNewConstMetric(cacheMisses, prometheus.CounterValue, float64(stats.Misses))
 	metrics <- prometheus.MustNewConstMetric(cacheCost, prometheus.GaugeValue, float64(stats.Cost))

@@ -22,6 +22,9 @@ type plan struct {
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
+	// cutOnly says that no widget here can have this dialect. What stands in a
+	// request in it is still no upstream's to believe.
+	cutOnly bool
 }
 
 // ownClaim reports whether the handler has a claim of its own making, which
@@ -97,6 +100,19 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 		}
 		own = append(own, place)
 	}
+	for _, named := range []struct {
+		field verifier.Field
+		at    *Naming
+	}{{verifier.Conversation, h.Conversation.naming()}, {verifier.Visitor, h.Visitor}} {
+		if named.at == nil || named.at.Text != "" {
+			continue
+		}
+		place, err := h.placeOf(named.field, named.at.Location, named.at.Name)
+		if err != nil {
+			return nil, err
+		}
+		own = append(own, place)
+	}
 	if h.WidgetBody != "" {
 		own = append(own, verifier.Place{Field: verifier.Widget, Location: verifier.Body, Name: h.WidgetBody})
 	}
@@ -123,21 +139,30 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 	return slices.DeleteFunc(places, inBody)
 }
 
-// place checks one place of the configuration.
+// place checks one place of the claim.
 func (c ClaimPlace) place(h *Handler) (verifier.Place, error) {
-	var p verifier.Place
+	field, ok := verifier.ParseField(c.Field)
+	if !ok {
+		return verifier.Place{}, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	}
+	return h.placeOf(field, c.Location, c.Name)
+}
+
+// placeOf checks one place of the configuration.
+func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier.Place, error) {
+	p := verifier.Place{Field: field, Name: name}
+	option := field.String()
+	if field < verifier.Widget {
+		option = "claim " + option
+	}
 	var ok bool
-	if p.Field, ok = verifier.ParseField(c.Field); !ok {
-		return p, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	if p.Location, ok = verifier.ParseLocation(location); !ok {
+		return p, fmt.Errorf("%s: unknown location '%s': one of %s", option, location, verifier.LocationList())
 	}
-	if p.Location, ok = verifier.ParseLocation(c.Location); !ok {
-		return p, fmt.Errorf("claim %s: unknown location '%s': one of %s", c.Field, c.Location, verifier.LocationList())
-	}
-	p.Name = c.Name
 	switch p.Location {
 	case verifier.Body:
 		if err := verifier.CheckPointer(p.Name); err != nil {
-			return p, fmt.Errorf("claim %s: %w", c.Field, err)
+			return p, fmt.Errorf("%s: %w", option, err)
 		}
 	case verifier.Query:
 		ok = p.Name != ""
@@ -145,10 +170,10 @@ func (c ClaimPlace) place(h *Handler) (verifier.Place, error) {
 		ok = isToken(p.Name)
 	}
 	if !ok {
-		return p, fmt.Errorf("claim %s: '%s' is no name of a %s", c.Field, c.Name, c.Location)
+		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
 	}
 	if p.Location == verifier.Header && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
-		return p, fmt.Errorf("claim %s: no claim can travel in the header %s, which is removed or rewritten on the way", c.Field, p.Name)
+		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	}
 	return p, nil
 }

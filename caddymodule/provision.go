@@ -40,6 +40,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionWidget(ctx); err != nil {
 		return err
 	}
+	if err := h.provisionNames(); err != nil {
+		return err
+	}
 	if err := h.provisionPlans(); err != nil {
 		return err
 	}
@@ -82,6 +85,8 @@ func (h *Handler) provisionDefaults() error {
 		return errors.New("max_age must be positive")
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
+	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
+		return fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify)
 	}
 	for _, origin := range h.CORS {
 		if err := checkOrigin(origin); err != nil {
@@ -134,7 +139,10 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		return err
 	}
 	app := loaded.(*App)
-	h.widgets = app
+	h.widgets, h.app = app, app
+	if h.OneTime || h.Conversation != nil || h.Visitor != nil {
+		h.ledger = app.useLedger()
+	}
 	switch {
 	case len(h.Secrets) > 0:
 		return h.provisionSingle(app)
@@ -145,7 +153,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		return nil
 	}
 	if strings.Contains(h.Widget, "{") {
-		h.named, err = h.newWidgetText()
+		h.named, err = h.newNamedText(verifier.Widget, h.Widget)
 		return err
 	}
 	h.literal = []byte(h.Widget)
@@ -189,6 +197,10 @@ func (h *Handler) provisionPlans() error {
 	if err := h.checkTimes(); err != nil {
 		return err
 	}
+	if err := h.checkOneTime(); err != nil {
+		return err
+	}
+	h.rememberFor(h.plan)
 	if h.ownClaim() {
 		if h.single != nil && h.single.dialect != "" && h.single.dialect != h.Dialect {
 			return fmt.Errorf("widget %s has the dialect %s, but this handler has a claim of its own in the dialect %s", h.single.id, h.single.dialect, h.Dialect)
@@ -197,11 +209,50 @@ func (h *Handler) provisionPlans() error {
 	}
 	h.plans = make(map[string]*plan, len(verifier.Dialects))
 	for _, d := range verifier.Dialects {
-		if h.plans[d.Name], err = h.newPlan(d); err != nil {
+		p, err := h.newPlan(d)
+		if err != nil {
+			return err
+		}
+		// Where signatures are accepted once, those without an end are only cut.
+		p.cutOnly = h.OneTime && !p.verifier.Signs(verifier.Timestamp)
+		h.plans[d.Name] = p
+		h.rememberFor(p)
+	}
+	if w := h.single; w != nil && w.dialect != "" && h.plans[w.dialect].cutOnly {
+		return fmt.Errorf("widget %s has the dialect %s, which signs no timestamp: one_time cannot hold for it", w.id, w.dialect)
+	}
+	return nil
+}
+
+// provisionNames settles how a request names its conversation and its visitor.
+func (h *Handler) provisionNames() error {
+	h.texts = nil
+	if h.Conversation != nil {
+		if err := h.Conversation.provision(); err != nil {
+			return err
+		}
+		if err := h.provisionNaming(verifier.Conversation, &h.Conversation.Naming); err != nil {
 			return err
 		}
 	}
+	if h.Visitor != nil {
+		return h.provisionNaming(verifier.Visitor, h.Visitor)
+	}
 	return nil
+}
+
+func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
+	switch {
+	case n.Text != "" && n.Location != "" || n.Text == "" && n.Location == "":
+		return fmt.Errorf("%s is either a text with placeholders or a place", field)
+	case n.Text == "":
+		return nil // a place of each plan
+	case !strings.Contains(n.Text, "{"):
+		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
+	}
+	text, err := h.newNamedText(field, n.Text)
+	h.texts = append(h.texts, text)
+	return err
 }
 
 // checkTimes refuses options that no claim here could ever need: those of a

@@ -57,8 +57,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
 	h.allowOrigin(header, x.r)
-	unread := x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole
-	if unread {
+	if x.unread() {
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
 	}
@@ -73,15 +72,30 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 	if err != nil {
 		return caddyhttp.Error(http.StatusInternalServerError, err)
 	}
-	text = append(text, '\n')
-	header.Set("Content-Type", "application/problem+json")
+	x.answer(w, p.Status, "application/problem+json", append(text, '\n'))
+	return nil
+}
+
+// unread reports whether the client of an HTTP/1 connection may still be
+// sending its body.
+func (x *exchange) unread() bool {
+	return x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole
+}
+
+// answer sends this module's own answer, without waiting for a body that was
+// not read.
+func (x *exchange) answer(w http.ResponseWriter, status int, media string, text []byte) {
+	header := w.Header()
+	if x.unread() {
+		header.Set("Connection", "close")
+	}
+	header.Set("Content-Type", media)
 	header.Set("Content-Length", strconv.Itoa(len(text)))
-	w.WriteHeader(p.Status)
+	w.WriteHeader(status)
 	_, _ = w.Write(text) // a client that is gone misses nothing
-	if unread {
+	if x.unread() {
 		linger(w, x.r.Body)
 	}
-	return nil
 }
 
 // linger passes over what a client is still sending after its answer. To close

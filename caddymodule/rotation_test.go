@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -196,5 +197,41 @@ func TestConcurrentRotations(t *testing.T) {
 	}
 	if c := g.call(t, "GET", "widgets/shop", ""); len(c.Secrets) != count+1 {
 		t.Errorf("%d secrets, want %d", len(c.Secrets), count+1)
+	}
+}
+
+// TestSlowBody: who begins a request before a rotation and ends it after that is
+// not verified by what it retired.
+func TestSlowBody(t *testing.T) {
+	for name, retire := range map[string]func(g *gateway){
+		"rotated":  func(g *gateway) { g.rotate(t, "shop", "") },
+		"deleted":  func(g *gateway) { g.call(t, "DELETE", "widgets/shop", "") },
+		"stricter": func(g *gateway) { g.rotate(t, "shop", ""); g.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`) },
+		"redone": func(g *gateway) {
+			g.call(t, "DELETE", "widgets/shop", "")
+			g.create(t, `{"id":"shop"}`)
+		},
+		"another dialect": func(g *gateway) { g.call(t, "PATCH", "widgets/shop", `{"dialect":"nextcap"}`) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := live(t, "", liveSite)
+			secret := g.create(t, `{"id":"shop"}`)
+			body := fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s"}`, signWith(secret, "user-1"))
+			c := g.dial(t)
+			defer c.Close()
+			c.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: application/json\r\n"+
+				"X-Widget-Key: shop\r\nContent-Length: %d\r\n\r\n%s", strings.TrimPrefix(g.url, "http://"), len(body), body[:len(body)-1]))
+			time.Sleep(50 * time.Millisecond) // the handler has the head, and waits
+			retire(g)
+			c.write(body[len(body)-1:])
+			answer, _ := io.ReadAll(c)
+			seen := g.upstream.take()
+			if seen != nil && seen.user() != "" {
+				t.Errorf("verified as %s", seen.user())
+			}
+			if refused := bytes.Contains(answer, []byte(`"reason":"invalid"`)); seen == nil && !refused {
+				t.Errorf("neither forwarded nor refused: %s", answer)
+			}
+		})
 	}
 }

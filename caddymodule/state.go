@@ -32,6 +32,9 @@ type state struct {
 	email      string
 	name       string
 	attributes string // as AppendAttributes makes them
+	mergeFrom  string // the visitor that is to be merged into the user
+
+	pending pending // what the upstream's answer settles
 
 	// values backs the headers that are set, so that each needs no memory of its own.
 	values [numHeaders]string

@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -81,8 +84,8 @@ func storeChanged() {
 	}
 }
 
-// Store implements [WidgetStore].
-func (f *FileWidgets) Store() widgets.Store { return f.store.Store }
+// Store implements [WidgetStore]. What was read last is served for as long as it takes.
+func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.store.Store, nil }
 
 // Cleanup gives the file back.
 func (f *FileWidgets) Cleanup() error {
@@ -100,11 +103,25 @@ func (f *FileWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // file
 	if args := d.RemainingArgs(); len(args) == 1 {
 		f.Path = args[0]
+		if err := checkPath(f.Path); err != nil {
+			return d.WrapErr(err)
+		}
 	} else if len(args) > 1 {
 		return d.Err("widgets file takes one path: quote it if it has blanks")
 	}
 	if d.NextBlock(0) {
 		return d.Err("widgets file has no block: the path stands behind it")
+	}
+	return nil
+}
+
+// checkPath refuses a path that is a slip of the pen, or an unset variable.
+func checkPath(path string) error {
+	switch {
+	case path == "":
+		return errors.New("the path is empty: is a variable in it not set?")
+	case strings.HasPrefix(path, "~"):
+		return errors.New("a path that begins with ~ is not expanded here: write it out")
 	}
 	return nil
 }

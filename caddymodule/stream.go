@@ -53,6 +53,6 @@ func (h *Handler) refuseStopped(w http.ResponseWriter, r *http.Request, s *state
 		x.plan = p
 	}
 	h.unpublish(r, s)
-	x.settle(errBodyBroken)
+	x.settle(errBodyBroken, nil)
 	return h.refuse(w, x, errBodyBroken)
 }

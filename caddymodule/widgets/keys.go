@@ -1,6 +1,7 @@
 package widgets
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"time"
@@ -14,7 +15,7 @@ import (
 // Sizes of the key cache, in bytes.
 const (
 	DefaultCache = 64 << 20
-	MinCache     = 64 << 10
+	MinCache     = 1 << 20 // as many keys as one widget may have secrets
 	// keyCost is about what a key takes, with the states that requests on a few
 	// processors have made of it since the last garbage collection.
 	keyCost = 2 << 10
@@ -31,10 +32,17 @@ type Keys struct {
 	now    func() time.Time
 }
 
-// opened is a key and what it was made for.
+// opened is a key and what it was made of: the widget and the sealed secret
+// with all that a record says of it. Whoever can write records could otherwise
+// have a cached key stand for a secret that does not open any more.
 type opened struct {
-	id, version string
-	key         *verifier.Key
+	id     string
+	sealed Sealed
+	key    *verifier.Key
+}
+
+func (o *opened) is(id string, s *Sealed) bool {
+	return o.id == id && o.sealed.Version == s.Version && o.sealed.KeyID == s.KeyID && bytes.Equal(o.sealed.Box, s.Box)
 }
 
 // NewKeys returns a cache of that size in bytes.
@@ -89,10 +97,10 @@ func (k *Keys) key(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
-	if o, ok := k.cache.Get(s.Version); ok && o.version == s.Version && o.id == id {
+	if o, ok := k.cache.Get(s.Version); ok && o.is(id, s) {
 		return o.key, nil
 	}
-	made, err, _ := k.misses.Do(id+"\x00"+s.Version, func() (any, error) { return k.open(id, s, ring) })
+	made, err, _ := k.misses.Do(id+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(id, s, ring) })
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +112,7 @@ func (k *Keys) open(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{id, s.Version, verifier.NewKey(secret)}
+	o := &opened{id, *s, verifier.NewKey(secret)}
 	if k.cache.Set(s.Version, o, keyCost) {
 		k.cache.Wait() // a Get before the buffer is drained would open it again
 	}

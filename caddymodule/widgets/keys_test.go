@@ -1,6 +1,7 @@
 package widgets
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"sync"
@@ -95,6 +96,20 @@ func TestKeysOfAnotherRecord(t *testing.T) {
 	}
 	if got, err := keys.Append(nil, shop, ring); err != nil || len(got) != 1 {
 		t.Errorf("its own record: %v", err)
+	}
+	// A record that claims to be sealed under a key that is left, or anything else
+	// than what was opened, is not answered from the cache.
+	both := NewRing(testKey(t, 1), testKey(t, 2))
+	for name, change := range map[string]func(*Sealed){
+		"another key": func(s *Sealed) { s.KeyID = testKey(t, 2).ID() },
+		"another box": func(s *Sealed) { s.Box = bytes.Repeat([]byte{'A'}, 80) },
+	} {
+		forged := *shop
+		forged.Secrets = []Sealed{shop.Secrets[0]}
+		change(&forged.Secrets[0])
+		if got, err := keys.Append(nil, &forged, both); err == nil || len(got) > 0 {
+			t.Errorf("%s: opens from the cache: %v", name, err)
+		}
 	}
 }
 

@@ -21,8 +21,9 @@ const MaxSecrets = 512
 var (
 	ErrExists         = errors.New("widgets: there is a widget of that id")
 	ErrNotFound       = errors.New("widgets: there is no widget of that id")
-	ErrTooManySecrets = fmt.Errorf("widgets: %d secrets of the widget are in grace", MaxSecrets-1)
-	ErrRecord         = errors.New("widgets: bad record")
+	ErrTooManySecrets = fmt.Errorf("widgets: %d secrets of the widget are in grace, which is as many as may be: "+
+		"a rotation without a grace ends them", MaxSecrets-1)
+	ErrRecord = errors.New("widgets: bad record")
 )
 
 // Record is a widget as it is stored. Once a store has it, it does not change:
@@ -67,10 +68,17 @@ func NewRecord(id, mode, dialect string, secret verifier.Secret, ring *Ring, now
 	return r, r.Check()
 }
 
-// WithPolicy returns the record with another mode and dialect.
-func (r *Record) WithPolicy(mode, dialect string) (*Record, error) {
+// WithPolicy returns the record with another mode and dialect. Secrets whose
+// grace is over are left out, as they are of every change.
+func (r *Record) WithPolicy(mode, dialect string, now time.Time) (*Record, error) {
 	next := *r
 	next.Mode, next.Dialect = mode, dialect
+	next.Secrets = nil
+	for i := range r.Secrets {
+		if r.Secrets[i].Live(now) {
+			next.Secrets = append(next.Secrets, r.Secrets[i])
+		}
+	}
 	return &next, next.Check()
 }
 

@@ -34,6 +34,18 @@ func (a *alarm) raise(err error, serving bool, now time.Time) {
 	a.log.Error("the file of widgets cannot be used: no widget of it is known, and changes are refused", zap.Error(err))
 }
 
+// maxNamed is how many widgets a line of the log names.
+const maxNamed = 10
+
+// older tells of a change from outside that went back: a backup brings secrets
+// back that were retired since.
+func (a *alarm) older(ids []string) {
+	if len(ids) > 0 {
+		a.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",
+			zap.Int("widgets", len(ids)), zap.Strings("such_as", ids[:min(len(ids), maxNamed)]))
+	}
+}
+
 func (a *alarm) clear(count int) {
 	if a.raised.IsZero() {
 		return

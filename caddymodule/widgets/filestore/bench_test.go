@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -61,7 +62,7 @@ func BenchmarkUpdate(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		dialect := []string{"bookbag", "nextcap"}[i%2]
 		err := s.Update(context.Background(), []string{"customer-050000"}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
-			return old.WithPolicy(old.Mode, dialect)
+			return old.WithPolicy(old.Mode, dialect, time.Now())
 		})
 		if err != nil {
 			b.Fatal(err)

@@ -17,6 +17,8 @@ import (
 const (
 	// patience is how long a change waits for others.
 	patience = 10 * time.Second
+	// lockSuffix makes the lock's name of the file's.
+	lockSuffix = ".lock"
 	// lockRetry is how often the lock is tried.
 	lockRetry = 2 * time.Millisecond
 	// lockRest is how long this process leaves the lock alone after it had it.
@@ -46,7 +48,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if err := s.makeFolder(target); err != nil {
 			return "", nil, unwritable(err)
 		}
-		lock := flock.New(target + ".lock")
+		lock := flock.New(target + lockSuffix)
 		_, err := lock.TryLockContext(ctx, lockRetry)
 		if err != nil && err == ctx.Err() {
 			return "", nil, busy("another process has held the lock on "+lock.Path(), began, err)

@@ -60,3 +60,14 @@ func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
 	slices.SortFunc(sorted, func(a, b *widgets.Record) int { return cmp.Compare(a.ID, b.ID) })
 	return newSnapshot(sorted)
 }
+
+// older returns the ids of the widgets whose secret is an earlier one than it
+// was before.
+func (s *snapshot) older(was *snapshot) (ids []string) {
+	for _, record := range s.sorted {
+		if before := was.byID[record.ID]; before != nil && record.Rotated.Before(before.Rotated) {
+			ids = append(ids, record.ID)
+		}
+	}
+	return ids
+}

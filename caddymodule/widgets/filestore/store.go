@@ -4,6 +4,7 @@ package filestore
 import (
 	"context"
 	"maps"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -82,6 +83,10 @@ func open(options Options) *Store {
 	s.alarm = newAlarm(options.Log, s.path)
 	s.current.Store(new(state))
 	s.mu.Lock()
+	// The lock is made with the file, and never removed: a store that was not
+	// mounted is not one without widgets.
+	_, err := os.Lstat(s.path + lockSuffix)
+	s.existed = err == nil
 	if err := s.refresh(); err != nil {
 		s.fail(err)
 	}

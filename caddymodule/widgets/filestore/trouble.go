@@ -22,7 +22,7 @@ func unreadable(err error) error {
 	remedy := "see to it that this process can read the file"
 	switch {
 	case errors.Is(err, errGone):
-		remedy = "put it back, from a backup if need be; a restart without it begins with no widgets"
+		remedy = "put it back, from a backup if need be; to begin with no widgets, remove its lock, too, and restart"
 	case errors.Is(err, errDangling):
 		remedy = "put the file back, or mount what it is on"
 	case errors.Is(err, errNewer):

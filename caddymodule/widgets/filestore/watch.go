@@ -67,6 +67,9 @@ func (s *Store) refresh() error {
 		return s.badErr
 	}
 	s.known, s.bad = m, nil
+	if was := s.current.Load().snapshot; was != nil {
+		s.alarm.older(read.older(was))
+	}
 	s.serve(read)
 	select {
 	case s.outside <- struct{}{}:

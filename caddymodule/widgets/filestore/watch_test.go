@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -374,5 +375,50 @@ func TestAlarm(t *testing.T) {
 	}
 	if newAlarm(nil, "").log == nil {
 		t.Error("without a log it would panic")
+	}
+}
+
+// TestGoneAtStart: a file that was there before this process was, and is gone,
+// does not count as none.
+func TestGoneAtStart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	first, _ := logged(path)
+	update(t, first, widget("a", ""))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	s, logs := logged(path)
+	refused(t, s, "the file is gone")
+	if logs.FilterLevelExact(zap.ErrorLevel).Len() != 1 {
+		t.Errorf("logged: %v", logs.All())
+	}
+	put(t, path, whole)
+	s.look()
+	if got := ids(t, s); got != "a" {
+		t.Errorf("after it was put back there are %s", got)
+	}
+}
+
+// TestOlderState: a backup that is put in the file's place brings retired
+// secrets back. That is told, with the widgets' names.
+func TestOlderState(t *testing.T) {
+	path := filed(t, widget("a", ""), widget("b", ""))
+	backup, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, logs := logged(path)
+	newer := *widget("a", "")
+	newer.Rotated = newer.Rotated.Add(time.Hour)
+	update(t, s, &newer)
+	put(t, path, backup)
+	s.look()
+	told := logs.FilterLevelExact(zap.WarnLevel).All()
+	if len(told) != 1 || !strings.Contains(told[0].Message, "older state") || fmt.Sprint(told[0].ContextMap()["such_as"]) != "[a]" {
+		t.Errorf("logged: %v", logs.All())
 	}
 }

@@ -1,0 +1,126 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/filestore"
+)
+
+// errNotImported is the exit status of an import that left something out.
+// What, is on standard output already.
+var errNotImported = errors.New("some widgets were there already, otherwise: see --replace")
+
+func exportCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Prints all stored widgets, their secrets sealed",
+		Long: `
+Prints all stored widgets as the file in which the store of the kind file keeps
+them: for a backup, and for another gateway's import. The secrets in it are
+sealed; whoever is to use it needs the encryption key, too.`,
+		Example: "  caddy chat-identity export > widgets.jsonl",
+		Args:    onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			pages, err := c.pages(ctx, adminPath+"export", "")
+			if err != nil {
+				return err
+			}
+			records := make([]*widgets.Record, len(pages))
+			for i, text := range pages {
+				if err := json.Unmarshal(text, &records[i]); err != nil || records[i].Check() != nil {
+					return c.strange(&apiRequest{})
+				}
+			}
+			return filestore.Write(cmd.OutOrStdout(), records)
+		},
+	}
+	admin.addAddress(cmd)
+	return cmd
+}
+
+func importCommand() *cobra.Command {
+	var admin adminFlags
+	var replace bool
+	cmd := &cobra.Command{
+		Use:   "import [--replace]",
+		Short: "Stores the widgets that an export has printed",
+		Long: `
+Stores the widgets of an export, or of a store's file, that standard input holds.
+It takes the whole of it or nothing: a file that was cut short is refused. What
+is stored already and the same is left, so that an import which was interrupted
+can simply be run again. What is stored otherwise is left, too, unless --replace
+says so: an old export would bring retired secrets back.`,
+		Example: "  caddy chat-identity import < widgets.jsonl",
+		Args:    onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			records, err := filestore.Read(cmd.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("standard input is no whole export: %w", err)
+			}
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			var all imported
+			for len(records) > 0 {
+				n := min(len(records), movePage)
+				var done imported
+				if _, _, err := c.ask(ctx, &apiRequest{
+					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminPath, replace), body: records[:n],
+					lost: "importing again does no harm",
+				}, &done); err != nil {
+					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
+				}
+				all.Imported += done.Imported
+				all.Unchanged += done.Unchanged
+				all.Kept = append(all.Kept, done.Kept...)
+				records = records[n:]
+			}
+			return all.print(cmd, admin.json)
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "Replace what is stored otherwise")
+	admin.add(cmd)
+	return cmd
+}
+
+func (i *imported) print(cmd *cobra.Command, asJSON bool) error {
+	if asJSON {
+		text, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		if err := writeJSON(cmd.OutOrStdout(), []byte(text)); err != nil {
+			return err
+		}
+	} else {
+		rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
+		for _, id := range i.Kept {
+			rows = append(rows, []string{"kept:", plain(id)})
+		}
+		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
+			return err
+		}
+	}
+	if len(i.Kept) > 0 {
+		cmd.SilenceErrors = asJSON
+		return errNotImported
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// holding is an entry of the ledger that the upstream's answer settles.
+type holding struct {
+	key    ledger.Key
+	holder ledger.Holder
+	share  ledger.Share
+	until  time.Time     // when the entry ends, unless it is confirmed
+	keep   time.Duration // how long it is kept from then on
+}
+
+// pending is what of a request is not settled until the upstream answers.
+type pending struct {
+	conversation *holding
+	visitor      *holding
+}
+
+// confirming passes an answer on, and settles what is pending before the client
+// sees anything of it: what a client was told must hold after kill -9, too.
+type confirming struct {
+	*caddyhttp.ResponseWriterWrapper
+	h       *Handler
+	r       *http.Request
+	pending pending
+	safe    bool // the request's method (RFC 9110 section 9.2.1)
+	settled bool
+}
+
+func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, s *state) *confirming {
+	return &confirming{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		h:                     h, r: r, pending: s.pending, safe: isSafe(r.Method),
+	}
+}
+
+func isSafe(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (c *confirming) WriteHeader(status int) {
+	if status >= 200 || status == http.StatusSwitchingProtocols {
+		c.settle(status)
+	}
+	c.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (c *confirming) Write(p []byte) (int, error) {
+	c.settle(http.StatusOK)
+	return c.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom implements [io.ReaderFrom].
+func (c *confirming) ReadFrom(r io.Reader) (int64, error) {
+	c.settle(http.StatusOK)
+	return c.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// serve has the next handler answer. What one leaves open that answers nothing
+// is settled behind it; after a panic it ends by itself.
+func (c *confirming) serve(next caddyhttp.Handler) error {
+	err := next.ServeHTTP(c, c.r)
+	if err != nil {
+		c.settle(http.StatusInternalServerError)
+	}
+	c.settle(http.StatusOK) // as net/http answers then
+	return err
+}
+
+// settle is called with the status of the answer. The first call counts.
+func (c *confirming) settle(status int) {
+	if c.settled {
+		return
+	}
+	c.settled = true
+	upgraded := status == http.StatusSwitchingProtocols
+	accepted := status < 300 || upgraded
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
+	defer cancel()
+	if hold := c.pending.conversation; hold != nil {
+		if accepted {
+			c.keep(ctx, hold, "conversation")
+		} else {
+			c.release(ctx, hold)
+		}
+	}
+	if hold := c.pending.visitor; hold != nil {
+		switch {
+		case accepted && (upgraded || !c.safe):
+			c.keep(ctx, hold, "visitor")
+		case status >= 400 && status < 500:
+			c.release(ctx, hold) // refused; what failed is tried again
+		}
+	}
+}
+
+// keep confirms an entry. One that has ended meanwhile is made again, unless
+// somebody else has taken its key.
+func (c *confirming) keep(ctx context.Context, hold *holding, what string) {
+	until := time.Now().Add(hold.keep)
+	entry, err := c.h.ledger.Keep(ctx, hold.key, hold.holder, until)
+	if err == nil && entry.Holder == (ledger.Holder{}) {
+		entry, err = c.h.ledger.Reserve(ctx, hold.key, hold.holder, until, hold.share)
+	}
+	if err != nil || entry.Holder != hold.holder {
+		c.h.log.notKept(c.r, what, err)
+	}
+}
+
+// release frees what the upstream has not accepted, so that nobody holds what
+// no backend knows. One that was confirmed before stays.
+func (c *confirming) release(ctx context.Context, hold *holding) {
+	if hold.until.After(time.Now().Add(provisional + time.Minute)) {
+		return
+	}
+	if err := c.h.ledger.Release(ctx, hold.key, hold.holder, hold.until); err != nil {
+		c.h.log.zap.Debug("what the upstream did not accept was not released, and ends by itself", zap.Error(err))
+	}
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*confirming)(nil)
+	_ io.ReaderFrom       = (*confirming)(nil)
+)

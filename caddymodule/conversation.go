@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// How long things are kept in the ledger, and how many.
+const (
+	// provisional is how long an entry is kept that no answer of the upstream has
+	// confirmed yet.
+	provisional = 2 * time.Minute
+	// defaultKeep is how long a conversation is kept since its last use, and the
+	// merging of a visitor since it was confirmed.
+	defaultKeep = 90 * 24 * time.Hour
+	// leastKeep keeps provisional entries apart from confirmed ones.
+	leastKeep = time.Hour
+	// defaultMost is how many conversations one user of a widget holds, and how
+	// many visitors he is merged with.
+	defaultMost = 1000
+)
+
+// Conversation says where a request names its conversation, and how long that is its user's.
+type Conversation struct {
+	Naming
+
+	// How long a conversation is kept since its last use. Default: 90d.
+	Keep caddy.Duration `json:"keep,omitempty"`
+
+	// How many conversations one user of a widget may hold. Default: 1000.
+	Most int `json:"most,omitempty"`
+}
+
+// naming returns where a request names its conversation, nil for nowhere.
+func (c *Conversation) naming() *Naming {
+	if c == nil {
+		return nil
+	}
+	return &c.Naming
+}
+
+func (c *Conversation) provision() error {
+	if c.Keep == 0 {
+		c.Keep = caddy.Duration(defaultKeep)
+	}
+	if c.Most == 0 {
+		c.Most = defaultMost
+	}
+	switch {
+	case time.Duration(c.Keep) < leastKeep:
+		return fmt.Errorf("conversation: keep is at least %v", leastKeep)
+	case c.Most < 0 || c.Most > maxMost:
+		return fmt.Errorf("conversation: most is from 1 to %d", maxMost)
+	}
+	return nil
+}
+
+// maxMost bounds how many conversations a user may be allowed.
+const maxMost = 1_000_000
+
+// converse settles whether the request may take part in the conversation that
+// it names. The first verified user to name it has it; provisionally, until the
+// upstream has answered him.
+func (x *exchange) converse(cause error) error {
+	name := x.reading.Claim[verifier.Conversation]
+	if len(name) == 0 {
+		return nil
+	}
+	if errors.Is(cause, verifier.ErrUnavailable) {
+		x.closed = true // it could be its user's own
+		return nil
+	}
+	if x.widget == nil {
+		// It may be a conversation of any widget.
+		return verifier.ErrClaimed
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
+	defer cancel()
+	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, bytes.ToLower(name)))
+	if cause != nil {
+		entry, err := x.h.ledger.Held(ctx, key)
+		return x.conversed(entry.Holder == ledger.Holder{}, err)
+	}
+	user := x.reading.Claim[verifier.UserID]
+	hold := &holding{
+		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
+		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Most: x.h.Conversation.Most},
+	}
+	now := time.Now()
+	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	if errors.Is(err, ledger.ErrShare) {
+		x.widgetErr = err
+		return verifier.ErrClaimed
+	}
+	if err := x.conversed(entry.Holder == hold.holder, err); err != nil {
+		return err
+	}
+	// The use is written down once a day.
+	if hold.until = entry.Until; entry.Until.Before(now.Add(hold.keep - 24*time.Hour)) {
+		x.s.pending.conversation = hold
+	}
+	return nil
+}
+
+// conversed turns the ledger's answer into the request's.
+func (x *exchange) conversed(own bool, err error) error {
+	switch {
+	case err != nil:
+		x.widgetErr, x.closed = err, true
+		return verifier.ErrUnavailable
+	case !own:
+		return verifier.ErrClaimed
+	}
+	return nil
+}

@@ -1,0 +1,829 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// conversing is a directive whose requests name a conversation in their body.
+func conversing(mode, options string) string {
+	return "chat_identity " + mode + " {\nsecret {env.TEST_SECRET}\nconversation body /c\n" + options + "\n}\n"
+}
+
+// in returns a JSON body that names a conversation, too.
+func in(conversation, body string) string {
+	return strings.Replace(body, "{", `{"c":"`+conversation+`",`, 1)
+}
+
+// say posts as a user of bookbag's, in a conversation.
+func (g *gateway) say(t testing.TB, user, conversation string, headers ...string) *answered {
+	t.Helper()
+	return g.post(t, in(conversation, claim(user)), headers...)
+}
+
+// answersWith has the upstream answer with a status.
+func (g *gateway) answersWith(status int) {
+	g.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) })
+}
+
+// heldUntil returns until when the ledger of the running gateway has the
+// conversation of the handler's only widget, the zero time where nobody does.
+func heldUntil(t *testing.T, conversation string) time.Time {
+	t.Helper()
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry, err := app.ledger.Held(t.Context(), ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte(conversation))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return entry.Until
+}
+
+// TestConversation goes through who asks, for whose conversation, in which mode.
+func TestConversation(t *testing.T) {
+	var site strings.Builder
+	for _, mode := range []string{"off", "optional", "required"} {
+		fmt.Fprintf(&site, "handle /%s {\nchat_identity %[1]s {\ndialect snapengage\nwidget {header.X-Widget-Key}\nconversation body /c\n}\nreverse_proxy UPSTREAM\n}\n", mode)
+	}
+	g := live(t, "widget shop {\nsecret {env.TEST_SECRET}\n}\n"+ownLedger(t), site.String())
+	forged := func() string { k := newToken("zoe"); k.signature = sign("zoe"); return k.json() }
+	asks := []struct {
+		who, widget string
+		body        func() string
+		optional    string // where nothing is against it
+		required    string
+	}{
+		{"verified", "shop", func() string { return newToken("zoe").json() }, "zoe", "zoe"},
+		{"anonymous", "shop", func() string { return `{"text":"hi"}` }, "anonymous missing", "401 missing"},
+		{"partial", "shop", func() string { return `{"user_id":"zoe","text":"hi"}` }, "anonymous partial", "401 partial"},
+		{"invalid", "shop", forged, "invalid invalid", "403 invalid"},
+		{"expired", "shop", func() string { return tokenAt("zoe", time.Now().Add(-time.Hour)).json() }, "expired expired", "401 expired"},
+		{"unknown widget", "nobody", func() string { return newToken("zoe").json() }, "403 conversation_claimed", "403 widget_unknown"},
+		{"unknown widget, anonymous", "nobody", func() string { return `{"text":"hi"}` }, "403 conversation_claimed", "401 missing"},
+		{"no widget, anonymous", "", func() string { return `{"text":"hi"}` }, "403 conversation_claimed", "401 missing"},
+	}
+	for i, ask := range asks {
+		for _, mode := range []string{"off", "optional", "required"} {
+			free, own, others := fmt.Sprintf("free-%d-%s", i, mode), fmt.Sprintf("own-%d-%s", i, mode), fmt.Sprintf("others-%d-%s", i, mode)
+			send := func(who, widget, conversation string) string {
+				t.Helper()
+				return verdict(t, g.do(t, "POST", "/"+mode, in(conversation, who), jsonType, "X-Widget-Key: "+widget))
+			}
+			for user, conversation := range map[string]string{"zoe": own, "ada": others} {
+				if a := g.do(t, "POST", "/required", in(conversation, newToken(user).json()), jsonType, "X-Widget-Key: shop"); verdict(t, a) != user {
+					t.Fatalf("%d %s", a.StatusCode, a.body)
+				}
+			}
+			wants := map[string]string{free: ask.optional, own: "403 conversation_claimed", others: "403 conversation_claimed"}
+			switch {
+			case mode == "off":
+				wants = map[string]string{free: "disabled", own: "disabled", others: "disabled"}
+			case ask.who == "verified":
+				wants[own] = "zoe"
+			case mode == "required":
+				wants = map[string]string{free: ask.required, own: ask.required, others: ask.required}
+			}
+			for conversation, want := range wants {
+				for range 2 {
+					if got := send(ask.body(), ask.widget, conversation); got != want {
+						t.Errorf("%s, %s, %s: %s, want %s", mode, ask.who, conversation, got, want)
+					}
+				}
+			}
+			// Whoever only asks takes nothing.
+			if ask.who != "verified" && mode != "off" {
+				if a := g.do(t, "POST", "/required", in(free, newToken("ada").json()), jsonType, "X-Widget-Key: shop"); verdict(t, a) != "ada" {
+					t.Errorf("%s, %s has taken a conversation: %d %s", mode, ask.who, a.StatusCode, a.body)
+				}
+			}
+		}
+	}
+	// Without a conversation the unknown widget is the old matter.
+	if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")); got != "invalid widget_unknown" {
+		t.Error(got)
+	}
+	for _, empty := range []string{`""`, "null"} {
+		if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")); got != "zoe" {
+			t.Errorf("%s: %s", empty, got)
+		}
+	}
+}
+
+// TestConversationRefusal: the refusal says nothing of whose it is; the outcome
+// is what the claim was found to be.
+func TestConversationRefusal(t *testing.T) {
+	const forged = `{"user_id":"zoe","user_hash":"no"}`
+	g := ledgered(t, "handle /problem {\n"+conversing("optional", "")+"reverse_proxy UPSTREAM\n}\n"+
+		"handle /status {\n"+conversing("optional", "reject conversation_claimed 409")+"reverse_proxy UPSTREAM\n}\n"+
+		"handle {\n"+conversing("optional", "refuse error")+"reverse_proxy UPSTREAM\n}\n"+strings.Replace(errorSite, "FIRST", "chat_identity off", 1))
+	if got := verdict(t, g.do(t, "POST", "/problem", in("c1", claim("mallory")), jsonType)); got != "mallory" {
+		t.Fatal(got)
+	}
+	for body, outcome := range map[string]string{claim("zoe"): "verified", `{"a":1}`: "anonymous", forged: "invalid"} {
+		checkProblem(t, g.do(t, "POST", "/problem", in("c1", body), jsonType), 403, "conversation_claimed", "bookbag")
+		checkProblem(t, g.do(t, "POST", "/status", in("c1", body), jsonType), 409, "conversation_claimed", "bookbag")
+		a := g.do(t, "POST", "/error", in("c1", body), jsonType)
+		if a.seen == nil || a.seen.Body != "" || a.Header.Get("X-Status") != "403" || a.Header.Get("X-Reason") != "conversation_claimed" || a.Header.Get("X-Outcome") != outcome {
+			t.Errorf("%s: %d %v", body, a.StatusCode, a.Header)
+		}
+		if a.seen != nil && len(ourHeaders(a.seen)) > 0 {
+			t.Errorf("%s: headers %v", body, ourHeaders(a.seen))
+		}
+	}
+}
+
+// TestConversationPlaces: wherever a request names its conversation.
+func TestConversationPlaces(t *testing.T) {
+	const form = "Content-Type: application/x-www-form-urlencoded"
+	part := func(name, value string) string {
+		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	signed := func(user string) string { return `{"user_id":"` + user + `","user_hash":"` + sign(user) + `"` }
+	for _, c := range []struct {
+		name, option string
+		send         func(g *gateway, user, conversation string) *answered
+	}{
+		{"body", "body /c", func(g *gateway, user, c string) *answered { return g.say(t, user, c) }},
+		{"body of another type", "body /c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "PUT", "/chat", in(c, claim(user)), "Content-Type: text/plain")
+		}},
+		{"body, number", "body /c", func(g *gateway, user, c string) *answered {
+			return g.post(t, signed(user)+`,"c":`+strings.TrimPrefix(c, "c")+`}`)
+		}},
+		{"nested", "body /meta/chat~1id", func(g *gateway, user, c string) *answered {
+			return g.post(t, signed(user)+`,"meta":{"a":[],"chat/id":"`+c+`"}}`)
+		}},
+		{"beside at", "body /c\nat /message/sender", func(g *gateway, user, c string) *answered {
+			return g.post(t, `{"message":{"sender":`+claim(user)+`},"c":"`+c+`"}`)
+		}},
+		{"form", "body /meta/c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chat", "a=1&c="+c+"&"+signedQuery(user), form)
+		}},
+		{"form, escaped", "body /c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chat", "%63="+escapeAll(c)+"&"+signedQuery(user), form)
+		}},
+		{"multipart", "body /c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chat", part("c", c)+part("user_id", user)+part("user_hash", sign(user))+"------x--\r\n", "Content-Type: "+boundaryType)
+		}},
+		{"query", "query c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "GET", "/chat?a=1&c="+c+"&"+signedQuery(user), "")
+		}},
+		{"query, escaped", "query c", func(g *gateway, user, c string) *answered {
+			return g.do(t, "GET", "/chat?%63="+escapeAll(c)+"&"+signedQuery(user), "")
+		}},
+		{"header", "header X-Conversation", func(g *gateway, user, c string) *answered {
+			return g.post(t, claim(user), "x-conversation: "+c)
+		}},
+		{"cookie", "cookie c", func(g *gateway, user, c string) *answered {
+			return g.post(t, claim(user), "Cookie: a=1; c="+c)
+		}},
+		{"cookie, escaped", "cookie c", func(g *gateway, user, c string) *answered {
+			return g.post(t, claim(user), "Cookie: c="+escapeAll(c)+"; a=1")
+		}},
+		{"text of a header", "{header.X-Conversation}", func(g *gateway, user, c string) *answered {
+			return g.post(t, claim(user), "X-Conversation: "+c)
+		}},
+		{"text of a query", "{query.c}", func(g *gateway, user, c string) *answered {
+			return g.do(t, "GET", "/chat?c="+c+"&"+signedQuery(user), "")
+		}},
+		{"text of a cookie", "{cookie.c}", func(g *gateway, user, c string) *answered {
+			return g.post(t, claim(user), "Cookie: c="+c)
+		}},
+		{"text of the path", "{path.1}", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chats/"+c+"/messages", claim(user), jsonType)
+		}},
+		{"text of the path, escaped", "{path.1}", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chats/"+escapeAll(c)+"/messages", claim(user), jsonType)
+		}},
+		{"text of two", "{header.X-Room}:{query.c}", func(g *gateway, user, c string) *answered {
+			return g.do(t, "POST", "/chat?c="+c, claim(user), jsonType, "X-Room: lobby")
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation "+c.option+"\n}\nreverse_proxy UPSTREAM")
+			for i, step := range []struct{ user, conversation, want string }{
+				{"zoe", "c1", "zoe"}, {"zoe", "c1", "zoe"}, {"ada", "c1", "403 conversation_claimed"}, {"ada", "c2", "ada"},
+				{"zoe", "c2", "403 conversation_claimed"}, {"zoe", "c1", "zoe"},
+			} {
+				a := c.send(g, step.user, step.conversation)
+				if got := verdict(t, a); got != step.want {
+					t.Errorf("step %d: %s, want %s; %s", i, got, step.want, a.body)
+				}
+			}
+		})
+	}
+	// A text of which a part is missing names nothing; that is not everybody's conversation.
+	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation {header.X-Room}:{query.c}\n}\nreverse_proxy UPSTREAM")
+	for _, user := range []string{"zoe", "ada"} {
+		for _, headers := range [][]string{{jsonType}, {jsonType, "X-Room: lobby"}} {
+			if got := verdict(t, g.do(t, "POST", "/chat", claim(user), headers...)); got != user {
+				t.Errorf("%s %v: %s", user, headers, got)
+			}
+		}
+	}
+}
+
+// escapeAll percent-encodes every byte.
+func escapeAll(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		fmt.Fprintf(&b, "%%%02x", text[i])
+	}
+	return b.String()
+}
+
+// TestConversationWidgets: each widget has users and conversations of its own.
+func TestConversationWidgets(t *testing.T) {
+	g := live(t, "widget shop {\nsecret {env.TEST_SECRET}\n}\nwidget help {\nsecret {env.TEST_SECRET}\n}\n"+ownLedger(t),
+		"chat_identity {\nwidget {header.X-Widget-Key}\nconversation body /c\n}\nreverse_proxy UPSTREAM")
+	for i, step := range []struct{ user, widget, want string }{
+		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"}, {"ada", "shop", "403 conversation_claimed"}, {"zoe", "help", "403 conversation_claimed"},
+		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"},
+	} {
+		if got := verdict(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)); got != step.want {
+			t.Errorf("step %d: %s, want %s", i, got, step.want)
+		}
+	}
+	if a := g.post(t, `{"c":"c1"}`, "X-Widget-Key: shop"); a.StatusCode != 403 {
+		t.Errorf("anonymous: %d", a.StatusCode)
+	}
+}
+
+// TestConversationTwoDefaults: the unnamed widgets of two sites are two
+// widgets, if such a configuration loads at all.
+func TestConversationTwoDefaults(t *testing.T) {
+	g := newLive(t, ownLedger(t), conversing("", "visitor body /v")+"reverse_proxy UPSTREAM")
+	two := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: g.upstream}
+	_, site, _ := strings.Cut(g.config, g.url)
+	g.config += two.url + strings.Replace(site, "{env.TEST_SECRET}", otherSecret, 1)
+	if err := validate(g.config); err != nil {
+		if !strings.Contains(err.Error(), "widget") {
+			t.Error(err)
+		}
+		return
+	}
+	load(t, g.config)
+	theirs := func(user string) string {
+		return strings.Replace(claim(user), sign(user), signWith(otherSecret, user), 1)
+	}
+	if got := verdict(t, g.say(t, "1", "7")); got != "1" {
+		t.Fatal(got)
+	}
+	for _, user := range []string{"2", "1"} {
+		if got := verdict(t, two.post(t, in("7", theirs(user)))); got != user {
+			t.Errorf("another customer's user %s in his conversation 7: %s", user, got)
+		}
+		if user == "2" {
+			continue
+		}
+		if got := verdict(t, two.post(t, in("8", theirs("2")))); got != "2" {
+			t.Errorf("another customer's conversation 8: %s", got)
+		}
+		if got := verdict(t, g.say(t, "1", "8")); got != "1" {
+			t.Errorf("our conversation 8: %s", got)
+		}
+	}
+}
+
+// TestConversationProvisional: what the upstream does not accept is nobody's
+// again, and what it accepts is kept as long as is configured.
+func TestConversationProvisional(t *testing.T) {
+	dead := fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	for _, keep := range []string{"", "30d", "25h", "24h", "1h"} {
+		t.Run("keep "+keep, func(t *testing.T) {
+			block, kept := "", 90*24*time.Hour
+			if keep != "" {
+				block = " {\nkeep " + keep + "\n}"
+				kept = map[string]time.Duration{"30d": 720 * time.Hour, "25h": 25 * time.Hour, "24h": 24 * time.Hour, "1h": time.Hour}[keep]
+			}
+			guard := strings.Replace(conversing("", ""), "body /c", "body /c"+block, 1)
+			g := ledgered(t, guard+"reverse_proxy /dead "+dead+"\nredir /moved /\nerror /failed 418\nreverse_proxy UPSTREAM\nhandle_errors {\nrespond {err.status_code}\n}")
+			for i, c := range []struct {
+				path   string
+				status int
+				kept   bool
+			}{
+				{"/chat", 200, true}, {"/chat", 201, true}, {"/chat", 204, true}, {"/chat", 206, true}, {"/chat", 299, true},
+				{"/chat", 300, false}, {"/chat", 303, false}, {"/chat", 304, false}, {"/chat", 400, false}, {"/chat", 401, false},
+				{"/chat", 404, false}, {"/chat", 409, false}, {"/chat", 422, false}, {"/chat", 500, false}, {"/chat", 503, false},
+				{"/dead", 200, false}, {"/moved", 200, false}, {"/failed", 200, false},
+			} {
+				name := fmt.Sprintf("%s %d", c.path, c.status)
+				conversation := fmt.Sprint("c", i)
+				g.answersWith(c.status)
+				r, err := http.NewRequest("POST", g.url+c.path, strings.NewReader(in(conversation, claim("zoe"))))
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header.Set("Content-Type", "application/json")
+				response, err := http.DefaultTransport.RoundTrip(r) // follows nowhere
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				_ = response.Body.Close()
+				g.answersWith(200)
+				until, now := heldUntil(t, conversation), time.Now()
+				if off := until.Sub(now.Add(kept)); c.kept && (off < -time.Minute || off > time.Minute) || !c.kept && !until.IsZero() {
+					t.Errorf("%s: it is held for %v, want %v", name, until.Sub(now).Round(time.Second), kept)
+				}
+				want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
+				if got := verdict(t, g.say(t, "ada", conversation)); got != want {
+					t.Errorf("%s: another user: %s, want %s", name, got, want)
+				}
+			}
+			// Once accepted it stays, whatever comes then.
+			g.say(t, "zoe", "stays")
+			for _, status := range []int{500, 404, 302} {
+				g.answersWith(status)
+				g.say(t, "zoe", "stays")
+				if got := verdict(t, g.say(t, "ada", "stays")); got != "403 conversation_claimed" {
+					t.Errorf("a conversation that was accepted, and then a %d: %s", status, got)
+				}
+			}
+		})
+	}
+}
+
+// TestConversationUse: a conversation is kept since its last use, which is
+// written down once a day; a use that fails neither prolongs nor ends it.
+func TestConversationUse(t *testing.T) {
+	const day, kept = 24 * time.Hour, 90 * 24 * time.Hour
+	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte("c1")))
+	zoe := ledger.Holder(ledgerDigest(kindUser, defaultWidget, []byte("zoe")))
+	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
+		t.Fatal(got)
+	}
+	for _, c := range []struct {
+		name    string
+		ago     time.Duration // since the last use
+		user    string
+		status  int
+		written bool
+	}{
+		{"an hour ago", time.Hour, "zoe", 200, false},
+		{"a day ago", day + time.Minute, "zoe", 200, true},
+		{"long ago", 80 * day, "zoe", 201, true},
+		{"long ago, and the upstream fails", 80 * day, "zoe", 500, false},
+		{"long ago, and the upstream refuses", 80 * day, "zoe", 404, false},
+		{"long ago, by another", 80 * day, "ada", 200, false},
+		{"long ago, by nobody", 80 * day, "", 200, false},
+	} {
+		before := time.Now().Add(kept - c.ago)
+		if entry, err := app.ledger.Keep(t.Context(), key, zoe, before); err != nil || entry.Holder != zoe {
+			t.Fatalf("%s: %v, %v", c.name, entry, err)
+		}
+		g.answersWith(c.status)
+		if c.user == "" {
+			g.post(t, `{"c":"c1"}`)
+		} else {
+			g.say(t, c.user, "c1")
+		}
+		want := before
+		if c.written {
+			want = time.Now().Add(kept)
+		}
+		if off := heldUntil(t, "c1").Sub(want); off < -time.Minute || off > time.Minute {
+			t.Errorf("%s: it is held %v longer than expected", c.name, off)
+		}
+	}
+}
+
+// TestConversationClientGone: a client that leaves before its answer has taken nothing.
+func TestConversationClientGone(t *testing.T) {
+	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+	arrived, end := make(chan struct{}), make(chan struct{})
+	g.answers(func(w http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		select {
+		case <-r.Context().Done():
+		case <-end:
+		}
+	})
+	defer close(end)
+	c := g.dial(t)
+	body := in("c1", claim("zoe"))
+	c.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", strings.TrimPrefix(g.url, "http://"), len(body), body))
+	<-arrived
+	if until := heldUntil(t, "c1"); until.IsZero() || time.Until(until) > 3*time.Minute {
+		t.Errorf("while the upstream thinks, it is held until %v", until)
+	}
+	c.Close()
+	g.answersWith(200)
+	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "ada", "c1")) != "ada"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it is not released")
+		}
+	}
+}
+
+// TestConversationAnswers: the final answer counts, and it counts at once.
+func TestConversationAnswers(t *testing.T) {
+	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+	for _, c := range []struct {
+		name   string
+		answer func(w http.ResponseWriter, r *http.Request)
+		kept   bool
+	}{
+		{"early hints, then accepted", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusCreated)
+		}, true},
+		{"early hints, then refused", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusConflict)
+		}, false},
+		{"nothing said", func(http.ResponseWriter, *http.Request) {}, true},
+		{"a body alone", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1<<20)) }, true},
+		{"hangs up", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
+		{"hangs up in the middle", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, strings.Repeat("x", 1<<16))
+			_ = http.NewResponseController(w).Flush()
+			panic(http.ErrAbortHandler)
+		}, true},
+	} {
+		g.answers(c.answer)
+		conversation := strings.NewReplacer(" ", "-", ",", "").Replace(c.name)
+		g.status(http.DefaultClient, in(conversation, claim("zoe")))
+		g.answersWith(200)
+		want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
+		if got := verdict(t, g.say(t, "ada", conversation)); got != want {
+			t.Errorf("%s: another user: %s, want %s", c.name, got, want)
+		}
+	}
+	// An event stream goes on; it has been accepted when it begins.
+	end := make(chan struct{})
+	g.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		<-end
+	})
+	defer close(end)
+	response, err := http.Post(g.url+"/events", "application/json", strings.NewReader(in("stream", claim("zoe"))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	event := make([]byte, 9)
+	if _, err := io.ReadFull(response.Body, event); err != nil || string(event) != "data: 1\n\n" {
+		t.Fatalf("%q, %v", event, err)
+	}
+	if until := heldUntil(t, "stream"); time.Until(until) < 80*24*time.Hour {
+		t.Errorf("while it streams, it is held until %v", until)
+	}
+}
+
+// TestConversationUploads: a conversation outside of the body is no reason to
+// read it; one within is.
+func TestConversationUploads(t *testing.T) {
+	const header = "chat_identity required {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\nclaim user_id header X-User\nclaim signature header X-Hash\n"
+	g := ledgered(t, "handle /query {\n"+header+"conversation query c\n}\nreverse_proxy UPSTREAM\n}\nhandle {\n"+header+"conversation body /c\n}\nreverse_proxy UPSTREAM\n}")
+	large := `{"c":"c1","text":"` + strings.Repeat("x", 1<<20) + `"}`
+	for i, c := range []struct{ user, path, body, want string }{
+		{"zoe", "/query?c=c1", large, "zoe"}, {"ada", "/query?c=c1", large, "403 conversation_claimed"}, {"ada", "/query?c=c2", large, "ada"},
+		{"zoe", "/body", large, "413 too_large"}, {"ada", "/body", `{"c":"c1"}`, "403 conversation_claimed"}, {"zoe", "/body", `{"c":"c1"}`, "zoe"},
+	} {
+		a := g.do(t, "POST", c.path, c.body, jsonType, "X-User: "+c.user, "X-Hash: "+sign(c.user))
+		if got := verdict(t, a); got != c.want || a.seen != nil && a.seen.Body != c.body {
+			t.Errorf("%d: %s, want %s", i, got, c.want)
+		}
+	}
+}
+
+// TestConversationOverlap: of two requests of one user in a new conversation,
+// whatever becomes of the other, the one that is accepted keeps it.
+func TestConversationOverlap(t *testing.T) {
+	for name, order := range map[string][2]int{"refused first": {500, 200}, "accepted first": {200, 500}} {
+		t.Run(name, func(t *testing.T) {
+			g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+			arrived := make(chan struct{}, 2)
+			turns := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+			g.answers(func(w http.ResponseWriter, r *http.Request) {
+				i := strings.IndexByte("01", r.URL.Path[1])
+				arrived <- struct{}{}
+				<-turns[i]
+				w.WriteHeader(order[i])
+			})
+			client := manyClients(2)
+			done := [2]chan int{make(chan int, 1), make(chan int, 1)}
+			for i := range 2 {
+				go func() {
+					response, err := client.Post(fmt.Sprint(g.url, "/", i), "application/json", strings.NewReader(in("c1", claim("zoe"))))
+					if err != nil {
+						done[i] <- 0
+						return
+					}
+					_, _ = io.Copy(io.Discard, response.Body)
+					_ = response.Body.Close()
+					done[i] <- response.StatusCode
+				}()
+			}
+			<-arrived
+			<-arrived
+			for i := range 2 {
+				close(turns[i])
+				if got := <-done[i]; got != order[i] {
+					t.Fatalf("request %d: %d", i, got)
+				}
+			}
+			g.answersWith(200)
+			if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
+				t.Errorf("another user: %s", got)
+			}
+			if until := heldUntil(t, "c1"); time.Until(until) < 80*24*time.Hour {
+				t.Errorf("it is held until %v", until)
+			}
+		})
+	}
+}
+
+// TestConversationRace: of many users who name a new conversation at once, one
+// has it.
+func TestConversationRace(t *testing.T) {
+	const users, conversations = 32, 15
+	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+	client := manyClients(users)
+	var mu sync.Mutex
+	let := make(map[string]int)
+	g.answers(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		let[r.Header.Get("X-Verified-User")]++
+	})
+	for i := range conversations {
+		mu.Lock()
+		clear(let)
+		mu.Unlock()
+		var refused atomic.Int64
+		var group sync.WaitGroup
+		for u := range users {
+			group.Go(func() {
+				if g.status(client, in(fmt.Sprint("c", i), claim(fmt.Sprint("user-", u)))) == 403 {
+					refused.Add(1)
+				}
+			})
+		}
+		group.Wait()
+		mu.Lock()
+		if len(let) != 1 || refused.Load() != users-1 {
+			t.Errorf("conversation %d: %v were let in, %d refused", i, let, refused.Load())
+		}
+		mu.Unlock()
+	}
+}
+
+// TestConversationRaceForNothing: while the upstream accepts nobody, nobody
+// keeps anything, however many try.
+func TestConversationRaceForNothing(t *testing.T) {
+	const users = 16
+	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
+	client := manyClients(users)
+	g.answersWith(500)
+	var group sync.WaitGroup
+	for u := range users {
+		group.Go(func() {
+			for range 10 {
+				if status := g.status(client, in("c1", claim(fmt.Sprint("user-", u)))); status != 500 && status != 403 {
+					t.Errorf("status %d", status)
+				}
+			}
+		})
+	}
+	group.Wait()
+	g.answersWith(200)
+	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
+		t.Error(got)
+	}
+}
+
+// TestConversationSurvives: a conversation that the upstream has accepted is
+// its user's after kill -9.
+func TestConversationSurvives(t *testing.T) {
+	p := newProcess(t, ownLedger(t), conversing("", "")+"reverse_proxy UPSTREAM")
+	p.run(t)
+	for i := range 3 {
+		if got := verdict(t, p.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
+			t.Fatal(got)
+		}
+		p.kill(t)
+		http.DefaultClient.CloseIdleConnections()
+		p.run(t)
+		for before := range i + 1 {
+			for user, want := range map[string]string{"ada": "403 conversation_claimed", "zoe": "zoe"} {
+				if got := verdict(t, p.say(t, user, fmt.Sprint("c", before))); got != want {
+					t.Errorf("after kill %d: conversation %d for %s: %s", i, before, user, got)
+				}
+			}
+		}
+	}
+}
+
+// TestConversationReload: a reload forgets nothing, and what it changes counts
+// from then on.
+func TestConversationReload(t *testing.T) {
+	g := newLive(t, ownLedger(t), conversing("", "")+"reverse_proxy UPSTREAM")
+	load(t, g.config)
+	throughReloads(t)
+	for i := range 5 {
+		g.say(t, "zoe", fmt.Sprint("c", i))
+	}
+	for _, most := range []string{"5", "6"} {
+		load(t, strings.Replace(g.config, "body /c", "body /c {\nmost "+most+"\n}", 1))
+		want := map[string]string{"5": "403 conversation_claimed", "6": "zoe"}[most]
+		if got := verdict(t, g.say(t, "zoe", "new")); got != want {
+			t.Errorf("most %s: %s, want %s", most, got, want)
+		}
+		for i := range 5 {
+			if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
+				t.Errorf("most %s, conversation %d: %s", most, i, got)
+			}
+			if got := verdict(t, g.say(t, "ada", fmt.Sprint("c", i))); got != "403 conversation_claimed" {
+				t.Errorf("most %s, conversation %d for another: %s", most, i, got)
+			}
+		}
+	}
+}
+
+// TestConversationUpgrade: a WebSocket takes part in a conversation, and one
+// that is not upgraded does not.
+func TestConversationUpgrade(t *testing.T) {
+	u := websocketBackend(t)
+	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation query c\n}\nreverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
+	for i, step := range []struct {
+		user, conversation, upgrade string
+		want                        int
+	}{
+		{"zoe", "c1", "websocket", 101}, {"ada", "c1", "websocket", 403}, {"", "c1", "websocket", 403}, {"zoe", "C1", "websocket", 101},
+		{"", "c2", "websocket", 101}, {"zoe", "c2", "h2c", 418}, {"ada", "c2", "websocket", 101}, {"zoe", "c2", "websocket", 403},
+	} {
+		query := "?c=" + step.conversation
+		if step.user != "" {
+			query += "&" + signedQuery(step.user)
+		}
+		c := g.dial(t)
+		c.write("GET /ws" + query + strings.NewReplacer("127.0.0.1", strings.TrimPrefix(g.url, "http://"), "websocket", step.upgrade).Replace(handshake) + "Connection: Upgrade\r\n\r\n")
+		response, err := http.ReadResponse(c.in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response.StatusCode != step.want {
+			t.Errorf("step %d: %d, want %d", i, response.StatusCode, step.want)
+		} else if step.want == 101 {
+			c.echoes(t, "conversation")
+		}
+	}
+}
+
+// TestConversationMost: nobody squats on more than his share, and what he was
+// refused does not count.
+func TestConversationMost(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nmost 3\n}", 1)+"reverse_proxy UPSTREAM")
+	g.answersWith(500)
+	for i := range 10 {
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("failed-", i))); got != "zoe" {
+			t.Errorf("one that fails: %s", got)
+		}
+	}
+	g.answersWith(200)
+	for i := range 6 {
+		want := "zoe"
+		if i >= 3 {
+			want = "403 conversation_claimed"
+		}
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != want {
+			t.Errorf("conversation %d: %s, want %s", i, got, want)
+		}
+	}
+	for i := range 3 {
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))); got != "zoe" {
+			t.Errorf("one of his: %s", got)
+		}
+	}
+	if got := verdict(t, g.say(t, "ada", "c4")); got != "ada" {
+		t.Errorf("one that he did not get, for another: %s", got)
+	}
+	told := false
+	for _, line := range lines() {
+		told = told || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
+	}
+	if !told {
+		t.Error("the log does not say that his share is used up")
+	}
+}
+
+// TestConversationMostAtOnce: nor does he get more by asking for all at once.
+func TestConversationMostAtOnce(t *testing.T) {
+	const most, asked = 5, 40
+	g := ledgered(t, strings.Replace(conversing("", ""), "body /c", fmt.Sprintf("body /c {\nmost %d\n}", most), 1)+"reverse_proxy UPSTREAM")
+	client := manyClients(asked)
+	var accepted atomic.Int64
+	var group sync.WaitGroup
+	for i := range asked {
+		group.Go(func() {
+			if g.status(client, in(fmt.Sprint("c", i), claim("zoe"))) == 200 {
+				accepted.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	if accepted.Load() != most {
+		t.Errorf("he got %d", accepted.Load())
+	}
+}
+
+// TestConversationLedgerDown: while nobody can tell whose a conversation is,
+// requests that name one are turned away, and others are not.
+func TestConversationLedgerDown(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g := live(t, "ledger bolt "+path, "handle /optional {\n"+conversing("optional", "")+"reverse_proxy UPSTREAM\n}\nhandle {\n"+conversing("required", "")+"reverse_proxy UPSTREAM\n}")
+	const forged = `{"user_id":"zoe","user_hash":"no"}`
+	for _, c := range []struct{ name, path, body, want string }{
+		{"verified, none", "/", claim("zoe"), "zoe"},
+		{"verified", "/", in("c1", claim("zoe")), "503 unavailable"},
+		{"anonymous", "/", in("c1", `{"a":1}`), "401 missing"},
+		{"forged", "/", in("c1", forged), "401 invalid"},
+		{"verified, none, optional", "/optional", claim("zoe"), "zoe"},
+		{"anonymous, none, optional", "/optional", `{"a":1}`, "anonymous missing"},
+		{"verified, optional", "/optional", in("c1", claim("zoe")), "503 unavailable"},
+		{"anonymous, optional", "/optional", in("c1", `{"a":1}`), "503 unavailable"},
+		{"forged, optional", "/optional", in("c1", forged), "503 unavailable"},
+		{"malformed, optional", "/optional", in("c 1", claim("zoe")), "400 malformed"},
+	} {
+		a := g.do(t, "POST", c.path, c.body, jsonType)
+		if got := verdict(t, a); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+		if a.StatusCode == 503 {
+			checkProblem(t, a, 503, "unavailable", "bookbag")
+			if a.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: no Retry-After", c.name)
+			}
+		}
+	}
+	if err := os.Rename(path, path+".damaged"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "zoe", "c1")) != "zoe"; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it does not recover")
+		}
+	}
+	if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
+		t.Error(got)
+	}
+}
+
+// TestConversationWidgetUnavailable: a claim that cannot be checked may be the
+// conversation's own user's.
+func TestConversationWidgetUnavailable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	ledger := ownLedger(t)
+	site := "chat_identity {\nwidget {header.X-Widget-Key}\nconversation body /c\n}\nreverse_proxy UPSTREAM"
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path+"\n"+ledger, site)
+	secret := g.create(t, `{"id":"shop"}`)
+	body := strings.Replace(claim("zoe"), sign("zoe"), signWith(secret, "zoe"), 1)
+	const shop = "X-Widget-Key: shop"
+	if got := verdict(t, g.post(t, in("c1", body), shop)); got != "zoe" {
+		t.Fatal(got)
+	}
+	t.Setenv("ANOTHER_KEY", "YW5vdGhlci1lbmNyeXB0aW9uLWtleS0zMi1ieXRlcyE=")
+	g = live(t, "encryption_key {env.ANOTHER_KEY}\nwidgets file "+path+"\n"+ledger, site)
+	for name, c := range map[string]struct{ body, want string }{
+		"none":            {body, "unavailable unavailable"},
+		"his":             {in("c1", body), "503 unavailable"},
+		"free":            {in("c2", body), "503 unavailable"},
+		"anonymous":       {in("c1", `{"a":1}`), "403 conversation_claimed"},
+		"anonymous, free": {in("c2", `{"a":1}`), "anonymous missing"},
+	} {
+		a := g.post(t, c.body, shop)
+		if got := verdict(t, a); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if a.seen != nil && name == "none" && (strings.Contains(a.seen.Body, "zoe") || !maps.Equal(ourHeaders(a.seen),
+			map[string]string{"X-Identity-Outcome": "unavailable", "X-Identity-Reason": "unavailable"})) {
+			t.Errorf("%s: %+v", name, a.seen)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// identified is the answer to an identify() call.
+type identified struct {
+	Status   string          `json:"status,omitempty"` // disabled, in mode off
+	Verified *bool           `json:"verified,omitempty"`
+	User     *identifiedUser `json:"user,omitempty"`
+	Prefill  *prefill        `json:"prefill,omitempty"`
+}
+
+type identifiedUser struct {
+	ID string `json:"id"`
+}
+
+// prefill is what an unverified visitor said of himself, for the widget's form.
+type prefill struct {
+	Name  string `json:"name,omitempty"`
+	Email string `json:"email,omitempty"`
+}
+
+// identifies reports whether the handler answers the request itself: an
+// identify() call, or the preflight of one from an origin of the operator's.
+func (h *Handler) identifies(r *http.Request) bool {
+	if h.Identify == "" || r.URL.Path != h.Identify {
+		return false
+	}
+	return r.Method == http.MethodPost || len(h.CORS) > 0 && isPreflight(r)
+}
+
+// identify answers who the caller is. It spends no token and takes no
+// conversation: a page asks as often as it likes.
+func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
+	s.decider = h
+	x := newExchange(h, r, s)
+	defer x.release()
+	if r.Method == http.MethodOptions {
+		h.answerPreflight(w, r)
+		return nil
+	}
+	x.read()
+	if x.mode == modeOff {
+		x.settle(nil, nil)
+		return h.answerIdentify(w, x, identified{Status: "disabled"})
+	}
+	cause := x.verify()
+	x.settle(cause, nil)
+	if x.refuses(cause) {
+		return h.refuse(w, x, cause)
+	}
+	verified := cause == nil
+	answer := identified{Verified: &verified}
+	if verified {
+		answer.User = &identifiedUser{s.user}
+	} else {
+		h.log.forwarded(x, cause)
+		answer.Prefill = &prefill{string(x.reading.Claim[verifier.Name]), string(x.reading.Claim[verifier.Email])}
+	}
+	return h.answerIdentify(w, x, answer)
+}
+
+func (h *Handler) answerIdentify(w http.ResponseWriter, x *exchange, answer identified) error {
+	text, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	h.allowOrigin(w.Header(), x.r)
+	x.answer(w, http.StatusOK, "application/json", append(text, '\n'))
+	return nil
+}
+
+// answerPreflight tells a browser what a page of the operator's origins may send.
+func (h *Handler) answerPreflight(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	h.allowOrigin(header, r)
+	if header.Get("Access-Control-Allow-Origin") != "" {
+		header.Set("Access-Control-Allow-Methods", http.MethodPost)
+		header.Set("Access-Control-Max-Age", "600")
+		for _, asked := range r.Header["Access-Control-Request-Headers"] {
+			header.Add("Access-Control-Allow-Headers", asked)
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+}

@@ -1,0 +1,153 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/redisstore"
+)
+
+func init() {
+	caddy.RegisterModule(new(RedisWidgets))
+}
+
+// RedisWidgets keeps chat widgets in Redis or Valkey, for any number of gateways, their secrets sealed.
+//
+// What a gateway has looked up it keeps in memory, and Redis tells it of every change. A change that retires something
+// takes a second: when it is answered, no gateway uses what it retired.
+type RedisWidgets struct {
+	RedisServer
+
+	store *pooledRedis
+	key   string // of the pool, where one is held
+}
+
+// RedisServer is where a Redis or Valkey is.
+type RedisServer struct {
+	// `redis://[user:password@]host[:6379][/db]`, or the same with `redis+unix` and a path, `redis+sentinel` and the
+	// master's name, or `redis+cluster`; `rediss` speaks TLS. The user and the password may each be one `{env.NAME}` or
+	// `{file.PATH}`. Options behind a `?`: `prefix` (default `chat_identity:`), `sentinel_username`, `sentinel_password`,
+	// and with TLS `ca`, `server_name`, `cert` and `key`.
+	URL string `json:"url"`
+}
+
+// resolve parses the URL and looks up what it names.
+func (r *RedisServer) resolve() (redislink.Options, error) {
+	options, err := redislink.Parse(r.URL)
+	if err != nil {
+		return options, err
+	}
+	for _, text := range []*string{&options.Username, &options.Password, &options.SentinelUsername, &options.SentinelPassword} {
+		if *text == "" {
+			continue
+		}
+		if *text, _, err = resolveText(*text); err != nil {
+			return options, fmt.Errorf("user or password: %w", err)
+		}
+	}
+	return options, nil
+}
+
+// unmarshal reads the rest of a Caddyfile's line: the URL.
+func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
+	d.Next() // redis
+	if err := oneArg(d, &r.URL, "a URL, as in '"+option+" redis redis://localhost:6379'"); err != nil {
+		return err
+	}
+	if _, err := redislink.Parse(r.URL); err != nil {
+		return d.WrapErr(err)
+	}
+	if d.NextBlock(0) {
+		return d.Errf("%s redis has no block: what can be set stands in the URL", option)
+	}
+	return nil
+}
+
+// fingerprint tells two servers, or two users of one, apart.
+func fingerprint(o redislink.Options) string {
+	sum := sha256.Sum256([]byte(o.String() + "\x00" + o.Username + "\x00" + o.Password + "\x00" + o.SentinelPassword))
+	return hex.EncodeToString(sum[:])
+}
+
+// redisStores are the open stores: they outlive a configuration.
+var redisStores = caddy.NewUsagePool()
+
+type pooledRedis struct {
+	*redisstore.Store
+	link *redislink.Link
+}
+
+// Destruct ends the connection. Requests of the old configuration that still
+// look something up find the store unavailable.
+func (p *pooledRedis) Destruct() error {
+	defer p.link.Close()
+	return p.Store.Close()
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RedisWidgets) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "chat_identity.widgets.redis",
+		New: func() caddy.Module { return new(RedisWidgets) },
+	}
+}
+
+// Store implements [WidgetStore].
+func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) {
+	options, err := r.resolve()
+	if err != nil {
+		return nil, err
+	}
+	r.URL = "" // as the secrets of widgets
+	key := fingerprint(options) + staleIfError.String()
+	loaded, _, err := redisStores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		link, err := redislink.Open(options)
+		if err != nil {
+			return nil, err
+		}
+		return &pooledRedis{redisstore.Open(redisstore.Options{
+			Link: link, StaleIfError: staleIfError,
+			// Not the context's logger: the store outlives the configuration.
+			Log: caddy.Log().Named("chat_identity.widgets.redis"),
+		}), link}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.store, r.key = loaded.(*pooledRedis), key
+	return r.store.Store, nil
+}
+
+// Cleanup gives the store back.
+func (r *RedisWidgets) Cleanup() error {
+	if r.key == "" {
+		return nil
+	}
+	_, err := redisStores.Delete(r.key)
+	return err
+}
+
+// UnmarshalCaddyfile sets up the store. Syntax:
+//
+//	widgets redis <url>
+func (r *RedisWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return r.unmarshal(d, "widgets")
+}
+
+var errRedisKey = errors.New("widgets redis needs an encryption_key, the same for all gateways: " +
+	"'caddy chat-identity keygen --encryption-key' makes one")
+
+// Interface guards
+var (
+	_ caddy.CleanerUpper    = (*RedisWidgets)(nil)
+	_ caddyfile.Unmarshaler = (*RedisWidgets)(nil)
+	_ WidgetStore           = (*RedisWidgets)(nil)
+)

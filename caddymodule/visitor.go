@@ -1,0 +1,43 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// merge tells the upstream which anonymous visitor the verified user was, until
+// the upstream has confirmed it. A visitor is merged into one user: the first
+// to bring him along, unless the upstream refuses that.
+func (x *exchange) merge() {
+	visitor := x.reading.Claim[verifier.Visitor]
+	if len(visitor) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
+	defer cancel()
+	user := x.reading.Claim[verifier.UserID]
+	hold := &holding{
+		key:    ledgerDigest(kindVisitor, x.widget.id, bytes.ToLower(visitor)),
+		holder: ledgerDigest(kindUser, x.widget.id, user), keep: defaultKeep,
+		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Most: defaultMost},
+	}
+	now := time.Now()
+	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	switch {
+	case err != nil:
+		// It is delivered at least once, and so with a later request.
+		x.h.log.notMerged(x, "the ledger cannot tell whether this visitor was merged before", err)
+	case entry.Holder != hold.holder:
+		x.h.log.notMerged(x, "a visitor whom another user has brought along is not merged", nil)
+	case entry.Until.After(now.Add(provisional + time.Minute)):
+		// confirmed before
+	default:
+		hold.until = entry.Until
+		x.s.pending.visitor = hold
+		x.s.mergeFrom = string(visitor)
+	}
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+)
+
+//go:embed page
+var page embed.FS
+
+// website is the site with the chat, and the chat's backend. It must only be
+// reachable through the gateways, since it takes their headers for the truth.
+type website struct {
+	mu     sync.Mutex
+	secret string
+}
+
+func (s *website) set(secret string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.secret = secret
+}
+
+func (s *website) handler() http.Handler {
+	files, err := fs.Sub(page, "page")
+	if err != nil {
+		panic(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /chat", s.chat)
+	mux.HandleFunc("POST /claim", s.claim)
+	mux.HandleFunc("POST /secret", s.replace)
+	mux.Handle("GET /", http.FileServerFS(files))
+	// The page loads nothing from elsewhere and runs no inline script.
+	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		mux.ServeHTTP(w, r)
+	}))
+}
+
+// claim signs for the one user of the demo. A site of your own signs the id of
+// whoever its session says is there.
+func (s *website) claim(w http.ResponseWriter, _ *http.Request) {
+	s.mu.Lock()
+	secret := s.secret
+	s.mu.Unlock()
+	const user = "usr_ada"
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write([]byte(user))
+	write(w, http.StatusOK, map[string]string{"user_id": user, "user_hash": hex.EncodeToString(mac.Sum(nil))})
+}
+
+// replace gives the website a new secret, as a deployment would. Nobody else can:
+// the page's origin is checked, and all of this listens on one machine only.
+func (s *website) replace(w http.ResponseWriter, r *http.Request) {
+	var sent struct{ Secret string }
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&sent); err != nil || len(strings.TrimSpace(sent.Secret)) < 16 {
+		write(w, http.StatusBadRequest, map[string]string{"error": "a secret has at least 16 characters"})
+		return
+	}
+	s.set(strings.TrimSpace(sent.Secret))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// chat answers whom the gateway has found the sender to be.
+func (s *website) chat(w http.ResponseWriter, r *http.Request) {
+	user, err := url.PathUnescape(r.Header.Get("X-Verified-User"))
+	if err != nil {
+		write(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		return
+	}
+	write(w, http.StatusOK, map[string]string{
+		"outcome": r.Header.Get("X-Identity-Outcome"), "widget": r.Header.Get("X-Verified-Widget"), "user": user,
+	})
+}
+
+func write(w http.ResponseWriter, status int, answer map[string]string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(answer)
+}
