@@ -28,6 +28,11 @@ build: ## builds the gateway, ./caddy
 	@echo "Building the gateway. The first time, that takes a few minutes."
 	go build -o caddy ./caddymodule/cmd/caddy
 
+.PHONY: bench
+bench: build ## measures what verification costs, against the bare reverse_proxy
+	@go build -o bin/bench ./caddymodule/cmd/bench
+	@./bin/bench -gateway ./caddy
+
 .PHONY: test
 test: deps lint ## checks everything: lint, go.mod, tests with the race detector, fuzzers
 	go mod tidy -diff

@@ -61,8 +61,9 @@ type App struct {
 	// one that was made.
 	configured bool
 
-	mu     sync.Mutex
-	owners map[string]*widget // widgets that handlers brought along, by id
+	mu      sync.Mutex
+	owners  map[string]*widget // widgets that handlers brought along, by id
+	unnamed *widget            // a handler's without a name that keeps conversations or visitors
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool

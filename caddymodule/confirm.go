@@ -39,10 +39,11 @@ type confirming struct {
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, s *state) *confirming {
-	return &confirming{
+	s.confirming = &confirming{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		h:                     h, r: r, pending: s.pending, safe: isSafe(r.Method),
 	}
+	return s.confirming
 }
 
 func isSafe(method string) bool {

@@ -104,7 +104,7 @@ func (x *exchange) converse(cause error) error {
 		return err
 	}
 	// The use is written down once a day.
-	if hold.until = entry.Until; entry.Until.Before(now.Add(hold.keep - 24*time.Hour)) {
+	if hold.until = entry.Until; entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))) {
 		x.s.pending.conversation = hold
 	}
 	return nil

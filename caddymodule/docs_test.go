@@ -61,7 +61,7 @@ func find(t *testing.T, info string) string {
 
 func setDocumentedEnvironment(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD"} {
+	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD", "OPENING_SECRET"} {
 		t.Setenv(name, exampleSecret)
 	}
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)

@@ -38,6 +38,10 @@ func (h *Handler) identifies(r *http.Request) bool {
 // conversation: a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
 	s.decider = h
+	if s.confirming != nil {
+		// What an earlier handler holds waits for an upstream, which sees nothing of this.
+		s.confirming.settle(http.StatusInternalServerError)
+	}
 	x := newExchange(h, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {

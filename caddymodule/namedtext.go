@@ -57,6 +57,10 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		if t.headers[i].read(r, to); !settled(to) {
 			return ""
 		}
+		if t.field != verifier.Widget && t.headers[i].respelled(r) {
+			to.Twice()
+			return ""
+		}
 	}
 	for _, reader := range t.queries {
 		if reader.Query([]byte(r.URL.RawQuery), to); !settled(to) {

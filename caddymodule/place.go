@@ -20,6 +20,17 @@ func (p *headerPlace) is(name string) bool {
 	return len(name) == len(p.name) && hasFoldedPrefix(name, p.name)
 }
 
+// respelled reports whether the header is there in a spelling that a placeholder
+// does not find, and some backend does: with _ or . for -.
+func (p *headerPlace) respelled(r *http.Request) bool {
+	for name := range r.Header {
+		if p.is(name) && !strings.EqualFold(name, p.name) {
+			return true
+		}
+	}
+	return false
+}
+
 func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 	found := false
 	for name, values := range r.Header {

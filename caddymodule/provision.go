@@ -179,6 +179,11 @@ func (h *Handler) provisionSingle(app *App) error {
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
+	if id == defaultWidget && (h.Conversation != nil || h.Visitor != nil) {
+		if err := app.shareDefault(w); err != nil {
+			return err
+		}
+	}
 	h.single, err = app.own(w)
 	return err
 }

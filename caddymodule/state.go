@@ -34,7 +34,8 @@ type state struct {
 	attributes string // as AppendAttributes makes them
 	mergeFrom  string // the visitor that is to be merged into the user
 
-	pending pending // what the upstream's answer settles
+	pending    pending     // what the upstream's answer settles
+	confirming *confirming // which waits for it
 
 	// values backs the headers that are set, so that each needs no memory of its own.
 	values [numHeaders]string

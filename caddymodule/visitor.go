@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -28,6 +29,8 @@ func (x *exchange) merge() {
 	now := time.Now()
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	switch {
+	case errors.Is(err, ledger.ErrShare):
+		x.h.log.notMerged(x, "the user has brought along as many visitors as may be", nil)
 	case err != nil:
 		// It is delivered at least once, and so with a later request.
 		x.h.log.notMerged(x, "the ledger cannot tell whether this visitor was merged before", err)

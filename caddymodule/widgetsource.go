@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -80,6 +81,19 @@ func (a *App) own(w *widget) (*widget, error) {
 		return declared, nil
 	}
 	return w, nil
+}
+
+// shareDefault refuses a second unnamed widget whose conversations or visitors
+// would be taken for the first one's.
+func (a *App) shareDefault(w *widget) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.unnamed != nil && a.unnamed.inline.digest != w.inline.digest {
+		return errors.New("two handlers with different secrets keep conversations or visitors, and name no widget: " +
+			"whose these are could not be told apart. Give each a name, as in 'widget shop'")
+	}
+	a.unnamed = w
+	return nil
 }
 
 // declared reports whether the id is one of the configuration's.

@@ -66,7 +66,7 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.Proves()})
 			r.jsonFields = append(r.jsonFields, p.Field)
 			r.formNames = addName(r.formNames, lastToken(p.Name), p.Field, false)
-			if tokens := strings.Split(pointer[1:], "/"); p.Field.Proves() && len(tokens) > 1 {
+			if tokens := strings.Split(pointer[1:], "/"); (p.Field.Proves() || p.Field.names()) && len(tokens) > 1 {
 				r.formNames = addName(r.formNames, bracketed(tokens), p.Field, true)
 			}
 		case Query:

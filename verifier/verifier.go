@@ -164,9 +164,10 @@ func hasControl(text []byte) bool {
 	return false
 }
 
-// splits refuses a message with two fresh readings: since seconds and
-// milliseconds differ in width, a message without separators could be cut into
-// another user id, nonce and timestamp that are as good.
+// splits refuses a message with two readings that are fresh at one time or one
+// after the other: since seconds and milliseconds differ in width, a message
+// without separators could be cut into another user id, nonce and timestamp that
+// are as good, or are so a moment later.
 func (v *Verifier) splits(c *Claim) error {
 	if !v.policy.Message.run {
 		return nil
@@ -181,8 +182,9 @@ func (v *Verifier) splits(c *Claim) error {
 	if !ok {
 		return nil
 	}
-	if t, ok := parseTimestamp(digits); ok && v.fresh(t) {
-		if own, _ := parseTimestamp(c[Timestamp]); v.fresh(own) {
+	own, _ := parseTimestamp(c[Timestamp])
+	if t, ok := parseTimestamp(digits); ok && v.fresh(own) {
+		if apart := t.Sub(own).Abs(); apart <= v.policy.MaxAge || apart-v.policy.MaxAge <= v.policy.Skew {
 			return malformed(Timestamp, "can be read as seconds and as milliseconds: sign again a moment later")
 		}
 	}
