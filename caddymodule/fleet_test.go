@@ -330,7 +330,16 @@ func (f *fleet) testChanges(t *testing.T) {
 		secret := by.create(t, `{"id":"changed"}`)
 		user, bookbag := f.signed(secret)
 		nextcap := fmt.Sprintf(`{"userId":"%s","userHash":"%s"}`, user, signWith(secret, user))
-		want("/own", bookbag, "200 "+user)
+		// A new widget is known everywhere in moments: it retires nothing.
+		f.each(func(i int, p *process) {
+			deadline := time.Now().Add(20 * time.Second)
+			for f.ask(t, p, "/own", "changed", bookbag) != "200 "+user {
+				if time.Now().After(deadline) {
+					t.Errorf("gateway %d does not come to know a new widget", i)
+					return
+				}
+			}
+		})
 		want("/own", `{"text":"hi"}`, "200")
 		next := f.gateways[(n+1)%len(f.gateways)]
 		if c := next.call(t, "PATCH", "widgets/changed", `{"mode":"required"}`); c.status != 200 {

@@ -162,11 +162,16 @@ func (s *Server) Do(words ...string) string {
 	return fmt.Sprint(answer)
 }
 
-// Dial returns a client of the server, for the caller to close.
+// Dial returns a client of the server, for the caller to close. It tries for a
+// while: a server that becomes the primary cuts connections off.
 func (s *Server) Dial(option rueidis.ClientOption) rueidis.Client {
 	s.t.Helper()
 	option.InitAddress, option.ForceSingleClient, option.DisableCache = []string{s.Addr}, true, true
 	client, err := rueidis.NewClient(option)
+	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+		client, err = rueidis.NewClient(option)
+	}
 	if err != nil {
 		s.t.Fatal(err)
 	}
