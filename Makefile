@@ -49,14 +49,24 @@ lint: ## gofmt, go vet and staticcheck
 	$(RACE) go vet ./...
 	GOFLAGS=-mod=mod go run $(STATICCHECK) ./...
 
-# go test fuzzes one target of one package at a time.
+# go test fuzzes one target of one package at a time. Its fuzzer sometimes takes
+# the end of its time for a failure, and says "context deadline exceeded" without
+# an input that fails: then it runs once more. The ledger in Redis has a fuzzer
+# for by hand: each of its workers starts servers. The tests run its seeds.
 .PHONY: fuzz
 fuzz: ## runs every fuzzer for FUZZTIME (3s)
-	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | sed -E 's|/[^/]+:[0-9]+:func | |' | sort); \
+	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | grep -v redisledger/ | sed -E 's|/[^/]+:[0-9]+:func | |' | sort); \
 	if [ -z "$$targets" ]; then echo "there are no fuzzers" >&2; exit 1; fi; \
+	fuzz() { go test -run='^$$' -fuzz="^$$2\$$" -fuzztime=$(FUZZTIME) "$$1" 2>&1; }; \
 	while read -r package name; do \
 		echo "$$package $$name"; \
-		go test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) "$$package"; \
+		if said=$$(fuzz "$$package" "$$name"); then echo "$$said"; continue; fi; \
+		echo "$$said"; \
+		case "$$said" in \
+			*"Failing input written"*) exit 1;; \
+			*"context deadline exceeded"*) fuzz "$$package" "$$name";; \
+			*) exit 1;; \
+		esac; \
 	done <<< "$$targets"
 
 # The tests run the real things. Node and Python come in too many ways to choose

@@ -218,7 +218,7 @@ func (a *App) provisionCache(ctx caddy.Context) error {
 	}
 	a.pooled = true
 	a.opener = cache.(pooledKeys).Keys
-	return ctx.GetMetricsRegistry().Register(cacheMetrics{a.opener})
+	return ctx.GetMetricsRegistry().Register(appMetrics{a})
 }
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.

@@ -201,7 +201,7 @@ func TestFleet(t *testing.T) {
 // that begins later is verified by the secret before, and the new one is
 // everywhere.
 func (f *fleet) testRotations(t *testing.T) {
-	const count = 20
+	const count = 8
 	type rotated struct {
 		secret string
 		at     time.Time // when the rotation to it had answered

@@ -278,9 +278,9 @@ func (p *process) leaks(t *testing.T, hidden map[string]string) {
 	if !strings.Contains(places["the disk"], "INLINE_SECRET") || !strings.Contains(places["the log"], "chat_identity") {
 		t.Error("autosave.json or the log was not found, so nothing is proved")
 	}
-	for _, metric := range []string{"hits_total", "misses_total", "cost_bytes", "size_bytes"} {
-		if !strings.Contains(places["/metrics"], "\ncaddy_chat_identity_cache_"+metric+" ") {
-			t.Errorf("no metric of the cache's %s", metric)
+	for _, metric := range []string{"cache_hits_total ", "cache_misses_total ", "cache_cost_bytes ", "cache_size_bytes ", "store_reachable 1"} {
+		if !strings.Contains(places["/metrics"], "\ncaddy_chat_identity_"+metric) {
+			t.Errorf("no metric %s", metric)
 		}
 	}
 	for place, text := range places {
