@@ -252,13 +252,13 @@ func (a *App) Cleanup() error {
 // checkStore logs which stored widgets cannot be used, and why.
 func (a *App) checkStore() {
 	for id := range a.inline {
-		if record, _ := a.store.Lookup([]byte(id)); record != nil {
+		if a.stored(id) {
 			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts, "+
 				"and without it the stored one would again", zap.String("widget", id))
 		}
 	}
 	for id := range a.owners {
-		if record, _ := a.store.Lookup([]byte(id)); record != nil {
+		if a.stored(id) {
 			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
 		}
 	}

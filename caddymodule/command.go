@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -157,9 +155,7 @@ option encryption_key, under which the gateway seals the secrets that it stores.
 			if encryption {
 				key = widgets.NewEncryptionKey()
 			} else {
-				var random [32]byte
-				_, _ = rand.Read(random[:]) // never fails: it ends the process first
-				name, key = "secret", hex.EncodeToString(random[:])
+				name, key = "secret", newSecret().Reveal()
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})

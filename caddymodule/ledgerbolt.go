@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -57,17 +56,11 @@ func (*BoltLedger) CaddyModule() caddy.ModuleInfo {
 // Provision opens nothing: it runs for `caddy validate`, beside a server that
 // has the file open.
 func (b *BoltLedger) Provision(caddy.Context) error {
-	path := b.Path
-	if path == "" {
-		path = dataPath("ledger.db")
-	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
+	path, err := resolvePath(b.Path, "ledger.db")
 	if err != nil {
-		return fmt.Errorf("path: %w", err)
+		return err
 	}
-	if b.Path, err = filepath.Abs(path); err != nil {
-		return fmt.Errorf("path: %w", err)
-	}
+	b.Path = path
 	loaded, _, err := bolts.LoadOrNew(b.Path, func() (caddy.Destructor, error) {
 		return &pooledBolt{boltledger.New(boltledger.Options{
 			Path: b.Path,
@@ -98,19 +91,7 @@ func (b *BoltLedger) Cleanup() error {
 //
 //	ledger bolt [<path>]
 func (b *BoltLedger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // bolt
-	if args := d.RemainingArgs(); len(args) == 1 {
-		b.Path = args[0]
-		if err := checkPath(b.Path); err != nil {
-			return d.WrapErr(err)
-		}
-	} else if len(args) > 1 {
-		return d.Err("ledger bolt takes one path: quote it if it has blanks")
-	}
-	if d.NextBlock(0) {
-		return d.Err("ledger bolt has no block: the path stands behind it")
-	}
-	return nil
+	return pathArg(d, "ledger bolt", &b.Path)
 }
 
 func (a *App) provisionLedger(ctx caddy.Context) error {

@@ -50,16 +50,9 @@ func (*FileWidgets) CaddyModule() caddy.ModuleInfo {
 
 // Provision reads the file. It makes none.
 func (f *FileWidgets) Provision(ctx caddy.Context) error {
-	path := f.Path
-	if path == "" {
-		path = dataPath("widgets.jsonl")
-	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
+	path, err := resolvePath(f.Path, "widgets.jsonl")
 	if err != nil {
-		return fmt.Errorf("path: %w", err)
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return fmt.Errorf("path: %w", err)
+		return err
 	}
 	f.Path = path
 	loaded, _, err := files.LoadOrNew(path, func() (caddy.Destructor, error) {
@@ -100,19 +93,40 @@ func (f *FileWidgets) Cleanup() error {
 //
 //	widgets file [<path>]
 func (f *FileWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // file
+	return pathArg(d, "widgets file", &f.Path)
+}
+
+// pathArg takes the rest of a line that names a file, if it wants to.
+func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
+	d.Next() // the kind
 	if args := d.RemainingArgs(); len(args) == 1 {
-		f.Path = args[0]
-		if err := checkPath(f.Path); err != nil {
+		*to = args[0]
+		if err := checkPath(*to); err != nil {
 			return d.WrapErr(err)
 		}
 	} else if len(args) > 1 {
-		return d.Err("widgets file takes one path: quote it if it has blanks")
+		return d.Errf("%s takes one path: quote it if it has blanks", option)
 	}
 	if d.NextBlock(0) {
-		return d.Err("widgets file has no block: the path stands behind it")
+		return d.Errf("%s has no block: the path stands behind it", option)
 	}
 	return nil
+}
+
+// resolvePath looks up what a path names, and makes it absolute. Without one it
+// is that of the file of this name in Caddy's data directory.
+func resolvePath(path, name string) (string, error) {
+	if path == "" {
+		path = dataPath(name)
+	}
+	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err != nil {
+		return "", fmt.Errorf("path: %w", err)
+	}
+	return path, nil
 }
 
 // checkPath refuses a path that is a slip of the pen, or an unset variable.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -110,7 +109,6 @@ func (a *App) ask(id string) *widget {
 
 // stored reports whether the store has the widget at present.
 func (a *App) stored(id string) bool {
-	var record *widgets.Record
-	record, _ = a.store.Lookup([]byte(id))
+	record, _ := a.store.Lookup([]byte(id))
 	return record != nil
 }
