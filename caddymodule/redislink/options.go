@@ -69,9 +69,13 @@ func (o Options) String() string {
 		}
 		b.WriteByte('@')
 	}
-	b.WriteString(strings.Join(o.Addrs, ","))
+	if o.Unix {
+		b.WriteString((&url.URL{Path: strings.Join(o.Addrs, "")}).EscapedPath())
+	} else {
+		b.WriteString(strings.Join(o.Addrs, ","))
+	}
 	if o.Master != "" {
-		b.WriteString("/" + o.Master)
+		b.WriteString("/" + url.PathEscape(o.Master))
 	}
 	if o.DB != 0 && !o.Unix {
 		b.WriteString("/" + strconv.Itoa(o.DB))
@@ -89,7 +93,8 @@ func (o Options) String() string {
 		query.Set("db", strconv.Itoa(o.DB))
 	}
 	if len(query) > 0 {
-		b.WriteString("?" + query.Encode())
+		// In a form a blank is a plus; Parse takes a plus for one.
+		b.WriteString("?" + strings.ReplaceAll(query.Encode(), "+", "%20"))
 	}
 	return b.String()
 }

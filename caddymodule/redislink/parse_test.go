@@ -106,6 +106,7 @@ func TestParseRefuses(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	for _, url := range []string{
 		"redis://me:pw@h:1/2?prefix=a", "redis+unix:///p", "redis+sentinel://:{file./x}@a,[::1]:2/m/3", "rediss+cluster://a?ca=/b", "redis://%zz@h",
+		"rediss://h?ca=a%20b", "redis+unix:///a%20%3f%25?prefix=", "redis+sentinel://h/a%2Fb%20c/1",
 	} {
 		f.Add(url)
 	}
@@ -122,7 +123,10 @@ func FuzzParse(f *testing.F) {
 		if o.Prefix == "" {
 			again.Prefix = "" // it is left out, and then the default counts
 		}
-		if o.Kind == Single && !o.Unix && err == nil && !reflect.DeepEqual(o, again) {
+		if err != nil {
+			t.Fatalf("%s is not read again: %v", o, err)
+		}
+		if !reflect.DeepEqual(o, again) {
 			t.Errorf("%s comes back as %s", o, again)
 		}
 	})
