@@ -3,6 +3,7 @@ package verifier
 import (
 	"bytes"
 	"unicode/utf8"
+	"unsafe"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
@@ -43,6 +44,13 @@ func (r *Reading) Reset() {
 	r.text = r.text[:0]
 	r.bodyHits.Reset()
 	r.queryHits.Reset()
+}
+
+// Memory is about how many bytes Reset keeps.
+func (r *Reading) Memory() int {
+	const span = int(unsafe.Sizeof(Span{}))
+	return cap(r.text) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.found.Cuts)+cap(r.attributesFound.Cuts)) +
+		r.bodyHits.Memory() + r.queryHits.Memory()
 }
 
 // twofold reports whether a field stands twice, or in two spellings.

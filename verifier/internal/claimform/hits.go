@@ -1,5 +1,7 @@
 package claimform
 
+import "unsafe"
+
 import "errors"
 
 var (
@@ -54,6 +56,11 @@ type Hits struct {
 	name    []byte // decoded name
 	form    []byte // its normal form
 	matched []int
+}
+
+// Memory is about how many bytes Reset keeps.
+func (h *Hits) Memory() int {
+	return cap(h.text) + cap(h.name) + cap(h.form) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched)
 }
 
 // Reset forgets what was found and keeps the memory.

@@ -42,6 +42,7 @@ func BenchmarkScan(b *testing.B) {
 		{"1MB_cyrillic", `"` + strings.Repeat("Где мой заказ? ", 1<<20/25) + `"`},
 		{"1MB_messages", conversation(1 << 20)},
 		{"1MB_objects", smallObjects(1 << 20)},
+		{"1MB_events", "[" + strings.Repeat(`{"id":1000001,"kind":"event","at":"2026-01-02T03:04:05Z","ok":true},`, 1<<20/68) + "0]"},
 		{"1MB_indented", strings.ReplaceAll(strings.ReplaceAll(smallObjects(600<<10), ",", ",\n\t\t"), ":", ": ")},
 	} {
 		for _, order := range []struct{ name, body string }{

@@ -68,6 +68,8 @@ type scanner struct {
 	variant   uint64 // pointers
 	notObject bool
 	opened    [maxDepth/64 + 1]uint64 // see skip
+	names     [32]seen
+	lengths   lengths
 }
 
 func (s *scanner) fail(err error) int {
