@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -29,20 +28,15 @@ const (
 
 // body is a request's body as far as it was read.
 type body struct {
-	media mediaType
-	text  []byte // what was read, less what was cut out of it
-	read  int    // how much was read
-	whole bool   // text is all of it, and JSON or a form
-	tried bool
-	err   error
+	media  mediaType
+	memory *bodyBlock
+	text   []byte // in memory: what was read, less what was cut out of it
+	whole  bool   // text is all of it, and JSON or a form
+	tried  bool
+	err    error
 
 	asked, present bool // whether there is a body at all
 }
-
-// bufferedBody is a body that was read, to be read again.
-type bufferedBody struct{ bytes.Reader }
-
-func (*bufferedBody) Close() error { return nil }
 
 // resumedBody is a body of which the beginning was read.
 type resumedBody struct {
@@ -122,14 +116,12 @@ func (x *exchange) readBody() {
 	} else {
 		b.whole, b.err = x.sniff(rest)
 	}
-	b.read = len(b.text)
 	if b.err == nil && forbiddenStart(b.text) {
 		b.err = errBodyStart
 	}
 	if b.whole && b.err == nil {
-		buffered := new(bufferedBody)
-		buffered.Reset(b.text)
-		x.r.Body = buffered
+		x.s.body.hold(b.text, b.memory)
+		x.r.Body = &x.s.body
 		return
 	}
 	b.whole = false
@@ -162,12 +154,13 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 	if length := x.r.ContentLength; length >= 0 && length <= x.h.MaxBody {
 		size = int(length) + 1 // one to spare, so that the read that finds the end has room
 	}
-	if b.text == nil {
-		b.text = make([]byte, 0, min(cmp.Or(size, firstRead), maxFirstRead))
+	if b.memory == nil {
+		b.memory = newBodyBlock(min(cmp.Or(size, firstRead), maxFirstRead))
+		b.text = b.memory.room
 	}
 	for more(b.text) {
 		if len(b.text) == cap(b.text) {
-			b.text = slices.Grow(b.text, growth(len(b.text), size))
+			b.grow(growth(len(b.text), size))
 		}
 		n, err := from.Read(b.text[len(b.text):cap(b.text)])
 		b.text = b.text[:len(b.text)+n]
@@ -184,6 +177,14 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 		}
 	}
 	return nil
+}
+
+// grow makes room for that many bytes more.
+func (b *body) grow(more int) {
+	larger := newBodyBlock(len(b.text) + more)
+	b.text = append(larger.room, b.text...)
+	b.memory.free()
+	b.memory = larger
 }
 
 // growth returns how much more memory a body of that declared size gets when so

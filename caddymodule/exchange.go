@@ -38,11 +38,6 @@ type exchange struct {
 	named verifier.Reading // of the places in the handler's texts, one at a time
 }
 
-// keptBody is the size of a body, in bytes, beyond which the memory that its
-// reading took is not kept: a request that was made to need much must not be
-// paid for by all that follow.
-const keptBody = 64 << 10
-
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
 func newExchange(h *Handler, r *http.Request, s *state) *exchange {
@@ -51,15 +46,18 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 	return x
 }
 
+// keptReading is how many bytes of memory a reading keeps: a request that was
+// made to need much must not be paid for by all that follow.
+const keptReading = 64 << 10
+
 // release forgets the request and keeps the reading's memory. The body's text
 // is the request's from now on.
 func (x *exchange) release() {
-	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
 	clear(x.keys)
 	x.keys = x.keys[:0]
-	if x.reading.Reset(); large {
+	if x.reading.Reset(); x.reading.Memory() > keptReading {
 		x.reading = verifier.Reading{}
 	}
 	exchanges.Put(x)

@@ -13,7 +13,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	s := ensureState(r)
 	h.strip(r, s)
 	if h.identifies(r) {
-		return h.identify(w, r, s)
+		return s.body.end(h.identify(w, r, s))
 	}
 	taken, err := h.takes(r, s)
 	if err != nil {
@@ -23,7 +23,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return next.ServeHTTP(w, r)
 	}
 	if refused, err := h.decide(w, r, s); refused || err != nil {
-		return err
+		return s.body.end(err)
 	}
 	if s.pending != (pending{}) {
 		err = h.confirm(w, r, s).serve(next)
@@ -33,7 +33,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if err != nil && s.streamed != nil && s.streamed.stopped.Load() {
 		return h.refuseStopped(w, r, s)
 	}
-	return err
+	return s.body.end(err)
 }
 
 // decide settles what the request's claim is worth. It refuses the request, or

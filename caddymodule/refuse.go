@@ -96,6 +96,7 @@ func (x *exchange) answer(w http.ResponseWriter, status int, media string, text 
 	if x.unread() {
 		linger(w, x.r.Body)
 	}
+	_ = x.s.body.Close() // nobody else reads what was read
 }
 
 // linger passes over what a client is still sending after its answer. To close

@@ -18,7 +18,8 @@ const stateKey = "http.handlers.chat_identity"
 type state struct {
 	// decider is the handler that took the request, nil until one has.
 	decider *Handler
-	// streamed is the body, where it passes unread.
+	// body is the body, where it was read; streamed is it where it passes unread.
+	body     bufferedBody
 	streamed *streamedBody
 	// refused says that the request is on its way through the error routes.
 	refused bool

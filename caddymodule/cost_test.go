@@ -1,0 +1,153 @@
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// costedRequest is a request that is served again and again.
+type costedRequest struct {
+	handler caddyhttp.MiddlewareHandler
+	body    []byte
+	read    bytes.Reader
+	w       *httptest.ResponseRecorder
+	next    caddyhttp.Handler
+	failed  string
+}
+
+// emptyHandler is the least that a handler can be.
+type emptyHandler struct{}
+
+func (emptyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return next.ServeHTTP(w, r)
+}
+
+// newCosted has the requests forwarded to an upstream that reads the body and
+// looks at one header.
+func newCosted(t testing.TB, handler caddyhttp.MiddlewareHandler, body, user string) *costedRequest {
+	t.Helper()
+	c := &costedRequest{handler: handler, body: []byte(body), w: httptest.NewRecorder()}
+	room := make([]byte, 32<<10)
+	c.next = caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
+		if got := r.Header.Get("X-Verified-User"); got != user {
+			c.failed = "the upstream sees the user " + got
+		}
+		for {
+			if _, err := r.Body.Read(room); err != nil {
+				if err != io.EOF {
+					c.failed = err.Error()
+				}
+				return r.Body.Close()
+			}
+		}
+	})
+	return c
+}
+
+// costed returns a handler as a Caddyfile would make it.
+func costed(t testing.TB, h *Handler) *Handler {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(new(caddy.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Secrets = []string{"{env.TEST_SECRET}"}
+	if err := h.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (c *costedRequest) serve() {
+	c.read.Reset(c.body)
+	r := httptest.NewRequest(http.MethodPost, "/chat", &c.read)
+	r.Header["Content-Type"] = []string{"application/json"}
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), c.w, nil)
+	if err := c.handler.ServeHTTP(c.w, r, c.next); err != nil {
+		c.failed = err.Error()
+	}
+}
+
+// costedBody is a signed message of about that size; objects fill it with many
+// small ones in place of one long text.
+func costedBody(size int, objects bool) string {
+	head := fmt.Sprintf(`{"user_id":"user-123","user_hash":"%s",`, sign("user-123"))
+	if objects {
+		const event = `{"id":1000001,"kind":"event","at":"2026-01-02T03:04:05Z","ok":true},`
+		return head + `"events":[` + strings.TrimSuffix(strings.Repeat(event, (size-len(head))/len(event)), ",") + `]}`
+	}
+	return head + `"text":"` + strings.Repeat("a text of words ", (size-len(head))/16) + `"}`
+}
+
+var costedBodies = []struct {
+	name    string
+	size    int
+	objects bool
+}{{"300B", 300, false}, {"4KB", 4 << 10, false}, {"64KB", 64 << 10, false}, {"1MB_string", 1<<20 - 100, false}, {"1MB_objects", 1<<20 - 100, true}}
+
+// BenchmarkHandler is the whole handler against an empty one.
+func BenchmarkHandler(b *testing.B) {
+	for _, body := range costedBodies {
+		text := costedBody(body.size, body.objects)
+		for _, bench := range []struct {
+			name    string
+			handler caddyhttp.MiddlewareHandler
+			body    string
+			user    string
+		}{
+			{"empty", emptyHandler{}, text, ""},
+			{"verified", costed(b, &Handler{Mode: modeRequired}), text, "user-123"},
+			{"cut", costed(b, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), ""},
+		} {
+			b.Run(body.name+"/"+bench.name, func(b *testing.B) {
+				c := newCosted(b, bench.handler, bench.body, bench.user)
+				b.SetBytes(int64(len(bench.body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					c.serve()
+				}
+				if c.failed != "" {
+					b.Fatal(c.failed)
+				}
+			})
+		}
+	}
+}
+
+// TestHandlerAllocates holds the handler to what it allocates beyond an empty
+// one, whatever the size of the body.
+func TestHandlerAllocates(t *testing.T) {
+	for _, body := range costedBodies {
+		text := costedBody(body.size, body.objects)
+		empty := newCosted(t, emptyHandler{}, text, "")
+		base := testing.AllocsPerRun(100, empty.serve)
+		for _, test := range []struct {
+			name    string
+			handler *Handler
+			body    string
+			user    string
+			most    float64
+		}{
+			{"verified", costed(t, &Handler{Mode: modeRequired}), text, "user-123", 5},
+			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 5},
+		} {
+			c := newCosted(t, test.handler, test.body, test.user)
+			got := testing.AllocsPerRun(100, c.serve) - base
+			t.Logf("%s, %s: %v allocations", body.name, test.name, got)
+			if c.failed != "" || empty.failed != "" {
+				t.Fatalf("%s, %s: %s%s", body.name, test.name, c.failed, empty.failed)
+			}
+			if !raceEnabled && got > test.most {
+				t.Errorf("%s, %s: %v allocations beyond an empty handler, want at most %v", body.name, test.name, got, test.most)
+			}
+		}
+	}
+}
