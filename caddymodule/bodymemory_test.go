@@ -28,9 +28,9 @@ func TestBodiesDoNotMix(t *testing.T) {
 	g := start(t, "", fmt.Sprintf("chat_identity optional {\nsecret {env.TEST_SECRET}\n}\n"+
 		"reverse_proxy %[1]s %[1]s {\nlb_retries 1\nlb_try_interval 1ms\nlb_retry_match method POST\n}", l.Addr()))
 	var clients sync.WaitGroup
-	for c := range 16 {
+	for c := range 6 {
 		clients.Go(func() {
-			for i := range 20 {
+			for i := range 12 {
 				tag := fmt.Sprintf("%02d-%03d.", c, i)
 				size := []int{10, 300, 5000, 70_000, 300_000}[rand.IntN(5)]
 				body := fmt.Sprintf(`{"user_id":"%[1]s","user_hash":"%[2]s","text":"%[3]s"}`, tag, sign(tag), strings.Repeat(tag, size/len(tag)))
