@@ -57,6 +57,8 @@ type App struct {
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
 	pooled bool // whether opener is to be given back
+	// sampled says that this configuration has requests be sampled.
+	sampled bool
 	// configured says that the encryption keys are the configuration's, and not
 	// one that was made.
 	configured bool
@@ -64,6 +66,8 @@ type App struct {
 	mu      sync.Mutex
 	owners  map[string]*widget // widgets that handlers brought along, by id
 	unnamed *widget            // a handler's without a name that keeps conversations or visitors
+	bare    *widget            // a handler's without a name
+	brought map[string]brought // how handlers treat those, by id
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
@@ -110,7 +114,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
-	a.owners = make(map[string]*widget)
+	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
@@ -234,6 +238,10 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.openLedger()
+	if err := sampling(); err != nil {
+		return err
+	}
+	a.sampled = true
 	return nil
 }
 
@@ -242,11 +250,15 @@ func (*App) Stop() error { return nil }
 
 // Cleanup gives back what other configurations may share.
 func (a *App) Cleanup() error {
-	if a.pooled {
-		_, err := caches.Delete(a.Cache)
-		return err
+	var err error
+	if a.sampled {
+		_, err = samplers.Delete(samplerKey)
 	}
-	return nil
+	if a.pooled {
+		_, closed := caches.Delete(a.Cache)
+		err = errors.Join(err, closed)
+	}
+	return err
 }
 
 // checkStore logs which stored widgets cannot be used, and why.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,6 +37,8 @@ type exchange struct {
 	id    []byte           // its id, while it is looked up again
 	keys  []*verifier.Key  // the widget's
 	named verifier.Reading // of the places in the handler's texts, one at a time
+
+	counted *traffic.Series // what the request was counted in, nil for none of its own
 }
 
 // keptBody is the size of a body, in bytes, beyond which the memory that its
@@ -57,6 +60,7 @@ func (x *exchange) release() {
 	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
+	x.counted = nil
 	clear(x.keys)
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); large {
@@ -248,7 +252,7 @@ func (x *exchange) settle(cause, claimed error) {
 	case cause == nil && claimed == nil:
 		x.settleUser()
 	}
-	traffic.count(s.widget, s.outcome)
+	x.counted = observed.Count(s.widget, traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
 }
 
 func (x *exchange) settleUser() {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
 // reloadable is a site whose secret is that of an environment variable.
@@ -293,7 +295,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 			if found, err := app.lookup(id, &w); found || err != nil {
 				t.Fatalf("found %v, %v", found, err)
 			}
-			traffic.count("", "invalid")
+			observed.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
 		}
 	}
 	heap := func() uint64 {
