@@ -139,14 +139,19 @@ func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err erro
 }
 
 // missingKeys are the ids of encryption keys that stored secrets need and that
-// are not configured, as far as the store knows.
+// are not configured, as far as the store or the last census knows.
 func (a *App) missingKeys() []string {
+	needed := make(map[string]bool)
+	for id := range a.store.KeyIDs() {
+		needed[id] = true
+	}
+	if found := a.census.Load(); found != nil {
+		maps.Copy(needed, found.keys)
+	}
 	missing := []string{}
-	if known, ok := a.store.(keyIDs); ok {
-		for _, id := range slices.Sorted(maps.Keys(known.KeyIDs())) {
-			if !a.ring.Load().Has(id) {
-				missing = append(missing, id)
-			}
+	for _, id := range slices.Sorted(maps.Keys(needed)) {
+		if !a.ring.Load().Has(id) {
+			missing = append(missing, id)
 		}
 	}
 	return missing

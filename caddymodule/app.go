@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -51,14 +51,18 @@ type App struct {
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	inline map[string]*widget
-	store  widgets.Store
-	ledger ledger.Ledger
+	store  *observedStore
+	ledger observedLedger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
 	pooled bool // whether opener is to be given back
 	// sampled says that this configuration has requests be sampled.
 	sampled bool
+
+	census   atomic.Pointer[census] // the last of the store, nil before the first
+	counting sync.WaitGroup
+	stop     context.CancelFunc // ends what runs beside; nil where nothing does
 	// configured says that the encryption keys are the configuration's, and not
 	// one that was made.
 	configured bool
@@ -188,9 +192,11 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is no store of widgets", loaded)
 	}
-	if a.store, err = module.Store(stale); err != nil {
+	store, err := module.Store(stale)
+	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
+	a.store = observeStore(store)
 	return nil
 }
 
@@ -242,14 +248,21 @@ func (a *App) Start() error {
 		return err
 	}
 	a.sampled = true
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
 	return nil
 }
 
 // Stop implements [caddy.App].
 func (*App) Stop() error { return nil }
 
-// Cleanup gives back what other configurations may share.
+// Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
+	if a.stop != nil {
+		a.stop()
+		a.counting.Wait()
+	}
 	var err error
 	if a.sampled {
 		_, err = samplers.Delete(samplerKey)
@@ -274,11 +287,7 @@ func (a *App) checkStore() {
 			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
 		}
 	}
-	known, ok := a.store.(keyIDs)
-	if !ok {
-		return
-	}
-	for keyID, secrets := range known.KeyIDs() {
+	for keyID, secrets := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			a.log.Error("stored secrets cannot be opened, their widgets are unavailable: "+a.whereKeyIs(keyID),
 				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))

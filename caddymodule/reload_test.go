@@ -292,7 +292,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	ask := func(n int) {
 		for i := range n {
 			copy(id[len("stranger-"):], fmt.Sprintf("%010d", i))
-			if found, err := app.lookup(id, &w); found || err != nil {
+			if found, err := app.lookup(t.Context(), id, &w); found || err != nil {
 				t.Fatalf("found %v, %v", found, err)
 			}
 			observed.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 
 // lookup implements [widgetSource]. A declared widget hides a stored one of the
 // same id; a handler's own is nobody else's, and hides it, too.
-func (a *App) lookup(id []byte, w *widget) (bool, error) {
+func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if inline := a.inline[string(id)]; inline != nil {
 		*w = *inline
 		return true, nil
@@ -17,7 +18,7 @@ func (a *App) lookup(id []byte, w *widget) (bool, error) {
 	if a.owners[string(id)] != nil {
 		return false, nil
 	}
-	record, err := a.store.Lookup(id)
+	record, err := a.store.LookupFor(ctx, id)
 	if record == nil {
 		return false, err
 	}
