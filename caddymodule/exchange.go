@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,6 +38,9 @@ type exchange struct {
 	id    []byte           // its id, while it is looked up again
 	keys  []*verifier.Key  // the widget's
 	named verifier.Reading // of the places in the handler's texts, one at a time
+
+	began   time.Time       // when the claim's text was there
+	counted *traffic.Series // what the request was counted in, nil for none of its own
 }
 
 // keptBody is the size of a body, in bytes, beyond which the memory that its
@@ -57,6 +62,7 @@ func (x *exchange) release() {
 	large := x.body.read > keptBody
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
+	x.began, x.counted = time.Time{}, nil
 	clear(x.keys)
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); large {
@@ -100,7 +106,7 @@ func (x *exchange) lookup(id []byte) {
 	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
 		return
 	}
-	found, err := x.h.widgets.lookup(id, &x.found)
+	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
 	if x.widgetErr = err; found {
 		x.take(&x.found)
 	}
@@ -120,11 +126,13 @@ func (x *exchange) take(w *widget) {
 
 // readClaim reads the places of the claim.
 func (x *exchange) readClaim() {
+	x.began = time.Now()
 	x.readHead()
 	if !x.plan.readsBody {
 		return
 	}
-	if x.readBody(); x.body.whole {
+	x.readBody()
+	if x.began = time.Now(); x.body.whole { // waiting for the client is not verifying
 		x.parseBody()
 	}
 }
@@ -192,7 +200,7 @@ func (x *exchange) renew() {
 	}
 	x.id = append(x.id[:0], x.widget.id...)
 	x.widget = nil
-	found, err := x.h.widgets.lookup(x.id, &x.found)
+	found, err := x.h.widgets.lookup(x.r.Context(), x.id, &x.found)
 	// In another dialect its claim would have to be read anew.
 	if x.widgetErr = err; found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect {
 		x.widget = &x.found
@@ -248,7 +256,8 @@ func (x *exchange) settle(cause, claimed error) {
 	case cause == nil && claimed == nil:
 		x.settleUser()
 	}
-	traffic.count(s.widget, s.outcome)
+	x.counted = observed.Count(s.widget, traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.tell()
 }
 
 func (x *exchange) settleUser() {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
 // reloadable is a site whose secret is that of an environment variable.
@@ -290,10 +292,10 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	ask := func(n int) {
 		for i := range n {
 			copy(id[len("stranger-"):], fmt.Sprintf("%010d", i))
-			if found, err := app.lookup(id, &w); found || err != nil {
+			if found, err := app.lookup(t.Context(), id, &w); found || err != nil {
 				t.Fatalf("found %v, %v", found, err)
 			}
-			traffic.count("", "invalid")
+			observed.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
 		}
 	}
 	heap := func() uint64 {
