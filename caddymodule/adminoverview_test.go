@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,5 +195,44 @@ func TestReadiness(t *testing.T) {
 		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != mode {
 			t.Errorf("mode %s, want %s", v.Mode, mode)
 		}
+	}
+}
+
+// TestOverviewOfManyWidgets: ten thousand widgets and a day's traffic fit into
+// one small answer.
+func TestOverviewOfManyWidgets(t *testing.T) {
+	const many = 10_000
+	var passed atomic.Int64 // hours
+	observed = traffic.New(func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
+	counted := observed
+	g := newLive(t, "", liveSite)
+	load(t, g.config)
+	g.fill(t, many)
+	for hour := range 24 {
+		for i := range many {
+			// Some are busy all day, most now and then.
+			for range 1 + 100/(i+1) {
+				reason := verifier.Reasons[(i+hour)%len(verifier.Reasons)]
+				finding := traffic.FindingOf(reason.Outcome(), reason)
+				if (i+hour)%3 > 0 {
+					finding = traffic.Verified
+				}
+				counted.Count(fmt.Sprintf("w-%05d", i), finding, 1, 0)
+			}
+		}
+		passed.Add(1)
+		counted.Sample()
+	}
+	for _, path := range []string{"overview", "overview?view=all", "overview?view=all&after=w-05000&limit=200", "overview?prefix=w-09", "stats?top=50", "stats"} {
+		began := time.Now()
+		c := g.call(t, "GET", path, "")
+		t.Logf("%s: %d bytes in %v", path, len(c.body), time.Since(began).Round(time.Millisecond))
+		if strings.HasPrefix(path, "overview") && !strings.Contains(path, "limit") && len(c.body) > 100_000 {
+			t.Errorf("%s: %d bytes", path, len(c.body))
+		}
+	}
+	var v overviewView
+	if g.askInto(t, "overview", &v); v.Widgets[0].ID != "w-00000" || len(v.Widgets) != usualRows || v.Total.Day.Requests < 200_000 {
+		t.Errorf("%s first of %d, %d requests", v.Widgets[0].ID, len(v.Widgets), v.Total.Day.Requests)
 	}
 }

@@ -1,15 +1,20 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // span is a span as OpenTelemetry's console exporter prints it.
@@ -199,5 +204,49 @@ reverse_proxy UPSTREAM`)
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// TestTellingAllocates: telling metrics and traces takes no memory, and telling
+// the access log, where somebody writes one, what Caddy's list of fields takes.
+func TestTellingAllocates(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		logs *caddyhttp.ServerLogConfig
+		want float64
+	}{{"no access log", nil, 0}, {"an access log", new(caddyhttp.ServerLogConfig), 3}} {
+		extra := new(caddyhttp.ExtraLogFields)
+		ctx := context.WithValue(t.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: test.logs})
+		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
+		x := &exchange{
+			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
+			plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+		}
+		got := testing.AllocsPerRun(200, func() {
+			*extra = caddyhttp.ExtraLogFields{} // each request has its own
+			x.settle(verifier.ErrMissing, nil)
+		})
+		if got > test.want {
+			t.Errorf("%s: %v allocations, want %v at most", test.name, got, test.want)
+		}
+	}
+}
+
+func BenchmarkTelling(b *testing.B) {
+	for _, logs := range []*caddyhttp.ServerLogConfig{nil, {}} {
+		b.Run(fmt.Sprintf("log=%v", logs != nil), func(b *testing.B) {
+			extra := new(caddyhttp.ExtraLogFields)
+			ctx := context.WithValue(b.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: logs})
+			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
+			x := &exchange{
+				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
+				plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				*extra = caddyhttp.ExtraLogFields{}
+				x.settle(verifier.ErrMissing, nil)
+			}
+		})
 	}
 }
