@@ -189,6 +189,11 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 
+	// The page says why it cannot be changed.
+	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "declared in the configuration") {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+
 	// A mode that no request has met yet is the mode all the same.
 	for _, mode := range []string{"required", "optional"} {
 		g.call(t, "PATCH", "widgets/shop", `{"mode":"`+mode+`"}`)

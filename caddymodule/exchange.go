@@ -126,14 +126,23 @@ func (x *exchange) take(w *widget) {
 
 // readClaim reads the places of the claim.
 func (x *exchange) readClaim() {
-	x.began = time.Now()
-	x.readHead()
 	if !x.plan.readsBody {
+		x.begin()
+		x.readHead()
 		return
 	}
+	x.readHead()
 	x.readBody()
-	if x.began = time.Now(); x.body.whole { // waiting for the client is not verifying
+	if x.begin(); x.body.whole {
 		x.parseBody()
+	}
+}
+
+// begin begins to time the verification, of which waiting for the client is no
+// part, and of which a second reading is.
+func (x *exchange) begin() {
+	if x.began.IsZero() {
+		x.began = time.Now()
 	}
 }
 

@@ -1207,7 +1207,7 @@ func TestSeriesOfAFlood(t *testing.T) {
 		return len(g.scrape(t)), len(stats.Widgets)
 	}
 	series, widgets := count()
-	for i := range 20 {
+	for i := range 5 {
 		sendHostile(t, g, fmt.Sprintf("w-%d.%d", i, rand.Uint64()))
 	}
 	if s, w := count(); s != series || w != widgets {
@@ -1234,13 +1234,11 @@ func TestForgeriesOfManyWidgets(t *testing.T) {
 	}
 	wave()
 	first := wave()
+	wave()
 	last := wave()
-	for range 3 {
-		last = wave()
-	}
 	// Five examples and a hint of each widget, and what the cache of keys takes.
 	if last > first+4<<20 {
 		t.Errorf("%d bytes became %d", first, last)
 	}
-	t.Logf("%.1f MB after the second wave, %.1f MB after the sixth", float64(first)/(1<<20), float64(last)/(1<<20))
+	t.Logf("%.1f MB after the second wave, %.1f MB after the fourth", float64(first)/(1<<20), float64(last)/(1<<20))
 }

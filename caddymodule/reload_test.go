@@ -305,13 +305,14 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 		runtime.ReadMemStats(&memory)
 		return memory.HeapAlloc
 	}
+	cached := app.opener.Stats() // others may have used it
 	ask(before)
 	first := heap()
 	ask(requests)
 	if last := heap(); last > first+1<<20 {
 		t.Errorf("%d bytes became %d", first, last)
 	}
-	if stats := app.opener.Stats(); stats.Misses > 0 || stats.Cost > 0 {
-		t.Errorf("the cache was asked for what does not exist: %+v", stats)
+	if stats := app.opener.Stats(); stats.Misses > cached.Misses || stats.Cost > cached.Cost {
+		t.Errorf("the cache was asked for what does not exist: %+v, before %+v", stats, cached)
 	}
 }

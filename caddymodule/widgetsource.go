@@ -105,7 +105,7 @@ func (a *App) shareDefault(w *widget) error {
 }
 
 // declared reports whether the id is one of the configuration's.
-func (a *App) declared(id string) bool { return a.inline[id] != nil || a.owners[id] != nil }
+func (a *App) declared(id string) bool { return a.declaration(id) != nil }
 
 // ask notes that a handler looks widgets up, and returns the declared one of
 // that id, nil where requests have to ask the store.
