@@ -54,14 +54,16 @@ type adminCall struct {
 
 // adminCalls are the calls by path and method; * is a widget's id.
 var adminCalls = map[string]map[string]func(*adminCall) error{
-	"widgets":          {"GET": (*adminCall).list, "POST": (*adminCall).create},
-	"widgets/*":        {"GET": (*adminCall).show, "PATCH": (*adminCall).set, "DELETE": (*adminCall).delete},
-	"widgets/*/rotate": {"POST": (*adminCall).rotate},
-	"widgets/*/reveal": {"POST": (*adminCall).reveal},
-	"reseal":           {"POST": (*adminCall).reseal},
-	"export":           {"GET": (*adminCall).export},
-	"import":           {"POST": (*adminCall).importRecords},
-	"stats":            {"GET": (*adminCall).stats},
+	"widgets":             {"GET": (*adminCall).list, "POST": (*adminCall).create},
+	"widgets/*":           {"GET": (*adminCall).show, "PATCH": (*adminCall).set, "DELETE": (*adminCall).delete},
+	"widgets/*/rotate":    {"POST": (*adminCall).rotate},
+	"widgets/*/reveal":    {"POST": (*adminCall).reveal},
+	"widgets/*/readiness": {"GET": (*adminCall).readiness},
+	"reseal":              {"POST": (*adminCall).reseal},
+	"export":              {"GET": (*adminCall).export},
+	"import":              {"POST": (*adminCall).importRecords},
+	"overview":            {"GET": (*adminCall).overview},
+	"stats":               {"GET": (*adminCall).stats},
 }
 
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {

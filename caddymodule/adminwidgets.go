@@ -4,10 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
 
@@ -25,7 +23,7 @@ const maxGrace = 366 * 24 * time.Hour
 // widgetView is a widget as the admin API shows it.
 type widgetView struct {
 	ID          string       `json:"id"`
-	Source      string       `json:"source"` // inline or stored
+	Source      string       `json:"source"` // stored, inline, or handler for one that a handler brings along
 	Mode        string       `json:"mode,omitempty"`
 	Dialect     string       `json:"dialect,omitempty"`
 	Created     *time.Time   `json:"created,omitempty"`
@@ -64,14 +62,22 @@ func (a *App) viewStored(r *widgets.Record) *widgetView {
 	return v
 }
 
-func viewInline(w *widget) *widgetView {
-	return &widgetView{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
+// viewDeclared shows a widget of the configuration.
+func (a *App) viewDeclared(w *widget) *widgetView {
+	if a.inline[w.id] != nil {
+		return &widgetView{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
+	}
+	h := a.brought[w.id] // nothing else says how it is treated
+	return &widgetView{ID: w.id, Source: "handler", Mode: h.mode.String(), Dialect: h.dialect}
 }
 
 // declaration returns the widget of that id that the configuration has.
 func (a *App) declaration(id string) *widget {
 	if w := a.inline[id]; w != nil {
 		return w
+	}
+	if id == defaultWidget {
+		return a.bare
 	}
 	return a.owners[id]
 }
@@ -87,39 +93,12 @@ func (c *adminCall) list() error {
 		}
 		limit = n
 	}
-	records, err := c.store.List(c.r.Context(), after, limit+1)
+	views, next, err := c.page(c.r.Context(), after, "", limit)
 	if err != nil {
 		return err
 	}
-	views := make([]*widgetView, 0, len(records))
-	for _, record := range records {
-		if !c.declared(record.ID) {
-			views = append(views, c.viewStored(record))
-		}
-	}
-	declared := maps.Clone(c.owners)
-	maps.Copy(declared, c.inline)
-	for id, w := range declared {
-		// Beyond the store's page there may be stored ones before it.
-		if id > after && (len(records) <= limit || id < records[limit].ID) {
-			views = append(views, viewInline(w))
-		}
-	}
-	slices.SortFunc(views, func(a, b *widgetView) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1 // no two are equal
-	})
-	if len(records) > limit || len(views) > limit {
-		views = views[:min(limit, len(views))]
-		last := after
-		if len(views) > 0 {
-			last = views[len(views)-1].ID
-		} else {
-			last = records[limit-1].ID // all of them were hidden by declared ones
-		}
-		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminPath, limit, url.QueryEscape(last)))
+	if next != "" {
+		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminPath, limit, url.QueryEscape(next)))
 	}
 	return c.answer(http.StatusOK, views)
 }
@@ -199,7 +178,7 @@ func (c *adminCall) unknown() error {
 
 func (c *adminCall) show() error {
 	if w := c.declaration(c.id); w != nil {
-		return c.answer(http.StatusOK, viewInline(w))
+		return c.answer(http.StatusOK, c.viewDeclared(w))
 	}
 	record, err := c.store.Lookup([]byte(c.id))
 	if err != nil {
@@ -238,6 +217,7 @@ func (c *adminCall) set() error {
 	if err != nil {
 		return err
 	}
+	observed.ForgetMode(c.id)
 	return c.answer(http.StatusOK, c.viewStored(made))
 }
 

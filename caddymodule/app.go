@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -51,12 +51,18 @@ type App struct {
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	inline map[string]*widget
-	store  widgets.Store
-	ledger ledger.Ledger
+	store  *observedStore
+	ledger observedLedger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
 	pooled bool // whether opener is to be given back
+	// sampled says that this configuration has requests be sampled.
+	sampled bool
+
+	census   atomic.Pointer[census] // the last of the store, nil before the first
+	counting sync.WaitGroup
+	stop     context.CancelFunc // ends what runs beside; nil where nothing does
 	// configured says that the encryption keys are the configuration's, and not
 	// one that was made.
 	configured bool
@@ -64,6 +70,8 @@ type App struct {
 	mu      sync.Mutex
 	owners  map[string]*widget // widgets that handlers brought along, by id
 	unnamed *widget            // a handler's without a name that keeps conversations or visitors
+	bare    *widget            // a handler's without a name
+	brought map[string]brought // how handlers treat those, by id
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
@@ -110,7 +118,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
-	a.owners = make(map[string]*widget)
+	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
@@ -184,9 +192,11 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is no store of widgets", loaded)
 	}
-	if a.store, err = module.Store(stale); err != nil {
+	store, err := module.Store(stale)
+	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
+	a.store = observeStore(store)
 	return nil
 }
 
@@ -234,19 +244,34 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.openLedger()
+	if err := sampling(); err != nil {
+		return err
+	}
+	a.sampled = true
+	ctx, stop := context.WithCancel(context.Background())
+	a.stop = stop
+	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
 	return nil
 }
 
 // Stop implements [caddy.App].
 func (*App) Stop() error { return nil }
 
-// Cleanup gives back what other configurations may share.
+// Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
-	if a.pooled {
-		_, err := caches.Delete(a.Cache)
-		return err
+	if a.stop != nil {
+		a.stop()
+		a.counting.Wait()
 	}
-	return nil
+	var err error
+	if a.sampled {
+		_, err = samplers.Delete(samplerKey)
+	}
+	if a.pooled {
+		_, closed := caches.Delete(a.Cache)
+		err = errors.Join(err, closed)
+	}
+	return err
 }
 
 // checkStore logs which stored widgets cannot be used, and why.
@@ -262,11 +287,7 @@ func (a *App) checkStore() {
 			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
 		}
 	}
-	known, ok := a.store.(keyIDs)
-	if !ok {
-		return
-	}
-	for keyID, secrets := range known.KeyIDs() {
+	for keyID, secrets := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			a.log.Error("stored secrets cannot be opened, their widgets are unavailable: "+a.whereKeyIs(keyID),
 				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))

@@ -151,6 +151,9 @@ func TestCommandClientArguments(t *testing.T) {
 		{"secret as bad syntax", "create shop --=" + commandSecret, "", "misspelled"},
 		{"secret before the command", "--secret " + commandSecret + " create shop", "", "unknown flag: --secret"},
 		{"argument of list", "list " + commandSecret, "", "list takes no arguments but its flags"},
+		{"a top too large", "stats --top 5000", "", "--top is a number from 1 to 1000"},
+		{"an unknown window", "stats --last week", "", "--last is one of minute, hour, day"},
+		{"readiness of nothing", "readiness", "", "readiness takes the widget's id"},
 		{"argument of stats", "stats x", "", "stats takes no arguments"},
 		{"argument of reseal", "reseal x", "", "reseal takes no arguments"},
 		{"bad id", "delete ../config", "", "no widget's id: 1 to 128"},
@@ -172,7 +175,7 @@ func TestCommandClientArguments(t *testing.T) {
 		{"address with a scheme", "list --address http://localhost:2019", "", "write it as localhost:2019, or a unix socket as unix//run"},
 		{"address of several ports", "list --address localhost:2019-2020", "", "--address is not that of an admin endpoint"},
 		{"address of another network", "list --address udp/localhost:2019", "", "--address is not that of an admin endpoint"},
-		{"unknown command", "frob", "", "one of explain, keygen, sign, create, delete, export, import, list, reseal, reveal, rotate, set, show, stats"},
+		{"unknown command", "frob", "", "one of explain, keygen, sign, create, delete, export, import, list, readiness, reseal, reveal, rotate, set, show, stats"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			args := strings.Fields(x.args)
@@ -293,7 +296,7 @@ func TestCommandClientTimeouts(t *testing.T) {
 		args    string
 		changes bool
 	}{
-		{"list", false}, {"show shop", false}, {"reveal shop", false}, {"stats", false},
+		{"list", false}, {"show shop", false}, {"readiness shop", false}, {"reveal shop", false}, {"stats", false},
 		{"create shop", true}, {"set shop --mode off", true}, {"rotate shop", true}, {"delete shop", true}, {"reseal", true},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)

@@ -136,6 +136,52 @@ func TestCommandWidgets(t *testing.T) {
 				"(total)    17        70.6%          12        4        1\n",
 		},
 		{
+			name: "stats with windows", args: "stats --top 1", call: "GET /chat_identity/stats?top=1", answer: "200 " + windowedStats,
+			out: "since " + shown(created) + "\n" +
+				"WIDGET   REQUESTS  VERIFIED-RATE  MINUTE  HOUR   DAY    verified  invalid\n" +
+				"shop     10        80.0%          -       75.0%  80.0%  8         2\n" +
+				"(total)  10        80.0%          -       -      80.0%  8         2\n",
+		},
+		{
+			name: "stats of an hour", args: "stats --last hour", call: "GET /chat_identity/stats", answer: "200 " + windowedStats,
+			out: "WIDGET   REQUESTS  VERIFIED  VERIFIED-RATE  invalid  newer?\n" +
+				"shop     4         3         75.0%          1        2\n" +
+				"(total)  0         0         -              0        0\n",
+		},
+		{
+			name: "readiness", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			answer: `200 {"widget":"shop","mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
+				`{"reason":"invalid","count":11,"always":false,"hints":[{"id":"email_signed","text":"The e-mail was signed.","count":7}],` +
+				`"examples":[{"at":"` + created + `","request_id":"04ff","hint":"The e-mail was signed."},{"at":"` + created + `","request_id":"05ff","hint":"bad\u001b"}]},` +
+				`{"reason":"malformed","count":1,"always":true,"hints":[],"examples":[]}]}`,
+			out: "required would have refused 12 of 338 requests since " + shown(created) + " (" + apart(created, rotated) + ").\n" +
+				"2 requests in mode off, of which nothing is known.\n" +
+				"\n11 invalid\n  7: The e-mail was signed.\n  " + shown(created) + "  04ff\n  " + shown(created) + "  05ff  bad?\n" +
+				"\n1 malformed (refused in optional mode, too)\n\nready: no\n",
+		},
+		{
+			name: "readiness of visitors", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			answer: `200 {"widget":"shop","mode":"optional","now":"` + created + `","from":"` + created + `","requests":3,"verified":2,"refused":1,"refusals":[{"reason":"missing","count":1}]}`,
+			out: "required would have refused 1 of 3 requests since " + shown(created) + " (0s).\n\n1 missing\n\n" +
+				"ready: yes, if nobody is to chat without signing in: all of these had no claim at all\n",
+		},
+		{
+			name: "readiness of nothing", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			answer: `200 {"widget":"shop","mode":"","now":"` + created + `","from":"` + created + `"}`,
+			out: "required would have refused 0 of 0 requests since " + shown(created) + " (0s).\n\n" +
+				"ready: not known, no request was looked at: let some through in optional mode\n",
+		},
+		{
+			name: "readiness of a ready one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			answer: `200 {"widget":"shop","mode":"optional","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
+			out:    "required would have refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: yes\n",
+		},
+		{
+			name: "readiness of a required one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			answer: `200 {"widget":"shop","mode":"required","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
+			out:    "required has refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: it is required already\n",
+		},
+		{
 			name: "no stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[],"total":{"requests":0,"verified_rate":0,"outcomes":{}}}`,
 			out:    "since " + shown(created) + "\nWIDGET   REQUESTS  VERIFIED-RATE\n(total)  0         -\n",
@@ -164,6 +210,20 @@ func TestCommandWidgets(t *testing.T) {
 			})
 		}
 	}
+}
+
+// windowedStats is an answer of a widget with traffic in some windows.
+const windowedStats = `{"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2},` +
+	`"minute":{"requests":0},"hour":{"requests":4,"verified":3,"verified_rate":0.75,"reasons":{"invalid":1,"newer\u001b":2}},` +
+	`"day":{"requests":10,"verified":8,"verified_rate":0.8,"reasons":{"invalid":2}}}],` +
+	`"total":{"requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2},"minute":{"requests":0},"hour":{"requests":0},` +
+	`"day":{"requests":10,"verified":8,"verified_rate":0.8,"reasons":{"invalid":2}}}}`
+
+// apart is the time between two times, as the command prints it.
+func apart(from, to string) string {
+	f, _ := time.Parse(time.RFC3339, from)
+	t, _ := time.Parse(time.RFC3339, to)
+	return t.Sub(f).Round(time.Second).String()
 }
 
 func TestCommandResealFailures(t *testing.T) {
@@ -407,7 +467,7 @@ func TestCommandKeygenEncryptionKey(t *testing.T) {
 }
 
 func TestCommandClientHelp(t *testing.T) {
-	for _, name := range []string{"create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats"} {
+	for _, name := range []string{"create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats", "readiness"} {
 		out, _, err := clientRun{}.client(t, name, "--help")
 		if err != nil || !strings.Contains(out, "unix//run/caddy-admin.sock") || !strings.Contains(out, `(default "`+caddy.DefaultAdminListen+`")`) || !strings.Contains(out, "--json") {
 			t.Errorf("%s: %v\n%s", name, err, out)

@@ -12,8 +12,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // exampleSecret is the secret with which the README's request is signed.
@@ -205,9 +209,77 @@ func TestReadmeSigners(t *testing.T) {
 	}
 }
 
+// varying is what no two readiness reports have alike.
+var varying = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+|[0-9a-f]{8}-[0-9a-f-]{27}|\([0-9hms]+\)`)
+
+// TestReadmeReadiness has the requests be made that the README's report tells of.
+func TestReadmeReadiness(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	for range 9 {
+		g.outcome(t, "shop", secret)
+	}
+	const person = `{"user_id":"user-123","user_metadata":{"email":"ada@example.com"}`
+	signed := `,"user_hash":"` + signWith(secret, "ada@example.com") + `"}`
+	for _, body := range []string{person + signed, person + signed, person + "}"} {
+		g.post(t, body, "X-Widget-Key: shop")
+	}
+	out, errors, err := clientRun{}.client(t, "readiness", "shop", "--address", g.admin)
+	got, want := varying.ReplaceAllString(out, "~"), varying.ReplaceAllString(find(t, "text readiness"), "~")
+	if err != nil || got != want {
+		t.Errorf("%v %s\n%s\nwant\n%s", err, errors, got, want)
+	}
+}
+
+// TestDocumentedLogFilter: what the README tells to filter keeps the signature
+// of every dialect out of the access log, and the samples filter as much.
+func TestDocumentedLogFilter(t *testing.T) {
+	site := find(t, "caddyfile logs")
+	names := []string{}
+	for _, d := range verifier.Dialects {
+		for _, place := range d.AllPlaces() {
+			if place.Field == verifier.Signature {
+				names = append(names, strings.TrimPrefix(place.Name, "/"))
+			}
+		}
+	}
+	for _, file := range []string{"../Caddyfile.example", "../examples/quickstart/Caddyfile", "../README.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if !regexp.MustCompile(`(?m)^\t+delete ` + name + `$`).Match(text) {
+				t.Errorf("%s does not filter %s", file, name)
+			}
+		}
+	}
+	setDocumentedEnvironment(t)
+	log := filepath.Join(t.TempDir(), "access.log")
+	open, end := strings.Index(site, "{\n"), strings.LastIndex(site, "}")
+	body := strings.Replace(site[open+2:end], "backend:8080", "UPSTREAM", 1)
+	g := start(t, "", strings.Replace(body, "log {", "log {\noutput file "+log, 1))
+	query := "/chat/x?user_id=ada"
+	for _, name := range names {
+		query += "&" + name + "=" + sign(name)
+	}
+	g.do(t, "GET", query, "", "X-User-Signature: "+sign("header"))
+	var text []byte
+	eventually(t, "there is no access log", func() bool { text, _ = os.ReadFile(log); return len(text) > 0 })
+	for _, name := range append(names, "header") {
+		if strings.Contains(string(text), sign(name)) {
+			t.Errorf("the signature in %s is in the access log: %s", name, text)
+		}
+	}
+	if !strings.Contains(string(text), "user_id=ada") || !strings.Contains(string(text), `"chat_identity":{"outcome":"invalid"`) {
+		t.Errorf("%s", text)
+	}
+}
+
 // TestReadmeBlocksAreTested fails for a block of a kind that no test runs.
 func TestReadmeBlocksAreTested(t *testing.T) {
-	known := regexp.MustCompile(`^(sh|sh live|js|python|php|ruby|go|json problem|http before|http after|caddyfile [a-z]+)$`)
+	known := regexp.MustCompile(`^(sh|sh live|js|python|php|ruby|go|json problem|text readiness|http before|http after|caddyfile [a-z]+)$`)
 	for _, b := range blocks(t) {
 		if !known.MatchString(b.info) {
 			t.Errorf("no test runs blocks of %q:\n%s", b.info, b.text)
@@ -219,7 +291,7 @@ func TestReadmeBlocksAreTested(t *testing.T) {
 // caddy in its path.
 func TestReadmeCommands(t *testing.T) {
 	g := live(t, "", liveSite)
-	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|delete)`)
+	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|readiness|delete)`)
 	dir := t.TempDir()
 	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "caddy"), "./cmd/caddy").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

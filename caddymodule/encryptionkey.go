@@ -106,12 +106,10 @@ func (a *App) ensureRing() error {
 	if err := a.store.Err(); err != nil {
 		return err
 	}
-	if known, ok := a.store.(keyIDs); ok {
-		for keyID := range known.KeyIDs() {
-			if !a.ring.Load().Has(keyID) {
-				return fmt.Errorf("%w of this store's: encryption key %s is missing: restore %s from a backup, "+
-					"or configure encryption_key with that key", widgets.ErrNoKey, keyID, madeKeyPath())
-			}
+	for keyID := range a.store.KeyIDs() {
+		if !a.ring.Load().Has(keyID) {
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: restore %s from a backup, "+
+				"or configure encryption_key with that key", widgets.ErrNoKey, keyID, madeKeyPath())
 		}
 	}
 	if a.ring.Load() != nil {

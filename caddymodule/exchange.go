@@ -5,9 +5,11 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,6 +38,9 @@ type exchange struct {
 	id    []byte           // its id, while it is looked up again
 	keys  []*verifier.Key  // the widget's
 	named verifier.Reading // of the places in the handler's texts, one at a time
+
+	began   time.Time       // when the claim's text was there
+	counted *traffic.Series // what the request was counted in, nil for none of its own
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -55,6 +60,7 @@ const keptReading = 64 << 10
 func (x *exchange) release() {
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
+	x.began, x.counted = time.Time{}, nil
 	clear(x.keys)
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); x.reading.Memory() > keptReading {
@@ -98,7 +104,7 @@ func (x *exchange) lookup(id []byte) {
 	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
 		return
 	}
-	found, err := x.h.widgets.lookup(id, &x.found)
+	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
 	if x.widgetErr = err; found {
 		x.take(&x.found)
 	}
@@ -118,12 +124,23 @@ func (x *exchange) take(w *widget) {
 
 // readClaim reads the places of the claim.
 func (x *exchange) readClaim() {
-	x.readHead()
 	if !x.plan.readsBody {
+		x.begin()
+		x.readHead()
 		return
 	}
-	if x.readBody(); x.body.whole {
+	x.readHead()
+	x.readBody()
+	if x.begin(); x.body.whole {
 		x.parseBody()
+	}
+}
+
+// begin begins to time the verification, of which waiting for the client is no
+// part, and of which a second reading is.
+func (x *exchange) begin() {
+	if x.began.IsZero() {
+		x.began = time.Now()
 	}
 }
 
@@ -190,7 +207,7 @@ func (x *exchange) renew() {
 	}
 	x.id = append(x.id[:0], x.widget.id...)
 	x.widget = nil
-	found, err := x.h.widgets.lookup(x.id, &x.found)
+	found, err := x.h.widgets.lookup(x.r.Context(), x.id, &x.found)
 	// In another dialect its claim would have to be read anew.
 	if x.widgetErr = err; found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect {
 		x.widget = &x.found
@@ -246,7 +263,8 @@ func (x *exchange) settle(cause, claimed error) {
 	case cause == nil && claimed == nil:
 		x.settleUser()
 	}
-	traffic.count(s.widget, s.outcome)
+	x.counted = observed.Count(s.widget, traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.tell()
 }
 
 func (x *exchange) settleUser() {

@@ -106,7 +106,7 @@ func (a *App) provisionLedger(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is no ledger", loaded)
 	}
-	a.ledger = module.Ledger()
+	a.ledger = observedLedger{module.Ledger()}
 	return nil
 }
 
@@ -121,13 +121,12 @@ func (a *App) useLedger() ledger.Ledger {
 // openLedger opens the ledger early, so that an operator learns at the start
 // what is wrong with it, and not from the first request.
 func (a *App) openLedger() {
-	opener, ok := a.ledger.(interface{ Open(context.Context) error })
-	if !a.recorded || !ok {
+	if !a.recorded {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ledgerPatience)
 	defer cancel()
-	if err := opener.Open(ctx); err != nil {
+	if err := a.ledger.Open(ctx); err != nil {
 		a.log.Error("the ledger cannot be opened: what is accepted once, conversations and merging are unavailable until it can be",
 			zap.Error(err))
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -91,38 +92,48 @@ func (l *logger) budgetOf(reason verifier.Reason) *budget {
 // refused logs a request that was not forwarded. Caddy itself logs such
 // answers at level debug only.
 func (l *logger) refused(x *exchange, cause error, status int) {
-	if b := l.budgetOf(x.s.reason); b.allow() {
-		b.write(l.zap, "request refused", append(refusalFields(x, cause), zap.Int("status", status))...)
-	}
+	l.unverified(x, cause, l.budgetOf(x.s.reason), "request refused", zap.Int("status", status))
 }
 
 // forwarded logs a request that was forwarded without its claim, unless there
 // was none.
 func (l *logger) forwarded(x *exchange, cause error) {
-	if x.s.reason == verifier.Missing {
-		return
+	var b *budget
+	if x.s.reason != verifier.Missing {
+		b = l.budgetOf(x.s.reason)
 	}
-	if b := l.budgetOf(x.s.reason); b.allow() {
-		b.write(l.zap, "identity claim not verified, forwarded as anonymous", refusalFields(x, cause)...)
-	}
+	l.unverified(x, cause, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
 }
 
-func refusalFields(x *exchange, cause error) []zap.Field {
+// unverified logs a request within a budget, and keeps it as an example of its
+// widget's. What is wrong with it is asked once, for both.
+func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
+	logged := b != nil && b.allow()
+	kept := observed.Wants(x.counted, x.s.reason)
+	if !logged && !kept {
+		return
+	}
+	hint, detail := x.hint(cause, logged || observed.MayDiagnose(x.counted))
+	id := requestID(x.r)
+	if kept {
+		observed.Keep(x.counted, traffic.Refusal{
+			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
+			Always: x.plan.answers[x.s.reason].always || x.closed,
+		})
+	}
+	if !logged {
+		return
+	}
 	fields := []zap.Field{
-		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), requestID(x.r),
+		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), id, status,
 	}
-	if x.s.reason == verifier.Malformed {
-		fields = append(fields, zap.String("detail", malformedDetail(x.plan, cause)))
+	if hint.Text != "" {
+		fields = append(fields, zap.String("hint", hint.Text))
 	}
-	if (x.s.reason == verifier.Unavailable || x.s.reason == verifier.ConversationClaimed) && x.widgetErr != nil {
-		fields = append(fields, zap.String("detail", x.widgetErr.Error()))
+	if detail != "" {
+		fields = append(fields, zap.String("detail", detail))
 	}
-	if x.s.reason == verifier.Invalid && x.widget != nil {
-		if mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.body.text, x.h.widgets.secrets(x.widget), nil); ok {
-			fields = append(fields, zap.String("hint", mistake.Text))
-		}
-	}
-	return fields
+	b.write(l.zap, message, fields...)
 }
 
 // requestID is the id that Caddy's own logs and {http.request.uuid} have.

@@ -1,36 +1,65 @@
 package caddymodule
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
-// appMetrics shows the key cache, the store and the ledger. They count for
-// themselves and outlive configurations.
+// metricPrefix begins the name of every metric of this module.
+const metricPrefix = "caddy_chat_identity_"
+
+// appMetrics shows what is counted. All counters outlive configurations, and
+// every label is an enumeration of ours: clients cannot make series.
 type appMetrics struct{ app *App }
 
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(metricPrefix+name, help, labels, nil)
+}
+
 var (
-	cacheHits = prometheus.NewDesc("caddy_chat_identity_cache_hits_total",
-		"Secrets that were found opened in the cache.", nil, nil)
-	cacheMisses = prometheus.NewDesc("caddy_chat_identity_cache_misses_total",
-		"Secrets that were not in the cache and had to be opened.", nil, nil)
-	cacheCost = prometheus.NewDesc("caddy_chat_identity_cache_cost_bytes",
-		"Memory that the opened secrets in the cache take, about.", nil, nil)
-	cacheSize = prometheus.NewDesc("caddy_chat_identity_cache_size_bytes",
-		"Memory that opened secrets may take.", nil, nil)
-	storeReachable = prometheus.NewDesc("caddy_chat_identity_store_reachable",
-		"Whether the store of widgets can be read and written: 1 or 0.", nil, nil)
-	ledgerReachable = prometheus.NewDesc("caddy_chat_identity_ledger_reachable",
-		"Whether the ledger can be asked: 1 or 0. Where no handler needs it, it is not asked.", nil, nil)
+	requestsTotal = desc("requests_total",
+		"Requests by what was found, why they were not verified, and the mode and dialect they were under.", "outcome", "reason", "mode", "dialect")
+	cacheHits       = desc("cache_hits_total", "Secrets that were found opened in the cache.")
+	cacheMisses     = desc("cache_misses_total", "Secrets that were not in the cache and had to be opened.")
+	cacheCost       = desc("cache_cost_bytes", "Memory that the opened secrets in the cache take, about.")
+	cacheSize       = desc("cache_size_bytes", "Memory that opened secrets may take.")
+	storeReachable  = desc("store_reachable", "Whether the store of widgets can be read and written: 1 or 0.")
+	ledgerReachable = desc("ledger_reachable", "Whether the ledger can be asked: 1 or 0. Where no handler needs it, it is not asked.")
+	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is none of its own.", "mode")
+	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
+	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
+	missingKeys     = desc("missing_encryption_keys", "Encryption keys that stored secrets need and that are not configured.")
+	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
 )
+
+// verificationSeconds is how long it takes from the claim's text to the outcome.
+var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
+	Name: metricPrefix + "verification_seconds",
+	Help: "Time from a claim's text being there to the outcome, the ledger's answer included and the client's sending not.",
+	Buckets: []float64{
+		5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1,
+	},
+})
+
+// lasting are the metrics that count by themselves.
+var lasting = []prometheus.Collector{
+	verificationSeconds, storeOperations.total, storeOperations.seconds, ledgerOperations.total, ledgerOperations.seconds,
+}
 
 // Describe implements [prometheus.Collector].
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
-	descs <- cacheHits
-	descs <- cacheMisses
-	descs <- cacheCost
-	descs <- cacheSize
-	descs <- storeReachable
-	descs <- ledgerReachable
+	for _, d := range []*prometheus.Desc{
+		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheSize, storeReachable, ledgerReachable,
+		widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime,
+	} {
+		descs <- d
+	}
+	for _, c := range lasting {
+		c.Describe(descs)
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -39,14 +68,47 @@ func (m appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	if active, err := activeApp(); err == nil {
 		app = active // after a reload that failed, Caddy shows the registry of what never ran
 	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
+		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	eachCell(func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
+	for _, c := range lasting {
+		c.Collect(metrics)
+	}
 	stats := app.opener.Stats()
-	metrics <- prometheus.MustNewConstMetric(cacheHits, prometheus.CounterValue, float64(stats.Hits))
-	metrics <- prometheus.MustNewConstMetric(cacheMisses, prometheus.CounterValue, float64(stats.Misses))
-	metrics <- prometheus.MustNewConstMetric(cacheCost, prometheus.GaugeValue, float64(stats.Cost))
-	metrics <- prometheus.MustNewConstMetric(cacheSize, prometheus.GaugeValue, float64(stats.Size))
-	metrics <- prometheus.MustNewConstMetric(storeReachable, prometheus.GaugeValue, reachable(app.store.Err()))
+	counter(cacheHits, stats.Hits)
+	counter(cacheMisses, stats.Misses)
+	gauge(cacheCost, float64(stats.Cost))
+	gauge(cacheSize, float64(stats.Size))
+	gauge(storeReachable, reachable(app.store.Err()))
 	if app.recorded {
-		metrics <- prometheus.MustNewConstMetric(ledgerReachable, prometheus.GaugeValue, reachable(app.ledger.Err()))
+		gauge(ledgerReachable, reachable(app.ledger.Err()))
+	}
+	gauge(missingKeys, float64(len(app.missingKeys())))
+	if found := app.census.Load(); found != nil {
+		for i, name := range censusModes {
+			gauge(widgetsByMode, float64(found.widgets[i]), name)
+		}
+		gauge(secretsInGrace, float64(found.inGrace(time.Now())))
+		gauge(oldestSecret, found.oldestAge(time.Now()).Seconds())
+		gauge(censusTime, float64(found.at.UnixMilli())/1000)
+	}
+}
+
+// eachCell visits the requests that there were, by outcome, reason, mode and dialect.
+func eachCell(visit func(n uint64, labels ...string)) {
+	dialects := traffic.Dialects()
+	for f := range traffic.Findings {
+		for mode, modeName := range traffic.Modes {
+			for dialect, dialectName := range dialects {
+				if n := observed.Cell(f, mode, dialect); n > 0 {
+					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
+				}
+			}
+		}
 	}
 }
 

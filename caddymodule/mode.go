@@ -22,6 +22,9 @@ var modeNames = [...]string{"", "off", "optional", "required"}
 // String returns the mode's name, "" where none is set.
 func (m Mode) String() string { return modeNames[m] }
 
+// counted is the mode's place in [traffic.Modes]. Without one there is no request.
+func (m Mode) counted() uint8 { return uint8(max(m, modeOff) - modeOff) }
+
 // MarshalText implements [encoding.TextMarshaler].
 func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -22,6 +23,8 @@ type plan struct {
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
+	// counted is the place in traffic.Dialects under which its requests are counted.
+	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
 	// request in it is still no upstream's to believe.
 	cutOnly bool
@@ -33,7 +36,7 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
-	p := &plan{dialect: d.Name}
+	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name)}
 	var err error
 	if p.policy, err = h.policy(d); err != nil {
 		return nil, err
@@ -59,6 +62,15 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		p.cookies = append(p.cookies, cookiePlace{place.Field, place.Name})
 	}
 	return p, nil
+}
+
+// countedAs returns the place in [traffic.Dialects] of a dialect, or of the
+// handler's own.
+func (h *Handler) countedAs(dialect string) uint8 {
+	if h.ownClaim() {
+		dialect = traffic.Custom
+	}
+	return uint8(slices.Index(traffic.Dialects(), dialect))
 }
 
 func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {

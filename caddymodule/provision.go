@@ -184,7 +184,7 @@ func (h *Handler) provisionSingle(app *App) error {
 			return err
 		}
 	}
-	h.single, err = app.own(w)
+	h.single, err = app.own(w, h)
 	return err
 }
 

@@ -1,133 +1,97 @@
 package caddymodule
 
 import (
-	"maps"
+	"context"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
-// maxCounted is how many widgets are counted one by one.
-const maxCounted = 1000
+// observed counts requests since the process started. Reloads keep it.
+var observed = traffic.New(time.Now)
 
-// traffic counts requests since the process started. Reloads keep it.
-var traffic = newStatistics()
+// samplers is the sampling of what is counted. It is one for all
+// configurations, and ends with the last.
+var samplers = caddy.NewUsagePool()
 
-// statistics counts requests by widget and outcome, in bounded memory.
-type statistics struct {
-	since time.Time
-	// widgets is replaced as a whole, so that counting takes no lock.
-	widgets atomic.Pointer[map[string]*outcomeCounts]
-	mu      sync.Mutex // of those who replace it
-	rest    outcomeCounts
-	unknown outcomeCounts // of no widget, or one that there is not
+const samplerKey = "requests"
+
+type sampler struct {
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
-// outcomeCounts are indexed as verifier.Outcomes.
-type outcomeCounts [8]atomic.Uint64
-
-func newStatistics() *statistics {
-	s := &statistics{since: time.Now()}
-	s.widgets.Store(new(map[string]*outcomeCounts))
-	return s
+// sampling starts the sampling, unless it is done already.
+func sampling() error {
+	_, _, err := samplers.LoadOrNew(samplerKey, func() (caddy.Destructor, error) {
+		ctx, stop := context.WithCancel(context.Background())
+		s := &sampler{stop: stop}
+		counted := observed
+		s.done.Go(func() { counted.Run(ctx) })
+		return s, nil
+	})
+	return err
 }
 
-// count counts a request of a widget, "" where it has none.
-func (s *statistics) count(widget string, outcome verifier.Outcome) {
-	counts := &s.unknown
-	if widget != "" {
-		counts = (*s.widgets.Load())[widget]
+// Destruct ends the sampling.
+func (s *sampler) Destruct() error {
+	s.stop()
+	s.done.Wait()
+	return nil
+}
+
+// stats answers the requests since the process started.
+func (c *adminCall) stats() error {
+	query, err := c.query("top")
+	if err != nil {
+		return err
 	}
-	if counts == nil {
-		counts = s.add(widget)
+	top, err := numberIn(query, "top", 0, traffic.MaxShown)
+	if err != nil {
+		return err
 	}
-	for i := range verifier.Outcomes {
-		if verifier.Outcomes[i] == outcome {
-			counts[i].Add(1)
-			return
+	return c.answer(http.StatusOK, observed.Stats(top))
+}
+
+// query returns the call's parameters, of which these are known. A slip of the
+// pen must not be taken for a call without it.
+func (c *adminCall) query(known ...string) (url.Values, error) {
+	query, err := url.ParseQuery(c.r.URL.RawQuery)
+	if err != nil {
+		return nil, adminError(http.StatusBadRequest, "the query is not well-formed")
+	}
+	for name, values := range query {
+		if !slices.Contains(known, name) {
+			if len(known) == 0 {
+				return nil, adminError(http.StatusBadRequest, "this call takes no query parameters")
+			}
+			return nil, adminError(http.StatusBadRequest, "this call takes the query parameters %s, and no other", strings.Join(known, ", "))
+		}
+		if len(values) > 1 {
+			return nil, adminError(http.StatusBadRequest, "%s is given twice", name)
 		}
 	}
+	return query, nil
 }
 
-func (s *statistics) add(widget string) *outcomeCounts {
-	if len(*s.widgets.Load()) >= maxCounted {
-		return &s.rest
+// numberIn returns a parameter from 1 to a largest value, or else what it is
+// where it is not given.
+func numberIn(query url.Values, name string, without, largest int) (int, error) {
+	text := query.Get(name)
+	if text == "" && !query.Has(name) {
+		return without, nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	old := *s.widgets.Load()
-	if counts := old[widget]; counts != nil {
-		return counts
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > largest {
+		return 0, adminError(http.StatusBadRequest, "%s is a number from 1 to %d", name, largest)
 	}
-	if len(old) >= maxCounted {
-		return &s.rest
-	}
-	next := make(map[string]*outcomeCounts, len(old)+1)
-	maps.Copy(next, old)
-	next[widget] = new(outcomeCounts)
-	s.widgets.Store(&next)
-	return next[widget]
+	return n, nil
 }
-
-// statsView is the statistics as the admin API shows them.
-type statsView struct {
-	Since   time.Time    `json:"since"`
-	Widgets []countsView `json:"widgets"`           // by id
-	Rest    *countsView  `json:"rest,omitempty"`    // of the widgets that are not counted one by one
-	Unknown *countsView  `json:"unknown,omitempty"` // of no widget, or one that there is not
-	Total   countsView   `json:"total"`
-}
-
-type countsView struct {
-	ID       string                      `json:"id,omitempty"`
-	Requests uint64                      `json:"requests"`
-	Rate     float64                     `json:"verified_rate"` // verified among all
-	Outcomes map[verifier.Outcome]uint64 `json:"outcomes"`
-}
-
-func (s *statistics) view() statsView {
-	v := statsView{Since: s.since.UTC(), Widgets: []countsView{}, Total: newCountsView("")}
-	counted := *s.widgets.Load()
-	for _, id := range slices.Sorted(maps.Keys(counted)) {
-		v.Widgets = append(v.Widgets, v.Total.add(id, counted[id]))
-	}
-	if rest := v.Total.add("", &s.rest); rest.Requests > 0 {
-		v.Rest = &rest
-	}
-	if unknown := v.Total.add("", &s.unknown); unknown.Requests > 0 {
-		v.Unknown = &unknown
-	}
-	v.Total.rate()
-	return v
-}
-
-func newCountsView(id string) countsView {
-	return countsView{ID: id, Outcomes: make(map[verifier.Outcome]uint64)}
-}
-
-// add returns a view of the counts, and adds them to the total.
-func (total *countsView) add(id string, counts *outcomeCounts) countsView {
-	v := newCountsView(id)
-	for i, outcome := range verifier.Outcomes {
-		if n := counts[i].Load(); n > 0 {
-			v.Outcomes[outcome] = n
-			total.Outcomes[outcome] += n
-			v.Requests += n
-			total.Requests += n
-		}
-	}
-	v.rate()
-	return v
-}
-
-func (v *countsView) rate() {
-	if v.Requests > 0 {
-		v.Rate = float64(v.Outcomes[verifier.OutcomeVerified]) / float64(v.Requests)
-	}
-}
-
-func (c *adminCall) stats() error { return c.answer(http.StatusOK, traffic.view()) }

@@ -114,7 +114,7 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 			return nil, err
 		}
 		return &pooledRedis{redisstore.Open(redisstore.Options{
-			Link: link, StaleIfError: staleIfError,
+			Link: link, StaleIfError: staleIfError, Asked: lookupAsked,
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), link}, nil

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -35,9 +36,9 @@ type inlineKeys struct {
 
 // widgetSource finds widgets by the id that a request names, and their secrets.
 type widgetSource interface {
-	// lookup fills in w and reports whether there is such a widget. An error
-	// says that this cannot be told at present.
-	lookup(id []byte, w *widget) (found bool, err error)
+	// lookup fills in w and reports whether there is such a widget, for the
+	// request of ctx. An error says that this cannot be told at present.
+	lookup(ctx context.Context, id []byte, w *widget) (found bool, err error)
 	// keys appends the keys that check the widget's signatures. With an error,
 	// they are not all.
 	keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error)

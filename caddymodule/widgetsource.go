@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -9,7 +10,7 @@ import (
 
 // lookup implements [widgetSource]. A declared widget hides a stored one of the
 // same id; a handler's own is nobody else's, and hides it, too.
-func (a *App) lookup(id []byte, w *widget) (bool, error) {
+func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if inline := a.inline[string(id)]; inline != nil {
 		*w = *inline
 		return true, nil
@@ -17,7 +18,7 @@ func (a *App) lookup(id []byte, w *widget) (bool, error) {
 	if a.owners[string(id)] != nil {
 		return false, nil
 	}
-	record, err := a.store.Lookup(id)
+	record, err := a.store.LookupFor(ctx, id)
 	if record == nil {
 		return false, err
 	}
@@ -63,12 +64,14 @@ func (a *App) speaks(dialect string) bool {
 // someone is, so one id must not stand for two secrets; only the unnamed
 // widgets of two sites may differ. It returns the widget as it was declared, if
 // it was, since its mode and dialect hold everywhere.
-func (a *App) own(w *widget) (*widget, error) {
-	if w.id == defaultWidget {
-		return w, nil
-	}
+func (a *App) own(w *widget, h *Handler) (*widget, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.brought[w.id] = brought{h.Mode, h.Dialect}
+	if w.id == defaultWidget {
+		a.bare = w
+		return w, nil
+	}
 	for _, other := range []*widget{a.inline[w.id], a.owners[w.id]} {
 		if other != nil && other.inline.digest != w.inline.digest {
 			return nil, fmt.Errorf("widget %s has other secrets elsewhere in this configuration: "+
@@ -80,6 +83,12 @@ func (a *App) own(w *widget) (*widget, error) {
 		return declared, nil
 	}
 	return w, nil
+}
+
+// brought is how a handler treats the widget that it brings along.
+type brought struct {
+	mode    Mode
+	dialect string
 }
 
 // shareDefault refuses a second unnamed widget whose conversations or visitors
@@ -96,7 +105,7 @@ func (a *App) shareDefault(w *widget) error {
 }
 
 // declared reports whether the id is one of the configuration's.
-func (a *App) declared(id string) bool { return a.inline[id] != nil || a.owners[id] != nil }
+func (a *App) declared(id string) bool { return a.declaration(id) != nil }
 
 // ask notes that a handler looks widgets up, and returns the declared one of
 // that id, nil where requests have to ask the store.

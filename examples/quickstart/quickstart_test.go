@@ -26,6 +26,7 @@ func TestDemo(t *testing.T) {
 	t.Run("conversations", func(t *testing.T) { testConversations(t, newStand(t, b)) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, newStand(t, b)) })
 	t.Run("identify", func(t *testing.T) { testIdentify(t, newStand(t, b)) })
+	t.Run("page", func(t *testing.T) { testPage(t, newStand(t, b)) })
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, newDemo(t, b)) })
 	t.Run("killed", func(t *testing.T) { testKilled(t, newDemo(t, b)) })
 	t.Run("gateway killed", func(t *testing.T) { testGatewayKilled(t, newDemo(t, b)) })

@@ -24,15 +24,15 @@ const (
 )
 
 // load reads the record of an id that is not remembered, or under no lease.
-func (s *Store) load(id []byte, hash uint64) (*widgets.Record, error) {
+func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.Record, error) {
 	if t := s.away.Load(); t != nil {
 		return s.remembered(id, hash, t.err)
 	}
 	found, err, _ := s.flights.Do(string(id), func() (any, error) {
 		began := time.Now()
-		record, err := s.get(string(id), hash)
+		record, err := s.get(request, string(id), hash)
 		if _, bad := err.(*badRecord); err != nil && !bad && (s.pulse.stoppedSince(began) || s.again(began)) {
-			return s.get(string(id), hash)
+			return s.get(request, string(id), hash)
 		}
 		return record, err
 	})
@@ -60,8 +60,10 @@ func (s *Store) again(began time.Time) bool {
 	return false
 }
 
-// get asks Redis.
-func (s *Store) get(id string, hash uint64) (*widgets.Record, error) {
+// get asks Redis, for the request of that context among others.
+func (s *Store) get(request context.Context, id string, hash uint64) (record *widgets.Record, err error) {
+	began := time.Now()
+	defer func() { s.told(request, began, err) }()
 	ctx, cancel := context.WithTimeout(context.Background(), redislink.Timeout)
 	defer cancel()
 	select {

@@ -66,6 +66,9 @@ type Options struct {
 	Cache int64
 	// Log is told when Redis cannot be used, and when it can be again.
 	Log *zap.Logger
+	// Asked, if any, is told of each lookup for which Redis was asked: for which
+	// request, when that began, and how it ended.
+	Asked func(ctx context.Context, began time.Time, err error)
 	// Now is the clock. Zero: time.Now.
 	Now func() time.Time
 }
@@ -77,6 +80,7 @@ type Store struct {
 	stale time.Duration
 	log   *zap.Logger
 	clock func() time.Duration // since the store was opened
+	told  func(ctx context.Context, began time.Time, err error)
 
 	seed     maphash.Seed
 	near     *near
@@ -110,7 +114,11 @@ func Open(options Options) *Store {
 	if options.Log == nil {
 		options.Log = zap.NewNop()
 	}
+	if options.Asked == nil {
+		options.Asked = func(context.Context, time.Time, error) {}
+	}
 	s := &Store{
+		told:  options.Asked,
 		link:  options.Link,
 		keys:  newKeys(options.Link.Prefix),
 		stale: options.StaleIfError,
@@ -142,6 +150,12 @@ func Open(options Options) *Store {
 
 // Lookup implements [widgets.Store].
 func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
+	return s.LookupFor(context.Background(), id)
+}
+
+// LookupFor is Lookup for a request of that context, which Options.Asked is
+// given. It ends nothing: who else waits for the same answer is to have it.
+func (s *Store) LookupFor(ctx context.Context, id []byte) (*widgets.Record, error) {
 	if s.ended.Load() {
 		return nil, errClosed
 	}
@@ -151,7 +165,7 @@ func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
 	if e := s.near.get(hash); e != nil && e.id == string(id) && s.fresh.current(e) && s.clock() < until {
 		return e.record, nil
 	}
-	return s.load(id, hash)
+	return s.load(ctx, id, hash)
 }
 
 func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }

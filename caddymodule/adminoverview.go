@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+const (
+	// maxRows is how many widgets one overview shows at most.
+	maxRows = 200
+	// usualRows is how many it shows unless told otherwise.
+	usualRows = 50
+)
+
+// overviewView is how things stand, in one answer.
+type overviewView struct {
+	Now     time.Time       `json:"now"`
+	Since   time.Time       `json:"since"` // when this process began to count
+	Total   traffic.Windows `json:"total"`
+	Unknown traffic.Windows `json:"unknown"` // of no widget, or one that there is not
+	Store   reachView       `json:"store"`
+	Ledger  ledgerView      `json:"ledger"`
+	// MissingKeys are the ids of encryption keys that stored secrets need and
+	// that are not configured.
+	MissingKeys []string  `json:"missing_encryption_keys"`
+	AllowReveal bool      `json:"allow_reveal"`
+	Writable    bool      `json:"writable"` // whether widgets can be changed at present
+	Widgets     []rowView `json:"widgets"`
+	Next        string    `json:"next"` // where the next page begins, "" where there is none
+}
+
+type reachView struct {
+	Reachable bool   `json:"reachable"`
+	Error     string `json:"error,omitempty"`
+}
+
+type ledgerView struct {
+	reachView
+	Used bool `json:"used"` // whether any handler needs it
+}
+
+type rowView struct {
+	widgetView
+	traffic.Windows
+}
+
+func reachOf(err error) reachView {
+	if err != nil {
+		return reachView{Error: err.Error()}
+	}
+	return reachView{Reachable: true}
+}
+
+// overview answers how things stand, and a page of widgets: the busiest, or
+// all by id.
+func (c *adminCall) overview() error {
+	query, err := c.query("view", "prefix", "after", "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := numberIn(query, "limit", usualRows, maxRows)
+	if err != nil {
+		return err
+	}
+	prefix, after := query.Get("prefix"), query.Get("after")
+	for _, id := range []string{prefix, after} {
+		if id != "" && !widgets.ValidID(id) {
+			return adminError(http.StatusBadRequest, "prefix and after are a widget's id, or the beginning of one")
+		}
+	}
+	v := overviewView{
+		Now: time.Now().UTC(), Since: observed.Since().UTC(), Store: reachOf(c.store.Err()),
+		MissingKeys: c.missingKeys(), Widgets: []rowView{}, AllowReveal: c.AllowReveal, Ledger: ledgerView{reachView{Reachable: true}, c.recorded},
+	}
+	if c.recorded {
+		v.Ledger.reachView = reachOf(c.ledger.Err())
+	}
+	v.Writable = v.Store.Reachable
+	v.Total, v.Unknown = observed.Overview()
+	var views []*widgetView
+	switch view := query.Get("view"); {
+	case view == "all":
+		views, v.Next, err = c.page(c.r.Context(), after, prefix, limit)
+		for _, one := range views {
+			v.add(one, observed.Of(one.ID))
+		}
+	case view != "" && view != "busiest":
+		return adminError(http.StatusBadRequest, "view is busiest or all")
+	case after != "":
+		return adminError(http.StatusBadRequest, "after goes with view=all: who is busiest changes from call to call")
+	default:
+		err = c.busiest(&v, prefix, limit)
+	}
+	if err != nil { // what the configuration has, and who was busy, is shown all the same
+		v.Store = reachOf(err)
+	}
+	return c.answer(http.StatusOK, v)
+}
+
+func (v *overviewView) add(w *widgetView, lately traffic.Windows) {
+	v.Widgets = append(v.Widgets, rowView{*w, lately})
+}
+
+// busiest adds those that had requests in the last day, busiest first, and then
+// others by id.
+func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err error) {
+	shown := make(map[string]bool, limit)
+	for _, row := range observed.Busiest(prefix, traffic.MaxShown) {
+		if len(v.Widgets) == limit {
+			return err
+		}
+		view, failed := c.view(row.ID)
+		if failed != nil {
+			err = failed
+			view = &widgetView{ID: row.ID, Source: "stored", Unavailable: failed.Error()}
+		}
+		if view == nil {
+			continue // deleted meanwhile
+		}
+		shown[row.ID] = true
+		v.add(view, row.Windows)
+	}
+	// All of those that are shown already may stand among the first.
+	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
+	for _, view := range others {
+		if len(v.Widgets) < limit && !shown[view.ID] {
+			v.add(view, observed.Of(view.ID))
+		}
+	}
+	if failed != nil {
+		err = failed
+	}
+	return err
+}
+
+// missingKeys are the ids of encryption keys that stored secrets need and that
+// are not configured, as far as the store or the last census knows.
+func (a *App) missingKeys() []string {
+	needed := make(map[string]bool)
+	for id := range a.store.KeyIDs() {
+		needed[id] = true
+	}
+	if found := a.census.Load(); found != nil {
+		maps.Copy(needed, found.keys)
+	}
+	missing := []string{}
+	for _, id := range slices.Sorted(maps.Keys(needed)) {
+		if !a.ring.Load().Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing
+}

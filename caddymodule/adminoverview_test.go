@@ -1,0 +1,243 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// askInto asks the admin API and reads its answer, which has to be good.
+func (g *gateway) askInto(t testing.TB, path string, into any) {
+	t.Helper()
+	c := g.call(t, "GET", path, "")
+	if c.status != http.StatusOK {
+		t.Fatalf("%s: %d: %s", path, c.status, c.body)
+	}
+	if err := json.Unmarshal([]byte(c.body), into); err != nil {
+		t.Fatalf("%s: %v: %s", path, err, c.body)
+	}
+}
+
+func (v *overviewView) ids() (ids []string) {
+	for _, w := range v.Widgets {
+		ids = append(ids, w.ID)
+	}
+	return ids
+}
+
+// threeKinds has widgets of the store, of the configuration and of handlers.
+const threeKinds = liveSite + `
+chat_identity /own {
+	widget own
+	secret {env.TEST_SECRET}
+}
+chat_identity /bare {
+	secret {env.TEST_SECRET}
+}`
+
+func TestOverview(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "widget declared {\nsecret {env.TEST_SECRET}\nmode required\n}", strings.Replace(threeKinds, "chat_identity {", "chat_identity /chat {", 1))
+	for _, id := range []string{"a1", "a2", "b1"} {
+		g.create(t, `{"id":"`+id+`","dialect":"bookbag"}`)
+	}
+	g.outcome(t, "a2", testSecret)
+	g.outcome(t, "declared", testSecret)
+	g.outcome(t, "declared", testSecret)
+	g.do(t, "POST", "/bare", claim("user-1"), jsonType)
+	g.outcome(t, "nobody", testSecret)
+
+	var v overviewView
+	g.askInto(t, "overview", &v)
+	if got, want := v.ids(), []string{"declared", "a2", "default", "a1", "b1", "own"}; !slices.Equal(got, want) {
+		t.Errorf("busiest first, then by id: %v, want %v", got, want)
+	}
+	sources := map[string]string{"declared": "inline", "default": "handler", "own": "handler", "a1": "stored"}
+	for _, w := range v.Widgets {
+		if want := sources[w.ID]; want != "" && w.Source != want {
+			t.Errorf("%s is %s, want %s", w.ID, w.Source, want)
+		}
+		if (w.Source == "stored") != (w.Created != nil && len(w.Secrets) == 1) {
+			t.Errorf("%+v", w.widgetView)
+		}
+	}
+	first := v.Widgets[0]
+	if first.Mode != "required" || first.Day.Requests != 2 || first.Minute.Verified != 2 || first.Hour.Rate != 1 || len(first.Day.Reasons) != 0 {
+		t.Errorf("%+v", first)
+	}
+	if second := v.Widgets[1]; second.Day.Verified != 0 || second.Day.Reasons["invalid"] != 1 {
+		t.Errorf("%+v", second)
+	}
+	if v.Total.Day.Requests != 5 || v.Total.Day.Verified != 3 || v.Unknown.Day.Requests != 1 || v.Unknown.Minute.Reasons["widget_unknown"] != 1 {
+		t.Errorf("total %+v, unknown %+v", v.Total.Day, v.Unknown.Day)
+	}
+	if !v.Store.Reachable || !v.Writable || !v.Ledger.Reachable || v.Ledger.Used || v.AllowReveal || len(v.MissingKeys) != 0 || v.Next != "" || v.Since.IsZero() {
+		t.Errorf("%+v", v)
+	}
+
+	for _, test := range []struct{ query, want string }{
+		{"view=all", "a1 a2 b1 declared default own "},
+		{"view=all&limit=2", "a1 a2 a2"},
+		{"view=all&limit=2&after=a2", "b1 declared declared"},
+		{"view=all&prefix=a", "a1 a2 "},
+		{"view=all&prefix=a2", "a2 "},
+		{"view=all&prefix=d&limit=1", "declared declared"},
+		{"view=all&prefix=d&after=declared", "default "},
+		{"prefix=a", "a2 a1 "},
+		{"limit=2", "declared a2 "},
+		{"limit=5", "declared a2 default a1 b1 "},
+		{"view=busiest&prefix=zzz", " "},
+	} {
+		var page overviewView
+		g.askInto(t, "overview?"+test.query, &page)
+		if got := strings.Join(append(page.ids(), page.Next), " "); got != strings.TrimPrefix(test.want, " ") {
+			t.Errorf("%s: %q, want %q", test.query, got, test.want)
+		}
+	}
+}
+
+func TestTrafficCallsRefuse(t *testing.T) {
+	g := live(t, "", liveSite)
+	g.create(t, `{"id":"shop"}`)
+	for _, test := range []struct {
+		path   string
+		status int
+		want   string
+	}{
+		{"overview?view=some", 400, "busiest or all"},
+		{"overview?after=shop", 400, "view=all"},
+		{"overview?limit=0", 400, "1 to 200"},
+		{"overview?limit=201", 400, "1 to 200"},
+		{"overview?limit=", 400, "1 to 200"},
+		{"overview?prefix=%3Cimg%3E", 400, "a widget's id"},
+		{"overview?view=all&after=..", 400, "a widget's id"},
+		{"overview?page=2", 400, "and no other"},
+		{"overview?limit=1&limit=2", 400, "twice"},
+		{"overview?limit=%zz", 400, "not well-formed"},
+		{"stats?top=0", 400, "1 to 1000"},
+		{"stats?top=1001", 400, "1 to 1000"},
+		{"stats?of=shop", 400, "top, and no other"},
+		{"widgets/shop/readiness?day=1", 400, "no query parameters"},
+		{"widgets/nobody/readiness", 404, "create nobody"},
+		{"widgets/default/readiness", 404, "no widget"},
+	} {
+		c := g.call(t, "GET", test.path, "")
+		if c.status != test.status || !strings.Contains(c.Error, test.want) {
+			t.Errorf("%s: %d %s, want %d and %q", test.path, c.status, c.body, test.status, test.want)
+		}
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+"\nchat_identity /bare {\nsecret {env.TEST_SECRET}\nreject expired 401\ndialect snapengage\n}")
+	secret := g.create(t, `{"id":"shop"}`)
+	for range 3 {
+		g.outcome(t, "shop", secret)
+	}
+	of := func(body string) { g.do(t, "POST", "/chat", body, jsonType, "X-Widget-Key: shop") }
+	of(`{"user_id":"user-1","email":"e@example.com","user_metadata":{"email":"e@example.com"},"user_hash":"` + signWith(secret, "e@example.com") + `"}`)
+	of(`{"user_id":"user-1","user_metadata":{"email":"e@example.com"},"user_hash":"` + signWith(secret, "e@example.com") + `"}`)
+	g.outcome(t, "shop", testSecret)
+	of(`{"user_id":"user-1"}`)
+	of(`{"text":"hi"}`)
+	of(`{"user_id":["<img src=x>"]}`)
+
+	var v readinessView
+	g.askInto(t, "widgets/shop/readiness", &v)
+	if v.Widget != "shop" || v.Mode != "optional" || v.Requests != 9 || v.Verified != 3 || v.Refused != 6 || v.Disabled != 0 || v.From.After(v.Now) || v.From.IsZero() {
+		t.Errorf("%+v", v.Readiness)
+	}
+	reasons := map[verifier.Reason]traffic.ReasonCounts{}
+	for _, r := range v.Refusals {
+		reasons[r.Reason] = r
+		if uint64(len(r.Examples)) != r.Count || r.Always != (r.Reason == "malformed") {
+			t.Errorf("%+v", r)
+		}
+		for _, e := range r.Examples {
+			if len(e.RequestID) != 36 || time.Since(e.At) > time.Minute || e.Hint == "" || strings.Contains(e.Hint, "<") {
+				t.Errorf("%s: %+v", r.Reason, e)
+			}
+		}
+	}
+	if len(v.Refusals) != 4 || v.Refusals[0].Reason != "invalid" || v.Refusals[0].Count != 3 {
+		t.Fatalf("%+v", v.Refusals)
+	}
+	if hints := reasons["invalid"].Hints; len(hints) != 2 || hints[0].ID != "email_signed" || hints[0].Count != 2 || hints[1].ID != "none_known" {
+		t.Errorf("%+v", hints)
+	}
+	if hints := reasons["partial"].Hints; len(hints) != 1 || hints[0].ID != "no_signature" || !strings.Contains(hints[0].Text, "no user_hash") {
+		t.Errorf("%+v", hints)
+	}
+
+	stale := fmt.Sprint(time.Now().Add(-time.Hour).Unix())
+	nonce := strings.Repeat("n", verifier.DefaultNonceLength)
+	g.do(t, "POST", "/bare", `{"user_id":"user-1","hmacNonce":"`+nonce+`","hmacTimestamp":"`+stale+`","hmacSignature":"`+sign("user-1"+nonce+stale)+`"}`, jsonType)
+	g.askInto(t, "widgets/default/readiness", &v)
+	if v.Widget != defaultWidget || v.Mode != "optional" || len(v.Refusals) != 1 || v.Refusals[0].Reason != "expired" || !v.Refusals[0].Always {
+		t.Fatalf("%+v", v.Readiness)
+	}
+	if r := v.Refusals[0]; r.Hints[0].ID != "too_old" || !strings.HasPrefix(r.Examples[0].Hint, "the timestamp is 1h0m") {
+		t.Errorf("%+v", r)
+	}
+
+	// The page says why it cannot be changed.
+	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "declared in the configuration") {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+
+	// A mode that no request has met yet is the mode all the same.
+	for _, mode := range []string{"required", "optional"} {
+		g.call(t, "PATCH", "widgets/shop", `{"mode":"`+mode+`"}`)
+		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != mode {
+			t.Errorf("mode %s, want %s", v.Mode, mode)
+		}
+	}
+}
+
+// TestOverviewOfManyWidgets: ten thousand widgets and a day's traffic fit into
+// one small answer.
+func TestOverviewOfManyWidgets(t *testing.T) {
+	const many = 10_000
+	var passed atomic.Int64 // hours
+	observed = traffic.New(func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
+	counted := observed
+	g := newLive(t, "", liveSite)
+	load(t, g.config)
+	g.fill(t, many)
+	for hour := range 24 {
+		for i := range many {
+			// Some are busy all day, most now and then.
+			for range 1 + 100/(i+1) {
+				reason := verifier.Reasons[(i+hour)%len(verifier.Reasons)]
+				finding := traffic.FindingOf(reason.Outcome(), reason)
+				if (i+hour)%3 > 0 {
+					finding = traffic.Verified
+				}
+				counted.Count(fmt.Sprintf("w-%05d", i), finding, 1, 0)
+			}
+		}
+		passed.Add(1)
+		counted.Sample()
+	}
+	for _, path := range []string{"overview", "overview?view=all", "overview?view=all&after=w-05000&limit=200", "overview?prefix=w-09", "stats?top=50", "stats"} {
+		began := time.Now()
+		c := g.call(t, "GET", path, "")
+		t.Logf("%s: %d bytes in %v", path, len(c.body), time.Since(began).Round(time.Millisecond))
+		if strings.HasPrefix(path, "overview") && !strings.Contains(path, "limit") && len(c.body) > 100_000 {
+			t.Errorf("%s: %d bytes", path, len(c.body))
+		}
+	}
+	var v overviewView
+	if g.askInto(t, "overview", &v); v.Widgets[0].ID != "w-00000" || len(v.Widgets) != usualRows || v.Total.Day.Requests < 200_000 {
+		t.Errorf("%s first of %d, %d requests", v.Widgets[0].ID, len(v.Widgets), v.Total.Day.Requests)
+	}
+}

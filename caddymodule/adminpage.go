@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+)
+
+// page returns up to limit widgets by id, those after the given one whose ids
+// begin with the prefix, and where the next page begins, "" where there is none.
+// With an error it returns those of the configuration.
+func (a *App) page(ctx context.Context, after, prefix string, limit int) (views []*widgetView, next string, err error) {
+	after = max(after, before(prefix))
+	records, err := a.store.List(ctx, after, limit+1)
+	if err != nil {
+		records = nil
+	}
+	last := ""
+	if len(records) > limit {
+		last = records[limit].ID
+	}
+	views = make([]*widgetView, 0, len(records))
+	for _, record := range records {
+		if a.declaration(record.ID) == nil && strings.HasPrefix(record.ID, prefix) {
+			views = append(views, a.viewStored(record))
+		}
+	}
+	for _, w := range a.declarations() {
+		// Beyond the store's page there may be stored ones before it.
+		if w.id > after && strings.HasPrefix(w.id, prefix) && (last == "" || w.id < last) {
+			views = append(views, a.viewDeclared(w))
+		}
+	}
+	slices.SortFunc(views, func(a, b *widgetView) int { return cmp.Compare(a.ID, b.ID) })
+	more := last != "" && strings.HasPrefix(last, prefix)
+	if more || len(views) > limit {
+		views = views[:min(limit, len(views))]
+		if len(views) > 0 {
+			next = views[len(views)-1].ID
+		} else {
+			next = records[limit-1].ID // all of them were hidden by declared ones
+		}
+	}
+	return views, next, err
+}
+
+// before returns a text that stands before all ids with the prefix, and behind
+// all other ids before those.
+func before(prefix string) string {
+	if prefix == "" {
+		return ""
+	}
+	last := len(prefix) - 1
+	return prefix[:last] + string(prefix[last]-1) + "\x7f"
+}
+
+// declarations returns all widgets of the configuration, in no order.
+func (a *App) declarations() []*widget {
+	var all []*widget
+	for _, w := range a.inline {
+		all = append(all, w)
+	}
+	for id, w := range a.owners {
+		if a.inline[id] == nil {
+			all = append(all, w)
+		}
+	}
+	if a.bare != nil {
+		all = append(all, a.bare)
+	}
+	return all
+}
+
+// view returns a widget as the admin API shows it, nil where there is none.
+func (a *App) view(id string) (*widgetView, error) {
+	if w := a.declaration(id); w != nil {
+		return a.viewDeclared(w), nil
+	}
+	record, err := a.store.Lookup([]byte(id))
+	if record == nil {
+		return nil, err
+	}
+	return a.viewStored(record), nil
+}

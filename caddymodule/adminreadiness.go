@@ -1,0 +1,39 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+)
+
+// readinessView is what required mode would have refused of a widget's requests.
+type readinessView struct {
+	Widget string `json:"widget"`
+	*traffic.Readiness
+}
+
+// readiness answers whether a widget can do with required mode.
+func (c *adminCall) readiness() error {
+	if _, err := c.query(); err != nil {
+		return err
+	}
+	view, err := c.view(c.id)
+	if view == nil && err == nil {
+		return c.unknown()
+	}
+	// Where the store cannot say whether there is such a widget, what was counted
+	// still says something.
+	r := observed.Readiness(c.id, err == nil)
+	if view != nil {
+		var own, last Mode
+		if own.UnmarshalText([]byte(view.Mode)) == nil && last.UnmarshalText([]byte(r.Mode)) == nil {
+			r.Mode = max(own, last).String() // it is a floor, which no request may have met yet
+		}
+	}
+	for i := range r.Refusals {
+		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
+			refusal.Always = answers[refusal.Reason].always
+		}
+	}
+	return c.answer(http.StatusOK, readinessView{c.id, r})
+}

@@ -1,0 +1,123 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// censusModes are the modes that widgets are counted by. The first is none of
+// their own.
+var censusModes = [...]string{"handler", "off", "optional", "required"}
+
+// How the store is counted.
+const (
+	censusPage = 500
+	// censusRest is how much longer than a page takes is waited before the next:
+	// counting takes a hundredth of the store's time at the most.
+	censusRest = 99
+	// censusRetry is when it is tried again after it has failed.
+	censusRetry = 5 * time.Second
+	// maxGraces is how many ends of secrets in grace are remembered.
+	maxGraces = 100_000
+)
+
+// censusPeriod is how long after one census the next begins, at the least.
+var censusPeriod = 15 * time.Second
+
+// census is what the store held when it was last gone through.
+type census struct {
+	at      time.Time
+	widgets [len(censusModes)]int
+	oldest  time.Time // when the oldest current secret was made; zero where there is none
+	graces  []time.Time
+	keys    map[string]bool // the encryption keys that secrets are sealed under
+}
+
+// inGrace is how many secrets are still in grace.
+func (c *census) inGrace(now time.Time) (n int) {
+	for _, until := range c.graces {
+		if now.Before(until) {
+			n++
+		}
+	}
+	return n
+}
+
+// oldestAge is the age of the oldest current secret, 0 where there is none.
+func (c *census) oldestAge(now time.Time) time.Duration {
+	if c.oldest.IsZero() {
+		return 0
+	}
+	return max(now.Sub(c.oldest), 0)
+}
+
+func (c *census) count(r *widgets.Record, now time.Time) {
+	var mode Mode
+	_ = mode.UnmarshalText([]byte(r.Mode)) // checked when it was stored
+	c.widgets[mode]++
+	if c.oldest.IsZero() || r.Rotated.Before(c.oldest) {
+		c.oldest = r.Rotated
+	}
+	for i := range r.Secrets {
+		s := &r.Secrets[i]
+		if !s.Live(now) {
+			continue
+		}
+		c.keys[s.KeyID] = true
+		if i > 0 && len(c.graces) < maxGraces {
+			c.graces = append(c.graces, s.Until)
+		}
+	}
+}
+
+// countStore counts what the store holds, again and again, until the context ends.
+func (a *App) countStore(ctx context.Context, period time.Duration) {
+	for {
+		wait := period
+		if found, err := a.takeCensus(ctx); err == nil {
+			a.census.Store(found)
+		} else {
+			wait = min(period, censusRetry)
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
+	}
+}
+
+// takeCensus goes through the store once, a page at a time.
+func (a *App) takeCensus(ctx context.Context) (*census, error) {
+	found := &census{keys: make(map[string]bool)}
+	for after := ""; ; {
+		began := time.Now()
+		page, err := a.store.List(ctx, after, censusPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, record := range page {
+			found.count(record, began)
+		}
+		if len(page) < censusPage {
+			found.at = time.Now()
+			return found, nil
+		}
+		after = page[len(page)-1].ID
+		if !sleep(ctx, censusRest*time.Since(began)) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// sleep waits, and reports false if the context has ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}

@@ -1,0 +1,126 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// eventually waits for what the gateway does beside its requests.
+func eventually(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
+		}
+	}
+}
+
+func TestCensus(t *testing.T) {
+	usual := censusPeriod
+	t.Cleanup(func() { _ = caddy.Stop(); censusPeriod = usual })
+	censusPeriod = 20 * time.Millisecond
+	g := live(t, "", liveSite)
+	for i, mode := range []string{"", "", "off", "required", "required", "required"} {
+		g.create(t, fmt.Sprintf(`{"id":"w-%d","mode":"%s"}`, i, mode))
+	}
+	g.rotate(t, "w-0", `{"grace":"1h"}`)
+	g.rotate(t, "w-1", `{"grace":"1h"}`)
+	g.rotate(t, "w-1", `{"grace":"1h"}`)
+	g.rotate(t, "w-2", "")
+	wanted := map[string]float64{
+		`widgets{mode="handler"}`: 2, `widgets{mode="off"}`: 1, `widgets{mode="optional"}`: 0, `widgets{mode="required"}`: 3,
+		`secrets_in_grace{}`: 3, `missing_encryption_keys{}`: 0,
+	}
+	eventually(t, "the census does not count what is stored", func() bool {
+		series := g.scrape(t)
+		for name, want := range wanted {
+			if got, there := series[name]; !there || got != want {
+				return false
+			}
+		}
+		age, at := series["oldest_secret_age_seconds{}"], series["census_timestamp_seconds{}"]
+		return age > 0 && age < 60 && time.Since(time.UnixMilli(int64(1000*at))) < time.Minute
+	})
+
+	// A lost encryption key is counted, and named.
+	load(t, strings.Replace(g.config, "chat_identity {", "chat_identity {\nencryption_key bG9zdC1hbmQtZm91bmQtbG9zdC1hbmQtZm91bmQtMDA=", 1))
+	eventually(t, "the missing key is not counted", func() bool { return g.scrape(t)["missing_encryption_keys{}"] == 1 })
+	var v overviewView
+	if g.askInto(t, "overview", &v); len(v.MissingKeys) != 1 || len(v.Widgets) != 6 || !strings.Contains(v.Widgets[0].Unavailable, v.MissingKeys[0]) {
+		t.Errorf("%v, %+v", v.MissingKeys, v.Widgets)
+	}
+}
+
+// fill makes so many widgets, w-00000 and on.
+func (g *gateway) fill(t testing.TB, n int) *App {
+	t.Helper()
+	g.create(t, `{"id":"first"}`) // with the encryption key
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := make([]string, n)
+	for i := range ids {
+		ids[i] = fmt.Sprintf("w-%05d", i)
+	}
+	secret := newSecret()
+	if err := app.store.Update(t.Context(), ids, func(id string, _ *widgets.Record) (*widgets.Record, error) {
+		return widgets.NewRecord(id, "", "", secret, app.ring.Load(), time.Now())
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return app
+}
+
+// A census takes no more than its share of the time, and gives up at once.
+func TestCensusRests(t *testing.T) {
+	g := live(t, "", liveSite)
+	app := g.fill(t, censusPage+1)
+	began := time.Now()
+	found, err := app.takeCensus(t.Context())
+	if err != nil || found.widgets[0] != censusPage+2 {
+		t.Fatalf("%v %+v", err, found)
+	}
+	t.Logf("a census of %d widgets and its rest: %v", censusPage+1, time.Since(began))
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := app.takeCensus(ended); err == nil {
+		t.Error("it does not end with its context")
+	}
+}
+
+// What runs beside ends with the configuration.
+func TestNothingRunsOn(t *testing.T) {
+	g := live(t, "", liveSite)
+	g.outcome(t, "shop", testSecret)
+	ours := func() (n int) {
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for _, stack := range strings.Split(string(stacks), "\n\n") {
+			if strings.Contains(stack, "(*App).countStore") || strings.Contains(stack, "(*Traffic).Run") {
+				n++
+			}
+		}
+		return n
+	}
+	for range 3 {
+		load(t, g.config)
+		if n := ours(); n != 2 {
+			t.Errorf("%d run beside one configuration", n)
+		}
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := ours(); n != 0 {
+		t.Errorf("%d run on", n)
+	}
+}

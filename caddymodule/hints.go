@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// noMistake is the hint where none of the usual mistakes was made.
+var noMistake = traffic.Hint{
+	ID:   "none_known",
+	Text: "None of the usual mistakes gives this signature: most likely another secret was used, or another text was signed.",
+}
+
+// hint says what is wrong with the exchange's claim, in words of ours alone:
+// to the operator, in logs and readiness. Where it would have to be diagnosed,
+// which takes a millisecond or two, it says nothing unless that is asked for.
+// The detail is what is wrong with this very one, "" where that is the hint.
+func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail string) {
+	reason := x.s.reason
+	switch reason {
+	case verifier.Invalid:
+		if !diagnose || x.widget == nil {
+			return h, ""
+		}
+		mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.body.text, x.h.widgets.secrets(x.widget), nil)
+		if !ok {
+			return noMistake, ""
+		}
+		return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, ""
+	case verifier.Partial:
+		return x.halfHint(), ""
+	case verifier.Expired:
+		return x.ageHint()
+	case verifier.Unavailable, verifier.ConversationClaimed:
+		if x.widgetErr != nil {
+			detail = x.widgetErr.Error()
+		}
+	}
+	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
+}
+
+// halfHint says which half of the claim is missing.
+func (x *exchange) halfHint() traffic.Hint {
+	var ids, names []string
+	for f := range x.reading.Claim {
+		field := verifier.Field(f)
+		if (field == verifier.Signature || x.plan.policy.Message.Signs(field)) && len(x.reading.Claim[f]) == 0 {
+			ids = append(ids, "no_"+field.String())
+			names = append(names, "no "+x.plan.fieldName(field))
+		}
+	}
+	if len(names) == 0 {
+		return traffic.Hint{ID: "spelling", Text: "A field is spelled in a way that only some programs take for its name: send " +
+			x.plan.fieldNames() + ", spelled exactly so."}
+	}
+	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
+}
+
+// ageHint says how old the timestamp is, or how far ahead.
+func (x *exchange) ageHint() (traffic.Hint, string) {
+	p := &x.plan.policy
+	age := time.Since(x.plan.verifier.SignedAt(&x.reading.Claim)).Round(time.Second)
+	if age < 0 {
+		return traffic.Hint{
+			ID:   "ahead",
+			Text: fmt.Sprintf("The signed timestamp is more than %v ahead: set the signing server's clock.", p.Skew),
+		}, fmt.Sprintf("the timestamp is %v ahead, and %v is the most", -age, p.Skew)
+	}
+	return traffic.Hint{
+		ID:   "too_old",
+		Text: fmt.Sprintf("The signed timestamp is older than %v: sign anew for each page, and check the signing server's clock.", p.MaxAge),
+	}, fmt.Sprintf("the timestamp is %v old, and %v is the most", age, p.MaxAge)
+}

@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// observedLedger is a ledger whose operations are counted.
+type observedLedger struct{ ledger.Ledger }
+
+// opener is a ledger that can be opened early.
+type opener interface{ Open(context.Context) error }
+
+// Open opens the ledger early, where it can be.
+func (l observedLedger) Open(ctx context.Context) error {
+	if inner, ok := l.Ledger.(opener); ok {
+		return inner.Open(ctx)
+	}
+	return nil
+}
+
+// Since implements [forgetful]: the zero time for a ledger that never forgets.
+func (l observedLedger) Since() time.Time {
+	if inner, ok := l.Ledger.(forgetful); ok {
+		return inner.Since()
+	}
+	return time.Time{}
+}
+
+// Reserve implements [ledger.Ledger].
+func (l observedLedger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
+	ctx, asking := ledgerOperations.begin(ctx, "reserve")
+	entry, err := l.Ledger.Reserve(ctx, key, holder, until, share)
+	asking.end(ledgerResult(entry.Holder == holder, err))
+	return entry, err
+}
+
+// Keep implements [ledger.Ledger].
+func (l observedLedger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
+	ctx, asking := ledgerOperations.begin(ctx, "keep")
+	entry, err := l.Ledger.Keep(ctx, key, holder, until)
+	free := entry.Holder == ledger.Holder{}
+	asking.end(ledgerResult(entry.Holder == holder || free, err))
+	return entry, err
+}
+
+// Release implements [ledger.Ledger].
+func (l observedLedger) Release(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) error {
+	ctx, asking := ledgerOperations.begin(ctx, "release")
+	err := l.Ledger.Release(ctx, key, holder, until)
+	asking.end(ledgerResult(true, err))
+	return err
+}
+
+// Held implements [ledger.Ledger].
+func (l observedLedger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
+	ctx, asking := ledgerOperations.begin(ctx, "held")
+	entry, err := l.Ledger.Held(ctx, key)
+	asking.end(ledgerResult(entry.Holder == ledger.Holder{}, err))
+	return entry, err
+}
+
+// ledgerResult is an operation's result: whether it is the asker's, or nobody's.
+// A share that is used up is an answer, and no error of the ledger's.
+func ledgerResult(own bool, err error) string {
+	switch {
+	case errors.Is(err, ledger.ErrShare):
+		return resultHeld
+	case err != nil:
+		return resultError
+	case !own:
+		return resultHeld
+	}
+	return resultOK
+}
+
+// Interface guards
+var (
+	_ ledger.Ledger = observedLedger{}
+	_ opener        = observedLedger{}
+	_ forgetful     = observedLedger{}
+)

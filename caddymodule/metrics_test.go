@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+)
+
+// scrape reads the gateway's metrics as Prometheus does: each of this module's
+// by name and labels, as in `requests_total{dialect="bookbag",…}`.
+func (g *gateway) scrape(t testing.TB) map[string]float64 {
+	t.Helper()
+	response, err := adminHTTP.Get("http://" + g.admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
+	if err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+	series := make(map[string]float64)
+	for name, family := range families {
+		name, ours := strings.CutPrefix(name, metricPrefix)
+		if !ours {
+			continue
+		}
+		if family.GetHelp() == "" {
+			t.Errorf("%s says not what it is", name)
+		}
+		for _, m := range family.Metric {
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			full := name + "{" + strings.Join(labels, ",") + "}"
+			switch {
+			case m.Counter != nil:
+				series[full] = m.Counter.GetValue()
+			case m.Gauge != nil:
+				series[full] = m.Gauge.GetValue()
+			case m.Histogram != nil:
+				series[full] = float64(m.Histogram.GetSampleCount())
+			}
+		}
+	}
+	return series
+}
+
+// grown returns by how much each series has grown.
+func grown(before, after map[string]float64) map[string]float64 {
+	by := make(map[string]float64)
+	for name, value := range after {
+		if d := value - before[name]; d != 0 {
+			by[name] = d
+		}
+	}
+	return by
+}
+
+func TestRequestMetrics(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+`
+chat_identity /nextcap required {
+	secret {env.TEST_SECRET}
+	dialect nextcap
+}
+chat_identity /custom off {
+	secret {env.TEST_SECRET}
+	message {user_id}!
+}`)
+	secret := g.create(t, `{"id":"shop"}`)
+	first := g.scrape(t)
+	g.outcome(t, "shop", secret)
+	g.outcome(t, "shop", testSecret)
+	g.outcome(t, "shop", testSecret)
+	g.do(t, "POST", "/nextcap", `{}`, jsonType)
+	g.do(t, "POST", "/custom", `{}`, jsonType)
+	by := grown(first, g.scrape(t))
+	for series, want := range map[string]float64{
+		`requests_total{dialect="bookbag",mode="optional",outcome="verified",reason=""}`:         1,
+		`requests_total{dialect="bookbag",mode="optional",outcome="invalid",reason="invalid"}`:   2,
+		`requests_total{dialect="nextcap",mode="required",outcome="anonymous",reason="missing"}`: 1,
+		`requests_total{dialect="custom",mode="off",outcome="disabled",reason=""}`:               1,
+		`verification_seconds{}`: 4, // in mode off nothing is verified
+	} {
+		if by[series] != want {
+			t.Errorf("%s grew by %v, want %v", series, by[series], want)
+		}
+	}
+
+	// What was counted survives a reload.
+	before := g.scrape(t)
+	load(t, strings.Replace(g.config, "grace_period 1s", "grace_period 2s", 1))
+	after := g.scrape(t)
+	for series, value := range before {
+		if strings.Contains(series, "_total{") && after[series] < value {
+			t.Errorf("%s fell from %v to %v by a reload", series, value, after[series])
+		}
+	}
+}
+
+// TestSeriesAreFixed: what may grow without an end would be a client's to grow.
+func TestSeriesAreFixed(t *testing.T) {
+	largest := int(traffic.Findings) * len(traffic.Modes) * len(traffic.Dialects())
+	if largest > 400 {
+		t.Errorf("%d series of requests_total", largest)
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := registry.Register(appMetrics{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOperationMetrics(t *testing.T) {
+	const body = `{"user_id":"user-1","hmacNonce":"%s","hmacTimestamp":"%d","hmacSignature":"%s"}`
+	g := live(t, "ledger bolt "+t.TempDir()+"/ledger.db", `chat_identity required {
+	secret {env.TEST_SECRET}
+	dialect snapengage
+	one_time
+}
+reverse_proxy UPSTREAM`)
+	first := g.scrape(t)
+	g.create(t, `{"id":"shop"}`)
+	g.call(t, "POST", "widgets", `{"id":"shop"}`) // there is one, which is no error of the store's
+	g.call(t, "GET", "widgets", "")
+	nonce, now := strings.Repeat("n", 32), time.Now().Unix()
+	token := fmt.Sprintf(body, nonce, now, sign(fmt.Sprint("user-1", nonce, now)))
+	for _, want := range []int{200, 403} {
+		if a := g.post(t, token); a.StatusCode != want {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	by := grown(first, g.scrape(t))
+	for series, want := range map[string]float64{
+		`store_operations_total{operation="update",result="ok"}`:      2,
+		`store_operation_seconds{operation="update"}`:                 2,
+		`store_operations_total{operation="lookup",result="ok"}`:      0, // the file is in memory
+		`ledger_operations_total{operation="reserve",result="ok"}`:    1,
+		`ledger_operations_total{operation="reserve",result="held"}`:  1,
+		`ledger_operations_total{operation="reserve",result="error"}`: 0,
+		`ledger_operation_seconds{operation="reserve"}`:               2,
+	} {
+		if by[series] != want {
+			t.Errorf("%s grew by %v, want %v", series, by[series], want)
+		}
+	}
+	if by[`store_operations_total{operation="list",result="ok"}`] < 1 {
+		t.Error("the list was not counted")
+	}
+}

@@ -1,0 +1,110 @@
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// Readiness is what required mode would have refused of a widget's requests in
+// the last day, and has, where it is the widget's.
+type Readiness struct {
+	Mode     string         `json:"mode"` // that the last request was under, "" where there was none
+	Now      time.Time      `json:"now"`
+	From     time.Time      `json:"from"` // since when the widget's requests are looked at, a day ago at most
+	Requests uint64         `json:"requests"`
+	Verified uint64         `json:"verified"`
+	Refused  uint64         `json:"refused"`
+	Refusals []ReasonCounts `json:"refusals"` // most frequent first
+	Disabled uint64         `json:"disabled"` // in mode off: nothing is known of them
+}
+
+// ReasonCounts are the refusals for one reason.
+type ReasonCounts struct {
+	Reason verifier.Reason `json:"reason"`
+	Count  uint64          `json:"count"`
+	// Always says that optional mode refuses it, too.
+	Always bool `json:"always"`
+	// Hints are counted where it was asked what is wrong: not every request of many.
+	Hints    []HintCount `json:"hints"`    // most frequent first
+	Examples []Example   `json:"examples"` // newest first
+}
+
+// HintCount is how often a hint was given.
+type HintCount struct {
+	ID    string `json:"id"`
+	Text  string `json:"text"`
+	Count uint64 `json:"count"`
+}
+
+// Readiness looks at a widget. From then on it is one of those that are counted
+// one by one, if it is known for sure.
+func (t *Traffic) Readiness(widget string, known bool) *Readiness {
+	s := t.find(widget)
+	crowded := t.crowded.Load()
+	if s == nil && crowded && known {
+		s = t.join(widget, true)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.clock()
+	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}}
+	if s == nil {
+		if crowded {
+			r.From = r.Now // nothing is known of it
+		}
+		return r
+	}
+	if crowded && s.joined.After(r.From) {
+		r.From = s.joined.UTC() // before, it was one of the rest
+	}
+	if mode := s.mode.Load(); mode > 0 {
+		r.Mode = Modes[mode-1]
+	}
+	lately := s.recent()
+	day := &lately.day
+	r.Requests, r.Verified, r.Disabled = day.requests(), day[Verified], day[Disabled]
+	r.Refused = r.Requests - r.Verified - r.Disabled
+	hour := int64(now.Sub(t.since) / time.Hour)
+	for f := firstReason; f < firstOther; f++ {
+		if day[f] > 0 {
+			r.Refusals = append(r.Refusals, s.refusals.view(f, day[f], hour, now))
+		}
+	}
+	slices.SortStableFunc(r.Refusals, func(a, b ReasonCounts) int { return cmp.Compare(b.Count, a.Count) })
+	return r
+}
+
+func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) ReasonCounts {
+	v := ReasonCounts{Reason: f.Reason(), Count: count, Hints: []HintCount{}, Examples: []Example{}}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.by[f-firstReason]
+	if kept == nil {
+		return v
+	}
+	v.Always = kept.always
+	for _, e := range kept.examples {
+		if now.Sub(e.At) < 24*time.Hour {
+			v.Examples = append(v.Examples, e)
+		}
+	}
+	for i := range kept.hints {
+		h := &kept.hints[i]
+		h.forget(hour)
+		if n := h.sum(); n > 0 {
+			v.Hints = append(v.Hints, HintCount{h.ID, h.Text, n})
+		}
+	}
+	slices.SortStableFunc(v.Hints, func(a, b HintCount) int { return cmp.Compare(b.Count, a.Count) })
+	return v
+}
+
+// ForgetMode forgets which mode the widget's last request was under: it was changed.
+func (t *Traffic) ForgetMode(widget string) {
+	if s := t.find(widget); s != nil {
+		s.mode.Store(0)
+	}
+}

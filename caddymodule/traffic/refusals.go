@@ -1,0 +1,161 @@
+package traffic
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// How much is kept of a widget's refusals, of each reason.
+const (
+	maxExamples = 5
+	maxHints    = 8
+)
+
+// How often examples are taken, of a widget and reason, and how often it is
+// asked which mistake was made, of a widget and of all together: that takes a
+// millisecond or two, and a flood of forgeries must cost nothing.
+const (
+	exampleEvery  = time.Second
+	exampleBurst  = maxExamples
+	diagnoseEvery = 10 * time.Second
+	diagnoseBurst = 5
+	diagnoseAll   = time.Second / 5
+	allBurst      = 10
+)
+
+// Hint is what is wrong with a claim, in fixed words.
+type Hint struct {
+	ID   string // a keyword
+	Text string // a sentence
+}
+
+// Refusal is a request that is not verified.
+type Refusal struct {
+	Reason    verifier.Reason
+	RequestID string
+	Hint      Hint   // zero where nothing is known
+	Detail    string // what is wrong with this one, where that is more than the hint
+	// Always says that optional mode refuses it, too.
+	Always bool
+}
+
+// refusals are a widget's.
+type refusals struct {
+	examples [numReasons]pace
+	diagnose pace
+
+	mu sync.Mutex
+	by [numReasons]*refused
+}
+
+// refused is what is kept of one reason's.
+type refused struct {
+	always   bool
+	examples []Example // the newest first
+	hints    []hinted
+}
+
+// Example is one request that was not verified.
+type Example struct {
+	At        time.Time `json:"at"`
+	RequestID string    `json:"request_id"`
+	Hint      string    `json:"hint,omitempty"`
+}
+
+// hinted counts a hint by hours.
+type hinted struct {
+	Hint
+	last  int64 // the hour of the last
+	hours [daySteps]uint32
+}
+
+// count counts a hint in an hour since the beginning.
+func (h *hinted) count(hour int64) {
+	h.forget(hour)
+	h.hours[hour%daySteps]++
+}
+
+// forget empties the hours that have passed since the last.
+func (h *hinted) forget(hour int64) {
+	for ; h.last < hour; h.last++ {
+		if hour-h.last > daySteps {
+			h.last = hour - daySteps
+		}
+		h.hours[(h.last+1)%daySteps] = 0
+	}
+}
+
+func (h *hinted) sum() (n uint64) {
+	for _, c := range h.hours {
+		n += uint64(c)
+	}
+	return n
+}
+
+// Wants reports whether the refusal of a request of this series would be kept
+// as an example at present, and if so, it will be.
+func (t *Traffic) Wants(s *Series, reason verifier.Reason) bool {
+	return s != nil && s.refusals.examples[reasonIndex(reason)].allow(t.elapsed(), exampleEvery, exampleBurst)
+}
+
+// MayDiagnose reports whether it may be asked at present which mistake a
+// request of this series shows.
+func (t *Traffic) MayDiagnose(s *Series) bool {
+	now := t.elapsed()
+	return s != nil && s.refusals.diagnose.allow(now, diagnoseEvery, diagnoseBurst) && t.diagnoses.allow(now, diagnoseAll, allBurst)
+}
+
+func (t *Traffic) elapsed() int64 { return int64(t.clock().Sub(t.since)) }
+
+// Keep keeps a refusal as an example.
+func (t *Traffic) Keep(s *Series, r Refusal) {
+	if s == nil {
+		return
+	}
+	now := t.clock()
+	s.refusals.mu.Lock()
+	defer s.refusals.mu.Unlock()
+	kept := &s.refusals.by[reasonIndex(r.Reason)]
+	if *kept == nil {
+		*kept = new(refused)
+	}
+	(*kept).add(&r, now, int64(now.Sub(t.since)/time.Hour))
+}
+
+func (k *refused) add(r *Refusal, now time.Time, hour int64) {
+	k.always = r.Always
+	example := Example{now.UTC(), r.RequestID, r.Detail}
+	if example.Hint == "" {
+		example.Hint = r.Hint.Text
+	}
+	if len(k.examples) == maxExamples {
+		k.examples = k.examples[:maxExamples-1]
+	}
+	k.examples = slices.Insert(k.examples, 0, example)
+	if r.Hint == (Hint{}) {
+		return
+	}
+	i := slices.IndexFunc(k.hints, func(h hinted) bool { return h.Hint == r.Hint })
+	if i < 0 {
+		if len(k.hints) == maxHints {
+			k.hints = slices.Delete(k.hints, k.stalest(), k.stalest()+1)
+		}
+		k.hints = append(k.hints, hinted{Hint: r.Hint, last: hour})
+		i = len(k.hints) - 1
+	}
+	k.hints[i].count(hour)
+}
+
+// stalest is the hint that is the least loss: the rarest of those seen longest ago.
+func (k *refused) stalest() (at int) {
+	for i := range k.hints {
+		h, least := &k.hints[i], &k.hints[at]
+		if h.last < least.last || h.last == least.last && h.sum() < least.sum() {
+			at = i
+		}
+	}
+	return at
+}

@@ -1,0 +1,49 @@
+package traffic
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Series counts the requests of one widget, or of those that have none. A nil
+// Series is of a widget that is not counted by itself.
+type Series struct {
+	id     string
+	joined time.Time // when counting began
+	counts [numFindings]atomic.Uint64
+	mode   atomic.Uint32 // that the last request was under, 1 and up; 0 unknown
+
+	refusals refusals
+
+	// Of who holds the mutex of all: what was, and until when it is not to give way.
+	past   history
+	pinned time.Time
+}
+
+func newSeries(id string, now time.Time) *Series {
+	return &Series{id: id, joined: now, past: newHistory()}
+}
+
+func (s *Series) count(f Finding, mode uint8) {
+	s.counts[f].Add(1)
+	if s.mode.Load() != uint32(mode)+1 {
+		s.mode.Store(uint32(mode) + 1)
+	}
+}
+
+// now samples the series.
+func (s *Series) now() (sum sample) {
+	for f := range numFindings {
+		sum.add(f, s.counts[f].Load())
+	}
+	return sum
+}
+
+func (s *Series) recent() recent { return s.past.recent(s.now()) }
+
+// busy is how many requests there were in the last day.
+func (s *Series) busy() uint64 {
+	now := s.now()
+	day := now.since(s.past.day.oldest())
+	return day.requests()
+}

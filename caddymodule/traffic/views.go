@@ -1,0 +1,226 @@
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// Window is the requests of a span of time.
+type Window struct {
+	Requests uint64  `json:"requests"`
+	Verified uint64  `json:"verified"`
+	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
+	// Reasons are why the rest was not verified, "disabled" in mode off.
+	Reasons map[verifier.Reason]uint64 `json:"reasons"`
+}
+
+// Windows are the requests of the last minute, hour and day.
+type Windows struct {
+	Minute Window `json:"minute"`
+	Hour   Window `json:"hour"`
+	Day    Window `json:"day"`
+}
+
+// Counts are a widget's requests since counting began, and lately.
+type Counts struct {
+	ID       string                      `json:"id,omitempty"`
+	Requests uint64                      `json:"requests"`
+	Rate     float64                     `json:"verified_rate"` // the outcome verified among all, 0 to 1
+	Outcomes map[verifier.Outcome]uint64 `json:"outcomes"`
+	Reasons  map[verifier.Reason]uint64  `json:"reasons"`
+	Windows
+}
+
+// Stats are the requests since counting began.
+type Stats struct {
+	Since   time.Time `json:"since"`
+	Widgets []Counts  `json:"widgets"`
+	Rest    *Counts   `json:"rest,omitempty"`    // of the widgets that are not listed
+	Unknown *Counts   `json:"unknown,omitempty"` // of no widget, or one that there is not
+	Total   Counts    `json:"total"`
+}
+
+// Row is a widget's requests lately.
+type Row struct {
+	ID string
+	Windows
+}
+
+// disabled stands for mode off among the reasons.
+const disabled = verifier.Reason(verifier.OutcomeDisabled)
+
+func (s *sample) reasons() map[verifier.Reason]uint64 {
+	reasons := make(map[verifier.Reason]uint64)
+	if n := s[Disabled]; n > 0 {
+		reasons[disabled] = n
+	}
+	for f := firstReason; f < firstOther; f++ {
+		if s[f] > 0 {
+			reasons[f.Reason()] = s[f]
+		}
+	}
+	return reasons
+}
+
+func rate(part, of uint64) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(part) / float64(of)
+}
+
+func (s *sample) window() Window {
+	n := s.requests()
+	return Window{n, s[Verified], rate(s[Verified], n), s.reasons()}
+}
+
+func (r *recent) windows() Windows {
+	return Windows{r.minute.window(), r.hour.window(), r.day.window()}
+}
+
+// tally is what a view adds up: since the beginning, and lately.
+type tally struct {
+	ever   [numFindings]uint64
+	recent recent
+}
+
+func (s *Series) tally() *tally {
+	t := new(tally)
+	var now sample
+	for f := range numFindings {
+		t.ever[f] = s.counts[f].Load()
+		now.add(f, t.ever[f])
+	}
+	t.recent = s.past.recent(now)
+	return t
+}
+
+func (t *tally) plus(other *tally) {
+	for f := range t.ever {
+		t.ever[f] += other.ever[f]
+	}
+	t.recent.plus(&other.recent)
+}
+
+// without returns what is left when a part is taken away.
+func (t *tally) without(part *tally) *tally {
+	left := &tally{ever: t.ever, recent: t.recent.without(&part.recent)}
+	for f := range left.ever {
+		left.ever[f] -= min(left.ever[f], part.ever[f])
+	}
+	return left
+}
+
+func (t *tally) counts(id string) *Counts {
+	c := &Counts{ID: id, Outcomes: make(map[verifier.Outcome]uint64), Windows: t.recent.windows()}
+	var all sample
+	for f := range numFindings {
+		if n := t.ever[f]; n > 0 {
+			c.Outcomes[f.Outcome()] += n
+			c.Requests += n
+			all.add(f, n)
+		}
+	}
+	c.Reasons = all.reasons()
+	c.Rate = rate(c.Outcomes[verifier.OutcomeVerified], c.Requests)
+	return c
+}
+
+// tallyAll is what all requests were. The mutex is held.
+func (t *Traffic) tallyAll() *tally {
+	all := new(tally)
+	for f := range numFindings {
+		for mode := range t.all[f] {
+			for dialect := range t.all[f][mode] {
+				all.ever[f] += t.all[f][mode][dialect].Load()
+			}
+		}
+	}
+	var now sample
+	for f := range numFindings {
+		now.add(f, all.ever[f])
+	}
+	all.recent = t.past.recent(now)
+	return all
+}
+
+// Stats returns the requests since counting began: of the busiest widgets by
+// id, or with a top of so many of them alone, busiest first.
+func (t *Traffic) Stats(top int) *Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	series := t.series()
+	rank(series)
+	shown := min(len(series), MaxShown)
+	if top > 0 {
+		shown = min(shown, top)
+	}
+	stats := &Stats{Since: t.since.UTC(), Widgets: make([]Counts, 0, shown)}
+	known, listed := new(tally), new(tally)
+	for i, s := range series {
+		one := s.tally()
+		known.plus(one)
+		if i < shown {
+			listed.plus(one)
+			stats.Widgets = append(stats.Widgets, *one.counts(s.id))
+		}
+	}
+	unknown := t.unknown.tally()
+	if top == 0 {
+		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	rest := known.without(listed)
+	if t.crowded.Load() {
+		rest = t.tallyAll().without(unknown).without(listed)
+	}
+	if counts := rest.counts(""); counts.Requests > 0 {
+		stats.Rest = counts
+	}
+	if counts := unknown.counts(""); counts.Requests > 0 {
+		stats.Unknown = counts
+	}
+	// The sum of what is shown, rather than what was counted a moment later.
+	listed.plus(rest)
+	listed.plus(unknown)
+	stats.Total = *listed.counts("")
+	return stats
+}
+
+// Overview returns all requests of late, and those of no known widget.
+func (t *Traffic) Overview() (total, unknown Windows) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	strangers := t.unknown.recent()
+	all := t.past.recent(t.total())
+	return all.windows(), strangers.windows()
+}
+
+// Busiest returns up to limit widgets that had requests in the last day and
+// whose ids begin with the prefix, busiest first.
+func (t *Traffic) Busiest(prefix string, limit int) []Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	series := slices.DeleteFunc(t.series(), func(s *Series) bool { return !strings.HasPrefix(s.id, prefix) || s.busy() == 0 })
+	rank(series)
+	rows := make([]Row, 0, min(limit, len(series)))
+	for _, s := range series[:min(limit, len(series))] {
+		lately := s.recent()
+		rows = append(rows, Row{s.id, lately.windows()})
+	}
+	return rows
+}
+
+// Of returns a widget's requests of late.
+func (t *Traffic) Of(widget string) Windows {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lately recent
+	if s := t.find(widget); s != nil {
+		lately = s.recent()
+	}
+	return lately.windows()
+}

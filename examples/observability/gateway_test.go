@@ -1,0 +1,191 @@
+package observability_test
+
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	chatSecret    = "0123456789abcdef-chat"
+	openingSecret = "0123456789abcdef-openings"
+)
+
+// gateway is the built gateway with the example's Caddyfile. Started again, it
+// finds what it had kept.
+type gateway struct {
+	binary, home string
+	site, admin  string // their ports
+	log          bytes.Buffer
+	cmd          *exec.Cmd
+}
+
+func newGateway(t *testing.T) *gateway {
+	t.Helper()
+	dir := t.TempDir()
+	g := &gateway{binary: filepath.Join(dir, "caddy"), home: filepath.Join(dir, "home"), site: freePort(t), admin: freePort(t)}
+	if out, err := exec.Command("go", "build", "-o", g.binary, "../../caddymodule/cmd/caddy").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	t.Cleanup(func() { g.stop(t) })
+	return g
+}
+
+func (g *gateway) start(t *testing.T) {
+	t.Helper()
+	g.cmd = exec.Command(g.binary, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
+	g.cmd.Env = append(os.Environ(), "HOME="+g.home, "XDG_DATA_HOME="+g.home, "XDG_CONFIG_HOME="+g.home,
+		"PORT="+g.site, "ADMIN_PORT="+g.admin, "CHAT_IDENTITY_SECRET="+chatSecret, "OPENING_SECRET="+openingSecret)
+	g.cmd.Stderr = &g.log // read only when it has ended
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The sites answer a moment before the admin API knows their configuration.
+	for deadline := time.Now().Add(time.Minute); !g.serves(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			g.stop(t)
+			t.Fatalf("the gateway does not answer:\n%s", g.log.String())
+		}
+	}
+}
+
+func (g *gateway) serves() bool {
+	res, err := http.Get("http://localhost:" + g.admin + "/chat_identity/stats")
+	if err != nil {
+		return false
+	}
+	defer res.Body.Close()
+	return res.StatusCode == http.StatusOK
+}
+
+func (g *gateway) stop(t *testing.T) {
+	t.Helper()
+	if g.cmd == nil {
+		return
+	}
+	_ = g.cmd.Process.Signal(os.Interrupt)
+	if err := g.cmd.Wait(); err != nil {
+		t.Errorf("the gateway ended with %v:\n%s", err, g.log.String())
+	}
+	g.cmd = nil
+}
+
+func (g *gateway) url(path string) string { return "http://localhost:" + g.site + path }
+
+// send sends a request to the site, or to the admin endpoint where the path is
+// one of its, and wants a status.
+func (g *gateway) send(t *testing.T, want int, method, path, body string, header ...string) string {
+	t.Helper()
+	url := g.url(path)
+	if strings.HasPrefix(path, "/chat_identity/") || path == "/metrics" {
+		url = "http://localhost:" + g.admin + path
+	}
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res.StatusCode != want {
+		t.Fatalf("%s %s was answered %d %s, want %d", method, path, res.StatusCode, text, want)
+	}
+	return string(text)
+}
+
+// stock makes widgets whose encryption key is then lost, and one in grace.
+func (g *gateway) stock(t *testing.T) {
+	t.Helper()
+	g.start(t)
+	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"shop"}`)
+	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"quiet","mode":"off"}`)
+	g.send(t, 200, "POST", "/chat_identity/widgets/shop/rotate", `{"grace":"24h"}`)
+	g.stop(t)
+	if err := os.Remove(filepath.Join(g.home, "caddy", "chat_identity", "encryption.key")); err != nil {
+		t.Fatal(err)
+	}
+	g.start(t)
+}
+
+// visit sends a request for everything that verification can find.
+func (g *gateway) visit(t *testing.T) {
+	t.Helper()
+	claim := func(user, more string) string {
+		return fmt.Sprintf(`{"user_id":%q,"user_hash":%q%s}`, user, sign(chatSecret, user), more)
+	}
+	const chat = "/chat/messages"
+	g.send(t, 200, "POST", chat, claim("ada", `,"conversation_id":"c1"`))
+	g.send(t, 200, "POST", chat, claim("ada", `,"conversation_id":"c1"`))
+	g.send(t, 403, "POST", chat, claim("grace", `,"conversation_id":"c1"`))
+	g.send(t, 200, "POST", chat, `{}`)
+	g.send(t, 200, "POST", chat, `{"user_id":"ada"}`)
+	g.send(t, 200, "POST", chat, strings.Replace(claim("ada", ""), "ada", "grace", 1))
+	g.send(t, 400, "POST", chat, claim("ada", `,"user_id":"grace"`))
+	g.send(t, 400, "POST", chat, `{"user_id":`)
+	g.send(t, 413, "POST", chat, `{"text":"`+strings.Repeat("a", 2<<20)+`"}`)
+	g.send(t, 415, "POST", chat, claim("ada", ""), "Content-Encoding", "gzip")
+	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "nobody")
+	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "shop")
+	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "quiet")
+
+	once := func(made time.Time) string {
+		nonce, at := strings.Repeat("n", 32), strconv.FormatInt(made.Unix(), 10)
+		return fmt.Sprintf(`{"user_id":"ada","hmacNonce":%q,"hmacTimestamp":%q,"hmacSignature":%q}`, nonce, at, sign(openingSecret, "ada"+nonce+at))
+	}
+	opening := once(time.Now())
+	g.send(t, 200, "POST", "/open/", opening)
+	g.send(t, 403, "POST", "/open/", opening)
+	g.send(t, 401, "POST", "/open/", once(time.Now().Add(-time.Hour)))
+}
+
+// scrape returns the metrics, once the stored widgets have been counted.
+func (g *gateway) scrape(t *testing.T) string {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		text := g.send(t, 200, "GET", "/metrics", "")
+		if strings.Contains(text, "\ncaddy_chat_identity_secrets_in_grace 1\n") {
+			return text
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no secret in grace was counted:\n%s", text)
+		}
+	}
+}
+
+func sign(secret, text string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(text))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
