@@ -37,7 +37,7 @@ func (x *exchange) tell() {
 		)
 	}
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server.Logs == nil {
+	if !ok || server == nil || server.Logs == nil {
 		return // nobody writes an access log
 	}
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
