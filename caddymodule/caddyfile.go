@@ -54,6 +54,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //	    skew         <duration>
 //	    one_time
 //	    nonce_length <n>
+//	    timestamp_unit seconds|milliseconds
 //	    conversation <location> <name>|<text with placeholders> {
 //	        keep <duration>
 //	        most <n>
@@ -161,6 +162,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return oneArg(d, &h.Identify, "a path, as in 'identify /chat/identify'")
 	case "nonce_length":
 		return numberArg(d, &h.NonceLength, 1, 512)
+	case "timestamp_unit":
+		return enumArg(d, &h.TimestampUnit, "seconds", "milliseconds")
 	case "refuse":
 		return enumArg(d, &h.Refuse, refuseProblem, refuseError)
 	case "unverified":
@@ -178,7 +181,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return d.Err("the mode stands on the directive's own line, as in 'chat_identity required {'")
 	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
-		"one_time, nonce_length, conversation, visitor, identify, refuse, unverified, max_body, reject, header, cors", name)
+		"one_time, nonce_length, timestamp_unit, conversation, visitor, identify, refuse, unverified, max_body, reject, header, cors", name)
 }
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {

@@ -72,6 +72,9 @@ type Handler struct {
 	// How far ahead a signed timestamp may be; 0 allows no difference between clocks. Default: 30s.
 	Skew *caddy.Duration `json:"skew,omitempty"`
 
+	// What a signed timestamp counts: `seconds` or `milliseconds`. Default: either, told apart by their digits.
+	TimestampUnit string `json:"timestamp_unit,omitempty"`
+
 	// The length of a signed nonce, in characters. Default: 32.
 	NonceLength int `json:"nonce_length,omitempty"`
 

@@ -55,6 +55,7 @@ func TestJSONConfiguration(t *testing.T) {
 		secret + `,"max_age":-1,"dialect":"snapengage"`:                                        "max_age",
 		secret + `,"max_age":1`:                                                                "max_age",
 		secret + `,"skew":-1,"dialect":"snapengage"`:                                           "skew",
+		secret + `,"timestamp_unit":"minutes","dialect":"snapengage"`:                          "timestamp_unit",
 		secret + `,"nonce_length":-1,"dialect":"snapengage"`:                                   "nonce_length",
 		secret + `,"nonce_length":1000,"dialect":"snapengage"`:                                 "nonce_length",
 		secret + `,"encoding":"octal"`:                                                         "encoding",

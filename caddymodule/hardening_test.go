@@ -774,6 +774,46 @@ func TestSplitTimestamp(t *testing.T) {
 	}
 }
 
+// TestTimestampUnit: a token that was signed months ago, in milliseconds, for a
+// user of his own choice, reads today as one in seconds for another, whose id is
+// his and what his nonce begins with. Where the unit is known, it never does.
+func TestTimestampUnit(t *testing.T) {
+	g := start(t, "", "handle /either {\n"+snapengageIn("")+"}\nhandle /seconds {\n"+snapengageIn("seconds")+
+		"}\nhandle /milliseconds {\n"+snapengageIn("milliseconds")+"}\n")
+	now := fmt.Sprint(time.Now().Unix())
+	const nonce = "ice0123456789abcdef0123456789abc"
+	old := signedToken("al", nonce, "170"+now) // of the year 2023, in milliseconds
+	cut := ticket{"alice", nonce[3:] + "170", now, old.signature}
+	fresh := signedToken("zoe", nonce, now)
+	milli := signedToken("zoe", nonce, fmt.Sprint(time.Now().UnixMilli()))
+	for _, c := range []struct {
+		path  string
+		token ticket
+		want  string
+	}{
+		{"/either", cut, "alice"}, // as the documentation says
+		{"/milliseconds", cut, "400 malformed"},
+		{"/milliseconds", old, "401 expired"},
+		{"/milliseconds", fresh, "400 malformed"},
+		{"/milliseconds", milli, "zoe"},
+		{"/seconds", old, "400 malformed"},
+		{"/seconds", milli, "400 malformed"},
+		{"/seconds", fresh, "zoe"},
+	} {
+		if got := verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
+			t.Errorf("%s, %s of %s: %s, want %s", c.path, c.token.user, c.token.stamp, got, c.want)
+		}
+	}
+}
+
+// snapengageIn is a site whose timestamps count that unit, "" for either.
+func snapengageIn(unit string) string {
+	if unit != "" {
+		unit = "timestamp_unit " + unit
+	}
+	return "chat_identity required {\ndialect snapengage\nsecret {env.TEST_SECRET}\n" + unit + "\n}\nreverse_proxy UPSTREAM\n"
+}
+
 // TestConversationSpellings: zoe has c1, victim's-conversation to everyone
 // else. Mallory, with a claim of her own, names it in every way that some
 // backend may read as its name; anonymous requests do, too. None arrives.

@@ -83,6 +83,11 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
 			return policy, err
 		}
 	}
+	if h.TimestampUnit != "" {
+		if policy.Unit, err = verifier.ParseTimestampUnit(h.TimestampUnit); err != nil {
+			return policy, fmt.Errorf("timestamp_unit: %w", err)
+		}
+	}
 	if h.MaxAge != 0 {
 		policy.MaxAge = time.Duration(h.MaxAge)
 	}

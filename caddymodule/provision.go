@@ -267,8 +267,8 @@ func (h *Handler) checkTimes() error {
 		return nil
 	}
 	message := h.plan.policy.Message.String()
-	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil) {
-		return fmt.Errorf("max_age and skew need a signed timestamp, which the message %q does not have", message)
+	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil || h.TimestampUnit != "") {
+		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
 	}
 	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
 		return fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message)

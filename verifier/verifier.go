@@ -23,6 +23,8 @@ type Policy struct {
 	// MaxAge is how old a signed timestamp may be, Skew how far ahead. Both
 	// count only where the message signs a timestamp.
 	MaxAge, Skew time.Duration
+	// Unit is what a signed timestamp counts.
+	Unit TimestampUnit
 }
 
 // Verifier checks claims against a policy. It is immutable and safe for
@@ -45,6 +47,8 @@ func New(p Policy, options ...Option) (*Verifier, error) {
 		return nil, errors.New("verifier: the policy has no message")
 	case p.Encoding > Base64URL:
 		return nil, errors.New("verifier: the policy's encoding is none that is known")
+	case p.Unit > Milliseconds:
+		return nil, errors.New("verifier: the policy's unit of timestamps is none that is known")
 	case p.Limits.UserID <= 0:
 		return nil, errors.New("verifier: the policy has no limit for user ids")
 	case p.Message.Signs(Timestamp) && p.MaxAge <= 0:
@@ -124,8 +128,9 @@ func (v *Verifier) fields(c *Claim) error {
 		}
 	}
 	if t := c[Timestamp]; len(t) > 0 && v.policy.Message.Signs(Timestamp) {
-		if _, ok := parseTimestamp(t); !ok {
-			return malformed(Timestamp, "is not a Unix time of 10 digits (seconds) or 13 (milliseconds)")
+		unit, digits := v.policy.Unit.takes(t)
+		if _, ok := parseTimestamp(t); !ok || !unit {
+			return malformed(Timestamp, "is not a Unix time "+digits)
 		}
 	}
 	return nil
@@ -169,7 +174,7 @@ func hasControl(text []byte) bool {
 // without separators could be cut into another user id, nonce and timestamp that
 // are as good, or are so a moment later.
 func (v *Verifier) splits(c *Claim) error {
-	if !v.policy.Message.run {
+	if !v.policy.Message.run || v.policy.Unit != AnyUnit {
 		return nil
 	}
 	other := secondsWidth
