@@ -13,6 +13,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -64,14 +65,29 @@ var adminCalls = map[string]map[string]func(*adminCall) error{
 	"import":              {"POST": (*adminCall).importRecords},
 	"overview":            {"GET": (*adminCall).overview},
 	"stats":               {"GET": (*adminCall).stats},
+	"snippets":            {"GET": (*adminCall).snippets},
 }
 
+// crossOrigin refuses what another website has a browser send that would change
+// something. Caddy's own check leaves that to the configured origins, of which
+// an operator may allow more than the endpoint itself. What is no browser, such
+// as the command, says nothing of origins and passes.
+var crossOrigin = http.NewCrossOriginProtection()
+
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
+	if err := crossOrigin.Check(r); err != nil {
+		return adminError(http.StatusForbidden, "this call changes something, and a page of another origin has made it")
+	}
+	if name := strings.TrimPrefix(r.URL.Path, adminPath); dashboard.Has(name) {
+		return servePage(w, r, name)
+	}
 	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	path, id := adminRoute(strings.TrimPrefix(r.URL.Path, adminPath))
 	methods := adminCalls[path]
 	if methods == nil {
-		return adminError(http.StatusNotFound, "there is nothing at this path: see %swidgets and %sstats", adminPath, adminPath)
+		return adminError(http.StatusNotFound, "there is nothing at this path: see %swidgets and %sstats, or open %s in a browser", adminPath, adminPath, adminPath)
 	}
 	method := r.Method
 	if method == http.MethodHead {

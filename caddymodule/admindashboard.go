@@ -1,0 +1,43 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// servePage answers with a part of the dashboard. It needs no configuration:
+// where there is none, the page says so.
+func servePage(w http.ResponseWriter, r *http.Request, name string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		return adminError(http.StatusMethodNotAllowed, "the method here is GET")
+	}
+	dashboard.Serve(w, r, name)
+	return nil
+}
+
+// snippets answers with the code that signs for a widget.
+func (c *adminCall) snippets() error {
+	query, err := c.query("dialect", "widget")
+	if err != nil {
+		return err
+	}
+	dialect, widget := query.Get("dialect"), query.Get("widget")
+	if dialect == "" {
+		dialect = verifier.DefaultDialect
+	}
+	if widget == "" {
+		widget = "your-widget"
+	}
+	if !widgets.ValidID(widget) {
+		return adminError(http.StatusBadRequest, "that is no widget id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	}
+	found, known := dashboard.For(dialect, widget)
+	if !known {
+		return adminError(http.StatusBadRequest, "%w", unknownDialect(dialect))
+	}
+	return c.answer(http.StatusOK, found)
+}

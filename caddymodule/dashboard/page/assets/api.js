@@ -1,0 +1,48 @@
+import { sentence } from './format.js'
+
+// The admin API, by URLs relative to the page: the page works wherever it is
+// mounted, behind a tunnel or below a path.
+
+const patience = 15_000 // milliseconds
+
+// Refusal is what the gateway said, or that it said nothing.
+export class Refusal extends Error {
+  constructor(message, status) {
+    super(message)
+    this.status = status // 0 where there was no answer
+  }
+}
+
+// ask calls the API. A body is sent as JSON; the answer is decoded, null where
+// there is none.
+export async function ask(method, path, body) {
+  const options = { method, mode: 'same-origin', credentials: 'same-origin', redirect: 'error', signal: AbortSignal.timeout(patience) }
+  if (body !== undefined) {
+    options.body = JSON.stringify(body)
+    options.headers = { 'Content-Type': 'application/json' }
+  }
+  let answer, text
+  try {
+    answer = await fetch(new URL(path, document.baseURI), options)
+    text = await answer.text()
+  } catch {
+    throw new Refusal('The gateway does not answer. Is Caddy running, and is your tunnel to it open?', 0)
+  }
+  let said = null
+  try {
+    said = text === '' ? null : JSON.parse(text)
+  } catch {
+    throw new Refusal(`The gateway answered with status ${answer.status} and no JSON. Is this Caddy’s admin endpoint?`, answer.status)
+  }
+  if (!answer.ok) throw new Refusal(sentence(said?.error ?? `The gateway answered with status ${answer.status}`), answer.status)
+  return said
+}
+
+export const overview = (query) => ask('GET', `overview?${new URLSearchParams(query)}`)
+export const readiness = (id) => ask('GET', `widgets/${encodeURIComponent(id)}/readiness`)
+export const snippets = (dialect, widget) => ask('GET', `snippets?${new URLSearchParams({ dialect, widget })}`)
+export const create = (widget) => ask('POST', 'widgets', widget)
+export const set = (id, policy) => ask('PATCH', `widgets/${encodeURIComponent(id)}`, policy)
+export const rotate = (id, grace) => ask('POST', `widgets/${encodeURIComponent(id)}/rotate`, grace ? { grace } : {})
+export const reveal = (id) => ask('POST', `widgets/${encodeURIComponent(id)}/reveal`)
+export const remove = (id) => ask('DELETE', `widgets/${encodeURIComponent(id)}`)

@@ -1,0 +1,65 @@
+// Elements are made here, and text is only ever text: nothing on this page is
+// parsed as HTML.
+
+// make returns an element. Properties are attributes, but for on, an object of
+// listeners, and those that an element only has as properties.
+export function make(tag, properties = {}, ...children) {
+  const element = document.createElement(tag)
+  for (const [name, value] of Object.entries(properties)) {
+    if (name === 'on') {
+      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener)
+    } else if (name === 'value' || name === 'checked' || name === 'disabled' || name === 'hidden' || name === 'open') {
+      element[name] = value
+    } else if (value !== undefined && value !== null && value !== false) {
+      element.setAttribute(name, value === true ? '' : value)
+    }
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false))
+  return element
+}
+
+// write sets an element's text, and touches nothing where it is the same.
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text
+}
+
+// refill replaces what a container holds, unless that is the same already, or the
+// reader has selected some of it. What he has opened, closed or focused, by its
+// data-key, stays so.
+export function refill(container, ...children) {
+  const next = children.flat(2).filter(Boolean)
+  const now = [...container.childNodes]
+  if (now.length === next.length && next.every((node, i) => node.isEqualNode(now[i]))) return
+  const selection = getSelection()
+  if (selection && !selection.isCollapsed && container.contains(selection.anchorNode)) return
+  const key = container.contains(document.activeElement) ? document.activeElement.dataset.key : undefined
+  const open = new Map([...container.querySelectorAll('details')].map((details) => [details.dataset.key, details.open]))
+  container.replaceChildren(...next)
+  for (const details of container.querySelectorAll('details')) details.open = open.get(details.dataset.key) ?? details.open
+  if (key) [...container.querySelectorAll('[data-key]')].find((element) => element.dataset.key === key)?.focus({ preventScroll: true })
+}
+
+// announce tells those who listen instead of looking.
+export function announce(text) {
+  const announcer = document.getElementById('announcer')
+  announcer.textContent = ''
+  requestAnimationFrame(() => { announcer.textContent = text })
+}
+
+// copyButton copies a text, and says whether that worked.
+export function copyButton(label, text, properties = {}) {
+  const button = make('button', { type: 'button', ...properties }, label)
+  button.addEventListener('click', async () => {
+    let said = 'Copied'
+    try {
+      await navigator.clipboard.writeText(text())
+      button.dispatchEvent(new CustomEvent('copied', { bubbles: true }))
+    } catch {
+      said = 'Select it, then copy'
+    }
+    button.textContent = said
+    announce(said)
+    setTimeout(() => { button.textContent = label }, 2000)
+  })
+  return button
+}

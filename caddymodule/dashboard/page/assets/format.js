@@ -1,0 +1,45 @@
+// How numbers and times are written.
+
+const whole = new Intl.NumberFormat('en')
+const stamp = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'medium' })
+
+export const number = (n) => whole.format(n)
+
+export const requests = (n) => (n === 1 ? '1 request' : `${number(n)} requests`)
+
+// percent never rounds to all or nothing what is neither.
+export function percent(part, of) {
+  if (!of) return '–'
+  if (part === of) return '100\u00a0%'
+  if (part === 0) return '0\u00a0%'
+  const value = Math.min(99.9, Math.max(0.1, (100 * part) / of))
+  return `${value >= 99 || value < 10 ? value.toFixed(1) : Math.round(value)}\u00a0%`
+}
+
+const minute = 60_000
+const hour = 60 * minute
+const day = 24 * hour
+
+// span writes a length of time, in milliseconds, in its largest unit that fits twice.
+export function span(milliseconds) {
+  const [unit, name] = milliseconds >= 2 * day ? [day, 'day'] : milliseconds >= 2 * hour ? [hour, 'hour']
+    : milliseconds >= 2 * minute ? [minute, 'minute'] : [1000, 'second']
+  const n = Math.max(0, Math.floor(milliseconds / unit))
+  return `${number(n)} ${name}${n === 1 ? '' : 's'}`
+}
+
+// since and until measure by the gateway's clock, not by the reader's.
+export function since(time, now, atOnce) {
+  const passed = new Date(now) - new Date(time)
+  return atOnce && passed < minute ? atOnce : span(passed)
+}
+
+export const until = (time, now) => span(new Date(time) - new Date(now))
+
+export const time = (text) => stamp.format(new Date(text))
+
+// sentence makes one of what the gateway says, which begins in small letters.
+export function sentence(text) {
+  const first = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(first) ? first : `${first}.`
+}

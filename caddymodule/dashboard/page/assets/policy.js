@@ -1,0 +1,84 @@
+// A widget's mode and dialect, and the step to required mode with open eyes.
+import * as api from './api.js'
+import { modes } from './create.js'
+import { choice, chosen, dialectSelect, field, form } from './dialog.js'
+import { announce, make } from './dom.js'
+import { number, percent, requests } from './format.js'
+import { refresh } from './refresh.js'
+import { title } from './reasons.js'
+
+export function policy(id) {
+  const mode = choice('Mode', 'mode', modes, '')
+  const dialect = dialectSelect('', 'As in the site block')
+  const save = make('button', { type: 'submit', class: 'primary', disabled: true }, 'Save')
+  const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
+  const element = make('form', { novalidate: true }, mode,
+    make('p', { class: 'hint' }, 'A mode in the Caddyfile is a floor: a widget can be stricter, never laxer.'),
+    field('Dialect', dialect), error, make('div', { class: 'actions' }, save))
+  let stored = { mode: '', dialect: '' }
+  let readiness
+
+  const changed = () => chosen(mode) !== stored.mode || dialect.value !== stored.dialect
+  element.addEventListener('input', () => { save.disabled = !changed() })
+  element.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    if (save.disabled) return
+    const wanted = { mode: chosen(mode), dialect: dialect.value }
+    if (wanted.mode === 'required' && stored.mode !== 'required') {
+      require(id, readiness, wanted)
+      return
+    }
+    save.disabled = true
+    error.hidden = true
+    try {
+      await api.set(id, wanted)
+      announce('Saved')
+      stored = wanted
+    } catch (failure) {
+      error.textContent = failure.message
+      error.hidden = false
+    }
+    save.disabled = !changed()
+    refresh()
+  })
+
+  return {
+    element,
+    // show takes what is stored, unless somebody is changing it.
+    show(widget, ready) {
+      readiness = ready
+      const pristine = !changed()
+      stored = { mode: widget.mode ?? '', dialect: widget.dialect ?? '' }
+      if (pristine) {
+        for (const input of mode.querySelectorAll('input')) input.checked = input.value === stored.mode
+        dialect.value = stored.dialect
+      }
+      save.disabled = !changed()
+    },
+  }
+}
+
+// require asks before a widget is switched to required mode, and says what that would do.
+export function require(id, readiness, wanted = { mode: 'required' }) {
+  const refused = readiness?.refused ?? 0
+  const judged = readiness ? readiness.requests - readiness.disabled : 0
+  const would = (readiness?.refusals ?? []).map(({ reason, count }) => make('li', {}, `${title(reason)} `, make('span', { class: 'count' }, number(count))))
+  let says = 'Nothing is known of its requests: whatever is not verified will be refused.'
+  if (judged > 0 && refused === 0) says = 'Of the requests that were seen, none would have been refused.'
+  if (refused > 0) says = `Required mode would have refused ${number(refused)} of ${requests(judged)} (${percent(refused, judged)}). It will refuse the like from now on:`
+  form(`Require verification for ${id}`, [
+    make('p', {}, says),
+    would.length > 0 && make('ul', { class: 'legend' }, would),
+    make('p', { class: 'hint' }, 'It holds from the next request on, and can be taken back in the same way.'),
+  ].filter(Boolean), {
+    action: 'Switch to required',
+    danger: refused > 0,
+    send: async () => {
+      await api.set(id, wanted)
+      return () => {
+        announce(`${id} is in required mode`)
+        refresh()
+      }
+    },
+  })
+}

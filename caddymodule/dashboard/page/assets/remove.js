@@ -1,0 +1,23 @@
+// Deletes a widget, once its id has been typed.
+import * as api from './api.js'
+import { field, form } from './dialog.js'
+import { announce, make } from './dom.js'
+
+export function remove(id) {
+  const typed = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none' })
+  form(`Delete ${id}`, [
+    make('p', {}, 'Its secrets are gone with it, at once and for good. Requests that name it are of no widget then: in required mode they are refused.'),
+    field(['Type ', make('code', {}, id), ' to confirm'], typed),
+  ], {
+    action: 'Delete the widget',
+    danger: true,
+    ready: () => typed.value.trim() === id,
+    send: async () => {
+      await api.remove(id)
+      return () => {
+        announce(`${id} is deleted`)
+        location.hash = '#/'
+      }
+    },
+  })
+}

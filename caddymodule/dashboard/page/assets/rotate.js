@@ -1,0 +1,45 @@
+// Gives a widget a new secret.
+import * as api from './api.js'
+import { choice, chosen, field, form } from './dialog.js'
+import { make } from './dom.js'
+import { refresh } from './refresh.js'
+import { showSecret } from './secret.js'
+
+const graces = [
+  ['', 'End it now', 'After a leak: no request that comes later is verified by an earlier secret.'],
+  ['1h', '1 hour'],
+  ['24h', '24 hours', 'Both verify meanwhile. Put the new one on your servers within that time.'],
+  ['7d', '7 days'],
+  ['own', 'Another time'],
+]
+
+const duration = /^(\d+(\.\d+)?(d|h|m|s|ms))+$/
+
+export function rotate(id) {
+  const grace = choice('The present secret', 'grace', graces, '24h')
+  const own = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', placeholder: '36h' })
+  const ownField = field('How long it still verifies', own, 'Such as 90m, 36h or 14d, up to a year.')
+  ownField.hidden = true
+  grace.addEventListener('change', () => {
+    ownField.hidden = chosen(grace) !== 'own'
+    if (!ownField.hidden) own.focus()
+  })
+  const written = () => (chosen(grace) === 'own' ? own.value.trim() : chosen(grace))
+  form(`Rotate the secret of ${id}`, [grace, ownField], {
+    action: 'Make a new secret',
+    ready: () => chosen(grace) !== 'own' || duration.test(own.value.trim()),
+    send: async () => {
+      const made = await api.rotate(id, written())
+      return () => showSecret(id, made.secret, {
+        title: `The new secret of ${id}`,
+        note: written() ? 'Sign with it from now on. The present one verifies until its time is up.' : 'Sign with it from now on. Every earlier one has stopped.',
+        then: refresh,
+      })
+    },
+  })
+}
+
+export async function reveal(id) {
+  const shown = await api.reveal(id)
+  showSecret(id, shown.secret, { title: `The secret of ${id}`, note: 'The current secret, with which your server signs:', again: true })
+}

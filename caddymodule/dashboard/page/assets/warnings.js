@@ -1,0 +1,26 @@
+// What is wrong with the gateway, and what to do about it.
+import { make } from './dom.js'
+
+export function warnings(found) {
+  const all = []
+  const warn = (title, ...text) => all.push(make('div', { class: 'notice bad', role: 'alert' }, make('strong', {}, title), ' ', ...text))
+  if (!found.store.reachable) {
+    warn('The store of widgets cannot be reached.', `${found.store.error ?? ''} `,
+      'Known widgets are served for as long as ', code('stale_if_error'), ' says, and nothing can be changed. See to the store: no restart is needed then.')
+  }
+  if (found.ledger.used && !found.ledger.reachable) {
+    warn('The ledger cannot be reached.', `${found.ledger.error ?? ''} `,
+      'One-time signatures, conversations and merging are unavailable until it can. See to it: no restart is needed then.')
+  }
+  for (const key of found.missing_encryption_keys ?? []) {
+    warn('An encryption key is missing.', 'Secrets that are sealed under ', code(key),
+      ' cannot be opened, and their widgets are unavailable. Add that key to ', code('encryption_key'), ' in the global chat_identity block, and reload.')
+  }
+  if (found.allow_reveal) {
+    all.push(make('div', { class: 'notice' }, make('strong', {}, 'Secrets can be shown again.'), ' ', code('allow_reveal'),
+      ' stands in the configuration: whoever reaches this endpoint can read every stored secret.'))
+  }
+  return all
+}
+
+const code = (text) => make('code', {}, text)
