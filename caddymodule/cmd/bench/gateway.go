@@ -20,6 +20,9 @@ type variant struct {
 
 var variants = []variant{
 	{"bare reverse_proxy", "reverse_proxy BACKEND", true, ""},
+	// What a backend is told has to be sent: the same by hand, unverified.
+	{"three headers", "request_header X-Verified-User " + user + "\nrequest_header X-Verified-Widget default\n" +
+		"request_header X-Identity-Outcome verified\nreverse_proxy BACKEND", true, ""},
 	{"verified", "chat_identity required {\nsecret {env.BENCH_SECRET}\n}\nreverse_proxy BACKEND", true, ""},
 	{"optional, claim cut", "chat_identity {\nsecret {env.BENCH_SECRET}\n}\nreverse_proxy BACKEND", false, ""},
 	{"forward_auth", "forward_auth AUTH {\nuri /\ncopy_headers X-Verified-User\n}\nreverse_proxy BACKEND", true, "X-User-Id: " + user + "\r\nX-User-Hash: HASH\r\n"},

@@ -19,8 +19,8 @@ const connections = 64
 
 func main() {
 	gatewayPath := flag.String("gateway", "./caddy", "the gateway's binary")
-	rounds := flag.Int("rounds", 7, "rounds of each body and variant")
-	duration := flag.Duration("duration", time.Second, "how long a round of one variant takes")
+	rounds := flag.Int("rounds", 15, "rounds of each body and variant")
+	duration := flag.Duration("duration", 600*time.Millisecond, "how long a round of one variant takes")
 	only := flag.String("only", "", "measure only bodies whose name has this in it")
 	flag.Parse()
 	if err := run(*gatewayPath, *rounds, *duration, *only); err != nil {
@@ -63,10 +63,12 @@ func run(path string, rounds int, duration time.Duration, only string) error {
 func measure(g *gateway, b body, rounds int, duration time.Duration) error {
 	results := make([][]result, len(variants))
 	for round := -1; round < rounds; round++ { // the first warms up
-		for i, v := range variants {
-			r, err := g.load(v, b, duration)
+		for n := range variants {
+			// Each has each place in turn: what one leaves behind befalls the next.
+			i := (n + round + 1) % len(variants)
+			r, err := g.load(variants[i], b, duration)
 			if err != nil {
-				return fmt.Errorf("%s, %s: %w", b.name, v.name, err)
+				return fmt.Errorf("%s, %s: %w", b.name, variants[i].name, err)
 			}
 			if round >= 0 {
 				results[i] = append(results[i], r)
