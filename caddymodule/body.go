@@ -162,7 +162,9 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 		if len(b.text) == cap(b.text) {
 			b.grow(growth(len(b.text), size))
 		}
-		n, err := from.Read(b.text[len(b.text):cap(b.text)])
+		// Nothing beyond the limit is looked at, but whether there is something.
+		most := max(x.h.MaxBody, int64(len(b.text))+1)
+		n, err := from.Read(b.text[len(b.text):min(int64(cap(b.text)), most)])
 		b.text = b.text[:len(b.text)+n]
 		switch {
 		case int64(len(b.text)) > x.h.MaxBody:

@@ -350,6 +350,7 @@ func TestUnreadBodies(t *testing.T) {
 // them, and one that does has none for what is no claim.
 func TestUploadsPass(t *testing.T) {
 	g := start(t, "", "handle /head {\nchat_identity required {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\nclaim user_id header X-User\nclaim signature header X-Signature\n}\nreverse_proxy UPSTREAM\n}\n"+
+		"handle /small/* {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 10\n}\nreverse_proxy UPSTREAM\n}\n"+
 		"handle {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\n}\nreverse_proxy UPSTREAM\n}")
 	large := strings.Repeat("x", 3<<20)
 	for _, kind := range []string{"application/json", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain"} {
@@ -358,10 +359,18 @@ func TestUploadsPass(t *testing.T) {
 			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
 		}
 	}
-	for _, kind := range []string{"application/octet-stream", "text/plain", "image/png"} {
-		a := g.do(t, "PUT", "/upload?user_id=zoe&user_hash="+sign("zoe"), large, "Content-Type: "+kind)
-		if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
-			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+	for _, path := range []string{"/upload", "/small/upload"} {
+		for _, kind := range []string{"application/octet-stream", "text/plain", "image/png"} {
+			a := g.do(t, "PUT", path+"?user_id=zoe&user_hash="+sign("zoe"), large, "Content-Type: "+kind)
+			if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
+				t.Errorf("%s, %s: %d %s", path, kind, a.StatusCode, a.body)
+			}
+		}
+		// What may become an object has the limit, though.
+		for _, body := range []string{`{"a":` + large, strings.Repeat(" ", 3<<20)} {
+			if a := g.do(t, "PUT", path, body, "Content-Type: text/plain"); a.StatusCode != 413 {
+				t.Errorf("%s, %.5q: %d", path, body, a.StatusCode)
+			}
 		}
 	}
 }
