@@ -40,6 +40,10 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// Provision implements [caddy.Provisioner]. The endpoint is there before any app
+// is, and stays if one of them fails.
+func (adminAPI) Provision(ctx caddy.Context) error { return registerMetrics(ctx) }
+
 // Routes implements [caddy.AdminRouter].
 func (adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
@@ -225,4 +229,7 @@ func secretOf(text string) (verifier.Secret, error) {
 const maxSecret = 1024
 
 // Interface guards
-var _ caddy.AdminRouter = adminAPI{}
+var (
+	_ caddy.AdminRouter = adminAPI{}
+	_ caddy.Provisioner = adminAPI{}
+)

@@ -119,6 +119,11 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
 	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
+	// First: if what follows fails, Caddy's admin endpoint goes on to show the
+	// metrics of this configuration, and the one that runs is to be seen there.
+	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
@@ -228,7 +233,7 @@ func (a *App) provisionCache(ctx caddy.Context) error {
 	}
 	a.pooled = true
 	a.opener = cache.(pooledKeys).Keys
-	return ctx.GetMetricsRegistry().Register(appMetrics{a})
+	return nil
 }
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.

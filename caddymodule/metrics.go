@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
@@ -13,7 +15,17 @@ const metricPrefix = "caddy_chat_identity_"
 
 // appMetrics shows what is counted. All counters outlive configurations, and
 // every label is an enumeration of ours: clients cannot make series.
-type appMetrics struct{ app *App }
+type appMetrics struct{}
+
+// registerMetrics has a configuration show the metrics, of which it may be
+// asked twice.
+func registerMetrics(ctx caddy.Context) error {
+	err := ctx.GetMetricsRegistry().Register(appMetrics{})
+	if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); twice {
+		return nil
+	}
+	return err
+}
 
 func desc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(metricPrefix+name, help, labels, nil)
@@ -63,10 +75,11 @@ func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 }
 
 // Collect implements [prometheus.Collector].
-func (m appMetrics) Collect(metrics chan<- prometheus.Metric) {
-	app := m.app
-	if active, err := activeApp(); err == nil {
-		app = active // after a reload that failed, Caddy shows the registry of what never ran
+func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
+	// After a reload that failed, Caddy shows the registry of what never ran.
+	app, err := activeApp()
+	if err != nil {
+		return
 	}
 	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
@@ -111,6 +112,44 @@ chat_identity /custom off {
 			t.Errorf("%s fell from %v to %v by a reload", series, value, after[series])
 		}
 	}
+}
+
+// TestMetricsAfterFailedReload: what runs is still measured when a new
+// configuration is refused, whatever of it fails.
+func TestMetricsAfterFailedReload(t *testing.T) {
+	g := live(t, "", liveSite)
+	before := g.scrape(t)
+	for name, broken := range map[string][2]string{
+		"the app":     {"chat_identity {", "chat_identity {\nwidget broken {\nsecret {env.NOT_SET}\n}"},
+		"another app": {"grace_period 1s", "grace_period 1s\nlocal_certs\npki {\nca {\nroot {\ncert /not/there\nkey /not/there\n}\n}\n}"},
+	} {
+		config, err := adapt(strings.Replace(g.config, broken[0], broken[1], 1))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for range 8 { // the apps come in any order
+			if err := caddy.Load(config, true); err == nil {
+				t.Fatalf("%s: it was loaded", name)
+			}
+			g.awaitAdmin(t) // the endpoint was replaced, and not all at once
+			if after := g.scrape(t); len(after) < len(before) {
+				t.Errorf("%s: %d series of %d are left", name, len(after), len(before))
+			}
+		}
+	}
+}
+
+// awaitAdmin waits until the admin endpoint answers.
+func (g *gateway) awaitAdmin(t testing.TB) {
+	t.Helper()
+	for range 100 {
+		if response, err := adminHTTP.Get("http://" + g.admin + "/config/"); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the admin endpoint does not answer")
 }
 
 // TestSeriesAreFixed: what may grow without an end would be a client's to grow.
