@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
@@ -120,12 +121,26 @@ func (x *exchange) readBody() {
 		b.err = errBodyStart
 	}
 	if b.whole && b.err == nil {
-		x.s.body.hold(b.text, b.memory)
-		x.r.Body = &x.s.body
+		x.passBody()
 		return
 	}
 	b.whole = false
 	x.r.Body = resumedBody{io.MultiReader(bytes.NewReader(b.text), rest), rest}
+}
+
+// passBody has the request go on with the body that was read, and with its
+// length. Where a proxy tries a second upstream while the first attempt is still
+// at the body, the second gets the rest: with a length, it can never be taken
+// for the whole.
+func (x *exchange) passBody() {
+	r, length := x.r, len(x.body.text)
+	x.s.body.hold(x.body.text, x.body.memory)
+	r.Body = &x.s.body
+	if int64(length) == r.ContentLength {
+		return
+	}
+	r.ContentLength, r.TransferEncoding = int64(length), nil
+	r.Header["Content-Length"] = []string{strconv.Itoa(length)}
 }
 
 // sniff reads until it is clear whether a body of no type that is known is a

@@ -137,6 +137,9 @@ func TestBodyPassesByteForByte(t *testing.T) {
 			{"length", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body), int64(len(c.body))},
 			{"chunked", "Transfer-Encoding: chunked\r\n\r\n" + chunks(c.body), -1},
 		} {
+			if c.user != "" {
+				framing.length = int64(len(c.body)) // what was read whole goes on with its length
+			}
 			answer := g.raw(t, head+framing.text)
 			s := g.upstream.take()
 			if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || s == nil {
@@ -550,11 +553,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 				r.Header.Set("Content-Type", c.contentType)
 			}
 			a := g.send(t, r)
-			length := int64(len(c.want))
-			if chunked {
-				length = -1
-			}
-			if a.seen == nil || normalBlanks(a.seen.Body) != normalBlanks(c.want) || a.seen.user() != "" || !chunked && a.seen.Length != int64(len(a.seen.Body)) || chunked && a.seen.Length != length {
+			if a.seen == nil || normalBlanks(a.seen.Body) != normalBlanks(c.want) || a.seen.user() != "" || a.seen.Length != int64(len(a.seen.Body)) {
 				t.Errorf("%.200q, chunked %v: %d %+v", c.body, chunked, a.StatusCode, a.seen)
 				continue
 			}

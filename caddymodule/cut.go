@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,14 +55,8 @@ func (x *exchange) cut() {
 		return
 	}
 	// In place: nobody asks any more what the claim was.
-	text := verifier.Cut(x.body.text[:0], x.body.text, x.reading.BodyCuts)
-	x.body.text = text
-	x.s.body.hold(text, x.body.memory)
-	x.r.Body = &x.s.body
-	if x.r.ContentLength >= 0 {
-		x.r.ContentLength = int64(len(text))
-		x.r.Header.Set("Content-Length", strconv.Itoa(len(text)))
-	}
+	x.body.text = verifier.Cut(x.body.text[:0], x.body.text, x.reading.BodyCuts)
+	x.passBody()
 	for _, name := range bodyDigests {
 		x.r.Header.Del(name)
 	}
