@@ -140,7 +140,7 @@ func (x *exchange) sniff(from io.Reader) (whole bool, err error) {
 	if err != nil || !json {
 		return false, err
 	}
-	if x.r.ContentLength > x.h.MaxBody {
+	if max(x.r.ContentLength, int64(len(x.body.text))) > x.h.MaxBody {
 		return false, verifier.ErrTooLarge
 	}
 	return true, x.fill(from, func([]byte) bool { return true })
@@ -165,7 +165,7 @@ func (x *exchange) fill(from io.Reader, more func(text []byte) bool) error {
 		n, err := from.Read(b.text[len(b.text):cap(b.text)])
 		b.text = b.text[:len(b.text)+n]
 		switch {
-		case int64(len(b.text)) > x.h.MaxBody:
+		case int64(len(b.text)) > x.h.MaxBody && more(b.text): // one read can bring more than is wanted
 			return verifier.ErrTooLarge
 		case err == io.EOF && int64(len(b.text)) < x.r.ContentLength:
 			return errBodyBroken

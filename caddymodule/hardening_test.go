@@ -350,7 +350,7 @@ func TestUnreadBodies(t *testing.T) {
 // them, and one that does has none for what is no claim.
 func TestUploadsPass(t *testing.T) {
 	g := start(t, "", "handle /head {\nchat_identity required {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\nclaim user_id header X-User\nclaim signature header X-Signature\n}\nreverse_proxy UPSTREAM\n}\n"+
-		"handle {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\n}\nreverse_proxy UPSTREAM\n}")
+		"handle {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 100B\n}\nreverse_proxy UPSTREAM\n}")
 	large := strings.Repeat("x", 3<<20)
 	for _, kind := range []string{"application/json", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain"} {
 		a := g.do(t, "PUT", "/head", large, "Content-Type: "+kind, "X-User: zoe", "X-Signature: "+sign("zoe"), "Content-Encoding: gzip")
@@ -362,6 +362,13 @@ func TestUploadsPass(t *testing.T) {
 		a := g.do(t, "PUT", "/upload?user_id=zoe&user_hash="+sign("zoe"), large, "Content-Type: "+kind)
 		if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
 			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+		}
+		// What a lenient backend would take for JSON is read, and has the limit.
+		for _, size := range []int{200, 3000} {
+			a := g.do(t, "PUT", "/upload", `{"x":"`+strings.Repeat("x", size)+`"}`, "Content-Type: "+kind)
+			if a.seen != nil || a.StatusCode != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s, an object of %d bytes: %d %s", kind, size, a.StatusCode, a.body)
+			}
 		}
 	}
 }
