@@ -210,7 +210,7 @@ func TestReadmeSigners(t *testing.T) {
 }
 
 // varying is what no two readiness reports have alike.
-var varying = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+|[0-9a-f]{8}-[0-9a-f-]{27}|\([0-9hms]+\)`)
+var varying = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:[A-Z]+|[+-]\d+)|[0-9a-f]{8}-[0-9a-f-]{27}|\([0-9hms]+\)`)
 
 // TestReadmeReadiness has the requests be made that the README's report tells of.
 func TestReadmeReadiness(t *testing.T) {
