@@ -232,6 +232,9 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 		began := time.Now()
 		c := g.call(t, "GET", path, "")
 		t.Logf("%s: %d bytes in %v", path, len(c.body), time.Since(began).Round(time.Millisecond))
+		if c.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, c.status, c.body)
+		}
 		if strings.HasPrefix(path, "overview") && !strings.Contains(path, "limit") && len(c.body) > 100_000 {
 			t.Errorf("%s: %d bytes", path, len(c.body))
 		}

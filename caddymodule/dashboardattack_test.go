@@ -52,7 +52,8 @@ func TestDashboardExecutesNothing(t *testing.T) {
 	// The page's own fields take markup, too, and the API answers with it.
 	for _, payload := range payloads {
 		b.search(payload)
-		b.wait("document.querySelector('.empty').innerText.includes('No widget’s id begins with')")
+		text, _ := json.Marshal(payload)
+		b.wait(fmt.Sprintf("document.querySelector('.empty').textContent.includes('No widget’s id begins with “' + %s)", text))
 	}
 	b.search("")
 	for _, place := range []string{"/widgets/shop", "/widgets/token", "/widgets/%3Cimg%20src=x%20onerror=window.executed=1%3E", "/widgets/<img src=x onerror=window.executed=1>", "javascript:window.executed=1"} {
