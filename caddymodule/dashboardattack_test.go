@@ -170,6 +170,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 	}
 	// A form needs nobody's leave to be sent.
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+		document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })
 		const form = document.createElement('form')
 		Object.assign(form, {method: 'post', action: %q, enctype: 'text/plain', target: 'frame'})
 		const field = document.createElement('input')
@@ -178,9 +179,8 @@ func TestDashboardFromElsewhere(t *testing.T) {
 		document.body.append(form)
 		form.submit()
 	}`, api+"widgets")))
-	// Nor does a frame: but the page allows none around it.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })`))
 	b.wait("document.title === 'framed'")
+	// Nor does a frame: but the page allows none around it.
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.title = ''; document.querySelector('iframe').src = %q`, api)))
 	b.wait("document.title === 'framed'")
 	if after := b.call(t, "GET", "widgets", "").body; after != before {
