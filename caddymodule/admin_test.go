@@ -372,7 +372,7 @@ func TestAdminInlineHidesStored(t *testing.T) {
 }
 
 func TestAdminStats(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {

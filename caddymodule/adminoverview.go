@@ -80,7 +80,6 @@ func (c *adminCall) overview() error {
 	if c.recorded {
 		v.Ledger.reachView = reachOf(c.ledger.Err())
 	}
-	v.Writable = v.Store.Reachable
 	v.Total, v.Unknown = observed.Overview()
 	var views []*widgetView
 	switch view := query.Get("view"); {
@@ -99,6 +98,7 @@ func (c *adminCall) overview() error {
 	if err != nil { // what the configuration has, and who was busy, is shown all the same
 		v.Store = reachOf(err)
 	}
+	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)
 }
 

@@ -44,7 +44,7 @@ chat_identity /bare {
 }`
 
 func TestOverview(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "widget declared {\nsecret {env.TEST_SECRET}\nmode required\n}", strings.Replace(threeKinds, "chat_identity {", "chat_identity /chat {", 1))
 	for _, id := range []string{"a1", "a2", "b1"} {
 		g.create(t, `{"id":"`+id+`","dialect":"bookbag"}`)
@@ -137,7 +137,7 @@ func TestTrafficCallsRefuse(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+"\nchat_identity /bare {\nsecret {env.TEST_SECRET}\nreject expired 401\ndialect snapengage\n}")
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {
@@ -208,7 +208,7 @@ func TestReadiness(t *testing.T) {
 func TestOverviewOfManyWidgets(t *testing.T) {
 	const many = 10_000
 	var passed atomic.Int64 // hours
-	observed = traffic.New(func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
+	countAnew(t, func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
 	counted := observed
 	g := newLive(t, "", liveSite)
 	load(t, g.config)
@@ -232,6 +232,9 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 		began := time.Now()
 		c := g.call(t, "GET", path, "")
 		t.Logf("%s: %d bytes in %v", path, len(c.body), time.Since(began).Round(time.Millisecond))
+		if c.status != http.StatusOK {
+			t.Errorf("%s: %d %s", path, c.status, c.body)
+		}
 		if strings.HasPrefix(path, "overview") && !strings.Contains(path, "limit") && len(c.body) > 100_000 {
 			t.Errorf("%s: %d bytes", path, len(c.body))
 		}

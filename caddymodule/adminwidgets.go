@@ -177,17 +177,14 @@ func (c *adminCall) unknown() error {
 }
 
 func (c *adminCall) show() error {
-	if w := c.declaration(c.id); w != nil {
-		return c.answer(http.StatusOK, c.viewDeclared(w))
-	}
-	record, err := c.store.Lookup([]byte(c.id))
+	view, err := c.view(c.id)
 	if err != nil {
 		return err
 	}
-	if record == nil {
+	if view == nil {
 		return c.unknown()
 	}
-	return c.answer(http.StatusOK, c.viewStored(record))
+	return c.answer(http.StatusOK, view)
 }
 
 func (c *adminCall) set() error {

@@ -125,10 +125,14 @@ func BenchmarkHandler(b *testing.B) {
 // TestHandlerAllocates holds the handler to what it allocates beyond an empty
 // one, whatever the size of the body.
 func TestHandlerAllocates(t *testing.T) {
+	runs := 100
+	if raceEnabled {
+		runs = 1 // to see that each is served
+	}
 	for _, body := range costedBodies {
 		text := costedBody(body.size, body.objects)
 		empty := newCosted(t, emptyHandler{}, text, "")
-		base := testing.AllocsPerRun(100, empty.serve)
+		base := testing.AllocsPerRun(runs, empty.serve)
 		for _, test := range []struct {
 			name    string
 			handler *Handler
@@ -140,7 +144,7 @@ func TestHandlerAllocates(t *testing.T) {
 			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 5},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
-			got := testing.AllocsPerRun(100, c.serve) - base
+			got := testing.AllocsPerRun(runs, c.serve) - base
 			t.Logf("%s, %s: %v allocations", body.name, test.name, got)
 			if c.failed != "" || empty.failed != "" {
 				t.Fatalf("%s, %s: %s%s", body.name, test.name, c.failed, empty.failed)

@@ -52,7 +52,8 @@ func TestDashboardExecutesNothing(t *testing.T) {
 	// The page's own fields take markup, too, and the API answers with it.
 	for _, payload := range payloads {
 		b.search(payload)
-		b.wait("document.querySelector('.empty').innerText.includes('No widget’s id begins with')")
+		text, _ := json.Marshal(payload)
+		b.wait(fmt.Sprintf("document.querySelector('.empty').textContent.includes('No widget’s id begins with “' + %s)", text))
 	}
 	b.search("")
 	for _, place := range []string{"/widgets/shop", "/widgets/token", "/widgets/%3Cimg%20src=x%20onerror=window.executed=1%3E", "/widgets/<img src=x onerror=window.executed=1>", "javascript:window.executed=1"} {
@@ -169,6 +170,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 	}
 	// A form needs nobody's leave to be sent.
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+		document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })
 		const form = document.createElement('form')
 		Object.assign(form, {method: 'post', action: %q, enctype: 'text/plain', target: 'frame'})
 		const field = document.createElement('input')
@@ -177,9 +179,8 @@ func TestDashboardFromElsewhere(t *testing.T) {
 		document.body.append(form)
 		form.submit()
 	}`, api+"widgets")))
-	// Nor does a frame: but the page allows none around it.
-	b.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })`))
 	b.wait("document.title === 'framed'")
+	// Nor does a frame: but the page allows none around it.
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.title = ''; document.querySelector('iframe').src = %q`, api)))
 	b.wait("document.title === 'framed'")
 	if after := b.call(t, "GET", "widgets", "").body; after != before {

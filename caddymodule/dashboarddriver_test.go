@@ -10,7 +10,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
 // boardSite is liveSite that tells who asks which id its request has in the log.
@@ -37,7 +36,7 @@ func openBoard(t testing.TB, options string, origins ...string) *board {
 func openBoardOf(t testing.TB, g *gateway, origins ...string) *board {
 	t.Helper()
 	ctx := browsertest.New(t)
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g.letBrowsersIn(origins...)
 	load(t, g.config)
 	return &board{gateway: g, t: t, ctx: ctx}

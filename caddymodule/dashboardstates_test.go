@@ -191,9 +191,11 @@ func TestDashboardOfMany(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	b.unhurried = true // what is asked for out of turn counts as loaded, too
 	start := time.Now()
 	b.open("/")
 	b.wait("document.querySelectorAll('tbody tr').length === 50")
+	b.unhurried = false
 	took, bytes := time.Since(start), loaded.Load()
 	t.Logf("the list of %d widgets: %d answers, %d bytes, %v", many, answers.Load(), bytes, took.Round(time.Millisecond))
 	if bytes < 10_000 || bytes > 300<<10 {

@@ -16,12 +16,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 )
 
 // testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.
@@ -153,6 +156,14 @@ func live(t testing.TB, options, site string) *gateway {
 	g := newLive(t, options, site)
 	load(t, g.config)
 	return g
+}
+
+// countAnew has gateways that are loaded from now on begin to count, by that
+// clock, and those of other tests again.
+func countAnew(t testing.TB, clock func() time.Time) {
+	t.Helper()
+	observed = traffic.New(clock)
+	t.Cleanup(func() { observed = traffic.New(time.Now) })
 }
 
 // newLive is live, not yet loaded.

@@ -1174,7 +1174,7 @@ chat_identity /query required {
 // TestNothingOfClientsIsTold: whatever a client sends, metrics, stats, readiness
 // and this module's log lines hold words of ours alone.
 func TestNothingOfClientsIsTold(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	file := filepath.Join(t.TempDir(), "caddy.log")
 	g := newLive(t, "", manyKinds)
 	g.config = strings.Replace(g.config, "{\n", "{\nlog {\noutput file "+file+"\nformat json\nlevel DEBUG\n}\n", 1)
@@ -1244,7 +1244,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 // TestSeriesOfAFlood: a flood of made-up widgets, users and dialects makes no
 // series, and no widget in the stats.
 func TestSeriesOfAFlood(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "", manyKinds)
 	g.create(t, `{"id":"shop"}`)
 	for _, text := range hostile {
@@ -1268,7 +1268,7 @@ func TestSeriesOfAFlood(t *testing.T) {
 // TestForgeriesOfManyWidgets: a flood of forgeries for a thousand widgets takes
 // what a first wave took, and no more.
 func TestForgeriesOfManyWidgets(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "", liveSite)
 	g.fill(t, traffic.MaxShown)
 	wave := func() uint64 {

@@ -73,7 +73,7 @@ func grown(before, after map[string]float64) map[string]float64 {
 }
 
 func TestRequestMetrics(t *testing.T) {
-	observed = traffic.New(time.Now)
+	countAnew(t, time.Now)
 	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+`
 chat_identity /nextcap required {
 	secret {env.TEST_SECRET}

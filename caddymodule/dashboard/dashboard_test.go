@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func TestServe(t *testing.T) {
@@ -88,5 +90,22 @@ func TestPage(t *testing.T) {
 				t.Errorf("%s loads what there is not, or not relative to the page", tag)
 			}
 		}
+	}
+}
+
+// TestPageKnows: the page has a name for every reason, and offers every dialect.
+func TestPageKnows(t *testing.T) {
+	reasons, dialog := string(files["assets/reasons.js"].content), string(files["assets/dialog.js"].content)
+	for _, reason := range verifier.Reasons {
+		if !strings.Contains(reasons, "\n  "+string(reason)+": [") {
+			t.Errorf("reasons.js lacks %s", reason)
+		}
+	}
+	var names []string
+	for _, d := range verifier.Dialects {
+		names = append(names, "'"+d.Name+"'")
+	}
+	if list := "dialects = [" + strings.Join(names, ", ") + "]"; !strings.Contains(dialog, list) {
+		t.Errorf("dialog.js lacks %s", list)
 	}
 }

@@ -82,6 +82,16 @@ func (f Finding) Outcome() verifier.Outcome {
 	}
 }
 
+// findings is how many requests there were, by finding.
+type findings [numFindings]uint64
+
+func (n *findings) sample() (s sample) {
+	for f := range numFindings {
+		s.add(f, n[f])
+	}
+	return s
+}
+
 // sample is how many requests there were until some moment, by finding; claimed
 // conversations are one there.
 type sample [firstOther]uint64

@@ -31,12 +31,18 @@ func (s *Series) count(f Finding, mode uint8) {
 	}
 }
 
-// now samples the series.
-func (s *Series) now() (sum sample) {
+// ever is what the series has had since it began.
+func (s *Series) ever() (n findings) {
 	for f := range numFindings {
-		sum.add(f, s.counts[f].Load())
+		n[f] = s.counts[f].Load()
 	}
-	return sum
+	return n
+}
+
+// now samples the series.
+func (s *Series) now() sample {
+	ever := s.ever()
+	return ever.sample()
 }
 
 func (s *Series) recent() recent { return s.past.recent(s.now()) }

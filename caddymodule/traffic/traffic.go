@@ -176,14 +176,20 @@ func (t *Traffic) series() []*Series {
 	return all
 }
 
-// total samples all requests.
-func (t *Traffic) total() (sum sample) {
+// ever is what all requests were since the beginning.
+func (t *Traffic) ever() (n findings) {
 	for f := range numFindings {
 		for mode := range t.all[f] {
 			for dialect := range t.all[f][mode] {
-				sum.add(f, t.all[f][mode][dialect].Load())
+				n[f] += t.all[f][mode][dialect].Load()
 			}
 		}
 	}
-	return sum
+	return n
+}
+
+// total samples all requests.
+func (t *Traffic) total() sample {
+	ever := t.ever()
+	return ever.sample()
 }

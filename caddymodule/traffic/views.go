@@ -84,19 +84,16 @@ func (r *recent) windows() Windows {
 
 // tally is what a view adds up: since the beginning, and lately.
 type tally struct {
-	ever   [numFindings]uint64
+	ever   findings
 	recent recent
 }
 
+func tallyOf(ever findings, past *history) *tally {
+	return &tally{ever, past.recent(ever.sample())}
+}
+
 func (s *Series) tally() *tally {
-	t := new(tally)
-	var now sample
-	for f := range numFindings {
-		t.ever[f] = s.counts[f].Load()
-		now.add(f, t.ever[f])
-	}
-	t.recent = s.past.recent(now)
-	return t
+	return tallyOf(s.ever(), &s.past)
 }
 
 func (t *tally) plus(other *tally) {
@@ -117,35 +114,16 @@ func (t *tally) without(part *tally) *tally {
 
 func (t *tally) counts(id string) *Counts {
 	c := &Counts{ID: id, Outcomes: make(map[verifier.Outcome]uint64), Windows: t.recent.windows()}
-	var all sample
+	all := t.ever.sample()
 	for f := range numFindings {
 		if n := t.ever[f]; n > 0 {
 			c.Outcomes[f.Outcome()] += n
 			c.Requests += n
-			all.add(f, n)
 		}
 	}
 	c.Reasons = all.reasons()
 	c.Rate = rate(c.Outcomes[verifier.OutcomeVerified], c.Requests)
 	return c
-}
-
-// tallyAll is what all requests were. The mutex is held.
-func (t *Traffic) tallyAll() *tally {
-	all := new(tally)
-	for f := range numFindings {
-		for mode := range t.all[f] {
-			for dialect := range t.all[f][mode] {
-				all.ever[f] += t.all[f][mode][dialect].Load()
-			}
-		}
-	}
-	var now sample
-	for f := range numFindings {
-		now.add(f, all.ever[f])
-	}
-	all.recent = t.past.recent(now)
-	return all
 }
 
 // Stats returns the requests since counting began: of the busiest widgets by
@@ -175,7 +153,7 @@ func (t *Traffic) Stats(top int) *Stats {
 	}
 	rest := known.without(listed)
 	if t.crowded.Load() {
-		rest = t.tallyAll().without(unknown).without(listed)
+		rest = tallyOf(t.ever(), &t.past).without(unknown).without(listed)
 	}
 	if counts := rest.counts(""); counts.Requests > 0 {
 		stats.Rest = counts

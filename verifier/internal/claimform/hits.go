@@ -1,8 +1,9 @@
 package claimform
 
-import "unsafe"
-
-import "errors"
+import (
+	"errors"
+	"unsafe"
+)
 
 var (
 	// ErrEscape says that a percent sign is not followed by two hexadecimal

@@ -30,7 +30,7 @@ export function create() {
       if (chosen(mode)) asked.mode = chosen(mode)
       if (dialect.value) asked.dialect = dialect.value
       const made = await api.create(asked)
-      return () => showSecret(made.id, made.secret, {
+      return () => showSecret(made.secret, {
         title: `The secret of ${made.id}`,
         note: 'The widget is there. This is its secret, with which your server signs:',
         then: () => {

@@ -37,7 +37,7 @@ function say(state, text) {
   const before = freshness.textContent
   freshness.textContent = text
   freshness.dataset.state = paused ? 'paused' : state
-  if (state === 'bad') announce('The gateway does not answer')
+  if (state === 'bad') announce(text === 'No connection' ? 'The gateway does not answer' : 'The gateway answers with an error')
   else if (before === 'No connection') announce('The gateway answers again')
 }
 

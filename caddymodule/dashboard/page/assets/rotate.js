@@ -30,7 +30,7 @@ export function rotate(id) {
     ready: () => chosen(grace) !== 'own' || duration.test(own.value.trim()),
     send: async () => {
       const made = await api.rotate(id, written())
-      return () => showSecret(id, made.secret, {
+      return () => showSecret(made.secret, {
         title: `The new secret of ${id}`,
         note: written() ? 'Sign with it from now on. The present one verifies until its time is up.' : 'Sign with it from now on. Every earlier one has stopped.',
         then: refresh,
@@ -41,5 +41,5 @@ export function rotate(id) {
 
 export async function reveal(id) {
   const shown = await api.reveal(id)
-  showSecret(id, shown.secret, { title: `The secret of ${id}`, note: 'The current secret, with which your server signs:', again: true })
+  showSecret(shown.secret, { title: `The secret of ${id}`, note: 'The current secret, with which your server signs:', again: true })
 }

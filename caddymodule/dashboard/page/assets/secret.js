@@ -2,7 +2,7 @@
 import { copyButton, make } from './dom.js'
 import { open } from './dialog.js'
 
-export function showSecret(id, secret, { title, note, again, then }) {
+export function showSecret(secret, { title, note, again, then }) {
   let copied = false
   let warned = false
   const value = make('code', { class: 'secret', tabindex: '0', 'aria-label': 'The secret' }, secret)

@@ -55,10 +55,13 @@ export function signing(id) {
     if (loaded === dialect) return
     loaded = dialect
     try {
-      found = await snippets(dialect, id)
+      const answer = await snippets(dialect, id)
+      if (loaded !== dialect) return // another was chosen meanwhile
+      found = answer
       error.hidden = true
-      if (loaded === dialect) draw()
+      draw()
     } catch (failure) {
+      if (loaded !== dialect) return
       loaded = ''
       error.textContent = failure.message
       error.hidden = false
