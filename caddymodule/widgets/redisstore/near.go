@@ -12,9 +12,14 @@ import (
 // Sizes of what is remembered, in bytes.
 const (
 	minCache   = 64 << 10
-	recordCost = 512 // about what a record takes beside its texts
+	recordCost = 256 // what a record and its place in the cache take beside its secrets
 	absents    = 1 << 12
 )
+
+// costOf returns about what a record takes, in bytes, whose value is of that
+// size. The texts are no longer than in the value; the half is for the list of
+// secrets, which may have grown to twice what it needs.
+func costOf(size int) int { return recordCost + size + size/2 }
 
 // entry is what was read of an id. Its record is nil where there is none.
 type entry struct {
@@ -71,7 +76,7 @@ func (n *near) put(e *entry, size int) {
 	}
 	n.mu.RLock()
 	defer n.mu.RUnlock()
-	if !n.closed && n.records.Set(e.hash, e, int64(recordCost+2*size)) {
+	if !n.closed && n.records.Set(e.hash, e, int64(costOf(size))) {
 		n.records.Wait() // else the next to ask would read it again
 	}
 }

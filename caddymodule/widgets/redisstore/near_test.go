@@ -162,33 +162,45 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// TestCost: a record takes no more memory than it is counted for.
+// TestCost: what is remembered takes no more memory than it may, and not much
+// less: what is counted too dearly is forgotten too soon.
 func TestCost(t *testing.T) {
-	text, err := encode(widget("some-widget", "bookbag", strings.Repeat("V", 26)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	const count = 10_000
-	entries := make([]*entry, count)
-	used := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := used()
-	for i := range entries {
-		r, err := decode("some-widget", text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		entries[i] = &entry{id: strings.Clone("some-widget"), record: r}
-	}
-	each := int(used()-before) / count
-	runtime.KeepAlive(entries)
-	t.Logf("%d bytes for a value of %d, counted as %d", each, len(text), recordCost+2*len(text))
-	if each > recordCost+2*len(text) {
-		t.Errorf("a record takes %d bytes, and is counted as %d", each, recordCost+2*len(text))
+	for _, secrets := range []int{1, 2, 10} {
+		t.Run(fmt.Sprint(secrets, " secrets"), func(t *testing.T) {
+			const size = 8 << 20
+			used := func() uint64 {
+				runtime.GC()
+				var m runtime.MemStats
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			before := used()
+			n := newNear(size)
+			defer n.close()
+			for i := range uint64(size / recordCost) {
+				id := fmt.Sprintf("widget-%07d", i)
+				r := widget(id, "bookbag", fmt.Sprintf("%026d", i))
+				for j := 1; j < secrets; j++ {
+					next := r.Secrets[0]
+					next.Version, next.Until = fmt.Sprintf("%013d%013d", i, j), time.Now()
+					r.Secrets = append(r.Secrets, next)
+				}
+				text, err := encode(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if r, err = decode(id, text); err != nil {
+					t.Fatal(err)
+				}
+				n.put(&entry{id: id, hash: i<<32 | i, record: r}, len(text))
+			}
+			took := float64(used()-before) / size
+			runtime.KeepAlive(n)
+			t.Logf("%.2f of the size", took)
+			if took > 1 || took < 0.7 {
+				t.Errorf("it takes %.2f of the size it is given", took)
+			}
+		})
 	}
 }
 
