@@ -111,6 +111,15 @@ const Findings = numFindings
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }
 
+// Known returns the id where that widget is counted by itself, else "". Clients
+// can name any, so that it must not be counted for their word alone.
+func (t *Traffic) Known(id []byte) string {
+	if s := t.find(string(id)); s != nil {
+		return s.id
+	}
+	return ""
+}
+
 func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
 	return &t.shards[maphash.String(t.seed, widget)%shards]
 }
