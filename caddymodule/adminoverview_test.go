@@ -275,6 +275,52 @@ reverse_proxy UPSTREAM`)
 	}
 }
 
+// TestReadinessMode: a widget is not required while some handler is laxer, after
+// a reload that made it so, or because one of its id was.
+func TestReadinessMode(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", `chat_identity /optional {
+	widget {header.X-Widget-Key}
+}
+chat_identity /required required {
+	widget {header.X-Widget-Key}
+}
+respond 204`)
+	g.create(t, `{"id":"shop"}`)
+	check := func(path, want string) {
+		t.Helper()
+		if path != "" {
+			g.do(t, "POST", path, claim("user-1"), jsonType, "X-Widget-Key: shop")
+		}
+		var v readinessView
+		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != want {
+			t.Errorf("after a request of %q the mode is %q, want %q", path, v.Mode, want)
+		}
+	}
+	check("/required", "required")
+	check("/optional", "optional")
+	check("/required", "optional")
+	load(t, strings.Replace(g.config, "chat_identity /optional {", "chat_identity /optional required {", 1))
+	check("", "")
+	check("/optional", "required")
+	load(t, g.config)
+	check("", "")
+	check("/required", "required")
+
+	if c := g.call(t, "DELETE", "widgets/shop", ""); c.status != http.StatusNoContent {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	g.create(t, `{"id":"shop"}`)
+	var v readinessView
+	if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != "" || v.Requests != 0 || len(v.Refusals) != 0 {
+		t.Errorf("made anew: %+v", v.Readiness)
+	}
+	var stats traffic.Stats
+	if g.askInto(t, "stats", &stats); stats.Rest == nil || stats.Total.Requests != stats.Rest.Requests || stats.Rest.Requests != 5 {
+		t.Errorf("total %+v, of the rest %+v", stats.Total, stats.Rest)
+	}
+}
+
 // TestOverviewOfManyWidgets: ten thousand widgets and a day's traffic fit into
 // one small answer.
 func TestOverviewOfManyWidgets(t *testing.T) {

@@ -25,7 +25,7 @@ const (
 	pinning = 24 * time.Hour
 )
 
-// Modes are the modes that a request is under.
+// Modes are the modes that a request is under, the laxest first.
 var Modes = [...]string{"off", "optional", "required"}
 
 // Custom is the dialect of a handler with a claim of its own.
@@ -66,6 +66,7 @@ type Traffic struct {
 
 	mu     sync.Mutex
 	places int     // how many widgets have a place
+	forgot bool    // whether any was forgotten
 	tick   int64   // the last that was sampled, since the beginning
 	past   history // of all requests
 }
