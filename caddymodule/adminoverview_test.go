@@ -321,6 +321,31 @@ respond 204`)
 	}
 }
 
+// TestWidgetlessIsNotCounted: mode off for what is no chat says nothing about
+// how many of the chat's requests verify.
+func TestWidgetlessIsNotCounted(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", `chat_identity /chat {
+	widget {header.X-Widget-Key}
+}
+chat_identity /health off
+error /broken 500
+handle_errors {
+	chat_identity off
+	respond 503
+}
+reverse_proxy UPSTREAM`)
+	secret := g.create(t, `{"id":"shop"}`)
+	g.do(t, "POST", "/chat", `{"user_id":"user-1","user_hash":"`+signWith(secret, "user-1")+`"}`, jsonType, "X-Widget-Key: shop")
+	for _, path := range []string{"/health", "/broken"} {
+		g.do(t, "POST", path, claim("user-1"), jsonType)
+	}
+	var v overviewView
+	if g.askInto(t, "overview", &v); v.Unknown.Day.Requests != 0 || v.Total.Day.Requests != 1 || v.Total.Day.Rate != 1 {
+		t.Errorf("of no widget %+v, total %+v", v.Unknown.Day, v.Total.Day)
+	}
+}
+
 // TestOverviewOfManyWidgets: ten thousand widgets and a day's traffic fit into
 // one small answer.
 func TestOverviewOfManyWidgets(t *testing.T) {

@@ -280,9 +280,13 @@ func (x *exchange) settle(cause, claimed error) {
 }
 
 // count counts the request as its widget's, and as nobody's where it names one
-// that there is not.
+// that there is not. Where no widget can be meant, there is no chat to count:
+// an error route or a path is left out by mode off.
 func (x *exchange) count() {
 	s := x.s
+	if x.h.widgetless() {
+		return
+	}
 	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
 }
 
