@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -200,6 +201,148 @@ func TestReadiness(t *testing.T) {
 		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != mode {
 			t.Errorf("mode %s, want %s", v.Mode, mode)
 		}
+	}
+}
+
+// TestReadinessWithoutStore: what a known widget's requests were while its store
+// was away is held against required mode, and what names any other is nobody's.
+func TestReadinessWithoutStore(t *testing.T) {
+	observed = traffic.New(time.Now)
+	server := redistest.Start(t)
+	g := live(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0\nwidgets redis redis://"+server.Addr, liveSite)
+	var secret string
+	eventually(t, "Redis is not reached", func() bool {
+		c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
+		secret = c.Secret
+		return c.status == 201
+	})
+	if got := g.outcome(t, "shop", secret); got != "verified" {
+		t.Fatal(got)
+	}
+	server.Kill()
+	eventually(t, "Redis is still there", func() bool { return g.outcome(t, "shop", secret) != "verified" })
+	for range 3 {
+		if got := g.outcome(t, "shop", secret); got != "unavailable unavailable" {
+			t.Fatal(got)
+		}
+	}
+	g.outcome(t, "stranger", secret)
+	server.Restart()
+	eventually(t, "Redis is not reached again", func() bool { return g.outcome(t, "shop", secret) == "verified" })
+
+	var v readinessView
+	g.askInto(t, "widgets/shop/readiness", &v)
+	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.Unavailable {
+		t.Errorf("%+v", v.Readiness)
+	}
+	var stats traffic.Stats
+	g.askInto(t, "stats", &stats)
+	if len(stats.Widgets) != 1 || stats.Unknown == nil || stats.Unknown.Requests != 1 {
+		t.Errorf("of widgets %+v, of no widget %+v", stats.Widgets, stats.Unknown)
+	}
+}
+
+// TestReadinessOfAnotherDialect: a handler that cannot speak a widget's dialect
+// would refuse its requests in required mode.
+func TestReadinessOfAnotherDialect(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", `chat_identity /plain {
+	widget {header.X-Widget-Key}
+}
+chat_identity /custom {
+	widget {header.X-Widget-Key}
+	claim user_id body /id
+}
+reverse_proxy UPSTREAM`)
+	secret := g.create(t, `{"id":"next","dialect":"nextcap"}`)
+	hash := signWith(secret, "user-1")
+	body := `{"id":"user-1","user_hash":"` + hash + `","userId":"user-1","userHash":"` + hash + `"}`
+	for path, want := range map[string]string{"/plain": "verified next", "/custom": "invalid "} {
+		for range 2 {
+			a := g.do(t, "POST", path, body, jsonType, "X-Widget-Key: next")
+			if a.seen == nil || a.seen.Header.Get("X-Identity-Outcome")+" "+a.seen.Header.Get("X-Verified-Widget") != want {
+				t.Fatalf("%s: %d %+v", path, a.StatusCode, a.seen)
+			}
+		}
+	}
+	var v readinessView
+	g.askInto(t, "widgets/next/readiness", &v)
+	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.WidgetUnknown {
+		t.Fatalf("%+v", v.Readiness)
+	}
+	if r := v.Refusals[0]; len(r.Hints) != 1 || r.Hints[0].ID != "other_dialect" {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestReadinessMode: a widget is not required while some handler is laxer, after
+// a reload that made it so, or because one of its id was.
+func TestReadinessMode(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", `chat_identity /optional {
+	widget {header.X-Widget-Key}
+}
+chat_identity /required required {
+	widget {header.X-Widget-Key}
+}
+respond 204`)
+	g.create(t, `{"id":"shop"}`)
+	check := func(path, want string) {
+		t.Helper()
+		if path != "" {
+			g.do(t, "POST", path, claim("user-1"), jsonType, "X-Widget-Key: shop")
+		}
+		var v readinessView
+		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != want {
+			t.Errorf("after a request of %q the mode is %q, want %q", path, v.Mode, want)
+		}
+	}
+	check("/required", "required")
+	check("/optional", "optional")
+	check("/required", "optional")
+	load(t, strings.Replace(g.config, "chat_identity /optional {", "chat_identity /optional required {", 1))
+	check("", "")
+	check("/optional", "required")
+	load(t, g.config)
+	check("", "")
+	check("/required", "required")
+
+	if c := g.call(t, "DELETE", "widgets/shop", ""); c.status != http.StatusNoContent {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	g.create(t, `{"id":"shop"}`)
+	var v readinessView
+	if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != "" || v.Requests != 0 || len(v.Refusals) != 0 {
+		t.Errorf("made anew: %+v", v.Readiness)
+	}
+	var stats traffic.Stats
+	if g.askInto(t, "stats", &stats); stats.Rest == nil || stats.Total.Requests != stats.Rest.Requests || stats.Rest.Requests != 5 {
+		t.Errorf("total %+v, of the rest %+v", stats.Total, stats.Rest)
+	}
+}
+
+// TestWidgetlessIsNotCounted: mode off for what is no chat says nothing about
+// how many of the chat's requests verify.
+func TestWidgetlessIsNotCounted(t *testing.T) {
+	observed = traffic.New(time.Now)
+	g := live(t, "", `chat_identity /chat {
+	widget {header.X-Widget-Key}
+}
+chat_identity /health off
+error /broken 500
+handle_errors {
+	chat_identity off
+	respond 503
+}
+reverse_proxy UPSTREAM`)
+	secret := g.create(t, `{"id":"shop"}`)
+	g.do(t, "POST", "/chat", `{"user_id":"user-1","user_hash":"`+signWith(secret, "user-1")+`"}`, jsonType, "X-Widget-Key: shop")
+	for _, path := range []string{"/health", "/broken"} {
+		g.do(t, "POST", path, claim("user-1"), jsonType)
+	}
+	var v overviewView
+	if g.askInto(t, "overview", &v); v.Unknown.Day.Requests != 0 || v.Total.Day.Requests != 1 || v.Total.Day.Rate != 1 {
+		t.Errorf("of no widget %+v, total %+v", v.Unknown.Day, v.Total.Day)
 	}
 }
 

@@ -25,9 +25,9 @@ func (c *adminCall) readiness() error {
 	// still says something.
 	r := observed.Readiness(c.id, err == nil)
 	if view != nil {
-		var own, last Mode
-		if own.UnmarshalText([]byte(view.Mode)) == nil && last.UnmarshalText([]byte(r.Mode)) == nil {
-			r.Mode = max(own, last).String() // it is a floor, which no request may have met yet
+		var own, seen Mode
+		if own.UnmarshalText([]byte(view.Mode)) == nil && seen.UnmarshalText([]byte(r.Mode)) == nil {
+			r.Mode = max(own, seen).String() // it is a floor, which no request may have met yet
 		}
 	}
 	for i := range r.Refusals {

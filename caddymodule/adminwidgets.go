@@ -234,6 +234,7 @@ func (c *adminCall) delete() error {
 	if _, err := c.changeKnown(func(*widgets.Record) (*widgets.Record, error) { return nil, nil }); err != nil {
 		return err
 	}
+	observed.Forget(c.id)
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -253,6 +253,7 @@ func (a *App) Start() error {
 		return err
 	}
 	a.sampled = true
+	observed.ForgetModes() // those of the handlers before
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
@@ -270,6 +271,7 @@ func (a *App) Cleanup() error {
 	}
 	var err error
 	if a.sampled {
+		observed.ForgetModes() // that its handlers had to the last
 		_, err = samplers.Delete(samplerKey)
 	}
 	if a.pooled {

@@ -82,7 +82,7 @@ func (s *shownReadiness) print(w io.Writer) error {
 	span := s.Now.Sub(s.From).Round(time.Second)
 	would := "would have refused"
 	if s.Mode == modeRequired.String() {
-		would = "has refused"
+		would = "has or would have refused" // since it is required, and before
 	}
 	fmt.Fprintf(&b, "required %s %d of %s since %s (%v).\n", would, s.Refused, requestCount(s.Requests-min(s.Disabled, s.Requests)), localTime(s.From), span)
 	if s.Disabled > 0 {

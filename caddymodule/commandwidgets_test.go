@@ -179,7 +179,7 @@ func TestCommandWidgets(t *testing.T) {
 		{
 			name: "readiness of a required one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
 			answer: `200 {"widget":"shop","mode":"required","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
-			out:    "required has refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: it is required already\n",
+			out:    "required has or would have refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: it is required already\n",
 		},
 		{
 			name: "no stats", args: "stats", call: "GET /chat_identity/stats",

@@ -131,6 +131,32 @@ func TestDashboardOfHandlers(t *testing.T) {
 	}
 }
 
+// TestDashboardVerdict: the page says of a widget what the command says.
+func TestDashboardVerdict(t *testing.T) {
+	b := openBoard(t, "")
+	secret := b.create(t, `{"id":"shop"}`)
+	b.open("/")
+	b.click("//a[normalize-space()='shop']")
+	says := func(page, command string) {
+		t.Helper()
+		b.says(page)
+		out, errors, err := clientRun{}.client(t, "readiness", "shop", "--address", b.admin)
+		if want := "ready: " + command; err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s%s%v, want %q", out, errors, err, want)
+		}
+	}
+	says("Too early to say.", "not known")
+	b.outcome(t, "shop", secret)
+	says("Ready.", "yes\n")
+	b.post(t, `{"text":"hi"}`, "X-Widget-Key: shop")
+	says("Ready, if nobody is to chat without signing in.", "yes, if nobody is to chat without signing in")
+	b.show("unsigned")
+	b.outcome(t, "shop", testSecret)
+	says("Not yet.", "no\n")
+	b.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)
+	says("Required.", "it is required already")
+}
+
 // TestDashboardReveals shows a secret again, where that is configured.
 func TestDashboardReveals(t *testing.T) {
 	b := openBoard(t, "allow_reveal")

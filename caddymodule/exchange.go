@@ -41,6 +41,10 @@ type exchange struct {
 
 	began   time.Time       // when the claim's text was there
 	counted *traffic.Series // what the request was counted in, nil for none of its own
+	// unserved is the id of a widget that there is and that is not the request's
+	// all the same: its store is away, or the handler cannot speak its dialect.
+	// Required mode refuses what names it, so that is counted as the widget's.
+	unserved string
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -60,7 +64,7 @@ const keptReading = 64 << 10
 func (x *exchange) release() {
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
 	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
-	x.began, x.counted = time.Time{}, nil
+	x.began, x.counted, x.unserved = time.Time{}, nil, ""
 	clear(x.keys)
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); x.reading.Memory() > keptReading {
@@ -107,6 +111,8 @@ func (x *exchange) lookup(id []byte) {
 	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
 	if x.widgetErr = err; found {
 		x.take(&x.found)
+	} else if err != nil {
+		x.unserved = observed.Known(id)
 	}
 }
 
@@ -115,6 +121,7 @@ func (x *exchange) take(w *widget) {
 	if w.dialect != "" && w.dialect != x.plan.dialect {
 		p := x.h.plans[w.dialect]
 		if p == nil || p.cutOnly {
+			x.unserved = w.id
 			return
 		}
 		x.plan = p
@@ -208,9 +215,14 @@ func (x *exchange) renew() {
 	x.id = append(x.id[:0], x.widget.id...)
 	x.widget = nil
 	found, err := x.h.widgets.lookup(x.r.Context(), x.id, &x.found)
-	// In another dialect its claim would have to be read anew.
-	if x.widgetErr = err; found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect {
+	x.widgetErr = err
+	switch {
+	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
 		x.widget = &x.found
+	case found: // its claim would have to be read anew
+		x.unserved = x.found.id
+	case err != nil:
+		x.unserved = observed.Known(x.id)
 	}
 	x.mode = max(x.mode, x.h.Mode.with(x.widget))
 }
@@ -263,8 +275,19 @@ func (x *exchange) settle(cause, claimed error) {
 	case cause == nil && claimed == nil:
 		x.settleUser()
 	}
-	x.counted = observed.Count(s.widget, traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.count()
 	x.tell()
+}
+
+// count counts the request as its widget's, and as nobody's where it names one
+// that there is not. Where no widget can be meant, there is no chat to count:
+// an error route or a path is left out by mode off.
+func (x *exchange) count() {
+	s := x.s
+	if x.h.widgetless() {
+		return
+	}
+	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
 }
 
 func (x *exchange) settleUser() {

@@ -89,6 +89,12 @@ func (h *Handler) takes(r *http.Request, s *state) (bool, error) {
 	return true, nil
 }
 
+// widgetless reports whether the handler has no widget and no way to one, as
+// only mode off may be.
+func (h *Handler) widgetless() bool {
+	return h.single == nil && h.literal == nil && h.named == nil && !h.widgetInClaim
+}
+
 // overruledSilently reports whether an earlier handler was laxer than this one
 // would have been, and the operator was not told yet.
 func (h *Handler) overruledSilently(s *state) bool {

@@ -15,6 +15,12 @@ var noMistake = traffic.Hint{
 	Text: "None of the usual mistakes gives this signature: most likely another secret was used, or another text was signed.",
 }
 
+// otherDialect is the hint where the widget is known, and not taken.
+var otherDialect = traffic.Hint{
+	ID:   "other_dialect",
+	Text: "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp.",
+}
+
 // hint says what is wrong with the exchange's claim, in words of ours alone:
 // to the operator, in logs and readiness. Where it would have to be diagnosed,
 // which takes a millisecond or two, it says nothing unless that is asked for.
@@ -35,6 +41,10 @@ func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail stri
 		return x.halfHint(), ""
 	case verifier.Expired:
 		return x.ageHint()
+	case verifier.WidgetUnknown:
+		if x.unserved != "" {
+			return otherDialect, ""
+		}
 	case verifier.Unavailable, verifier.ConversationClaimed:
 		if x.widgetErr != nil {
 			detail = x.widgetErr.Error()

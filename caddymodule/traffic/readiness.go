@@ -11,7 +11,7 @@ import (
 // Readiness is what required mode would have refused of a widget's requests in
 // the last day, and has, where it is the widget's.
 type Readiness struct {
-	Mode     string         `json:"mode"` // that the last request was under, "" where there was none
+	Mode     string         `json:"mode"` // the laxest that requests were under since it was set or configured, "" where there was none
 	Now      time.Time      `json:"now"`
 	From     time.Time      `json:"from"` // since when the widget's requests are looked at, a day ago at most
 	Requests uint64         `json:"requests"`
@@ -60,9 +60,7 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	if crowded && s.joined.After(r.From) {
 		r.From = s.joined.UTC() // before, it was one of the rest
 	}
-	if mode := s.mode.Load(); mode > 0 {
-		r.Mode = Modes[mode-1]
-	}
+	r.Mode = s.laxest()
 	lately := s.recent()
 	day := &lately.day
 	r.Requests, r.Verified, r.Disabled = day.requests(), day[Verified], day[Disabled]
@@ -102,9 +100,27 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 	return v
 }
 
-// ForgetMode forgets which mode the widget's last request was under: it was changed.
+// ForgetMode forgets which modes the widget's requests were under: it was changed.
 func (t *Traffic) ForgetMode(widget string) {
 	if s := t.find(widget); s != nil {
-		s.mode.Store(0)
+		s.modes.Store(0)
+	}
+}
+
+// ForgetModes is [Traffic.ForgetMode] for all widgets: handlers have changed.
+func (t *Traffic) ForgetModes() {
+	for _, s := range t.series() {
+		s.modes.Store(0)
+	}
+}
+
+// Forget ends the counting of a widget that was deleted. What it has had is the
+// rest's: another of that id must not be judged by it.
+func (t *Traffic) Forget(widget string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.find(widget) != nil {
+		t.replace(widget, nil)
+		t.forgot = true
 	}
 }

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -11,7 +12,7 @@ type Series struct {
 	id     string
 	joined time.Time // when counting began
 	counts [numFindings]atomic.Uint64
-	mode   atomic.Uint32 // that the last request was under, 1 and up; 0 unknown
+	modes  atomic.Uint32 // that requests were under, a bit each, since they were forgotten
 
 	refusals refusals
 
@@ -26,9 +27,19 @@ func newSeries(id string, now time.Time) *Series {
 
 func (s *Series) count(f Finding, mode uint8) {
 	s.counts[f].Add(1)
-	if s.mode.Load() != uint32(mode)+1 {
-		s.mode.Store(uint32(mode) + 1)
+	if bit := uint32(1) << mode; s.modes.Load()&bit == 0 {
+		s.modes.Or(bit)
 	}
+}
+
+// laxest is the laxest mode that requests were under: where one handler is laxer
+// than another, the widget can do without being required. It is "" where there
+// was no request.
+func (s *Series) laxest() string {
+	if seen := s.modes.Load(); seen != 0 {
+		return Modes[bits.TrailingZeros32(seen)]
+	}
+	return ""
 }
 
 // ever is what the series has had since it began.

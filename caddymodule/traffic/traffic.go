@@ -25,7 +25,7 @@ const (
 	pinning = 24 * time.Hour
 )
 
-// Modes are the modes that a request is under.
+// Modes are the modes that a request is under, the laxest first.
 var Modes = [...]string{"off", "optional", "required"}
 
 // Custom is the dialect of a handler with a claim of its own.
@@ -66,6 +66,7 @@ type Traffic struct {
 
 	mu     sync.Mutex
 	places int     // how many widgets have a place
+	forgot bool    // whether any was forgotten
 	tick   int64   // the last that was sampled, since the beginning
 	past   history // of all requests
 }
@@ -110,6 +111,15 @@ const Findings = numFindings
 
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }
+
+// Known returns the id where that widget is counted by itself, else "". Clients
+// can name any, so that it must not be counted for their word alone.
+func (t *Traffic) Known(id []byte) string {
+	if s := t.find(string(id)); s != nil {
+		return s.id
+	}
+	return ""
+}
 
 func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
 	return &t.shards[maphash.String(t.seed, widget)%shards]

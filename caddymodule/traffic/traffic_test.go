@@ -274,9 +274,67 @@ func TestRefusals(t *testing.T) {
 	if day := r.Now.Sub(r.From); day < 23*time.Hour || day > 24*time.Hour {
 		t.Errorf("looked at for %v", day)
 	}
+}
+
+// TestModes: a widget is required where nothing laxer was seen of it since that
+// could be.
+func TestModes(t *testing.T) {
+	tr, _ := start()
+	mode := func(want string) {
+		t.Helper()
+		if got := tr.Readiness("shop", true).Mode; got != want {
+			t.Errorf("mode %q, want %q", got, want)
+		}
+	}
+	const off, required = 0, 2
+	mode("")
+	tr.Count("shop", Verified, required, bookbag)
+	mode("required")
+	tr.Count("shop", invalid, optional, bookbag)
+	tr.Count("shop", Verified, required, bookbag)
+	mode("optional")
+	tr.Count("shop", Disabled, off, bookbag)
+	tr.Count("shop", Verified, required, bookbag)
+	mode("off")
+	tr.ForgetMode("other")
+	mode("off")
 	tr.ForgetMode("shop")
-	if mode := tr.Readiness("shop", true).Mode; mode != "" {
-		t.Errorf("mode %s", mode)
+	mode("")
+	tr.Count("shop", Verified, required, bookbag)
+	mode("required")
+	tr.ForgetModes()
+	mode("")
+}
+
+// TestForget: a widget that is made anew has nothing of the one before, and no
+// request is lost from the total.
+func TestForget(t *testing.T) {
+	tr, c := start()
+	for _, id := range []string{"shop", "other"} {
+		tr.Keep(tr.Count(id, invalid, optional, bookbag), Refusal{Reason: verifier.Invalid, RequestID: "1"})
+	}
+	if got := tr.Known([]byte("shop")); got != "shop" {
+		t.Errorf("known as %q", got)
+	}
+	c.pass(tr, time.Minute)
+	tr.Forget("shop")
+	tr.Forget("shop")
+	if got := tr.Known([]byte("shop")); got != "" || tr.places != 1 {
+		t.Errorf("known as %q, %d places", got, tr.places)
+	}
+	if r := tr.Readiness("shop", true); r.Requests != 0 || r.Mode != "" || len(r.Refusals) != 0 {
+		t.Errorf("before its first request %+v", r)
+	}
+	tr.Count("shop", Verified, optional, bookbag)
+	if r := tr.Readiness("shop", true); r.Requests != 1 || r.Refused != 0 || len(r.Refusals) != 0 {
+		t.Errorf("after its first request %+v", r)
+	}
+	if r := tr.Readiness("other", true); r.Requests != 1 || r.Now.Sub(r.From) != time.Minute {
+		t.Errorf("the other, which was there all the time: %+v", r)
+	}
+	stats := tr.Stats(0)
+	if stats.Total.Requests != 3 || stats.Rest == nil || stats.Rest.Reasons["invalid"] != 1 || stats.Rest.Day.Requests != 1 {
+		t.Errorf("total %+v, rest %+v", stats.Total, stats.Rest)
 	}
 }
 

@@ -152,7 +152,7 @@ func (t *Traffic) Stats(top int) *Stats {
 		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
 	}
 	rest := known.without(listed)
-	if t.crowded.Load() {
+	if t.crowded.Load() || t.forgot {
 		rest = tallyOf(t.ever(), &t.past).without(unknown).without(listed)
 	}
 	if counts := rest.counts(""); counts.Requests > 0 {

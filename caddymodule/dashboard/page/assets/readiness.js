@@ -1,4 +1,5 @@
-// May I switch to required? What that mode would have refused, and why.
+// May I switch to required? What that mode would have refused, and why. The
+// command "caddy chat-identity readiness" says the same.
 import { make } from './dom.js'
 import { number, percent, requests, sentence, span, time } from './format.js'
 import { require } from './policy.js'
@@ -20,13 +21,18 @@ function verdict(found) {
   const watched = span(new Date(found.now) - new Date(found.from))
   const judged = found.requests - found.disabled
   const refused = `${number(found.refused)} of ${requests(judged)} (${percent(found.refused, judged)})`
+  const unsigned = found.refusals.find(({ reason }) => reason === 'missing')?.count
   if (found.requests === 0) return ['plain', found.mode === 'required' ? 'Required.' : 'Too early to say.', `There were no requests in the last ${watched}.`]
-  if (judged === 0) return ['plain', 'Too early to say.', 'The mode was off, so nothing was verified. Switch to optional first.']
   if (found.mode === 'required') {
+    if (judged === 0) return ['plain', 'Required.', `In the last ${watched} the mode was off, so nothing was verified.`]
     return found.refused === 0 ? ['good', 'Required.', `In the last ${watched} none of ${requests(judged)} was refused.`]
       : ['plain', 'Required.', `In the last ${watched} ${refused} would not pass:`]
   }
+  if (judged === 0) return ['plain', 'Too early to say.', 'The mode was off, so nothing was verified. Switch to optional first.']
   if (found.refused === 0) return ['good', 'Ready.', `In the last ${watched}, of ${requests(judged)}, none would have been refused.`]
+  if (found.refused === unsigned) {
+    return ['plain', 'Ready, if nobody is to chat without signing in.', `In the last ${watched}, required mode would have refused ${refused}, all without any claim:`]
+  }
   return ['warn', 'Not yet.', `In the last ${watched}, required mode would have refused ${refused}:`]
 }
 
