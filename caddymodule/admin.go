@@ -218,6 +218,9 @@ func secretOf(text string) (verifier.Secret, error) {
 	if len(text) > maxSecret {
 		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
 	}
+	if err := checkReplaced(text); err != nil {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: give the secret itself", err)
+	}
 	secret, err := verifier.NewSecret(text)
 	if err != nil {
 		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one made", verifier.MinSecret)

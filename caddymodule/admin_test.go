@@ -246,6 +246,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets", `{"id":"new","mode":"strict"}`, 400, "one of off, optional, required"},
 		{"POST", "widgets", `{"id":"new","dialect":"klingon"}`, 400, "unknown dialect"},
 		{"POST", "widgets", `{"id":"new","secret":"short"}`, 400, "shorter than 16 bytes"},
+		{"POST", "widgets", `{"id":"new","secret":"$CHAT_IDENTITY_SECRET"}`, 400, "variable that nothing has replaced"},
 		{"POST", "widgets", `{"id":"new","secret":"` + strings.Repeat("x", 1025) + `"}`, 400, "longer than 1024 bytes"},
 		{"POST", "widgets", `{"id":"new","secret":1234567890123456}`, 400, "/secret is of the wrong type"},
 		{"POST", "widgets", `{"id":"new","color":"red"}`, 400, "/color, which this call does not take"},

@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -27,7 +29,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	}
 	matcher, err := h.ExtractMatcherSet()
 	if err != nil {
-		return nil, err
+		return nil, wrap(h.Dispenser, err)
 	}
 	handler := new(Handler)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
@@ -72,19 +74,22 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
 		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
+			if strings.Contains(d.Val(), "/") {
+				return d.Errf("'%s' is no mode, and no matcher of paths: such a one begins with a slash, as in '/chat/*'", d.Val())
+			}
 			return d.Errf("'%s' is no mode: one of off, optional, required", d.Val())
 		}
 	}
 	if d.NextArg() {
 		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
 	}
-	seen := make(map[string]bool)
+	seen := make(map[string]caddyfile.Dispenser) // each where its option is
 	for d.NextBlock(0) {
 		name := d.Val()
-		if seen[name] && name != "claim" && name != "reject" && name != "header" {
+		if _, twice := seen[name]; twice && name != "claim" && name != "reject" && name != "header" {
 			return d.Errf("%s is given twice", name)
 		}
-		seen[name] = true
+		seen[name] = *d
 		if err := h.unmarshalOption(d, name); err != nil {
 			return err
 		}
@@ -92,7 +97,31 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Errf("%s has no block", name)
 		}
 	}
-	return wrap(d, h.check())
+	err := h.check()
+	var fault *optionError
+	if errors.As(err, &fault) {
+		if at, written := seen[fault.option]; written {
+			return at.WrapErr(err)
+		}
+	}
+	return wrap(d, err)
+}
+
+// optionError is an error of one option that only the handler's other options
+// show, or that JSON can hold as well. It says which one, for the line.
+type optionError struct {
+	option string
+	error
+}
+
+func (e *optionError) Unwrap() error { return e.error }
+
+// ofOption says which option an error is of, if there is one.
+func ofOption(option string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &optionError{option, err}
 }
 
 // check finds what is wrong with the options taken together while file and
@@ -108,7 +137,7 @@ func (h *Handler) check() error {
 		}
 	}
 	if _, err := dry.newNamedText(verifier.Widget, dry.Widget); err != nil {
-		return err
+		return ofOption("widget", err)
 	}
 	return dry.provisionPlans()
 }
@@ -372,6 +401,9 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, least caddy.Duratio
 		return err
 	}
 	value, err := caddy.ParseDuration(text)
+	if err == nil && value > 0 && caddy.Duration(value) < least {
+		return d.Errf("%s: '%s' is too short: it is at least %v", name, text, time.Duration(least))
+	}
 	if err != nil || caddy.Duration(value) < least {
 		return d.Errf("%s: '%s' is no duration that makes sense here, such as 30s or 5m", name, text)
 	}

@@ -119,7 +119,10 @@ func onlyFlags(cmd *cobra.Command, args []string) error {
 
 // flagError says what is wrong with a flag without repeating its value, or what
 // was run together with it: that may be a secret.
-func flagError(_ *cobra.Command, err error) error {
+func flagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		return subcommandMissing(cmd, cmd.Flags().Args()) // its flags are unknown since it is
+	}
 	const replace = "A secret is never an argument: if one was, replace it, since other processes could see it"
 	type named interface { // unknown, or without the value that it needs
 		error

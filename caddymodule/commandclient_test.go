@@ -175,6 +175,7 @@ func TestCommandClientArguments(t *testing.T) {
 		{"address with a scheme", "list --address http://localhost:2019", "", "write it as localhost:2019, or a unix socket as unix//run"},
 		{"address of several ports", "list --address localhost:2019-2020", "", "--address is not that of an admin endpoint"},
 		{"address of another network", "list --address udp/localhost:2019", "", "--address is not that of an admin endpoint"},
+		{"unknown command with a flag", "lst --address localhost:2020", "", "no such command: one of explain"},
 		{"unknown command", "frob", "", "one of explain, keygen, sign, create, dashboard, delete, export, import, list, readiness, reseal, reveal, rotate, set, show, stats"},
 	} {
 		t.Run(x.name, func(t *testing.T) {

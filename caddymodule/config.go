@@ -51,7 +51,7 @@ type Handler struct {
 
 	// Secrets of this handler's only widget, current first; the rest still verify. The widget is named by `widget`,
 	// else `default`. Each at least 16 bytes. A value that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up
-	// when the configuration is loaded.
+	// when the configuration is loaded; what looks like the name of a variable that nothing has replaced is refused.
 	Secrets []string `json:"secrets,omitempty"`
 
 	// Places that replace the dialect's, in the order given: the first for a field replaces, further ones add.

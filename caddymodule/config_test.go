@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // validateHandler provisions a handler of a JSON configuration beside an app.
@@ -182,6 +184,60 @@ func TestSecretSources(t *testing.T) {
 			t.Errorf("%q: %d, want %d", secret, a.StatusCode, want)
 		}
 	}
+}
+
+// TestPlaceholderNames: a name that nothing could ever set is refused, in JSON as
+// well, where nothing is written short; those of Caddy and of other modules are taken.
+func TestPlaceholderNames(t *testing.T) {
+	for _, name := range append([]string{
+		"http.request.header.X-Widget-Key", "http.request.uri.query.w", "http.request.cookie.w", "http.request.host.labels.2", "http.request.remote.host/24",
+		"http.request.uri.path.0", "http.request.uri.path.file.base", "http.request.orig_uri.path.dir", "http.request.tls.client.san.dns_names.0", "http.request.uri",
+		"http.vars.widget", "http.regexp.widget.1", "http.auth.user.id", "http.matchers.file.relative", "http.chat_identity.widget", "env.WIDGET", "geoip2.country_code", "jwt", "headers",
+	}, knownToCaddy(t)...) {
+		handler := `{"handler":"chat_identity","widget":"a-{` + name + `}","visitor":{"text":"\\{a\\}{` + name + `}"}}`
+		if err := validateHandler(`{}`, handler); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"{http.request.header.X-Widget-Key": "'{' is not closed", "{http.request.header.X-{http.request.host}": "'{' is not closed",
+		"{header.X-Widget-Key}": "write {http.request.header.X-Widget-Key}", "a-{headers.X-Widget-Key}": "write {http.request.header.X-Widget-Key}",
+		"{cookies.w}": "write {http.request.cookie.w}", "{query.w}": "write {http.request.uri.query.w}", "{http.request.headr.X}": "behind http.request comes one of body,",
+		"{http.request.uri.qury.w}": "behind http.request.uri comes one of path,", "{http.request.}": "no placeholder",
+	} {
+		for option, handler := range map[string]string{
+			"widget":       `"widget":"` + text + `"`,
+			"visitor":      `"widget":"shop","visitor":{"text":"` + text + `"}`,
+			"conversation": `"widget":"shop","conversation":{"text":"` + text + `"}`,
+		} {
+			if err := validateHandler(`{}`, `{"handler":"chat_identity",`+handler+`}`); err == nil || !strings.Contains(err.Error(), option+": ") || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s %s: error %v, want %s", option, text, err, want)
+			}
+		}
+	}
+}
+
+// knownToCaddy returns the placeholders of the parts that a request has here,
+// and checks that Caddy has them.
+func knownToCaddy(t *testing.T) (names []string) {
+	t.Helper()
+	request := httptest.NewRequest("GET", "https://shop.example/", nil)
+	repl := caddyhttp.NewTestReplacer(request)
+	for _, part := range requestParts {
+		if slices.Contains([]string{"cookie", "header", "tls", "local", "duration", "duration_ms", "orig_method", "orig_uri", "uuid"}, part) {
+			continue // only with a name, a connection or a server
+		}
+		names = append(names, "http.request."+part)
+	}
+	for _, part := range uriParts {
+		names = append(names, "http.request.uri."+part)
+	}
+	for _, name := range names {
+		if _, known := repl.Get(name); !known {
+			t.Errorf("Caddy has no placeholder %s", name)
+		}
+	}
+	return names
 }
 
 // TestCORS: the operator's origins may read refusals, others may not.

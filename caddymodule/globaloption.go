@@ -94,6 +94,9 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	}
 	for _, written := range a.EncryptionKeys {
 		if _, kind := placeholder(written); kind == "" {
+			if err := checkWritten(written); err != nil {
+				return d.WrapErr(err)
+			}
 			if _, err := parseEncryptionKey(written); err != nil {
 				return d.WrapErr(err)
 			}

@@ -2,6 +2,9 @@ package caddymodule
 
 import (
 	"bufio"
+	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -23,6 +26,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -677,6 +681,74 @@ func TestLoadErrorsHideSecrets(t *testing.T) {
 			if err == nil || strings.Contains(err.Error(), "hunter2") || !strings.Contains(err.Error(), "shorter than 16 bytes") {
 				t.Errorf("%s: %v", secret, err)
 			}
+		}
+	}
+}
+
+// TestNamesAreNoSecrets: a placeholder that was misspelled, or that no shell or
+// template has replaced, would be a secret that everybody can guess.
+func TestNamesAreNoSecrets(t *testing.T) {
+	for _, name := range []string{
+		"env.CHAT_IDENTITY_SECRET", "$env.CHAT_IDENTITY_SECRET", "${env.CHAT_IDENTITY_SECRET}", "{{env.CHAT_IDENTITY_SECRET}}",
+		"{env.CHAT_IDENTITY_SECRET", "env.CHAT_IDENTITY_SECRET}", "$env:CHAT_IDENTITY_SECRET", "ENV.CHAT_IDENTITY_SECRET",
+		"{env.CHAT_IDENTITY}{env.SECRET}", "prefix-{env.CHAT_IDENTITY_SECRET}", "{ENV.CHAT_IDENTITY_SECRET}", " {env.CHAT_IDENTITY_SECRET} ",
+		"file./run/secrets/chat", "{file./run/secrets/chat", "file./run/secrets/chat}", "$file./run/secrets/chat", "file:///run/secrets/chat",
+		"file.chat-identity-secret", "{file.C:\\secrets\\chat.txt",
+		"$CHAT_IDENTITY_SECRET", "${CHAT_IDENTITY_SECRET}", "${CHAT_IDENTITY_SECRET", "$CHAT_IDENTITY_SECRET}", "${chat_secret:-change me}",
+		"{CHAT_IDENTITY_SECRET}", "{CHAT_IDENTITY_SECRET", "CHAT_IDENTITY_SECRET}", "{chat_identity_secret}",
+		"{http.vars.secret}", "{vault.chat.secret", "$(cat /run/secrets/chat)", "{{ .Values.chatSecret }}",
+		"%CHAT_IDENTITY_SECRET%", "<CHAT_IDENTITY_SECRET>", "<your secret goes here>",
+	} {
+		quoted, err := json.Marshal(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv("NAME_AS_SECRET", name)
+		for where, err := range map[string]error{
+			"handler":     validate(":0 {\nchat_identity {\nsecret `" + name + "`\n}\n}"),
+			"widget":      validate("{\nchat_identity {\nwidget shop {\nsecret `" + name + "`\n}\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}"),
+			"JSON":        validateHandler(`{}`, `{"handler":"chat_identity","secrets":[`+string(quoted)+`]}`),
+			"JSON widget": validateHandler(`{"inline_widgets":[{"id":"shop","secrets":[`+string(quoted)+`]}]}`, `{"handler":"chat_identity","widget":"shop"}`),
+			"key":         validateHandler(`{"encryption_keys":[`+string(quoted)+`]}`, `{"handler":"chat_identity","widget":"shop"}`),
+			"variable":    validate(":0 {\nchat_identity {\nsecret {env.NAME_AS_SECRET}\n}\n}"),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "nothing has replaced") || strings.Contains(err.Error(), strings.TrimSpace(name)) {
+				t.Errorf("%s as %s: %v", name, where, err)
+			}
+		}
+	}
+	for _, password := range []string{"{env.REDIS_PASSWORD", "env.REDIS_PASSWORD", "$REDIS_PASSWORD"} {
+		store := `{"widgets":{"store":"redis","url":"redis://:` + password + `@localhost"},"encryption_keys":["` + widgets.NewEncryptionKey() + `"]}`
+		if err := validateHandler(store, `{"handler":"chat_identity","widget":"shop"}`); err == nil || !strings.Contains(err.Error(), "nothing has replaced") {
+			t.Errorf("password %s: %v", password, err)
+		}
+	}
+}
+
+// TestSecretsAreNoNames: what secrets look like is taken, punctuation or not.
+func TestSecretsAreNoNames(t *testing.T) {
+	secrets := []string{
+		"correct horse battery staple", "correct.horse.battery.staple", "file.acorn.march.hut.lamp", "environment.of.the.file",
+		"CORRECT_HORSE_BATTERY_STAPLE", "{6F9619FF-8B86-D011-B42D-00CF4FC964FF}", "{ braces } within { it", "a {env.X} that is no placeholder",
+		"$2a$10$N9qo8uLOickgx2ZMRZoMye", "<<<<<<<<>>>>>>>>", "100% of the users, %%", "a<b>c<d>e<f>g<h>", "$ecret-of-the-shop!", `{"kty":"oct","k":"abc"}`,
+		"sk_live_51H8xZ2eZvKYlo2C", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "env-of-production-9f31", "profile./a/b/c/d/e",
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		bytes := make([]byte, 16+random.IntN(32))
+		for i := range bytes {
+			bytes[i] = byte(random.Uint32())
+		}
+		secrets = append(secrets, hex.EncodeToString(bytes), base64.StdEncoding.EncodeToString(bytes),
+			base64.RawURLEncoding.EncodeToString(bytes), base32.StdEncoding.EncodeToString(bytes))
+		for i := range bytes {
+			bytes[i] = byte('!' + random.IntN('~'-'!'+1))
+		}
+		secrets = append(secrets, string(bytes))
+	}
+	for _, secret := range secrets {
+		if err := checkLiterals([]string{secret}); err != nil {
+			t.Errorf("%s: %v", secret, err)
 		}
 	}
 }

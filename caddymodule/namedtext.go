@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,13 +25,20 @@ type namedText struct {
 func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, error) {
 	t := &namedText{field: field, text: text}
 	for rest := t.text; ; {
-		_, after, ok := strings.Cut(rest, "{")
+		before, after, ok := strings.Cut(rest, "{")
 		if !ok {
 			return t, nil
 		}
+		if strings.HasSuffix(before, `\`) { // a brace of the text
+			rest = after
+			continue
+		}
 		inner, after, ok := strings.Cut(after, "}")
-		if !ok {
-			return t, nil
+		if !ok || strings.Contains(inner, "{") {
+			return nil, fmt.Errorf("%s: '{' is not closed in '%s'", field, text)
+		}
+		if err := checkPlaceholder(inner); err != nil {
+			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		rest = after
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
@@ -48,6 +56,50 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			t.cookies = append(t.cookies, cookiePlace{field, name})
 		}
 	}
+}
+
+// requestParts are what Caddy's placeholders of a request begin with, behind
+// http.request, and uriParts what those of its URI do (caddyhttp's replacer).
+var (
+	requestParts = []string{
+		"body", "body_base64", "cookie", "duration", "duration_ms", "header", "host", "hostport", "local", "method", "orig_method",
+		"orig_uri", "port", "proto", "proto_name", "remote", "scheme", "tls", "uri", "uri_escaped", "uuid",
+	}
+	uriParts = []string{"path", "path_escaped", "prefixed_query", "query", "query_escaped"}
+)
+
+// shorthands are how a placeholder of a request is written short, or often
+// wrongly. The Caddyfile has written out the short ones, where one stood in it.
+var shorthands = map[string]string{
+	"header": "http.request.header.", "headers": "http.request.header.",
+	"cookie": "http.request.cookie.", "cookies": "http.request.cookie.",
+	"query": "http.request.uri.query.",
+}
+
+// checkPlaceholder refuses a placeholder that nothing sets, so that no request
+// could ever name anything by it. Those of other modules have names of their own.
+func checkPlaceholder(name string) error {
+	first, rest := firstPart(name)
+	if full, ok := shorthands[first]; ok && rest != "" {
+		return fmt.Errorf("there is no placeholder {%s}: write {%s%s}", name, full, rest)
+	}
+	known, within := requestParts, "http.request"
+	inside, ok := strings.CutPrefix(name, "http.request.")
+	if after, inURI := strings.CutPrefix(inside, "uri."); inURI {
+		known, within, inside = uriParts, "http.request.uri", after
+	}
+	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
+		return fmt.Errorf("there is no placeholder {%s}: behind %s comes one of %s", name, within, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// firstPart cuts a placeholder's name behind its first part.
+func firstPart(name string) (part, rest string) {
+	if end := strings.IndexAny(name, "./"); end >= 0 {
+		return name[:end], name[end+1:]
+	}
+	return name, ""
 }
 
 // of returns the id. Where the request names two, or one that cannot be read,

@@ -21,8 +21,8 @@ func (h *Handler) checkOneTime() error {
 	case !h.OneTime:
 		return nil
 	case !h.plan.verifier.Signs(verifier.Timestamp):
-		return fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
-			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message.String())
+		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
+			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message.String()))
 	}
 	return nil
 }

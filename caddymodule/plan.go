@@ -126,7 +126,7 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 		}
 		place, err := h.placeOf(named.field, named.at.Location, named.at.Name)
 		if err != nil {
-			return nil, err
+			return nil, ofOption(named.field.String(), err)
 		}
 		own = append(own, place)
 	}

@@ -86,7 +86,7 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
-		return fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify)
+		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
 	}
 	for _, origin := range h.CORS {
 		if err := checkOrigin(origin); err != nil {
@@ -117,11 +117,11 @@ func (h *Handler) checkWidget() error {
 	case h.Widget != "" && h.WidgetBody != "":
 		return errors.New("widget is either a text or a place in the body, not both")
 	case h.Widget == defaultWidget:
-		return fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget)
+		return ofOption("widget", fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget))
 	case !named && !unnamed && !widgets.ValidID(h.Widget):
-		return badWidgetID(h.Widget)
+		return ofOption("widget", badWidgetID(h.Widget))
 	case named && len(h.Secrets) > 0:
-		return errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block")
+		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
 	case unnamed && len(h.Secrets) == 0 && h.Mode != modeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
@@ -257,7 +257,7 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	}
 	text, err := h.newNamedText(field, n.Text)
 	h.texts = append(h.texts, text)
-	return err
+	return ofOption(field.String(), err)
 }
 
 // checkTimes refuses options that no claim here could ever need: those of a
@@ -271,7 +271,7 @@ func (h *Handler) checkTimes() error {
 		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
 	}
 	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
-		return fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message)
+		return ofOption("nonce_length", fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message))
 	}
 	return nil
 }

@@ -10,10 +10,14 @@ import (
 
 // resolveSecret returns the secret that a configuration names. A value that is
 // one {env.X} or {file.X} as a whole is looked up; any other is the secret
-// itself, braces included, since a secret may hold any character.
+// itself, braces included, since a secret may hold any character. Neither may be
+// the name of a variable.
 func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
 	text, literal, err := resolveText(written)
 	if err != nil {
+		return secret, false, err
+	}
+	if err := checkReplaced(text); err != nil {
 		return secret, false, err
 	}
 	secret, err = verifier.NewSecret(text)
@@ -36,7 +40,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 		}
 		return strings.TrimRight(string(content), "\r\n"), false, nil
 	default:
-		return written, true, nil
+		return written, true, checkWritten(written)
 	}
 }
 
@@ -45,6 +49,9 @@ func resolveText(written string) (text string, literal bool, err error) {
 func checkLiterals(written []string) error {
 	for _, text := range written {
 		if _, kind := placeholder(text); kind == "" {
+			if err := checkWritten(text); err != nil {
+				return err
+			}
 			if _, err := verifier.NewSecret(text); err != nil {
 				return hintShort(err)
 			}
