@@ -103,7 +103,7 @@ func (a *App) ensureRing() error {
 	}
 	// A key that is made beside secrets which it does not open would hide that
 	// theirs is lost, or that another gateway of the same store has its own.
-	if err := a.store.Err(); err != nil {
+	if err := a.store.Err(); err != nil && !errors.Is(err, widgets.ErrUnwritable) {
 		return err
 	}
 	for keyID := range a.store.KeyIDs() {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -112,12 +113,17 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 }
 
 // eachCell visits the requests that there were, by outcome, reason, mode and dialect.
+// Verified and unavailable ones are visited before there are any: a counter that
+// begins with its first requests has not grown by them, and those of an outage
+// would raise no alert.
 func eachCell(visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
+	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
 	for f := range traffic.Findings {
 		for mode, modeName := range traffic.Modes {
+			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)
 			for dialect, dialectName := range dialects {
-				if n := observed.Cell(f, mode, dialect); n > 0 {
+				if n := observed.Cell(f, mode, dialect); n > 0 || awaited {
 					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
 				}
 			}

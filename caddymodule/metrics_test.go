@@ -85,6 +85,20 @@ chat_identity /custom off {
 }`)
 	secret := g.create(t, `{"id":"shop"}`)
 	first := g.scrape(t)
+	zeros := 0
+	for series, value := range first {
+		if !strings.HasPrefix(series, "requests_total{") {
+			continue
+		}
+		zeros++
+		if value != 0 || strings.Contains(series, `mode="off"`) ||
+			!strings.Contains(series, `outcome="verified",reason=""`) && !strings.Contains(series, `outcome="unavailable",reason="unavailable"`) {
+			t.Errorf("before any request there is %s %v", series, value)
+		}
+	}
+	if want := 2 * 2 * len(traffic.Dialects()); zeros != want { // outcomes, modes
+		t.Errorf("before any request there are %d series, want %d", zeros, want)
+	}
 	g.outcome(t, "shop", secret)
 	g.outcome(t, "shop", testSecret)
 	g.outcome(t, "shop", testSecret)

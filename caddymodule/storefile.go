@@ -21,8 +21,8 @@ func init() {
 // FileWidgets keeps chat widgets in a file, their secrets sealed.
 //
 // Every change is written to a new file, which then takes the old one's place. Several processes may share the file: a
-// change by another is noticed within a second. A file that is damaged or gone counts as unreachable for writes; what
-// was read last is served until it is repaired.
+// change by another is noticed within a second. A file that is damaged or gone counts as unreachable, and so does one
+// whose disk had no room for the last change; what was read last is served until it is repaired.
 type FileWidgets struct {
 	// The file's path. Default: `chat_identity/widgets.jsonl` in Caddy's data directory.
 	Path string `json:"path,omitempty"`

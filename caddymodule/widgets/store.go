@@ -3,6 +3,7 @@ package widgets
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Reasons for which a store cannot do what it is asked.
@@ -10,6 +11,9 @@ var (
 	// ErrUnavailable says that the store cannot be read or written at present.
 	// It is wrapped with what an operator has to know.
 	ErrUnavailable = errors.New("widgets: the store is unavailable")
+	// ErrUnwritable is [ErrUnavailable] for changes alone: one was tried and
+	// could not be written. The next may be, so it is worth a try.
+	ErrUnwritable = fmt.Errorf("%w: nothing was changed", ErrUnavailable)
 	// ErrBusy says that others were writing for too long: nothing was changed.
 	ErrBusy = errors.New("widgets: the store is busy")
 )

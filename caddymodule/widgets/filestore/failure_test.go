@@ -119,3 +119,26 @@ func TestRemedies(t *testing.T) {
 		}
 	}
 }
+
+// TestLacksDisk: rights and read-only mounts are no outage, a full disk is.
+func TestLacksDisk(t *testing.T) {
+	for err, want := range map[error]bool{
+		syscall.ENOSPC: true, syscall.EDQUOT: true, syscall.EFBIG: true, syscall.EIO: true, syscall.EROFS: false, syscall.EACCES: false,
+	} {
+		if lacksDisk(unwritable(&fs.PathError{Op: "write", Path: "/w", Err: err})) != want {
+			t.Errorf("%v: not %v", err, want)
+		}
+	}
+	if lacksDisk(unreadable(syscall.EIO)) {
+		t.Error("reading is no writing")
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	path := filed(t, widget("a", ""))
+	start(t, "limited", path, "").succeeds(t)
+	s, _ := logged(path)
+	if got := ids(t, s); got != "a b" {
+		t.Errorf("there are %s", got)
+	}
+}

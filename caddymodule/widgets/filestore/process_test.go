@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -41,6 +43,7 @@ var roles = map[string]func(path, name string) error{
 	"write":     writeMuch,
 	"hold":      holdLock,
 	"limited":   writeUnderLimit,
+	"full":      writeUntilRoom,
 	"read-only": writeReadOnly,
 	"unsynced":  writeUnsynced,
 }
@@ -315,7 +318,7 @@ func fails(s *Store, text string, records ...*widgets.Record) error {
 	if _, err := os.Lstat(filepath.Join(filepath.Dir(s.path), ".widgets.jsonl.new")); !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("the new file was left: %w", err)
 	}
-	return s.Err()
+	return nil
 }
 
 func writeReadOnly(path, _ string) error {
@@ -324,7 +327,10 @@ func writeReadOnly(path, _ string) error {
 	}
 	s := Open(Options{Path: path})
 	defer s.Close()
-	return fails(s, "belong to the user that this process runs as", widget("b", ""))
+	if err := fails(s, "belong to the user that this process runs as", widget("b", "")); err != nil {
+		return err
+	}
+	return s.Err() // it may be meant so
 }
 
 func TestReadOnlyFolder(t *testing.T) {
@@ -368,12 +374,7 @@ func TestUnsyncedFolder(t *testing.T) {
 // writeUnderLimit runs into a limit on the size of files, as into a full disk.
 func writeUnderLimit(path, _ string) error {
 	signal.Ignore(syscall.SIGXFSZ) // so that write fails instead
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = 64 << 10
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+	if err := limitFiles(64 << 10); err != nil {
 		return err
 	}
 	s := Open(Options{Path: path})
@@ -385,15 +386,89 @@ func writeUnderLimit(path, _ string) error {
 	if err := fails(s, "ulimit -f", big...); err != nil {
 		return err
 	}
+	if err := s.Err(); !errors.Is(err, widgets.ErrUnwritable) {
+		return fmt.Errorf("after a change that was not written, the state is %w", err)
+	}
+	if err := s.Update(context.Background(), []string{"b"}, becomes(widget("b", ""))); err != nil {
+		return err
+	}
+	return s.Err()
+}
+
+func limitFiles(bytes uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = min(bytes, limit.Max)
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limit)
+}
+
+// writeUntilRoom has no room for any change, and then has some again.
+func writeUntilRoom(path, _ string) error {
+	signal.Ignore(syscall.SIGXFSZ)
+	if err := limitFiles(1); err != nil {
+		return err
+	}
+	core, logs := observer.New(zap.DebugLevel)
+	s := Open(Options{Path: path, Log: zap.New(core)})
+	defer s.Close()
+	if err := fails(s, "ulimit -f", widget("b", "")); err != nil {
+		return err
+	}
+	// tries waits until it was tried again, and then for what the store says.
+	tries := func(well bool) error {
+		s.mu.Lock()
+		s.tried = time.Time{} // as if it were long ago
+		s.mu.Unlock()
+		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+			s.mu.Lock()
+			tried := !s.tried.IsZero()
+			s.mu.Unlock()
+			if err := s.Err(); tried && (err == nil) == well {
+				return err
+			}
+		}
+		return fmt.Errorf("the state is %w", s.Err())
+	}
+	if err := tries(false); !errors.Is(err, widgets.ErrUnwritable) || !strings.Contains(err.Error(), "ulimit -f") {
+		return fmt.Errorf("without room: %w", err)
+	}
+	if r, err := s.Lookup([]byte("a")); r == nil || err != nil {
+		return fmt.Errorf("what was read is not served: %w", err)
+	}
+	if logs.Len() != 1 || logs.All()[0].Level != zap.ErrorLevel {
+		return fmt.Errorf("logged: %v", logs.All())
+	}
+	before, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if err := limitFiles(1 << 30); err != nil {
+		return err
+	}
+	// Nobody asks for a change, and yet it is found out that there is room.
+	if err := tries(true); err != nil {
+		return err
+	}
+	if after, err := os.Stat(path); err != nil || !os.SameFile(before, after) {
+		return fmt.Errorf("the attempt touched the file: %w", err)
+	}
+	if logs.Len() != 2 || logs.All()[1].Level != zap.InfoLevel {
+		return fmt.Errorf("logged: %v", logs.All())
+	}
 	return s.Update(context.Background(), []string{"b"}, becomes(widget("b", "")))
 }
 
-func TestFullDisk(t *testing.T) {
+func TestRoomAgain(t *testing.T) {
 	path := filed(t, widget("a", ""))
-	start(t, "limited", path, "").succeeds(t)
+	start(t, "full", path, "").succeeds(t)
 	s, _ := logged(path)
 	if got := ids(t, s); got != "a b" {
 		t.Errorf("there are %s", got)
+	}
+	if got := beside(t, path); got != "widgets.jsonl widgets.jsonl.lock" {
+		t.Errorf("the folder holds %s", got)
 	}
 }
 

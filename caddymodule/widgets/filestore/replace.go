@@ -16,12 +16,7 @@ import (
 // Where it fails, the old one stands. Whoever calls it holds the lock, so a new
 // file that lies there was left by a process that was killed.
 func replace(target string, records []*widgets.Record) (*mark, error) {
-	folder, name := filepath.Split(target)
-	fresh := filepath.Join(folder, "."+name+".new")
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	written, err := write(fresh, records)
+	fresh, written, err := writeBeside(target, records)
 	if err == nil {
 		err = os.Rename(fresh, target)
 	}
@@ -30,6 +25,24 @@ func replace(target string, records []*widgets.Record) (*mark, error) {
 		return nil, err
 	}
 	return written, nil
+}
+
+// try writes the records as replace does, and leaves the old file in its place.
+func try(target string, records []*widgets.Record) error {
+	fresh, _, err := writeBeside(target, records)
+	_ = os.Remove(fresh)
+	return err
+}
+
+// writeBeside writes the records to the file that is to take the target's place.
+func writeBeside(target string, records []*widgets.Record) (fresh string, written *mark, err error) {
+	folder, name := filepath.Split(target)
+	fresh = filepath.Join(folder, "."+name+".new")
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil, err
+	}
+	written, err = write(fresh, records)
+	return fresh, written, err
 }
 
 // write makes a durable file of the records.

@@ -44,9 +44,11 @@ type Store struct {
 	alarm   alarm
 	existed bool // whether there ever was a file
 	known   *mark
-	bad     *mark // of a file that was not whole, and
-	badErr  error // what was wrong with it
-	failed  bool  // at the last look
+	bad     *mark     // of a file that was not whole, and
+	badErr  error     // what was wrong with it
+	failed  bool      // at the last look
+	full    error     // why the last change could not be written for want of the disk, nil where it could
+	tried   time.Time // when that was last found
 
 	outside   chan struct{} // holds a value when Changed is to be called
 	stop      chan struct{}

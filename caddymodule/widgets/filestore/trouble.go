@@ -48,7 +48,15 @@ func unwritable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "the folder and what is in it must belong to the user that this process runs as"
 	}
-	return fmt.Errorf("%w: nothing was changed: %w: %s", widgets.ErrUnavailable, err, remedy)
+	return fmt.Errorf("%w: %w: %s", widgets.ErrUnwritable, err, remedy)
+}
+
+// lacksDisk reports whether a change could not be written for want of the disk.
+// Rights, and what is mounted for reading only, may be meant so: a gateway that
+// only reads is not in trouble for having been asked to write.
+func lacksDisk(err error) bool {
+	return errors.Is(err, widgets.ErrUnwritable) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
+		errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EIO))
 }
 
 // unsure says that a change is there, but not yet for good.

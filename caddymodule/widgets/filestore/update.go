@@ -13,6 +13,9 @@ import (
 func (s *Store) Update(ctx context.Context, ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) error {
 	target, unlock, err := s.lock(ctx)
 	if err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.cannotWrite(err)
 		return err
 	}
 	defer unlock()
@@ -32,8 +35,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change func(string, *w
 		return err
 	}
 	if err != nil {
-		return unwritable(err)
+		err = unwritable(err)
+		s.cannotWrite(err)
+		return err
 	}
+	s.full = nil
 	s.existed, s.known, s.bad = true, written, nil
 	s.serve(next)
 	if err := s.syncNames(target); err != nil {

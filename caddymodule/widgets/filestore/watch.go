@@ -20,6 +20,7 @@ func (s *Store) watch() {
 			return
 		case <-ticker.C:
 			s.look()
+			s.tryWriting()
 		case <-s.outside:
 			if s.changed != nil {
 				s.changed()
@@ -97,10 +98,12 @@ func (s *Store) absent() error {
 // serve answers from what a whole file says.
 func (s *Store) serve(read *snapshot) {
 	s.failed = false
-	if was := s.current.Load(); was.snapshot != read || was.err != nil {
-		s.current.Store(&state{snapshot: read})
+	if was := s.current.Load(); was.snapshot != read || was.err != s.full {
+		s.current.Store(&state{read, s.full})
 	}
-	s.alarm.clear(len(read.sorted))
+	if s.full == nil {
+		s.alarm.clear(len(read.sorted))
+	}
 }
 
 // fail goes on with what was read last.
