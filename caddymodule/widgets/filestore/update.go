@@ -13,9 +13,11 @@ import (
 func (s *Store) Update(ctx context.Context, ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) error {
 	target, unlock, err := s.lock(ctx)
 	if err != nil {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.cannotWrite(err)
+		if lacksDisk(err) { // else another's change may go on, and hold mu
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.cannotWrite(err)
+		}
 		return err
 	}
 	defer unlock()
