@@ -4,6 +4,7 @@ SHELL := bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+LONG := ^Test(Dashboard|Fleet|Process|Reload|Rotation|OneTime|Visitor)
 
 # All of Caddy is compiled once: vet, the tests and the gateways that tests
 # build share what was compiled with the race detector.
@@ -36,8 +37,10 @@ bench: build ## measures what verification costs, against the bare reverse_proxy
 .PHONY: test
 test: deps lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
 	go mod tidy -diff
-	@# -count=1: what the tests build and run is not part of go's cache key.
-	$(RACE) go test -count=1 -timeout 20m ./...
+	@# -count=1: what the tests build and run is not part of go's cache key. The
+	@# long tests of caddymodule mostly wait, and do so beside all others.
+	@$(RACE) go test -count=1 -timeout 20m -run '$(LONG)' ./caddymodule & long=$$!; \
+	$(RACE) go test -count=1 -timeout 20m -skip '$(LONG)' ./... && wait $$long || { wait $$long; exit 1; }
 	@# Allocations can only be counted without the race detector.
 	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/traffic ./caddymodule/widgets/...
 

@@ -142,7 +142,7 @@ func TestRotationsUnderLoad(t *testing.T) {
 
 // TestRotationsInGrace: with a grace, neither the old secret fails nor the new.
 func TestRotationsInGrace(t *testing.T) {
-	const count, clients = 200, 32
+	const count, clients = 200, 16
 	g := live(t, "", echo)
 	r := new(rotations)
 	r.append(g.create(t, `{"id":"shop"}`))
