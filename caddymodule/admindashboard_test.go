@@ -147,35 +147,11 @@ func TestDashboardCommand(t *testing.T) {
 			g.admin = where
 		}
 		load(t, g.config)
-		cmd := caddyCommand(t.TempDir(), "chat-identity", "dashboard", "--address", g.admin)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		said, err := cmd.StderrPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-		}()
-		note, err := bufio.NewReader(said).ReadString('\n')
-		if err != nil || !strings.Contains(note, "Whoever has the URL") {
-			t.Fatalf("%v: %s", err, note)
-		}
-		line, err := bufio.NewReader(out).ReadString('\n')
-		if err != nil {
-			t.Fatalf("%v: %s", err, note)
-		}
-		url := strings.TrimSpace(line)
+		url := openDoor(t, g.admin)
 		host, rest, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
 		key, _, _ := strings.Cut(rest, "/")
 		if len(key) < 26 || !strings.HasPrefix(host, "127.0.0.1:") {
-			t.Fatalf("%s", line)
+			t.Fatalf("%s", url)
 		}
 		if r := fetch(t, "GET", url, "", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: none"); r.StatusCode != 200 || !strings.Contains(r.body, "<title>") {
 			t.Fatalf("%d %s", r.StatusCode, r.body)
@@ -224,4 +200,35 @@ func TestDashboardCommandRefuses(t *testing.T) {
 	if r := command(t, run{args: []string{"dashboard", "--address", "127.0.0.1:1"}}); r.err == nil || !strings.Contains(r.err.Error(), "no Caddy answers") {
 		t.Errorf("%+v", r)
 	}
+}
+
+// openDoor runs the dashboard command until the test ends, and returns the URL
+// that it prints.
+func openDoor(t *testing.T, admin string) string {
+	t.Helper()
+	cmd := caddyCommand(t.TempDir(), "chat-identity", "dashboard", "--address", admin)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	note, err := bufio.NewReader(said).ReadString('\n')
+	if err != nil || !strings.Contains(note, "Whoever has the URL") {
+		t.Fatalf("%v: %s", err, note)
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatalf("%v: %s", err, note)
+	}
+	return strings.TrimSpace(line)
 }

@@ -103,6 +103,22 @@ func (f *adminFlags) client() (*adminClient, error) {
 	return c, nil
 }
 
+// ask sends a command's one request, and expects an answer of which right says
+// that it is the one asked for, once it is decoded.
+func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func() bool) (json.RawMessage, error) {
+	c, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+	defer cancel()
+	raw, _, err := c.ask(ctx, r, to)
+	if err == nil && !right() {
+		err = c.strange(r)
+	}
+	return raw, err
+}
+
 // apiRequest is one request to the admin API.
 type apiRequest struct {
 	method, path string

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -51,18 +50,9 @@ was not asked in that time, it knows nothing of; in a fleet ask each.`,
 		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := admin.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-			defer cancel()
 			var shown shownReadiness
 			r := &apiRequest{method: http.MethodGet, path: widgetPath(args[0]) + "/readiness"}
-			raw, _, err := c.ask(ctx, r, &shown)
-			if err == nil && shown.Widget != args[0] {
-				err = c.strange(r)
-			}
+			raw, err := admin.ask(cmd, r, &shown, func() bool { return shown.Widget == args[0] })
 			if err != nil {
 				return err
 			}

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -75,21 +74,14 @@ verified. Beside the widgets stand (unknown), which named none that exists,
 			if err := f.check(); err != nil {
 				return err
 			}
-			c, err := admin.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-			defer cancel()
 			var stats shownStats
 			r := &apiRequest{method: http.MethodGet, path: adminPath + "stats"}
 			if f.top > 0 {
 				r.path += "?top=" + strconv.Itoa(f.top)
 			}
-			raw, _, err := c.ask(ctx, r, &stats)
-			if err == nil && (stats.Total == nil || f.last != "" && stats.Total.window(f.last) == nil) {
-				err = c.strange(r)
-			}
+			raw, err := admin.ask(cmd, r, &stats, func() bool {
+				return stats.Total != nil && (f.last == "" || stats.Total.window(f.last) != nil)
+			})
 			if err != nil {
 				return err
 			}

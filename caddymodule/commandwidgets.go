@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,17 +48,8 @@ func widgetPath(id string) string { return widgetsPath + "/" + url.PathEscape(id
 
 // askWidget asks for something about one widget, and expects that widget.
 func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*shownWidget, json.RawMessage, error) {
-	c, err := f.client()
-	if err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-	defer cancel()
 	var w shownWidget
-	raw, _, err := c.ask(ctx, r, &w)
-	if err == nil && w.ID != id {
-		err = c.strange(r)
-	}
+	raw, err := f.ask(cmd, r, &w, func() bool { return w.ID == id })
 	return &w, raw, err
 }
 
@@ -184,14 +174,8 @@ request is verified by them, and a widget made again under the id has others.
 With --json it prints the id as {"deleted": ...}.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := admin.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-			defer cancel()
-			_, _, err = c.ask(ctx, &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}, nil)
-			if err != nil {
+			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}
+			if _, err := admin.ask(cmd, r, nil, func() bool { return true }); err != nil {
 				return err
 			}
 			if admin.json {

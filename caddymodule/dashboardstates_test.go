@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -29,23 +28,7 @@ func TestDashboardThroughCommand(t *testing.T) {
 	b.open("/")
 	b.says("client is not allowed to access from origin")
 
-	cmd := caddyCommand(t.TempDir(), "chat-identity", "dashboard", "--address", g.admin)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}()
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.do(chromedp.Navigate(strings.TrimSpace(line)))
+	b.do(chromedp.Navigate(openDoor(t, g.admin)))
 	b.press("Create the first widget")
 	b.write("shop")
 	b.press("Create")

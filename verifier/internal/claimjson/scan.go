@@ -125,9 +125,7 @@ func (s *scanner) object(i int, at place) int {
 			return s.fail(ErrSyntax)
 		}
 		start := i
-		if i = endPlain(b, i+1); i < len(b) && b[i] == '"' {
-			i++
-		} else if i = endString(b, i); i < 0 {
+		if i = endString(b, i+1); i < 0 {
 			return s.fail(ErrSyntax)
 		}
 		c, spelled := at.node.find(b[start+1 : i-1])

@@ -178,25 +178,6 @@ func (l *lengths) foretold(k uint8, m uint64) int {
 	return int(n >> 3)
 }
 
-// endPlain returns the index of the first byte from i on that does not stand
-// for itself in a string, or len(b). It serves names: they repeat, so that the
-// processor foretells where this loop ends and reads on, whereas the index
-// that comes from special must be waited for. On many small objects it is a
-// fifth faster in all.
-func endPlain(b []byte, i int) int {
-	for uint(i) < uint(len(b)) && plain[b[i]] {
-		i++
-	}
-	return i
-}
-
-var plain = func() (t [256]bool) {
-	for c := range t {
-		t[c] = c >= 0x20 && c != '"' && c != '\\'
-	}
-	return t
-}()
-
 // endNumber returns the index after the number that begins at i, or -1.
 func endNumber(b []byte, i int) int {
 	if b[i] == '-' {
