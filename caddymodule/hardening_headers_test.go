@@ -1,0 +1,80 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// headerAttacks are on the header fields of a request.
+func headerAttacks() []attack {
+	victim := `"user_id":"victim"`
+	const js = "application/json"
+	return []attack{
+		{"two types", "/chat", js, `{` + victim + `}`, []string{"Content-Type: text/plain"}},
+		{"bad type", "/chat", "application/json; charset=utf-8; charset=utf-16", `{` + victim + `}`, nil},
+		{"long type beyond ASCII", "/chat", "multipart/form-data; x=\"" + strings.Repeat("\u212a", 40) + "\"; boundary=a", "--a--", nil},
+		{"compressed", "/chat", js, `{` + victim + `}`, []string{"Content-Encoding: gzip"}},
+		{"our headers", "/chat", js, `{}`, []string{"X-Verified-User: victim", "X_Verified_User: victim", "x-verified-user: victim", "X.Verified.User: victim",
+			"X-Verified-Widget: victim", "X-Identity-Outcome: victim", "X-Identity-Email: victim", "Trailer: X-Verified-User"}},
+		{"our headers and the connection", "/chat", js, `{}`, []string{"X-Verified-User: victim", "Connection: close, X-Verified-User"}},
+		{"preflight", "/chat?user_id=victim", "OPTIONS", "", []string{"Origin: https://example.com", "Access-Control-Request-Method: GET"}},
+	}
+}
+
+// TestAttacksOnHeadersAndCookies is TestAttacks for claims that travel there.
+func TestAttacksOnHeadersAndCookies(t *testing.T) {
+	g := chat(t, `chat_identity {
+		secret {env.TEST_SECRET}
+		claim user_id header X-Claim-User
+		claim user_id cookie uid
+		claim signature header X-Claim-Hash
+		claim signature cookie sig
+	}`)
+	hash := sign("mallory")
+	for _, headers := range [][]string{
+		{"X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: mallory", "X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: mallory, victim", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: victim\xff", "X-Claim-Hash: " + hash},
+		{"X-Claim-User: victim"},
+		{"Connection: X-Claim-Hash", "X-Claim-User: victim", "X-Claim-Hash: " + hash},
+		{"Cookie: uid=victim; sig=" + hash},
+		{"Cookie: uid=mallory; uid=victim; sig=" + hash},
+		{"Cookie: uid=mallory; sig=" + hash, "Cookie: uid=victim"},
+		{"Cookie: uid=mallory; UID=victim; sig=" + hash},
+		{"Cookie: uid=mallory; %75id=victim; sig=" + hash},
+		{"Cookie: uid=mallory;uid=victim;sig=" + hash},
+		{"Cookie: uid=\"victim\"; sig=" + hash},
+		{"Cookie: uid=victim%zz; sig=" + hash},
+		{"Cookie: uid=victim"},
+		{"Cookie: uid=mallory; sig=" + hash, "X-Claim-User: victim"},
+		{"X-Claim-User: mallory", "Cookie: uid=victim; sig=" + hash},
+	} {
+		a := attack{path: "/chat", headers: headers}
+		answer := g.raw(t, a.text(g))
+		s := g.upstream.take()
+		if status := statusOf(answer); status < 200 || status >= 500 || s == nil != (status == 400) {
+			t.Errorf("%q: %.200q", headers, answer)
+		}
+		if s != nil && (s.user() != "" || strings.Contains(fmt.Sprint(s.Header), "victim")) {
+			t.Errorf("%q: %v", headers, s.Header)
+		}
+	}
+}
+
+// TestHeaderNamesFold: where Caddy lets headers with _ or . pass, as older
+// versions do, they count as the one with - that a CGI-like backend takes them for.
+func TestHeaderNamesFold(t *testing.T) {
+	place := headerPlace{verifier.UserID, foldHeader("X-Claim-User")}
+	for _, spelling := range spellings("X-Claim-User") {
+		var reading verifier.Reading
+		place.read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
+		if reading.Plain() {
+			t.Errorf("%q beside another spelling: %q", spelling, reading.Claim[verifier.UserID])
+		}
+	}
+}

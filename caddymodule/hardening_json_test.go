@@ -1,0 +1,54 @@
+package caddymodule
+
+import "strings"
+
+// jsonAttacks are on the reading of JSON.
+func jsonAttacks() []attack {
+	mallory, hash := `"user_id":"mallory"`, `"user_hash":"`+sign("mallory")+`"`
+	victim := `"user_id":"victim"`
+	deep := strings.Repeat(`{"a":`, 2000) + "1" + strings.Repeat("}", 2000)
+	const js = "application/json"
+	return []attack{
+		// HAProxy takes the first, njs, node and Go the last.
+		{"second id after the signed one", "/chat", js, `{` + mallory + `,` + hash + `,` + victim + `}`, nil},
+		{"id before the signed one", "/chat", js, `{` + victim + `,` + mallory + `,` + hash + `}`, nil},
+		{"second signature", "/chat", js, `{` + victim + `,` + hash + `,"user_hash":"` + sign("victimx") + `"}`, nil},
+		{"upper-case name", "/chat", js, `{` + mallory + `,` + hash + `,"USER_ID":"victim"}`, nil},
+		{"long s in the name", "/chat", js, `{` + mallory + `,` + hash + `,"uſer_id":"victim"}`, nil},
+		{"escaped name", "/chat", js, `{` + mallory + `,` + hash + `,"user\u005fid":"victim"}`, nil},
+		{"variants alone", "/chat", js, `{"User_Id":"victim","User_Hash":"` + sign("mallory") + `"}`, nil},
+		{"another's signature", "/chat", js, `{` + victim + `,` + hash + `}`, nil},
+		{"empty id with its right signature", "/chat", js, `{"user_id":"","user_hash":"` + sign("") + `"}`, nil},
+		{"null id with the empty one's signature", "/chat", js, `{"user_id":null,"user_hash":"` + sign("") + `"}`, nil},
+		{"array of ids", "/chat", js, `{"user_id":["mallory","victim"],` + hash + `}`, nil},
+		{"object as id", "/chat", js, `{"user_id":{"$ne":"victim"},` + hash + `}`, nil},
+		{"no signature", "/chat", js, `{` + victim + `}`, nil},
+		{"signature null", "/chat", js, `{` + victim + `,"user_hash":null}`, nil},
+		{"signature true", "/chat", js, `{` + victim + `,"user_hash":true}`, nil},
+		{"signature of the empty key", "/chat", js, `{` + victim + `,"user_hash":"` + signWith("", "victim") + `"}`, nil},
+		{"signature of the id as the key", "/chat", js, `{` + victim + `,"user_hash":"` + signWith("victim", testSecret) + `"}`, nil},
+		{"truncated signature", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim")[:62] + `"}`, nil},
+		{"64 characters beyond ASCII as signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("é", 64) + `"}`, nil},
+		{"long s in the signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("ſ", 32) + `"}`, nil},
+		{"signature with dashes", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim")[:32] + "-" + sign("victim")[32:] + `"}`, nil},
+		{"signature with a line end", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim") + `\n"}`, nil},
+		{"line end in the id", "/chat", js, `{"user_id":"mallory\r\nX-Verified-User: victim","user_hash":"` + sign("mallory\r\nX-Verified-User: victim") + `"}`, nil},
+		{"NUL in the id", "/chat", js, `{"user_id":"victim\u0000","user_hash":"` + sign("victim\x00") + `"}`, nil},
+		{"second document", "/chat", js, `{` + mallory + `,` + hash + `}{` + victim + `}`, nil},
+		{"garbage after the fields", "/chat", js, `{` + mallory + `,` + hash + `,victim}`, nil},
+		{"comment", "/chat", js, `{` + mallory + `,` + hash + `/*` + victim + `*/}`, nil},
+		{"trailing comma", "/chat", js, `{` + mallory + `,` + hash + `,}`, nil},
+		{"byte-order mark", "/chat", js, "\xef\xbb\xbf{" + victim + `}`, nil},
+		{"UTF-16", "/chat", js, "\xff\xfe{\x00}\x00", nil},
+		{"UTF-7", "/chat", "application/json; charset=utf-7", `{` + victim + `}`, nil},
+		{"not UTF-8", "/chat", js, "{\"user_id\":\"victim\xff\",\"user_hash\":\"" + sign("victim\xff") + `"}`, nil},
+		{"half a surrogate pair", "/chat", js, `{"user_id":"victim\ud800","user_hash":"` + sign("victim\ufffd") + `"}`, nil},
+		{"deep", "/chat", js, deep, nil},
+		{"a megabyte of brackets", "/chat", js, strings.Repeat("[", 1<<20-1), nil},
+		{"a megabyte of braces", "/chat", "text/plain", strings.Repeat(`{"":`, 1<<18-1), nil},
+		{"claim in the text", "/chat", "text/plain", `{` + victim + `,` + hash + `}`, nil},
+		{"claim without a type", "/chat", "", `{` + victim + `,` + hash + `}`, nil},
+		{"claim as image", "/chat", "image/png", " \r\n{ " + victim + `,` + hash + `}`, nil},
+		{"attributes that name the id", "/chat", js, `{` + mallory + `,` + hash + `,"user_metadata":{"name":"a","name":"victim"}}`, nil},
+	}
+}

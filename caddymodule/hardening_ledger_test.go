@@ -1,0 +1,412 @@
+package caddymodule
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSplitTokens: of one signed text, whichever way it is cut into user,
+// nonce and timestamp, one token comes, and so one user.
+func TestSplitTokens(t *testing.T) {
+	var site strings.Builder
+	for length := 31; length <= 33; length++ {
+		fmt.Fprintf(&site, "handle /%d {\n%sreverse_proxy UPSTREAM\n}\n", length, oneTime("required", fmt.Sprint("nonce_length ", length)))
+	}
+	g := ledgered(t, site.String())
+	send := func(text string, length, stamp int) string {
+		t.Helper()
+		user, nonce := len(text)-stamp-length, len(text)-stamp
+		k := ticket{text[:user], text[user:nonce], text[nonce:], sign(text)}
+		return verdict(t, g.do(t, "POST", fmt.Sprint("/", length), k.json(), jsonType))
+	}
+	for first := 31; first <= 33; first++ {
+		k := newToken("zoe-and-ada")
+		text := k.user + k.nonce + k.stamp
+		want := text[:len(text)-10-first]
+		if got := send(text, first, 10); got != want {
+			t.Errorf("a nonce of %d: %s, want %s", first, got, want)
+		}
+		for length := 31; length <= 33; length++ {
+			if got := send(text, length, 10); got != "403 replayed" {
+				t.Errorf("first of %d, then of %d: %s", first, length, got)
+			}
+			for _, stamp := range []int{9, 11, 13} {
+				if got := send(text, length, stamp); got != "400 malformed" && got != "401 expired" {
+					t.Errorf("first of %d, then of %d with %d digits: %s", first, length, stamp, got)
+				}
+			}
+		}
+	}
+	// Before it is used, the splits that are none neither pass nor spend it.
+	k := newToken("zoe")
+	for _, c := range []ticket{
+		{"zo", "e" + k.nonce, k.stamp, k.signature}, {"zoe" + k.nonce[:1], k.nonce[1:], k.stamp, k.signature},
+		{"zoe", k.nonce + k.stamp[:1], k.stamp[1:], k.signature}, {"zo", "e" + k.nonce[:31], k.nonce[31:] + k.stamp, k.signature},
+		{"zoe" + k.nonce + k.stamp, "", "", k.signature},
+	} {
+		if got := verdict(t, g.do(t, "POST", "/32", c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+	for _, want := range []string{"zoe", "403 replayed"} {
+		if got := verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)); got != want {
+			t.Errorf("the owner: %s, want %s", got, want)
+		}
+	}
+}
+
+// TestSplitTimestamp: a timestamp of ten digits before an id of digits reads as
+// one of thirteen before another id. At no moment of its life may the signature
+// be good for both, nor for the one who did not get it.
+func TestSplitTimestamp(t *testing.T) {
+	g := ledgered(t, `chat_identity required {
+		secret {env.TEST_SECRET}
+		message "{timestamp}{user_id}"
+		claim timestamp body /at
+		max_age 1s
+		skew 0s
+		one_time
+	}
+	reverse_proxy UPSTREAM`)
+	begun := time.Now().Unix()
+	stamp := fmt.Sprint(begun)
+	body := func(at, user string) string {
+		return fmt.Sprintf(`{"user_id":"%s","at":"%s","user_hash":"%s"}`, user, at, sign(stamp+"999456"))
+	}
+	for time.Now().Unix() < begun+3 {
+		if got := verdict(t, g.post(t, body(stamp+"999", "456"))); got != "400 malformed" && got != "401 expired" {
+			t.Fatalf("the signature of user 999456, %v after %s, is good for: %s", time.Since(time.Unix(begun, 0)), stamp, got)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestTimestampUnit: a token that was signed months ago, in milliseconds, for a
+// user of his own choice, reads today as one in seconds for another, whose id is
+// his and what his nonce begins with. Where the unit is known, it never does.
+func TestTimestampUnit(t *testing.T) {
+	g := start(t, "", "handle /either {\n"+snapengageIn("")+"}\nhandle /seconds {\n"+snapengageIn("seconds")+
+		"}\nhandle /milliseconds {\n"+snapengageIn("milliseconds")+"}\n")
+	now := fmt.Sprint(time.Now().Unix())
+	const nonce = "ice0123456789abcdef0123456789abc"
+	old := signedToken("al", nonce, "170"+now) // of the year 2023, in milliseconds
+	cut := ticket{"alice", nonce[3:] + "170", now, old.signature}
+	fresh := signedToken("zoe", nonce, now)
+	milli := signedToken("zoe", nonce, fmt.Sprint(time.Now().UnixMilli()))
+	for _, c := range []struct {
+		path  string
+		token ticket
+		want  string
+	}{
+		{"/either", cut, "alice"}, // as the documentation says
+		{"/milliseconds", cut, "400 malformed"},
+		{"/milliseconds", old, "401 expired"},
+		{"/milliseconds", fresh, "400 malformed"},
+		{"/milliseconds", milli, "zoe"},
+		{"/seconds", old, "400 malformed"},
+		{"/seconds", milli, "400 malformed"},
+		{"/seconds", fresh, "zoe"},
+	} {
+		if got := verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
+			t.Errorf("%s, %s of %s: %s, want %s", c.path, c.token.user, c.token.stamp, got, c.want)
+		}
+	}
+}
+
+// snapengageIn is a site whose timestamps count that unit, "" for either.
+func snapengageIn(unit string) string {
+	if unit != "" {
+		unit = "timestamp_unit " + unit
+	}
+	return "chat_identity required {\ndialect snapengage\nsecret {env.TEST_SECRET}\n" + unit + "\n}\nreverse_proxy UPSTREAM\n"
+}
+
+// TestConversationSpellings: zoe has c1, victim's-conversation to everyone
+// else. Mallory, with a claim of her own, names it in every way that some
+// backend may read as its name; anonymous requests do, too. None arrives.
+func TestConversationSpellings(t *testing.T) {
+	const js, form = "application/json", "application/x-www-form-urlencoded"
+	mallory := `"user_id":"mallory","user_hash":"` + sign("mallory") + `"`
+	query := signedQuery("mallory")
+	part := func(name, value string) string {
+		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	multi := part("user_id", "mallory") + part("user_hash", sign("mallory"))
+	type spelling struct {
+		name, path, kind, body string
+		headers                []string
+	}
+	for _, site := range []struct {
+		option    string
+		claim     spelling // zoe's
+		spellings []spelling
+	}{
+		{"body /c", spelling{"", "/", js, in("c1", claim("zoe")), nil}, []spelling{
+			{"as it is", "/", js, `{"c":"c1",` + mallory + `}`, nil},
+			{"capitals", "/", js, `{"c":"C1",` + mallory + `}`, nil},
+			{"escaped value", "/", js, `{"c":"\u00631",` + mallory + `}`, nil},
+			{"escaped name", "/", js, `{"\u0063":"c1",` + mallory + `}`, nil},
+			{"beside her own", "/", js, `{"c":"hers","c":"c1",` + mallory + `}`, nil},
+			{"before her own", "/", js, `{"c":"c1","c":"hers",` + mallory + `}`, nil},
+			{"beside null", "/", js, `{"c":null,"c":"c1",` + mallory + `}`, nil},
+			{"beside the empty", "/", js, `{"c":"c1","c":"",` + mallory + `}`, nil},
+			{"name in capitals", "/", js, `{"C":"c1",` + mallory + `}`, nil},
+			{"name in capitals beside her own", "/", js, `{"c":"hers","C":"c1",` + mallory + `}`, nil},
+			{"array", "/", js, `{"c":["c1"],` + mallory + `}`, nil},
+			{"object", "/", js, `{"c":{"id":"c1"},` + mallory + `}`, nil},
+			{"blank", "/", js, `{"c":" c1",` + mallory + `}`, nil},
+			{"blank behind", "/", js, `{"c":"c1 ",` + mallory + `}`, nil},
+			{"NUL", "/", js, `{"c":"c1\u0000",` + mallory + `}`, nil},
+			{"line end", "/", js, `{"c":"c1\n",` + mallory + `}`, nil},
+			{"soft hyphen", "/", js, `{"c":"c\u00ad1",` + mallory + `}`, nil},
+			{"full width", "/", js, `{"c":"ｃ1",` + mallory + `}`, nil},
+			{"half a pair", "/", js, `{"c":"c1\ud800",` + mallory + `}`, nil},
+			{"as text", "/", "text/plain", `{"c":"c1",` + mallory + `}`, nil},
+			{"without a type", "/", "", `{"c":"c1",` + mallory + `}`, nil},
+			{"second document", "/", js, `{` + mallory + `}{"c":"c1"}`, nil},
+			{"JSON as form", "/", form, `{` + mallory + `,"a":"&c=c1&"}`, nil},
+			{"form", "/", form, "c=c1&" + query, nil},
+			{"form beside her own", "/", form, "c=hers&c=c1&" + query, nil},
+			{"form, array", "/", form, "c[]=c1&" + query, nil},
+			{"form, array beside her own", "/", form, "c=hers&c[]=c1&" + query, nil},
+			{"form, index", "/", form, "c[0]=c1&" + query, nil},
+			{"form, capitals", "/", form, "C=c1&" + query, nil},
+			{"form, escaped name", "/", form, "%63=c1&" + query, nil},
+			{"form, escaped value", "/", form, "c=%631&" + query, nil},
+			{"form, blank", "/", form, "+c=c1&" + query, nil},
+			{"form, NUL", "/", form, "c%00=c1&" + query, nil},
+			{"form, semicolon", "/", form, "a=1;c=c1&" + query, nil},
+			{"form, bad escape", "/", form, "c=c1%&" + query, nil},
+			{"multipart", "/", boundaryType, multi + part("c", "c1") + "------x--\r\n", nil},
+			{"multipart beside her own", "/", boundaryType, multi + part("c", "hers") + part("c", "c1") + "------x--\r\n", nil},
+			{"multipart, file", "/", boundaryType, multi + strings.Replace(part("c", "c1"), `"c"`, `"c"; filename="c1"`, 1) + "------x--\r\n", nil},
+			{"multipart, array", "/", boundaryType, multi + part("c[]", "c1") + "------x--\r\n", nil},
+		}},
+		{"body /meta/c", spelling{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []spelling{
+			{"nested", "/", js, `{"meta":{"c":"c1"},` + mallory + `}`, nil},
+			{"twice on the way", "/", js, `{"meta":{},"meta":{"c":"c1"},` + mallory + `}`, nil},
+			{"capitals on the way", "/", js, `{"META":{"c":"c1"},` + mallory + `}`, nil},
+			{"capitals on the way, beside", "/", js, `{"meta":{"c":"hers"},"Meta":{"c":"c1"},` + mallory + `}`, nil},
+			{"nested, form", "/", form, "c=c1&" + query, nil},
+			{"nested, form with brackets", "/", form, "meta[c]=c1&" + query, nil},
+			{"nested, form with escaped brackets", "/", form, "meta%5Bc%5D=c1&" + query, nil},
+			{"nested, form with brackets beside her own", "/", form, "c=hers&meta[c]=c1&" + query, nil},
+			{"nested, multipart with brackets", "/", boundaryType, multi + part("meta[c]", "c1") + "------x--\r\n", nil},
+		}},
+		{"query c", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+			{"query", "/?c=c1&" + query, "", "", nil},
+			{"query, capitals", "/?c=C1&" + query, "", "", nil},
+			{"query beside her own", "/?c=hers&c=c1&" + query, "", "", nil},
+			{"query, name in capitals", "/?C=c1&" + query, "", "", nil},
+			{"query, array", "/?c[]=c1&" + query, "", "", nil},
+			{"query, escaped array", "/?c%5B%5D=c1&" + query, "", "", nil},
+			{"query, semicolon", "/?a=1;c=c1&" + query, "", "", nil},
+			{"query, escaped", "/?%63=%631&" + query, "", "", nil},
+			{"query, blank", "/?c=c1+&" + query, "", "", nil},
+			{"query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
+			{"query of an absolute URL", "http://127.0.0.1/?c=c1&" + query, "", "", nil},
+		}},
+		{"header X-Conversation", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+			{"header", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
+			{"small letters", "/", js, `{` + mallory + `}`, []string{"x-conversation: C1"}},
+			{"headers", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
+			{"header and underscore", "/", js, `{` + mallory + `}`, []string{"X_Conversation: c1"}},
+			{"header beside underscore", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X_Conversation: c1"}},
+			{"header and dot", "/", js, `{` + mallory + `}`, []string{"X.Conversation: c1"}},
+			{"header, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers, c1"}},
+			{"header, empty first", "/", js, `{` + mallory + `}`, []string{"X-Conversation:", "X-Conversation: c1"}},
+		}},
+		{"cookie c", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+			{"cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
+			{"cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
+			{"two lines of cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers", "Cookie: c=c1"}},
+			{"cookie in capitals", "/", js, `{` + mallory + `}`, []string{"Cookie: C=c1"}},
+			{"cookie, escaped", "/", js, `{` + mallory + `}`, []string{"Cookie: c=%631"}},
+			{"cookie, escaped name", "/", js, `{` + mallory + `}`, []string{"Cookie: %63=c1"}},
+			{"cookie, array", "/", js, `{` + mallory + `}`, []string{"Cookie: c[]=c1"}},
+			{"cookie, quoted", "/", js, `{` + mallory + `}`, []string{`Cookie: c="c1"`}},
+		}},
+		{"{header.X-Conversation}", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+			{"text", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
+			{"text, two", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
+			{"text, underscore", "/", js, `{` + mallory + `}`, []string{"X_Conversation: c1"}},
+			{"text, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers,c1"}},
+		}},
+		{"{query.c}", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+			{"text of a query", "/?c=c1&" + query, "", "", nil},
+			{"text of a query, two", "/?c=hers&c=c1&" + query, "", "", nil},
+			{"text of a query, capitals", "/?C=c1&" + query, "", "", nil},
+			{"text of a query, array", "/?c[]=c1&" + query, "", "", nil},
+			{"text of a query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
+		}},
+		{"{cookie.c}", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+			{"text of a cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
+			{"text of a cookie, two", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
+			{"text of a cookie, capitals", "/", js, `{` + mallory + `}`, []string{"Cookie: C=c1"}},
+			{"text of a cookie, escaped", "/", js, `{` + mallory + `}`, []string{"Cookie: c=%631"}},
+		}},
+	} {
+		path := "ledger bolt " + filepath.Join(t.TempDir(), "ledger.db")
+		for _, global := range []string{"", allowAll + "\n"} {
+			allowed := strings.NewReplacer("X_* ", "X_* X_Conversation ", "X.* ", "X.* X.Conversation ").Replace(global)
+			g := start(t, allowed+"chat_identity {\n"+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nconversation "+site.option+"\n}\nreverse_proxy UPSTREAM")
+			send := func(c spelling) (status int, arrived *seen) {
+				t.Helper()
+				a := attack{path: c.path, kind: c.kind, body: c.body, headers: c.headers}
+				status = statusOf(g.raw(t, a.text(g)))
+				return status, g.upstream.take()
+			}
+			if status, s := send(site.claim); status != 200 || s == nil || s.user() != "zoe" {
+				t.Fatalf("%s: %d %+v", site.option, status, s)
+			}
+			anonymous := strings.NewReplacer(","+mallory, "", mallory+",", "", mallory, "", "&"+query, "", multi, "")
+			for _, c := range site.spellings {
+				t.Run(site.option+"/"+c.name, func(t *testing.T) {
+					unsigned := c
+					unsigned.path, unsigned.body = anonymous.Replace(c.path), anonymous.Replace(c.body)
+					for who, c := range map[string]spelling{"mallory": c, "anonymous": unsigned} {
+						status, s := send(c)
+						if s != nil && !strings.Contains(fmt.Sprintf("%s %v %s", s.URI, s.Header, s.Body), "c1") {
+							continue // Caddy has dropped the header that named it
+						}
+						if s != nil {
+							t.Errorf("%s: %d, the upstream saw %s %q", who, status, s.URI, s.Body)
+						} else if status != 400 && status != 403 {
+							t.Errorf("%s: %d", who, status)
+						}
+					}
+				})
+			}
+			if status, s := send(site.claim); status != 200 || s == nil || s.user() != "zoe" {
+				t.Errorf("%s, afterwards: %d %+v", site.option, status, s)
+			}
+		}
+	}
+}
+
+// TestConversationIDs: what is an id of a conversation, and what is not.
+func TestConversationIDs(t *testing.T) {
+	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\n}\nreverse_proxy UPSTREAM")
+	send := func(user, c string) string {
+		t.Helper()
+		return verdict(t, g.post(t, `{"c":`+c+`,`+claim(user)[1:]))
+	}
+	long := strings.Repeat("x", 128)
+	for c, others := range map[string][]string{
+		`"a.B_c:d-9"`:      {`"a.b_c:d-9"`, `"A.B_C:D-9"`, `"\u0061.b_c:d-9"`},
+		`42`:               {`"42"`, `42`},
+		`"43"`:             {`43`},
+		`-7`:               {`"-7"`},
+		`9007199254740991`: {`"9007199254740991"`},
+		`"` + long + `"`:   {`"` + strings.ToUpper(long) + `"`},
+		`"constructor"`:    nil,
+		`"."`:              nil,
+		`0`:                {`"0"`},
+	} {
+		if got := send("zoe", c); got != "zoe" {
+			t.Errorf("%.40s: %s", c, got)
+		}
+		for _, other := range append(others, c) {
+			if got := send("ada", other); got != "403 conversation_claimed" {
+				t.Errorf("%.40s, held as %.40s: %s", other, c, got)
+			}
+			if got := send("zoe", other); got != "zoe" {
+				t.Errorf("%.40s, his own: %s", other, got)
+			}
+		}
+	}
+	for _, c := range []string{
+		`"` + long + `x"`, `"a b"`, `"a/b"`, `"a%20b"`, `"ä"`, `"a\u0000"`, `"a,b"`, `"a+b"`, `"{a}"`, `"a\"b"`, `true`, `1.5`, `1e3`, `-0`, `9007199254740992`,
+		`-9007199254740992`, `[]`, `{}`, `["a"]`, `"\ud800"`, `" "`, `"\u212a"`,
+	} {
+		if got := send("zoe", c); got != "400 malformed" {
+			t.Errorf("%.40s: %s", c, got)
+		}
+		if got := verdict(t, g.post(t, `{"c":`+c+`}`)); got != "400 malformed" {
+			t.Errorf("%.40s, anonymous: %s", c, got)
+		}
+	}
+}
+
+// TestOneTimeCutsOtherDialects: a widget that a one_time handler cannot speak to
+// is an unknown one, of which nobody may read a claim either.
+func TestOneTimeCutsOtherDialects(t *testing.T) {
+	for name, directive := range map[string]string{
+		"without": "chat_identity {\ndialect snapengage\nwidget {header.X-Widget-Key}\n}\n",
+		"with":    "chat_identity {\ndialect snapengage\nwidget {header.X-Widget-Key}\none_time\n}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := live(t, "widget next {\nsecret {env.TEST_SECRET}\ndialect nextcap\n}\n"+ownLedger(t), directive+"reverse_proxy UPSTREAM")
+			for _, widget := range []string{"next", "nobody"} {
+				a := g.post(t, `{"userId":"victim","userHash":"`+sign("mallory")+`","text":"hi"}`, "X-Widget-Key: "+widget)
+				if a.StatusCode != 200 || a.seen == nil || a.seen.user() != "" || a.seen.Body != `{"text":"hi"}` {
+					t.Errorf("%s: %d %+v", widget, a.StatusCode, a.seen)
+				}
+			}
+		})
+	}
+}
+
+// TestNoBackendReadsATakenConversation: zoe has every conversation that the
+// differential test's bodies name. Of those that arrive for mallory, no parser
+// of a backend may read one.
+func TestNoBackendReadsATakenConversation(t *testing.T) {
+	taken := []string{"alice", "victim", "42", "1", "43"}
+	g := ledgered(t, "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id header X-User\nclaim signature header X-Hash\nconversation body /cid\n}\nreverse_proxy UPSTREAM")
+	for _, conversation := range taken {
+		if got := verdict(t, g.post(t, `{"cid":"`+conversation+`"}`, "X-User: zoe", "X-Hash: "+sign("zoe"))); got != "zoe" {
+			t.Fatalf("%s: %s", conversation, got)
+		}
+	}
+	s := &differentialSite{names: []string{"cid"}, signature: "sig"}
+	known := make(map[sample]bool)
+	var survivors []question
+	refused := 0
+	for _, p := range s.samples(rand.New(rand.NewPCG(20, 26))) {
+		if known[p] || p.chunked || strings.ContainsFunc(p.contentType, func(c rune) bool { return c < ' ' && c != '\t' }) {
+			continue // a client cannot send it, or has
+		}
+		known[p] = true
+		headers := []string{"X-User: mallory", "X-Hash: " + sign("mallory")}
+		if p.contentType != "" {
+			headers = append(headers, "Content-Type: "+p.contentType)
+		}
+		a := g.do(t, "POST", "/chat", p.body, headers...)
+		switch {
+		case a.StatusCode >= 500:
+			t.Errorf("%d for type %q, body %q", a.StatusCode, p.contentType, p.body)
+		case a.seen == nil:
+			refused++
+		default:
+			kind := a.seen.Header.Get("Content-Type")
+			survivors = append(survivors, question{kindOf(kind), kind, []byte(a.seen.Body), s.paths(), s.names})
+		}
+	}
+	t.Logf("%d arrived, %d were refused", len(survivors), refused)
+	if len(survivors) < 300 || refused < 300 {
+		t.Error("too few of a kind to prove anything")
+	}
+	for name, b := range startBackends(t) {
+		failures := 0
+		for i := range survivors {
+			q := &survivors[i]
+			answer, err := b.ask(q)
+			if err != nil {
+				t.Fatalf("%s, asked about %q: %v", name, q.Body, err)
+			}
+			for parser, values := range answer {
+				for _, value := range values { // behind a letter for its type
+					if failures < 5 && slices.Contains(taken, strings.ToLower(value[1:])) {
+						failures++
+						t.Errorf("%s reads zoe's %q: type %q, body %q", parser, value, q.Type, q.Body)
+					}
+				}
+			}
+		}
+	}
+}
