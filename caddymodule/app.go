@@ -50,6 +50,10 @@ type App struct {
 	// Widgets that are declared in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
+	// generation counts configurations, in the order in which they were loaded.
+	generation uint64
+	ctx        caddy.Context
+
 	inline map[string]*widget
 	store  *observedStore
 	ledger observedLedger
@@ -114,10 +118,12 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+var generations atomic.Uint64
+
 // Provision resolves secrets and opens the store. Nothing is written, since it
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.log = ctx.Logger()
+	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
@@ -247,6 +253,7 @@ func (a *App) Start() error {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
 	}
+	a.checkRoutes()
 	a.checkStore()
 	a.openLedger()
 	if err := sampling(); err != nil {

@@ -1,7 +1,11 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,12 +25,14 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("chat_identity", httpcaddyfile.After, "request_header")
 }
 
-// parseDirective makes one route without a matcher: the matcher is applied
-// inside the handler, which strips forged headers from every request.
+// parseDirective returns the directive's routes. One has its matcher, by which
+// Caddy sorts it among its siblings, the more specific path first. Behind a
+// matcher comes one without: it guards every request of the site.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
 	}
+	at := *h.Dispenser // the directive's line
 	matcher, err := h.ExtractMatcherSet()
 	if err != nil {
 		return nil, wrap(h.Dispenser, err)
@@ -35,10 +41,40 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
 		return nil, err
 	}
-	if matcher != nil {
-		handler.MatcherSetsRaw = append(handler.MatcherSetsRaw, matcher)
+	if matcher == nil {
+		return h.NewRoute(nil, handler), nil
 	}
-	return h.NewRoute(nil, handler), nil
+	if err := handler.checkMatcher(matcher); err != nil {
+		return nil, at.WrapErr(err)
+	}
+	return append(h.NewRoute(matcher, handler), h.NewRoute(nil, handler.guard())...), nil
+}
+
+// guard returns the handler of the requests that the matcher leaves out: all of
+// it where there are identify() calls to answer.
+func (h *Handler) guard() *Handler {
+	g := &Handler{Headers: h.Headers}
+	if h.Identify != "" {
+		*g = *h
+	}
+	g.Guard = true
+	return g
+}
+
+// checkMatcher refuses a matcher that asks for a header of ours: it is evaluated
+// before that is removed, so that the client would choose what is verified.
+func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
+	text, err := json.Marshal(matcher)
+	if err != nil {
+		return err
+	}
+	names := slices.Collect(maps.Values(h.Headers))
+	for _, name := range slices.Concat(ourPrefixes[:], names) {
+		if name != "off" && strings.Contains(foldHeader(string(text)), foldHeader(name)) {
+			return fmt.Errorf("the matcher depends on %s headers, which a client can still send when it is evaluated: match something else", name)
+		}
+	}
+	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:

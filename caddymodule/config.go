@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
@@ -15,7 +14,8 @@ func init() {
 //
 // It reads the claim from a request's body, query, headers or cookies as a chat product's dialect has it, checks it
 // with the widget's secret, and either refuses the request or tells the upstream in `X-Verified-User` who is there.
-// Headers of that kind which the client sent are removed first, in every mode and whether or not a matcher matches.
+// Headers of that kind which the client sent are removed first, and a CONNECT that opens no WebSocket is refused, in every
+// mode.
 //
 // Placeholders are available to later handlers:
 //
@@ -31,9 +31,10 @@ func init() {
 // `{http.chat_identity.name}` | The verified user's name, as the browser gave it
 // `{http.chat_identity.attributes.*}` | One of the verified user's attributes, as the browser gave it
 type Handler struct {
-	// Which requests the handler decides. Those that do not match lose the headers that only this module may set, and
-	// pass. Default: all.
-	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+	// Only guards: removes the headers that this module alone may set, refuses CONNECT and answers `identify`, but decides
+	// about no request. The Caddyfile's directive adds such a route, without a matcher, to one with a matcher; in JSON
+	// whoever gives a route with this handler a matcher adds one, too. Default: false.
+	Guard bool `json:"guard,omitempty"`
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
 	// `required` refuses it. A written mode is a floor under the widget's own. Default: the widget's, else `optional`.
@@ -116,16 +117,15 @@ type Handler struct {
 	// Origins whose scripts may read this module's own answers, such as `https://www.example.com`, or `*`. Default: none.
 	CORS []string `json:"cors,omitempty"`
 
-	matchers caddyhttp.MatcherSets
-	plan     *plan            // of the handler's dialect
-	plans    map[string]*plan // of the dialects that widgets may have
-	app      *App
-	widgets  widgetSource
-	single   *widget       // the handler's only widget, if the configuration has it
-	literal  []byte        // its id, if the store has it
-	named    *namedText    // how requests name theirs, if not in the claim
-	texts    []*namedText  // how they name their conversation and visitor, if by placeholders
-	ledger   ledger.Ledger // where one is needed
+	plan    *plan            // of the handler's dialect
+	plans   map[string]*plan // of the dialects that widgets may have
+	app     *App
+	widgets widgetSource
+	single  *widget       // the handler's only widget, if the configuration has it
+	literal []byte        // its id, if the store has it
+	named   *namedText    // how requests name theirs, if not in the claim
+	texts   []*namedText  // how they name their conversation and visitor, if by placeholders
+	ledger  ledger.Ledger // where one is needed
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	names         [numHeaders]string

@@ -7,8 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -59,17 +57,17 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 // made to need much must not be paid for by all that follow.
 const keptReading = 64 << 10
 
-// release forgets the request and keeps the reading's memory. The body's text
-// is the request's from now on.
+// release forgets the request and keeps what memory may be used again. A new
+// value is assigned, so that a field that is added later is forgotten, too: what
+// is kept has to be named. The body's text is the request's from now on.
 func (x *exchange) release() {
-	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
-	x.mode, x.body, x.found, x.closed = modeUnset, body{}, widget{}, false
-	x.began, x.counted, x.unserved = time.Time{}, nil, ""
-	clear(x.keys)
-	x.keys = x.keys[:0]
-	if x.reading.Reset(); x.reading.Memory() > keptReading {
-		x.reading = verifier.Reading{}
+	reading, named := x.reading, x.named
+	if reading.Reset(); reading.Memory() > keptReading {
+		reading = verifier.Reading{}
 	}
+	named.Reset()
+	clear(x.keys)
+	*x = exchange{reading: reading, named: named, keys: x.keys[:0], id: x.id[:0]}
 	exchanges.Put(x)
 }
 
@@ -206,15 +204,16 @@ func (x *exchange) verify() error {
 	return err
 }
 
-// renew looks a stored widget up again. The body came at the client's pace: who
-// began to send it before a rotation must not be verified by what that retired.
+// renew looks the widget up again. The body came at the client's pace: who began
+// to send it before a rotation or a reload must not be verified by what that
+// retired.
 func (x *exchange) renew() {
-	if x.widget == nil || x.widget.record == nil {
+	if x.widget == nil {
 		return
 	}
-	x.id = append(x.id[:0], x.widget.id...)
-	x.widget = nil
-	found, err := x.h.widgets.lookup(x.r.Context(), x.id, &x.found)
+	x.found = *x.widget
+	x.id, x.widget = append(x.id[:0], x.found.id...), nil
+	found, err := x.h.widgets.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
 	x.widgetErr = err
 	switch {
 	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
@@ -270,9 +269,10 @@ func (x *exchange) settle(cause, claimed error) {
 		}
 	}
 	switch {
+	case cause != nil || claimed != nil:
 	case x.mode == modeOff:
 		s.outcome, s.reason = verifier.OutcomeDisabled, ""
-	case cause == nil && claimed == nil:
+	default:
 		x.settleUser()
 	}
 	x.count()
@@ -296,9 +296,6 @@ func (x *exchange) settleUser() {
 	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
 		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
 	}
-	if repl, ok := x.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Set("http.auth.user.id", s.user) // Caddy's access log shows it as user_id
-	}
 }
 
 // passPreflight leaves a preflight ready to be forwarded. It says nothing of
@@ -309,20 +306,6 @@ func (x *exchange) passPreflight() {
 		return
 	}
 	x.withoutClaim()
-}
-
-// isTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6),
-// unless an extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy
-// would send one of any other protocol to the upstream as a plain CONNECT.
-func isTunnel(r *http.Request) bool {
-	if r.Method != http.MethodConnect {
-		return false
-	}
-	protocol := r.Proto // so HTTP/3
-	if r.ProtoMajor == 2 {
-		protocol = r.Header.Get(":protocol")
-	}
-	return r.ProtoMajor < 2 || protocol != "websocket"
 }
 
 // isPreflight reports whether the request is a CORS preflight: a browser's

@@ -7,24 +7,24 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// ServeHTTP implements [caddyhttp.MiddlewareHandler]. What only this module may
-// say is removed first, and what is found is published last.
+// ServeHTTP implements [caddyhttp.MiddlewareHandler]. What keeps a client from
+// talking past the gateway comes first, whatever matcher and mode; what is found
+// is published last.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s := ensureState(r)
-	h.strip(r, s)
+	if h.strip(r, s); isTunnel(r) {
+		return h.refuseTunnel(w, r, s)
+	}
 	if h.identifies(r) {
 		return s.body.end(h.identify(w, r, s))
 	}
-	taken, err := h.takes(r, s)
-	if err != nil {
-		return err
-	}
-	if !taken {
+	if !h.takes(s) {
 		return next.ServeHTTP(w, r)
 	}
 	if refused, err := h.decide(w, r, s); refused || err != nil {
 		return s.body.end(err)
 	}
+	var err error
 	if s.pending != (pending{}) {
 		err = h.confirm(w, r, s).serve(next)
 	} else {
@@ -51,9 +51,6 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 		x.settle(nil, nil)
 		h.publish(r, s)
 		return false, nil
-	case isTunnel(r):
-		x.settle(errTunnel, nil)
-		return true, h.refuse(w, x, errTunnel)
 	}
 
 	cause, claimed := x.judge()
@@ -72,21 +69,20 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	return false, nil
 }
 
-// takes reports whether this handler decides about the request: it matches,
-// and no handler before it has decided.
-func (h *Handler) takes(r *http.Request, s *state) (bool, error) {
-	if s.decider != nil && !h.overruledSilently(s) {
-		return false, nil
-	}
-	if matched, err := h.matchers.AnyMatchWithError(r); err != nil || !matched {
-		return false, err
+// takes reports whether this handler decides about the request: it is more than
+// a guard, and no handler before it has decided.
+func (h *Handler) takes(s *state) bool {
+	if h.Guard {
+		return false
 	}
 	if s.decider != nil {
-		h.log.overruled(s)
-		return false, nil
+		if h.overruledSilently(s) {
+			h.log.overruled(s)
+		}
+		return false
 	}
 	s.decider = h
-	return true, nil
+	return true
 }
 
 // widgetless reports whether the handler has no widget and no way to one, as

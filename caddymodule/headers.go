@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -99,10 +98,8 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 	for _, name := range h.names {
 		delete(r.Header, name)
 	}
+	s.values = [numHeaders]string{}
 	s.user, s.email, s.name, s.attributes, s.mergeFrom = "", "", "", "", ""
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Delete("http.auth.user.id")
-	}
 }
 
 // set writes one header, if there is something to say, its name is not off and

@@ -37,6 +37,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionHeaders(); err != nil {
 		return err
 	}
+	if h.Guard && h.Identify == "" {
+		return h.provisionGuard()
+	}
 	if err := h.provisionWidget(ctx); err != nil {
 		return err
 	}
@@ -46,19 +49,21 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionPlans(); err != nil {
 		return err
 	}
-	if h.MatcherSetsRaw != nil {
-		sets, err := ctx.LoadModule(h, "MatcherSetsRaw")
-		if err != nil {
-			return fmt.Errorf("loading the matcher: %w", err)
-		}
-		if err := h.matchers.FromInterface(sets); err != nil {
-			return err
-		}
-	}
-	if h.Unverified == claimKeep {
+	if h.Unverified == claimKeep && !h.Guard {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}
 	return nil
+}
+
+// provisionGuard compiles what a refusal needs.
+func (h *Handler) provisionGuard() error {
+	dialect, ok := verifier.LookupDialect(h.Dialect)
+	if !ok {
+		return unknownDialect(h.Dialect)
+	}
+	var err error
+	h.plan, err = h.newPlan(dialect)
+	return err
 }
 
 func (h *Handler) provisionDefaults() error {
@@ -157,7 +162,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		return err
 	}
 	h.literal = []byte(h.Widget)
-	if !app.stored(h.Widget) {
+	if !app.stored(h.Widget) && !h.Guard {
 		h.log.zap.Warn("this handler's widget is neither declared nor stored, so that no request verifies until it is: "+
 			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
 	}
@@ -174,7 +179,7 @@ func (h *Handler) provisionSingle(app *App) error {
 	if err != nil {
 		return err
 	}
-	if literals {
+	if literals && !h.Guard {
 		warnLiteral(h.log.zap, zap.String("widget", id))
 	}
 	// Caddy's request trace prints exported fields.

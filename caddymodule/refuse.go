@@ -24,9 +24,6 @@ const retryAfter = "5"
 // lingering is how long a client that was refused may go on sending.
 const lingering = time.Second / 2
 
-// errTunnel refuses a plain CONNECT: nothing of its traffic could be verified.
-var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
-
 // problem is a problem document (RFC 9457).
 type problem struct {
 	Type   string          `json:"type"`
@@ -62,7 +59,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 		header.Set("Connection", "close")
 	}
 	h.log.refused(x, cause, p.Status)
-	if h.Refuse == refuseError {
+	if h.Refuse == refuseError && !errors.Is(cause, errTunnel) {
 		x.withoutClaim()
 		x.s.refused = true
 		withoutBody(x.r)

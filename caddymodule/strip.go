@@ -1,6 +1,9 @@
 package caddymodule
 
-import "net/http"
+import (
+	"net/http"
+	"reflect"
+)
 
 // ourPrefixes are what the names of this module's headers begin with, folded.
 var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
@@ -8,30 +11,44 @@ var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
 // strip removes every header by which a client could pass itself off as
 // verified: those with our prefixes and those that ours are renamed to,
 // whatever their letter case, and with _ or . for -, since CGI-like backends
-// take these for the same. What an earlier handler set stays.
+// take these for the same. It does so once a request; a later handler has only
+// the names left that it alone renames ours to. What an earlier handler set stays.
 func (h *Handler) strip(r *http.Request, s *state) {
-	for name := range r.Header {
-		if h.ours(name) && !(s.decider != nil && s.decider.sets(name)) {
-			delete(r.Header, name)
-		}
-	}
-	h.stripConnection(r)
 	// A request's trailers arrive after its body and so after every check.
 	r.Trailer = nil
-	delete(r.Header, "Trailer")
 	if s.refused {
 		// A handler before the one that refused may have copied the request: then the error routes have the body again.
 		withoutBody(r)
 	}
+	again := s.hasStripped(r.Header)
+	if again && len(h.renamed) == 0 {
+		return
+	}
+	s.stripped = r.Header
+	for name, values := range r.Header {
+		if (h.renames(name) || !again && hasOurPrefix(name)) && !s.published(name, values) {
+			delete(r.Header, name)
+		}
+	}
+	h.stripConnection(r)
+	delete(r.Header, "Trailer")
 }
 
 // ours reports whether a header's name is one of this module's, or passes for one.
-func (h *Handler) ours(name string) bool {
+func (h *Handler) ours(name string) bool { return hasOurPrefix(name) || h.renames(name) }
+
+func hasOurPrefix(name string) bool {
 	for _, prefix := range ourPrefixes {
 		if hasFoldedPrefix(name, prefix) {
 			return true
 		}
 	}
+	return false
+}
+
+// renames reports whether a header's name is one that ours are renamed to, or
+// passes for one.
+func (h *Handler) renames(name string) bool {
 	for _, renamed := range h.renamed {
 		if len(name) == len(renamed) && hasFoldedPrefix(name, renamed) {
 			return true
@@ -40,11 +57,21 @@ func (h *Handler) ours(name string) bool {
 	return false
 }
 
-// sets reports whether the handler writes a header of exactly that name.
-func (h *Handler) sets(name string) bool {
-	for _, set := range h.names {
+// hasStripped reports whether that header is the one which was stripped. A copy
+// of it from before is not: some directives hand on a copy of the request, and
+// error routes have the original.
+func (s *state) hasStripped(header http.Header) bool {
+	return s.stripped != nil && reflect.ValueOf(s.stripped).Pointer() == reflect.ValueOf(header).Pointer()
+}
+
+// published reports whether the header is what the handler that decided has set.
+func (s *state) published(name string, values []string) bool {
+	if s.decider == nil || len(values) != 1 {
+		return false
+	}
+	for i, set := range s.decider.names {
 		if set == name {
-			return true
+			return s.values[i] != "" && s.values[i] == values[0]
 		}
 	}
 	return false

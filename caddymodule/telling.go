@@ -50,6 +50,7 @@ func (s *state) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString("outcome", string(s.outcome))
 	to.AddString("reason", string(s.reason))
 	to.AddString("widget", s.widget)
+	to.AddString("user", s.user)
 	return nil
 }
 

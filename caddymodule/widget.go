@@ -39,6 +39,10 @@ type widgetSource interface {
 	// lookup fills in w and reports whether there is such a widget, for the
 	// request of ctx. An error says that this cannot be told at present.
 	lookup(ctx context.Context, id []byte, w *widget) (found bool, err error)
+	// renew is lookup for a widget that was found before, and that w holds, in
+	// the configuration that is active now. own says that it is its handler's
+	// only one, which no request names.
+	renew(ctx context.Context, id []byte, own bool, w *widget) (found bool, err error)
 	// keys appends the keys that check the widget's signatures. With an error,
 	// they are not all.
 	keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -25,6 +26,41 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	*w = widget{id: record.ID, dialect: record.Dialect, record: record}
 	_ = w.mode.UnmarshalText([]byte(record.Mode)) // checked when it was stored
 	return true, nil
+}
+
+// renew implements [widgetSource]. Which configuration is active is asked of
+// Caddy: one that failed to load has never been.
+func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, error) {
+	active, err := a.active()
+	if active == nil {
+		return false, err
+	}
+	if active == a && w.inline != nil {
+		return true, nil
+	}
+	if own {
+		if current := active.declaration(string(id)); current != nil {
+			*w = *current
+			return true, nil
+		}
+	}
+	return active.lookup(ctx, id, w)
+}
+
+// active returns the app of the configuration that is active, or this one while
+// its own is about to be. It is nil where the active configuration has none, and
+// with an error where that cannot be told.
+func (a *App) active() (*App, error) {
+	active, err := activeApp()
+	switch {
+	case errors.Is(err, errNoApp) && caddy.ActiveContext().Context != nil:
+		return nil, nil // a reload has removed it
+	case err != nil:
+		return nil, err
+	case active.generation < a.generation:
+		return a, nil
+	}
+	return active, nil
 }
 
 // keys implements [widgetSource].

@@ -1,0 +1,41 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// errTunnel refuses a CONNECT: nothing of its traffic could be verified.
+var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
+
+// isTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6),
+// unless an extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy hands
+// on the stream of any other as raw bytes, on a connection that the upstream
+// keeps: it would take them for the next request, which no gateway has seen.
+// Some servers ignore a method's letter case.
+func isTunnel(r *http.Request) bool {
+	if !strings.EqualFold(r.Method, http.MethodConnect) {
+		return false
+	}
+	protocol := r.Proto // so HTTP/3
+	if r.ProtoMajor == 2 {
+		protocol = r.Header.Get(":protocol")
+	}
+	return r.Method != http.MethodConnect || r.ProtoMajor < 2 || protocol != "websocket"
+}
+
+// refuseTunnel answers a tunnel in every mode, and itself: error routes may have
+// a proxy in them.
+func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
+	x := newExchange(h, r, s)
+	defer x.release()
+	x.mode = h.Mode.with(nil)
+	x.settle(errTunnel, nil)
+	if r.ProtoMajor == 1 {
+		// What follows on the connection is no request, whatever it looks like.
+		w.Header().Set("Connection", "close")
+	}
+	return h.refuse(w, x, errTunnel)
+}
