@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"slices"
@@ -46,12 +47,13 @@ type site struct {
 	overlaps  [][2]string
 }
 
-// sitesOf goes through the routes of a server.
+// sitesOf goes through the routes of a server. Those of one host that nothing
+// follows are a site, and so is the rest.
 func sitesOf(server *caddyhttp.Server) []*site {
 	var sites []*site
 	find := func(route *caddyhttp.Route) *site {
 		hosts := "any host"
-		if matched := hostsOf(route.MatcherSets); len(matched) > 0 {
+		if matched := hostsOf(route.MatcherSets); len(matched) > 0 && route.Terminal { // as the Caddyfile's sites are
 			hosts = strings.Join(matched, ", ")
 		}
 		i := slices.IndexFunc(sites, func(s *site) bool { return s.hosts == hosts })
@@ -84,28 +86,26 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	for i := range routes {
 		route := &routes[i]
 		here := way
-		if conditions := describe(route.MatcherSets); conditions != "" {
+		if conditions := s.describe(route.MatcherSets); conditions != "" {
 			here = strings.TrimPrefix(way+" > "+conditions, " > ")
 		}
 		passed := s.handle(route.Handlers, here, guarded)
 		if len(route.MatcherSets) == 0 {
 			guarded = passed
 		}
-		if slices.ContainsFunc(route.Handlers, decides) {
+		for _, handler := range route.Handlers {
+			if h, ok := handler.(*Handler); !ok || h.Guard {
+				continue
+			}
 			for _, before := range deciding {
 				if unclear(before.MatcherSets, route.MatcherSets) {
-					s.overlaps = append(s.overlaps, [2]string{orAll(describe(before.MatcherSets)), orAll(describe(route.MatcherSets))})
+					s.overlaps = append(s.overlaps, [2]string{cmp.Or(s.describe(before.MatcherSets), "all requests"), cmp.Or(s.describe(route.MatcherSets), "all requests")})
 				}
 			}
 			deciding = append(deciding, route)
 		}
 	}
 	return guarded
-}
-
-func decides(m caddyhttp.MiddlewareHandler) bool {
-	h, ok := m.(*Handler)
-	return ok && !h.Guard
 }
 
 // handle goes through the handlers of one route.
@@ -129,7 +129,7 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			}
 		case *reverseproxy.Handler:
 			if !guarded && !asksOnly(h) {
-				s.unguarded = append(s.unguarded, orAll(way))
+				s.unguarded = append(s.unguarded, cmp.Or(way, "the rest of the site"))
 			}
 			guarded = s.responses(h.HandleResponse, way, guarded)
 		case *intercept.Intercept:
@@ -238,8 +238,9 @@ func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
 	return hosts
 }
 
-// describe names matchers for an operator, "" where there are none.
-func describe(sets caddyhttp.MatcherSets) string {
+// describe names matchers for an operator, but for the site's hosts; "" where
+// there are none.
+func (s *site) describe(sets caddyhttp.MatcherSets) string {
 	var either []string
 	for _, set := range sets {
 		var all []string
@@ -249,6 +250,9 @@ func describe(sets caddyhttp.MatcherSets) string {
 				text = strings.TrimPrefix(string(module.CaddyModule().ID), "http.matchers.")
 			}
 			one := caddyhttp.MatcherSet{m}
+			if strings.Join(listed[caddyhttp.MatchHost](one), ", ") == s.hosts {
+				continue
+			}
 			if list := slices.Concat(listed[caddyhttp.MatchPath](one), listed[caddyhttp.MatchMethod](one), listed[caddyhttp.MatchHost](one)); len(list) > 0 {
 				text = fmt.Sprintf("%s %s", text, strings.Join(list, " "))
 			}
@@ -259,11 +263,4 @@ func describe(sets caddyhttp.MatcherSets) string {
 		}
 	}
 	return strings.Join(either, " or ")
-}
-
-func orAll(way string) string {
-	if way == "" {
-		return "all requests"
-	}
-	return way
 }

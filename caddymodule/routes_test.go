@@ -1,0 +1,109 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// warnings runs a Caddyfile of sites and returns what this module's app warns of.
+func warnings(t *testing.T, sites string) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "caddy.log")
+	load(t, fmt.Sprintf("{%s\nhttp_port %d\nlog {\noutput file %s\nformat json\n}\n}\n%s", globals, freePort(t), file, sites))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
+		return !strings.Contains(line, `"level":"warn"`) || !strings.Contains(line, `"logger":"chat_identity"`)
+	})
+}
+
+// A site that has chat_identity only in front of some of what it proxies loads, and
+// does not protect the rest.
+func TestUnguardedProxies(t *testing.T) {
+	const identity = "chat_identity required {\nsecret {env.TEST_SECRET}\n}\n"
+	const narrow = "chat_identity /chat* required {\nsecret {env.TEST_SECRET}\n}\n"
+	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	for _, c := range []struct {
+		name, site string
+		without    []string // nil: no warning
+	}{
+		{"at the site", identity + proxy, nil},
+		{"with a matcher at the site", narrow + proxy, nil},
+		{"in front of all blocks", narrow + "handle /api/* {\n" + proxy + "}\nhandle {\n" + proxy + "}", nil},
+		{"in one block", "handle /chat* {\n" + identity + proxy + "}\nhandle {\n" + proxy + "}", []string{"the rest of the site"}},
+		{"in one block of three", "handle /chat* {\n" + identity + proxy + "}\nhandle /api/* {\n" + proxy + "}\nhandle {\nchat_identity off\n" + proxy + "}", []string{"path /api/*"}},
+		{"in one block, the rest proxies nothing", "handle /chat* {\n" + identity + proxy + "}\nhandle {\nrespond hello\n}", nil},
+		{"nested", "handle /a/* {\n@get method GET HEAD\nhandle @get {\n" + proxy + "}\nhandle {\n" + identity + proxy + "}\n}", []string{"path /a/* > method GET HEAD"}},
+		{"behind the proxy", "route {\n" + proxy + identity + "}", []string{"the rest of the site"}},
+		{"PHP", "handle /chat* {\n" + identity + proxy + "}\nhandle {\nphp_fastcgi 127.0.0.1:1\n}", []string{"path *.php"}},
+		{"error routes", identity + proxy + "handle_errors {\n" + proxy + "}", []string{"handle_errors"}},
+		{"error routes, off", identity + proxy + "handle_errors {\nchat_identity off\n" + proxy + "}", nil},
+		{"forward_auth", "forward_auth 127.0.0.1:1 {\nuri /auth\n}\n" + identity + proxy, nil},
+		{"named route", "handle /chat* {\ninvoke guarded\n}\nhandle {\n" + proxy + "}", []string{"the rest of the site"}},
+		{"in all of a named route", "invoke guarded", nil},
+		{"answers of a proxy", identity + "reverse_proxy 127.0.0.1:1 {\n@bad status 5xx\nhandle_response @bad {\n" + proxy + "}\n}", nil},
+		{"another host's", identity + proxy + "}\nhttp://other.localhost {\n" + proxy, nil},
+		{"no handler at all", proxy, nil},
+		{"hosts within a site", "@a host a.localhost\nhandle @a {\n" + identity + proxy + "}\nhandle {\n" + proxy + "}", []string{"the rest of the site"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := warnings(t, "http://site.localhost {\n"+c.site+"\n}\n&(guarded) {\nroute {\n"+identity+proxy+"}\n}")
+			if c.without == nil {
+				if len(got) > 0 {
+					t.Errorf("warned: %s", got)
+				}
+				return
+			}
+			if len(got) != 1 || !strings.Contains(got[0], `"site":"site.localhost"`) {
+				t.Fatalf("warnings %q", got)
+			}
+			for _, way := range c.without {
+				if !strings.Contains(got[0], way+`"`) {
+					t.Errorf("%s is not in %s", way, got[0])
+				}
+			}
+		})
+	}
+}
+
+// Of two directives the more specific decides. Where that cannot be told, the
+// first does, and the operator is told so.
+func TestOverlappingDirectives(t *testing.T) {
+	directive := func(matcher string) string {
+		return "chat_identity " + matcher + " required {\nsecret {env.TEST_SECRET}\n}\n"
+	}
+	for _, c := range []struct {
+		name, site, first string // first: none
+	}{
+		{"the more specific path last", directive("/chat/*") + directive("/chat/open"), ""},
+		{"the more specific path first", directive("/chat/open*") + directive("/chat/*"), ""},
+		{"one without a matcher", directive("") + directive("/chat/*"), ""},
+		{"apart", directive("/a/*") + directive("/b/*"), ""},
+		{"apart by method", "@a {\npath /a/*\nmethod GET\n}\n@b {\npath /a/*\nmethod POST\n}\n" + directive("@a") + directive("@b"), ""},
+		{"several paths apart", "@a path /a/* /b/*\n@b path /c/* /d/*\n" + directive("@a") + directive("@b"), ""},
+		{"one path twice", directive("/a/*") + directive("/a/*"), "path /a/*"},
+		{"several paths that meet", "@a path /a/* /b/*\n@b path /b/c /d/*\n" + directive("@b") + directive("@a"), "path /b/c /d/*"},
+		{"a wildcard within", "@a path /a/*/x\n" + directive("@a") + directive("/a/b/*"), "path /a/*/x"},
+		{"a suffix", "@a path *.json\n" + directive("@a") + directive("/chat/*"), "path *.json"},
+		{"a header", "@a header X-A 1\n@b header X-B 1\n" + directive("@a") + directive("@b"), "header"},
+		{"a path and a header", "@a header X-A 1\n" + directive("/chat/*") + directive("@a"), "path /chat/*"},
+		{"the wide one first, as written", "route {\n" + directive("/chat/*") + directive("/chat/open") + "}", "path /chat/*"},
+		{"the one without a matcher first, as written", "route {\n" + directive("") + directive("/chat/open") + "}", "all requests"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := warnings(t, "http://site.localhost {\n"+c.site+"\nreverse_proxy 127.0.0.1:1\n}")
+			switch {
+			case c.first == "" && len(got) > 0:
+				t.Errorf("warned: %s", got)
+			case c.first != "" && (len(got) != 1 || !strings.Contains(got[0], `"first":"`+c.first+`"`)):
+				t.Errorf("warnings %q", got)
+			}
+		})
+	}
+}
