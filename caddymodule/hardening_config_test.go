@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,4 +150,65 @@ func validate(caddyfile string) error {
 		return err
 	}
 	return caddy.Validate(&parsed)
+}
+
+// TestReloadRetires: a request counts from the moment when its claim is complete.
+// One whose body began before a reload is not verified by what that removed.
+func TestReloadRetires(t *testing.T) {
+	const own = "chat_identity required {\nsecret %s\n}\n"
+	const named = "chat_identity required {\nwidget {header.X-Widget-Key}\n}\n"
+	const declared = "chat_identity {\nwidget shop {\nsecret %s\n}\n}"
+	t.Setenv("OTHER_SECRET", "other-secret-of-more-than-16-bytes")
+	const old, other = "{env.TEST_SECRET}", "{env.OTHER_SECRET}"
+	for _, c := range []struct {
+		name                                 string
+		global, site, globalAfter, siteAfter string // siteAfter: what it is reloaded to
+		status                               int
+	}{
+		{"a handler's secret is replaced", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, other), 401},
+		{"a handler's secret becomes the previous one", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, other+" "+old), 200},
+		{"a handler's previous secret is removed", "", fmt.Sprintf(own, other+" "+old), "", fmt.Sprintf(own, other), 401},
+		{"a named handler's secret is replaced", "", fmt.Sprintf(own, old+"\nwidget shop"), "", fmt.Sprintf(own, other+"\nwidget shop"), 401},
+		{"a handler's widget is renamed", "", fmt.Sprintf(own, old+"\nwidget shop"), "", fmt.Sprintf(own, old+"\nwidget store"), 403},
+		{"something else changes", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, old) + "header X-New yes\n", 200},
+		{"a declared secret is replaced", fmt.Sprintf(declared, old), named, fmt.Sprintf(declared, other), named, 401},
+		{"a declared widget is removed", fmt.Sprintf(declared, old), named, "", named, 403},
+		{"a declared widget becomes a handler's", fmt.Sprintf(declared, old), named, "", fmt.Sprintf(own, old+"\nwidget shop"), 403},
+		{"the directive is removed", "", fmt.Sprintf(own, old), "", "", 403},
+		{"the reload fails", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, "{env.NO_SUCH_SECRET}"), 200},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := start(t, c.global, c.site+"reverse_proxy UPSTREAM")
+			body := claim("alice")
+			client := g.dial(t)
+			client.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Widget-Key: shop\r\nContent-Type: application/json\r\n"+
+				"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
+			if response, err := http.ReadResponse(client.in, nil); err != nil || response.StatusCode != 100 {
+				t.Fatal(response, err)
+			}
+			client.write(body[:10]) // the handler is at the body
+			config := strings.Replace(g.config, c.site, c.siteAfter, 1)
+			if c.global != "" {
+				config = strings.Replace(config, c.global, c.globalAfter, 1)
+			}
+			reloaded, err := adapt(config)
+			if err == nil {
+				err = caddy.Load(reloaded, true)
+			}
+			if fails := strings.Contains(c.name, "fails"); (err != nil) != fails {
+				t.Fatal(err)
+			}
+			client.write(body[10:])
+			response, text := client.answer()
+			for response.StatusCode == 100 { // the upstream asks, too
+				response, text = client.answer()
+			}
+			if response.StatusCode != c.status {
+				t.Errorf("%s %s", response.Status, text)
+			}
+			if seen := g.upstream.take(); (seen != nil) != (c.status == 200) {
+				t.Errorf("the upstream was sent %+v", seen)
+			}
+		})
+	}
 }
