@@ -1,0 +1,484 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// caseFile is a file of testdata/cases: requests as clients send them, and what
+// must become of each. Its keys are explained in testdata/cases/README.md.
+type caseFile struct {
+	Secrets map[string]string
+	Configs map[string]*caseConfig
+	Cases   []*requestCase
+}
+
+type caseConfig struct {
+	Global, Site, Upstream string
+	Files                  map[string]string
+}
+
+type requestCase struct {
+	ID, What, Config string
+	Steps            []*caseStep
+	LoadError        []string `json:"load_error"`
+}
+
+type caseStep struct {
+	Request caseRequest
+	Expect  expectation
+}
+
+type caseRequest struct {
+	Method, Path, Version string
+	Headers               [][2]string
+	Chunked               bool
+	Body                  *string
+	BodyBase64            *string `json:"body_base64"`
+	BodyParts             []struct {
+		Text, Base64 string
+		Times        int
+	} `json:"body_parts"`
+}
+
+// expectation says only what is asked; a pointer that is nil asks nothing.
+type expectation struct {
+	Any          []*expectation
+	Status       int
+	Forwarded    *bool
+	Outcome      *string
+	Reason       *string
+	User, Widget json.RawMessage
+	Body         string
+	BodyIsNot    string                          `json:"body_is_not"`
+	BodyJSON     json.RawMessage                 `json:"body_json"`
+	BodyParts    []struct{ Text, Base64 string } `json:"body_parts"`
+	Path         *string
+	Headers      map[string]*string
+	Absent       []string
+	CGI          map[string]string
+	CGILength    bool            `json:"cgi_length"`
+	AnswerJSON   json.RawMessage `json:"answer_json"`
+}
+
+func TestCases(t *testing.T) {
+	files, err := filepath.Glob("testdata/cases/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	t.Cleanup(func() { _ = caddy.Stop() })
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file caseFile
+		if err := json.Unmarshal(text, &file); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for key, value := range file.Secrets {
+			t.Setenv(key, value)
+		}
+		shared := make(map[string]*caseGateway)
+		for _, c := range file.Cases {
+			t.Run(filepath.Base(name)+"/"+c.ID, func(t *testing.T) {
+				config := file.Configs[c.Config]
+				if config == nil {
+					t.Fatalf("no config %s", c.Config)
+				}
+				if c.LoadError != nil {
+					checkLoadError(t, config, c.LoadError)
+					return
+				}
+				// A step alone may share its gateway, if that is the one that runs.
+				g := shared[c.Config]
+				if g == nil || len(c.Steps) > 1 {
+					clear(shared)
+					g = runCaseConfig(t, config)
+				}
+				if len(c.Steps) == 1 {
+					shared[c.Config] = g
+				}
+				for i, step := range c.Steps {
+					answer := g.sendCase(t, &step.Request)
+					if faults := step.Expect.check(&step.Request, answer); len(faults) > 0 {
+						t.Errorf("%s: step %d of %s: %s", c.What, i+1, c.ID, strings.Join(faults, "; "))
+					}
+				}
+			})
+		}
+	}
+}
+
+// caseGateway is a gateway of a case's configuration, with its upstream.
+type caseGateway struct {
+	address string
+	mu      sync.Mutex
+	seen    *caseSeen
+}
+
+// caseSeen is a request as the upstream was sent it.
+type caseSeen struct {
+	uri    string
+	header http.Header
+	cgi    map[string]string
+	body   []byte
+}
+
+type caseAnswer struct {
+	status int
+	body   []byte
+	seen   *caseSeen
+}
+
+func (c *caseConfig) text(dir, address, upstream string) string {
+	replace := strings.NewReplacer("$UPSTREAM", upstream, "$DIR", dir)
+	return fmt.Sprintf("{%s\n%s\n}\nhttp://%s {\n%s\n}\n", globals, replace.Replace(c.Global), address, replace.Replace(c.Site))
+}
+
+func checkLoadError(t *testing.T, c *caseConfig, words []string) {
+	t.Helper()
+	err := validate(c.text(t.TempDir(), "127.0.0.1:1", "127.0.0.1:1"))
+	if err == nil {
+		t.Fatal("it loads")
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in %v", word, err)
+		}
+	}
+}
+
+func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
+	t.Helper()
+	dir, err := os.MkdirTemp(os.Getenv("TEST_FOLDER"), "case-*") // outlives the test, as the gateway may
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range c.Files {
+		file := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := &caseGateway{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
+	upstream := g.upstream(t, c.Upstream)
+	options := ""
+	if !strings.Contains(c.Global, "chat_identity") {
+		options = "chat_identity {\nwidgets file " + dir + "/widgets.jsonl\nledger bolt " + dir + "/ledger.db\n}\n"
+	}
+	copied := *c
+	copied.Global = options + c.Global
+	text := copied.text(dir, g.address, upstream)
+	config, err := adapt(text)
+	if err == nil {
+		err = caddy.Load(config, true) // the next configuration replaces it
+	}
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return g
+}
+
+// upstream starts the upstream that a configuration asks for.
+func (g *caseGateway) upstream(t *testing.T, kind string) string {
+	t.Helper()
+	if kind == "down" {
+		return fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kind == "fastcgi" {
+		go g.serveFastCGI(listener)
+		return listener.Addr().String()
+	}
+	status := http.StatusOK
+	if text, ok := strings.CutPrefix(kind, "status "); ok {
+		if status, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		g.saw(&caseSeen{uri: r.RequestURI, header: r.Header.Clone(), body: body})
+		w.WriteHeader(status)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	return listener.Addr().String()
+}
+
+func (g *caseGateway) saw(s *caseSeen) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.seen = s
+}
+
+// serveFastCGI is a FastCGI responder that records parameters and input. See
+// https://fastcgi-archives.github.io/FastCGI_Specification.html, section 3.
+func (g *caseGateway) serveFastCGI(listener net.Listener) {
+	for {
+		c, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		go g.answerFastCGI(c)
+	}
+}
+
+func (g *caseGateway) answerFastCGI(c net.Conn) {
+	defer c.Close()
+	const params, stdin, stdout, end = 4, 5, 6, 3
+	var pairs, body []byte
+	in := bufio.NewReader(c)
+	for {
+		var h struct {
+			Version, Kind uint8
+			ID, Length    uint16
+			Padding, Free uint8
+		}
+		if binary.Read(in, binary.BigEndian, &h) != nil {
+			return
+		}
+		content := make([]byte, int(h.Length)+int(h.Padding))
+		if _, err := io.ReadFull(in, content); err != nil {
+			return
+		}
+		content = content[:h.Length]
+		switch {
+		case h.Kind == params:
+			pairs = append(pairs, content...)
+		case h.Kind == stdin && len(content) > 0:
+			body = append(body, content...)
+		case h.Kind == stdin:
+			s := &caseSeen{cgi: cgiPairs(pairs), header: make(http.Header), body: body}
+			for name, value := range s.cgi {
+				if header, ok := strings.CutPrefix(name, "HTTP_"); ok {
+					s.header.Set(strings.ReplaceAll(header, "_", "-"), value)
+				}
+			}
+			s.uri = s.cgi["REQUEST_URI"]
+			g.saw(s)
+			const answer = "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n"
+			_, _ = c.Write(append([]byte{1, stdout, byte(h.ID >> 8), byte(h.ID), 0, byte(len(answer)), 0, 0}, answer...))
+			_, _ = c.Write([]byte{1, stdout, byte(h.ID >> 8), byte(h.ID), 0, 0, 0, 0})
+			_, _ = c.Write([]byte{1, end, byte(h.ID >> 8), byte(h.ID), 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
+			return
+		}
+	}
+}
+
+// cgiPairs decodes name-value pairs, each length in one byte or four.
+func cgiPairs(text []byte) map[string]string {
+	pairs := make(map[string]string)
+	length := func() int {
+		n := int(text[0])
+		if n < 0x80 {
+			text = text[1:]
+			return n
+		}
+		n = int(binary.BigEndian.Uint32(text) & 0x7fffffff)
+		text = text[4:]
+		return n
+	}
+	for len(text) > 0 {
+		name, value := length(), length()
+		pairs[string(text[:name])] = string(text[name : name+value])
+		text = text[name+value:]
+	}
+	return pairs
+}
+
+// bytes returns the request's body, nil for none.
+func (r *caseRequest) bytes() []byte {
+	switch {
+	case r.Body != nil:
+		return []byte(*r.Body)
+	case r.BodyBase64 != nil:
+		return decode64(*r.BodyBase64)
+	case r.BodyParts != nil:
+		body := []byte{}
+		for _, part := range r.BodyParts {
+			body = append(body, bytes.Repeat(append([]byte(part.Text), decode64(part.Base64)...), max(part.Times, 1))...)
+		}
+		return body
+	}
+	return nil
+}
+
+func decode64(text string) []byte {
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		panic(err)
+	}
+	return decoded
+}
+
+// sendCase writes the request byte for byte.
+func (g *caseGateway) sendCase(t *testing.T, r *caseRequest) *caseAnswer {
+	t.Helper()
+	g.saw(nil)
+	version := r.Version
+	if version == "" {
+		version = "HTTP/1.1"
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, "%s %s %s\r\nHost: %s\r\nConnection: close\r\n", r.Method, r.Path, version, g.address)
+	for _, h := range r.Headers {
+		fmt.Fprintf(&text, "%s: %s\r\n", h[0], h[1])
+	}
+	body := r.bytes()
+	switch {
+	case body == nil:
+		text.WriteString("\r\n")
+	case r.Chunked:
+		text.WriteString("Transfer-Encoding: chunked\r\n\r\n" + chunks(string(body)))
+	default:
+		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(body), body)
+	}
+	c, err := net.Dial("tcp", g.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	go func() { _, _ = c.Write(text.Bytes()) }() // the answer may come before all is sent
+	response, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: r.Method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return &caseAnswer{response.StatusCode, answer, g.seen}
+}
+
+// check returns what is not as it is expected to be.
+func (e *expectation) check(r *caseRequest, a *caseAnswer) (faults []string) {
+	wrong := func(key string, got, want any) {
+		faults = append(faults, fmt.Sprintf("%s is %.300q, want %.300q", key, fmt.Sprint(got), fmt.Sprint(want)))
+	}
+	for i, one := range e.Any {
+		alternative := one.check(r, a)
+		if len(alternative) == 0 {
+			break
+		}
+		if i+1 == len(e.Any) {
+			faults = append(faults, alternative...)
+		}
+	}
+	if e.Status != 0 && a.status != e.Status {
+		wrong("status", fmt.Sprint(a.status, " ", string(a.body)), e.Status)
+	}
+	if e.Forwarded != nil && *e.Forwarded != (a.seen != nil) {
+		wrong("forwarded", a.seen != nil, *e.Forwarded)
+	}
+	seen := a.seen
+	if seen == nil {
+		var document problem
+		_ = json.Unmarshal(a.body, &document)
+		if e.Reason != nil && string(document.Reason) != *e.Reason {
+			wrong("reason", document.Reason, *e.Reason)
+		}
+		seen = new(caseSeen)
+		if e.Outcome != nil || e.Body != "" || e.BodyJSON != nil || e.BodyParts != nil || e.Path != nil || e.CGI != nil {
+			wrong("answer", fmt.Sprint(a.status, " ", string(a.body)), "a request at the upstream")
+			return faults
+		}
+	}
+	header := func(key, name string, want *string) {
+		values := seen.header.Values(name)
+		switch {
+		case want == nil && len(values) > 0:
+			wrong(key, values, "none")
+		case want != nil && (len(values) != 1 || values[0] != *want):
+			wrong(key, values, *want)
+		}
+	}
+	if e.Outcome != nil {
+		header("outcome", "X-Identity-Outcome", e.Outcome)
+	}
+	if e.Reason != nil && a.seen != nil {
+		header("reason", "X-Identity-Reason", e.Reason)
+	}
+	for key, want := range map[string]json.RawMessage{"User": e.User, "Widget": e.Widget} {
+		if want != nil {
+			var value *string
+			_ = json.Unmarshal(want, &value)
+			header(strings.ToLower(key), "X-Verified-"+key, value)
+		}
+	}
+	for name, want := range e.Headers {
+		header(name, name, want)
+	}
+	sent := r.bytes()
+	if e.Body == "as_sent" && !bytes.Equal(seen.body, sent) {
+		wrong("body", string(seen.body), string(sent))
+	}
+	if e.BodyIsNot == "as_sent" && bytes.Equal(seen.body, sent) {
+		wrong("body", "as sent", "changed")
+	}
+	sameJSON := func(key string, got []byte, want json.RawMessage) {
+		var a, b any
+		if json.Unmarshal(got, &a) != nil || json.Unmarshal(want, &b) != nil || !reflect.DeepEqual(a, b) {
+			wrong(key, string(got), string(want))
+		}
+	}
+	if e.BodyJSON != nil {
+		sameJSON("body", seen.body, e.BodyJSON)
+	}
+	if e.BodyParts != nil {
+		var want []byte
+		for _, part := range e.BodyParts {
+			want = append(append(want, part.Text...), decode64(part.Base64)...)
+		}
+		if !bytes.Equal(seen.body, want) {
+			wrong("body", string(seen.body), string(want))
+		}
+	}
+	if e.Path != nil && seen.uri != *e.Path {
+		wrong("path", seen.uri, *e.Path)
+	}
+	everything := seen.uri + fmt.Sprint(seen.header) + string(seen.body)
+	for _, text := range e.Absent {
+		if strings.Contains(everything, text) {
+			wrong("request", everything, "no "+text)
+		}
+	}
+	for name, want := range e.CGI {
+		if seen.cgi[name] != want {
+			wrong(name, seen.cgi[name], want)
+		}
+	}
+	if e.CGILength && seen.cgi["CONTENT_LENGTH"] != strconv.Itoa(len(seen.body)) {
+		wrong("CONTENT_LENGTH", seen.cgi["CONTENT_LENGTH"], len(seen.body))
+	}
+	if e.AnswerJSON != nil {
+		sameJSON("answer", a.body, e.AnswerJSON)
+	}
+	return faults
+}
