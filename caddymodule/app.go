@@ -53,6 +53,7 @@ type App struct {
 	// generation counts configurations, in the order in which they were loaded.
 	generation uint64
 	ctx        caddy.Context
+	stopped    atomic.Bool
 
 	inline map[string]*widget
 	store  *observedStore
@@ -268,7 +269,10 @@ func (a *App) Start() error {
 }
 
 // Stop implements [caddy.App].
-func (*App) Stop() error { return nil }
+func (a *App) Stop() error {
+	a.stopped.Store(true)
+	return nil
+}
 
 // Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {

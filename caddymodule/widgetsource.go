@@ -51,17 +51,23 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 // its own is about to be. It is nil where the active configuration has none, and
 // with an error where that cannot be told.
 func (a *App) active() (*App, error) {
-	active, err := activeApp()
-	switch {
-	case errors.Is(err, errNoApp) && caddy.ActiveContext().Context != nil:
-		return nil, nil // a reload has removed it
-	case err != nil:
-		return nil, err
-	case active.generation < a.generation:
+	none := caddy.ActiveContext().Context == nil
+	if none && !a.stopped.Load() {
 		return a, nil
 	}
-	return active, nil
+	active, err := activeApp()
+	switch {
+	case err == nil && active.generation > a.generation:
+		return active, nil
+	case !a.stopped.Load(): // so it is active, or will be
+		return a, nil
+	case !none && errors.Is(err, errNoApp):
+		return nil, nil // a reload has removed it
+	}
+	return nil, errors.Join(errStopped, err)
 }
+
+var errStopped = errors.New("the configuration was stopped, and no later one is active")
 
 // keys implements [widgetSource].
 func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
