@@ -67,11 +67,8 @@ type App struct {
 	// one that was made.
 	configured bool
 
-	mu      sync.Mutex
-	owners  map[string]*widget // widgets that handlers brought along, by id
-	unnamed *widget            // a handler's without a name that keeps conversations or visitors
-	bare    *widget            // a handler's without a name
-	brought map[string]brought // how handlers treat those, by id
+	mu     sync.Mutex
+	owners map[string]*handlerWidget // widgets that handlers brought along, by id
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
@@ -118,7 +115,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
-	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
+	a.owners = make(map[string]*handlerWidget)
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
 	if err := registerMetrics(ctx); err != nil {

@@ -9,8 +9,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -135,6 +137,80 @@ func TestSecretsAreNoNames(t *testing.T) {
 		if err := checkLiterals([]string{secret}); err != nil {
 			t.Errorf("%s: %v", secret, err)
 		}
+	}
+}
+
+// TestTwoDefaults: handlers without a widget name have one widget, and so one
+// set of secrets, on whatever sites. The error says where they are, and what to do.
+func TestTwoDefaults(t *testing.T) {
+	t.Setenv("OTHER_SECRET", otherSecret)
+	t.Setenv("SAME_SECRET", testSecret)
+	handler := func(head, secret string) string { return "chat_identity " + head + " {\nsecret " + secret + "\n}\n" }
+	site := func(host, body string) string { return "http://" + host + " {\n" + body + "}\n" }
+	for _, c := range []struct {
+		name, caddyfile string
+		want            []string // in the error, where there is one
+	}{
+		{"one site", site("a.example", handler("/a/*", "{env.TEST_SECRET}")+handler("/b/*", "{env.OTHER_SECRET}")), []string{"/a/*", "/b/*", "a.example", "on :80", "{env.OTHER_SECRET}"}},
+		{"two hosts", site("a.example", handler("", "{env.TEST_SECRET}")) + site("b.example", handler("required", "{env.OTHER_SECRET}")), []string{"a.example on :80", "b.example on :80"}},
+		{"two servers", site("a.example:8080", handler("", "{env.TEST_SECRET}")) + site("a.example:8081", handler("off", "{env.OTHER_SECRET}")), []string{"a.example on :8080", "a.example on :8081"}},
+		{"two blocks", site("a.example", "handle /a/* {\n"+handler("", "{env.TEST_SECRET}")+"}\nhandle_path /b/* {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example /a/* on", "a.example /b/* on"}},
+		{"error routes", site("a.example", handler("", "{env.TEST_SECRET}")+"handle_errors {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80"}},
+		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret written out there"}},
+		{"one more", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.TEST_SECRET} {env.OTHER_SECRET}")), []string{"{env.TEST_SECRET} {env.OTHER_SECRET}"}},
+		{"alike", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.SAME_SECRET}")) + site("b.example", handler("", testSecret)), nil},
+		{"one named", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.OTHER_SECRET}\nwidget b")), nil},
+	} {
+		err := validate(c.caddyfile)
+		if (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for _, want := range append(c.want, "give each a name", "'widget shop'") {
+			if err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), otherSecret)) {
+				t.Errorf("%s: %v lacks %s, or shows a secret", c.name, err, want)
+			}
+		}
+	}
+}
+
+// TestSharedDefault: two handlers that share the unnamed widget are one row, of
+// which neither handler's mode or dialect is said where they differ; and it is not
+// required while one of them is laxer.
+func TestSharedDefault(t *testing.T) {
+	countAnew(t, time.Now)
+	for _, c := range []struct{ first, second, mode, dialect, readiness string }{
+		{"", "", "optional", "bookbag", "optional"},
+		{"optional", "", "optional", "bookbag", "optional"},
+		{"required", "required", "required", "bookbag", "required"},
+		{"required", "optional", "", "bookbag", "optional"},
+		{"required {\ndialect nextcap\nsecret {env.TEST_SECRET}\n}", "off", "", "", "off"},
+	} {
+		var site string
+		for path, head := range map[string]string{"/a": c.first, "/b": c.second} {
+			if !strings.Contains(head, "{") {
+				head += " {\nsecret {env.TEST_SECRET}\n}"
+			}
+			site += "chat_identity " + path + " " + head + "\n"
+		}
+		g := live(t, "", site+"reverse_proxy UPSTREAM")
+		g.do(t, "POST", "/a", claim("zoe"), jsonType)
+		g.do(t, "POST", "/b", claim("zoe"), jsonType)
+		var all []widgetView
+		g.askInto(t, "widgets", &all)
+		if len(all) != 1 || all[0].ID != "default" || all[0].Source != "handler" || all[0].Mode != c.mode || all[0].Dialect != c.dialect {
+			t.Errorf("%+v: list %+v", c, all)
+		}
+		var one widgetView
+		g.askInto(t, "widgets/default", &one)
+		if !reflect.DeepEqual(one, all[0]) {
+			t.Errorf("%+v: show %+v, list %+v", c, one, all)
+		}
+		var ready readinessView
+		if g.askInto(t, "widgets/default/readiness", &ready); ready.Mode != c.readiness {
+			t.Errorf("%+v: readiness says %s", c, ready.Mode)
+		}
+		_ = caddy.Stop()
 	}
 }
 

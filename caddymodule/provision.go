@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -145,7 +146,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(app)
+		return h.provisionSingle(app, handlerSite(ctx, h))
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -164,12 +165,9 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	return nil
 }
 
-// provisionSingle makes the handler's only widget.
-func (h *Handler) provisionSingle(app *App) error {
-	id := h.Widget
-	if id == "" {
-		id = defaultWidget
-	}
+// provisionSingle makes the only widget of the handler, which is on that site.
+func (h *Handler) provisionSingle(app *App, site string) error {
+	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
 	if err != nil {
 		return err
@@ -179,12 +177,7 @@ func (h *Handler) provisionSingle(app *App) error {
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	if id == defaultWidget && (h.Conversation != nil || h.Visitor != nil) {
-		if err := app.shareDefault(w); err != nil {
-			return err
-		}
-	}
-	h.single, err = app.own(w, h)
+	h.single, err = app.own(w, h, site)
 	return err
 }
 
