@@ -214,6 +214,54 @@ func TestSharedDefault(t *testing.T) {
 	}
 }
 
+// TestEarlyMatcher: a matcher that is asked before any handler has run, as where
+// Caddy sorts its directive first, matches nothing, and each says so once. It says
+// nothing where a handler has run and did not take the request.
+func TestEarlyMatcher(t *testing.T) {
+	const directive = "chat_identity /chat {\nsecret {env.TEST_SECRET}\n}\n"
+	const matcher = "@known chat_identity verified\n@other not chat_identity verified\n"
+	for name, c := range map[string]struct {
+		site   string
+		warned int
+	}{
+		"sorted before":        {matcher + directive + "header @known A 1\nrespond 204", 1},
+		"two of them":          {matcher + directive + "header @known A 1\nrequest_header @other A 1\nrespond 204", 2},
+		"route, out of order":  {matcher + "route {\nheader @known A 1\n" + directive + "}\nrespond 204", 1},
+		"no handler":           {matcher + "respond @known 200\nrespond 204", 1},
+		"handler in a block":   {matcher + "handle /chat {\n" + directive + "}\nrespond @known 200\nrespond 204", 1},
+		"sorted behind":        {matcher + directive + "respond @known 200\nrespond @other 204", 0},
+		"route, in order":      {matcher + "route {\n" + directive + "header @known A 1\n}\nrespond 204", 0},
+		"error before":         {matcher + "error /early 500\n" + directive + "respond 204\nhandle_errors {\nrespond @known 200\nrespond 204\n}", 0},
+		"error before, sorted": {matcher + "basic_auth /early {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + directive + "respond 204\nhandle_errors {\nrespond @known 200\nrespond 204\n}", 0},
+	} {
+		g, lines := logged(t, "WARN", c.site)
+		for range 3 {
+			for _, path := range []string{"/chat", "/other", "/early"} {
+				g.do(t, "POST", path, claim("zoe"), jsonType)
+			}
+		}
+		warned := 0
+		for _, line := range lines() {
+			if strings.Contains(line, "before any chat_identity handler had run") {
+				warned++
+				if !strings.Contains(line, `"outcomes":["verified"]`) || !strings.Contains(line, `"host":"127.0.0.1:`) || !strings.Contains(line, "route block") {
+					t.Errorf("%s: %s", name, line)
+				}
+			}
+		}
+		if warned != c.warned {
+			t.Errorf("%s: warned %d times, want %d", name, warned, c.warned)
+		}
+		_ = caddy.Stop()
+	}
+	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
+		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
 // validate does what `caddy validate` does.
 func validate(caddyfile string) error {
 	config, err := adapt(caddyfile)
