@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -93,18 +92,6 @@ func (h *Handler) provisionDefaults() error {
 		if err := checkOrigin(origin); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkOrigin checks that a browser could send the origin (RFC 6454 section 6.2).
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
-		return fmt.Errorf("cors: '%s' is no origin: scheme and host, with the port if it is not the scheme's own, in small letters, as in https://www.example.com", origin)
 	}
 	return nil
 }
