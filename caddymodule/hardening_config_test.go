@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -136,6 +139,104 @@ func TestSecretsAreNoNames(t *testing.T) {
 	for _, secret := range secrets {
 		if err := checkLiterals([]string{secret}); err != nil {
 			t.Errorf("%s: %v", secret, err)
+		}
+		// From a file, too, but for those that are in quotes by chance.
+		if err := checkPlain(secret); err != nil && !(errors.Is(err, errQuoted) && secret[0] == secret[len(secret)-1]) {
+			t.Errorf("%s from a file: %v", secret, err)
+		}
+	}
+}
+
+// inUTF16 returns a text in UTF-16.
+func inUTF16(order binary.AppendByteOrder, text string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
+}
+
+// TestSecretsStandAlone: what stands around a secret in a file or variable would
+// be part of it. The error says where, what it is and what to do, and never the text.
+func TestSecretsStandAlone(t *testing.T) {
+	const secret = "correct-horse-battery-staple"
+	key := widgets.NewEncryptionKey()
+	marked := "\ufeff"
+	for name, c := range map[string]struct {
+		around func(text string) string
+		want   string
+	}{
+		"UTF-16 with mark":                {func(s string) string { return inUTF16(binary.LittleEndian, marked+s) }, "is in UTF-16"},
+		"UTF-16 with mark and line":       {func(s string) string { return inUTF16(binary.LittleEndian, marked+s+"\r\n") }, "is in UTF-16"},
+		"UTF-16, Greek":                   {func(s string) string { return inUTF16(binary.LittleEndian, marked+"σωστό άλογο "+s) }, "is in UTF-16"},
+		"UTF-16, big-endian, with mark":   {func(s string) string { return inUTF16(binary.BigEndian, marked+s+"\n") }, "is in UTF-16"},
+		"UTF-16 without mark":             {func(s string) string { return inUTF16(binary.LittleEndian, s) }, "is in UTF-16"},
+		"UTF-16 without mark, line":       {func(s string) string { return inUTF16(binary.LittleEndian, s+"\r\n") }, "is in UTF-16"},
+		"UTF-16, big-endian":              {func(s string) string { return inUTF16(binary.BigEndian, s) }, "is in UTF-16"},
+		"UTF-16, big-endian, line":        {func(s string) string { return inUTF16(binary.BigEndian, s+"\n") }, "is in UTF-16"},
+		"UTF-8 mark":                      {func(s string) string { return marked + s + "\r\n" }, "byte-order mark"},
+		"double quotes":                   {func(s string) string { return `"` + s + `"` }, "is in quotes"},
+		"double quotes, line":             {func(s string) string { return `"` + s + "\"\r\n" }, "is in quotes"},
+		"single quotes":                   {func(s string) string { return "'" + s + "'" }, "is in quotes"},
+		"single quotes, space and line":   {func(s string) string { return " '" + s + "' \n" }, "is in quotes"},
+		"space behind":                    {func(s string) string { return s + " " }, "ends with a space"},
+		"space before":                    {func(s string) string { return "\t" + s + "\n" }, "begins or ends with a space"},
+		"name of a variable":              {func(string) string { return "${CHAT_IDENTITY_SECRET}" }, "nothing has replaced"},
+		"name of a variable, with quotes": {func(string) string { return `"$CHAT_IDENTITY_SECRET"` }, "is in quotes"},
+	} {
+		file := filepath.Join(t.TempDir(), "secret")
+		for _, text := range []string{secret, key} {
+			written := c.around(text)
+			if err := os.WriteFile(file, []byte(written), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			sources := []string{"{file." + file + "}"}
+			if !strings.Contains(written, "\x00") {
+				t.Setenv("SURROUNDED", written)
+				sources = append(sources, "{env.SURROUNDED}")
+			}
+			for _, source := range sources {
+				var errs map[string]error
+				if text == secret {
+					errs = map[string]error{
+						"handler": validate(":0 {\nchat_identity {\nsecret " + source + "\n}\n}"),
+						"widget":  validate("{\nchat_identity {\nwidget shop {\nsecret {env.TEST_SECRET} " + source + "\n}\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}"),
+					}
+				} else {
+					errs = map[string]error{"key": validate("{\nchat_identity {\nencryption_key " + source + "\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}")}
+				}
+				for where, err := range errs {
+					if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), strings.Trim(source[5:], ".}")) {
+						t.Errorf("%s, %s from %s: %v", name, where, source[:5], err)
+					}
+				}
+			}
+		}
+		if r := command(t, run{args: []string{"create", "shop", "--secret-stdin"}, in: c.around(secret)}); r.err == nil || !strings.Contains(r.err.Error(), c.want) {
+			t.Errorf("%s, create: %v", name, r.err)
+		}
+		if r := command(t, run{args: []string{"sign", "--user", "zoe"}, in: c.around(secret)}); !strings.Contains(r.errors, c.want) && !strings.Contains(fmt.Sprint(r.err), "several lines") {
+			t.Errorf("%s, sign: %v %s", name, r.err, r.errors)
+		}
+	}
+	// The key that was made on the first start, saved again by an editor.
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	if err := os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
+		if err := os.WriteFile(madeKeyPath(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readMadeKey(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
+	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
+	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}"} {
+		if err := validate(":0 {\nchat_identity {\nsecret " + fine + "\n}\n}"); err != nil {
+			t.Errorf("%s: %v", fine, err)
 		}
 	}
 }

@@ -10,21 +10,18 @@ import (
 
 // resolveSecret returns the secret that a configuration names. A value that is
 // one {env.X} or {file.X} as a whole is looked up; any other is the secret
-// itself, braces included, since a secret may hold any character. Neither may be
-// the name of a variable.
+// itself, braces included, since a secret may hold any character.
 func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
 	text, literal, err := resolveText(written)
 	if err != nil {
-		return secret, false, err
-	}
-	if err := checkReplaced(text); err != nil {
 		return secret, false, err
 	}
 	secret, err = verifier.NewSecret(text)
 	return secret, literal, err
 }
 
-// resolveText returns the text that a configuration names.
+// resolveText returns the text that a configuration names. It may not be the name
+// of a variable, wherever it comes from.
 func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
@@ -32,13 +29,20 @@ func resolveText(written string) (text string, literal bool, err error) {
 		if !ok || value == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
+		if err := checkPlain(value); err != nil {
+			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
+		}
 		return value, false, nil
 	case "file":
 		content, err := os.ReadFile(name)
 		if err != nil {
 			return "", false, fmt.Errorf("secret file: %w", err)
 		}
-		return strings.TrimRight(string(content), "\r\n"), false, nil
+		text := strings.TrimRight(string(content), "\r\n")
+		if err := checkPlain(text); err != nil {
+			return "", false, fmt.Errorf("secret file %s: %w", name, err)
+		}
+		return text, false, nil
 	default:
 		return written, true, checkWritten(written)
 	}
