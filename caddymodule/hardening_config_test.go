@@ -8,7 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
+	"io"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -359,6 +364,142 @@ func TestEarlyMatcher(t *testing.T) {
 		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
+// documented returns the body of the only site in the README's block of that kind,
+// in front of the test's upstream.
+func documented(t *testing.T, info string) string {
+	t.Helper()
+	setDocumentedEnvironment(t)
+	site := find(t, info)
+	return strings.ReplaceAll(site[strings.Index(site, "{\n")+2:strings.LastIndex(site, "}")], "backend:8080", "UPSTREAM")
+}
+
+// exampleClaim is a claim in a body, signed with the documents' secret.
+func exampleClaim(name string) string {
+	quoted, _ := json.Marshal(name)
+	return `{"user_id":"zoe","user_hash":"` + signWith(exampleSecret, "zoe") + `","user_metadata":{"name":` + string(quoted) + `}}`
+}
+
+// TestEarlierDirectives: what the README says of directives that run before
+// chat_identity holds, and what it tells to write instead does, too.
+func TestEarlierDirectives(t *testing.T) {
+	saw := make(chan string, 10)
+	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		saw <- r.Header.Get("X-Verified-User")
+		w.Header().Set("X-Verified-User", "from-auth")
+		w.Header().Set("X-Auth", "yes")
+	}))
+	t.Cleanup(auth.Close)
+	asked := strings.TrimPrefix(auth.URL, "http://")
+	handler := "chat_identity {\nsecret {env.CHAT_IDENTITY_SECRET}\n}\n"
+	const forged = "X-Verified-User: admin"
+
+	g := start(t, "", strings.ReplaceAll(documented(t, "caddyfile auth"), "auth:9000", asked))
+	a := g.post(t, exampleClaim("Zoe"), forged)
+	if got := <-saw; got != "zoe" || a.seen == nil || a.seen.user() != "zoe" {
+		t.Errorf("behind chat_identity, forward_auth sees %q: %+v", got, a.seen)
+	}
+	a = g.post(t, `{}`, forged)
+	if got := <-saw; got != "" || a.seen == nil || a.seen.user() != "" {
+		t.Errorf("behind chat_identity, forward_auth sees %q: %+v", got, a.seen)
+	}
+
+	g = start(t, "", `map {http.chat_identity.user} {tier} {
+	zoe gold
+	default none
+}
+vars copied {header.X-Verified-User}
+forward_auth `+asked+` {
+	uri /check
+	copy_headers X-Verified-User X-Auth
+}
+request_header X-Copied {header.X-Verified-User}
+request_header X-Early {http.chat_identity.user}
+`+handler+`reverse_proxy UPSTREAM {
+	header_up X-Tier {tier}
+	header_up X-Late {http.chat_identity.user}
+	header_up X-Vars {vars.copied}
+}`)
+	a = g.post(t, exampleClaim("Zoe"), forged)
+	if got := <-saw; got != "admin" {
+		t.Errorf("before chat_identity, forward_auth sees %q", got)
+	}
+	if a.seen == nil || a.seen.user() != "zoe" {
+		t.Fatalf("%+v", a.seen)
+	}
+	for name, want := range map[string]string{
+		"X-Auth": "yes", "X-Copied": "from-auth", "X-Early": "{http.chat_identity.user}", "X-Vars": "admin", "X-Tier": "gold", "X-Late": "zoe",
+	} {
+		if got := a.seen.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if a = g.post(t, `{}`, forged); a.seen == nil || a.seen.user() != "" || a.seen.Header.Get("X-Tier") != "none" {
+		t.Errorf("what forward_auth set under our name is still there: %+v", a.seen)
+	}
+
+	// An error before chat_identity reaches the error routes with the client's headers.
+	refusing := "basic_auth {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + handler + "reverse_proxy UPSTREAM\nhandle_errors {\n%s\nreverse_proxy UPSTREAM\n}"
+	for guard, want := range map[string]string{"": "admin", "chat_identity off": ""} {
+		g = start(t, "", fmt.Sprintf(refusing, guard))
+		if a = g.post(t, `{}`, forged); a.seen == nil || a.seen.user() != want {
+			t.Errorf("error routes with %q: %+v", guard, a.seen)
+		}
+	}
+}
+
+// TestTemplates: templates execute what a user is called wherever a page shows it,
+// unless they have files of the operator's alone, as the README tells to write it.
+func TestTemplates(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "pages"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const page = `{{placeholder "http.chat_identity.name"}}, {{placeholder "http.chat_identity.name" | html}}`
+	if err := os.WriteFile(filepath.Join(folder, "pages", "hello.html"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		name, _ := url.PathUnescape(r.Header.Get("X-Identity-Name"))
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "Hello "+name)
+	}
+	const injected = `{{env "CHAT_IDENTITY_SECRET"}}`
+	g := start(t, "", strings.Replace(documented(t, "caddyfile templates"), "/srv", folder, 1))
+	g.upstream.answer = echo
+	query := "?user_id=zoe&user_hash=" + signWith(exampleSecret, "zoe") + "&name=" + url.QueryEscape(injected)
+	for path, want := range map[string]string{"/chat": "Hello " + injected, "/pages/hello.html": injected + ", " + html.EscapeString(injected)} {
+		if a := g.do(t, "GET", path+query, ""); strings.Contains(a.body, exampleSecret) || a.body != want {
+			t.Errorf("%s: %s, want %s", path, a.body, want)
+		}
+	}
+	// Otherwise it is as the README says: this is Caddy's doing, and the reason to say so.
+	g = start(t, "", "chat_identity {\nsecret {env.CHAT_IDENTITY_SECRET}\n}\ntemplates\nrespond /respond \"Hello {http.chat_identity.name}\"\nreverse_proxy UPSTREAM")
+	g.upstream.answer = echo
+	for _, path := range []string{"/respond", "/chat"} {
+		if a := g.do(t, "POST", path, exampleClaim(injected), jsonType); a.body != "Hello "+exampleSecret {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestPathParameters: a path with parameters is not the one without for Caddy's
+// matchers, and is refused where the README's lines are.
+func TestPathParameters(t *testing.T) {
+	site := documented(t, "caddyfile parameters")
+	bare := strings.Replace(site, "respond @parameters 400", "", 1)
+	for path, want := range map[string][2]int{
+		"/chat/messages": {401, 401}, "/other": {200, 200}, "/chat;user_id=admin/messages": {400, 200}, "/chat%3Bx/messages": {400, 200},
+		"/other;user_id=admin": {400, 200}, "/chat/messages;user_id=admin": {401, 401}, "/other?a;b": {200, 200},
+	} {
+		for i, body := range []string{site, bare} {
+			g := start(t, "", body)
+			if a := g.do(t, "GET", path, ""); a.StatusCode != want[i] {
+				t.Errorf("%s: %d, want %d", path, a.StatusCode, want[i])
+			}
 		}
 	}
 }
