@@ -81,6 +81,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if d.NextArg() {
+		if strings.ContainsAny(d.Val()[:min(1, len(d.Val()))], "/@*") {
+			return d.Errf("unexpected '%s': a matcher stands before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
+		}
 		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
 	}
 	seen := make(map[string]caddyfile.Dispenser) // each where its option is
@@ -224,7 +227,7 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		h.WidgetBody = args[1]
 		return pointerArg(d, "widget body", h.WidgetBody)
 	default:
-		return d.Err("widget needs a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
+		return d.Err("widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
 	}
 	return nil
 }

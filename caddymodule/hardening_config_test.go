@@ -186,6 +186,10 @@ func TestSecretsStandAlone(t *testing.T) {
 		"single quotes, space and line":   {func(s string) string { return " '" + s + "' \n" }, "is in quotes"},
 		"space behind":                    {func(s string) string { return s + " " }, "ends with a space"},
 		"space before":                    {func(s string) string { return "\t" + s + "\n" }, "begins or ends with a space"},
+		"assignment":                      {func(s string) string { return "CHAT_IDENTITY_SECRET=" + s + "\n" }, "is an assignment"},
+		"assignment, exported":            {func(s string) string { return "export chatKey = " + s }, "is an assignment"},
+		"assignment, quoted":              {func(s string) string { return `SECRET="` + s + `"` }, "is an assignment"},
+		"two lines":                       {func(s string) string { return s + "\nanother-secret-of-the-shop\n" }, "several lines"},
 		"name of a variable":              {func(string) string { return "${CHAT_IDENTITY_SECRET}" }, "nothing has replaced"},
 		"name of a variable, with quotes": {func(string) string { return `"$CHAT_IDENTITY_SECRET"` }, "is in quotes"},
 	} {
@@ -264,6 +268,7 @@ func TestTwoDefaults(t *testing.T) {
 		{"error routes", site("a.example", handler("", "{env.TEST_SECRET}")+"handle_errors {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80"}},
 		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret written out there"}},
 		{"one more", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.TEST_SECRET} {env.OTHER_SECRET}")), []string{"{env.TEST_SECRET} {env.OTHER_SECRET}"}},
+		{"alike, in another order", site("a.example", handler("/a", "{env.TEST_SECRET} {env.OTHER_SECRET}")+handler("/b", "{env.OTHER_SECRET} {env.TEST_SECRET}")), nil},
 		{"alike", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.SAME_SECRET}")) + site("b.example", handler("", testSecret)), nil},
 		{"one named", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.OTHER_SECRET}\nwidget b")), nil},
 	} {
@@ -360,7 +365,13 @@ func TestEarlyMatcher(t *testing.T) {
 		}
 		_ = caddy.Stop()
 	}
-	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
+	for _, matcher := range []string{`"chat_identity":["anonymous"]`, `"path":["/a"],"chat_identity":["anonymous"]`, `"not":[{"chat_identity":["verified"]}]`, `"not":[{"not":[{"path":["/a"]},{"chat_identity":["verified"]}]}]`} {
+		err := validateHandler(`{}`, `{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"],"match":[{"path":["/b"]},{`+matcher+`}]}`)
+		if err == nil || !strings.Contains(err.Error(), "cannot say which requests chat_identity decides") {
+			t.Errorf("its own matcher %s: %v", matcher, err)
+		}
+	}
+	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, of the outcome anonymous", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
 		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", list, err)

@@ -81,9 +81,13 @@ func (m *Matcher) Validate() error {
 		return errors.New("no outcome to match: list at least one, such as verified")
 	}
 	for _, o := range m.Outcomes {
-		if !slices.Contains(verifier.Outcomes, o) {
-			return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
+		if slices.Contains(verifier.Outcomes, o) {
+			continue
 		}
+		if reason, err := verifier.ParseReason(string(o)); err == nil {
+			return fmt.Errorf("'%s' is a reason, of the outcome %s: match that, or the reason by 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
+		}
+		return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
 	}
 	return nil
 }
@@ -110,6 +114,28 @@ func (m *Matcher) warnEarly(r *http.Request) {
 			"use it with a directive that runs after chat_identity, or put both into a route block, chat_identity first; "+
 			"if no chat_identity handles such requests, add one", zap.Any("outcomes", m.Outcomes), zap.String("host", r.Host))
 	})
+}
+
+// errOwnOutcome refuses a handler that would never decide anything, or always,
+// in whatever mode it is.
+var errOwnOutcome = errors.New("a chat_identity matcher cannot say which requests chat_identity decides: " +
+	"there is no outcome before it has, and only the first to take a request decides it")
+
+// asksOutcome reports whether one of the matchers is a [Matcher].
+func asksOutcome(sets caddyhttp.MatcherSets) bool {
+	for _, set := range sets {
+		for _, matcher := range set {
+			switch m := matcher.(type) {
+			case *Matcher:
+				return true
+			case *caddyhttp.MatchNot:
+				if asksOutcome(m.MatcherSets) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // Interface guards

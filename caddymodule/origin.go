@@ -33,7 +33,7 @@ func checkOrigin(written string) error {
 	return nil
 }
 
-var errOriginForm = errors.New("an origin is a scheme and a host, with the port if it is not the scheme's own, as in https://www.example.com")
+var errOriginForm = errors.New("an origin is a scheme and a host, with the port if it is not the scheme's own, as in https://www.example.com; * alone lets every origin read")
 
 var (
 	originScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
@@ -60,9 +60,13 @@ func browserOrigin(written string) (sent string, err error) {
 	case strings.ContainsAny(written, ", "):
 		return "", errors.New("write several origins apart, with spaces between and without commas or quotes")
 	case !ok:
-		if sent, err := browserOrigin("https://" + written); err == nil && !strings.HasPrefix(written, "http") {
-			return "", fmt.Errorf("the scheme is missing, as in %s", sent)
+		secure, err := browserOrigin("https://" + written)
+		if err != nil || !strings.ContainsAny(written, ".:") || strings.HasPrefix(written, "http") {
+			return "", errOriginForm
 		}
+		plain, _ := browserOrigin("http://" + written)
+		return "", fmt.Errorf("the scheme is missing: %s or %s", secure, plain)
+	case strings.Contains(rest, "://"):
 		return "", errOriginForm
 	case slices.Contains(noPage, scheme):
 		return "", fmt.Errorf("pages have no origin at %s://: write that of the page which holds the script, as in https://www.example.com", scheme)

@@ -54,6 +54,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err := h.matchers.FromInterface(sets); err != nil {
 			return err
 		}
+		if asksOutcome(h.matchers) {
+			return errOwnOutcome
+		}
 	}
 	if h.Unverified == claimKeep {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")

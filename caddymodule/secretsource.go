@@ -26,7 +26,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
 		value, ok := os.LookupEnv(name)
-		if !ok || value == "" {
+		if !ok || strings.TrimSpace(value) == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
 		if err := checkPlain(value); err != nil {
@@ -39,6 +39,9 @@ func resolveText(written string) (text string, literal bool, err error) {
 			return "", false, fmt.Errorf("secret file: %w", err)
 		}
 		text := strings.TrimRight(string(content), "\r\n")
+		if strings.TrimSpace(text) == "" {
+			return "", false, fmt.Errorf("secret file %s is empty: 'caddy chat-identity keygen' makes a secret", name)
+		}
 		if err := checkPlain(text); err != nil {
 			return "", false, fmt.Errorf("secret file %s: %w", name, err)
 		}
@@ -51,14 +54,19 @@ func resolveText(written string) (text string, literal bool, err error) {
 // checkLiterals refuses what cannot be a secret among those that are written
 // out; the others are not looked up.
 func checkLiterals(written []string) error {
-	for _, text := range written {
-		if _, kind := placeholder(text); kind == "" {
-			if err := checkWritten(text); err != nil {
-				return err
-			}
-			if _, err := verifier.NewSecret(text); err != nil {
-				return hintShort(err)
-			}
+	for i, text := range written {
+		if _, kind := placeholder(text); kind != "" {
+			continue
+		}
+		err := checkWritten(text)
+		if err == nil {
+			_, err = verifier.NewSecret(text)
+		}
+		switch {
+		case err != nil && len(written) > 1:
+			return fmt.Errorf("secret %d of %d: %w", i+1, len(written), hintShort(err))
+		case err != nil:
+			return hintShort(err)
 		}
 	}
 	return nil

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -31,7 +33,9 @@ type inlineKeys struct {
 	// secrets are what the keys were made of, for the hint in the log about a
 	// signature that does not match.
 	secrets []verifier.Secret
-	digest  [sha256.Size]byte // of the secrets, to tell two definitions apart
+	// digest is of the secrets in whatever order, to tell two definitions apart:
+	// which one is current makes no difference to what they verify.
+	digest [sha256.Size]byte
 }
 
 // widgetSource finds widgets by the id that a request names, and their secrets.
@@ -62,7 +66,7 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		}
 	}
 	inline := new(inlineKeys)
-	sum := sha256.New()
+	var digests [][sha256.Size]byte
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
@@ -71,7 +75,11 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		literals = literals || literal
 		inline.secrets = append(inline.secrets, secret)
 		inline.keys = append(inline.keys, verifier.NewKey(secret))
-		one := sha256.Sum256([]byte(secret.Reveal()))
+		digests = append(digests, sha256.Sum256([]byte(secret.Reveal())))
+	}
+	slices.SortFunc(digests, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	sum := sha256.New()
+	for _, one := range slices.Compact(digests) {
 		sum.Write(one[:])
 	}
 	sum.Sum(inline.digest[:0])
