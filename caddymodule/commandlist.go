@@ -21,8 +21,8 @@ func listCommand() *cobra.Command {
 		Long: `
 Lists the widgets of a running gateway, without their secrets. A dash stands
 where the widget leaves the mode or the dialect to the handler, or where its
-handlers differ. Of a widget that is declared in the configuration (inline), the API
-tells no more.`,
+handlers differ. Of a widget that is declared in the configuration (inline), the
+API tells no more.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()

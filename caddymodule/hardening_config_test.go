@@ -452,6 +452,12 @@ request_header X-Early {http.chat_identity.user}
 		t.Errorf("what forward_auth set under our name is still there: %+v", a.seen)
 	}
 
+	// What comes after it sees no refusal of its own.
+	g = start(t, "", "intercept {\n@refused status 401\nhandle_response @refused {\nrespond intercepted\n}\n}\nencode gzip\n"+strings.Replace(handler, "{", "required {", 1)+"reverse_proxy UPSTREAM")
+	if a = g.post(t, `{}`); a.StatusCode != 401 || a.problem(t).Reason != "missing" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+
 	// An error before chat_identity reaches the error routes with the client's headers.
 	refusing := "basic_auth {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + handler + "reverse_proxy UPSTREAM\nhandle_errors {\n%s\nreverse_proxy UPSTREAM\n}"
 	for guard, want := range map[string]string{"": "admin", "chat_identity off": ""} {

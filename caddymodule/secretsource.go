@@ -40,7 +40,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 		}
 		text := strings.TrimRight(string(content), "\r\n")
 		if strings.TrimSpace(text) == "" {
-			return "", false, fmt.Errorf("secret file %s is empty: 'caddy chat-identity keygen' makes a secret", name)
+			return "", false, fmt.Errorf("secret file %s is empty: write the secret into it", name)
 		}
 		if err := checkPlain(text); err != nil {
 			return "", false, fmt.Errorf("secret file %s: %w", name, err)
