@@ -61,13 +61,10 @@ func (a *App) declarations() []*widget {
 	for _, w := range a.inline {
 		all = append(all, w)
 	}
-	for id, w := range a.owners {
+	for id, own := range a.owners {
 		if a.inline[id] == nil {
-			all = append(all, w)
+			all = append(all, own.w)
 		}
-	}
-	if a.bare != nil {
-		all = append(all, a.bare)
 	}
 	return all
 }

@@ -24,7 +24,10 @@ func (c *adminCall) readiness() error {
 	// Where the store cannot say whether there is such a widget, what was counted
 	// still says something.
 	r := observed.Readiness(c.id, err == nil)
-	if view != nil {
+	switch {
+	case view != nil && view.Source == "handler":
+		r.Mode = c.owners[c.id].laxest.String() // requests have one of its handlers' modes, and no other
+	case view != nil:
 		var own, seen Mode
 		if own.UnmarshalText([]byte(view.Mode)) == nil && seen.UnmarshalText([]byte(r.Mode)) == nil {
 			r.Mode = max(own, seen).String() // it is a floor, which no request may have met yet

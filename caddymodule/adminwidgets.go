@@ -67,8 +67,8 @@ func (a *App) viewDeclared(w *widget) *widgetView {
 	if a.inline[w.id] != nil {
 		return &widgetView{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
 	}
-	h := a.brought[w.id] // nothing else says how it is treated
-	return &widgetView{ID: w.id, Source: "handler", Mode: h.mode.String(), Dialect: h.dialect}
+	own := a.owners[w.id] // nothing else says how it is treated
+	return &widgetView{ID: w.id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect}
 }
 
 // declaration returns the widget of that id that the configuration has.
@@ -76,10 +76,10 @@ func (a *App) declaration(id string) *widget {
 	if w := a.inline[id]; w != nil {
 		return w
 	}
-	if id == defaultWidget {
-		return a.bare
+	if own := a.owners[id]; own != nil {
+		return own.w
 	}
-	return a.owners[id]
+	return nil
 }
 
 // list answers a page of all widgets by id, and where the next one is (RFC 8288).

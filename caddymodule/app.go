@@ -72,11 +72,8 @@ type App struct {
 	// one that was made.
 	configured bool
 
-	mu      sync.Mutex
-	owners  map[string]*widget // widgets that handlers brought along, by id
-	unnamed *widget            // a handler's without a name that keeps conversations or visitors
-	bare    *widget            // a handler's without a name
-	brought map[string]brought // how handlers treat those, by id
+	mu     sync.Mutex
+	owners map[string]*handlerWidget // widgets that handlers brought along, by id
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
@@ -125,7 +122,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
-	a.owners, a.brought = make(map[string]*widget), make(map[string]brought)
+	a.owners = make(map[string]*handlerWidget)
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
 	if err := registerMetrics(ctx); err != nil {
@@ -249,12 +246,14 @@ const maxCache = 1 << 40
 // Start makes the encryption key that was not configured, where it will be
 // needed, and tells the operator what will not work.
 func (a *App) Start() error {
+	if err := a.checkRoutes(); err != nil {
+		return err
+	}
 	if a.asked {
 		if err := a.ensureRing(); err != nil {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
 	}
-	a.checkRoutes()
 	a.checkStore()
 	a.openLedger()
 	if err := sampling(); err != nil {

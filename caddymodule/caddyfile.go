@@ -68,6 +68,9 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 	if err != nil {
 		return err
 	}
+	if namesMatcher(matcher, "chat_identity") {
+		return errOwnOutcome
+	}
 	names := slices.Collect(maps.Values(h.Headers))
 	for _, name := range slices.Concat(ourPrefixes[:], names) {
 		if name != "off" && strings.Contains(foldHeader(string(text)), foldHeader(name)) {
@@ -75,6 +78,17 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 		}
 	}
 	return nil
+}
+
+// namesMatcher reports whether a matcher of that name is among them, or among
+// those that a "not" negates.
+func namesMatcher(matchers caddy.ModuleMap, name string) bool {
+	if matchers[name] != nil {
+		return true
+	}
+	var negated []caddy.ModuleMap
+	_ = json.Unmarshal(matchers["not"], &negated) // as Caddy has just written it
+	return slices.ContainsFunc(negated, func(m caddy.ModuleMap) bool { return namesMatcher(m, name) })
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:
@@ -117,6 +131,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if d.NextArg() {
+		if strings.ContainsAny(d.Val()[:min(1, len(d.Val()))], "/@*") {
+			return d.Errf("unexpected '%s': a matcher stands before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
+		}
 		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
 	}
 	seen := make(map[string]caddyfile.Dispenser) // each where its option is
@@ -260,7 +277,7 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		h.WidgetBody = args[1]
 		return pointerArg(d, "widget body", h.WidgetBody)
 	default:
-		return d.Err("widget needs a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
+		return d.Err("widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
 	}
 	return nil
 }

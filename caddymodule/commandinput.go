@@ -88,5 +88,8 @@ func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 	case errors.Is(err, verifier.ErrSecretShort):
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, and gateways refuse it: make one with keygen.\n", verifier.MinSecret)
 	}
+	if err := checkPlain(text); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: gateways refuse this secret from a file or variable: %v.\n", err)
+	}
 	return verifier.WeakSecret(text), nil
 }

@@ -20,8 +20,9 @@ func listCommand() *cobra.Command {
 		Short: "Lists the widgets, without their secrets",
 		Long: `
 Lists the widgets of a running gateway, without their secrets. A dash stands
-where the widget leaves the mode or the dialect to the handler. Of a widget
-that is declared in the configuration (inline), the API tells no more.`,
+where the widget leaves the mode or the dialect to the handler, or where its
+handlers differ. Of a widget that is declared in the configuration (inline), the
+API tells no more.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()

@@ -88,6 +88,9 @@ func storedSecret(cmd *cobra.Command) (string, error) {
 		return "", err
 	}
 	text := withoutLineEnd(string(input))
+	if err := checkPlain(text); err != nil {
+		return "", fmt.Errorf("the secret on standard input: %w", err)
+	}
 	switch {
 	case strings.Contains(text, "\n"):
 		return "", errors.New("standard input has several lines: give the secret alone")

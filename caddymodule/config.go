@@ -51,8 +51,9 @@ type Handler struct {
 	WidgetBody string `json:"widget_body,omitempty"`
 
 	// Secrets of this handler's only widget, current first; the rest still verify. The widget is named by `widget`,
-	// else `default`. Each at least 16 bytes. A value that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up
-	// when the configuration is loaded; what looks like the name of a variable that nothing has replaced is refused.
+	// else `default`; handlers with different secrets need different names. Each secret has at least 16 bytes. A value
+	// that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up when the configuration is loaded; what looks
+	// like the name of a variable that nothing has replaced is refused.
 	Secrets []string `json:"secrets,omitempty"`
 
 	// Places that replace the dialect's, in the order given: the first for a field replaces, further ones add.
@@ -114,7 +115,8 @@ type Handler struct {
 	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `merge_from`: `X-Identity-Merge-From`.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// Origins whose scripts may read this module's own answers, such as `https://www.example.com`, or `*`. Default: none.
+	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
+	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS []string `json:"cors,omitempty"`
 
 	plan    *plan            // of the handler's dialect

@@ -145,30 +145,6 @@ func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
 	checkProblem(t, g.post(t, `{}`), 401, "missing", "bookbag")
 }
 
-// TestTwoDefaults: the unnamed widgets of two sites are two.
-func TestTwoDefaults(t *testing.T) {
-	const other = "another-secret-of-16-bytes"
-	u := newUpstream(t)
-	backend := strings.TrimPrefix(u.URL, "http://")
-	first, second := &gateway{upstream: u}, &gateway{upstream: u}
-	text := "{" + globals + "\n}\n"
-	for g, secret := range map[*gateway]string{first: "{env.TEST_SECRET}", second: other} {
-		g.url = fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
-		text += g.url + " {\nchat_identity required {\nsecret " + secret + "\n}\nreverse_proxy " + backend + "\n}\n"
-	}
-	load(t, text)
-	signedByOther := `{"user_id":"zoe","user_hash":"` + signWith(other, "zoe") + `"}`
-	for _, c := range []struct {
-		g    *gateway
-		body string
-		want int
-	}{{first, claim("zoe"), 200}, {first, signedByOther, 401}, {second, claim("zoe"), 401}, {second, signedByOther, 200}} {
-		if a := c.g.post(t, c.body); a.StatusCode != c.want {
-			t.Errorf("%s: %d, want %d", c.body, a.StatusCode, c.want)
-		}
-	}
-}
-
 // TestSecretSources: a file's last line end is no part of the secret, the order
 // does not matter for verifying, and braces within a literal are its own.
 func TestSecretSources(t *testing.T) {

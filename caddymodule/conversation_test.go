@@ -262,42 +262,6 @@ func TestConversationWidgets(t *testing.T) {
 	}
 }
 
-// TestConversationTwoDefaults: the unnamed widgets of two sites are two
-// widgets, if such a configuration loads at all.
-func TestConversationTwoDefaults(t *testing.T) {
-	g := newLive(t, ownLedger(t), conversing("", "visitor body /v")+"reverse_proxy UPSTREAM")
-	two := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: g.upstream}
-	_, site, _ := strings.Cut(g.config, g.url)
-	g.config += two.url + strings.Replace(site, "{env.TEST_SECRET}", otherSecret, 1)
-	if err := validate(g.config); err != nil {
-		if !strings.Contains(err.Error(), "widget") {
-			t.Error(err)
-		}
-		return
-	}
-	load(t, g.config)
-	theirs := func(user string) string {
-		return strings.Replace(claim(user), sign(user), signWith(otherSecret, user), 1)
-	}
-	if got := verdict(t, g.say(t, "1", "7")); got != "1" {
-		t.Fatal(got)
-	}
-	for _, user := range []string{"2", "1"} {
-		if got := verdict(t, two.post(t, in("7", theirs(user)))); got != user {
-			t.Errorf("another customer's user %s in his conversation 7: %s", user, got)
-		}
-		if user == "2" {
-			continue
-		}
-		if got := verdict(t, two.post(t, in("8", theirs("2")))); got != "2" {
-			t.Errorf("another customer's conversation 8: %s", got)
-		}
-		if got := verdict(t, g.say(t, "1", "8")); got != "1" {
-			t.Errorf("our conversation 8: %s", got)
-		}
-	}
-}
-
 // TestConversationProvisional: what the upstream does not accept is nobody's
 // again, and what it accepts is kept as long as is configured.
 func TestConversationProvisional(t *testing.T) {

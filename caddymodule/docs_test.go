@@ -64,9 +64,10 @@ func find(t *testing.T, info string) string {
 
 func setDocumentedEnvironment(t *testing.T) {
 	t.Helper()
-	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD", "OPENING_SECRET"} {
+	for _, name := range []string{"CHAT_IDENTITY_SECRET", "SHOP_SECRET", "SHOP_SECRET_OLD"} {
 		t.Setenv(name, exampleSecret)
 	}
+	t.Setenv("OPENING_SECRET", otherSecret)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	t.Setenv("REDIS_PASSWORD", "a-password")
 }

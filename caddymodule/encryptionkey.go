@@ -76,7 +76,11 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 	if err != nil {
 		return widgets.EncryptionKey{}, err
 	}
-	key, err := widgets.ParseEncryptionKey(strings.TrimSpace(string(content)))
+	text := strings.TrimSpace(string(content))
+	if err := checkPlain(text); err != nil {
+		return widgets.EncryptionKey{}, fmt.Errorf("%s: %w", madeKeyPath(), err)
+	}
+	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
 		return key, fmt.Errorf("%s: %w: restore it from a backup, without which no stored secret can be opened", madeKeyPath(), err)
 	}

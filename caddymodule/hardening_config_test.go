@@ -3,15 +3,24 @@ package caddymodule
 import (
 	"encoding/base32"
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"html"
+	"io"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf16"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -135,6 +144,387 @@ func TestSecretsAreNoNames(t *testing.T) {
 	for _, secret := range secrets {
 		if err := checkLiterals([]string{secret}); err != nil {
 			t.Errorf("%s: %v", secret, err)
+		}
+		// From a file, too, but for those that are in quotes by chance.
+		if err := checkPlain(secret); err != nil && !(errors.Is(err, errQuoted) && secret[0] == secret[len(secret)-1]) {
+			t.Errorf("%s from a file: %v", secret, err)
+		}
+	}
+}
+
+// inUTF16 returns a text in UTF-16.
+func inUTF16(order binary.AppendByteOrder, text string) string {
+	var b []byte
+	for _, unit := range utf16.Encode([]rune(text)) {
+		b = order.AppendUint16(b, unit)
+	}
+	return string(b)
+}
+
+// TestSecretsStandAlone: what stands around a secret in a file or variable would
+// be part of it. The error says where, what it is and what to do, and never the text.
+func TestSecretsStandAlone(t *testing.T) {
+	const secret = "correct-horse-battery-staple"
+	key := widgets.NewEncryptionKey()
+	marked := "\ufeff"
+	for name, c := range map[string]struct {
+		around func(text string) string
+		want   string
+	}{
+		"UTF-16 with mark":                {func(s string) string { return inUTF16(binary.LittleEndian, marked+s) }, "is in UTF-16"},
+		"UTF-16 with mark and line":       {func(s string) string { return inUTF16(binary.LittleEndian, marked+s+"\r\n") }, "is in UTF-16"},
+		"UTF-16, Greek":                   {func(s string) string { return inUTF16(binary.LittleEndian, marked+"σωστό άλογο "+s) }, "is in UTF-16"},
+		"UTF-16, big-endian, with mark":   {func(s string) string { return inUTF16(binary.BigEndian, marked+s+"\n") }, "is in UTF-16"},
+		"UTF-16 without mark":             {func(s string) string { return inUTF16(binary.LittleEndian, s) }, "is in UTF-16"},
+		"UTF-16 without mark, line":       {func(s string) string { return inUTF16(binary.LittleEndian, s+"\r\n") }, "is in UTF-16"},
+		"UTF-16, big-endian":              {func(s string) string { return inUTF16(binary.BigEndian, s) }, "is in UTF-16"},
+		"UTF-16, big-endian, line":        {func(s string) string { return inUTF16(binary.BigEndian, s+"\n") }, "is in UTF-16"},
+		"UTF-8 mark":                      {func(s string) string { return marked + s + "\r\n" }, "byte-order mark"},
+		"double quotes":                   {func(s string) string { return `"` + s + `"` }, "is in quotes"},
+		"double quotes, line":             {func(s string) string { return `"` + s + "\"\r\n" }, "is in quotes"},
+		"single quotes":                   {func(s string) string { return "'" + s + "'" }, "is in quotes"},
+		"single quotes, space and line":   {func(s string) string { return " '" + s + "' \n" }, "is in quotes"},
+		"space behind":                    {func(s string) string { return s + " " }, "ends with a space"},
+		"space before":                    {func(s string) string { return "\t" + s + "\n" }, "begins or ends with a space"},
+		"assignment":                      {func(s string) string { return "CHAT_IDENTITY_SECRET=" + s + "\n" }, "is an assignment"},
+		"assignment, exported":            {func(s string) string { return "export chatKey = " + s }, "is an assignment"},
+		"assignment, quoted":              {func(s string) string { return `SECRET="` + s + `"` }, "is an assignment"},
+		"two lines":                       {func(s string) string { return s + "\nanother-secret-of-the-shop\n" }, "several lines"},
+		"name of a variable":              {func(string) string { return "${CHAT_IDENTITY_SECRET}" }, "nothing has replaced"},
+		"name of a variable, with quotes": {func(string) string { return `"$CHAT_IDENTITY_SECRET"` }, "is in quotes"},
+	} {
+		file := filepath.Join(t.TempDir(), "secret")
+		for _, text := range []string{secret, key} {
+			written := c.around(text)
+			if err := os.WriteFile(file, []byte(written), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			sources := []string{"{file." + file + "}"}
+			if !strings.Contains(written, "\x00") {
+				t.Setenv("SURROUNDED", written)
+				sources = append(sources, "{env.SURROUNDED}")
+			}
+			for _, source := range sources {
+				var errs map[string]error
+				if text == secret {
+					errs = map[string]error{
+						"handler": validate(":0 {\nchat_identity {\nsecret " + source + "\n}\n}"),
+						"widget":  validate("{\nchat_identity {\nwidget shop {\nsecret {env.TEST_SECRET} " + source + "\n}\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}"),
+					}
+				} else {
+					errs = map[string]error{"key": validate("{\nchat_identity {\nencryption_key " + source + "\n}\n}\n:0 {\nchat_identity {\nwidget shop\n}\n}")}
+				}
+				for where, err := range errs {
+					if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), text) || !strings.Contains(err.Error(), strings.Trim(source[5:], ".}")) {
+						t.Errorf("%s, %s from %s: %v", name, where, source[:5], err)
+					}
+				}
+			}
+		}
+		if r := command(t, run{args: []string{"create", "shop", "--secret-stdin"}, in: c.around(secret)}); r.err == nil || !strings.Contains(r.err.Error(), c.want) {
+			t.Errorf("%s, create: %v", name, r.err)
+		}
+		if r := command(t, run{args: []string{"sign", "--user", "zoe"}, in: c.around(secret)}); !strings.Contains(r.errors, c.want) && !strings.Contains(fmt.Sprint(r.err), "several lines") {
+			t.Errorf("%s, sign: %v %s", name, r.err, r.errors)
+		}
+	}
+	// The key that was made on the first start, saved again by an editor.
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	if err := os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
+		if err := os.WriteFile(madeKeyPath(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := readMadeKey(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
+	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
+	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}"} {
+		if err := validate(":0 {\nchat_identity {\nsecret " + fine + "\n}\n}"); err != nil {
+			t.Errorf("%s: %v", fine, err)
+		}
+	}
+}
+
+// TestTwoDefaults: handlers without a widget name have one widget, and so one
+// set of secrets, on whatever sites. The error says where they are, and what to do.
+func TestTwoDefaults(t *testing.T) {
+	t.Setenv("OTHER_SECRET", otherSecret)
+	t.Setenv("SAME_SECRET", testSecret)
+	handler := func(head, secret string) string { return "chat_identity " + head + " {\nsecret " + secret + "\n}\n" }
+	site := func(host, body string) string { return "http://" + host + " {\n" + body + "}\n" }
+	for _, c := range []struct {
+		name, caddyfile string
+		want            []string // in the error, where there is one
+	}{
+		{"one site", site("a.example", handler("/a/*", "{env.TEST_SECRET}")+handler("/b/*", "{env.OTHER_SECRET}")), []string{"/a/*", "/b/*", "a.example", "on :80", "{env.OTHER_SECRET}"}},
+		{"two hosts", site("a.example", handler("", "{env.TEST_SECRET}")) + site("b.example", handler("required", "{env.OTHER_SECRET}")), []string{"a.example on :80", "b.example on :80"}},
+		{"two servers", site("a.example:8080", handler("", "{env.TEST_SECRET}")) + site("a.example:8081", handler("off", "{env.OTHER_SECRET}")), []string{"a.example on :8080", "a.example on :8081"}},
+		{"two blocks", site("a.example", "handle /a/* {\n"+handler("", "{env.TEST_SECRET}")+"}\nhandle_path /b/* {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example /a/* on", "a.example /b/* on"}},
+		{"error routes", site("a.example", handler("", "{env.TEST_SECRET}")+"handle_errors {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80"}},
+		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret written out there"}},
+		{"one more", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.TEST_SECRET} {env.OTHER_SECRET}")), []string{"{env.TEST_SECRET} {env.OTHER_SECRET}"}},
+		{"alike, in another order", site("a.example", handler("/a", "{env.TEST_SECRET} {env.OTHER_SECRET}")+handler("/b", "{env.OTHER_SECRET} {env.TEST_SECRET}")), []string{"the order counts"}},
+		{"alike", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.SAME_SECRET}")) + site("b.example", handler("", testSecret)), nil},
+		{"one named", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.OTHER_SECRET}\nwidget b")), nil},
+	} {
+		err := validate(c.caddyfile)
+		if (err == nil) != (c.want == nil) {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for _, want := range append(c.want, "give each a name", "'widget shop'") {
+			if err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), testSecret) || strings.Contains(err.Error(), otherSecret)) {
+				t.Errorf("%s: %v lacks %s, or shows a secret", c.name, err, want)
+			}
+		}
+	}
+}
+
+// TestSharedDefault: two handlers that share the unnamed widget are one row, of
+// which neither handler's mode or dialect is said where they differ; and it is not
+// required while one of them is laxer.
+func TestSharedDefault(t *testing.T) {
+	countAnew(t, time.Now)
+	for _, c := range []struct{ first, second, mode, dialect, readiness string }{
+		{"", "", "optional", "bookbag", "optional"},
+		{"optional", "", "optional", "bookbag", "optional"},
+		{"required", "required", "required", "bookbag", "required"},
+		{"required", "optional", "", "bookbag", "optional"},
+		{"required {\ndialect nextcap\nsecret {env.TEST_SECRET}\n}", "off", "", "", "off"},
+	} {
+		var site string
+		for path, head := range map[string]string{"/a": c.first, "/b": c.second} {
+			if !strings.Contains(head, "{") {
+				head += " {\nsecret {env.TEST_SECRET}\n}"
+			}
+			site += "chat_identity " + path + " " + head + "\n"
+		}
+		g := live(t, "", site+"reverse_proxy UPSTREAM")
+		g.do(t, "POST", "/a", claim("zoe"), jsonType)
+		g.do(t, "POST", "/b", claim("zoe"), jsonType)
+		var all []widgetView
+		g.askInto(t, "widgets", &all)
+		if len(all) != 1 || all[0].ID != "default" || all[0].Source != "handler" || all[0].Mode != c.mode || all[0].Dialect != c.dialect {
+			t.Errorf("%+v: list %+v", c, all)
+		}
+		var one widgetView
+		g.askInto(t, "widgets/default", &one)
+		if !reflect.DeepEqual(one, all[0]) {
+			t.Errorf("%+v: show %+v, list %+v", c, one, all)
+		}
+		var ready readinessView
+		if g.askInto(t, "widgets/default/readiness", &ready); ready.Mode != c.readiness {
+			t.Errorf("%+v: readiness says %s", c, ready.Mode)
+		}
+		_ = caddy.Stop()
+	}
+}
+
+// TestEarlyMatcher: a matcher that is asked before any handler has run, as where
+// Caddy sorts its directive first, matches nothing, and each says so once. It says
+// nothing where a handler has run and did not take the request.
+func TestEarlyMatcher(t *testing.T) {
+	const directive = "chat_identity /chat {\nsecret {env.TEST_SECRET}\n}\n"
+	const matcher = "@known chat_identity verified\n@other not chat_identity verified\n"
+	for name, c := range map[string]struct {
+		site   string
+		warned int
+	}{
+		"sorted before":        {matcher + directive + "header @known A 1\nrespond 204", 1},
+		"two of them":          {matcher + directive + "header @known A 1\nrequest_header @other A 1\nrespond 204", 2},
+		"route, out of order":  {matcher + "route {\nheader @known A 1\n" + directive + "}\nrespond 204", 1},
+		"no handler":           {matcher + "respond @known 200\nrespond 204", 1},
+		"handler in a block":   {matcher + "handle /chat {\n" + directive + "}\nrespond @known 200\nrespond 204", 1},
+		"sorted behind":        {matcher + directive + "respond @known 200\nrespond @other 204", 0},
+		"route, in order":      {matcher + "route {\n" + directive + "header @known A 1\n}\nrespond 204", 0},
+		"error before":         {matcher + "error /early 500\n" + directive + "respond 204\nhandle_errors {\nrespond @known 200\nrespond 204\n}", 0},
+		"error before, sorted": {matcher + "basic_auth /early {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + directive + "respond 204\nhandle_errors {\nrespond @known 200\nrespond 204\n}", 0},
+	} {
+		g, lines := logged(t, "WARN", c.site)
+		for range 3 {
+			for _, path := range []string{"/chat", "/other", "/early"} {
+				g.do(t, "POST", path, claim("zoe"), jsonType)
+			}
+		}
+		warned := 0
+		for _, line := range lines() {
+			if strings.Contains(line, "before any chat_identity handler had run") {
+				warned++
+				if !strings.Contains(line, `"outcomes":["verified"]`) || !strings.Contains(line, `"host":"127.0.0.1:`) || !strings.Contains(line, "route block") {
+					t.Errorf("%s: %s", name, line)
+				}
+			}
+		}
+		if warned != c.warned {
+			t.Errorf("%s: warned %d times, want %d", name, warned, c.warned)
+		}
+		_ = caddy.Stop()
+	}
+	for _, matcher := range []string{"chat_identity anonymous", "path /a\nchat_identity anonymous", "not chat_identity verified", "not {\nnot {\npath /a\nchat_identity verified\n}\n}"} {
+		_, err := adapt(":80 {\n@own {\n" + matcher + "\n}\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}")
+		if err == nil || !strings.Contains(err.Error(), "cannot say which requests chat_identity decides") {
+			t.Errorf("its own matcher %s: %v", matcher, err)
+		}
+	}
+	config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
+	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "cannot say which requests chat_identity decides") {
+		t.Errorf("its own matcher in JSON: %v", err)
+	}
+	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, of the outcome anonymous", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
+		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", list, err)
+		}
+	}
+}
+
+// documented returns the body of the only site in the README's block of that kind,
+// in front of the test's upstream.
+func documented(t *testing.T, info string) string {
+	t.Helper()
+	setDocumentedEnvironment(t)
+	site := find(t, info)
+	return strings.ReplaceAll(site[strings.Index(site, "{\n")+2:strings.LastIndex(site, "}")], "backend:8080", "UPSTREAM")
+}
+
+// exampleClaim is a claim in a body, signed with the documents' secret.
+func exampleClaim(name string) string {
+	quoted, _ := json.Marshal(name)
+	return `{"user_id":"zoe","user_hash":"` + signWith(exampleSecret, "zoe") + `","user_metadata":{"name":` + string(quoted) + `}}`
+}
+
+// TestEarlierDirectives: what the README says of directives that run before
+// chat_identity holds, and what it tells to write instead does, too.
+func TestEarlierDirectives(t *testing.T) {
+	saw := make(chan string, 10)
+	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		saw <- r.Header.Get("X-Verified-User")
+		w.Header().Set("X-Verified-User", "from-auth")
+		w.Header().Set("X-Auth", "yes")
+	}))
+	t.Cleanup(auth.Close)
+	asked := strings.TrimPrefix(auth.URL, "http://")
+	handler := "chat_identity {\nsecret {env.CHAT_IDENTITY_SECRET}\n}\n"
+	const forged = "X-Verified-User: admin"
+
+	g := start(t, "", strings.ReplaceAll(documented(t, "caddyfile auth"), "auth:9000", asked))
+	a := g.post(t, exampleClaim("Zoe"), forged)
+	if got := <-saw; got != "zoe" || a.seen == nil || a.seen.user() != "zoe" {
+		t.Errorf("behind chat_identity, forward_auth sees %q: %+v", got, a.seen)
+	}
+	a = g.post(t, `{}`, forged)
+	if got := <-saw; got != "" || a.seen == nil || a.seen.user() != "" {
+		t.Errorf("behind chat_identity, forward_auth sees %q: %+v", got, a.seen)
+	}
+
+	g = start(t, "", `map {http.chat_identity.user} {tier} {
+	zoe gold
+	default none
+}
+vars copied {header.X-Verified-User}
+forward_auth `+asked+` {
+	uri /check
+	copy_headers X-Verified-User X-Auth
+}
+request_header X-Copied {header.X-Verified-User}
+request_header X-Early {http.chat_identity.user}
+`+handler+`reverse_proxy UPSTREAM {
+	header_up X-Tier {tier}
+	header_up X-Late {http.chat_identity.user}
+	header_up X-Vars {vars.copied}
+}`)
+	a = g.post(t, exampleClaim("Zoe"), forged)
+	if got := <-saw; got != "admin" {
+		t.Errorf("before chat_identity, forward_auth sees %q", got)
+	}
+	if a.seen == nil || a.seen.user() != "zoe" {
+		t.Fatalf("%+v", a.seen)
+	}
+	for name, want := range map[string]string{
+		"X-Auth": "yes", "X-Copied": "from-auth", "X-Early": "{http.chat_identity.user}", "X-Vars": "admin", "X-Tier": "gold", "X-Late": "zoe",
+	} {
+		if got := a.seen.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if a = g.post(t, `{}`, forged); a.seen == nil || a.seen.user() != "" || a.seen.Header.Get("X-Tier") != "none" {
+		t.Errorf("what forward_auth set under our name is still there: %+v", a.seen)
+	}
+
+	// What comes after it sees no refusal of its own.
+	g = start(t, "", "intercept {\n@refused status 401\nhandle_response @refused {\nrespond intercepted\n}\n}\nencode gzip\n"+strings.Replace(handler, "{", "required {", 1)+"reverse_proxy UPSTREAM")
+	if a = g.post(t, `{}`); a.StatusCode != 401 || a.problem(t).Reason != "missing" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+
+	// An error before chat_identity reaches the error routes with the client's headers.
+	refusing := "basic_auth {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + handler + "reverse_proxy UPSTREAM\nhandle_errors {\n%s\nreverse_proxy UPSTREAM\n}"
+	for guard, want := range map[string]string{"": "admin", "chat_identity off": ""} {
+		g = start(t, "", fmt.Sprintf(refusing, guard))
+		if a = g.post(t, `{}`, forged); a.seen == nil || a.seen.user() != want {
+			t.Errorf("error routes with %q: %+v", guard, a.seen)
+		}
+	}
+}
+
+// TestTemplates: templates execute what a user is called wherever a page shows it,
+// unless they have files of the operator's alone, as the README tells to write it.
+func TestTemplates(t *testing.T) {
+	folder := t.TempDir()
+	if err := os.Mkdir(filepath.Join(folder, "pages"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const page = `{{placeholder "http.chat_identity.name"}}, {{placeholder "http.chat_identity.name" | html}}`
+	if err := os.WriteFile(filepath.Join(folder, "pages", "hello.html"), []byte(page), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	echo := func(w http.ResponseWriter, r *http.Request) {
+		name, _ := url.PathUnescape(r.Header.Get("X-Identity-Name"))
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "Hello "+name)
+	}
+	const injected = `{{env "CHAT_IDENTITY_SECRET"}}`
+	g := start(t, "", strings.Replace(documented(t, "caddyfile templates"), "/srv", folder, 1))
+	g.upstream.answer = echo
+	query := "?user_id=zoe&user_hash=" + signWith(exampleSecret, "zoe") + "&name=" + url.QueryEscape(injected)
+	for path, want := range map[string]string{"/chat": "Hello " + injected, "/pages/hello.html": injected + ", " + html.EscapeString(injected)} {
+		if a := g.do(t, "GET", path+query, ""); strings.Contains(a.body, exampleSecret) || a.body != want {
+			t.Errorf("%s: %s, want %s", path, a.body, want)
+		}
+	}
+	// Otherwise it is as the README says: this is Caddy's doing, and the reason to say so.
+	g = start(t, "", "chat_identity {\nsecret {env.CHAT_IDENTITY_SECRET}\n}\ntemplates\nrespond /respond \"Hello {http.chat_identity.name}\"\nreverse_proxy UPSTREAM")
+	g.upstream.answer = echo
+	for _, path := range []string{"/respond", "/chat"} {
+		if a := g.do(t, "POST", path, exampleClaim(injected), jsonType); a.body != "Hello "+exampleSecret {
+			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestPathParameters: a path with parameters is not the one without for Caddy's
+// matchers, and is refused where the README's lines are.
+func TestPathParameters(t *testing.T) {
+	site := documented(t, "caddyfile parameters")
+	bare := strings.Replace(site, "respond @parameters 400", "", 1)
+	for path, want := range map[string][2]int{
+		"/chat/messages": {401, 401}, "/other": {200, 200}, "/chat;user_id=admin/messages": {400, 200}, "/chat%3Bx/messages": {400, 200},
+		"/other;user_id=admin": {400, 200}, "/chat/messages;user_id=admin": {401, 401}, "/other?a;b": {200, 200},
+	} {
+		for i, body := range []string{site, bare} {
+			g := start(t, "", body)
+			if a := g.do(t, "GET", path, ""); a.StatusCode != want[i] {
+				t.Errorf("%s: %d, want %d", path, a.StatusCode, want[i])
+			}
 		}
 	}
 }

@@ -37,6 +37,7 @@ const ourLogger = `"logger":"http.handlers.chat_identity"`
 // anything of the user, and no line of Caddy's, traces included, a secret.
 func TestLogsHoldNoSecrets(t *testing.T) {
 	g, lines := logged(t, "DEBUG", `chat_identity /chat required {
+		widget literal
 		secret {env.TEST_SECRET} a-literal-secret-of-the-operator
 	}
 	chat_identity /error required {

@@ -1,34 +1,51 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
-	caddy.RegisterModule(Matcher{})
+	caddy.RegisterModule(new(Matcher))
 }
 
 // Matcher matches requests by what a `chat_identity` handler that ran earlier found out about them.
 //
 // The outcomes are `disabled`, `anonymous`, `verified`, `invalid`, `expired`, `replayed`, `unavailable` and
-// `malformed`; the matcher matches if the request's is one of those listed. It matches nothing where no handler ran.
-type Matcher []verifier.Outcome
+// `malformed`; the matcher matches if the request's is one of those listed. It matches nothing where no handler has
+// run yet, which is logged once. In JSON it is the list of outcomes, as in `["verified"]`.
+type Matcher struct {
+	// The outcomes to match, at least one.
+	Outcomes []verifier.Outcome `json:"-"`
+
+	log   *zap.Logger
+	early sync.Once // that no handler had run is said once
+}
 
 // CaddyModule returns the Caddy module information.
-func (Matcher) CaddyModule() caddy.ModuleInfo {
+func (*Matcher) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
 		ID:  "http.matchers.chat_identity",
 		New: func() caddy.Module { return new(Matcher) },
 	}
 }
+
+// MarshalJSON implements [json.Marshaler].
+func (m *Matcher) MarshalJSON() ([]byte, error) { return json.Marshal(m.Outcomes) }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (m *Matcher) UnmarshalJSON(text []byte) error { return json.Unmarshal(text, &m.Outcomes) }
 
 // UnmarshalCaddyfile sets up the matcher. Syntax:
 //
@@ -40,7 +57,7 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("chat_identity needs at least one outcome, as in 'chat_identity verified'")
 		}
 		for _, arg := range args {
-			*m = append(*m, verifier.Outcome(arg))
+			m.Outcomes = append(m.Outcomes, verifier.Outcome(arg))
 		}
 		if d.NextBlock(0) {
 			return d.Err("the chat_identity matcher has no block")
@@ -52,25 +69,81 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// Provision implements [caddy.Provisioner].
+func (m *Matcher) Provision(ctx caddy.Context) error {
+	m.log = ctx.Logger()
+	return nil
+}
+
 // Validate refuses what no request can be.
-func (m Matcher) Validate() error {
-	for _, o := range m {
-		if !slices.Contains(verifier.Outcomes, o) {
-			return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
+func (m *Matcher) Validate() error {
+	if len(m.Outcomes) == 0 {
+		return errors.New("no outcome to match: list at least one, such as verified")
+	}
+	for _, o := range m.Outcomes {
+		if slices.Contains(verifier.Outcomes, o) {
+			continue
 		}
+		if reason, err := verifier.ParseReason(string(o)); err == nil {
+			return fmt.Errorf("'%s' is a reason, of the outcome %s: match that, or the reason by 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
+		}
+		return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
 	}
 	return nil
 }
 
 // MatchWithError reports whether the request's outcome is one of those listed.
-func (m Matcher) MatchWithError(r *http.Request) (bool, error) {
+func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 	s := stateOf(r)
-	return s != nil && slices.Contains(m, s.outcome), nil
+	if s == nil {
+		m.warnEarly(r)
+		return false, nil
+	}
+	return slices.Contains(m.Outcomes, s.outcome), nil
+}
+
+// warnEarly says, once, that no handler had run, which no error in the
+// configuration's text shows: Caddy sorts directives. In the error routes it says
+// nothing, since an error may have kept the request from the handler.
+func (m *Matcher) warnEarly(r *http.Request) {
+	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
+		return
+	}
+	m.early.Do(func() {
+		m.log.Warn("a chat_identity matcher was asked before any chat_identity handler had run, so it matched nothing: "+
+			"use it with a directive that runs after chat_identity, or put both into a route block, chat_identity first; "+
+			"if no chat_identity handles such requests, add one", zap.Any("outcomes", m.Outcomes), zap.String("host", r.Host))
+	})
+}
+
+// errOwnOutcome refuses a handler that would never decide anything, or always,
+// in whatever mode it is.
+var errOwnOutcome = errors.New("a chat_identity matcher cannot say which requests chat_identity decides: " +
+	"there is no outcome before it has, and only the first to take a request decides it")
+
+// asksOutcome reports whether one of the matchers is a [Matcher].
+func asksOutcome(sets caddyhttp.MatcherSets) bool {
+	for _, set := range sets {
+		for _, matcher := range set {
+			switch m := matcher.(type) {
+			case *Matcher:
+				return true
+			case *caddyhttp.MatchNot:
+				if asksOutcome(m.MatcherSets) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // Interface guards
 var (
 	_ caddyhttp.RequestMatcherWithError = (*Matcher)(nil)
+	_ caddy.Provisioner                 = (*Matcher)(nil)
 	_ caddyfile.Unmarshaler             = (*Matcher)(nil)
 	_ caddy.Validator                   = (*Matcher)(nil)
+	_ json.Marshaler                    = (*Matcher)(nil)
+	_ json.Unmarshaler                  = (*Matcher)(nil)
 )

@@ -1,9 +1,9 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -101,18 +101,6 @@ func (h *Handler) provisionDefaults() error {
 	return nil
 }
 
-// checkOrigin checks that a browser could send the origin (RFC 6454 section 6.2).
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Scheme+"://"+u.Host != origin || strings.ToLower(origin) != origin {
-		return fmt.Errorf("cors: '%s' is no origin: scheme and host, with the port if it is not the scheme's own, in small letters, as in https://www.example.com", origin)
-	}
-	return nil
-}
-
 // checkWidget refuses options that leave open which widget a request has.
 func (h *Handler) checkWidget() error {
 	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
@@ -150,7 +138,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(app)
+		return h.provisionSingle(app, handlerSite(ctx, h))
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -169,12 +157,9 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	return nil
 }
 
-// provisionSingle makes the handler's only widget.
-func (h *Handler) provisionSingle(app *App) error {
-	id := h.Widget
-	if id == "" {
-		id = defaultWidget
-	}
+// provisionSingle makes the only widget of the handler, which is on that site.
+func (h *Handler) provisionSingle(app *App, site string) error {
+	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
 	if err != nil {
 		return err
@@ -184,12 +169,7 @@ func (h *Handler) provisionSingle(app *App) error {
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	if id == defaultWidget && (h.Conversation != nil || h.Visitor != nil) {
-		if err := app.shareDefault(w); err != nil {
-			return err
-		}
-	}
-	h.single, err = app.own(w, h)
+	h.single, err = app.own(w, h, site)
 	return err
 }
 

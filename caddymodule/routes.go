@@ -16,13 +16,16 @@ import (
 
 // checkRoutes warns of sites that load and do not protect: some of what proxies
 // has no handler in front of it, or nobody can tell which of two handlers decides.
-func (a *App) checkRoutes() {
+func (a *App) checkRoutes() error {
 	loaded, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
-		return // there are no sites
+		return nil // there are no sites
 	}
 	for name, server := range loaded.(*caddyhttp.App).Servers {
 		for _, s := range sitesOf(server) {
+			if s.own {
+				return errOwnOutcome
+			}
 			if s.handlers > 0 && len(s.unguarded) > 0 {
 				a.log.Warn("this site has chat_identity only in front of some of what it proxies: on the other requests a client can send "+
 					"X-Verified-User itself, or open a tunnel to the upstream. Put chat_identity at the level of the site, or 'chat_identity off' into the other blocks",
@@ -35,6 +38,7 @@ func (a *App) checkRoutes() {
 			}
 		}
 	}
+	return nil
 }
 
 // site is what is known of a site: the routes of a server that have the same hosts.
@@ -45,6 +49,7 @@ type site struct {
 	handlers  int      // chat_identity, guards included
 	unguarded []string // the ways to what proxies without one
 	overlaps  [][2]string
+	own       bool // a handler is matched by the outcome that it would find
 }
 
 // sitesOf goes through the routes of a server. Those of one host that nothing
@@ -97,6 +102,7 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			if h, ok := handler.(*Handler); !ok || h.Guard {
 				continue
 			}
+			s.own = s.own || asksOutcome(route.MatcherSets)
 			for _, before := range deciding {
 				if unclear(before.MatcherSets, route.MatcherSets) {
 					s.overlaps = append(s.overlaps, [2]string{cmp.Or(s.describe(before.MatcherSets), "all requests"), cmp.Or(s.describe(route.MatcherSets), "all requests")})

@@ -10,27 +10,27 @@ import (
 
 // resolveSecret returns the secret that a configuration names. A value that is
 // one {env.X} or {file.X} as a whole is looked up; any other is the secret
-// itself, braces included, since a secret may hold any character. Neither may be
-// the name of a variable.
+// itself, braces included, since a secret may hold any character.
 func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
 	text, literal, err := resolveText(written)
 	if err != nil {
-		return secret, false, err
-	}
-	if err := checkReplaced(text); err != nil {
 		return secret, false, err
 	}
 	secret, err = verifier.NewSecret(text)
 	return secret, literal, err
 }
 
-// resolveText returns the text that a configuration names.
+// resolveText returns the text that a configuration names. It may not be the name
+// of a variable, wherever it comes from.
 func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
 		value, ok := os.LookupEnv(name)
-		if !ok || value == "" {
+		if !ok || strings.TrimSpace(value) == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
+		}
+		if err := checkPlain(value); err != nil {
+			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
 		}
 		return value, false, nil
 	case "file":
@@ -38,7 +38,14 @@ func resolveText(written string) (text string, literal bool, err error) {
 		if err != nil {
 			return "", false, fmt.Errorf("secret file: %w", err)
 		}
-		return strings.TrimRight(string(content), "\r\n"), false, nil
+		text := strings.TrimRight(string(content), "\r\n")
+		if strings.TrimSpace(text) == "" {
+			return "", false, fmt.Errorf("secret file %s is empty: write the secret into it", name)
+		}
+		if err := checkPlain(text); err != nil {
+			return "", false, fmt.Errorf("secret file %s: %w", name, err)
+		}
+		return text, false, nil
 	default:
 		return written, true, checkWritten(written)
 	}
@@ -47,14 +54,19 @@ func resolveText(written string) (text string, literal bool, err error) {
 // checkLiterals refuses what cannot be a secret among those that are written
 // out; the others are not looked up.
 func checkLiterals(written []string) error {
-	for _, text := range written {
-		if _, kind := placeholder(text); kind == "" {
-			if err := checkWritten(text); err != nil {
-				return err
-			}
-			if _, err := verifier.NewSecret(text); err != nil {
-				return hintShort(err)
-			}
+	for i, text := range written {
+		if _, kind := placeholder(text); kind != "" {
+			continue
+		}
+		err := checkWritten(text)
+		if err == nil {
+			_, err = verifier.NewSecret(text)
+		}
+		switch {
+		case err != nil && len(written) > 1:
+			return fmt.Errorf("secret %d of %d: %w", i+1, len(written), hintShort(err))
+		case err != nil:
+			return hintShort(err)
 		}
 	}
 	return nil

@@ -31,7 +31,9 @@ type inlineKeys struct {
 	// secrets are what the keys were made of, for the hint in the log about a
 	// signature that does not match.
 	secrets []verifier.Secret
-	digest  [sha256.Size]byte // of the secrets, to tell two definitions apart
+	// digest is of the secrets in whatever order, to tell two definitions apart:
+	// which one is current makes no difference to what they verify.
+	digest [sha256.Size]byte
 }
 
 // widgetSource finds widgets by the id that a request names, and their secrets.
@@ -76,7 +78,7 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		inline.secrets = append(inline.secrets, secret)
 		inline.keys = append(inline.keys, verifier.NewKey(secret))
 		one := sha256.Sum256([]byte(secret.Reveal()))
-		sum.Write(one[:])
+		sum.Write(one[:]) // in their order: the page signs with the first
 	}
 	sum.Sum(inline.digest[:0])
 	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -100,50 +99,6 @@ func (a *App) speaks(dialect string) bool {
 		}
 	}
 	return a.store.Speaks(dialect)
-}
-
-// own registers a handler's own widget. The pair of widget and user is who
-// someone is, so one id must not stand for two secrets; only the unnamed
-// widgets of two sites may differ. It returns the widget as it was declared, if
-// it was, since its mode and dialect hold everywhere.
-func (a *App) own(w *widget, h *Handler) (*widget, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.brought[w.id] = brought{h.Mode, h.Dialect}
-	if w.id == defaultWidget {
-		a.bare = w
-		return w, nil
-	}
-	for _, other := range []*widget{a.inline[w.id], a.owners[w.id]} {
-		if other != nil && other.inline.digest != w.inline.digest {
-			return nil, fmt.Errorf("widget %s has other secrets elsewhere in this configuration: "+
-				"give one of the two another id, or declare it once in the global chat_identity block", w.id)
-		}
-	}
-	a.owners[w.id] = w
-	if declared := a.inline[w.id]; declared != nil {
-		return declared, nil
-	}
-	return w, nil
-}
-
-// brought is how a handler treats the widget that it brings along.
-type brought struct {
-	mode    Mode
-	dialect string
-}
-
-// shareDefault refuses a second unnamed widget whose conversations or visitors
-// would be taken for the first one's.
-func (a *App) shareDefault(w *widget) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.unnamed != nil && a.unnamed.inline.digest != w.inline.digest {
-		return errors.New("two handlers with different secrets keep conversations or visitors, and name no widget: " +
-			"whose these are could not be told apart. Give each a name, as in 'widget shop'")
-	}
-	a.unnamed = w
-	return nil
 }
 
 // declared reports whether the id is one of the configuration's.
