@@ -10,6 +10,19 @@ LONG := ^Test(Dashboard|Fleet|Process|Reload|Rotation|OneTime|Visitor)
 # build share what was compiled with the race detector.
 RACE := GOFLAGS="$(shell go env GOFLAGS) -race"
 
+# Installs each package of a program that is missing.
+install = missing=; \
+	for pair in $(1); do \
+		{ command -v "$${pair%%:*}" || compgen -G "$${pair%%:*}"; } >/dev/null || missing+=" $${pair\#*:}"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		{ command -v apt-get && { [ -z "$$sudo" ] || command -v sudo; }; } >/dev/null && \
+		$$sudo apt-get update -q && \
+		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || \
+		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
+	fi
+
 .PHONY: help
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -48,6 +61,12 @@ test: deps lint ## checks everything: lint, go.mod, tests with the race detector
 	@# Allocations can only be counted without the race detector.
 	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/traffic ./caddymodule/widgets/...
 
+.PHONY: test-slow
+test-slow: deps ## checks what takes other servers: gunicorn and PHP behind the gateway
+	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
+	$(RACE) go vet -tags slow ./caddymodule
+	$(RACE) go test -count=1 -timeout 20m -tags slow -run '^TestSlow' ./caddymodule
+
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
@@ -81,18 +100,8 @@ fuzz: ## looks for more: runs every fuzzer for FUZZTIME (10s)
 # one for you.
 .PHONY: deps
 deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby and promtool
-	@missing=; \
-	for pair in redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus; do \
-		command -v $${pair%%:*} >/dev/null || missing+=" $${pair#*:}"; \
-	done; \
-	if [ -n "$$missing" ]; then \
-		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
-		{ command -v apt-get && { [ -z "$$sudo" ] || command -v sudo; }; } >/dev/null && \
-		$$sudo apt-get update -q && \
-		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || \
-		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
-	fi; \
-	for program in node python3; do \
+	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus)
+	@for program in node python3; do \
 		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \
 	done
 
