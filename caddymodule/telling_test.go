@@ -198,9 +198,9 @@ reverse_proxy UPSTREAM`)
 		got = append(got, string(text))
 	}
 	want := []string{
-		`{"outcome":"verified","reason":"","widget":"default"}`,
-		`{"outcome":"invalid","reason":"invalid","widget":"default"}`,
-		`{"outcome":"disabled","reason":"","widget":"default"}`,
+		`{"outcome":"verified","reason":"","user":"user-1","widget":"default"}`,
+		`{"outcome":"invalid","reason":"invalid","user":"","widget":"default"}`,
+		`{"outcome":"disabled","reason":"","user":"","widget":"default"}`,
 		`null`,
 	}
 	if strings.Join(got, " ") != strings.Join(want, " ") {
