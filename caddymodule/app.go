@@ -54,6 +54,8 @@ type App struct {
 	generation uint64
 	ctx        caddy.Context
 	stopped    atomic.Bool
+	// sites goes through the sites once, when all of them are provisioned.
+	sites func() []*site
 
 	inline map[string]*widget
 	store  *observedStore
@@ -122,7 +124,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`, too.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
-	a.owners = make(map[string]*handlerWidget)
+	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
 	if err := registerMetrics(ctx); err != nil {

@@ -131,8 +131,10 @@ type Handler struct {
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	names         [numHeaders]string
-	renamed       []string // folded
-	log           *logger
+	// renamed are the headers, folded, that ours are renamed to: by the handler
+	// itself, and once the app has gone through the sites, by any of its site.
+	renamed []string
+	log     *logger
 }
 
 // Naming is where a request names something: in a text with placeholders, or in a place.

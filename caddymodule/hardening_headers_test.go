@@ -78,3 +78,29 @@ func TestHeaderNamesFold(t *testing.T) {
 		}
 	}
 }
+
+// TestRenamedEverywhere: what ours are renamed to by one handler is removed by all
+// of its site, whatever block they stand in.
+func TestRenamedEverywhere(t *testing.T) {
+	const named = "chat_identity optional {\nsecret {env.TEST_SECRET}\nheader user X-User\n}\n"
+	const proxy = "reverse_proxy UPSTREAM\n"
+	for name, site := range map[string]string{
+		"another block":     "handle /chat* {\n" + named + proxy + "}\nhandle {\nchat_identity off\n" + proxy + "}",
+		"error routes":      "request_body /other {\nmax_size 1\n}\n" + named + proxy + "handle_errors {\nchat_identity off\n" + proxy + "}",
+		"a nested block":    "chat_identity /chat* {\nsecret {env.TEST_SECRET}\nheader user X-Login\n}\nhandle /chat* {\n" + named + proxy + "}\nhandle {\n" + proxy + "}",
+		"a guard elsewhere": "handle /chat* {\n" + named + proxy + "}\nhandle {\nchat_identity /none* {\nsecret {env.TEST_SECRET}\n}\n" + proxy + "}",
+	} {
+		g := start(t, "", site)
+		for _, path := range []string{"/chat", "/other"} {
+			a := g.do(t, "POST", path, "some text", "X-User: victim", "x_user: victim", "X-Login: victim")
+			if a.seen == nil {
+				continue // refused
+			}
+			for header, values := range a.seen.Header {
+				if strings.Contains(strings.Join(values, ""), "victim") && (strings.EqualFold(header, "X-User") || name == "a nested block") {
+					t.Errorf("%s, %s: %s: %s", name, path, header, values)
+				}
+			}
+		}
+	}
+}

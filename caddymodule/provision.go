@@ -38,7 +38,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Guard && h.Identify == "" {
-		return h.provisionGuard()
+		return h.provisionGuard(ctx)
 	}
 	if err := h.provisionWidget(ctx); err != nil {
 		return err
@@ -56,12 +56,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 }
 
 // provisionGuard compiles what a refusal needs.
-func (h *Handler) provisionGuard() error {
-	dialect, ok := verifier.LookupDialect(h.Dialect)
-	if !ok {
-		return unknownDialect(h.Dialect)
+func (h *Handler) provisionGuard(ctx caddy.Context) error {
+	loaded, err := ctx.App("chat_identity")
+	if err != nil {
+		return err
 	}
-	var err error
+	h.app = loaded.(*App)
+	dialect, _ := verifier.LookupDialect(verifier.DefaultDialect)
 	h.plan, err = h.newPlan(dialect)
 	return err
 }

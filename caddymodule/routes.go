@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -11,31 +12,40 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"go.uber.org/zap"
 )
 
-// checkRoutes warns of sites that load and do not protect: some of what proxies
-// has no handler in front of it, or nobody can tell which of two handlers decides.
+// checkRoutes refuses sites that a client could talk past, and warns of those
+// that load and do not protect all.
 func (a *App) checkRoutes() error {
-	loaded, err := a.ctx.AppIfConfigured("http")
-	if err != nil {
-		return nil // there are no sites
-	}
-	for name, server := range loaded.(*caddyhttp.App).Servers {
-		for _, s := range sitesOf(server) {
-			if s.own {
-				return errOwnOutcome
-			}
-			if s.handlers > 0 && len(s.unguarded) > 0 {
-				a.log.Warn("this site has chat_identity only in front of some of what it proxies: on the other requests a client can send "+
-					"X-Verified-User itself, or open a tunnel to the upstream. Put chat_identity at the level of the site, or 'chat_identity off' into the other blocks",
-					zap.String("server", name), zap.String("site", s.hosts), zap.Strings("without", s.unguarded))
-			}
-			for _, pair := range s.overlaps {
-				a.log.Warn("two chat_identity directives can match the same request, and neither is the more specific: the first decides. "+
-					"Narrow one of the matchers if that is not meant",
-					zap.String("server", name), zap.String("site", s.hosts), zap.String("first", pair[0]), zap.String("second", pair[1]))
-			}
+	for _, s := range a.sites() {
+		log := a.log.With(zap.String("server", s.server), zap.String("site", s.hosts))
+		switch {
+		case len(s.handlers) == 0:
+			continue
+		case s.own:
+			return errOwnOutcome
+		case s.methods != nil:
+			return fmt.Errorf("%s: the method of a request that chat_identity has let pass is changed to '%s' behind it, and could become CONNECT, "+
+				"a tunnel past this gateway: put 'method' in front of chat_identity", s.hosts, s.methods[0])
+		}
+		if len(s.unguarded) > 0 {
+			log.Warn("this site has chat_identity only in front of some of what it proxies: on the other requests a client can send "+
+				"X-Verified-User itself, or open a tunnel to the upstream. Put chat_identity at the level of the site, or 'chat_identity off' into the other blocks",
+				zap.Strings("without", s.unguarded))
+		}
+		if len(s.asked) > 0 {
+			log.Warn("a server is asked about requests before chat_identity runs, as by forward_auth: it is sent the client's own X-Verified-User, "+
+				"and a client can open a WebSocket to it. Put both into a route block, chat_identity first", zap.Strings("without", s.asked))
+		}
+		if len(s.reads) > 0 {
+			log.Warn("a matcher reads a header of chat_identity's before that has removed the client's: whoever sends it chooses what matches. "+
+				"Use it behind chat_identity", zap.Strings("matchers", s.reads))
+		}
+		for _, pair := range s.overlaps {
+			log.Warn("two chat_identity directives can match the same request, and neither is the more specific: the first decides. "+
+				"Narrow one of the matchers if that is not meant", zap.String("first", pair[0]), zap.String("second", pair[1]))
 		}
 	}
 	return nil
@@ -43,18 +53,45 @@ func (a *App) checkRoutes() error {
 
 // site is what is known of a site: the routes of a server that have the same hosts.
 type site struct {
-	hosts     string
-	named     map[string]*caddyhttp.Route
-	invoked   []string // named routes on the way
-	handlers  int      // chat_identity, guards included
-	unguarded []string // the ways to what proxies without one
+	server, hosts string
+	named         map[string]*caddyhttp.Route
+	invoked       []string // named routes on the way
+
+	handlers  []*Handler // guards included
+	unguarded []string   // the ways to what proxies without one
+	asked     []string   // the ways to what asks a server before one
+	reads     []string   // matchers that read a header of ours before one
+	methods   []string   // what methods are changed to behind one
 	overlaps  [][2]string
 	own       bool // a handler is matched by the outcome that it would find
 }
 
+// readSites goes through the sites of the configuration. What ours are renamed to
+// by one handler of a site is then removed by every other, too.
+func (a *App) readSites() []*site {
+	loaded, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	var all []*site
+	for name, server := range loaded.(*caddyhttp.App).Servers {
+		all = append(all, sitesOf(name, server)...)
+	}
+	for _, s := range all {
+		var names []string
+		for _, h := range s.handlers {
+			names = append(names, h.renamed...)
+		}
+		for _, h := range s.handlers {
+			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, names))))
+		}
+	}
+	return all
+}
+
 // sitesOf goes through the routes of a server. Those of one host that nothing
 // follows are a site, and so is the rest.
-func sitesOf(server *caddyhttp.Server) []*site {
+func sitesOf(name string, server *caddyhttp.Server) []*site {
 	var sites []*site
 	find := func(route *caddyhttp.Route) *site {
 		hosts := "any host"
@@ -63,7 +100,7 @@ func sitesOf(server *caddyhttp.Server) []*site {
 		}
 		i := slices.IndexFunc(sites, func(s *site) bool { return s.hosts == hosts })
 		if i < 0 {
-			i, sites = len(sites), append(sites, &site{hosts: hosts, named: server.NamedRoutes})
+			i, sites = len(sites), append(sites, &site{server: name, hosts: hosts, named: server.NamedRoutes})
 		}
 		return sites[i]
 	}
@@ -94,6 +131,9 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		if conditions := s.describe(route.MatcherSets); conditions != "" {
 			here = strings.TrimPrefix(way+" > "+conditions, " > ")
 		}
+		if !guarded && readsOurs(route.MatcherSets) {
+			s.reads = append(s.reads, here)
+		}
 		passed := s.handle(route.Handlers, here, guarded)
 		if len(route.MatcherSets) == 0 {
 			guarded = passed
@@ -119,8 +159,10 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 	for _, handler := range handlers {
 		switch h := handler.(type) {
 		case *Handler:
-			s.handlers++
+			s.handlers = append(s.handlers, h)
 			guarded = true
+		case *rewrite.Rewrite:
+			s.changesMethod(h, guarded)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
 				// An error may have been raised before a handler was met.
@@ -134,8 +176,13 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 				s.invoked = s.invoked[:len(s.invoked)-1]
 			}
 		case *reverseproxy.Handler:
-			if !guarded && !asksOnly(h) {
-				s.unguarded = append(s.unguarded, cmp.Or(way, "the rest of the site"))
+			s.changesMethod(h.Rewrite, guarded)
+			switch here := cmp.Or(way, "the rest of the site"); {
+			case guarded:
+			case asksOnly(h):
+				s.asked = append(s.asked, here)
+			default:
+				s.unguarded = append(s.unguarded, here)
 			}
 			guarded = s.responses(h.HandleResponse, way, guarded)
 		case *intercept.Intercept:
@@ -150,6 +197,30 @@ func (s *site) responses(handlers []caddyhttp.ResponseHandler, way string, guard
 		s.list(h.Routes, way, guarded)
 	}
 	return guarded
+}
+
+// changesMethod notes a method that is changed behind a handler to what a request
+// chooses, or to CONNECT.
+func (s *site) changesMethod(r *rewrite.Rewrite, guarded bool) {
+	if guarded && r != nil && (strings.Contains(r.Method, "{") || strings.EqualFold(r.Method, http.MethodConnect)) {
+		s.methods = append(s.methods, r.Method)
+	}
+}
+
+// readsOurs reports whether a matcher names a header of ours.
+func readsOurs(sets caddyhttp.MatcherSets) bool {
+	for _, set := range sets {
+		for _, matcher := range set {
+			if not, ok := matcher.(*caddyhttp.MatchNot); ok && readsOurs(not.MatcherSets) {
+				return true
+			}
+			text, _ := json.Marshal(matcher) // what cannot be written names nothing that could be read
+			if folded := foldHeader(string(text)); slices.ContainsFunc(ourPrefixes[:], func(prefix string) bool { return strings.Contains(folded, prefix) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // asksOnly reports whether a proxy asks a server about the request, and has what

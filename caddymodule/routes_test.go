@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // warnings runs a Caddyfile of sites and returns what this module's app warns of.
@@ -44,7 +46,13 @@ func TestUnguardedProxies(t *testing.T) {
 		{"PHP", "handle /chat* {\n" + identity + proxy + "}\nhandle {\nphp_fastcgi 127.0.0.1:1\n}", []string{"path *.php"}},
 		{"error routes", identity + proxy + "handle_errors {\n" + proxy + "}", []string{"handle_errors"}},
 		{"error routes, off", identity + proxy + "handle_errors {\nchat_identity off\n" + proxy + "}", nil},
-		{"forward_auth", "forward_auth 127.0.0.1:1 {\nuri /auth\n}\n" + identity + proxy, nil},
+		{"forward_auth behind", "route {\n" + identity + "forward_auth 127.0.0.1:1 {\nuri /auth\n}\n" + proxy + "}", nil},
+		{"forward_auth before", "forward_auth /a* 127.0.0.1:1 {\nuri /auth\n}\n" + identity + proxy, []string{"path /a*"}},
+		{"a matcher of our header", "@forged not header X_Verified-User *\nbasic_auth @forged {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + identity + proxy, []string{"not"}},
+		{"a matcher of our header behind", identity + "@known header X-Verified-User *\nreverse_proxy @known 127.0.0.1:1\n" + proxy, nil},
+		{"an expression of our header", "@forged `{header.X-Verified-User} != \"\"`\nrewrite @forged /a\n" + identity + proxy, []string{"expression"}},
+		{"a fixed method behind", identity + "reverse_proxy 127.0.0.1:1 {\nmethod POST\n}", nil},
+		{"a method before", "method {header.X-HTTP-Method-Override}\n" + identity + proxy, nil},
 		{"named route", "handle /chat* {\ninvoke guarded\n}\nhandle {\n" + proxy + "}", []string{"the rest of the site"}},
 		{"in all of a named route", "invoke guarded", nil},
 		{"answers of a proxy", identity + "reverse_proxy 127.0.0.1:1 {\n@bad status 5xx\nhandle_response @bad {\n" + proxy + "}\n}", nil},
@@ -105,5 +113,26 @@ func TestOverlappingDirectives(t *testing.T) {
 				t.Errorf("warnings %q", got)
 			}
 		})
+	}
+}
+
+// A method that a request chooses behind the directive could become CONNECT: such a
+// site does not load.
+func TestMethodsChangedBehind(t *testing.T) {
+	const identity = "chat_identity required {\nsecret {env.TEST_SECRET}\n}\n"
+	for name, site := range map[string]string{
+		"nested":       identity + "handle /api* {\nmethod {header.X-HTTP-Method-Override}\nreverse_proxy 127.0.0.1:1\n}",
+		"by the proxy": identity + "reverse_proxy 127.0.0.1:1 {\nmethod {header.X-HTTP-Method-Override}\n}",
+		"CONNECT":      identity + "route /api* {\nmethod CONNECT\nreverse_proxy 127.0.0.1:1\n}",
+		"a guard's":    "chat_identity /chat* off\nroute {\nmethod {query.m}\nreverse_proxy 127.0.0.1:1\n}",
+	} {
+		config, err := adapt(fmt.Sprintf("{%s\nhttp_port %d\n}\nhttp://site.localhost {\n%s\n}", globals, freePort(t), site))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: the method of a request") {
+			t.Errorf("%s: %v", name, err)
+		}
+		_ = caddy.Stop()
 	}
 }

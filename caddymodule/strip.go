@@ -11,9 +11,11 @@ var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
 // strip removes every header by which a client could pass itself off as
 // verified: those with our prefixes and those that ours are renamed to,
 // whatever their letter case, and with _ or . for -, since CGI-like backends
-// take these for the same. It does so once a request; a later handler has only
-// the names left that it alone renames ours to. What an earlier handler set stays.
+// take these for the same. It does so once a request; a later handler, which
+// may be of another site, has only the latter left. What an earlier handler set
+// stays.
 func (h *Handler) strip(r *http.Request, s *state) {
+	h.app.sites() // so that renamed has the names of the whole site
 	// A request's trailers arrive after its body and so after every check.
 	r.Trailer = nil
 	if s.refused {

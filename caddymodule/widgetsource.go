@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -37,13 +38,29 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 	if active == a && w.inline != nil {
 		return true, nil
 	}
-	if own {
-		if current := active.declaration(string(id)); current != nil {
-			*w = *current
-			return true, nil
+	current := active.declaration(string(id))
+	if !own || current == nil {
+		return active.lookup(ctx, id, w)
+	}
+	inline := current.inline
+	if current.id == defaultWidget {
+		// Whose widget has no name now may be another customer.
+		inline = inline.sharedWith(w.inline)
+	}
+	*w = *current
+	w.inline = inline
+	return len(inline.keys) > 0, nil
+}
+
+// sharedWith returns those of the secrets that the other has, too.
+func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
+	shared := new(inlineKeys)
+	for i, secret := range k.secrets {
+		if slices.ContainsFunc(other.secrets, func(s verifier.Secret) bool { return s.Reveal() == secret.Reveal() }) {
+			shared.keys, shared.secrets = append(shared.keys, k.keys[i]), append(shared.secrets, secret)
 		}
 	}
-	return active.lookup(ctx, id, w)
+	return shared
 }
 
 // active returns the app of the configuration that is active, or this one while
