@@ -53,7 +53,9 @@ type App struct {
 	// generation counts configurations, in the order in which they were loaded.
 	generation uint64
 	ctx        caddy.Context
-	stopped    atomic.Bool
+	// served says that this configuration has been active, replaced that it is no
+	// longer or never will be.
+	served, replaced atomic.Bool
 	// sites goes through the sites once, when all of them are provisioned.
 	sites func() []*site
 
@@ -271,12 +273,21 @@ func (a *App) Start() error {
 
 // Stop implements [caddy.App].
 func (a *App) Stop() error {
-	a.stopped.Store(true)
+	a.replace()
 	return nil
+}
+
+// replace takes note that another configuration is active, unless none is: when
+// Caddy itself stops, nothing replaces this one.
+func (a *App) replace() {
+	if caddy.ActiveContext().Context != nil {
+		a.replaced.Store(true)
+	}
 }
 
 // Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
+	a.replace() // Caddy does not stop an app that failed to start
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()

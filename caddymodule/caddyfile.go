@@ -1,11 +1,8 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -53,7 +50,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // guard returns the handler of the requests that the matcher leaves out: all of
 // it where there are identify() calls to answer.
 func (h *Handler) guard() *Handler {
-	g := &Handler{Headers: h.Headers}
+	g := &Handler{Headers: h.Headers, Dialect: h.Dialect}
 	if h.Identify != "" {
 		*g = *h
 	}
@@ -61,34 +58,28 @@ func (h *Handler) guard() *Handler {
 	return g
 }
 
-// checkMatcher refuses a matcher that asks for a header of ours: it is evaluated
-// before that is removed, so that the client would choose what is verified.
+// checkMatcher refuses a matcher that reads what this directive finds, or a header
+// of ours: it is evaluated before that is removed, so that the client would choose
+// what is verified.
 func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
-	text, err := json.Marshal(matcher)
-	if err != nil {
-		return err
-	}
-	if namesMatcher(matcher, "chat_identity") {
+	if anyWritten(matcher, readsOutcome) {
 		return errOwnOutcome
 	}
-	names := slices.Collect(maps.Values(h.Headers))
-	for _, name := range slices.Concat(ourPrefixes[:], names) {
-		if name != "off" && strings.Contains(foldHeader(string(text)), foldHeader(name)) {
-			return fmt.Errorf("the matcher depends on %s headers, which a client can still send when it is evaluated: match something else", name)
+	var renamed []string
+	for _, name := range h.Headers {
+		if name != "off" {
+			renamed = append(renamed, foldHeader(name))
 		}
 	}
-	return nil
-}
-
-// namesMatcher reports whether a matcher of that name is among them, or among
-// those that a "not" negates.
-func namesMatcher(matchers caddy.ModuleMap, name string) bool {
-	if matchers[name] != nil {
-		return true
+	read := ""
+	anyWritten(matcher, func(name, text string) bool {
+		read = readsHeader(name, text, renamed)
+		return read != ""
+	})
+	if read != "" {
+		return fmt.Errorf("the matcher reads %s headers, which have not been stripped yet when it is evaluated: match something else", read)
 	}
-	var negated []caddy.ModuleMap
-	_ = json.Unmarshal(matchers["not"], &negated) // as Caddy has just written it
-	return slices.ContainsFunc(negated, func(m caddy.ModuleMap) bool { return namesMatcher(m, name) })
+	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:
@@ -131,8 +122,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 	}
 	if d.NextArg() {
-		if strings.ContainsAny(d.Val()[:min(1, len(d.Val()))], "/@*") {
-			return d.Errf("unexpected '%s': a matcher stands before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
+		if strings.IndexAny(d.Val(), "/@*") == 0 {
+			return d.Errf("unexpected '%s': the matcher goes before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
 		}
 		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
 	}

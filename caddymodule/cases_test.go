@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/base64"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/fcgi"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -235,79 +235,17 @@ func (g *caseGateway) saw(s *caseSeen) {
 	g.seen = s
 }
 
-// serveFastCGI is a FastCGI responder that records parameters and input. See
-// https://fastcgi-archives.github.io/FastCGI_Specification.html, section 3.
+// serveFastCGI is a FastCGI responder that records parameters and input.
 func (g *caseGateway) serveFastCGI(listener net.Listener) {
-	for {
-		c, err := listener.Accept()
-		if err != nil {
-			return
+	_ = fcgi.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		cgi := fcgi.ProcessEnv(r)
+		cgi["QUERY_STRING"], cgi["REQUEST_URI"], cgi["CONTENT_LENGTH"] = r.URL.RawQuery, r.URL.RequestURI(), strconv.FormatInt(r.ContentLength, 10)
+		for name := range r.Header {
+			cgi["HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = r.Header.Get(name)
 		}
-		go g.answerFastCGI(c)
-	}
-}
-
-func (g *caseGateway) answerFastCGI(c net.Conn) {
-	defer c.Close()
-	const params, stdin, stdout, end = 4, 5, 6, 3
-	var pairs, body []byte
-	in := bufio.NewReader(c)
-	for {
-		var h struct {
-			Version, Kind uint8
-			ID, Length    uint16
-			Padding, Free uint8
-		}
-		if binary.Read(in, binary.BigEndian, &h) != nil {
-			return
-		}
-		content := make([]byte, int(h.Length)+int(h.Padding))
-		if _, err := io.ReadFull(in, content); err != nil {
-			return
-		}
-		content = content[:h.Length]
-		switch {
-		case h.Kind == params:
-			pairs = append(pairs, content...)
-		case h.Kind == stdin && len(content) > 0:
-			body = append(body, content...)
-		case h.Kind == stdin:
-			s := &caseSeen{cgi: cgiPairs(pairs), header: make(http.Header), body: body}
-			for name, value := range s.cgi {
-				if header, ok := strings.CutPrefix(name, "HTTP_"); ok {
-					s.header.Set(strings.ReplaceAll(header, "_", "-"), value)
-				}
-			}
-			s.uri = s.cgi["REQUEST_URI"]
-			g.saw(s)
-			const answer = "Status: 200 OK\r\nContent-Type: text/plain\r\n\r\n"
-			_, _ = c.Write(append([]byte{1, stdout, byte(h.ID >> 8), byte(h.ID), 0, byte(len(answer)), 0, 0}, answer...))
-			_, _ = c.Write([]byte{1, stdout, byte(h.ID >> 8), byte(h.ID), 0, 0, 0, 0})
-			_, _ = c.Write([]byte{1, end, byte(h.ID >> 8), byte(h.ID), 0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0})
-			return
-		}
-	}
-}
-
-// cgiPairs decodes name-value pairs, each length in one byte or four.
-func cgiPairs(text []byte) map[string]string {
-	pairs := make(map[string]string)
-	length := func() int {
-		n := int(text[0])
-		if n < 0x80 {
-			text = text[1:]
-			return n
-		}
-		n = int(binary.BigEndian.Uint32(text) & 0x7fffffff)
-		text = text[4:]
-		return n
-	}
-	for len(text) > 0 {
-		name, value := length(), length()
-		pairs[string(text[:name])] = string(text[name : name+value])
-		text = text[name+value:]
-	}
-	return pairs
+		g.saw(&caseSeen{uri: cgi["REQUEST_URI"], header: r.Header.Clone(), cgi: cgi, body: body})
+	}))
 }
 
 // bytes returns the request's body, nil for none.

@@ -19,10 +19,10 @@ func listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "Lists the widgets, without their secrets",
 		Long: `
-Lists the widgets of a running gateway, without their secrets. A dash stands
-where the widget leaves the mode or the dialect to the handler, or where its
-handlers differ. Of a widget that is declared in the configuration (inline), the
-API tells no more.`,
+Lists the widgets of a running gateway, without their secrets. A dash means
+that the widget leaves the mode or dialect to the handler, or that its handlers
+differ. For a widget declared in the configuration (inline) the API shows
+nothing more.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()

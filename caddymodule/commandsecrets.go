@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os/signal"
-	"strings"
 	"syscall"
 	"unicode/utf8"
 
@@ -91,10 +90,7 @@ func storedSecret(cmd *cobra.Command) (string, error) {
 	if err := checkPlain(text); err != nil {
 		return "", fmt.Errorf("the secret on standard input: %w", err)
 	}
-	switch {
-	case strings.Contains(text, "\n"):
-		return "", errors.New("standard input has several lines: give the secret alone")
-	case !utf8.ValidString(text):
+	if !utf8.ValidString(text) {
 		return "", errors.New("the secret is not valid UTF-8: only text can be stored")
 	}
 	if _, err := verifier.NewSecret(text); err != nil {

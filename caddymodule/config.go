@@ -31,9 +31,9 @@ func init() {
 // `{http.chat_identity.name}` | The verified user's name, as the browser gave it
 // `{http.chat_identity.attributes.*}` | One of the verified user's attributes, as the browser gave it
 type Handler struct {
-	// Only guards: removes the headers that this module alone may set, refuses CONNECT and answers `identify`, but decides
-	// about no request. The Caddyfile's directive adds such a route, without a matcher, to one with a matcher; in JSON
-	// whoever gives a route with this handler a matcher adds one, too. Default: false.
+	// Makes this handler a guard: it strips the headers reserved for this module, refuses CONNECT and answers `identify`,
+	// but never decides a request. For a directive with a matcher the Caddyfile adapter adds a second route, without a
+	// matcher, that holds a guard. In JSON, add one yourself behind each route with a matcher. Default: false.
 	Guard bool `json:"guard,omitempty"`
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,

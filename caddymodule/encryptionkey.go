@@ -76,11 +76,11 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 	if err != nil {
 		return widgets.EncryptionKey{}, err
 	}
+	var key widgets.EncryptionKey
 	text := strings.TrimSpace(string(content))
-	if err := checkPlain(text); err != nil {
-		return widgets.EncryptionKey{}, fmt.Errorf("%s: %w", madeKeyPath(), err)
+	if err = checkPlain(text); err == nil {
+		key, err = widgets.ParseEncryptionKey(text)
 	}
-	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
 		return key, fmt.Errorf("%s: %w: restore it from a backup, without which no stored secret can be opened", madeKeyPath(), err)
 	}

@@ -284,7 +284,7 @@ func (x *exchange) settle(cause, claimed error) {
 // an error route or a path is left out by mode off.
 func (x *exchange) count() {
 	s := x.s
-	if x.h.widgetless() {
+	if x.h.widgetless() && !x.h.Guard {
 		return
 	}
 	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)

@@ -14,8 +14,8 @@ import (
 type handlerWidget struct {
 	w       *widget
 	site    string // of the first handler that brought it
+	laxest  Mode   // of the handlers' modes
 	mode    Mode   // of the handlers, modeUnset where they differ
-	laxest  Mode   // of their modes
 	dialect string // of the handlers, "" where they differ
 }
 
@@ -37,29 +37,29 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	case known.w.inline.digest != w.inline.digest:
 		return nil, otherSecrets(w.id, site, known.site)
 	default:
-		known.treat(mode, h.Dialect)
+		known.addHandler(mode, h.Dialect)
 	}
 	return cmp.Or(declared, w), nil
 }
 
-// treat adds how one more handler treats the widget.
-func (known *handlerWidget) treat(mode Mode, dialect string) {
-	known.laxest = min(known.laxest, mode)
-	if known.mode != mode {
-		known.mode = modeUnset
+// addHandler adds how one more handler treats the widget.
+func (o *handlerWidget) addHandler(mode Mode, dialect string) {
+	o.laxest = min(o.laxest, mode)
+	if o.mode != mode {
+		o.mode = modeUnset
 	}
-	if known.dialect != dialect {
-		known.dialect = ""
+	if o.dialect != dialect {
+		o.dialect = ""
 	}
 }
 
 func otherSecrets(id, site, other string) error {
 	if id == defaultWidget {
-		return fmt.Errorf("two handlers without a widget name have different secrets (the order counts, too), and each would vouch for the other's users: "+
-			"give each a name, as in 'widget shop' and 'widget support'. They are %s; and %s", site, other)
+		return fmt.Errorf("two handlers without a widget name have different secrets (their order counts), so either customer could sign for the other's users: "+
+			"give each a name, as in 'widget shop' and 'widget support'. They are: %s; and %s", site, other)
 	}
-	return fmt.Errorf("widget %s has other secrets elsewhere in this configuration: give one of the two another id, "+
-		"or declare it once in the global chat_identity block. They are %s; and %s", id, site, other)
+	return fmt.Errorf("widget %s has different secrets elsewhere in this configuration: give one of the two another id, "+
+		"or declare it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
 // handlerSite says by which hosts, paths and listeners an operator finds the
@@ -82,7 +82,7 @@ func handlerSite(ctx caddy.Context, h *Handler) string {
 	words = append(words, "with the secret")
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
-			written = "written out there"
+			written = "(written in the configuration)"
 		}
 		words = append(words, written)
 	}
@@ -98,14 +98,7 @@ func routeWords(routes caddyhttp.RouteList) (words []string) {
 		return nil
 	}
 	for _, set := range routes[i].MatcherSets {
-		for _, matcher := range set {
-			switch m := matcher.(type) {
-			case *caddyhttp.MatchHost:
-				words = append(words, *m...)
-			case *caddyhttp.MatchPath:
-				words = append(words, *m...)
-			}
-		}
+		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
 	}
 	return words
 }

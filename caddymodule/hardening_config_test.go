@@ -161,8 +161,7 @@ func inUTF16(order binary.AppendByteOrder, text string) string {
 	return string(b)
 }
 
-// TestSecretsStandAlone: what stands around a secret in a file or variable would
-// be part of it. The error says where, what it is and what to do, and never the text.
+// TestSecretsStandAlone: anything around a secret in a file would become part of it. The error says where, what it is and what to do, and never the text.
 func TestSecretsStandAlone(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	key := widgets.NewEncryptionKey()
@@ -200,7 +199,7 @@ func TestSecretsStandAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			sources := []string{"{file." + file + "}"}
-			if !strings.Contains(written, "\x00") {
+			if strings.Contains(c.want, "nothing has replaced") {
 				t.Setenv("SURROUNDED", written)
 				sources = append(sources, "{env.SURROUNDED}")
 			}
@@ -243,7 +242,8 @@ func TestSecretsStandAlone(t *testing.T) {
 	}
 	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
 	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
-	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}"} {
+	t.Setenv("A_LINE", "correct-horse-battery-staple\n")
+	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}", "{env.A_LINE}"} {
 		if err := validate(":0 {\nchat_identity {\nsecret " + fine + "\n}\n}"); err != nil {
 			t.Errorf("%s: %v", fine, err)
 		}
@@ -266,9 +266,9 @@ func TestTwoDefaults(t *testing.T) {
 		{"two servers", site("a.example:8080", handler("", "{env.TEST_SECRET}")) + site("a.example:8081", handler("off", "{env.OTHER_SECRET}")), []string{"a.example on :8080", "a.example on :8081"}},
 		{"two blocks", site("a.example", "handle /a/* {\n"+handler("", "{env.TEST_SECRET}")+"}\nhandle_path /b/* {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example /a/* on", "a.example /b/* on"}},
 		{"error routes", site("a.example", handler("", "{env.TEST_SECRET}")+"handle_errors {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80"}},
-		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret written out there"}},
+		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret (written in the configuration)"}},
 		{"one more", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.TEST_SECRET} {env.OTHER_SECRET}")), []string{"{env.TEST_SECRET} {env.OTHER_SECRET}"}},
-		{"alike, in another order", site("a.example", handler("/a", "{env.TEST_SECRET} {env.OTHER_SECRET}")+handler("/b", "{env.OTHER_SECRET} {env.TEST_SECRET}")), []string{"the order counts"}},
+		{"alike, in another order", site("a.example", handler("/a", "{env.TEST_SECRET} {env.OTHER_SECRET}")+handler("/b", "{env.OTHER_SECRET} {env.TEST_SECRET}")), []string{"their order counts"}},
 		{"alike", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.SAME_SECRET}")) + site("b.example", handler("", testSecret)), nil},
 		{"one named", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.OTHER_SECRET}\nwidget b")), nil},
 	} {
@@ -365,9 +365,9 @@ func TestEarlyMatcher(t *testing.T) {
 		}
 		_ = caddy.Stop()
 	}
-	for _, matcher := range []string{"chat_identity anonymous", "path /a\nchat_identity anonymous", "not chat_identity verified", "not {\nnot {\npath /a\nchat_identity verified\n}\n}"} {
+	for _, matcher := range []string{"chat_identity anonymous", "path /a\nchat_identity anonymous", "not chat_identity verified", "not {\nnot {\npath /a\nchat_identity verified\n}\n}", "vars {http.chat_identity.reason} missing"} {
 		_, err := adapt(":80 {\n@own {\n" + matcher + "\n}\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}")
-		if err == nil || !strings.Contains(err.Error(), "cannot say which requests chat_identity decides") {
+		if err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
 			t.Errorf("its own matcher %s: %v", matcher, err)
 		}
 	}
@@ -376,10 +376,10 @@ func TestEarlyMatcher(t *testing.T) {
 		t.Fatal(err)
 	}
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
-	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "cannot say which requests chat_identity decides") {
+	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
 		t.Errorf("its own matcher in JSON: %v", err)
 	}
-	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, of the outcome anonymous", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
+	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, not an outcome: match 'anonymous'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
 		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", list, err)
@@ -601,5 +601,43 @@ func TestReloadRetires(t *testing.T) {
 				t.Errorf("the upstream was sent %+v", seen)
 			}
 		})
+	}
+}
+
+// TestStopInAnyOrder: Caddy stops apps in no order, so that a server may still have
+// requests to end when this module's app has been stopped, or the reverse. When
+// Caddy itself stops, they are verified; when a reload has removed the directive,
+// they are not.
+func TestStopInAnyOrder(t *testing.T) {
+	for _, removed := range []bool{false, true} {
+		for _, appFirst := range []bool{false, true} {
+			g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\n}")
+			if a := g.post(t, claim("alice")); a.StatusCode != 200 {
+				t.Fatal(a.StatusCode)
+			}
+			old, err := activeApp()
+			if err != nil {
+				t.Fatal(err)
+			}
+			// What follows happens while a request of the old configuration is under way.
+			if removed {
+				config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := caddy.Load(config, true); err != nil {
+					t.Fatal(err)
+				}
+			} else if err := caddy.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			if !appFirst {
+				old.replaced.Store(false) // as before it is stopped
+			}
+			active, err := old.active()
+			if want := map[bool]*App{false: old, true: nil}[removed]; active != want || err != nil {
+				t.Errorf("removed %v, app first %v: %p, %v, want %p", removed, appFirst, active, err, want)
+			}
+		}
 	}
 }

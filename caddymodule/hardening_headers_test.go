@@ -91,16 +91,23 @@ func TestRenamedEverywhere(t *testing.T) {
 		"a guard elsewhere": "handle /chat* {\n" + named + proxy + "}\nhandle {\nchat_identity /none* {\nsecret {env.TEST_SECRET}\n}\n" + proxy + "}",
 	} {
 		g := start(t, "", site)
+		headers := []string{"X-User: victim", "x_user: victim"}
+		if name == "a nested block" {
+			headers = append(headers, "X-Login: victim")
+		}
+		arrived := 0
 		for _, path := range []string{"/chat", "/other"} {
-			a := g.do(t, "POST", path, "some text", "X-User: victim", "x_user: victim", "X-Login: victim")
+			a := g.do(t, "POST", path, "some text", headers...)
 			if a.seen == nil {
 				continue // refused
 			}
-			for header, values := range a.seen.Header {
-				if strings.Contains(strings.Join(values, ""), "victim") && (strings.EqualFold(header, "X-User") || name == "a nested block") {
-					t.Errorf("%s, %s: %s: %s", name, path, header, values)
-				}
+			arrived++
+			if text := fmt.Sprint(a.seen.Header); strings.Contains(text, "victim") {
+				t.Errorf("%s, %s: %s", name, path, text)
 			}
+		}
+		if arrived == 0 {
+			t.Errorf("%s: nothing arrived", name)
 		}
 	}
 }

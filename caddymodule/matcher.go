@@ -85,7 +85,7 @@ func (m *Matcher) Validate() error {
 			continue
 		}
 		if reason, err := verifier.ParseReason(string(o)); err == nil {
-			return fmt.Errorf("'%s' is a reason, of the outcome %s: match that, or the reason by 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
+			return fmt.Errorf("'%s' is a reason, not an outcome: match '%s', or use 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
 		}
 		return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
 	}
@@ -110,7 +110,7 @@ func (m *Matcher) warnEarly(r *http.Request) {
 		return
 	}
 	m.early.Do(func() {
-		m.log.Warn("a chat_identity matcher was asked before any chat_identity handler had run, so it matched nothing: "+
+		m.log.Warn("a chat_identity matcher was evaluated before any chat_identity handler had run, so it did not match: "+
 			"use it with a directive that runs after chat_identity, or put both into a route block, chat_identity first; "+
 			"if no chat_identity handles such requests, add one", zap.Any("outcomes", m.Outcomes), zap.String("host", r.Host))
 	})
@@ -118,25 +118,8 @@ func (m *Matcher) warnEarly(r *http.Request) {
 
 // errOwnOutcome refuses a handler that would never decide anything, or always,
 // in whatever mode it is.
-var errOwnOutcome = errors.New("a chat_identity matcher cannot say which requests chat_identity decides: " +
-	"there is no outcome before it has, and only the first to take a request decides it")
-
-// asksOutcome reports whether one of the matchers is a [Matcher].
-func asksOutcome(sets caddyhttp.MatcherSets) bool {
-	for _, set := range sets {
-		for _, matcher := range set {
-			switch m := matcher.(type) {
-			case *Matcher:
-				return true
-			case *caddyhttp.MatchNot:
-				if asksOutcome(m.MatcherSets) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
+var errOwnOutcome = errors.New("chat_identity cannot be given a matcher that depends on what chat_identity finds: " +
+	"there is no outcome until it has run, and the first directive to match a request decides it")
 
 // Interface guards
 var (

@@ -21,14 +21,14 @@ func checkOrigin(written string) error {
 	case written == "*":
 		return nil
 	case strings.Contains(written, "@"): // not quoted: it may hold a password
-		return errors.New("cors: an origin has no user: write the scheme and the host alone, as in https://www.example.com")
+		return errors.New("cors: an origin has no user name: write only the scheme and host, as in https://www.example.com")
 	}
 	sent, err := browserOrigin(written)
 	if err != nil {
-		return fmt.Errorf("cors: '%s' is no origin that browsers send: %w", written, err)
+		return fmt.Errorf("cors: '%s' is not an origin that a browser would send: %w", written, err)
 	}
 	if sent != written {
-		return fmt.Errorf("cors: browsers send '%s' as %s: write that", written, sent)
+		return fmt.Errorf("cors: write '%s' as browsers send it: %s", written, sent)
 	}
 	return nil
 }
@@ -52,13 +52,13 @@ func browserOrigin(written string) (sent string, err error) {
 	scheme = strings.ToLower(scheme)
 	switch {
 	case written == "null":
-		return "", errors.New("it is what every sandboxed frame and local file sends, whoever made it, so it lets everybody read: write * for that")
+		return "", errors.New("every sandboxed frame and local file sends null, so it would admit everyone: use * if that is intended")
 	case strings.Contains(written, "*"):
-		return "", errors.New("there are no patterns: write each origin out, or * alone for all")
+		return "", errors.New("patterns are not supported: list each origin, or use * for all")
 	case strings.ContainsAny(written, "{}"):
 		return "", errors.New("placeholders are not replaced here: write the origin itself, or {$NAME}, which the Caddyfile replaces when it is read")
 	case strings.ContainsAny(written, ", "):
-		return "", errors.New("write several origins apart, with spaces between and without commas or quotes")
+		return "", errors.New("separate origins by spaces, without commas or quotes")
 	case !ok:
 		secure, err := browserOrigin("https://" + written)
 		if err != nil || !strings.ContainsAny(written, ".:") || strings.HasPrefix(written, "http") {
@@ -97,7 +97,7 @@ func browserPort(scheme, written string) (string, error) {
 	}
 	n, err := strconv.ParseUint(written, 10, 16)
 	if err != nil || n == 0 {
-		return "", fmt.Errorf("'%s' is no port from 1 to 65535", written)
+		return "", fmt.Errorf("'%s' is not a port (1 to 65535)", written)
 	}
 	if scheme == "http" && n == 80 || scheme == "https" && n == 443 {
 		return "", nil
@@ -116,7 +116,7 @@ func browserHost(written string) (string, error) {
 		return browserIPv6(written)
 	}
 	if strings.Contains(written, ":") {
-		return "", errors.New("an IPv6 address stands in brackets, as in http://[::1]:8080")
+		return "", errors.New("an IPv6 address goes in brackets, as in http://[::1]:8080")
 	}
 	host, err := url.PathUnescape(written)
 	if err == nil {
@@ -126,11 +126,11 @@ func browserHost(written string) (string, error) {
 	case host == "":
 		return "", errOriginForm
 	case err != nil || !originHost.MatchString(host) || len(strings.TrimSuffix(host, ".")) > 253:
-		return "", fmt.Errorf("'%s' is no host", written)
+		return "", fmt.Errorf("'%s' is not a valid host", written)
 	case lastNumber.MatchString(host):
 		addr, err := netip.ParseAddr(strings.TrimSuffix(host, "."))
 		if err != nil {
-			return "", fmt.Errorf("'%s' is no IPv4 address as browsers write it: four numbers from 0 to 255, without leading zeros", written)
+			return "", fmt.Errorf("'%s' is not an IPv4 address as browsers write it: four numbers from 0 to 255, without leading zeros", written)
 		}
 		return addr.String(), nil
 	}
@@ -142,7 +142,7 @@ func browserIPv6(written string) (string, error) {
 	addr, err := netip.ParseAddr(inner)
 	switch {
 	case err != nil || !closed || !addr.Is6() || addr.Zone() != "":
-		return "", fmt.Errorf("'%s' is no IPv6 address that can stand in a URL", written)
+		return "", fmt.Errorf("'%s' is not an IPv6 address that a URL can hold", written)
 	case addr.Is4In6(): // browsers write those, too, in hexadecimal
 		b := addr.As16()
 		return fmt.Sprintf("[::ffff:%x:%x]", uint16(b[12])<<8|uint16(b[13]), uint16(b[14])<<8|uint16(b[15])), nil

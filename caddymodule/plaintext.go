@@ -6,31 +6,28 @@ import (
 	"strings"
 )
 
-// Whatever stands around a secret would be part of it, and no signature of a
-// server that has it without would ever match. Like all errors about secrets these
-// do not quote the text.
+// Anything around a secret would become part of it, and no signature made with the
+// bare secret would match. Like all errors about secrets, these do not quote it.
 var (
 	errUTF16  = errors.New("the text is in UTF-16, as some Windows programs save it: save it as UTF-8, in PowerShell by Set-Content -Encoding ascii")
-	errMarked = errors.New("the text begins with a byte-order mark, which would be part of it: save it as UTF-8 without one, in PowerShell by Set-Content -Encoding ascii")
-	errQuoted = errors.New("the text is in quotes, which would be part of it: remove them (docker's --env-file keeps them, and so does a file)")
-	errNamed  = errors.New("the text is an assignment, NAME=value: only the value belongs here")
+	errMarked = errors.New("the text begins with a byte-order mark, which would become part of it: save it as UTF-8 without one, in PowerShell by Set-Content -Encoding ascii")
+	errQuoted = errors.New("the text is in quotes, which would become part of it: remove them")
+	errNamed  = errors.New("the text is an assignment (NAME=value): keep only the value")
 	errLines  = errors.New("the text has several lines: put one secret in each file or variable")
-	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would be part of it: remove it (echo adds a newline, printf does not)")
+	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would become part of it: remove it (echo adds a newline, printf does not)")
 )
 
 // assignment matches a line of an environment file. The end is no padding of base64.
 var assignment = regexp.MustCompile(`^\s*(?:export\s+)?\w*(?i:secret|key|token|hmac)\w*\s*=\s*[^\s=]`)
 
-// checkPlain refuses a text that a file, an environment variable or a pipe holds
-// where it is the name of a variable, or not the bare text itself.
+// checkPlain refuses the text of a file or pipe that is not the bare secret, or is
+// the name of a variable.
 //
 // A random secret may look like that by chance: of those of all 94 printable
-// characters one in 4,400 begins and ends with the same quote, of binary ones one
-// in four has a newline, or a space at one end; hexadecimal and base64 never do. It
-// is refused all the same: in a file or variable the slip is far likelier, it would
-// go unnoticed until customers cannot chat, and whoever hits on such a secret is
-// told at once and makes another. What is written out in the configuration is taken
-// as it is, since the Caddyfile's own quotes are off by then.
+// characters one in 4,400 begins and ends with the same quote; hexadecimal and
+// base64 never do. It is refused all the same: in a file the slip is far likelier,
+// it would go unnoticed until customers cannot chat, and an operator with such a
+// secret is told at load and can generate another.
 func checkPlain(text string) error {
 	trimmed := strings.TrimSpace(text)
 	switch {

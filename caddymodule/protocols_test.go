@@ -451,6 +451,25 @@ func TestPlainConnectIsRefused(t *testing.T) {
 	}
 }
 
+// dialHTTP3 returns a connection on which requests can be opened as streams.
+func dialHTTP3(ctx context.Context, t *testing.T, address string) *http3.ClientConn {
+	t.Helper()
+	config := untrusted()
+	config.NextProtos = []string{http3.NextProtoH3}
+	connection, err := quic.DialAddr(ctx, address, config, new(quic.Config))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = connection.CloseWithError(0, "") })
+	h3 := new(http3.Transport).NewClientConn(connection)
+	select {
+	case <-h3.ReceivedSettings():
+	case <-ctx.Done():
+		t.Fatal("no settings")
+	}
+	return h3
+}
+
 // Extended CONNECT (RFC 9220) opens a WebSocket over HTTP/3. Its stream is the
 // tunnel, of which nothing may be read before the backend has agreed.
 func TestExtendedConnectOverHTTP3(t *testing.T) {
@@ -458,19 +477,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 	address, _ := secure(t, requiredSite, u.URL)
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	config := untrusted()
-	config.NextProtos = []string{http3.NextProtoH3}
-	connection, err := quic.DialAddr(ctx, strings.TrimPrefix(address, "https://"), config, new(quic.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = connection.CloseWithError(0, "") }()
-	h3 := new(http3.Transport).NewClientConn(connection)
-	select {
-	case <-h3.ReceivedSettings():
-	case <-ctx.Done():
-		t.Fatal("no settings")
-	}
+	h3 := dialHTTP3(ctx, t, strings.TrimPrefix(address, "https://"))
 	for _, q := range []struct {
 		protocol, query string
 		header          http.Header

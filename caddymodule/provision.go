@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,15 @@ const (
 // effects outside of the handler, since it runs for `caddy validate`, too.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = &logger{zap: ctx.Logger()}
+	loaded, err := ctx.App("chat_identity")
+	if err != nil {
+		return err
+	}
+	h.app = loaded.(*App)
+	h.widgets = h.app
+	if err := h.checkGuard(); err != nil {
+		return err
+	}
 	if err := h.provisionDefaults(); err != nil {
 		return err
 	}
@@ -38,7 +48,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Guard && h.Identify == "" {
-		return h.provisionGuard(ctx)
+		d, ok := verifier.LookupDialect(h.Dialect)
+		if !ok {
+			return unknownDialect(h.Dialect)
+		}
+		h.plan, err = h.newPlan(d) // for its refusals
+		return err
 	}
 	if err := h.provisionWidget(ctx); err != nil {
 		return err
@@ -55,16 +70,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// provisionGuard compiles what a refusal needs.
-func (h *Handler) provisionGuard(ctx caddy.Context) error {
-	loaded, err := ctx.App("chat_identity")
+// checkGuard refuses options that a guard has no use for.
+func (h *Handler) checkGuard() error {
+	if !h.Guard || h.Identify != "" {
+		return nil
+	}
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect})
 	if err != nil {
 		return err
 	}
-	h.app = loaded.(*App)
-	dialect, _ := verifier.LookupDialect(verifier.DefaultDialect)
-	h.plan, err = h.newPlan(dialect)
-	return err
+	if given, err := json.Marshal(h); err != nil || string(given) != string(used) {
+		return errors.New("a guard decides about no request, so it takes only headers and dialect, or all options with identify")
+	}
+	return nil
 }
 
 func (h *Handler) provisionDefaults() error {
@@ -128,18 +146,13 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	if err := h.checkWidget(); err != nil {
 		return err
 	}
-	loaded, err := ctx.App("chat_identity")
-	if err != nil {
-		return err
-	}
-	app := loaded.(*App)
-	h.widgets, h.app = app, app
+	app := h.app
 	if h.OneTime || h.Conversation != nil || h.Visitor != nil {
 		h.ledger = app.useLedger()
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(app, handlerSite(ctx, h))
+		return h.provisionSingle(handlerSite(ctx, h))
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -147,6 +160,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		return nil
 	}
 	if strings.Contains(h.Widget, "{") {
+		var err error
 		h.named, err = h.newNamedText(verifier.Widget, h.Widget)
 		return err
 	}
@@ -159,7 +173,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 }
 
 // provisionSingle makes the only widget of the handler, which is on that site.
-func (h *Handler) provisionSingle(app *App, site string) error {
+func (h *Handler) provisionSingle(site string) error {
 	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
 	if err != nil {
@@ -170,7 +184,7 @@ func (h *Handler) provisionSingle(app *App, site string) error {
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	h.single, err = app.own(w, h, site)
+	h.single, err = h.app.own(w, h, site)
 	return err
 }
 

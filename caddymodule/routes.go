@@ -2,13 +2,11 @@ package caddymodule
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -16,8 +14,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// checkRoutes refuses sites that a client could talk past, and warns of those
-// that load and do not protect all.
+// checkRoutes rejects sites that a client could bypass and warns about sites that
+// are only partly protected.
 func (a *App) checkRoutes() error {
 	for _, s := range a.sites() {
 		log := a.log.With(zap.String("server", s.server), zap.String("site", s.hosts))
@@ -26,26 +24,26 @@ func (a *App) checkRoutes() error {
 			continue
 		case s.own:
 			return errOwnOutcome
-		case s.methods != nil:
-			return fmt.Errorf("%s: the method of a request that chat_identity has let pass is changed to '%s' behind it, and could become CONNECT, "+
-				"a tunnel past this gateway: put 'method' in front of chat_identity", s.hosts, s.methods[0])
+		case s.method != "":
+			return fmt.Errorf("%s: '%s' sets the method after chat_identity has run, so a client could turn its request into CONNECT, a tunnel past this gateway: "+
+				"run the 'method' directive before chat_identity, or use a fixed method", s.hosts, s.method)
 		}
 		if len(s.unguarded) > 0 {
-			log.Warn("this site has chat_identity only in front of some of what it proxies: on the other requests a client can send "+
-				"X-Verified-User itself, or open a tunnel to the upstream. Put chat_identity at the level of the site, or 'chat_identity off' into the other blocks",
-				zap.Strings("without", s.unguarded))
+			log.Warn("chat_identity runs before only some of this site's proxies: on all other requests a client can send its own "+
+				"X-Verified-User or open a tunnel to the upstream. Move chat_identity to site level, or add 'chat_identity off' to the other blocks",
+				zap.Strings("unprotected", s.unguarded))
 		}
 		if len(s.asked) > 0 {
-			log.Warn("a server is asked about requests before chat_identity runs, as by forward_auth: it is sent the client's own X-Verified-User, "+
-				"and a client can open a WebSocket to it. Put both into a route block, chat_identity first", zap.Strings("without", s.asked))
+			log.Warn("forward_auth, or another subrequest, runs before chat_identity: its server receives the client's own X-Verified-User, "+
+				"and a client can open a WebSocket to it. Put both in a route block, chat_identity first", zap.Strings("unprotected", s.asked))
 		}
-		if len(s.reads) > 0 {
-			log.Warn("a matcher reads a header of chat_identity's before that has removed the client's: whoever sends it chooses what matches. "+
-				"Use it behind chat_identity", zap.Strings("matchers", s.reads))
+		if reads := s.readingOurs(); len(reads) > 0 {
+			log.Warn("a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches. "+
+				"Use the matcher after chat_identity", zap.Strings("matchers", reads))
 		}
 		for _, pair := range s.overlaps {
-			log.Warn("two chat_identity directives can match the same request, and neither is the more specific: the first decides. "+
-				"Narrow one of the matchers if that is not meant", zap.String("first", pair[0]), zap.String("second", pair[1]))
+			log.Warn("two chat_identity directives can match the same request and neither is more specific, so the first one decides. "+
+				"Narrow one matcher if that is not intended", zap.String("first", pair[0]), zap.String("second", pair[1]))
 		}
 	}
 	return nil
@@ -60,8 +58,9 @@ type site struct {
 	handlers  []*Handler // guards included
 	unguarded []string   // the ways to what proxies without one
 	asked     []string   // the ways to what asks a server before one
-	reads     []string   // matchers that read a header of ours before one
-	methods   []string   // what methods are changed to behind one
+	early     []early    // matchers before one
+	method    string     // what a method is changed to behind one
+	renamed   []string   // what ours are renamed to, folded
 	overlaps  [][2]string
 	own       bool // a handler is matched by the outcome that it would find
 }
@@ -78,12 +77,11 @@ func (a *App) readSites() []*site {
 		all = append(all, sitesOf(name, server)...)
 	}
 	for _, s := range all {
-		var names []string
 		for _, h := range s.handlers {
-			names = append(names, h.renamed...)
+			s.renamed = append(s.renamed, h.renamed...)
 		}
 		for _, h := range s.handlers {
-			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, names))))
+			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.renamed))))
 		}
 	}
 	return all
@@ -125,24 +123,28 @@ func sitesOf(name string, server *caddyhttp.Server) []*site {
 // has passed them has met a handler, as all have before if guarded is set.
 func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
+	groups := make(map[string]bool)
 	for i := range routes {
 		route := &routes[i]
 		here := way
 		if conditions := s.describe(route.MatcherSets); conditions != "" {
 			here = strings.TrimPrefix(way+" > "+conditions, " > ")
 		}
-		if !guarded && readsOurs(route.MatcherSets) {
-			s.reads = append(s.reads, here)
+		if !guarded && len(route.MatcherSets) > 0 {
+			s.early = append(s.early, early{here, route.MatcherSets})
 		}
 		passed := s.handle(route.Handlers, here, guarded)
-		if len(route.MatcherSets) == 0 {
+		// Of a group only one route runs, so all of its routes have to guard.
+		inGroup, known := groups[route.Group]
+		groups[route.Group] = passed && (inGroup || !known)
+		if len(route.MatcherSets) == 0 && (route.Group == "" || groups[route.Group]) {
 			guarded = passed
 		}
 		for _, handler := range route.Handlers {
 			if h, ok := handler.(*Handler); !ok || h.Guard {
 				continue
 			}
-			s.own = s.own || asksOutcome(route.MatcherSets)
+			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
 			for _, before := range deciding {
 				if unclear(before.MatcherSets, route.MatcherSets) {
 					s.overlaps = append(s.overlaps, [2]string{cmp.Or(s.describe(before.MatcherSets), "all requests"), cmp.Or(s.describe(route.MatcherSets), "all requests")})
@@ -184,43 +186,42 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			default:
 				s.unguarded = append(s.unguarded, here)
 			}
-			guarded = s.responses(h.HandleResponse, way, guarded)
+			s.responses(h.HandleResponse, way, guarded)
 		case *intercept.Intercept:
-			guarded = s.responses(h.HandleResponse, way, guarded)
+			s.responses(h.HandleResponse, way, guarded)
 		}
 	}
 	return guarded
 }
 
-func (s *site) responses(handlers []caddyhttp.ResponseHandler, way string, guarded bool) bool {
+func (s *site) responses(handlers []caddyhttp.ResponseHandler, way string, guarded bool) {
 	for _, h := range handlers {
 		s.list(h.Routes, way, guarded)
 	}
-	return guarded
 }
 
 // changesMethod notes a method that is changed behind a handler to what a request
 // chooses, or to CONNECT.
 func (s *site) changesMethod(r *rewrite.Rewrite, guarded bool) {
 	if guarded && r != nil && (strings.Contains(r.Method, "{") || strings.EqualFold(r.Method, http.MethodConnect)) {
-		s.methods = append(s.methods, r.Method)
+		s.method = r.Method
 	}
 }
 
-// readsOurs reports whether a matcher names a header of ours.
-func readsOurs(sets caddyhttp.MatcherSets) bool {
-	for _, set := range sets {
-		for _, matcher := range set {
-			if not, ok := matcher.(*caddyhttp.MatchNot); ok && readsOurs(not.MatcherSets) {
-				return true
-			}
-			text, _ := json.Marshal(matcher) // what cannot be written names nothing that could be read
-			if folded := foldHeader(string(text)); slices.ContainsFunc(ourPrefixes[:], func(prefix string) bool { return strings.Contains(folded, prefix) }) {
-				return true
-			}
+// early are matchers that are evaluated before a handler has run.
+type early struct {
+	way  string
+	sets caddyhttp.MatcherSets
+}
+
+// readingOurs returns the early matchers that read a header of ours.
+func (s *site) readingOurs() (ways []string) {
+	for _, e := range s.early {
+		if anyMatcher(e.sets, func(name, text string) bool { return readsHeader(name, text, s.renamed) != "" }) {
+			ways = append(ways, e.way)
 		}
 	}
-	return false
+	return ways
 }
 
 // asksOnly reports whether a proxy asks a server about the request, and has what
@@ -274,7 +275,7 @@ func allApart(a, b []string, meet func(p, q string) bool) bool {
 // lead returns what every path begins with that the pattern matches, and whether
 // that is the whole path.
 func lead(pattern string) (string, bool) {
-	end := strings.IndexAny(pattern, "*%")
+	end := strings.IndexAny(pattern, `*%?[\{`)
 	if end < 0 {
 		return pattern, true
 	}
@@ -298,10 +299,7 @@ func meet(p, q string) bool {
 // listed returns what a matcher of that type lists, nothing where there is none.
 func listed[M ~[]string](set caddyhttp.MatcherSet) []string {
 	for _, m := range set {
-		switch list := m.(type) {
-		case M:
-			return list
-		case *M:
+		if list, ok := m.(*M); ok {
 			return *list
 		}
 	}
@@ -322,18 +320,18 @@ func (s *site) describe(sets caddyhttp.MatcherSets) string {
 	for _, set := range sets {
 		var all []string
 		for _, m := range set {
-			text := "a matcher"
-			if module, ok := m.(caddy.Module); ok {
-				text = strings.TrimPrefix(string(module.CaddyModule().ID), "http.matchers.")
-			}
 			one := caddyhttp.MatcherSet{m}
 			if strings.Join(listed[caddyhttp.MatchHost](one), ", ") == s.hosts {
 				continue
 			}
-			if list := slices.Concat(listed[caddyhttp.MatchPath](one), listed[caddyhttp.MatchMethod](one), listed[caddyhttp.MatchHost](one)); len(list) > 0 {
-				text = fmt.Sprintf("%s %s", text, strings.Join(list, " "))
+			name, text := written(m)
+			if not, ok := m.(*caddyhttp.MatchNot); ok {
+				text = s.describe(not.MatcherSets)
 			}
-			all = append(all, text)
+			if list := slices.Concat(listed[caddyhttp.MatchPath](one), listed[caddyhttp.MatchMethod](one), listed[caddyhttp.MatchHost](one)); len(list) > 0 {
+				text = strings.Join(list, " ")
+			}
+			all = append(all, strings.TrimSpace(name+" "+text))
 		}
 		if len(all) > 0 {
 			either = append(either, strings.Join(all, ", "))

@@ -48,9 +48,13 @@ func TestUnguardedProxies(t *testing.T) {
 		{"error routes, off", identity + proxy + "handle_errors {\nchat_identity off\n" + proxy + "}", nil},
 		{"forward_auth behind", "route {\n" + identity + "forward_auth 127.0.0.1:1 {\nuri /auth\n}\n" + proxy + "}", nil},
 		{"forward_auth before", "forward_auth /a* 127.0.0.1:1 {\nuri /auth\n}\n" + identity + proxy, []string{"path /a*"}},
-		{"a matcher of our header", "@forged not header X_Verified-User *\nbasic_auth @forged {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + identity + proxy, []string{"not"}},
+		{"a matcher of our header", "@forged not header X_Verified-User *\nbasic_auth @forged {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n" + identity + proxy, []string{`not header {\"X_verified-User\":[\"*\"]}`}},
+		{"a matcher of a renamed header", "@forged header X-User a\nrewrite @forged /a\nchat_identity required {\nsecret {env.TEST_SECRET}\nheader user X-User\n}\n" + proxy, []string{`header {\"X-User\":[\"a\"]}`}},
+		{"a path that is called like ours", "@demo path /x-identity-demo/* /user/*\nrewrite @demo /a\nchat_identity required {\nsecret {env.TEST_SECRET}\nheader user User\n}\n" + proxy, nil},
+		{"the last of a group", "handle_path /api/* {\nrequest_header X-A 1\n}\nhandle {\n" + identity + "}\n" + proxy, []string{"the rest of the site"}},
+		{"all of a group", "handle_path /api/* {\nchat_identity off\n}\nhandle {\n" + identity + "}\n" + proxy, nil},
 		{"a matcher of our header behind", identity + "@known header X-Verified-User *\nreverse_proxy @known 127.0.0.1:1\n" + proxy, nil},
-		{"an expression of our header", "@forged `{header.X-Verified-User} != \"\"`\nrewrite @forged /a\n" + identity + proxy, []string{"expression"}},
+		{"an expression of our header", "@forged `{header.X-Verified-User} != \"\"`\nrewrite @forged /a\n" + identity + proxy, []string{`\"name\":\"forged\"}`}},
 		{"a fixed method behind", identity + "reverse_proxy 127.0.0.1:1 {\nmethod POST\n}", nil},
 		{"a method before", "method {header.X-HTTP-Method-Override}\n" + identity + proxy, nil},
 		{"named route", "handle /chat* {\ninvoke guarded\n}\nhandle {\n" + proxy + "}", []string{"the rest of the site"}},
@@ -99,7 +103,10 @@ func TestOverlappingDirectives(t *testing.T) {
 		{"several paths that meet", "@a path /a/* /b/*\n@b path /b/c /d/*\n" + directive("@b") + directive("@a"), "path /b/c /d/*"},
 		{"a wildcard within", "@a path /a/*/x\n" + directive("@a") + directive("/a/b/*"), "path /a/*/x"},
 		{"a suffix", "@a path *.json\n" + directive("@a") + directive("/chat/*"), "path *.json"},
-		{"a header", "@a header X-A 1\n@b header X-B 1\n" + directive("@a") + directive("@b"), "header"},
+		{"a header", "@a header X-A 1\n@b header X-B 1\n" + directive("@a") + directive("@b"), `header {\"X-A\":[\"1\"]}`},
+		{"one character", "@a path /a?\n@b path /ab\n" + directive("@b") + directive("@a"), "path /a?"},
+		{"a class of characters", "@a path /[ab]c\n@b path /ac\n" + directive("@b") + directive("@a"), "path /[ab]c"},
+		{"a placeholder", "@a path /x/{query.q}\n@b path /x/y\n" + directive("@a") + directive("@b"), "path /x/{http.request.uri.query.q}"},
 		{"a path and a header", "@a header X-A 1\n" + directive("/chat/*") + directive("@a"), "path /chat/*"},
 		{"the wide one first, as written", "route {\n" + directive("/chat/*") + directive("/chat/open") + "}", "path /chat/*"},
 		{"the one without a matcher first, as written", "route {\n" + directive("") + directive("/chat/open") + "}", "all requests"},
@@ -130,7 +137,7 @@ func TestMethodsChangedBehind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: the method of a request") {
+		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: '") || !strings.Contains(err.Error(), "sets the method after chat_identity has run") {
 			t.Errorf("%s: %v", name, err)
 		}
 		_ = caddy.Stop()

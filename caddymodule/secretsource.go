@@ -29,7 +29,8 @@ func resolveText(written string) (text string, literal bool, err error) {
 		if !ok || strings.TrimSpace(value) == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
-		if err := checkPlain(value); err != nil {
+		// A variable may hold anything; the log's hint names what surrounds a secret.
+		if err := checkReplaced(value); err != nil {
 			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
 		}
 		return value, false, nil

@@ -11,9 +11,8 @@ var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
 // strip removes every header by which a client could pass itself off as
 // verified: those with our prefixes and those that ours are renamed to,
 // whatever their letter case, and with _ or . for -, since CGI-like backends
-// take these for the same. It does so once a request; a later handler, which
-// may be of another site, has only the latter left. What an earlier handler set
-// stays.
+// take these for the same. The prefixes are removed once per request; a later
+// handler removes only renamed headers. What an earlier handler published stays.
 func (h *Handler) strip(r *http.Request, s *state) {
 	h.app.sites() // so that renamed has the names of the whole site
 	// A request's trailers arrive after its body and so after every check.
@@ -59,9 +58,8 @@ func (h *Handler) renames(name string) bool {
 	return false
 }
 
-// hasStripped reports whether that header is the one which was stripped. A copy
-// of it from before is not: some directives hand on a copy of the request, and
-// error routes have the original.
+// hasStripped reports whether header is the map that was stripped already. Some
+// directives pass on a copy of the request, and error routes have the original.
 func (s *state) hasStripped(header http.Header) bool {
 	return s.stripped != nil && reflect.ValueOf(s.stripped).Pointer() == reflect.ValueOf(header).Pointer()
 }

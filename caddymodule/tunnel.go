@@ -11,10 +11,10 @@ import (
 var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
 
 // isTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6),
-// unless an extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy hands
-// on the stream of any other as raw bytes, on a connection that the upstream
-// keeps: it would take them for the next request, which no gateway has seen.
-// Some servers ignore a method's letter case.
+// unless an extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy
+// forwards the stream of any other CONNECT as raw bytes on a keep-alive connection,
+// and the upstream would parse them as its next request, one that no gateway has
+// checked. The comparison ignores case because some servers do.
 func isTunnel(r *http.Request) bool {
 	if !strings.EqualFold(r.Method, http.MethodConnect) {
 		return false
@@ -26,15 +26,15 @@ func isTunnel(r *http.Request) bool {
 	return r.Method != http.MethodConnect || r.ProtoMajor < 2 || protocol != "websocket"
 }
 
-// refuseTunnel answers a tunnel in every mode, and itself: error routes may have
-// a proxy in them.
+// refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
+// refuse error: an error route may proxy.
 func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
 	x := newExchange(h, r, s)
 	defer x.release()
 	x.mode = h.Mode.with(nil)
 	x.settle(errTunnel, nil)
 	if r.ProtoMajor == 1 {
-		// What follows on the connection is no request, whatever it looks like.
+		// Whatever follows on this connection must not be parsed as a request.
 		w.Header().Set("Connection", "close")
 	}
 	return h.refuse(w, x, errTunnel)

@@ -31,8 +31,8 @@ type inlineKeys struct {
 	// secrets are what the keys were made of, for the hint in the log about a
 	// signature that does not match.
 	secrets []verifier.Secret
-	// digest is of the secrets in whatever order, to tell two definitions apart:
-	// which one is current makes no difference to what they verify.
+	// digest is of the secrets in order, to tell two definitions apart: the first
+	// is the one that the page signs with.
 	digest [sha256.Size]byte
 }
 

@@ -65,25 +65,29 @@ func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 
 // active returns the app of the configuration that is active, or this one while
 // its own is about to be. It is nil where the active configuration has none, and
-// with an error where that cannot be told.
+// with an error where that cannot be told. Caddy stops the apps of a configuration
+// in no order, and the servers may still have requests to end when this one is.
 func (a *App) active() (*App, error) {
 	none := caddy.ActiveContext().Context == nil
-	if none && !a.stopped.Load() {
-		return a, nil
+	if none && !a.replaced.Load() {
+		return a, nil // Caddy is starting or stopping
 	}
 	active, err := activeApp()
 	switch {
-	case err == nil && active.generation > a.generation:
+	case err == nil && active.generation >= a.generation:
+		if active == a && !a.served.Load() {
+			a.served.Store(true)
+		}
 		return active, nil
-	case !a.stopped.Load(): // so it is active, or will be
-		return a, nil
-	case !none && errors.Is(err, errNoApp):
+	case !none && errors.Is(err, errNoApp) && (a.served.Load() || a.replaced.Load()):
 		return nil, nil // a reload has removed it
+	case !a.replaced.Load():
+		return a, nil // about to become active
 	}
-	return nil, errors.Join(errStopped, err)
+	return nil, errors.Join(errReplaced, err)
 }
 
-var errStopped = errors.New("the configuration was stopped, and no later one is active")
+var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
 // keys implements [widgetSource].
 func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
