@@ -59,7 +59,7 @@ func newExchange(h *Handler, r *http.Request, s *state) *exchange {
 // made to need much must not be paid for by all that follow.
 const keptReading = 64 << 10
 
-// release forgets the request and keeps the reading's memory. The body's text
+// release forgets the request and keeps the readings' memory. The body's text
 // is the request's from now on.
 func (x *exchange) release() {
 	x.h, x.r, x.s, x.plan, x.widget, x.widgetErr = nil, nil, nil, nil, nil, nil
@@ -69,6 +69,9 @@ func (x *exchange) release() {
 	x.keys = x.keys[:0]
 	if x.reading.Reset(); x.reading.Memory() > keptReading {
 		x.reading = verifier.Reading{}
+	}
+	if x.named.Reset(); x.named.Memory() > keptReading {
+		x.named = verifier.Reading{}
 	}
 	exchanges.Put(x)
 }
