@@ -240,8 +240,11 @@ var usual = func() (t [256]rune) {
 }()
 
 func isBlank(r rune) bool {
-	if r < utf8.RuneSelf {
+	switch {
+	case r < utf8.RuneSelf:
 		return r <= ' ' || r == 0x7f
+	case r < 0x1680:
+		return r == 0x85 || r == 0xa0
 	}
 	return r == byteOrderMark || unicode.IsSpace(r)
 }

@@ -70,7 +70,7 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 	h := u.hits
 	equals, odd := u.endName(start)
 	if end = equals; end < len(u.raw) && u.raw[end] != '&' {
-		end = u.until('&', end, len(u.raw))
+		end = u.until('&', end+1, len(u.raw))
 	}
 	name := u.raw[start:equals]
 	split := u.split && u.until(';', equals, end) < end

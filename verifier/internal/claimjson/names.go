@@ -1,6 +1,7 @@
 package claimjson
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -54,8 +55,9 @@ func (n *node) findDecoded(raw []byte) (*child, int) {
 		if c.first != first || !decodedFoldsTo(raw[size:], c.folded[utf8.RuneLen(first):]) {
 			continue
 		}
+		escaped := bytes.IndexByte(raw, '\\') >= 0
 		for k := range c.spellings {
-			if decodesTo(raw, c.spellings[k].text) {
+			if text := c.spellings[k].text; escaped && decodesTo(raw, text) || !escaped && string(raw) == text {
 				return c, k
 			}
 		}
