@@ -118,8 +118,8 @@ func (x *exchange) cutQuery() {
 	}
 }
 
-// withoutClaimIn returns a query without the claim. One that cannot be read is
-// given up as a whole.
+// withoutClaimIn returns a query without the claim. One that cannot be read, or
+// has more of it than is kept, is given up as a whole.
 func (x *exchange) withoutClaimIn(query string) string {
 	if query == "" {
 		return ""

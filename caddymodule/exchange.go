@@ -61,14 +61,18 @@ const keptReading = 64 << 10
 // value is assigned, so that a field that is added later is forgotten, too: what
 // is kept has to be named. The body's text is the request's from now on.
 func (x *exchange) release() {
-	reading, named := x.reading, x.named
-	if reading.Reset(); reading.Memory() > keptReading {
-		reading = verifier.Reading{}
-	}
-	named.Reset()
 	clear(x.keys)
-	*x = exchange{reading: reading, named: named, keys: x.keys[:0], id: x.id[:0]}
+	*x = exchange{reading: emptied(x.reading), named: emptied(x.named), keys: x.keys[:0], id: x.id[:0]}
 	exchanges.Put(x)
+}
+
+// emptied returns the reading without what it holds, and without its memory where
+// that is much.
+func emptied(r verifier.Reading) verifier.Reading {
+	if r.Reset(); r.Memory() > keptReading {
+		return verifier.Reading{}
+	}
+	return r
 }
 
 // read finds the widget, with it the mode and the dialect, and the claim. In

@@ -53,7 +53,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			}
 			t.queries = append(t.queries, reader)
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, cookiePlace{field, name})
+			t.cookies = append(t.cookies, newCookiePlace(field, name))
 		}
 	}
 }

@@ -50,8 +50,14 @@ func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 
 // cookiePlace is a field in a cookie.
 type cookiePlace struct {
-	field verifier.Field
-	name  string
+	field    verifier.Field
+	name     string
+	folded   string // as PHP has the name
+	shortest int    // no name of fewer bytes can pass for it
+}
+
+func newCookiePlace(field verifier.Field, name string) cookiePlace {
+	return cookiePlace{field, name, foldCookie.Replace(name), utf8.RuneCountInString(name)}
 }
 
 // match reports whether a pair of a Cookie field is the place, with its value,
@@ -59,6 +65,9 @@ type cookiePlace struct {
 // names, PHP folds what it cannot have in a variable's name and makes an array
 // of one in brackets, and Python starts a new pair at any blank.
 func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
+	if len(pair) < p.shortest {
+		return "", false, false
+	}
 	name, value, _ := strings.Cut(pair, "=")
 	if name == p.name && strings.IndexFunc(value, isCookieBlank) < 0 {
 		return value, true, true
@@ -66,12 +75,14 @@ func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
 	if p.passes(name) {
 		return "", false, true
 	}
-	pieces := strings.FieldsFunc(value, isCookieBlank)
-	for i, piece := range pieces {
+	before := "" // the piece before, if it had no '='
+	for piece := range strings.FieldsFuncSeq(value, isCookieBlank) {
 		name, _, ok := strings.Cut(piece, "=")
-		ok = ok || i+1 < len(pieces) && strings.HasPrefix(pieces[i+1], "=")
-		if ok && p.passes(name) {
+		if ok && p.passes(name) || ok && name == "" && p.passes(before) {
 			return "", false, true
+		}
+		if before = name; ok {
+			before = ""
 		}
 	}
 	return "", false, false
@@ -79,14 +90,36 @@ func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
 
 // passes reports whether some backend reads a cookie of that name as the place.
 func (p *cookiePlace) passes(name string) bool {
-	if decoded, err := url.QueryUnescape(name); err == nil {
-		name = decoded
+	if len(name)-2*strings.Count(name, "%") < p.shortest {
+		return false
+	}
+	if strings.IndexByte(name, '%') >= 0 || strings.IndexByte(name, '+') >= 0 {
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
 	}
 	name, _, _ = strings.Cut(name, "\x00")
 	name = strings.TrimFunc(name, isCookieBlank)
-	array, _, _ := strings.Cut(name, "[")
-	wanted := foldCookie.Replace(p.name)
-	return strings.EqualFold(foldCookie.Replace(name), wanted) || strings.EqualFold(foldCookie.Replace(array), wanted)
+	array, _, bracket := strings.Cut(name, "[")
+	return p.equals(array) || bracket && p.equals(name)
+}
+
+// equals compares a name with the place's as PHP does, and without regard to case.
+func (p *cookiePlace) equals(name string) bool {
+	if len(name) < p.shortest {
+		return false
+	}
+	for _, want := range p.folded {
+		r, size := utf8.DecodeRuneInString(name)
+		if r == '.' || r == ' ' || r == '[' {
+			r = '_'
+		}
+		if r != want && !strings.EqualFold(string(r), string(want)) {
+			return false
+		}
+		name = name[size:]
+	}
+	return name == ""
 }
 
 // isCookieBlank holds for what some backend takes for the blank around or

@@ -59,7 +59,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		p.headers = append(p.headers, headerPlace{place.Field, foldHeader(place.Name)})
 	}
 	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, cookiePlace{place.Field, place.Name})
+		p.cookies = append(p.cookies, newCookiePlace(place.Field, place.Name))
 	}
 	return p, nil
 }

@@ -30,9 +30,10 @@ func caddyCommand(dir string, args ...string) *exec.Cmd {
 // process is a gateway in a process of its own, which can be killed.
 type process struct {
 	*gateway
-	dir string
-	cmd *exec.Cmd
-	log *logBuffer
+	binary string // of the gateway; "" for this test's own
+	dir    string
+	cmd    *exec.Cmd
+	log    *logBuffer
 }
 
 // logBuffer is a buffer that is read while a process writes to it.
@@ -65,6 +66,9 @@ func newProcess(t testing.TB, options, site string) *process {
 func (p *process) run(t testing.TB) {
 	t.Helper()
 	p.cmd = caddyCommand(p.dir, "run", "--config", "-", "--adapter", "caddyfile")
+	if p.binary != "" {
+		p.cmd.Path = p.binary
+	}
 	p.cmd.Stdin = strings.NewReader(p.config)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {

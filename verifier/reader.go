@@ -27,9 +27,12 @@ type Reader struct {
 	attributesSign   bool // one of them carries the proof
 }
 
-// maxNames is how many names of a query can be told apart: one bit each, as
-// for the pointers into a body.
-const maxNames = 64
+// maxNames is how many names are read from a query, and maxFormNames from a
+// form, where a pointer may stand for more than one.
+const (
+	maxNames     = 64
+	maxFormNames = 2 * maxNames
+)
 
 // formName is a name in forms and the fields that it stands for: more than one
 // where, say, the e-mail address is the user id as well.
@@ -80,6 +83,9 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 	if len(targets) > 0 {
 		if r.json, err = claimjson.Compile(targets, at); err != nil {
 			return nil, err
+		}
+		if len(r.formNames) > maxFormNames {
+			return nil, fmt.Errorf("at most %d names can be read from a form, not %d", maxFormNames, len(r.formNames))
 		}
 		r.form = compileNames(r.formNames)
 	}
@@ -222,6 +228,10 @@ func (r *Reader) JSON(body []byte, to *Reading) {
 		to.member(r.jsonFields[i], body, &to.found.Values[i])
 	}
 	to.BodyCuts = append(to.BodyCuts, to.found.Cuts...)
+	if to.found.More {
+		to.ambiguous = true
+		to.BodyCuts = append(to.BodyCuts[:0], Span{End: len(body)})
+	}
 }
 
 // jsonError names the fault for the integrator.
@@ -246,7 +256,7 @@ func (r *Reader) urlencoded(body []byte, strict bool, to *Reading) {
 		return
 	}
 	err := claimform.URLEncoded(body, r.form, strict, &to.bodyHits)
-	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
+	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, body, to.BodyCuts, to)
 }
 
 // Multipart reads a multipart/form-data body with that boundary.
@@ -255,7 +265,7 @@ func (r *Reader) Multipart(body []byte, boundary string, to *Reading) {
 		return
 	}
 	err := claimform.Multipart(body, boundary, r.form, &to.bodyHits)
-	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, to.BodyCuts, to)
+	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, body, to.BodyCuts, to)
 }
 
 // JSONOrForm reads a JSON text that is declared to be a form. Backends differ
@@ -290,20 +300,20 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 		return
 	}
 	err := claimform.URLEncoded(raw, r.query, false, &to.queryHits)
-	to.QueryCuts = r.hits(r.queryNames, &to.queryHits, err, to.QueryCuts, to)
+	to.QueryCuts = r.hits(r.queryNames, &to.queryHits, err, raw, to.QueryCuts, to)
 }
 
 // hits takes what was found in a form, and returns the spans to cut.
-func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []Span, to *Reading) []Span {
+func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, text []byte, cuts []Span, to *Reading) []Span {
 	if err != nil {
 		to.fail(formError(names, err))
 		return cuts
 	}
-	var seen uint64 // by name, of which there are at most maxNames
+	var seen [maxFormNames]bool // by name
 	for i := range hits.List {
 		hit := &hits.List[i]
-		twice := seen&(1<<hit.Name) != 0
-		seen |= 1 << hit.Name
+		twice := seen[hit.Name]
+		seen[hit.Name] = true
 		cut := false
 		for _, f := range names[hit.Name].fields {
 			to.seen[f] = true
@@ -323,6 +333,16 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, cuts []
 		if cut {
 			cuts = append(cuts, Span(hit.Span))
 		}
+	}
+	if hits.More {
+		// Which of the names the rest holds is not known.
+		for i := range names {
+			for _, f := range names[i].fields {
+				to.seen[f] = true
+				to.again(f)
+			}
+		}
+		return append(cuts[:0], Span{End: len(text)})
 	}
 	return cuts
 }
@@ -360,6 +380,8 @@ func formError(names []formName, err error) error {
 			return malformed(f, "is not valid UTF-8")
 		case errors.Is(err, claimform.ErrEscape):
 			return malformed(f, "has a bad percent escape")
+		case errors.Is(err, claimform.ErrLong):
+			return tooLong(f)
 		default:
 			return malformed(f, "is not sent as a plain form field")
 		}

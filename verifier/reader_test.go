@@ -89,6 +89,22 @@ func TestTooManyNames(t *testing.T) {
 	}
 }
 
+// TestManyFormNames: a pointer may stand for two names in a form, so that there
+// may be more of them than pointers.
+func TestManyFormNames(t *testing.T) {
+	var places []Place
+	for i := range 64 {
+		places = append(places, Place{UserID, Body, fmt.Sprintf("/a/b%d", i)})
+	}
+	r := newReader(t, "", places...)
+	for _, form := range []string{"b63=u&b63=u", "a[b63]=u&a[b63]=u&b0=u"} {
+		var to Reading
+		if r.Form([]byte(form), &to); !to.twofold() {
+			t.Errorf("%s: a duplicate is not noticed", form)
+		}
+	}
+}
+
 func TestAt(t *testing.T) {
 	r := newReader(t, "/a~1b/claim", Place{UserID, Body, "/id"}, Place{Signature, Body, "/sig"})
 	for _, test := range []struct {

@@ -21,7 +21,8 @@ type Reading struct {
 	// Claim holds the first value found for each field.
 	Claim Claim
 	// BodyCuts and QueryCuts are what to cut to remove the user id, signature,
-	// timestamp and nonce in whatever spelling.
+	// timestamp and nonce in whatever spelling. Where there is more of that than
+	// is kept, they are the whole text, and the claim is ambiguous.
 	BodyCuts, QueryCuts []Span
 
 	seen      [NumFields]bool // in any form
@@ -30,10 +31,14 @@ type Reading struct {
 	ambiguous bool            // any of them, or one that Twice was called for
 	err       error
 
-	text                   []byte // decoded strings
+	text                   []byte // decoded strings, at most maxText bytes
 	found, attributesFound claimjson.Found
 	bodyHits, queryHits    claimform.Hits
 }
+
+// maxText bounds the strings that have to be decoded, as they were sent. It is
+// many times what the fields of any claim may have.
+const maxText = 64 << 10
 
 // Reset forgets the claim and keeps the memory.
 func (r *Reading) Reset() {
@@ -149,6 +154,8 @@ func (r *Reading) member(f Field, text []byte, v *claimjson.Value) {
 		r.add(f, token)
 	case v.Kind == claimjson.String && !v.Escaped:
 		r.add(f, token[1:len(token)-1])
+	case v.Kind == claimjson.String && len(r.text)+len(token) > maxText:
+		r.fail(tooLong(f))
 	case v.Kind == claimjson.String:
 		from := len(r.text)
 		decoded, err := claimjson.Unquote(r.text, token)

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"errors"
 	"strings"
 	"testing"
 )
@@ -162,4 +163,66 @@ func TestDecodedTogether(t *testing.T) {
 	if r.Claim[Signature][0] != 'b' || len(longer) != 105 {
 		t.Error("a value's memory reaches into the next")
 	}
+}
+
+// TestMore: where names appear more often than is kept, the claim is ambiguous
+// whichever they are, and what would have to be cut is the whole text.
+func TestMore(t *testing.T) {
+	reader, v := spoken(t, "inviaro")
+	const many = 1000
+	for _, test := range []struct {
+		name, text string
+		read       func(text []byte, to *Reading)
+	}{
+		{"form", "key=a&x=1&user_id=u&" + strings.Repeat("Email&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Form(b, to) }},
+		{"JSON, as a form", `{"x":"&key=a&` + strings.Repeat("email;", many) + `"}`, func(b []byte, to *Reading) { reader.JSONOrForm(b, to) }},
+		{"query", "key=a&x=1&user_id=u&" + strings.Repeat("email&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Query(b, to) }},
+		{
+			"multipart", strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n", many) + "--b--",
+			func(b []byte, to *Reading) { reader.Multipart(b, "b", to) },
+		},
+		{"JSON", `{"x":1,` + strings.Repeat(`"user_id":"u","x":1,`, many) + `"user_hash":"h"}`, func(b []byte, to *Reading) { reader.JSON(b, to) }},
+	} {
+		var to Reading
+		test.read([]byte(test.text), &to)
+		if err := v.Shape(&to); !errors.Is(err, ErrAmbiguous) || to.Plain() {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if got := to.Single(Widget); len(got) > 0 {
+			t.Errorf("%s: names the widget %q", test.name, got)
+		}
+		if left := Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)); test.name != "JSON, as a form" && len(left) > 0 {
+			t.Errorf("%s: of %d bytes %d are left", test.name, len(test.text), len(left))
+		}
+		if to.Reset(); !to.Plain() || len(to.BodyCuts)+len(to.QueryCuts) > 0 {
+			t.Errorf("%s: something is left after Reset", test.name)
+		}
+	}
+}
+
+// TestTooLong: a text that has to be decoded may have many times what any field
+// may, and no more.
+func TestTooLong(t *testing.T) {
+	reader, _ := spoken(t, "bookbag")
+	for _, test := range []struct {
+		name, text string
+		want       string
+	}{
+		{"escapes", `{"user_id":"` + strings.Repeat(`\n`, 1<<19) + `"}`, "user_id is too long to be read"},
+		{"one escape", `{"user_id":"\n` + strings.Repeat("a", 1<<20) + `"}`, "user_id is too long to be read"},
+		{"two together", `{"user_id":"\n` + strings.Repeat("a", 40<<10) + `","user_hash":"\n` + strings.Repeat("a", 40<<10) + `"}`, "signature is too long to be read"},
+		{"none", `{"user_id":"` + strings.Repeat("a", 1<<20) + `"}`, ""},
+		{"as many as an id may have", `{"user_id":"` + strings.Repeat(`\ud83d\ude00`, 512) + `","user_hash":"\n"}`, ""},
+	} {
+		var to Reading
+		reader.JSON([]byte(test.text), &to)
+		if test.want != "" {
+			wantError(t, test.name, to.Err(), ErrMalformed, test.want)
+		} else if to.Err() != nil {
+			t.Errorf("%s: %v", test.name, to.Err())
+		}
+	}
+	var to Reading
+	reader.Form([]byte("user_hash="+strings.Repeat("%41", 1<<18)), &to)
+	wantError(t, "form", to.Err(), ErrMalformed, "signature is too long to be read")
 }

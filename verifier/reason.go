@@ -155,3 +155,5 @@ func (e *BodyError) Unwrap() error { return ErrMalformed }
 func malformed(f Field, detail string) error {
 	return &FieldError{Field: f, Err: ErrMalformed, Detail: detail}
 }
+
+func tooLong(f Field) error { return malformed(f, "is too long to be read") }

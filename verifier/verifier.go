@@ -104,7 +104,7 @@ func (v *Verifier) fields(c *Claim) error {
 		{UserID, l.UserID}, {Email, l.Email}, {Name, l.Name}, {Company, l.Company}, {Phone, l.Phone},
 	} {
 		value := c[bound.field]
-		if len(value) > bound.limit && utf8.RuneCount(value) > bound.limit {
+		if len(value)/utf8.UTFMax > bound.limit || len(value) > bound.limit && utf8.RuneCount(value) > bound.limit {
 			return malformed(bound.field, fmt.Sprintf("is longer than %d characters", bound.limit))
 		}
 	}

@@ -18,7 +18,7 @@ const maxParameters = 8
 // makes parsers differ over where a parameter begins or ends, or which is the
 // name.
 func (d *disposition) parse(value []byte) bool {
-	rest, ok := cutPrefixFold(bytes.TrimLeft(value, " \t"), "form-data")
+	rest, ok := cutPrefixFold(trimLeft(value), "form-data")
 	if !ok {
 		return false
 	}
@@ -28,7 +28,7 @@ func (d *disposition) parse(value []byte) bool {
 		if rest[0] != ';' || count == maxParameters {
 			return false
 		}
-		after := bytes.TrimLeft(rest[1:], " \t")
+		after := trimLeft(rest[1:])
 		spaced := rest[len(rest)-len(after)-1] == ' '
 		end := tokenEnd(after)
 		if end == 0 || end == len(after) || after[end] != '=' {
@@ -36,7 +36,7 @@ func (d *disposition) parse(value []byte) bool {
 		}
 		key := after[:end]
 		for _, k := range keys[:count] {
-			if bytes.EqualFold(k, key) {
+			if len(k) == len(key) && bytes.EqualFold(k, key) {
 				return false
 			}
 		}
@@ -47,17 +47,17 @@ func (d *disposition) parse(value []byte) bool {
 			return false
 		}
 		switch {
-		case bytes.EqualFold(key, []byte("name")):
+		case equalFold(key, "name"):
 			named, d.name, d.usual = true, text, spaced
 			if !validPartName(text, quoted) {
 				return false
 			}
-		case bytes.EqualFold(key, []byte("filename")):
+		case equalFold(key, "filename"):
 			d.file = true
 			if !quoted && bytes.IndexByte(text, '\'') >= 0 {
 				return false
 			}
-		case bytes.EqualFold(key, []byte("filename*")):
+		case equalFold(key, "filename*"):
 			d.file = true
 			// RFC 8187: charset'language'text. For PHP a single quote opens a
 			// quoted string, so they have to come in pairs.

@@ -7,66 +7,132 @@ import (
 
 // badEscape says whether a percent sign is not followed by two hexadecimal digits.
 func badEscape(s []byte) bool {
-	for {
-		i := bytes.IndexByte(s, '%')
-		if i < 0 {
-			return false
+	for i := 0; i < len(s); i += 3 {
+		if s[i] != '%' {
+			next := bytes.IndexByte(s[i:], '%')
+			if next < 0 {
+				return false
+			}
+			i += next
 		}
-		if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
+		if i+2 >= len(s) || hexDigits[s[i+1]]|hexDigits[s[i+2]] < 0 {
 			return true
 		}
-		s = s[i+3:]
 	}
+	return false
 }
 
-// decode returns s decoded, and buf, to which it was appended unless there was
-// nothing to decode. A bad escape stays as it is, as in the WHATWG URL
-// standard, but %uXXXX, which JavaScript's escape writes and ASP reads.
-func decode(buf, s []byte, plus bool) (grown, decoded []byte) {
-	escaped := bytes.IndexByte(s, '%') >= 0
-	if !escaped && !(plus && bytes.IndexByte(s, '+') >= 0) {
-		return buf, s
-	}
-	from := len(buf)
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		switch {
-		case c == '+' && plus:
-			c = ' '
-		case c != '%':
-		case i+2 < len(s) && unhex(s[i+1]) >= 0 && unhex(s[i+2]) >= 0:
-			c = byte(unhex(s[i+1])<<4 | unhex(s[i+2]))
-			i += 2
-		case i+5 < len(s) && s[i+1]|0x20 == 'u':
-			if r := unhex4(s[i+2 : i+6]); r >= 0 {
+// A coding is how a name or value is written.
+type coding uint8
+
+const (
+	plain   coding = iota
+	percent        // with %XX and %uXXXX, which JavaScript's escape writes and ASP reads
+	query          // as percent, and with '+' for a space
+)
+
+// decode appends s to buf, decoded. A bad escape stays as it is, as in the
+// WHATWG URL standard.
+func decode(buf, s []byte, c coding) []byte {
+	for i := 0; i < len(s); {
+		if s[i] == '%' && c != plain {
+			var r rune
+			if r, i = c.unicodeEscape(s, i); r >= 0 {
 				buf = utf8.AppendRune(buf, r)
-				i += 5
 				continue
 			}
 		}
-		buf = append(buf, c)
+		var b byte
+		b, i = c.byte(s, i)
+		buf = append(buf, b)
 	}
-	return buf, buf[from:]
+	return buf
 }
 
-func unhex4(s []byte) rune {
-	var r rune
-	for _, c := range s {
-		d := unhex(c)
-		if d < 0 {
-			return -1
+// escaped says whether decode changes s.
+func (c coding) escaped(s []byte) bool {
+	return c != plain && bytes.IndexByte(s, '%') >= 0 || c == query && bytes.IndexByte(s, '+') >= 0
+}
+
+// byte returns the byte that stands at i, and the index after it.
+func (c coding) byte(s []byte, i int) (byte, int) {
+	b := s[i]
+	if b == '+' && c == query {
+		return ' ', i + 1
+	}
+	if b == '%' && c != plain && i+2 < len(s) {
+		if d := hexDigits[s[i+1]]<<4 | hexDigits[s[i+2]]; d >= 0 {
+			return byte(d), i + 3
 		}
-		r = r<<4 | d
 	}
-	return r
+	return b, i + 1
 }
 
-func unhex(c byte) rune {
-	switch {
-	case '0' <= c && c <= '9':
-		return rune(c - '0')
-	case 'a' <= c|0x20 && c|0x20 <= 'f':
-		return rune(c|0x20-'a') + 10
+// unicodeEscape returns the rune of the %uXXXX that stands at i, and the index
+// after it; -1 and i where none does.
+func (c coding) unicodeEscape(s []byte, i int) (rune, int) {
+	if i+5 >= len(s) || s[i] != '%' || s[i+1]|0x20 != 'u' {
+		return -1, i
 	}
-	return -1
+	var r rune
+	for _, digit := range s[i+2 : i+6] {
+		if r = r<<4 | hexDigits[digit]; r < 0 {
+			return -1, i
+		}
+	}
+	if !utf8.ValidRune(r) {
+		r = utf8.RuneError
+	}
+	return r, i + 6
 }
+
+// rune returns the rune that stands at i, and the index after it. What is not
+// UTF-8 is U+FFFD for each byte, and not valid.
+func (c coding) rune(s []byte, i int) (r rune, end int, valid bool) {
+	b, end := c.byte(s, i)
+	switch {
+	case b >= utf8.RuneSelf:
+		return c.longRune(s, i)
+	case b == '%' && c != plain:
+		if r, end := c.unicodeEscape(s, i); r >= 0 {
+			return r, end, true
+		}
+	}
+	return rune(b), end, true
+}
+
+// longRune is rune where that is not ASCII.
+func (c coding) longRune(s []byte, i int) (r rune, end int, valid bool) {
+	if r, size := utf8.DecodeRune(s[i:]); size > 1 {
+		return r, i + size, true
+	}
+	var text [utf8.UTFMax]byte
+	var ends [utf8.UTFMax + 1]int
+	text[0], ends[1] = c.byte(s, i)
+	n := 1
+	for n < len(text) && ends[n] < len(s) {
+		b, end := c.byte(s, ends[n])
+		if utf8.RuneStart(b) {
+			break
+		}
+		text[n], ends[n+1] = b, end
+		n++
+	}
+	r, size := utf8.DecodeRune(text[:n])
+	return r, ends[size], r != utf8.RuneError || size > 1
+}
+
+// hexDigits holds each hexadecimal digit's value, and a negative number for
+// every other byte.
+var hexDigits = func() (t [256]rune) {
+	for i := range t {
+		t[i] = -1 << 16
+	}
+	for i, c := range "0123456789abcdef" {
+		t[c] = rune(i)
+	}
+	for i, c := range "ABCDEF" {
+		t[c] = rune(10 + i)
+	}
+	return t
+}()

@@ -1,6 +1,9 @@
 package claimform
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // header is what a part's header says.
 type header struct {
@@ -9,40 +12,45 @@ type header struct {
 	contentType []byte
 }
 
-// parse reads header lines, each with its CRLF. Only what RFC 822 and MIME
-// parsers cannot disagree about is accepted: no folded lines, no blanks before
-// the colon, no control characters, no header that counts standing twice.
-func (h *header) parse(lines []byte) bool {
+// parse reads a part's header lines, each with its CRLF, and returns what follows
+// the empty one. Only what RFC 822 and MIME parsers cannot disagree about is
+// accepted: no folded lines, no blanks before the colon, no control characters,
+// no duplicate of a header that counts.
+func (h *header) parse(text []byte) (content []byte, ok bool) {
 	var disposed, typed bool
-	for count := 0; len(lines) > 0; count++ {
-		end := bytes.Index(lines, []byte("\r\n"))
-		if end < 0 || end > maxHeaderLine || count == maxHeaderLines {
-			return false
+	lines := text[:min(len(text), maxHeader)]
+	for count := 0; ; count++ {
+		end := bytes.IndexByte(lines, '\r')
+		if end < 0 || end+1 == len(lines) || lines[end+1] != '\n' || end > maxHeaderLine {
+			return nil, false
 		}
 		line := lines[:end]
 		lines = lines[end+2:]
-		colon := bytes.IndexByte(line, ':')
-		if colon < 1 || tokenEnd(line) != colon || !isText(line) {
-			return false
+		if end == 0 && count > 0 {
+			break
+		}
+		colon := tokenEnd(line)
+		if colon < 1 || colon == len(line) || line[colon] != ':' || count == maxHeaderLines || !isText(line) {
+			return nil, false
 		}
 		key, value := line[:colon], trimBlanks(line[colon+1:])
 		switch {
-		case bytes.EqualFold(key, []byte("content-disposition")):
+		case equalFold(key, "content-disposition"):
 			if disposed || !h.disposition.parse(line[colon+1:]) {
-				return false
+				return nil, false
 			}
 			disposed = true
 		case containsFold(line, "content-disposition"):
-			return false // Ruby's CGI and Rack look for it anywhere
-		case bytes.EqualFold(key, []byte("content-type")):
+			return nil, false // Ruby's CGI and Rack look for it anywhere
+		case equalFold(key, "content-type"):
 			// RFC 7578 section 4.3 deprecates parts within parts.
 			if typed || containsFold(value, "multipart/") {
-				return false
+				return nil, false
 			}
 			typed, h.contentType = true, value
-		case bytes.EqualFold(key, []byte("content-transfer-encoding")):
+		case equalFold(key, "content-transfer-encoding"):
 			if h.encoded {
-				return false
+				return nil, false
 			}
 			h.encoded = true
 		}
@@ -50,7 +58,7 @@ func (h *header) parse(lines []byte) bool {
 	if typed && h.contentType == nil {
 		h.contentType = []byte{}
 	}
-	return disposed
+	return text[min(len(text), maxHeader)-len(lines):], disposed
 }
 
 // plain says whether the part is a text field that every parser reads alike.
@@ -70,11 +78,11 @@ func isPlainText(value []byte) bool {
 		return false
 	}
 	rest, ok = cutPrefixFold(trimBlanks(rest[1:]), "charset=")
-	return ok && (bytes.EqualFold(rest, []byte("utf-8")) || bytes.EqualFold(rest, []byte(`"utf-8"`)))
+	return ok && (equalFold(rest, "utf-8") || equalFold(rest, `"utf-8"`))
 }
 
 func cutPrefixFold(s []byte, prefix string) ([]byte, bool) {
-	if len(s) < len(prefix) || !bytes.EqualFold(s[:len(prefix)], []byte(prefix)) {
+	if len(s) < len(prefix) || !equalFold(s[:len(prefix)], prefix) {
 		return nil, false
 	}
 	return s[len(prefix):], true
@@ -83,14 +91,18 @@ func cutPrefixFold(s []byte, prefix string) ([]byte, bool) {
 // containsFold says whether s holds sub, which is in lower case and ASCII.
 func containsFold(s []byte, sub string) bool {
 	for i := 0; i+len(sub) <= len(s); i++ {
-		if lower(s[i]) == sub[0] && equalFoldASCII(s[i:i+len(sub)], sub) {
+		if lower(s[i]) == sub[0] && equalFold(s[i:i+len(sub)], sub) {
 			return true
 		}
 	}
 	return false
 }
 
-func equalFoldASCII(s []byte, lowered string) bool {
+// equalFold says whether s is lowered, which is in lower case and ASCII.
+func equalFold(s []byte, lowered string) bool {
+	if len(s) != len(lowered) {
+		return false
+	}
 	for i := range s {
 		if lower(s[i]) != lowered[i] {
 			return false
@@ -106,7 +118,20 @@ func lower(c byte) byte {
 	return c
 }
 
-func trimBlanks(s []byte) []byte { return bytes.Trim(s, " \t") }
+func trimBlanks(s []byte) []byte {
+	s = trimLeft(s)
+	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func trimLeft(s []byte) []byte {
+	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	return s
+}
 
 // isText says whether s holds no control character but the tab.
 func isText(s []byte) bool {
@@ -121,16 +146,19 @@ func isText(s []byte) bool {
 // tokenEnd returns the length of the token (RFC 9110 section 5.6.2) at s's beginning.
 func tokenEnd(s []byte) int {
 	for i, c := range s {
-		switch c {
-		case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~':
-		default:
-			if !isAlphanumeric(c) {
-				return i
-			}
+		if !inToken[c] {
+			return i
 		}
 	}
 	return len(s)
 }
+
+var inToken = func() (t [256]bool) {
+	for c := range t {
+		t[c] = isAlphanumeric(byte(c)) || strings.IndexByte("!#$%&'*+-.^_`|~", byte(c)) >= 0
+	}
+	return t
+}()
 
 func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= lower(c) && lower(c) <= 'z'

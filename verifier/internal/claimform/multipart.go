@@ -2,7 +2,6 @@ package claimform
 
 import (
 	"bytes"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -88,29 +87,28 @@ func (m *multipart) read() error {
 
 // part reads a part that stands in raw from start to end.
 func (m *multipart) part(start, end int, span Span) error {
-	text := m.raw[start:end]
-	i := bytes.Index(text[:min(len(text), maxHeader)], []byte("\r\n\r\n"))
-	if i < 0 {
-		return ErrMultipart
-	}
 	var head header
-	if !head.parse(text[:i+2]) {
+	value, ok := head.parse(m.raw[start:end])
+	if !ok {
 		return ErrMultipart
 	}
-	name, value := head.disposition.name, text[i+4:]
+	name := head.disposition.name
 	if string(name) == "_charset_" && (head.disposition.file || !bytes.EqualFold(value, []byte("utf-8"))) {
 		return ErrMultipart // RFC 7578 section 4.6: the charset of all other parts
 	}
 	h := m.hits
 	from := len(h.List)
-	m.add(from, m.names.match(name, h), name, span)
+	if h.More {
+		return nil
+	}
+	h.matched = h.matched[:0]
+	m.names.match(name, plain, h)
 	if bytes.IndexByte(name, '%') >= 0 {
 		// Browsers escape quotes and line breaks so, and some parsers undo it.
-		h.name, name = decode(h.name[:0], name, false)
-		m.add(from, m.names.match(name, h), nil, span)
+		m.names.match(name, percent, h)
 	}
-	if len(h.List) == from {
-		return nil
+	for _, i := range h.matched {
+		h.add(Hit{Name: i, Variant: string(name) != m.names.list[i], Span: span})
 	}
 	for k := from; k < len(h.List); k++ {
 		hit := &h.List[k]
@@ -129,14 +127,4 @@ func (m *multipart) part(start, end int, span Span) error {
 		}
 	}
 	return nil
-}
-
-// add appends hits for names found, each once for the part.
-func (m *multipart) add(from int, found []int, name []byte, span Span) {
-	h := m.hits
-	for _, i := range found {
-		if !slices.ContainsFunc(h.List[from:], func(hit Hit) bool { return hit.Name == i }) {
-			h.List = append(h.List, Hit{Name: i, Variant: string(name) != m.names.list[i], Span: span})
-		}
-	}
 }

@@ -10,6 +10,7 @@
 package claimform
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -20,16 +21,28 @@ import (
 
 // Names is a compiled set of watched names. It is safe for concurrent use.
 type Names struct {
-	list     []string
-	byForm   map[string][]int // indexes of the names with that normal form
-	longest  int              // normal form, in bytes
-	initials [utf8.RuneSelf]bool
+	list []string
+	// nodes are a trie of the names' normal forms, the first its root: of a name
+	// no more is read than a watched one has in common with it.
+	nodes    []node
+	begins   [256]bool // a watched name may begin with that byte
+	shortest int       // of the normal forms, in runes
+}
+
+type node struct {
+	edges []edge
+	names []int // whose normal form ends here
+}
+
+type edge struct {
+	r  rune
+	to int
 }
 
 // Compile prepares names, whose indexes Hit.Name will bear. An empty name is
 // never found.
 func Compile(names []string) *Names {
-	n := &Names{list: slices.Clone(names), byForm: make(map[string][]int)}
+	n := &Names{list: slices.Clone(names), nodes: make([]node, 1), shortest: math.MaxInt}
 	for i, name := range names {
 		if name == "" {
 			continue
@@ -41,76 +54,144 @@ func Compile(names []string) *Names {
 			n.add(trimmed, i)
 		}
 	}
+	for c := range rune(len(n.begins)) {
+		r, ok := new(former).take(c)
+		if c >= utf8.RuneSelf {
+			r, ok = utf8.RuneError, true // what is not UTF-8
+		}
+		n.begins[c] = !ok || n.step(0, r) >= 0 || c == '%' || c == '+'
+	}
+	for _, e := range n.nodes[0].edges {
+		n.begins[string(e.r)[0]] = true
+	}
+	n.begins[string(rune(byteOrderMark))[0]] = true
+	for _, blanks := range unicode.White_Space.R16 {
+		for r := rune(blanks.Lo); r <= rune(blanks.Hi); r += rune(blanks.Stride) {
+			n.begins[string(r)[0]] = true
+		}
+	}
 	return n
 }
 
 func (n *Names) add(form string, i int) {
-	n.byForm[form] = append(n.byForm[form], i)
-	n.longest = max(n.longest, len(form))
-	if form != "" && form[0] < utf8.RuneSelf {
-		n.initials[form[0]] = true
+	n.shortest = min(n.shortest, utf8.RuneCountInString(form))
+	at := 0
+	for _, folded := range form {
+		next := n.step(at, folded)
+		if next < 0 {
+			next = len(n.nodes)
+			n.nodes = append(n.nodes, node{})
+			n.nodes[at].edges = append(n.nodes[at].edges, edge{folded, next})
+			// And one for each rune beyond ASCII that folds to it: to fold what a
+			// client sends would cost more than all the rest.
+			for r := unicode.SimpleFold(folded); r != folded; r = unicode.SimpleFold(r) {
+				if r >= utf8.RuneSelf {
+					n.nodes[at].edges = append(n.nodes[at].edges, edge{r, next})
+				}
+			}
+		}
+		at = next
 	}
+	n.nodes[at].names = append(n.nodes[at].names, i)
+}
+
+// step returns the node to which a rune leads, -1 where no watched name has it.
+func (n *Names) step(at int, r rune) int {
+	for _, e := range n.nodes[at].edges {
+		if e.r == r {
+			return e.to
+		}
+	}
+	return -1
 }
 
 // normalise returns the normal form of a whole name.
 func normalise(name string) string {
 	var f former
+	var form []rune
 	for _, r := range name {
-		if !f.take(r, len(name)*utf8.UTFMax) {
+		r, ok := f.take(r)
+		if r == 0 {
 			break
 		}
+		if ok {
+			form = append(form, slices.Repeat([]rune{'_'}, f.blanks)...)
+			form = append(form, fold.Rune(r))
+			f.blanks = 0
+		}
 	}
-	return string(f.form)
+	return string(form)
 }
 
-// match collects in h.matched the names that some parser takes name for. Beside
-// the whole name that is the name before a bracket: PHP, Rack and qs read arrays
+// match adds to h.matched the names that some parser takes name for. Beside the
+// whole name that is the name before a bracket: PHP, Rack and qs read arrays
 // and objects so, and a watched name may itself be one of an object's.
-func (n *Names) match(name []byte, h *Hits) []int {
-	h.matched = h.matched[:0]
-	f := former{form: h.form[:0]}
-	bracket := false
+func (n *Names) match(name []byte, c coding, h *Hits) {
+	var f former
+	at, bracket := 0, false
 	for i := 0; i < len(name); {
+		if r := usual[name[i]]; r != 0 && f.blanks == 0 {
+			f.began = true
+			i++
+			if at = n.step(at, r); at < 0 {
+				return
+			}
+			continue
+		}
 		r, size := utf8.DecodeRune(name[i:])
-		i += size
-		if (r == '[' || r == ']' && !bracket) && len(f.form) > 0 {
-			n.found(&f, name, h)
+		end := i + size
+		if r == '%' || r == '+' || r == utf8.RuneError {
+			r, end, _ = c.rune(name, i)
+		}
+		i = end
+		if (r == '[' || r == ']' && !bracket) && f.began {
+			n.found(at, name, c, h)
 			bracket = true
 		}
-		if !f.take(r, n.longest) {
+		r, ok := f.take(r)
+		if r == 0 {
 			break
 		}
+		if !ok {
+			continue
+		}
+		for ; f.blanks > 0 && at >= 0; f.blanks-- {
+			at = n.step(at, '_')
+		}
+		if at < 0 {
+			return
+		}
+		if at = n.step(at, r); at < 0 {
+			return
+		}
 	}
-	if !f.tooLong {
-		n.found(&f, name, h)
-	}
-	h.form = f.form
-	return h.matched
+	n.found(at, name, c, h)
 }
 
-func (n *Names) found(f *former, name []byte, h *Hits) {
-	for _, i := range n.byForm[string(f.form)] {
+func (n *Names) found(at int, name []byte, c coding, h *Hits) {
+	for _, i := range n.nodes[at].names {
 		// Blanks and brackets alone stand for no name but themselves.
-		if len(f.form) == 0 && string(name) != n.list[i] || slices.Contains(h.matched, i) {
+		if at == 0 && !n.is(i, name, c) || slices.Contains(h.matched, i) {
 			continue
 		}
 		h.matched = append(h.matched, i)
 	}
 }
 
-// begins says whether a name that begins with c may be a watched one. An
-// ASCII letter or digit folds to ASCII and is never dropped from a normal form.
-func (n *Names) begins(c byte) bool {
-	if 'a' <= c && c <= 'z' {
-		c -= 'a' - 'A'
+// is says whether a name is exactly the i-th.
+func (n *Names) is(i int, name []byte, c coding) bool {
+	want := n.list[i]
+	if len(name) > 6*len(want) { // no escape has more than six bytes
+		return false
 	}
-	if 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
-		return n.initials[c]
+	if !c.escaped(name) {
+		return string(name) == want
 	}
-	return true
+	var room [64]byte
+	return string(decode(room[:0], name, c)) == want
 }
 
-// A former builds the normal form of a name, in which two names are equal if
+// A former makes the normal form of a name, in which two names are equal if
 // any parser takes one for the other:
 //   - it ends at a NUL, as PHP's does;
 //   - it has no outer blanks, which PHP, Rack and hand-written parsers cut, no
@@ -120,40 +201,52 @@ func (n *Names) begins(c byte) bool {
 //   - '.', blanks and '[' are '_', as for PHP;
 //   - letters are folded, as for parsers that ignore their case.
 type former struct {
-	form    []byte
-	blanks  int // seen since the last of form
-	tooLong bool
+	began  bool
+	blanks int // since the last rune of the form, which are '_' if another follows
 }
 
-// take appends a rune. It returns false when the form is complete or longer
-// than longest bytes.
-func (f *former) take(r rune, longest int) bool {
+// take returns the rune that r adds to the form, folded if it is ASCII; ok is
+// false where it adds none. A NUL completes the form.
+func (f *former) take(r rune) (folded rune, ok bool) {
 	switch {
+	case 'a' <= r && r <= 'z':
+		r -= 'a' - 'A'
 	case r == 0:
-		return false
+		return 0, false
 	case isBlank(r):
-		if len(f.form) > 0 {
+		if f.began {
 			f.blanks++
 		}
-		return true
-	case len(f.form) == 0 && (r == '[' || r == ']' || r == '?'):
-		return true
+		return r, false
+	case !f.began && (r == '[' || r == ']' || r == '?'):
+		return r, false
 	case r == '.' || r == '[':
 		r = '_'
-	default:
-		r = fold.Rune(r)
 	}
-	if len(f.form)+f.blanks+utf8.RuneLen(r) > longest {
-		f.tooLong = true
-		return false
-	}
-	for ; f.blanks > 0; f.blanks-- {
-		f.form = append(f.form, '_')
-	}
-	f.form = utf8.AppendRune(f.form, r)
-	return true
+	f.began = true
+	return r, true
 }
 
+// usual holds what take returns for the bytes that it treats alike wherever
+// they stand and however a name is written, and 0 for all others.
+var usual = func() (t [256]rune) {
+	for c := range rune(utf8.RuneSelf) {
+		first, ok := new(former).take(c)
+		if ok && c != '?' && c != ']' && c != '[' && c != '%' && c != '+' {
+			t[c] = first
+		}
+	}
+	return t
+}()
+
 func isBlank(r rune) bool {
-	return r <= ' ' || r == 0x7f || r == 0xfeff || r >= utf8.RuneSelf && unicode.IsSpace(r)
+	switch {
+	case r < utf8.RuneSelf:
+		return r <= ' ' || r == 0x7f
+	case r < 0x1680:
+		return r == 0x85 || r == 0xa0
+	}
+	return r == byteOrderMark || unicode.IsSpace(r)
 }
+
+const byteOrderMark = 0xfeff

@@ -33,6 +33,7 @@ type urlencoded struct {
 	strict bool
 	bad    bool // there may be a bad escape
 	split  bool // there is a raw ';'
+	valid  bool // it is UTF-8 but for its escapes
 	// leading says that every segment so far is cut with the '&' after it. A
 	// later one is cut with the '&' before it, so that it does not matter which
 	// of its neighbours stay.
@@ -46,77 +47,137 @@ func (u *urlencoded) read() error {
 	}
 	u.bad = badEscape(u.raw)
 	u.split = bytes.IndexByte(u.raw, ';') >= 0
+	u.valid = !u.strict || utf8.Valid(u.raw)
 	u.leading = true
-	for start := 0; start < len(u.raw); {
-		end := len(u.raw)
-		if i := bytes.IndexByte(u.raw[start:], '&'); i >= 0 {
-			end = start + i
+	for start := 0; start < len(u.raw); start++ {
+		if u.raw[start] == '&' {
+			u.leading = false
+			continue
 		}
-		if err := u.segment(start, end); err != nil {
+		var err error
+		if start, err = u.segment(start); err != nil {
 			return err
 		}
-		start = end + 1
+		if u.hits.More && !u.strict {
+			return nil
+		}
 	}
 	return nil
 }
 
-// segment reads what stands between two '&'.
-func (u *urlencoded) segment(start, end int) error {
+// segment reads what stands between two '&', and returns its end.
+func (u *urlencoded) segment(start int) (end int, err error) {
 	h := u.hits
+	equals, odd := u.endName(start)
+	if end = equals; end < len(u.raw) && u.raw[end] != '&' {
+		end = u.until('&', end+1, len(u.raw))
+	}
+	name := u.raw[start:equals]
+	split := u.split && u.until(';', equals, end) < end
+	found := u.find(name)
+	if !found && !split && !(u.strict && (odd || u.bad)) { // as most
+		u.leading = false
+		return end, nil
+	}
 	from, seg := len(h.List), u.raw[start:end]
-	split := u.split && bytes.IndexByte(seg, ';') >= 0
 	whole, occurrences, valid := false, 0, true
 	for p := start; p < end; {
-		q := end
+		if u.raw[p] == ';' {
+			p++
+			continue
+		}
+		span := Span{start, end}
+		if p > start {
+			equals, odd = u.endName(p)
+			name = u.raw[p:equals]
+			found = u.find(name)
+			span.Start = p - 1
+		}
 		if split {
-			if i := bytes.IndexByte(u.raw[p:end], ';'); i >= 0 {
-				q = p + i
-			}
+			span.End = u.until(';', equals, end)
 		}
-		span := Span{p - 1, q}
-		if p == start {
-			span.Start = start
-		}
-		if p < q && u.part(p, q, split, span) {
+		if found {
+			u.add(name, split, span)
 			occurrences++
 			whole = whole || p == start
 		}
-		valid = valid && (!u.strict || u.validName(u.raw[p:q]))
-		p = q + 1
+		valid = valid && !(odd && u.strict && !validName(name))
+		p = span.End + 1
 	}
 	if u.bad && badEscape(seg) {
 		if len(h.List) > from {
-			return &FieldError{h.List[from].Name, ErrEscape}
+			return end, &FieldError{h.List[from].Name, ErrEscape}
 		}
 		if u.strict {
-			return ErrEscape
+			return end, ErrEscape
 		}
 	}
 	if !valid {
-		return ErrUTF8
+		return end, ErrUTF8
+	}
+	if occurrences == 0 || h.More {
+		u.leading = false
+		return end, nil
 	}
 	if whole {
 		u.trim(h.List[from:], Span{start, end}, occurrences)
 	}
 	u.leading = u.leading && whole && occurrences == 1
-	return u.value(h.List[from:], seg)
+	return end, u.value(h.List[from:], seg)
 }
 
-// part looks for watched names in a segment or what ';' splits of it.
-func (u *urlencoded) part(p, q int, split bool, span Span) bool {
-	if !u.names.begins(u.raw[p]) {
+// endName returns where a name ends that begins at i, and whether it may not be
+// UTF-8 once it is decoded.
+func (u *urlencoded) endName(i int) (end int, odd bool) {
+	for ; i < len(u.raw); i++ {
+		switch c := u.raw[i]; {
+		case c == '=' || c == '&' || c == ';':
+			return i, odd
+		case c == '%' && i+1 < len(u.raw) && u.raw[i+1] >= '8':
+			odd = true
+		case c >= utf8.RuneSelf:
+			odd = odd || !u.valid
+		}
+	}
+	return i, odd
+}
+
+// until returns the index of the first c from i on, or end.
+func (u *urlencoded) until(c byte, i, end int) int {
+	if i == end || u.raw[i] == c {
+		return i
+	}
+	if n := bytes.IndexByte(u.raw[i:end], c); n >= 0 {
+		return i + n
+	}
+	return end
+}
+
+// find looks for the names that a name in a segment, or in what ';' splits of
+// it, stands for, unless there are too many already.
+func (u *urlencoded) find(name []byte) bool {
+	h := u.hits
+	if h.More || len(name) == 0 {
 		return false
 	}
-	h := u.hits
-	name := nameOf(u.raw[p:q])
-	h.name, name = decode(h.name[:0], name, true)
-	found := u.names.match(name, h)
-	for _, i := range found {
-		variant := split || string(name) != u.names.list[i]
-		h.List = append(h.List, Hit{Name: i, Variant: variant, Span: span})
+	first, end := name[0], 1
+	if first == '%' {
+		first, end = query.byte(name, 0)
+	}
+	if !u.names.begins[first] || len(name)-end+1 < u.names.shortest {
+		return false
+	}
+	h.matched = h.matched[:0]
+	u.names.match(name, query, h)
+	return len(h.matched) > 0
+}
+
+// add adds hits for the names that find has found.
+func (u *urlencoded) add(name []byte, split bool, span Span) {
+	for _, i := range u.hits.matched {
+		u.hits.add(Hit{Name: i, Variant: split || !u.names.is(i, name, query), Span: span})
 		span.Start = span.End
 	}
-	return len(found) > 0
 }
 
 // trim gives the hits of a segment whose own name is watched all of its bytes:
@@ -160,7 +221,10 @@ func (u *urlencoded) value(hits []Hit, seg []byte) error {
 		}
 		return nil
 	}
-	u.hits.text, value = decode(u.hits.text, value, true)
+	value, err := u.hits.decode(value)
+	if err != nil {
+		return &FieldError{name, err}
+	}
 	if !utf8.Valid(value) {
 		return &FieldError{name, ErrUTF8}
 	}
@@ -169,7 +233,7 @@ func (u *urlencoded) value(hits []Hit, seg []byte) error {
 	}
 	for i := range hits {
 		if !hits[i].Variant {
-			hits[i].Value = value[:len(value):len(value)]
+			hits[i].Value = value
 		}
 	}
 	return nil
@@ -202,20 +266,16 @@ func isASCII(s []byte) bool {
 	return true
 }
 
-func (u *urlencoded) validName(seg []byte) bool {
-	name := nameOf(seg)
-	for _, c := range name {
-		if c >= utf8.RuneSelf || c == '%' {
-			u.hits.name, name = decode(u.hits.name[:0], name, true)
-			return utf8.Valid(name)
+// validName says whether a name is UTF-8 once it is decoded.
+func validName(name []byte) bool {
+	for i := 0; i < len(name); {
+		b, end := query.byte(name, i)
+		if valid := b < utf8.RuneSelf; !valid {
+			if _, end, valid = query.longRune(name, i); !valid {
+				return false
+			}
 		}
+		i = end
 	}
 	return true
-}
-
-func nameOf(segment []byte) []byte {
-	if i := bytes.IndexByte(segment, '='); i >= 0 {
-		return segment[:i]
-	}
-	return segment
 }

@@ -26,14 +26,17 @@ type trimmer struct {
 }
 
 // remove records a cut member that ends, with its comma, at end.
-func (t *trimmer) remove(cuts []Span, start, end int) []Span {
-	if t.run < 0 {
-		t.run = len(cuts)
-	} else if last := &cuts[len(cuts)-1]; last.End == start {
-		last.End = end
-		return cuts
+func (t *trimmer) remove(f *Found, start, end int) {
+	if f.full() {
+		return
 	}
-	return append(cuts, Span{start, end})
+	if t.run < 0 {
+		t.run = len(f.Cuts)
+	} else if last := &f.Cuts[len(f.Cuts)-1]; last.End == start {
+		last.End = end
+		return
+	}
+	f.Cuts = append(f.Cuts, Span{start, end})
 }
 
 // keep notes a member that stays and is followed by the comma.
@@ -42,13 +45,13 @@ func (t *trimmer) keep(comma int) {
 }
 
 // close is called at the end of an object whose last member is cut.
-func (t *trimmer) close(cuts []Span) []Span {
-	if t.comma < 0 {
-		return cuts
+func (t *trimmer) close(f *Found) {
+	if t.comma < 0 || f.full() {
+		return
 	}
-	if first := &cuts[t.run]; first.Start == t.comma+1 {
+	if first := &f.Cuts[t.run]; first.Start == t.comma+1 {
 		first.Start = t.comma
-		return cuts
+		return
 	}
-	return slices.Insert(cuts, t.run, Span{t.comma, t.comma + 1})
+	f.Cuts = slices.Insert(f.Cuts, t.run, Span{t.comma, t.comma + 1})
 }

@@ -1,6 +1,7 @@
 package claimjson_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
@@ -55,5 +56,34 @@ func TestCut(t *testing.T) {
 				end = c.End
 			}
 		})
+	}
+}
+
+// TestMore: of however many members to cut a bounded number of spans is kept;
+// the rest of the body is read all the same.
+func TestMore(t *testing.T) {
+	p := compile(t, "", append(cut("/id", "/m/id"), keep("/w")...)...)
+	for _, tc := range []struct {
+		name, body string
+		cuts       int
+		more       bool
+	}{
+		{"side by side", `{` + strings.Repeat(`"id":1,`, 100_000) + `"w":1}`, 1, false},
+		{"as many as there is room for", `{` + strings.Repeat(`"id":1,"a":1,`, 256) + `"w":1}`, 256, false},
+		{"one more", `{` + strings.Repeat(`"id":1,"a":1,`, 257) + `"w":1}`, 256, true},
+		{"many", `{` + strings.Repeat(`"id":1,"a":1,`, 100_000) + `"w":1}`, 256, true},
+		{"many, the last too", `{"w":1` + strings.Repeat(`,"a":1,"ID":1`, 100_000) + `}`, 256, true},
+		{"many objects", `{` + strings.Repeat(`"m":{"a":1, "id":1, "id":2 },`, 50_000) + `"w":1,"id":1}`, 256, true},
+	} {
+		var found claimjson.Found
+		if err := claimjson.Scan([]byte(tc.body), p, &found); err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		if len(found.Cuts) != tc.cuts || found.More != tc.more || cap(found.Cuts) > 512 || found.Values[2].Kind != claimjson.Number {
+			t.Errorf("%s: %d cuts of %d, more %v, w %+v", tc.name, len(found.Cuts), cap(found.Cuts), found.More, found.Values[2])
+		}
+		if err := claimjson.Scan([]byte(tc.body[:len(tc.body)-1]), p, &found); err == nil || found.More || len(found.Cuts) > 0 {
+			t.Errorf("%s, cut short: %v, %d cuts", tc.name, err, len(found.Cuts))
+		}
 	}
 }

@@ -29,11 +29,21 @@ type Value struct {
 
 // Found is what a scan found: Values[i] belongs to the i-th target. Cuts are
 // in order and apart; cut out, they leave valid JSON without any occurrence of
-// the targets to be cut. Reused between scans, it saves their allocations; it
-// keeps the memory of the largest.
+// the targets to be cut. Reused between scans, it saves their allocations.
 type Found struct {
 	Values []Value
 	Cuts   []Span
+	More   bool // there is more to cut than Cuts may hold
+}
+
+// maxCuts bounds the cuts, whatever a body holds. An honest one has no more than
+// there are targets.
+const maxCuts = 256
+
+// full says whether Cuts may not hold another one, and takes note of that.
+func (f *Found) full() bool {
+	f.More = f.More || len(f.Cuts) == maxCuts
+	return f.More
 }
 
 func (f *Found) reset(n int) {
@@ -42,7 +52,7 @@ func (f *Found) reset(n int) {
 	}
 	f.Values = f.Values[:n]
 	clear(f.Values)
-	f.Cuts = f.Cuts[:0]
+	f.Cuts, f.More = f.Cuts[:0], false
 }
 
 func kindOf(first byte) Kind {

@@ -74,6 +74,8 @@ func TestScanValues(t *testing.T) {
 		{"long s escaped", `{"u\u017fer_id":1}`, `-~ - - - - - -~`},
 		{"escaped variant", `{"\u0055SER_id":1}`, `-~ - - - - - -~`},
 		{"kelvin", "{\"meta\":{\"\u212a\":{\"s\":1}}}", "- {\"\u212a\":{\"s\":1}} - -~ - - -"},
+		{"long s first", `{"meta":{"k":{"ſ":1}}}`, `- {"k":{"ſ":1}} - -~ - - -`},
+		{"long s first, escaped", `{"meta":{"k":{"\u017F":1}}}`, `- {"k":{"\u017F":1}} - -~ - - -`},
 		{"variant beyond ASCII", `{"ИМЯ":1}`, `- - - - - -~ -`},
 		{"variant way", `{"Meta":{"email":1}}`, `- -~ -~ -~ - - -`},
 		{"variant way, scalar", `{"META":1}`, `- -~ -~ -~ - - -`},

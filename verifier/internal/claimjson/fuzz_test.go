@@ -109,7 +109,7 @@ func FuzzCut(f *testing.F) {
 		w := watched[int(which)%len(watched)]
 		p := compile(t, w.object, w.targets...)
 		var found claimjson.Found
-		if claimjson.Scan(body, p, &found) != nil {
+		if claimjson.Scan(body, p, &found) != nil || found.More {
 			return
 		}
 		got := claimjson.Cut(nil, body, found.Cuts)

@@ -1,6 +1,8 @@
 package claimjson
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -27,7 +29,7 @@ func (n *node) find(raw []byte) (*child, int) {
 	}
 	for i := range n.children {
 		c := &n.children[i]
-		if len(c.folded) != len(raw) {
+		if len(c.folded) != len(raw) || !foldsTo(raw, c.folded) {
 			continue
 		}
 		for k := range c.spellings {
@@ -35,9 +37,7 @@ func (n *node) find(raw []byte) (*child, int) {
 				return c, k
 			}
 		}
-		if foldsTo(raw, c.folded) {
-			return c, -1
-		}
+		return c, -1
 	}
 	return nil, 0
 }
@@ -45,13 +45,19 @@ func (n *node) find(raw []byte) (*child, int) {
 // findDecoded is find for names with escapes or beyond ASCII, whose length
 // says nothing: U+017F folds to S, U+212A to K.
 func (n *node) findDecoded(raw []byte) (*child, int) {
+	first, size, _ := decodeRune(raw, 0)
+	if first < utf8.RuneSelf && n.initials>>(first&31)&1 == 0 || first >= utf8.RuneSelf && !slices.Contains(n.beyond, first) {
+		return nil, 0
+	}
+	first = fold.Rune(first)
 	for i := range n.children {
 		c := &n.children[i]
-		if !decodedFoldsTo(raw, c.folded) {
+		if c.first != first || !decodedFoldsTo(raw[size:], c.folded[utf8.RuneLen(first):]) {
 			continue
 		}
+		escaped := bytes.IndexByte(raw, '\\') >= 0
 		for k := range c.spellings {
-			if decodesTo(raw, c.spellings[k].text) {
+			if text := c.spellings[k].text; escaped && decodesTo(raw, text) || !escaped && string(raw) == text {
 				return c, k
 			}
 		}
@@ -73,14 +79,21 @@ func foldsTo(raw []byte, folded string) bool {
 	return true
 }
 
+// decodedFoldsTo says whether a raw name folds to folded once decoded.
 func decodedFoldsTo(raw []byte, folded string) bool {
 	i := 0
 	for _, want := range folded {
 		if i == len(raw) {
 			return false
 		}
-		r, size, _ := decodeRune(raw, i)
-		if fold.Rune(r) != want {
+		r, size := rune(raw[i]), 1
+		if r >= utf8.RuneSelf || r == '\\' {
+			r, size, _ = decodeRune(raw, i)
+		}
+		if 'a' <= r && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		if r != want && (r < utf8.RuneSelf || !fold.Is(r, want)) {
 			return false
 		}
 		i += size
@@ -96,7 +109,10 @@ func decodesTo(raw []byte, text string) bool {
 		if i == len(raw) {
 			return false
 		}
-		r, size, lone := decodeRune(raw, i)
+		r, size, lone := rune(raw[i]), 1, false
+		if r >= utf8.RuneSelf || r == '\\' {
+			r, size, lone = decodeRune(raw, i)
+		}
 		if lone || r != want {
 			return false
 		}

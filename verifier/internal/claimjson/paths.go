@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -36,12 +37,14 @@ type node struct {
 	cut      bool
 	children []child
 	initials uint32 // bit c&31: some child begins, folded, with the ASCII letter c of either case
+	beyond   []rune // beyond ASCII, with which some child begins, folded
 	lengths  uint64 // bit n: some child is n ASCII bytes folded; 63 stands for every longer one
 	longest  int    // no raw name longer than this can be a child
 }
 
 type child struct {
 	folded    string
+	first     rune // of folded
 	spellings []spelling
 	node      *node
 }
@@ -139,9 +142,10 @@ func (n *node) add(name string, b uint64) *node {
 		}
 	}
 	if c == nil {
-		n.children = append(n.children, child{folded: folded, node: new(node)})
+		first, _ := utf8.DecodeRuneInString(folded)
+		n.children = append(n.children, child{folded: folded, first: first, node: new(node)})
 		c = &n.children[len(n.children)-1]
-		n.index(folded)
+		n.index(first, folded)
 	}
 	for i := range c.spellings {
 		if c.spellings[i].text == name {
@@ -153,9 +157,17 @@ func (n *node) add(name string, b uint64) *node {
 	return c.node
 }
 
-func (n *node) index(folded string) {
-	if folded[0] < utf8.RuneSelf {
-		n.initials |= 1 << (folded[0] & 31)
+func (n *node) index(first rune, folded string) {
+	if first < utf8.RuneSelf {
+		n.initials |= 1 << (first & 31)
+	}
+	for r := unicode.SimpleFold(first); ; r = unicode.SimpleFold(r) {
+		if r >= utf8.RuneSelf {
+			n.beyond = append(n.beyond, r)
+		}
+		if r == first {
+			break
+		}
 	}
 	if isASCII(folded) {
 		n.lengths |= 1 << min(len(folded), 63)

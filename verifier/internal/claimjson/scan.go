@@ -151,15 +151,15 @@ func (s *scanner) object(i int, at place) int {
 		switch b[i] {
 		case ',':
 			if cut {
-				s.found.Cuts = trim.remove(s.found.Cuts, start, i+1)
+				trim.remove(s.found, start, i+1)
 			} else {
 				trim.keep(i)
 			}
 			i = endBlanks(b, i+1)
 		case '}':
 			if cut {
-				s.found.Cuts = trim.remove(s.found.Cuts, start, end)
-				s.found.Cuts = trim.close(s.found.Cuts)
+				trim.remove(s.found, start, end)
+				trim.close(s.found)
 			}
 			s.depth--
 			return i + 1

@@ -24,23 +24,28 @@ func special(x uint64) uint64 {
 // endString returns the index after the closing quote of the string whose
 // inside goes on at i, or -1. That the bytes are UTF-8 is known already.
 func endString(b []byte, i int) int {
-	for {
-		i = findSpecial(b, i)
-		if i >= len(b) {
-			return -1
-		}
-		switch b[i] {
-		case '"':
-			return i + 1
-		case '\\':
-			// Escapes come in rows: text kept in ASCII has nothing else.
-			for i < len(b) && b[i] == '\\' {
-				if i = endEscape(b, i); i < 0 {
-					return -1
-				}
+	if len(b)-i >= 8 { // most names are short
+		if m := special(binary.LittleEndian.Uint64(b[i : i+8])); m != 0 {
+			if i += bits.TrailingZeros64(m) >> 3; b[i] == '"' {
+				return i + 1
 			}
-		default:
+		}
+	}
+	for {
+		// Escapes come in rows: text kept in ASCII has nothing else.
+		for i < len(b) && b[i] == '\\' {
+			if i = endEscape(b, i); i < 0 {
+				return -1
+			}
+		}
+		if i < len(b) && b[i] != '"' {
+			i = findSpecial(b, i)
+		}
+		switch {
+		case i >= len(b) || b[i] < ' ':
 			return -1
+		case b[i] == '"':
+			return i + 1
 		}
 	}
 }

@@ -24,3 +24,12 @@ func Rune(r rune) rune {
 		r = next
 	}
 }
+
+// Is reports whether Rune(r) is folded, which is a rune that Rune returned: it
+// is much quicker than Rune where only one of them is beyond ASCII.
+func Is(r, folded rune) bool {
+	if r >= utf8.RuneSelf && folded < utf8.RuneSelf {
+		return r == 'ſ' && folded == 'S' || r == '\u212a' && folded == 'K' // the Kelvin sign
+	}
+	return Rune(r) == folded
+}

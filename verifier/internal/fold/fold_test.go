@@ -21,3 +21,14 @@ func TestRune(t *testing.T) {
 		}
 	}
 }
+
+// TestIs compares with Rune.
+func TestIs(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		for _, folded := range []rune{'A', 'K', 'S', 'Z', '_', '1', Rune('é'), Rune('я'), Rune('µ'), Rune(r)} {
+			if Is(r, folded) != (Rune(r) == folded) {
+				t.Fatalf("%U and %U", r, folded)
+			}
+		}
+	}
+}
