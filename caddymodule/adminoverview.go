@@ -114,7 +114,7 @@ func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err erro
 		if len(v.Widgets) == limit {
 			return err
 		}
-		view, failed := c.view(row.ID)
+		view, failed := c.view(c.r.Context(), row.ID)
 		if failed != nil {
 			err = failed
 			view = &widgetView{ID: row.ID, Source: "stored", Unavailable: failed.Error()}

@@ -51,7 +51,7 @@ type App struct {
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	inline map[string]*widget
-	store  *observedStore
+	store  observedStore
 	ledger observedLedger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -201,7 +201,7 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
-	a.store = observeStore(store)
+	a.store = observedStore{store}
 	return nil
 }
 

@@ -201,6 +201,7 @@ func load(t testing.TB, caddyfile string) {
 		t.Fatalf("%v\n%s", err, caddyfile)
 	}
 	t.Cleanup(func() { _ = caddy.Stop() })
+	http.DefaultClient.CloseIdleConnections() // which the server of another configuration closes
 }
 
 func adapt(caddyfile string) ([]byte, error) {

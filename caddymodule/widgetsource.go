@@ -18,7 +18,7 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if a.owners[string(id)] != nil {
 		return false, nil
 	}
-	record, err := a.store.LookupFor(ctx, id)
+	record, err := a.store.Lookup(ctx, id)
 	if record == nil {
 		return false, err
 	}
@@ -118,6 +118,6 @@ func (a *App) ask(id string) *widget {
 
 // stored reports whether the store has the widget at present.
 func (a *App) stored(id string) bool {
-	record, _ := a.store.Lookup([]byte(id))
+	record, _ := a.store.Lookup(context.Background(), []byte(id))
 	return record != nil
 }

@@ -98,7 +98,7 @@ func open(options Options) *Store {
 }
 
 // Lookup implements [widgets.Store].
-func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
+func (s *Store) Lookup(_ context.Context, id []byte) (*widgets.Record, error) {
 	current := s.current.Load()
 	if current.snapshot == nil {
 		return nil, current.err
@@ -121,7 +121,7 @@ func (s *Store) Speaks(dialect string) bool {
 	return current.snapshot != nil && current.snapshot.dialects[dialect] > 0
 }
 
-// KeyIDs returns how many secrets each encryption key seals, those in grace included.
+// KeyIDs implements [widgets.Store].
 func (s *Store) KeyIDs() map[string]int {
 	current := s.current.Load()
 	if current.snapshot == nil {

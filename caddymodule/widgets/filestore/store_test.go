@@ -92,7 +92,7 @@ func known(t testing.TB, s *Store) string {
 	names := make([]string, len(records))
 	for i, r := range records {
 		names[i] = r.ID
-		if found, err := s.Lookup([]byte(r.ID)); found != r || err != nil {
+		if found, err := s.Lookup(t.Context(), []byte(r.ID)); found != r || err != nil {
 			t.Errorf("widget %s is listed, but looked up: %v, %v", r.ID, found, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestStore(t *testing.T) {
 	if got := ids(t, s); got != "a b c d" {
 		t.Errorf("there are %s", got)
 	}
-	if r, err := s.Lookup([]byte("x")); r != nil || err != nil {
+	if r, err := s.Lookup(t.Context(), []byte("x")); r != nil || err != nil {
 		t.Errorf("an unknown widget: %v, %v", r, err)
 	}
 	for _, c := range []struct {
@@ -292,7 +292,7 @@ func TestConcurrent(t *testing.T) {
 					return
 				default:
 				}
-				r, err := s.Lookup([]byte("count"))
+				r, err := s.Lookup(t.Context(), []byte("count"))
 				if err != nil || len(r.Secrets) < seen {
 					t.Errorf("after %d secrets: %v, %v", seen, r, err)
 					return
@@ -311,7 +311,7 @@ func TestConcurrent(t *testing.T) {
 				if err := s.Update(context.Background(), []string{"count"}, withSecret(version)); err != nil {
 					t.Error(err)
 				}
-				r, _ := s.Lookup([]byte("count"))
+				r, _ := s.Lookup(t.Context(), []byte("count"))
 				if !slices.ContainsFunc(r.Secrets, func(s widgets.Sealed) bool { return s.Version == version }) {
 					t.Errorf("%s was written, and is not looked up", version)
 				}
@@ -321,7 +321,7 @@ func TestConcurrent(t *testing.T) {
 	writers.Wait()
 	close(stop)
 	readers.Wait()
-	if r, _ := s.Lookup([]byte("count")); len(r.Secrets) != 41 {
+	if r, _ := s.Lookup(t.Context(), []byte("count")); len(r.Secrets) != 41 {
 		t.Errorf("of 41 secrets there are %d", len(r.Secrets))
 	}
 }
@@ -340,7 +340,7 @@ func TestLookupAllocates(t *testing.T) {
 	for id, want := range map[string]bool{"a": true, "unknown": false} {
 		name := []byte(id)
 		got := testing.AllocsPerRun(200, func() {
-			if r, err := s.Lookup(name); (r != nil) != want || err != nil {
+			if r, err := s.Lookup(t.Context(), name); (r != nil) != want || err != nil {
 				t.Fatal(r, err)
 			}
 		})
