@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -75,8 +76,7 @@ type App struct {
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
-	// remembered is how long used tokens are.
-	remembered time.Duration
+	window          ledger.Window // the longest of the handlers with one_time
 }
 
 // InlineWidget is a chat widget that is declared in the configuration itself.

@@ -126,7 +126,7 @@ func (a *App) openLedger() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), ledgerPatience)
 	defer cancel()
-	if err := a.ledger.Open(ctx); err != nil {
+	if _, err := a.ledger.Open(ctx, a.window); err != nil {
 		a.log.Error("the ledger cannot be opened: what is accepted once, conversations and merging are unavailable until it can be",
 			zap.Error(err))
 	}
