@@ -53,7 +53,7 @@ type App struct {
 
 	inline map[string]*widget
 	store  observedStore
-	ledger observedLedger
+	ledger *knownLedger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
@@ -248,7 +248,6 @@ func (a *App) Start() error {
 		}
 	}
 	a.checkStore()
-	a.openLedger()
 	if err := sampling(); err != nil {
 		return err
 	}
@@ -257,6 +256,10 @@ func (a *App) Start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
+	if a.recorded {
+		a.openLedger(ctx)
+		a.counting.Go(func() { a.ledger.watch(ctx) })
+	}
 	return nil
 }
 

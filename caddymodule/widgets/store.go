@@ -44,6 +44,15 @@ type Store interface {
 	// included, as far as that is known without asking anybody.
 	KeyIDs() map[string]int
 
+	// Note returns what a gateway of this machine last noted under that name, ""
+	// where none did. A name is made of A-Z a-z 0-9 and -. An error wraps
+	// [ErrUnavailable].
+	Note(ctx context.Context, name string) (string, error)
+
+	// SetNote notes a line of text in place of what was noted before. It is
+	// durable when SetNote has returned without error.
+	SetNote(ctx context.Context, name, text string) error
+
 	// Speaks reports whether any widget has that dialect of its own.
 	Speaks(dialect string) bool
 

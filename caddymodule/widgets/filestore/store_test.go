@@ -349,3 +349,48 @@ func TestLookupAllocates(t *testing.T) {
 		}
 	}
 }
+
+// TestNotes: what is noted is there for the next process, with the widgets'
+// file or without it, and one note does not touch another.
+func TestNotes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "folder", "widgets.jsonl")
+	s := open(Options{Path: path})
+	note := func(s *Store, name, want string) {
+		t.Helper()
+		if got, err := s.Note(t.Context(), name); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	note(s, "one", "")
+	for _, text := range []string{"first", "a longer second", "third"} {
+		if err := s.SetNote(t.Context(), "one", text); err != nil {
+			t.Fatal(err)
+		}
+		note(s, "one", text)
+	}
+	note(s, "two", "")
+	note(open(Options{Path: path}), "one", "third")
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) || s.Err() != nil {
+		t.Errorf("the widgets' file: %v, %v", err, s.Err())
+	}
+	if got := beside(t, path); got != "widgets.jsonl.one" {
+		t.Errorf("beside it are %s", got)
+	}
+	if info, err := os.Stat(path + ".one"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+
+	// What cannot be read is not nothing.
+	put(t, path+".empty", nil)
+	if err := os.Mkdir(path+".folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"empty", "folder"} {
+		if text, err := s.Note(t.Context(), name); !errors.Is(err, widgets.ErrUnavailable) || text != "" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if err := s.SetNote(t.Context(), "folder", "text"); !errors.Is(err, widgets.ErrUnwritable) {
+		t.Errorf("in a folder's place: %v", err)
+	}
+}

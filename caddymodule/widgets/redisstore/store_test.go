@@ -501,3 +501,35 @@ func TestClose(t *testing.T) {
 		t.Errorf("a change: %v", err)
 	}
 }
+
+// TestNotes: what is noted is there for the machine's other stores, and not for
+// those of another prefix.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	url := "redis://" + server.Addr
+	a, b, other := ready(t, url, Options{}), ready(t, url, Options{}), ready(t, url+"?prefix=other:", Options{})
+	if text, err := a.Note(t.Context(), "one"); text != "" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, text := range []string{"first", "second"} {
+		if err := a.SetNote(t.Context(), "one", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s, want := range map[*Store]string{a: "second", b: "second", other: ""} {
+		if text, err := s.Note(t.Context(), "one"); text != want || err != nil {
+			t.Errorf("%q, %v, want %q", text, err, want)
+		}
+	}
+	if got := listed(t, a, "", 10); got != "" {
+		t.Errorf("a note is listed as a widget: %s", got)
+	}
+	server.Kill()
+	if text, err := a.Note(t.Context(), "one"); !errors.Is(err, widgets.ErrUnavailable) || text != "" {
+		t.Errorf("without Redis: %q, %v", text, err)
+	}
+	if err := a.SetNote(t.Context(), "one", "third"); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("without Redis: %v", err)
+	}
+}
