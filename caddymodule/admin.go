@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -65,6 +66,7 @@ var adminCalls = map[string]map[string]func(*adminCall) error{
 	"widgets/*/reveal":    {"POST": (*adminCall).reveal},
 	"widgets/*/readiness": {"GET": (*adminCall).readiness},
 	"reseal":              {"POST": (*adminCall).reseal},
+	"ledger/accept-loss":  {"POST": (*adminCall).acceptLoss},
 	"export":              {"GET": (*adminCall).export},
 	"import":              {"POST": (*adminCall).importRecords},
 	"overview":            {"GET": (*adminCall).overview},
@@ -150,13 +152,13 @@ func adminFailure(w http.ResponseWriter, err error) error {
 		status = http.StatusConflict
 	case errors.Is(err, widgets.ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, widgets.ErrUnavailable), errors.Is(err, widgets.ErrBusy), errors.Is(err, widgets.ErrNoKey),
+	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, widgets.ErrUnavailable), errors.Is(err, widgets.ErrBusy), errors.Is(err, widgets.ErrNoKey),
 		errors.Is(err, widgets.ErrSeal), missing:
 		w.Header().Set("Retry-After", "10")
 		status = http.StatusServiceUnavailable
 	}
 	// An operator has no use for the package's name.
-	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(err.Error(), "widgets: ")}
+	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")}
 }
 
 // read reads the call's body as a JSON object into v. An empty body leaves it

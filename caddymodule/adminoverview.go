@@ -41,7 +41,8 @@ type reachView struct {
 
 type ledgerView struct {
 	reachView
-	Used bool `json:"used"` // whether any handler needs it
+	Used bool   `json:"used"`           // whether any handler needs it
+	Lost string `json:"lost,omitempty"` // that the one before was lost, and what to do, until somebody accepts it
 }
 
 type rowView struct {
@@ -75,10 +76,11 @@ func (c *adminCall) overview() error {
 	}
 	v := overviewView{
 		Now: time.Now().UTC(), Since: observed.Since().UTC(), Store: reachOf(c.store.Err()),
-		MissingKeys: c.missingKeys(), Widgets: []rowView{}, AllowReveal: c.AllowReveal, Ledger: ledgerView{reachView{Reachable: true}, c.recorded},
+		MissingKeys: c.missingKeys(), Widgets: []rowView{}, AllowReveal: c.AllowReveal, Ledger: ledgerView{reachView: reachView{Reachable: true}, Used: c.recorded},
 	}
 	if c.recorded {
 		v.Ledger.reachView = reachOf(c.ledger.Err())
+		v.Ledger.Lost = c.ledger.loss()
 	}
 	v.Total, v.Unknown = observed.Overview()
 	var views []*widgetView
@@ -114,7 +116,7 @@ func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err erro
 		if len(v.Widgets) == limit {
 			return err
 		}
-		view, failed := c.view(row.ID)
+		view, failed := c.view(c.r.Context(), row.ID)
 		if failed != nil {
 			err = failed
 			view = &widgetView{ID: row.ID, Source: "stored", Unavailable: failed.Error()}

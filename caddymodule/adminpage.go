@@ -70,11 +70,11 @@ func (a *App) declarations() []*widget {
 }
 
 // view returns a widget as the admin API shows it, nil where there is none.
-func (a *App) view(id string) (*widgetView, error) {
+func (a *App) view(ctx context.Context, id string) (*widgetView, error) {
 	if w := a.declaration(id); w != nil {
 		return a.viewDeclared(w), nil
 	}
-	record, err := a.store.Lookup([]byte(id))
+	record, err := a.store.Lookup(ctx, []byte(id))
 	if record == nil {
 		return nil, err
 	}

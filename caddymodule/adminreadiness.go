@@ -17,7 +17,7 @@ func (c *adminCall) readiness() error {
 	if _, err := c.query(); err != nil {
 		return err
 	}
-	view, err := c.view(c.id)
+	view, err := c.view(c.r.Context(), c.id)
 	if view == nil && err == nil {
 		return c.unknown()
 	}

@@ -177,7 +177,7 @@ func (c *adminCall) unknown() error {
 }
 
 func (c *adminCall) show() error {
-	view, err := c.view(c.id)
+	view, err := c.view(c.r.Context(), c.id)
 	if err != nil {
 		return err
 	}
@@ -283,7 +283,7 @@ func (c *adminCall) reveal() error {
 	if err := c.writable(c.id); err != nil {
 		return err
 	}
-	record, err := c.store.Lookup([]byte(c.id))
+	record, err := c.store.Lookup(c.r.Context(), []byte(c.id))
 	if err != nil {
 		return err
 	}

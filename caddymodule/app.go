@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -60,8 +61,8 @@ type App struct {
 	sites func() []*site
 
 	inline map[string]*widget
-	store  *observedStore
-	ledger observedLedger
+	store  observedStore
+	ledger *knownLedger
 	opener *widgets.Keys
 	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log    *zap.Logger
@@ -81,8 +82,7 @@ type App struct {
 	// asked says that some handler looks widgets up, recorded that some handler
 	// needs the ledger.
 	asked, recorded bool
-	// remembered is how long used tokens are.
-	remembered time.Duration
+	window          ledger.Window // the longest of the handlers with one_time
 }
 
 // InlineWidget is a chat widget that is declared in the configuration itself.
@@ -209,7 +209,7 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
-	a.store = observeStore(store)
+	a.store = observedStore{store}
 	return nil
 }
 
@@ -259,7 +259,6 @@ func (a *App) Start() error {
 		}
 	}
 	a.checkStore()
-	a.openLedger()
 	if err := sampling(); err != nil {
 		return err
 	}
@@ -268,6 +267,10 @@ func (a *App) Start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
+	if a.recorded {
+		a.openLedger(ctx)
+		a.counting.Go(func() { a.ledger.watch(ctx) })
+	}
 	return nil
 }
 

@@ -95,7 +95,7 @@ func TestCensusRests(t *testing.T) {
 	g := live(t, "", liveSite)
 	app := g.fill(t, censusPage+1)
 	began := time.Now()
-	found, err := (&App{store: observeStore(slowStore{app.store})}).takeCensus(t.Context())
+	found, err := (&App{store: observedStore{slowStore{app.store}}}).takeCensus(t.Context())
 	if err != nil || found.widgets[0] != censusPage+2 {
 		t.Fatalf("%v %+v", err, found)
 	}

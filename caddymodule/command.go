@@ -58,7 +58,7 @@ is said about it to standard error.`,
 			}
 			for _, sub := range []*cobra.Command{
 				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
-				revealCommand(), deleteCommand(), resealCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), dashboardCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), dashboardCommand(),
 			} {
 				sub.GroupID = ofGateway
 				cmd.AddCommand(sub)

@@ -176,7 +176,9 @@ func TestCommandClientArguments(t *testing.T) {
 		{"address of several ports", "list --address localhost:2019-2020", "", "--address is not that of an admin endpoint"},
 		{"address of another network", "list --address udp/localhost:2019", "", "--address is not that of an admin endpoint"},
 		{"unknown command with a flag", "lst --address localhost:2020", "", "no such command: one of explain"},
-		{"unknown command", "frob", "", "one of explain, keygen, sign, create, dashboard, delete, export, import, list, readiness, reseal, reveal, rotate, set, show, stats"},
+		{"unknown ledger command", "ledger frob --address localhost:2020", "", "no such command: one of accept-loss"},
+		{"an argument", "ledger accept-loss shop", "", "accept-loss takes no arguments but its flags"},
+		{"unknown command", "frob", "", "one of explain, keygen, sign, create, dashboard, delete, export, import, ledger, list, readiness, reseal, reveal, rotate, set, show, stats"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			args := strings.Fields(x.args)

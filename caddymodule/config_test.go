@@ -132,7 +132,7 @@ func TestOneNameOneSecret(t *testing.T) {
 		declared + site("1", "shop", other):                                                    false,
 		declared + site("1", "shop", "{env.TEST_SECRET}"):                                      true,
 	} {
-		if err := validate(caddyfile); (err == nil) != fine || err != nil && !strings.Contains(err.Error(), "widget shop has other secrets elsewhere") {
+		if err := validate(caddyfile); (err == nil) != fine || err != nil && !strings.Contains(err.Error(), "widget shop has different secrets elsewhere") {
 			t.Errorf("%s: %v", caddyfile, err)
 		}
 	}

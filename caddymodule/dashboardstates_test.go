@@ -77,6 +77,21 @@ func TestDashboardWarns(t *testing.T) {
 	b.wait("document.getElementById('freshness').textContent === 'Live' && !document.body.innerText.includes('has no chat_identity')")
 }
 
+// TestDashboardLostLedger: a ledger at another path is none of the gateway's own,
+// until somebody accepts that.
+func TestDashboardLostLedger(t *testing.T) {
+	b := openBoardOf(t, newLive(t, ownLedger(t), losing))
+	b.open("/")
+	b.says("Ledger reachable")
+	load(t, strings.Replace(b.config, "ledger bolt ", "ledger bolt "+t.TempDir(), 1))
+	b.says("The ledger was lost.")
+	b.says("Ledger lost")
+	if c := b.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	b.says("Ledger reachable")
+}
+
 // TestDashboardWithoutGateway: the gateway goes while somebody looks, and comes back.
 func TestDashboardWithoutGateway(t *testing.T) {
 	ctx := browsertest.New(t)

@@ -87,9 +87,6 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 	return key, nil
 }
 
-// keyIDs is a store that knows which encryption keys its secrets are sealed under.
-type keyIDs interface{ KeyIDs() map[string]int }
-
 // warnReadable warns of a made key that others can read.
 func (a *App) warnReadable() {
 	if info, err := os.Stat(madeKeyPath()); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {

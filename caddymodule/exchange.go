@@ -201,6 +201,9 @@ func (x *exchange) verify() error {
 		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
 	}
 	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
+	if x.widget != nil && errors.Is(err, verifier.ErrWidgetUnknown) {
+		err = verifier.ErrInvalid // a reload has left none of its secrets
+	}
 	if x.widgetErr != nil && (errors.Is(err, verifier.ErrWidgetUnknown) || errors.Is(err, verifier.ErrInvalid)) {
 		// A secret that cannot be had may be the one that signed.
 		return verifier.ErrUnavailable

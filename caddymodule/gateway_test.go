@@ -145,6 +145,10 @@ func freePort(t testing.TB) int {
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
 	t.Helper()
+	if strings.Contains(global, "ledger ") && !strings.Contains(global, "widgets ") {
+		// Else the ledger of the last test would be lost.
+		global = strings.Replace(global, "chat_identity {", "chat_identity {\nwidgets file "+filepath.Join(t.TempDir(), "widgets.jsonl"), 1)
+	}
 	g := newGateway(t, "off", global, site)
 	load(t, g.config)
 	return g
@@ -200,7 +204,9 @@ func load(t testing.TB, caddyfile string) {
 	if err := caddy.Load(config, true); err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
 	}
+	http.DefaultClient.CloseIdleConnections() // the server before is closing its own
 	t.Cleanup(func() { _ = caddy.Stop() })
+	http.DefaultClient.CloseIdleConnections() // which the server of another configuration closes
 }
 
 func adapt(caddyfile string) ([]byte, error) {

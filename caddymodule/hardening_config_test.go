@@ -555,10 +555,10 @@ func TestReloadRetires(t *testing.T) {
 		global, site, globalAfter, siteAfter string // siteAfter: what it is reloaded to
 		status                               int
 	}{
-		{"a handler's secret is replaced", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, other), 403},
+		{"a handler's secret is replaced", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, other), 401},
 		{"a handler's secret becomes the previous one", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, other+" "+old), 200},
 		{"a handler's previous secret is removed", "", fmt.Sprintf(own, other+" "+old), "", fmt.Sprintf(own, other), 401},
-		{"another handler is the unnamed one", "", fmt.Sprintf(own, other), "", fmt.Sprintf(own, other+"\nwidget one") + "handle_errors {\n" + fmt.Sprintf(own, old) + "}\n", 403},
+		{"another handler is the unnamed one", "", fmt.Sprintf(own, other), "", fmt.Sprintf(own, other+"\nwidget one") + "handle_errors {\n" + fmt.Sprintf(own, old) + "}\n", 401},
 		{"a named handler's secret is replaced", "", fmt.Sprintf(own, old+"\nwidget shop"), "", fmt.Sprintf(own, other+"\nwidget shop"), 401},
 		{"a handler's widget is renamed", "", fmt.Sprintf(own, old+"\nwidget shop"), "", fmt.Sprintf(own, old+"\nwidget store"), 403},
 		{"something else changes", "", fmt.Sprintf(own, old), "", fmt.Sprintf(own, old) + "header X-New yes\n", 200},

@@ -1,13 +1,17 @@
 package caddymodule
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
 )
 
 // TestSplitTokens: of one signed text, whichever way it is cut into user,
@@ -409,4 +413,125 @@ func TestNoBackendReadsATakenConversation(t *testing.T) {
 			}
 		}
 	}
+}
+
+// windowed is a site whose tokens are accepted once, for so long.
+func windowed(maxAge string) string {
+	return oneTime("required", "max_age "+maxAge+"\nskew 0s") + "reverse_proxy UPSTREAM"
+}
+
+// overShort is past the end of what was used under windowed("2s"): whatever an
+// implementation adds, a token of that age must not be good again.
+const overShort = 6 * time.Second
+
+// checkStaysSpent sends a token that was used under a short window to a gateway
+// with a longer one.
+func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
+	t.Helper()
+	for range 2 {
+		if got := verdict(t, g.post(t, used.json())); got != want {
+			t.Errorf("what was used under a shorter window: %s, want %s", got, want)
+		}
+	}
+	k := newToken("ada")
+	for _, want := range []string{"ada", "403 replayed"} {
+		if got := verdict(t, g.post(t, k.json())); got != want {
+			t.Errorf("a new token: %s, want %s", got, want)
+		}
+	}
+}
+
+// TestLongerMaxAge: a longer max_age, after a reload or a restart, does not bring
+// back what was used under a shorter one. Nor does a shorter one in between have
+// what is used forgotten earlier.
+func TestLongerMaxAge(t *testing.T) {
+	p := newProcess(t, ownLedger(t), windowed("2s"))
+	long := strings.Replace(p.config, "max_age 2s", "max_age 1h", 1)
+	short := p.config
+	reload := func(config string) {
+		t.Helper()
+		text, err := adapt(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.Post("http://"+p.admin+"/load", "application/json", bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != 200 {
+			t.Fatal(response.Status)
+		}
+		http.DefaultClient.CloseIdleConnections() // the old server closes them
+	}
+	p.run(t)
+	use := func() ticket {
+		t.Helper()
+		k := newToken("zoe")
+		if got := verdict(t, p.post(t, k.json())); got != "zoe" {
+			t.Fatal(got)
+		}
+		return k
+	}
+	first := use()
+	time.Sleep(overShort)
+	reload(long)
+	checkStaysSpent(t, p.gateway, first, "401 expired")
+	if !strings.Contains(p.log.String(), "max_age has become longer") {
+		t.Error("the log does not say why")
+	}
+	reload(short)
+	second := use()
+	time.Sleep(overShort)
+	p.kill(t)
+	p.config = long
+	p.run(t)
+	checkStaysSpent(t, p.gateway, first, "401 expired")
+	checkStaysSpent(t, p.gateway, second, "403 replayed") // kept for the longest there was
+}
+
+// TestLongerMaxAgeAfterRestart: the process that used the token is not the one
+// that has the longer max_age.
+func TestLongerMaxAgeAfterRestart(t *testing.T) {
+	p := newProcess(t, ownLedger(t), windowed("2s"))
+	p.run(t)
+	used := newToken("zoe")
+	if got := verdict(t, p.post(t, used.json())); got != "zoe" {
+		t.Fatal(got)
+	}
+	p.kill(t)
+	time.Sleep(overShort)
+	p.config = strings.Replace(p.config, "max_age 2s", "max_age 1h", 1)
+	p.run(t)
+	checkStaysSpent(t, p.gateway, used, "401 expired")
+}
+
+// TestLongerMaxAgeInFleet: two gateways share a Redis, and one takes tokens for
+// fresh for longer than the other, which has run before.
+func TestLongerMaxAgeInFleet(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options := "encryption_key {env.TEST_KEY}\nwidgets redis redis://" + server.Addr
+	short, long := newProcess(t, options, windowed("2s")), newProcess(t, options, windowed("1h"))
+	short.run(t)
+	use := func() ticket {
+		t.Helper()
+		k := newToken("zoe")
+		if got := verdict(t, short.post(t, k.json())); got != "zoe" {
+			t.Fatal(got)
+		}
+		return k
+	}
+	before := use()
+	time.Sleep(overShort)
+	long.run(t)
+	checkStaysSpent(t, long.gateway, before, "401 expired")
+	// The longer window holds for both from now on.
+	after := use()
+	time.Sleep(overShort)
+	checkStaysSpent(t, long.gateway, after, "403 replayed")
+	long.kill(t)
+	long.run(t)
+	checkStaysSpent(t, long.gateway, before, "401 expired")
+	checkStaysSpent(t, long.gateway, after, "403 replayed")
 }

@@ -1,10 +1,12 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -19,6 +21,14 @@ var noMistake = traffic.Hint{
 var otherDialect = traffic.Hint{
 	ID:   "other_dialect",
 	Text: "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp.",
+}
+
+// keptShorter is the hint where a one-time signature is fresh now, and was not
+// for the configuration under which it was made.
+var keptShorter = traffic.Hint{
+	ID: "kept_shorter",
+	Text: "max_age has become longer since this was signed, and used signatures were kept only for the shorter one: " +
+		"it may have been used before. Sign anew.",
 }
 
 // hint says what is wrong with the exchange's claim, in words of ours alone:
@@ -74,6 +84,9 @@ func (x *exchange) halfHint() traffic.Hint {
 func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
 	age := time.Since(x.plan.verifier.SignedAt(&x.reading.Claim)).Round(time.Second)
+	if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+		return keptShorter, fmt.Sprintf("the timestamp is %v old", age)
+	}
 	if age < 0 {
 		return traffic.Hint{
 			ID:   "ahead",

@@ -27,7 +27,8 @@ type LedgerModule interface {
 //
 // What is recorded is on the disk before a request is answered. The file belongs to one process; gateways of a fleet need
 // a ledger that they share. A file that is damaged is refused rather than forgotten: what needs it is unavailable until it
-// is restored or moved away.
+// is restored or moved away. After one that was lost, conversations are unavailable until `caddy chat-identity ledger
+// accept-loss`.
 type BoltLedger struct {
 	// The file's path. Default: `chat_identity/ledger.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
@@ -106,7 +107,8 @@ func (a *App) provisionLedger(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is no ledger", loaded)
 	}
-	a.ledger = observedLedger{module.Ledger()}
+	_, shared := loaded.(*RedisLedger)
+	a.ledger = newKnownLedger(observedLedger{module.Ledger()}, shared, a)
 	return nil
 }
 
@@ -120,13 +122,8 @@ func (a *App) useLedger() ledger.Ledger {
 
 // openLedger opens the ledger early, so that an operator learns at the start
 // what is wrong with it, and not from the first request.
-func (a *App) openLedger() {
-	if !a.recorded {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), ledgerPatience)
-	defer cancel()
-	if err := a.ledger.Open(ctx); err != nil {
+func (a *App) openLedger(ctx context.Context) {
+	if err := a.ledger.known(ctx); err != nil {
 		a.log.Error("the ledger cannot be opened: what is accepted once, conversations and merging are unavailable until it can be",
 			zap.Error(err))
 	}

@@ -11,23 +11,12 @@ import (
 // observedLedger is a ledger whose operations are counted.
 type observedLedger struct{ ledger.Ledger }
 
-// opener is a ledger that can be opened early.
-type opener interface{ Open(context.Context) error }
-
-// Open opens the ledger early, where it can be.
-func (l observedLedger) Open(ctx context.Context) error {
-	if inner, ok := l.Ledger.(opener); ok {
-		return inner.Open(ctx)
-	}
-	return nil
-}
-
-// Since implements [forgetful]: the zero time for a ledger that never forgets.
-func (l observedLedger) Since() time.Time {
-	if inner, ok := l.Ledger.(forgetful); ok {
-		return inner.Since()
-	}
-	return time.Time{}
+// Spend implements [ledger.Ledger]. It is counted as the reservation it is.
+func (l observedLedger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	ctx, asking := ledgerOperations.begin(ctx, "reserve")
+	entry, err := l.Ledger.Spend(ctx, key, holder, signed, window)
+	asking.end(ledgerResult(entry.Holder == holder, err))
+	return entry, err
 }
 
 // Reserve implements [ledger.Ledger].
@@ -64,10 +53,11 @@ func (l observedLedger) Held(ctx context.Context, key ledger.Key) (ledger.Entry,
 }
 
 // ledgerResult is an operation's result: whether it is the asker's, or nobody's.
-// A share that is used up is an answer, and no error of the ledger's.
+// A share that is used up, and what is too old, is an answer, and no error of the
+// ledger's.
 func ledgerResult(own bool, err error) string {
 	switch {
-	case errors.Is(err, ledger.ErrShare):
+	case errors.Is(err, ledger.ErrShare), errors.Is(err, ledger.ErrTooOld):
 		return resultHeld
 	case err != nil:
 		return resultError
@@ -78,8 +68,4 @@ func ledgerResult(own bool, err error) string {
 }
 
 // Interface guards
-var (
-	_ ledger.Ledger = observedLedger{}
-	_ opener        = observedLedger{}
-	_ forgetful     = observedLedger{}
-)
+var _ ledger.Ledger = observedLedger{}

@@ -116,13 +116,22 @@ func (l *linkedLedger) get(ctx context.Context) (*redisledger.Ledger, error) {
 	return l.inner, nil
 }
 
-// Open looks at the server early, for an operator's sake.
-func (l *linkedLedger) Open(ctx context.Context) error {
+// Open implements [ledger.Ledger].
+func (l *linkedLedger) Open(ctx context.Context, window ledger.Window) (id string, err error) {
 	inner, err := l.get(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return inner.Open(ctx)
+	return inner.Open(ctx, window)
+}
+
+// Spend implements [ledger.Ledger].
+func (l *linkedLedger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	inner, err := l.get(ctx)
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return inner.Spend(ctx, key, holder, signed, window)
 }
 
 // Reserve implements [ledger.Ledger].
@@ -161,14 +170,13 @@ func (l *linkedLedger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, 
 	return inner.Held(ctx, key)
 }
 
-// Since implements [forgetful].
-func (l *linkedLedger) Since() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.inner == nil {
-		return time.Time{}
+// Forget implements [ledger.Ledger].
+func (l *linkedLedger) Forget(ctx context.Context) error {
+	inner, err := l.get(ctx)
+	if err != nil {
+		return err
 	}
-	return l.inner.Since()
+	return inner.Forget(ctx)
 }
 
 // Err implements [ledger.Ledger].
@@ -204,5 +212,4 @@ var (
 	_ caddy.CleanerUpper    = (*RedisLedger)(nil)
 	_ caddyfile.Unmarshaler = (*RedisLedger)(nil)
 	_ LedgerModule          = (*RedisLedger)(nil)
-	_ forgetful             = (*linkedLedger)(nil)
 )

@@ -41,6 +41,7 @@ var (
 	cacheSize       = desc("cache_size_bytes", "Memory that opened secrets may take.")
 	storeReachable  = desc("store_reachable", "Whether the store of widgets can be read and written: 1 or 0.")
 	ledgerReachable = desc("ledger_reachable", "Whether the ledger can be asked: 1 or 0. Where no handler needs it, it is not asked.")
+	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and nobody has accepted that yet: 1 or 0. Only where a handler needs it.")
 	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is none of its own.", "mode")
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
@@ -66,7 +67,7 @@ var lasting = []prometheus.Collector{
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheSize, storeReachable, ledgerReachable,
-		widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime,
+		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime,
 	} {
 		descs <- d
 	}
@@ -100,6 +101,11 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	gauge(storeReachable, reachable(app.store.Err()))
 	if app.recorded {
 		gauge(ledgerReachable, reachable(app.ledger.Err()))
+		lost := 0.0
+		if app.ledger.lost.Load() {
+			lost = 1
+		}
+		gauge(ledgerLost, lost)
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
 	if found := app.census.Load(); found != nil {

@@ -27,27 +27,20 @@ func (h *Handler) checkOneTime() error {
 	return nil
 }
 
-// forgetful is a ledger that can lose what it held, and knows since when it
-// remembers. Whether an older token was used, nobody can tell.
-type forgetful interface{ Since() time.Time }
-
-var errForgotten = errors.New("the ledger has lost what it held when this was signed")
-
 // rememberFor has what is used up be remembered for as long as a plan's claims
-// are fresh: a token may be signed a skew ahead of this clock, and be shown to a
-// gateway whose clock is a skew behind.
+// are fresh.
 func (h *Handler) rememberFor(p *plan) {
 	if h.OneTime && h.app != nil {
-		h.app.remember(p.policy.MaxAge + 2*p.policy.Skew + time.Second)
+		h.app.serve(ledger.Window{MaxAge: p.policy.MaxAge, Skew: p.policy.Skew})
 	}
 }
 
-// remember has used tokens be remembered that long at least. One that a handler
-// has accepted may be shown to another that takes it for fresh for longer.
-func (a *App) remember(age time.Duration) {
+// serve has the ledger know of a window. A token that one handler has accepted
+// may be shown to another that takes it for fresh for longer.
+func (a *App) serve(w ledger.Window) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.remembered = max(a.remembered, age)
+	a.window = ledger.Window{MaxAge: max(a.window.MaxAge, w.MaxAge), Skew: max(a.window.Skew, w.Skew)}
 }
 
 // spend accepts a verified signature once. Only what is verified comes here: a
@@ -57,22 +50,19 @@ func (x *exchange) spend() error {
 	signed := v.Digest(c) // one for all spellings, and for all splits of the message
 	var holder ledger.Holder
 	_, _ = rand.Read(holder[:]) // never fails: it ends the process first
-	until := time.Now().Add(x.h.app.remembered)
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
-	entry, err := x.h.ledger.Reserve(ctx, ledgerDigest(kindSignature, x.widget.id, signed[:]), holder, until, ledger.Share{})
-	if err != nil {
+	key := ledgerDigest(kindSignature, x.widget.id, signed[:])
+	entry, err := x.h.ledger.Spend(ctx, key, holder, v.SignedAt(c), x.h.app.window)
+	switch {
+	case errors.Is(err, ledger.ErrTooOld):
+		x.widgetErr = err
+		return verifier.ErrExpired
+	case err != nil:
 		x.widgetErr = err
 		return verifier.ErrUnavailable
-	}
-	if entry.Holder != holder {
+	case entry.Holder != holder:
 		return verifier.ErrReplayed
-	}
-	// Asked after the reservation, which may be what has found it out. What a
-	// clock ahead of ours has signed may have been used before its time.
-	if l, ok := x.h.ledger.(forgetful); ok && v.SignedAt(c).Before(l.Since().Add(x.plan.policy.Skew)) {
-		x.widgetErr = errForgotten
-		return verifier.ErrUnavailable
 	}
 	return nil
 }

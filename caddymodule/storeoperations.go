@@ -10,32 +10,10 @@ import (
 
 // observedStore is a store whose operations are counted. What it knows by
 // itself is none: a lookup that asks nobody costs what it did.
-type observedStore struct {
-	widgets.Store
-	asking asksFor // nil where it asks nobody
-}
-
-// asksFor is a store that may have to ask elsewhere, for the request of ctx.
-type asksFor interface {
-	LookupFor(ctx context.Context, id []byte) (*widgets.Record, error)
-}
-
-func observeStore(s widgets.Store) *observedStore {
-	asking, _ := s.(asksFor)
-	return &observedStore{s, asking}
-}
-
-// LookupFor is Lookup for a request, in whose trace it shows if the store had
-// to be asked.
-func (s *observedStore) LookupFor(ctx context.Context, id []byte) (*widgets.Record, error) {
-	if s.asking != nil {
-		return s.asking.LookupFor(ctx, id)
-	}
-	return s.Store.Lookup(id)
-}
+type observedStore struct{ widgets.Store }
 
 // Update implements [widgets.Store].
-func (s *observedStore) Update(ctx context.Context, ids []string, change func(id string, old *widgets.Record) (*widgets.Record, error)) error {
+func (s observedStore) Update(ctx context.Context, ids []string, change func(id string, old *widgets.Record) (*widgets.Record, error)) error {
 	ctx, asking := storeOperations.begin(ctx, "update")
 	err := s.Store.Update(ctx, ids, change)
 	asking.end(storeResult(err))
@@ -43,19 +21,11 @@ func (s *observedStore) Update(ctx context.Context, ids []string, change func(id
 }
 
 // List implements [widgets.Store].
-func (s *observedStore) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
+func (s observedStore) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
 	ctx, asking := storeOperations.begin(ctx, "list")
 	records, err := s.Store.List(ctx, after, limit)
 	asking.end(storeResult(err))
 	return records, err
-}
-
-// KeyIDs implements [keyIDs], as far as the store knows.
-func (s *observedStore) KeyIDs() map[string]int {
-	if known, ok := s.Store.(keyIDs); ok {
-		return known.KeyIDs()
-	}
-	return nil
 }
 
 // storeResult is an operation's result. What the store has answered is none of
@@ -74,7 +44,4 @@ func lookupAsked(ctx context.Context, began time.Time, err error) {
 }
 
 // Interface guards
-var (
-	_ widgets.Store = (*observedStore)(nil)
-	_ keyIDs        = (*observedStore)(nil)
-)
+var _ widgets.Store = observedStore{}

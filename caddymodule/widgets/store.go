@@ -21,10 +21,10 @@ var (
 // Store keeps the records of widgets. It is safe for concurrent use.
 type Store interface {
 	// Lookup returns the widget's record, or nil where there is none. It is
-	// asked by every request: it does not keep id, does not allocate for a
-	// widget that is known, and grows nothing for one that is not. An error
-	// wraps [ErrUnavailable].
-	Lookup(id []byte) (*Record, error)
+	// asked by every request, whose context it is given for what is observed of
+	// it: it does not keep id, does not allocate for a widget that is known, and
+	// grows nothing for one that is not. An error wraps [ErrUnavailable].
+	Lookup(ctx context.Context, id []byte) (*Record, error)
 
 	// Update changes the records of these widgets. For each, change is given
 	// the record as it is at that moment, nil where there is none, and returns
@@ -39,6 +39,19 @@ type Store interface {
 	// List returns up to limit records in the order of their ids, those after
 	// the given id, or from the first for "".
 	List(ctx context.Context, after string, limit int) ([]*Record, error)
+
+	// KeyIDs returns how many secrets each encryption key seals, those in grace
+	// included, as far as that is known without asking anybody.
+	KeyIDs() map[string]int
+
+	// Note returns what a gateway of this machine last noted under that name, ""
+	// where none did. A name is made of A-Z a-z 0-9 and -. An error wraps
+	// [ErrUnavailable].
+	Note(ctx context.Context, name string) (string, error)
+
+	// SetNote notes a line of text in place of what was noted before. It is
+	// durable when SetNote has returned without error.
+	SetNote(ctx context.Context, name, text string) error
 
 	// Speaks reports whether any widget has that dialect of its own.
 	Speaks(dialect string) bool

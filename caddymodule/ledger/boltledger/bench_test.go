@@ -20,7 +20,7 @@ func open(b *testing.B, entries int) *Ledger {
 	b.Helper()
 	l := New(Options{Path: filepath.Join(b.TempDir(), "ledger.db")})
 	b.Cleanup(func() { l.close(b) })
-	if err := l.Open(b.Context()); err != nil {
+	if _, err := l.Open(b.Context(), ledger.Window{}); err != nil {
 		b.Fatal(err)
 	}
 	many(b, l, entries)
@@ -116,7 +116,7 @@ func BenchmarkOpen(b *testing.B) {
 	l.close(b)
 	for b.Loop() {
 		l := New(Options{Path: path})
-		if err := l.Open(b.Context()); err != nil {
+		if _, err := l.Open(b.Context(), ledger.Window{}); err != nil {
 			b.Fatal(err)
 		}
 		l.close(b)

@@ -3,10 +3,10 @@ package boltledger
 import "fmt"
 
 const (
-	// forgetting is what a ledger that begins anew does not know any more.
-	forgetting = "one-time signatures of the last minutes could be used again, and conversations are free to take"
+	// acceptance is how to begin anew, and what is forgotten then.
+	acceptance = " ('caddy chat-identity ledger accept-loss'), after which conversations that were taken are free to take"
 	// wayOut is what can be done about a file that is refused.
-	wayOut = ": restore it from a copy, or move it away to begin anew, which forgets what it knew: " + forgetting
+	wayOut = ": restore it from a copy, or move it away and accept the loss" + acceptance
 )
 
 // damageError says what is wrong with a file.

@@ -78,7 +78,7 @@ func judge(path string) string {
 func judgeOpen(l *Ledger, clock *handClock) string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := l.Open(ctx); err != nil {
+	if _, err := l.Open(ctx, ledger.Window{}); err != nil {
 		if !errors.Is(err, ledger.ErrUnavailable) || !strings.Contains(err.Error(), l.path) {
 			return "refused without saying so: " + err.Error()
 		}
@@ -254,10 +254,16 @@ func TestRefused(t *testing.T) {
 		{"a pointer by another key", pointer, "is out of order"},
 		{"another database", edited(func(tx *bbolt.Tx) error { return tx.DeleteBucket(headerName) }), "not a ledger"},
 		{"a newer format", edited(func(tx *bbolt.Tx) error {
-			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 2))
-		}), "has format 2"},
+			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 3))
+		}), "has format 3"},
 		{"another format's name", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Put(formatKey, []byte("x")) }), "header is not"},
 		{"no memory of what it forgot", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(forgottenKey) }), "what it has forgotten"},
+		{"no memory", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(memoryKey) }), "which ledger it is"},
+		{"another id", edited(func(tx *bbolt.Tx) error {
+			value := bytes.Clone(tx.Bucket(headerName).Get(memoryKey))
+			value[0]++
+			return tx.Bucket(headerName).Put(memoryKey, value)
+		}), "which ledger it is"},
 		{"no entries", edited(func(tx *bbolt.Tx) error { return tx.DeleteBucket(entriesName) }), "a bucket is missing"},
 		{"an entry less", edited(func(tx *bbolt.Tx) error {
 			k := key(sampleName(7))

@@ -99,7 +99,13 @@ func inspectHeader(w *walker, buckets map[string][]byte) error {
 	if string(header[string(formatKey)]) != formatName || len(version) != 8 {
 		return damaged("its header is not a ledger's")
 	}
-	if v := binary.BigEndian.Uint64(version); v != formatVersion {
+	switch v := binary.BigEndian.Uint64(version); v {
+	case formatVersion:
+		if _, err := parseMemory(header[string(memoryKey)]); err != nil {
+			return err
+		}
+	case formatBefore:
+	default:
 		return fmt.Errorf("the file has format %d, and this version knows only %d: "+
 			"use the version that wrote it, or give this one a file of its own", v, formatVersion)
 	}

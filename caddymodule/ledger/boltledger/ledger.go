@@ -47,7 +47,8 @@ type Ledger struct {
 	failure error         // why the last attempt or session ended
 	failed  time.Time     // when it did
 	gone    chan struct{} // closed when the last session has let go of the file; nil without one
-	known   bool          // the file has been open, so it is never made anew
+	id      string        // of the ledger that has been open, so it is never created anew; "" before
+	seen    int64         // the last of its transactions that is known to be on the disk
 
 	closing  sync.Once
 	closeErr error
@@ -59,8 +60,8 @@ type setup struct {
 	noSync        bool
 }
 
-// New returns a ledger that has touched nothing yet: the file is opened by
-// [Ledger.Open] or by the first call that needs it.
+// New returns a ledger that has touched nothing yet: the file is opened by the
+// first call that needs it.
 func New(o Options) *Ledger {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -73,24 +74,28 @@ func New(o Options) *Ledger {
 	return &Ledger{path: o.Path, log: o.Log, clock: clock{o.Now, steady}, setup: setup{sweepInterval: sweepInterval}}
 }
 
-// Open opens the file, or makes it. Its error says what to do.
-func (l *Ledger) Open(ctx context.Context) error {
-	if err := l.enter(); err != nil {
-		return err
-	}
-	defer l.calls.Done()
-	_, err := l.current(ctx)
-	return err
+// Open implements [ledger.Ledger]. Its error says what to do.
+func (l *Ledger) Open(ctx context.Context, window ledger.Window) (id string, err error) {
+	a, err := l.do(&operation{ctx: ctx, kind: extend, window: window})
+	return a.id, err
+}
+
+// Spend implements [ledger.Ledger].
+func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	a, err := l.do(&operation{ctx: ctx, kind: spend, key: key, holder: holder, signed: signed, window: window})
+	return a.entry, err
 }
 
 // Reserve implements [ledger.Ledger].
 func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
-	return l.do(&operation{ctx: ctx, kind: reserve, key: key, holder: holder, until: seconds(until), share: share})
+	a, err := l.do(&operation{ctx: ctx, kind: reserve, key: key, holder: holder, until: seconds(until), share: share})
+	return a.entry, err
 }
 
 // Keep implements [ledger.Ledger].
 func (l *Ledger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
-	return l.do(&operation{ctx: ctx, kind: keep, key: key, holder: holder, until: seconds(until)})
+	a, err := l.do(&operation{ctx: ctx, kind: keep, key: key, holder: holder, until: seconds(until)})
+	return a.entry, err
 }
 
 // Release implements [ledger.Ledger].
@@ -101,30 +106,57 @@ func (l *Ledger) Release(ctx context.Context, key ledger.Key, holder ledger.Hold
 
 // Held implements [ledger.Ledger].
 func (l *Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
-	return l.do(&operation{ctx: ctx, kind: held, key: key})
+	a, err := l.do(&operation{ctx: ctx, kind: held, key: key})
+	return a.entry, err
 }
 
-func (l *Ledger) do(o *operation) (ledger.Entry, error) {
-	if o.kind != held && o.holder == (ledger.Holder{}) {
-		return ledger.Entry{}, l.unavailable(errNobody)
+// Forget implements [ledger.Ledger].
+func (l *Ledger) Forget(ctx context.Context) error {
+	err := l.forget(ctx)
+	for range 2 { // somebody may be opening it for what it was
+		if !errors.Is(err, ledger.ErrGone) {
+			break
+		}
+		l.mu.Lock()
+		l.reap()
+		l.id, l.seen, l.failure = "", 0, nil // from here on, whatever is there will do
+		l.mu.Unlock()
+		err = l.forget(ctx)
+	}
+	return err
+}
+
+func (l *Ledger) forget(ctx context.Context) error {
+	_, err := l.do(&operation{ctx: ctx, kind: forget})
+	return err
+}
+
+func (l *Ledger) do(o *operation) (answer, error) {
+	if o.kind.claims() && o.holder == (ledger.Holder{}) {
+		return answer{}, l.unavailable(errNobody)
 	}
 	if err := l.enter(); err != nil {
-		return ledger.Entry{}, err
+		return answer{}, err
 	}
 	defer l.calls.Done()
 	s, err := l.current(o.ctx)
 	if err != nil {
-		return ledger.Entry{}, err
+		return answer{}, err
+	}
+	if o.kind == extend { // whoever opens it wants to know
+		if err := s.look(); err != nil {
+			return answer{}, l.unavailable(err)
+		}
 	}
 	o.answers = make(chan answer, 1)
 	a := s.ask(s.reads, o)
 	if a.undecided {
 		a = s.ask(s.writes, o)
 	}
-	if a.err != nil && !errors.Is(a.err, ledger.ErrShare) {
-		return ledger.Entry{}, l.unavailable(a.err)
+	if a.err != nil && !errors.Is(a.err, ledger.ErrShare) && !errors.Is(a.err, ledger.ErrTooOld) {
+		return answer{}, l.unavailable(a.err)
 	}
-	return a.entry, a.err
+	return a, a.err
 }
 
 // Err implements [ledger.Ledger]. It never waits: where the file could not be

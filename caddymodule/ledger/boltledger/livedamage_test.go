@@ -27,7 +27,7 @@ func init() { parts["serve"] = serveWhileDamaged }
 func serveWhileDamaged(path string) {
 	clock := sampleClock()
 	l := New(Options{Path: path, Now: clock.now})
-	if err := l.Open(context.Background()); err != nil {
+	if _, err := l.Open(context.Background(), ledger.Window{}); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -231,7 +231,7 @@ func TestNotMadeAnew(t *testing.T) {
 // fault is needed to notice.
 func TestCutWhileIdle(t *testing.T) {
 	l, _ := fresh(t)
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Fatal(err)
 	}
 	s := l.session
@@ -253,7 +253,7 @@ func TestCutWhileIdle(t *testing.T) {
 // held. Nobody may wait for the worker.
 func TestLostLocks(t *testing.T) {
 	l, clock := fresh(t)
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Fatal(err)
 	}
 	reserve := func(name string) error {

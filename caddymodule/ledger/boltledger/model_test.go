@@ -18,6 +18,23 @@ import (
 type model struct {
 	entries   map[ledger.Key]*record
 	forgotten int64
+	memory    ledger.Memory
+}
+
+func (m *model) spend(now int64, k ledger.Key, h ledger.Holder, signed time.Time, w ledger.Window) (record, error) {
+	if h == (ledger.Holder{}) {
+		return record{}, ledger.ErrUnavailable
+	}
+	r, err := m.held(now, k)
+	if err != nil || r.holder != (ledger.Holder{}) {
+		return r, err
+	}
+	m.memory, _ = m.memory.Extend(w, after(now))
+	if err := m.memory.Vouch(signed, time.Unix(now, 0)); err != nil {
+		return record{}, err
+	}
+	m.entries[k] = &record{key: k, holder: h, until: seconds(m.memory.Until(signed))}
+	return *m.entries[k], nil
 }
 
 func (m *model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, share ledger.Share) (record, error) {
@@ -86,6 +103,7 @@ func (m *model) sweep(until int64) {
 
 // answerer is what is compared with the model.
 type answerer interface {
+	Spend(context.Context, ledger.Key, ledger.Holder, time.Time, ledger.Window) (ledger.Entry, error)
 	Reserve(context.Context, ledger.Key, ledger.Holder, time.Time, ledger.Share) (ledger.Entry, error)
 	Keep(context.Context, ledger.Key, ledger.Holder, time.Time) (ledger.Entry, error)
 	Release(context.Context, ledger.Key, ledger.Holder, time.Time) error
@@ -95,7 +113,7 @@ type answerer interface {
 
 // sweepUntil removes everything that ended by then.
 func (l *Ledger) sweepUntil(until int64) error {
-	err := l.Open(context.Background())
+	_, err := l.Open(context.Background(), ledger.Window{})
 	if err == nil {
 		l.session.sweep(until)
 	}
@@ -116,7 +134,13 @@ func compare(ctx context.Context, a answerer, m *model, clock *handClock, c [3]b
 		}
 	}
 	switch c[0] % 8 {
-	case 0, 1:
+	case 0:
+		what = "spend"
+		signed := time.Unix(now+16-int64(c[2]/2), int64(c[2]))
+		w := ledger.Window{MaxAge: time.Duration(c[1]) * time.Second / 4, Skew: time.Duration(c[1]%16) * time.Second}
+		got, gotErr = a.Spend(ctx, k, h, signed, w)
+		expect(m.spend(now, k, h, signed, w))
+	case 1:
 		what = "reserve"
 		got, gotErr = a.Reserve(ctx, k, h, until, share)
 		expect(m.reserve(now, k, h, seconds(until), share))
@@ -189,7 +213,7 @@ type within struct {
 }
 
 func (w within) do(o *operation) (ledger.Entry, error) {
-	if o.kind != held && o.holder == (ledger.Holder{}) {
+	if o.kind.claims() && o.holder == (ledger.Holder{}) {
 		return ledger.Entry{}, ledger.ErrUnavailable
 	}
 	a, c, err := o.decide(w.tables, w.clock.now().Unix())
@@ -199,10 +223,14 @@ func (w within) do(o *operation) (ledger.Entry, error) {
 	if err != nil {
 		return ledger.Entry{}, fmt.Errorf("the file: %w", err)
 	}
-	if a.err != nil && !errors.Is(a.err, ledger.ErrShare) {
+	if a.err != nil && !errors.Is(a.err, ledger.ErrShare) && !errors.Is(a.err, ledger.ErrTooOld) {
 		a.err = fmt.Errorf("%w: %w", ledger.ErrUnavailable, a.err)
 	}
 	return a.entry, a.err
+}
+
+func (w within) Spend(_ context.Context, k ledger.Key, h ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	return w.do(&operation{kind: spend, key: k, holder: h, signed: signed, window: window})
 }
 
 func (w within) Reserve(_ context.Context, k ledger.Key, h ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {

@@ -12,6 +12,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
 const (
@@ -27,9 +29,16 @@ var (
 	errNoFile = errors.New("it is a folder or a device, and not a file")
 	errInUse  = errors.New("another Caddy process has the file open, an old one that is still stopping or a second one: " +
 		"give each its own file, or use a shared ledger for a fleet")
-	errRemoved = errors.New("the file was removed while it was in use: put it back, or restart to begin anew, " +
-		"which forgets what it knew: " + forgetting)
+	errRemoved error = goneError("the file was removed while it was in use: put it back, or accept the loss" + acceptance)
+	errOther   error = goneError("the file was replaced by another ledger while it was in use: put it back, or accept the loss" + acceptance)
 )
+
+// goneError is [ledger.ErrGone] with what to do about it.
+type goneError string
+
+func (e goneError) Error() string { return string(e) }
+
+func (goneError) Is(target error) bool { return target == ledger.ErrGone }
 
 // enter counts a call in, so that Close waits for it.
 func (l *Ledger) enter() error {
@@ -82,6 +91,7 @@ func (l *Ledger) reap() {
 	select {
 	case <-l.session.ended:
 		l.failure, l.failed, l.gone = l.unavailable(l.session.err), time.Now(), l.session.gone
+		l.seen = l.session.durable.Load()
 		l.session = nil
 	default:
 	}
@@ -96,14 +106,14 @@ func (l *Ledger) attempt() chan struct{} {
 	done := make(chan struct{})
 	l.opening = done
 	l.calls.Add(1)
-	gone, known, before := l.gone, l.known, l.failure
+	gone, id, seen, before := l.gone, l.id, l.seen, l.failure
 	go func() {
 		defer l.calls.Done()
 		defer close(done)
 		if gone != nil {
 			<-gone // two sessions would wait for each other's lock
 		}
-		s, err := l.open(known)
+		s, err := l.open(id, seen)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.session, l.failure, l.failed, l.opening, l.gone = s, nil, time.Now(), nil, nil
@@ -114,25 +124,27 @@ func (l *Ledger) attempt() chan struct{} {
 			}
 			return
 		}
-		l.known = true
+		l.id = s.id
 		l.log.Info("the ledger is open", zap.String("file", l.path), zap.Int("entries", s.found))
 	}()
 	return done
 }
 
-// open inspects the file and starts a session on it.
-func (l *Ledger) open(known bool) (*session, error) {
+// open inspects the file and starts a session on it. Where there was one before,
+// it must be the ledger of that id; if it was put back from a copy that lacks the
+// last transaction that was seen, it has forgotten.
+func (l *Ledger) open(id string, seen int64) (*session, error) {
 	if l.path == "" {
 		return nil, errors.New("the ledger has no path")
 	}
 	switch info, err := os.Stat(l.path); {
-	case errors.Is(err, fs.ErrNotExist) && known:
+	case errors.Is(err, fs.ErrNotExist) && id != "":
 		return nil, errRemoved
 	case errors.Is(err, fs.ErrNotExist):
 		if err := create(l.path); err != nil {
-			return nil, fmt.Errorf("cannot be made: %w", err)
+			return nil, fmt.Errorf("cannot be created: %w", err)
 		}
-		l.log.Info("a ledger was made, which holds nothing yet", zap.String("file", l.path))
+		l.log.Info("a ledger was created, which holds nothing yet", zap.String("file", l.path))
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
@@ -146,7 +158,26 @@ func (l *Ledger) open(known bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.newSession(db, file, found)
+	if err := faultless(func() error { return upgrade(db, l.clock.unix()) }); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s, err := l.newSession(db, file, found)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case id != "" && s.id != id:
+		err = errOther
+	case s.durable.Load() < seen:
+		l.log.Warn("the ledger's file was put back from a copy: one-time signatures from before are refused", zap.String("file", l.path))
+		err = s.ask(s.writes, &operation{ctx: context.Background(), kind: forget, answers: make(chan answer, 1)}).err
+	}
+	if err != nil {
+		s.end(err)
+		<-s.gone
+		return nil, err
+	}
+	return s, nil
 }
 
 // inspectLocked keeps writers off while the file is inspected. Bolt must not

@@ -173,7 +173,7 @@ func TestKilled(t *testing.T) {
 // holdUntilTold has the file open until its input ends.
 func holdUntilTold(path string) {
 	l := New(Options{Path: path})
-	if err := l.Open(context.Background()); err != nil {
+	if _, err := l.Open(context.Background(), ledger.Window{}); err != nil {
 		panic(err)
 	}
 	fmt.Println("open")
@@ -193,7 +193,7 @@ func TestSecondProcess(t *testing.T) {
 	}
 	l := New(Options{Path: path})
 	defer l.close(t)
-	if err := l.Open(t.Context()); !errors.Is(err, ledger.ErrUnavailable) || !errors.Is(err, errInUse) {
+	if _, err := l.Open(t.Context(), ledger.Window{}); !errors.Is(err, ledger.ErrUnavailable) || !errors.Is(err, errInUse) {
 		t.Fatalf("opened all the same: %v", err)
 	}
 	// Requests do not each wait for the lock.

@@ -13,7 +13,8 @@ import (
 
 // A ledger is a bolt file of four buckets.
 var (
-	// header says what the file is, and up to when it has forgotten.
+	// header says what the file is, its id, which used signatures it knows, and
+	// up to when it has forgotten what had ended.
 	headerName = []byte("ledger")
 	// entries: key → until, holder, the owner of the share if any, checksum.
 	entriesName = []byte("entries")
@@ -27,11 +28,12 @@ var (
 	formatKey    = []byte("format")
 	versionKey   = []byte("version")
 	forgottenKey = []byte("forgotten")
+	memoryKey    = []byte("memory")
 )
 
 const (
 	formatName    = "chat_identity ledger"
-	formatVersion = 1
+	formatVersion = 2
 
 	digestSize = 32
 	untilSize  = 8
@@ -123,5 +125,6 @@ func createTables(tx *bbolt.Tx) error {
 		header.Put(formatKey, []byte(formatName)),
 		header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatVersion)),
 		header.Put(forgottenKey, make([]byte, untilSize)),
+		header.Put(memoryKey, newMemory().value()),
 	)
 }

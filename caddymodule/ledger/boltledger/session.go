@@ -3,7 +3,6 @@ package boltledger
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"math"
 	"os"
 	"sync"
@@ -32,7 +31,8 @@ type session struct {
 	clock clock
 	db    *bbolt.DB
 	file  *os.File
-	found int // entries when it was opened
+	id    string // the ledger's
+	found int    // entries when it was opened
 
 	reads, writes chan *operation
 	workers       sync.WaitGroup
@@ -63,10 +63,12 @@ func (l *Ledger) newSession(db *bbolt.DB, file *os.File, found int) (*session, e
 	s.tried.Store(math.MaxInt64)
 	err := file.Sync()
 	if err == nil {
-		err = s.transact(false, func(tx *bbolt.Tx, _ tables) error {
+		err = s.transact(false, func(tx *bbolt.Tx, t tables) error {
 			s.durable.Store(int64(tx.ID()))
 			s.tried.Store(int64(tx.ID()))
-			return s.inPlace()
+			m, err := t.memory()
+			s.id = m.id
+			return errors.Join(err, s.inPlace())
 		})
 	}
 	if err != nil {
@@ -125,8 +127,7 @@ func (s *session) serve(queue chan *operation, work func([]*operation) error) {
 			}
 		}
 		if err := work(batch); err != nil {
-			s.log.Error("the ledger's file cannot be used any more and is opened again", zap.String("file", s.path), zap.Error(err))
-			s.end(err)
+			s.fail(err)
 			return
 		}
 		clear(batch)
@@ -185,35 +186,14 @@ func (s *session) guard(work func()) {
 	returned = true
 }
 
-// intact checks that the file has not been cut short: what bolt maps beyond
-// its end cannot be read. Bolt itself never shortens it.
-func (s *session) intact() error {
-	least := s.size.Load() // before looking, since the file may grow meanwhile
-	info, err := s.file.Stat()
-	if err == nil && info.Size() < least {
-		err = errCut
+// fail ends a session whose file cannot be used.
+func (s *session) fail(err error) {
+	select {
+	case <-s.ended:
+	default:
+		s.log.Error("the ledger's file cannot be used any more and is opened again", zap.String("file", s.path), zap.Error(err))
 	}
-	return err
-}
-
-// inPlace checks that what was committed is found again under the file's name.
-func (s *session) inPlace() error {
-	named, err := os.Stat(s.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return errRemoved
-	}
-	if err != nil {
-		return err
-	}
-	opened, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
-	if !os.SameFile(named, opened) {
-		return errReplaced
-	}
-	s.size.Store(opened.Size())
-	return nil
+	s.end(err)
 }
 
 // end has everybody who waits told so.

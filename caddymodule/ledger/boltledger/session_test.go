@@ -106,7 +106,7 @@ func TestVisibleIsNotDurable(t *testing.T) {
 // TestCallersGiveUp cancels calls that wait for the writer.
 func TestCallersGiveUp(t *testing.T) {
 	l, clock := fresh(t)
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Fatal(err)
 	}
 	resume := stall(t, l.session)
@@ -189,7 +189,7 @@ func TestMutualExclusion(t *testing.T) {
 func TestGrows(t *testing.T) {
 	l, clock := fresh(t)
 	l.setup.noSync = true
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan struct{})
@@ -270,7 +270,7 @@ func TestCloseDuringTraffic(t *testing.T) {
 		if err := l.Err(); !errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("Err is %v", err)
 		}
-		if err := l.Open(t.Context()); !errors.Is(err, ledger.ErrUnavailable) {
+		if _, err := l.Open(t.Context(), ledger.Window{}); !errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("opened again: %v", err)
 		}
 		l = at(t, l.path, clock)
@@ -336,7 +336,7 @@ func TestMade(t *testing.T) {
 		}
 	}
 	l := at(t, path, newClock())
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Error(err)
 	}
 }

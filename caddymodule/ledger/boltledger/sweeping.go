@@ -56,7 +56,8 @@ func (h *horizon) advance(c clock) int64 {
 
 // sweepEvery removes what may be forgotten, in transactions that other
 // operations share, and waits for each, so that the others have their turn. It
-// also finds out when commits succeed again, without any traffic.
+// also finds out, without any traffic, when commits succeed again, and when the
+// file is gone.
 func (s *session) sweepEvery(interval time.Duration) {
 	h := horizon{noted: s.clock.unix(), at: s.clock.steady()}
 	ticker := time.NewTicker(interval)
@@ -65,6 +66,7 @@ func (s *session) sweepEvery(interval time.Duration) {
 		select {
 		case <-ticker.C:
 			s.sweep(h.advance(s.clock))
+			_ = s.look()
 		case <-s.ended:
 			return
 		}

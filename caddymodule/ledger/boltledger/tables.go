@@ -38,6 +38,11 @@ func (t tables) forgotten() (int64, error) {
 	return parseForgotten(t.header.Get(forgottenKey))
 }
 
+// memory returns what the file says of itself.
+func (t tables) memory() (memory, error) {
+	return parseMemory(t.header.Get(memoryKey))
+}
+
 // alive counts what the owner has at that time, up to most.
 func (t tables) alive(owner ledger.Key, now int64, most int) (n int) {
 	c := t.byOwner.Cursor()
@@ -48,13 +53,20 @@ func (t tables) alive(owner ledger.Key, now int64, most int) (n int) {
 	return n
 }
 
-// change replaces a record, or adds one, or removes one: both are of one key.
-type change struct{ old, new *record }
+// change replaces a record, or adds one, or removes one: both are of one key. It
+// may change what the file says of itself.
+type change struct {
+	old, new *record
+	memory   *memory
+}
 
-func (c change) none() bool { return c.old == nil && c.new == nil }
+func (c change) none() bool { return c == change{} }
 
 func (t tables) apply(c change) error {
-	var errs [6]error
+	var errs [7]error
+	if c.memory != nil {
+		errs[6] = t.header.Put(memoryKey, c.memory.value())
+	}
 	if r := c.old; r != nil {
 		errs[0] = t.byExpiry.Delete(expiryKey(r.until, r.key))
 		if r.owner != noOwner {

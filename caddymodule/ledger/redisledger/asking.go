@@ -53,6 +53,23 @@ func (o *operation) run(s *rueidis.Lua, share string, arguments ...string) (answ
 	return a, nil
 }
 
+// unmoved returns [errForgot] where the marker is not the one that the call went
+// by.
+func (o *operation) unmoved() error {
+	limited, cancel := context.WithTimeout(o.ctx, callLimit)
+	defer cancel()
+	text, err := o.l.client.Do(limited, o.l.client.B().Get().Key(o.l.markerKey()).Build()).ToString()
+	switch {
+	case o.ctx.Err() != nil:
+		return unavailable(context.Cause(o.ctx))
+	case err != nil && !rueidis.IsRedisNil(err):
+		return unavailable(o.l.blame(err, o.l.markerKey()))
+	case text != o.on.marker:
+		return unavailable(errForgot)
+	}
+	return nil
+}
+
 // ask has the server run a script. After an error that is not the server's it
 // may have been run all the same.
 func (l *Ledger) ask(ctx context.Context, s *rueidis.Lua, keys []string, arguments ...string) (rueidis.RedisMessage, error) {

@@ -57,7 +57,7 @@ func TestCloseDuringTraffic(t *testing.T) {
 		}
 		group.Wait()
 		says(t, "Err", l.Err(), "closed")
-		says(t, "Open", l.Open(t.Context()), "closed")
+		says(t, "Open", failed(l.Open(t.Context(), ledger.Window{})), "closed")
 		l = s.ledger()
 		for _, name := range reserved {
 			if e, err := l.Held(t.Context(), key(name)); err != nil || e.Holder != holder("a") {

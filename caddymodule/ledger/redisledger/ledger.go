@@ -6,8 +6,7 @@
 // as the gateway that wrote it said it, by its own clock.
 //
 // A server that could forget by itself is refused. One that has forgotten, or
-// may have, is noticed, and [Ledger.Since] then says since when the ledger
-// remembers: it was flushed, it was restarted (even with persistence, which may
+// may have, is noticed, and what was signed before is not spent then: it was flushed, it was restarted (even with persistence, which may
 // lack the last moments), a replica was promoted (which may not have received
 // them), or its clock was set forward, which is noticed within a quarter of a
 // second. Of the others, without Cluster, a script that would call a key free
@@ -16,9 +15,9 @@
 // quarter of a second on the node that has the marker, and on another it is
 // not, nor is another's clock.
 //
-// What nobody can notice: a ledger that was flushed while no gateway ran is
-// taken for a new one, and so it is by a gateway that starts after the flush
-// until the others notice; and while a primary that was cut off still serves
+// What the ledger itself cannot notice: one that was flushed while no gateway ran
+// is taken for a new one, unless the caller knows its id, and so it is by a
+// gateway that starts after the flush until the others notice; and while a primary that was cut off still serves
 // gateways on its side, the promoted replica serves the others. The server's
 // min-replicas-to-write 1 with min-replicas-max-lag bounds the latter.
 //
@@ -84,19 +83,20 @@ type Ledger struct {
 	blamed  string
 	said    map[string]time.Time // when what was last logged
 	loud    bool                 // the log has it that something is wrong
+	window  ledger.Window        // the longest that was asked for, in milliseconds
+	orders  int                  // how often it was told to forget
+	turned  chan struct{}        // closed after the next look
 
 	state   atomic.Pointer[state]   // nil before the first look
 	trouble atomic.Pointer[trouble] // why something was last refused; calls go on
-	since   atomic.Pointer[time.Time]
-	looked  chan struct{} // closed after the first look
-	kick    chan struct{} // asks for a look
+	looked  chan struct{}           // closed after the first look
+	kick    chan struct{}           // asks for a look
 	alive   context.Context
 	end     context.CancelFunc
 	gone    chan struct{} // closed when the watcher has ended
 }
 
-// New returns a ledger that has touched nothing yet: [Ledger.Open] or the first
-// call does.
+// New returns a ledger that has touched nothing yet: the first call does.
 func New(o Options) *Ledger {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -108,19 +108,36 @@ func New(o Options) *Ledger {
 		client: o.Client, prefix: o.Prefix, log: o.Log, now: o.Now,
 		cluster: o.Cluster || o.Client != nil && o.Client.Mode() == rueidis.ClientModeCluster,
 		said:    make(map[string]time.Time),
-		looked:  make(chan struct{}), kick: make(chan struct{}, 1), gone: make(chan struct{}),
+		looked:  make(chan struct{}), turned: make(chan struct{}), kick: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	l.alive, l.end = context.WithCancel(context.Background())
 	return l
 }
 
-// Open looks at the server. Its error says what to do.
-func (l *Ledger) Open(ctx context.Context) error {
+// Open implements [ledger.Ledger]. Its error says what to do.
+func (l *Ledger) Open(ctx context.Context, window ledger.Window) (id string, err error) {
+	if err := l.enter(); err != nil {
+		return "", err
+	}
+	defer l.calls.Done()
+	on, err := l.serving(ctx, window)
+	if err != nil {
+		return "", err
+	}
+	return on.ledger, nil
+}
+
+// Forget implements [ledger.Ledger]. It holds for every gateway.
+func (l *Ledger) Forget(ctx context.Context) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
 	defer l.calls.Done()
-	_, err := l.current(ctx)
+	l.mu.Lock()
+	l.orders++
+	order := l.orders
+	l.mu.Unlock()
+	_, err := l.await(ctx, func(on *standing) bool { return on.orders >= order })
 	return err
 }
 
@@ -156,17 +173,6 @@ func (l *Ledger) current(ctx context.Context) (*standing, error) {
 		return nil, unavailable(s.err)
 	}
 	return s.standing, nil
-}
-
-// Since returns since when the ledger remembers, by the clock that callers go
-// by; the zero time, if it has never forgotten. Of what was signed before, it
-// may not know that it was used. A caller asks when Reserve has answered: then
-// it holds for that answer. He adds the skew that he allows to signers' clocks.
-func (l *Ledger) Since() time.Time {
-	if since := l.since.Load(); since != nil {
-		return *since
-	}
-	return time.Time{}
 }
 
 // Err implements [ledger.Ledger]. It never waits.

@@ -25,13 +25,27 @@ type token struct {
 
 func signed(name string, at time.Time) token { return token{key(name), at} }
 
-// spend accepts a token as a caller does: he reserves it, and asks then since
-// when the ledger remembers.
-func spend(l *Ledger, t token, now time.Time) (accepted bool, err error) {
+// window is that of the tokens.
+var window = ledger.Window{MaxAge: 5 * time.Minute}
+
+// spend accepts a token as a caller does. That the ledger has forgotten is an
+// answer.
+func spend(l *Ledger, t token) (accepted bool, err error) {
 	var me ledger.Holder
 	_, _ = rand.Read(me[:])
-	e, err := l.Reserve(context.Background(), t.key, me, now.Add(5*time.Minute), ledger.Share{})
-	return err == nil && e.Holder == me && !t.signed.Before(l.Since()), err
+	e, err := l.Spend(context.Background(), t.key, me, t.signed, window)
+	if errors.Is(err, ledger.ErrForgotten) {
+		return false, nil
+	}
+	return err == nil && e.Holder == me, err
+}
+
+// since is from when on the ledger knows everything.
+func since(l *Ledger) time.Time {
+	if s := l.state.Load(); s != nil && s.standing != nil {
+		return s.standing.memory.Since
+	}
+	return time.Time{}
 }
 
 // accept spends a token that must be accepted, now or soon.
@@ -42,7 +56,7 @@ func accept(t *testing.T, l *Ledger, name string) token {
 	eventually(t, "a token is accepted", func() error {
 		n++
 		used = signed(fmt.Sprint(name, n), l.now())
-		accepted, err := spend(l, used, l.now())
+		accepted, err := spend(l, used)
 		if err == nil && !accepted {
 			err = errors.New("it was refused")
 		}
@@ -55,7 +69,7 @@ func accept(t *testing.T, l *Ledger, name string) token {
 func refuse(t *testing.T, l *Ledger, used token) {
 	t.Helper()
 	eventually(t, "the ledger answers", func() error {
-		accepted, err := spend(l, used, l.now())
+		accepted, err := spend(l, used)
 		if accepted {
 			t.Fatal("a token was accepted twice")
 		}
@@ -74,12 +88,12 @@ func TestFlushed(t *testing.T) {
 	for range 5 {
 		used := accept(t, a, "first ")
 		accept(t, b, "second ")
-		before := a.Since()
+		before := since(a)
 		s.do("FLUSHALL")
 		var group sync.WaitGroup
 		for i := range 8 {
 			group.Go(func() {
-				if accepted, err := spend([]*Ledger{a, b}[i%2], used, time.Now()); accepted {
+				if accepted, err := spend([]*Ledger{a, b}[i%2], used); accepted {
 					t.Error("a token was accepted twice", err)
 				}
 			})
@@ -87,8 +101,8 @@ func TestFlushed(t *testing.T) {
 		group.Wait()
 		refuse(t, a, used)
 		refuse(t, b, used)
-		if !a.Since().After(before) || a.Since().Before(used.signed) {
-			t.Errorf("since %v, before %v", a.Since(), before)
+		if !since(a).After(before) || since(a).Before(used.signed) {
+			t.Errorf("since %v, before %v", since(a), before)
 		}
 		accept(t, a, "third ")
 	}
@@ -100,15 +114,15 @@ func TestStartedAfterLoss(t *testing.T) {
 	s := serve(t)
 	a := s.ledger()
 	used := accept(t, a, "token ")
-	if since := a.Since(); !since.IsZero() {
+	if since := since(a); !since.IsZero() {
 		t.Errorf("since %v at the first start", since)
 	}
 	s.do("FLUSHALL")
 	b := opened(t, s.ledger())
 	refuse(t, a, used)
 	eventually(t, "the other agrees", func() error {
-		if accepted, err := spend(b, used, time.Now()); accepted || err != nil || b.Since().IsZero() {
-			return fmt.Errorf("since %v: %v", b.Since(), err)
+		if accepted, err := spend(b, used); accepted || err != nil || since(b).IsZero() {
+			return fmt.Errorf("since %v: %v", since(b), err)
 		}
 		return nil
 	})
@@ -146,8 +160,8 @@ func TestRestarted(t *testing.T) {
 				}
 			}
 			eventually(t, "the restart is noticed", func() error {
-				if a.Since().Before(used.signed) { // an entry that is held is answered before
-					return fmt.Errorf("since %v, signed %v", a.Since(), used.signed)
+				if since(a).Before(used.signed) { // an entry that is held is answered before
+					return fmt.Errorf("since %v, signed %v", since(a), used.signed)
 				}
 				return nil
 			})
@@ -211,17 +225,17 @@ func TestClocksApart(t *testing.T) {
 		refuse(t, l, used)
 		elapse(t, client, 4*time.Minute)
 		refuse(t, l, used)
-		if accepted, _ := spend(other, used, time.Now()); accepted {
+		if accepted, _ := spend(other, used); accepted {
 			t.Error("accepted by another")
 		}
 		s.do("FLUSHALL")
 		refuse(t, l, used)
-		if since := l.Since(); since.Before(used.signed) || since.After(l.now()) {
+		if since := since(l); since.Before(used.signed) || since.After(l.now()) {
 			t.Errorf("since %v, signed %v, now %v", since, used.signed, l.now())
 		}
 		eventually(t, "the other says so in its own time", func() error {
-			if since := other.Since(); since.IsZero() || since.Sub(l.Since().Add(-skew)).Abs() > 10*time.Second {
-				return fmt.Errorf("since %v and %v", since, l.Since())
+			if s := since(other); s.IsZero() || s.Sub(since(l).Add(-skew)).Abs() > 10*time.Second {
+				return fmt.Errorf("since %v and %v", s, since(l))
 			}
 			return nil
 		})
@@ -255,10 +269,14 @@ func TestReasonToForget(t *testing.T) {
 			t.Errorf("%s: %q", test.name, reason)
 		}
 	}
-	for _, text := range []string{"", "x", "a b c", "a -1 c", "a 1", "a 1 b c"} {
+	for _, text := range []string{"", "x", "a b c", "a -1 c", "a 1", "a 1 b c", "a 1 b c 2 3 4", "a 1 b c 2 3 4 -5", "a 1 b c 2 x 4 5", "a 1 b c 2 3 4 5 6"} {
 		if parseMarker(text) != nil {
 			t.Errorf("%q is a marker", text)
 		}
+	}
+	whole := marker{id: "a", since: 1, run: "@run", ledger: "c", maxAge: 2, skew: 3, narrow: 4, extended: 5}
+	if m := parseMarker(whole.text()); m == nil || *m != whole {
+		t.Errorf("%q becomes %+v", whole.text(), m)
 	}
 }
 
@@ -273,10 +291,10 @@ func TestClusterForgets(t *testing.T) {
 	refuse(t, a, used)
 	refuse(t, b, used)
 	used = accept(t, b, "another ")
-	before := b.Since()
+	before := since(b)
 	s.do("FLUSHALL")
 	eventually(t, "the flush is noticed", func() error {
-		if !b.Since().After(before) {
+		if !since(b).After(before) {
 			return errors.New("not yet")
 		}
 		return nil
@@ -311,7 +329,7 @@ func TestNoWindow(t *testing.T) {
 		t.Error("it was written")
 	}
 	accept(t, l, "token ")
-	if since := l.Since(); since.IsZero() {
+	if since := since(l); since.IsZero() {
 		t.Errorf("since %v", since)
 	}
 }

@@ -20,20 +20,70 @@ type operation struct {
 	key string
 }
 
-// begin begins a call. Its end is the caller's to tell.
-func (l *Ledger) begin(ctx context.Context, key ledger.Key) (*operation, error) {
+// call makes a call on a key. A script that finds another marker than at the last
+// look has changed nothing, and the call is made again after the next one.
+func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation) (ledger.Entry, error)) (ledger.Entry, error) {
 	if err := l.enter(); err != nil {
-		return nil, err
+		return ledger.Entry{}, err
 	}
-	on, err := l.current(ctx)
-	if err != nil {
-		l.calls.Done()
-		return nil, err
+	defer l.calls.Done()
+	o := &operation{l: l, ctx: ctx, key: l.entryKey(key)}
+	var err error
+	o.on, err = l.current(ctx)
+	for tries := 0; err == nil; tries++ {
+		var e ledger.Entry
+		if e, err = do(o); tries == 2 || !errors.Is(err, errForgot) {
+			return e, err
+		}
+		before := o.on
+		o.on, err = l.await(ctx, func(on *standing) bool { return on != before })
 	}
-	return &operation{l, ctx, on, l.entryKey(key)}, nil
+	return ledger.Entry{}, err
 }
 
-func (o *operation) done() { o.l.calls.Done() }
+// Spend implements [ledger.Ledger]. Without a cluster it is one round trip.
+func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	if holder == (ledger.Holder{}) {
+		return ledger.Entry{}, unavailable(errNobody)
+	}
+	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+		var err error
+		if o.on, err = l.serving(ctx, window); err != nil {
+			return ledger.Entry{}, err
+		}
+		return o.spend(holder, signed)
+	})
+}
+
+// spend goes by one marker, which the script finds to be the server's. In a
+// cluster a script cannot, so that is looked at behind it.
+func (o *operation) spend(holder ledger.Holder, signed time.Time) (ledger.Entry, error) {
+	if err := o.on.memory.Vouch(signed, o.l.now()); err != nil {
+		a, failed := o.run(lua().held, "")
+		switch {
+		case failed != nil:
+			return ledger.Entry{}, failed
+		case a.status == "held":
+			return a.record.entry(), nil
+		case errors.Is(err, ledger.ErrUnavailable):
+			return ledger.Entry{}, unavailable(err)
+		}
+		return ledger.Entry{}, err
+	}
+	seconds, ttl, err := o.l.lasting(o.on.memory.Until(signed))
+	if err != nil {
+		return ledger.Entry{}, unavailable(err)
+	}
+	r := &record{holder: holder, until: seconds}
+	a, err := o.run(lua().spend, "", r.value(), strconv.FormatInt(ttl, 10))
+	if err == nil && o.l.cluster && a.record == *r {
+		err = o.unmoved()
+	}
+	if err != nil {
+		return ledger.Entry{}, err
+	}
+	return a.record.entry(), nil
+}
 
 // Reserve implements [ledger.Ledger]. Without a cluster it is one round trip.
 // In a cluster a share takes two more, for a key that nobody holds.
@@ -45,20 +95,19 @@ func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Hold
 	if err != nil {
 		return ledger.Entry{}, unavailable(err)
 	}
-	o, err := l.begin(ctx, key)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	defer o.done()
 	r := &record{holder: holder, until: seconds, owner: share.Owner}
-	if share.Owner == noOwner {
-		return o.reserve(r, ttl, "", 0)
+	if share.Owner != noOwner {
+		_, _ = rand.Read(r.place[:])
 	}
-	_, _ = rand.Read(r.place[:])
-	if !l.cluster {
-		return o.reserve(r, ttl, l.shareKey(share.Owner), share.Most)
-	}
-	return o.reserveSpread(r, ttl, share)
+	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+		switch {
+		case share.Owner == noOwner:
+			return o.reserve(r, ttl, "", 0)
+		case !l.cluster:
+			return o.reserve(r, ttl, l.shareKey(share.Owner), share.Most)
+		}
+		return o.reserveSpread(r, ttl, share)
+	})
 }
 
 func (o *operation) reserve(r *record, ttl int64, share string, most int) (ledger.Entry, error) {
@@ -110,20 +159,17 @@ func (l *Ledger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder,
 	if err != nil {
 		return ledger.Entry{}, unavailable(err)
 	}
-	o, err := l.begin(ctx, key)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	defer o.done()
 	length := strconv.FormatInt(ttl, 10)
-	return o.counted(func(name, membership, place string) (answer, error) {
-		if l.cluster && name != "" {
-			if _, err := l.ask(ctx, lua().extend, []string{name}, place, length); err != nil {
-				return answer{}, err
+	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+		return o.counted(func(name, membership, place string) (answer, error) {
+			if l.cluster && name != "" {
+				if _, err := l.ask(ctx, lua().extend, []string{name}, place, length); err != nil {
+					return answer{}, err
+				}
+				name = ""
 			}
-			name = ""
-		}
-		return o.run(lua().keep, name, string(holder[:]), instant(seconds), length, membership)
+			return o.run(lua().keep, name, string(holder[:]), instant(seconds), length, membership)
+		})
 	})
 }
 
@@ -132,36 +178,30 @@ func (l *Ledger) Release(ctx context.Context, key ledger.Key, holder ledger.Hold
 	if holder == (ledger.Holder{}) {
 		return unavailable(errNobody)
 	}
-	o, err := l.begin(ctx, key)
-	if err != nil {
-		return err
-	}
-	defer o.done()
 	seconds := until.Unix()
 	if until.Nanosecond() > 0 {
 		seconds++
 	}
-	_, err = o.counted(func(name, membership, _ string) (answer, error) {
-		if l.cluster {
-			name = ""
-		}
-		return o.run(lua().release, name, string(holder[:]), instant(seconds), "", membership)
+	_, err := l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+		return o.counted(func(name, membership, _ string) (answer, error) {
+			if l.cluster {
+				name = ""
+			}
+			return o.run(lua().release, name, string(holder[:]), instant(seconds), "", membership)
+		})
 	})
 	return err
 }
 
 // Held implements [ledger.Ledger].
 func (l *Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
-	o, err := l.begin(ctx, key)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	defer o.done()
-	a, err := o.run(lua().held, "")
-	if err != nil || a.status == "free" {
-		return ledger.Entry{}, err
-	}
-	return a.record.entry(), nil
+	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+		a, err := o.run(lua().held, "")
+		if err != nil || a.status == "free" {
+			return ledger.Entry{}, err
+		}
+		return a.record.entry(), nil
+	})
 }
 
 // counted makes a call that may find the entry to be part of a share, and makes

@@ -56,6 +56,14 @@ redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
 return {'held', ARGV[3]}
 `
 
+// spending writes its holder's own entry again: the marker may have changed
+// since, and with it how long the entry is kept.
+const spending = looking + `
+if v and string.sub(v, 1, 32) ~= string.sub(ARGV[3], 1, 32) then return {'held', v} end
+redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+return {'held', ARGV[3]}
+`
+
 // keeping answers "counted" where the entry has a place in a share that the
 // caller has not named yet, and changes nothing then.
 const keeping = looking + counting + `
@@ -99,8 +107,9 @@ if not ends or tonumber(ends) < now() + tonumber(ARGV[2]) + slack then count(KEY
 return 1
 `
 
-// marking replaces the marker if it is still the one that the caller saw, and
-// returns the one that then stands. With "write" it writes it again as it is,
+// marking replaces the marker by the one to come, in which the server's time and
+// its run id are put, if it is still the one that the caller saw. It returns the
+// one that then stands. With "write" it writes it again as it is,
 // and returns why that is not possible, if so.
 const marking = `
 local t = redis.call('TIME')
@@ -108,24 +117,22 @@ local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
 local v = redis.call('GET', KEYS[1]) or ''
 if ARGV[2] ~= '' and v == ARGV[1] then
-	local since = '0'
-	if ARGV[3] == 'now' then since = ms end
-	v = ARGV[2] .. ' ' .. since .. ' ' .. run
+	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run)
 	redis.call('SET', KEYS[1], v)
-elseif ARGV[4] == 'write' and v ~= '' then
+elseif ARGV[3] == 'write' and v ~= '' then
 	local written = redis.pcall('SET', KEYS[1], v)
 	if written.err then return {v, ms, run, written.err} end
 end
 return {v, ms, run}
 `
 
-type scripts struct{ reserve, keep, release, held, take, extend, mark *rueidis.Lua }
+type scripts struct{ reserve, spend, keep, release, held, take, extend, mark *rueidis.Lua }
 
 // lua is made at the first use: the client names scripts by SHA-1, which a
 // process that may not use it must be able to start without.
 var lua = sync.OnceValue(func() scripts {
 	return scripts{
-		reserve: rueidis.NewLuaScript(reserving), keep: rueidis.NewLuaScript(keeping),
+		reserve: rueidis.NewLuaScript(reserving), spend: rueidis.NewLuaScript(spending), keep: rueidis.NewLuaScript(keeping),
 		release: rueidis.NewLuaScript(releasing), held: rueidis.NewLuaScript(holding),
 		take: rueidis.NewLuaScript(taking), extend: rueidis.NewLuaScript(extending),
 		mark: rueidis.NewLuaScript(marking),

@@ -170,7 +170,7 @@ func (s *server) ledger(change ...func(*Options)) *Ledger {
 
 func opened(t testing.TB, l *Ledger) *Ledger {
 	t.Helper()
-	if err := l.Open(t.Context()); err != nil {
+	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
 		t.Fatal(err)
 	}
 	return l
@@ -233,3 +233,5 @@ func eventually(t testing.TB, what string, try func() error) {
 		time.Sleep(5 * time.Millisecond)
 	}
 }
+
+func failed(_ string, err error) error { return err }

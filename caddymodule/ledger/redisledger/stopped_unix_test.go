@@ -51,7 +51,7 @@ func TestStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, l, "")
-	if since := l.Since(); !since.IsZero() {
+	if since := since(l); !since.IsZero() {
 		t.Errorf("since %v, though nothing was lost", since)
 	}
 	refuse(t, l, used)

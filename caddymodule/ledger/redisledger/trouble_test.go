@@ -50,7 +50,7 @@ func TestPolicy(t *testing.T) {
 	s := serve(t, "--maxmemory-policy", "allkeys-lru")
 	log, logs := observed()
 	l := s.ledger(func(o *Options) { o.Log = log })
-	says(t, "opening", l.Open(t.Context()), "maxmemory-policy noeviction")
+	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "maxmemory-policy noeviction")
 	if n := s.do("DBSIZE"); n != "0" {
 		t.Errorf("%s keys were written", n)
 	}
@@ -76,13 +76,13 @@ func TestReplica(t *testing.T) {
 	primary.do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
 	replica := serve(t, "--replicaof", "127.0.0.1", fmt.Sprint(primary.port))
 	l := replica.ledger()
-	says(t, "opening", l.Open(t.Context()), "address of the primary")
+	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "address of the primary")
 	replica.do("REPLICAOF", "NO", "ONE")
 	until(t, l, "")
 	used := accept(t, l, "token ")
 	// Demoted under way: the next call may be the first to find out.
 	replica.do("REPLICAOF", "127.0.0.1", fmt.Sprint(primary.port))
-	if accepted, err := spend(l, used, time.Now()); accepted {
+	if accepted, err := spend(l, used); accepted {
 		t.Error("a token was accepted twice", err)
 	}
 	until(t, l, "the primary")
@@ -94,7 +94,7 @@ func TestReplica(t *testing.T) {
 		}
 		return nil
 	})
-	says(t, "opening", replica.ledger().Open(t.Context()), "address of the primary")
+	says(t, "opening", failed(replica.ledger().Open(t.Context(), ledger.Window{})), "address of the primary")
 }
 
 func TestFullMemory(t *testing.T) {
@@ -109,7 +109,7 @@ func TestFullMemory(t *testing.T) {
 	if e, err := l.Held(t.Context(), used.key); err != nil || e.Holder == (ledger.Holder{}) {
 		t.Errorf("held: %v, %v", e, err)
 	}
-	if accepted, err := spend(l, used, time.Now()); accepted || err != nil {
+	if accepted, err := spend(l, used); accepted || err != nil {
 		t.Errorf("again: %v, %v", accepted, err)
 	}
 	s.do("CONFIG", "SET", "maxmemory", "0")
@@ -123,8 +123,8 @@ func TestPasswords(t *testing.T) {
 	as := func(password string) *Ledger {
 		return s.ledger(func(o *Options) { o.Client = s.dial(func(c *rueidis.ClientOption) { c.Password = password }) })
 	}
-	says(t, "none", as("").Open(t.Context()), "wants a password")
-	says(t, "wrong", as("wrong").Open(t.Context()), "password is wrong")
+	says(t, "none", failed(as("").Open(t.Context(), ledger.Window{})), "wants a password")
+	says(t, "wrong", failed(as("wrong").Open(t.Context(), ledger.Window{})), "password is wrong")
 	accept(t, as("right"), "token ")
 }
 
@@ -160,8 +160,8 @@ func TestRights(t *testing.T) {
 	if err := l.Err(); err != nil {
 		t.Error(err)
 	}
-	says(t, "without info", as(strings.Replace(rights, " +info", "", 1)).Open(t.Context()), "+info")
-	says(t, "without eval", as(strings.NewReplacer(" +evalsha", "", " +eval", "").Replace(rights)).Open(t.Context()), "has not the right")
+	says(t, "without info", failed(as(strings.Replace(rights, " +info", "", 1)).Open(t.Context(), ledger.Window{})), "+info")
+	says(t, "without eval", failed(as(strings.NewReplacer(" +evalsha", "", " +eval", "").Replace(rights)).Open(t.Context(), ledger.Window{})), "has not the right")
 	unable := as(strings.Replace(rights, " +del", "", 1))
 	says(t, "without del", unable.Release(t.Context(), key("1"), holder("a"), end.Add(time.Hour)), "has not the right")
 }
@@ -173,7 +173,7 @@ func TestAway(t *testing.T) {
 	s.kill()
 	log, logs := observed()
 	l := s.ledger(func(o *Options) { o.Log = log })
-	says(t, "opening", l.Open(t.Context()), "cannot be reached")
+	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "cannot be reached")
 	if err := s.start(); err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +242,7 @@ func TestForeign(t *testing.T) {
 	s := serve(t)
 	s.do("SET", "test:l", "something")
 	l := s.ledger()
-	says(t, "marker", l.Open(t.Context()), "something else writes under this prefix")
+	says(t, "marker", failed(l.Open(t.Context(), ledger.Window{})), "something else writes under this prefix")
 	s.do("DEL", "test:l")
 	until(t, l, "")
 	s.do("SET", l.entryKey(key("k")), "something")
@@ -260,7 +260,7 @@ func TestNotTold(t *testing.T) {
 	t.Parallel()
 	s := spread(t)
 	l := s.ledger(func(o *Options) { o.Client = s.dial() })
-	says(t, "opening", l.Open(t.Context()), "node of a cluster")
+	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "node of a cluster")
 	found := s.ledger(func(o *Options) { o.Client = s.dial(func(c *rueidis.ClientOption) { c.ForceSingleClient = false }) })
 	if !found.cluster {
 		t.Error("the client's mode is not looked at")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
 // lookEvery is how often the server is looked at: whether it answers, whether
@@ -21,6 +23,9 @@ type standing struct {
 	marker    string            // as the server has it
 	primaries map[string]string // their run ids by address
 	runs      string            // the same, for scripts
+	ledger    string            // the ledger's id
+	memory    ledger.Memory     // by the callers' clock
+	orders    int               // how many orders to forget it has carried out
 	clock     int64             // the server's, in milliseconds
 	began     time.Time         // when it was asked for, by the steady clock
 	trouble   string            // why the marker could not be written, where that was tried
@@ -34,6 +39,10 @@ func (l *Ledger) watch() {
 	var known *standing
 	for first := true; ; first = false {
 		known = l.look(known)
+		l.mu.Lock()
+		close(l.turned)
+		l.turned = make(chan struct{})
+		l.mu.Unlock()
 		if first {
 			close(l.looked)
 		}

@@ -79,7 +79,7 @@ func BenchmarkLookup(b *testing.B) {
 	id := []byte("customer-050000")
 	b.ReportAllocs()
 	for b.Loop() {
-		if r, err := s.Lookup(id); r == nil || err != nil {
+		if r, err := s.Lookup(b.Context(), id); r == nil || err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -121,7 +121,7 @@ func writeMuch(path, name string) error {
 // and fails unless they are the first ones, each with its secret in count.
 func written(t *testing.T, s *Store, name string) int {
 	t.Helper()
-	count, err := s.Lookup([]byte("count"))
+	count, err := s.Lookup(t.Context(), []byte("count"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,7 +212,7 @@ func TestProcesses(t *testing.T) {
 		p.succeeds(t)
 	}
 	eventually(t, "all changes are seen", func() bool {
-		r, err := s.Lookup([]byte("count"))
+		r, err := s.Lookup(t.Context(), []byte("count"))
 		return err == nil && len(r.Secrets) == 1+each*len(names)
 	})
 	for _, name := range names {
@@ -307,11 +307,11 @@ func fails(s *Store, text string, records ...*widgets.Record) error {
 		return fmt.Errorf("the error is %w; want: %s", err, text)
 	}
 	for _, s := range []*Store{s, open(Options{Path: s.path})} {
-		r, err := s.Lookup([]byte(names[0]))
+		r, err := s.Lookup(context.Background(), []byte(names[0]))
 		if r != nil || err != nil {
 			return fmt.Errorf("there is %v, %w", r, err)
 		}
-		if r, err = s.Lookup([]byte("a")); r == nil || err != nil {
+		if r, err = s.Lookup(context.Background(), []byte("a")); r == nil || err != nil {
 			return fmt.Errorf("there is no widget a: %w", err)
 		}
 	}
@@ -360,7 +360,7 @@ func writeUnsynced(path, _ string) error {
 		return fmt.Errorf("the error is %w", err)
 	}
 	for _, s := range []*Store{s, open(Options{Path: path})} {
-		if r, err := s.Lookup([]byte("b")); r == nil || err != nil {
+		if r, err := s.Lookup(context.Background(), []byte("b")); r == nil || err != nil {
 			return fmt.Errorf("the change is not in effect: %w", err)
 		}
 	}
@@ -434,7 +434,7 @@ func writeUntilRoom(path, _ string) error {
 	if err := tries(false); !errors.Is(err, widgets.ErrUnwritable) || !strings.Contains(err.Error(), "ulimit -f") {
 		return fmt.Errorf("without room: %w", err)
 	}
-	if r, err := s.Lookup([]byte("a")); r == nil || err != nil {
+	if r, err := s.Lookup(context.Background(), []byte("a")); r == nil || err != nil {
 		return fmt.Errorf("what was read is not served: %w", err)
 	}
 	if logs.Len() != 1 || logs.All()[0].Level != zap.ErrorLevel {

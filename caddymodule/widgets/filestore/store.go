@@ -21,7 +21,7 @@ type Options struct {
 	// the first change makes it, and the folders it is in. Where it is a symbolic
 	// link, what it points to is replaced. Beside the file lies its lock, with
 	// .lock behind the name, and while it is written a file of the name with a
-	// dot before and .new behind it.
+	// dot before and .new behind it. A note has its own name behind the file's.
 	Path string
 	// Log is told when the file cannot be used, and when it can be again.
 	Log *zap.Logger
@@ -98,7 +98,7 @@ func open(options Options) *Store {
 }
 
 // Lookup implements [widgets.Store].
-func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
+func (s *Store) Lookup(_ context.Context, id []byte) (*widgets.Record, error) {
 	current := s.current.Load()
 	if current.snapshot == nil {
 		return nil, current.err
@@ -121,7 +121,7 @@ func (s *Store) Speaks(dialect string) bool {
 	return current.snapshot != nil && current.snapshot.dialects[dialect] > 0
 }
 
-// KeyIDs returns how many secrets each encryption key seals, those in grace included.
+// KeyIDs implements [widgets.Store].
 func (s *Store) KeyIDs() map[string]int {
 	current := s.current.Load()
 	if current.snapshot == nil {
@@ -129,6 +129,25 @@ func (s *Store) KeyIDs() map[string]int {
 	}
 	return maps.Clone(current.snapshot.keys)
 }
+
+// Note implements [widgets.Store]. A note is a file beside the widgets' own.
+func (s *Store) Note(_ context.Context, name string) (string, error) {
+	text, err := widgets.ReadNote(s.notePath(name))
+	if err != nil {
+		err = unreadable(err)
+	}
+	return text, err
+}
+
+// SetNote implements [widgets.Store].
+func (s *Store) SetNote(_ context.Context, name, text string) error {
+	if err := widgets.WriteNote(s.notePath(name), text); err != nil {
+		return unwritable(err)
+	}
+	return nil
+}
+
+func (s *Store) notePath(name string) string { return s.path + "." + name }
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error { return s.current.Load().err }

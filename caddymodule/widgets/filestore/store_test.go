@@ -92,7 +92,7 @@ func known(t testing.TB, s *Store) string {
 	names := make([]string, len(records))
 	for i, r := range records {
 		names[i] = r.ID
-		if found, err := s.Lookup([]byte(r.ID)); found != r || err != nil {
+		if found, err := s.Lookup(t.Context(), []byte(r.ID)); found != r || err != nil {
 			t.Errorf("widget %s is listed, but looked up: %v, %v", r.ID, found, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestStore(t *testing.T) {
 	if got := ids(t, s); got != "a b c d" {
 		t.Errorf("there are %s", got)
 	}
-	if r, err := s.Lookup([]byte("x")); r != nil || err != nil {
+	if r, err := s.Lookup(t.Context(), []byte("x")); r != nil || err != nil {
 		t.Errorf("an unknown widget: %v, %v", r, err)
 	}
 	for _, c := range []struct {
@@ -292,7 +292,7 @@ func TestConcurrent(t *testing.T) {
 					return
 				default:
 				}
-				r, err := s.Lookup([]byte("count"))
+				r, err := s.Lookup(t.Context(), []byte("count"))
 				if err != nil || len(r.Secrets) < seen {
 					t.Errorf("after %d secrets: %v, %v", seen, r, err)
 					return
@@ -311,7 +311,7 @@ func TestConcurrent(t *testing.T) {
 				if err := s.Update(context.Background(), []string{"count"}, withSecret(version)); err != nil {
 					t.Error(err)
 				}
-				r, _ := s.Lookup([]byte("count"))
+				r, _ := s.Lookup(t.Context(), []byte("count"))
 				if !slices.ContainsFunc(r.Secrets, func(s widgets.Sealed) bool { return s.Version == version }) {
 					t.Errorf("%s was written, and is not looked up", version)
 				}
@@ -321,7 +321,7 @@ func TestConcurrent(t *testing.T) {
 	writers.Wait()
 	close(stop)
 	readers.Wait()
-	if r, _ := s.Lookup([]byte("count")); len(r.Secrets) != 41 {
+	if r, _ := s.Lookup(t.Context(), []byte("count")); len(r.Secrets) != 41 {
 		t.Errorf("of 41 secrets there are %d", len(r.Secrets))
 	}
 }
@@ -340,12 +340,57 @@ func TestLookupAllocates(t *testing.T) {
 	for id, want := range map[string]bool{"a": true, "unknown": false} {
 		name := []byte(id)
 		got := testing.AllocsPerRun(200, func() {
-			if r, err := s.Lookup(name); (r != nil) != want || err != nil {
+			if r, err := s.Lookup(t.Context(), name); (r != nil) != want || err != nil {
 				t.Fatal(r, err)
 			}
 		})
 		if !raceEnabled && got != 0 {
 			t.Errorf("widget %s: %v allocations", id, got)
 		}
+	}
+}
+
+// TestNotes: what is noted is there for the next process, with the widgets'
+// file or without it, and one note does not touch another.
+func TestNotes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "folder", "widgets.jsonl")
+	s := open(Options{Path: path})
+	note := func(s *Store, name, want string) {
+		t.Helper()
+		if got, err := s.Note(t.Context(), name); got != want || err != nil {
+			t.Errorf("%s: %q, %v, want %q", name, got, err, want)
+		}
+	}
+	note(s, "one", "")
+	for _, text := range []string{"first", "a longer second", "third"} {
+		if err := s.SetNote(t.Context(), "one", text); err != nil {
+			t.Fatal(err)
+		}
+		note(s, "one", text)
+	}
+	note(s, "two", "")
+	note(open(Options{Path: path}), "one", "third")
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) || s.Err() != nil {
+		t.Errorf("the widgets' file: %v, %v", err, s.Err())
+	}
+	if got := beside(t, path); got != "widgets.jsonl.one" {
+		t.Errorf("beside it are %s", got)
+	}
+	if info, err := os.Stat(path + ".one"); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+
+	// What cannot be read is not nothing.
+	put(t, path+".empty", nil)
+	if err := os.Mkdir(path+".folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"empty", "folder"} {
+		if text, err := s.Note(t.Context(), name); !errors.Is(err, widgets.ErrUnavailable) || text != "" {
+			t.Errorf("%s: %q, %v", name, text, err)
+		}
+	}
+	if err := s.SetNote(t.Context(), "folder", "text"); !errors.Is(err, widgets.ErrUnwritable) {
+		t.Errorf("in a folder's place: %v", err)
 	}
 }

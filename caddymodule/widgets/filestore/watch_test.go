@@ -257,7 +257,7 @@ func TestBrokenAtOpen(t *testing.T) {
 	if entries := logs.TakeAll(); len(entries) != 1 || !strings.Contains(entries[0].Message, "no widget of it is known") {
 		t.Errorf("logged: %v", entries)
 	}
-	if r, err := s.Lookup([]byte("a")); r != nil || !errors.Is(err, widgets.ErrUnavailable) {
+	if r, err := s.Lookup(t.Context(), []byte("a")); r != nil || !errors.Is(err, widgets.ErrUnavailable) {
 		t.Errorf("looked up: %v, %v", r, err)
 	}
 	if list, err := s.List(context.Background(), "", 10); list != nil || !errors.Is(err, widgets.ErrUnavailable) {

@@ -107,7 +107,7 @@ func TestBadRecords(t *testing.T) {
 			var err error
 			eventually(t, "an error", func() bool {
 				var r *widgets.Record
-				r, err = s.Lookup([]byte("w"))
+				r, err = s.Lookup(t.Context(), []byte("w"))
 				if r == nil && err == nil {
 					t.Fatal("it is unknown")
 				}
@@ -127,7 +127,7 @@ func TestBadRecords(t *testing.T) {
 	}
 	server.Do("DEL", "chat_identity:{w}:w")
 	server.Do("LPUSH", "chat_identity:{w}:w", "1")
-	if _, err := s.Lookup([]byte("w")); !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "the record of widget w") {
+	if _, err := s.Lookup(t.Context(), []byte("w")); !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "the record of widget w") {
 		t.Errorf("a list in its place: %v", err)
 	}
 	if logs.Len() != 1 {

@@ -8,6 +8,7 @@ type keys struct {
 	records  string // stands before an id
 	ids      string // a sorted set, all scores zero: ids in their order
 	dialects string // a hash: how many widgets have the dialect of their own
+	notes    string // stands before a machine's name and the note's
 	probe    string // never there: what a write to it answers says whether writes work
 }
 
@@ -16,6 +17,7 @@ func newKeys(prefix string) keys {
 		records:  prefix + "{w}:",
 		ids:      prefix + "{w}ids",
 		dialects: prefix + "{w}dialects",
+		notes:    prefix + "{w}note:",
 		probe:    prefix + "{w}probe",
 	}
 }

@@ -217,7 +217,7 @@ func TestGoroutines(t *testing.T) {
 		}
 		s := Open(Options{Link: link})
 		eventually(t, "a lease", func() bool { return leased(s) })
-		_, _ = s.Lookup([]byte("w"))
+		_, _ = s.Lookup(t.Context(), []byte("w"))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
@@ -236,7 +236,7 @@ func BenchmarkLookup(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if r, err := s.Lookup(id); r == nil || err != nil {
+			if r, err := s.Lookup(b.Context(), id); r == nil || err != nil {
 				b.Fatal(r, err)
 			}
 		}
@@ -248,7 +248,7 @@ func BenchmarkUnknown(b *testing.B) {
 	s := ready(b, "redis://"+server.Addr, Options{})
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		if r, err := s.Lookup(fmt.Appendf(nil, "none%d", i)); r != nil || err != nil {
+		if r, err := s.Lookup(b.Context(), fmt.Appendf(nil, "none%d", i)); r != nil || err != nil {
 			b.Fatal(r, err)
 		}
 	}
@@ -264,7 +264,7 @@ func TestAllocations(t *testing.T) {
 	// Now and then a renewal or a reading that is due falls into a run.
 	eventually(t, "a lookup without garbage", func() bool {
 		time.Sleep(10 * time.Millisecond)
-		return testing.AllocsPerRun(1000, func() { record, _ = s.Lookup(id) }) == 0
+		return testing.AllocsPerRun(1000, func() { record, _ = s.Lookup(t.Context(), id) }) == 0
 	})
 	if record == nil {
 		t.Error("it is unknown")

@@ -96,7 +96,7 @@ func TestFrozen(t *testing.T) {
 	// Far more than fit into a connection.
 	var asked sync.WaitGroup
 	for i := range 3000 {
-		asked.Go(func() { _, _ = s.Lookup(fmt.Appendf(nil, "none%d", i)) })
+		asked.Go(func() { _, _ = s.Lookup(t.Context(), fmt.Appendf(nil, "none%d", i)) })
 	}
 	all := make(chan struct{})
 	go func() { asked.Wait(); close(all) }()

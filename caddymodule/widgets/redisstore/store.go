@@ -148,14 +148,9 @@ func Open(options Options) *Store {
 	return s
 }
 
-// Lookup implements [widgets.Store].
-func (s *Store) Lookup(id []byte) (*widgets.Record, error) {
-	return s.LookupFor(context.Background(), id)
-}
-
-// LookupFor is Lookup for a request of that context, which Options.Asked is
-// given. It ends nothing: who else waits for the same answer is to have it.
-func (s *Store) LookupFor(ctx context.Context, id []byte) (*widgets.Record, error) {
+// Lookup implements [widgets.Store]. The context ends nothing: who else waits for
+// the same answer is to have it.
+func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) {
 	if s.ended.Load() {
 		return nil, errClosed
 	}
@@ -169,6 +164,9 @@ func (s *Store) LookupFor(ctx context.Context, id []byte) (*widgets.Record, erro
 }
 
 func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }
+
+// KeyIDs implements [widgets.Store]. It would have to ask for every record.
+func (s *Store) KeyIDs() map[string]int { return nil }
 
 // Speaks implements [widgets.Store]. Where that is not known for sure, it says
 // yes: the answer only saves work.

@@ -103,7 +103,7 @@ func change(t testing.TB, s *Store, how Change, ids ...string) {
 // version looks a widget up, and returns the version of its secret, or what else
 // there is to say.
 func version(s *Store, id string) string {
-	r, err := s.Lookup([]byte(id))
+	r, err := s.Lookup(context.Background(), []byte(id))
 	switch {
 	case err != nil && !errors.Is(err, widgets.ErrUnavailable):
 		return "an error of another kind"
@@ -182,7 +182,7 @@ func TestStore(t *testing.T) {
 	change(t, s, func(id string, _ *widgets.Record) (*widgets.Record, error) {
 		return widget(id, map[string]string{"c": "bookbag", "d": "bookbag"}[id], "1"), nil
 	}, "d", "a", "c", "b")
-	if r, err := s.Lookup([]byte("x")); r != nil || err != nil {
+	if r, err := s.Lookup(t.Context(), []byte("x")); r != nil || err != nil {
 		t.Errorf("an unknown widget: %v, %v", r, err)
 	}
 	wants(t, s, "a", "1")
@@ -274,7 +274,7 @@ func TestUpdate(t *testing.T) {
 				t.Errorf("there are %s, want %s", got, c.want)
 			}
 			for _, id := range []string{"a", "b", "c", "x"} {
-				r, err := s.Lookup([]byte(id))
+				r, err := s.Lookup(t.Context(), []byte(id))
 				if err != nil || (r != nil) != strings.Contains(c.want, id) {
 					t.Errorf("widget %s: %v, %v", id, r, err)
 				}
@@ -327,7 +327,7 @@ func TestSettled(t *testing.T) {
 				id := fmt.Sprintf("w%d-%d", n%writers, n/writers%perWriter)
 				want := least(id)
 				var got int
-				r, err := s.Lookup([]byte(id))
+				r, err := s.Lookup(t.Context(), []byte(id))
 				if r != nil {
 					_, _ = fmt.Sscanf(r.Secrets[0].Version, "v%d", &got)
 				}
@@ -427,7 +427,7 @@ func TestRaces(t *testing.T) {
 	wg.Wait()
 	for _, id := range []string{"w", "x"} {
 		wants(t, stores[0], id, "0")
-		if r, err := stores[0].Lookup([]byte(id)); err == nil && len(r.Secrets) != 1+2*each {
+		if r, err := stores[0].Lookup(t.Context(), []byte(id)); err == nil && len(r.Secrets) != 1+2*each {
 			t.Errorf("widget %s has %d secrets", id, len(r.Secrets))
 		}
 	}
@@ -447,7 +447,7 @@ func TestCreate(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					_, _ = s.Lookup(fmt.Appendf(nil, "w%d", i%200))
+					_, _ = s.Lookup(t.Context(), fmt.Appendf(nil, "w%d", i%200))
 				}
 				if i%100 == 0 {
 					time.Sleep(time.Millisecond)
@@ -478,8 +478,8 @@ func TestClose(t *testing.T) {
 				case <-stop:
 					return
 				default:
-					_, _ = s.Lookup(fmt.Appendf(nil, "w%d", (n*4+i)%1000))
-					_, _ = s.Lookup([]byte("w"))
+					_, _ = s.Lookup(t.Context(), fmt.Appendf(nil, "w%d", (n*4+i)%1000))
+					_, _ = s.Lookup(t.Context(), []byte("w"))
 				}
 			}
 		})
@@ -499,5 +499,37 @@ func TestClose(t *testing.T) {
 	}
 	if err := s.Update(context.Background(), []string{"w"}, becomes(nil)); !errors.Is(err, widgets.ErrUnavailable) {
 		t.Errorf("a change: %v", err)
+	}
+}
+
+// TestNotes: what is noted is there for the machine's other stores, and not for
+// those of another prefix.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	url := "redis://" + server.Addr
+	a, b, other := ready(t, url, Options{}), ready(t, url, Options{}), ready(t, url+"?prefix=other:", Options{})
+	if text, err := a.Note(t.Context(), "one"); text != "" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	for _, text := range []string{"first", "second"} {
+		if err := a.SetNote(t.Context(), "one", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for s, want := range map[*Store]string{a: "second", b: "second", other: ""} {
+		if text, err := s.Note(t.Context(), "one"); text != want || err != nil {
+			t.Errorf("%q, %v, want %q", text, err, want)
+		}
+	}
+	if got := listed(t, a, "", 10); got != "" {
+		t.Errorf("a note is listed as a widget: %s", got)
+	}
+	server.Kill()
+	if text, err := a.Note(t.Context(), "one"); !errors.Is(err, widgets.ErrUnavailable) || text != "" {
+		t.Errorf("without Redis: %q, %v", text, err)
+	}
+	if err := a.SetNote(t.Context(), "one", "third"); !errors.Is(err, widgets.ErrUnavailable) {
+		t.Errorf("without Redis: %v", err)
 	}
 }

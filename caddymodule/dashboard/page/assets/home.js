@@ -102,7 +102,8 @@ function stateOf(found) {
   const stray = found.unknown.day.requests
   return [
     light('Store', found.store.reachable ? 'reachable' : 'unreachable', found.store.reachable),
-    found.ledger.used ? light('Ledger', found.ledger.reachable ? 'reachable' : 'unreachable', found.ledger.reachable)
+    found.ledger.used ? light('Ledger', !found.ledger.reachable ? 'unreachable' : found.ledger.lost ? 'lost' : 'reachable',
+      found.ledger.reachable && !found.ledger.lost)
       : make('span', { class: 'light' }, 'Ledger ', make('b', {}, 'not used')),
     make('span', {}, `This gateway has counted for ${since(found.since, found.now)}`),
     stray > 0 && make('span', {}, `${requests(stray)} in the last day named no widget that exists`),

@@ -12,6 +12,9 @@ export function warnings(found) {
     warn('The ledger cannot be reached.', `${found.ledger.error ?? ''} `,
       'One-time signatures, conversations and merging are unavailable until it can. See to it: no restart is needed then.')
   }
+  if (found.ledger.lost) {
+    warn('The ledger was lost.', found.ledger.lost)
+  }
   for (const key of found.missing_encryption_keys ?? []) {
     warn('An encryption key is missing.', 'Secrets that are sealed under ', code(key),
       ' cannot be opened, and their widgets are unavailable. Add that key to ', code('encryption_key'), ' in the global chat_identity block, and reload.')

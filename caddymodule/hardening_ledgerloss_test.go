@@ -1,0 +1,468 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/boltledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+)
+
+// losing is a site that needs its ledger. Few seconds must pass in these tests,
+// so clocks may hardly be apart.
+var losing = "handle /once {\n" + oneTime("required", "skew 1s") + "reverse_proxy UPSTREAM\n}\n" +
+	"handle {\n" + conversing("required", "") + "reverse_proxy UPSTREAM\n}"
+
+// loser is a gateway in a process of its own whose ledger gets lost.
+type loser struct {
+	*process
+	path string // of the ledger
+	seen int    // how much of the log was looked at
+}
+
+func newLoser(t *testing.T) *loser {
+	path := filepath.Join(t.TempDir(), "ledger", "ledger.db")
+	return &loser{process: newProcess(t, "ledger bolt "+path, losing), path: path}
+}
+
+func (l *loser) once(t *testing.T, k ticket) string {
+	t.Helper()
+	return verdict(t, l.do(t, "POST", "/once", k.json(), jsonType))
+}
+
+func (l *loser) talk(t *testing.T, user, conversation string) string {
+	t.Helper()
+	return verdict(t, l.post(t, in(conversation, claim(user))))
+}
+
+// since returns what was logged since it was last asked for.
+func (l *loser) since() string {
+	text := l.log.String()
+	defer func() { l.seen = len(text) }()
+	return text[l.seen:]
+}
+
+func (l *loser) restart(t *testing.T) {
+	t.Helper()
+	l.kill(t)
+	l.since()
+	l.run(t)
+}
+
+// remove has the ledger's file be gone when the gateway is started again.
+func (l *loser) remove(t *testing.T) {
+	t.Helper()
+	l.kill(t)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	l.since()
+	l.run(t)
+}
+
+// use uses a token, which works once the skew after a loss is over.
+func (l *loser) use(t *testing.T) ticket {
+	t.Helper()
+	var k ticket
+	eventually(t, "no token is accepted", func() bool {
+		k = newToken("zoe")
+		return l.once(t, k) == "zoe"
+	})
+	return k
+}
+
+// shows checks what the admin API, the metrics and the log say of a loss.
+func (l *loser) shows(t *testing.T, lost bool) {
+	t.Helper()
+	var v overviewView
+	l.askInto(t, "overview", &v)
+	if (v.Ledger.Lost != "") != lost || !v.Ledger.Reachable {
+		t.Errorf("lost %t: the overview shows %+v", lost, v.Ledger)
+	}
+	want := "caddy_chat_identity_ledger_lost 0\n"
+	if lost {
+		want = "caddy_chat_identity_ledger_lost 1\n"
+	}
+	if metrics := l.page(t, "/metrics"); !strings.Contains(metrics, want) {
+		t.Errorf("the metrics lack %s", want)
+	}
+	if text := l.since(); strings.Contains(text, "is lost, or is elsewhere") != lost || lost && !strings.Contains(text, `"level":"error"`) && !strings.Contains(text, "ERROR") {
+		t.Errorf("lost %t: the log says: %s", lost, text)
+	}
+}
+
+func (l *loser) accept(t *testing.T, want string) {
+	t.Helper()
+	stdout, stderr, err := l.command(t, "", "ledger", "accept-loss")
+	if err != nil || stdout != "" || !strings.Contains(stderr, want) {
+		t.Errorf("accept-loss: %v, %s%s, want %q", err, stdout, stderr, want)
+	}
+}
+
+// TestLedgerDeleted: a ledger's file that was deleted is not made anew in
+// silence. What was used stays refused, before and after the loss is accepted.
+func TestLedgerDeleted(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	used := l.use(t)
+	if got := l.talk(t, "zoe", "c1"); got != "zoe" {
+		t.Fatal(got)
+	}
+	l.restart(t)
+	l.shows(t, false)
+
+	l.remove(t)
+	if got := l.once(t, used); got != "503 unavailable" {
+		t.Errorf("used before the loss: %s", got)
+	}
+	l.shows(t, true)
+	after := l.use(t)
+	// Whose a conversation is, nobody can tell.
+	talks := func(want map[string]string) {
+		t.Helper()
+		for user, want := range want {
+			if got := l.talk(t, user, "c1"); got != want {
+				t.Errorf("%s names a conversation from before: %s, want %s", user, got, want)
+			}
+		}
+	}
+	talks(map[string]string{"zoe": "503 unavailable", "ada": "503 unavailable"})
+	l.restart(t)
+	l.shows(t, true)
+	talks(map[string]string{"zoe": "503 unavailable", "ada": "503 unavailable"})
+	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
+		if got := l.once(t, k); got != want {
+			t.Errorf("after a restart: %s, want %s", got, want)
+		}
+	}
+
+	l.accept(t, "is accepted")
+	if !strings.Contains(l.since(), "the loss of the ledger was accepted") {
+		t.Error("the log does not say that the loss was accepted")
+	}
+	l.shows(t, false)
+	talks(map[string]string{"ada": "ada"}) // free to take, as was accepted
+	talks(map[string]string{"zoe": "403 conversation_claimed"})
+	l.accept(t, "Nothing was lost")
+	l.restart(t)
+	l.shows(t, false)
+	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
+		if got := l.once(t, k); got != want {
+			t.Errorf("after the loss was accepted: %s, want %s", got, want)
+		}
+	}
+	stdout, stderr, err := l.command(t, "", "ledger", "accept-loss", "--json")
+	if err != nil || !strings.HasPrefix(stdout, `{"accepted":false,"ledger":"`) {
+		t.Errorf("%v: %s%s", err, stdout, stderr)
+	}
+}
+
+// TestLedgerMoved: a ledger at another path knows nothing of the old one, and the
+// old one nothing of what was used at the other.
+func TestLedgerMoved(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	used := l.use(t)
+	there := l.config
+	l.config = strings.Replace(there, l.path, filepath.Join(t.TempDir(), "elsewhere.db"), 1)
+	l.restart(t)
+	l.shows(t, true)
+	if got := l.once(t, used); got != "503 unavailable" {
+		t.Errorf("used at the other: %s", got)
+	}
+	if got := l.talk(t, "ada", "c1"); got != "503 unavailable" {
+		t.Errorf("a conversation: %s", got)
+	}
+	elsewhere := l.use(t)
+	l.config = there
+	l.restart(t)
+	l.shows(t, false)
+	for k, want := range map[ticket]string{used: "403 replayed", elsewhere: "503 unavailable"} {
+		if got := l.once(t, k); got != want {
+			t.Errorf("back where it was: %s, want %s", got, want)
+		}
+	}
+	l.use(t)
+	if got := l.talk(t, "ada", "c1"); got != "ada" {
+		t.Errorf("a conversation: %s", got)
+	}
+}
+
+// TestLedgerDeletedWhileInUse: the running gateway notices by itself, refuses
+// what needs the ledger, and begins anew once it is told to.
+func TestLedgerDeletedWhileInUse(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	used := l.use(t)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
+	for _, k := range []ticket{used, newToken("zoe")} {
+		if got := l.once(t, k); got != "503 unavailable" {
+			t.Errorf("without a ledger: %s", got)
+		}
+	}
+	var v overviewView
+	if l.askInto(t, "overview", &v); v.Ledger.Reachable || !strings.Contains(v.Ledger.Error, "accept-loss") {
+		t.Errorf("%+v", v.Ledger)
+	}
+	l.accept(t, "is accepted")
+	l.since()
+	if got := l.once(t, used); got != "503 unavailable" {
+		t.Errorf("used before the loss: %s", got)
+	}
+	after := l.use(t)
+	l.shows(t, false)
+	l.restart(t)
+	l.shows(t, false)
+	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
+		if got := l.once(t, k); got != want {
+			t.Errorf("after a restart: %s, want %s", got, want)
+		}
+	}
+}
+
+// createLedger does what a gateway does first: it creates the ledger. Killed
+// then, it has noted nothing of it.
+func createLedger(t *testing.T, path string) {
+	t.Helper()
+	b := boltledger.New(boltledger.Options{Path: path})
+	_, err := b.Open(t.Context(), ledger.Window{})
+	if err := errors.Join(err, b.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestKilledBeforeTheNote: whenever a gateway is killed between the creation of
+// a ledger and the note of it, the next one is neither alarmed nor deceived.
+func TestKilledBeforeTheNote(t *testing.T) {
+	l := newLoser(t)
+	createLedger(t, l.path)
+	l.run(t)
+	l.shows(t, false)
+	used := newToken("zoe")
+	if got := l.once(t, used); got != "zoe" {
+		t.Errorf("a first token: %s", got)
+	}
+	l.kill(t)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	createLedger(t, l.path)
+	l.since()
+	l.run(t)
+	l.shows(t, true)
+	if got := l.once(t, used); got != "503 unavailable" {
+		t.Errorf("used before the loss: %s", got)
+	}
+}
+
+// TestKilledAtStart kills gateways that start with a new ledger, at any moment.
+func TestKilledAtStart(t *testing.T) {
+	l := newLoser(t)
+	for i := range 12 {
+		cmd := caddyCommand(l.dir, "run", "--config", "-", "--adapter", "caddyfile")
+		cmd.Stdin = strings.NewReader(l.config)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(100 * time.Microsecond) {
+			if _, err := os.Stat(l.path); err == nil {
+				break
+			}
+		}
+		time.Sleep(time.Duration(i) * 500 * time.Microsecond)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if i%3 < 2 {
+			continue
+		}
+		l.since()
+		l.run(t)
+		l.shows(t, false)
+		if got := l.once(t, newToken("zoe")); got != "zoe" {
+			t.Errorf("round %d: %s", i, got)
+		}
+		l.kill(t)
+		// Everything goes, and so nothing is lost.
+		if err := errors.Join(os.RemoveAll(filepath.Dir(l.path)), removeNotes(l.config)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// widgetsFile returns where a configuration has its widgets.
+func widgetsFile(config string) string {
+	_, rest, _ := strings.Cut(config, "widgets file ")
+	path, _, _ := strings.Cut(rest, "\n")
+	return path
+}
+
+func notesOf(config string) []string {
+	notes, _ := filepath.Glob(widgetsFile(config) + ".ledger-*")
+	return notes
+}
+
+func removeNotes(config string) error {
+	for _, note := range notesOf(config) {
+		if err := os.Remove(note); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestValidateNotesNothing: a configuration that is only looked at leaves nothing,
+// and forgets nothing.
+func TestValidateNotesNothing(t *testing.T) {
+	l := newLoser(t)
+	validate := func() {
+		t.Helper()
+		cmd := caddyCommand(l.dir, "validate", "--config", "-", "--adapter", "caddyfile")
+		cmd.Stdin = strings.NewReader(l.config)
+		if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("is lost")) {
+			t.Errorf("%v: %s", err, out)
+		}
+	}
+	validate()
+	if _, err := os.Stat(l.path); !errors.Is(err, fs.ErrNotExist) || len(notesOf(l.config)) > 0 {
+		t.Errorf("%v, %v", err, notesOf(l.config))
+	}
+	l.run(t)
+	l.use(t)
+	notes := notesOf(l.config)
+	if len(notes) != 1 {
+		t.Fatal(notes)
+	}
+	before, _ := os.ReadFile(notes[0])
+	there := l.config
+	l.config = strings.Replace(there, l.path, filepath.Join(t.TempDir(), "elsewhere.db"), 1)
+	validate()
+	if after, _ := os.ReadFile(notes[0]); !bytes.Equal(after, before) {
+		t.Errorf("%s became %s", before, after)
+	}
+	l.config = there
+	l.restart(t)
+	l.shows(t, false)
+}
+
+// TestLossIsRepeated: the log says it again until somebody has accepted it, over
+// reloads.
+func TestLossIsRepeated(t *testing.T) {
+	period, reminder := ledgerPeriod, lossReminder
+	ledgerPeriod, lossReminder = 10*time.Millisecond, 50*time.Millisecond
+	t.Cleanup(func() { ledgerPeriod, lossReminder = period, reminder })
+	log := filepath.Join(t.TempDir(), "log")
+	logged := func() string {
+		text, _ := os.ReadFile(log)
+		return string(text)
+	}
+	g := newLive(t, ownLedger(t), losing)
+	g.config = strings.Replace(g.config, "{\n", "{\nlog {\noutput file "+log+"\nformat json\n}\n", 1)
+	load(t, g.config)
+	t.Cleanup(func() { _ = caddy.Stop() })
+	g.config = strings.Replace(g.config, "ledger bolt ", "ledger bolt "+t.TempDir(), 1)
+	load(t, g.config)
+	again := func(n int) {
+		t.Helper()
+		eventually(t, "it is not said again", func() bool {
+			return strings.Count(logged(), `"level":"error"`) >= n && strings.Count(logged(), "is lost, or is elsewhere") > n+2
+		})
+	}
+	again(1)
+	g.config = strings.Replace(g.config, "skew 1s", "skew 2s", 1)
+	load(t, g.config)
+	again(2)
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 || !strings.Contains(c.body, `"accepted":true`) {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	said := strings.Count(logged(), "is lost, or is elsewhere")
+	time.Sleep(300 * time.Millisecond)
+	if now := strings.Count(logged(), "is lost, or is elsewhere"); now != said {
+		t.Errorf("said %d times more after it was accepted", now-said)
+	}
+}
+
+// TestAcceptLossRefuses: what cannot be accepted.
+func TestAcceptLossRefuses(t *testing.T) {
+	g := live(t, ownLedger(t), liveSite)
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 409 || !strings.Contains(c.Error, "needs the ledger") {
+		t.Errorf("unused: %d %s", c.status, c.body)
+	}
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("no ledger ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g = live(t, "ledger bolt "+path, losing)
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 503 || !strings.Contains(c.Error, "is not a ledger") {
+		t.Errorf("damaged: %d %s", c.status, c.body)
+	}
+	if c := g.call(t, "GET", "ledger/accept-loss", ""); c.status != http.StatusMethodNotAllowed {
+		t.Errorf("GET: %d", c.status)
+	}
+}
+
+// TestLossInFleet: gateways that share a Redis notice that it was emptied, one by
+// one accept it, and have ledgers of their own told apart.
+func TestLossInFleet(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	redis := "encryption_key {env.TEST_KEY}\nwidgets redis redis://" + server.Addr
+	var shared, own [2]*loser
+	for i := range shared {
+		shared[i] = &loser{process: newProcess(t, redis, losing)}
+		own[i] = newLoser(t)
+		own[i].process = newProcess(t, redis+"\nledger bolt "+own[i].path, losing)
+	}
+	all := []*loser{shared[0], shared[1], own[0], own[1]}
+	for _, l := range all {
+		l.run(t)
+		l.use(t)
+	}
+	for _, l := range all {
+		l.restart(t)
+		l.shows(t, false)
+	}
+	own[0].remove(t)
+	own[0].shows(t, true)
+	own[1].restart(t)
+	own[1].shows(t, false)
+	own[0].accept(t, "is accepted")
+
+	used := shared[0].use(t)
+	for _, l := range shared {
+		l.since()
+	}
+	server.Do("FLUSHALL")
+	for i, l := range shared {
+		eventually(t, "the loss is not noticed", func() bool { return strings.Contains(l.page(t, "/metrics"), "ledger_lost 1\n") })
+		if got := l.once(t, used); got != "503 unavailable" {
+			t.Errorf("gateway %d, used before the loss: %s", i, got)
+		}
+		l.shows(t, true)
+		if got := l.talk(t, "ada", "c1"); got != "ada" { // as after every loss of a Redis
+			t.Errorf("gateway %d, a conversation: %s", i, got)
+		}
+		l.restart(t)
+		l.shows(t, true)
+		l.accept(t, "is accepted")
+		l.since()
+		l.restart(t)
+		l.shows(t, false)
+		if got := l.once(t, used); got != "503 unavailable" {
+			t.Errorf("gateway %d, after the loss was accepted: %s", i, got)
+		}
+		l.use(t)
+	}
+}

@@ -1,0 +1,304 @@
+package boltledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+var (
+	short = ledger.Window{MaxAge: 2 * time.Second, Skew: time.Second}
+	long  = ledger.Window{MaxAge: time.Hour, Skew: time.Second}
+)
+
+// opened opens the ledger and returns its id.
+func opened(t *testing.T, l *Ledger, w ledger.Window) string {
+	t.Helper()
+	id, err := l.Open(t.Context(), w)
+	if err != nil || len(id) != idSize {
+		t.Fatalf("%q, %v", id, err)
+	}
+	return id
+}
+
+// spends uses what was signed at that time, which must end like that: nil is for
+// the first use, and errUsed for another.
+func spends(t *testing.T, l *Ledger, name string, signed time.Time, w ledger.Window, want error) {
+	t.Helper()
+	me := holder(t.Name() + time.Now().String())
+	e, err := l.Spend(t.Context(), key(name), me, signed, w)
+	if err == nil && e.Holder != me {
+		err = errUsed
+	}
+	if !errors.Is(err, want) || want == nil && err != nil {
+		t.Errorf("%s: %v, want %v", name, err, want)
+	}
+}
+
+var errUsed = errors.New("it was used before")
+
+// reopened closes the ledger and opens it anew, as a restart does.
+func reopened(t *testing.T, l *Ledger, clock *handClock) *Ledger {
+	t.Helper()
+	l.close(t)
+	return at(t, l.path, clock)
+}
+
+// TestLongerWindow serves a longer window when what was used under a shorter one
+// has ended, swept or not, in one process or the next.
+func TestLongerWindow(t *testing.T) {
+	for _, swept := range []bool{false, true} {
+		for _, restarted := range []bool{false, true} {
+			for _, early := range []bool{false, true} { // whether it is opened for it first
+				l, clock := fresh(t)
+				opened(t, l, short)
+				used := clock.now()
+				spends(t, l, "used", used, short, nil)
+				spends(t, l, "used", used, short, errUsed)
+				clock.pass(10 * time.Second)
+				if swept {
+					l.session.sweep(clock.now().Unix())
+				}
+				if restarted {
+					l = reopened(t, l, clock)
+				}
+				if early {
+					opened(t, l, long)
+				}
+				spends(t, l, "used", used, long, ledger.ErrTooOld)
+				spends(t, l, "fresh for the shorter, too", clock.now(), long, nil)
+				l = reopened(t, l, clock)
+				spends(t, l, "used", used, long, ledger.ErrTooOld)
+				clock.pass(10 * time.Second)
+				spends(t, l, "after it", clock.now(), long, nil)
+				// Whoever serves a shorter window again keeps it for the longer one.
+				opened(t, l, short)
+				late := clock.now()
+				spends(t, l, "under a shorter one", late, short, nil)
+				clock.pass(time.Minute)
+				l = reopened(t, l, clock)
+				spends(t, l, "under a shorter one", late, long, errUsed)
+				spends(t, l, "not used", late, long, nil)
+			}
+		}
+	}
+}
+
+// TestRefusedIsNotUsed: what the ledger does not vouch for leaves no entry.
+func TestRefusedIsNotUsed(t *testing.T) {
+	l, clock := fresh(t)
+	opened(t, l, short)
+	clock.pass(time.Minute)
+	opened(t, l, long)
+	old := clock.in(-time.Minute)
+	for range 2 {
+		spends(t, l, "k", old, long, ledger.ErrTooOld)
+	}
+	if e, err := l.Held(t.Context(), key("k")); err != nil || e != (ledger.Entry{}) {
+		t.Errorf("it is held: %v, %v", e, err)
+	}
+	if _, err := l.Spend(t.Context(), key("k"), ledger.Holder{}, clock.now(), long); !errors.Is(err, ledger.ErrUnavailable) {
+		t.Errorf("used by nobody: %v", err)
+	}
+}
+
+// withoutMemory makes the file one of the format before.
+func withoutMemory(t *testing.T, path string) {
+	t.Helper()
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		b, err := tablesOf(tx)
+		if err != nil {
+			return err
+		}
+		return errors.Join(b.header.Delete(memoryKey), b.header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatBefore)))
+	})
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFormatBefore opens a file that does not say how long it kept what was used.
+func TestFormatBefore(t *testing.T) {
+	l, clock := fresh(t)
+	if _, err := l.Reserve(t.Context(), key("conversation"), holder("a"), clock.in(time.Hour), ledger.Share{}); err != nil {
+		t.Fatal(err)
+	}
+	l.close(t)
+	withoutMemory(t, l.path)
+	before := clock.now()
+	clock.pass(time.Second)
+	l = at(t, l.path, clock)
+	id := opened(t, l, long)
+	spends(t, l, "used, perhaps", before, long, ledger.ErrTooOld)
+	if e, err := l.Held(t.Context(), key("conversation")); err != nil || e.Holder != holder("a") {
+		t.Errorf("%v, %v", e, err)
+	}
+	clock.pass(5 * time.Second)
+	spends(t, l, "new", clock.now(), long, nil)
+	l = reopened(t, l, clock)
+	if again := opened(t, l, long); again != id {
+		t.Errorf("another id after a restart: %s and %s", id, again)
+	}
+	spends(t, l, "used, perhaps", before, long, ledger.ErrTooOld)
+}
+
+// TestForget: what was signed before is refused from then on, over restarts.
+func TestForget(t *testing.T) {
+	l, clock := fresh(t)
+	id := opened(t, l, long)
+	before := clock.now()
+	clock.pass(time.Minute)
+	if err := l.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		spends(t, l, "before", before, long, ledger.ErrForgotten)
+		spends(t, l, "a skew ahead, before", clock.now(), long, ledger.ErrForgotten)
+		l = reopened(t, l, clock)
+		if again := opened(t, l, long); again != id {
+			t.Error("it is another ledger")
+		}
+	}
+	clock.pass(3 * time.Second)
+	spends(t, l, "after", clock.now(), long, nil)
+}
+
+// TestGone takes the file away while it is open. Nothing but Forget begins anew,
+// and the file that is put back goes on.
+func TestGone(t *testing.T) {
+	l, clock := fresh(t)
+	first := opened(t, l, long)
+	before := clock.now()
+	spends(t, l, "before", before, long, nil)
+	aside := l.path + ".aside"
+	if err := os.Rename(l.path, aside); err != nil {
+		t.Fatal(err)
+	}
+	due := func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.reap()
+		l.failed = l.failed.Add(-retryAfter)
+	}
+	spends(t, l, "another", clock.now(), long, ledger.ErrGone)
+	due()
+	if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) || !errors.Is(l.Err(), ledger.ErrGone) {
+		t.Errorf("opened: %v, %v", err, l.Err())
+	}
+	if err := os.Rename(aside, l.path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it goes on", func() error {
+		due()
+		_, err := l.Open(t.Context(), long)
+		return err
+	})
+	spends(t, l, "before", before, long, errUsed)
+
+	if err := os.Rename(l.path, aside); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) { // at once
+		t.Errorf("opened: %v", err)
+	}
+	clock.pass(time.Second)
+	if err := l.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	second := opened(t, l, long)
+	if second == first {
+		t.Error("it has the id of the ledger that is gone")
+	}
+	spends(t, l, "before", before, long, ledger.ErrForgotten)
+	clock.pass(3 * time.Second)
+	spends(t, l, "after", clock.now(), long, nil)
+
+	// Another ledger in its place is none of it.
+	if err := os.Rename(aside, l.path); err != nil {
+		t.Fatal(err)
+	}
+	spends(t, l, "more", clock.now(), long, ledger.ErrUnavailable)
+	due()
+	spends(t, l, "more", clock.now(), long, ledger.ErrGone)
+	if err := l.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if third := opened(t, l, long); third != first {
+		t.Error("it is not the one that was put there")
+	}
+	spends(t, l, "after", clock.now(), long, ledger.ErrForgotten)
+}
+
+// TestGoneWhileIdle has nobody ask when the file is removed.
+func TestGoneWhileIdle(t *testing.T) {
+	l := at(t, filepath.Join(t.TempDir(), "ledger.db"), newClock())
+	l.setup.sweepInterval = time.Millisecond
+	opened(t, l, long)
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is noticed", func() error {
+		if err := l.Err(); !errors.Is(err, ledger.ErrGone) {
+			return errors.Join(errors.New("not yet"), err)
+		}
+		return nil
+	})
+}
+
+// TestCopyPutBack restores a copy over a ledger that is open: what was used since
+// it was made is unknown.
+func TestCopyPutBack(t *testing.T) {
+	l, clock := fresh(t)
+	opened(t, l, long)
+	l = reopened(t, l, clock) // all of it is on the disk
+	copied, err := os.ReadFile(l.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened(t, l, long)
+	used := clock.now()
+	spends(t, l, "used", used, long, nil)
+	if err := errors.Join(os.WriteFile(l.path+".copy", copied, 0o600), os.Rename(l.path+".copy", l.path)); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the copy is opened", func() error {
+		_, err := l.Spend(t.Context(), key("more"), holder("a"), clock.now(), long)
+		if !errors.Is(err, ledger.ErrForgotten) {
+			return errors.Join(errors.New("not yet"), err)
+		}
+		return nil
+	})
+	spends(t, l, "used", used, long, ledger.ErrForgotten)
+	clock.pass(3 * time.Second)
+	spends(t, l, "after", clock.now(), long, nil)
+}
+
+// TestExtendedBehind serves a longer window while the clock stands before what
+// was forgotten. By such a clock nothing must be dated.
+func TestExtendedBehind(t *testing.T) {
+	l, clock := fresh(t)
+	opened(t, l, short)
+	spends(t, l, "used", clock.now(), short, nil)
+	clock.pass(time.Minute)
+	l.session.sweep(clock.now().Unix())
+	clock.step(-time.Hour)
+	if _, err := l.Open(t.Context(), long); !errors.Is(err, errBehind) {
+		t.Errorf("opened: %v", err)
+	}
+	if err := l.Forget(t.Context()); !errors.Is(err, errBehind) {
+		t.Errorf("forgot: %v", err)
+	}
+	clock.step(time.Hour)
+	opened(t, l, long)
+}

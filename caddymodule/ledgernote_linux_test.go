@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestNoteAside: where the widgets' folder takes no note, not even root's, it is
+// in Caddy's data directory, and a loss is noticed all the same.
+func TestNoteAside(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := &loser{process: newProcess(t, "widgets file /proc/chat_identity/widgets.jsonl\nledger bolt "+path, losing), path: path}
+	l.run(t)
+	used := l.use(t)
+	notes, _ := filepath.Glob(filepath.Join(l.dir, "caddy", "chat_identity", "ledger-*"))
+	if len(notes) != 1 {
+		t.Fatal(notes)
+	}
+	if info, err := os.Stat(notes[0]); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	l.restart(t)
+	l.shows(t, false)
+	l.remove(t)
+	l.shows(t, true)
+	if got := l.once(t, used); got != "503 unavailable" {
+		t.Errorf("used before the loss: %s", got)
+	}
+	l.accept(t, "is accepted")
+	l.restart(t)
+	l.shows(t, false)
+}
+
+// TestNoNote: a ledger that can be noted nowhere is not used, and the log says
+// why. One that is noted is not, because the note cannot be read, either.
+func TestNoNote(t *testing.T) {
+	l := newLoser(t)
+	l.config = strings.Replace(l.config, widgetsFile(l.config), "/proc/chat_identity/widgets.jsonl", 1)
+	data := filepath.Join(l.dir, "caddy", "chat_identity")
+	if err := os.MkdirAll(filepath.Dir(data), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(data, nil, 0o600); err != nil { // no folder
+		t.Fatal(err)
+	}
+	l.run(t)
+	if got := l.once(t, newToken("zoe")); got != "503 unavailable" {
+		t.Errorf("a token: %s", got)
+	}
+	if text := l.since(); !strings.Contains(text, "ledger of before") && !strings.Contains(text, "cannot be noted") {
+		t.Errorf("the log does not say why: %s", text)
+	}
+	if got := l.talk(t, "zoe", "c1"); got != "503 unavailable" {
+		t.Errorf("a conversation: %s", got)
+	}
+	if err := os.Remove(data); err != nil {
+		t.Fatal(err)
+	}
+	l.use(t) // without a restart
+}
+
+// TestNoteDamaged: of a note that cannot be understood, the ledger is not known.
+func TestNoteDamaged(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	l.use(t)
+	note := notesOf(l.config)[0]
+	damage := func(text string) {
+		t.Helper()
+		l.kill(t)
+		if err := os.WriteFile(note, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		l.since()
+		l.run(t)
+	}
+	for _, text := range []string{"x\n", "one two\n"} {
+		damage(text)
+		l.shows(t, true)
+		l.accept(t, "is accepted")
+		l.restart(t)
+		l.shows(t, false)
+	}
+	damage("\n")
+	if got := l.once(t, newToken("zoe")); got != "503 unavailable" {
+		t.Errorf("an empty note: %s", got)
+	}
+	if text := l.since(); !strings.Contains(text, note+" is empty") {
+		t.Errorf("the log does not say why: %s", text)
+	}
+}
