@@ -83,7 +83,7 @@ func TestDashboardLostLedger(t *testing.T) {
 	b := openBoardOf(t, newLive(t, ownLedger(t), losing))
 	b.open("/")
 	b.says("Ledger reachable")
-	load(t, strings.Replace(b.config, "ledger bolt ", "ledger bolt "+t.TempDir(), 1))
+	b.loseLedger(t)
 	b.says("The ledger was lost.")
 	b.says("Ledger lost")
 	if c := b.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {

@@ -145,10 +145,6 @@ func freePort(t testing.TB) int {
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
 	t.Helper()
-	if strings.Contains(global, "ledger ") && !strings.Contains(global, "widgets ") {
-		// Else the ledger of the last test would be lost.
-		global = strings.Replace(global, "chat_identity {", "chat_identity {\nwidgets file "+filepath.Join(t.TempDir(), "widgets.jsonl"), 1)
-	}
 	g := newGateway(t, "off", global, site)
 	load(t, g.config)
 	return g

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"go.uber.org/zap"
 )
 
 // ledgerRetry is how long a failure to tell which ledger it is is the answer for
@@ -37,8 +38,9 @@ type knownLedger struct {
 	failed, reminded time.Time
 }
 
-func newKnownLedger(l observedLedger, shared bool, a *App) *knownLedger {
-	return &knownLedger{ledger: l, shared: shared, app: a, turn: make(chan struct{}, 1), at: notePlace{store: a.store}}
+// newKnownLedger returns the ledger at a place: another place is another ledger.
+func newKnownLedger(l observedLedger, place string, shared bool, a *App) *knownLedger {
+	return &knownLedger{ledger: l, shared: shared, app: a, turn: make(chan struct{}, 1), at: notePlace{store: a.store, place: place}}
 }
 
 // known finds out which ledger it is, where that is not known yet. Of many who
@@ -120,8 +122,12 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 		}
 		note = &ledgerNote{last: id, accepted: note.accepted}
 	}
+	moved := k.at.before
 	if err = k.write(ctx, note); err != nil {
 		return "", err
+	}
+	if moved != "" {
+		k.app.log.Warn(ledgerMoved, zap.String("before", moved), zap.String("now", k.at.place))
 	}
 	k.judge()
 	k.failure.Store(nil)
@@ -130,13 +136,13 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 }
 
 func (k *knownLedger) write(ctx context.Context, note *ledgerNote) error {
-	if k.note.equal(note) {
+	if k.note.equal(note) && k.at.before == "" {
 		return nil
 	}
 	if err := k.at.write(ctx, note); err != nil {
 		return fmt.Errorf("%w: it cannot be noted which ledger this is, so that its loss would not be noticed: %w", ledger.ErrUnavailable, err)
 	}
-	k.note = note
+	k.note, k.at.before = note, ""
 	return nil
 }
 

@@ -107,8 +107,12 @@ func (a *App) provisionLedger(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is no ledger", loaded)
 	}
+	place := string(loaded.(caddy.Module).CaddyModule().ID)
+	if file, ok := loaded.(*BoltLedger); ok {
+		place = file.Path
+	}
 	_, shared := loaded.(*RedisLedger)
-	a.ledger = newKnownLedger(observedLedger{module.Ledger()}, shared, a)
+	a.ledger = newKnownLedger(observedLedger{module.Ledger()}, place, shared, a)
 	return nil
 }
 

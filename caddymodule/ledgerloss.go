@@ -16,8 +16,11 @@ import (
 // that takes a lost one's place cannot tell. A fleet goes on all the same, as after
 // every loss of a Redis.
 const (
-	lossFound = "the ledger that this gateway used before is lost, or is elsewhere: one-time signatures from before are refused, "
+	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are refused, "
 	lossWay   = ". Put it back where the configuration says and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
+
+	ledgerMoved = "this configuration names another ledger than before, which knows nothing of what that one recorded: one-time signatures " +
+		"could be used again, and conversations and visitors are free to take. If that is not intended, move the file and restart"
 
 	closedByLoss = lossFound + "and requests that name a conversation, too; visitors are not merged" + lossWay
 	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay

@@ -25,18 +25,9 @@ type ledgerNote struct {
 // directory have more than one.
 const maxAccepted = 16
 
-// parseLedgerNote reads a note. Of one that is damaged, no ledger is the
-// gateway's own.
-func parseLedgerNote(text string) *ledgerNote {
-	ids := strings.Fields(text)
-	if len(ids) < 2 {
-		return new(ledgerNote)
-	}
-	return &ledgerNote{ids[0], ids[1:]}
-}
-
-func (n *ledgerNote) String() string {
-	return strings.Join(append([]string{n.last}, n.accepted...), " ")
+// line is the note of a ledger at a place, as it is written.
+func (n *ledgerNote) line(place string) string {
+	return strings.Join(append([]string{n.last}, n.accepted...), " ") + "\t" + place
 }
 
 func (n *ledgerNote) equal(other *ledgerNote) bool {
@@ -50,11 +41,15 @@ func (n *ledgerNote) accept(id string) *ledgerNote {
 }
 
 // notePlace is where the note is: with the widgets, or in Caddy's data directory
-// where their store takes none. Once there is one, it stays where it is.
+// where their store takes none. Once there is one, it stays where it is. It has a
+// line for each place that the configuration has named, the latest first.
 type notePlace struct {
 	store   widgets.Store
-	written bool // it is with the widgets
-	aside   bool // it is in the data directory
+	place   string   // of the ledger
+	others  []string // the lines of other places
+	before  string   // the place that was named last, if it was another
+	written bool     // it is with the widgets
+	aside   bool     // it is in the data directory
 }
 
 // noteName is that of this gateway's note. Gateways of one machine that share
@@ -74,18 +69,40 @@ func (p *notePlace) read(ctx context.Context) (*ledgerNote, error) {
 	if err != nil || text == "" {
 		return nil, err
 	}
-	return parseLedgerNote(text), nil
+	return p.parse(text), nil
+}
+
+// parse returns the note of the place. Of a text that is damaged, no ledger is the
+// gateway's own.
+func (p *notePlace) parse(text string) (note *ledgerNote) {
+	for i, line := range strings.Split(text, "\n") {
+		ids, place, ok := strings.Cut(line, "\t")
+		switch fields := strings.Fields(ids); {
+		case !ok || len(fields) < 2:
+			p.others, p.before = nil, ""
+			return new(ledgerNote)
+		case place == p.place:
+			note = &ledgerNote{fields[0], fields[1:]}
+		case i == 0:
+			p.before = place
+			fallthrough
+		default:
+			p.others = append(p.others, line)
+		}
+	}
+	return note
 }
 
 func (p *notePlace) write(ctx context.Context, note *ledgerNote) error {
+	text := strings.Join(append([]string{note.line(p.place)}, p.others[:min(len(p.others), maxAccepted)]...), "\n")
 	if !p.aside {
-		err := p.store.SetNote(ctx, noteName(), note.String())
+		err := p.store.SetNote(ctx, noteName(), text)
 		if err == nil || p.written {
 			p.written = true
 			return err
 		}
 	}
-	err := widgets.WriteNote(dataPath(noteName()), note.String())
+	err := widgets.WriteNote(dataPath(noteName()), text)
 	p.aside = p.aside || err == nil
 	return err
 }
