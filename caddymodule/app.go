@@ -164,6 +164,7 @@ func (a *App) provisionInline() error {
 		if literals {
 			warnLiteral(a.log, zap.String("widget", inline.ID))
 		}
+		warnDoubt(a.log, w)
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
 		a.inline[inline.ID] = w
@@ -174,6 +175,13 @@ func (a *App) provisionInline() error {
 func warnLiteral(log *zap.Logger, which zap.Field) {
 	log.Warn("a secret is written into the configuration, where Caddy's admin API and autosave.json show it: "+
 		"write {env.NAME} or {file.PATH} instead", which)
+}
+
+// warnDoubt warns of a secret that a variable may hold by mistake.
+func warnDoubt(log *zap.Logger, w *widget) {
+	if w.inline.doubt != nil {
+		log.Warn("a secret is taken as it is, but may not be what was meant", zap.String("widget", w.id), zap.Error(w.inline.doubt))
+	}
 }
 
 func (a *App) provisionStore(ctx caddy.Context) error {

@@ -89,7 +89,7 @@ func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, and gateways refuse it: make one with keygen.\n", verifier.MinSecret)
 	}
 	if err := checkPlain(text); err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: gateways refuse this secret from a file or variable: %v.\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, and takes it as it is from a variable: %v.\n", err)
 	}
 	return verifier.WeakSecret(text), nil
 }

@@ -9,7 +9,7 @@ import (
 func ledgerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ledger <command>",
-		Short: "Accepts that a gateway's ledger was lost",
+		Short: "Handles the loss of a gateway's ledger",
 		RunE:  subcommandMissing,
 	}
 	cmd.AddGroup(&cobra.Group{ID: ofGateway, Title: "Commands of a running gateway:"})
@@ -25,8 +25,8 @@ func acceptLossCommand() *cobra.Command {
 		Use:   "accept-loss",
 		Short: "Accepts that the ledger was lost, and has the new one take its place",
 		Long: `
-A gateway notices when its ledger is not the one that it used before: the file
-was deleted, or the configuration names another one. It says so in its log, and
+A gateway notices when its ledger is not the one that it used before, because
+the file was deleted or replaced. It says so in its log, and
 refuses requests that name a conversation, until the old ledger is back, or until
 this command accepts the loss. Conversations and visitors that were taken are free
 to take then. One-time signatures from before the loss stay refused. Where the
@@ -47,7 +47,7 @@ In a fleet, run it at each gateway that complains.`,
 			case admin.json:
 				return writeJSON(cmd.OutOrStdout(), raw)
 			case !done.Accepted:
-				cmd.PrintErrf("Nothing was lost: the ledger %s is the one that this gateway used before.\n", plain(done.Ledger))
+				cmd.PrintErrf("Nothing to accept: this gateway already uses the ledger that it knows, %s. Whether its file is an older copy cannot be told.\n", plain(done.Ledger))
 			default:
 				cmd.PrintErrf("The loss of the ledger %s is accepted: %s takes its place.\n", orDash(done.Lost), plain(done.Ledger))
 			}

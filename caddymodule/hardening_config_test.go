@@ -641,3 +641,23 @@ func TestStopInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestDoubtfulVariables: what surrounds a secret in a variable is part of it, and a
+// warning says so, without the secret.
+func TestDoubtfulVariables(t *testing.T) {
+	for value, want := range map[string]string{
+		`"correct-horse-battery-staple"`:           "is in quotes",
+		"correct-horse-battery-staple\n":           "begins or ends with a space, tab or newline",
+		"\ufeffcorrect-horse-battery-staple":       "byte-order mark",
+		"CHAT_SECRET=correct-horse-battery-staple": "is an assignment",
+		"correct-horse-battery-staple":             "",
+	} {
+		t.Setenv("DOUBTFUL", value)
+		_, lines := logged(t, "WARN", "chat_identity {\nsecret {env.DOUBTFUL}\n}")
+		text := strings.Join(lines(), "\n")
+		if told := strings.Contains(text, "environment variable DOUBTFUL: "); told != (want != "") || !strings.Contains(text, want) || strings.Contains(text, "correct-horse") {
+			t.Errorf("%q: %s", value, text)
+		}
+		_ = caddy.Stop()
+	}
+}

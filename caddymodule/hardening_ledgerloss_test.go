@@ -153,7 +153,7 @@ func TestLedgerDeleted(t *testing.T) {
 	l.shows(t, false)
 	talks(map[string]string{"ada": "ada"}) // free to take, as was accepted
 	talks(map[string]string{"zoe": "403 conversation_claimed"})
-	l.accept(t, "Nothing was lost")
+	l.accept(t, "Nothing to accept")
 	l.restart(t)
 	l.shows(t, false)
 	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {

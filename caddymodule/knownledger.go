@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -119,6 +120,9 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 			if err = k.ledger.Forget(ctx); err != nil {
 				return "", err
 			}
+		}
+		if slices.Contains(note.accepted, id) {
+			k.app.log.Warn(ledgerReturned, zap.String("place", k.at.place), zap.String("ledger", id), zap.String("last", note.last))
 		}
 		note = &ledgerNote{last: id, accepted: note.accepted}
 	}

@@ -17,10 +17,13 @@ import (
 // every loss of a Redis.
 const (
 	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are refused, "
-	lossWay   = ". Put it back where the configuration says and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
+	lossWay   = ". Put it back in its place and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
 
 	ledgerMoved = "this configuration names another ledger than before, which knows nothing of what that one recorded: one-time signatures " +
 		"could be used again, and conversations and visitors are free to take. If that is not intended, move the file and restart"
+
+	ledgerReturned = "the ledger is another one that this gateway used before, so what was recorded since is not known: one-time signatures from before are refused, " +
+		"and conversations and visitors that were taken since are free to take"
 
 	closedByLoss = lossFound + "and requests that name a conversation, too; visitors are not merged" + lossWay
 	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay
@@ -64,7 +67,7 @@ func (k *knownLedger) remind(text string) {
 }
 
 func (k *knownLedger) fields() []zap.Field {
-	fields := []zap.Field{zap.String("ledger", k.note.last)}
+	fields := []zap.Field{zap.String("place", k.at.place), zap.String("ledger", k.note.last)}
 	if n := len(k.note.accepted); n > 0 {
 		fields = append(fields, zap.String("lost", k.note.accepted[n-1]))
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -102,7 +103,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	if app.recorded {
 		gauge(ledgerReachable, reachable(app.ledger.Err()))
 		lost := 0.0
-		if app.ledger.lost.Load() {
+		if app.ledger.lost.Load() || errors.Is(app.ledger.Err(), ledger.ErrGone) {
 			lost = 1
 		}
 		gauge(ledgerLost, lost)

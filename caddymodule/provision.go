@@ -80,7 +80,7 @@ func (h *Handler) checkGuard() error {
 		return err
 	}
 	if given, err := json.Marshal(h); err != nil || string(given) != string(used) {
-		return errors.New("a guard decides about no request, so it takes only headers and dialect, or all options with identify")
+		return errors.New("a handler with \"guard\": true only guards: of the options it may have headers and dialect, and with identify the others")
 	}
 	return nil
 }
@@ -181,6 +181,9 @@ func (h *Handler) provisionSingle(site string) error {
 	}
 	if literals && !h.Guard {
 		warnLiteral(h.log.zap, zap.String("widget", id))
+	}
+	if !h.Guard {
+		warnDoubt(h.log.zap, w)
 	}
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil

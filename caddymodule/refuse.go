@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -144,6 +145,9 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	case verifier.Invalid:
 		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message.String(), p.policy.Encoding)
 	case verifier.Expired:
+		if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+			return "This signature is too old to be accepted. Sign anew."
+		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
 	case verifier.Replayed:
 		return "This signature was used before. Sign anew for each use."

@@ -35,11 +35,16 @@ func (a *App) checkRoutes() error {
 		}
 		if len(s.asked) > 0 {
 			log.Warn("forward_auth, or another subrequest, runs before chat_identity: its server receives the client's own X-Verified-User, "+
-				"and a client can open a WebSocket to it. Put both in a route block, chat_identity first", zap.Strings("unprotected", s.asked))
+				"and a client can open a WebSocket to it. Put both in a route block, chat_identity first", zap.Strings("subrequests", s.asked))
 		}
 		if reads := s.readingOurs(); len(reads) > 0 {
 			log.Warn("a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches. "+
 				"Use the matcher after chat_identity", zap.Strings("matchers", reads))
+		}
+		for _, pair := range s.never {
+			log.Warn("this chat_identity directive never decides: an earlier one decides all of its requests, as one at site level does before every "+
+				"handle and route block. Remove it, write it first, or narrow the matcher of the earlier one",
+				zap.String("directive", pair[1]), zap.String("earlier", pair[0]))
 		}
 		for _, pair := range s.overlaps {
 			log.Warn("two chat_identity directives can match the same request and neither is more specific, so the first one decides. "+
@@ -62,7 +67,11 @@ type site struct {
 	method    string     // what a method is changed to behind one
 	renamed   []string   // what ours are renamed to, folded
 	overlaps  [][2]string
-	own       bool // a handler is matched by the outcome that it would find
+	never     [][2]string // directives that an earlier one leaves nothing to decide
+
+	outer     []*caddyhttp.Route // that decide before the routes on the way
+	enclosing *caddyhttp.Route   // the nearest one on the way with a matcher
+	own       bool               // a handler is matched by the outcome that it would find
 }
 
 // readSites goes through the sites of the configuration. What ours are renamed to
@@ -124,6 +133,8 @@ func sitesOf(name string, server *caddyhttp.Server) []*site {
 func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
 	groups := make(map[string]bool)
+	outer, enclosing := s.outer, s.enclosing
+	defer func() { s.outer, s.enclosing = outer, enclosing }()
 	for i := range routes {
 		route := &routes[i]
 		here := way
@@ -132,6 +143,10 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		}
 		if !guarded && len(route.MatcherSets) > 0 {
 			s.early = append(s.early, early{here, route.MatcherSets})
+		}
+		s.outer = slices.Concat(outer, deciding)
+		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
+			s.enclosing = route
 		}
 		passed := s.handle(route.Handlers, here, guarded)
 		// Of a group only one route runs, so all of its routes have to guard.
@@ -145,15 +160,40 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				continue
 			}
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
-			for _, before := range deciding {
-				if unclear(before.MatcherSets, route.MatcherSets) {
-					s.overlaps = append(s.overlaps, [2]string{cmp.Or(s.describe(before.MatcherSets), "all requests"), cmp.Or(s.describe(route.MatcherSets), "all requests")})
-				}
-			}
+			s.compare(route, deciding, outer, enclosing, here)
 			deciding = append(deciding, route)
 		}
 	}
 	return guarded
+}
+
+// compare compares a route that decides with those that decide before it, in its
+// own list and in outer ones.
+func (s *site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
+	pair := func(earlier *caddyhttp.Route) [2]string {
+		return [2]string{cmp.Or(s.describe(earlier.MatcherSets), "all requests"), cmp.Or(way, "all requests")}
+	}
+	within := route.MatcherSets
+	if enclosing != nil { // which may have rewritten the path
+		within = enclosing.MatcherSets
+	}
+	for _, earlier := range outer {
+		if covers(earlier.MatcherSets, within) {
+			s.never = append(s.never, pair(earlier))
+			return
+		}
+	}
+	for _, earlier := range before {
+		if covers(earlier.MatcherSets, route.MatcherSets) {
+			s.never = append(s.never, pair(earlier))
+			return
+		}
+	}
+	for _, earlier := range before {
+		if unclear(earlier.MatcherSets, route.MatcherSets) {
+			s.overlaps = append(s.overlaps, pair(earlier))
+		}
+	}
 }
 
 // handle goes through the handlers of one route.
@@ -253,6 +293,31 @@ func unclear(first, second caddyhttp.MatcherSets) bool {
 		}
 	}
 	return false
+}
+
+// covers reports whether it is certain that a matches every request that b does.
+func covers(a, b caddyhttp.MatcherSets) bool {
+	if len(a) == 0 {
+		return true
+	}
+	var prefixes []string
+	for _, set := range a {
+		if len(set) == 1 {
+			prefixes = append(prefixes, listed[caddyhttp.MatchPath](set)...)
+		}
+	}
+	for _, set := range b {
+		paths := listed[caddyhttp.MatchPath](set)
+		for _, p := range paths {
+			if !slices.ContainsFunc(prefixes, func(prefix string) bool { return prefix == p || contains(prefix, p) }) {
+				return false
+			}
+		}
+		if len(paths) == 0 {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 // disjoint reports whether it is certain that no request matches both.

@@ -91,7 +91,7 @@ func TestOverlappingDirectives(t *testing.T) {
 		return "chat_identity " + matcher + " required {\nsecret {env.TEST_SECRET}\n}\n"
 	}
 	for _, c := range []struct {
-		name, site, first string // first: none
+		name, site, first string // the one that decides; none where nothing is warned of
 	}{
 		{"the more specific path last", directive("/chat/*") + directive("/chat/open"), ""},
 		{"the more specific path first", directive("/chat/open*") + directive("/chat/*"), ""},
@@ -99,7 +99,7 @@ func TestOverlappingDirectives(t *testing.T) {
 		{"apart", directive("/a/*") + directive("/b/*"), ""},
 		{"apart by method", "@a {\npath /a/*\nmethod GET\n}\n@b {\npath /a/*\nmethod POST\n}\n" + directive("@a") + directive("@b"), ""},
 		{"several paths apart", "@a path /a/* /b/*\n@b path /c/* /d/*\n" + directive("@a") + directive("@b"), ""},
-		{"one path twice", directive("/a/*") + directive("/a/*"), "path /a/*"},
+		{"one path twice", directive("/a/*") + directive("/a/*"), "never: path /a/*"},
 		{"several paths that meet", "@a path /a/* /b/*\n@b path /b/c /d/*\n" + directive("@b") + directive("@a"), "path /b/c /d/*"},
 		{"a wildcard within", "@a path /a/*/x\n" + directive("@a") + directive("/a/b/*"), "path /a/*/x"},
 		{"a suffix", "@a path *.json\n" + directive("@a") + directive("/chat/*"), "path *.json"},
@@ -108,15 +108,21 @@ func TestOverlappingDirectives(t *testing.T) {
 		{"a class of characters", "@a path /[ab]c\n@b path /ac\n" + directive("@b") + directive("@a"), "path /[ab]c"},
 		{"a placeholder", "@a path /x/{query.q}\n@b path /x/y\n" + directive("@a") + directive("@b"), "path /x/{http.request.uri.query.q}"},
 		{"a path and a header", "@a header X-A 1\n" + directive("/chat/*") + directive("@a"), "path /chat/*"},
-		{"the wide one first, as written", "route {\n" + directive("/chat/*") + directive("/chat/open") + "}", "path /chat/*"},
-		{"the one without a matcher first, as written", "route {\n" + directive("") + directive("/chat/open") + "}", "all requests"},
+		{"the wide one first, as written", "route {\n" + directive("/chat/*") + directive("/chat/open") + "}", "never: path /chat/*"},
+		{"the one without a matcher first, as written", "route {\n" + directive("") + directive("/chat/open") + "}", "never: all requests"},
+		{"a block under one at the site", "chat_identity off\nhandle /chat/* {\n" + directive("") + "}", "never: all requests"},
+		{"a block under a laxer one at the site", directive("/chat/*") + "handle /chat/pay/* {\n" + directive("") + "}", "never: path /chat/*"},
+		{"a block under one of other requests", directive("/chat/*") + "handle /pay/* {\n" + directive("") + "}", ""},
+		{"a block that takes more", directive("/chat/*") + "handle {\nchat_identity off\n}", ""},
+		{"a block that rewrites the path", directive("/chat/*") + "handle_path /api/* {\n" + directive("/chat/*") + "}", ""},
+		{"blocks beside each other", "handle /a/* {\n" + directive("") + "}\nhandle {\n" + directive("") + "}", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := warnings(t, "http://site.localhost {\n"+c.site+"\nreverse_proxy 127.0.0.1:1\n}")
 			switch {
 			case c.first == "" && len(got) > 0:
 				t.Errorf("warned: %s", got)
-			case c.first != "" && (len(got) != 1 || !strings.Contains(got[0], `"first":"`+c.first+`"`)):
+			case c.first != "" && (len(got) != 1 || !strings.Contains(got[0], strings.ReplaceAll(`"first":"`+c.first+`"`, `"first":"never: `, `"earlier":"`))):
 				t.Errorf("warnings %q", got)
 			}
 		})

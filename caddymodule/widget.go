@@ -31,6 +31,8 @@ type inlineKeys struct {
 	// secrets are what the keys were made of, for the hint in the log about a
 	// signature that does not match.
 	secrets []verifier.Secret
+	// doubt is why a secret may not be what its variable was meant to hold.
+	doubt error
 	// digest is of the secrets in order, to tell two definitions apart: the first
 	// is the one that the page signs with.
 	digest [sha256.Size]byte
@@ -75,6 +77,9 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 			return nil, false, fmt.Errorf("widget %s, secret %d: %w", id, i+1, hintShort(err))
 		}
 		literals = literals || literal
+		if name, kind := placeholder(text); kind == "env" && checkPlain(secret.Reveal()) != nil {
+			inline.doubt = fmt.Errorf("environment variable %s: %w", name, checkPlain(secret.Reveal()))
+		}
 		inline.secrets = append(inline.secrets, secret)
 		inline.keys = append(inline.keys, verifier.NewKey(secret))
 		one := sha256.Sum256([]byte(secret.Reveal()))
