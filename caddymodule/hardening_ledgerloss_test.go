@@ -296,7 +296,7 @@ func TestKilledAtStart(t *testing.T) {
 		}
 		l.kill(t)
 		// Everything goes, and so nothing is lost.
-		if err := errors.Join(os.RemoveAll(filepath.Dir(l.path)), removeNotes(l.config)); err != nil {
+		if err := errors.Join(os.RemoveAll(filepath.Dir(l.path)), l.removeNotes()); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -314,8 +314,10 @@ func notesOf(config string) []string {
 	return notes
 }
 
-func removeNotes(config string) error {
-	for _, note := range notesOf(config) {
+// removeNotes removes those with the widgets and those in the data directory.
+func (l *loser) removeNotes() error {
+	aside, _ := filepath.Glob(filepath.Join(l.dir, "*", "chat_identity", "ledger-*"))
+	for _, note := range append(aside, notesOf(l.config)...) {
 		if err := os.Remove(note); err != nil {
 			return err
 		}
@@ -478,4 +480,61 @@ func TestLossInFleet(t *testing.T) {
 		}
 		l.use(t)
 	}
+}
+
+// TestEitherNote: one of the two notes is enough for a loss to be noticed.
+func TestEitherNote(t *testing.T) {
+	for _, which := range []string{"widgets", "data directory"} {
+		l := newLoser(t)
+		l.run(t)
+		used := l.use(t)
+		l.kill(t)
+		notes := notesOf(l.config)
+		if which == "data directory" {
+			notes, _ = filepath.Glob(filepath.Join(l.dir, "*", "chat_identity", "ledger-*"))
+		}
+		if len(notes) != 1 {
+			t.Fatalf("%s: %q", which, notes)
+		}
+		if err := errors.Join(os.Remove(notes[0]), os.Remove(l.path)); err != nil {
+			t.Fatal(err)
+		}
+		l.since()
+		l.run(t)
+		if got := l.once(t, used); got != "503 unavailable" {
+			t.Errorf("without the note of the %s: %s", which, got)
+		}
+		l.shows(t, true)
+	}
+}
+
+// TestLedgerReturns: a ledger that comes back after its loss was accepted knows
+// nothing of what was recorded since, so it counts as lost again.
+func TestLedgerReturns(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	l.use(t)
+	l.kill(t)
+	aside := filepath.Join(t.TempDir(), "first.db")
+	if err := os.Rename(l.path, aside); err != nil {
+		t.Fatal(err)
+	}
+	l.run(t)
+	l.accept(t, "is accepted")
+	if got := l.talk(t, "zoe", "c2"); got != "zoe" {
+		t.Fatal(got)
+	}
+	l.kill(t)
+	if err := os.Rename(aside, l.path); err != nil {
+		t.Fatal(err)
+	}
+	l.since()
+	l.run(t)
+	if got := l.talk(t, "ada", "c2"); got != "503 unavailable" {
+		t.Errorf("a conversation taken meanwhile: %s", got)
+	}
+	l.shows(t, true)
+	l.accept(t, "is accepted")
+	l.restart(t)
+	l.shows(t, false)
 }

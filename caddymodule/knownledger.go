@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -100,15 +99,24 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 		if err != nil {
 			k.failed = time.Now()
 			k.failure.Store(&err)
+			if k.note == nil || id != "" && k.note.last != id {
+				k.ready.Store(false) // it is not noted which one is used
+			}
 		}
 	}()
 	if id, err = k.ledger.Open(ctx, k.app.window); err != nil {
 		return "", err
 	}
-	note, first := k.note, k.note == nil
-	if first {
-		if note, err = k.at.read(ctx); err != nil {
-			return "", fmt.Errorf("%w: it cannot be told whether this is the ledger of before: %w", ledger.ErrUnavailable, err)
+	note := k.note
+	if note == nil {
+		notes, err := k.at.read(ctx)
+		if err != nil {
+			return id, fmt.Errorf("%w: it cannot be told whether this is the ledger of before: %w", ledger.ErrUnavailable, err)
+		}
+		for _, n := range notes {
+			if note == nil || !n.knows(id) {
+				note = n
+			}
 		}
 	}
 	switch {
@@ -116,19 +124,16 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 		note = &ledgerNote{last: id, accepted: []string{id}}
 	case note.last != id:
 		// While it is open, a ledger sees to that itself.
-		if first {
+		if k.note == nil {
 			if err = k.ledger.Forget(ctx); err != nil {
-				return "", err
+				return id, err
 			}
-		}
-		if slices.Contains(note.accepted, id) {
-			k.app.log.Warn(ledgerReturned, zap.String("place", k.at.place), zap.String("ledger", id), zap.String("last", note.last))
 		}
 		note = &ledgerNote{last: id, accepted: note.accepted}
 	}
 	moved := k.at.before
 	if err = k.write(ctx, note); err != nil {
-		return "", err
+		return id, err
 	}
 	if moved != "" {
 		k.app.log.Warn(ledgerMoved, zap.String("before", moved), zap.String("now", k.at.place))

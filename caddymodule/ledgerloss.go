@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,9 +21,6 @@ const (
 	ledgerMoved = "this configuration names another ledger than before, which knows nothing of what that one recorded: one-time signatures " +
 		"could be used again, and conversations and visitors are free to take. If that is not intended, move the file and restart"
 
-	ledgerReturned = "the ledger is another one that this gateway used before, so what was recorded since is not known: one-time signatures from before are refused, " +
-		"and conversations and visitors that were taken since are free to take"
-
 	closedByLoss = lossFound + "and requests that name a conversation, too; visitors are not merged" + lossWay
 	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay
 )
@@ -36,7 +32,7 @@ var lossReminder = 10 * time.Minute
 
 // judge tells an operator of a loss, once it is found and then again and again.
 func (k *knownLedger) judge() {
-	if slices.Contains(k.note.accepted, k.note.last) {
+	if k.note.knows(k.note.last) {
 		k.lost.Store(false)
 		return
 	}

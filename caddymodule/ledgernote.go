@@ -30,6 +30,12 @@ func (n *ledgerNote) line(place string) string {
 	return strings.Join(append([]string{n.last}, n.accepted...), " ") + "\t" + place
 }
 
+// knows reports whether the ledger is this gateway's own, and the one that it used
+// last: of one that was its own before, what was recorded since is not known.
+func (n *ledgerNote) knows(id string) bool {
+	return n.last == id && len(n.accepted) > 0 && n.accepted[len(n.accepted)-1] == id
+}
+
 func (n *ledgerNote) equal(other *ledgerNote) bool {
 	return n != nil && n.last == other.last && slices.Equal(n.accepted, other.accepted)
 }
@@ -40,16 +46,16 @@ func (n *ledgerNote) accept(id string) *ledgerNote {
 	return &ledgerNote{id, accepted[max(0, len(accepted)-maxAccepted):]}
 }
 
-// notePlace is where the note is: with the widgets, or in Caddy's data directory
-// where their store takes none. Once there is one, it stays where it is. It has a
-// line for each place that the configuration has named, the latest first.
+// notePlace is where the note is: with the widgets and in Caddy's data directory,
+// since either may be lost, or another one, when the ledger is. It has a line for
+// each place that the configuration has named, the latest first.
 type notePlace struct {
-	store   widgets.Store
-	place   string   // of the ledger
-	others  []string // the lines of other places
-	before  string   // the place that was named last, if it was another
-	written bool     // it is with the widgets
-	aside   bool     // it is in the data directory
+	store  widgets.Store
+	place  string   // of the ledger
+	others []string // the lines of other places
+	before string   // the place that was named last, if it was another
+	stored string   // what the widgets' store has
+	aside  string   // what the data directory has
 }
 
 // noteName is that of this gateway's note. Gateways of one machine that share
@@ -59,17 +65,25 @@ func noteName() string {
 	return "ledger-" + hex.EncodeToString(sum[:8])
 }
 
-// read returns the note, nil where there is none.
-func (p *notePlace) read(ctx context.Context) (*ledgerNote, error) {
-	text, err := p.store.Note(ctx, noteName())
-	if p.written = text != ""; err == nil && !p.written {
-		text, err = widgets.ReadNote(dataPath(noteName()))
-		p.aside = text != ""
-	}
-	if err != nil || text == "" {
+// read returns the notes that there are. What says that this was another ledger
+// before counts, whichever says it.
+func (p *notePlace) read(ctx context.Context) (notes []*ledgerNote, err error) {
+	if p.stored, err = p.store.Note(ctx, noteName()); err != nil {
 		return nil, err
 	}
-	return p.parse(text), nil
+	if p.aside, err = widgets.ReadNote(dataPath(noteName())); err != nil {
+		return nil, err
+	}
+	for _, text := range []string{p.aside, p.stored} { // the widgets' last, whose other lines are kept
+		if text == "" {
+			continue
+		}
+		p.others, p.before = nil, ""
+		if note := p.parse(text); note != nil {
+			notes = append(notes, note)
+		}
+	}
+	return notes, nil
 }
 
 // parse returns the note of the place. Of a text that is damaged, no ledger is the
@@ -93,16 +107,22 @@ func (p *notePlace) parse(text string) (note *ledgerNote) {
 	return note
 }
 
+// write notes it in both places. Where the widgets' store takes none, and has none,
+// the data directory will do.
 func (p *notePlace) write(ctx context.Context, note *ledgerNote) error {
 	text := strings.Join(append([]string{note.line(p.place)}, p.others[:min(len(p.others), maxAccepted)]...), "\n")
-	if !p.aside {
-		err := p.store.SetNote(ctx, noteName(), text)
-		if err == nil || p.written {
-			p.written = true
-			return err
-		}
+	aside := p.aside == text
+	if !aside && widgets.WriteNote(dataPath(noteName()), text) == nil {
+		p.aside, aside = text, true
 	}
-	err := widgets.WriteNote(dataPath(noteName()), text)
-	p.aside = p.aside || err == nil
+	if p.stored == text {
+		return nil
+	}
+	err := p.store.SetNote(ctx, noteName(), text)
+	if err == nil {
+		p.stored = text
+	} else if p.stored == "" && aside {
+		err = nil
+	}
 	return err
 }

@@ -91,3 +91,48 @@ func TestNoteDamaged(t *testing.T) {
 		t.Errorf("the log does not say why: %s", text)
 	}
 }
+
+// TestAcceptLossNotNoted: a loss whose acceptance cannot be noted is not accepted,
+// and nobody takes a conversation of before.
+func TestAcceptLossNotNoted(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	l.use(t)
+	if got := l.talk(t, "zoe", "c1"); got != "zoe" {
+		t.Fatal(got)
+	}
+	aside, _ := filepath.Glob(filepath.Join(l.dir, "*", "chat_identity", "ledger-*"))
+	notes := append(aside, notesOf(l.config)...)
+	for _, note := range notes { // no file can take the place of a folder
+		if err := os.Remove(note); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(note, "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Remove(l.path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
+	if _, stderr, err := l.command(t, "", "ledger", "accept-loss"); err == nil || !strings.Contains(stderr, "cannot be noted") {
+		t.Errorf("%v %s", err, stderr)
+	}
+	for range 3 {
+		if got := l.talk(t, "ada", "c1"); got != "503 unavailable" {
+			t.Errorf("a conversation of before: %s", got)
+		}
+	}
+	for _, note := range notes {
+		if err := os.RemoveAll(note); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "it cannot be accepted", func() bool {
+		_, _, err := l.command(t, "", "ledger", "accept-loss")
+		return err == nil
+	})
+	l.use(t)
+	l.restart(t)
+	l.shows(t, false)
+}

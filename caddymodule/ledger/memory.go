@@ -17,8 +17,8 @@ type Memory struct {
 	// whatever is served by then: the next configuration, or another gateway,
 	// may serve it again.
 	Window
-	// Extended is when MaxAge last became longer than Narrow, for which it was
-	// kept until then. Zero: never.
+	// Extended is when the window last became longer. What was used before was kept
+	// for no older signatures than Narrow, seen by any caller's clock. Zero: never.
 	Extended time.Time
 	Narrow   time.Duration
 	// Since is from when on the ledger knows everything. Zero: always.
@@ -34,12 +34,15 @@ func (m Memory) Extend(w Window, now time.Time) (Memory, bool) {
 		return m, false
 	}
 	// A new ledger has kept nothing for less.
-	if next.MaxAge > m.MaxAge && (m.MaxAge > 0 || !m.Extended.IsZero()) {
+	if m.MaxAge > 0 || !m.Extended.IsZero() {
+		// A caller may now be a longer skew behind than was reckoned with.
+		narrow := max(0, m.MaxAge+m.Skew-next.Skew)
 		// Where the last extension is not yet older than what it lets in, only
 		// what was kept before that is kept for sure.
-		if !now.Add(-m.MaxAge).Before(next.settled()) {
-			next.Narrow = m.MaxAge
+		if now.Add(-m.MaxAge).Before(next.settled()) {
+			narrow = min(narrow, m.Narrow)
 		}
+		next.Narrow = narrow
 		if now.After(m.Extended) {
 			next.Extended = now
 		}

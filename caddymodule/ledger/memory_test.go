@@ -51,9 +51,12 @@ func TestVouch(t *testing.T) {
 			[]served{{0, short}, {m, Window{10 * m, s}}, {20 * m, long}}, []asked{
 				{10 * m, 20 * m, nil}, {10*m - s, 20 * m, ErrTooOld}, {20*m + 2*s, 70 * m, nil},
 			}},
-		{"a longer skew", Memory{}, []served{{0, short}, {m, Window{h, m}}}, []asked{
-			{m + s, m + 3*s, nil}, // fresh for the shorter window
-			{m + s, m + 4*s, ErrTooOld}, {3 * m, h, nil},
+		{"a longer skew", Memory{}, []served{{0, Window{m, s}}, {m, Window{m, 11 * s}}}, []asked{
+			{m, m + 50*s, nil}, // fresh for a caller whose clock is 11 seconds behind, an entry would be there
+			{m, m + 51*s, ErrTooOld}, {m + 22*s, 2*m + 22*s, nil},
+		}},
+		{"a window and a skew that are longer", Memory{}, []served{{0, short}, {m, Window{h, m}}}, []asked{
+			{m + s, m + 3*s, ErrTooOld}, {3 * m, h, nil},
 		}},
 		{"a ledger of unknown windows", Memory{Extended: noon}, []served{{0, long}}, []asked{
 			{0, 0, nil}, // of this very moment: an entry of any length would be there
