@@ -18,8 +18,9 @@ import (
 // its escapes, cost the gateway hardly more memory than the bodies themselves.
 func TestFlood(t *testing.T) {
 	const limit = 200 << 20
+	binary := buildGateway(t)
 	p := newProcess(t, "", "chat_identity optional {\nsecret {env.TEST_SECRET}\ndialect replybubble\n}\nreverse_proxy UPSTREAM")
-	p.binary = buildGateway(t)
+	p.binary = binary
 	p.run(t)
 	fill := func(head, unit, tail string) []byte {
 		return []byte(head + strings.Repeat(unit, (1<<20-len(head)-len(tail))/len(unit)) + tail)

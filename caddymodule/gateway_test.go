@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -130,15 +131,20 @@ const quiet = `
 	grace_period 1s
 `
 
-// freePort returns a TCP port that nobody listens on.
+// freePort returns a TCP port that nobody listens on. It is none of those that the
+// system gives to connections and to listeners without a port of their own, which
+// could take it before it is used.
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 100 {
+		port := 16000 + rand.IntN(16000)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatal("no port is free")
+	return 0
 }
 
 // start runs a site of which the body is given; UPSTREAM in it is the
