@@ -42,7 +42,7 @@ var (
 	lastNumber = regexp.MustCompile(`(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$`)
 )
 
-// noPage are schemes at which no page has an origin of its own. Those of apps and
+// noPage are schemes at which a page has no origin. Those of apps and
 // of browser extensions, such as capacitor, are taken as they are.
 var noPage = []string{"ws", "wss", "ftp", "file", "data", "blob", "about", "javascript"}
 

@@ -16,7 +16,7 @@ const stateKey = "http.handlers.chat_identity"
 // state is what chat_identity knows of one request. All handlers that the
 // request passes share it, as do the matcher and the placeholders.
 type state struct {
-	// stripped is the header of which a handler has removed what clients may not
+	// stripped is the header from which a handler has removed what clients may not
 	// send; nil before.
 	stripped http.Header
 	// decider is the handler that took the request, nil until one has.

@@ -15,7 +15,7 @@ import (
 )
 
 // TestSlowTunnels: what TestTunnels asserts, in front of servers of other
-// languages, of which gunicorn's gthread keeps connections as Go does. Each writes
+// languages. Like Go, gunicorn's gthread keeps connections alive. Each writes
 // down what it is asked.
 func TestSlowTunnels(t *testing.T) {
 	for name, backend := range map[string]func(t *testing.T, dir string) (proxy string){
