@@ -65,15 +65,13 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 	if anyWritten(matcher, readsOutcome) {
 		return errOwnOutcome
 	}
-	var renamed []string
-	for _, name := range h.Headers {
-		if name != "off" {
-			renamed = append(renamed, foldHeader(name))
-		}
+	named := &Handler{Headers: h.Headers}
+	if err := named.provisionHeaders(); err != nil {
+		return err
 	}
 	read := ""
 	anyWritten(matcher, func(name, text string) bool {
-		read = readsHeader(name, text, renamed)
+		read = readsHeader(name, text, named.renamed)
 		return read != ""
 	})
 	if read != "" {

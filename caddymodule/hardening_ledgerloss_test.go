@@ -23,7 +23,7 @@ import (
 var losing = "handle /once {\n" + oneTime("required", "skew 1s") + "reverse_proxy UPSTREAM\n}\n" +
 	"handle {\n" + conversing("required", "") + "reverse_proxy UPSTREAM\n}"
 
-// loser is a gateway in a process of its own whose ledger gets lost.
+// loser is a gateway in its own process, whose ledger gets lost.
 type loser struct {
 	*process
 	path string // of the ledger

@@ -18,7 +18,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"github.com/quic-go/quic-go/http3"
 )
 
 // guarded are sites in which a handler of this module stands in every place that
@@ -168,22 +167,11 @@ func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 // every request of a site, over every protocol.
 func TestGuards(t *testing.T) {
 	u := newUpstream(t)
-	clients := func(address string) []*http.Client {
-		one, two := new(http.Protocols), new(http.Protocols)
-		one.SetHTTP1(true)
-		two.SetHTTP2(true)
-		h3 := &http3.Transport{TLSClientConfig: untrusted()}
-		t.Cleanup(func() { _ = h3.Close() })
-		return []*http.Client{
-			{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: one, DisableKeepAlives: true}},
-			{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: two}},
-			{Transport: h3},
-		}
-	}
 	for name, site := range guarded() {
 		t.Run(name, func(t *testing.T) {
 			address := secureSite(t, site, strings.TrimPrefix(u.URL, "http://"))
-			for version, client := range clients(address) {
+			for version, transport := range transports(t) {
+				client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
 				arrived := 0
 				for _, path := range []string{"/chat", "/chat/open", "/other", "/identify", "/?" + signedQuery("alice")} {
 					r, err := http.NewRequest("PUT", "https://"+address+path, io.MultiReader(strings.NewReader("{}")))

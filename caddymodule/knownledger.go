@@ -6,8 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
 // ledgerRetry is how long a failure to tell which ledger it is is the answer for
@@ -121,7 +122,7 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 	}
 	switch {
 	case note == nil:
-		note = &ledgerNote{last: id, accepted: []string{id}}
+		note = &ledgerNote{id, id}
 	case note.last != id:
 		// While it is open, a ledger sees to that itself.
 		if k.note == nil {
@@ -129,7 +130,7 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 				return id, err
 			}
 		}
-		note = &ledgerNote{last: id, accepted: note.accepted}
+		note = &ledgerNote{id, note.own}
 	}
 	moved := k.at.before
 	if err = k.write(ctx, note); err != nil {
@@ -145,7 +146,7 @@ func (k *knownLedger) identify(ctx context.Context) (id string, err error) {
 }
 
 func (k *knownLedger) write(ctx context.Context, note *ledgerNote) error {
-	if k.note.equal(note) && k.at.before == "" {
+	if k.note != nil && *k.note == *note && k.at.before == "" {
 		return nil
 	}
 	if err := k.at.write(ctx, note); err != nil {

@@ -64,8 +64,8 @@ func (k *knownLedger) remind(text string) {
 
 func (k *knownLedger) fields() []zap.Field {
 	fields := []zap.Field{zap.String("place", k.at.place), zap.String("ledger", k.note.last)}
-	if n := len(k.note.accepted); n > 0 {
-		fields = append(fields, zap.String("lost", k.note.accepted[n-1]))
+	if k.note.own != "" {
+		fields = append(fields, zap.String("lost", k.note.own))
 	}
 	return fields
 }
@@ -107,10 +107,8 @@ func (k *knownLedger) accept(ctx context.Context) (a acceptance, err error) {
 		if !k.lost.Load() {
 			return nil
 		}
-		if n := len(k.note.accepted); n > 0 {
-			a.Lost = k.note.accepted[n-1]
-		}
-		if err := k.write(ctx, k.note.accept(id)); err != nil {
+		a.Lost = k.note.own
+		if err := k.write(ctx, &ledgerNote{id, id}); err != nil {
 			return err
 		}
 		a.Accepted = true

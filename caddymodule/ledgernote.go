@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -13,38 +12,22 @@ import (
 )
 
 // ledgerNote is what a gateway remembers of its ledger, by id, apart from it: the
-// one it used last, and those that are its own. A ledger that is not is one that
-// takes a lost one's place, until an operator accepts that. One that is, but was
-// not used last, does not know what was used in between.
-type ledgerNote struct {
-	last     string
-	accepted []string // the latest last
-}
+// one it used last, and the one that is its own. Any other takes a lost one's
+// place, until an operator accepts that: also one that was its own before, which
+// does not know what was recorded since.
+type ledgerNote struct{ last, own string }
 
-// maxAccepted is how many ledgers are remembered. Gateways that share a data
-// directory have more than one.
-const maxAccepted = 16
+// maxPlaces is how many other places of ledgers are remembered.
+const maxPlaces = 16
 
 // line is the note of a ledger at a place, as it is written.
 func (n *ledgerNote) line(place string) string {
-	return strings.Join(append([]string{n.last}, n.accepted...), " ") + "\t" + place
+	return n.last + " " + n.own + "\t" + place
 }
 
 // knows reports whether the ledger is this gateway's own, and the one that it used
-// last: of one that was its own before, what was recorded since is not known.
-func (n *ledgerNote) knows(id string) bool {
-	return n.last == id && len(n.accepted) > 0 && n.accepted[len(n.accepted)-1] == id
-}
-
-func (n *ledgerNote) equal(other *ledgerNote) bool {
-	return n != nil && n.last == other.last && slices.Equal(n.accepted, other.accepted)
-}
-
-// accept returns the note with the ledger for the gateway's own.
-func (n *ledgerNote) accept(id string) *ledgerNote {
-	accepted := append(slices.Clone(n.accepted), id)
-	return &ledgerNote{id, accepted[max(0, len(accepted)-maxAccepted):]}
-}
+// last.
+func (n *ledgerNote) knows(id string) bool { return *n == ledgerNote{id, id} }
 
 // notePlace is where the note is: with the widgets and in Caddy's data directory,
 // since either may be lost, or another one, when the ledger is. It has a line for
@@ -92,11 +75,11 @@ func (p *notePlace) parse(text string) (note *ledgerNote) {
 	for i, line := range strings.Split(text, "\n") {
 		ids, place, ok := strings.Cut(line, "\t")
 		switch fields := strings.Fields(ids); {
-		case !ok || len(fields) < 2:
+		case !ok || len(fields) != 2:
 			p.others, p.before = nil, ""
 			return new(ledgerNote)
 		case place == p.place:
-			note = &ledgerNote{fields[0], fields[1:]}
+			note = &ledgerNote{fields[0], fields[1]}
 		case i == 0:
 			p.before = place
 			fallthrough
@@ -110,7 +93,7 @@ func (p *notePlace) parse(text string) (note *ledgerNote) {
 // write notes it in both places. Where the widgets' store takes none, and has none,
 // the data directory will do.
 func (p *notePlace) write(ctx context.Context, note *ledgerNote) error {
-	text := strings.Join(append([]string{note.line(p.place)}, p.others[:min(len(p.others), maxAccepted)]...), "\n")
+	text := strings.Join(append([]string{note.line(p.place)}, p.others[:min(len(p.others), maxPlaces)]...), "\n")
 	aside := p.aside == text
 	if !aside && widgets.WriteNote(dataPath(noteName()), text) == nil {
 		p.aside, aside = text, true

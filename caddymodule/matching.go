@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 
@@ -23,7 +24,7 @@ func readsHeader(name, text string, renamed []string) string {
 		}
 	}
 	for _, header := range renamed {
-		if strings.Contains(folded, before+header+"-") && strings.Contains(folded, "-"+header+"-") {
+		if strings.Contains(folded, cmp.Or(before, "-")+header+"-") {
 			return header
 		}
 	}
@@ -76,4 +77,14 @@ func written(matcher any) (name, text string) {
 	}
 	document, _ := json.Marshal(matcher) // what cannot be written reads nothing
 	return strings.TrimPrefix(string(module.CaddyModule().ID), "http.matchers."), string(document)
+}
+
+// listed returns what a matcher of that type lists, nothing where there is none.
+func listed[M ~[]string](set caddyhttp.MatcherSet) []string {
+	for _, m := range set {
+		if list, ok := m.(*M); ok {
+			return *list
+		}
+	}
+	return nil
 }

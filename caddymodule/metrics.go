@@ -101,9 +101,9 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	gauge(cacheSize, float64(stats.Size))
 	gauge(storeReachable, reachable(app.store.Err()))
 	if app.recorded {
-		gauge(ledgerReachable, reachable(app.ledger.Err()))
-		lost := 0.0
-		if app.ledger.lost.Load() || errors.Is(app.ledger.Err(), ledger.ErrGone) {
+		err, lost := app.ledger.Err(), 0.0
+		gauge(ledgerReachable, reachable(err))
+		if app.ledger.lost.Load() || errors.Is(err, ledger.ErrGone) {
 			lost = 1
 		}
 		gauge(ledgerLost, lost)

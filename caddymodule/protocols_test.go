@@ -79,21 +79,30 @@ type protocolClient struct {
 	http.Client
 }
 
+// transports are one for each version of HTTP over TLS, and for no other.
+func transports(t *testing.T) [3]http.RoundTripper {
+	one, two := new(http.Protocols), new(http.Protocols)
+	one.SetHTTP1(true)
+	two.SetHTTP2(true)
+	three := &http3.Transport{TLSClientConfig: untrusted()}
+	t.Cleanup(func() { _ = three.Close() })
+	return [...]http.RoundTripper{
+		&http.Transport{TLSClientConfig: untrusted(), Protocols: one}, &http.Transport{TLSClientConfig: untrusted(), Protocols: two}, three,
+	}
+}
+
 // protocolClients runs a gateway, with a client for each version.
 func protocolClients(t *testing.T, directive, upstream string) []*protocolClient {
 	t.Helper()
 	address, cleartext := secure(t, directive, upstream)
-	one, two, clear := new(http.Protocols), new(http.Protocols), new(http.Protocols)
-	one.SetHTTP1(true)
-	two.SetHTTP2(true)
+	clear := new(http.Protocols)
 	clear.SetUnencryptedHTTP2(true)
-	h3 := &http3.Transport{TLSClientConfig: untrusted()}
-	t.Cleanup(func() { _ = h3.Close() })
+	over := transports(t)
 	clients := []*protocolClient{
-		{name: "HTTP/1.1", major: 1, url: address, Client: http.Client{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: one}}},
-		{name: "HTTP/2", major: 2, url: address, Client: http.Client{Transport: &http.Transport{TLSClientConfig: untrusted(), Protocols: two}}},
+		{name: "HTTP/1.1", major: 1, url: address, Client: http.Client{Transport: over[0]}},
+		{name: "HTTP/2", major: 2, url: address, Client: http.Client{Transport: over[1]}},
 		{name: "h2c", major: 2, url: cleartext, Client: http.Client{Transport: &http.Transport{Protocols: clear}}},
-		{name: "HTTP/3", major: 3, url: address, Client: http.Client{Transport: h3}},
+		{name: "HTTP/3", major: 3, url: address, Client: http.Client{Transport: over[2]}},
 	}
 	for _, c := range clients {
 		c.Timeout = 20 * time.Second // what hangs fails

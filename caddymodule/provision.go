@@ -179,10 +179,10 @@ func (h *Handler) provisionSingle(site string) error {
 	if err != nil {
 		return err
 	}
-	if literals && !h.Guard {
-		warnLiteral(h.log.zap, zap.String("widget", id))
-	}
-	if !h.Guard {
+	if !h.Guard { // its handler says so
+		if literals {
+			warnLiteral(h.log.zap, zap.String("widget", id))
+		}
 		warnDoubt(h.log.zap, w)
 	}
 	// Caddy's request trace prints exported fields.

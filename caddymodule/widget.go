@@ -77,8 +77,10 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 			return nil, false, fmt.Errorf("widget %s, secret %d: %w", id, i+1, hintShort(err))
 		}
 		literals = literals || literal
-		if name, kind := placeholder(text); kind == "env" && checkPlain(secret.Reveal()) != nil {
-			inline.doubt = fmt.Errorf("environment variable %s: %w", name, checkPlain(secret.Reveal()))
+		if name, kind := placeholder(text); kind == "env" {
+			if err := checkPlain(secret.Reveal()); err != nil {
+				inline.doubt = fmt.Errorf("environment variable %s: %w", name, err)
+			}
 		}
 		inline.secrets = append(inline.secrets, secret)
 		inline.keys = append(inline.keys, verifier.NewKey(secret))
