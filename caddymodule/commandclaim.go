@@ -61,7 +61,7 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 	if c.policy.Encoding, err = verifier.ParseEncoding(f.encoding); err != nil {
 		return nil, err
 	}
-	if c.reader, err = verifier.NewReader(c.places, f.at, false); err != nil {
+	if c.reader, err = verifier.NewReader(c.places, verifier.ReaderOptions{At: f.at, Message: c.policy.Message}); err != nil {
 		return nil, err
 	}
 	c.verifier, err = verifier.New(c.policy)

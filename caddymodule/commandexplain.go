@@ -75,6 +75,8 @@ type explanation struct {
 	Dialect  string           `json:"dialect"`
 	User     string           `json:"user,omitempty"`
 	Mistake  *mistake         `json:"mistake,omitempty"`
+	// LeftOut are fields that do not count for how they are sent, and why.
+	LeftOut []string `json:"left_out,omitempty"`
 
 	read, template, message string
 }
@@ -95,6 +97,9 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	e := &explanation{
 		Verified: err == nil, Outcome: verifier.OutcomeVerified, Dialect: c.dialect.Name, User: string(claim[verifier.UserID]),
 		read: c.found(claim), template: c.policy.Message.String(), message: string(c.policy.Message.Append(nil, claim)),
+	}
+	for _, left := range reading.LeftOut() {
+		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
 	}
 	if err == nil {
 		return e
@@ -230,6 +235,9 @@ func (e *explanation) print(w io.Writer) error {
 		line("mistake", e.Mistake.Text)
 	case e.Reason == verifier.Invalid:
 		line("mistake", "none of the usual ones. Most likely another secret was used, or another text was signed.")
+	}
+	for _, left := range e.LeftOut {
+		line("left out", left)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -20,6 +20,10 @@ type shownReadiness struct {
 	Requests, Verified, Refused uint64
 	Disabled                    uint64
 	Refusals                    []shownRefusals
+	LeftOut                     []struct {
+		Field string
+		Count uint64
+	} `json:"left_out"`
 }
 
 type shownRefusals struct {
@@ -80,6 +84,12 @@ func (s *shownReadiness) print(w io.Writer) error {
 	}
 	for i := range s.Refusals {
 		s.Refusals[i].print(&b)
+	}
+	for i, f := range s.LeftOut {
+		if i == 0 {
+			b.WriteString("\nleft out for how they were sent, which refuses nobody:\n")
+		}
+		fmt.Fprintf(&b, "  %s of %s\n", plain(f.Field), requestCount(f.Count))
 	}
 	fmt.Fprintf(&b, "\nready: %s\n", s.verdict())
 	_, err := io.WriteString(w, b.String())

@@ -9,12 +9,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// bodyDigests are headers that would no longer be true of a body that was cut
-// (RFC 9530, RFC 1864).
-var bodyDigests = [...]string{"Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
 // withoutClaim removes the user id and what should have proved it from a
 // request that is not verified, so that no upstream can believe them.
@@ -36,37 +33,24 @@ func (x *exchange) withoutClaim() {
 		x.plan = x.h.plans[dialect]
 		x.reading.Reset()
 		x.readHead()
-		if x.body.whole {
-			x.parseBody()
-		}
-		if x.cut(); x.body.whole && x.body.media.kind >= bodyForm && !x.reading.Plain() {
-			// A form that cannot be read in one way cannot be cut in one, and of
-			// this dialect nobody has refused it.
-			withoutBody(x.r)
-			x.body.whole = false
+		x.parseBody()
+		if x.cut(); x.body.parsed && !x.reading.Plain() {
+			// What cannot be read in one way cannot be cut in one, and of this
+			// dialect nobody has refused it.
+			x.body.Discard(x.r)
+			x.body.parsed = false
 		}
 	}
 }
 
-// cut removes what the plan's reader has found.
+// cut removes what the plan's reader has found, if that is a claim.
 func (x *exchange) cut() {
-	x.cutHead()
-	if len(x.reading.BodyCuts) == 0 || !x.body.whole {
+	if !x.reading.Brought() {
 		return
 	}
-	// In place: nobody asks any more what the claim was.
-	x.body.text = verifier.Cut(x.body.text[:0], x.body.text, x.reading.BodyCuts)
-	x.passBody()
-	for _, name := range bodyDigests {
-		x.r.Header.Del(name)
-	}
-}
-
-// withoutBody leaves nothing of a request's body.
-func withoutBody(r *http.Request) {
-	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
-	for _, name := range append([]string{"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding"}, bodyDigests[:]...) {
-		r.Header.Del(name)
+	x.cutHead()
+	if x.body.parsed {
+		body.Cut(x.body.Body, x.reading.BodyCuts)
 	}
 }
 
@@ -75,7 +59,7 @@ func (x *exchange) cutHead() {
 	x.cutQuery()
 	for i := range x.plan.headers {
 		place := &x.plan.headers[i]
-		if !place.field.Proves() {
+		if !x.plan.cuts(place.Field) {
 			continue
 		}
 		for name := range x.r.Header {
@@ -85,7 +69,7 @@ func (x *exchange) cutHead() {
 		}
 	}
 	for i := range x.plan.cookies {
-		if place := &x.plan.cookies[i]; place.field.Proves() {
+		if place := &x.plan.cookies[i]; x.plan.cuts(place.Field) {
 			place.cut(x.r.Header)
 		}
 	}

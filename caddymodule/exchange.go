@@ -16,14 +16,18 @@ import (
 // next handler begins; what outlives it is in the request and its state.
 type exchange struct {
 	h *Handler
+	w http.ResponseWriter
 	r *http.Request
 	s *state
 
 	plan    *plan
 	widget  *widget // nil where the request has none
 	mode    Mode
-	body    body
+	body    received
 	reading verifier.Reading
+	// arrived is the body's form, which was read while it arrived, until parseBody
+	// has ended it.
+	arrived *verifier.Multipart
 	// widgetErr is why it cannot be told at present whether there is such a
 	// widget, or what its secrets are.
 	widgetErr error
@@ -47,9 +51,9 @@ type exchange struct {
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
 
-func newExchange(h *Handler, r *http.Request, s *state) *exchange {
+func newExchange(h *Handler, w http.ResponseWriter, r *http.Request, s *state) *exchange {
 	x := exchanges.Get().(*exchange)
-	x.h, x.r, x.s, x.plan = h, r, s, h.plan
+	x.h, x.w, x.r, x.s, x.plan = h, w, r, s, h.plan
 	return x
 }
 
@@ -140,9 +144,8 @@ func (x *exchange) readClaim() {
 	}
 	x.readHead()
 	x.readBody()
-	if x.begin(); x.body.whole {
-		x.parseBody()
-	}
+	x.begin()
+	x.parseBody()
 }
 
 // begin begins to time the verification, of which waiting for the client is no
@@ -166,26 +169,15 @@ func (x *exchange) readHead() {
 	}
 	for _, text := range x.h.texts {
 		if id := text.of(x.r, &x.named); id != "" {
-			x.reading.Text(text.field, []byte(id))
+			x.reading.Text(verifier.Place{Field: text.field}, []byte(id))
 		} else if !x.named.Plain() {
-			x.reading.Twice()
+			x.reading.Twice(verifier.Place{Field: text.field})
 			x.named.Reset()
 		}
 	}
-}
-
-func (x *exchange) parseBody() {
-	b, reader := &x.body, x.plan.reader
-	json := looksLikeObject(b.text)
-	switch {
-	case b.media.kind == bodyForm && json:
-		reader.JSONOrForm(b.text, &x.reading)
-	case b.media.kind == bodyForm:
-		reader.Form(b.text, &x.reading)
-	case b.media.kind == bodyMultipart:
-		reader.Multipart(b.text, b.media.boundary, &x.reading)
-	default:
-		reader.JSON(b.text, &x.reading)
+	if x.h.named != nil && x.h.named.query != "" && x.widget != nil {
+		// What the body says must be the same.
+		x.reading.Text(verifier.Place{Field: verifier.Widget}, []byte(x.widget.id))
 	}
 }
 
@@ -313,11 +305,12 @@ func (x *exchange) passPreflight() {
 		return
 	}
 	x.withoutClaim()
+	x.passBody()
 }
 
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
-func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.hasBody() }
+func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.openBody().Present() }
 
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0

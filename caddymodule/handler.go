@@ -16,13 +16,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuseTunnel(w, r, s)
 	}
 	if h.identifies(r) {
-		return s.body.end(h.identify(w, r, s))
+		return s.endBody(h.identify(w, r, s))
 	}
 	if !h.takes(s) {
 		return next.ServeHTTP(w, r)
 	}
 	if refused, err := h.decide(w, r, s); refused || err != nil {
-		return s.body.end(err)
+		return s.endBody(err)
 	}
 	var err error
 	if s.pending != (pending{}) {
@@ -30,16 +30,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	} else {
 		err = next.ServeHTTP(w, r)
 	}
-	if err != nil && s.streamed != nil && s.streamed.stopped.Load() {
+	if err != nil && s.streamed != nil && s.streamed.Stopped() {
 		return h.refuseStopped(w, r, s)
 	}
-	return s.body.end(err)
+	return s.endBody(err)
 }
 
 // decide settles what the request's claim is worth. It refuses the request, or
 // leaves it ready to be forwarded.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refused bool, err error) {
-	x := newExchange(h, r, s)
+	x := newExchange(h, w, r, s)
 	defer x.release()
 
 	x.read() // the widget, with it the mode, and the claim
@@ -55,6 +55,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 
 	cause, claimed := x.judge()
 	x.settle(cause, claimed)
+	h.log.leftOut(x)
 	switch {
 	case claimed != nil:
 		return true, h.refuse(w, x, claimed)
@@ -65,7 +66,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 		x.withoutClaim()
 	}
 	h.publish(r, s)
-	x.stream()
+	x.passBody()
 	return false, nil
 }
 

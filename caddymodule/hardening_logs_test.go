@@ -99,7 +99,7 @@ func TestFloodOfForgeries(t *testing.T) {
 		Logger  string  `json:"logger"`
 		Reason  string  `json:"reason"`
 		Second  float64 `json:"ts"`
-		LeftOut int     `json:"left_out"`
+		LeftOut int     `json:"suppressed"`
 	}
 	// What was left out in one second is told in the next.
 	for deadline := time.Now().Add(20 * time.Second); ; {

@@ -42,7 +42,7 @@ func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail stri
 		if !diagnose || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.body.text, x.h.widgets.secrets(x.widget), nil)
+		mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
 		if !ok {
 			return noMistake, ""
 		}

@@ -42,7 +42,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		// What an earlier handler holds waits for an upstream, which sees nothing of this.
 		s.confirming.settle(http.StatusInternalServerError)
 	}
-	x := newExchange(h, r, s)
+	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {
 		h.answerPreflight(w, r)

@@ -16,7 +16,7 @@ import (
 const warningsPerSecond = 5
 
 // logger logs what clients cause, a few lines a second, and says how many it
-// left out.
+// suppressed.
 type logger struct {
 	zap *zap.Logger
 	// Requests without a claim are many where one is required. They must not
@@ -44,7 +44,7 @@ func (b *budget) allow() bool {
 // write logs a line for which allow was asked.
 func (b *budget) write(log *zap.Logger, message string, fields ...zap.Field) {
 	if left := b.left.Swap(0); left > 0 {
-		fields = append(fields, zap.Int64("left_out", left))
+		fields = append(fields, zap.Int64("suppressed", left))
 	}
 	log.Warn(message, fields...)
 }
@@ -64,6 +64,34 @@ func (l *logger) overlong(r *http.Request, s *state) {
 		l.others.write(l.zap, "attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
 			zap.String("widget", s.widget), requestID(r))
 	}
+}
+
+// leftOut logs which fields of a verified claim did not count for how they were
+// sent, and counts them.
+func (l *logger) leftOut(x *exchange) {
+	fields := leftOutOf(&x.reading)
+	if len(fields) == 0 || !x.reading.Brought() {
+		return
+	}
+	observed.LeftOut(x.counted, fields)
+	if x.s.outcome == verifier.OutcomeVerified && l.others.allow() {
+		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
+			leftOutField(fields), zap.String("widget", x.s.widget), requestID(x.r))
+	}
+}
+
+func leftOutOf(r *verifier.Reading) (fields []verifier.Field) {
+	for _, e := range r.LeftOut() {
+		fields = append(fields, e.Field)
+	}
+	return fields
+}
+
+func leftOutField(fields []verifier.Field) zap.Field {
+	if len(fields) == 0 {
+		return zap.Skip()
+	}
+	return zap.Stringers("left_out", fields)
 }
 
 // notMerged logs that a verified user's visitor is not passed on.
@@ -126,6 +154,7 @@ func (l *logger) unverified(x *exchange, cause error, b *budget, message string,
 	}
 	fields := []zap.Field{
 		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), id, status,
+		leftOutField(leftOutOf(&x.reading)),
 	}
 	if hint.Text != "" {
 		fields = append(fields, zap.String("hint", hint.Text))

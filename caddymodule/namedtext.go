@@ -20,6 +20,9 @@ type namedText struct {
 	headers []headerPlace
 	queries []*verifier.Reader
 	cookies []cookiePlace
+	// query is the query's parameter that the text consists of, "" where it is
+	// any other text.
+	query string
 }
 
 func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, error) {
@@ -45,15 +48,18 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			if h.ours(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
-			t.headers = append(t.headers, headerPlace{field, foldHeader(name)})
+			t.headers = append(t.headers, headerPlace{verifier.Place{Field: field, Location: verifier.Header, Name: name}, foldHeader(name)})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, "", false)
+			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, verifier.ReaderOptions{})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
 			t.queries = append(t.queries, reader)
+			if text == "{"+inner+"}" {
+				t.query = name
+			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, newCookiePlace(field, name))
+			t.cookies = append(t.cookies, newCookiePlace(verifier.Place{Field: field, Location: verifier.Cookie, Name: name}))
 		}
 	}
 }

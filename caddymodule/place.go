@@ -12,8 +12,8 @@ import (
 
 // headerPlace is a field in a header; name is folded.
 type headerPlace struct {
-	field verifier.Field
-	name  string
+	verifier.Place
+	name string
 }
 
 func (p *headerPlace) is(name string) bool {
@@ -39,25 +39,24 @@ func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 		}
 		for _, value := range values {
 			if found {
-				to.Twice()
+				to.Twice(p.Place)
 				return
 			}
 			found = true
-			to.Text(p.field, []byte(value))
+			to.Text(p.Place, []byte(value))
 		}
 	}
 }
 
 // cookiePlace is a field in a cookie.
 type cookiePlace struct {
-	field    verifier.Field
-	name     string
+	verifier.Place
 	folded   string // as PHP has the name
 	shortest int    // no name of fewer bytes can pass for it
 }
 
-func newCookiePlace(field verifier.Field, name string) cookiePlace {
-	return cookiePlace{field, name, foldCookie.Replace(name), utf8.RuneCountInString(name)}
+func newCookiePlace(p verifier.Place) cookiePlace {
+	return cookiePlace{p, foldCookie.Replace(p.Name), utf8.RuneCountInString(p.Name)}
 }
 
 // match reports whether a pair of a Cookie field is the place, with its value,
@@ -69,7 +68,7 @@ func (p *cookiePlace) match(pair string) (value string, same, alike bool) {
 		return "", false, false
 	}
 	name, value, _ := strings.Cut(pair, "=")
-	if name == p.name && strings.IndexFunc(value, isCookieBlank) < 0 {
+	if name == p.Name && strings.IndexFunc(value, isCookieBlank) < 0 {
 		return value, true, true
 	}
 	if p.passes(name) {
@@ -140,22 +139,22 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 				continue
 			}
 			if found {
-				to.Twice()
+				to.Twice(p.Place)
 				return
 			}
 			found = true
 			if !same {
-				to.Variant(p.field)
+				to.Variant(p.Place)
 				continue
 			}
 			// Scripts write cookies with encodeURIComponent; a quoted value is
 			// one value to some backends and another to the rest.
 			text, err := url.PathUnescape(value)
 			if err != nil || strings.Contains(value, `"`) {
-				to.Malformed(p.field, "is a cookie with quotes or a bad percent escape")
+				to.Malformed(p.Place, "is a cookie with quotes or a bad percent escape")
 				return
 			}
-			to.Text(p.field, []byte(text))
+			to.Text(p.Place, []byte(text))
 		}
 	}
 }

@@ -23,6 +23,7 @@ type plan struct {
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
+	strip     []verifier.Field // goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -36,7 +37,7 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
-	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name)}
+	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name), strip: h.stripped}
 	var err error
 	if p.policy, err = h.policy(d); err != nil {
 		return nil, err
@@ -48,7 +49,9 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.verifier, err = verifier.New(p.policy); err != nil {
 		return nil, err
 	}
-	if p.reader, err = verifier.NewReader(p.places, h.At, h.WidgetBody == ""); err != nil {
+	if p.reader, err = verifier.NewReader(p.places, verifier.ReaderOptions{
+		At: h.At, WidgetAt: h.WidgetBody == "", Message: p.policy.Message, Strip: h.stripped,
+	}); err != nil {
 		return nil, err
 	}
 	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
@@ -56,13 +59,16 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	}
 	p.readsBody = len(p.reader.In(verifier.Body)) > 0
 	for _, place := range p.reader.In(verifier.Header) {
-		p.headers = append(p.headers, headerPlace{place.Field, foldHeader(place.Name)})
+		p.headers = append(p.headers, headerPlace{place, foldHeader(place.Name)})
 	}
 	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, newCookiePlace(place.Field, place.Name))
+		p.cookies = append(p.cookies, newCookiePlace(place))
 	}
 	return p, nil
 }
+
+// cuts reports whether what is found of the field goes with an unverified claim.
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.strip, f) }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.
@@ -139,7 +145,42 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 			return nil, fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f)
 		}
 	}
-	return withoutIdleBody(places, own, message), nil
+	places = withTwins(withoutIdleBody(places, own, message))
+	if h.named != nil && h.named.query != "" && readsBody(places) {
+		places = append(places, inBody(verifier.Widget, h.named.query))
+	}
+	return places, nil
+}
+
+// withTwins adds to the place of a widget, conversation or visitor in the body
+// the one of the same name in the query, and the other way round unless no body
+// is read: backends merge the two.
+func withTwins(places []verifier.Place) []verifier.Place {
+	merged, body := slices.Clone(places), readsBody(places)
+	for _, p := range places {
+		twin := p
+		switch {
+		case p.Field < verifier.Widget:
+			continue
+		case p.Location == verifier.Body:
+			twin.Location, twin.Name = verifier.Query, verifier.LastToken(p.Name)
+		case p.Location == verifier.Query && body:
+			twin = inBody(p.Field, p.Name)
+		}
+		if !slices.Contains(merged, twin) {
+			merged = append(merged, twin)
+		}
+	}
+	return merged
+}
+
+func readsBody(places []verifier.Place) bool {
+	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == verifier.Body })
+}
+
+// inBody returns the place of a member of the document's root.
+func inBody(f verifier.Field, name string) verifier.Place {
+	return verifier.Place{Field: f, Name: verifier.Pointer(name)}
 }
 
 // withoutIdleBody drops the dialect's places in the body where nothing that is

@@ -259,6 +259,11 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
 	}
 	text, err := h.newNamedText(field, n.Text)
+	if err == nil && text.query != "" {
+		// A place like any other, which backends may find in the body, too.
+		*n = Naming{Location: verifier.Query.String(), Name: text.query}
+		return nil
+	}
 	h.texts = append(h.texts, text)
 	return ofOption(field.String(), err)
 }

@@ -63,7 +63,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 	if h.Refuse == refuseError && !errors.Is(cause, errTunnel) {
 		x.withoutClaim()
 		x.s.refused = true
-		withoutBody(x.r)
+		x.openBody().Discard(x.r)
 		return caddyhttp.Error(p.Status, &refusal{p})
 	}
 	text, err := json.Marshal(p)
@@ -77,7 +77,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 // unread reports whether the client of an HTTP/1 connection may still be
 // sending its body.
 func (x *exchange) unread() bool {
-	return x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.body.whole
+	return x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.openBody().Whole()
 }
 
 // answer sends this module's own answer, without waiting for a body that was
@@ -112,8 +112,11 @@ func linger(w http.ResponseWriter, body io.Reader) {
 func (h *Handler) problem(x *exchange, cause error) problem {
 	reason := verifier.ReasonOf(cause)
 	status := x.plan.answers[reason].status
-	if errors.Is(cause, errTunnel) {
+	switch cause {
+	case errTunnel:
 		status = http.StatusMethodNotAllowed
+	case errBodyStalled:
+		status = http.StatusRequestTimeout
 	}
 	code := "identity_" + string(reason)
 	if x.plan.dialect == verifier.DefaultDialect && status == http.StatusUnauthorized {
@@ -127,7 +130,7 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	p := x.plan
 	switch reason {
 	case verifier.TooLarge:
-		return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
+		return h.tooLargeDetail(x)
 	case verifier.Unsupported:
 		return "The body must be sent without Content-Encoding and in UTF-8, so that its identity claim can be read."
 	case verifier.Malformed:
@@ -161,9 +164,23 @@ func malformedDetail(p *plan, cause error) string {
 		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
 	}
 	if e, ok := errors.AsType[*verifier.BodyError](cause); ok {
-		return "The body " + e.Detail + "."
+		of := "The body "
+		if e.Query {
+			of = "The query "
+		}
+		if e.Name != "" {
+			of += "names " + e.Name + ", which belongs to an identity claim, and "
+		}
+		return of + e.Detail + "."
 	}
 	return "The request cannot be read."
+}
+
+func (h *Handler) tooLargeDetail(x *exchange) string {
+	if x.body.declared.Upload() {
+		return fmt.Sprintf("The upload is larger than %d bytes, or its fields without the files are larger than %d.", h.MaxUpload, h.MaxBody)
+	}
+	return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
 }
 
 // fieldNames lists the fields that must come together, as they are sent.

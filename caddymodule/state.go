@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -22,8 +23,8 @@ type state struct {
 	// decider is the handler that took the request, nil until one has.
 	decider *Handler
 	// body is the body, where it was read; streamed is it where it passes unread.
-	body     bufferedBody
-	streamed *streamedBody
+	body     body.Body
+	streamed *body.Streamed
 	// refused says that the request is on its way through the error routes.
 	refused bool
 
@@ -63,6 +64,15 @@ func ensureState(r *http.Request) *state {
 		repl.Map(s.placeholder)
 	}
 	return s
+}
+
+// endBody gives back what the body lies in once the request is over, and returns
+// the error with which it is: with one, error routes may want the body.
+func (s *state) endBody(err error) error {
+	if err == nil {
+		s.body.End()
+	}
+	return err
 }
 
 // String makes the request variable print as the outcome.

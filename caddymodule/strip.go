@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"net/http"
 	"reflect"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
 
 // ourPrefixes are what the names of this module's headers begin with, folded.
@@ -19,7 +21,7 @@ func (h *Handler) strip(r *http.Request, s *state) {
 	r.Trailer = nil
 	if s.refused {
 		// A handler before the one that refused may have copied the request: then the error routes have the body again.
-		withoutBody(r)
+		body.Remove(r)
 	}
 	again := s.hasStripped(r.Header)
 	if again && len(h.renamed) == 0 {

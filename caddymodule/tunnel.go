@@ -29,7 +29,7 @@ func isTunnel(r *http.Request) bool {
 // refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
 // refuse error: an error route may proxy.
 func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
-	x := newExchange(h, r, s)
+	x := newExchange(h, w, r, s)
 	defer x.release()
 	x.mode = h.Mode.with(nil)
 	x.settle(errTunnel, nil)

@@ -134,8 +134,8 @@ func TestAttributeLimits(t *testing.T) {
 	} {
 		v := withAttributes(t, test.limits, "own")
 		var r Reading
-		r.Text(UserID, []byte("u"))
-		r.Text(Signature, []byte("s"))
+		r.Text(Place{Field: UserID}, []byte("u"))
+		r.Text(Place{Field: Signature}, []byte("s"))
 		r.Text(Attributes, []byte(test.text))
 		var want error
 		if test.error != "" {

@@ -115,7 +115,7 @@ func BenchmarkDialect(b *testing.B) {
 			case Timestamp:
 				value = "1800000000"
 			}
-			members = append(members, fmt.Sprintf("%q:%q", lastToken(p.Name), value))
+			members = append(members, fmt.Sprintf("%q:%q", LastToken(p.Name), value))
 		}
 		claim := strings.Join(members, ",")
 		message := `"message":"` + strings.Repeat("x", max(300-len(claim)-15, 0)) + `"`

@@ -46,12 +46,12 @@ var Dialects = []Dialect{
 		// phone and any further key, which becomes a contact's attribute.
 		Name: "bookbag",
 		Places: []Place{
-			{UserID, Body, "/user_id"},
-			{Signature, Body, "/user_hash"},
-			{Attributes, Body, "/user_metadata"},
-			{Name, Body, "/user_metadata/name"},
-			{Email, Body, "/user_metadata/email"},
-			{Phone, Body, "/user_metadata/phone"},
+			{Field: UserID, Name: "/user_id"},
+			{Field: Signature, Name: "/user_hash"},
+			{Field: Attributes, Name: "/user_metadata"},
+			{Field: Name, Name: "/user_metadata/name"},
+			{Field: Email, Name: "/user_metadata/email"},
+			{Field: Phone, Name: "/user_metadata/phone"},
 		},
 		Query: true, Message: "{user_id}", Limits: defaultLimits,
 	},
@@ -59,11 +59,11 @@ var Dialects = []Dialect{
 		// NextCap: window.NextCap('identify', {userId, userHash, email, name, customAttributes}).
 		Name: "nextcap",
 		Places: []Place{
-			{UserID, Body, "/userId"},
-			{Signature, Body, "/userHash"},
-			{Email, Body, "/email"},
-			{Name, Body, "/name"},
-			{Attributes, Body, "/customAttributes"},
+			{Field: UserID, Name: "/userId"},
+			{Field: Signature, Name: "/userHash"},
+			{Field: Email, Name: "/email"},
+			{Field: Name, Name: "/name"},
+			{Field: Attributes, Name: "/customAttributes"},
 		},
 		Query: true, Message: "{user_id}", Limits: defaultLimits,
 	},
@@ -71,15 +71,15 @@ var Dialects = []Dialect{
 		// Inviaro documents both spellings, and "key" for the widget connection.
 		Name: "inviaro",
 		Places: []Place{
-			{UserID, Body, "/user_id"},
-			{UserID, Body, "/userId"},
-			{Signature, Body, "/user_hash"},
-			{Signature, Body, "/userHash"},
-			{Email, Body, "/email"},
-			{Email, Body, "/userEmail"},
-			{Name, Body, "/name"},
-			{Name, Body, "/userName"},
-			{Widget, Body, "/key"},
+			{Field: UserID, Name: "/user_id"},
+			{Field: UserID, Name: "/userId"},
+			{Field: Signature, Name: "/user_hash"},
+			{Field: Signature, Name: "/userHash"},
+			{Field: Email, Name: "/email"},
+			{Field: Email, Name: "/userEmail"},
+			{Field: Name, Name: "/name"},
+			{Field: Name, Name: "/userName"},
+			{Field: Widget, Name: "/key"},
 		},
 		Query: true, Message: "{user_id}", Limits: defaultLimits,
 	},
@@ -88,13 +88,13 @@ var Dialects = []Dialect{
 		// A query's "id" is everyone's, so its query is not read unasked.
 		Name: "replybubble",
 		Places: []Place{
-			{UserID, Body, "/id"},
-			{Signature, Body, "/signature"},
-			{Email, Body, "/email"},
-			{Name, Body, "/name"},
-			{Company, Body, "/company"},
-			{Phone, Body, "/phone"},
-			{Attributes, Body, "/traits"},
+			{Field: UserID, Name: "/id"},
+			{Field: Signature, Name: "/signature"},
+			{Field: Email, Name: "/email"},
+			{Field: Name, Name: "/name"},
+			{Field: Company, Name: "/company"},
+			{Field: Phone, Name: "/phone"},
+			{Field: Attributes, Name: "/traits"},
 		},
 		Message: "{user_id}",
 		Limits: Limits{
@@ -106,12 +106,12 @@ var Dialects = []Dialect{
 		// SnapEngage signs what is to be verified + nonce + timestamp, concatenated.
 		Name: "snapengage",
 		Places: []Place{
-			{UserID, Body, "/user_id"},
-			{Signature, Body, "/hmacSignature"},
-			{Timestamp, Body, "/hmacTimestamp"},
-			{Nonce, Body, "/hmacNonce"},
-			{Email, Body, "/email"},
-			{Name, Body, "/name"},
+			{Field: UserID, Name: "/user_id"},
+			{Field: Signature, Name: "/hmacSignature"},
+			{Field: Timestamp, Name: "/hmacTimestamp"},
+			{Field: Nonce, Name: "/hmacNonce"},
+			{Field: Email, Name: "/email"},
+			{Field: Name, Name: "/name"},
 		},
 		Query: true, Message: "{user_id}{nonce}{timestamp}", Limits: defaultLimits,
 	},
@@ -162,7 +162,7 @@ func (d *Dialect) AllPlaces() []Place {
 	places := append([]Place(nil), d.Places...)
 	if d.Query {
 		for _, p := range d.Places {
-			places = append(places, Place{p.Field, Query, lastToken(p.Name)})
+			places = append(places, Place{Field: p.Field, Location: Query, Name: LastToken(p.Name), Rank: p.Rank})
 		}
 	}
 	return places

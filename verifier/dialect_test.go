@@ -55,7 +55,7 @@ func TestDialects(t *testing.T) {
 				t.Errorf("%s: %s is sent %v, needed %v", d.Name, f, sent, needed)
 			}
 		}
-		if _, err := NewReader(d.AllPlaces(), "", true); err != nil {
+		if _, err := NewReader(d.AllPlaces(), ReaderOptions{WidgetAt: true}); err != nil {
 			t.Errorf("%s: %v", d.Name, err)
 		}
 		queries := 0

@@ -107,5 +107,9 @@ func LocationList() string { return strings.Join(locationNames[:], ", ") }
 type Place struct {
 	Field    Field
 	Location Location
-	Name     string
+	// Name is the name there; in a body, a JSON Pointer.
+	Name string
+	// Rank is 0 for the places that count first. One of a higher rank, at most 3,
+	// counts only where nothing is in those of lower ranks.
+	Rank int
 }

@@ -124,9 +124,9 @@ func FuzzReader(f *testing.F) {
 		var r Reading
 		reader.JSON(body, &r)
 		shape := v.Shape(&r)
-		if r.Err() != nil {
+		if r.fault() != nil {
 			if !errors.Is(shape, ErrMalformed) {
-				t.Fatalf("%v, but %v", r.Err(), shape)
+				t.Fatalf("%v, but %v", r.fault(), shape)
 			}
 			return
 		}
@@ -144,8 +144,8 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		for _, field := range []Field{UserID, Signature} {
-			if got := texts(t, exactly(members, signing(d, is(field)))); !allEqual(got, r.Claim[field]) {
-				t.Fatalf("%s is %q, a map says %q", field, r.Claim[field], got)
+			if got := texts(t, exactly(members, signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
+				t.Fatalf("%s is %q, a map says %q", field, r.settled()[field], got)
 			}
 		}
 		if shape == nil {
@@ -154,8 +154,8 @@ func FuzzReader(f *testing.F) {
 				t.Fatal(err)
 			}
 			for _, field := range []Field{UserID, Signature} {
-				if got := texts(t, l.named(signing(d, is(field)))); !allEqual(got, r.Claim[field]) {
-					t.Fatalf("%s is %q, a struct says %q", field, r.Claim[field], got)
+				if got := texts(t, l.named(signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
+					t.Fatalf("%s is %q, a struct says %q", field, r.settled()[field], got)
 				}
 			}
 		}
@@ -199,7 +199,7 @@ func FuzzForm(f *testing.F) {
 		var r Reading
 		reader.Form(body, &r)
 		shape := v.Shape(&r)
-		if r.Err() != nil || shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
+		if r.fault() != nil || shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
 			return
 		}
 		values, err := url.ParseQuery(string(body))
@@ -216,8 +216,8 @@ func FuzzForm(f *testing.F) {
 			}
 			// What only some parsers take for the field, as one with a semicolon,
 			// is no more than half a claim.
-			if !r.variant[field] && !allEqual(found, r.Claim[field]) {
-				t.Fatalf("%s is %q, net/url says %q", field, r.Claim[field], found)
+			if !r.found[0][field].variant && !allEqual(found, r.settled()[field]) {
+				t.Fatalf("%s is %q, net/url says %q", field, r.settled()[field], found)
 			}
 		}
 		left := Cut(nil, body, r.BodyCuts)

@@ -10,7 +10,7 @@ import (
 
 func newReader(t testing.TB, at string, places ...Place) *Reader {
 	t.Helper()
-	r, err := NewReader(places, at, true)
+	r, err := NewReader(places, ReaderOptions{At: at, WidgetAt: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,8 +22,8 @@ func readsJSON(t *testing.T, r *Reader, body, user string, want error) {
 	t.Helper()
 	var to Reading
 	r.JSON([]byte(body), &to)
-	wantError(t, body, to.Err(), want, "")
-	if got := string(to.Claim[UserID]); got != user {
+	wantError(t, body, to.fault(), want, "")
+	if got := string(to.settled()[UserID]); got != user {
 		t.Errorf("%s: user id %q, want %q", body, got, user)
 	}
 }
@@ -34,34 +34,34 @@ func TestPointers(t *testing.T) {
 		places   []Place
 		error    string
 	}{
-		{"empty", "", []Place{{UserID, Body, ""}}, "user_id: '' is no JSON pointer"},
-		{"no slash", "", []Place{{UserID, Body, "user_id"}}, "'user_id' is no JSON pointer: it begins with a slash, as in '/user_id'"},
-		{"slash alone", "", []Place{{Email, Body, "/"}}, "email: '/' names a member without a name"},
-		{"slash at the end", "", []Place{{UserID, Body, "/a/"}}, "names a member without a name"},
-		{"two slashes", "", []Place{{UserID, Body, "/a//b"}}, "names a member without a name"},
-		{"bare tilde", "", []Place{{UserID, Body, "/a~b"}}, "has a bare ~: write ~0 for ~ and ~1 for /"},
-		{"bare tilde at the end", "", []Place{{UserID, Body, "/a~"}}, "has a bare ~"},
-		{"not UTF-8", "", []Place{{UserID, Body, "/\xff"}}, "UTF-8"},
-		{"at without a slash", "data", []Place{{UserID, Body, "/id"}}, "at: 'data' is no JSON pointer"},
-		{"at slash", "/", []Place{{UserID, Body, "/id"}}, "at: '/' names a member without a name"},
-		{"at slash at the end", "/data/", []Place{{UserID, Body, "/id"}}, "at: '/data/' names a member without a name"},
-		{"at with a bare tilde", "/d~2", []Place{{UserID, Body, "/id"}}, "at: '/d~2' has a bare ~"},
-		{"within a text", "", []Place{{UserID, Body, "/user"}, {Email, Body, "/user/email"}}, "email at '/user/email' lies within user_id at '/user', which is a text"},
-		{"within a text, the other way round", "", []Place{{Email, Body, "/user/email"}, {UserID, Body, "/user"}}, "lies within user_id"},
-		{"widget within a text", "", []Place{{Widget, Body, "/user/w"}, {Widget, Body, "/user"}}, "lies within widget"},
+		{"empty", "", []Place{{Field: UserID, Name: ""}}, "user_id: '' is no JSON pointer"},
+		{"no slash", "", []Place{{Field: UserID, Name: "user_id"}}, "'user_id' is no JSON pointer: it begins with a slash, as in '/user_id'"},
+		{"slash alone", "", []Place{{Field: Email, Name: "/"}}, "email: '/' names a member without a name"},
+		{"slash at the end", "", []Place{{Field: UserID, Name: "/a/"}}, "names a member without a name"},
+		{"two slashes", "", []Place{{Field: UserID, Name: "/a//b"}}, "names a member without a name"},
+		{"bare tilde", "", []Place{{Field: UserID, Name: "/a~b"}}, "has a bare ~: write ~0 for ~ and ~1 for /"},
+		{"bare tilde at the end", "", []Place{{Field: UserID, Name: "/a~"}}, "has a bare ~"},
+		{"not UTF-8", "", []Place{{Field: UserID, Name: "/\xff"}}, "UTF-8"},
+		{"at without a slash", "data", []Place{{Field: UserID, Name: "/id"}}, "at: 'data' is no JSON pointer"},
+		{"at slash", "/", []Place{{Field: UserID, Name: "/id"}}, "at: '/' names a member without a name"},
+		{"at slash at the end", "/data/", []Place{{Field: UserID, Name: "/id"}}, "at: '/data/' names a member without a name"},
+		{"at with a bare tilde", "/d~2", []Place{{Field: UserID, Name: "/id"}}, "at: '/d~2' has a bare ~"},
+		{"within a text", "", []Place{{Field: UserID, Name: "/user"}, {Field: Email, Name: "/user/email"}}, "email at '/user/email' lies within user_id at '/user', which is a text"},
+		{"within a text, the other way round", "", []Place{{Field: Email, Name: "/user/email"}, {Field: UserID, Name: "/user"}}, "lies within user_id"},
+		{"widget within a text", "", []Place{{Field: Widget, Name: "/user/w"}, {Field: Widget, Name: "/user"}}, "lies within widget"},
 	} {
-		_, err := NewReader(test.places, test.at, true)
+		_, err := NewReader(test.places, ReaderOptions{At: test.at, WidgetAt: true})
 		if err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.error)
 		}
 	}
 	// Beside a text, or within the attributes, is not within a text.
 	for _, places := range [][]Place{
-		{{UserID, Body, "/user"}, {Email, Body, "/user_email"}},
-		{{Attributes, Body, "/user"}, {UserID, Body, "/user/id"}},
-		{{UserID, Query, "no/pointer"}, {Signature, Header, "X"}, {Email, Cookie, "~"}},
+		{{Field: UserID, Name: "/user"}, {Field: Email, Name: "/user_email"}},
+		{{Field: Attributes, Name: "/user"}, {Field: UserID, Name: "/user/id"}},
+		{{Field: UserID, Location: Query, Name: "no/pointer"}, {Field: Signature, Location: Header, Name: "X"}, {Field: Email, Location: Cookie, Name: "~"}},
 	} {
-		if _, err := NewReader(places, "", true); err != nil {
+		if _, err := NewReader(places, ReaderOptions{WidgetAt: true}); err != nil {
 			t.Errorf("%v: %v", places, err)
 		}
 	}
@@ -74,10 +74,10 @@ func TestTooManyNames(t *testing.T) {
 		body = append(body, Place{UserID, Body, fmt.Sprint("/b", i)})
 	}
 	for _, places := range [][]Place{query, body} {
-		if _, err := NewReader(places, "", true); err == nil || !strings.Contains(err.Error(), "at most 64") {
+		if _, err := NewReader(places, ReaderOptions{WidgetAt: true}); err == nil || !strings.Contains(err.Error(), "at most 64") {
 			t.Errorf("65 places: %v", err)
 		}
-		if _, err := NewReader(places[:64], "", true); err != nil {
+		if _, err := NewReader(places[:64], ReaderOptions{WidgetAt: true}); err != nil {
 			t.Errorf("64 places: %v", err)
 		}
 	}
@@ -106,7 +106,7 @@ func TestManyFormNames(t *testing.T) {
 }
 
 func TestAt(t *testing.T) {
-	r := newReader(t, "/a~1b/claim", Place{UserID, Body, "/id"}, Place{Signature, Body, "/sig"})
+	r := newReader(t, "/a~1b/claim", Place{Field: UserID, Name: "/id"}, Place{Field: Signature, Name: "/sig"})
 	for _, test := range []struct {
 		body, user string
 		want       error
@@ -127,30 +127,30 @@ func TestAt(t *testing.T) {
 	}
 	var to Reading
 	r.JSON([]byte(`{"a/b":[]}`), &to)
-	wantError(t, "not an object", to.Err(), ErrMalformed, "something else where the object with the claim should be")
+	wantError(t, "not an object", to.fault(), ErrMalformed, "something else where the object with the claim should be")
 
 	// A form has no objects: the pointer's last token is the name.
 	to.Reset()
 	r.Form([]byte("id=u&sig=s&claim=x"), &to)
-	if string(to.Claim[UserID]) != "u" || string(to.Claim[Signature]) != "s" || to.Err() != nil {
-		t.Errorf("form: %q, %v", to.Claim, to.Err())
+	if string(to.settled()[UserID]) != "u" || string(to.settled()[Signature]) != "s" || to.fault() != nil {
+		t.Errorf("form: %q, %v", to.Claim, to.fault())
 	}
 }
 
 // TestWidgetPointer: a dialect's widget travels with its claim, a pointer that
 // is configured for the widget starts from the document's root.
 func TestWidgetPointer(t *testing.T) {
-	places := []Place{{UserID, Body, "/id"}, {Widget, Body, "/key"}}
+	places := []Place{{Field: UserID, Name: "/id"}, {Field: Widget, Name: "/key"}}
 	body := []byte(`{"key":"outer","claim":{"key":"inner","id":"u"}}`)
 	for widgetAt, want := range map[bool]string{true: "inner", false: "outer"} {
-		r, err := NewReader(places, "/claim", widgetAt)
+		r, err := NewReader(places, ReaderOptions{At: "/claim", WidgetAt: widgetAt})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var to Reading
 		r.JSON(body, &to)
-		if string(to.Claim[Widget]) != want || string(to.Claim[UserID]) != "u" {
-			t.Errorf("widgetAt %v: widget %q, user id %q", widgetAt, to.Claim[Widget], to.Claim[UserID])
+		if string(to.settled()[Widget]) != want || string(to.settled()[UserID]) != "u" {
+			t.Errorf("widgetAt %v: widget %q, user id %q", widgetAt, to.settled()[Widget], to.settled()[UserID])
 		}
 		if left := string(Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
 			t.Errorf("cut: %s", left)
@@ -159,22 +159,22 @@ func TestWidgetPointer(t *testing.T) {
 }
 
 func TestPointerEscapes(t *testing.T) {
-	r := newReader(t, "", Place{UserID, Body, "/~0a~1b~01"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/~0a~1b~01"})
 	readsJSON(t, r, `{"~a/b~1":"u"}`, "u", nil)
 	readsJSON(t, r, `{"~0a~1b~01":"u"}`, "", nil)
 	var to Reading
 	r.Form([]byte(url.QueryEscape("~a/b~1")+"=u"), &to)
-	if string(to.Claim[UserID]) != "u" {
-		t.Errorf("form: %q", to.Claim[UserID])
+	if string(to.settled()[UserID]) != "u" {
+		t.Errorf("form: %q", to.settled()[UserID])
 	}
 }
 
 func TestOnePlaceForTwoFields(t *testing.T) {
-	r := newReader(t, "", Place{UserID, Body, "/email"}, Place{Email, Body, "/email"}, Place{UserID, Query, "email"}, Place{Email, Query, "email"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/email"}, Place{Field: Email, Name: "/email"}, Place{Field: UserID, Location: Query, Name: "email"}, Place{Field: Email, Location: Query, Name: "email"})
 	check := func(name string, to *Reading, cut, want string) {
 		t.Helper()
-		if string(to.Claim[UserID]) != "a@b" || string(to.Claim[Email]) != "a@b" || to.twofold() || to.Err() != nil {
-			t.Errorf("%s: %q, twofold %v, %v", name, to.Claim, to.twofold(), to.Err())
+		if string(to.settled()[UserID]) != "a@b" || string(to.settled()[Email]) != "a@b" || to.twofold() || to.fault() != nil {
+			t.Errorf("%s: %q, twofold %v, %v", name, to.Claim, to.twofold(), to.fault())
 		}
 		if cut != want {
 			t.Errorf("%s: cut %q", name, cut)
@@ -200,7 +200,7 @@ func TestOnePlaceForTwoFields(t *testing.T) {
 
 // TestSeveralPlaces: a field may have several places, but one value.
 func TestSeveralPlaces(t *testing.T) {
-	r := newReader(t, "", Place{UserID, Body, "/a/id"}, Place{UserID, Body, "/b/id"}, Place{UserID, Query, "id"}, Place{UserID, Header, "X-Id"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/a/id"}, Place{Field: UserID, Name: "/b/id"}, Place{Field: UserID, Location: Query, Name: "id"}, Place{Field: UserID, Location: Header, Name: "X-Id"})
 	for _, test := range []struct {
 		body, query, header string
 		user                string
@@ -226,14 +226,14 @@ func TestSeveralPlaces(t *testing.T) {
 		r.Query([]byte(test.query), &to)
 		r.JSON([]byte(test.body), &to)
 		to.Text(UserID, []byte(test.header))
-		if string(to.Claim[UserID]) != test.user || to.twofold() != test.twofold || to.Err() != nil {
-			t.Errorf("%s %s %s: %q, twofold %v, %v", test.body, test.query, test.header, to.Claim[UserID], to.twofold(), to.Err())
+		if string(to.settled()[UserID]) != test.user || to.twofold() != test.twofold || to.fault() != nil {
+			t.Errorf("%s %s %s: %q, twofold %v, %v", test.body, test.query, test.header, to.settled()[UserID], to.twofold(), to.fault())
 		}
 	}
 }
 
 func TestIntegers(t *testing.T) {
-	r := newReader(t, "", Place{UserID, Body, "/id"}, Place{Timestamp, Body, "/ts"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/id"}, Place{Field: Timestamp, Name: "/ts"})
 	for token, good := range map[string]bool{
 		"0": true, "1": true, "-1": true, "42": true, "1000": true,
 		"9007199254740991": true, "-9007199254740991": true, "9007199254740990": true, "999999999999999": true,
@@ -256,8 +256,8 @@ func TestIntegers(t *testing.T) {
 	// A timestamp's digits are counted when its shape is checked.
 	var to Reading
 	r.JSON([]byte(`{"ts":1800000000}`), &to)
-	if string(to.Claim[Timestamp]) != "1800000000" {
-		t.Errorf("timestamp %q", to.Claim[Timestamp])
+	if string(to.settled()[Timestamp]) != "1800000000" {
+		t.Errorf("timestamp %q", to.settled()[Timestamp])
 	}
 }
 
@@ -273,18 +273,18 @@ func TestAbsent(t *testing.T) {
 				name, _, nested := strings.Cut(p.Name[1:], "/")
 				body := `{"` + name + `":` + value + `}`
 				if nested {
-					body = `{"` + name + `":{"` + lastToken(p.Name) + `":` + value + `}}`
+					body = `{"` + name + `":{"` + LastToken(p.Name) + `":` + value + `}}`
 				}
 				var to Reading
 				reader.JSON([]byte(body), &to)
 				wantError(t, d.Name+" "+body, v.Shape(&to), ErrMissing, "")
-				if len(to.Claim[p.Field]) != 0 {
-					t.Errorf("%s %s: %q", d.Name, body, to.Claim[p.Field])
+				if len(to.settled()[p.Field]) != 0 {
+					t.Errorf("%s %s: %q", d.Name, body, to.settled()[p.Field])
 				}
 			}
 		}
 		for _, p := range d.Places {
-			for _, form := range []string{lastToken(p.Name), lastToken(p.Name) + "="} {
+			for _, form := range []string{LastToken(p.Name), LastToken(p.Name) + "="} {
 				var to Reading
 				reader.Form([]byte(form), &to)
 				wantError(t, d.Name+" "+form, v.Shape(&to), ErrMissing, "")
@@ -349,16 +349,16 @@ func TestBodyErrors(t *testing.T) {
 	} {
 		var to Reading
 		test.read(&to, []byte(test.text))
-		wantError(t, test.name, to.Err(), ErrMalformed, test.error)
+		wantError(t, test.name, to.fault(), ErrMalformed, test.error)
 		// The first finding stays.
 		test.read(&to, []byte(`]`))
-		wantError(t, test.name, to.Err(), ErrMalformed, test.error)
+		wantError(t, test.name, to.fault(), ErrMalformed, test.error)
 	}
 	// Elsewhere in a query a bad escape is somebody else's.
 	var to Reading
 	reader.Query([]byte("x=%zz&user_id=u"), &to)
-	if string(to.Claim[UserID]) != "u" || to.Err() != nil {
-		t.Errorf("query: %q, %v", to.Claim[UserID], to.Err())
+	if string(to.settled()[UserID]) != "u" || to.fault() != nil {
+		t.Errorf("query: %q, %v", to.settled()[UserID], to.fault())
 	}
 }
 
@@ -426,8 +426,8 @@ func TestAttributesInForms(t *testing.T) {
 		reader.Query(form, &query)
 		for _, to := range []*Reading{&body, &query} {
 			wantError(t, test.name, v.Shape(to), test.want, "")
-			if string(to.Claim[Name]) != test.display {
-				t.Errorf("%s: name %q", test.name, to.Claim[Name])
+			if string(to.settled()[Name]) != test.display {
+				t.Errorf("%s: name %q", test.name, to.settled()[Name])
 			}
 		}
 	}
@@ -437,8 +437,8 @@ func TestAttributesInForms(t *testing.T) {
 // cannot be cut out of a form but with the text.
 func TestProofWithinAttributes(t *testing.T) {
 	r := newReader(t, "",
-		Place{Attributes, Body, "/meta"}, Place{UserID, Body, "/meta/id"}, Place{Name, Body, "/meta/name"}, Place{Signature, Body, "/sig"},
-		Place{Attributes, Query, "meta"}, Place{UserID, Query, "id"})
+		Place{Field: Attributes, Name: "/meta"}, Place{Field: UserID, Name: "/meta/id"}, Place{Field: Name, Name: "/meta/name"}, Place{Field: Signature, Name: "/sig"},
+		Place{Field: Attributes, Location: Query, Name: "meta"}, Place{Field: UserID, Location: Query, Name: "id"})
 	for form, want := range map[string]string{
 		`x=1&meta={"id":"u"}&y=2`:              "x=1&y=2",
 		`x=1&meta={"ID":"u"}&y=2`:              "x=1&y=2",
@@ -468,7 +468,7 @@ func TestMembersOwned(t *testing.T) {
 	}{
 		{Dialects[0].AllPlaces(), []string{"name", "email", "phone"}},
 		{Dialects[1].AllPlaces(), nil},
-		{[]Place{{Attributes, Body, "/m"}, {Name, Body, "/m/a~1b"}, {Email, Body, "/m/deep/er"}, {Phone, Body, "/mm/p"}, {Widget, Body, "/m/w"}, {Company, Query, "/m/c"}}, []string{"a/b"}},
+		{[]Place{{Field: Attributes, Name: "/m"}, {Field: Name, Name: "/m/a~1b"}, {Field: Email, Name: "/m/deep/er"}, {Field: Phone, Name: "/mm/p"}, {Field: Widget, Name: "/m/w"}, {Field: Company, Location: Query, Name: "/m/c"}}, []string{"a/b"}},
 	} {
 		if got := MembersOwned(test.places); !slices.Equal(got, test.want) {
 			t.Errorf("%v: %q", test.places, got)
@@ -477,7 +477,7 @@ func TestMembersOwned(t *testing.T) {
 }
 
 func TestIn(t *testing.T) {
-	places := []Place{{UserID, Body, "/id"}, {Signature, Header, "X-Sig"}, {Email, Cookie, "mail"}, {Name, Header, "X-Name"}}
+	places := []Place{{Field: UserID, Name: "/id"}, {Field: Signature, Location: Header, Name: "X-Sig"}, {Field: Email, Location: Cookie, Name: "mail"}, {Field: Name, Location: Header, Name: "X-Name"}}
 	r := newReader(t, "", places...)
 	if got := r.In(Header); !slices.Equal(got, []Place{places[1], places[3]}) {
 		t.Errorf("headers: %v", got)
@@ -487,7 +487,7 @@ func TestIn(t *testing.T) {
 	}
 	var to Reading
 	r.Query([]byte("id=u"), &to)
-	if to.Claim[UserID] != nil {
+	if to.settled()[UserID] != nil {
 		t.Error("a query is read that nothing travels in")
 	}
 }

@@ -1,7 +1,7 @@
 package verifier
 
 import (
-	"bytes"
+	"errors"
 	"unicode/utf8"
 	"unsafe"
 
@@ -18,23 +18,45 @@ func Cut(dst, text []byte, spans []Span) []byte { return claimjson.Cut(dst, text
 // Reading is what a [Reader] found in one request. The zero value is ready;
 // Reset makes it ready again. Its claim shares memory with what was read.
 type Reading struct {
-	// Claim holds the first value found for each field.
+	// Claim holds the fields as [Verifier.Shape] leaves them: of each the value
+	// that counts, and of those that prove nothing only what is within the limits.
 	Claim Claim
 	// BodyCuts and QueryCuts are what to cut to remove the user id, signature,
-	// timestamp and nonce in whatever spelling. Where there is more of that than
-	// is kept, they are the whole text, and the claim is ambiguous.
+	// timestamp and nonce in whatever spelling, and the fields of
+	// [ReaderOptions.Strip]. Where there is more of that than is kept, they are
+	// the whole text, and the claim is ambiguous.
 	BodyCuts, QueryCuts []Span
 
-	seen      [NumFields]bool // in any form
-	variant   [NumFields]bool // in a spelling that some parsers take for the name
-	twice     [NumFields]bool // with two values, or in two spellings
-	ambiguous bool            // any of them, or one that Twice was called for
-	err       error
+	found   [maxRanks][NumFields]finding
+	ranks   int // how many of them are in use, less one
+	leftOut [NumFields]error
+	err     error // why the body cannot be read
 
-	text                   []byte // decoded strings, at most maxText bytes
-	found, attributesFound claimjson.Found
-	bodyHits, queryHits    claimform.Hits
+	text                  []byte // decoded strings, at most maxText bytes
+	json, attributesFound claimjson.Found
+	bodyHits, queryHits   claimform.Hits
 }
+
+// maxRanks is how many places of a field may stand in for each other.
+const maxRanks = 4
+
+// finding is what was found of a field in the places of one rank.
+type finding struct {
+	value   []byte
+	seen    bool  // in any form
+	variant bool  // in a spelling that some parsers take for the name
+	way     bool  // within a JSON text or an array on the way to its place
+	twice   bool  // with two values, or in two spellings
+	err     error // why a value cannot be taken
+}
+
+// there reports whether anything is there that some reader could take for the field.
+func (f *finding) there() bool {
+	return len(f.value) > 0 || f.variant || f.twice || f.err != nil
+}
+
+// ambiguous reports whether the field could be read in two ways.
+func (f *finding) ambiguous() bool { return f.twice || f.variant && len(f.value) > 0 }
 
 // maxText bounds the strings that have to be decoded, as they were sent. It is
 // many times what the fields of any claim may have.
@@ -43,10 +65,10 @@ const maxText = 64 << 10
 // Reset forgets the claim and keeps the memory.
 func (r *Reading) Reset() {
 	r.Claim = Claim{}
-	r.BodyCuts, r.QueryCuts = r.BodyCuts[:0], r.QueryCuts[:0]
-	r.seen, r.variant, r.twice = [NumFields]bool{}, [NumFields]bool{}, [NumFields]bool{}
-	r.ambiguous, r.err = false, nil
-	r.text = r.text[:0]
+	r.BodyCuts, r.QueryCuts, r.text = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0]
+	clear(r.found[:r.ranks+1])
+	r.ranks, r.err = 0, nil
+	r.leftOut = [NumFields]error{}
 	r.bodyHits.Reset()
 	r.queryHits.Reset()
 }
@@ -54,130 +76,199 @@ func (r *Reading) Reset() {
 // Memory is about how many bytes Reset keeps.
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
-	return cap(r.text) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.found.Cuts)+cap(r.attributesFound.Cuts)) +
+	return cap(r.text) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
 		r.bodyHits.Memory() + r.queryHits.Memory()
-}
-
-// twofold reports whether a field stands twice, or in two spellings.
-func (r *Reading) twofold() bool {
-	for f := range r.variant {
-		if r.variant[f] && len(r.Claim[f]) > 0 {
-			return true
-		}
-	}
-	return r.ambiguous
 }
 
 // Single returns a field's value, or nothing where the field could be read in
 // two ways.
 func (r *Reading) Single(f Field) []byte {
-	if r.twice[f] || r.variant[f] {
-		return nil
+	if found := r.first(f); !found.ambiguous() && found.err == nil {
+		return found.value
 	}
-	return r.Claim[f]
+	return nil
 }
 
-// unclear reports whether a name of the gateway's is there in a spelling that
-// only some backends take for it: whose thing it is could not be told.
-func (r *Reading) unclear() bool { return r.variant[Conversation] || r.variant[Visitor] }
-
 // Plain reports whether everything found so far can be read, and in one way only.
-func (r *Reading) Plain() bool { return r.err == nil && !r.twofold() && !r.unclear() }
+func (r *Reading) Plain() bool {
+	for rank := range r.ranks + 1 {
+		for f := range r.found[rank] {
+			if found := &r.found[rank][f]; found.ambiguous() || found.err != nil || found.variant && Field(f).names() {
+				return false
+			}
+		}
+	}
+	return r.err == nil
+}
 
-// Err returns the first malformed piece, or nil.
+// Brought reports whether a piece of a proof is there, in whatever spelling.
+func (r *Reading) Brought() bool {
+	for rank := range r.ranks + 1 {
+		for f := range r.found[rank] {
+			if Field(f).Proves() && r.found[rank][f].there() {
+				return true
+			}
+		}
+	}
+	return r.err != nil
+}
+
+// LeftOut returns the fields that were sent and do not count, and why: they prove
+// nothing, and are of a wrong type, over a limit or there more than once. It is
+// for use after [Verifier.Shape].
+func (r *Reading) LeftOut() []*FieldError {
+	var fields []*FieldError
+	for f, err := range r.leftOut {
+		if err == nil {
+			continue
+		}
+		e, ok := errors.AsType[*FieldError](err)
+		if !ok {
+			e = &FieldError{Field(f), ErrMalformed, "cannot be read"}
+		}
+		fields = append(fields, e)
+	}
+	return fields
+}
+
+// Err returns why the body cannot be read, or nil.
 func (r *Reading) Err() error { return r.err }
 
 // Text takes the value of a field from a header or a cookie.
-func (r *Reading) Text(f Field, value []byte) {
-	r.seen[f] = true
-	if !utf8.Valid(value) {
-		r.fail(malformed(f, "is not valid UTF-8"))
-		return
+func (r *Reading) Text(p Place, value []byte) {
+	found := r.at(p)
+	found.seen = true
+	switch {
+	case !utf8.Valid(value):
+		found.fail(malformed(p.Field, "is not valid UTF-8"))
+	case p.Field == Attributes && len(value) > 0 && (!isObject(value) || claimjson.Scan(value, noPaths, &r.attributesFound) != nil):
+		found.fail(malformed(p.Field, "is not a JSON object"))
+	default:
+		found.add(p.Field, value)
 	}
-	if f == Attributes && len(value) > 0 && (!isObject(value) || claimjson.Scan(value, noPaths, &r.attributesFound) != nil) {
-		r.fail(malformed(f, "is not a JSON object"))
-		return
-	}
-	r.add(f, value)
 }
 
-var noPaths, _ = claimjson.Compile(nil, "")
-
-// Twice takes note of a field that stands twice in one place.
-func (r *Reading) Twice() { r.ambiguous = true }
+// Twice takes note of a field that appears more than once in one place.
+func (r *Reading) Twice(p Place) { r.at(p).twice = true }
 
 // Variant takes note of a field in a spelling that only some backends take for it.
-func (r *Reading) Variant(f Field) { r.variant[f] = true }
+func (r *Reading) Variant(p Place) { r.at(p).variant = true }
 
 // Malformed takes note of a field that cannot be decoded.
-func (r *Reading) Malformed(f Field, detail string) { r.fail(malformed(f, detail)) }
+func (r *Reading) Malformed(p Place, detail string) { r.at(p).fail(malformed(p.Field, detail)) }
 
-func (r *Reading) again(f Field) { r.twice[f], r.ambiguous = true, true }
-
-func (r *Reading) fail(err error) {
+// Fail takes note of a body that cannot be read.
+func (r *Reading) Fail(err error) {
 	if r.err == nil {
 		r.err = err
 	}
 }
 
-// add takes a value; an empty one counts as absent, another one than before
-// makes the claim ambiguous.
-func (r *Reading) add(f Field, value []byte) {
-	switch {
-	case len(value) == 0:
-	case len(r.Claim[f]) == 0:
-		r.Claim[f] = value
-	case f.names() && bytes.EqualFold(r.Claim[f], value):
-	case string(r.Claim[f]) != string(value):
-		r.again(f)
+// at returns what was found of the place's field in its rank.
+func (r *Reading) at(p Place) *finding {
+	r.ranks = max(r.ranks, p.Rank)
+	return &r.found[p.Rank][p.Field]
+}
+
+// first returns what was found of a field in the first of its ranks where
+// anything is there: later ones stand in for it only where nothing is.
+func (r *Reading) first(f Field) *finding {
+	for rank := range r.ranks {
+		if r.found[rank][f].there() {
+			return &r.found[rank][f]
+		}
+	}
+	return &r.found[r.ranks][f]
+}
+
+// settle leaves of each field the finding that counts.
+func (r *Reading) settle() {
+	if r.ranks > 0 {
+		for f := range r.found[0] {
+			r.found[0][f] = *r.first(Field(f))
+		}
+		clear(r.found[1 : r.ranks+1])
+		r.ranks = 0
+	}
+	for f := range r.found[0] {
+		r.Claim[f] = r.found[0][f].value
 	}
 }
 
+func (f *finding) fail(err error) {
+	if f.err == nil {
+		f.err = err
+	}
+}
+
+// add takes a value; an empty one counts as absent, another one than before
+// makes the claim ambiguous.
+func (f *finding) add(field Field, value []byte) {
+	switch {
+	case len(value) == 0:
+	case len(f.value) == 0:
+		f.value = value
+	case string(f.value) == string(value) || field.names() && sameID(f.value, value):
+	default:
+		f.twice = true
+	}
+}
+
+var noPaths, _ = claimjson.Compile(nil, never)
+
 // member takes a member of a JSON object.
-func (r *Reading) member(f Field, text []byte, v *claimjson.Value) {
+func (r *Reading) member(p Place, text []byte, v *claimjson.Value) {
 	if v.Kind == claimjson.None && !v.Twice && !v.Variant {
 		return
 	}
-	r.seen[f] = true
-	if v.Twice {
-		r.again(f)
-	}
-	r.variant[f] = r.variant[f] || v.Variant
+	found, f := r.at(p), p.Field
+	found.seen = true
+	found.twice = found.twice || v.Twice
+	found.variant = found.variant || v.Variant
 	token := text[v.Start:v.End]
 	switch {
 	case v.Kind == claimjson.None || v.Kind == claimjson.Null:
 	case f == Attributes:
-		if v.Kind != claimjson.Object {
-			r.fail(malformed(f, "is not an object"))
-			return
+		if v.Kind == claimjson.Object {
+			found.add(f, token)
+		} else if string(token) != "[]" { // PHP's json_encode writes an empty object so
+			found.fail(malformed(f, "is not an object"))
 		}
-		r.add(f, token)
-	case v.Kind == claimjson.String && !v.Escaped:
-		r.add(f, token[1:len(token)-1])
-	case v.Kind == claimjson.String && len(r.text)+len(token) > maxText:
-		r.fail(tooLong(f))
 	case v.Kind == claimjson.String:
-		from := len(r.text)
-		decoded, err := claimjson.Unquote(r.text, token)
-		if err != nil {
-			r.fail(malformed(f, "has half a surrogate pair"))
-			return
-		}
-		r.text = decoded
-		r.add(f, decoded[from:len(decoded):len(decoded)])
+		r.string(found, f, token, v.Escaped)
 	case v.Kind == claimjson.Number && f == Timestamp:
-		r.add(f, token) // its digits are counted when its shape is checked
+		found.add(f, token) // its digits are counted when its shape is checked
 	case v.Kind == claimjson.Number && (f == UserID || f.names()):
-		if !plainInteger(token) {
-			r.fail(malformed(f, "is a number that is no integer, or one beyond ±(2^53-1) that not every parser keeps: send it as a string"))
+		if !plainInteger(token) && !(f.names() && numberID(token)) {
+			found.fail(malformed(f, "is a number that is no integer, or one beyond ±(2^53-1) that not every parser keeps: send it as a string"))
 			return
 		}
-		r.add(f, token)
+		found.add(f, token)
 	case f == UserID || f.names():
-		r.fail(malformed(f, "is neither a string nor an integer"))
+		found.fail(malformed(f, "is neither a string nor an integer"))
 	default:
-		r.fail(malformed(f, "is not a string"))
+		found.fail(malformed(f, "is not a string"))
 	}
+}
+
+// string takes a JSON string.
+func (r *Reading) string(found *finding, f Field, token []byte, escaped bool) {
+	if !escaped {
+		found.add(f, token[1:len(token)-1])
+		return
+	}
+	if len(r.text)+len(token) > maxText {
+		found.fail(tooLong(f))
+		return
+	}
+	from := len(r.text)
+	decoded, err := claimjson.Unquote(r.text, token)
+	if err != nil {
+		found.fail(malformed(f, "has half a surrogate pair"))
+		return
+	}
+	r.text = decoded
+	found.add(f, decoded[from:len(decoded):len(decoded)])
 }
 
 // plainInteger reports whether a JSON number is an integer that every parser
@@ -193,4 +284,25 @@ func plainInteger(token []byte) bool {
 		return false
 	}
 	return len(digitsOf) < len(most) || string(digitsOf) <= most
+}
+
+// Compare takes note of what a second way to read the same body finds. What
+// differs is ambiguous, and so is a proof that was found in the second alone, of
+// which nothing is known to cut.
+func (r *Reading) Compare(other *Reading) {
+	if other.err != nil {
+		r.Fail(other.err)
+	}
+	for rank := range other.ranks + 1 {
+		for f := range other.found[rank] {
+			o := &other.found[rank][f]
+			if !o.seen {
+				continue
+			}
+			mine := r.at(Place{Field: Field(f), Rank: rank})
+			if o.twice || o.variant || o.err != nil || string(o.value) != string(mine.value) || Field(f).Proves() && len(o.value) > 0 {
+				mine.twice = true
+			}
+		}
+	}
 }

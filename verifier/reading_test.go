@@ -26,14 +26,14 @@ func TestText(t *testing.T) {
 		{"attributes, blanks", `  `, Attributes, ErrMalformed, "attributes is not a JSON object"},
 	} {
 		var r Reading
-		r.Text(test.field, []byte(test.value))
-		wantError(t, test.name, r.Err(), test.want, test.error)
+		r.Text(Place{Field: test.field}, []byte(test.value))
+		wantError(t, test.name, r.fault(), test.want, test.error)
 		value := test.value
 		if test.want != nil {
 			value = ""
 		}
-		if string(r.Claim[test.field]) != value {
-			t.Errorf("%s: %q", test.name, r.Claim[test.field])
+		if string(r.settled()[test.field]) != value {
+			t.Errorf("%s: %q", test.name, r.settled()[test.field])
 		}
 	}
 }
@@ -45,22 +45,22 @@ func TestTwofold(t *testing.T) {
 		want bool
 	}{
 		{"nothing", func(*Reading) {}, false},
-		{"one value", func(r *Reading) { r.Text(UserID, []byte("a")) }, false},
-		{"the same twice", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, []byte("a")) }, false},
-		{"two values", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, []byte("b")) }, true},
-		{"a value and nothing", func(r *Reading) { r.Text(UserID, []byte("a")); r.Text(UserID, nil) }, false},
-		{"two values of the widget", func(r *Reading) { r.Text(Widget, []byte("a")); r.Text(Widget, []byte("b")) }, true},
-		{"twice in one place", func(r *Reading) { r.Twice() }, true},
-		{"a variant alone", func(r *Reading) { r.Variant(UserID) }, false},
-		{"a variant and a value", func(r *Reading) { r.Variant(UserID); r.Text(UserID, []byte("a")) }, true},
-		{"a variant and an empty value", func(r *Reading) { r.Variant(UserID); r.Text(UserID, nil) }, false},
-		{"a variant of another field", func(r *Reading) { r.Variant(Email); r.Text(UserID, []byte("a")) }, false},
+		{"one value", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")) }, false},
+		{"the same twice", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")); r.Text(Place{Field: UserID}, []byte("a")) }, false},
+		{"two values", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")); r.Text(Place{Field: UserID}, []byte("b")) }, true},
+		{"a value and nothing", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")); r.Text(Place{Field: UserID}, nil) }, false},
+		{"two values of the widget", func(r *Reading) { r.Text(Place{Field: Widget}, []byte("a")); r.Text(Place{Field: Widget}, []byte("b")) }, true},
+		{"twice in one place", func(r *Reading) { r.Twice(Place{Field: UserID}) }, true},
+		{"a variant alone", func(r *Reading) { r.Variant(Place{Field: UserID}) }, false},
+		{"a variant and a value", func(r *Reading) { r.Variant(Place{Field: UserID}); r.Text(Place{Field: UserID}, []byte("a")) }, true},
+		{"a variant and an empty value", func(r *Reading) { r.Variant(Place{Field: UserID}); r.Text(Place{Field: UserID}, nil) }, false},
+		{"a variant of another field", func(r *Reading) { r.Variant(Place{Field: Email}); r.Text(Place{Field: UserID}, []byte("a")) }, false},
 	} {
 		var r Reading
 		if test.do(&r); r.twofold() != test.want {
 			t.Errorf("%s: %v", test.name, !test.want)
 		}
-		if r.Reset(); r.twofold() || r.Err() != nil || len(r.Claim[UserID]) != 0 {
+		if r.Reset(); r.twofold() || r.fault() != nil || len(r.settled()[UserID]) != 0 {
 			t.Errorf("%s: something is left after Reset", test.name)
 		}
 	}
@@ -103,10 +103,10 @@ func TestSingle(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	var r Reading
-	r.Malformed(Nonce, "is odd")
-	r.Malformed(Email, "is odd, too")
-	wantError(t, "first", r.Err(), ErrMalformed, "verifier: nonce is odd")
-	if r.Reset(); r.Err() != nil {
+	r.Malformed(Place{Field: Nonce}, "is odd")
+	r.Malformed(Place{Field: Email}, "is odd, too")
+	wantError(t, "first", r.fault(), ErrMalformed, "verifier: nonce is odd")
+	if r.Reset(); r.fault() != nil {
 		t.Error("an error is left after Reset")
 	}
 }
@@ -133,8 +133,8 @@ func TestReadingReuse(t *testing.T) {
 			var fresh Reading
 			reader.JSON([]byte(text), &fresh)
 			for f := range fresh.Claim {
-				if string(fresh.Claim[f]) != string(r.Claim[f]) {
-					t.Errorf("%s: %s is %q, and %q in a new reading", text, Field(f), r.Claim[f], fresh.Claim[f])
+				if string(fresh.settled()[f]) != string(r.settled()[f]) {
+					t.Errorf("%s: %s is %q, and %q in a new reading", text, Field(f), r.settled()[f], fresh.settled()[f])
 				}
 			}
 			if len(fresh.BodyCuts) != len(r.BodyCuts) {
@@ -151,16 +151,16 @@ func TestDecodedTogether(t *testing.T) {
 	body := `{"userId":"\u0061` + strings.Repeat("x", 100) + `","userHash":"\u0062` + strings.Repeat("y", 300) + `","email":"\u0063","name":"\u0064` + strings.Repeat("z", 2000) + `"}`
 	reader.JSON([]byte(body), &r)
 	for f, want := range map[Field]string{UserID: "a" + strings.Repeat("x", 100), Signature: "b" + strings.Repeat("y", 300), Email: "c", Name: "d" + strings.Repeat("z", 2000)} {
-		if string(r.Claim[f]) != want {
-			t.Errorf("%s: %.20q…", f, r.Claim[f])
+		if string(r.settled()[f]) != want {
+			t.Errorf("%s: %.20q…", f, r.settled()[f])
 		}
 	}
 	// The buffer is now large enough for all. Appending to a value must not
 	// write over the next.
 	r.Reset()
 	reader.JSON([]byte(body), &r)
-	longer := append(r.Claim[UserID], "!!!!"...)
-	if r.Claim[Signature][0] != 'b' || len(longer) != 105 {
+	longer := append(r.settled()[UserID], "!!!!"...)
+	if r.settled()[Signature][0] != 'b' || len(longer) != 105 {
 		t.Error("a value's memory reaches into the next")
 	}
 }
@@ -217,12 +217,12 @@ func TestTooLong(t *testing.T) {
 		var to Reading
 		reader.JSON([]byte(test.text), &to)
 		if test.want != "" {
-			wantError(t, test.name, to.Err(), ErrMalformed, test.want)
-		} else if to.Err() != nil {
-			t.Errorf("%s: %v", test.name, to.Err())
+			wantError(t, test.name, to.fault(), ErrMalformed, test.want)
+		} else if to.fault() != nil {
+			t.Errorf("%s: %v", test.name, to.fault())
 		}
 	}
 	var to Reading
 	reader.Form([]byte("user_hash="+strings.Repeat("%41", 1<<18)), &to)
-	wantError(t, "form", to.Err(), ErrMalformed, "signature is too long to be read")
+	wantError(t, "form", to.fault(), ErrMalformed, "signature is too long to be read")
 }

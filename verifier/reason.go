@@ -139,15 +139,28 @@ func (e *FieldError) Error() string { return "verifier: " + e.Field.String() + "
 // Unwrap returns the sentinel.
 func (e *FieldError) Unwrap() error { return e.Err }
 
-// BodyError is a body that cannot be read as what it is declared to be. It
-// unwraps to [ErrMalformed].
+// BodyError is a body, or a query, that cannot be read as what it is declared to
+// be, and in which a claim could stand. It unwraps to [ErrMalformed].
 type BodyError struct {
-	// Detail says what is wrong with the body, to an integrator.
+	// Detail says what is wrong with it, to an integrator.
 	Detail string
+	// Name is the watched name that can stand in it; "" where that is not why.
+	Name string
+	// Query says that it is the query.
+	Query bool
 }
 
-// Error returns the detail.
-func (e *BodyError) Error() string { return "verifier: the body " + e.Detail }
+// Error returns the name and the detail.
+func (e *BodyError) Error() string {
+	of := "body"
+	if e.Query {
+		of = "query"
+	}
+	if e.Name == "" {
+		return "verifier: the " + of + " " + e.Detail
+	}
+	return "verifier: the " + of + " names " + e.Name + " and " + e.Detail
+}
 
 // Unwrap returns the sentinel.
 func (e *BodyError) Unwrap() error { return ErrMalformed }

@@ -42,8 +42,8 @@ func TestLimits(t *testing.T) {
 		for _, character := range []string{"x", "é", "客", "😀"} {
 			for _, over := range []int{0, 1} {
 				var r Reading
-				r.Claim[UserID], r.Claim[Signature] = []byte("u"), []byte("s")
-				r.Claim[field.field] = []byte(strings.Repeat(character, field.most+over))
+				r.Text(Place{Field: UserID}, []byte("u")); r.Text(Place{Field: Signature}, []byte("s"))
+				r.Text(Place{Field: field.field}, []byte(strings.Repeat(character, field.most+over)))
 				name := fmt.Sprintf("%s of %d %s", field.field, field.most+over, character)
 				if over == 0 {
 					wantError(t, name, v.Shape(&r), nil, "")
@@ -88,8 +88,8 @@ func TestControlCharacters(t *testing.T) {
 		for _, text := range []string{string(c), "a" + string(c), string(c) + "b", "é" + string(c) + "客"} {
 			for _, f := range []Field{UserID, Email} {
 				var r Reading
-				r.Claim[UserID], r.Claim[Signature] = []byte("u"), []byte("s")
-				r.Claim[f] = []byte(text)
+				r.Text(Place{Field: UserID}, []byte("u")); r.Text(Place{Field: Signature}, []byte("s"))
+				r.Text(Place{Field: f}, []byte(text))
 				err := v.Shape(&r)
 				if control {
 					wantError(t, fmt.Sprintf("%s %q", f, text), err, ErrMalformed, f.String()+" holds a control character")
@@ -212,7 +212,7 @@ func TestTwoReadings(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := Reading{Claim: test.claim}
-		r.Claim[Signature] = []byte("-")
+		r.Text(Place{Field: Signature}, []byte("-"))
 		text := ""
 		if test.want != nil {
 			text = "seconds and as milliseconds"

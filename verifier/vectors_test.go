@@ -107,7 +107,7 @@ func (v *vector) setup(t testing.TB, dialect string) (*Reader, *Verifier, []*Key
 	if err != nil {
 		t.Fatal(err)
 	}
-	reader, err := NewReader(places, v.At, true)
+	reader, err := NewReader(places, ReaderOptions{At: v.At, WidgetAt: true, Message: policy.Message})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +207,8 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 	} else if v.Signed != nil || v.Digest != nil {
 		t.Error("nothing is signed where the shape is refused")
 	}
-	if (v.User != nil) != (err == nil) || v.User != nil && string(reading.Claim[UserID]) != *v.User {
-		t.Errorf("user %q", reading.Claim[UserID])
+	if (v.User != nil) != (err == nil) || v.User != nil && string(reading.settled()[UserID]) != *v.User {
+		t.Errorf("user %q", reading.settled()[UserID])
 	}
 	forwarded := err != nil && reason != Malformed && reason != Ambiguous
 	if forwarded != (v.Cut != nil) {

@@ -64,27 +64,30 @@ func New(p Policy, options ...Option) (*Verifier, error) {
 }
 
 // Shape checks everything of a reading that needs no key, in the order of the
-// reasons: what could not be read and each field by itself ([ErrMalformed]),
-// then whether it can be read in one way only ([ErrAmbiguous]), is there
-// ([ErrMissing]) and whole ([ErrPartial]). A field met in a spelling that only
-// some parsers take for it is never more than half a claim.
+// reasons: whether the body can be read and each piece of the proof, widget,
+// conversation and visitor by itself ([ErrMalformed]), then whether it can be
+// read in one way only ([ErrAmbiguous]), is there ([ErrMissing]) and whole
+// ([ErrPartial]). A field met in a spelling that only some parsers take for it is
+// never more than half a claim. What proves nothing refuses nothing: such a field
+// is left out where it cannot be taken as it is.
 func (v *Verifier) Shape(r *Reading) error {
-	if r.err != nil {
+	if r.settle(); r.err != nil {
 		return r.err
 	}
-	c := &r.Claim
-	if err := v.fields(c); err != nil {
-		return err
-	}
-	if r.twofold() || r.unclear() {
-		return ErrAmbiguous
-	}
-	some := false
-	for f := UserID; f <= Nonce; f++ {
-		if f == Signature || v.policy.Message.Signs(f) {
-			some = some || r.variant[f] || len(c[f]) > 0
+	for f := UserID; f < NumFields; f++ {
+		if err := v.field(r, f); err != nil {
+			return err
 		}
 	}
+	some := false
+	for f := UserID; f < NumFields; f++ {
+		found := &r.found[0][f]
+		if v.watches(f) && (found.ambiguous() || found.variant && f.names()) {
+			return ErrAmbiguous
+		}
+		some = some || f <= Nonce && (f == Signature || v.policy.Message.Signs(f)) && found.there()
+	}
+	c := &r.Claim
 	switch {
 	case !some:
 		return ErrMissing
@@ -94,64 +97,79 @@ func (v *Verifier) Shape(r *Reading) error {
 	return v.splits(c)
 }
 
-// fields checks each field that is there by itself.
-func (v *Verifier) fields(c *Claim) error {
-	l := &v.policy.Limits
-	for _, bound := range [...]struct {
-		field Field
-		limit int
-	}{
-		{UserID, l.UserID}, {Email, l.Email}, {Name, l.Name}, {Company, l.Company}, {Phone, l.Phone},
-	} {
-		value := c[bound.field]
-		if len(value)/utf8.UTFMax > bound.limit || len(value) > bound.limit && utf8.RuneCount(value) > bound.limit {
-			return malformed(bound.field, fmt.Sprintf("is longer than %d characters", bound.limit))
-		}
+// watches reports whether the field is a piece of the proof, or names a widget, a
+// conversation or a visitor. The others are nobody's word but the browser's.
+func (v *Verifier) watches(f Field) bool {
+	return f.Proves() || f >= Widget || v.policy.Message.Signs(f)
+}
+
+// field checks what was found of one field by itself, and leaves out one that is
+// not watched.
+func (v *Verifier) field(r *Reading, f Field) error {
+	found := &r.found[0][f]
+	err := found.err
+	switch {
+	case err != nil:
+	case f >= Widget && found.way:
+		err = malformed(f, "is within an array, or within a text that holds JSON")
+	case len(found.value) > 0:
+		err = v.value(f, found.value)
 	}
-	if hasControl(c[UserID]) {
-		return malformed(UserID, "holds a control character")
+	if v.watches(f) {
+		return err
 	}
-	if hasControl(c[Email]) {
-		return malformed(Email, "holds a control character")
+	if err == nil && found.ambiguous() {
+		err = malformed(f, "appears more than once, or in two spellings")
 	}
-	if len(c[Attributes]) > 0 {
-		if err := v.checkAttributes(c[Attributes]); err != nil {
-			return err
-		}
-	}
-	if n := c[Nonce]; len(n) > 0 && v.policy.Message.Signs(Nonce) && !validNonce(n, v.policy.Message.nonce) {
-		return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", v.policy.Message.nonce))
-	}
-	for f := Conversation; f <= Visitor; f++ {
-		if id := c[f]; len(id) > 0 && !validName(id) {
-			return malformed(f, fmt.Sprintf("is not an id of at most %d characters of A-Z a-z 0-9 . _ : -", maxName))
-		}
-	}
-	if t := c[Timestamp]; len(t) > 0 && v.policy.Message.Signs(Timestamp) {
-		unit, digits := v.policy.Unit.takes(t)
-		if _, ok := parseTimestamp(t); !ok || !unit {
-			return malformed(Timestamp, "is not a Unix time "+digits)
-		}
+	if err != nil {
+		r.Claim[f], r.leftOut[f] = nil, err
 	}
 	return nil
 }
 
-// maxName is the longest id of a conversation or a visitor, in bytes.
-const maxName = 128
-
-// validName holds for the ids of conversations and visitors that every backend
-// reads as they are.
-func validName(id []byte) bool {
-	if len(id) > maxName {
-		return false
-	}
-	for _, c := range id {
-		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		if !alphanumeric && c != '.' && c != '_' && c != ':' && c != '-' {
-			return false
+// value holds a field's value to what is asked of it.
+func (v *Verifier) value(f Field, value []byte) error {
+	l := &v.policy.Limits
+	limit := 0
+	switch f {
+	case UserID:
+		limit = l.UserID
+	case Email:
+		limit = l.Email
+	case Name:
+		limit = l.Name
+	case Company:
+		limit = l.Company
+	case Phone:
+		limit = l.Phone
+	case Attributes:
+		return v.checkAttributes(value)
+	case Nonce:
+		if n := v.policy.Message.nonce; v.policy.Message.Signs(Nonce) && !validNonce(value, n) {
+			return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", n))
 		}
+		return nil
+	case Timestamp:
+		unit, digits := v.policy.Unit.takes(value)
+		if _, ok := parseTimestamp(value); v.policy.Message.Signs(Timestamp) && (!ok || !unit) {
+			return malformed(Timestamp, "is not a Unix time "+digits)
+		}
+		return nil
+	case Conversation, Visitor:
+		if !validID(value) {
+			return malformed(f, fmt.Sprintf("is not an id of at most %d characters of A-Z a-z 0-9 %s", maxID, idPunctuation))
+		}
+		return nil
+	default:
+		return nil
 	}
-	return true
+	if len(value)/utf8.UTFMax > limit || len(value) > limit && utf8.RuneCount(value) > limit {
+		return malformed(f, fmt.Sprintf("is longer than %d characters", limit))
+	}
+	if (f == UserID || f == Email) && hasControl(value) {
+		return malformed(f, "holds a control character")
+	}
+	return nil
 }
 
 func hasControl(text []byte) bool {

@@ -19,6 +19,15 @@ type Readiness struct {
 	Refused  uint64         `json:"refused"`
 	Refusals []ReasonCounts `json:"refusals"` // most frequent first
 	Disabled uint64         `json:"disabled"` // in mode off: nothing is known of them
+	// LeftOut are fields that did not count for how they were sent, such as a name
+	// over its limit. They refuse nobody.
+	LeftOut []FieldCount `json:"left_out"`
+}
+
+// FieldCount is in how many requests a field was left out.
+type FieldCount struct {
+	Field string `json:"field"`
+	Count uint64 `json:"count"`
 }
 
 // ReasonCounts are the refusals for one reason.
@@ -50,7 +59,7 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.clock()
-	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}}
+	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}, LeftOut: []FieldCount{}}
 	if s == nil {
 		if crowded {
 			r.From = r.Now // nothing is known of it
@@ -66,6 +75,7 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	r.Requests, r.Verified, r.Disabled = day.requests(), day[Verified], day[Disabled]
 	r.Refused = r.Requests - r.Verified - r.Disabled
 	hour := int64(now.Sub(t.since) / time.Hour)
+	r.LeftOut = s.refusals.leftOutView(hour)
 	for f := firstReason; f < firstOther; f++ {
 		if day[f] > 0 {
 			r.Refusals = append(r.Refusals, s.refusals.view(f, day[f], hour, now))

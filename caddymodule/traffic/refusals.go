@@ -49,6 +49,8 @@ type refusals struct {
 
 	mu sync.Mutex
 	by [numReasons]*refused
+	// leftOut counts requests of which a field did not count, by field.
+	leftOut [verifier.NumFields]*hinted
 }
 
 // refused is what is kept of one reason's.
@@ -147,6 +149,41 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 		i = len(k.hints) - 1
 	}
 	k.hints[i].count(hour)
+}
+
+// LeftOut counts a request of this series whose fields did not count for how they
+// were sent.
+func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
+	if s == nil {
+		return
+	}
+	hour := int64(t.clock().Sub(t.since) / time.Hour)
+	s.refusals.mu.Lock()
+	defer s.refusals.mu.Unlock()
+	for _, f := range fields {
+		counted := &s.refusals.leftOut[f]
+		if *counted == nil {
+			*counted = &hinted{last: hour}
+		}
+		(*counted).count(hour)
+	}
+}
+
+// leftOutView is what was counted by LeftOut in the last day.
+func (r *refusals) leftOutView(hour int64) []FieldCount {
+	fields := []FieldCount{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for f, counted := range r.leftOut {
+		if counted == nil {
+			continue
+		}
+		counted.forget(hour)
+		if n := counted.sum(); n > 0 {
+			fields = append(fields, FieldCount{verifier.Field(f).String(), n})
+		}
+	}
+	return fields
 }
 
 // stalest is the hint that is the least loss: the rarest of those seen longest ago.

@@ -1,0 +1,274 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
+
+// maxFormNames is how many names are read from a form or a query.
+const maxFormNames = 128
+
+// formName is a name in forms and the places that it stands for: more than one
+// where, say, the e-mail address is the user id as well.
+type formName struct {
+	claimform.Name
+	places []Place
+}
+
+// formNames are the names of a form while they are collected.
+type formNames []formName
+
+func (n *formNames) add(name claimform.Name, p Place) {
+	for i := range *n {
+		if have := &(*n)[i]; have.Way == name.Way && slices.Equal(have.Path, name.Path) {
+			have.places = append(have.places, p)
+			return
+		}
+	}
+	*n = append(*n, formName{name, []Place{p}})
+}
+
+// nest adds what forms make of a pointer of several tokens. Parsers that build
+// objects from names (PHP, Rack, qs, Spring) put a field into the place that the
+// pointer points to: that is never a field, always a variant of one.
+func (n *formNames) nest(pointer string, p Place) {
+	if path := tokens(pointer); len(path) > 1 {
+		n.add(claimform.Name{Path: path}, p)
+		n.ways(pointer, p)
+	}
+}
+
+// ways adds the names on the way to the place: a JSON text may stand there.
+func (n *formNames) ways(pointer string, p Place) {
+	path := tokens(pointer)
+	for i := 1; i < len(path); i++ {
+		n.add(claimform.Name{Path: path[:i], Way: true}, p)
+	}
+}
+
+// formReader reads forms of one kind.
+type formReader struct {
+	list  []formName
+	names *claimform.Names // nil: nothing is read from them
+}
+
+func (n formNames) compile(of string) (formReader, error) {
+	if len(n) == 0 {
+		return formReader{}, nil
+	}
+	if len(n) > maxFormNames {
+		return formReader{}, fmt.Errorf("at most %d names can be read from a %s, not %d", maxFormNames, of, len(n))
+	}
+	list := make([]claimform.Name, len(n))
+	for i := range n {
+		list[i] = n[i].Name
+	}
+	return formReader{n, claimform.Compile(list)}, nil
+}
+
+// Form reads an application/x-www-form-urlencoded body.
+func (r *Reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
+
+func (f *formReader) urlencoded(r *Reader, body []byte, strict bool, to *Reading) {
+	if f.names == nil {
+		return
+	}
+	if err := claimform.URLEncoded(body, f.names, strict, &to.bodyHits); errors.Is(err, claimform.ErrCharset) {
+		to.Fail(&BodyError{Detail: charsetDetail})
+		return
+	} else if err != nil {
+		r.unreadable(formDetail(err), body, to)
+		return
+	}
+	to.BodyCuts = f.take(r, &to.bodyHits, len(body), to.BodyCuts, to)
+}
+
+// Query reads a URL's raw query.
+func (r *Reader) Query(raw []byte, to *Reading) {
+	if r.query.names == nil || len(raw) == 0 {
+		return
+	}
+	if err := claimform.URLEncoded(raw, r.query.names, false, &to.queryHits); err != nil {
+		if name, yes := r.Stands(raw); yes {
+			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
+		}
+		return
+	}
+	to.QueryCuts = r.query.take(r, &to.queryHits, len(raw), to.QueryCuts, to)
+}
+
+// Multipart is a multipart body that is read as it arrives.
+type Multipart struct {
+	reader *Reader
+	form   *claimform.Multipart
+	to     *Reading
+	size   int
+}
+
+// Multipart begins to read a multipart/form-data body (RFC 7578) with that
+// boundary, of whose fields, files not counted, at most maxFields bytes are taken.
+func (r *Reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+	m := &Multipart{reader: r, to: to}
+	if r.form.names != nil {
+		m.form = claimform.NewMultipart(boundary, r.form.names, r.watched.StandInHeader, maxFields, &to.bodyHits)
+	}
+	return m
+}
+
+// Write implements [io.Writer]. It fails with [ErrTooLarge] alone.
+func (m *Multipart) Write(p []byte) (int, error) {
+	if m.form == nil {
+		return len(p), nil
+	}
+	m.size += len(p)
+	n, err := m.form.Write(p)
+	if err != nil {
+		err = ErrTooLarge
+	}
+	return n, err
+}
+
+// Close ends the body. It reports whether the body reads in one way. If it does
+// not, it holds no claim unless a watched name can stand anywhere in it: search it,
+// and say so by Fail.
+func (m *Multipart) Close() (oneWay bool) {
+	if m.form == nil {
+		return true
+	}
+	if err := m.form.Close(); err != nil {
+		header, found := errors.AsType[*claimform.HeaderError](err)
+		switch {
+		case found:
+			m.to.Fail(&BodyError{Detail: "has a part whose header parsers read differently", Name: header.Name})
+		case errors.Is(err, claimform.ErrCharset):
+			m.to.Fail(&BodyError{Detail: charsetDetail})
+		case errors.Is(err, claimform.ErrFields):
+			m.to.Fail(ErrTooLarge)
+		default:
+			return false
+		}
+		return true
+	}
+	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyHits, m.size, m.to.BodyCuts, m.to)
+	return true
+}
+
+// ValidBoundary reports whether a multipart boundary is one that every parser
+// takes as it is (RFC 2046 section 5.1.1).
+func ValidBoundary(boundary string) bool { return claimform.ValidBoundary(boundary) }
+
+// take takes what was found in a form, and returns the spans to cut.
+func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {
+	var seen [maxFormNames]bool // by name
+	more := false
+	for i := range f.list {
+		more = more || hits.More(i)
+	}
+	for i := range hits.List {
+		hit := &hits.List[i]
+		twice := seen[hit.Name]
+		seen[hit.Name] = true
+		cut := false
+		for _, p := range f.list[hit.Name].places {
+			cut = f.takeHit(r, hit, p, twice, to) || cut
+		}
+		if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
+			cuts = append(cuts, span)
+		}
+	}
+	if more {
+		// Which of the names the rest holds is not known.
+		for i := range f.list {
+			for _, p := range f.list[i].places {
+				found := to.at(p)
+				found.seen, found.twice = true, true
+			}
+		}
+		return append(cuts[:0], Span{End: size})
+	}
+	return cuts
+}
+
+// takeHit takes a hit for one of its places, and reports whether it is to be cut.
+func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
+	name := &f.list[hit.Name]
+	if name.Way {
+		if !holdsJSON(hit.Value) || !r.stands(hit.Value) {
+			return false
+		}
+		found := to.at(p)
+		found.seen, found.variant, found.way = true, true, true
+		return r.cuts(p.Field)
+	}
+	found := to.at(p)
+	found.seen = true
+	switch {
+	case hit.Err != nil:
+		found.fail(formError(p.Field, hit.Err))
+	case twice:
+		found.twice = true
+	case hit.Variant || len(name.Path) > 1:
+		found.variant = true
+	case p.Field == Attributes && len(hit.Value) > 0:
+		return r.attributesText(p, hit.Value, to)
+	default:
+		found.add(p.Field, hit.Value)
+	}
+	return r.cuts(p.Field)
+}
+
+// attributesText reads attributes that are sent as the text of a JSON object,
+// and reports whether something to cut stands within.
+func (r *Reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
+	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
+		to.Malformed(p, "is not a JSON object")
+		return false
+	}
+	to.at(p).add(Attributes, text)
+	for i := range to.attributesFound.Values {
+		v, below := &to.attributesFound.Values[i], r.attributesPlaces[i]
+		to.member(below, text, v)
+		cut = cut || r.strip[below.Field] && (v.Kind != claimjson.None || v.Variant)
+	}
+	return cut || r.strip[Attributes]
+}
+
+func isObject(text []byte) bool {
+	for _, c := range text {
+		if c != ' ' && c != '\t' && c != '\n' && c != '\r' {
+			return c == '{'
+		}
+	}
+	return false
+}
+
+// formError names the fault of a field.
+func formError(f Field, err error) error {
+	switch {
+	case errors.Is(err, claimform.ErrUTF8):
+		return malformed(f, "is not valid UTF-8")
+	case errors.Is(err, claimform.ErrEscape):
+		return malformed(f, "has a bad percent escape")
+	case errors.Is(err, claimform.ErrLong):
+		return tooLong(f)
+	}
+	return malformed(f, "is not sent as a plain form field")
+}
+
+// charsetDetail is why a form is refused that says how to read it in itself.
+const charsetDetail = "has a field _charset_ that names another charset than UTF-8"
+
+// formDetail names the fault of a form.
+func formDetail(err error) string {
+	switch {
+	case errors.Is(err, claimform.ErrUTF8):
+		return "is not valid UTF-8"
+	case errors.Is(err, claimform.ErrEscape):
+		return "has a bad percent escape"
+	}
+	return "is not a valid form"
+}
