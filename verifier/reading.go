@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"bytes"
 	"unicode/utf8"
 	"unsafe"
 
@@ -127,7 +126,7 @@ func (r *Reading) add(f Field, value []byte) {
 	case len(value) == 0:
 	case len(r.Claim[f]) == 0:
 		r.Claim[f] = value
-	case f.names() && bytes.EqualFold(r.Claim[f], value):
+	case f.names() && sameID(r.Claim[f], value):
 	case string(r.Claim[f]) != string(value):
 		r.again(f)
 	}
@@ -168,7 +167,7 @@ func (r *Reading) member(f Field, text []byte, v *claimjson.Value) {
 	case v.Kind == claimjson.Number && f == Timestamp:
 		r.add(f, token) // its digits are counted when its shape is checked
 	case v.Kind == claimjson.Number && (f == UserID || f.names()):
-		if !plainInteger(token) {
+		if !plainInteger(token) && !(f.names() && numberID(token)) {
 			r.fail(malformed(f, "is a number that is no integer, or one beyond ±(2^53-1) that not every parser keeps: send it as a string"))
 			return
 		}

@@ -123,8 +123,8 @@ func (v *Verifier) fields(c *Claim) error {
 		return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", v.policy.Message.nonce))
 	}
 	for f := Conversation; f <= Visitor; f++ {
-		if id := c[f]; len(id) > 0 && !validName(id) {
-			return malformed(f, fmt.Sprintf("is not an id of at most %d characters of A-Z a-z 0-9 . _ : -", maxName))
+		if id := c[f]; len(id) > 0 && !validID(id) {
+			return malformed(f, fmt.Sprintf("is not an id of at most %d characters of A-Z a-z 0-9 %s", maxID, idPunctuation))
 		}
 	}
 	if t := c[Timestamp]; len(t) > 0 && v.policy.Message.Signs(Timestamp) {
@@ -134,24 +134,6 @@ func (v *Verifier) fields(c *Claim) error {
 		}
 	}
 	return nil
-}
-
-// maxName is the longest id of a conversation or a visitor, in bytes.
-const maxName = 128
-
-// validName holds for the ids of conversations and visitors that every backend
-// reads as they are.
-func validName(id []byte) bool {
-	if len(id) > maxName {
-		return false
-	}
-	for _, c := range id {
-		alphanumeric := c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
-		if !alphanumeric && c != '.' && c != '_' && c != ':' && c != '-' {
-			return false
-		}
-	}
-	return true
 }
 
 func hasControl(text []byte) bool {
