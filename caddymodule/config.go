@@ -134,7 +134,10 @@ type Handler struct {
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.
 	renamed []string
-	log     *logger
+	// placed says that the app has found the handler among its routes, caught that
+	// errors behind it are handled by routes of their own.
+	placed, caught bool
+	log            *logger
 }
 
 // Naming is where a request names something: in a text with placeholders, or in a place.

@@ -12,7 +12,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// holding is an entry of the ledger that the upstream's answer settles.
+// holding is an entry of the ledger that depends on what becomes of the request
+// at the upstream.
 type holding struct {
 	key    ledger.Key
 	holder ledger.Holder

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -84,7 +83,7 @@ func (x *exchange) converse(cause error) error {
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
-	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, bytes.ToLower(name)))
+	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, verifier.AppendCanonicalID(nil, name)))
 	if cause != nil {
 		entry, err := x.h.ledger.Held(ctx, key)
 		return x.conversed(entry.Holder == ledger.Holder{}, err)

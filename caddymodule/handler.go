@@ -24,6 +24,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if refused, err := h.decide(w, r, s); refused || err != nil {
 		return s.endBody(err)
 	}
+	if s.spent != nil {
+		next = h.givingBack(s, next)
+	}
 	var err error
 	if s.pending != (pending{}) {
 		err = h.confirm(w, r, s).serve(next)

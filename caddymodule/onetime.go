@@ -64,5 +64,6 @@ func (x *exchange) spend() error {
 	case entry.Holder != holder:
 		return verifier.ErrReplayed
 	}
+	x.s.spent = &holding{key: key, holder: holder, until: entry.Until}
 	return nil
 }

@@ -43,6 +43,11 @@ func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 				return
 			}
 			found = true
+			if p.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0 {
+				// RFC 9110 section 5.3: two lines may have been joined so.
+				to.Malformed(p.Place, "is a list in a header: an id with a comma must be sent elsewhere")
+				return
+			}
 			to.Text(p.Place, []byte(value))
 		}
 	}

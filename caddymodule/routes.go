@@ -66,6 +66,7 @@ type site struct {
 	early     []early    // matchers before one
 	method    string     // what a method is changed to behind one
 	renamed   []string   // what ours are renamed to, folded
+	catching  bool       // a route on the way handles errors
 	own       bool       // a handler is matched by the outcome that it would find
 	overlaps  [][2]string
 	never     [][2]string // directives that an earlier one leaves nothing to decide
@@ -202,6 +203,7 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 		switch h := handler.(type) {
 		case *Handler:
 			s.handlers = append(s.handlers, h)
+			h.placed, h.caught = true, h.caught || s.catching
 			guarded = true
 		case *rewrite.Rewrite:
 			s.changesMethod(h, guarded)
@@ -210,7 +212,10 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 				// An error may have been raised before a handler was met.
 				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > handle_errors", " > "), false)
 			}
+			outer := s.catching
+			s.catching = outer || h.Errors != nil
 			guarded = s.list(h.Routes, way, guarded)
+			s.catching = outer
 		case *caddyhttp.Invoke:
 			if route := s.named[h.Name]; route != nil && !slices.Contains(s.invoked, h.Name) {
 				s.invoked = append(s.invoked, h.Name)

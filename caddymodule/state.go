@@ -39,6 +39,7 @@ type state struct {
 	attributes string // as AppendAttributes makes them
 	mergeFrom  string // the visitor that is to be merged into the user
 
+	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // what the upstream's answer settles
 	confirming *confirming // which waits for it
 

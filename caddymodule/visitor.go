@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -22,7 +21,7 @@ func (x *exchange) merge() {
 	defer cancel()
 	user := x.reading.Claim[verifier.UserID]
 	hold := &holding{
-		key:    ledgerDigest(kindVisitor, x.widget.id, bytes.ToLower(visitor)),
+		key:    ledgerDigest(kindVisitor, x.widget.id, verifier.AppendCanonicalID(nil, visitor)),
 		holder: ledgerDigest(kindUser, x.widget.id, user), keep: defaultKeep,
 		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Most: defaultMost},
 	}

@@ -47,8 +47,8 @@ func (f Field) String() string { return fieldNames[f] }
 // it may reach an upstream unverified.
 func (f Field) Proves() bool { return f <= Nonce }
 
-// names reports whether the field names a thing of the gateway's: an id, of
-// which the case does not count.
+// names reports whether the field names a thing of the gateway's: an id, which is
+// compared as [AppendCanonicalID] has it.
 func (f Field) names() bool { return f == Conversation || f == Visitor }
 
 // ParseField returns the claim field of that name.
