@@ -136,7 +136,7 @@ func TestAttributeLimits(t *testing.T) {
 		var r Reading
 		r.Text(Place{Field: UserID}, []byte("u"))
 		r.Text(Place{Field: Signature}, []byte("s"))
-		r.Text(Attributes, []byte(test.text))
+		r.Text(Place{Field: Attributes}, []byte(test.text))
 		var want error
 		if test.error != "" {
 			want = ErrMalformed
