@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -45,6 +46,12 @@ type App struct {
 	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
+	// The folder of the temporary files of multipart bodies. Default: the system's temporary folder.
+	Spool string `json:"spool,omitempty"`
+
+	// What these files may take together, in bytes; each client address may take an eighth of it. Default: 4 GiB.
+	MaxSpool int64 `json:"max_spool,omitempty"`
+
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
@@ -69,6 +76,8 @@ type App struct {
 	pooled bool // whether opener is to be given back
 	// sampled says that this configuration has requests be sampled.
 	sampled bool
+
+	spool  *body.Spool // of the process: uploads outlive a reload
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
@@ -130,6 +139,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
 	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
+	if err := a.provisionSpool(); err != nil {
 		return err
 	}
 	if err := a.provisionInline(); err != nil {
@@ -267,6 +279,7 @@ func (a *App) Start() error {
 		}
 	}
 	a.checkStore()
+	a.useSpool()
 	if err := sampling(); err != nil {
 		return err
 	}
@@ -299,6 +312,7 @@ func (a *App) replace() {
 // Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
 	a.replace() // Caddy does not stop an app that failed to start
+	a.leaveSpool()
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()

@@ -4,6 +4,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
@@ -105,6 +106,9 @@ type Handler struct {
 	// The largest body that is read for a claim, in bytes. Bodies that are not read have no limit. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
+	// The largest multipart body that is read, files included, in bytes. Default: 64 MiB.
+	MaxUpload int64 `json:"max_upload,omitempty"`
+
 	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
 	// `replayed`, `conversation_claimed`, `widget_unknown`, `unavailable`, `malformed`, `too_large` or `unsupported`. They hold in optional mode, too.
 	// Default: the table in the README.
@@ -118,6 +122,8 @@ type Handler struct {
 	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
 	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS []string `json:"cors,omitempty"`
+
+	stripped []verifier.Field // that go with an unverified claim, beside its proof
 
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have

@@ -116,7 +116,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 			return ""
 		}
 		if t.field != verifier.Widget && t.headers[i].respelled(r) {
-			to.Twice()
+			to.Twice(t.headers[i].Place)
 			return ""
 		}
 	}

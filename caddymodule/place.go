@@ -163,3 +163,14 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 		}
 	}
 }
+
+// isToken holds for a token of RFC 9110 section 5.6.2.
+func isToken(text string) bool {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return text != ""
+}

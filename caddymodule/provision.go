@@ -18,6 +18,10 @@ import (
 // configured, in bytes: chat messages are text.
 const defaultMaxBody = 1 << 20
 
+// defaultMaxUpload is the largest multipart body that is read where nothing else
+// is configured, in bytes.
+const defaultMaxUpload = 64 << 20
+
 // largestMaxBody bounds max_body, in bytes: a body that is read is held in memory.
 const largestMaxBody = 1 << 30
 
@@ -97,6 +101,9 @@ func (h *Handler) provisionDefaults() error {
 	}
 	if h.MaxBody == 0 {
 		h.MaxBody = defaultMaxBody
+	}
+	if h.MaxUpload == 0 {
+		h.MaxUpload = defaultMaxUpload
 	}
 	switch {
 	case h.Refuse != refuseProblem && h.Refuse != refuseError:

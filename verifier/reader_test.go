@@ -70,8 +70,8 @@ func TestPointers(t *testing.T) {
 func TestTooManyNames(t *testing.T) {
 	var query, body []Place
 	for i := range 65 {
-		query = append(query, Place{UserID, Query, fmt.Sprint("q", i)})
-		body = append(body, Place{UserID, Body, fmt.Sprint("/b", i)})
+		query = append(query, Place{Field: UserID, Location: Query, Name: fmt.Sprint("q", i)})
+		body = append(body, Place{Field: UserID, Name: fmt.Sprint("/b", i)})
 	}
 	for _, places := range [][]Place{query, body} {
 		if _, err := NewReader(places, ReaderOptions{WidgetAt: true}); err == nil || !strings.Contains(err.Error(), "at most 64") {
@@ -94,7 +94,7 @@ func TestTooManyNames(t *testing.T) {
 func TestManyFormNames(t *testing.T) {
 	var places []Place
 	for i := range 64 {
-		places = append(places, Place{UserID, Body, fmt.Sprintf("/a/b%d", i)})
+		places = append(places, Place{Field: UserID, Name: fmt.Sprintf("/a/b%d", i)})
 	}
 	r := newReader(t, "", places...)
 	for _, form := range []string{"b63=u&b63=u", "a[b63]=u&a[b63]=u&b0=u"} {
