@@ -77,7 +77,7 @@ type App struct {
 	// sampled says that this configuration has requests be sampled.
 	sampled bool
 
-	spool  *body.Spool // of the process: uploads outlive a reload
+	spool *body.Spool // of the process: uploads outlive a reload
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup

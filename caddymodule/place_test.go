@@ -29,8 +29,8 @@ var worstCookies = []string{
 // TestWorstHeadAllocatesLittle: what is read of a header takes no memory beyond
 // that of the header, however it is filled.
 func TestWorstHeadAllocatesLittle(t *testing.T) {
-	cookie := newCookiePlace(verifier.UserID, "user_id")
-	header := headerPlace{verifier.UserID, foldHeader("X-User-Id")}
+	cookie := newCookiePlace(verifier.Place{Field: verifier.UserID, Name: "user_id"})
+	header := headerPlace{verifier.Place{Field: verifier.UserID}, foldHeader("X-User-Id")}
 	same := strings.Split(strings.Repeat("a,", headSize/2), ",")
 	lines := http.Header{"X-User-Id": same, "x_user.id": same}
 	for i := range headSize / 8 {
@@ -61,7 +61,7 @@ func TestWorstHeadAllocatesLittle(t *testing.T) {
 // BenchmarkWorstCookies reports what the worst cookies cost, as a multiple of
 // ordinary ones of that size. They take turns, and the quickest run of each counts.
 func BenchmarkWorstCookies(b *testing.B) {
-	place := newCookiePlace(verifier.UserID, "user_id")
+	place := newCookiePlace(verifier.Place{Field: verifier.UserID, Name: "user_id"})
 	took := func(r *http.Request) time.Duration {
 		var to verifier.Reading
 		began := time.Now()

@@ -30,3 +30,14 @@ func (r *Reading) twofold() bool {
 	}
 	return false
 }
+
+// multipart reads a whole multipart body, as a gateway does.
+func (r *Reader) multipart(body []byte, boundary string, to *Reading) {
+	m := r.Multipart(boundary, 1<<20, to)
+	_, err := m.Write(body)
+	if err != nil {
+		to.Fail(err)
+	} else if !m.Close() {
+		r.unreadable("is not a valid multipart form", body, to)
+	}
+}

@@ -225,7 +225,7 @@ func TestSeveralPlaces(t *testing.T) {
 		var to Reading
 		r.Query([]byte(test.query), &to)
 		r.JSON([]byte(test.body), &to)
-		to.Text(UserID, []byte(test.header))
+		to.Text(Place{Field: UserID}, []byte(test.header))
 		if string(to.settled()[UserID]) != test.user || to.twofold() != test.twofold || to.fault() != nil {
 			t.Errorf("%s %s %s: %q, twofold %v, %v", test.body, test.query, test.header, to.settled()[UserID], to.twofold(), to.fault())
 		}
@@ -339,10 +339,10 @@ func TestBodyErrors(t *testing.T) {
 		{"field, escape", "user_id=%", func(r *Reading, b []byte) { reader.Form(b, r) }, "user_id has a bad percent escape"},
 		{"field, UTF-8", "user_hash=%ff", func(r *Reading, b []byte) { reader.Form(b, r) }, "signature is not valid UTF-8"},
 		{"query, escape", "user_id=%", func(r *Reading, b []byte) { reader.Query(b, r) }, "user_id has a bad percent escape"},
-		{"multipart", "--b\r\n", func(r *Reading, b []byte) { reader.Multipart(b, "b", r) }, "the body is not a valid form"},
+		{"multipart", "--b\r\n", func(r *Reading, b []byte) { reader.multipart(b, "b", r) }, "the body is not a valid form"},
 		{
 			"file", "--b\r\nContent-Disposition: form-data; name=\"user_id\"; filename=\"f\"\r\n\r\nu\r\n--b--\r\n",
-			func(r *Reading, b []byte) { reader.Multipart(b, "b", r) }, "user_id is not sent as a plain form field",
+			func(r *Reading, b []byte) { reader.multipart(b, "b", r) }, "user_id is not sent as a plain form field",
 		},
 		{"attributes", "user_metadata=7", func(r *Reading, b []byte) { reader.Form(b, r) }, "attributes is not a JSON object"},
 		{"attributes, cut short", "user_metadata={", func(r *Reading, b []byte) { reader.Form(b, r) }, "attributes is not a JSON object"},

@@ -179,7 +179,7 @@ func TestMore(t *testing.T) {
 		{"query", "key=a&x=1&user_id=u&" + strings.Repeat("email&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Query(b, to) }},
 		{
 			"multipart", strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n", many) + "--b--",
-			func(b []byte, to *Reading) { reader.Multipart(b, "b", to) },
+			func(b []byte, to *Reading) { reader.multipart(b, "b", to) },
 		},
 		{"JSON", `{"x":1,` + strings.Repeat(`"user_id":"u","x":1,`, many) + `"user_hash":"h"}`, func(b []byte, to *Reading) { reader.JSON(b, to) }},
 	} {

@@ -42,7 +42,8 @@ func TestLimits(t *testing.T) {
 		for _, character := range []string{"x", "é", "客", "😀"} {
 			for _, over := range []int{0, 1} {
 				var r Reading
-				r.Text(Place{Field: UserID}, []byte("u")); r.Text(Place{Field: Signature}, []byte("s"))
+				r.Text(Place{Field: UserID}, []byte("u"))
+				r.Text(Place{Field: Signature}, []byte("s"))
 				r.Text(Place{Field: field.field}, []byte(strings.Repeat(character, field.most+over)))
 				name := fmt.Sprintf("%s of %d %s", field.field, field.most+over, character)
 				if over == 0 {
@@ -88,7 +89,8 @@ func TestControlCharacters(t *testing.T) {
 		for _, text := range []string{string(c), "a" + string(c), string(c) + "b", "é" + string(c) + "客"} {
 			for _, f := range []Field{UserID, Email} {
 				var r Reading
-				r.Text(Place{Field: UserID}, []byte("u")); r.Text(Place{Field: Signature}, []byte("s"))
+				r.Text(Place{Field: UserID}, []byte("u"))
+				r.Text(Place{Field: Signature}, []byte("s"))
 				r.Text(Place{Field: f}, []byte(text))
 				err := v.Shape(&r)
 				if control {
@@ -140,10 +142,10 @@ func TestPartial(t *testing.T) {
 			var r Reading
 			for f, value := range values {
 				if subset>>f&1 != 0 {
-					r.Text(Field(f), []byte(value))
+					r.Text(Place{Field: Field(f)}, []byte(value))
 				}
 				if variants>>f&1 != 0 {
-					r.Variant(Field(f))
+					r.Variant(Place{Field: Field(f)})
 				}
 			}
 			want := ErrPartial

@@ -81,7 +81,7 @@ func (v *vector) setup(t testing.TB, dialect string) (*Reader, *Verifier, []*Key
 		if !ok1 || !ok2 {
 			t.Fatalf("no such place: %v", p)
 		}
-		places = append(places, Place{field, location, p.Name})
+		places = append(places, Place{Field: field, Location: location, Name: p.Name})
 	}
 	policy := Policy{Limits: d.Limits, Owned: MembersOwned(places), MaxAge: DefaultMaxAge, Skew: DefaultSkew}
 	length := DefaultNonceLength
@@ -148,7 +148,7 @@ func (v *vector) read(t testing.TB, r *Reader, to *Reading) []byte {
 		r.Form(text, to)
 	case v.Multipart != nil:
 		text = []byte(*v.Multipart)
-		r.Multipart(text, v.Boundary, to)
+		r.multipart(text, v.Boundary, to)
 	case v.Query == nil:
 		t.Fatal("the vector has no input")
 	}

@@ -32,7 +32,7 @@ func (w worst) text(size int) []byte {
 var surfaces = []surface{
 	{"form", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.Form(text, to) }, ordinaryForm, worstForms},
 	{"query", 16 << 10, func(r *Reader, text []byte, to *Reading) { r.Query(text, to) }, ordinaryForm, worstForms},
-	{"multipart", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.Multipart(text, "b", to) }, ordinaryMultipart, worstMultiparts()},
+	{"multipart", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.multipart(text, "b", to) }, ordinaryMultipart, worstMultiparts()},
 	{"JSON", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.JSON(text, to) }, ordinaryJSON, worstJSON()},
 }
 
