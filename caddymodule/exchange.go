@@ -165,12 +165,7 @@ func (x *exchange) readHead() {
 		x.plan.cookies[i].read(x.r, &x.reading)
 	}
 	for _, text := range x.h.texts {
-		if id := text.of(x.r, &x.named); id != "" {
-			x.reading.Text(text.field, []byte(id))
-		} else if !x.named.Plain() {
-			x.reading.Twice()
-			x.named.Reset()
-		}
+		text.read(x.r, &x.named, &x.reading)
 	}
 }
 
