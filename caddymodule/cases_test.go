@@ -51,11 +51,22 @@ type caseRequest struct {
 	Headers               [][2]string
 	Chunked               bool
 	Body                  *string
-	BodyBase64            *string `json:"body_base64"`
-	BodyParts             []struct {
-		Text, Base64 string
-		Times        int
-	} `json:"body_parts"`
+	BodyBase64            *string   `json:"body_base64"`
+	BodyParts             bodyParts `json:"body_parts"`
+}
+
+// bodyParts are pieces of a body, each so often (0 is once).
+type bodyParts []struct {
+	Text, Base64 string
+	Times        int
+}
+
+func (b bodyParts) bytes() []byte {
+	body := []byte{}
+	for _, part := range b {
+		body = append(body, bytes.Repeat(append([]byte(part.Text), decode64(part.Base64)...), max(part.Times, 1))...)
+	}
+	return body
 }
 
 // expectation says only what is asked; a pointer that is nil asks nothing.
@@ -67,9 +78,9 @@ type expectation struct {
 	Reason       *string
 	User, Widget json.RawMessage
 	Body         string
-	BodyIsNot    string                          `json:"body_is_not"`
-	BodyJSON     json.RawMessage                 `json:"body_json"`
-	BodyParts    []struct{ Text, Base64 string } `json:"body_parts"`
+	BodyIsNot    string          `json:"body_is_not"`
+	BodyJSON     json.RawMessage `json:"body_json"`
+	BodyParts    bodyParts       `json:"body_parts"`
 	Path         *string
 	Headers      map[string]*string
 	Absent       []string
@@ -256,11 +267,7 @@ func (r *caseRequest) bytes() []byte {
 	case r.BodyBase64 != nil:
 		return decode64(*r.BodyBase64)
 	case r.BodyParts != nil:
-		body := []byte{}
-		for _, part := range r.BodyParts {
-			body = append(body, bytes.Repeat(append([]byte(part.Text), decode64(part.Base64)...), max(part.Times, 1))...)
-		}
-		return body
+		return r.BodyParts.bytes()
 	}
 	return nil
 }
@@ -390,11 +397,7 @@ func (e *expectation) check(r *caseRequest, a *caseAnswer) (faults []string) {
 		sameJSON("body", seen.body, e.BodyJSON)
 	}
 	if e.BodyParts != nil {
-		var want []byte
-		for _, part := range e.BodyParts {
-			want = append(append(want, part.Text...), decode64(part.Base64)...)
-		}
-		if !bytes.Equal(seen.body, want) {
+		if want := e.BodyParts.bytes(); !bytes.Equal(seen.body, want) {
 			wrong("body", string(seen.body), string(want))
 		}
 	}

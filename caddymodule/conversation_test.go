@@ -205,9 +205,6 @@ func TestConversationPlaces(t *testing.T) {
 		{"text of the path", "{path.1}", func(g *gateway, user, c string) *answered {
 			return g.do(t, "POST", "/chats/"+c+"/messages", claim(user), jsonType)
 		}},
-		{"text of the path, escaped", "{path.1}", func(g *gateway, user, c string) *answered {
-			return g.do(t, "POST", "/chats/"+escapeAll(c)+"/messages", claim(user), jsonType)
-		}},
 		{"text of two", "{header.X-Room}:{query.c}", func(g *gateway, user, c string) *answered {
 			return g.do(t, "POST", "/chat?c="+c, claim(user), jsonType, "X-Room: lobby")
 		}},

@@ -168,12 +168,7 @@ func (x *exchange) readHead() {
 		x.plan.cookies[i].read(x.r, &x.reading)
 	}
 	for _, text := range x.h.texts {
-		if id := text.of(x.r, &x.named); id != "" {
-			x.reading.Text(verifier.Place{Field: text.field}, []byte(id))
-		} else if !x.named.Plain() {
-			x.reading.Twice(verifier.Place{Field: text.field})
-			x.named.Reset()
-		}
+		text.read(x.r, &x.named, &x.reading)
 	}
 	if x.h.named != nil && x.h.named.query != "" && x.widget != nil {
 		// What the body says must be the same.

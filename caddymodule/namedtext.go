@@ -23,6 +23,7 @@ type namedText struct {
 	// query is the query's parameter that the text consists of, "" where it is
 	// any other text.
 	query string
+	path    bool // one has to do with the path
 }
 
 func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, error) {
@@ -44,6 +45,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		rest = after
+		t.path = t.path || usesPath(inner)
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
 			if h.ours(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
@@ -108,9 +110,29 @@ func firstPart(name string) (part, rest string) {
 	return name, ""
 }
 
+// read reads the id, by way of a reading of its own.
+func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
+	id, place := t.of(r, own), verifier.Place{Field: t.field}
+	switch fault := own.Fault(t.field); {
+	case fault != nil:
+		to.Malformed(place, fault.Detail)
+	case !own.Plain():
+		to.Twice(place)
+	case id != "":
+		to.Text(place, []byte(id))
+	}
+	own.Reset()
+}
+
 // of returns the id. Where the request names two, or one that cannot be read,
 // there is none, and the reading says so.
 func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
+	if t.path {
+		if flaw := pathFlaw(r); flaw != "" {
+			to.Malformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+			return ""
+		}
+	}
 	for i := range t.headers {
 		if t.headers[i].read(r, to); !settled(to) {
 			return ""

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"go.uber.org/zap"
@@ -67,6 +68,7 @@ type site struct {
 	method    string     // what a method is changed to behind one
 	renamed   []string   // what ours are renamed to, folded
 	catching  bool       // a route on the way handles errors
+	fromPath  []string   // placeholders that are filled from the path
 	own       bool       // a handler is matched by the outcome that it would find
 	overlaps  [][2]string
 	never     [][2]string // directives that an earlier one leaves nothing to decide
@@ -76,7 +78,8 @@ type site struct {
 }
 
 // readSites goes through the sites of the configuration. What ours are renamed to
-// by one handler of a site is then removed by every other, too.
+// by one handler of a site is then removed by every other, too, and a text knows
+// whether what it is made of comes from the path.
 func (a *App) readSites() []*site {
 	loaded, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
@@ -92,6 +95,11 @@ func (a *App) readSites() []*site {
 		}
 		for _, h := range s.handlers {
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.renamed))))
+			for _, text := range slices.Concat(h.texts, []*namedText{h.named}) {
+				if text != nil {
+					text.path = text.path || s.readsPath(text.text)
+				}
+			}
 		}
 	}
 	return all
@@ -145,6 +153,7 @@ func (s *site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		if !guarded && len(route.MatcherSets) > 0 {
 			s.early = append(s.early, early{here, route.MatcherSets})
 		}
+		s.setFromPath(route.MatcherSets)
 		s.outer = slices.Concat(outer, deciding)
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
@@ -207,6 +216,10 @@ func (s *site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			guarded = true
 		case *rewrite.Rewrite:
 			s.changesMethod(h, guarded)
+		case *maphandler.Handler:
+			s.mapsFromPath(h)
+		case *caddyhttp.VarsMiddleware:
+			s.varsFromPath(*h)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
 				// An error may have been raised before a handler was met.

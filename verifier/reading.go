@@ -131,6 +131,12 @@ func (r *Reading) LeftOut() []*FieldError {
 	return fields
 }
 
+// Fault returns why a field's value cannot be taken, or nil.
+func (r *Reading) Fault(f Field) *FieldError {
+	e, _ := errors.AsType[*FieldError](r.first(f).err)
+	return e
+}
+
 // Err returns why the body cannot be read, or nil.
 func (r *Reading) Err() error { return r.err }
 

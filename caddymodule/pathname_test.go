@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+func TestFlawOf(t *testing.T) {
+	for path, want := range map[string]string{
+		"/": "", "": "", "*": "", "/a": "", "/a/": "", "/a/b.c/..d/e..": "", "/.well-known/x": "", "/...": "", "/a%20b": "", "/%C3%BC": "", "/%252e%252e/": "",
+		"/a:b@c,d=e&f+g!": "", "/%25": "", "/a%3Fb%23": "",
+		"//": "empty", "//a": "empty", "/a//b": "empty", "/a//": "empty",
+		"/.": "'.'", "/./a": "'.'", "/a/./b": "'.'", "/a/.": "'.'", "/a/./": "'.'",
+		"/..": "'..'", "/a/../b": "'..'", "/a/..": "'..'", "/a/../": "'..'",
+		"/a;b": "';'", "/a;": "';'", "/;/a": "';'",
+		"/a%2fb": "%2f", "/a%2Fb": "%2F", "/a%5cb": "%5c", "/%2e%2e/a": "%2e", "/a%2E": "%2E", "/a%3bb": "%3b", "/a%3B": "%3B", "/a%00": "%00",
+		"/%41": "%41", "/%7a": "%7a", "/%30": "%30", "/%2d": "%2d", "/%5f": "%5f", "/%7e": "%7e", "/%7E": "%7E",
+	} {
+		if got := flawOf(path); (got == "") != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
+	}
+}
+
+// FuzzFlawOf: what is clean reads the same however often it is decoded, and whether
+// or not it is cleaned.
+func FuzzFlawOf(f *testing.F) {
+	for _, path := range []string{"/a/b", "/a/../b", "/a//b", "/%2e%2E/", "/a;b", "/a%20b/", "/%41"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		u, err := url.ParseRequestURI(path)
+		if err != nil || !strings.HasPrefix(path, "/") || flawOf(u.EscapedPath()) != "" {
+			return
+		}
+		if cleaned := u.JoinPath(); cleaned.EscapedPath() != u.EscapedPath() {
+			t.Errorf("%q is clean, and cleaned it is %q", u.EscapedPath(), cleaned.EscapedPath())
+		}
+		if strings.Count(u.Path, "/") != strings.Count(u.EscapedPath(), "/") || strings.ContainsAny(u.Path, ";\\\x00") {
+			t.Errorf("%q is clean, and decoded it is %q", u.EscapedPath(), u.Path)
+		}
+	})
+}
+
+// TestUncleanPaths: wherever a text has to do with the path, one that is not clean
+// names nothing.
+func TestUncleanPaths(t *testing.T) {
+	const paths = "/chat/mine/../c1 /chat/./c1 /chat//c1 /chat/c1;x /chat/%63%31 /chat/x%2f..%2fc1 /chat/x%5cc1 /chat/c1%00"
+	const directive = "chat_identity {\nsecret {env.TEST_SECRET}\nconversation %s\n}\n"
+	for _, c := range []struct{ name, before, text string }{
+		{"path part", "", "{path.1}"},
+		{"path", "", "{path}"},
+		{"file", "", "{file}"},
+		{"directory", "", "{dir}"},
+		{"original path", "", "{orig_path}"},
+		{"original URI", "", "{http.request.orig_uri}"},
+		{"URI", "", "{uri}"},
+		{"within a text", "", "a-{path.1}-b"},
+		{"rewritten", "rewrite /c/c1", "{path.1}"},
+		{"prefix stripped", "uri strip_prefix /chat", "{path.0}"},
+		{"path_regexp", "@c path_regexp c ^/chat/([^/]+)$\nheader @c X-A b", "{re.c.1}"},
+		{"path_regexp without the name", "@c path_regexp ^/chat/([^/]+)$\nheader @c X-A b", "{re.1}"},
+		{"expression", "@c `path_regexp('c', '^/chat/([^/]+)$')`\nheader @c X-A b", "{re.c.1}"},
+		{"map", "map {path} {conv} {\n~^/chat/([^/]+)$ ${1}\n}", "{conv}"},
+		{"vars", "vars conv {path.1}", "{vars.conv}"},
+		{"vars_regexp", "vars conv {path}\n@c vars_regexp c conv ^/chat/([^/]+)$\nheader @c X-A b", "{re.c.1}"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := ledgered(t, "route {\n"+c.before+"\n"+fmt.Sprintf(directive, c.text)+"reverse_proxy UPSTREAM\n}")
+			for _, path := range strings.Fields(paths) {
+				answer := g.raw(t, "GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+				if statusOf(answer) != 400 || !strings.Contains(answer, `"reason":"malformed"`) || !strings.Contains(answer, "named by the path") || g.upstream.take() != nil {
+					t.Errorf("%s: %.300s", path, answer)
+				}
+			}
+			if got := verdict(t, g.do(t, "GET", "/chat/c1?next=/a/../b;c//d", "")); !strings.Contains(c.text, "uri") && got != "anonymous missing" {
+				t.Error(got)
+			}
+		})
+	}
+	for name, site := range map[string]string{
+		"another text":      "route {\nvars conv {query.x}\n" + fmt.Sprintf(directive, "{vars.conv}") + "reverse_proxy UPSTREAM\n}",
+		"a header's regexp": "route {\n@p path_regexp p ^/\nheader @p X-A b\n@c header_regexp c X-Conv (.*)\nheader @c X-A b\n" + fmt.Sprintf(directive, "{re.c.1}") + "reverse_proxy UPSTREAM\n}",
+		"the query":         fmt.Sprintf(directive, "{query.c}") + "reverse_proxy UPSTREAM",
+	} {
+		g := ledgered(t, site)
+		for _, path := range strings.Fields(paths) {
+			answer := g.raw(t, "GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+			if statusOf(answer) != 200 {
+				t.Errorf("%s: %s: %.300s", name, path, answer)
+			}
+		}
+	}
+	// A widget that is named so is malformed, too.
+	g := ledgered(t, "chat_identity {\nwidget {path.1}\n}\nreverse_proxy UPSTREAM")
+	if answer := g.raw(t, "GET /chat/x/../shop HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"); !strings.Contains(answer, "named by the path, which has a segment '..'") {
+		t.Errorf("%.300s", answer)
+	}
+}
