@@ -81,7 +81,7 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 				watched = append(watched, LastToken(p.Name))
 				form.nest(pointer, p)
 				if o.At != "" && p.Field < Widget {
-					form.add(claimform.Name{Path: []string{"operations"}, Way: true}, p)
+					form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 				}
 				if inQuery(places, p.Field) {
 					query.ways(pointer, p)

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,7 +11,7 @@ import (
 )
 
 // maxFormNames is how many names are read from a form or a query.
-const maxFormNames = 128
+const maxFormNames = 256
 
 // formName is a name in forms and the places that it stands for: more than one
 // where, say, the e-mail address is the user id as well.
@@ -18,6 +19,13 @@ type formName struct {
 	claimform.Name
 	places []Place
 }
+
+// document reports whether the name is that of a document in a form.
+func (n *formName) document() bool { return n.Way && len(n.Path) == 1 && n.Path[0] == operations }
+
+// operations is the form field of GraphQL clients for the document that others
+// send as the body.
+const operations = "operations"
 
 // formNames are the names of a form while they are collected.
 type formNames []formName
@@ -164,40 +172,77 @@ func ValidBoundary(boundary string) bool { return claimform.ValidBoundary(bounda
 // take takes what was found in a form, and returns the spans to cut.
 func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {
 	var seen [maxFormNames]bool // by name
-	more := false
-	for i := range f.list {
-		more = more || hits.More(i)
-	}
+	var documents []*claimform.Hit
 	for i := range hits.List {
 		hit := &hits.List[i]
+		name := &f.list[hit.Name]
+		if name.document() && r.variantWithin(hit.Value) {
+			documents = append(documents, hit)
+			continue
+		}
 		twice := seen[hit.Name]
 		seen[hit.Name] = true
 		cut := false
-		for _, p := range f.list[hit.Name].places {
+		for _, p := range name.places {
 			cut = f.takeHit(r, hit, p, twice, to) || cut
 		}
-		if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
-			cuts = append(cuts, span)
-		}
+		cuts = appendCut(cuts, hit, cut)
 	}
-	if more {
-		// Which of the names the rest holds is not known.
-		for i := range f.list {
-			for _, p := range f.list[i].places {
-				found := to.at(p)
-				found.seen, found.twice = true, true
+	for _, hit := range documents {
+		cuts = appendCut(cuts, hit, r.document(hit, f.list[hit.Name].places, len(documents) == 1, to))
+	}
+	slices.SortFunc(cuts, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
+	for i := range f.list {
+		if !hits.More(i) {
+			continue
+		}
+		// What the rest holds is not known.
+		for _, p := range f.list[i].places {
+			found := to.at(p)
+			if found.seen, found.twice = true, true; r.cuts(p.Field) {
+				cuts = append(cuts[:0], Span{End: size})
 			}
 		}
-		return append(cuts[:0], Span{End: size})
 	}
 	return cuts
 }
+
+// appendCut appends what to cut of a hit. One that counts for two names has the
+// same span twice.
+func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
+	if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
+		cuts = append(cuts, span)
+	}
+	return cuts
+}
+
+// document takes the JSON document that a GraphQL client sends in the form field
+// operations beside its files (GraphQL multipart request specification). Where
+// it is the only thing that is there of a claim it is read as a body of its own;
+// else whatever is within is a variant of what is beside. It reports whether it
+// is to be cut.
+func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
+	if !only || hit.Err != nil || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
+		for _, p := range places {
+			found := to.at(p)
+			found.seen, found.variant, found.way = true, true, true
+		}
+		return true
+	}
+	for i := range to.json.Values {
+		to.member(r.jsonPlaces[i], hit.Value, &to.json.Values[i])
+	}
+	return to.Brought()
+}
+
+// variantWithin reports whether a text holds JSON in which a watched name stands.
+func (r *Reader) variantWithin(text []byte) bool { return holdsJSON(text) && r.stands(text) }
 
 // takeHit takes a hit for one of its places, and reports whether it is to be cut.
 func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
 	name := &f.list[hit.Name]
 	if name.Way {
-		if !holdsJSON(hit.Value) || !r.stands(hit.Value) {
+		if !r.variantWithin(hit.Value) {
 			return false
 		}
 		found := to.at(p)
