@@ -16,7 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier/internal/fold"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // Names is a compiled set of watched names. It is safe for concurrent use.
@@ -116,7 +116,7 @@ func normalise(name string) string {
 		}
 		if ok {
 			form = append(form, slices.Repeat([]rune{'_'}, f.blanks)...)
-			form = append(form, fold.Rune(r))
+			form = append(form, names.Fold(r))
 			f.blanks = 0
 		}
 	}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier/internal/fold"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // find returns the child that a raw name (without its quotes) leads to, and
@@ -49,7 +49,7 @@ func (n *node) findDecoded(raw []byte) (*child, int) {
 	if first < utf8.RuneSelf && n.initials>>(first&31)&1 == 0 || first >= utf8.RuneSelf && !slices.Contains(n.beyond, first) {
 		return nil, 0
 	}
-	first = fold.Rune(first)
+	first = names.Fold(first)
 	for i := range n.children {
 		c := &n.children[i]
 		if c.first != first || !decodedFoldsTo(raw[size:], c.folded[utf8.RuneLen(first):]) {
@@ -93,7 +93,7 @@ func decodedFoldsTo(raw []byte, folded string) bool {
 		if 'a' <= r && r <= 'z' {
 			r -= 'a' - 'A'
 		}
-		if r != want && (r < utf8.RuneSelf || !fold.Is(r, want)) {
+		if r != want && (r < utf8.RuneSelf || !names.FoldsTo(r, want)) {
 			return false
 		}
 		i += size
@@ -121,7 +121,7 @@ func decodesTo(raw []byte, text string) bool {
 	return i == len(raw)
 }
 
-func foldString(s string) string { return strings.Map(fold.Rune, s) }
+func foldString(s string) string { return strings.Map(names.Fold, s) }
 
 func isASCII(s string) bool {
 	for i := range len(s) {

@@ -1,15 +1,14 @@
-// Package fold compares names as parsers do that ignore letter case.
-package fold
+package names
 
 import (
 	"unicode"
 	"unicode/utf8"
 )
 
-// Rune returns the smallest rune of r's simple folding orbit (Unicode's
+// Fold returns the smallest rune of r's simple folding orbit (Unicode's
 // CaseFolding.txt, status C and S), which is how encoding/json compares names:
 // K, k and the Kelvin sign are one.
-func Rune(r rune) rune {
+func Fold(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'a' <= r && r <= 'z' {
 			r -= 'a' - 'A'
@@ -25,11 +24,11 @@ func Rune(r rune) rune {
 	}
 }
 
-// Is reports whether Rune(r) is folded, which is a rune that Rune returned: it
-// is much quicker than Rune where only one of them is beyond ASCII.
-func Is(r, folded rune) bool {
+// FoldsTo reports whether Fold(r) is folded, which is a rune that Fold
+// returned: it is much quicker than Fold where only one of them is beyond ASCII.
+func FoldsTo(r, folded rune) bool {
 	if r >= utf8.RuneSelf && folded < utf8.RuneSelf {
 		return r == 'ſ' && folded == 'S' || r == '\u212a' && folded == 'K' // the Kelvin sign
 	}
-	return Rune(r) == folded
+	return Fold(r) == folded
 }
