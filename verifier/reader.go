@@ -3,6 +3,8 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
@@ -37,12 +39,11 @@ const (
 // formName is a name in forms and the fields that it stands for: more than one
 // where, say, the e-mail address is the user id as well.
 type formName struct {
-	name   string
+	// path has one token, or all of a pointer's: parsers that build objects from
+	// forms (PHP, Rack, qs, Spring) put the field where the pointer points to. Such
+	// a name is never a field, always a variant of one.
+	path   []string
 	fields []Field
-	// nested says that the name is the whole pointer in brackets: parsers that
-	// build objects from forms (PHP, Rack, qs) put the field where the pointer
-	// points to. It is never a field, always a variant of one.
-	nested bool
 }
 
 // NewReader compiles places. The pointers of the claim's fields start from the
@@ -68,12 +69,13 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 			}
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: p.Field.Proves()})
 			r.jsonFields = append(r.jsonFields, p.Field)
-			r.formNames = addName(r.formNames, lastToken(p.Name), p.Field, false)
-			if tokens := strings.Split(pointer[1:], "/"); (p.Field.Proves() || p.Field.names()) && len(tokens) > 1 {
-				r.formNames = addName(r.formNames, bracketed(tokens), p.Field, true)
+			path := tokens(pointer)
+			r.formNames = addName(r.formNames, path[len(path)-1:], p.Field)
+			if (p.Field.Proves() || p.Field.names()) && len(path) > 1 {
+				r.formNames = addName(r.formNames, path, p.Field)
 			}
 		case Query:
-			r.queryNames = addName(r.queryNames, p.Name, p.Field, false)
+			r.queryNames = addName(r.queryNames, []string{p.Name}, p.Field)
 		}
 	}
 	if err := scalarsAbove(places); err != nil {
@@ -136,30 +138,29 @@ func MembersOwned(places []Place) []string {
 	return names
 }
 
-// bracketed writes the tokens of a pointer as forms write a nested name:
-// user[id].
-func bracketed(tokens []string) string {
-	name := unescapePointer.Replace(tokens[0])
-	for _, token := range tokens[1:] {
-		name += "[" + unescapePointer.Replace(token) + "]"
+// tokens returns the names of the members that a pointer leads through.
+func tokens(pointer string) []string {
+	path := strings.Split(pointer[1:], "/")
+	for i := range path {
+		path[i] = unescapePointer.Replace(path[i])
 	}
-	return name
+	return path
 }
 
-func addName(names []formName, name string, f Field, nested bool) []formName {
+func addName(names []formName, path []string, f Field) []formName {
 	for i := range names {
-		if names[i].name == name {
+		if slices.Equal(names[i].path, path) {
 			names[i].fields = append(names[i].fields, f)
 			return names
 		}
 	}
-	return append(names, formName{name, []Field{f}, nested})
+	return append(names, formName{path, []Field{f}})
 }
 
 func compileNames(names []formName) *claimform.Names {
-	list := make([]string, len(names))
+	list := make([]claimform.Name, len(names))
 	for i := range names {
-		list[i] = names[i].name
+		list[i].Path = names[i].path
 	}
 	return claimform.Compile(list)
 }
@@ -264,7 +265,9 @@ func (r *Reader) Multipart(body []byte, boundary string, to *Reading) {
 	if r.form == nil {
 		return
 	}
-	err := claimform.Multipart(body, boundary, r.form, &to.bodyHits)
+	to.parts.Reset(boundary, r.form, nil, math.MaxInt64, &to.bodyHits)
+	_, _ = to.parts.Write(body) // nothing is too long
+	err := to.parts.Close()
 	to.BodyCuts = r.hits(r.formNames, &to.bodyHits, err, body, to.BodyCuts, to)
 }
 
@@ -306,7 +309,7 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 // hits takes what was found in a form, and returns the spans to cut.
 func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, text []byte, cuts []Span, to *Reading) []Span {
 	if err != nil {
-		to.fail(formError(names, err))
+		to.fail(formError(err))
 		return cuts
 	}
 	var seen [maxFormNames]bool // by name
@@ -320,9 +323,11 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, text []
 			// What stands in another spelling of the attributes is not known.
 			cut = cut || f.Proves() || f == Attributes && r.attributesSign && (twice || hit.Variant)
 			switch {
+			case hit.Err != nil:
+				to.fail(fieldError(f, hit.Err))
 			case twice:
 				to.again(f)
-			case hit.Variant || names[hit.Name].nested:
+			case hit.Variant || len(names[hit.Name].path) > 1:
 				to.variant[f] = true
 			case f == Attributes && len(hit.Value) > 0:
 				cut = r.attributesText(hit.Value, to) || cut
@@ -330,12 +335,15 @@ func (r *Reader) hits(names []formName, hits *claimform.Hits, err error, text []
 				to.add(f, hit.Value)
 			}
 		}
-		if cut {
-			cuts = append(cuts, Span(hit.Span))
+		if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
+			cuts = append(cuts, span)
 		}
 	}
-	if hits.More {
-		// Which of the names the rest holds is not known.
+	more := false
+	for i := range names {
+		more = more || hits.More(i)
+	}
+	if more {
 		for i := range names {
 			for _, f := range names[i].fields {
 				to.seen[f] = true
@@ -372,20 +380,20 @@ func isObject(text []byte) bool {
 	return false
 }
 
-func formError(names []formName, err error) error {
-	if fe, ok := errors.AsType[*claimform.FieldError](err); ok {
-		f := names[fe.Name].fields[0]
-		switch {
-		case errors.Is(err, claimform.ErrUTF8):
-			return malformed(f, "is not valid UTF-8")
-		case errors.Is(err, claimform.ErrEscape):
-			return malformed(f, "has a bad percent escape")
-		case errors.Is(err, claimform.ErrLong):
-			return tooLong(f)
-		default:
-			return malformed(f, "is not sent as a plain form field")
-		}
+func fieldError(f Field, err error) error {
+	switch {
+	case errors.Is(err, claimform.ErrUTF8):
+		return malformed(f, "is not valid UTF-8")
+	case errors.Is(err, claimform.ErrEscape):
+		return malformed(f, "has a bad percent escape")
+	case errors.Is(err, claimform.ErrLong):
+		return tooLong(f)
+	default:
+		return malformed(f, "is not sent as a plain form field")
 	}
+}
+
+func formError(err error) error {
 	switch {
 	case errors.Is(err, claimform.ErrUTF8):
 		return &BodyError{"is not valid UTF-8"}

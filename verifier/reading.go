@@ -34,6 +34,7 @@ type Reading struct {
 	text                   []byte // decoded strings, at most maxText bytes
 	found, attributesFound claimjson.Found
 	bodyHits, queryHits    claimform.Hits
+	parts                  claimform.Multipart
 }
 
 // maxText bounds the strings that have to be decoded, as they were sent. It is
@@ -55,7 +56,7 @@ func (r *Reading) Reset() {
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
 	return cap(r.text) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.found.Cuts)+cap(r.attributesFound.Cuts)) +
-		r.bodyHits.Memory() + r.queryHits.Memory()
+		r.bodyHits.Memory() + r.queryHits.Memory() + r.parts.Memory()
 }
 
 // twofold reports whether a field stands twice, or in two spellings.
