@@ -1,6 +1,7 @@
 package claimform_test
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ var (
 		"user_id\r\n", "user_id%0D%0A", "%0Buser_id", "%A0user_id", "%C2%A0user_id",
 		"?user_id", "%3Fuser_id", "??user_id", "\xef\xbb\xbfuser_id", "%EF%BB%BFuser_id", "\xef\xbb\xbf?user_id",
 		"user_id%", "user_id%4", "user%u005fid", "%user_id", "user%C1%9Fid", "user_id\xff", "user_id%FF", "%FFuser_id",
-		"user_id.x", "user_id.", "user__id", "userid", "user-id", "user_id2", "xuser_id", "user_id%3D", "user_id%26", "%26user_id",
+		"_user_id", "!user_id", "!_user_id", "%5Fuser_id", ".user_id", "__user_id", "user_id.x", "user_id.", "user__id", "userid", "user-id", "user_id2", "xuser_id", "user_id%3D", "user_id%26", "%26user_id",
 		"x;user_id", ";user_id", "user_id;", "user_id;x", "x; user_id", "x%3Buser_id", "ŵser_id", "ŵser_id%FF",
 		"", "a", "b", "c", "a%2", "name", "name", "é", "%C3%A9", "a[b]", "_charset_", "__proto__",
 	}
@@ -84,7 +85,8 @@ var (
 		"form-data; \tname=\"user_id\"", `form-data ; name="user_id"`, `form-data; name="user_id" `, `form-data; name="user_id";`, `form-data; name=user_id `,
 		`form-data; name="user_id" ; x=y`, `form-data; x=y; name="user_id"`, `form-data; name="user_id"; x="y"`, `form-data; name="user_id"; x="a;b"`,
 		`form-data; name=user_id; x=y`, `FORM-DATA; NAME="user_id"`, `attachment; name="user_id"`, `name="user_id"`, `form-data`, ``, `form-data; name`,
-		`form-data; name=`, `form-data; name=""`, `form-data; name = "user_id"`, `form-data; name ="user_id"`, `form-data; name= "user_id"`,
+		`form-data; name=`, `form-data; name=""`, `form-data; name=""; filename="user_id"`, `form-data; name="_user_id"`, `form-data; name="!user_id"`,
+		`form-data; filename="C:\a"; name="user_id"`, `form-data; name="user_id"; x="a:b"`, `form-data; name = "user_id"`, `form-data; name ="user_id"`, `form-data; name= "user_id"`,
 		`form-data; name='user_id'`, `form-data; name="'user_id'"`, `form-data; name="user\_id"`, `form-data; name="user_id\"`, `form-data; name="user_id\""`,
 		`form-data; name="\user_id"`, `form-data; name="x\"; name=\"user_id"`, `form-data; name="user%5Fid"`, `form-data; name="user_id%00"`,
 		`form-data; name="USER_ID"`, `form-data; name="user.id"`, `form-data; name="user id"`, `form-data; name="user[id"`, `form-data; name="user_id[]"`,
@@ -98,30 +100,33 @@ var (
 		`form-data; name="a"; x=y'z; name2="user_id"`, `form-data; x='; name="a"; y='; name="user_id"`, `form-data; filename*=UTF-8''x; name="user_id"`,
 		`form-data; filename*=UTF-8'x; name="a"`, `form-data; name="user_id"; filename="x"`, `form-data; name="user_id"; filename=""`, `form-data; name="user_id"; filename`,
 		`form-data; name="user_id"; filename*=UTF-8''x`, `form-data; name="a"; filename="C:\dir\x"`, `form-data; name="a"; filename="C:\dir\"`,
-		`form-data; name="a"; filename="é'x"`, `form-data; name="a"; x-name="user_id"`, `form-data; name="é"`, `form-data; name="a=b"`, `form-data; name="a;b"`,
+		`form-data; name="a"; filename="é'x"`, "form-data; name=\"a\"; filename=\"caf\xe9.jpg\"", `form-data; name="a"; filename="a's notes; v1 (1).txt"`,
+		`form-data; name="a"; filename="x\"; name=\"b.jpg"`, `form-data; name="a"; filename=""`, `form-data; name="a"; x-name="user_id"`, `form-data; name="é"`, `form-data; name="a=b"`, `form-data; name="a;b"`,
 		`form-data; name="_charset_"`, `form-data, name="user_id"`, `form-data; name="user_id", name="a"`, `"form-data"; name="user_id"`,
 		`form-data (comment); name="user_id"`, `form-data; (comment) name="user_id"`, `form-data; name="user_id" (comment)`, `form-data; name="user_id"x`,
 		`form-data; name="us" "er_id"`, `form-data; name="a"; x="` + strings.Repeat("y", 5200) + `"; name="user_id"`,
 	}
 	otherHeaders = []string{
 		"", "", "", "", "", "", "", "", "Content-Type: text/plain\r\n", "content-type: Text/Plain; Charset=\"UTF-8\"\r\n", "Content-Type: text/plain;charset=utf-8\r\n",
-		"Content-Type: text/plain; charset=utf-16\r\n", "Content-Type: text/plain; charset=iso-8859-1\r\n", "Content-Type: application/octet-stream\r\n",
+		"Content-Type: text/plain; charset=utf-16\r\n", "Content-Type: text/plain; charset=iso-8859-1\r\n",
+		"Content-Type: text/plain; charset=us-ascii\r\n", "Content-Type: text/plain; charset=utf-7\r\n", "Content-Type: text/plain; charset=shift_jis\r\n", "Content-Type: application/octet-stream\r\n",
 		"Content-Type: application/json\r\n", "Content-Type:\r\n", "Content-Type: multipart/mixed; boundary=x\r\n", "Content-Type: message/rfc822\r\n",
 		"Content-Transfer-Encoding: base64\r\n", "Content-Transfer-Encoding: quoted-printable\r\n", "Content-Transfer-Encoding: 8bit\r\n",
+		"Content-Transfer-Encoding: BINARY\r\n", "Content-Transfer-Encoding: 7bit\r\nContent-Length: 2\r\n", "Content-Transfer-Encoding: (x) base64\r\n",
 		"Content-Length: 1\r\n", "Content-Length: 1000\r\n", "Content-ID: <user_id>\r\n", "X: y\r\n", "X:\r\n", "X\r\n", "X : y\r\n", " X: y\r\n", "X: y\n", "X: y\r",
 		"X: Content-Disposition: form-data; name=\"user_id\"\r\n", "X-Content-Disposition: form-data; name=\"user_id\"\r\n",
 		"X: " + strings.Repeat("y", 5119-3) + "Content-Disposition: form-data; name=\"user_id\"\r\n", "X: " + strings.Repeat("y", 5120) + "\r\n",
 		"X: y\r\n ; name=\"user_id\"\r\n", "Content-Disposition: form-data; name=\"user_id\"\r\n", "Content-Disposition : form-data; name=\"user_id\"\r\n",
 		"Content-Disposition:\r\n form-data; name=\"user_id\"\r\n", "X: \x00\r\n", "X: \x0b\r\n", "X: é\r\n", "X: \xff\r\n", "X: \u0085Content-Disposition: form-data; name=\"user_id\"\r\n",
-		"\r\n", "\n", strings.Repeat("X: y\r\n", 14), strings.Repeat("X: y\r\n", 40), "--b\r\n",
+		"Content-ID: user_id\r\n", "\r\n", "\n", strings.Repeat("X: y\r\n", 14), strings.Repeat("X: y\r\n", 40), "--b\r\n",
 	}
 	contents = []string{
 		"", "1", "42", "42", "42", "é", "\xff", "\x00", "a\r\n", "\r\n", "\r\na", "\n", "a\n", "a\r", "\r", "\xef\xbb\xbf42", "--", "-", "--\r\n", "a\r\n--", "a\r\n-",
 		"--b", "a--b", "\r\n--b", "\n--b\n", "a\r\n--bb", "a\r\n--b \r\n", "a\r\n--b--", "a\r\n--b--\r\nb", "\r--b\r", "a\r\n--B\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\n1",
-		"NDI=", "=34=32", "a=\r\nb", "Content-Disposition: form-data; name=\"user_id\"\r\n\r\n1", "\r\n\r\n", "utf-8", "UTF-8", "iso-8859-1",
+		"NDI=", "=34=32", "+AHY-", "\\x34", "a=\r\nb", "Content-Disposition: form-data; name=\"user_id\"\r\n\r\n1", "\r\n\r\n", "utf-8", "UTF-8", "iso-8859-1",
 		"--x\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\n1\r\n--x--", "%41", "a+b", "a ", " a", "\t",
 	}
-	tails = []string{"", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r\n\r\n", " ", "x", "-", "\r\nx"}
+	tails = []string{"", "\r\n", "\r\n", "\r\n", "\r\n", "\r\n", "\n", "\r\n\r\n", "\r\n\r\n\r\n", " ", "x", "-", "\r\nx"}
 )
 
 // part puts a part together, without its delimiter and the CRLF after it.
@@ -143,6 +148,10 @@ func form(boundary string, parts ...string) []byte {
 func multipartBodies() (bodies []multipartBody) {
 	add := func(boundary string, body []byte) { bodies = append(bodies, multipartBody{boundary, body}) }
 	plain, other := part("", `form-data; name="user_id"`, "", "42"), part("", `form-data; name="a"`, "", "1")
+	for _, tail := range tails {
+		add("b", append(bytes.TrimSuffix(form("b", plain), []byte("\r\n")), tail...))
+		add("b", append([]byte(tail), form("b", plain)...))
+	}
 	for _, b := range boundaries {
 		add(b, form(b, plain))
 		add(b, form(b, other, plain, other))

@@ -11,7 +11,7 @@ import (
 // TestMore: of however many hits a bounded number is kept, and the rest of the
 // body is still read for what makes it no form.
 func TestMore(t *testing.T) {
-	names := claimform.Compile([]string{"user_id", "sig"})
+	names := compile("user_id", "sig")
 	const many = 100_000
 	parts := func(n int, tail string) string {
 		return strings.Repeat("--b\r\n"+userPart+"\r\n", n) + tail
@@ -19,24 +19,27 @@ func TestMore(t *testing.T) {
 	for _, tc := range []struct {
 		name, body string
 		multipart  bool
-		more       bool
+		hits       int
+		more       bool  // of user_id
 		want       error // of a form
 		lenient    error // of a query
 	}{
-		{name: "as many as there is room for", body: strings.Repeat("user_id&", 256)},
-		{name: "one more", body: strings.Repeat("user_id&", 257), more: true},
-		{name: "many", body: strings.Repeat("user_id&", many), more: true},
-		{name: "many variants", body: strings.Repeat("User.Id;", many), more: true},
-		{name: "many names", body: strings.Repeat("user_id&sig=1;user%5fid[]&", many), more: true},
-		{name: "bad escape behind", body: strings.Repeat("user_id&", many) + "a=%", more: true, want: claimform.ErrEscape},
-		{name: "bad escape before", body: "user_id=%&" + strings.Repeat("user_id&", many), want: claimform.ErrEscape, lenient: claimform.ErrEscape},
-		{name: "name not UTF-8 behind", body: strings.Repeat("user_id&", many) + "%ff", more: true, want: claimform.ErrUTF8},
+		{name: "as many as there is room for", body: strings.Repeat("user_id&", 16), hits: 16},
+		{name: "one more", body: strings.Repeat("user_id&", 17), hits: 16, more: true},
+		{name: "many", body: strings.Repeat("user_id&", many), hits: 16, more: true},
+		{name: "many variants", body: strings.Repeat("User.Id;", many), hits: 16, more: true},
+		{name: "many names", body: strings.Repeat("user_id&sig=1;user%5fid[]&", many), hits: 32, more: true},
+		{name: "another behind many", body: strings.Repeat("user_id&", many) + "sig=1", hits: 17, more: true},
+		{name: "bad escape behind", body: strings.Repeat("user_id&", many) + "a=%", hits: 16, more: true, want: claimform.ErrEscape},
+		{name: "bad escape before", body: "user_id=%&" + strings.Repeat("user_id&", many), hits: 16, more: true},
+		{name: "name not UTF-8 behind", body: strings.Repeat("user_id&", many) + "%ff", hits: 16, more: true, want: claimform.ErrUTF8},
 		{name: "NUL behind", body: strings.Repeat("user_id&", many) + "\x00", want: claimform.ErrEscape, lenient: claimform.ErrEscape},
-		{name: "parts", body: parts(256, "--b--"), multipart: true},
-		{name: "one more part", body: parts(257, "--b--"), multipart: true, more: true},
-		{name: "many parts", body: parts(many, "--b--"), multipart: true, more: true},
+		{name: "parts", body: parts(16, "--b--"), multipart: true, hits: 16},
+		{name: "one more part", body: parts(17, "--b--"), multipart: true, hits: 16, more: true},
+		{name: "many parts", body: parts(many, "--b--"), multipart: true, hits: 16, more: true},
+		{name: "another behind many parts", body: parts(many, "--b\r\n"+sigPart+"\r\n--b--"), multipart: true, hits: 17, more: true},
 		{name: "many parts, not closed", body: parts(many, ""), multipart: true, want: claimform.ErrMultipart},
-		{name: "many parts, then no part", body: parts(many, "--b\r\nX\r\n\r\n\r\n--b--"), multipart: true, want: claimform.ErrMultipart},
+		{name: "many parts, then no header", body: parts(many, "--b\r\nX--b--"), multipart: true, want: claimform.ErrMultipart},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var hits claimform.Hits
@@ -45,46 +48,72 @@ func TestMore(t *testing.T) {
 				if !errors.Is(err, want) || (err == nil) != (want == nil) {
 					t.Errorf("got %v, want %v", err, want)
 				}
-				if err == nil && (hits.More != tc.more || len(hits.List) != 256) || err != nil && (hits.More || len(hits.List) > 0) {
-					t.Errorf("%d hits, more %v", len(hits.List), hits.More)
+				if err == nil && (hits.More(0) != tc.more || len(hits.List) != tc.hits) || err != nil && (hits.More(0) || len(hits.List) > 0) {
+					t.Errorf("%d hits, more %v", len(hits.List), hits.More(0))
 				}
 				if hits.Memory() > 32<<10 {
 					t.Errorf("%d bytes are kept", hits.Memory())
 				}
 			}
 			if tc.multipart {
-				check(claimform.Multipart([]byte(tc.body), "b", names, &hits), tc.want)
+				check(readMultipart([]byte(tc.body), "b", names, &hits), tc.want)
 				return
 			}
 			check(claimform.URLEncoded([]byte(tc.body), names, true, &hits), tc.want)
 			check(claimform.URLEncoded([]byte(tc.body), names, false, &hits), tc.lenient)
-			if err := claimform.URLEncoded([]byte("user_id=1"), names, true, &hits); err != nil || hits.More || len(hits.List) != 1 {
+			if err := claimform.URLEncoded([]byte("user_id=1"), names, true, &hits); err != nil || hits.More(0) || len(hits.List) != 1 {
 				t.Errorf("the next reads %v, %+v", err, hits)
 			}
 		})
 	}
 }
 
-// TestLong: values that have to be decoded are bounded, too, all together.
+// TestLong: values that have to be kept are bounded, too, all together, but for
+// those of texts on the way, which are no longer than the body.
 func TestLong(t *testing.T) {
-	names := claimform.Compile([]string{"user_id", "sig"})
+	names := claimform.Compile([]claimform.Name{{Path: []string{"user_id"}}, {Path: []string{"sig"}}, {Path: []string{"variables"}, Way: true}})
+	const mib = 1 << 20
 	for _, tc := range []struct {
 		name, raw string
+		multipart bool
 		want      error
+		field     int
+		kept      int
 	}{
-		{"as long as may be", "user_id=%41" + strings.Repeat("a", 64<<10-3), nil},
-		{"longer", "user_id=%41" + strings.Repeat("a", 64<<10), claimform.ErrLong},
-		{"escapes", "user_id=" + strings.Repeat("%41", 300_000), claimform.ErrLong},
-		{"two that are too long together", "user_id=" + strings.Repeat("+", 40<<10) + "&sig=" + strings.Repeat("+", 40<<10), claimform.ErrLong},
-		{"nothing to decode", "user_id=" + strings.Repeat("a", 1<<20), nil},
-		{"another's", "a=" + strings.Repeat("%41", 300_000), nil},
+		{name: "as long as may be", raw: "user_id=%41" + strings.Repeat("a", 64<<10-3), kept: 128 << 10},
+		{name: "longer", raw: "user_id=%41" + strings.Repeat("a", 64<<10), want: claimform.ErrLong},
+		{name: "escapes", raw: "user_id=" + strings.Repeat("%41", 300_000), want: claimform.ErrLong},
+		{name: "two that are too long together", raw: "user_id=" + strings.Repeat("+", 40<<10) + "&sig=" + strings.Repeat("+", 40<<10), want: claimform.ErrLong, field: 1, kept: 128 << 10},
+		{name: "nothing to decode", raw: "user_id=" + strings.Repeat("a", mib)},
+		{name: "another's", raw: "a=" + strings.Repeat("%41", 300_000)},
+		{name: "on the way", raw: "variables=" + strings.Repeat("%41", 300_000) + "&user_id=%41", kept: mib},
+		{name: "part, as long as may be", multipart: true, raw: sized("user_id", 64<<10), kept: 128 << 10},
+		{name: "part, longer", multipart: true, raw: sized("user_id", 64<<10+1), want: claimform.ErrLong, kept: 128 << 10},
+		{name: "part, much longer", multipart: true, raw: sized("user_id", mib), want: claimform.ErrLong},
+		{name: "parts that are too long together", multipart: true, raw: sized("user_id", 40<<10) + sized("sig", 40<<10), want: claimform.ErrLong, field: 1, kept: 128 << 10},
+		{name: "another's part", multipart: true, raw: sized("a", mib)},
+		{name: "part on the way", multipart: true, raw: sized("variables", mib) + sized("user_id", 60<<10), kept: 3 * mib},
 	} {
-		var hits claimform.Hits
-		if err := claimform.URLEncoded([]byte(tc.raw), names, true, &hits); !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
-			t.Errorf("%s: %v", tc.name, err)
-		}
-		if hits.Memory() > 128<<10 {
-			t.Errorf("%s: %d bytes are kept", tc.name, hits.Memory())
-		}
+		t.Run(tc.name, func(t *testing.T) {
+			var hits claimform.Hits
+			var err error
+			if tc.multipart {
+				err = readMultipart([]byte(tc.raw+"--b--"), "b", names, &hits)
+			} else {
+				err = claimform.URLEncoded([]byte(tc.raw), names, true, &hits)
+			}
+			if tc.want == nil {
+				tc.field = -1
+			}
+			checkFault(t, err, &hits, tc.want, tc.field)
+			if most := tc.kept + 8<<10; hits.Memory() > most {
+				t.Errorf("%d bytes are kept, want at most %d", hits.Memory(), most)
+			}
+		})
 	}
+}
+
+// sized returns a part with a value of that size.
+func sized(name string, size int) string {
+	return "--b\r\n" + part("", `form-data; name="`+name+`"`, "", strings.Repeat("a", size)) + "\r\n"
 }

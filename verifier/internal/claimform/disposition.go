@@ -23,7 +23,7 @@ func (d *disposition) parse(value []byte) bool {
 		return false
 	}
 	var keys [maxParameters][]byte
-	named := false
+	named, colon := false, false
 	for count := 0; len(rest) > 0; count++ {
 		if rest[0] != ';' || count == maxParameters {
 			return false
@@ -49,7 +49,8 @@ func (d *disposition) parse(value []byte) bool {
 		switch {
 		case equalFold(key, "name"):
 			named, d.name, d.usual = true, text, spaced
-			if !validPartName(text, quoted) {
+			// Rack finds no name behind a colon.
+			if !validPartName(text, quoted) || colon {
 				return false
 			}
 		case equalFold(key, "filename"):
@@ -71,6 +72,7 @@ func (d *disposition) parse(value []byte) bool {
 				return false
 			}
 		}
+		colon = colon || bytes.IndexByte(text, ':') >= 0
 		// The last of them is the name for Ruby's CGI and for old versions of Rack.
 		if containsFold(text, "name=") || bytes.IndexByte(key, '\'') >= 0 {
 			return false
@@ -94,10 +96,11 @@ func parameter(s []byte) (text []byte, quoted bool, rest []byte, ok bool) {
 	return s[:end], false, s[end:], end > 0
 }
 
-// validPartName refuses names that some parsers decode once more: backslashes
+// validPartName refuses an empty name, for which Rack takes a Content-ID, a file
+// name or a Content-Type, and names that some parsers decode once more: backslashes
 // (RFC 9110 section 5.6.4), encoded words (RFC 2047), single quotes around
 // the name (PHP).
 func validPartName(name []byte, quoted bool) bool {
-	return utf8.Valid(name) && bytes.IndexByte(name, '\\') < 0 && !bytes.Contains(name, []byte("=?")) &&
+	return len(name) > 0 && utf8.Valid(name) && bytes.IndexByte(name, '\\') < 0 && !bytes.Contains(name, []byte("=?")) &&
 		(quoted || bytes.IndexByte(name, '\'') < 0)
 }

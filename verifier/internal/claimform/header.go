@@ -5,80 +5,80 @@ import (
 	"strings"
 )
 
+const (
+	maxHeaderLine  = 4 << 10 // PHP breaks a longer line than 5119 bytes in two
+	maxHeaderLines = 16
+)
+
 // header is what a part's header says.
 type header struct {
 	disposition disposition
-	encoded     bool // there is a Content-Transfer-Encoding
-	contentType []byte
+	encoded     bool // there is a Content-Transfer-Encoding that changes bytes
+	nested      bool // its content is made of parts
+	otherType   bool // there is a Content-Type that is not text/plain, or has other parameters than a charset
+	charset     charset
 }
 
-// parse reads a part's header lines, each with its CRLF, and returns what follows
-// the empty one. Only what RFC 822 and MIME parsers cannot disagree about is
-// accepted: no folded lines, no blanks before the colon, no control characters,
-// no duplicate of a header that counts.
-func (h *header) parse(text []byte) (content []byte, ok bool) {
-	var disposed, typed bool
-	lines := text[:min(len(text), maxHeader)]
+// parse reads a part's header lines, each with its CRLF, the last of them empty.
+// Only what RFC 822 and MIME parsers cannot disagree about is accepted: no folded
+// lines, no blanks before the colon, no control characters, no duplicate of a
+// header that counts.
+func (h *header) parse(lines []byte) bool {
+	var disposed, typed, transferred bool
 	for count := 0; ; count++ {
 		end := bytes.IndexByte(lines, '\r')
-		if end < 0 || end+1 == len(lines) || lines[end+1] != '\n' || end > maxHeaderLine {
-			return nil, false
+		if lines[end+1] != '\n' || end > maxHeaderLine {
+			return false
 		}
 		line := lines[:end]
 		lines = lines[end+2:]
-		if end == 0 && count > 0 {
-			break
+		if end == 0 {
+			return disposed
 		}
 		colon := tokenEnd(line)
 		if colon < 1 || colon == len(line) || line[colon] != ':' || count == maxHeaderLines || !isText(line) {
-			return nil, false
+			return false
 		}
 		key, value := line[:colon], trimBlanks(line[colon+1:])
 		switch {
 		case equalFold(key, "content-disposition"):
 			if disposed || !h.disposition.parse(line[colon+1:]) {
-				return nil, false
+				return false
 			}
 			disposed = true
 		case containsFold(line, "content-disposition"):
-			return nil, false // Ruby's CGI and Rack look for it anywhere
+			return false // Ruby's CGI and Rack look for it anywhere
 		case equalFold(key, "content-type"):
-			// RFC 7578 section 4.3 deprecates parts within parts.
-			if typed || containsFold(value, "multipart/") {
-				return nil, false
+			if typed {
+				return false
 			}
-			typed, h.contentType = true, value
+			typed = true
+			h.nested = containsFold(value, "multipart/")
+			h.otherType, h.charset = parseType(value)
 		case equalFold(key, "content-transfer-encoding"):
-			if h.encoded {
-				return nil, false
+			if transferred {
+				return false
 			}
-			h.encoded = true
+			transferred = true
+			h.encoded = !equalFold(value, "binary") && !equalFold(value, "8bit") && !equalFold(value, "7bit")
 		}
 	}
-	if typed && h.contentType == nil {
-		h.contentType = []byte{}
-	}
-	return text[min(len(text), maxHeader)-len(lines):], disposed
 }
 
-// plain says whether the part is a text field that every parser reads alike.
-func (h *header) plain() bool {
-	return !h.disposition.file && h.disposition.usual && !h.encoded &&
-		(h.contentType == nil || isPlainText(h.contentType))
+// fieldError says why the part is no text field that every parser reads alike.
+func (h *header) fieldError() error {
+	if h.disposition.file || !h.disposition.usual || h.otherType || h.wayError() != nil {
+		return ErrPart
+	}
+	return nil
 }
 
-// isPlainText says whether a Content-Type is text/plain in UTF-8.
-func isPlainText(value []byte) bool {
-	rest, ok := cutPrefixFold(value, "text/plain")
-	if !ok || len(rest) == 0 {
-		return ok
+// wayError says why the part's bytes may not be those of a text.
+func (h *header) wayError() error {
+	if h.encoded || h.charset == unknown {
+		return ErrPart
 	}
-	rest = trimBlanks(rest)
-	if len(rest) == 0 || rest[0] != ';' {
-		return false
-	}
-	rest, ok = cutPrefixFold(trimBlanks(rest[1:]), "charset=")
-	return ok && (equalFold(rest, "utf-8") || equalFold(rest, `"utf-8"`))
+	return nil
 }
 
 func cutPrefixFold(s []byte, prefix string) ([]byte, bool) {

@@ -5,6 +5,7 @@ import (
 	"unsafe"
 )
 
+// What makes a body one that does not read in one way.
 var (
 	// ErrEscape says that a percent sign is not followed by two hexadecimal
 	// digits, or that a byte that must be escaped, NUL, is not.
@@ -12,27 +13,35 @@ var (
 	// ErrUTF8 says that a name or a watched value is not UTF-8, or that a
 	// watched value of a multipart body begins with a byte-order mark.
 	ErrUTF8 = errors.New("claimform: not valid UTF-8")
-	// ErrMultipart says that a body is not multipart/form-data in the one shape
-	// that all parsers take apart alike.
+	// ErrMultipart says that a body does not have the one shape of
+	// multipart/form-data that all parsers take apart alike.
 	ErrMultipart = errors.New("claimform: not a well-formed multipart body")
-	// ErrLong says that the watched values that have to be decoded are together
-	// longer than what is kept of them.
-	ErrLong = errors.New("claimform: too much to decode")
-	// ErrPart says that a watched field is not sent as plain text: it is a file,
-	// or has a transfer encoding, another type or another charset.
+	// ErrHeader says that a part's header does not read in one way, and that a
+	// watched name can stand in it.
+	ErrHeader = errors.New("claimform: ambiguous part header")
+	// ErrCharset says that a field _charset_ has what follows read in another
+	// charset (RFC 7578 section 4.6): what names stand in it cannot be told.
+	ErrCharset = errors.New("claimform: another charset than UTF-8")
+	// ErrFields says that a multipart body's fields are longer than allowed.
+	ErrFields = errors.New("claimform: fields too long")
+)
+
+// What makes a single field unreadable, beside ErrEscape and ErrUTF8.
+var (
+	// ErrLong says that the values that have to be kept are together too long.
+	ErrLong = errors.New("claimform: too much to keep")
+	// ErrPart says that a field is not sent as plain text: it is a file, or has a
+	// transfer encoding that changes bytes, another type or another charset.
 	ErrPart = errors.New("claimform: field is not a plain text part")
 )
 
-// FieldError says which watched field an error is about.
-type FieldError struct {
-	Name int // index into the names compiled
-	Err  error
-}
+// HeaderError is an ErrHeader with the name that can stand there.
+type HeaderError struct{ Name string }
 
-func (e *FieldError) Error() string { return e.Err.Error() }
+func (e *HeaderError) Error() string { return ErrHeader.Error() + ": " + e.Name }
 
 // Unwrap returns the sentinel.
-func (e *FieldError) Unwrap() error { return e.Err }
+func (e *HeaderError) Unwrap() error { return ErrHeader }
 
 // Span is a range of bytes: Start up to, but not with, End.
 type Span struct{ Start, End int }
@@ -42,60 +51,83 @@ type Span struct{ Start, End int }
 type Hit struct {
 	Name    int    // index into the names compiled
 	Variant bool   // another spelling than the plain name; its value is unknown
-	Value   []byte // decoded, unless Variant; shares memory with what was read or, where it had to be decoded, with Hits
+	Value   []byte // decoded; of a variant or with an error only where Name.Way. Shares memory with what was read, or with Hits
+	Err     error  // why this occurrence cannot be read, the form apart from it can; nil for variants that are only that
 	Span    Span   // what to cut so that this occurrence is gone and the rest unchanged
 }
 
 // What is kept of a form does not depend on its size.
 const (
-	maxHits = 256      // more than there are names: where it does not suffice, one is a duplicate
-	maxText = 64 << 10 // bytes of values that have to be decoded, as they were sent
+	maxHits = 16       // of one name: what counts is whether there are more than one, and where
+	maxText = 64 << 10 // bytes of values that have to be kept, as they were sent, but for those of Name.Way
 )
 
-// Hits is what was found, in the order in which it stands. Its spans are in
-// order and apart, and any of them may be cut without the others. Where one
-// occurrence counts for several names, as when two names differ only in letter
-// case, all but the first of its hits have an empty span.
+// Hits is what was found, in the order in which it stands. Where one occurrence
+// counts for several names, as when two names differ only in letter case, its
+// hits follow each other with the same span. Otherwise spans are in order and
+// apart, and any of them may be cut without the others.
 //
 // The zero value is ready. Reused between reads, it saves their allocations and
 // overwrites earlier values.
 type Hits struct {
 	List []Hit
-	// More says that there were more than List may hold. Of fields after these
-	// nothing is known but that the whole is well-formed.
-	More bool
 
-	text    []byte // decoded values
+	counts  []uint8 // by name, up to maxHits+1
+	text    []byte  // values that had to be decoded or copied
+	kept    int     // how much was decoded or copied that counts against maxText
 	matched []int
 }
 
+// More reports whether there was more of a name than List may hold, of which
+// nothing else is known.
+func (h *Hits) More(name int) bool { return name < len(h.counts) && h.counts[name] > maxHits }
+
 // Memory is about how many bytes Reset keeps.
 func (h *Hits) Memory() int {
-	return cap(h.text) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched)
+	return cap(h.text) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched) + cap(h.counts)
 }
 
 // Reset forgets what was found and keeps the memory.
 func (h *Hits) Reset() {
 	clear(h.List)
-	h.List, h.More = h.List[:0], false
-	h.text = h.text[:0]
+	h.List, h.counts = h.List[:0], h.counts[:0]
+	h.text, h.kept = h.text[:0], 0
 }
 
-func (h *Hits) add(hit Hit) {
-	if len(h.List) == maxHits {
-		h.More = true
-		return
+// begin makes it ready for so many names.
+func (h *Hits) begin(names int) {
+	h.Reset()
+	if cap(h.counts) < names {
+		h.counts = make([]uint8, names)
 	}
-	h.List = append(h.List, hit)
+	h.counts = h.counts[:names]
+	clear(h.counts)
 }
 
-// decode returns a value decoded.
-func (h *Hits) decode(value []byte) ([]byte, error) {
+// room says whether add would keep a hit of that name.
+func (h *Hits) room(name int) bool { return h.counts[name] < maxHits }
+
+// add keeps a hit, if there is room for it.
+func (h *Hits) add(hit Hit) (kept bool) {
+	if !h.room(hit.Name) {
+		h.counts[hit.Name] = maxHits + 1
+		return false
+	}
+	h.counts[hit.Name]++
+	h.List = append(h.List, hit)
+	return true
+}
+
+// decode returns a value decoded. Where all is set, it may have any length.
+func (h *Hits) decode(value []byte, all bool) ([]byte, error) {
 	if query.escaped(value) {
-		from := len(h.text)
-		if from+len(value) > maxText {
-			return nil, ErrLong
+		if !all {
+			if h.kept+len(value) > maxText {
+				return nil, ErrLong
+			}
+			h.kept += len(value)
 		}
+		from := len(h.text)
 		h.text = decode(h.text, value, query)
 		value = h.text[from:]
 	}

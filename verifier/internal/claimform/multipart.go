@@ -3,20 +3,21 @@ package claimform
 import (
 	"bytes"
 	"strings"
-	"unicode/utf8"
 )
 
-const (
-	maxHeader      = 8 << 10 // bytes of one part's header
-	maxHeaderLine  = 4 << 10 // PHP breaks a longer line than 5119 bytes in two
-	maxHeaderLines = 16
-)
+// maxHeader is how many bytes a part's header may have, with the empty line that
+// ends it. A body with a longer one does not read in one way: what names stand
+// in it would have to be looked for across all of it.
+const maxHeader = 8 << 10
+
+// maxBoundary is RFC 2046's.
+const maxBoundary = 70
 
 // ValidBoundary says whether s is a boundary that all parsers read alike: 1 to
 // 70 of the characters of RFC 2046 section 5.1.1, but neither a blank nor a
 // comma, at which Rack, PHP and Ruby's CGI end it.
 func ValidBoundary(s string) bool {
-	if len(s) < 1 || len(s) > 70 {
+	if len(s) < 1 || len(s) > maxBoundary {
 		return false
 	}
 	for i := range len(s) {
@@ -28,103 +29,281 @@ func ValidBoundary(s string) bool {
 	return true
 }
 
-// Multipart reads a multipart/form-data body (RFC 7578) with that boundary. On
-// an error h is empty.
-//
-// Only one shape is read: the first delimiter begins the body, nothing but one
-// CRLF follows the last, and wherever "--" and the boundary stand is a delimiter
-// (RFC 2046 section 5.1.1) that ends its line without padding.
-func Multipart(raw []byte, boundary string, n *Names, h *Hits) error {
-	h.Reset()
-	m := multipart{raw: raw, boundary: boundary, names: n, hits: h}
-	if err := m.read(); err != nil {
-		h.Reset()
-		return err
-	}
-	return nil
-}
+// An InHeader reports whether a watched name can stand in a part's header that
+// does not read in one way, and which. The header is given with its last empty
+// line, and shares memory with what was written.
+type InHeader func(header []byte) (name string, stands bool)
 
-type multipart struct {
-	raw      []byte
-	boundary string
+// Multipart reads a multipart/form-data body (RFC 7578) as it arrives, in
+// constant memory but for the values of watched fields.
+//
+// Only one shape is read: before the first delimiter there is nothing, or one
+// CRLF, behind the last there are only CRLFs, and wherever "--" and the boundary
+// stand is a delimiter (RFC 2046 section 5.1.1) that ends its line without
+// padding. Parts within a part, a part that begins with an empty line, and one
+// whose header is too long are not of it.
+//
+// The zero value is ready for [Multipart.Reset].
+type Multipart struct {
 	names    *Names
 	hits     *Hits
+	inHeader InHeader
+
+	buf       [2 + maxBoundary]byte
+	delimiter []byte // "--" and the boundary, in buf
+	step      step
+	matched   int // how much of what step expects has been read
+	read      int // bytes before those that are being read
+	allowed   int64
+
+	head []byte // of a header that has not ended yet
+	part part
+	// tail is the end of the content before what is being read: all but the last
+	// byte of a delimiter may stand there, with the CRLF before it. The array has
+	// room for the rest of a delimiter.
+	tail []byte
+	ends [2 * (2 + maxBoundary)]byte
+
+	tooLong, charset bool
+	refused          error
 }
 
-func (m *multipart) read() error {
-	if !ValidBoundary(m.boundary) {
-		return ErrMultipart
-	}
-	var buf [72]byte
-	delimiter := append(append(buf[:0], "--"...), m.boundary...)
-	if !bytes.HasPrefix(m.raw, delimiter) {
-		return ErrMultipart
-	}
-	for start := 0; ; {
-		head := start + len(delimiter)
-		rest := m.raw[head:]
-		if bytes.HasPrefix(rest, []byte("--")) {
-			if end := string(rest[2:]); end != "" && end != "\r\n" {
-				return ErrMultipart
-			}
-			return nil
-		}
-		if !bytes.HasPrefix(rest, []byte("\r\n")) {
-			return ErrMultipart
-		}
-		head += 2
-		i := bytes.Index(m.raw[head:], delimiter)
-		// A delimiter's CRLF is its own: not that of the delimiter before.
-		if i < 2 || m.raw[head+i-2] != '\r' || m.raw[head+i-1] != '\n' {
-			return ErrMultipart
-		}
-		if err := m.part(head, head+i-2, Span{start, head + i}); err != nil {
-			return err
-		}
-		start = head + i
-	}
+// step is what a body is expected to go on with.
+type step uint8
+
+const (
+	opening   step = iota // the first delimiter
+	delimited             // what follows a delimiter
+	heading
+	content
+	closing // CRLFs
+	broken
+)
+
+// NewMultipart returns a Multipart that has been reset.
+func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Hits) *Multipart {
+	m := new(Multipart)
+	m.Reset(boundary, n, inHeader, maxFields, h)
+	return m
 }
 
-// part reads a part that stands in raw from start to end.
-func (m *multipart) part(start, end int, span Span) error {
-	var head header
-	value, ok := head.parse(m.raw[start:end])
+// Reset makes m ready for a body with that boundary, of whose fields, with their
+// headers, maxFields bytes are allowed. A part is a field if it has no file name
+// and no type but text/plain, or is one that n watches. What is found goes into
+// h. A nil inHeader answers that a name can always stand there.
+func (m *Multipart) Reset(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Hits) {
+	h.begin(len(n.list))
+	*m = Multipart{names: n, hits: h, inHeader: inHeader, allowed: maxFields, head: m.head[:0]}
+	if !ValidBoundary(boundary) {
+		m.step = broken
+		return
+	}
+	m.delimiter = append(append(m.buf[:0], "--"...), boundary...)
+}
+
+// Memory is about how many bytes Reset keeps.
+func (m *Multipart) Memory() int { return cap(m.head) }
+
+// Write reads on. It fails with ErrFields, as soon as that is certain, and then
+// again; whatever else is wrong, Close says.
+func (m *Multipart) Write(p []byte) (int, error) {
+	for rest := p; len(rest) > 0 && m.step != broken; {
+		var n int
+		switch m.step {
+		case opening:
+			n = m.open(rest)
+		case delimited:
+			n = m.follow(rest)
+		case heading:
+			n = m.header(rest)
+		case content:
+			n = m.content(rest)
+		case closing:
+			n = m.epilogue(rest)
+		}
+		rest = rest[n:]
+		m.read += n
+	}
+	if m.tooLong {
+		return 0, ErrFields
+	}
+	return len(p), nil
+}
+
+// Close says how the body reads: nil if in one way, so that the hits are all
+// there is, or ErrFields, ErrCharset, an ErrHeader or ErrMultipart, which leave
+// no hits.
+func (m *Multipart) Close() error {
+	err := m.refused
+	switch {
+	case m.tooLong:
+		err = ErrFields
+	case m.charset:
+		err = ErrCharset
+	case err == nil && (m.step != closing || m.matched != 0):
+		err = ErrMultipart
+	}
+	if err != nil {
+		m.hits.Reset()
+	}
+	return err
+}
+
+func (m *Multipart) fail() int {
+	m.step = broken
+	return 0
+}
+
+// open reads the first delimiter, which a CRLF may precede. m.matched counts
+// from that on.
+func (m *Multipart) open(p []byte) (n int) {
+	if m.read == 0 && p[0] == '-' {
+		m.matched = 2
+	}
+	for ; n < len(p) && m.matched < 2+len(m.delimiter); n++ {
+		if want := m.matched - 2; want < 0 && p[n] != "\r\n"[m.matched] || want >= 0 && p[n] != m.delimiter[want] {
+			return m.fail()
+		}
+		m.matched++
+	}
+	if m.matched == 2+len(m.delimiter) {
+		m.delimit(m.read + n - len(m.delimiter))
+	}
+	return n
+}
+
+// delimit takes note of a delimiter that begins at that offset.
+func (m *Multipart) delimit(at int) {
+	m.part = part{start: at}
+	m.step, m.matched, m.tail = delimited, 0, m.ends[:0]
+}
+
+// follow reads what follows a delimiter.
+func (m *Multipart) follow(p []byte) int {
+	switch {
+	case m.matched == 0 && (p[0] == '\r' || p[0] == '-'):
+		m.matched = int(p[0])
+		return 1
+	case m.matched == '\r' && p[0] == '\n':
+		m.step = heading
+	case m.matched == '-' && p[0] == '-':
+		m.step = closing
+	default:
+		return m.fail()
+	}
+	m.matched = 0
+	return 1
+}
+
+// header reads a part's header.
+func (m *Multipart) header(p []byte) int {
+	end := []byte("\r\n\r\n")
+	if len(m.head) == 0 { // as a rule all of it is there, and need not be copied
+		if i := bytes.Index(p[:min(len(p), maxHeader)], end); i >= 0 {
+			m.begin(p[:i+len(end)])
+			return i + len(end)
+		}
+	}
+	had := len(m.head)
+	m.head = append(m.head, p[:min(len(p), maxHeader-had)]...)
+	from := max(0, had-len(end)+1)
+	i := bytes.Index(m.head[from:], end)
+	if i < 0 {
+		if len(m.head) == maxHeader {
+			return m.fail()
+		}
+		return len(m.head) - had
+	}
+	m.head = m.head[:from+i+len(end)]
+	n := len(m.head) - had
+	m.begin(m.head)
+	m.head = m.head[:0]
+	return n
+}
+
+// begin begins a part's content.
+func (m *Multipart) begin(head []byte) {
+	// Some parsers look beyond an empty line that comes first, Rack and werkzeug among them.
+	if head[0] == '\r' || bytes.Contains(head, m.delimiter) || !m.describe(head) {
+		m.step = broken
+		return
+	}
+	m.step = content
+	m.count(len(head), 0)
+	m.spend(len(head))
+}
+
+// content reads a part's content up to the end of the next delimiter.
+func (m *Multipart) content(p []byte) int {
+	at, ok := m.search(p)
 	if !ok {
-		return ErrMultipart
+		m.take(p)
+		m.count(m.part.length, len(m.delimiter)+1)
+		return len(p)
 	}
-	name := head.disposition.name
-	if string(name) == "_charset_" && (head.disposition.file || !bytes.EqualFold(value, []byte("utf-8"))) {
-		return ErrMultipart // RFC 7578 section 4.6: the charset of all other parts
+	m.take(p[:max(at, 0)])
+	before := m.tail[:len(m.tail)+min(at, 0)]
+	n := m.part.length + min(at, 0) - len("\r\n")
+	m.count(n, 0)
+	if !bytes.HasSuffix(before, []byte("\r\n")) {
+		m.step = broken
 	}
-	h := m.hits
-	from := len(h.List)
-	if h.More {
-		return nil
+	if m.step == content {
+		m.spend(n)
+		m.finish(n, m.read+at)
+		m.delimit(m.read + at)
 	}
-	h.matched = h.matched[:0]
-	m.names.match(name, plain, h)
-	if bytes.IndexByte(name, '%') >= 0 {
-		// Browsers escape quotes and line breaks so, and some parsers undo it.
-		m.names.match(name, percent, h)
-	}
-	for _, i := range h.matched {
-		h.add(Hit{Name: i, Variant: string(name) != m.names.list[i], Span: span})
-	}
-	for k := from; k < len(h.List); k++ {
-		hit := &h.List[k]
-		if !head.plain() {
-			return &FieldError{hit.Name, ErrPart}
-		}
-		// undici drops a byte-order mark.
-		if !utf8.Valid(value) || bytes.HasPrefix(value, []byte("\ufeff")) {
-			return &FieldError{hit.Name, ErrUTF8}
-		}
-		if k > from {
-			hit.Span.Start = span.End
-		}
-		if !hit.Variant {
-			hit.Value = value[:len(value):len(value)]
+	return at + len(m.delimiter)
+}
+
+// search returns where in p a delimiter begins, which is negative if it began
+// before.
+func (m *Multipart) search(p []byte) (at int, ok bool) {
+	if len(m.tail) > 0 {
+		seam := append(m.tail, p[:min(len(p), len(m.delimiter)-1)]...)
+		if i := bytes.Index(seam, m.delimiter); i >= 0 {
+			return i - len(m.tail), true
 		}
 	}
-	return nil
+	at = bytes.Index(p, m.delimiter)
+	return at, at >= 0
+}
+
+// take takes note of content.
+func (m *Multipart) take(p []byte) {
+	m.keep(p)
+	m.part.length += len(p)
+	keep := len(m.delimiter) + 1
+	if len(p) >= keep {
+		m.tail = append(m.ends[:0], p[len(p)-keep:]...)
+		return
+	}
+	drop := max(0, len(m.tail)+len(p)-keep)
+	m.tail = append(append(m.ends[:0], m.tail[drop:]...), p...)
+}
+
+// count stops reading where a field has more bytes than are left for fields. Of
+// these the last slack may turn out to be none of it.
+func (m *Multipart) count(length, slack int) {
+	if m.part.field && int64(length-slack) > m.allowed {
+		m.tooLong, m.step = true, broken
+	}
+}
+
+// spend takes a field's bytes off those that are left.
+func (m *Multipart) spend(length int) {
+	if m.part.field {
+		m.allowed -= int64(length)
+	}
+}
+
+// epilogue reads what follows the last delimiter.
+func (m *Multipart) epilogue(p []byte) (n int) {
+	for ; n < len(p); n++ {
+		if p[n] != "\r\n"[m.matched] {
+			return m.fail()
+		}
+		m.matched ^= 1
+	}
+	return n
 }

@@ -2,22 +2,22 @@ package claimform
 
 import (
 	"bytes"
-	"slices"
 	"unicode/utf8"
 )
 
 // URLEncoded reads an application/x-www-form-urlencoded body or a raw query.
 //
-// With strict, for a body that is declared to be a form, a bad percent escape
-// anywhere is an error, and so is a name that is not UTF-8; otherwise a bad
-// escape is one only in a watched field. On an error h is empty.
+// With strict, for a body that is declared to be a form, it is an error where a
+// bad percent escape stands in any but a watched field, where a name is not
+// UTF-8, and where a field _charset_ names another charset. On an error h is
+// empty. What is wrong with a single watched field is its hit's error.
 //
 // A name that decodes to exactly a watched name is a plain hit, with an empty
 // value where there is no '='. It is a variant if its segment holds a raw ';',
 // at which some parsers split and for which Go drops the segment, or if its
 // value holds "]=", where qs ends the name.
 func URLEncoded(raw []byte, n *Names, strict bool, h *Hits) error {
-	h.Reset()
+	h.begin(len(n.list))
 	u := urlencoded{raw: raw, names: n, hits: h, strict: strict}
 	if err := u.read(); err != nil {
 		h.Reset()
@@ -58,16 +58,12 @@ func (u *urlencoded) read() error {
 		if start, err = u.segment(start); err != nil {
 			return err
 		}
-		if u.hits.More && !u.strict {
-			return nil
-		}
 	}
 	return nil
 }
 
 // segment reads what stands between two '&', and returns its end.
 func (u *urlencoded) segment(start int) (end int, err error) {
-	h := u.hits
 	equals, odd := u.endName(start)
 	if end = equals; end < len(u.raw) && u.raw[end] != '&' {
 		end = u.until('&', end+1, len(u.raw))
@@ -79,8 +75,7 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		u.leading = false
 		return end, nil
 	}
-	from, seg := len(h.List), u.raw[start:end]
-	whole, occurrences, valid := false, 0, true
+	from, whole, occurrences := len(u.hits.List), false, 0
 	for p := start; p < end; {
 		if u.raw[p] == ';' {
 			p++
@@ -96,34 +91,30 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		if split {
 			span.End = u.until(';', equals, end)
 		}
-		if found {
-			u.add(name, split, span)
-			occurrences++
-			whole = whole || p == start
+		if u.strict && odd && !validName(name) {
+			return end, ErrUTF8
 		}
-		valid = valid && !(odd && u.strict && !validName(name))
+		if found {
+			kept, err := u.add(name, u.raw[min(equals+1, end):end], split, span)
+			if err != nil {
+				return end, err
+			}
+			if kept {
+				occurrences++
+				whole = whole || p == start
+			}
+		}
 		p = span.End + 1
 	}
-	if u.bad && badEscape(seg) {
-		if len(h.List) > from {
-			return end, &FieldError{h.List[from].Name, ErrEscape}
-		}
-		if u.strict {
-			return end, ErrEscape
-		}
-	}
-	if !valid {
-		return end, ErrUTF8
-	}
-	if occurrences == 0 || h.More {
-		u.leading = false
-		return end, nil
+	hits := u.hits.List[from:]
+	if u.bad && badEscape(u.raw[start:end]) && !u.mark(hits, ErrEscape) && u.strict {
+		return end, ErrEscape
 	}
 	if whole {
-		u.trim(h.List[from:], Span{start, end}, occurrences)
+		u.trim(hits, Span{start, end}, occurrences)
 	}
 	u.leading = u.leading && whole && occurrences == 1
-	return end, u.value(h.List[from:], seg)
+	return end, nil
 }
 
 // endName returns where a name ends that begins at i, and whether it may not be
@@ -154,34 +145,75 @@ func (u *urlencoded) until(c byte, i, end int) int {
 }
 
 // find looks for the names that a name in a segment, or in what ';' splits of
-// it, stands for, unless there are too many already.
+// it, stands for.
 func (u *urlencoded) find(name []byte) bool {
-	h := u.hits
-	if h.More || len(name) == 0 {
+	if len(name) == 0 || !u.names.begins[name[0]] {
 		return false
 	}
-	first, end := name[0], 1
-	if first == '%' {
-		first, end = query.byte(name, 0)
-	}
-	if !u.names.begins[first] || len(name)-end+1 < u.names.shortest {
-		return false
-	}
-	h.matched = h.matched[:0]
-	u.names.match(name, query, h)
-	return len(h.matched) > 0
+	u.hits.matched = u.hits.matched[:0]
+	u.names.match(name, query, u.hits)
+	return len(u.hits.matched) > 0
 }
 
-// add adds hits for the names that find has found.
-func (u *urlencoded) add(name []byte, split bool, span Span) {
+// add adds hits for the names that find has found. The value is all that follows
+// in the segment: what ';' splits of it is another field for some.
+func (u *urlencoded) add(name, value []byte, split bool, span Span) (kept bool, err error) {
 	for _, i := range u.hits.matched {
-		u.hits.add(Hit{Name: i, Variant: split || !u.names.is(i, name, query), Span: span})
-		span.Start = span.End
+		if i == u.names.charset() {
+			if text := decode(nil, value, query); u.strict && !leavesUTF8(text) {
+				return false, ErrCharset
+			}
+			continue
+		}
+		hit := Hit{Name: i, Variant: split || u.names.variant(i, name, query), Span: span}
+		if u.hits.room(i) {
+			u.value(&hit, value)
+		}
+		kept = u.hits.add(hit) || kept
 	}
+	return kept, nil
+}
+
+// value reads the value of a hit.
+func (u *urlencoded) value(hit *Hit, value []byte) {
+	if u.names.list[hit.Name].Way {
+		hit.Value, _ = u.hits.decode(value, true)
+		return
+	}
+	text := u.names.plain[hit.Name]
+	if text[len(text)-1] != ']' && endsBracket(value) {
+		hit.Variant = true
+	}
+	if hit.Variant {
+		return
+	}
+	decoded, err := u.hits.decode(value, false)
+	switch {
+	case err != nil:
+		hit.Err = err
+	case !utf8.Valid(decoded):
+		hit.Err = ErrUTF8
+	case !isASCII(u.raw[hit.Span.Start:hit.Span.End]):
+		hit.Err = ErrEscape
+	default:
+		hit.Value = decoded
+	}
+}
+
+// mark gives an error to the hits that have none of fields that are no texts on
+// the way, and says whether there are such.
+func (u *urlencoded) mark(hits []Hit, err error) (marked bool) {
+	for i := range hits {
+		if hit := &hits[i]; !u.names.list[hit.Name].Way {
+			hit.Value, marked = nil, true
+			hit.Err = err
+		}
+	}
+	return marked
 }
 
 // trim gives the hits of a segment whose own name is watched all of its bytes:
-// what remained of it would be another field. One hit takes a '&' along;
+// what remained of it would be another field. One occurrence takes a '&' along;
 // several, which ';' splits, leave it, since each may be cut alone.
 func (u *urlencoded) trim(hits []Hit, seg Span, occurrences int) {
 	if occurrences == 1 {
@@ -191,52 +223,19 @@ func (u *urlencoded) trim(hits []Hit, seg Span, occurrences int) {
 		case seg.End < len(u.raw):
 			seg.End++
 		}
-		hits[0].Span.Start = seg.Start
+		for i := range hits {
+			hits[i].Span = seg
+		}
+		return
 	}
 	next := seg.End
-	for i := len(hits) - 1; i >= 0; i-- {
-		s := &hits[i].Span
-		if s.Start == s.End {
-			s.Start = next
+	for i := len(hits) - 1; i >= 0; {
+		start := hits[i].Span.Start
+		for ; i >= 0 && hits[i].Span.Start == start; i-- {
+			hits[i].Span.End = next
 		}
-		s.End, next = next, s.Start
+		next = start
 	}
-}
-
-// value reads the value of a segment for its plain hits, which are of one name.
-func (u *urlencoded) value(hits []Hit, seg []byte) error {
-	first := slices.IndexFunc(hits, func(hit Hit) bool { return !hit.Variant })
-	if first < 0 {
-		return nil
-	}
-	name := hits[first].Name
-	var value []byte
-	if i := bytes.IndexByte(seg, '='); i >= 0 {
-		value = seg[i+1:]
-	}
-	text := u.names.list[name]
-	if text[len(text)-1] != ']' && endsBracket(value) {
-		for i := range hits {
-			hits[i].Variant = true
-		}
-		return nil
-	}
-	value, err := u.hits.decode(value)
-	if err != nil {
-		return &FieldError{name, err}
-	}
-	if !utf8.Valid(value) {
-		return &FieldError{name, ErrUTF8}
-	}
-	if !isASCII(seg) {
-		return &FieldError{name, ErrEscape}
-	}
-	for i := range hits {
-		if !hits[i].Variant {
-			hits[i].Value = value
-		}
-	}
-	return nil
 }
 
 // endsBracket says whether a value holds "]=", for which qs, that of newer

@@ -1,0 +1,175 @@
+package claimform
+
+import (
+	"bytes"
+	"unicode/utf8"
+)
+
+// part is the part that is being read.
+type part struct {
+	start  int // of its delimiter
+	length int // of its content so far
+	field  bool
+	first  int // of its hits
+
+	kept    bool  // its content goes to Hits.text
+	text    int   // where it begins there
+	whole   bool  // whatever its length, since it is a text on the way
+	unnamed bool  // it may be a text on the way, since its header does not read in one way
+	long    bool  // more than can be kept
+	charset bool  // it is the field _charset_
+	ascii   bool  // its value must be ASCII
+	err     error // of a field
+	wayErr  error // of a text on the way
+}
+
+// describe reads a part's header, and reports whether the part is read in one
+// way, which one is not that is made of parts itself.
+func (m *Multipart) describe(head []byte) bool {
+	p, hits := &m.part, m.hits
+	p.first, p.text = len(hits.List), len(hits.text)
+	var h header
+	if !h.parse(head) {
+		return m.unreadable(head)
+	}
+	if h.nested {
+		return false
+	}
+	name := h.disposition.name
+	hits.matched = hits.matched[:0]
+	m.names.match(name, plain, hits)
+	if bytes.IndexByte(name, '%') >= 0 {
+		// Browsers escape quotes and line breaks so, and some parsers undo it.
+		m.names.match(name, percent, hits)
+	}
+	p.field = !h.disposition.file && !h.otherType
+	p.ascii, p.err, p.wayErr = h.charset == inASCII, h.fieldError(), h.wayError()
+	for _, i := range hits.matched {
+		if i == m.names.charset() {
+			p.charset, p.kept = true, true
+			continue
+		}
+		way := m.names.list[i].Way
+		if way && h.disposition.file {
+			continue // no text
+		}
+		hit := Hit{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
+		if hits.add(hit) {
+			p.whole = p.whole || way
+			p.kept = p.kept || way || !hit.Variant && p.err == nil
+		}
+	}
+	p.field = p.field || p.kept
+	return true
+}
+
+// unreadable takes a part whose header does not read in one way. It is nobody's,
+// and no field, unless a name that counts can stand there.
+func (m *Multipart) unreadable(head []byte) bool {
+	if containsFold(head, "multipart/") {
+		return false
+	}
+	m.charset = m.charset || containsFold(head, "_charset_")
+	if m.refused == nil {
+		if m.inHeader == nil {
+			m.refused = ErrHeader
+		} else if name, stands := m.inHeader(head); stands {
+			m.refused = &HeaderError{name}
+		}
+	}
+	p := &m.part
+	p.unnamed = m.names.way != none
+	if p.unnamed && (containsFold(head, "base64") || containsFold(head, "quoted-printable")) && !containsFold(head, "filename") {
+		p.wayErr = ErrPart
+		m.onWay()
+	}
+	return true
+}
+
+// onWay takes an unreadable part for a text on the way.
+func (m *Multipart) onWay() {
+	p := &m.part
+	p.unnamed = false
+	p.kept = m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
+	p.whole, p.field = p.kept, p.kept
+}
+
+// keep takes content of a part that is found.
+func (m *Multipart) keep(content []byte) {
+	p, h := &m.part, m.hits
+	if p.unnamed {
+		content = m.begins(content)
+	}
+	if !p.kept {
+		return
+	}
+	// Of the last bytes a delimiter may be made.
+	if !p.whole && h.kept+len(h.text)-p.text+len(content)-(len(m.delimiter)+1) > maxText {
+		p.kept, p.long = false, true
+		h.text = h.text[:p.text]
+		return
+	}
+	h.text = append(h.text, content...)
+}
+
+// begins looks for the first character of what may be a text on the way, and
+// returns the content from there on. Such a text begins with an object or an
+// array, perhaps behind a byte-order mark, blanks, a comment or a guard.
+func (m *Multipart) begins(content []byte) []byte {
+	for i, c := range content {
+		switch c {
+		case 0, 0xef, 0xbb, 0xbf, 0xfe, 0xff:
+		case '{', '[', '/', '#', ')':
+			m.onWay()
+			return content[i:]
+		default:
+			if !isBlank(rune(c)) {
+				m.part.unnamed = false
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// finish completes the hits of a part, which has a content of that length and
+// ends at that offset.
+func (m *Multipart) finish(length, end int) {
+	p, h := &m.part, m.hits
+	var value []byte
+	if p.kept {
+		h.text = h.text[:len(h.text)-(p.length-length)]
+		value = h.text[p.text:len(h.text):len(h.text)]
+	}
+	if p.charset && (p.err != nil || p.long || !leavesUTF8(value)) {
+		m.charset = true
+	}
+	long, used := p.long || h.kept+len(value) > maxText, false
+	for i := p.first; i < len(h.List); i++ {
+		hit := &h.List[i]
+		hit.Span.End = end
+		switch {
+		case m.names.list[hit.Name].Way:
+			hit.Value, hit.Err, used = value, p.wayErr, true
+			continue
+		case p.err != nil:
+			hit.Err = p.err
+		case hit.Variant:
+		case long:
+			hit.Err = ErrLong
+		// undici drops a byte-order mark.
+		case !utf8.Valid(value) || bytes.HasPrefix(value, []byte("\ufeff")):
+			hit.Err = ErrUTF8
+		case p.ascii && !isASCII(value):
+			hit.Err = ErrPart
+		default:
+			hit.Value, used = value, true
+			if !p.whole {
+				h.kept += len(value)
+			}
+		}
+	}
+	if !used {
+		h.text = h.text[:p.text]
+	}
+}
