@@ -1,0 +1,112 @@
+package body
+
+import "io"
+
+// Begins reports how the body begins, and reads as far as it must for that. It
+// reads at most limit bytes, and a run of one byte beyond them, as of a file
+// full of NULs; if even then no reader's beginning is clear, it is [ErrTooLarge].
+//
+// If the body has a Content-Encoding that is known and it is not declared to be
+// media, the answer is Object also where an object begins in what is decoded, and
+// Unclear where that cannot be told. In a body of an unknown coding only what is
+// sent is looked at.
+func (b *Body) Begins(d *Declaration, limit int64) (Beginning, error) {
+	begins, err := b.begins(d, limit)
+	if err != nil || begins == Object || d.Coding != CodingKnown || d.Media {
+		return begins, err
+	}
+	for {
+		text, ended, err := b.beginning(limit)
+		if err != nil {
+			return Unclear, err
+		}
+		begins, more := d.decoded(text, ended, limit)
+		if !more || b.whole || int64(len(text)) >= limit {
+			return begins, nil
+		}
+		for most := min(limit, 2*int64(len(text))+1); int64(len(b.text)) < most && !b.whole; {
+			if err := b.more(limit, 0); err != nil {
+				return Unclear, err
+			}
+		}
+	}
+}
+
+// begins reports how what is sent begins.
+func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
+	s := &b.start
+	if !b.looked {
+		b.looked = true
+		s.framed = d.Kinds == KindFramed && !d.Several
+	}
+	if b.inFile {
+		return s.known, b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear })
+	}
+	for {
+		if s.feed(b.text[b.started:]); s.known != Unclear {
+			return s.known, nil
+		}
+		b.started = len(b.text)
+		switch {
+		case b.whole:
+			return s.end(), nil
+		case !b.beyond.empty():
+			return Unclear, ErrTooLarge
+		case int64(len(b.text)) >= limit:
+			return b.beyond.read(b)
+		}
+		if err := b.more(limit, 0); err != nil {
+			return Unclear, err
+		}
+	}
+}
+
+// beginning returns the beginning of what is sent, and whether it is all.
+func (b *Body) beginning(limit int64) (text []byte, all bool, err error) {
+	if !b.inFile {
+		return b.text, b.whole, nil
+	}
+	text = make([]byte, min(b.size, limit))
+	if n, err := b.ReadAt(text, 0); n < len(text) {
+		return nil, false, err
+	}
+	return text, b.size <= limit, nil
+}
+
+// beyond is what was read of a body beyond its text: a run of the text's last
+// byte, of which no copy is kept, and what follows until it is clear how the
+// body begins.
+type beyond struct {
+	run  int64
+	tail []byte
+}
+
+func (v *beyond) empty() bool { return v.run == 0 && v.tail == nil }
+
+func (v *beyond) read(b *Body) (Beginning, error) {
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	last := b.text[len(b.text)-1]
+	begins := Unclear
+	for b.err == nil && begins == Unclear && len(v.tail) < copySize {
+		n, err := b.from.Read(buf[:])
+		b.err = err
+		begins = b.start.feed(buf[:n])
+		run := 0
+		for v.tail == nil && run < n && buf[run] == last {
+			run++
+		}
+		v.run += int64(run)
+		v.tail = append(v.tail, buf[run:n]...)
+	}
+	switch {
+	case begins == Unclear && b.err == io.EOF:
+		begins = b.start.end()
+	case begins == Unclear && b.err != nil:
+		return Unclear, b.reason(b.err)
+	}
+	if begins != Opaque {
+		return Unclear, ErrTooLarge
+	}
+	return Opaque, nil
+}

@@ -1,0 +1,67 @@
+package body
+
+import "strings"
+
+// Charset says whether names can be found under the charset of a declaration.
+type Charset uint8
+
+// What a charset can be, from good to bad.
+const (
+	// CharsetUTF8 is UTF-8, US-ASCII, or none.
+	CharsetUTF8 Charset = iota
+	// CharsetSearchable is one under which a search for a name finds it: UTF-16,
+	// UTF-32, ISO-8859-* and windows-125*.
+	CharsetSearchable
+	// CharsetUnknown is any other: UTF-7 and EBCDIC hide names from those who
+	// look for ASCII.
+	CharsetUnknown
+)
+
+// charsetOf returns the worst charset that any parser could find in a
+// Content-Type, which is in lower case.
+func charsetOf(folded string) Charset {
+	worst := CharsetUTF8
+	for {
+		_, after, found := strings.Cut(folded, "charset")
+		if !found {
+			return worst
+		}
+		folded = after
+		after = strings.TrimLeft(after, " \t")
+		if strings.HasPrefix(after, "*") { // RFC 2231
+			return CharsetUnknown
+		}
+		if label, found := strings.CutPrefix(after, "="); found {
+			label = strings.TrimLeft(label, " \t\"'")
+			if end := strings.IndexAny(label, ";, \t\"'"); end >= 0 {
+				label = label[:end]
+			}
+			worst = max(worst, charsetNamed(label))
+		}
+	}
+}
+
+// charsetNamed knows a charset by its label, whatever punctuation is in it.
+func charsetNamed(label string) Charset {
+	label = strings.Map(func(r rune) rune {
+		if r == '-' || r == '_' {
+			return -1
+		}
+		return r
+	}, label)
+	switch label {
+	case "", "utf8", "usascii", "ascii":
+		return CharsetUTF8
+	case "utf16", "utf16le", "utf16be", "utf32", "utf32le", "utf32be":
+		return CharsetSearchable
+	}
+	for _, family := range [...]string{"iso8859", "latin", "windows125", "cp125"} {
+		if number, found := strings.CutPrefix(label, family); found {
+			number = strings.TrimRight(number, "ie") // ISO-8859-8-I
+			if 1 <= len(number) && len(number) <= 2 && strings.Trim(number, "0123456789") == "" {
+				return CharsetSearchable
+			}
+		}
+	}
+	return CharsetUnknown
+}

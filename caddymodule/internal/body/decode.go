@@ -1,0 +1,231 @@
+package body
+
+import (
+	"bufio"
+	"compress/flate"
+	"errors"
+	"io"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// maxWindow is the window that RFC 8878 asks every decoder of zstd for. With a
+// larger one it cannot be told how a body begins.
+const maxWindow = 8 << 20
+
+// decoded says how a body begins once it is decoded. The text is as much of it
+// as has arrived; ended says that this is all. At most limit bytes of what is
+// decoded are looked at. If the answer is Unclear and more is true, more of the
+// text may tell.
+//
+// Nothing is kept between calls: while a client takes its time, no window of
+// some megabytes waits for it.
+func (d *Declaration) decoded(text []byte, ended bool, limit int64) (begins Beginning, more bool) {
+	choices := 1
+	for _, c := range d.codings {
+		if c == deflated {
+			choices *= 2 // RFC 9110 means zlib, and some send and take the bare stream
+		}
+	}
+	begins = Opaque
+	for choice := range choices {
+		t := &tape{text: text, ended: ended}
+		switch d.decodedFrom(t, choice, limit) {
+		case Object:
+			return Object, false
+		case Unclear:
+			begins, more = Unclear, more || t.starved
+		}
+	}
+	return begins, more
+}
+
+// decodedFrom decodes in one way; choice has a bit for each deflate. What does
+// not decode is Opaque.
+func (d *Declaration) decodedFrom(t *tape, choice int, limit int64) Beginning {
+	var from source = t
+	for i := len(d.codings) - 1; i >= 0; i-- {
+		var r io.Reader
+		switch d.codings[i] {
+		case gzipped:
+			r = &gzipReader{from: from}
+		case deflated:
+			r = &deflateReader{from: from, bare: choice&1 != 0}
+			choice >>= 1
+		case zstandard:
+			z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+			if err != nil {
+				return Unclear
+			}
+			defer z.Close()
+			r = z
+		}
+		from = bufio.NewReaderSize(r, 512)
+	}
+	var s start
+	var piece [512]byte
+	for left := limit; left > 0; {
+		n, err := from.Read(piece[:])
+		if begins := s.feed(piece[:n]); begins != Unclear {
+			return begins
+		}
+		left -= int64(n)
+		switch {
+		case err == nil:
+		case t.starved, errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrUnknownDictionary):
+			return Unclear
+		case err == io.EOF:
+			return s.end()
+		default:
+			return Opaque
+		}
+	}
+	return Unclear
+}
+
+// source is what a decoder reads: byte by byte, so that it takes no more than
+// it needs.
+type source interface {
+	io.Reader
+	io.ByteReader
+}
+
+// tape is a text of which the rest may be yet to come.
+type tape struct {
+	text    []byte
+	ended   bool
+	starved bool // somebody wanted the rest
+}
+
+var errStarved = errors.New("body: more has to arrive")
+
+// Read implements [io.Reader].
+func (t *tape) Read(p []byte) (int, error) {
+	if len(t.text) == 0 {
+		if t.ended {
+			return 0, io.EOF
+		}
+		t.starved = true
+		return 0, errStarved
+	}
+	n := copy(p, t.text)
+	t.text = t.text[n:]
+	return n, nil
+}
+
+// ReadByte implements [io.ByteReader].
+func (t *tape) ReadByte() (byte, error) {
+	var c [1]byte
+	_, err := t.Read(c[:])
+	return c[0], err
+}
+
+var errCoding = errors.New("body: not coded as it says")
+
+// gzipReader decodes RFC 1952. Unlike compress/gzip it checks no checksum, since
+// not everybody does.
+type gzipReader struct {
+	from  source
+	plain io.Reader // of the current member
+}
+
+// Read implements [io.Reader].
+func (g *gzipReader) Read(p []byte) (int, error) {
+	for {
+		if g.plain == nil {
+			if err := g.header(); err != nil {
+				return 0, err
+			}
+			g.plain = flate.NewReader(g.from)
+		}
+		n, err := g.plain.Read(p)
+		if err != io.EOF {
+			return n, err
+		}
+		g.plain = nil
+		if err := skip(g.from, 8); err != nil {
+			return n, err
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+}
+
+// header reads the header of the next member, io.EOF if there is none.
+func (g *gzipReader) header() error {
+	var head [10]byte
+	if _, err := io.ReadFull(g.from, head[:]); err != nil {
+		return err
+	}
+	if head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 {
+		return errCoding
+	}
+	const headerCRC, extra, name, comment = 2, 4, 8, 16
+	flags := head[3]
+	if flags&extra != 0 {
+		if _, err := io.ReadFull(g.from, head[:2]); err != nil {
+			return err
+		}
+		if err := skip(g.from, int(head[0])|int(head[1])<<8); err != nil {
+			return err
+		}
+	}
+	for _, text := range [...]byte{name, comment} {
+		for c := byte(1); flags&text != 0 && c != 0; {
+			var err error
+			if c, err = g.from.ReadByte(); err != nil {
+				return err
+			}
+		}
+	}
+	if flags&headerCRC != 0 {
+		return skip(g.from, 2)
+	}
+	return nil
+}
+
+// deflateReader decodes RFC 1950, or RFC 1951 alone. It checks no checksum.
+type deflateReader struct {
+	from  source
+	bare  bool
+	plain io.Reader
+}
+
+// Read implements [io.Reader].
+func (d *deflateReader) Read(p []byte) (int, error) {
+	if d.plain == nil {
+		if err := d.header(); err != nil {
+			return 0, err
+		}
+		d.plain = flate.NewReader(d.from)
+	}
+	return d.plain.Read(p)
+}
+
+func (d *deflateReader) header() error {
+	if d.bare {
+		return nil
+	}
+	var head [2]byte
+	if _, err := io.ReadFull(d.from, head[:]); err != nil {
+		return err
+	}
+	const method, deflate, dictionary = 0x0f, 8, 0x20
+	if head[0]&method != deflate || (int(head[0])<<8|int(head[1]))%31 != 0 {
+		return errCoding
+	}
+	if head[1]&dictionary != 0 {
+		return skip(d.from, 4)
+	}
+	return nil
+}
+
+func skip(from source, n int) error {
+	for ; n > 0; n-- {
+		if _, err := from.ReadByte(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,134 @@
+package body
+
+import "strings"
+
+// lower returns the text with the ASCII letters in lower case. It is as long.
+func lower(text string) string {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; 'A' <= c && c <= 'Z' {
+			folded := []byte(text)
+			for ; i < len(folded); i++ {
+				if c := folded[i]; 'A' <= c && c <= 'Z' {
+					folded[i] = c + 'a' - 'A'
+				}
+			}
+			return string(folded)
+		}
+	}
+	return text
+}
+
+// essenceOf returns the type and subtype of what is in lower case: what stands
+// before the parameters, whatever separates them.
+func essenceOf(member string) string {
+	member = strings.Trim(member, " \t\"'")
+	if end := strings.IndexAny(member, "; \t"); end >= 0 {
+		member = member[:end]
+	}
+	return member
+}
+
+// plain reports whether all parsers read a type alike, including those that do
+// not take it apart; folded is the text in lower case.
+//
+// It takes RFC 9110 section 8.3.1 strictly: type "/" subtype *( OWS ";" OWS
+// [ name "=" ( token / quoted-string without escapes ) ] ), in ASCII, no name
+// more than once, and none in the extended notation of RFC 2231.
+func plain(text, folded string) bool {
+	essence, rest, _ := strings.Cut(strings.Trim(folded, " \t"), ";")
+	kind, sub, found := strings.Cut(strings.TrimRight(essence, " \t"), "/")
+	if !found || !isToken(kind) || !isToken(sub) {
+		return false
+	}
+	seen := ""
+	for rest = strings.TrimLeft(rest, " \t;"); rest != ""; rest = strings.TrimLeft(rest, " \t;") {
+		name, after, found := strings.Cut(rest, "=")
+		if !found || !isToken(name) || strings.Contains(name, "*") || strings.Contains(seen, ";"+name+";") {
+			return false
+		}
+		seen += ";" + name + ";"
+		value, after, ok := value(after)
+		if !ok || value == "" && name == "charset" {
+			return false
+		}
+		rest = after
+	}
+	// Tomcat takes the first "charset=", within other names and quotes, too.
+	charsets := strings.Count(folded, "charset=")
+	if charsets > 1 || charsets == 1 && (!strings.Contains(seen, ";charset;") || strings.Index(folded, "charset") != strings.Index(folded, "charset=")) {
+		return false
+	}
+	if !strings.Contains(essence, "multipart") {
+		return true
+	}
+	_, ambiguous := boundaryOf(text, folded)
+	return !ambiguous
+}
+
+// value takes a parameter's value from the beginning of the text. It must be a
+// token or a quoted string without escapes, in ASCII, and nothing but spaces may
+// stand between it and the next semicolon.
+func value(text string) (value, after string, ok bool) {
+	if quoted, found := strings.CutPrefix(text, `"`); found {
+		value, after, found = strings.Cut(quoted, `"`)
+		if !found || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r >= 0x7f || r == '\\' }) {
+			return "", "", false
+		}
+	} else {
+		end := strings.IndexAny(text, "; \t")
+		if end < 0 {
+			end = len(text)
+		}
+		value, after = text[:end], text[end:]
+		if !isToken(value) {
+			return "", "", false
+		}
+	}
+	after = strings.TrimLeft(after, " \t")
+	return value, after, after == "" || after[0] == ';'
+}
+
+// boundaryOf returns the boundary that a Content-Type names, or that it cannot
+// be told which: PHP takes the first "boundary" and what follows the next "=",
+// Ruby's CGI and Rack the last "boundary=", each within other names and quotes,
+// too; some know the continuations of RFC 2231. Within the boundary itself the
+// word is common.
+func boundaryOf(text, folded string) (boundary string, ambiguous bool) {
+	const name = "boundary"
+	at := strings.Index(folded, name)
+	if at < 0 {
+		return "", false
+	}
+	start := at + len(name) + len("=")
+	if at == 0 || strings.IndexByte("; \t", text[at-1]) < 0 || start > len(text) || text[start-1] != '=' {
+		return "", true
+	}
+	found, after, ok := value(text[start:])
+	if !ok || !validBoundary(found) || strings.Contains(lower(found), name+"=") || strings.Contains(lower(after), name) {
+		return "", true
+	}
+	return found, false
+}
+
+// validBoundary holds for 1 to 70 characters of a token or of RFC 2046's
+// bchars, without the space and the comma, at which some parsers stop. Android's
+// "*****" is none of the latter, and common.
+func validBoundary(text string) bool {
+	for i := 0; i < len(text); i++ {
+		if c := text[i]; !isToken(text[i:i+1]) && strings.IndexByte("()/:=?", c) < 0 {
+			return false
+		}
+	}
+	return 1 <= len(text) && len(text) <= 70
+}
+
+// isToken holds for a token of RFC 9110 section 5.6.2.
+func isToken(text string) bool {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return false
+		}
+	}
+	return text != ""
+}

@@ -1,0 +1,221 @@
+package body
+
+import (
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// digests are headers that are no longer true of a body that was cut (RFC 9530,
+// RFC 3230, RFC 1864).
+var digests = [...]string{"Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
+
+// Pass has the request go on with the body. One that was read whole goes on with
+// its length, however it came: where a proxy tries a second upstream while the
+// first attempt is still at the body, the second gets the rest, and with a
+// length it can never take that for the whole. One that was not read whole
+// streams: what was looked at is put back in front of it. Pass returns it then,
+// else nil.
+func (b *Body) Pass(r *http.Request) *Streamed {
+	switch {
+	case b.from == nil || b.length == 0 && !b.whole:
+		return nil
+	case !b.whole:
+		s := b.stream()
+		r.Body = s
+		return s
+	case b.size == 0 && b.length < 0 && !b.cut:
+		if b.major > 1 {
+			r.Body, r.ContentLength = http.NoBody, 0 // spares the upstream an empty chunked body
+		}
+		return nil
+	}
+	r.Body = b
+	if b.size != r.ContentLength {
+		r.ContentLength, r.TransferEncoding = b.size, nil
+		r.Header["Content-Length"] = []string{strconv.FormatInt(b.size, 10)}
+	}
+	if b.cut {
+		for _, name := range digests {
+			r.Header.Del(name)
+		}
+	}
+	return nil
+}
+
+// Discard leaves nothing of the body to the request, and releases what was read.
+// What was not read is the server's to deal with.
+func (b *Body) Discard(r *http.Request) {
+	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
+	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding"} {
+		r.Header.Del(name)
+	}
+	for _, name := range digests {
+		r.Header.Del(name)
+	}
+	_ = b.Close()
+	b.End()
+}
+
+// Read implements [io.Reader].
+func (b *Body) Read(p []byte) (int, error) {
+	b.acquire()
+	defer b.release()
+	if b.spent() {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	n, err := b.readAt(p, b.at)
+	b.at += int64(n)
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+// WriteTo implements [io.WriterTo]. The writer must not keep what it is given.
+func (b *Body) WriteTo(w io.Writer) (written int64, err error) {
+	if done, n, err := b.writeText(w); done {
+		return n, err
+	}
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	for {
+		n, err := b.Read(buf[:])
+		if n > 0 {
+			m, err := w.Write(buf[:n])
+			written += int64(m)
+			if err != nil {
+				return written, err
+			}
+		}
+		switch err {
+		case nil:
+		case io.EOF:
+			return written, nil
+		default:
+			return written, err
+		}
+	}
+}
+
+// writeText writes a body that is in memory; nobody else gets that meanwhile.
+func (b *Body) writeText(w io.Writer) (done bool, written int64, err error) {
+	b.acquire()
+	defer b.release()
+	switch {
+	case b.spent():
+		return true, 0, http.ErrBodyReadAfterClose
+	case b.inFile:
+		return false, 0, nil
+	case b.at < b.size:
+		n, err := w.Write(b.text[b.at:])
+		b.at += int64(n)
+		return true, int64(n), err
+	}
+	return true, 0, nil
+}
+
+// ReadAt implements [io.ReaderAt] for a whole body as it reads now.
+func (b *Body) ReadAt(p []byte, off int64) (int, error) {
+	b.acquire()
+	defer b.release()
+	if b.over {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	return b.readAt(p, off)
+}
+
+func (b *Body) readAt(p []byte, off int64) (int, error) {
+	if b.inFile {
+		return b.readFile(p, off)
+	}
+	n := copy(p, b.text[min(off, b.size):])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Each gives a whole body, as it reads now, to yield in one or more pieces, until
+// that returns false. It must not keep them.
+func (b *Body) Each(yield func(chunk []byte) bool) error {
+	if !b.inFile {
+		if len(b.text) > 0 {
+			yield(b.text)
+		}
+		return nil
+	}
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	for off := int64(0); ; {
+		n, err := b.ReadAt(buf[:], off)
+		if n > 0 && !yield(buf[:n]) || err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		off += int64(n)
+	}
+}
+
+// Close implements [io.Closer].
+func (b *Body) Close() error {
+	b.acquire()
+	defer b.release()
+	b.closed = true
+	return nil
+}
+
+// spent reports whether nobody may read any more. A body that was closed before
+// anything of it was read is still good: for another attempt at the upstream, or
+// in an error route. One that was begun is not, or the next upstream would take
+// its rest for the whole.
+func (b *Body) spent() bool { return b.over || b.closed && b.at > 0 }
+
+// End gives back what the body lies in, once the request is over. A transport
+// may still read it then, on its own goroutine (see [http.RoundTripper]). It
+// finishes the Read that it is at, and whoever reads after that gets an error:
+// never another client's body. Only a body in memory, of which a part is still
+// to be read, is left to its reader, and its memory to the garbage collector.
+//
+// Where error routes may want the body it must not be ended by its handler. One
+// in a file ends with the request then, whose context [Body.Spool] was given.
+func (b *Body) End() {
+	b.ended.Store(true)
+	if b.mu.TryLock() {
+		b.finish()
+		b.mu.Unlock()
+	}
+}
+
+// acquire begins to use what the body lies in, release ends it. If the request
+// was over meanwhile, it is release that gives it back.
+func (b *Body) acquire() { b.mu.Lock() }
+
+func (b *Body) release() {
+	b.mu.Unlock()
+	if b.ended.Load() && b.mu.TryLock() {
+		b.finish()
+		b.mu.Unlock()
+	}
+}
+
+func (b *Body) finish() {
+	if b.over || !b.inFile && !b.closed && b.at < b.size {
+		return
+	}
+	b.over = true
+	b.text = nil
+	if b.block != nil {
+		b.block.free()
+		b.block = nil
+	}
+	if b.file != nil {
+		b.file.close()
+		b.file = nil
+	}
+	if b.stop != nil {
+		b.stop()
+	}
+}

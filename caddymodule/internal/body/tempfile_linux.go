@@ -1,0 +1,26 @@
+package body
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// createNameless creates a file that never has a name, where the file system
+// knows such files.
+func createNameless(dir string) (*os.File, error) {
+	f, err := os.OpenFile(dir, os.O_RDWR|os.O_EXCL|unix.O_TMPFILE, 0o600)
+	if err != nil {
+		return createUnlinked(dir)
+	}
+	return f, nil
+}
+
+// InMemory reports whether what is written to that folder is kept in memory.
+func InMemory(dir string) bool {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return false
+	}
+	return uint32(s.Type) == unix.TMPFS_MAGIC || uint32(s.Type) == unix.RAMFS_MAGIC
+}
