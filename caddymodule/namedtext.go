@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -48,7 +49,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			if h.ours(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
-			t.headers = append(t.headers, headerPlace{field, foldHeader(name)})
+			t.headers = append(t.headers, headerPlace{field, hop.NewHeader(name)})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
 			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, "", false)
 			if err != nil {
@@ -56,7 +57,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			}
 			t.queries = append(t.queries, reader)
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, newCookiePlace(field, name))
+			t.cookies = append(t.cookies, cookiePlace{field, hop.NewCookie(name)})
 		}
 	}
 }
@@ -132,7 +133,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		if t.headers[i].read(r, to); !settled(to) {
 			return ""
 		}
-		if t.field != verifier.Widget && t.headers[i].respelled(r) {
+		if t.field != verifier.Widget && t.headers[i].Respelled(r.Header) {
 			to.Twice()
 			return ""
 		}
