@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -139,7 +140,7 @@ type Handler struct {
 	names         [numHeaders]string
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.
-	renamed []string
+	renamed []hop.Header
 	// placed says that the app has found the handler among its routes, caught that
 	// errors behind it are handled by routes of their own.
 	placed, caught bool

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -62,15 +61,11 @@ func (x *exchange) cutHead() {
 		if !x.plan.cuts(place.Field) {
 			continue
 		}
-		for name := range x.r.Header {
-			if place.is(name) {
-				delete(x.r.Header, name)
-			}
-		}
+		place.Cut(x.r.Header)
 	}
 	for i := range x.plan.cookies {
 		if place := &x.plan.cookies[i]; x.plan.cuts(place.Field) {
-			place.cut(x.r.Header)
+			place.Cut(x.r.Header)
 		}
 	}
 }
@@ -125,30 +120,4 @@ func withQuery(uri, query string) string {
 		return path
 	}
 	return path + "?" + query
-}
-
-// cut removes the cookies that are the place or pass for it.
-func (p *cookiePlace) cut(header http.Header) {
-	var lines []string
-	for _, line := range header["Cookie"] {
-		var kept bytes.Buffer
-		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.Trim(pair, " \t")
-			if _, _, alike := p.match(pair); alike {
-				continue
-			}
-			if kept.Len() > 0 {
-				kept.WriteString("; ")
-			}
-			kept.WriteString(pair)
-		}
-		if kept.Len() > 0 {
-			lines = append(lines, kept.String())
-		}
-	}
-	if len(lines) == 0 {
-		delete(header, "Cookie")
-		return
-	}
-	header["Cookie"] = lines
 }

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 // ServeHTTP implements [caddyhttp.MiddlewareHandler]. What keeps a client from
@@ -12,7 +14,7 @@ import (
 // is published last.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s := ensureState(r)
-	if h.strip(r, s); isTunnel(r) {
+	if h.strip(r, s); hop.IsTunnel(r) {
 		return h.refuseTunnel(w, r, s)
 	}
 	if h.identifies(r) {

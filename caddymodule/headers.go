@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 // The headers for the upstream, by the order of Handler.names.
@@ -62,11 +64,11 @@ func (h *Handler) provisionHeaders() error {
 			return fmt.Errorf("header %s: %s carries the request itself: choose another name", key, name)
 		}
 		h.names[i] = name
-		h.renamed = append(h.renamed, foldHeader(name))
+		h.renamed = append(h.renamed, hop.NewHeader(name))
 	}
 	for i, name := range h.names {
 		for j := range i {
-			if name != "" && foldHeader(name) == foldHeader(h.names[j]) {
+			if name != "" && hop.Fold(name) == hop.Fold(h.names[j]) {
 				return fmt.Errorf("header: %s and %s would both be %s", headerKeys[j], headerKeys[i], name)
 			}
 		}

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 const page = "Origin: https://www.example.com"
@@ -25,7 +27,7 @@ func checkIdentified(t *testing.T, a *answered, want string) {
 		t.Errorf("headers %v", got)
 	}
 	for name := range a.Header {
-		if folded := foldHeader(name); strings.HasPrefix(folded, "x-verified") || strings.HasPrefix(folded, "x-identity") {
+		if folded := hop.Fold(name); strings.HasPrefix(folded, "x-verified") || strings.HasPrefix(folded, "x-identity") {
 			t.Errorf("header %s", name)
 		}
 	}

@@ -7,25 +7,27 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 // readsHeader returns a header of ours, or one that ours are renamed to, if a
 // matcher of that name reads it; else "". The text is the matcher's JSON.
-func readsHeader(name, text string, renamed []string) string {
+func readsHeader(name, text string, renamed []hop.Header) string {
 	before := "http-request-header-" // the placeholder
 	switch name {
 	case "header", "header_regexp", "expression":
 		before = ""
 	}
-	folded := foldHeader(text)
+	folded := hop.Fold(text)
 	for _, prefix := range ourPrefixes {
-		if strings.Contains(folded, before+prefix) {
-			return prefix
+		if strings.Contains(folded, before+string(prefix)) {
+			return string(prefix)
 		}
 	}
 	for _, header := range renamed {
-		if strings.Contains(folded, cmp.Or(before, "-")+header+"-") {
-			return header
+		if strings.Contains(folded, cmp.Or(before, "-")+string(header)+"-") {
+			return string(header)
 		}
 	}
 	return ""

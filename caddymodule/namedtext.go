@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -50,7 +51,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			if h.ours(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
-			t.headers = append(t.headers, headerPlace{verifier.Place{Field: field, Location: verifier.Header, Name: name}, foldHeader(name)})
+			t.headers = append(t.headers, headerPlace{verifier.Place{Field: field}, hop.NewHeader(name)})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
 			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, verifier.ReaderOptions{})
 			if err != nil {
@@ -61,7 +62,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 				t.query = name
 			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, newCookiePlace(verifier.Place{Field: field, Location: verifier.Cookie, Name: name}))
+			t.cookies = append(t.cookies, cookiePlace{verifier.Place{Field: field}, hop.NewCookie(name)})
 		}
 	}
 }
@@ -137,7 +138,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		if t.headers[i].read(r, to); !settled(to) {
 			return ""
 		}
-		if t.field != verifier.Widget && t.headers[i].respelled(r) {
+		if t.field != verifier.Widget && t.headers[i].Respelled(r.Header) {
 			to.Twice(t.headers[i].Place)
 			return ""
 		}

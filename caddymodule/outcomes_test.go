@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 // wire is how a dialect writes a claim.
@@ -206,7 +208,7 @@ var hexDigest = regexp.MustCompile("[0-9a-fA-F]{64}")
 func ourHeaders(s *seen) map[string]string {
 	found := make(map[string]string)
 	for name, values := range s.Header {
-		folded := foldHeader(name)
+		folded := hop.Fold(name)
 		if strings.HasPrefix(folded, "x-verified-") || strings.HasPrefix(folded, "x-identity-") {
 			found[name] = strings.Join(values, " | ")
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -59,10 +60,10 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	}
 	p.readsBody = len(p.reader.In(verifier.Body)) > 0
 	for _, place := range p.reader.In(verifier.Header) {
-		p.headers = append(p.headers, headerPlace{place, foldHeader(place.Name)})
+		p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
 	}
 	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, newCookiePlace(place))
+		p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
 	}
 	return p, nil
 }

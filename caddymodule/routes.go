@@ -13,6 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
 // checkRoutes rejects sites that a client could bypass and warns about sites that
@@ -61,15 +63,15 @@ type site struct {
 	named         map[string]*caddyhttp.Route
 	invoked       []string // named routes on the way
 
-	handlers  []*Handler // guards included
-	unguarded []string   // the ways to what proxies without one
-	asked     []string   // the ways to what asks a server before one
-	early     []early    // matchers before one
-	method    string     // what a method is changed to behind one
-	renamed   []string   // what ours are renamed to, folded
-	catching  bool       // a route on the way handles errors
-	fromPath  []string   // placeholders that are filled from the path
-	own       bool       // a handler is matched by the outcome that it would find
+	handlers  []*Handler   // guards included
+	unguarded []string     // the ways to what proxies without one
+	asked     []string     // the ways to what asks a server before one
+	early     []early      // matchers before one
+	method    string       // what a method is changed to behind one
+	renamed   []hop.Header // what ours are renamed to, folded
+	catching  bool         // a route on the way handles errors
+	fromPath  []string     // placeholders that are filled from the path
+	own       bool         // a handler is matched by the outcome that it would find
 	overlaps  [][2]string
 	never     [][2]string // directives that an earlier one leaves nothing to decide
 

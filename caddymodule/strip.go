@@ -3,12 +3,19 @@ package caddymodule
 import (
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// ourPrefixes are what the names of this module's headers begin with, folded.
-var ourPrefixes = [...]string{"x-verified-", "x-identity-"}
+// ourPrefixes are what the names of this module's headers begin with.
+var ourPrefixes = [...]hop.Header{"x-verified-", "x-identity-"}
+
+// keptFromConnection are headers that a client's Connection field must not
+// remove on the way to the upstream either: the body was read as they say.
+var keptFromConnection = [...]string{"content-type", "content-encoding"}
 
 // strip removes every header by which a client could pass itself off as
 // verified: those with our prefixes and those that ours are renamed to,
@@ -33,7 +40,7 @@ func (h *Handler) strip(r *http.Request, s *state) {
 			delete(r.Header, name)
 		}
 	}
-	h.stripConnection(r)
+	hop.StripConnection(r.Header, h.keepsFromConnection)
 	delete(r.Header, "Trailer")
 }
 
@@ -42,18 +49,22 @@ func (h *Handler) ours(name string) bool { return hasOurPrefix(name) || h.rename
 
 func hasOurPrefix(name string) bool {
 	for _, prefix := range ourPrefixes {
-		if hasFoldedPrefix(name, prefix) {
+		if prefix.Begins(name) {
 			return true
 		}
 	}
 	return false
 }
 
+func (h *Handler) keepsFromConnection(name string) bool {
+	return h.ours(name) || slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(name, kept) })
+}
+
 // renames reports whether a header's name is one that ours are renamed to, or
 // passes for one.
 func (h *Handler) renames(name string) bool {
 	for _, renamed := range h.renamed {
-		if len(name) == len(renamed) && hasFoldedPrefix(name, renamed) {
+		if renamed.Is(name) {
 			return true
 		}
 	}
@@ -77,39 +88,4 @@ func (s *state) published(name string, values []string) bool {
 		}
 	}
 	return false
-}
-
-// hasFoldedPrefix reports whether name, folded, begins with the folded prefix.
-func hasFoldedPrefix(name, prefix string) bool {
-	if len(name) < len(prefix) {
-		return false
-	}
-	for i := 0; i < len(prefix); i++ {
-		if foldHeaderByte(name[i]) != prefix[i] {
-			return false
-		}
-	}
-	return true
-}
-
-// foldHeaderByte makes one of all spellings that a CGI-like backend puts into
-// one variable: some map _ and . to the same, some every character that is
-// neither letter nor digit.
-func foldHeaderByte(c byte) byte {
-	switch {
-	case c >= 'A' && c <= 'Z':
-		return c + 'a' - 'A'
-	case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
-		return c
-	}
-	return '-'
-}
-
-// foldHeader returns a header's name as strip compares it.
-func foldHeader(name string) string {
-	folded := []byte(name)
-	for i := range folded {
-		folded[i] = foldHeaderByte(folded[i])
-	}
-	return string(folded)
 }

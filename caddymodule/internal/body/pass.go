@@ -46,6 +46,13 @@ func (b *Body) Pass(r *http.Request) *Streamed {
 // Discard leaves nothing of the body to the request, and releases what was read.
 // What was not read is the server's to deal with.
 func (b *Body) Discard(r *http.Request) {
+	Remove(r)
+	_ = b.Close()
+	b.End()
+}
+
+// Remove leaves a request without a body.
+func Remove(r *http.Request) {
 	r.Body, r.ContentLength, r.TransferEncoding = http.NoBody, 0, nil
 	for _, name := range [...]string{"Content-Length", "Content-Type", "Content-Encoding", "Transfer-Encoding"} {
 		r.Header.Del(name)
@@ -53,8 +60,6 @@ func (b *Body) Discard(r *http.Request) {
 	for _, name := range digests {
 		r.Header.Del(name)
 	}
-	_ = b.Close()
-	b.End()
 }
 
 // Read implements [io.Reader].

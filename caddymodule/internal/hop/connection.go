@@ -1,4 +1,4 @@
-package caddymodule
+package hop
 
 import (
 	"net/http"
@@ -6,29 +6,25 @@ import (
 	"strings"
 )
 
-// keptFromConnection are headers that a client's Connection field must not
-// remove on the way to the upstream either: the body was read as they say.
-var keptFromConnection = [...]string{"content-type", "content-encoding"}
-
-// stripConnection takes from the fields that are for one hop alone what a
-// client could do with them to the next. A proxy drops the headers that
-// Connection names (RFC 9110 section 7.6.1), ours too. And it passes on an
-// Upgrade (section 7.8): to a backend that takes "h2c" the client could then
-// speak past this gateway, so WebSocket is the only upgrade there is.
-func (h *Handler) stripConnection(r *http.Request) {
-	upgrade := r.Header["Upgrade"]
+// StripConnection takes from the fields that are for one hop alone what a client
+// could do with them to the next. A proxy drops the headers that Connection names
+// (RFC 9110 section 7.6.1), also those that the gateway sets or has read the body
+// by: keeps reports whether one of that name is to be kept. And a proxy passes on an
+// Upgrade (section 7.8): to a backend that takes "h2c" the client could then speak
+// past the gateway, so WebSocket is the only upgrade there is.
+func StripConnection(header http.Header, keeps func(name string) bool) {
+	upgrade := header["Upgrade"]
 	tunnels := len(upgrade) > 0 && (len(upgrade) > 1 || !strings.EqualFold(strings.Trim(upgrade[0], " \t"), "websocket"))
 	if tunnels {
-		delete(r.Header, "Upgrade")
-		delete(r.Header, "Http2-Settings")
+		delete(header, "Upgrade")
+		delete(header, "Http2-Settings")
 	}
-	lines := r.Header["Connection"]
+	lines := header["Connection"]
 	if len(lines) == 0 {
 		return
 	}
 	removed := func(option string) bool {
-		return h.ours(option) || tunnels && strings.EqualFold(option, "upgrade") ||
-			slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(option, kept) })
+		return keeps(option) || tunnels && strings.EqualFold(option, "upgrade")
 	}
 	if !slices.ContainsFunc(lines, func(line string) bool { return hasOption(line, removed) }) {
 		return
@@ -40,10 +36,10 @@ func (h *Handler) stripConnection(r *http.Request) {
 		}
 	}
 	if len(kept) == 0 {
-		delete(r.Header, "Connection")
+		delete(header, "Connection")
 		return
 	}
-	r.Header["Connection"] = kept
+	header["Connection"] = kept
 }
 
 func hasOption(line string, wanted func(option string) bool) bool {

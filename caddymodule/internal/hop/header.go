@@ -1,0 +1,91 @@
+package hop
+
+import (
+	"net/http"
+	"strings"
+)
+
+// Header is a header's name, folded: as [Fold] has it.
+type Header string
+
+// NewHeader returns the header of that name.
+func NewHeader(name string) Header { return Header(Fold(name)) }
+
+// Is reports whether a name is the header's, or passes for it.
+func (h Header) Is(name string) bool { return len(name) == len(h) && hasFoldedPrefix(name, string(h)) }
+
+// Begins reports whether a name begins with the header's, or passes for one that
+// does.
+func (h Header) Begins(name string) bool { return hasFoldedPrefix(name, string(h)) }
+
+// Respelled reports whether the header is there in a spelling that a placeholder
+// does not find, and some backend does: with _ or . for -.
+func (h Header) Respelled(header http.Header) bool {
+	for name := range header {
+		if h.Is(name) && !strings.EqualFold(name, string(h)) {
+			return true
+		}
+	}
+	return false
+}
+
+// Find returns a value of the header, in whatever spelling, and whether there are
+// more.
+func (h Header) Find(header http.Header) (value string, there, more bool) {
+	for name, values := range header {
+		if !h.Is(name) {
+			continue
+		}
+		for _, v := range values {
+			if there {
+				return value, true, true
+			}
+			value, there = v, true
+		}
+	}
+	return value, there, false
+}
+
+// Cut removes the header, in whatever spelling.
+func (h Header) Cut(header http.Header) {
+	for name := range header {
+		if h.Is(name) {
+			delete(header, name)
+		}
+	}
+}
+
+// hasFoldedPrefix reports whether name, folded, begins with the folded prefix.
+func hasFoldedPrefix(name, prefix string) bool {
+	if len(name) < len(prefix) {
+		return false
+	}
+	for i := 0; i < len(prefix); i++ {
+		if foldByte(name[i]) != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// foldByte makes one of all spellings that a CGI-like backend puts into one
+// variable: some map _ and . to the same, some every character that is neither
+// letter nor digit.
+func foldByte(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c + 'a' - 'A'
+	case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+		return c
+	}
+	return '-'
+}
+
+// Fold returns a header's name, or a text with such names, as they are compared.
+func Fold(name string) string {
+	folded := []byte(name)
+	for i := range folded {
+		folded[i] = foldByte(folded[i])
+	}
+	return string(folded)
+}
