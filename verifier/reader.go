@@ -81,7 +81,7 @@ func NewReader(places []Place, at string, widgetAt bool) (*Reader, error) {
 	}
 	var err error
 	if len(targets) > 0 {
-		if r.json, err = claimjson.Compile(targets, at); err != nil {
+		if r.json, err = claimjson.Compile(targets, nil); err != nil {
 			return nil, err
 		}
 		if len(r.formNames) > maxFormNames {
@@ -108,7 +108,7 @@ func (r *Reader) compileAttributes() (err error) {
 			r.attributesSign = r.attributesSign || p.Field.Proves()
 		}
 	}
-	r.attributes, err = claimjson.Compile(targets, "")
+	r.attributes, err = claimjson.Compile(targets, nil)
 	return err
 }
 
@@ -242,8 +242,6 @@ func jsonError(err error) error {
 		detail = "is nested too deeply"
 	case errors.Is(err, claimjson.ErrUTF8):
 		detail = "is not valid UTF-8"
-	case errors.Is(err, claimjson.ErrNotObject):
-		detail = "has something else where the object with the claim should be"
 	}
 	return &BodyError{detail}
 }

@@ -101,7 +101,7 @@ func (r *Reading) Text(f Field, value []byte) {
 	r.add(f, value)
 }
 
-var noPaths, _ = claimjson.Compile(nil, "")
+var noPaths, _ = claimjson.Compile(nil, nil)
 
 // Twice takes note of a field that stands twice in one place.
 func (r *Reading) Twice() { r.ambiguous = true }
