@@ -236,7 +236,7 @@ func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Rea
 }
 
 // variantWithin reports whether a text holds JSON in which a watched name stands.
-func (r *Reader) variantWithin(text []byte) bool { return holdsJSON(text) && r.stands(text) }
+func (r *Reader) variantWithin(text []byte) bool { return claimjson.HoldsJSON(text) && r.stands(text) }
 
 // takeHit takes a hit for one of its places, and reports whether it is to be cut.
 func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {

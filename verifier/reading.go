@@ -231,6 +231,7 @@ func (r *Reading) member(p Place, text []byte, v *claimjson.Value) {
 	found.seen = true
 	found.twice = found.twice || v.Twice
 	found.variant = found.variant || v.Variant
+	found.way = found.way || v.Way
 	token := text[v.Start:v.End]
 	switch {
 	case v.Kind == claimjson.None || v.Kind == claimjson.Null:

@@ -94,7 +94,7 @@ func sign(command []string, secret, user string) (string, error) {
 // verify checks a body as the gateway does, and returns whom it verifies.
 func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 	t.Helper()
-	reader, err := verifier.NewReader(d.AllPlaces(), "", true)
+	reader, err := verifier.NewReader(d.AllPlaces(), verifier.ReaderOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

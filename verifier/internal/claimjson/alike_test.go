@@ -13,7 +13,7 @@ import (
 // by what stood there before. TestAlike changes every byte of arrays of them to
 // every byte that means something, and some that do not.
 func TestAlike(t *testing.T) {
-	p := compile(t, "", keep("/user_id")...)
+	p := compile(t, keep("/user_id")...)
 	for _, object := range []string{
 		`{"a":1,"id":"x","name":"item","ok":true}`,
 		`{"exactly_":"12345678","nine_bytes":"123456789","a_name_of_sixteen":[{"id":"1"},{"id":"2"}],"":""}`,

@@ -1,6 +1,7 @@
 package claimjson_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"strings"
@@ -9,14 +10,17 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-func compile(t testing.TB, object string, targets ...claimjson.Target) *claimjson.Paths {
+func compile(t testing.TB, targets ...claimjson.Target) *claimjson.Paths {
 	t.Helper()
-	p, err := claimjson.Compile(targets, object)
+	p, err := claimjson.Compile(targets, stands)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return p
 }
+
+// stands is what tests say of texts: a watched name stands where its letters do.
+func stands(inside []byte) bool { return bytes.Contains(inside, []byte("id")) }
 
 func keep(pointers ...string) (targets []claimjson.Target) {
 	for _, p := range pointers {
@@ -33,7 +37,7 @@ func cut(pointers ...string) (targets []claimjson.Target) {
 }
 
 func TestScanSyntax(t *testing.T) {
-	p := compile(t, "", keep("/user_id", "/user_metadata/email")...)
+	p := compile(t, keep("/user_id", "/user_metadata/email")...)
 	deep := func(n int, open, inner, end string) string {
 		return strings.Repeat(open, n) + inner + strings.Repeat(end, n)
 	}
@@ -141,42 +145,6 @@ func TestScanSyntax(t *testing.T) {
 			}
 			if err != nil && (len(found.Cuts) != 0 || slices.ContainsFunc(found.Values, func(v claimjson.Value) bool { return v != claimjson.Value{} })) {
 				t.Errorf("something is found in spite of the error: %+v", found)
-			}
-		})
-	}
-}
-
-func TestScanNotObject(t *testing.T) {
-	p := compile(t, "/data/chat", keep("/data/chat/user_id")...)
-	for _, tc := range []struct {
-		name, body string
-		want       error
-	}{
-		{"object", `{"data":{"chat":{"user_id":"a"}}}`, nil},
-		{"empty object", `{"data":{"chat":{}}}`, nil},
-		{"absent", `{"data":{}}`, nil},
-		{"way absent", `{}`, nil},
-		{"null", `{"data":{"chat":null}}`, claimjson.ErrNotObject},
-		{"string", `{"data":{"chat":"{}"}}`, claimjson.ErrNotObject},
-		{"array", `{"data":{"chat":[{}]}}`, claimjson.ErrNotObject},
-		{"way null", `{"data":null}`, claimjson.ErrNotObject},
-		{"way array", `{"data":[]}`, claimjson.ErrNotObject},
-		{"body array", `[]`, nil},
-		{"body string", `"a"`, nil},
-		{"escaped name", `{"d\u0061ta":1}`, claimjson.ErrNotObject},
-		{"second", `{"data":{},"data":1}`, claimjson.ErrNotObject},
-		{"within the second", `{"data":{},"data":{"chat":1}}`, claimjson.ErrNotObject},
-		{"variant", `{"Data":1}`, nil},
-		{"within a variant", `{"Data":{"chat":1}}`, nil},
-		{"variant within", `{"data":{"CHAT":1}}`, nil},
-		{"elsewhere", `{"chat":1,"x":{"data":1}}`, nil},
-		{"syntax wins", `{"data":1,}`, claimjson.ErrSyntax},
-		{"trailing syntax wins", `[] []`, claimjson.ErrSyntax},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			var found claimjson.Found
-			if err := claimjson.Scan([]byte(tc.body), p, &found); !errors.Is(err, tc.want) {
-				t.Errorf("got %v, want %v", err, tc.want)
 			}
 		})
 	}

@@ -25,8 +25,8 @@ type Target struct {
 // Paths is a compiled set of RFC 6901 pointers. Safe for concurrent use.
 type Paths struct {
 	root   node
-	bits   []uint64 // of each target, in the order given
-	object uint64   // the bit of the pointer at which only an object will do; 0: none
+	bits   []uint64                 // of each target, in the order given
+	stands func(inside []byte) bool // whether a watched name can stand in a text
 }
 
 // A node is a place that some pointer names or passes. Names that fold equal
@@ -34,7 +34,9 @@ type Paths struct {
 // pointers a spelling serves is kept with the spelling.
 type node struct {
 	own      uint64 // pointers that end here
-	cut      bool
+	below    uint64 // pointers that pass through here
+	cut      bool   // a pointer that ends here is to be cut
+	cutBelow bool   // one that passes through is
 	children []child
 	initials uint32 // bit c&31: some child begins, folded, with the ASCII letter c of either case
 	beyond   []rune // beyond ASCII, with which some child begins, folded
@@ -62,43 +64,34 @@ type spelling struct {
 // be a prefix of another; at most 64 different ones fit. Pointers that differ
 // only in letter case are accepted, but each is then a variant of the other.
 //
-// object is the pointer at which, if anything is there, only an object will
-// do, and likewise for every value on the way to it; "" makes no such demand. A
-// body that is no object has nothing there. See ErrNotObject.
-func Compile(targets []Target, object string) (*Paths, error) {
-	p := &Paths{bits: make([]uint64, len(targets))}
-	known := make(map[string]uint64, len(targets)+1)
-	bit := func(pointer string, cut bool) (uint64, error) {
-		tokens, err := parsePointer(pointer)
+// stands tells whether a watched name can stand in a text that holds JSON, of
+// which it is given the inside of the string token: without its quotes, valid,
+// and with its escapes. Without stands it is taken for granted.
+func Compile(targets []Target, stands func(inside []byte) bool) (*Paths, error) {
+	p := &Paths{bits: make([]uint64, len(targets)), stands: stands}
+	known := make(map[string]uint64, len(targets))
+	for i, t := range targets {
+		tokens, err := parsePointer(t.Pointer)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		b, ok := known[pointer]
+		b, ok := known[t.Pointer]
 		if !ok {
 			if len(known) == maxPointers {
-				return 0, fmt.Errorf("%w %q: at most %d different pointers can be watched", ErrPointer, pointer, maxPointers)
+				return nil, fmt.Errorf("%w %q: at most %d different pointers can be watched", ErrPointer, t.Pointer, maxPointers)
 			}
 			b = 1 << len(known)
-			known[pointer] = b
+			known[t.Pointer] = b
 		}
 		n := &p.root
-		for _, t := range tokens {
-			n = n.add(t, b)
+		for _, token := range tokens {
+			n.below |= b
+			n.cutBelow = n.cutBelow || t.Cut
+			n = n.add(token, b)
 		}
 		n.own |= b
-		n.cut = n.cut || cut
-		return b, nil
-	}
-	var err error
-	for i, t := range targets {
-		if p.bits[i], err = bit(t.Pointer, t.Cut); err != nil {
-			return nil, err
-		}
-	}
-	if object != "" {
-		if p.object, err = bit(object, false); err != nil {
-			return nil, err
-		}
+		n.cut = n.cut || t.Cut
+		p.bits[i] = b
 	}
 	return p, nil
 }

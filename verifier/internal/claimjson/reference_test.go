@@ -3,6 +3,7 @@ package claimjson_test
 import (
 	"bytes"
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -87,7 +88,7 @@ func (r *reader) value() tree {
 
 func (r *reader) member() member {
 	token, start, end := r.token()
-	m := member{start: start, comma: -1, name: decodeName(r.t, string(r.body[start+1:end-1]))}
+	m := member{start: start, comma: -1, name: decodeName(string(r.body[start+1 : end-1]))}
 	if got := strings.ReplaceAll(m.name, "\xff", "\ufffd"); got != token {
 		r.t.Fatalf("reference reads the name %q as %q, encoding/json as %q", r.body[start:end], got, token)
 	}
@@ -115,16 +116,14 @@ func nesting(body []byte) (deepest int) {
 	}
 }
 
-func decodeName(t testing.TB, raw string) string {
+// decodeName decodes the inside of a valid string.
+func decodeName(raw string) string {
 	var name strings.Builder
 	unit := func(s string) rune {
 		if len(s) < 6 || s[:2] != `\u` {
 			return 0
 		}
-		n, err := strconv.ParseUint(s[2:6], 16, 16)
-		if err != nil {
-			t.Fatal(err)
-		}
+		n, _ := strconv.ParseUint(s[2:6], 16, 16)
 		return rune(n)
 	}
 	for raw != "" {
@@ -150,7 +149,8 @@ func decodeName(t testing.TB, raw string) string {
 }
 
 func isVariant(name, token string) bool {
-	return name != token && strings.EqualFold(strings.ReplaceAll(name, "\xff", "\ufffd"), token)
+	dropped := strings.ReplaceAll(name, "\xff", "")
+	return name != token && (strings.EqualFold(strings.ReplaceAll(name, "\xff", "\ufffd"), token) || strings.EqualFold(dropped, token))
 }
 
 // pointerTokens is naive on purpose: the pointers here are known to be good.
@@ -162,8 +162,27 @@ func pointerTokens(pointer string) []string {
 	return tokens
 }
 
-// find walks v for one pointer and calls cut for each member it leads to.
-func find(v *tree, tokens []string, first bool, found *claimjson.Value, cut func(*member)) {
+// A walk of a tree for one pointer.
+type walk struct {
+	body  []byte
+	found claimjson.Value
+	cut   map[int]bool // the members it leads to, by start; -1 for the whole body
+}
+
+// find looks into v, which is the body or the value of the member in, for tokens.
+// first says that all names so far are exact and the first ones, and in no array.
+func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
+	switch v.kind {
+	case claimjson.Array:
+		for i := range v.elements {
+			w.find(&v.elements[i], in, tokens, false, true)
+		}
+	case claimjson.String:
+		if inside := string(w.body[v.start+1 : v.end-1]); stands([]byte(inside)) && beginsJSON(inside) {
+			w.found.Variant = true
+			w.cut[in] = true
+		}
+	}
 	exact, variant := 0, 0
 	for i := range v.members {
 		m := &v.members[i]
@@ -172,36 +191,45 @@ func find(v *tree, tokens []string, first bool, found *claimjson.Value, cut func
 			exact++
 		case isVariant(m.name, tokens[0]):
 			variant++
-			found.Variant = true
+			w.found.Variant = true
 		default:
 			continue
 		}
 		if exact > 1 || variant > 1 {
-			found.Twice = true
+			w.found.Twice = true
 		}
 		isFirst := first && exact == 1 && m.name == tokens[0]
 		if len(tokens) > 1 {
-			find(&m.value, tokens[1:], isFirst, found, cut)
+			w.find(&m.value, m.start, tokens[1:], isFirst, inArray)
 			continue
 		}
-		cut(m)
+		w.cut[m.start] = true
+		w.found.Variant = w.found.Variant || inArray
 		if isFirst {
-			found.Kind, found.Start, found.End = m.value.kind, m.value.start, m.value.end
+			w.found.Kind, w.found.Start, w.found.End = m.value.kind, m.value.start, m.value.end
 		}
 	}
 }
 
-// onlyObjects says whether no value on the way of tokens is something else.
-func onlyObjects(v *tree, tokens []string) bool {
-	if v.kind != claimjson.Object {
-		return false
-	}
-	for i := range v.members {
-		if len(tokens) > 0 && v.members[i].name == tokens[0] && !onlyObjects(&v.members[i].value, tokens[1:]) {
-			return false
-		}
-	}
-	return true
+// lookFor walks a body's tree for a pointer.
+func lookFor(pointer string, body []byte, root *tree) walk {
+	w := walk{body: body, cut: map[int]bool{}}
+	w.find(root, -1, pointerTokens(pointer), true, false)
+	return w
+}
+
+const skipped = `^(?:[\x00-\x20\x{85}\x{feff}\pZ]|\)\]\}'|(?://|#)[^\n\r\x{2028}\x{2029}]*[\n\r\x{2028}\x{2029}]|/\*(?:[^*]|\*+[^*/])*\*+/)*`
+
+var (
+	beginsAny   = regexp.MustCompile(skipped + `[{\[]`)
+	skipsToHere = regexp.MustCompile(skipped + `(?:(?://|#)[^\n\r\x{2028}\x{2029}]*|/\*(?:[^*]|\*+[^*/])*\**)?$`)
+)
+
+// beginsJSON says whether an object or array begins in a text: as far as half a
+// surrogate pair, at which it cannot be told.
+func beginsJSON(raw string) bool {
+	text, _, lone := strings.Cut(decodeName(raw), "\xff")
+	return beginsAny.MatchString(text) || lone && skipsToHere.MatchString(text)
 }
 
 // write appends v without the members to cut.

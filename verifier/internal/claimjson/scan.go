@@ -4,10 +4,11 @@
 // A gateway that verifies an id in a body must never read another id than the
 // backend's parser will. Parsers differ over what RFC 8259 leaves open or what
 // they tolerate, so whatever could be read in two ways is refused or reported
-// here: input that is not exactly one JSON text in UTF-8, names that stand
-// twice, and names in another letter case, which encoding/json takes for the
-// same name. Removing members by the offsets found leaves every other byte as
-// it was, so that a removal cannot change the reading of the rest.
+// here: input that is not exactly one JSON text in UTF-8, duplicate names, names
+// in another letter case, which encoding/json takes for the same name, and
+// arrays and texts where a pointer leads through objects. Removing members by the
+// offsets found leaves every other byte as it was, so that a removal cannot
+// change the reading of the rest.
 package claimjson
 
 import (
@@ -23,10 +24,6 @@ var (
 	ErrUTF8 = errors.New("claimjson: not valid UTF-8")
 	// ErrDepth says that objects and arrays are nested more than 1000 deep.
 	ErrDepth = errors.New("claimjson: nested too deep")
-	// ErrNotObject says that something other than an object stands where
-	// Compile was told that only an object will do, or on the way there. Only
-	// the exact names count; that they stand twice does not excuse it.
-	ErrNotObject = errors.New("claimjson: not an object")
 	// ErrSurrogate says that a string escapes half a surrogate pair.
 	ErrSurrogate = errors.New("claimjson: unpaired surrogate")
 )
@@ -37,39 +34,43 @@ const maxDepth = 1000
 // anything is reported: on an error found is empty, each Value of kind None.
 //
 // Names are compared after their escapes are decoded. Pointers lead through
-// objects only. A body that is an array or scalar is valid and holds nothing.
+// objects; what else stands on the way to a field holds none, except that an
+// array whose elements do, and a text in which an object or array begins and a
+// watched name stands, make the field a variant. That is so at the top, too.
 // Unpaired surrogate escapes are tolerated: only Unquote refuses them, and a
 // name that has one is at best a variant.
 func Scan(body []byte, p *Paths, found *Found) error {
 	found.reset(len(p.bits))
-	if !utf8.Valid(body) {
-		return ErrUTF8
-	}
 	s := scanner{body: body, paths: p, found: found}
 	if err := s.scan(); err != nil {
 		found.reset(len(p.bits))
+		if !utf8.Valid(body) {
+			return ErrUTF8
+		}
 		return err
 	}
 	for i, bit := range p.bits {
 		found.Values[i].Twice = s.twice&bit != 0
 		found.Values[i].Variant = s.variant&bit != 0
+		found.Values[i].Way = s.way&bit != 0
 	}
 	return nil
 }
 
 // A scanner's methods return the index after what they read, or -1 with err set.
 type scanner struct {
-	body      []byte
-	paths     *Paths
-	found     *Found
-	err       error
-	depth     int    // of open containers
-	twice     uint64 // pointers
-	variant   uint64 // pointers
-	notObject bool
-	opened    [maxDepth/64 + 1]uint64 // see skip
-	names     [32]seen
-	lengths   lengths
+	body    []byte
+	paths   *Paths
+	found   *Found
+	err     error
+	depth   int                     // of open containers
+	twice   uint64                  // pointers
+	variant uint64                  // pointers
+	way     uint64                  // pointers, variants for what is on the way
+	whole   bool                    // the value that was read must be cut with the member that holds it
+	opened  [maxDepth/64 + 1]uint64 // see skip
+	names   [32]seen
+	lengths lengths
 }
 
 func (s *scanner) fail(err error) int {
@@ -79,31 +80,24 @@ func (s *scanner) fail(err error) int {
 
 func (s *scanner) scan() error {
 	i := endBlanks(s.body, 0)
-	if i == len(s.body) {
-		return ErrSyntax
-	}
-	if s.body[i] == '{' {
-		i = s.object(i, place{node: &s.paths.root, live: ^uint64(0), way: s.paths.object})
-	} else {
-		i = s.skip(i)
-	}
-	switch {
-	case i < 0:
+	if i = s.inside(i, place{node: &s.paths.root, live: ^uint64(0)}); i < 0 {
 		return s.err
-	case endBlanks(s.body, i) != len(s.body):
+	}
+	if endBlanks(s.body, i) != len(s.body) {
 		return ErrSyntax
-	case s.notObject:
-		return ErrNotObject
+	}
+	if s.whole {
+		s.found.Cuts = append(s.found.Cuts[:0], Span{0, len(s.body)})
 	}
 	return nil
 }
 
 // A place is where a watched value stands.
 type place struct {
-	node  *node
-	live  uint64 // pointers that led here by the first occurrence of each exact name
-	way   uint64 // the bit of Paths.object, if it led here by exact names
-	inCut bool   // within a member that is cut as a whole
+	node    *node
+	live    uint64 // pointers that led here by the first occurrence of each exact name
+	inArray bool   // within an array, where nothing is a field
+	inCut   bool   // within a member that is cut as a whole
 }
 
 // object reads the object that begins at i. It calls itself for watched names
@@ -133,13 +127,16 @@ func (s *scanner) object(i int, at place) int {
 			return s.fail(ErrSyntax)
 		}
 		i = endBlanks(b, i+1)
-		cut := false
+		cut, cuts := false, len(s.found.Cuts)
 		if c == nil {
 			i = s.skip(i)
 		} else {
 			next := s.enter(c, spelled, at, &exact, &variant)
-			cut = c.node.cut && !at.inCut
 			i = s.value(i, next)
+			if cut = c.node.cut && !at.inCut; s.whole {
+				cut, s.whole = true, false
+				s.found.Cuts = s.found.Cuts[:cuts]
+			}
 		}
 		if i < 0 {
 			return -1
@@ -173,7 +170,7 @@ func (s *scanner) object(i int, at place) int {
 // letter case, and returns the place of its value. exact and variant say
 // which pointers' names have stood in the object before.
 func (s *scanner) enter(c *child, spelled int, at place, exact, variant *uint64) place {
-	next := place{node: c.node, inCut: at.inCut || c.node.cut}
+	next := place{node: c.node, inArray: at.inArray, inCut: at.inCut || c.node.cut}
 	for k := range c.spellings {
 		bits := c.spellings[k].bits
 		if k == spelled {
@@ -183,7 +180,6 @@ func (s *scanner) enter(c *child, spelled int, at place, exact, variant *uint64)
 				s.twice |= bits
 			}
 			*exact |= bits
-			next.way = at.way & bits
 			continue
 		}
 		s.variant |= bits
@@ -193,20 +189,15 @@ func (s *scanner) enter(c *child, spelled int, at place, exact, variant *uint64)
 	return next
 }
 
-// value reads the value that begins at i in a watched place.
+// value reads the value of a member in a watched place, which begins at i.
 func (s *scanner) value(i int, at place) int {
 	start := i
-	object := i < len(s.body) && s.body[i] == '{'
-	if object && len(at.node.children) > 0 {
-		i = s.object(i, at)
-	} else {
-		i = s.skip(i)
-	}
-	if i < 0 {
+	if i = s.inside(i, at); i < 0 {
 		return -1
 	}
-	if at.way != 0 && !object {
-		s.notObject = true
+	if at.inArray {
+		s.variant |= at.node.own
+		s.way |= at.node.own
 	}
 	if found := at.node.own & at.live; found != 0 {
 		v := Value{Kind: kindOf(s.body[start]), Start: start, End: i}
@@ -218,4 +209,19 @@ func (s *scanner) value(i int, at place) int {
 		}
 	}
 	return i
+}
+
+// inside reads a value for what it holds of the place's children.
+func (s *scanner) inside(i int, at place) int {
+	if i < len(s.body) && at.node.below != 0 {
+		switch s.body[i] {
+		case '{':
+			return s.object(i, at)
+		case '[':
+			return s.array(i, at)
+		case '"':
+			return s.text(i, at)
+		}
+	}
+	return s.skip(i)
 }

@@ -1,9 +1,6 @@
 package claimjson
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // skip validates the value that begins at i, which nothing watches. It is one
 // loop: what would be the call stack is a bit for each open container, set for
@@ -39,7 +36,7 @@ func (s *scanner) skip(i int) int {
 				if uint(i) >= uint(len(b)) || len(b)-i < 8 {
 					break
 				}
-				if m := special(binary.LittleEndian.Uint64(b[i : i+8])); m != 0 {
+				if m := special(word(b[i : i+8])); m != 0 {
 					i += s.lengths.foretold(k, m)
 					break
 				}
@@ -158,7 +155,7 @@ func (p seen) again(b []byte, i int) int {
 // differs compares up to eight bytes.
 func (p seen) differs(b []byte, i int) bool {
 	at := int(p.at)
-	x := binary.LittleEndian.Uint64(b[at:at+8]) ^ binary.LittleEndian.Uint64(b[i:i+8])
+	x := word(b[at:at+8]) ^ word(b[i:i+8])
 	return x<<((64-8*min(p.length, 8))&63) != 0
 }
 

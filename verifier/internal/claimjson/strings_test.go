@@ -11,7 +11,7 @@ import (
 // String scanning takes words of eight and rows of four: each special byte is
 // tried at each place, in strings of each length.
 func TestStringLengths(t *testing.T) {
-	p := compile(t, "", keep("/a")...)
+	p := compile(t, keep("/a")...)
 	var found claimjson.Found
 	for n := range 100 {
 		for at := range n {
