@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -131,10 +132,24 @@ func sameID(read, id string) bool {
 	if strings.EqualFold(text, id) || read[0] == 'x' && strings.Contains(strings.ToLower(text), strings.ToLower(id)) {
 		return true
 	}
-	a, numeric := new(big.Rat).SetString(text)
-	b, alike := new(big.Rat).SetString(id)
-	return numeric && alike && a.Cmp(b) == 0
+	if !numeral.MatchString(text) || !numeral.MatchString(id) {
+		return false
+	}
+	a, _ := new(big.Rat).SetString(text)
+	b, _ := new(big.Rat).SetString(id)
+	return a != nil && b != nil && a.Cmp(b) == 0
 }
+
+// conversationID returns the id in what a parser read, in an array, too.
+func conversationID(read string) string {
+	if i := strings.LastIndex(read, " s"); read[0] == 'x' && i >= 0 {
+		return read[i+2:]
+	}
+	return read[1:]
+}
+
+// numeral is a conversation that backends may cast to a number.
+var numeral = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
 
 // A finding is what a parser read and the gateway did not vouch for.
 type finding struct{ parser, read string }

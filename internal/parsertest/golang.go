@@ -26,9 +26,9 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	kind := strings.ToLower(r.Header.Get("Content-Type"))
 	answer := Answer{
-		"go json":        {Place: Body, Fields: p.unmarshal(body)},
-		"go json first":  {Place: Body, Fields: p.decode(body)},
-		"go json struct": {Place: Body, Fields: p.bind(body)},
+		"go json":        {Place: JSON, Fields: p.unmarshal(body)},
+		"go json first":  {Place: JSON, Fields: p.decode(body)},
+		"go json struct": {Place: JSON, Fields: p.bind(body)},
 		"go query":       {Place: Query, Fields: p.values(r.URL.Query())},
 		"go cookies":     {Place: Cookie, Fields: p.cookies(r)},
 	}
@@ -43,10 +43,10 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	answer["go form"] = &Reading{Place: Body, Fields: fields}
+	answer["go form"] = &Reading{Place: Form, Fields: fields}
 	answer["go FormValue"] = &Reading{Place: Merged, Fields: p.values(r.Form)}
 	if strings.Contains(kind, "multipart") {
-		answer["go multipart"] = &Reading{Place: Body, Fields: p.parts(r.Header.Get("Content-Type"), body)}
+		answer["go multipart"] = &Reading{Place: Form, Fields: p.parts(r.Header.Get("Content-Type"), body)}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(answer)

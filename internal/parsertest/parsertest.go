@@ -14,9 +14,11 @@ import (
 	"strings"
 )
 
-// Where a parser reads. One that merges body and query reads both.
+// Where a parser reads: the body, as JSON or as a form, the query, both of a form,
+// or cookies.
 const (
-	Body   = "body"
+	JSON   = "json"
+	Form   = "form"
 	Query  = "query"
 	Cookie = "cookie"
 	Merged = "merged"
@@ -63,9 +65,9 @@ func (f Field) MarshalJSON() ([]byte, error) {
 	return json.Marshal([2]any{f.Path, value})
 }
 
-// Under returns what was read at a path, in brackets and with dots, too, where
-// the parser knows no structure. What stands below the path is none of the
-// types that an id has.
+// Under returns what was read at a path; outside of JSON in brackets and with
+// dots, too, for parsers that know no structure. What stands below the path is
+// none of the types that an id has.
 func (r *Reading) Under(path ...string) (values []string) {
 	bracketed := path[0]
 	for _, name := range path[1:] {
@@ -74,7 +76,7 @@ func (r *Reading) Under(path ...string) (values []string) {
 	flat := []string{bracketed, strings.Join(path, ".")}
 	for _, f := range r.Fields {
 		switch {
-		case slices.Equal(f.Path, path), len(f.Path) == 1 && slices.Contains(flat, f.Path[0]):
+		case slices.Equal(f.Path, path), r.Place != JSON && len(f.Path) == 1 && slices.Contains(flat, f.Path[0]):
 			values = append(values, f.Value)
 		case len(f.Path) > len(path) && slices.Equal(f.Path[:len(path)], path):
 			values = append(values, "x"+strings.Join(f.Path, "/")+" "+f.Value)

@@ -29,7 +29,7 @@ type Shape struct {
 	Sent    string      `json:"sent"`    // how it is written; default as held
 	Free    []string    `json:"free"`    // the reasons that fit where no watched name stands; default "missing"
 	Typed   string      `json:"typed"`   // harmless where it goes on under this type
-	Blind   bool        `json:"blind"`   // no parser reads it
+	Loose   bool        `json:"loose"`   // only parsers say whether it may go on
 }
 
 // Shapes returns the corpus.

@@ -178,8 +178,17 @@ public class Backend {
         public void setHash(String value) { set.put("hash", value); }
     }
 
+    /** The same with maps. */
+    public static class Maps {
+        private final Map<String, String> user = new LinkedHashMap<>();
+        private final Map<String, String> conversation = new LinkedHashMap<>();
+
+        public Map<String, String> getUser() { return user; }
+        public Map<String, String> getConversation() { return conversation; }
+    }
+
     static final class Binder extends WebDataBinder {
-        Binder(Form form) {
+        Binder(Object form) {
             super(form);
             setIgnoreInvalidFields(true);
         }
@@ -200,7 +209,7 @@ public class Backend {
         protected void service(HttpServletRequest request, HttpServletResponse response) throws IOException {
             Answer answer = new Answer();
             answer.ask("Tomcat getParameter", "merged", () -> multi(request.getParameterMap()));
-            answer.ask("Tomcat getParts", "body", () -> {
+            answer.ask("Tomcat getParts", "form", () -> {
                 List<Object[]> fields = new ArrayList<>();
                 for (Part part : request.getParts()) {
                     fields.add(new Object[] {part.getName(), part.getSubmittedFileName() == null ? part.getInputStream().readAllBytes() : FILE});
@@ -211,6 +220,11 @@ public class Backend {
                 Form form = new Form();
                 new Binder(form).bind(request.getParameterMap());
                 return document(form.all());
+            });
+            answer.ask("Spring data binder of maps", "merged", () -> {
+                Maps form = new Maps();
+                new Binder(form).bind(request.getParameterMap());
+                return List.of(new Object[] {"user", form.user}, new Object[] {"conversation", form.conversation});
             });
             answer.ask("Tomcat getCookies", "cookie", () -> {
                 List<Object[]> fields = new ArrayList<>();
@@ -245,16 +259,16 @@ public class Backend {
             String text = new String(body, StandardCharsets.UTF_8);
             String type = request.getContentType() == null ? "" : request.getContentType();
             Answer answer = new Answer();
-            answer.ask("Gson lenient", "body", () -> document(LENIENT.fromJson(text, Map.class)));
-            answer.ask("Gson by declaration", "body", () -> document(byGson(text)));
-            answer.ask("Gson JsonParser", "body", () -> document(PLAIN.fromJson(JsonParser.parseString(text), Map.class)));
-            answer.ask("Gson stream", "body", () -> document(PLAIN.fromJson(new JsonStreamParser(text).next(), Map.class)));
-            answer.ask("Jackson", "body", () -> document(JACKSON.readValue(body, Object.class)));
-            answer.ask("Jackson generous", "body", () -> document(GENEROUS.readValue(body, Object.class)));
-            answer.ask("Jackson generous text", "body", () -> document(GENEROUS.readValue(text, Object.class)));
-            answer.ask("Jackson any case", "body", () -> document(BINDING.readValue(body, Form.class).all()));
+            answer.ask("Gson lenient", "json", () -> document(LENIENT.fromJson(text, Map.class)));
+            answer.ask("Gson by declaration", "json", () -> document(byGson(text)));
+            answer.ask("Gson JsonParser", "json", () -> document(PLAIN.fromJson(JsonParser.parseString(text), Map.class)));
+            answer.ask("Gson stream", "json", () -> document(PLAIN.fromJson(new JsonStreamParser(text).next(), Map.class)));
+            answer.ask("Jackson", "json", () -> document(JACKSON.readValue(body, Object.class)));
+            answer.ask("Jackson generous", "json", () -> document(GENEROUS.readValue(body, Object.class)));
+            answer.ask("Jackson generous text", "json", () -> document(GENEROUS.readValue(text, Object.class)));
+            answer.ask("Jackson any case", "json", () -> document(BINDING.readValue(body, Form.class).all()));
             if (type.toLowerCase(Locale.ROOT).contains("urlencoded")) {
-                answer.ask("Jetty UrlEncoded", "body", () -> {
+                answer.ask("Jetty UrlEncoded", "form", () -> {
                     MultiMap<String> fields = new MultiMap<>();
                     UrlEncoded.decodeTo(new ByteArrayInputStream(body), fields, StandardCharsets.UTF_8, -1, -1);
                     List<Object[]> all = new ArrayList<>();
@@ -263,7 +277,7 @@ public class Backend {
                 });
             }
             if (type.toLowerCase(Locale.ROOT).contains("multipart")) {
-                answer.ask("Commons FileUpload", "body", () -> {
+                answer.ask("Commons FileUpload", "form", () -> {
                     List<Object[]> fields = new ArrayList<>();
                     for (FileItem item : new FileUpload(new DiskFileItemFactory()).parseRequest(new Upload(body, type))) {
                         fields.add(new Object[] {item.getFieldName(), item.isFormField() ? item.get() : FILE});
@@ -326,6 +340,7 @@ public class Backend {
         tomcat.setConnector(connector);
         Context context = tomcat.addContext("", folder.getPath());
         context.setAllowCasualMultipartParsing(true);
+        context.setRequestCharacterEncoding("UTF-8"); // as Spring Boot and Tomcat's own web.xml do
         Wrapper wrapper = Tomcat.addServlet(context, "all", servlet);
         wrapper.setMultipartConfigElement(new MultipartConfigElement(folder.getPath()));
         context.addServletMappingDecoded("/*", "all");

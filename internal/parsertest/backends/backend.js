@@ -7,7 +7,8 @@ const os = require('os');
 const querystring = require('querystring');
 const { Writable } = require('stream');
 
-const watched = JSON.parse(process.env.WATCHED).map((path) => path[0].toLowerCase());
+const paths = JSON.parse(process.env.WATCHED);
+const watched = paths.map((path) => path[0].toLowerCase());
 
 function told(value) {
   if (Buffer.isBuffer(value)) return 's' + value.toString('base64');
@@ -26,6 +27,8 @@ function leaves(path, value) {
 const isWatched = (name) => watched.some((one) => String(name).toLowerCase().includes(one));
 const pairs = (fields) => [...fields].filter(([name]) => isWatched(name)).flatMap(([name, value]) => leaves([String(name)], value));
 const document = (value) => (value && typeof value === 'object' && !Array.isArray(value) ? pairs(Object.entries(value)) : []);
+// Where dots make objects, an id's name with one behind it is none of the id's.
+const exactly = (value) => document(value).filter(([path]) => paths.some((one) => one.join('\0') === path.join('\0')));
 const file = {};
 
 // What querystring and qs give for a repeated name is told as one value each.
@@ -42,12 +45,12 @@ const maxKeys = { maxKeys: 0 };
 
 // Each parser: where it reads, whether it would be asked, and what it reads.
 const parsers = {
-  'JSON.parse': ['body', always, (r) => document(JSON.parse(r.body.toString('utf8')))],
-  'Response.json': ['body', always, async (r) => document(await new Response(r.body).json())],
-  URLSearchParams: ['body', isForm, (r) => pairs(new URLSearchParams(r.body.toString('utf8')))],
-  'URLSearchParams of decoded text': ['body', isForm, (r) => pairs(new URLSearchParams(new TextDecoder().decode(r.body)))],
-  querystring: ['body', isForm, (r) => repeated(querystring.parse(r.body.toString('utf8'), '&', '=', maxKeys))],
-  formData: ['body', (r) => isForm(r) || isMultipart(r), formData],
+  'JSON.parse': ['json', always, (r) => document(JSON.parse(r.body.toString('utf8')))],
+  'Response.json': ['json', always, async (r) => document(await new Response(r.body).json())],
+  URLSearchParams: ['form', isForm, (r) => pairs(new URLSearchParams(r.body.toString('utf8')))],
+  'URLSearchParams of decoded text': ['form', isForm, (r) => pairs(new URLSearchParams(new TextDecoder().decode(r.body)))],
+  querystring: ['form', isForm, (r) => repeated(querystring.parse(r.body.toString('utf8'), '&', '=', maxKeys))],
+  formData: ['form', (r) => isForm(r) || isMultipart(r), formData],
   'URLSearchParams of the query': ['query', always, (r) => pairs(new URLSearchParams(Buffer.from(r.query, 'latin1').toString('utf8')))],
   'querystring of the query': ['query', always, (r) => repeated(querystring.parse(Buffer.from(r.query, 'latin1').toString('utf8'), '&', '=', maxKeys))],
   URL: ['query', always, (r) => pairs(new URL('http://x/?' + r.query).searchParams)],
@@ -113,28 +116,29 @@ function addPackages() {
   const formidableFields = async (r) => {
     const [fields, uploaded] = await formidable({ uploadDir: os.tmpdir(), allowEmptyFiles: true, minFileSize: 0, hashAlgorithm: false, fileWriteStreamHandler: discard })
       .parse(incoming(r));
-    return [...repeated(fields), ...pairs(Object.keys(uploaded).map((name) => [name, file]))];
+    const told = Object.values(fields).every((one) => Array.isArray(one) && one.every((v) => typeof v !== 'object')) ? repeated : document;
+    return [...told(fields), ...pairs(Object.keys(uploaded).map((name) => [name, file]))];
   };
   const discard = () => new Writable({ write: (chunk, encoding, done) => done() });
 
   Object.assign(parsers, {
-    JSON5: ['body', always, (r) => document(JSON5.parse(r.body.toString('utf8')))],
-    'express json': ['body', always, bodyParser(express.json({ type: always }))],
-    'express json not strict': ['body', always, bodyParser(express.json({ type: always, strict: false }))],
-    'express urlencoded': ['body', isForm, bodyParser(express.urlencoded({ type: always, extended: false }))],
-    'express urlencoded extended': ['body', isForm, bodyParser(express.urlencoded({ type: always, extended: true }))],
-    'express urlencoded by its type': ['body', always, bodyParser(express.urlencoded({ extended: true }))],
+    JSON5: ['json', always, (r) => document(JSON5.parse(r.body.toString('utf8')))],
+    'express json': ['json', always, bodyParser(express.json({ type: always }))],
+    'express json not strict': ['json', always, bodyParser(express.json({ type: always, strict: false }))],
+    'express urlencoded': ['form', isForm, bodyParser(express.urlencoded({ type: always, extended: false }))],
+    'express urlencoded extended': ['form', isForm, bodyParser(express.urlencoded({ type: always, extended: true }))],
+    'express urlencoded by its type': ['form', always, bodyParser(express.urlencoded({ extended: true }))],
     'express query': ['query', always, (r) => document(qs.parse(r.query, { allowPrototypes: true }))],
-    'co-body json not strict': ['body', always, async (r) => document(await coBody.json(incoming(r), { strict: false }))],
-    'co-body form': ['body', isForm, async (r) => document(await coBody.form(incoming(r)))],
-    'co-body by type': ['body', always, async (r) => document(await coBody(incoming(r)))],
-    'qs with dots': ['body', isForm, (r) => document(qs.parse(r.body.toString('utf8'), { allowDots: true, parameterLimit: Infinity }))],
-    'qs of semicolons': ['body', isForm, (r) => document(qs.parse(r.body.toString('utf8'), { delimiter: /[;&]/, parameterLimit: Infinity }))],
-    'qs of the query with dots': ['query', always, (r) => document(qs.parse(r.query, { allowDots: true }))],
-    busboy: ['body', always, streamed],
-    multer: ['body', always, (r) => middleware(upload, r, (request) => [...document(request.body), ...pairs(files(request.files))])],
-    formidable: ['body', always, formidableFields],
-    multiparty: ['body', isMultipart, parts],
+    'co-body json not strict': ['json', always, async (r) => document(await coBody.json(incoming(r), { strict: false }))],
+    'co-body form': ['form', isForm, async (r) => exactly(await coBody.form(incoming(r)))],
+    'co-body by type': ['form', always, async (r) => exactly(await coBody(incoming(r)))],
+    'qs with dots': ['form', isForm, (r) => exactly(qs.parse(r.body.toString('utf8'), { allowDots: true, parameterLimit: Infinity }))],
+    'qs of semicolons': ['form', isForm, (r) => document(qs.parse(r.body.toString('utf8'), { delimiter: /[;&]/, parameterLimit: Infinity }))],
+    'qs of the query with dots': ['query', always, (r) => exactly(qs.parse(r.query, { allowDots: true }))],
+    busboy: ['form', always, streamed],
+    multer: ['form', always, (r) => middleware(upload, r, (request) => [...document(request.body), ...pairs(files(request.files))])],
+    formidable: ['form', always, formidableFields],
+    multiparty: ['form', isMultipart, parts],
     cookie: ['cookie', always, (r) => document(cookie.parse(r.headers.cookie || ''))],
   });
 }

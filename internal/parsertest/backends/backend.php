@@ -43,17 +43,17 @@ function json(string $text): ?array {
 
 $raw = file_get_contents('php://input');
 $files = array_map(fn($file) => new stdClass(), $_FILES);
-$answer = ['php json_decode' => ['place' => 'body', 'fields' => json($raw)]];
+$answer = ['php json_decode' => ['place' => 'json', 'fields' => json($raw)]];
 if (ini_get('enable_post_data_reading')) {
     $answer += [
-        'php $_POST' => ['place' => 'body', 'fields' => array_merge(fields($_POST), fields($files))],
+        'php $_POST' => ['place' => 'form', 'fields' => array_merge(fields($_POST), fields($files))],
         'php $_GET' => ['place' => 'query', 'fields' => fields($_GET)],
         'php $_REQUEST' => ['place' => 'merged', 'fields' => fields($_REQUEST)],
         'php $_COOKIE' => ['place' => 'cookie', 'fields' => fields($_COOKIE)],
     ];
     if (stripos($_SERVER['CONTENT_TYPE'] ?? '', 'urlencoded') !== false) {
         parse_str($raw, $parsed);
-        $answer['php parse_str'] = ['place' => 'body', 'fields' => fields($parsed)];
+        $answer['php parse_str'] = ['place' => 'form', 'fields' => fields($parsed)];
     }
 }
 header('Content-Type: application/json');

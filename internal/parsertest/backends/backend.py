@@ -7,6 +7,7 @@ import email.utils
 import http.cookies
 import io
 import json
+import logging
 import os
 import socketserver
 import sys
@@ -14,6 +15,7 @@ import urllib.parse
 import warnings
 
 warnings.simplefilter("ignore")
+logging.disable()
 try:
     import cgi
 except ImportError:  # gone since Python 3.13
@@ -147,24 +149,26 @@ def always(r):
 
 # Each parser: where it reads, whether it would be asked, and what it reads.
 PARSERS = {
-    "json.loads": ("body", always, lambda r: document(json.loads(r.body))),
-    "json.loads by charset": ("body", always, by_charset),
-    "json.loads utf-8-sig": ("body", always, lambda r: document(json.loads(r.body.decode("utf-8-sig")))),
-    "parse_qs": ("body", is_form, lambda r: parse_qs(r.body.decode("utf-8", "surrogateescape"))),
-    "parse_qs bytes": ("body", is_form, lambda r: parse_qs(r.body)),
-    "email": ("body", is_multipart, message(email.policy.compat32)),
-    "email HTTP": ("body", is_multipart, message(email.policy.HTTP)),
+    "json.loads": ("json", always, lambda r: document(json.loads(r.body))),
+    "json.loads by charset": ("json", always, by_charset),
+    "json.loads utf-8-sig": ("json", always, lambda r: document(json.loads(r.body.decode("utf-8-sig")))),
+    "parse_qs": ("form", is_form, lambda r: parse_qs(r.body.decode("utf-8", "surrogateescape"))),
+    "parse_qs bytes": ("form", is_form, lambda r: parse_qs(r.body)),
+    "email": ("form", is_multipart, message(email.policy.compat32)),
+    "email HTTP": ("form", is_multipart, message(email.policy.HTTP)),
     "parse_qs of the query": ("query", always, lambda r: parse_qs(r.query.encode("latin-1").decode("utf-8", "surrogateescape"))),
     "parse_qs bytes of the query": ("query", always, lambda r: parse_qs(r.query.encode("latin-1"))),
     "SimpleCookie": ("cookie", always, simple_cookie),
 }
 if cgi:
-    PARSERS["cgi"] = ("body", lambda r: is_form(r) or is_multipart(r), field_storage)
+    PARSERS["cgi"] = ("form", lambda r: is_form(r) or is_multipart(r), field_storage)
 
 
 def add_frameworks():
     import asyncio
     import tempfile
+    import threading
+    import unittest.mock
 
     import bottle
     import django
@@ -175,13 +179,22 @@ def add_frameworks():
     import tornado.httputil
     import webob
     import werkzeug.wrappers
-    from aiohttp.test_utils import make_mocked_request
+    from aiohttp.http import HttpVersion11, RawRequestMessage
     from aiohttp.streams import StreamReader
-    from multidict import CIMultiDict
+    from aiohttp.web import BaseRequest
+    from multidict import CIMultiDict, CIMultiDictProxy
+    from yarl import URL
     from django.core.handlers.wsgi import WSGIRequest
 
     django.conf.settings.configure(ALLOWED_HOSTS=["*"], FILE_UPLOAD_TEMP_DIR=tempfile.gettempdir(), USE_I18N=False)
     django.setup()
+
+    loops = threading.local()
+
+    def run(coroutine):
+        if not hasattr(loops, "loop"):
+            loops.loop = asyncio.new_event_loop()
+        return loops.loop.run_until_complete(coroutine)
 
     def multi(values, files=None):
         fields = [(name, value) for name, vs in values for value in vs]
@@ -224,20 +237,20 @@ def add_frameworks():
         async def read():
             form = await asgi(r).form()
             return pairs((name, value if isinstance(value, str) else ("file",)) for name, value in form.multi_items())
-        return asyncio.run(read())
+        return run(read())
+
+    unused = unittest.mock.Mock(max_field_size=8190, max_headers=128)
 
     def aiohttp_post(r):
-        class Protocol:  # what StreamReader tells its transport
-            _reading_paused = False
-
         async def read():
-            reader = StreamReader(Protocol(), 1 << 20, loop=asyncio.get_running_loop())
+            reader = StreamReader(unittest.mock.Mock(_reading_paused=False), 1 << 20, loop=asyncio.get_running_loop())
             reader.feed_data(r.body)
             reader.feed_eof()
-            request = make_mocked_request(r.method, r.target, headers=CIMultiDict(r.headers), payload=reader)
-            fields = await request.post()
+            raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in r.headers)
+            message = RawRequestMessage(r.method, r.target, HttpVersion11, CIMultiDictProxy(CIMultiDict(r.headers)), raw, True, None, False, False, URL("http://x/"))
+            fields = await BaseRequest(message, reader, unused, unused, unused, asyncio.get_running_loop()).post()
             return pairs((name, value if isinstance(value, (str, bytes, bytearray)) else ("file",)) for name, value in fields.items())
-        return asyncio.run(read())
+        return run(read())
 
     def falcon_request(r):
         options = falcon.RequestOptions()
@@ -250,36 +263,37 @@ def add_frameworks():
 
     def bottle_forms(r):
         request = bottle.BaseRequest(r.environ())
-        return pairs([(name, value) for name, value in request.forms.allitems()] + [(name, ("file",)) for name in request.files])
+        return pairs([(name, value) for name, value in request.forms.decode().allitems()] + [(name, ("file",)) for name in request.files])
 
     def webob_post(r):
         request = webob.Request(r.environ())
         return pairs((name, value if isinstance(value, str) else ("file",)) for name, value in request.POST.items())
 
     PARSERS.update({
-        "simplejson": ("body", always, lambda r: document(simplejson.loads(r.body))),
-        "django POST": ("body", always, django_post),
+        "simplejson": ("json", always, lambda r: document(simplejson.loads(r.body))),
+        "django POST": ("form", always, django_post),
         "django GET": ("query", always, lambda r: multi(django_request(r).GET.lists())),
         "django COOKIES": ("cookie", always, lambda r: pairs(django_request(r).COOKIES.items())),
-        "flask form": ("body", always, flask),
-        "flask json": ("body", always, lambda r: document(werkzeug.wrappers.Request(r.environ()).get_json(force=True, silent=True))),
+        "flask form": ("form", always, flask),
+        "flask json": ("json", always, lambda r: document(werkzeug.wrappers.Request(r.environ()).get_json(force=True, silent=True))),
         "flask args": ("query", always, lambda r: multi(werkzeug.wrappers.Request(r.environ()).args.lists())),
         "flask cookies": ("cookie", always, lambda r: pairs(werkzeug.wrappers.Request(r.environ()).cookies.items())),
-        "tornado body": ("body", always, tornado_body),
+        "tornado body": ("form", always, tornado_body),
         "tornado query": ("query", always, tornado_query),
         "tornado cookies": ("cookie", always, lambda r: pairs(tornado.httputil.parse_cookie(r.header("cookie") or "").items())),
-        "starlette form": ("body", always, starlette_form),
+        "starlette form": ("form", always, starlette_form),
         "starlette query": ("query", always, lambda r: pairs(asgi(r).query_params.multi_items())),
         "starlette cookies": ("cookie", always, lambda r: pairs(asgi(r).cookies.items())),
-        "aiohttp post": ("body", always, aiohttp_post),
-        "falcon parts": ("body", is_multipart, falcon_parts),
+        "aiohttp post": ("form", always, aiohttp_post),
+        "falcon parts": ("form", is_multipart, falcon_parts),
         "falcon params": ("merged", always, lambda r: pairs(falcon_request(r).params.items())),
-        "bottle forms": ("body", always, bottle_forms),
-        "bottle json": ("body", always, lambda r: document(bottle.BaseRequest(r.environ()).json)),
+        # It takes a body of any type for a form, which no gateway can foresee.
+        "bottle forms": ("form", lambda r: is_form(r) or is_multipart(r), bottle_forms),
+        "bottle json": ("json", always, lambda r: document(bottle.BaseRequest(r.environ()).json)),
         "bottle query": ("query", always, lambda r: pairs(bottle.BaseRequest(r.environ()).query.allitems())),
         "bottle cookies": ("cookie", always, lambda r: pairs(bottle.BaseRequest(r.environ()).cookies.items())),
-        "webob POST": ("body", always, webob_post),
-        "webob json": ("body", always, lambda r: document(webob.Request(r.environ()).json_body)),
+        "webob POST": ("form", always, webob_post),
+        "webob json": ("json", always, lambda r: document(webob.Request(r.environ()).json_body)),
         "webob params": ("merged", always, lambda r: pairs(webob.Request(r.environ()).params.items())),
         "webob cookies": ("cookie", always, lambda r: pairs(webob.Request(r.environ()).cookies.items())),
     })

@@ -66,11 +66,11 @@ end
 ALWAYS = ->(_) { true }
 # Each parser: where it reads, whether it would be asked, and what it reads.
 PARSERS = {
-  'JSON.parse' => ['body', ALWAYS, ->(r) { document(JSON.parse(utf8(r.body))) }],
-  'JSON.parse of bytes' => ['body', ALWAYS, ->(r) { document(JSON.parse(r.body)) }],
-  'decode_www_form' => ['body', :form?.to_proc, ->(r) { pairs(URI.decode_www_form(utf8(r.body))) }],
-  'CGI.parse' => ['body', :form?.to_proc, ->(r) { repeated(CGI.parse(utf8(r.body))) }],
-  'CGI' => ['body', ->(r) { r.form? || r.multipart? }, method(:read_cgi)],
+  'JSON.parse' => ['json', ALWAYS, ->(r) { document(JSON.parse(utf8(r.body))) }],
+  'JSON.parse of bytes' => ['json', ALWAYS, ->(r) { document(JSON.parse(r.body)) }],
+  'decode_www_form' => ['form', :form?.to_proc, ->(r) { pairs(URI.decode_www_form(utf8(r.body))) }],
+  'CGI.parse' => ['form', :form?.to_proc, ->(r) { repeated(CGI.parse(utf8(r.body))) }],
+  'CGI' => ['form', ->(r) { r.form? || r.multipart? }, method(:read_cgi)],
   'decode_www_form of the query' => ['query', ALWAYS, ->(r) { pairs(URI.decode_www_form(utf8(r.query))) }],
   'CGI.parse of the query' => ['query', ALWAYS, ->(r) { repeated(CGI.parse(utf8(r.query))) }],
   'CGI::Cookie' => ['cookie', ALWAYS, ->(r) { repeated(CGI::Cookie.parse(r.cookie)) }],
@@ -116,17 +116,17 @@ def serve_rack
 
   file = ->(value) { value.is_a?(Hash) && (value.key?(:tempfile) || value.key?('tempfile')) ? :file : value }
   files = ->(fields) { pairs(fields.to_h { |name, value| [name, file.(value)] }) }
-  rails = ->(env) { ActionDispatch::Request.new(env).tap { |r| r.set_header('action_dispatch.logger', nil) } }
+  rails = ->(env) { ActionDispatch::Request.new(env).tap { |r| r.set_header('action_dispatch.logger', Logger.new(IO::NULL)) } }
   parsers = {
-    'Rack POST' => ['body', ->(env) { files.(Rack::Request.new(env).POST) }],
+    'Rack POST' => ['form', ->(env) { files.(Rack::Request.new(env).POST) }],
     'Rack GET' => ['query', ->(env) { pairs(Rack::Request.new(env).GET) }],
     'Rack params' => ['merged', ->(env) { files.(Rack::Request.new(env).params) }],
     'Rack cookies' => ['cookie', ->(env) { pairs(Rack::Request.new(env).cookies) }],
-    'Rails request parameters' => ['body', ->(env) { files.(rails.(env).request_parameters.to_h) }],
+    'Rails request parameters' => ['form', ->(env) { files.(rails.(env).request_parameters.to_h) }],
     'Rails query parameters' => ['query', ->(env) { pairs(rails.(env).query_parameters.to_h) }],
-    'Oj' => ['body', ->(env) { document(Oj.load(env['rack.input'].read, mode: :compat)) }],
-    'Oj strict' => ['body', ->(env) { document(Oj.strict_load(env['rack.input'].read)) }],
-    'Yajl' => ['body', ->(env) { document(Yajl::Parser.parse(utf8(env['rack.input'].read), allow_comments: true)) }],
+    'Oj' => ['json', ->(env) { document(Oj.load(env['rack.input'].read, mode: :compat)) }],
+    'Oj strict' => ['json', ->(env) { document(Oj.strict_load(env['rack.input'].read)) }],
+    'Yajl' => ['json', ->(env) { document(Yajl::Parser.parse(utf8(env['rack.input'].read), allow_comments: true)) }],
   }
   app = lambda do |env|
     body = env['rack.input'].read
