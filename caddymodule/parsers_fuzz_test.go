@@ -162,7 +162,7 @@ func (r *fuzzRun) try(shape *parsertest.Shape, as role, change func(*parsertest.
 			found = append(found, finding{fault, ""})
 		}
 	case s.seen == nil && s.reason != "missing" && !cannotTell(request), s.seen != nil && !s.seen.asSent(request):
-		found = append(found, finding{"honest traffic", ""})
+		found = append(found, finding{"honest traffic is not forwarded as it is", ""})
 	}
 	r.add(label, s, found, request, change != nil)
 }
@@ -243,7 +243,7 @@ func (r *fuzzRun) add(label string, s *said, found []finding, request *parsertes
 	label += "\t" + s.String()
 	sent := ""
 	if example {
-		sent = fmt.Sprintf(" in %s %s %.200q %.400q", request.Method, request.Target, request.Header, request.Body)
+		sent = fmt.Sprintf(" : %s %s %.200q %.400q", request.Method, request.Target, request.Header, request.Body)
 	}
 	for _, f := range found {
 		if key := label + f.parser; example {
@@ -254,7 +254,10 @@ func (r *fuzzRun) add(label string, s *said, found []finding, request *parsertes
 		if r.findings[label] == nil {
 			r.findings[label] = make(map[string][]string)
 		}
-		what := fmt.Sprintf("%.100q%s", f.read, sent)
+		what := sent
+		if f.read != "" {
+			what = fmt.Sprintf("read %.100q%s", f.read, sent)
+		}
 		r.findings[label][what] = append(r.findings[label][what], f.parser)
 	}
 }
@@ -270,7 +273,7 @@ func (r *fuzzRun) report() {
 	fmt.Fprintln(table, "shape\tsite\trole\tthe gateway says\tparsers read")
 	for _, label := range slices.Sorted(maps.Keys(r.findings)) {
 		for _, what := range slices.Sorted(maps.Keys(r.findings[label])) {
-			fmt.Fprintf(table, "%s\t%s read %s\n", label, strings.Join(r.findings[label][what], ", "), what)
+			fmt.Fprintf(table, "%s\t%s %s\n", label, strings.Join(r.findings[label][what], ", "), what)
 		}
 	}
 	_ = table.Flush()

@@ -65,15 +65,15 @@ func (f Field) MarshalJSON() ([]byte, error) {
 	return json.Marshal([2]any{f.Path, value})
 }
 
-// Under returns what was read at a path; outside of JSON in brackets and with
-// dots, too, for parsers that know no structure. What stands below the path is
-// none of the types that an id has.
+// Under returns what was read at a path. Outside of JSON that is its last name,
+// too, and the path in brackets or with dots, for parsers that know no structure.
+// What stands below the path is none of the types that an id has.
 func (r *Reading) Under(path ...string) (values []string) {
 	bracketed := path[0]
 	for _, name := range path[1:] {
 		bracketed += "[" + name + "]"
 	}
-	flat := []string{bracketed, strings.Join(path, ".")}
+	flat := []string{path[len(path)-1], bracketed, strings.Join(path, ".")}
 	for _, f := range r.Fields {
 		switch {
 		case slices.Equal(f.Path, path), r.Place != JSON && len(f.Path) == 1 && slices.Contains(flat, f.Path[0]):

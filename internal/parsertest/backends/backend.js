@@ -40,6 +40,7 @@ const formData = async (r) =>
 
 const isForm = (r) => /urlencoded/i.test(r.type);
 const isMultipart = (r) => /multipart/i.test(r.type);
+const isJSON = (r) => /json/i.test(r.type);
 const always = () => true;
 const maxKeys = { maxKeys: 0 };
 
@@ -116,8 +117,8 @@ function addPackages() {
   const formidableFields = async (r) => {
     const [fields, uploaded] = await formidable({ uploadDir: os.tmpdir(), allowEmptyFiles: true, minFileSize: 0, hashAlgorithm: false, fileWriteStreamHandler: discard })
       .parse(incoming(r));
-    const told = Object.values(fields).every((one) => Array.isArray(one) && one.every((v) => typeof v !== 'object')) ? repeated : document;
-    return [...told(fields), ...pairs(Object.keys(uploaded).map((name) => [name, file]))];
+    // What has a type and no file name is a file to it, and no field.
+    return [...(isJSON(r) ? document : repeated)(fields), ...pairs(Object.entries(uploaded).filter(([, list]) => list.some((f) => f.originalFilename)).map(([name]) => [name, file]))];
   };
   const discard = () => new Writable({ write: (chunk, encoding, done) => done() });
 
@@ -131,13 +132,14 @@ function addPackages() {
     'express query': ['query', always, (r) => document(qs.parse(r.query, { allowPrototypes: true }))],
     'co-body json not strict': ['json', always, async (r) => document(await coBody.json(incoming(r), { strict: false }))],
     'co-body form': ['form', isForm, async (r) => exactly(await coBody.form(incoming(r)))],
-    'co-body by type': ['form', always, async (r) => exactly(await coBody(incoming(r)))],
+    'co-body by type': ['form', (r) => !isJSON(r), async (r) => exactly(await coBody(incoming(r)))],
     'qs with dots': ['form', isForm, (r) => exactly(qs.parse(r.body.toString('utf8'), { allowDots: true, parameterLimit: Infinity }))],
     'qs of semicolons': ['form', isForm, (r) => document(qs.parse(r.body.toString('utf8'), { delimiter: /[;&]/, parameterLimit: Infinity }))],
     'qs of the query with dots': ['query', always, (r) => exactly(qs.parse(r.query, { allowDots: true }))],
     busboy: ['form', always, streamed],
     multer: ['form', always, (r) => middleware(upload, r, (request) => [...document(request.body), ...pairs(files(request.files))])],
-    formidable: ['form', always, formidableFields],
+    formidable: ['form', (r) => !isJSON(r), formidableFields],
+    'formidable json': ['json', isJSON, formidableFields],
     multiparty: ['form', isMultipart, parts],
     cookie: ['cookie', always, (r) => document(cookie.parse(r.headers.cookie || ''))],
   });

@@ -116,13 +116,15 @@ def serve_rack
 
   file = ->(value) { value.is_a?(Hash) && (value.key?(:tempfile) || value.key?('tempfile')) ? :file : value }
   files = ->(fields) { pairs(fields.to_h { |name, value| [name, file.(value)] }) }
+  json = ->(env) { env['CONTENT_TYPE'].to_s.downcase.include?('json') }
   rails = ->(env) { ActionDispatch::Request.new(env).tap { |r| r.set_header('action_dispatch.logger', Logger.new(IO::NULL)) } }
   parsers = {
     'Rack POST' => ['form', ->(env) { files.(Rack::Request.new(env).POST) }],
     'Rack GET' => ['query', ->(env) { pairs(Rack::Request.new(env).GET) }],
     'Rack params' => ['merged', ->(env) { files.(Rack::Request.new(env).params) }],
     'Rack cookies' => ['cookie', ->(env) { pairs(Rack::Request.new(env).cookies) }],
-    'Rails request parameters' => ['form', ->(env) { files.(rails.(env).request_parameters.to_h) }],
+    'Rails form parameters' => ['form', ->(env) { json.(env) ? [] : files.(rails.(env).request_parameters.to_h) }],
+    'Rails JSON parameters' => ['json', ->(env) { json.(env) ? document(rails.(env).request_parameters.to_h) : [] }],
     'Rails query parameters' => ['query', ->(env) { pairs(rails.(env).query_parameters.to_h) }],
     'Oj' => ['json', ->(env) { document(Oj.load(env['rack.input'].read, mode: :compat)) }],
     'Oj strict' => ['json', ->(env) { document(Oj.strict_load(env['rack.input'].read)) }],
