@@ -12,7 +12,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
@@ -31,7 +30,7 @@ type mirrored struct {
 	Header  http.Header
 	Body    []byte
 	Answers []parsertest.Answer
-	Faults  []string // of backends that should have answered
+	Fault   string // of a backend that should have answered
 }
 
 func newMirror(t testing.TB, backends []*parsertest.Backend) *mirror {
@@ -48,19 +47,10 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	seen := mirrored{Target: r.RequestURI, Header: r.Header, Body: body, Answers: make([]parsertest.Answer, len(m.backends))}
-	faults := make([]error, len(m.backends))
-	var asked sync.WaitGroup
-	for i, b := range m.backends {
-		asked.Go(func() {
-			seen.Answers[i], faults[i] = b.Ask(&parsertest.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body})
-		})
-	}
-	asked.Wait()
-	for _, fault := range faults {
-		if fault != nil {
-			seen.Faults = append(seen.Faults, fault.Error())
-		}
+	seen := mirrored{Target: r.RequestURI, Header: r.Header, Body: body}
+	seen.Answers, err = parsertest.AskAll(m.backends, &parsertest.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body})
+	if err != nil {
+		seen.Fault = err.Error()
 	}
 	w.Header().Set("X-Mirror", "true")
 	_ = json.NewEncoder(w).Encode(&seen)

@@ -114,17 +114,16 @@ func (r *fuzzRun) readers(backends []*parsertest.Backend) {
 		if request == nil {
 			continue
 		}
-		seen := new(mirrored)
-		for _, b := range backends {
-			answer, err := b.Ask(request)
-			if err != nil {
-				r.t.Error(err)
-			}
-			seen.Answers = append(seen.Answers, answer)
+		answers, err := parsertest.AskAll(backends, request)
+		if err != nil {
+			r.t.Error(err)
+		}
+		for _, answer := range answers {
 			for parser := range answer {
 				read[parser] += 0
 			}
 		}
+		seen := mirrored{Answers: answers}
 		found := seen.read(r.sites[shape.Site].places, r.sites[shape.Site].user)
 		for _, f := range found {
 			read[f.parser]++

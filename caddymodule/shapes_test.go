@@ -133,10 +133,8 @@ func (r *shapeRun) send(address string, request *parsertest.Request) *said {
 		r.t.Errorf("%v: %s %s %v %.1000q", err, request.Method, request.Target, request.Header, request.Body)
 		return new(said)
 	}
-	if s.seen != nil {
-		for _, fault := range s.seen.Faults {
-			r.t.Errorf("%s: %s %s %v %.1000q", fault, request.Method, request.Target, request.Header, request.Body)
-		}
+	if s.seen != nil && s.seen.Fault != "" {
+		r.t.Errorf("%s: %s %s %v %.1000q", s.seen.Fault, request.Method, request.Target, request.Header, request.Body)
 	}
 	return s
 }

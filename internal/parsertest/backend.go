@@ -3,11 +3,13 @@ package parsertest
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -83,6 +85,17 @@ func (b *Backend) Ask(r *Request) (Answer, error) {
 		return nil, fmt.Errorf("%s: %w in %.1000q", b.Name, err, text)
 	}
 	return answer, nil
+}
+
+// AskAll asks several backends at once. What one refuses is an empty answer.
+func AskAll(backends []*Backend, r *Request) ([]Answer, error) {
+	answers, faults := make([]Answer, len(backends)), make([]error, len(backends))
+	var asked sync.WaitGroup
+	for i, b := range backends {
+		asked.Go(func() { answers[i], faults[i] = b.Ask(r) })
+	}
+	asked.Wait()
+	return answers, errors.Join(faults...)
 }
 
 // escape writes bytes beyond ASCII as their escapes, as which PHP reads them.

@@ -137,7 +137,8 @@ def serve_rack
     end
     [200, { 'Content-Type' => 'application/json' }, [answer(asked, nil)]]
   end
-  server = Puma::Server.new(app, Puma::Events.null, min_threads: 1, max_threads: 8)
+  events = Puma::Events.respond_to?(:null) ? Puma::Events.null : nil # of Puma 5
+  server = Puma::Server.new(app, events, min_threads: 1, max_threads: 8)
   port = server.add_tcp_listener('127.0.0.1', 0).addr[1]
   server.run
   puts "puma #{port}"

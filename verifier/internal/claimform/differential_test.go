@@ -1,22 +1,16 @@
 package claimform_test
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 )
 
@@ -34,171 +28,48 @@ type field struct {
 // whole input is missing.
 type readings map[string][]field
 
-// A parser reads a form body, or a multipart body where there is a boundary.
-type parser interface {
-	parse(t *testing.T, body []byte, boundary string) readings
-}
-
-// A process is an interpreter that answers JSON lines with JSON lines.
-type process struct {
-	in  io.Writer
-	out *bufio.Reader
-}
-
-// scriptPath reads the script, so that a cached test result does not outlive it.
-func scriptPath(t *testing.T, name string) string {
+// startParsers runs the parsers of five languages.
+func startParsers(t *testing.T) []*parsertest.Backend {
 	t.Helper()
-	path := filepath.Join("testdata", "parsers", name)
-	if _, err := os.ReadFile(path); err != nil {
-		t.Fatal(err)
+	var paths [][]string
+	for _, name := range watched {
+		paths = append(paths, []string{name})
 	}
-	return path
+	return parsertest.Start(t, paths)
 }
 
-func startProcess(t *testing.T, interpreter, script string) *process {
+// parse asks about a form body, or a multipart body where there is a boundary.
+func parse(t *testing.T, backends []*parsertest.Backend, body []byte, boundary string) readings {
 	t.Helper()
-	cmd := exec.Command(interpreter, scriptPath(t, script))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("the differential test needs %s: %v", interpreter, err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return &process{in, bufio.NewReader(out)}
-}
-
-func (p *process) parse(t *testing.T, body []byte, boundary string) readings {
-	t.Helper()
-	kind := "form"
+	kind := "application/x-www-form-urlencoded"
 	if boundary != "" {
-		kind = "multipart"
+		kind = `multipart/form-data; boundary="` + boundary + `"`
 	}
-	request, err := json.Marshal(map[string]any{"kind": kind, "boundary": boundary, "body": body})
+	answers, err := parsertest.AskAll(backends, &parsertest.Request{Method: "POST", Target: "/", Header: http.Header{"Content-Type": {kind}}, Body: body})
 	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := p.in.Write(append(request, '\n')); err != nil {
-		t.Fatal(err)
-	}
-	line, err := p.out.ReadBytes('\n')
-	if err != nil {
-		t.Fatalf("no answer for %q: %v", body, err)
-	}
-	return decodeReadings(t, line)
-}
-
-// phpServer is PHP's built-in web server: its form parsers read requests only.
-type phpServer struct{ address string }
-
-func startPHP(t *testing.T) *phpServer {
-	t.Helper()
-	cmd := exec.Command("php", "-n", "-d", "max_input_vars=100000", "-d", "display_errors=0", "-d", "log_errors=0",
-		"-S", "127.0.0.1:0", scriptPath(t, "parsers.php"))
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("the differential test needs php: %v", err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	lines := bufio.NewReader(log)
-	started := regexp.MustCompile(`\((http://127\.0\.0\.1:\d+)\) started`)
-	for {
-		line, err := lines.ReadString('\n')
-		if m := started.FindStringSubmatch(line); m != nil {
-			go io.Copy(io.Discard, lines)
-			return &phpServer{m[1]}
-		}
-		if err != nil {
-			t.Fatalf("php's server did not start: %v", err)
-		}
-	}
-}
-
-func (p *phpServer) parse(t *testing.T, body []byte, boundary string) readings {
-	t.Helper()
-	if boundary != "" {
-		return p.post(t, "/", `multipart/form-data; boundary="`+boundary+`"`, body)
-	}
-	all := p.post(t, "/", "application/x-www-form-urlencoded", body)
-	for name, fields := range p.post(t, "/?parse_str", "text/plain", body) {
-		all[name] = fields
-	}
-	return all
-}
-
-func (p *phpServer) post(t *testing.T, path, contentType string, body []byte) readings {
-	t.Helper()
-	response, err := http.Post(p.address+path, contentType, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return decodeReadings(t, answer)
-}
-
-func decodeReadings(t *testing.T, answer []byte) readings {
-	t.Helper()
-	var decoded map[string][][2]*[]byte
-	if err := json.Unmarshal(answer, &decoded); err != nil {
-		t.Fatalf("%v in %s", err, answer)
+		t.Fatalf("%v, asked about %q", err, body)
 	}
 	all := readings{}
-	for name, fields := range decoded {
-		if fields == nil {
-			continue
-		}
-		all[name] = []field{}
-		for _, f := range fields {
-			one := field{name: string(*f[0])}
-			if f[1] != nil {
-				value := string(*f[1])
-				one.value = &value
+	for _, answer := range answers {
+		for parser, reading := range answer {
+			if reading.Place == parsertest.Form && reading.Fields != nil {
+				all[parser] = fieldsOf(reading)
 			}
-			all[name] = append(all[name], one)
 		}
 	}
 	return all
 }
 
-// goParsers are those of net/url, which returns what it could read beside an
-// error, and mime/multipart.
-type goParsers struct{}
-
-func (goParsers) parse(_ *testing.T, body []byte, boundary string) readings {
-	if boundary == "" {
-		values, _ := url.ParseQuery(string(body))
-		fields := []field{}
-		for name, list := range values {
-			for _, value := range list {
-				fields = append(fields, field{name, &value})
-			}
+func fieldsOf(reading *parsertest.Reading) []field {
+	fields := []field{}
+	for _, f := range reading.Fields {
+		one := field{name: f.Path[0]}
+		if text, ok := strings.CutPrefix(f.Value, "s"); ok && len(f.Path) == 1 {
+			one.value = &text
 		}
-		return readings{"go url": fields}
+		fields = append(fields, one)
 	}
-	if fields, ok := goMultipart(body, boundary); ok {
-		return readings{"go multipart": fields}
-	}
-	return nil
+	return fields
 }
 
 // goMultipart returns the fields in order; ok is false if the body is refused.
@@ -227,16 +98,6 @@ func goMultipart(body []byte, boundary string) (fields []field, ok bool) {
 			one.value = &value
 		}
 		fields = append(fields, one)
-	}
-}
-
-func startParsers(t *testing.T) []parser {
-	return []parser{
-		goParsers{},
-		startProcess(t, "python3", "parsers.py"),
-		startProcess(t, "node", "parsers.js"),
-		startProcess(t, "ruby", "parsers.rb"),
-		startPHP(t),
 	}
 }
 
@@ -354,12 +215,10 @@ func TestDifferentialURLEncoded(t *testing.T) {
 		if errStrict == nil && fmt.Sprint(strict) != fmt.Sprint(hits.List) {
 			t.Errorf("%q: %v when strict, else %v", body, strict, hits.List)
 		}
-		for _, p := range parsers {
-			compare(t, body, hits.List, p.parse(t, body, ""), agreed)
-		}
+		compare(t, body, hits.List, parse(t, parsers, body, ""), agreed)
 	}
 	count.check(t)
-	checkAgreed(t, agreed, "go url", "python parse_qs", "python parse_qs bytes", "node URLSearchParams",
+	checkAgreed(t, agreed, "go form", "python parse_qs", "python parse_qs bytes", "node URLSearchParams",
 		"node URLSearchParams of decoded text", "node querystring", "node formData", "ruby decode_www_form",
 		"ruby CGI.parse", "php parse_str", "php $_POST")
 }
@@ -376,9 +235,7 @@ func TestDifferentialMultipart(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		for _, p := range parsers {
-			compare(t, c.body, hits.List, p.parse(t, c.body, c.boundary), agreed)
-		}
+		compare(t, c.body, hits.List, parse(t, parsers, c.body, c.boundary), agreed)
 	}
 	count.check(t)
 	checkAgreed(t, agreed, "go multipart", "python email", "python email HTTP", "node formData", "ruby CGI", "php $_POST")
