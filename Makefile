@@ -4,6 +4,7 @@ SHELL := bash
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
+PARSERTIME ?= 10m
 LONG := ^Test(Dashboard|Fleet|Process|Reload|Rotation|OneTime|Visitor)
 
 # All of Caddy is compiled once: vet, the tests and the gateways that tests
@@ -81,7 +82,10 @@ lint: ## gofmt, go vet and staticcheck
 # an input that fails: then it runs once more. The ledger in Redis has a fuzzer
 # for by hand: each of its workers starts servers. The tests run its seeds.
 .PHONY: fuzz
-fuzz: ## looks for more: runs every fuzzer for FUZZTIME (10s)
+fuzz: fuzzers parsers ## looks for more: every fuzzer for FUZZTIME (10s), other parsers for PARSERTIME (10m)
+
+.PHONY: fuzzers
+fuzzers:
 	@targets=$$(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' . | grep -v redisledger/ | sed -E 's|/[^/]+:[0-9]+:func | |' | sort); \
 	if [ -z "$$targets" ]; then echo "there are no fuzzers" >&2; exit 1; fi; \
 	fuzz() { go test -run='^$$' -fuzz="^$$2\$$" -fuzztime=$(FUZZTIME) "$$1" 2>&1; }; \
@@ -95,6 +99,13 @@ fuzz: ## looks for more: runs every fuzzer for FUZZTIME (10s)
 			*) exit 1;; \
 		esac; \
 	done <<< "$$targets"
+
+# Sends requests in all shapes through a gateway, to the parsers of servers and
+# frameworks: none may read a claim that was not verified. SEED repeats a run.
+.PHONY: parsers
+parsers: deps
+	@cache=$$(internal/parsertest/install.sh) && \
+	FUZZ_CACHE=$$cache FUZZTIME=$(PARSERTIME) go test -count=1 -tags fuzz -timeout 0 -v -run '^TestFuzz' ./caddymodule
 
 # The tests run the real things. Node and Python come in too many ways to choose
 # one for you.

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // A differentialSite is a gateway of which the user id stands somewhere else.
@@ -489,25 +491,11 @@ func (s *differentialSite) samples(random *rand.Rand) (samples []sample) {
 
 // survivor is what reached the upstream, with what the gateway vouched for.
 type survivor struct {
-	site *differentialSite
-	user string
-	sent string
-	question
-}
-
-// kindOf tells as a lenient backend would which parsers a body is for.
-func kindOf(contentType string) string {
-	essence := strings.ToLower(contentType)
-	if i := strings.IndexAny(essence, ";, \t"); i >= 0 {
-		essence = essence[:i]
-	}
-	switch essence {
-	case "application/x-www-form-urlencoded":
-		return "form"
-	case "multipart/form-data":
-		return "multipart"
-	}
-	return ""
+	site   *differentialSite
+	user   string
+	sent   string
+	seen   *parsertest.Request
+	places []string // where backends look
 }
 
 // verifiedUser decodes the header as its documentation tells backends to.
@@ -527,26 +515,25 @@ func compareAll(t *testing.T, survivors []survivor) {
 	var wait sync.WaitGroup
 	var mu sync.Mutex
 	agreed := make(map[string]int)
-	for name, b := range startBackends(t) {
+	for _, b := range parsertest.Start(t, shapePaths) {
 		wait.Go(func() {
 			failures := 0
 			for i := range survivors {
 				s := &survivors[i]
-				a, err := b.ask(&s.question)
+				a, err := b.Ask(s.seen)
 				if err != nil {
-					t.Errorf("%s, asked about %q: %v", name, s.Body, err)
+					t.Errorf("%v, asked about %q %q", err, s.seen.Target, s.seen.Body)
 					return
 				}
-				for parser, values := range a {
-					if !reads(values, s.user) {
+				for parser, values := range readAt(a, s.places, s.site.paths()) {
+					if !vouchedFor(values, s.user) {
 						failures++
-						t.Errorf("%s: %s reads %q, the gateway verified %q: type %q\n sent %q\n seen %q", s.site.title, parser, values, s.user, s.Type, s.sent, s.Body)
+						t.Errorf("%s: %s reads %q, the gateway verified %q: type %q\n sent %q\n seen %q %q",
+							s.site.title, parser, values, s.user, s.seen.Header["Content-Type"], s.sent, s.seen.Target, s.seen.Body)
 					}
-					if len(values) > 0 {
-						mu.Lock()
-						agreed[parser]++
-						mu.Unlock()
-					}
+					mu.Lock()
+					agreed[parser] += min(len(values), 1)
+					mu.Unlock()
 				}
 				if failures > 20 {
 					return
@@ -617,8 +604,7 @@ func TestNoBackendReadsAnotherUserInABody(t *testing.T) {
 					t.Errorf("%s: a verified body was changed: %q\nto %q", s.title, p.body, seen.Body)
 				}
 			}
-			contentType := seen.Header.Get("Content-Type")
-			survivors = append(survivors, survivor{s, verifiedUser(t, seen), p.body, question{kindOf(contentType), contentType, []byte(seen.Body), s.paths(), s.names}})
+			survivors = append(survivors, survivor{s, verifiedUser(t, seen), p.body, seen.request(), inBodies})
 		}
 	}
 	t.Logf("%d verified, %d forwarded without a user, %d refused", verified, stripped, refused)
@@ -673,8 +659,7 @@ func TestNoBackendReadsAnotherUserInAQuery(t *testing.T) {
 			default:
 				verified++
 			}
-			_, arrived, _ := strings.Cut(seen.URI, "?")
-			survivors = append(survivors, survivor{s, verifiedUser(t, seen), r.URL.RawQuery, question{Kind: "query", Body: []byte(arrived), Names: s.names}})
+			survivors = append(survivors, survivor{s, verifiedUser(t, seen), r.URL.RawQuery, seen.request(), inQueries})
 		}
 	}
 	t.Logf("%d verified, %d forwarded without a user, %d refused", verified, stripped, refused)
@@ -682,6 +667,15 @@ func TestNoBackendReadsAnotherUserInAQuery(t *testing.T) {
 		t.Error("too few samples of one kind prove nothing")
 	}
 	compareAll(t, survivors)
+}
+
+// request is what the upstream saw, to be asked about.
+func (s *seen) request() *parsertest.Request {
+	header := http.Header{}
+	if kind, ok := s.Header["Content-Type"]; ok {
+		header["Content-Type"] = kind
+	}
+	return &parsertest.Request{Method: s.Method, Target: s.URI, Header: header, Body: []byte(s.Body)}
 }
 
 // sendable escapes what a request line cannot hold.

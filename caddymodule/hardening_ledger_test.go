@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // TestSplitTokens: of one signed text, whichever way it is cut into user,
@@ -375,7 +376,7 @@ func TestNoBackendReadsATakenConversation(t *testing.T) {
 	}
 	s := &differentialSite{names: []string{"cid"}, signature: "sig"}
 	known := make(map[sample]bool)
-	var survivors []question
+	var survivors []*parsertest.Request
 	refused := 0
 	for _, p := range s.samples(rand.New(rand.NewPCG(20, 26))) {
 		if known[p] || p.chunked || strings.ContainsFunc(p.contentType, func(c rune) bool { return c < ' ' && c != '\t' }) {
@@ -393,27 +394,25 @@ func TestNoBackendReadsATakenConversation(t *testing.T) {
 		case a.seen == nil:
 			refused++
 		default:
-			kind := a.seen.Header.Get("Content-Type")
-			survivors = append(survivors, question{kindOf(kind), kind, []byte(a.seen.Body), s.paths(), s.names})
+			survivors = append(survivors, a.seen.request())
 		}
 	}
 	t.Logf("%d arrived, %d were refused", len(survivors), refused)
 	if len(survivors) < 300 || refused < 300 {
 		t.Error("too few of a kind to prove anything")
 	}
-	for name, b := range startBackends(t) {
+	for _, b := range parsertest.Start(t, s.paths()) {
 		failures := 0
-		for i := range survivors {
-			q := &survivors[i]
-			answer, err := b.ask(q)
+		for _, request := range survivors {
+			answer, err := b.Ask(request)
 			if err != nil {
-				t.Fatalf("%s, asked about %q: %v", name, q.Body, err)
+				t.Fatalf("%v, asked about %q", err, request.Body)
 			}
-			for parser, values := range answer {
+			for parser, values := range readAt(answer, inBodies, s.paths()) {
 				for _, value := range values { // behind a letter for its type
 					if failures < 5 && slices.Contains(taken, strings.ToLower(value[1:])) {
 						failures++
-						t.Errorf("%s reads zoe's %q: type %q, body %q", parser, value, q.Type, q.Body)
+						t.Errorf("%s reads zoe's %q: type %q, body %q", parser, value, request.Header["Content-Type"], request.Body)
 					}
 				}
 			}

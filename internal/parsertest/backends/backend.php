@@ -1,0 +1,60 @@
+<?php
+// Router script for PHP's built-in server, whose form parsers read requests
+// only. README.md of this folder has the protocol. Where the server does not
+// read bodies itself (enable_post_data_reading=0), this script has them.
+$watched = array_map(fn($path) => strtolower($path[0]), json_decode(getenv('WATCHED'), true));
+
+// What stands below a name: [path, what is told of the value].
+function leaves(array $path, $value): array {
+    if ($value === null || $value === '') {
+        return [];
+    }
+    if (is_array($value) && $value !== [] && count($path) < 8) {
+        $found = [];
+        foreach ($value as $name => $inner) {
+            array_push($found, ...leaves([...$path, (string)$name], $inner));
+        }
+        return $found;
+    }
+    if (is_string($value)) {
+        return [[$path, 's' . base64_encode($value)]];
+    }
+    return [[$path, is_int($value) ? 'i' . $value : 'x' . substr(serialize($value), 0, 200)]];
+}
+
+function fields($document): ?array {
+    global $watched;
+    $found = [];
+    foreach (is_array($document) && !array_is_list($document) ? $document : [] as $name => $value) {
+        foreach ($watched as $one) {
+            if (stripos((string)$name, $one) !== false) {
+                array_push($found, ...leaves([(string)$name], $value));
+                break;
+            }
+        }
+    }
+    return $found;
+}
+
+function json(string $text): ?array {
+    $document = json_decode($text, true);
+    return json_last_error() === JSON_ERROR_NONE ? fields($document) : null;
+}
+
+$raw = file_get_contents('php://input');
+$files = array_map(fn($file) => new stdClass(), $_FILES);
+$answer = ['php json_decode' => ['place' => 'json', 'fields' => json($raw)]];
+if (ini_get('enable_post_data_reading')) {
+    $answer += [
+        'php $_POST' => ['place' => 'form', 'fields' => array_merge(fields($_POST), fields($files))],
+        'php $_GET' => ['place' => 'query', 'fields' => fields($_GET)],
+        'php $_REQUEST' => ['place' => 'merged', 'fields' => fields($_REQUEST)],
+        'php $_COOKIE' => ['place' => 'cookie', 'fields' => fields($_COOKIE)],
+    ];
+    if (stripos($_SERVER['CONTENT_TYPE'] ?? '', 'urlencoded') !== false) {
+        parse_str($raw, $parsed);
+        $answer['php parse_str'] = ['place' => 'form', 'fields' => fields($parsed)];
+    }
+}
+header('Content-Type: application/json');
+echo json_encode($answer, JSON_INVALID_UTF8_SUBSTITUTE);
