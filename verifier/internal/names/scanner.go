@@ -150,7 +150,7 @@ func (s *scanner) within(r reading, v rune, raw bool) {
 		s.add(still)
 	}
 	if k := e.kind(); k == backslash || k == written {
-		s.feed(popped, v, raw) // any character behind it may stand for itself
+		s.feed(popped, v, false) // any character behind it may stand for itself
 	}
 	if !done {
 		return
