@@ -132,9 +132,13 @@ func (s speller) units(r rune, formats ...string) string {
 
 // bytes writes r's bytes.
 func (s speller) bytes(r rune, formats ...string) string {
+	return s.bytesIn(s.encoded(r), s.one(formats...))
+}
+
+func (s speller) bytesIn(text []byte, format string) string {
 	var b strings.Builder
-	for _, c := range s.encoded(r) {
-		fmt.Fprintf(&b, s.one(formats...), c)
+	for _, c := range text {
+		fmt.Fprintf(&b, format, c)
 	}
 	return b.String()
 }
