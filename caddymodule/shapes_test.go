@@ -70,7 +70,7 @@ func startShapes(t testing.TB, backends []*parsertest.Backend, others ...*differ
 		t.Fatal(len(r.shapes), err)
 	}
 	var file strings.Builder
-	fmt.Fprintf(&file, "{%s\nservers {\nprotocols h1 h2c\n}\nchat_identity {\nledger bolt %s\n}\n}\n", globals, filepath.Join(t.TempDir(), "ledger.db"))
+	fmt.Fprintf(&file, "{%s\nlog {\noutput discard\n}\nservers {\nprotocols h1 h2c\n}\nchat_identity {\nledger bolt %s\n}\n}\n", globals, filepath.Join(t.TempDir(), "ledger.db"))
 	for name, site := range shapeSites {
 		one := *site
 		one.address = fmt.Sprintf("127.0.0.1:%d", freePort(t))

@@ -47,6 +47,7 @@ import org.eclipse.jetty.util.UrlEncoded;
 import org.springframework.beans.MutablePropertyValues;
 import org.springframework.web.bind.WebDataBinder;
 
+@SuppressWarnings("deprecation") // Gson's setLenient, whose successor Debian does not have
 public class Backend {
     static final Gson PLAIN = new Gson();
     static final Gson NULLS = new GsonBuilder().serializeNulls().create();
@@ -196,8 +197,11 @@ public class Backend {
         void bind(Map<String, String[]> parameters) {
             MutablePropertyValues values = new MutablePropertyValues();
             parameters.forEach((name, v) -> {
-                // Of different values Spring makes one text.
-                values.addPropertyValue(name, Arrays.stream(v).distinct().count() == 1 ? v[0] : v);
+                // Of several values Spring makes one text, of equal and empty ones too.
+                Object[] different = Arrays.stream(v).filter(one -> !one.isEmpty()).distinct().toArray();
+                if (different.length > 0) {
+                    values.addPropertyValue(name, different.length == 1 ? different[0] : v);
+                }
             });
             doBind(values);
         }

@@ -6,7 +6,7 @@ import (
 )
 
 // bounds returns how many NULs are between s.at and the letter or digit before
-// it, or clear.
+// it, or free.
 func (s *scanner) bounds() uint8 {
 	nulls := 0
 	for nulls <= maxNulls && nulls < s.at && s.text[s.at-1-nulls] == 0 {
@@ -22,7 +22,7 @@ func (s *scanner) bounds() uint8 {
 	case isAlphanumeric(s.text[end-1]) && isZero(s.text[max(0, end-1-nulls):end-1]):
 		return uint8(nulls)
 	}
-	return clear
+	return free
 }
 
 // bounded reports whether a name that ends at s.at has neither a letter nor a

@@ -34,8 +34,6 @@ const (
 	referenceX // behind &#x
 	separator  // U+2028 or U+2029 behind a backslash, in UTF-8 or UTF-16
 	margin     // behind an escaped newline
-	folded     // a newline in a header, removed with the spaces behind it
-	foldedAway // the same, but a space remains
 )
 
 // opens returns the escape that begins with v.
@@ -76,8 +74,10 @@ func (e escape) next(v rune) (after escape, open bool, value rune, done bool) {
 	case hexadecimal:
 		left := e.digits() - 1
 		value = e.value()<<4 | digit
-		isHex = isHex && value <= maxValue
-		return begun(hexadecimal, left, value&(1<<21-1)), isHex && left > 0, value, isHex && left == 0
+		if !isHex || value > maxValue {
+			return 0, false, 0, false
+		}
+		return begun(hexadecimal, left, value), left > 0, value, left == 0
 	case codeUnit:
 		switch v {
 		case 'u', 'U':
@@ -88,8 +88,10 @@ func (e escape) next(v rune) (after escape, open bool, value rune, done bool) {
 		return begun(hexadecimal, 3, digit), isHex, 0, false
 	case octal:
 		value = e.value()<<3 | (v - '0')
-		done = isOctal(v) && value <= 0xff
-		return begun(octal, 2, value), done && e.digits() < 2, value, done
+		if !isOctal(v) || value > 0xff {
+			return 0, false, 0, false
+		}
+		return begun(octal, e.digits()+1, value), e.digits() < 2, value, true
 	case braces:
 		if v == '}' {
 			return 0, false, e.value(), e.digits() > 0
@@ -119,15 +121,6 @@ func (e escape) next(v rune) (after escape, open bool, value rune, done bool) {
 	case margin:
 		done = isBlank(v) || e.digits() == 0 && v == '\n'
 		return begun(margin, 1, 0), done, nothing, done
-	case folded, foldedAway:
-		if e.digits() == 0 && (v == '\r' || v == '\n') {
-			return e, true, 0, false
-		}
-		value = nothing
-		if e.kind() == foldedAway {
-			value = ' '
-		}
-		return begun(e.kind(), 1, 0), isBlank(v), value, isBlank(v)
 	}
 	return 0, false, 0, false
 }

@@ -11,7 +11,10 @@ func (s *Set) StandInHeader(block []byte) (name string, ok bool) {
 	if len(s.names) == 0 {
 		return "", false
 	}
-	if name, ok = s.stand(block, true); ok || !isEncoded(block) {
+	if !isFolded(block) {
+		return s.standDecoded(block, maxLayers)
+	}
+	if name, ok = s.Stand(block); ok {
 		return name, ok
 	}
 	for _, instead := range []string{" ", "", keepSpaces} {
@@ -46,6 +49,16 @@ func (s *Set) standDecoded(text []byte, layers int) (name string, ok bool) {
 		name, ok = s.standDecoded(joined, layers-1)
 	}
 	return name, ok
+}
+
+// isFolded reports whether a line goes on in the next.
+func isFolded(block []byte) bool {
+	for i, c := range block {
+		if i > 0 && isBlank(rune(c)) && (block[i-1] == '\r' || block[i-1] == '\n') {
+			return true
+		}
+	}
+	return false
 }
 
 // keepSpaces has unfold remove the newline alone.

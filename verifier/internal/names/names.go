@@ -49,11 +49,7 @@ func (s *scanner) goesOn(text ...byte) bool {
 // reader would have it; ok is false if none can. Where it cannot be told which
 // it is, name is the first of all.
 func (s *Set) Stand(text []byte) (name string, ok bool) {
-	return s.stand(text, false)
-}
-
-func (s *Set) stand(text []byte, header bool) (name string, ok bool) {
-	scan := scanner{set: s, header: header}
+	scan := scanner{set: s}
 	scan.scan(text, 0, len(text))
 	return scan.name()
 }

@@ -11,7 +11,7 @@ type reading struct {
 }
 
 // nulls counts the NULs that UTF-16 and UTF-32 have between two characters of
-// ASCII: between the name and a letter or digit before it, or clear; behind the
+// ASCII: between the name and a letter or digit before it, or free; behind the
 // last other byte; and the most between two bytes of the name.
 type nulls uint32
 
@@ -27,27 +27,27 @@ func (n nulls) counted() nulls { return n&^0xffff | nulls(max(n.last(), n.most()
 const oneMore nulls = 1 << 8
 
 const (
-	// maxReadings is how many readings a text may have at once. What honest
-	// clients send has two or three; of what has more it cannot be told.
+	// maxReadings is how many readings a text may have at once. Honest ones have
+	// two or three, and a program file as JSON within JSON within JSON 27; of what
+	// has more it cannot be told.
 	maxReadings = 64
 	// maxNulls is how many NULs UTF-32 has between two other bytes: three between
 	// characters of ASCII, two more beside U+10000.
 	maxNulls = 5
-	// clear says that neither a letter nor a digit is before a name.
-	clear = 0xff
+	// free says that neither a letter nor a digit is before a name.
+	free = 0xff
 	// context is how many bytes around a name decide whether it is bounded.
 	context = 16
 )
 
 // A scanner follows all readings of a text at once, byte by byte.
 type scanner struct {
-	set    *Set
-	header bool // the text is a header block: its folded lines are joined
-	found  int  // 1 + the index of a name
-	text   []byte
-	at     int // the end of what was read of the text
-	now    int // which of the lists is current, the other is being made
-	lists  [2]list
+	set   *Set
+	found int // 1 + the index of a name
+	text  []byte
+	at    int // the end of what was read of the text
+	now   int // which of the lists is current, the other is being made
+	lists [2]list
 }
 
 type list struct {
@@ -80,12 +80,12 @@ func (s *scanner) read(c byte, begins bool) {
 	}
 	s.at++
 	if begins {
-		s.feed(first, rune(c), true)
+		s.feed(first, rune(c), plain)
 	}
 	for _, r := range readings {
 		if c != 0 {
 			r.nulls = r.nulls.counted()
-			s.feed(r, rune(c), true)
+			s.feed(r, rune(c), plain)
 		} else if r.nulls.last() < maxNulls {
 			r.nulls += oneMore
 			s.add(r)
@@ -104,15 +104,24 @@ func (s *scanner) begin(c byte) (r reading, ok bool) {
 	return r, true
 }
 
-// feed has a reading take a value: a raw byte, or what an escape stands for.
-func (s *scanner) feed(r reading, v rune, raw bool) {
+// An origin is where a value comes from.
+type origin uint8
+
+const (
+	plain   origin = iota // a byte of the text
+	literal               // a byte behind a backslash, standing for itself
+	decoded               // what an escape stands for
+)
+
+// feed has a reading take a value.
+func (s *scanner) feed(r reading, v rune, from origin) {
 	if r.outer == 0 {
-		s.step(r, v, raw)
+		s.step(r, v, from)
 	} else {
-		s.within(r, v, raw)
+		s.within(r, v, from)
 	}
 	k := opens(v)
-	if k == backslash && !raw {
+	if k == backslash && from != plain {
 		k = written
 	}
 	switch {
@@ -127,7 +136,7 @@ func (s *scanner) feed(r reading, v rune, raw bool) {
 }
 
 // within has the innermost open escape of a reading take a value.
-func (s *scanner) within(r reading, v rune, raw bool) {
+func (s *scanner) within(r reading, v rune, from origin) {
 	if v == 0 {
 		s.add(r) // which may stand for nothing
 	}
@@ -150,7 +159,7 @@ func (s *scanner) within(r reading, v rune, raw bool) {
 		s.add(still)
 	}
 	if k := e.kind(); k == backslash || k == written {
-		s.feed(popped, v, raw) // any character behind it may stand for itself
+		s.feed(popped, v, max(from, literal)) // any character behind it may stand for itself
 	}
 	if !done {
 		return
@@ -158,36 +167,30 @@ func (s *scanner) within(r reading, v rune, raw bool) {
 	if value == nothing {
 		s.add(popped)
 	} else {
-		s.feed(popped, value, false)
+		s.feed(popped, value, decoded)
 	}
 }
 
 // step has a reading without an open escape take a value.
-func (s *scanner) step(r reading, v rune, raw bool) {
+func (s *scanner) step(r reading, v rune, from origin) {
 	switch {
 	case r.node == 0:
-		if !raw && !isLetter(v) {
-			s.add(reading{nulls: newNulls(clear)})
+		if from == decoded && !isLetter(v) {
+			s.add(reading{nulls: newNulls(free)})
+		}
+		if from != plain && r.nulls.before() == r.nulls.most() {
+			return // an escape within a word
 		}
 	case v == 0:
 		s.add(r) // which may stand for nothing
-	case s.header && (v == '\r' || v == '\n'):
-		for _, k := range []kind{folded, foldedAway} {
-			join := r
-			join.outer = begun(k, 0, 0)
-			s.add(join)
-		}
 	}
-	from := &s.set.nodes[r.node]
-	for _, e := range from.from(v) {
-		if e.value != v {
-			break
-		}
+	n := &s.set.nodes[r.node]
+	for _, e := range n.by(v) {
 		s.follow(r, e.to)
 	}
-	if n := len(from.edges); n > 0 && from.edges[n-1].value == high && 0x7f < v && v < 0x100 && !(raw && s.inUTF8()) {
-		for i := n - 1; i >= 0 && from.edges[i].value == high; i-- {
-			s.follow(r, from.edges[i].to)
+	if len(n.high) > 0 && 0x7f < v && v < 0x100 && !(from != decoded && s.inUTF8()) {
+		for _, to := range n.high {
+			s.follow(r, to)
 		}
 	}
 }
@@ -198,7 +201,7 @@ func (s *scanner) follow(r reading, to int) {
 	if n.ends != 0 && (s.found == 0 || n.ends < s.found) && s.bounded(r.nulls) {
 		s.found = n.ends
 	}
-	if len(n.edges) > 0 {
+	if len(n.edges) > 0 || len(n.high) > 0 {
 		s.add(r)
 	}
 }

@@ -2,6 +2,7 @@ package names
 
 import (
 	"slices"
+	"sort"
 	"unicode"
 )
 
@@ -9,9 +10,13 @@ import (
 // edge leads on by a value, which is a byte of the text, or what an escape
 // stands for: a byte or a code point.
 type node struct {
-	edges []edge // in the order of their values
-	ends  int    // 1 + the index of the name that ends here
-	inner bool   // within a character of several bytes
+	edges []edge    // in the order of their values
+	bytes [4]uint64 // the values below 256, a bit for each
+	// high are the nodes to which any byte beyond ASCII leads: under one of the
+	// charsets of one byte it may be any letter.
+	high  []int
+	ends  int  // 1 + the index of the name that ends here
+	inner bool // within a character of several bytes
 }
 
 type edge struct {
@@ -19,22 +24,18 @@ type edge struct {
 	to    int
 }
 
-// from returns the edges from value v on.
-func (n *node) from(v rune) []edge {
-	low, end := 0, len(n.edges)
-	for low < end {
-		if middle := (low + end) / 2; n.edges[middle].value < v {
-			low = middle + 1
-		} else {
-			end = middle
-		}
+// by returns the edges with value v.
+func (n *node) by(v rune) []edge {
+	if uint32(v) < 256 && n.bytes[v>>6]>>(v&63)&1 == 0 {
+		return nil
 	}
-	return n.edges[low:]
+	first := sort.Search(len(n.edges), func(i int) bool { return n.edges[i].value >= v })
+	end := first
+	for end < len(n.edges) && n.edges[end].value == v {
+		end++
+	}
+	return n.edges[first:end]
 }
-
-// high is the value of an edge that any byte beyond ASCII takes: under one of
-// the charsets of one byte it may be any letter.
-const high rune = maxValue + 1
 
 // A graph is made of names, so that every spelling of one in bytes and code
 // points is a path.
@@ -66,7 +67,13 @@ func newGraph(names []string) *graph {
 		}
 	}
 	for i := range g.nodes {
-		slices.SortStableFunc(g.nodes[i].edges, func(a, b edge) int { return int(a.value - b.value) })
+		n := &g.nodes[i]
+		slices.SortStableFunc(n.edges, func(a, b edge) int { return int(a.value - b.value) })
+		for _, e := range n.edges {
+			if e.value < 256 {
+				n.bytes[e.value>>6] |= 1 << (e.value & 63)
+			}
+		}
 	}
 	return g
 }
@@ -140,7 +147,7 @@ func (g *graph) link(from int, r rune, to int) {
 		g.path(from, to, big...)
 	}
 	if likeness(r) > 0x7f && !(0xd800 <= r && r < 0xe000) { // no such charset has the lookalikes of ASCII's letters
-		g.path(from, to, high)
+		g.nodes[from].high = append(g.nodes[from].high, to)
 	}
 }
 
