@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -395,6 +396,41 @@ func TestDifferentialURLEncoded(t *testing.T) {
 	checkAgreed(t, agreed, "go url", "python parse_qs", "python parse_qs bytes", "node URLSearchParams",
 		"node URLSearchParams of decoded text", "node querystring", "node formData", "ruby decode_www_form",
 		"ruby CGI.parse", "php parse_str", "php $_POST")
+}
+
+// TestDifferentialNested: wherever PHP puts a nested field, it is found.
+func TestDifferentialNested(t *testing.T) {
+	php := startPHP(t)
+	names := nested("user/id")
+	pieces := []string{"user", "user", "user", "id", "id", "[", "]", "[", "]", "[]", "[0]", "[id]", "[id]", "[id]", ".", "0", " ", "_", "!", "'", "\x00", "x"}
+	random := rand.New(rand.NewPCG(7, 8))
+	found := 0
+	for range 3000 {
+		var name strings.Builder
+		for range 2 + random.IntN(5) {
+			name.WriteString(pieces[random.IntN(len(pieces))])
+		}
+		body := []byte(url.QueryEscape(name.String()) + "=1")
+		var hits claimform.Hits
+		if err := claimform.URLEncoded(body, names, false, &hits); err != nil {
+			t.Fatal(err)
+		}
+		all, err := php.post("/?nested", "text/plain", body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range all["php nested"] {
+			if f.name == "/user/id" || strings.HasPrefix(f.name, "/user/id/") {
+				found++
+				if len(hits.List) != 1 || !hits.List[0].Variant {
+					t.Errorf("PHP reads %s in %q, where %v was found", f.name, name.String(), hits.List)
+				}
+			}
+		}
+	}
+	if found < 20 {
+		t.Errorf("PHP read it only %d times", found)
+	}
 }
 
 func TestDifferentialMultipart(t *testing.T) {

@@ -2,12 +2,16 @@ package claimform_test
 
 import (
 	"bytes"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 )
@@ -136,7 +140,15 @@ func FuzzMultipart(f *testing.F) {
 	names := compile(watched...)
 	f.Fuzz(func(t *testing.T, raw []byte, boundary string) {
 		var hits, again claimform.Hits
-		if readMultipart(raw, boundary, names, &hits) != nil || more(&hits) {
+		err := readMultipart(raw, boundary, names, &hits)
+		m := claimform.NewMultipart(boundary, names, nameStands, math.MaxInt64, &again)
+		for piece := range slices.Chunk(raw, 1+len(raw)%5) {
+			m.Write(piece)
+		}
+		if got := m.Close(); !reflect.DeepEqual(got, err) || !reflect.DeepEqual(again.List, hits.List) {
+			t.Errorf("%q: at once %v, %v, in pieces %v, %v", raw, err, hits.List, got, again.List)
+		}
+		if err != nil || more(&hits) {
 			return
 		}
 		plain := checkHits(t, raw, hits.List)
@@ -185,4 +197,87 @@ func isSubsequence(list, of []field) bool {
 		}
 	}
 	return len(list) == 0
+}
+
+// FuzzNames compares what is found with what the rules say.
+func FuzzNames(f *testing.F) {
+	needSeeds(f)
+	for _, name := range formNames {
+		f.Add([]byte(name), "user_id")
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, watched string) {
+		name, err := url.QueryUnescape(string(raw))
+		if err != nil || bytes.ContainsAny(raw, "=&;\x00") || !utf8.ValidString(name) || !utf8.ValidString(watched) || strings.Contains(watched, "\x00") {
+			return
+		}
+		want := normal(watched)
+		if len(want) == 0 || len(watched) > 100 || strings.ContainsRune(name+watched, utf8.RuneError) {
+			return // found in no other spelling
+		}
+		var hits claimform.Hits
+		if err := claimform.URLEncoded(raw, compile(watched), false, &hits); err != nil {
+			t.Fatal(err)
+		}
+		upToNUL, _, _ := strings.Cut(name, "\x00")
+		if got := len(hits.List) > 0; got != taken([]rune(upToNUL), want) {
+			t.Errorf("%q for %q: found %v", raw, watched, got)
+		} else if got && hits.List[0].Err == nil && hits.List[0].Variant != (name != watched) {
+			t.Errorf("%q for %q: %+v", raw, watched, hits.List[0])
+		}
+	})
+}
+
+// normal returns a name as names are compared, but for letter case.
+func normal(name string) []rune {
+	name = strings.TrimRightFunc(strings.TrimLeftFunc(name, ignored), blank)
+	return []rune(strings.Map(func(r rune) rune {
+		if underscore(r) || r == '[' {
+			return '_'
+		}
+		return r
+	}, name))
+}
+
+func blank(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) && r < 0x80 || r == 0xfeff
+}
+
+func ignored(r rune) bool { return blank(r) || strings.ContainsRune("[]?", r) }
+
+func underscore(r rune) bool { return r == '_' || r == '.' || blank(r) }
+
+// taken says whether some parser takes a name for the wanted one.
+func taken(name, want []rune) bool {
+	for i, r := range name {
+		if r == '[' && alike(name[:i], want, true) || r == ']' && alike(name[:i], want, false) {
+			return true
+		}
+	}
+	return alike(name, want, true)
+}
+
+// alike says whether a name is the wanted one, but for what may stand in front of
+// it and blanks behind. If brackets is set, '[' is an underscore.
+func alike(name, want []rune, brackets bool) bool {
+	for marks := "!_."; ; name = name[1:] {
+		if len(name) < len(want) {
+			return false
+		}
+		same := true
+		for i, r := range want {
+			same = same && (strings.EqualFold(string(name[i]), string(r)) || r == '_' && (underscore(name[i]) || name[i] == '[' && brackets))
+		}
+		if same && strings.TrimFunc(string(name[len(want):]), blank) == "" {
+			return true
+		}
+		switch {
+		case ignored(name[0]):
+		case name[0] == '!' && marks == "!_.":
+			marks = "_."
+		case strings.ContainsRune("_.", name[0]) && marks != "":
+			marks = ""
+		default:
+			return false
+		}
+	}
 }

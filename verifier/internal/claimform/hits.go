@@ -2,6 +2,7 @@ package claimform
 
 import (
 	"errors"
+	"slices"
 	"unsafe"
 )
 
@@ -102,6 +103,13 @@ func (h *Hits) begin(names int) {
 	}
 	h.counts = h.counts[:names]
 	clear(h.counts)
+}
+
+// match takes note of a name that is found.
+func (h *Hits) match(name int) {
+	if !slices.Contains(h.matched, name) {
+		h.matched = append(h.matched, name)
+	}
 }
 
 // room says whether add would keep a hit of that name.

@@ -125,9 +125,7 @@ func (s *speller) determine(m *machine) {
 // accepted returns the names that end in one of the states.
 func (s *speller) accepted(states []int) (names []int) {
 	for _, state := range states {
-		if s.accepts[state] != none {
-			names = append(names, s.accepts[state])
-		}
+		names = append(names, s.accepts[state]...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)

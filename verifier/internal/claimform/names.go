@@ -34,6 +34,7 @@ type Names struct {
 	plain  []string // by name: the one spelling that is no variant, or that of a nested name in brackets
 	bare   []bool   // by name: it consists of what is cut from names, and is found in no other spelling
 	way    int      // one that is Name.Way, or none
+	roots  []*branch
 	begins [256]bool
 	machine
 }
@@ -48,12 +49,19 @@ func Compile(names []Name) *Names {
 			continue
 		}
 		n.plain[i] = bracketed(name.Path)
-		n.bare[i] = s.spell(name, i)
 		if name.Way && n.way == none {
 			n.way = i
 		}
+		if len(name.Path) == 1 && !name.Way {
+			n.bare[i] = s.spell(name.Path[0], i)
+		} else {
+			n.roots = grow(n.roots, name, i)
+		}
 	}
-	s.spell(Name{Path: []string{"_charset_"}}, n.charset())
+	for k, root := range n.roots {
+		s.root(root.form, n.charset()+1+k)
+	}
+	s.spell("_charset_", n.charset())
 	n.machine = s.compile()
 	for c := range n.begins {
 		n.begins[c] = n.symbols[query][c] == escape || n.next[n.start<<n.shift|uint32(n.symbols[query][c])] != dead
@@ -91,10 +99,11 @@ func (n *Names) match(name []byte, c coding, h *Hits) {
 		}
 	}
 	for _, i := range n.found[at] {
-		if i < len(n.list) && n.bare[i] && !n.is(i, name, c) || slices.Contains(h.matched, i) {
-			continue
+		if root := i - n.charset() - 1; root >= 0 {
+			n.nested(n.roots[root], name, c, h)
+		} else if i == n.charset() || !n.bare[i] || n.is(i, name, c) {
+			h.match(i)
 		}
-		h.matched = append(h.matched, i)
 	}
 }
 
@@ -125,5 +134,8 @@ func isBlank(r rune) bool {
 	}
 	return r == byteOrderMark || unicode.IsSpace(r)
 }
+
+// none is no index.
+const none = -1
 
 const byteOrderMark = 0xfeff

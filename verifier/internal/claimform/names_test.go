@@ -52,7 +52,7 @@ func TestNames(t *testing.T) {
 }
 
 func TestNestedNames(t *testing.T) {
-	names := []string{"user/id", "variables/input/user_id", "a.b/c d", "list/0/x", "user/"}
+	names := []string{"user/id", "variables/input/user_id", "a.b/c d", "list/0/x"}
 	for _, tc := range []struct {
 		raw  string
 		want string
@@ -70,6 +70,10 @@ func TestNestedNames(t *testing.T) {
 		{"user[%22id%22]=1", "user/id?"},
 		{"user[id=1", "user/id?"},
 		{"user]id=1", "user/id?"}, // old versions of Rack
+		{"[user]0]id=1", "user/id?"},
+		{"[user]x[id]y=1", "user/id?"}, // qs
+		{"user[0]x.y[x[id]=1", "user/id?"},
+		{"user[0]x.id=1", "user/id?"}, // qs that reads dots
 		{"[user][id]=1", "user/id?"},
 		{"user[id]x=1", "user/id?"},
 		{"user[id][x]=1", "user/id?"},
@@ -89,6 +93,7 @@ func TestNestedNames(t *testing.T) {
 		{"user'id=1", ""},
 		{"userid=1", ""},
 		{"user[x][id]=1", ""},
+		{"user[0]x[y][id]=1", ""},
 		{"user[a0][id]=1", ""},
 		{"user[0a][id]=1", ""},
 		{"user[idx]=1", ""},
@@ -96,13 +101,14 @@ func TestNestedNames(t *testing.T) {
 		{"x[user][id]=1", ""},
 		{"users[id]=1", ""},
 		{"id=1", ""},
-		{"user%00[id]=1", "user/?=1"},
+		{"user%00[id]=1", "user/id?"},
 
 		{"variables[input][user_id]=1", "variables/input/user_id?"},
 		{"variables.input.user_id=1", "variables/input/user_id?"},
 		{"variables[input].user_id=1", "variables/input/user_id?"},
 		{"variables.input[user_id]=1", "variables/input/user_id?"},
-		{"variables[0].input[][user.id]=1", "variables/input/user_id?"},
+		{"variables[0].input[][user_id]=1", "variables/input/user_id?"},
+		{"variables[input][user.id]=1", "variables/input/user_id?"},
 		{"variables[input]=1", ""},
 		{"a.b[c d]=1&a_b[c_d]=1&a[b][c d]=1", "a.b/c d? a.b/c d?"},
 		{"list[0][x]=1&list[0].x=1&list[0][0][x]=1", "list/0/x? list/0/x? list/0/x?"},
@@ -130,6 +136,8 @@ func TestWay(t *testing.T) {
 		{"user.0=1", "user/?=1"},
 		{"_user=1", "user/?=1"},
 		{"user%00x=1", "user/?=1"},
+		{"user[0].x=1", "user/?=1"}, // qs ignores what follows
+		{"[user]x=1", "user/?=1"},
 		{"user[x]=1", ""},
 		{"user[id]=1", "user/id?"},
 		{"user.x=1", ""},

@@ -18,20 +18,37 @@ import (
 //   - the name ends at a NUL, as PHP's does;
 //   - '.', blanks and a bracket that nothing closes are '_', as for PHP;
 //   - what follows a bracket makes it an array or object of that name, as for
-//     PHP, Rack and qs;
-//   - between the tokens of a nested name stand dots, brackets or both, in
-//     brackets also quotes (Spring), and indexes of arrays.
+//     PHP, Rack and qs.
+//
+// Of a nested name it draws how it begins.
+//
+// Names that begin alike share the states of what they have in common.
 type speller struct {
 	runes   []rune // of symbols from first on, sorted
 	edges   [][]edge
-	accepts []int // by state, the name that has been spelled, or none
+	accepts [][]int // by state, the names that have been spelled
 	sticky  []bool
 	begin   []int // the states in which a name may begin
+
+	letters map[letter]int
+	opened  map[int]int // by state, that of the same characters with a bracket read as '_'
+	tails   map[tail][]int
 }
 
 type edge struct {
 	symbol uint32
 	to     int
+}
+
+type letter struct {
+	from int
+	r    rune
+}
+
+// tail is what may follow a name.
+type tail struct {
+	at                int
+	ignored, brackets string
 }
 
 // Symbols that are no single rune.
@@ -42,10 +59,13 @@ const (
 	first
 )
 
-const none = -1
-
 func newSpeller(names []Name) *speller {
-	s := &speller{runes: []rune(`.[]?!_'"0123456789CHARSET`)}
+	s := &speller{
+		runes:   []rune(`.[]?!_'"CHARSET`),
+		letters: make(map[letter]int),
+		opened:  make(map[int]int),
+		tails:   make(map[tail][]int),
+	}
 	for _, name := range names {
 		for _, token := range name.Path {
 			s.runes = append(s.runes, normalise(token)...)
@@ -68,13 +88,19 @@ func newSpeller(names []Name) *speller {
 }
 
 func (s *speller) state() int {
-	s.edges, s.accepts, s.sticky = append(s.edges, nil), append(s.accepts, none), append(s.sticky, false)
+	s.edges, s.accepts, s.sticky = append(s.edges, nil), append(s.accepts, nil), append(s.sticky, false)
 	return len(s.edges) - 1
 }
 
 func (s *speller) edge(from, to int, symbols ...uint32) {
 	for _, symbol := range symbols {
 		s.edges[from] = append(s.edges[from], edge{symbol, to})
+	}
+}
+
+func (s *speller) accept(name int, states ...int) {
+	for _, state := range states {
+		s.accepts[state] = append(s.accepts[state], name)
 	}
 }
 
@@ -113,23 +139,22 @@ func normalise(name string) (form []rune) {
 }
 
 // spell draws the spellings of a name, and says whether it has no more than one.
-func (s *speller) spell(name Name, i int) (bare bool) {
-	form := normalise(name.Path[0])
-	if bare = len(form) == 0; bare {
-		s.literal(name.Path[0], i)
+func (s *speller) spell(name string, i int) (bare bool) {
+	form := normalise(name)
+	if len(form) == 0 {
+		s.literal(name, i)
 		return true
 	}
-	if len(name.Path) == 1 {
-		s.flat(form, name.Way, i)
-		return false
+	s.end(tail{s.word(s.begin, form), "", "[]"}, i)
+	if open, ok := s.open(form); ok {
+		s.end(tail{open, "", "["}, i)
 	}
-	at := s.word(s.begin, form, nil)
-	for _, token := range name.Path[1:] {
-		separated, _ := s.separator(at)
-		at = s.word([]int{separated}, normalise(token), nil)
-	}
-	s.end(at, "'\"", ".[]", name.Way, i)
 	return false
+}
+
+// root draws how nested names begin.
+func (s *speller) root(form []rune, i int) {
+	s.end(tail{s.word(s.begin, form), `'"`, ".[]"}, i)
 }
 
 // literal draws a name in one spelling.
@@ -149,90 +174,74 @@ func (s *speller) literal(name string, i int) {
 		}
 		at = []int{next}
 	}
-	s.accepts[at[0]] = i
+	s.accept(i, at[0])
 }
 
-// flat draws the spellings of a field that is no nested one. Once '[' has been
-// read as '_', no ']' may follow.
-func (s *speller) flat(form []rune, way bool, i int) {
-	open := map[int]int{} // the state that is reached with such a bracket
-	s.end(s.word(s.begin, form, open), "", "[]", way, i)
-	if at, ok := open[len(form)]; ok {
-		s.end(at, "", "[", way, i)
-	}
-}
-
-// word draws the characters of a normal form. If open is not nil, '[' is '_', and
-// open gets the state that is reached so by each length.
-func (s *speller) word(from []int, form []rune, open map[int]int) (at int) {
-	for i, r := range form {
-		at = s.state()
-		symbols := s.symbols(string(r))
-		if r == '_' {
-			symbols = append(s.symbols("_."), blank)
-		}
-		for _, state := range from {
-			s.edge(state, at, symbols...)
-		}
-		if open != nil {
-			opened, ok := open[i]
-			if ok || r == '_' {
-				open[i+1] = s.state()
+// word draws the characters of a normal form, and returns the state after them.
+func (s *speller) word(from []int, form []rune) (at int) {
+	for _, r := range form {
+		next, ok := s.letters[letter{from[0], r}]
+		if !ok {
+			next = s.state()
+			s.letters[letter{from[0], r}] = next
+			for _, state := range from {
+				s.edge(state, next, s.spelled(r)...)
 			}
+		}
+		from = []int{next}
+	}
+	return from[0]
+}
+
+// spelled returns the symbols that stand for a character of a normal form, but
+// for a bracket.
+func (s *speller) spelled(r rune) []uint32 {
+	if r == '_' {
+		return append(s.symbols("_."), blank)
+	}
+	return s.symbols(string(r))
+}
+
+// open draws the characters of a normal form with '[' for one '_' at least: no
+// ']' may follow. It returns the state after them, if there is any '_'.
+func (s *speller) open(form []rune) (at int, ok bool) {
+	from, last, opened := s.begin, 0, false
+	for _, r := range form {
+		next := s.letters[letter{from[0], r}]
+		at, ok = s.opened[next]
+		if !ok && (r == '_' || opened) {
+			at, ok = s.state(), true
+			s.opened[next] = at
 			if r == '_' {
 				for _, state := range from {
-					s.edge(state, open[i+1], s.symbols("[")...)
+					s.edge(state, at, s.symbols("[")...)
 				}
 			}
-			if ok {
-				s.edge(opened, open[i+1], symbols...)
+			if opened {
+				s.edge(last, at, s.spelled(r)...)
 				if r == '_' {
-					s.edge(opened, open[i+1], s.symbols("[")...)
+					s.edge(last, at, s.symbols("[")...)
 				}
 			}
 		}
-		from = []int{at}
+		from, last, opened = []int{next}, at, ok
 	}
-	return at
-}
-
-// separator draws what may stand between two tokens, and returns the state after
-// it, and the one in which an index may end.
-func (s *speller) separator(at int) (separated, index int) {
-	around := append(s.symbols(`'"`), blank)
-	before := s.state()
-	separated, index = s.state(), s.state()
-	for _, from := range []int{at, before, index} {
-		s.edge(from, before, around...)
-		s.edge(from, separated, s.symbols(".[]")...)
-	}
-	s.edge(separated, separated, append(around, s.symbols(".[]")...)...)
-	for _, from := range []int{separated, index} {
-		s.edge(from, index, s.symbols("0123456789")...)
-	}
-	return separated, index
+	return at, ok
 }
 
 // end draws what may follow a name: ignored characters and blanks, a NUL and
-// anything, and for what is no text on the way one of brackets and anything.
-func (s *speller) end(at int, ignored, brackets string, way bool, i int) {
-	trail, rest := s.state(), s.state()
-	s.sticky[rest] = true
-	for _, from := range []int{at, trail} {
-		s.edge(from, trail, append(s.symbols(ignored), blank)...)
-		s.edge(from, rest, nul)
-		if !way {
-			s.edge(from, rest, s.symbols(brackets)...)
+// anything, and one of brackets and anything.
+func (s *speller) end(t tail, name int) {
+	ends, ok := s.tails[t]
+	if !ok {
+		trail, rest := s.state(), s.state()
+		s.sticky[rest] = true
+		for _, from := range []int{t.at, trail} {
+			s.edge(from, trail, append(s.symbols(t.ignored), blank)...)
+			s.edge(from, rest, append(s.symbols(t.brackets), nul)...)
 		}
+		ends = []int{t.at, trail, rest}
+		s.tails[t] = ends
 	}
-	ends := []int{at, trail, rest}
-	if way {
-		separated, index := s.separator(at)
-		s.edge(separated, rest, nul)
-		s.edge(index, rest, nul)
-		ends = append(ends, separated, index)
-	}
-	for _, state := range ends {
-		s.accepts[state] = i
-	}
+	s.accept(name, ends...)
 }

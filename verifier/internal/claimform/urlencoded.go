@@ -94,6 +94,7 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		if u.strict && odd && !validName(name) {
 			return end, ErrUTF8
 		}
+		own := len(u.hits.List)
 		if found {
 			kept, err := u.add(name, u.raw[min(equals+1, end):end], split, span)
 			if err != nil {
@@ -104,11 +105,14 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 				whole = whole || p == start
 			}
 		}
+		if u.strict && u.bad && badEscape(u.raw[p:span.End]) && !u.mark(u.hits.List[own:], ErrEscape) {
+			return end, ErrEscape
+		}
 		p = span.End + 1
 	}
 	hits := u.hits.List[from:]
-	if u.bad && badEscape(u.raw[start:end]) && !u.mark(hits, ErrEscape) && u.strict {
-		return end, ErrEscape
+	if u.bad && badEscape(u.raw[start:end]) {
+		u.mark(hits, ErrEscape)
 	}
 	if whole {
 		u.trim(hits, Span{start, end}, occurrences)
