@@ -141,6 +141,6 @@ func TestAttributeLimits(t *testing.T) {
 		if test.error != "" {
 			want = ErrMalformed
 		}
-		wantError(t, test.name, v.Shape(&r), want, test.error)
+		wantError(t, test.name, judged(v, &r), want, test.error)
 	}
 }

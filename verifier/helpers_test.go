@@ -1,5 +1,7 @@
 package verifier
 
+import "errors"
+
 // settled returns the claim as Shape would find it.
 func (r *Reading) settled() *Claim {
 	again := *r
@@ -11,7 +13,7 @@ func (r *Reading) settled() *Claim {
 func (r *Reading) fault() error {
 	for rank := range r.found {
 		for f := range r.found[rank] {
-			if err := r.found[rank][f].err; err != nil && r.err == nil {
+			if err := r.found[rank][f].err; err != nil {
 				return err
 			}
 		}
@@ -40,4 +42,24 @@ func (r *Reader) multipart(body []byte, boundary string, to *Reading) {
 	} else if !m.Close() {
 		r.unreadable("is not a valid multipart form", body, to)
 	}
+}
+
+// sent returns a reading of a claim that was sent in plain fields.
+func sent(c Claim) *Reading {
+	r := new(Reading)
+	for f, value := range c {
+		if len(value) > 0 {
+			r.Text(Place{Field: Field(f)}, value)
+		}
+	}
+	return r
+}
+
+// judged is Shape's verdict, or else why a field was left out.
+func judged(v *Verifier, r *Reading) error {
+	err := v.Shape(r)
+	if left := r.LeftOut(); len(left) > 0 && (err == nil || errors.Is(err, ErrMissing)) {
+		return left[0]
+	}
+	return err
 }

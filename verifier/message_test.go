@@ -228,9 +228,9 @@ func checkTwoReadings(t *testing.T, m *Message, found []Claim) (caught int) {
 		for k := range found {
 			if own, _ := parseTimestamp(found[k][Timestamp]); v.fresh(own) {
 				fresh++
-				r := Reading{Claim: found[k]}
+				r := sent(found[k])
 				r.Text(Place{Field: Signature}, []byte("-"))
-				if err := v.Shape(&r); err == nil {
+				if err := v.Shape(r); err == nil {
 					passed++
 				} else if !errors.Is(err, ErrMalformed) {
 					t.Errorf("%q: %v", m.text, err)

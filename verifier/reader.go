@@ -84,7 +84,7 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 					form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 				}
 				if inQuery(places, p.Field) {
-					query.ways(pointer, p)
+					query.nest(pointer, p)
 				}
 			}
 		case Query:

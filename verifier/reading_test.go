@@ -120,7 +120,7 @@ func TestReadingReuse(t *testing.T) {
 		`{"user_id":"\u0061bc","user_hash":"\u0064ef","user_metadata":{"name":"\u0067hi"}}`,
 		`{"user_hash":"x","USER_ID":"y"}`,
 		`{"user_id":"u","user_id":"v"}`,
-		`{`,
+		`{"user_id"`,
 		`{"user_id":"\u0075","user_hash":"h"}`,
 		`{}`,
 	}
@@ -174,9 +174,9 @@ func TestMore(t *testing.T) {
 		name, text string
 		read       func(text []byte, to *Reading)
 	}{
-		{"form", "key=a&x=1&user_id=u&" + strings.Repeat("Email&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Form(b, to) }},
+		{"form", "key=a&x=1&user_id=u&" + strings.Repeat("User_id&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Form(b, to) }},
 		{"JSON, as a form", `{"x":"&key=a&` + strings.Repeat("email;", many) + `"}`, func(b []byte, to *Reading) { reader.JSONOrForm(b, to) }},
-		{"query", "key=a&x=1&user_id=u&" + strings.Repeat("email&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Query(b, to) }},
+		{"query", "key=a&x=1&user_id=u&" + strings.Repeat("user_id&", many) + "user_hash=h", func(b []byte, to *Reading) { reader.Query(b, to) }},
 		{
 			"multipart", strings.Repeat("--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n", many) + "--b--",
 			func(b []byte, to *Reading) { reader.multipart(b, "b", to) },
@@ -188,11 +188,13 @@ func TestMore(t *testing.T) {
 		if err := v.Shape(&to); !errors.Is(err, ErrAmbiguous) || to.Plain() {
 			t.Errorf("%s: %v", test.name, err)
 		}
-		if got := to.Single(Widget); len(got) > 0 {
+		if got := to.Single(Widget); test.name == "multipart" && len(got) > 0 {
 			t.Errorf("%s: names the widget %q", test.name, got)
 		}
-		if left := Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)); test.name != "JSON, as a form" && len(left) > 0 {
-			t.Errorf("%s: of %d bytes %d are left", test.name, len(test.text), len(left))
+		// Of a proof nothing is left, of the widget's name everything.
+		left := len(Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)))
+		if want := map[string]int{"multipart": len(test.text), "JSON, as a form": left}[test.name]; left != want {
+			t.Errorf("%s: of %d bytes %d are left", test.name, len(test.text), left)
 		}
 		if to.Reset(); !to.Plain() || len(to.BodyCuts)+len(to.QueryCuts) > 0 {
 			t.Errorf("%s: something is left after Reset", test.name)

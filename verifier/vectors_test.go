@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,13 +38,14 @@ type vector struct {
 	Boundary   string  `json:"boundary"`
 	Query      *string `json:"query"`
 
-	Signed  *string `json:"signed"`
-	Digest  *string `json:"digest"`
-	By      int     `json:"by"`
-	Outcome Outcome `json:"outcome"`
-	Reason  Reason  `json:"reason"`
-	User    *string `json:"user"`
-	Cut     *string `json:"cut"`
+	Signed  *string  `json:"signed"`
+	Digest  *string  `json:"digest"`
+	By      int      `json:"by"`
+	Outcome Outcome  `json:"outcome"`
+	Reason  Reason   `json:"reason"`
+	User    *string  `json:"user"`
+	Cut     *string  `json:"cut"`
+	LeftOut []string `json:"left_out"`
 }
 
 const vectorsFolder = "testdata/vectors"
@@ -220,6 +222,13 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 			t.Errorf("cut\n%q, want\n%q", left, *v.Cut)
 		}
 		v.checkNothingLeft(t, reader, left)
+	}
+	var leftOut []string
+	for _, e := range reading.LeftOut() {
+		leftOut = append(leftOut, e.Field.String())
+	}
+	if !slices.Equal(leftOut, v.LeftOut) {
+		t.Errorf("left out %q", leftOut)
 	}
 	v.checkDigest(t, &verifier.policy, &reading.Claim, shape == nil)
 }

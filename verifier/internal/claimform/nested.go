@@ -3,7 +3,7 @@ package claimform
 import (
 	"slices"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier/internal/fold"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // A branch is a token of nested names, in its normal form, with what is found
@@ -209,7 +209,7 @@ func (w *walk) is(text []byte, form []rune) bool {
 		if r == '.' || r == '[' || isBlank(r) {
 			r = '_'
 		}
-		if len(form) == 0 || !fold.Is(r, form[0]) {
+		if len(form) == 0 || !names.FoldsTo(r, form[0]) {
 			return false
 		}
 		form, i = form[1:], end
