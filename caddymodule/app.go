@@ -45,6 +45,14 @@ type App struct {
 	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
+	// How much disk space the temporary files of multipart bodies may take together, in bytes; one client at most an eighth.
+	// Beyond it such a body is answered 503. Default: 4 GiB.
+	MaxSpool int64 `json:"max_spool,omitempty"`
+
+	// The folder of these files, which have no name while they are in use. It must be there and writable. Default: the
+	// system's temporary folder.
+	Spool string `json:"spool,omitempty"`
+
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
@@ -130,6 +138,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	// First: if what follows fails, Caddy's admin endpoint goes on to show the
 	// metrics of this configuration, and the one that runs is to be seen there.
 	if err := registerMetrics(ctx); err != nil {
+		return err
+	}
+	if err := a.provisionSpool(); err != nil {
 		return err
 	}
 	if err := a.provisionInline(); err != nil {

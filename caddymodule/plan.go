@@ -106,17 +106,18 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 	}
 	var own []verifier.Place
 	for _, c := range h.Claims {
-		place, err := c.place(h)
+		inOrder, err := c.places(h)
 		if err != nil {
 			return nil, err
 		}
+		place := inOrder[0]
 		if place.Field.Proves() && place.Field != verifier.Signature && !message.Signs(place.Field) {
 			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, message.String())
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
 		}
-		own = append(own, place)
+		own = append(own, inOrder...)
 	}
 	for _, named := range []struct {
 		field verifier.Field
@@ -157,13 +158,23 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 	return slices.DeleteFunc(places, inBody)
 }
 
-// place checks one place of the claim.
-func (c ClaimPlace) place(h *Handler) (verifier.Place, error) {
+// places checks the places of a field, and returns them in their order.
+func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 	field, ok := verifier.ParseField(c.Field)
 	if !ok {
-		return verifier.Place{}, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+		return nil, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
 	}
-	return h.placeOf(field, c.Location, c.Name)
+	for _, e := range append([]ElsePlace{{c.Location, c.Name}}, c.Else...) {
+		place, err := h.placeOf(field, e.Location, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(inOrder, place) {
+			return nil, fmt.Errorf("claim %s: %s %s is given twice", field, e.Location, e.Name)
+		}
+		inOrder = append(inOrder, place)
+	}
+	return inOrder, nil
 }
 
 // placeOf checks one place of the configuration.
