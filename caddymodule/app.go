@@ -46,11 +46,13 @@ type App struct {
 	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
-	// The folder of the temporary files of multipart bodies. Default: the system's temporary folder.
-	Spool string `json:"spool,omitempty"`
-
-	// What these files may take together, in bytes; each client address may take an eighth of it. Default: 4 GiB.
+	// How much disk space the temporary files of multipart bodies may take together, in bytes; one client at most an eighth.
+	// Beyond it such a body is answered 503. Default: 4 GiB.
 	MaxSpool int64 `json:"max_spool,omitempty"`
+
+	// The folder of these files, which have no name while they are in use. It must be there and writable. Default: the
+	// system's temporary folder.
+	Spool string `json:"spool,omitempty"`
 
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`

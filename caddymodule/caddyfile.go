@@ -87,7 +87,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 //	    widget       <text with placeholders>
 //	    widget       body <json-pointer>
 //	    secret       <secret>...
-//	    claim        <field> body|query|header|cookie <name>
+//	    claim        <field> body|query|header|cookie <name> [else <location> <name>]...
 //	    at           <json-pointer>
 //	    message      <template>
 //	    encoding     hex|base64|base64url
@@ -103,8 +103,9 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
 //	    refuse       problem|error
-//	    unverified   strip|keep
+//	    unverified   strip [<field>...]|keep
 //	    max_body     <size>
+//	    max_upload   <size>
 //	    reject       <reason> <status>
 //	    header       <name> <header>|off
 //	    cors         <origin>...
@@ -238,9 +239,11 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "refuse":
 		return enumArg(d, &h.Refuse, refuseProblem, refuseError)
 	case "unverified":
-		return enumArg(d, &h.Unverified, claimStrip, claimKeep)
+		return h.unverifiedOption(d)
 	case "max_body":
 		return sizeArg(d, &h.MaxBody, 1, largestMaxBody)
+	case "max_upload":
+		return sizeArg(d, &h.MaxUpload, 1, largestMaxUpload)
 	case "reject":
 		return h.rejectOption(d)
 	case "header":
@@ -252,7 +255,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return d.Err("the mode stands on the directive's own line, as in 'chat_identity required {'")
 	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
-		"one_time, nonce_length, timestamp_unit, conversation, visitor, identify, refuse, unverified, max_body, reject, header, cors", name)
+		"one_time, nonce_length, timestamp_unit, conversation, visitor, identify, refuse, unverified, max_body, max_upload, reject, header, cors", name)
 }
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
@@ -273,14 +276,36 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 
 func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 	var c ClaimPlace
-	if !d.Args(&c.Field, &c.Location, &c.Name) || d.NextArg() {
+	if !d.Args(&c.Field, &c.Location, &c.Name) {
 		return d.Err("claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'")
 	}
-	if _, err := c.place(h); err != nil {
+	for d.NextArg() {
+		var e ElsePlace
+		if d.Val() != "else" {
+			return d.Errf("claim %s: unexpected '%s': behind a field, a location and a name come further places, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
+		}
+		if !d.Args(&e.Location, &e.Name) {
+			return d.Errf("claim %s: else needs a location and a name, as in 'claim user_id body /id else body /email'", c.Field)
+		}
+		c.Else = append(c.Else, e)
+	}
+	if _, err := c.places(h); err != nil {
 		return wrap(d, err)
 	}
 	h.Claims = append(h.Claims, c)
 	return nil
+}
+
+func (h *Handler) unverifiedOption(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) == 0 {
+		return d.Err("unverified takes strip, which fields may follow that are cut out as well, or keep: as in 'unverified strip email phone'")
+	}
+	h.Unverified, h.UnverifiedFields = args[0], args[1:]
+	if len(h.UnverifiedFields) == 0 {
+		h.UnverifiedFields = nil
+	}
+	return wrap(d, h.provisionUnverified())
 }
 
 // unmarshal reads where a request names something.
@@ -425,12 +450,12 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 func sizeArg(d *caddyfile.Dispenser, to *int64, least, most uint64) error {
 	name := d.Val()
 	var text string
-	if err := oneArg(d, &text, "a size, as in '"+name+" 1MiB'"); err != nil {
+	if err := oneArg(d, &text, "a size, as in '"+name+" 64MiB'"); err != nil {
 		return err
 	}
 	size, err := humanize.ParseBytes(text)
 	if err != nil || size < least || size > most {
-		return d.Errf("%s: '%s' is no size from %s to %s, such as 1MiB", name, text, humanize.IBytes(least), humanize.IBytes(most))
+		return d.Errf("%s: '%s' is no size from %s to %s, such as 64MiB", name, text, humanize.IBytes(least), humanize.IBytes(most))
 	}
 	*to = int64(size)
 	return nil

@@ -104,10 +104,15 @@ type Handler struct {
 	// request, `keep` leaves them to an upstream that must not believe them. Default: `strip`.
 	Unverified string `json:"unverified,omitempty"`
 
-	// The largest body that is read for a claim, in bytes. Bodies that are not read have no limit. Default: 1 MiB.
+	// What is cut out with a claim that did not verify, besides: `email`, `name`, `phone`, `company`, `attributes`. For
+	// upstreams that find a contact by them. Default: nothing.
+	UnverifiedFields []string `json:"unverified_fields,omitempty"`
+
+	// The largest JSON or URL-encoded body that is read for a claim, in bytes, and the limit for the fields of a multipart
+	// one. Bodies that are not read have no limit. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// The largest multipart body that is read, files included, in bytes. Default: 64 MiB.
+	// The largest multipart body that is read for a claim, files included, in bytes. Default: 64 MiB.
 	MaxUpload int64 `json:"max_upload,omitempty"`
 
 	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
@@ -124,8 +129,6 @@ type Handler struct {
 	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS []string `json:"cors,omitempty"`
 
-	stripped []verifier.Field // that go with an unverified claim, beside its proof
-
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
@@ -137,7 +140,9 @@ type Handler struct {
 	ledger  ledger.Ledger // where one is needed
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
-	names         [numHeaders]string
+	// stripped are the fields that are cut out of an unverified claim besides.
+	stripped [verifier.NumFields]bool
+	names    [numHeaders]string
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.
 	renamed []hop.Header
@@ -169,6 +174,18 @@ type ClaimPlace struct {
 	Location string `json:"location"`
 
 	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
+	Name string `json:"name"`
+
+	// Where the field is if it is not there, in this order: the first place that has it counts.
+	Else []ElsePlace `json:"else,omitempty"`
+}
+
+// ElsePlace is where a field travels if it is in none of the places before.
+type ElsePlace struct {
+	// `body`, `query`, `header` or `cookie`.
+	Location string `json:"location"`
+
+	// As the name of the place before.
 	Name string `json:"name"`
 }
 

@@ -31,10 +31,31 @@ func TestCookieSpellings(t *testing.T) {
 			}
 		})
 	}
-	for _, other := range []string{"auid=x", "uid2=x", "a=uid", "a= uid", "", "=", "a"} {
-		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 200 || a.seen.user() != "mallory" {
+	// What else the cookies are, and how often the same one is there, is nobody's business.
+	for _, other := range []string{
+		"auid=x", "uid2=x", "a=uid", "a= uid", "", "=", "a", "uid=mallory", `uid="mallory"`, "uid=%6dallory", "uid=", `uid=""`, "uid",
+		"prefs=50%", "_ga=GA1.2 3", "a=1; a=2", "a=%zz; A=1", `a="b; c"d`, `a={"uid":"victim","b":[1, 2]}`, "a=\xff\xfe", "uid2[]=1", "a=b&uid=victim",
+		"_uid=x", "a=uid:victim", "a=(uid)", "==", ";;;", "a=\"", "uid-2=\"", "=uid2",
+	} {
+		for _, cookies := range []string{good + "; " + other, other + "; " + good} {
+			if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 200 || a.seen.user() != "mallory" {
+				t.Errorf("%q: %d %s", cookies, a.StatusCode, a.body)
+			}
+		}
+	}
+	for _, other := range []string{"uid=victim", `uid="victim"`, "uid=Mallory", "uid=mallory2"} {
+		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 400 || a.problem(t).Reason != verifier.Ambiguous {
 			t.Errorf("%q: %d %s", other, a.StatusCode, a.body)
 		}
+	}
+	for _, broken := range []string{`uid="mallory`, `uid=mallory"`, `uid="`, `uid="m"allory"`, `uid="\155allory"`, "uid=%zz", `uid="%"`} {
+		if a := g.do(t, "GET", "/", "", "Cookie: "+broken+"; sig="+sign("mallory")); a.StatusCode != 400 || a.problem(t).Reason != verifier.Malformed {
+			t.Errorf("%q: %d %s", broken, a.StatusCode, a.body)
+		}
+	}
+	spaced := `uid="mal lory, jr"; sig=` + sign("mal lory, jr")
+	if a := g.do(t, "GET", "/", "", "Cookie: "+spaced); a.StatusCode != 200 || a.seen.user() != "mal%20lory%2C%20jr" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
 

@@ -34,6 +34,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    widgets        file [<path>]|redis <url>
 //	    ledger         bolt [<path>]|redis <url>
 //	    cache          <size>
+//	    max_spool      <size>
+//	    spool          <dir>
 //	    stale_if_error <duration>
 //	    allow_reveal
 //	    widget <id> {
@@ -77,6 +79,13 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return durationArg(d, a.StaleIfError, 0)
 	case "cache":
 		return sizeArg(d, &a.Cache, widgets.MinCache, maxCache)
+	case "max_spool":
+		return sizeArg(d, &a.MaxSpool, 1, largestMaxSpool)
+	case "spool":
+		if err := oneArg(d, &a.Spool, "a folder, as in 'spool /var/lib/caddy/spool'"); err != nil {
+			return err
+		}
+		return wrap(d, checkPath(a.Spool))
 	case "allow_reveal":
 		if a.AllowReveal = true; d.NextArg() {
 			return d.Errf("unexpected '%s': allow_reveal takes no argument", d.Val())
@@ -85,7 +94,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "widget":
 		return a.unmarshalWidget(d)
 	}
-	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, ledger, cache, stale_if_error, allow_reveal, widget", name)
+	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, ledger, cache, max_spool, spool, stale_if_error, allow_reveal, widget", name)
 }
 
 func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {

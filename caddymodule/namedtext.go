@@ -148,14 +148,19 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 			return ""
 		}
 	}
-	for i := range t.cookies {
-		if t.cookies[i].read(r, to); !settled(to) {
-			return ""
-		}
-	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return ""
+	}
+	for i := range t.cookies {
+		cookie := &t.cookies[i]
+		cookie.read(r, to)
+		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.field)) > 0 {
+			to.Twice(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
+		}
+		if !settled(to) {
+			return ""
+		}
 	}
 	if t.field == verifier.Widget {
 		return repl.ReplaceAll(t.text, "")

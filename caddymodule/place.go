@@ -41,11 +41,11 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 	if found.Variant {
 		to.Variant(p.Place)
 	}
-	switch {
-	case found.Broken:
-		to.Malformed(p.Place, "is a cookie with quotes or a bad percent escape")
-	case found.There:
+	if found.Value != "" {
 		to.Text(p.Place, []byte(found.Value))
+	}
+	if found.Broken {
+		to.Malformed(p.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
 	}
 	if found.Twice {
 		to.Twice(p.Place)

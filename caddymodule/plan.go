@@ -24,7 +24,7 @@ type plan struct {
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
-	strip     []verifier.Field // goes with an unverified claim, beside its proof
+	strip     [verifier.NumFields]bool // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -69,7 +69,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.strip, f) }
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || p.strip[f] }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.
@@ -112,17 +112,18 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 	}
 	var own []verifier.Place
 	for _, c := range h.Claims {
-		place, err := c.place(h)
+		inOrder, err := c.places(h)
 		if err != nil {
 			return nil, err
 		}
+		place := inOrder[0]
 		if place.Field.Proves() && place.Field != verifier.Signature && !message.Signs(place.Field) {
 			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, message.String())
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
 		}
-		own = append(own, place)
+		own = append(own, inOrder...)
 	}
 	for _, named := range []struct {
 		field verifier.Field
@@ -198,13 +199,24 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 	return slices.DeleteFunc(places, inBody)
 }
 
-// place checks one place of the claim.
-func (c ClaimPlace) place(h *Handler) (verifier.Place, error) {
+// places checks the places of a field, and returns them in their order.
+func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 	field, ok := verifier.ParseField(c.Field)
 	if !ok {
-		return verifier.Place{}, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+		return nil, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
 	}
-	return h.placeOf(field, c.Location, c.Name)
+	for _, e := range append([]ElsePlace{{c.Location, c.Name}}, c.Else...) {
+		place, err := h.placeOf(field, e.Location, e.Name)
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(inOrder, func(p verifier.Place) bool { return p.Location == place.Location && p.Name == place.Name }) {
+			return nil, fmt.Errorf("claim %s: %s %s is given twice", field, e.Location, e.Name)
+		}
+		place.Rank = len(inOrder)
+		inOrder = append(inOrder, place)
+	}
+	return inOrder, nil
 }
 
 // placeOf checks one place of the configuration.

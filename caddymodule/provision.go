@@ -18,12 +18,15 @@ import (
 // configured, in bytes: chat messages are text.
 const defaultMaxBody = 1 << 20
 
-// defaultMaxUpload is the largest multipart body that is read where nothing else
-// is configured, in bytes.
-const defaultMaxUpload = 64 << 20
-
 // largestMaxBody bounds max_body, in bytes: a body that is read is held in memory.
 const largestMaxBody = 1 << 30
+
+// defaultMaxUpload is the largest multipart body where nothing else is configured,
+// in bytes, and largestMaxUpload bounds it: more is a slip of the pen.
+const (
+	defaultMaxUpload = 64 << 20
+	largestMaxUpload = 1 << 40
+)
 
 const (
 	refuseProblem = "problem"
@@ -68,6 +71,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionPlans(); err != nil {
 		return err
 	}
+	h.warnUpload()
 	if h.Unverified == claimKeep && !h.Guard {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}
@@ -96,9 +100,6 @@ func (h *Handler) provisionDefaults() error {
 	if h.Refuse == "" {
 		h.Refuse = refuseProblem
 	}
-	if h.Unverified == "" {
-		h.Unverified = claimStrip
-	}
 	if h.MaxBody == 0 {
 		h.MaxBody = defaultMaxBody
 	}
@@ -108,10 +109,10 @@ func (h *Handler) provisionDefaults() error {
 	switch {
 	case h.Refuse != refuseProblem && h.Refuse != refuseError:
 		return fmt.Errorf("refuse: '%s' is neither problem nor error", h.Refuse)
-	case h.Unverified != claimStrip && h.Unverified != claimKeep:
-		return fmt.Errorf("unverified: '%s' is neither strip nor keep", h.Unverified)
 	case h.MaxBody < 0 || h.MaxBody > largestMaxBody:
 		return fmt.Errorf("max_body: %d bytes is not from 1 byte to 1 GiB", h.MaxBody)
+	case h.MaxUpload < 0 || h.MaxUpload > largestMaxUpload:
+		return fmt.Errorf("max_upload: %d bytes is not from 1 byte to 1 TiB", h.MaxUpload)
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
 	case h.NonceLength < 0 || h.NonceLength > 512:
@@ -124,7 +125,45 @@ func (h *Handler) provisionDefaults() error {
 			return err
 		}
 	}
+	return h.provisionUnverified()
+}
+
+// provisionUnverified settles what is cut out of a claim that is not verified.
+func (h *Handler) provisionUnverified() error {
+	if h.Unverified == "" {
+		h.Unverified = claimStrip
+	}
+	switch {
+	case h.Unverified != claimStrip && h.Unverified != claimKeep:
+		return fmt.Errorf("unverified: '%s' is neither strip nor keep", h.Unverified)
+	case h.Unverified == claimKeep && len(h.UnverifiedFields) > 0:
+		return fmt.Errorf("unverified: keep cuts nothing out, so no field can follow it, as '%s' does: write 'unverified strip %[1]s'", h.UnverifiedFields[0])
+	}
+	h.stripped = [verifier.NumFields]bool{}
+	for _, name := range h.UnverifiedFields {
+		field, ok := verifier.ParseField(name)
+		switch {
+		case !ok:
+			return fmt.Errorf("unverified: unknown field '%s': one of %s", name, strippableFields())
+		case field.Proves():
+			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
+		case h.stripped[field]:
+			return fmt.Errorf("unverified: %s is given twice", name)
+		}
+		h.stripped[field] = true
+	}
 	return nil
+}
+
+// strippableFields are the fields that unverified can list, for its errors.
+func strippableFields() string {
+	var names []string
+	for f := verifier.UserID; f < verifier.Widget; f++ {
+		if !f.Proves() {
+			names = append(names, f.String())
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // checkWidget refuses options that leave open which widget a request has.

@@ -1,15 +1,20 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
 
-// spools holds the one spool of the process while a configuration uses it.
+// spools holds the one spool of the process while a configuration uses it:
+// uploads outlive a reload.
 var spools = caddy.NewUsagePool()
 
 type pooledSpool struct{ body.Spool }
@@ -19,15 +24,25 @@ func (*pooledSpool) Destruct() error { return nil }
 
 const spoolKey = "spool"
 
-// provisionSpool checks where temporary files are to be, and joins the spool.
+// What the temporary files of multipart bodies may take together, in bytes.
+const (
+	defaultMaxSpool  = 4 << 30
+	largestMaxSpool  = 1 << 50
+	spoolClientShare = 8 // one client address holds at most an eighth
+)
+
+// provisionSpool settles where the temporary files of multipart bodies lie. A folder
+// that is configured must be there, or multipart bodies would be refused one by one
+// later; the system's is looked at when it is needed, since many never need it.
 func (a *App) provisionSpool() error {
-	if a.MaxSpool < 0 {
-		return fmt.Errorf("max_spool: %d bytes is not from 1 byte up", a.MaxSpool)
+	if a.MaxSpool == 0 {
+		a.MaxSpool = defaultMaxSpool
 	}
-	if a.Spool != "" {
-		if info, err := os.Stat(a.Spool); err != nil || !info.IsDir() {
-			return fmt.Errorf("spool: %s is no folder that can be used: create it for the user that Caddy runs as", a.Spool)
-		}
+	if a.MaxSpool < 1 || a.MaxSpool > largestMaxSpool {
+		return fmt.Errorf("max_spool: %d bytes is not from 1 byte to 1 PiB", a.MaxSpool)
+	}
+	if err := a.provisionFolder(); err != nil {
+		return fmt.Errorf("spool: %w", err)
 	}
 	loaded, _, err := spools.LoadOrNew(spoolKey, func() (caddy.Destructor, error) { return new(pooledSpool), nil })
 	if err != nil {
@@ -40,8 +55,8 @@ func (a *App) provisionSpool() error {
 // useSpool has the files be where this configuration says.
 func (a *App) useSpool() {
 	a.spool.Configure(a.Spool, a.MaxSpool)
-	if body.InMemory(a.spool.Dir()) {
-		a.log.Warn("temporary files of uploads lie in memory: name a folder on a disk with spool, or lower max_spool")
+	if dir := a.spool.Dir(); body.InMemory(dir) {
+		a.log.Warn("the temporary files of uploads lie in memory: name a folder on a disk with spool, or lower max_spool", zap.String("folder", dir))
 	}
 }
 
@@ -49,5 +64,51 @@ func (a *App) useSpool() {
 func (a *App) leaveSpool() {
 	if a.spool != nil {
 		_, _ = spools.Delete(spoolKey)
+	}
+}
+
+// provisionFolder settles the folder.
+func (a *App) provisionFolder() error {
+	if a.Spool == "" {
+		return nil
+	}
+	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Spool, true, true)
+	if err == nil {
+		err = checkPath(dir)
+	}
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err == nil {
+		err = checkSpool(dir)
+	}
+	a.Spool = dir
+	return err
+}
+
+// checkSpool returns what is wrong with a folder for temporary files, if anything,
+// and what to do about it.
+func checkSpool(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("there is no folder %s: create it, owned by the user that Caddy runs as, or leave the option out for the system's temporary folder", dir)
+	case err != nil:
+		return fmt.Errorf("the folder %s cannot be looked at: %w", dir, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is not a folder: name one for temporary files", dir)
+	}
+	file, err := os.CreateTemp(dir, ".chat_identity-*")
+	if err != nil {
+		return fmt.Errorf("no file can be created in %s: let the user that Caddy runs as write there, or name another folder: %w", dir, err)
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name()))
+}
+
+// warnUpload warns of a max_upload for which one client never gets the room.
+func (h *Handler) warnUpload() {
+	if share := h.app.MaxSpool / spoolClientShare; h.MaxUpload > share && !h.Guard {
+		h.log.zap.Warn("max_upload is more than one client may have of max_spool, of which it is an eighth: larger multipart bodies get 503. Raise max_spool",
+			zap.Int64("max_upload", h.MaxUpload), zap.Int64("share", share))
 	}
 }

@@ -393,9 +393,9 @@ func TestVisitorPlaces(t *testing.T) {
 			"400 ambiguous": {{"", claim("zoe"), []string{"X-Visitor: v-1", "X-Visitor: v-2"}}},
 			"400 malformed": {{"", claim("zoe"), []string{"X-Visitor: v-1, v-2"}}, {"", claim("zoe"), []string{"X-Visitor: v-1,v-2"}}},
 		}},
-		{"cookie v", []request{{"", claim("zoe"), []string{"Cookie: a=1; v=v-1"}}, {"", claim("zoe"), []string{"Cookie: v=%76-1"}}}, map[string][]request{
+		{"cookie v", []request{{"", claim("zoe"), []string{"Cookie: a=1; v=v-1"}}, {"", claim("zoe"), []string{"Cookie: v=%76-1"}}, {"", claim("zoe"), []string{`Cookie: v="v-1"; v=v-1`}}}, map[string][]request{
 			"400 ambiguous": {{"", claim("zoe"), []string{"Cookie: v=v-1; v=v-2"}}, {"", claim("zoe"), []string{"Cookie: V=v-1"}}},
-			"400 malformed": {{"", claim("zoe"), []string{`Cookie: v="v-1"`}}},
+			"400 malformed": {{"", claim("zoe"), []string{`Cookie: v="v-1`}}, {"", claim("zoe"), []string{`Cookie: v="\166-1"`}}},
 		}},
 		{"{header.X-Visitor}-{query.n}", []request{{"?n=1", claim("zoe"), []string{"X-Visitor: v"}}}, map[string][]request{
 			"400 ambiguous": {{"?n=1&n=2", claim("zoe"), []string{"X-Visitor: v"}}, {"?n=1", claim("zoe"), []string{"X-Visitor: v", "X-Visitor: w"}}},

@@ -38,19 +38,16 @@ type ReaderOptions struct {
 	// Message is what is signed: a field in it is watched as a piece of the proof.
 	Message Message
 	// Strip are fields that go with an unverified claim, beside those that prove.
-	Strip []Field
+	Strip [NumFields]bool
 }
 
 // NewReader compiles places.
 func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
-	r := &Reader{places: places}
+	r := &Reader{places: places, strip: o.Strip}
 	if o.At != "" {
 		if err := CheckPointer(o.At); err != nil {
 			return nil, fmt.Errorf("at: %w", err)
 		}
-	}
-	for _, f := range o.Strip {
-		r.strip[f] = true
 	}
 	if err := scalarsAbove(places); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,6 +16,9 @@ type Cookie struct {
 	shortest int    // no name of fewer bytes can pass for it
 }
 
+// Name returns the name as it was given.
+func (c *Cookie) Name() string { return c.name }
+
 // NewCookie returns the cookie of that name.
 func NewCookie(name string) Cookie {
 	return Cookie{name, foldCookie.Replace(name), utf8.RuneCountInString(name)}
@@ -22,41 +26,61 @@ func NewCookie(name string) Cookie {
 
 // Found is what a request has under a cookie's name.
 type Found struct {
-	Value string // decoded, of the first one; "" where there is none
-	There bool   // there is one by that very name
-	// Variant says that there is one in a spelling that only some backends take
-	// for the name, Twice that there is another beside the first, and Broken that
-	// the value cannot be decoded. What comes behind these is not read.
+	Value string // decoded; "" where there is none, or an empty one, which counts as none
+	// Variant says that the cookie is there in a spelling that only some backends
+	// take for the name, Twice that it is there with two values, or in two such
+	// spellings, and Broken that a value cannot be decoded. What comes behind one that
+	// is twice or broken is not read.
 	Variant, Twice, Broken bool
 }
 
-// Find looks for the cookie in the Cookie fields of a request.
+// Find looks for the cookie in the Cookie fields of a request. A browser sends one
+// twice that was set for the host and for its domain: with one value it is one.
 func (c *Cookie) Find(header http.Header) (f Found) {
 	for _, line := range header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			value, same, alike := c.match(strings.Trim(pair, " \t"))
-			if !alike {
-				continue
-			}
-			if f.There || f.Variant {
+			raw, same, alike := c.match(strings.Trim(pair, " \t"))
+			switch {
+			case !alike:
+			case !same && f.Variant:
 				f.Twice = true
 				return f
-			}
-			if !same {
+			case !same:
 				f.Variant = true
-				continue
+			default:
+				value, err := decodeCookie(raw)
+				switch {
+				case err != nil:
+					f.Broken = true
+					return f
+				case value != "" && f.Value != "" && value != f.Value:
+					f.Twice = true
+					return f
+				case value != "":
+					f.Value = value
+				}
 			}
-			// Scripts write cookies with encodeURIComponent; a quoted value is
-			// one value to some backends and another to the rest.
-			text, err := url.PathUnescape(value)
-			if f.There = true; err != nil || strings.Contains(value, `"`) {
-				f.Broken = true
-				return f
-			}
-			f.Value = text
 		}
 	}
 	return f
+}
+
+var errQuote = errors.New("a quote that does not enclose the value, or a backslash within quotes")
+
+// decodeCookie returns what a cookie's value says. Python, Tomcat and Go take quotes
+// around it off, and Python and Tomcat a backslash within. A quote elsewhere makes
+// some of them drop the cookie, or read on behind its semicolon. Scripts write values
+// with encodeURIComponent.
+func decodeCookie(raw string) (string, error) {
+	if strings.IndexByte(raw, '"') >= 0 {
+		if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
+			return "", errQuote
+		}
+		if raw = raw[1 : len(raw)-1]; strings.ContainsAny(raw, `"\`) {
+			return "", errQuote
+		}
+	}
+	return url.PathUnescape(raw)
 }
 
 // Cut removes the cookies that are of that name or pass for it.
@@ -85,23 +109,28 @@ func (c *Cookie) Cut(header http.Header) {
 	header["Cookie"] = lines
 }
 
-// match reports whether a pair of a Cookie field is the place, with its value,
-// or would pass for it with some backend. Go and Python trim blanks around
-// names, PHP folds what it cannot have in a variable's name and makes an array
-// of one in brackets, and Python starts a new pair at any blank.
+// match reports whether a pair of a Cookie field is the cookie, with its value as it
+// is written, or would pass for it with some backend. Go and Python trim spaces around
+// names, PHP folds what it cannot have in a variable's name and makes an array of one
+// in brackets, and Python starts a new pair at any space that is not within quotes.
 func (c *Cookie) match(pair string) (value string, same, alike bool) {
 	if len(pair) < c.shortest {
 		return "", false, false
 	}
 	name, value, _ := strings.Cut(pair, "=")
-	if name == c.name && strings.IndexFunc(value, isCookieBlank) < 0 {
+	same = name == c.name
+	if same && strings.IndexFunc(value, isCookieSpace) < 0 {
 		return value, true, true
 	}
-	if c.passes(name) {
+	rest := pair
+	quoted := same && len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"'
+	if quoted {
+		rest = value
+	} else if c.passes(name) {
 		return "", false, true
 	}
 	before := "" // the piece before, if it had no '='
-	for piece := range strings.FieldsFuncSeq(value, isCookieBlank) {
+	for piece := range strings.FieldsFuncSeq(rest, isCookieSpace) {
 		name, _, ok := strings.Cut(piece, "=")
 		if ok && c.passes(name) || ok && name == "" && c.passes(before) {
 			return "", false, true
@@ -110,7 +139,7 @@ func (c *Cookie) match(pair string) (value string, same, alike bool) {
 			before = ""
 		}
 	}
-	return "", false, false
+	return value, quoted, quoted
 }
 
 // passes reports whether some backend reads a cookie of that name as the place.
@@ -124,7 +153,7 @@ func (c *Cookie) passes(name string) bool {
 		}
 	}
 	name, _, _ = strings.Cut(name, "\x00")
-	name = strings.TrimFunc(name, isCookieBlank)
+	name = strings.TrimFunc(name, isCookieSpace)
 	array, _, bracket := strings.Cut(name, "[")
 	return c.equals(array) || bracket && c.equals(name)
 }
@@ -147,10 +176,10 @@ func (c *Cookie) equals(name string) bool {
 	return name == ""
 }
 
-// isCookieBlank holds for what some backend takes for the blank around or
-// between cookies: commas of RFC 2965, and single bytes beyond ASCII, of which
-// Latin-1 makes blanks.
-func isCookieBlank(r rune) bool {
+// isCookieSpace holds for what some backend takes for the space around or between
+// cookies: commas of RFC 2965, and single bytes beyond ASCII, of which Latin-1 makes
+// spaces.
+func isCookieSpace(r rune) bool {
 	return r <= ' ' || r == ',' || r == 0x7f || r == 0xfeff || r == utf8.RuneError || unicode.IsSpace(r)
 }
 

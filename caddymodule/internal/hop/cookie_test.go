@@ -16,6 +16,31 @@ func cookieHeader(unit string) http.Header {
 	return http.Header{"Cookie": {strings.Repeat(unit, headSize/len(unit))}}
 }
 
+func TestFindCookie(t *testing.T) {
+	one := func(value string) Found { return Found{Value: value} }
+	for fields, want := range map[string]Found{
+		"": {}, "v2=a; vv=b; a=v": {}, "v=": {}, "v": {}, `v=""`: {}, "a=v=b": {},
+		"v=a": one("a"), "a=b; v=a; c=d": one("a"), "v=a; v=a": one("a"), `v=a; v="a"; v=%61`: one("a"), "v=; v=a": one("a"), "v=a; v=": one("a"),
+		"v=a\nv=a": one("a"), "v=%22a%22": one(`"a"`), "v=a%20b": one("a b"), "v=a+b": one("a+b"), "v=a=b": one("a=b"), `v="a b, c"`: one("a b, c"),
+		"v=a; v=b": {Value: "a", Twice: true}, "v=a\nv=b": {Value: "a", Twice: true}, "v=a; v=A": {Value: "a", Twice: true},
+		"V=a": {Variant: true}, "v[]=a": {Variant: true}, "%76=a": {Variant: true}, "u=x, v=a": {Variant: true}, "u=x v=a": {Variant: true}, "v=a b": {Variant: true},
+		`v="x v=a"`: {Variant: true}, "v = a": {Variant: true},
+		"v=a; V=a": {Value: "a", Variant: true}, "V=a; v=a": {Value: "a", Variant: true}, "V=a; v[]=a": {Variant: true, Twice: true},
+		`v="a`: {Broken: true}, `v=a"`: {Broken: true}, `v="`: {Broken: true}, `v="a"b"`: {Broken: true}, `v="\141"`: {Broken: true}, `v="a"b`: {Broken: true}, "v=%zz": {Broken: true},
+		`v=a; v="b`: {Value: "a", Broken: true}, `v="a; b"`: {Broken: true},
+	} {
+		cookie := NewCookie("v")
+		header := http.Header{"Cookie": strings.Split(fields, "\n")}
+		if got := cookie.Find(header); got != want {
+			t.Errorf("%q: %+v, want %+v", fields, got, want)
+		}
+		cookie.Cut(header)
+		if got := cookie.Find(header); got != (Found{}) {
+			t.Errorf("%q: %v is left", fields, header)
+		}
+	}
+}
+
 const ordinaryCookies = "session_token=0123456789abcdef0123456789abcdef; _ga=GA1.2.1234567890.1234567890; "
 
 // worstCookies are those that cost most to read, in many ways.

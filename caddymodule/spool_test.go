@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// TestSpool: a folder that is configured must be there and writable when the
+// configuration is loaded, or validated, and nothing stays in it.
+func TestSpool(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := filepath.Join(dir, "spool")
+	if err := os.Mkdir(good, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TEST_SPOOL", good)
+	for app, want := range map[string]string{
+		`{}`:                              "",
+		`{"spool":"` + good + `"}`:        "",
+		`{"spool":"{env.TEST_SPOOL}"}`:    "",
+		`{"max_spool":8388608}`:           "",
+		`{"max_spool":1048576}`:           "max_spool: 1048576 bytes is not from 8 MiB",
+		`{"max_spool":-1}`:                "max_spool",
+		`{"spool":"` + dir + `/nowhere"}`: "there is no folder " + dir + "/nowhere: create it",
+		`{"spool":"` + file + `"}`:        "is not a folder",
+		`{"spool":"~/spool"}`:             "begins with ~",
+		`{"spool":"{env.TEST_NO_SPOOL}"}`: "TEST_NO_SPOOL",
+		`{"spool":"/proc"}`:               "no file can be created in /proc",
+	} {
+		err := validateHandler(app, `{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"]}`)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", app, err, want)
+		}
+	}
+	if left, err := os.ReadDir(good); err != nil || len(left) > 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}
+
+// TestSpoolDefaults: what handlers and app have where nothing is configured.
+func TestSpoolDefaults(t *testing.T) {
+	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\nunverified strip phone\n}")
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	http, err := caddy.ActiveContext().App("http")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, server := range http.(*caddyhttp.App).Servers {
+		for _, s := range sitesOf("", server) {
+			for _, h := range s.handlers {
+				if h.MaxUpload != 64<<20 || h.MaxBody != 1<<20 {
+					t.Errorf("max_upload %d, max_body %d", h.MaxUpload, h.MaxBody)
+				}
+				for field, stripped := range h.stripped {
+					if stripped != (int(verifier.Phone) == field) {
+						t.Errorf("field %d: %t", field, stripped)
+					}
+				}
+			}
+		}
+	}
+	if app.MaxSpool != 4<<30 || app.Spool != "" {
+		t.Errorf("max_spool %d, spool %q", app.MaxSpool, app.Spool)
+	}
+	if a := g.post(t, claim("zoe")); a.seen.user() != "zoe" {
+		t.Error(a.StatusCode)
+	}
+}
