@@ -16,6 +16,7 @@ import (
 type namedText struct {
 	field verifier.Field
 	text  string
+	parts []textPart // of a text that is compiled
 	// headers, queries and cookies are what the placeholders ask for.
 	headers []headerPlace
 	queries []*verifier.Reader
@@ -27,6 +28,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 	for rest := t.text; ; {
 		before, after, ok := strings.Cut(rest, "{")
 		if !ok {
+			t.parts = compileText(text)
 			return t, nil
 		}
 		if strings.HasSuffix(before, `\`) { // a brace of the text
@@ -106,6 +108,9 @@ func firstPart(name string) (part, rest string) {
 // there is none, and the reading says so.
 func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 	for i := range t.headers {
+		if t.headers[i].plain(r) {
+			continue
+		}
 		if t.headers[i].read(r, to); !settled(to) {
 			return ""
 		}
@@ -123,6 +128,9 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		if t.cookies[i].read(r, to); !settled(to) {
 			return ""
 		}
+	}
+	if t.parts != nil {
+		return evaluate(t.parts, r, t.field == verifier.Widget)
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
