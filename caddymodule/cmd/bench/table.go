@@ -63,7 +63,7 @@ func (s starter) memory(v *variant, b body, o options) (float64, error) {
 }
 
 // row is a table's line: Markdown that a terminal shows well, too.
-const row = "| %-23s | %-29s | %8s | %-18s | %-18s | %8s | %-18s | %7s | %7s | %7s |\n"
+const row = "| %-23s | %-26s | %8s | %-18s | %-18s | %8s | %-18s | %7s | %7s | %7s |\n"
 
 func printHead() {
 	fmt.Printf(row, "body", "variant", "CPU µs", "× bare", "× same headers", "added µs", "requests/s × bare", "p50 ms", "p99 ms", "peak MB")
