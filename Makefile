@@ -44,9 +44,9 @@ build: ## builds the gateway, ./caddy
 	go build -o caddy ./caddymodule/cmd/caddy
 
 .PHONY: bench
-bench: build ## measures what verification costs, against the bare reverse_proxy
+bench: build ## measures what verification costs, against the bare reverse_proxy; ARGS='-only upload' a part of it
 	@go build -o bin/bench ./caddymodule/cmd/bench
-	@./bin/bench -gateway ./caddy
+	@./bin/bench -gateway ./caddy $(ARGS)
 
 .PHONY: test
 test: deps lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know

@@ -15,16 +15,26 @@ import (
 // exchange is one request on its way through a handler. It ends before the
 // next handler begins; what outlives it is in the request and its state.
 type exchange struct {
+	oneRequest
+
+	// What is kept for the next request is memory, of which it sees no more.
+	reading verifier.Reading
+	named   verifier.Reading // of the places in the handler's texts, one at a time
+	keys    []*verifier.Key  // the widget's
+	id      []byte           // its id, while it is looked up
+}
+
+// oneRequest is what an exchange knows of its request, and forgets with it.
+type oneRequest struct {
 	h *Handler
 	w http.ResponseWriter
 	r *http.Request
 	s *state
 
-	plan    *plan
-	widget  *widget // nil where the request has none
-	mode    Mode
-	body    received
-	reading verifier.Reading
+	plan   *plan
+	widget *widget // nil where the request has none
+	mode   Mode
+	body   received
 	// arrived is the body's form, which was read while it arrived, until parseBody
 	// has ended it.
 	arrived *verifier.Multipart
@@ -36,10 +46,7 @@ type exchange struct {
 	// it names cannot be told.
 	closed bool
 
-	found widget           // what widget points to, where it was looked up
-	id    []byte           // its id, while it is looked up again
-	keys  []*verifier.Key  // the widget's
-	named verifier.Reading // of the places in the handler's texts, one at a time
+	found widget // what widget points to, where it was looked up
 
 	began   time.Time       // when the claim's text was there
 	counted *traffic.Series // what the request was counted in, nil for none of its own
@@ -61,22 +68,23 @@ func newExchange(h *Handler, w http.ResponseWriter, r *http.Request, s *state) *
 // made to need much must not be paid for by all that follow.
 const keptReading = 64 << 10
 
-// release forgets the request and keeps what memory may be used again. A new
-// value is assigned, so that a field that is added later is forgotten, too: what
-// is kept has to be named. The body's text is the request's from now on.
+// release forgets the request and keeps what memory may be used again. The
+// body's text is the request's from now on.
 func (x *exchange) release() {
+	if empty(&x.reading); len(x.h.texts) > 0 {
+		empty(&x.named)
+	}
+	x.oneRequest = oneRequest{}
 	clear(x.keys)
-	*x = exchange{reading: emptied(x.reading), named: emptied(x.named), keys: x.keys[:0], id: x.id[:0]}
+	x.keys = x.keys[:0]
 	exchanges.Put(x)
 }
 
-// emptied returns the reading without what it holds, and without its memory where
-// that is much.
-func emptied(r verifier.Reading) verifier.Reading {
+// empty has a reading forget what it holds, and its memory where that is much.
+func empty(r *verifier.Reading) {
 	if r.Reset(); r.Memory() > keptReading {
-		return verifier.Reading{}
+		*r = verifier.Reading{}
 	}
-	return r
 }
 
 // read finds the widget, with it the mode and the dialect, and the claim. In
@@ -106,7 +114,8 @@ func (x *exchange) find() {
 	case x.h.literal != nil:
 		x.lookup(x.h.literal)
 	case x.h.named != nil:
-		x.lookup([]byte(x.h.named.of(x.r, &x.reading)))
+		x.id = append(x.id[:0], x.h.named.of(x.r, &x.reading)...)
+		x.lookup(x.id)
 	}
 }
 

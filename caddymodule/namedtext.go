@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ type namedText struct {
 	headers []headerPlace
 	queries []*verifier.Reader
 	cookies []cookiePlace
+	// header is the header that the text consists of, which is looked up without
+	// Caddy's replacer; "" where it is any other text.
+	header string
 	// query is the query's parameter that the text consists of, "" where it is
 	// any other text.
 	query string
@@ -52,6 +56,9 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
 			t.headers = append(t.headers, headerPlace{verifier.Place{Field: field}, hop.NewHeader(name)})
+			if text == "{"+inner+"}" {
+				t.header = textproto.CanonicalMIMEHeaderKey(name)
+			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
 			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, verifier.ReaderOptions{})
 			if err != nil {
@@ -147,6 +154,9 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		if reader.Query([]byte(r.URL.RawQuery), to); !settled(to) {
 			return ""
 		}
+	}
+	if t.header != "" {
+		return strings.Join(r.Header[t.header], ",") // as the replacer has it
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {

@@ -219,10 +219,10 @@ func TestTellingAllocates(t *testing.T) {
 		extra := new(caddyhttp.ExtraLogFields)
 		ctx := context.WithValue(t.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: test.logs})
 		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
-		x := &exchange{
+		x := &exchange{oneRequest: oneRequest{
 			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
 			plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
-		}
+		}}
 		got := testing.AllocsPerRun(200, func() {
 			*extra = caddyhttp.ExtraLogFields{} // each request has its own
 			x.settle(verifier.ErrMissing, nil)
@@ -239,10 +239,10 @@ func BenchmarkTelling(b *testing.B) {
 			extra := new(caddyhttp.ExtraLogFields)
 			ctx := context.WithValue(b.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: logs})
 			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
-			x := &exchange{
+			x := &exchange{oneRequest: oneRequest{
 				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
 				plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
-			}
+			}}
 			b.ReportAllocs()
 			for b.Loop() {
 				*extra = caddyhttp.ExtraLogFields{}

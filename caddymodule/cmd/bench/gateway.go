@@ -11,47 +11,34 @@ import (
 	"time"
 )
 
-// variant is a site of the gateway's.
-type variant struct {
-	name, site string
-	signed     bool
-	headers    string // beside those that every request has
-}
-
-var variants = []variant{
-	{"bare reverse_proxy", "reverse_proxy BACKEND", true, ""},
-	// What a backend is told has to be sent: the same by hand, unverified.
-	{"three headers", "request_header X-Verified-User " + user + "\nrequest_header X-Verified-Widget default\n" +
-		"request_header X-Identity-Outcome verified\nreverse_proxy BACKEND", true, ""},
-	{"verified", "chat_identity required {\nsecret {env.BENCH_SECRET}\n}\nreverse_proxy BACKEND", true, ""},
-	{"optional, claim cut", "chat_identity {\nsecret {env.BENCH_SECRET}\n}\nreverse_proxy BACKEND", false, ""},
-	{"forward_auth", "forward_auth AUTH {\nuri /\ncopy_headers X-Verified-User\n}\nreverse_proxy BACKEND", true, "X-User-Id: " + user + "\r\nX-User-Hash: HASH\r\n"},
-}
-
 // gateway is the gateway's process.
 type gateway struct {
 	cmd   *exec.Cmd
-	ports map[string]int // by the variant's name
+	ports map[*variant]int
 	dir   string
 }
 
-func startGateway(path, backend, auth string) (*gateway, error) {
+// starter starts gateways.
+type starter struct{ path, backend, auth string }
+
+func (s starter) start() (*gateway, error) {
 	dir, err := os.MkdirTemp("", "chat-identity-bench-*")
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{ports: make(map[string]int), dir: dir}
+	g := &gateway{ports: make(map[*variant]int), dir: dir}
 	var config strings.Builder
-	config.WriteString("{\nadmin off\npersist_config off\nauto_https off\nlog {\nlevel ERROR\n}\n}\n")
-	for _, v := range variants {
+	config.WriteString("{\nadmin off\npersist_config off\nauto_https off\nlog {\nlevel ERROR\n}\n" +
+		"chat_identity {\nwidget named {\nsecret {env.BENCH_SECRET}\n}\n}\n}\n")
+	for _, v := range allVariants {
 		port, err := freePort()
 		if err != nil {
 			return nil, err
 		}
-		g.ports[v.name] = port
-		fmt.Fprintf(&config, "http://127.0.0.1:%d {\n%s\n}\n", port, strings.NewReplacer("BACKEND", backend, "AUTH", auth).Replace(v.site))
+		g.ports[v] = port
+		fmt.Fprintf(&config, "http://127.0.0.1:%d {\n%s\n}\n", port, strings.NewReplacer("BACKEND", s.backend, "AUTH", s.auth).Replace(v.site))
 	}
-	g.cmd = exec.Command(path, "run", "--config", "-", "--adapter", "caddyfile")
+	g.cmd = exec.Command(s.path, "run", "--config", "-", "--adapter", "caddyfile")
 	g.cmd.Env = append(os.Environ(), "BENCH_SECRET="+secret, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	g.cmd.Stdin = strings.NewReader(config.String())
 	var log bytes.Buffer
@@ -60,7 +47,7 @@ func startGateway(path, backend, auth string) (*gateway, error) {
 		return nil, err
 	}
 	for range 200 {
-		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(g.ports[variants[len(variants)-1].name]))
+		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(g.ports[allVariants[len(allVariants)-1]]))
 		if err == nil {
 			c.Close()
 			return g, nil
@@ -86,7 +73,7 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// cpu returns how much CPU time the gateway has taken.
+// cpu returns how much CPU time the gateway has taken, user and system.
 func (g *gateway) cpu() (time.Duration, error) {
 	total := time.Duration(0)
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", g.cmd.Process.Pid))
@@ -109,18 +96,13 @@ func (g *gateway) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// forgetPeak has the kernel begin anew to note the peak of the gateway's memory.
-func (g *gateway) forgetPeak() error {
-	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", g.cmd.Process.Pid), []byte("5"), 0o600)
-}
-
-// peak returns the most memory that the gateway had, in bytes.
-func (g *gateway) peak() (int64, error) {
+// peak returns the most memory that the gateway ever had, in megabytes.
+func (g *gateway) peak() (float64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	kilobytes, err := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
-	return kilobytes << 10, err
+	kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+	return kilobytes / 1024, err
 }

@@ -1,35 +1,55 @@
 // Command bench measures what verification costs: requests through a gateway
 // that verifies them against the same requests through its bare reverse_proxy.
 //
-// One gateway process serves all variants, each on a port of its own. They are
-// measured in turn, round by round, so that whatever else the machine does
-// befalls them alike. What is compared are the medians of the rounds' ratios.
+// One gateway process serves all variants, each on a port of its own. In every
+// round each variant has one turn, in an order that is drawn anew, so that
+// whatever else the machine does, and whatever one variant leaves behind, affects
+// them alike. What is compared are ratios within a round; what is printed are the
+// medians over the rounds, with the quartiles, since a figure without its spread
+// says little. The bare proxy runs twice: how far it is from itself is what a
+// difference has to exceed.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
-// connections is how many clients send at once, each over one connection.
-const connections = 64
+// How many clients send at once, each over one connection.
+const (
+	connections       = 64
+	uploadConnections = 16
+)
+
+// options are what the command line says.
+type options struct {
+	gateway  string
+	rounds   int
+	duration time.Duration
+	bodies   string // only those whose name has this in it
+	variants string // and the bare proxy, which all are compared with
+}
 
 func main() {
-	gatewayPath := flag.String("gateway", "./caddy", "the gateway's binary")
-	rounds := flag.Int("rounds", 15, "rounds of each body and variant")
-	duration := flag.Duration("duration", 600*time.Millisecond, "how long a round of one variant takes")
-	only := flag.String("only", "", "measure only bodies whose name has this in it")
+	var o options
+	flag.StringVar(&o.gateway, "gateway", "./caddy", "the gateway's binary")
+	flag.IntVar(&o.rounds, "rounds", 15, "rounds, in each of which every variant has a turn")
+	flag.DurationVar(&o.duration, "duration", 200*time.Millisecond, "how long a turn takes")
+	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name has this in it, such as '4 KB' or 'upload'")
+	flag.StringVar(&o.variants, "variant", "", "measure only variants whose name has this in it, and what they are compared with")
 	flag.Parse()
-	if err := run(*gatewayPath, *rounds, *duration, *only); err != nil {
+	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(path string, rounds int, duration time.Duration, only string) error {
+func run(o options) error {
 	backend, err := startBackend()
 	if err != nil {
 		return err
@@ -40,59 +60,54 @@ func run(path string, rounds int, duration time.Duration, only string) error {
 		return err
 	}
 	defer auth.Close()
-	g, err := startGateway(path, backend.Addr().String(), auth.Addr().String())
+	s := starter{o.gateway, backend.Addr().String(), auth.Addr().String()}
+	g, err := s.start()
 	if err != nil {
 		return err
 	}
 	defer g.stop()
-	fmt.Printf("%d connections, %d rounds of %v; CPU and memory are the gateway's, medians\n\n", connections, rounds, duration)
-	fmt.Println("| body | variant | requests/s | × | CPU µs/request | × | added µs | p50 ms | p99 ms | peak MB |")
-	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
-	for _, b := range bodies() {
-		if !strings.Contains(b.name, only) {
+
+	fmt.Printf("%s\n\n", commandLine())
+	fmt.Printf("%d connections (uploads: %d), %d rounds of %v. CPU (user and system) is the gateway's; medians, with the\n"+
+		"quartiles in parentheses. Ratios are taken within each round. Peaks of memory are of a gateway that serves nothing else.\n"+
+		"same headers: those of a verified request, set by request_header. buffered: the proxy's lines that the README gives.\n\n",
+		connections, uploadConnections, o.rounds, o.duration)
+	printHead()
+	for _, b := range append(messages(), upload()) {
+		if !strings.Contains(b.name, o.bodies) {
 			continue
 		}
-		if err := measure(g, b, rounds, duration); err != nil {
+		if err := s.measure(g, b, chosen(b.variants, o.variants), o); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// measure prints one body's rows.
-func measure(g *gateway, b body, rounds int, duration time.Duration) error {
-	results := make([][]result, len(variants))
-	for round := -1; round < rounds; round++ { // the first warms up
-		for n := range variants {
-			// Each has each place in turn: what one leaves behind befalls the next.
-			i := (n + round + 1) % len(variants)
-			r, err := g.load(variants[i], b, duration)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", b.name, variants[i].name, err)
-			}
-			if round >= 0 {
-				results[i] = append(results[i], r)
-			}
+// commandLine is how to get the same table again.
+func commandLine() string {
+	words := slices.Clone(os.Args)
+	for i, word := range words {
+		if strings.Contains(word, " ") {
+			words[i] = strconv.Quote(word)
 		}
 	}
-	bare := results[0]
-	for i, v := range variants {
-		of := func(f func(r, bare result) float64) float64 {
-			values := make([]float64, rounds)
-			for n := range values {
-				values[n] = f(results[i][n], bare[n])
-			}
-			return median(values)
+	return strings.Join(words, " ")
+}
+
+// chosen returns the variants whose name has that text in it, and what they are
+// compared with.
+func chosen(all []*variant, text string) []*variant {
+	var some []*variant
+	wanted := func(v *variant) bool { return v == bare || strings.Contains(v.name, text) }
+	for _, v := range all {
+		keep := wanted(v)
+		for _, other := range all {
+			keep = keep || other.peer == v && wanted(other)
 		}
-		fmt.Printf("| %s | %s | %.0f | %.2f | %.1f | %.2f | %.1f | %.2f | %.2f | %.0f |\n", b.name, v.name,
-			of(func(r, _ result) float64 { return r.rate }),
-			of(func(r, bare result) float64 { return r.rate / bare.rate }),
-			of(func(r, _ result) float64 { return r.cpu }),
-			of(func(r, bare result) float64 { return r.cpu / bare.cpu }),
-			of(func(r, bare result) float64 { return r.cpu - bare.cpu }),
-			of(func(r, _ result) float64 { return r.p50 }),
-			of(func(r, _ result) float64 { return r.p99 }),
-			of(func(r, _ result) float64 { return r.peak }))
+		if keep {
+			some = append(some, v)
+		}
 	}
-	return nil
+	return some
 }

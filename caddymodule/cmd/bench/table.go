@@ -1,0 +1,109 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// measure prints one body's rows.
+func (s starter) measure(g *gateway, b body, variants []*variant, o options) error {
+	all := make([]*clients, len(variants))
+	for i, v := range variants {
+		c, err := g.dial(v, b)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		all[i] = c
+	}
+	turns := make(map[*variant][]turn)
+	draw := rand.New(rand.NewPCG(1, 2))          // the same order each time the command runs
+	for round := -1; round < o.rounds; round++ { // the first warms up
+		for _, i := range draw.Perm(len(variants)) {
+			t, err := all[i].load(o.duration)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", b.name, variants[i].name, err)
+			}
+			if round >= 0 {
+				turns[variants[i]] = append(turns[variants[i]], t)
+			}
+		}
+	}
+	for _, v := range variants {
+		memory := ""
+		if b.large {
+			peak, err := s.memory(v, b, o)
+			if err != nil {
+				return err
+			}
+			memory = fmt.Sprintf("%.0f", peak)
+		}
+		printRow(b, v, turns, memory)
+	}
+	return nil
+}
+
+// memory returns the peak of a gateway that has served nothing else.
+func (s starter) memory(v *variant, b body, o options) (float64, error) {
+	g, err := s.start()
+	if err != nil {
+		return 0, err
+	}
+	defer g.stop()
+	c, err := g.dial(v, b)
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	if _, err := c.load(o.duration); err != nil {
+		return 0, err
+	}
+	return g.peak()
+}
+
+// row is a table's line: Markdown that a terminal shows well, too.
+const row = "| %-23s | %-26s | %8s | %-18s | %-18s | %8s | %-18s | %7s | %7s | %7s |\n"
+
+func printHead() {
+	fmt.Printf(row, "body", "variant", "CPU µs", "× bare", "× same headers", "added µs", "requests/s × bare", "p50 ms", "p99 ms", "peak MB")
+	fmt.Println("|---|---|---|---|---|---|---|---|---|---|")
+}
+
+func printRow(b body, v *variant, turns map[*variant][]turn, memory string) {
+	cpu := func(t turn) float64 { return t.cpu }
+	added := func(v *variant) string {
+		return number(pairs(turns[v], turns[bare], func(t, of turn) float64 { return t.cpu - of.cpu }), "%.1f")
+	}
+	own := func(value func(turn) float64, format string) string {
+		return number(pairs(turns[v], turns[v], func(t, _ turn) float64 { return value(t) }), format)
+	}
+	peer := ""
+	if v.peer != nil {
+		peer = ratio(turns[v], turns[v.peer], cpu)
+	}
+	fmt.Printf(row, b.name, v.name, own(cpu, "%.1f"), ratio(turns[v], turns[bare], cpu), peer, added(v),
+		ratio(turns[v], turns[bare], func(t turn) float64 { return t.rate }),
+		own(func(t turn) float64 { return t.p50 }, "%.2f"), own(func(t turn) float64 { return t.p99 }, "%.2f"), memory)
+}
+
+// pairs returns a value for each round of two variants, sorted.
+func pairs(turns, of []turn, value func(t, of turn) float64) []float64 {
+	values := make([]float64, len(turns))
+	for i := range turns {
+		values[i] = value(turns[i], of[i])
+	}
+	slices.Sort(values)
+	return values
+}
+
+func number(sorted []float64, format string) string {
+	return fmt.Sprintf(format, sorted[len(sorted)/2])
+}
+
+// ratio returns the median of the rounds' ratios, and the quartiles.
+func ratio(turns, of []turn, value func(turn) float64) string {
+	sorted := pairs(turns, of, func(t, of turn) float64 { return value(t) / value(of) })
+	n := len(sorted)
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", sorted[n/2], sorted[n/4], sorted[n-1-n/4])
+}
