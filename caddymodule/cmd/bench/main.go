@@ -31,7 +31,7 @@ type options struct {
 	gateway  string
 	rounds   int
 	duration time.Duration
-	bodies   string // only those whose name has this in it
+	bodies   string // only those whose name has these words
 	variants string // and the bare proxy, which all are compared with
 }
 
@@ -40,7 +40,7 @@ func main() {
 	flag.StringVar(&o.gateway, "gateway", "./caddy", "the gateway's binary")
 	flag.IntVar(&o.rounds, "rounds", 15, "rounds, in each of which every variant has a turn")
 	flag.DurationVar(&o.duration, "duration", 200*time.Millisecond, "how long a turn takes")
-	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name has this in it, such as '4 KB' or 'upload'")
+	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name has these words, such as '4 KB' or 'upload'")
 	flag.StringVar(&o.variants, "variant", "", "measure only variants whose name has this in it, and what they are compared with")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -74,7 +74,7 @@ func run(o options) error {
 		connections, uploadConnections, o.rounds, o.duration)
 	printHead()
 	for _, b := range append(messages(), upload()) {
-		if !strings.Contains(b.name, o.bodies) {
+		if !strings.Contains(" "+b.name, " "+o.bodies) { // 4 KB is not 64 KB
 			continue
 		}
 		if err := s.measure(g, b, chosen(b.variants, o.variants), o); err != nil {
