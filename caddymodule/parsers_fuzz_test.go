@@ -163,11 +163,15 @@ func (r *fuzzRun) mixed(random *rand.Rand) {
 		if how != 1 && as != free {
 			request.Body = []byte(mutate(random, string(request.Body)))
 		}
-		if how != 1 && as != free && random.IntN(4) == 0 {
+		if how != 1 && as != free && (shape.Site == "path" || random.IntN(4) == 0) {
 			path, query, asked := strings.Cut(request.Target, "?")
-			if asked {
-				request.Target = path + "?" + sendable(mutate(random, query))
+			if shape.Site == "path" {
+				path = "/" + strings.ReplaceAll(sendable(mutate(random, path[1:])), "?", "")
 			}
+			if asked {
+				query = "?" + sendable(mutate(random, query))
+			}
+			request.Target = path + query
 		}
 	})
 }

@@ -43,7 +43,7 @@ var (
 			user: []string{"user_id"}, conversation: []string{"conversation_id"}, free: []string{"sample_ref"},
 		},
 		"path": {
-			directive: "conversation {path.2}", places: bodyAndQuery,
+			directive: "conversation {path.2}", places: []string{parsertest.Path, parsertest.Query},
 			user: []string{"user_id"}, conversation: []string{"conversation_id"}, free: []string{"sample_ref"},
 		},
 	}
@@ -169,7 +169,7 @@ func (r *shapeRun) render(s *parsertest.Shape, as role) (request *parsertest.Req
 	case free:
 		path, value = site.free, "hello"
 	}
-	if s.Site == "path" && as != conversation {
+	if s.Site == "path" && as != conversation && as != own {
 		return nil, ""
 	}
 	request, err := s.Fill(path, value)

@@ -61,13 +61,21 @@ func (b *Backend) Ask(r *Request) (Answer, error) {
 	}
 	sent := &Request{Method: r.Method, Target: target, Header: r.Header.Clone(), Body: r.Body}
 	sent.Header.Del("Expect") // the body is there
-	request, err := sent.To(b.address)
-	if err != nil {
-		return nil, err
+	var response *http.Response
+	for range 2 { // a connection that was kept may be closed by now
+		request, err := sent.To(b.address)
+		if err != nil {
+			return nil, err
+		}
+		if response, err = transport.RoundTrip(request); err == nil {
+			break
+		}
+		if !errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("%s: %w", b.Name, err)
+		}
 	}
-	response, err := transport.RoundTrip(request)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", b.Name, err)
+	if response == nil {
+		return nil, nil // Puma hangs up on some request lines
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)

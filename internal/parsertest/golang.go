@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"path"
 	"reflect"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"go json struct": {Place: JSON, Fields: p.bind(body)},
 		"go query":       {Place: Query, Fields: p.values(r.URL.Query())},
 		"go cookies":     {Place: Cookie, Fields: p.cookies(r)},
+		"go path.Clean":  {Place: Path, Fields: routed(path.Clean(r.URL.Path))},
 	}
 	// Handlers that use FormValue never learn of an error.
 	r.Body = io.NopCloser(bytes.NewReader(body))
@@ -53,9 +55,9 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // leaves are what stands below a name.
-func leaves(path []string, value any) (fields []Field) {
+func leaves(names []string, value any) (fields []Field) {
 	add := func(name string, inner any) {
-		fields = append(fields, leaves(append(slices.Clone(path), name), inner)...)
+		fields = append(fields, leaves(append(slices.Clone(names), name), inner)...)
 	}
 	switch v := value.(type) {
 	case nil:
@@ -64,27 +66,27 @@ func leaves(path []string, value any) (fields []Field) {
 		if v == "" {
 			return nil
 		}
-		return []Field{{path, "s" + v}}
+		return []Field{{names, "s" + v}}
 	case json.Number:
 		if strings.ContainsAny(v.String(), ".eE") {
-			return []Field{{path, "x" + v.String()}}
+			return []Field{{names, "x" + v.String()}}
 		}
-		return []Field{{path, "i" + v.String()}}
+		return []Field{{names, "i" + v.String()}}
 	case map[string]any:
-		if len(path) < 8 {
+		if len(names) < 8 {
 			for _, name := range slices.Sorted(maps.Keys(v)) {
 				add(name, v[name])
 			}
 		}
 	case []any:
-		if len(path) < 8 {
+		if len(names) < 8 {
 			for i, inner := range v {
 				add(fmt.Sprint(i), inner)
 			}
 		}
 	}
 	if fields == nil {
-		fields = []Field{{path, fmt.Sprintf("x%.200v", value)}}
+		fields = []Field{{names, fmt.Sprintf("x%.200v", value)}}
 	}
 	return fields
 }
@@ -115,6 +117,15 @@ func (p goParsers) cookies(r *http.Request) []Field {
 		fields = append(fields, p.pair(c.Name, c.Value)...)
 	}
 	return fields
+}
+
+// routed reads the path as a backend's route does.
+func routed(path string) []Field {
+	rest, found := strings.CutPrefix(path, "/chat/c/")
+	if conversation, _, _ := strings.Cut(rest, "/"); found && conversation != "" {
+		return []Field{{[]string{"conversation_id"}, "s" + conversation}}
+	}
+	return []Field{}
 }
 
 func (p goParsers) document(document any) []Field {

@@ -14,14 +14,15 @@ import (
 	"strings"
 )
 
-// Where a parser reads: the body, as JSON or as a form, the query, both of a form,
-// or cookies.
+// Where a parser reads: the body, as JSON or as a form, the query, both of a
+// form, // cookies, or the path, as which a conversation is told behind /chat/c/.
 const (
 	JSON   = "json"
 	Form   = "form"
 	Query  = "query"
 	Cookie = "cookie"
 	Merged = "merged"
+	Path   = "path"
 )
 
 // An Answer is what each parser of a backend read of a request, by its name.

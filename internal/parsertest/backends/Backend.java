@@ -34,6 +34,8 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.logging.Level;
 import java.util.logging.Logger;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.apache.catalina.Context;
 import org.apache.catalina.Wrapper;
 import org.apache.catalina.connector.Connector;
@@ -207,6 +209,8 @@ public class Backend {
         }
     }
 
+    static final Pattern ROUTE = Pattern.compile("^/chat/c/([^/]+)");
+
     /** Lets Tomcat read the request. */
     static final class Forms extends HttpServlet {
         @Override
@@ -229,6 +233,15 @@ public class Backend {
                 Maps form = new Maps();
                 new Binder(form).bind(request.getParameterMap());
                 return List.of(new Object[] {"user", form.user}, new Object[] {"conversation", form.conversation});
+            });
+            answer.ask("Tomcat path", "path", () -> {
+                String path = request.getServletPath() + (request.getPathInfo() == null ? "" : request.getPathInfo());
+                Matcher found = ROUTE.matcher(path);
+                List<Object[]> fields = new ArrayList<>();
+                if (found.find()) {
+                    fields.add(new Object[] {"conversation_id", found.group(1)});
+                }
+                return fields;
             });
             answer.ask("Tomcat getCookies", "cookie", () -> {
                 List<Object[]> fields = new ArrayList<>();

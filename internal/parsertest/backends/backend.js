@@ -4,6 +4,7 @@
 const http = require('http');
 const net = require('net');
 const os = require('os');
+const { posix, win32 } = require('path');
 const querystring = require('querystring');
 const { Writable } = require('stream');
 
@@ -38,6 +39,12 @@ const formData = async (r) =>
   pairs([...(await new Response(r.body, { headers: { 'content-type': r.type } }).formData())]
     .map(([name, value]) => [name, typeof value === 'string' ? value : file]));
 
+// Reads the path as a backend's route does.
+const routed = (path) => {
+  const found = /^\/chat\/c\/([^/]+)/.exec(path);
+  return found ? [[['conversation_id'], told(found[1])]] : [];
+};
+
 const isForm = (r) => /urlencoded/i.test(r.type);
 const isMultipart = (r) => /multipart/i.test(r.type);
 const isJSON = (r) => /json/i.test(r.type);
@@ -54,6 +61,9 @@ const parsers = {
   formData: ['form', (r) => isForm(r) || isMultipart(r), formData],
   'URLSearchParams of the query': ['query', always, (r) => pairs(new URLSearchParams(Buffer.from(r.query, 'latin1').toString('utf8')))],
   'querystring of the query': ['query', always, (r) => repeated(querystring.parse(Buffer.from(r.query, 'latin1').toString('utf8'), '&', '=', maxKeys))],
+  'URL path': ['path', always, (r) => routed(decodeURIComponent(new URL('http://x' + r.target).pathname))],
+  'path.normalize': ['path', always, (r) => routed(posix.normalize(decodeURIComponent(r.target.split('?')[0])))],
+  'path.win32.normalize': ['path', always, (r) => routed(win32.normalize(decodeURIComponent(r.target.split('?')[0])).replaceAll('\\', '/'))],
   URL: ['query', always, (r) => pairs(new URL('http://x/?' + r.query).searchParams)],
 };
 

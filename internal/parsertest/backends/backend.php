@@ -41,6 +41,11 @@ function json(string $text): ?array {
     return json_last_error() === JSON_ERROR_NONE ? fields($document) : null;
 }
 
+// Reads the path as a backend's route does.
+function routed(string $path): array {
+    return preg_match('#^/chat/c/([^/]+)#', $path, $found) ? leaves(['conversation_id'], $found[1]) : [];
+}
+
 $raw = file_get_contents('php://input');
 $files = array_map(fn($file) => new stdClass(), $_FILES);
 $answer = ['php json_decode' => ['place' => 'json', 'fields' => json($raw)]];
@@ -49,6 +54,7 @@ if (ini_get('enable_post_data_reading')) {
         'php $_POST' => ['place' => 'form', 'fields' => array_merge(fields($_POST), fields($files))],
         'php $_GET' => ['place' => 'query', 'fields' => fields($_GET)],
         'php $_REQUEST' => ['place' => 'merged', 'fields' => fields($_REQUEST)],
+        'php SCRIPT_NAME' => ['place' => 'path', 'fields' => routed($_SERVER['SCRIPT_NAME'] . ($_SERVER['PATH_INFO'] ?? ''))],
         'php $_COOKIE' => ['place' => 'cookie', 'fields' => fields($_COOKIE)],
     ];
     if (stripos($_SERVER['CONTENT_TYPE'] ?? '', 'urlencoded') !== false) {

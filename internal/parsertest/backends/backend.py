@@ -9,6 +9,8 @@ import io
 import json
 import logging
 import os
+import posixpath
+import re
 import socketserver
 import sys
 import urllib.parse
@@ -135,6 +137,12 @@ def simple_cookie(r):
     return pairs((name, morsel.value) for name, morsel in http.cookies.SimpleCookie(r.header("cookie")).items())
 
 
+def routed(path):
+    """Reads the path as a backend's route does."""
+    found = re.match("/chat/c/([^/]+)", path)
+    return [[["conversation_id"], told(found[1])]] if found else []
+
+
 def is_form(r):
     return "urlencoded" in r.kind.lower()
 
@@ -158,6 +166,7 @@ PARSERS = {
     "email HTTP": ("form", is_multipart, message(email.policy.HTTP)),
     "parse_qs of the query": ("query", always, lambda r: parse_qs(r.query.encode("latin-1").decode("utf-8", "surrogateescape"))),
     "parse_qs bytes of the query": ("query", always, lambda r: parse_qs(r.query.encode("latin-1"))),
+    "normpath": ("path", always, lambda r: routed(posixpath.normpath(urllib.parse.unquote(r.path)))),
     "SimpleCookie": ("cookie", always, simple_cookie),
 }
 if cgi:
@@ -178,6 +187,7 @@ def add_frameworks():
     import starlette.requests
     import tornado.httputil
     import webob
+    import werkzeug.routing
     import werkzeug.wrappers
     from aiohttp.http import HttpVersion11, RawRequestMessage
     from aiohttp.streams import StreamReader
@@ -210,6 +220,12 @@ def add_frameworks():
     def flask(r):
         request = werkzeug.wrappers.Request(r.environ())
         return multi(request.form.lists(), request.files)
+
+    routes = werkzeug.routing.Map([werkzeug.routing.Rule("/chat/c/<conversation>", endpoint="chat", strict_slashes=False)])
+
+    def flask_route(r):
+        _, values = routes.bind("localhost").match(urllib.parse.unquote(r.path))
+        return [[["conversation_id"], told(values["conversation"])]]
 
     def tornado_headers(r):
         headers = tornado.httputil.HTTPHeaders()
@@ -276,6 +292,7 @@ def add_frameworks():
         "django COOKIES": ("cookie", always, lambda r: pairs(django_request(r).COOKIES.items())),
         "flask form": ("form", always, flask),
         "flask json": ("json", always, lambda r: document(werkzeug.wrappers.Request(r.environ()).get_json(force=True, silent=True))),
+        "flask route": ("path", always, flask_route),
         "flask args": ("query", always, lambda r: multi(werkzeug.wrappers.Request(r.environ()).args.lists())),
         "flask cookies": ("cookie", always, lambda r: pairs(werkzeug.wrappers.Request(r.environ()).cookies.items())),
         "tornado body": ("form", always, tornado_body),

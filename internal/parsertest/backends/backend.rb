@@ -42,6 +42,9 @@ end
 
 def document(value) = value.is_a?(Hash) ? pairs(value) : []
 
+# Reads the path as a backend's route does.
+def routed(path) = path =~ %r{\A/chat/c/([^/]+)} ? [[['conversation_id'], told(Regexp.last_match(1))]] : []
+
 def utf8(text) = text.dup.force_encoding('UTF-8')
 
 def repeated(read) = pairs(read.flat_map { |name, values| values.map { |v| [name, v] } })
@@ -73,6 +76,7 @@ PARSERS = {
   'CGI' => ['form', ->(r) { r.form? || r.multipart? }, method(:read_cgi)],
   'decode_www_form of the query' => ['query', ALWAYS, ->(r) { pairs(URI.decode_www_form(utf8(r.query))) }],
   'CGI.parse of the query' => ['query', ALWAYS, ->(r) { repeated(CGI.parse(utf8(r.query))) }],
+  'File.expand_path' => ['path', ALWAYS, ->(r) { routed(File.expand_path(CGI.unescape(r.target.split('?', 2)[0]))) }],
   'CGI::Cookie' => ['cookie', ALWAYS, ->(r) { repeated(CGI::Cookie.parse(r.cookie)) }],
 }.freeze
 
@@ -126,6 +130,7 @@ def serve_rack
     'Rails form parameters' => ['form', ->(env) { json.(env) ? [] : files.(rails.(env).request_parameters.to_h) }],
     'Rails JSON parameters' => ['json', ->(env) { json.(env) ? document(rails.(env).request_parameters.to_h) : [] }],
     'Rails query parameters' => ['query', ->(env) { pairs(rails.(env).query_parameters.to_h) }],
+    'Rails path' => ['path', ->(env) { routed(ActionDispatch::Journey::Router::Utils.normalize_path(Rack::Utils.unescape_path(env['PATH_INFO']))) }],
     'Oj' => ['json', ->(env) { document(Oj.load(env['rack.input'].read, mode: :compat)) }],
     'Oj strict' => ['json', ->(env) { document(Oj.strict_load(env['rack.input'].read)) }],
     'Yajl' => ['json', ->(env) { document(Yajl::Parser.parse(utf8(env['rack.input'].read), allow_comments: true)) }],
