@@ -80,6 +80,11 @@ func step8(b []byte, state uint64) uint64 {
 	return state & 63
 }
 
+func step16(b []byte, state uint64) uint64 {
+	_ = b[15]
+	return step8(b[8:16], step8(b[:8], state))
+}
+
 // endText returns the index after the closing quote of the string whose inside
 // goes on at i in that state, or -1.
 func endText(b []byte, i int, state uint64) int {
