@@ -27,12 +27,22 @@ func first(m uint64) int { return bits.TrailingZeros64(m&highs) >> 3 }
 // endString returns the index after the closing quote of the string whose
 // inside goes on at i, or -1.
 //
-// Plain text is passed 32 bytes at a time, and the machine reads what is not as
-// far as there is plain text again. What costs most is that nobody can foretell
-// where that is: so there are few branches, and long texts are read in another
-// way.
+// Plain text is passed 32 bytes at a time, and what is not is left to the
+// machine as far as there is plain text again. Where that is, nobody can foretell:
+// so there are few branches, and long texts are read in another way.
 func endString(b []byte, i int) int {
 	long := i + 2*stretch
+	if len(b)-i >= 8 { // most names are short
+		if m := special(word(b[i:i+8])) & highs; m != 0 {
+			if i += first(m); b[i] == '"' {
+				return i + 1
+			}
+			var end bool
+			if i, end = some(b, i); end {
+				return i
+			}
+		}
+	}
 	for len(b)-i >= 32 {
 		s := b[i : i+32]
 		m0, m1, m2, m3 := special(word(s)), special(word(s[8:])), special(word(s[16:])), special(word(s[24:]))
@@ -76,15 +86,6 @@ func endString(b []byte, i int) int {
 		if state != inText {
 			return endText(b, i, state)
 		}
-	}
-	for len(b)-i >= 8 {
-		if m := special(word(b[i : i+8])); m&highs != 0 {
-			if i += first(m); b[i] == '"' {
-				return i + 1
-			}
-			break
-		}
-		i += 8
 	}
 	return endText(b, i, inText)
 }
