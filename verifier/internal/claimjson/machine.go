@@ -80,19 +80,31 @@ func step8(b []byte, state uint64) uint64 {
 	return state & 63
 }
 
+func step16(b []byte, state uint64) uint64 {
+	_ = b[15]
+	return step8(b[8:16], step8(b[:8], state))
+}
+
+// some reads eight bytes from i on, and to the end of a character or escape. end
+// says that the string ended before: i is then the index after its closing quote,
+// or -1.
+func some(b []byte, i int) (_ int, end bool) {
+	state := uint64(inText)
+	for k := i + 8; i < len(b) && (i < k || state != inText); i++ {
+		next := machine[b[i]] >> (state & 63) & 63
+		if next == ended {
+			return endText(b, i, state), true
+		}
+		state = next
+	}
+	return i, false
+}
+
 // endText returns the index after the closing quote of the string whose inside
 // goes on at i in that state, or -1.
 func endText(b []byte, i int, state uint64) int {
-	for len(b)-i >= 8 {
-		next := step8(b[i:i+8], state)
-		if next == ended {
-			break
-		}
-		state = next
-		i += 8
-	}
 	for ; i < len(b); i++ {
-		next := machine[b[i]] >> state & 63
+		next := machine[b[i]] >> (state & 63) & 63
 		if next == ended {
 			if state == inText && b[i] == '"' {
 				return i + 1

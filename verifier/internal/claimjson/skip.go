@@ -36,7 +36,7 @@ func (s *scanner) skip(i int) int {
 				if uint(i) >= uint(len(b)) || len(b)-i < 8 {
 					break
 				}
-				if m := special(word(b[i : i+8])); m != 0 {
+				if m := special(word(b[i:i+8])) & highs; m != 0 {
 					i += s.lengths.foretold(k, m)
 					break
 				}

@@ -11,86 +11,81 @@ const (
 )
 
 // special marks, in the high bit of its byte, the first of eight bytes that is
-// not plain text: a quote, a backslash, a control character, or one beyond
-// ASCII; marks above the first may be false (borrows run upwards). A quote with
-// bit 1 flipped is 0x20 and the space 0x22, so one comparison with 0x21 finds
-// quotes and controls together.
+// not plain text: a quote, a backslash, a control character, or what is beyond
+// ASCII. Marks above the first may be false (borrows run upwards), and the other
+// bits mean nothing. A quote with bit 1 flipped is 0x20 and the space 0x22, so
+// one comparison with 0x21 finds quotes and controls together.
 func special(x uint64) uint64 {
-	return (((x ^ 0x02*ones) - 0x21*ones) | ((x ^ '\\'*ones) - ones) | x) & highs
+	return ((x ^ 0x02*ones) - 0x21*ones) | ((x ^ '\\'*ones) - ones) | x
 }
 
 func word(b []byte) uint64 { return binary.LittleEndian.Uint64(b) }
 
+// first returns the index of the first byte that m marks.
+func first(m uint64) int { return bits.TrailingZeros64(m&highs) >> 3 }
+
 // endString returns the index after the closing quote of the string whose
 // inside goes on at i, or -1.
 //
-// Plain text is passed 32 bytes at a time. What is not is read by the machine,
-// 16 bytes where it stands alone and rows of 32 where more follows: in long texts
-// each time that something else begins costs a mispredicted branch, which is
-// several times what the machine takes.
+// Plain text is passed 32 bytes at a time, and what is not is left to the
+// machine as far as there is plain text again. Where that is, nobody can foretell:
+// so there are few branches, and long texts are read in another way.
 func endString(b []byte, i int) int {
+	long := i + 2*stretch
+	if len(b)-i >= 8 { // most names are short
+		if m := special(word(b[i:i+8])) & highs; m != 0 {
+			if i += first(m); b[i] == '"' {
+				return i + 1
+			}
+			var end bool
+			if i, end = some(b, i); end {
+				return i
+			}
+		}
+	}
 	for len(b)-i >= 32 {
-		if plain(b[i : i+32]) {
+		s := b[i : i+32]
+		m0, m1, m2, m3 := special(word(s)), special(word(s[8:])), special(word(s[16:])), special(word(s[24:]))
+		if (m0|m1|m2|m3)&highs == 0 {
 			i += 32
 			continue
 		}
-		if i += firstSpecial(b[i : i+32]); b[i] == '"' {
+		// Which word it is becomes conditional moves.
+		m, at := m3, 24
+		if m2&highs != 0 {
+			m, at = m2, 16
+		}
+		if m1&highs != 0 {
+			m, at = m1, 8
+		}
+		if m0&highs != 0 {
+			m, at = m0, 0
+		}
+		if i += at + first(m); b[i] == '"' {
 			return i + 1
 		}
-		if len(b)-i < 16 {
+		if i >= long {
+			return endLong(b, i)
+		}
+		if len(b)-i < 8 {
 			break
 		}
-		state := step8(b[i+8:i+16], step8(b[i:i+8], inText))
+		state := step8(b[i:i+8], inText)
 		if state == ended {
 			break
 		}
-		i += 16
-		for len(b)-i >= 32 && (state != inText || !plain(b[i:i+32])) {
-			next := state
-			for k := i; k < i+32; k += 8 {
-				next = step8(b[k:k+8], next)
-			}
+		i += 8
+		for len(b)-i >= 16 && (special(word(b[i:i+8]))|special(word(b[i+8:i+16])))&highs|(state^inText) != 0 {
+			next := step16(b[i:i+16], state)
 			if next == ended {
 				return endText(b, i, state)
 			}
-			i += 32
+			i += 16
 			state = next
 		}
 		if state != inText {
 			return endText(b, i, state)
 		}
 	}
-	for len(b)-i >= 8 {
-		if m := special(word(b[i : i+8])); m != 0 {
-			if i += bits.TrailingZeros64(m) >> 3; b[i] == '"' {
-				return i + 1
-			}
-			break
-		}
-		i += 8
-	}
 	return endText(b, i, inText)
-}
-
-// plain reports whether 32 bytes are plain text.
-func plain(b []byte) bool {
-	_ = b[31]
-	return special(word(b))|special(word(b[8:]))|(special(word(b[16:]))|special(word(b[24:]))) == 0
-}
-
-// firstSpecial returns the index of the first of 32 bytes that is not plain text,
-// of which there is one. It is written so that it compiles without branches.
-func firstSpecial(b []byte) int {
-	_ = b[31]
-	m, at := special(word(b[24:])), 24
-	if x := special(word(b[16:])); x != 0 {
-		m, at = x, 16
-	}
-	if x := special(word(b[8:])); x != 0 {
-		m, at = x, 8
-	}
-	if x := special(word(b)); x != 0 {
-		m, at = x, 0
-	}
-	return at + bits.TrailingZeros64(m)>>3
 }
