@@ -28,7 +28,7 @@ type namedText struct {
 	// query is the query's parameter that the text consists of, "" where it is
 	// any other text.
 	query string
-	path    bool // one has to do with the path
+	path  bool // one has to do with the path
 }
 
 func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, error) {
