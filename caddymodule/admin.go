@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -22,9 +23,6 @@ import (
 func init() {
 	caddy.RegisterModule(adminAPI{})
 }
-
-// adminPath is where Caddy's admin endpoint has this module's part.
-const adminPath = "/chat_identity/"
 
 // maxAdminBody is the largest body of a call, in bytes.
 const maxAdminBody = 64 << 10
@@ -47,7 +45,7 @@ func (adminAPI) Provision(ctx caddy.Context) error { return registerMetrics(ctx)
 
 // Routes implements [caddy.AdminRouter].
 func (adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminPath, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
+	return []caddy.AdminRoute{{Pattern: adminapi.Path, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
 // adminCall is one call, of a widget where its path names one.
@@ -84,16 +82,16 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err := crossOrigin.Check(r); err != nil {
 		return adminError(http.StatusForbidden, "this call changes something, and a page of another origin has made it")
 	}
-	if name := strings.TrimPrefix(r.URL.Path, adminPath); dashboard.Has(name) {
+	if name := strings.TrimPrefix(r.URL.Path, adminapi.Path); dashboard.Has(name) {
 		return servePage(w, r, name)
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-	path, id := adminRoute(strings.TrimPrefix(r.URL.Path, adminPath))
+	path, id := adminRoute(strings.TrimPrefix(r.URL.Path, adminapi.Path))
 	methods := adminCalls[path]
 	if methods == nil {
-		return adminError(http.StatusNotFound, "there is nothing at this path: see %swidgets and %sstats, or open %s in a browser", adminPath, adminPath, adminPath)
+		return adminError(http.StatusNotFound, "there is nothing at this path: see %swidgets and %sstats, or open %s in a browser", adminapi.Path, adminapi.Path, adminapi.Path)
 	}
 	method := r.Method
 	if method == http.MethodHead {

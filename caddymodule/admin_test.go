@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
@@ -27,7 +28,7 @@ type called struct {
 	status int
 	header http.Header
 	body   string
-	widgetView
+	adminapi.Widget
 	Error string `json:"error"`
 }
 
@@ -55,7 +56,7 @@ func (g *gateway) call(t testing.TB, method, path, body string) *called {
 }
 
 func (g *gateway) tryCall(method, path, body string) (*called, error) {
-	r, err := http.NewRequest(method, "http://"+g.admin+adminPath+path, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+g.admin+adminapi.Path+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func TestAdminWidgetLife(t *testing.T) {
 	want(testSecret, "invalid widget_unknown")
 
 	c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
-	if c.status != 201 || c.ID != "shop" || c.Source != "stored" || len(c.Secret) != 64 || len(c.Secrets) != 1 || c.Created == nil {
+	if c.status != 201 || c.ID != "shop" || c.Source != "stored" || len(c.Secret) != 64 || len(c.Secrets) != 1 || c.Created.IsZero() {
 		t.Fatalf("%d: %s", c.status, c.body)
 	}
 	if c.header.Get("Cache-Control") != "no-store" || c.header.Get("Location") != "/chat_identity/widgets/shop" {
@@ -139,8 +140,8 @@ func TestAdminWidgetLife(t *testing.T) {
 	want(second, "verified")
 
 	c = g.call(t, "POST", "widgets/shop/rotate", `{"grace":"1h"}`)
-	if len(c.Secrets) != 2 || c.Secrets[0].Until != nil || c.Secrets[1].Until == nil ||
-		time.Until(*c.Secrets[1].Until) > time.Hour || time.Until(*c.Secrets[1].Until) < 50*time.Minute {
+	if len(c.Secrets) != 2 || !c.Secrets[0].Until.IsZero() || c.Secrets[1].Until.IsZero() ||
+		time.Until(c.Secrets[1].Until) > time.Hour || time.Until(c.Secrets[1].Until) < 50*time.Minute {
 		t.Errorf("secrets: %s", c.body)
 	}
 	want(second, "verified")
@@ -335,7 +336,7 @@ func TestAdminList(t *testing.T) {
 		next := fmt.Sprintf("widgets?limit=%d", limit)
 		for next != "" {
 			c := g.call(t, "GET", next, "")
-			var page []widgetView
+			var page []adminapi.Widget
 			if err := json.Unmarshal([]byte(c.body), &page); err != nil || len(page) > limit {
 				t.Fatalf("%v: %s", err, c.body)
 			}
@@ -344,7 +345,7 @@ func TestAdminList(t *testing.T) {
 					t.Errorf("%s is %s", w.ID, w.Source)
 				}
 			}
-			link, _, _ := strings.Cut(strings.TrimPrefix(c.header.Get("Link"), "<"+adminPath), ">")
+			link, _, _ := strings.Cut(strings.TrimPrefix(c.header.Get("Link"), "<"+adminapi.Path), ">")
 			next = link
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") {

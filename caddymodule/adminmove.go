@@ -9,21 +9,18 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-const (
-	// movePage is how many records are moved at a time.
-	movePage = 1000
-	// maxMoved bounds the body of an import, in bytes.
-	maxMoved = 64 << 20
-)
+// maxMoved bounds the body of an import, in bytes.
+const maxMoved = 64 << 20
 
 // export answers a page of the stored records, their secrets sealed, and where
 // the next one is.
 func (c *adminCall) export() error {
 	after := c.r.URL.Query().Get("after")
-	records, err := c.store.List(c.r.Context(), after, movePage)
+	records, err := c.store.List(c.r.Context(), after, adminapi.MovePage)
 	if err != nil {
 		return err
 	}
@@ -31,19 +28,12 @@ func (c *adminCall) export() error {
 	if err != nil {
 		return err
 	}
-	if len(records) == movePage {
-		c.w.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminPath, url.QueryEscape(records[len(records)-1].ID)))
+	if len(records) == adminapi.MovePage {
+		c.w.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminapi.Path, url.QueryEscape(records[len(records)-1].ID)))
 	}
 	c.w.Header().Set("Content-Type", "application/json")
 	_, _ = c.w.Write(append(text, '\n'))
 	return nil
-}
-
-// imported says what an import has done.
-type imported struct {
-	Imported  int      `json:"imported"`
-	Unchanged int      `json:"unchanged"`      // there already, the same
-	Kept      []string `json:"kept,omitempty"` // there already, otherwise: not replaced
 }
 
 // importRecords stores records that another store has exported. What is there
@@ -58,8 +48,8 @@ func (c *adminCall) importRecords() error {
 	if err := c.readLarge(&records, maxMoved); err != nil {
 		return err
 	}
-	if len(records) > movePage {
-		return adminError(http.StatusBadRequest, "at most %d records at a time", movePage)
+	if len(records) > adminapi.MovePage {
+		return adminError(http.StatusBadRequest, "at most %d records at a time", adminapi.MovePage)
 	}
 	byID := make(map[string]*widgets.Record, len(records))
 	ids := make([]string, 0, len(records))
@@ -90,7 +80,7 @@ func (c *adminCall) importRecords() error {
 	if err != nil {
 		return err
 	}
-	var done imported
+	var done adminapi.Imported
 	for _, id := range ids {
 		switch old := found[id]; {
 		case old != nil && reflect.DeepEqual(old, byID[id]):

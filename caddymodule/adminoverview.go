@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -17,44 +18,11 @@ const (
 	usualRows = 50
 )
 
-// overviewView is how things stand, in one answer.
-type overviewView struct {
-	Now     time.Time       `json:"now"`
-	Since   time.Time       `json:"since"` // when this process began to count
-	Total   traffic.Windows `json:"total"`
-	Unknown traffic.Windows `json:"unknown"` // of no widget, or one that there is not
-	Store   reachView       `json:"store"`
-	Ledger  ledgerView      `json:"ledger"`
-	// MissingKeys are the ids of encryption keys that stored secrets need and
-	// that are not configured.
-	MissingKeys []string  `json:"missing_encryption_keys"`
-	AllowReveal bool      `json:"allow_reveal"`
-	Writable    bool      `json:"writable"` // whether widgets can be changed at present
-	Widgets     []rowView `json:"widgets"`
-	Next        string    `json:"next"` // where the next page begins, "" where there is none
-}
-
-type reachView struct {
-	Reachable bool   `json:"reachable"`
-	Error     string `json:"error,omitempty"`
-}
-
-type ledgerView struct {
-	reachView
-	Used bool   `json:"used"`           // whether any handler needs it
-	Lost string `json:"lost,omitempty"` // that the one before was lost, and what to do, until somebody accepts it
-}
-
-type rowView struct {
-	widgetView
-	traffic.Windows
-}
-
-func reachOf(err error) reachView {
+func reachOf(err error) adminapi.Reach {
 	if err != nil {
-		return reachView{Error: err.Error()}
+		return adminapi.Reach{Error: err.Error()}
 	}
-	return reachView{Reachable: true}
+	return adminapi.Reach{Reachable: true}
 }
 
 // overview answers how things stand, and a page of widgets: the busiest, or
@@ -74,21 +42,21 @@ func (c *adminCall) overview() error {
 			return adminError(http.StatusBadRequest, "prefix and after are a widget's id, or the beginning of one")
 		}
 	}
-	v := overviewView{
+	v := adminapi.Overview{
 		Now: time.Now().UTC(), Since: observed.Since().UTC(), Store: reachOf(c.store.Err()),
-		MissingKeys: c.missingKeys(), Widgets: []rowView{}, AllowReveal: c.AllowReveal, Ledger: ledgerView{reachView: reachView{Reachable: true}, Used: c.recorded},
+		MissingKeys: c.missingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}, Used: c.recorded},
 	}
 	if c.recorded {
-		v.Ledger.reachView = reachOf(c.ledger.Err())
+		v.Ledger.Reach = reachOf(c.ledger.Err())
 		v.Ledger.Lost = c.ledger.loss()
 	}
 	v.Total, v.Unknown = observed.Overview()
-	var views []*widgetView
+	var views []*adminapi.Widget
 	switch view := query.Get("view"); {
 	case view == "all":
 		views, v.Next, err = c.page(c.r.Context(), after, prefix, limit)
 		for _, one := range views {
-			v.add(one, observed.Of(one.ID))
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: observed.Of(one.ID)})
 		}
 	case view != "" && view != "busiest":
 		return adminError(http.StatusBadRequest, "view is busiest or all")
@@ -104,13 +72,9 @@ func (c *adminCall) overview() error {
 	return c.answer(http.StatusOK, v)
 }
 
-func (v *overviewView) add(w *widgetView, lately traffic.Windows) {
-	v.Widgets = append(v.Widgets, rowView{*w, lately})
-}
-
 // busiest adds those that had requests in the last day, busiest first, and then
 // others by id.
-func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err error) {
+func (c *adminCall) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
 	shown := make(map[string]bool, limit)
 	for _, row := range observed.Busiest(prefix, traffic.MaxShown) {
 		if len(v.Widgets) == limit {
@@ -119,19 +83,19 @@ func (c *adminCall) busiest(v *overviewView, prefix string, limit int) (err erro
 		view, failed := c.view(c.r.Context(), row.ID)
 		if failed != nil {
 			err = failed
-			view = &widgetView{ID: row.ID, Source: "stored", Unavailable: failed.Error()}
+			view = &adminapi.Widget{ID: row.ID, Source: "stored", Unavailable: failed.Error()}
 		}
 		if view == nil {
 			continue // deleted meanwhile
 		}
 		shown[row.ID] = true
-		v.add(view, row.Windows)
+		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: row.Windows})
 	}
 	// All of those that are shown already may stand among the first.
 	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
 	for _, view := range others {
 		if len(v.Widgets) < limit && !shown[view.ID] {
-			v.add(view, observed.Of(view.ID))
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: observed.Of(view.ID)})
 		}
 	}
 	if failed != nil {

@@ -5,12 +5,14 @@ import (
 	"context"
 	"slices"
 	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // page returns up to limit widgets by id, those after the given one whose ids
 // begin with the prefix, and where the next page begins, "" where there is none.
 // With an error it returns those of the configuration.
-func (a *App) page(ctx context.Context, after, prefix string, limit int) (views []*widgetView, next string, err error) {
+func (a *App) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
 	after = max(after, before(prefix))
 	records, err := a.store.List(ctx, after, limit+1)
 	if err != nil {
@@ -20,7 +22,7 @@ func (a *App) page(ctx context.Context, after, prefix string, limit int) (views 
 	if len(records) > limit {
 		last = records[limit].ID
 	}
-	views = make([]*widgetView, 0, len(records))
+	views = make([]*adminapi.Widget, 0, len(records))
 	for _, record := range records {
 		if a.declaration(record.ID) == nil && strings.HasPrefix(record.ID, prefix) {
 			views = append(views, a.viewStored(record))
@@ -32,7 +34,7 @@ func (a *App) page(ctx context.Context, after, prefix string, limit int) (views 
 			views = append(views, a.viewDeclared(w))
 		}
 	}
-	slices.SortFunc(views, func(a, b *widgetView) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
 	more := last != "" && strings.HasPrefix(last, prefix)
 	if more || len(views) > limit {
 		views = views[:min(limit, len(views))]
@@ -70,7 +72,7 @@ func (a *App) declarations() []*widget {
 }
 
 // view returns a widget as the admin API shows it, nil where there is none.
-func (a *App) view(ctx context.Context, id string) (*widgetView, error) {
+func (a *App) view(ctx context.Context, id string) (*adminapi.Widget, error) {
 	if w := a.declaration(id); w != nil {
 		return a.viewDeclared(w), nil
 	}

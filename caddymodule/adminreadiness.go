@@ -3,14 +3,10 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// readinessView is what required mode would have refused of a widget's requests.
-type readinessView struct {
-	Widget string `json:"widget"`
-	*traffic.Readiness
-}
 
 // readiness answers whether a widget can do with required mode.
 func (c *adminCall) readiness() error {
@@ -38,5 +34,26 @@ func (c *adminCall) readiness() error {
 			refusal.Always = answers[refusal.Reason].always
 		}
 	}
-	return c.answer(http.StatusOK, readinessView{c.id, r})
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
+}
+
+// judge says whether a widget can be switched to required mode.
+func judge(r *traffic.Readiness) adminapi.Verdict {
+	unsigned := uint64(0)
+	for _, refusal := range r.Refusals {
+		if refusal.Reason == verifier.Missing {
+			unsigned = refusal.Count
+		}
+	}
+	switch {
+	case r.Mode == modeRequired.String():
+		return adminapi.Required
+	case r.Requests == r.Disabled:
+		return adminapi.Unknown
+	case r.Refused == 0:
+		return adminapi.Ready
+	case r.Refused == unsigned:
+		return adminapi.Unsigned
+	}
+	return adminapi.NotReady
 }

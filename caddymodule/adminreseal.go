@@ -6,24 +6,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // resealPage is how many widgets are sealed again in one write of the store.
 const resealPage = 10_000
-
-// resealed says what sealing everything again has done.
-type resealed struct {
-	KeyID     string       `json:"key"` // under which all is sealed now
-	Resealed  int          `json:"resealed"`
-	Unchanged int          `json:"unchanged"`
-	Failed    []resealFail `json:"failed,omitempty"`
-}
-
-type resealFail struct {
-	ID    string `json:"id"`
-	Error string `json:"error"`
-}
 
 // reseal seals every stored secret under the first encryption key, so that the
 // others can be dropped. It may be asked again after it was interrupted.
@@ -32,7 +20,7 @@ func (c *adminCall) reseal() error {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
 	ring := c.ring.Load()
-	done := resealed{KeyID: ring.First()}
+	done := adminapi.Resealed{KeyID: ring.First()}
 	for after := ""; ; {
 		page, err := c.store.List(c.r.Context(), after, resealPage)
 		if err != nil {
@@ -74,7 +62,7 @@ func (c *adminCall) reseal() error {
 			case errors.Is(err, errUnchanged):
 				done.Unchanged++
 			default:
-				done.Failed = append(done.Failed, resealFail{id, c.unavailability(err)})
+				done.Failed = append(done.Failed, adminapi.ResealFailure{ID: id, Error: c.unavailability(err)})
 			}
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -20,29 +21,9 @@ import (
 // maxGrace is the longest grace: a secret that is to live longer was not rotated.
 const maxGrace = 366 * 24 * time.Hour
 
-// widgetView is a widget as the admin API shows it.
-type widgetView struct {
-	ID          string       `json:"id"`
-	Source      string       `json:"source"` // stored, inline, or handler for one that a handler brings along
-	Mode        string       `json:"mode,omitempty"`
-	Dialect     string       `json:"dialect,omitempty"`
-	Created     *time.Time   `json:"created,omitempty"`
-	Rotated     *time.Time   `json:"rotated,omitempty"`
-	Secrets     []secretView `json:"secrets,omitempty"` // the current one first
-	Unavailable string       `json:"unavailable,omitempty"`
-	// Secret is shown by the calls that make it, once.
-	Secret string `json:"secret,omitempty"`
-}
-
-type secretView struct {
-	Version string     `json:"version"`
-	KeyID   string     `json:"key"` // of the encryption key
-	Until   *time.Time `json:"until,omitempty"`
-}
-
-func (a *App) viewStored(r *widgets.Record) *widgetView {
-	v := &widgetView{
-		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: &r.Created, Rotated: &r.Rotated,
+func (a *App) viewStored(r *widgets.Record) *adminapi.Widget {
+	v := &adminapi.Widget{
+		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
 	}
 	now, ring := time.Now(), a.ring.Load()
 	for i := range r.Secrets {
@@ -50,11 +31,7 @@ func (a *App) viewStored(r *widgets.Record) *widgetView {
 		if !s.Live(now) {
 			continue
 		}
-		shown := secretView{Version: s.Version, KeyID: s.KeyID}
-		if i > 0 {
-			shown.Until = &s.Until
-		}
-		v.Secrets = append(v.Secrets, shown)
+		v.Secrets = append(v.Secrets, adminapi.Secret{Version: s.Version, KeyID: s.KeyID, Until: s.Until})
 		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
 			v.Unavailable = a.unavailability(err)
 		}
@@ -63,12 +40,12 @@ func (a *App) viewStored(r *widgets.Record) *widgetView {
 }
 
 // viewDeclared shows a widget of the configuration.
-func (a *App) viewDeclared(w *widget) *widgetView {
+func (a *App) viewDeclared(w *widget) *adminapi.Widget {
 	if a.inline[w.id] != nil {
-		return &widgetView{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
+		return &adminapi.Widget{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
 	}
 	own := a.owners[w.id] // nothing else says how it is treated
-	return &widgetView{ID: w.id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect}
+	return &adminapi.Widget{ID: w.id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect}
 }
 
 // declaration returns the widget of that id that the configuration has.
@@ -98,18 +75,13 @@ func (c *adminCall) list() error {
 		return err
 	}
 	if next != "" {
-		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminPath, limit, url.QueryEscape(next)))
+		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
 	}
 	return c.answer(http.StatusOK, views)
 }
 
 func (c *adminCall) create() error {
-	var asked struct {
-		ID      string  `json:"id"`
-		Mode    string  `json:"mode"`
-		Dialect string  `json:"dialect"`
-		Secret  *string `json:"secret"`
-	}
+	var asked adminapi.Creation
 	if err := c.read(&asked); err != nil {
 		return err
 	}
@@ -146,7 +118,7 @@ func (c *adminCall) create() error {
 	}
 	view := c.viewStored(made)
 	view.Secret = secret.Reveal()
-	c.w.Header().Set("Location", adminPath+"widgets/"+asked.ID)
+	c.w.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
 
@@ -188,10 +160,7 @@ func (c *adminCall) show() error {
 }
 
 func (c *adminCall) set() error {
-	var asked struct {
-		Mode    *string `json:"mode"`
-		Dialect *string `json:"dialect"`
-	}
+	var asked adminapi.Change
 	if err := c.read(&asked); err != nil {
 		return err
 	}

@@ -17,6 +17,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // What a command waits for, and how much it reads, at the most.
@@ -29,7 +31,7 @@ const (
 
 const (
 	adminPort   = 2019
-	widgetsPath = adminPath + "widgets"
+	widgetsPath = adminapi.Path + "widgets"
 )
 
 // adminFlags are those of every command that asks a running gateway.

@@ -15,6 +15,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
 func dashboardCommand() *cobra.Command {
@@ -43,8 +46,8 @@ For a gateway on another machine, carry the port over:
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
 			defer cancel()
-			var stats shownStats
-			if _, _, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminPath + "stats"}, &stats); err != nil {
+			var stats traffic.Stats
+			if _, _, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}, &stats); err != nil {
 				return err
 			}
 			listener, err := listenHere(listen)
@@ -133,7 +136,7 @@ func newDoor(c *adminClient, host string) *door {
 }
 
 // url is where the dashboard is found.
-func (d *door) url() string { return "http://" + d.host + "/" + d.key + adminPath }
+func (d *door) url() string { return "http://" + d.host + "/" + d.key + adminapi.Path }
 
 // ServeHTTP implements [http.Handler].
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -141,7 +144,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !isThisMachine(r.Host): // a name that somebody has pointed here
 		refuseAtDoor(w, http.StatusForbidden, errors.New("the address here is "+d.host))
-	case !known || !strings.HasPrefix(below, adminPath) || !clean(below):
+	case !known || !strings.HasPrefix(below, adminapi.Path) || !clean(below):
 		refuseAtDoor(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command has printed"))
 	case d.crossOrigin.Check(r) != nil:
 		refuseAtDoor(w, http.StatusForbidden, errors.New("this call changes something, and a page of another origin has made it"))

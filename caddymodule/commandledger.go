@@ -4,6 +4,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 func ledgerCommand() *cobra.Command {
@@ -38,8 +40,8 @@ A Redis that was emptied is a lost ledger, too, but conversations go on after it
 In a fleet, run it at each gateway that complains.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var done acceptance
-			r := &apiRequest{method: http.MethodPost, path: adminPath + "ledger/accept-loss", lost: "accepting it again does no harm"}
+			var done adminapi.Acceptance
+			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "ledger/accept-loss", lost: "accepting it again does no harm"}
 			raw, err := admin.ask(cmd, r, &done, func() bool { return done.Ledger != "" })
 			switch {
 			case err != nil:

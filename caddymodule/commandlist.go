@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 func listCommand() *cobra.Command {
@@ -44,11 +46,11 @@ nothing more.`,
 			}
 			rows := [][]string{{"ID", "MODE", "DIALECT", "SOURCE", "ROTATED", "SECRETS"}}
 			for _, raw := range all {
-				var w shownWidget
+				var w adminapi.Widget
 				if json.Unmarshal(raw, &w) != nil || w.ID == "" {
 					return c.strange(&apiRequest{})
 				}
-				rows = append(rows, w.row())
+				rows = append(rows, listRow(&w))
 			}
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
@@ -57,12 +59,12 @@ nothing more.`,
 	return cmd
 }
 
-func (w *shownWidget) row() []string {
+func listRow(w *adminapi.Widget) []string {
 	rotated, secrets := "-", "-"
 	if !w.Rotated.IsZero() {
 		rotated = localTime(w.Rotated)
 	}
-	grace, _ := w.inGrace()
+	grace, _ := inGrace(w)
 	switch {
 	case w.Unavailable != "":
 		secrets = "unavailable"

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/filestore"
 )
@@ -35,7 +36,7 @@ sealed; whoever is to use it needs the encryption key, too.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
 			defer cancel()
-			pages, err := c.pages(ctx, adminPath+"export", "")
+			pages, err := c.pages(ctx, adminapi.Path+"export", "")
 			if err != nil {
 				return err
 			}
@@ -77,12 +78,12 @@ says so: an old export would bring retired secrets back.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
 			defer cancel()
-			var all imported
+			var all adminapi.Imported
 			for len(records) > 0 {
-				n := min(len(records), movePage)
-				var done imported
+				n := min(len(records), adminapi.MovePage)
+				var done adminapi.Imported
 				if _, _, err := c.ask(ctx, &apiRequest{
-					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminPath, replace), body: records[:n],
+					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
 					lost: "importing again does no harm",
 				}, &done); err != nil {
 					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
@@ -92,7 +93,7 @@ says so: an old export would bring retired secrets back.`,
 				all.Kept = append(all.Kept, done.Kept...)
 				records = records[n:]
 			}
-			return all.print(cmd, admin.json)
+			return printImported(cmd, &all, admin.json)
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace what is stored otherwise")
@@ -100,7 +101,7 @@ says so: an old export would bring retired secrets back.`,
 	return cmd
 }
 
-func (i *imported) print(cmd *cobra.Command, asJSON bool) error {
+func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
 	if asJSON {
 		text, err := json.Marshal(i)
 		if err != nil {

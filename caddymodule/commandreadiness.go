@@ -10,32 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
-
-// shownReadiness is the admin API's answer about a widget's readiness.
-type shownReadiness struct {
-	Widget, Mode                string
-	Now, From                   time.Time
-	Requests, Verified, Refused uint64
-	Disabled                    uint64
-	Refusals                    []shownRefusals
-}
-
-type shownRefusals struct {
-	Reason string
-	Count  uint64
-	Always bool
-	Hints  []struct {
-		Text  string
-		Count uint64
-	}
-	Examples []struct {
-		At        time.Time
-		RequestID string `json:"request_id"`
-		Hint      string
-	}
-}
 
 func readinessCommand() *cobra.Command {
 	var admin adminFlags
@@ -50,7 +27,7 @@ was not asked in that time, it knows nothing of; in a fleet ask each.`,
 		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var shown shownReadiness
+			var shown adminapi.Readiness
 			r := &apiRequest{method: http.MethodGet, path: widgetPath(args[0]) + "/readiness"}
 			raw, err := admin.ask(cmd, r, &shown, func() bool { return shown.Widget == args[0] })
 			if err != nil {
@@ -59,15 +36,15 @@ was not asked in that time, it knows nothing of; in a fleet ask each.`,
 			if admin.json {
 				return writeJSON(cmd.OutOrStdout(), raw)
 			}
-			return shown.print(cmd.OutOrStdout())
+			return printReadiness(cmd.OutOrStdout(), &shown)
 		},
 	}
 	admin.add(cmd)
 	return cmd
 }
 
-// print writes it for people. What comes from a server is plain text by then.
-func (s *shownReadiness) print(w io.Writer) error {
+// printReadiness writes it for people. What comes from a server is plain text by then.
+func printReadiness(w io.Writer, s *adminapi.Readiness) error {
 	var b strings.Builder
 	span := s.Now.Sub(s.From).Round(time.Second)
 	would := "would have refused"
@@ -79,15 +56,15 @@ func (s *shownReadiness) print(w io.Writer) error {
 		fmt.Fprintf(&b, "%s in mode off, of which nothing is known.\n", requestCount(s.Disabled))
 	}
 	for i := range s.Refusals {
-		s.Refusals[i].print(&b)
+		printRefusals(&b, &s.Refusals[i])
 	}
-	fmt.Fprintf(&b, "\nready: %s\n", s.verdict())
+	fmt.Fprintf(&b, "\nready: %s\n", cmp.Or(verdicts[s.Verdict], orDash(string(s.Verdict))))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (r *shownRefusals) print(b *strings.Builder) {
-	fmt.Fprintf(b, "\n%d %s", r.Count, plain(cmp.Or(r.Reason, "-")))
+func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
+	fmt.Fprintf(b, "\n%d %s", r.Count, orDash(string(r.Reason)))
 	if r.Always {
 		b.WriteString(" (refused in optional mode, too)")
 	}
@@ -104,25 +81,13 @@ func (r *shownRefusals) print(b *strings.Builder) {
 	}
 }
 
-// verdict says whether required mode can be switched to.
-func (s *shownReadiness) verdict() string {
-	unsigned := uint64(0)
-	for _, r := range s.Refusals {
-		if r.Reason == string(verifier.Missing) {
-			unsigned = r.Count
-		}
-	}
-	switch {
-	case s.Mode == modeRequired.String():
-		return "it is required already"
-	case s.Requests == s.Disabled:
-		return "not known, no request was looked at: let some through in optional mode"
-	case s.Refused == 0:
-		return "yes"
-	case s.Refused == unsigned:
-		return "yes, if nobody is to chat without signing in: all of these had no claim at all"
-	}
-	return "no"
+// verdicts are the API's, in words.
+var verdicts = map[adminapi.Verdict]string{
+	adminapi.Required: "it is required already",
+	adminapi.Unknown:  "not known, no request was looked at: let some through in optional mode",
+	adminapi.Ready:    "yes",
+	adminapi.Unsigned: "yes, if nobody is to chat without signing in: all of these had no claim at all",
+	adminapi.NotReady: "no",
 }
 
 func requestCount(n uint64) string {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // errNotResealed is the exit status of a resealing that left something out.
@@ -32,15 +34,11 @@ Exits with 1 where a widget could not be resealed.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
 			defer cancel()
-			var done struct {
-				Key                 string
-				Resealed, Unchanged int
-				Failed              []struct{ ID, Error string }
-			}
-			r := &apiRequest{method: http.MethodPost, path: adminPath + "reseal",
+			var done adminapi.Resealed
+			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal",
 				lost: "resealing again does no harm, 'caddy chat-identity show <id>' tells a widget's keys"}
 			raw, _, err := c.ask(ctx, r, &done)
-			if err == nil && done.Key == "" {
+			if err == nil && done.KeyID == "" {
 				err = c.strange(r)
 			}
 			if err != nil {
@@ -49,7 +47,7 @@ Exits with 1 where a widget could not be resealed.`,
 			if admin.json {
 				err = writeJSON(cmd.OutOrStdout(), raw)
 			} else {
-				rows := [][]string{{"key:", plain(done.Key)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
+				rows := [][]string{{"key:", plain(done.KeyID)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
 				for _, f := range done.Failed {
 					rows = append(rows, []string{"failed:", plain(f.ID) + ": " + plain(f.Error)})
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -36,21 +37,15 @@ That one is not printed.`,
 			if err := policy.check(); err != nil {
 				return err
 			}
-			body := map[string]string{"id": id}
-			if policy.mode != "" {
-				body["mode"] = policy.mode
-			}
-			if policy.dialect != "" {
-				body["dialect"] = policy.dialect
-			}
-			r := &apiRequest{method: http.MethodPost, path: widgetsPath, body: body, lost: lookAt(id) +
+			body := adminapi.Creation{ID: id, Mode: policy.mode, Dialect: policy.dialect}
+			r := &apiRequest{method: http.MethodPost, path: widgetsPath, body: &body, lost: lookAt(id) +
 				", and if it is there, 'caddy chat-identity rotate " + id + "', which shows a secret"}
 			if fromInput {
 				secret, err := storedSecret(cmd)
 				if err != nil {
 					return err
 				}
-				body["secret"], r.lost = secret, lookAt(id)
+				body.Secret, r.lost = &secret, lookAt(id)
 			}
 			w, raw, err := admin.askWidget(cmd, id, r)
 			switch {
@@ -166,10 +161,10 @@ their own end, so that the server that signs can change over in between.`,
 			}
 			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
 				return fmt.Errorf("widget %s has a new secret, but it could not be shown, and will not be again (%w). %s Rotate again: %s",
-					id, err, w.earlier(), again)
+					id, err, earlier(w), again)
 			}
 			if !admin.json {
-				cmd.PrintErrf("This is the new secret of widget %s, shown this once. %s %s\n", id, whereTo, w.earlier())
+				cmd.PrintErrf("This is the new secret of widget %s, shown this once. %s %s\n", id, whereTo, earlier(w))
 			}
 			return nil
 		},
@@ -180,8 +175,8 @@ their own end, so that the server that signs can change over in between.`,
 }
 
 // earlier says what a rotation did to the secrets before it.
-func (w *shownWidget) earlier() string {
-	switch n, last := w.inGrace(); n {
+func earlier(w *adminapi.Widget) string {
+	switch n, last := inGrace(w); n {
 	case 0:
 		return "Every earlier secret has stopped now."
 	case 1:

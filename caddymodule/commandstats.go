@@ -8,36 +8,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// shownCounts are a widget's requests as the admin API counts them.
-type shownCounts struct {
-	ID                string
-	Requests          uint64
-	Rate              float64 `json:"verified_rate"`
-	Outcomes          map[string]uint64
-	Minute, Hour, Day *shownWindow // nil of an older gateway
-}
-
-// shownWindow is the requests of a span of time.
-type shownWindow struct {
-	Requests, Verified uint64
-	Rate               float64 `json:"verified_rate"`
-	Reasons            map[string]uint64
-}
-
-// shownStats is the admin API's answer about all widgets.
-type shownStats struct {
-	Since                time.Time
-	Widgets              []shownCounts
-	Rest, Unknown, Total *shownCounts
-}
 
 // statsFlags say what is to be shown.
 type statsFlags struct {
@@ -74,14 +51,12 @@ verified. Beside the widgets stand (unknown), which named none that exists,
 			if err := f.check(); err != nil {
 				return err
 			}
-			var stats shownStats
-			r := &apiRequest{method: http.MethodGet, path: adminPath + "stats"}
+			var stats traffic.Stats
+			r := &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}
 			if f.top > 0 {
 				r.path += "?top=" + strconv.Itoa(f.top)
 			}
-			raw, err := admin.ask(cmd, r, &stats, func() bool {
-				return stats.Total != nil && (f.last == "" || stats.Total.window(f.last) != nil)
-			})
+			raw, err := admin.ask(cmd, r, &stats, func() bool { return !stats.Since.IsZero() })
 			if err != nil {
 				return err
 			}
@@ -89,12 +64,12 @@ verified. Beside the widgets stand (unknown), which named none that exists,
 				return writeJSON(cmd.OutOrStdout(), raw)
 			}
 			if f.last != "" {
-				return writeTable(cmd.OutOrStdout(), stats.lately(f.last))
+				return writeTable(cmd.OutOrStdout(), windowRows(&stats, f.last))
 			}
 			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "since %s\n", localTime(stats.Since)); err != nil {
 				return err
 			}
-			return writeTable(cmd.OutOrStdout(), stats.rows())
+			return writeTable(cmd.OutOrStdout(), statsRows(&stats))
 		},
 	}
 	admin.add(cmd)
@@ -103,17 +78,24 @@ verified. Beside the widgets stand (unknown), which named none that exists,
 	return cmd
 }
 
-func (s *shownCounts) window(name string) *shownWindow {
-	return map[string]*shownWindow{"minute": s.Minute, "hour": s.Hour, "day": s.Day}[name]
+func window(c *traffic.Counts, name string) *traffic.Window {
+	switch name {
+	case "minute":
+		return &c.Minute
+	case "hour":
+		return &c.Hour
+	default:
+		return &c.Day
+	}
 }
 
-// all are the widgets and what stands beside them.
-func (s *shownStats) all() []shownCounts {
+// allCounts are the widgets and what stands beside them.
+func allCounts(s *traffic.Stats) []traffic.Counts {
 	all := slices.Clone(s.Widgets)
 	for _, extra := range []struct {
 		name   string
-		counts *shownCounts
-	}{{"(unknown)", s.Unknown}, {"(rest)", s.Rest}, {"(total)", s.Total}} {
+		counts *traffic.Counts
+	}{{"(unknown)", s.Unknown}, {"(rest)", s.Rest}, {"(total)", &s.Total}} {
 		if extra.counts != nil {
 			counts := *extra.counts
 			counts.ID = extra.name // no widget's id begins so
@@ -123,24 +105,24 @@ func (s *shownStats) all() []shownCounts {
 	return all
 }
 
-// found returns what any of the counts has, in the order of those that are
+// columns returns what any of the counts has, in the order of those that are
 // known here; others, of a newer gateway, come last.
-func found(all []shownCounts, of func(*shownCounts) map[string]uint64, known []string) (names []string) {
-	there := map[string]bool{}
+func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
+	found := map[K]bool{}
 	for i := range all {
 		for name, n := range of(&all[i]) {
 			if n > 0 {
-				there[name] = true
+				found[name] = true
 			}
 		}
 	}
 	for _, name := range known {
-		if there[name] {
+		if found[name] {
 			names = append(names, name)
-			delete(there, name)
+			delete(found, name)
 		}
 	}
-	return append(names, slices.Sorted(maps.Keys(there))...)
+	return append(names, slices.Sorted(maps.Keys(found))...)
 }
 
 func percent(rate float64, requests uint64) string {
@@ -150,25 +132,18 @@ func percent(rate float64, requests uint64) string {
 	return strconv.FormatFloat(100*rate, 'f', 1, 64) + "%"
 }
 
-// rows has a column for every outcome that was found at all.
-func (s *shownStats) rows() [][]string {
-	all := s.all()
-	outcomes := found(all, func(c *shownCounts) map[string]uint64 { return c.Outcomes }, texts(verifier.Outcomes))
-	head := []string{"WIDGET", "REQUESTS", "VERIFIED-RATE"}
-	windows := s.Total.Day != nil
-	if windows {
-		head = append(head, "MINUTE", "HOUR", "DAY")
-	}
+// statsRows has a column for every outcome that was found at all.
+func statsRows(s *traffic.Stats) [][]string {
+	all := allCounts(s)
+	outcomes := columns(all, func(c *traffic.Counts) map[verifier.Outcome]uint64 { return c.Outcomes }, verifier.Outcomes)
+	head := []string{"WIDGET", "REQUESTS", "VERIFIED-RATE", "MINUTE", "HOUR", "DAY"}
 	rows := [][]string{append(head, plainAll(outcomes)...)}
 	for i := range all {
 		counts := &all[i]
 		row := []string{plain(counts.ID), strconv.FormatUint(counts.Requests, 10), percent(counts.Rate, counts.Requests)}
 		for _, name := range windowNames {
-			if w := counts.window(name); w != nil && windows {
-				row = append(row, percent(w.Rate, w.Requests))
-			} else if windows {
-				row = append(row, "-")
-			}
+			w := window(counts, name)
+			row = append(row, percent(w.Rate, w.Requests))
 		}
 		for _, outcome := range outcomes {
 			row = append(row, strconv.FormatUint(counts.Outcomes[outcome], 10))
@@ -178,22 +153,15 @@ func (s *shownStats) rows() [][]string {
 	return rows
 }
 
-// lately has a column for every reason that was found in a window.
-func (s *shownStats) lately(name string) [][]string {
-	all := s.all()
-	of := func(c *shownCounts) map[string]uint64 {
-		if w := c.window(name); w != nil {
-			return w.Reasons
-		}
-		return nil
-	}
-	reasons := found(all, of, append([]string{string(verifier.OutcomeDisabled)}, texts(verifier.Reasons)...))
+// windowRows has a column for every reason that was found in a window.
+func windowRows(s *traffic.Stats, name string) [][]string {
+	all := allCounts(s)
+	of := func(c *traffic.Counts) map[verifier.Reason]uint64 { return window(c, name).Reasons }
+	known := append([]verifier.Reason{verifier.Reason(verifier.OutcomeDisabled)}, verifier.Reasons...)
+	reasons := columns(all, of, known)
 	rows := [][]string{append([]string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, plainAll(reasons)...)}
 	for i := range all {
-		w := all[i].window(name)
-		if w == nil {
-			w = new(shownWindow)
-		}
+		w := window(&all[i], name)
 		row := []string{plain(all[i].ID), strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
 		for _, reason := range reasons {
 			row = append(row, strconv.FormatUint(w.Reasons[reason], 10))
@@ -203,17 +171,9 @@ func (s *shownStats) lately(name string) [][]string {
 	return rows
 }
 
-// texts returns names as texts.
-func texts[T ~string](names []T) (all []string) {
+func plainAll[K ~string](names []K) (all []string) {
 	for _, name := range names {
-		all = append(all, string(name))
-	}
-	return all
-}
-
-func plainAll(names []string) (all []string) {
-	for _, name := range names {
-		all = append(all, plain(name))
+		all = append(all, plain(string(name)))
 	}
 	return all
 }

@@ -10,29 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// shownWidget is a widget as the admin API shows it.
-type shownWidget struct {
-	ID          string
-	Source      string
-	Mode        string
-	Dialect     string
-	Created     time.Time
-	Rotated     time.Time
-	Unavailable string
-	Secret      string // only where one was made
-	Secrets     []struct {
-		Version string
-		Key     string
-		Until   time.Time // zero for the current one
-	}
-}
-
 // inGrace returns how many secrets before the current one still verify, and
 // until when the last of them does.
-func (w *shownWidget) inGrace() (n int, last time.Time) {
+func inGrace(w *adminapi.Widget) (n int, last time.Time) {
 	for _, s := range w.Secrets {
 		if !s.Until.IsZero() {
 			n++
@@ -47,8 +31,8 @@ func (w *shownWidget) inGrace() (n int, last time.Time) {
 func widgetPath(id string) string { return widgetsPath + "/" + url.PathEscape(id) }
 
 // askWidget asks for something about one widget, and expects that widget.
-func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*shownWidget, json.RawMessage, error) {
-	var w shownWidget
+func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, json.RawMessage, error) {
+	var w adminapi.Widget
 	raw, err := f.ask(cmd, r, &w, func() bool { return w.ID == id })
 	return &w, raw, err
 }
@@ -75,7 +59,7 @@ encryption key that seals it and, in grace, its end. Never a secret itself.`,
 	return cmd
 }
 
-func (f *adminFlags) printWidget(cmd *cobra.Command, w *shownWidget, raw json.RawMessage) error {
+func (f *adminFlags) printWidget(cmd *cobra.Command, w *adminapi.Widget, raw json.RawMessage) error {
 	if f.json {
 		return writeJSON(cmd.OutOrStdout(), raw)
 	}
@@ -93,7 +77,7 @@ func (f *adminFlags) printWidget(cmd *cobra.Command, w *shownWidget, raw json.Ra
 		if !s.Until.IsZero() {
 			state = "in grace until " + localTime(s.Until)
 		}
-		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, sealed by key %s", state, orDash(s.Version), orDash(s.Key))})
+		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, sealed by key %s", state, orDash(s.Version), orDash(s.KeyID))})
 	}
 	if w.Unavailable != "" {
 		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
@@ -133,14 +117,14 @@ is a floor: a widget can only be stricter.`,
 		Example: "  caddy chat-identity set shop --mode required --dialect ''",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			change := map[string]string{}
+			var change adminapi.Change
 			if cmd.Flags().Changed("mode") {
-				change["mode"] = policy.mode
+				change.Mode = &policy.mode
 			}
 			if cmd.Flags().Changed("dialect") {
-				change["dialect"] = policy.dialect
+				change.Dialect = &policy.dialect
 			}
-			if len(change) == 0 {
+			if change == (adminapi.Change{}) {
 				return errors.New("nothing to set: give --mode, --dialect or both")
 			}
 			if err := policy.check(); err != nil {

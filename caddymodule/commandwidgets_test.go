@@ -60,7 +60,7 @@ func TestCommandWidgets(t *testing.T) {
 		},
 		{
 			name: "create with a policy", args: "create shop --mode required --dialect snapengage", call: "POST /chat_identity/widgets",
-			body:   `{"dialect":"snapengage","id":"shop","mode":"required"}`,
+			body:   `{"id":"shop","mode":"required","dialect":"snapengage"}`,
 			answer: "201 " + plainWidget + withSecret,
 			out:    storedSecretText + "\n", errors: "This is the secret" + tellOnce + "\n",
 		},
@@ -110,7 +110,7 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"id":"shop","source":"stored","mode":"required"}`, out: "id:       shop\nsource:   stored\nmode:     required\ndialect:  -\n",
 		},
 		{
-			name: "set to nothing", args: "set shop --mode= --dialect=", call: "PATCH /chat_identity/widgets/shop", body: `{"dialect":"","mode":""}`,
+			name: "set to nothing", args: "set shop --mode= --dialect=", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"","dialect":""}`,
 			answer: `200 {"id":"shop","source":"stored"}`, out: "id:       shop\nsource:   stored\nmode:     -\ndialect:  -\n",
 		},
 		{
@@ -128,12 +128,12 @@ func TestCommandWidgets(t *testing.T) {
 				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
 				`"unknown":{"requests":3,"verified_rate":0,"outcomes":{"invalid":2,"newer\u001b":1}},"total":{"requests":17,"verified_rate":0.70588,"outcomes":{"verified":12,"invalid":4,"newer\u001b":1}}}`,
 			out: "since " + shown(created) + "\n" +
-				"WIDGET     REQUESTS  VERIFIED-RATE  verified  invalid  newer?\n" +
-				"shop       10        80.0%          8         2        0\n" +
-				"idle       0         -              0         0        0\n" +
-				"(unknown)  3         0.0%           0         2        1\n" +
-				"(rest)     4         100.0%         4         0        0\n" +
-				"(total)    17        70.6%          12        4        1\n",
+				"WIDGET     REQUESTS  VERIFIED-RATE  MINUTE  HOUR  DAY  verified  invalid  newer?\n" +
+				"shop       10        80.0%          -       -     -    8         2        0\n" +
+				"idle       0         -              -       -     -    0         0        0\n" +
+				"(unknown)  3         0.0%           -       -     -    0         2        1\n" +
+				"(rest)     4         100.0%         -       -     -    4         0        0\n" +
+				"(total)    17        70.6%          -       -     -    12        4        1\n",
 		},
 		{
 			name: "stats with windows", args: "stats --top 1", call: "GET /chat_identity/stats?top=1", answer: "200 " + windowedStats,
@@ -150,7 +150,7 @@ func TestCommandWidgets(t *testing.T) {
 		},
 		{
 			name: "readiness", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
+			answer: `200 {"widget":"shop","verdict":"not_ready","mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
 				`{"reason":"invalid","count":11,"always":false,"hints":[{"id":"email_signed","text":"The e-mail was signed.","count":7}],` +
 				`"examples":[{"at":"` + created + `","request_id":"04ff","hint":"The e-mail was signed."},{"at":"` + created + `","request_id":"05ff","hint":"bad\u001b"}]},` +
 				`{"reason":"malformed","count":1,"always":true,"hints":[],"examples":[]}]}`,
@@ -161,30 +161,30 @@ func TestCommandWidgets(t *testing.T) {
 		},
 		{
 			name: "readiness of visitors", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","mode":"optional","now":"` + created + `","from":"` + created + `","requests":3,"verified":2,"refused":1,"refusals":[{"reason":"missing","count":1}]}`,
+			answer: `200 {"widget":"shop","verdict":"only_unsigned","mode":"optional","now":"` + created + `","from":"` + created + `","requests":3,"verified":2,"refused":1,"refusals":[{"reason":"missing","count":1}]}`,
 			out: "required would have refused 1 of 3 requests since " + shown(created) + " (0s).\n\n1 missing\n\n" +
 				"ready: yes, if nobody is to chat without signing in: all of these had no claim at all\n",
 		},
 		{
 			name: "readiness of nothing", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","mode":"","now":"` + created + `","from":"` + created + `"}`,
+			answer: `200 {"widget":"shop","verdict":"unknown","mode":"","now":"` + created + `","from":"` + created + `"}`,
 			out: "required would have refused 0 of 0 requests since " + shown(created) + " (0s).\n\n" +
 				"ready: not known, no request was looked at: let some through in optional mode\n",
 		},
 		{
 			name: "readiness of a ready one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","mode":"optional","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
+			answer: `200 {"widget":"shop","verdict":"ready","mode":"optional","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
 			out:    "required would have refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: yes\n",
 		},
 		{
 			name: "readiness of a required one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","mode":"required","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
+			answer: `200 {"widget":"shop","verdict":"required","mode":"required","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
 			out:    "required has or would have refused 0 of 1 request since " + shown(created) + " (0s).\n\nready: it is required already\n",
 		},
 		{
 			name: "no stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[],"total":{"requests":0,"verified_rate":0,"outcomes":{}}}`,
-			out:    "since " + shown(created) + "\nWIDGET   REQUESTS  VERIFIED-RATE\n(total)  0         -\n",
+			out:    "since " + shown(created) + "\nWIDGET   REQUESTS  VERIFIED-RATE  MINUTE  HOUR  DAY\n(total)  0         -              -       -     -\n",
 		},
 	} {
 		for _, network := range []string{"tcp", "unix"} {
@@ -438,7 +438,7 @@ func TestCommandOutputFails(t *testing.T) {
 		"GET /chat_identity/widgets/shop":       "200 " + plainWidget + "}",
 		"PATCH /chat_identity/widgets/shop":     "200 " + plainWidget + "}",
 		"POST /chat_identity/reseal":            `200 {"key":"k"}`,
-		"GET /chat_identity/stats":              `200 {"total":{}}`,
+		"GET /chat_identity/stats":              `200 {"since":"` + created + `","total":{}}`,
 	}})
 	for _, args := range []string{"list", "show shop", "set shop --mode off", "reseal", "stats"} {
 		for _, form := range []string{"", " --json"} {

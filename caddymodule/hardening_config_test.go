@@ -24,6 +24,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -308,17 +309,17 @@ func TestSharedDefault(t *testing.T) {
 		g := live(t, "", site+"reverse_proxy UPSTREAM")
 		g.do(t, "POST", "/a", claim("zoe"), jsonType)
 		g.do(t, "POST", "/b", claim("zoe"), jsonType)
-		var all []widgetView
+		var all []adminapi.Widget
 		g.askInto(t, "widgets", &all)
 		if len(all) != 1 || all[0].ID != "default" || all[0].Source != "handler" || all[0].Mode != c.mode || all[0].Dialect != c.dialect {
 			t.Errorf("%+v: list %+v", c, all)
 		}
-		var one widgetView
+		var one adminapi.Widget
 		g.askInto(t, "widgets/default", &one)
 		if !reflect.DeepEqual(one, all[0]) {
 			t.Errorf("%+v: show %+v, list %+v", c, one, all)
 		}
-		var ready readinessView
+		var ready adminapi.Readiness
 		if g.askInto(t, "widgets/default/readiness", &ready); ready.Mode != c.readiness {
 			t.Errorf("%+v: readiness says %s", c, ready.Mode)
 		}

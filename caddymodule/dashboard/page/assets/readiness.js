@@ -17,23 +17,27 @@ export function readiness(found, stored) {
   ]
 }
 
+// verdict puts the API's into words.
 function verdict(found) {
   const watched = span(new Date(found.now) - new Date(found.from))
   const judged = found.requests - found.disabled
   const refused = `${number(found.refused)} of ${requests(judged)} (${percent(found.refused, judged)})`
-  const unsigned = found.refusals.find(({ reason }) => reason === 'missing')?.count
-  if (found.requests === 0) return ['plain', found.mode === 'required' ? 'Required.' : 'Too early to say.', `There were no requests in the last ${watched}.`]
-  if (found.mode === 'required') {
-    if (judged === 0) return ['plain', 'Required.', `In the last ${watched} the mode was off, so nothing was verified.`]
-    return found.refused === 0 ? ['good', 'Required.', `In the last ${watched} none of ${requests(judged)} was refused.`]
-      : ['plain', 'Required.', `In the last ${watched} ${refused} would not pass:`]
+  const none = `There were no requests in the last ${watched}.`
+  switch (found.verdict) {
+    case 'required':
+      if (found.requests === 0) return ['plain', 'Required.', none]
+      if (judged === 0) return ['plain', 'Required.', `In the last ${watched} the mode was off, so nothing was verified.`]
+      return found.refused === 0 ? ['good', 'Required.', `In the last ${watched} none of ${requests(judged)} was refused.`]
+        : ['plain', 'Required.', `In the last ${watched} ${refused} would not pass:`]
+    case 'unknown':
+      return ['plain', 'Too early to say.', found.requests === 0 ? none : 'The mode was off, so nothing was verified. Switch to optional first.']
+    case 'ready':
+      return ['good', 'Ready.', `In the last ${watched}, of ${requests(judged)}, none would have been refused.`]
+    case 'only_unsigned':
+      return ['plain', 'Ready, if nobody is to chat without signing in.', `In the last ${watched}, required mode would have refused ${refused}, all without any claim:`]
+    default:
+      return ['warn', 'Not yet.', `In the last ${watched}, required mode would have refused ${refused}:`]
   }
-  if (judged === 0) return ['plain', 'Too early to say.', 'The mode was off, so nothing was verified. Switch to optional first.']
-  if (found.refused === 0) return ['good', 'Ready.', `In the last ${watched}, of ${requests(judged)}, none would have been refused.`]
-  if (found.refused === unsigned) {
-    return ['plain', 'Ready, if nobody is to chat without signing in.', `In the last ${watched}, required mode would have refused ${refused}, all without any claim:`]
-  }
-  return ['warn', 'Not yet.', `In the last ${watched}, required mode would have refused ${refused}:`]
 }
 
 function refusal({ reason, count, always, hints, examples }) {
