@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -218,7 +219,7 @@ func secretOf(text string) (verifier.Secret, error) {
 	if len(text) > maxSecret {
 		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
 	}
-	if err := checkReplaced(text); err != nil {
+	if err := secrettext.CheckReplaced(text); err != nil {
 		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: give the secret itself", err)
 	}
 	secret, err := verifier.NewSecret(text)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -37,7 +38,7 @@ func (c *adminCall) snippets() error {
 	}
 	found, known := dashboard.For(dialect, widget)
 	if !known {
-		return adminError(http.StatusBadRequest, "%w", unknownDialect(dialect))
+		return adminError(http.StatusBadRequest, "%w", adminapi.CheckDialect(dialect))
 	}
 	return c.answer(http.StatusOK, found)
 }

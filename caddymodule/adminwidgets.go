@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // maxGrace is the longest grace: a secret that is to live longer was not rotated.
@@ -97,7 +94,7 @@ func (c *adminCall) create() error {
 	if err := c.writable(asked.ID); err != nil {
 		return err
 	}
-	secret := newSecret()
+	secret := widgets.NewSecret()
 	if asked.Secret != nil {
 		var err error
 		if secret, err = secretOf(*asked.Secret); err != nil {
@@ -190,11 +187,11 @@ func (c *adminCall) set() error {
 // checkPolicy refuses a mode or a dialect that there is not. Empty ones leave
 // it to the handler.
 func checkPolicy(mode, dialect string) error {
-	if err := new(Mode).UnmarshalText([]byte(mode)); err != nil {
+	if err := adminapi.CheckMode(mode); err != nil && mode != "" {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
-	if _, known := verifier.LookupDialect(dialect); dialect != "" && !known {
-		return adminError(http.StatusBadRequest, "%w", unknownDialect(dialect))
+	if err := adminapi.CheckDialect(dialect); err != nil && dialect != "" {
+		return adminError(http.StatusBadRequest, "%w", err)
 	}
 	return nil
 }
@@ -232,7 +229,7 @@ func (c *adminCall) rotate() error {
 	if err := c.ensureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
-	secret := newSecret()
+	secret := widgets.NewSecret()
 	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
 		return old.Rotate(secret, grace, c.ring.Load(), time.Now())
 	})
@@ -267,16 +264,4 @@ func (c *adminCall) reveal() error {
 		ID     string `json:"id"`
 		Secret string `json:"secret"`
 	}{c.id, secret.Reveal()})
-}
-
-// newSecret makes a secret: 32 random bytes as 64 hexadecimal digits, of which
-// the text signs.
-func newSecret() verifier.Secret {
-	var random [32]byte
-	_, _ = rand.Read(random[:]) // never fails: it ends the process first
-	secret, err := verifier.NewSecret(hex.EncodeToString(random[:]))
-	if err != nil {
-		panic(err) // it is long enough
-	}
-	return secret
 }

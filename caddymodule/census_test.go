@@ -72,7 +72,7 @@ func (g *gateway) fill(t testing.TB, n int) *App {
 	for i := range ids {
 		ids[i] = fmt.Sprintf("w-%05d", i)
 	}
-	secret := newSecret()
+	secret := widgets.NewSecret()
 	if err := app.store.Update(t.Context(), ids, func(id string, _ *widgets.Record) (*widgets.Record, error) {
 		return widgets.NewRecord(id, "", "", secret, app.ring.Load(), time.Now())
 	}); err != nil {

@@ -158,7 +158,7 @@ option encryption_key, under which the gateway seals the secrets that it stores.
 			if encryption {
 				key = widgets.NewEncryptionKey()
 			} else {
-				name, key = "secret", newSecret().Reveal()
+				name, key = "secret", widgets.NewSecret().Reveal()
 			}
 			if asJSON {
 				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})

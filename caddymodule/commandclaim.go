@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -43,7 +44,7 @@ type checker struct {
 func (f *claimFormat) checker(dialect string) (*checker, error) {
 	d, ok := verifier.LookupDialect(dialect)
 	if !ok {
-		return nil, unknownDialect(dialect)
+		return nil, adminapi.CheckDialect(dialect)
 	}
 	c := &checker{dialect: d, places: d.AllPlaces(), at: f.at}
 	message := ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -88,7 +89,7 @@ func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 	case errors.Is(err, verifier.ErrSecretShort):
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, and gateways refuse it: make one with keygen.\n", verifier.MinSecret)
 	}
-	if err := checkPlain(text); err != nil {
+	if err := secrettext.Check(text); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, and takes it as it is from a variable: %v.\n", err)
 	}
 	return verifier.WeakSecret(text), nil

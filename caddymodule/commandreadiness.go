@@ -48,7 +48,7 @@ func printReadiness(w io.Writer, s *adminapi.Readiness) error {
 	var b strings.Builder
 	span := s.Now.Sub(s.From).Round(time.Second)
 	would := "would have refused"
-	if s.Mode == modeRequired.String() {
+	if s.Verdict == adminapi.Required {
 		would = "has or would have refused" // since it is required, and before
 	}
 	fmt.Fprintf(&b, "required %s %d of %s since %s (%v).\n", would, s.Refused, requestCount(s.Requests-min(s.Disabled, s.Requests)), localTime(s.From), span)

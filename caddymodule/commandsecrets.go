@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -82,7 +83,7 @@ func storedSecret(cmd *cobra.Command) (string, error) {
 		return "", err
 	}
 	text := withoutLineEnd(string(input))
-	if err := checkPlain(text); err != nil {
+	if err := secrettext.Check(text); err != nil {
 		return "", fmt.Errorf("the secret on standard input: %w", err)
 	}
 	if !utf8.ValidString(text) {

@@ -94,12 +94,11 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 }
 
 func (p *policyFlags) check() error {
-	var mode Mode
-	if err := mode.UnmarshalText([]byte(p.mode)); err != nil {
+	if err := adminapi.CheckMode(p.mode); err != nil && p.mode != "" {
 		return fmt.Errorf("--mode: %w", err)
 	}
-	if _, ok := verifier.LookupDialect(p.dialect); !ok && p.dialect != "" {
-		return fmt.Errorf("--dialect: %w", unknownDialect(p.dialect))
+	if err := adminapi.CheckDialect(p.dialect); err != nil && p.dialect != "" {
+		return fmt.Errorf("--dialect: %w", err)
 	}
 	return nil
 }

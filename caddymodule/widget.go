@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -78,7 +79,7 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		}
 		literals = literals || literal
 		if name, kind := placeholder(text); kind == "env" {
-			if err := checkPlain(secret.Reveal()); err != nil {
+			if err := secrettext.Check(secret.Reveal()); err != nil {
 				inline.doubt = fmt.Errorf("environment variable %s: %w", name, err)
 			}
 		}

@@ -5,6 +5,7 @@ package widgets
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,6 +53,18 @@ type Sealed struct {
 
 // NewVersion returns a name for a secret: 130 random bits in base32.
 func NewVersion() string { return rand.Text() }
+
+// NewSecret returns a new secret: 32 random bytes as 64 hexadecimal digits. What
+// signs is that text.
+func NewSecret() verifier.Secret {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the process first
+	secret, err := verifier.NewSecret(hex.EncodeToString(random[:]))
+	if err != nil {
+		panic(err) // it is long enough
+	}
+	return secret
+}
 
 // Live reports whether the secret verifies at that time.
 func (s *Sealed) Live(now time.Time) bool { return s.Until.IsZero() || now.Before(s.Until) }

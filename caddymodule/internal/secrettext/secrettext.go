@@ -1,4 +1,6 @@
-package caddymodule
+// Package secrettext tells the text of a secret from what a file, a variable or
+// a pipe holds in its place by mistake.
+package secrettext
 
 import (
 	"errors"
@@ -20,7 +22,7 @@ var (
 // assignment matches a line of an environment file. The end is no padding of base64.
 var assignment = regexp.MustCompile(`^\s*(?:export\s+)?\w*(?i:secret|key|token|hmac)\w*\s*=\s*[^\s=]`)
 
-// checkPlain refuses the text of a file or pipe that is not the bare secret, or is
+// Check refuses the text of a file or pipe that is not the bare secret, or is
 // the name of a variable.
 //
 // A random secret may look like that by chance: of those of all 94 printable
@@ -28,14 +30,14 @@ var assignment = regexp.MustCompile(`^\s*(?:export\s+)?\w*(?i:secret|key|token|h
 // base64 never do. It is refused all the same: in a file the slip is far likelier,
 // it would go unnoticed until customers cannot chat, and an operator with such a
 // secret is told at load and can generate another.
-func checkPlain(text string) error {
+func Check(text string) error {
 	trimmed := strings.TrimSpace(text)
 	switch {
 	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"), everySecondNUL(text, 0), everySecondNUL(text, 1):
 		return errUTF16
 	case strings.HasPrefix(text, "\ufeff"):
 		return errMarked
-	case checkReplaced(text) != nil:
+	case CheckReplaced(text) != nil:
 		return errUnreplaced
 	case len(trimmed) > 1 && strings.ContainsAny(trimmed[:1], `"'`) && trimmed[0] == trimmed[len(trimmed)-1]:
 		return errQuoted

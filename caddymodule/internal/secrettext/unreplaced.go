@@ -1,8 +1,7 @@
-package caddymodule
+package secrettext
 
 import (
 	"errors"
-	"fmt"
 	"regexp"
 	"strings"
 )
@@ -34,19 +33,10 @@ const (
 	shellName    = `[A-Z_][A-Z0-9_]*`
 )
 
-// checkReplaced refuses a text that is a variable's name.
-func checkReplaced(text string) error {
+// CheckReplaced refuses a text that is a variable's name.
+func CheckReplaced(text string) error {
 	if unreplaced.MatchString(strings.TrimSpace(text)) {
 		return errUnreplaced
-	}
-	return nil
-}
-
-// checkWritten is [checkReplaced] for a text in the configuration, and says how
-// one writes what was meant.
-func checkWritten(text string) error {
-	if err := checkReplaced(text); err != nil {
-		return fmt.Errorf("%w: write {env.NAME}, or {file./path/of/the/file} with the whole path", err)
 	}
 	return nil
 }
