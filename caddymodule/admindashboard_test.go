@@ -195,12 +195,12 @@ func TestDashboardCommandRefuses(t *testing.T) {
 		{"--listen=8019", "not an address of this machine alone"},
 		{"--listen=" + g.admin, "address already in use"},
 	} {
-		if r := command(t, run{args: []string{"dashboard", "--address", g.admin, c.flag}}); r.err == nil || !strings.Contains(r.err.Error(), c.says) || r.out != "" {
-			t.Errorf("%s: %+v", c.flag, r)
+		if out, errors, err := runCommand(t, "", "dashboard", "--address", g.admin, c.flag); err == nil || !strings.Contains(errors, c.says) || out != "" {
+			t.Errorf("%s: %s%s%v", c.flag, out, errors, err)
 		}
 	}
-	if r := command(t, run{args: []string{"dashboard", "--address", "127.0.0.1:1"}}); r.err == nil || !strings.Contains(r.err.Error(), "no Caddy answers") {
-		t.Errorf("%+v", r)
+	if _, errors, err := runCommand(t, "", "dashboard", "--address", "127.0.0.1:1"); err == nil || !strings.Contains(errors, "no Caddy answers") {
+		t.Errorf("%s%v", errors, err)
 	}
 }
 

@@ -139,7 +139,7 @@ func TestDashboardVerdict(t *testing.T) {
 	says := func(page, command string) {
 		t.Helper()
 		b.says(page)
-		out, errors, err := clientRun{}.client(t, "readiness", "shop", "--address", b.admin)
+		out, errors, err := runCommand(t, "", "readiness", "shop", "--address", b.admin)
 		if want := "ready: " + command; err != nil || !strings.Contains(out, want) {
 			t.Errorf("%s%s%v, want %q", out, errors, err, want)
 		}

@@ -222,11 +222,11 @@ func TestSecretsStandAlone(t *testing.T) {
 				}
 			}
 		}
-		if r := command(t, run{args: []string{"create", "shop", "--secret-stdin"}, in: c.around(secret)}); r.err == nil || !strings.Contains(r.err.Error(), c.want) {
-			t.Errorf("%s, create: %v", name, r.err)
+		if _, errors, err := runCommand(t, c.around(secret), "create", "shop", "--secret-stdin"); err == nil || !strings.Contains(errors, c.want) {
+			t.Errorf("%s, create: %v %s", name, err, errors)
 		}
-		if r := command(t, run{args: []string{"sign", "--user", "zoe"}, in: c.around(secret)}); !strings.Contains(r.errors, c.want) && !strings.Contains(fmt.Sprint(r.err), "several lines") {
-			t.Errorf("%s, sign: %v %s", name, r.err, r.errors)
+		if _, errors, err := runCommand(t, c.around(secret), "sign", "--user", "zoe"); !strings.Contains(errors, c.want) && !strings.Contains(errors, "several lines") {
+			t.Errorf("%s, sign: %v %s", name, err, errors)
 		}
 	}
 	// The key that was made on the first start, saved again by an editor.
