@@ -13,7 +13,7 @@ import (
 
 // defaultWidget is the id of a handler's only widget that has no other name.
 // No request can name it.
-const defaultWidget = "default"
+const defaultWidget = widgets.DefaultID
 
 // widget is one chat widget, as a request finds it.
 type widget struct {

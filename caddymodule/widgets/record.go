@@ -18,6 +18,10 @@ import (
 // included: each costs a signature check of every forged request.
 const MaxSecrets = 512
 
+// DefaultID is the id of a handler's only widget that has no other name. No
+// request can name it, and none is stored under it.
+const DefaultID = "default"
+
 // What is wrong with a change to a widget, or with a record.
 var (
 	ErrExists         = errors.New("widgets: there is a widget of that id")

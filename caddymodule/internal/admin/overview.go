@@ -1,9 +1,7 @@
-package caddymodule
+package admin
 
 import (
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -14,8 +12,8 @@ import (
 const (
 	// maxRows is how many widgets one overview shows at most.
 	maxRows = 200
-	// usualRows is how many it shows unless told otherwise.
-	usualRows = 50
+	// defaultRows is how many it shows by default.
+	defaultRows = 50
 )
 
 func reachOf(err error) adminapi.Reach {
@@ -27,12 +25,12 @@ func reachOf(err error) adminapi.Reach {
 
 // overview answers how things stand, and a page of widgets: the busiest, or
 // all by id.
-func (c *adminCall) overview() error {
+func (c *call) overview() error {
 	query, err := c.query("view", "prefix", "after", "limit")
 	if err != nil {
 		return err
 	}
-	limit, err := numberIn(query, "limit", usualRows, maxRows)
+	limit, err := numberIn(query, "limit", defaultRows, maxRows)
 	if err != nil {
 		return err
 	}
@@ -43,20 +41,19 @@ func (c *adminCall) overview() error {
 		}
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: observed.Since().UTC(), Store: reachOf(c.store.Err()),
-		MissingKeys: c.missingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}, Used: c.recorded},
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
+		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
-	if c.recorded {
-		v.Ledger.Reach = reachOf(c.ledger.Err())
-		v.Ledger.Lost = c.ledger.loss()
+	if c.Ledger != nil {
+		v.Ledger = adminapi.Ledger{Reach: reachOf(c.Ledger.Err()), Used: true, Lost: c.Ledger.Loss()}
 	}
-	v.Total, v.Unknown = observed.Overview()
+	v.Total, v.Unknown = c.Traffic.Overview()
 	var views []*adminapi.Widget
 	switch view := query.Get("view"); {
 	case view == "all":
 		views, v.Next, err = c.page(c.r.Context(), after, prefix, limit)
 		for _, one := range views {
-			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: observed.Of(one.ID)})
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: c.Traffic.Of(one.ID)})
 		}
 	case view != "" && view != "busiest":
 		return adminError(http.StatusBadRequest, "view is busiest or all")
@@ -74,9 +71,9 @@ func (c *adminCall) overview() error {
 
 // busiest adds those that had requests in the last day, busiest first, and then
 // others by id.
-func (c *adminCall) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
+func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
 	shown := make(map[string]bool, limit)
-	for _, row := range observed.Busiest(prefix, traffic.MaxShown) {
+	for _, row := range c.Traffic.Busiest(prefix, traffic.MaxShown) {
 		if len(v.Widgets) == limit {
 			return err
 		}
@@ -95,7 +92,7 @@ func (c *adminCall) busiest(v *adminapi.Overview, prefix string, limit int) (err
 	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
 	for _, view := range others {
 		if len(v.Widgets) < limit && !shown[view.ID] {
-			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: observed.Of(view.ID)})
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: c.Traffic.Of(view.ID)})
 		}
 	}
 	if failed != nil {
@@ -104,21 +101,15 @@ func (c *adminCall) busiest(v *adminapi.Overview, prefix string, limit int) (err
 	return err
 }
 
-// missingKeys are the ids of encryption keys that stored secrets need and that
-// are not configured, as far as the store or the last census knows.
-func (a *App) missingKeys() []string {
-	needed := make(map[string]bool)
-	for id := range a.store.KeyIDs() {
-		needed[id] = true
+// stats answers the requests since the process started.
+func (c *call) stats() error {
+	query, err := c.query("top")
+	if err != nil {
+		return err
 	}
-	if found := a.census.Load(); found != nil {
-		maps.Copy(needed, found.keys)
+	top, err := numberIn(query, "top", 0, traffic.MaxShown)
+	if err != nil {
+		return err
 	}
-	missing := []string{}
-	for _, id := range slices.Sorted(maps.Keys(needed)) {
-		if !a.ring.Load().Has(id) {
-			missing = append(missing, id)
-		}
-	}
-	return missing
+	return c.answer(http.StatusOK, c.Traffic.Stats(top))
 }

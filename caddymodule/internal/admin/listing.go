@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"cmp"
@@ -12,9 +12,9 @@ import (
 // page returns up to limit widgets by id, those after the given one whose ids
 // begin with the prefix, and where the next page begins, "" where there is none.
 // With an error it returns those of the configuration.
-func (a *App) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
+func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
 	after = max(after, before(prefix))
-	records, err := a.store.List(ctx, after, limit+1)
+	records, err := g.Store.List(ctx, after, limit+1)
 	if err != nil {
 		records = nil
 	}
@@ -24,14 +24,14 @@ func (a *App) page(ctx context.Context, after, prefix string, limit int) (views 
 	}
 	views = make([]*adminapi.Widget, 0, len(records))
 	for _, record := range records {
-		if a.declaration(record.ID) == nil && strings.HasPrefix(record.ID, prefix) {
-			views = append(views, a.viewStored(record))
+		if _, declared := g.Declared[record.ID]; !declared && strings.HasPrefix(record.ID, prefix) {
+			views = append(views, g.stored(record))
 		}
 	}
-	for _, w := range a.declarations() {
+	for id, declared := range g.Declared {
 		// Beyond the store's page there may be stored ones before it.
-		if w.id > after && strings.HasPrefix(w.id, prefix) && (last == "" || w.id < last) {
-			views = append(views, a.viewDeclared(w))
+		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
+			views = append(views, &declared.Widget)
 		}
 	}
 	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
@@ -57,28 +57,14 @@ func before(prefix string) string {
 	return prefix[:last] + string(prefix[last]-1) + "\x7f"
 }
 
-// declarations returns all widgets of the configuration, in no order.
-func (a *App) declarations() []*widget {
-	var all []*widget
-	for _, w := range a.inline {
-		all = append(all, w)
-	}
-	for id, own := range a.owners {
-		if a.inline[id] == nil {
-			all = append(all, own.w)
-		}
-	}
-	return all
-}
-
 // view returns a widget as the admin API shows it, nil where there is none.
-func (a *App) view(ctx context.Context, id string) (*adminapi.Widget, error) {
-	if w := a.declaration(id); w != nil {
-		return a.viewDeclared(w), nil
+func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
+	if declared, ok := g.Declared[id]; ok {
+		return &declared.Widget, nil
 	}
-	record, err := a.store.Lookup(ctx, []byte(id))
+	record, err := g.Store.Lookup(ctx, []byte(id))
 	if record == nil {
 		return nil, err
 	}
-	return a.viewStored(record), nil
+	return g.stored(record), nil
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"net/http"
@@ -7,16 +7,16 @@ import (
 )
 
 // acceptLoss has the ledger that is there be this gateway's own from now on.
-func (c *adminCall) acceptLoss() error {
-	if !c.recorded {
+func (c *call) acceptLoss() error {
+	if c.Ledger == nil {
 		return adminError(http.StatusConflict, "no handler of the running configuration needs the ledger, so it is not known whether it was lost")
 	}
-	a, err := c.ledger.accept(c.r.Context())
+	a, err := c.Ledger.Accept(c.r.Context())
 	if err != nil {
 		return err
 	}
 	if a.Accepted {
-		c.log.Warn("the loss of the ledger was accepted through the admin API: conversations and visitors that were taken are free to take",
+		c.Log.Warn("the loss of the ledger was accepted through the admin API: conversations and visitors that were taken are free to take",
 			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger), zap.String("remote_addr", c.r.RemoteAddr))
 	}
 	return c.answer(http.StatusOK, a)

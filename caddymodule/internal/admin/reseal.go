@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"errors"
@@ -15,14 +15,14 @@ const resealPage = 10_000
 
 // reseal seals every stored secret under the first encryption key, so that the
 // others can be dropped. It may be asked again after it was interrupted.
-func (c *adminCall) reseal() error {
-	if err := c.ensureRing(); err != nil {
+func (c *call) reseal() error {
+	if err := c.EnsureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
-	ring := c.ring.Load()
+	ring := c.Ring()
 	done := adminapi.Resealed{KeyID: ring.First()}
 	for after := ""; ; {
-		page, err := c.store.List(c.r.Context(), after, resealPage)
+		page, err := c.Store.List(c.r.Context(), after, resealPage)
 		if err != nil {
 			return err
 		}
@@ -36,7 +36,7 @@ func (c *adminCall) reseal() error {
 		after = ids[len(ids)-1]
 		// What one try has found, since the store may try again.
 		results := make(map[string]error, len(ids))
-		err = c.store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
+		err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 			delete(results, id)
 			if old == nil {
 				return nil, nil // deleted meanwhile
@@ -71,9 +71,9 @@ func (c *adminCall) reseal() error {
 var errUnchanged = errors.New("sealed under that key already")
 
 // unavailability says to an operator why a secret cannot be opened.
-func (a *App) unavailability(err error) string {
+func (g *Gateway) unavailability(err error) string {
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
-		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, a.whereKeyIs(missing.KeyID))
+		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID))
 	}
 	return "the sealed secret does not open: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget"
 }

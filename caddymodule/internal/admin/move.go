@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"fmt"
@@ -18,9 +18,9 @@ const maxMoved = 64 << 20
 
 // export answers a page of the stored records, their secrets sealed, and where
 // the next one is.
-func (c *adminCall) export() error {
+func (c *call) export() error {
 	after := c.r.URL.Query().Get("after")
-	records, err := c.store.List(c.r.Context(), after, adminapi.MovePage)
+	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
 	if err != nil {
 		return err
 	}
@@ -29,17 +29,17 @@ func (c *adminCall) export() error {
 		return err
 	}
 	if len(records) == adminapi.MovePage {
-		c.w.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminapi.Path, url.QueryEscape(records[len(records)-1].ID)))
+		c.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminapi.Path, url.QueryEscape(records[len(records)-1].ID)))
 	}
-	c.w.Header().Set("Content-Type", "application/json")
-	_, _ = c.w.Write(append(text, '\n'))
+	c.Header().Set("Content-Type", "application/json")
+	_, _ = c.Write(append(text, '\n'))
 	return nil
 }
 
 // importRecords stores records that another store has exported. What is there
 // already is left, unless the call says replace=true: an old export must not
 // bring a retired secret back by accident.
-func (c *adminCall) importRecords() error {
+func (c *call) importRecords() error {
 	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
 	if err != nil && c.r.URL.Query().Has("replace") {
 		return adminError(http.StatusBadRequest, "replace is true or false")
@@ -70,7 +70,7 @@ func (c *adminCall) importRecords() error {
 		ids = append(ids, record.ID)
 	}
 	found := make(map[string]*widgets.Record, len(ids)) // the store may try again
-	err = c.store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
+	err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 		found[id] = old
 		if old != nil && (!replace || reflect.DeepEqual(old, byID[id])) {
 			return old, nil

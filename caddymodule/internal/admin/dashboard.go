@@ -1,9 +1,9 @@
-package caddymodule
+package admin
 
 import (
 	"net/http"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/dashboard"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -21,7 +21,7 @@ func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 }
 
 // snippets answers with the code that signs for a widget.
-func (c *adminCall) snippets() error {
+func (c *call) snippets() error {
 	query, err := c.query("dialect", "widget")
 	if err != nil {
 		return err
@@ -34,7 +34,7 @@ func (c *adminCall) snippets() error {
 		widget = "your-widget"
 	}
 	if !widgets.ValidID(widget) {
-		return adminError(http.StatusBadRequest, "that is no widget id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+		return badID()
 	}
 	found, known := dashboard.For(dialect, widget)
 	if !known {

@@ -1,7 +1,8 @@
-package caddymodule
+package admin
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -9,7 +10,7 @@ import (
 )
 
 // readiness answers whether a widget can do with required mode.
-func (c *adminCall) readiness() error {
+func (c *call) readiness() error {
 	if _, err := c.query(); err != nil {
 		return err
 	}
@@ -19,22 +20,27 @@ func (c *adminCall) readiness() error {
 	}
 	// Where the store cannot say whether there is such a widget, what was counted
 	// still says something.
-	r := observed.Readiness(c.id, err == nil)
-	switch {
-	case view != nil && view.Source == "handler":
-		r.Mode = c.owners[c.id].laxest.String() // requests have one of its handlers' modes, and no other
+	r := c.Traffic.Readiness(c.id, err == nil)
+	switch laxest := c.Declared[c.id].Laxest; {
+	case laxest != "":
+		r.Mode = laxest // requests have one of its handlers' modes, and no other
 	case view != nil:
-		var own, seen Mode
-		if own.UnmarshalText([]byte(view.Mode)) == nil && seen.UnmarshalText([]byte(r.Mode)) == nil {
-			r.Mode = max(own, seen).String() // it is a floor, which no request may have met yet
-		}
+		r.Mode = stricter(r.Mode, view.Mode) // which no request may have met yet
 	}
 	for i := range r.Refusals {
 		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
-			refusal.Always = answers[refusal.Reason].always
+			refusal.Always = c.AlwaysRefused(refusal.Reason)
 		}
 	}
 	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
+}
+
+// stricter returns the stricter of two modes; "" is none.
+func stricter(a, b string) string {
+	if slices.Index(traffic.Modes[:], a) < slices.Index(traffic.Modes[:], b) {
+		return b
+	}
+	return a
 }
 
 // judge says whether a widget can be switched to required mode.
@@ -46,7 +52,7 @@ func judge(r *traffic.Readiness) adminapi.Verdict {
 		}
 	}
 	switch {
-	case r.Mode == modeRequired.String():
+	case r.Mode == "required":
 		return adminapi.Required
 	case r.Requests == r.Disabled:
 		return adminapi.Unknown

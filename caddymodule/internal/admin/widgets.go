@@ -1,4 +1,4 @@
-package caddymodule
+package admin
 
 import (
 	"fmt"
@@ -12,17 +12,20 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // maxGrace is the longest grace: a secret that is to live longer was not rotated.
 const maxGrace = 366 * 24 * time.Hour
 
-func (a *App) viewStored(r *widgets.Record) *adminapi.Widget {
+// stored returns a stored widget as the API shows it.
+func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	v := &adminapi.Widget{
 		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
 	}
-	now, ring := time.Now(), a.ring.Load()
+	now, ring := time.Now(), g.Ring()
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
 		if !s.Live(now) {
@@ -30,34 +33,14 @@ func (a *App) viewStored(r *widgets.Record) *adminapi.Widget {
 		}
 		v.Secrets = append(v.Secrets, adminapi.Secret{Version: s.Version, KeyID: s.KeyID, Until: s.Until})
 		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
-			v.Unavailable = a.unavailability(err)
+			v.Unavailable = g.unavailability(err)
 		}
 	}
 	return v
 }
 
-// viewDeclared shows a widget of the configuration.
-func (a *App) viewDeclared(w *widget) *adminapi.Widget {
-	if a.inline[w.id] != nil {
-		return &adminapi.Widget{ID: w.id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}
-	}
-	own := a.owners[w.id] // nothing else says how it is treated
-	return &adminapi.Widget{ID: w.id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect}
-}
-
-// declaration returns the widget of that id that the configuration has.
-func (a *App) declaration(id string) *widget {
-	if w := a.inline[id]; w != nil {
-		return w
-	}
-	if own := a.owners[id]; own != nil {
-		return own.w
-	}
-	return nil
-}
-
 // list answers a page of all widgets by id, and where the next one is (RFC 8288).
-func (c *adminCall) list() error {
+func (c *call) list() error {
 	query := c.r.URL.Query()
 	after, limit := query.Get("after"), 1000
 	if text := query.Get("limit"); text != "" {
@@ -72,12 +55,12 @@ func (c *adminCall) list() error {
 		return err
 	}
 	if next != "" {
-		c.w.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
+		c.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
 	}
 	return c.answer(http.StatusOK, views)
 }
 
-func (c *adminCall) create() error {
+func (c *call) create() error {
 	var asked adminapi.Creation
 	if err := c.read(&asked); err != nil {
 		return err
@@ -85,8 +68,8 @@ func (c *adminCall) create() error {
 	if !widgets.ValidID(asked.ID) {
 		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
 	}
-	if asked.ID == defaultWidget {
-		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", defaultWidget)
+	if asked.ID == widgets.DefaultID {
+		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", widgets.DefaultID)
 	}
 	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
 		return err
@@ -101,27 +84,27 @@ func (c *adminCall) create() error {
 			return err
 		}
 	}
-	if err := c.ensureRing(); err != nil {
+	if err := c.EnsureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
 	made, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
 		if old != nil {
 			return nil, fmt.Errorf("%w: rotate %s for a new secret, or delete it first", widgets.ErrExists, asked.ID)
 		}
-		return widgets.NewRecord(asked.ID, asked.Mode, asked.Dialect, secret, c.ring.Load(), time.Now())
+		return widgets.NewRecord(asked.ID, asked.Mode, asked.Dialect, secret, c.Ring(), time.Now())
 	})
 	if err != nil {
 		return err
 	}
-	view := c.viewStored(made)
+	view := c.stored(made)
 	view.Secret = secret.Reveal()
-	c.w.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
+	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
 
 // change changes one record and returns what is stored then.
-func (c *adminCall) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (made *widgets.Record, err error) {
-	err = c.store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
+func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (made *widgets.Record, err error) {
+	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
 		made, err = change(old)
 		return made, err
 	})
@@ -129,7 +112,7 @@ func (c *adminCall) change(id string, change func(old *widgets.Record) (*widgets
 }
 
 // changeKnown changes the record of the call's widget, which must be there.
-func (c *adminCall) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
 	if err := c.writable(c.id); err != nil {
 		return nil, err
 	}
@@ -141,11 +124,11 @@ func (c *adminCall) changeKnown(change func(old *widgets.Record) (*widgets.Recor
 	})
 }
 
-func (c *adminCall) unknown() error {
+func (c *call) unknown() error {
 	return fmt.Errorf("%w: 'caddy chat-identity create %s' makes it", widgets.ErrNotFound, c.id)
 }
 
-func (c *adminCall) show() error {
+func (c *call) show() error {
 	view, err := c.view(c.r.Context(), c.id)
 	if err != nil {
 		return err
@@ -156,7 +139,7 @@ func (c *adminCall) show() error {
 	return c.answer(http.StatusOK, view)
 }
 
-func (c *adminCall) set() error {
+func (c *call) set() error {
 	var asked adminapi.Change
 	if err := c.read(&asked); err != nil {
 		return err
@@ -180,8 +163,8 @@ func (c *adminCall) set() error {
 	if err != nil {
 		return err
 	}
-	observed.ForgetMode(c.id)
-	return c.answer(http.StatusOK, c.viewStored(made))
+	c.Traffic.ForgetMode(c.id)
+	return c.answer(http.StatusOK, c.stored(made))
 }
 
 // checkPolicy refuses a mode or a dialect that there is not. Empty ones leave
@@ -196,16 +179,16 @@ func checkPolicy(mode, dialect string) error {
 	return nil
 }
 
-func (c *adminCall) delete() error {
+func (c *call) delete() error {
 	if _, err := c.changeKnown(func(*widgets.Record) (*widgets.Record, error) { return nil, nil }); err != nil {
 		return err
 	}
-	observed.Forget(c.id)
-	c.w.WriteHeader(http.StatusNoContent)
+	c.Traffic.Forget(c.id)
+	c.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (c *adminCall) rotate() error {
+func (c *call) rotate() error {
 	var asked struct {
 		Grace jsontext.Value `json:"grace"`
 	}
@@ -226,22 +209,22 @@ func (c *adminCall) rotate() error {
 				"leave it out to end every earlier secret at once")
 		}
 	}
-	if err := c.ensureRing(); err != nil {
+	if err := c.EnsureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
 	secret := widgets.NewSecret()
 	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
-		return old.Rotate(secret, grace, c.ring.Load(), time.Now())
+		return old.Rotate(secret, grace, c.Ring(), time.Now())
 	})
 	if err != nil {
 		return err
 	}
-	view := c.viewStored(made)
+	view := c.stored(made)
 	view.Secret = secret.Reveal()
 	return c.answer(http.StatusOK, view)
 }
 
-func (c *adminCall) reveal() error {
+func (c *call) reveal() error {
 	if !c.AllowReveal {
 		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget for a new one, or write allow_reveal "+
 			"into the global chat_identity block")
@@ -249,14 +232,14 @@ func (c *adminCall) reveal() error {
 	if err := c.writable(c.id); err != nil {
 		return err
 	}
-	record, err := c.store.Lookup(c.r.Context(), []byte(c.id))
+	record, err := c.Store.Lookup(c.r.Context(), []byte(c.id))
 	if err != nil {
 		return err
 	}
 	if record == nil {
 		return c.unknown()
 	}
-	secret, err := c.ring.Load().Open(record.ID, &record.Secrets[0])
+	secret, err := c.Ring().Open(record.ID, &record.Secrets[0])
 	if err != nil {
 		return err
 	}
@@ -265,3 +248,29 @@ func (c *adminCall) reveal() error {
 		Secret string `json:"secret"`
 	}{c.id, secret.Reveal()})
 }
+
+// writable refuses a widget that is not the store's.
+func (c *call) writable(id string) error {
+	if _, declared := c.Declared[id]; declared {
+		return adminError(http.StatusConflict, "widget %s is declared in the configuration: change it there, then reload", id)
+	}
+	return nil
+}
+
+// secretOf checks a secret that somebody brings along.
+func secretOf(text string) (verifier.Secret, error) {
+	if len(text) > maxSecret {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
+	}
+	if err := secrettext.CheckReplaced(text); err != nil {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: give the secret itself", err)
+	}
+	secret, err := verifier.NewSecret(text)
+	if err != nil {
+		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one made", verifier.MinSecret)
+	}
+	return secret, nil
+}
+
+// maxSecret is the longest secret that is stored, in bytes.
+const maxSecret = 1024
