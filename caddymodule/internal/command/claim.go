@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -119,57 +121,35 @@ func newNonce() []byte {
 }
 
 // write returns the claim as the JSON object that a browser sends, each field
-// at the dialect's first place for it.
-func (c *checker) write(claim *verifier.Claim) []byte {
-	var object member
+// at the dialect's first place for it, which may be in an object within.
+func (c *checker) write(claim *verifier.Claim) ([]byte, error) {
+	tokens := []jsontext.Token{jsontext.BeginObject}
+	open := "/"
+	enter := func(object string) {
+		if object != open && open != "/" {
+			tokens = append(tokens, jsontext.EndObject)
+		}
+		if object != open && object != "/" {
+			tokens = append(tokens, jsontext.String(strings.Trim(object, "/")), jsontext.BeginObject)
+		}
+		open = object
+	}
 	for f := range claim {
 		if pointers := c.pointers(verifier.Field(f)); len(pointers) > 0 && len(claim[f]) > 0 {
-			object.insert(strings.Split(pointers[0][1:], "/"), string(claim[f]))
+			object, name := path.Split(pointers[0])
+			enter(object)
+			tokens = append(tokens, jsontext.String(name), jsontext.String(string(claim[f])))
 		}
 	}
-	return object.append(nil)
-}
-
-// member is a member of a JSON object, whose order is that of insertion.
-type member struct {
-	name, value string
-	members     []member
-}
-
-func (m *member) insert(path []string, value string) {
-	if len(path) == 0 {
-		m.value = value
-		return
-	}
-	for i := range m.members {
-		if m.members[i].name == path[0] {
-			m.members[i].insert(path[1:], value)
-			return
+	enter("/")
+	var text bytes.Buffer
+	e := jsontext.NewEncoder(&text)
+	for _, token := range append(tokens, jsontext.EndObject) {
+		if err := e.WriteToken(token); err != nil {
+			return nil, err
 		}
 	}
-	m.members = append(m.members, member{name: path[0]})
-	m.members[len(m.members)-1].insert(path[1:], value)
-}
-
-func (m *member) append(dst []byte) []byte {
-	if m.members == nil {
-		return append(dst, quoteJSON(m.value)...)
-	}
-	dst = append(dst, '{')
-	for i := range m.members {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		dst = append(append(dst, quoteJSON(m.members[i].name)...), ':')
-		dst = m.members[i].append(dst)
-	}
-	return append(dst, '}')
-}
-
-func quoteJSON(text string) []byte {
-	var b bytes.Buffer
-	_ = printJSON(&b, text) // a string can always be encoded
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	return text.Bytes(), nil // with a newline
 }
 
 func printJSON(w io.Writer, value any) error {

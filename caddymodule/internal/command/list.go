@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -33,7 +32,7 @@ nothing more.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
 			defer cancel()
-			all, err := c.pages(ctx, widgetsPath, "limit=1000")
+			all, err := c.pages(ctx, widgetsPath+"?limit=1000&after=")
 			if err != nil {
 				return err
 			}
@@ -76,32 +75,26 @@ func listRow(w *adminapi.Widget) []string {
 	return []string{plain(w.ID), orDash(w.Mode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
 }
 
-// pages returns the elements of a list that comes in pages, all of them.
-func (c *adminClient) pages(ctx context.Context, path, query string) ([]json.RawMessage, error) {
+// pages returns the elements of a list that comes in pages, all of them. Each
+// page is asked for behind the last id of the one before: whatever target a
+// server's Link names, requests go where the first one went.
+func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
 	var all []json.RawMessage
-	asked := map[string]bool{}
-	for {
-		if asked[query] {
-			return nil, c.strange(&apiRequest{}) // it would never end
-		}
-		asked[query] = true
+	for after := ""; ; {
 		var page []json.RawMessage
-		_, header, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: path + "?" + query}, &page)
+		_, header, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: path + url.QueryEscape(after)}, &page)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, page...)
-		target, more := linkNext(header.Values("Link"))
-		if !more {
+		if header.Get("Link") == "" {
 			return all, nil
 		}
-		// Of the target only the query is taken: whatever host a server names,
-		// the next request goes where the first one went.
-		next, err := (&url.URL{Path: path}).Parse(target)
-		if err != nil || next.Path != path {
-			return nil, c.strange(&apiRequest{})
+		var last struct{ ID string }
+		if len(page) == 0 || json.Unmarshal(page[len(page)-1], &last) != nil || last.ID <= after {
+			return nil, c.strange(&apiRequest{}) // it would never end
 		}
-		query = next.RawQuery
+		after = last.ID
 	}
 }
 
@@ -117,53 +110,4 @@ func joinArray(elements []json.RawMessage) json.RawMessage {
 	}
 	b.WriteByte(']')
 	return b.Bytes()
-}
-
-// linkNext returns the target of the link to the next page, which Link headers
-// give (RFC 8288 section 3).
-func linkNext(fields []string) (target string, ok bool) {
-	for _, field := range fields {
-		for {
-			var rest string
-			if _, rest, ok = strings.Cut(field, "<"); !ok {
-				break
-			}
-			if target, rest, ok = strings.Cut(rest, ">"); !ok {
-				break
-			}
-			var parameters string
-			parameters, field = cutUnquoted(rest, ',')
-			for parameters != "" {
-				var parameter string
-				parameter, parameters = cutUnquoted(parameters, ';')
-				name, value, _ := strings.Cut(parameter, "=")
-				if !strings.EqualFold(strings.TrimSpace(name), "rel") {
-					continue
-				}
-				// One link may have several relations.
-				for _, relation := range strings.Fields(strings.Trim(strings.TrimSpace(value), `"`)) {
-					if strings.EqualFold(relation, "next") {
-						return target, true
-					}
-				}
-			}
-		}
-	}
-	return "", false
-}
-
-// cutUnquoted cuts a text at the first such byte that is not within quotes.
-func cutUnquoted(text string, at byte) (before, after string) {
-	quoted := false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case c == at && !quoted:
-			return text[:i], text[i+1:]
-		}
-	}
-	return text, ""
 }

@@ -36,7 +36,7 @@ sealed; whoever is to use it needs the encryption key, too.`,
 			}
 			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
 			defer cancel()
-			pages, err := c.pages(ctx, adminapi.Path+"export", "")
+			pages, err := c.pages(ctx, adminapi.Path+"export?after=")
 			if err != nil {
 				return err
 			}

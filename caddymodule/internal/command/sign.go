@@ -37,12 +37,15 @@ or else from standard input, where one line end after it does not count.`,
 				return err
 			}
 			claim[verifier.Signature] = []byte(checker.policy.Sign(secret, &claim))
-			text := checker.write(&claim)
+			text, err := checker.write(&claim)
+			if err != nil {
+				return err
+			}
 			var reading verifier.Reading
 			if err := checker.read(text, &reading); err != nil {
 				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
+			_, err = cmd.OutOrStdout().Write(text)
 			return err
 		},
 	}
