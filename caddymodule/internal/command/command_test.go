@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -144,50 +145,66 @@ func TestSignKnownDigests(t *testing.T) {
 }
 
 func TestCommandErrors(t *testing.T) {
+	var said transcript
 	for _, x := range []struct {
-		name, want string
-		run        run
+		name string
+		run  run
 	}{
-		{"unknown command", "one of explain, keygen, sign", run{args: []string{"frob"}}},
-		{"argument of keygen", "keygen takes no arguments", run{args: []string{"keygen", commandSecret}}},
-		{"argument of sign", "sign takes no arguments", run{args: []string{"sign", "--user", "u", commandSecret}}},
-		{"argument of explain", "replace it", run{args: []string{"explain", commandSecret}}},
-		{"secret flag", "unknown flag: --secret", run{args: []string{"sign", "--user", "u", "--secret=" + commandSecret}}},
-		{"no user", "give it with --user", run{args: []string{"sign"}, secret: commandSecret}},
-		{"empty user", "give it with --user", run{args: []string{"sign", "--user", ""}, secret: commandSecret}},
-		{"long user", "user_id is longer than 512", run{args: []string{"sign", "--user", strings.Repeat("é", 513)}, secret: commandSecret}},
-		{"control", "user_id holds a control character", run{args: []string{"sign", "--user", "a\nb"}, secret: commandSecret}},
-		{"not UTF-8", "user_id is not valid UTF-8", run{args: []string{"sign", "--user", "a\xff"}, secret: commandSecret}},
-		{"long email", "email is longer than 254", run{args: []string{"sign", "--user", "u", "--email", strings.Repeat("a", 255)}, secret: commandSecret}},
-		{"unknown dialect", "one of bookbag, nextcap, inviaro, replybubble, snapengage", run{args: []string{"sign", "--user", "u", "--dialect", "x"}, secret: commandSecret}},
-		{"unknown encoding", "one of hex, base64, base64url", run{args: []string{"sign", "--user", "u", "--encoding", "x"}, secret: commandSecret}},
-		{"bad message", "run together", run{args: []string{"sign", "--user", "u", "--message", "{user_id}{email}"}, secret: commandSecret}},
-		{"message without field", "has no field", run{args: []string{"sign", "--user", "u", "--message", "{user_id}{nonce}"}, secret: commandSecret}},
-		{"message without email", "give it with --email", run{args: []string{"sign", "--user", "u", "--message", "{user_id}\n{email}"}, secret: commandSecret}},
-		{"nonce not signed", "--nonce", run{args: []string{"sign", "--user", "u", "--nonce", "n"}, secret: commandSecret}},
-		{"short nonce", "nonce is not exactly 32", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--nonce", "n"}, secret: commandSecret}},
-		{"bad timestamp", "timestamp is not a Unix time", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--timestamp", "now"}, secret: commandSecret}},
-		{"no secret", "the secret is empty", run{args: []string{"sign", "--user", "u"}}},
-		{"blank secret", "the secret is empty", run{args: []string{"sign", "--user", "u"}, secret: "  "}},
-		{"two lines", "several lines", run{args: []string{"sign", "--user", "u"}, in: commandSecret + "\n{}\n"}},
-		{"too large", "larger than", run{args: []string{"sign", "--user", "u"}, in: strings.Repeat("x", maxInput+1)}},
-		{"no claim", "no claim on standard input", run{args: []string{"explain"}, secret: commandSecret, in: "\n"}},
-		{"claim alone", "on a line before the claim", run{args: []string{"explain"}, in: "{\"user_id\":\n\"u\"}"}},
-		{"secret alone", "no claim on standard input", run{args: []string{"explain"}, in: commandSecret + "\n"}},
-		{"bad age", "--max-age", run{args: []string{"explain", "--max-age", "soon"}, secret: commandSecret, in: "{}"}},
-		{"no age", "max_age must be positive", run{args: []string{"explain", "--dialect", "snapengage", "--max-age", "-1s"}, secret: commandSecret, in: "{}"}},
-		{"bad pointer", "begins with a slash", run{args: []string{"explain", "--at", "chat"}, secret: commandSecret, in: "{}"}},
+		{"unknown command", run{args: []string{"frob"}}},
+		{"argument of keygen", run{args: []string{"keygen", commandSecret}}},
+		{"argument of sign", run{args: []string{"sign", "--user", "u", commandSecret}}},
+		{"argument of explain", run{args: []string{"explain", commandSecret}}},
+		{"secret flag", run{args: []string{"sign", "--user", "u", "--secret=" + commandSecret}}},
+		{"no user", run{args: []string{"sign"}, secret: commandSecret}},
+		{"empty user", run{args: []string{"sign", "--user", ""}, secret: commandSecret}},
+		{"long user", run{args: []string{"sign", "--user", strings.Repeat("é", 513)}, secret: commandSecret}},
+		{"control", run{args: []string{"sign", "--user", "a\nb"}, secret: commandSecret}},
+		{"not UTF-8", run{args: []string{"sign", "--user", "a\xff"}, secret: commandSecret}},
+		{"long email", run{args: []string{"sign", "--user", "u", "--email", strings.Repeat("a", 255)}, secret: commandSecret}},
+		{"unknown dialect", run{args: []string{"sign", "--user", "u", "--dialect", "x"}, secret: commandSecret}},
+		{"unknown encoding", run{args: []string{"sign", "--user", "u", "--encoding", "x"}, secret: commandSecret}},
+		{"bad message", run{args: []string{"sign", "--user", "u", "--message", "{user_id}{email}"}, secret: commandSecret}},
+		{"message without field", run{args: []string{"sign", "--user", "u", "--message", "{user_id}{nonce}"}, secret: commandSecret}},
+		{"message without email", run{args: []string{"sign", "--user", "u", "--message", "{user_id}\n{email}"}, secret: commandSecret}},
+		{"nonce not signed", run{args: []string{"sign", "--user", "u", "--nonce", "n"}, secret: commandSecret}},
+		{"short nonce", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--nonce", "n"}, secret: commandSecret}},
+		{"bad timestamp", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--timestamp", "now"}, secret: commandSecret}},
+		{"no secret", run{args: []string{"sign", "--user", "u"}}},
+		{"blank secret", run{args: []string{"sign", "--user", "u"}, secret: "  "}},
+		{"two lines", run{args: []string{"sign", "--user", "u"}, in: commandSecret + "\n{}\n"}},
+		{"too large", run{args: []string{"sign", "--user", "u"}, in: strings.Repeat("x", maxInput+1)}},
+		{"no claim", run{args: []string{"explain"}, secret: commandSecret, in: "\n"}},
+		{"claim alone", run{args: []string{"explain"}, in: "{\"user_id\":\n\"u\"}"}},
+		{"secret alone", run{args: []string{"explain"}, in: commandSecret + "\n"}},
+		{"bad age", run{args: []string{"explain", "--max-age", "soon"}, secret: commandSecret, in: "{}"}},
+		{"no age", run{args: []string{"explain", "--dialect", "snapengage", "--max-age", "-1s"}, secret: commandSecret, in: "{}"}},
+		{"bad pointer", run{args: []string{"explain", "--at", "chat"}, secret: commandSecret, in: "{}"}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			r := command(t, x.run)
-			if r.err == nil || !strings.Contains(r.errors, x.want) || r.out != "" {
-				t.Errorf("got %q, %q, %v; want %q", r.out, r.errors, r.err, x.want)
+			if r.err == nil || r.out != "" || !strings.HasPrefix(r.errors, "Error: ") {
+				t.Errorf("%q, %q, %v", r.out, r.errors, r.err)
 			}
+			said.add(x.name, shortened(x.run.args), r.out, r.errors)
 		})
 	}
+	said.compare(t, "errors.txt")
 	if r := command(t, run{}); r.err != nil || !strings.Contains(r.out, "keygen") {
 		t.Errorf("without a subcommand: %+v", r)
 	}
+}
+
+// shortened returns arguments as a transcript shows them: without what is long,
+// or is no text.
+func shortened(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg = strings.ReplaceAll(strings.ToValidUTF8(arg, "?"), "\n", "?"); len(arg) > 80 {
+			arg = arg[:20] + "..."
+		}
+		args[i] = strings.ReplaceAll(arg, commandSecret, "SECRET")
+	}
+	return args
 }
 
 // result is what explain --json prints.
