@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -44,8 +46,8 @@ type Refusal struct {
 
 // refusals are a widget's.
 type refusals struct {
-	examples [numReasons]pace
-	diagnose pace
+	examples [numReasons]*rate.Limiter
+	diagnose *rate.Limiter
 
 	mu sync.Mutex
 	by [numReasons]*refused
@@ -98,17 +100,15 @@ func (h *hinted) sum() (n uint64) {
 // Wants reports whether the refusal of a request of this series would be kept
 // as an example at present, and if so, it will be.
 func (t *Traffic) Wants(s *Series, reason verifier.Reason) bool {
-	return s != nil && s.refusals.examples[reasonIndex(reason)].allow(t.elapsed(), exampleEvery, exampleBurst)
+	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
 }
 
 // MayDiagnose reports whether it may be asked at present which mistake a
 // request of this series shows.
 func (t *Traffic) MayDiagnose(s *Series) bool {
-	now := t.elapsed()
-	return s != nil && s.refusals.diagnose.allow(now, diagnoseEvery, diagnoseBurst) && t.diagnoses.allow(now, diagnoseAll, allBurst)
+	now := t.clock()
+	return s != nil && s.refusals.diagnose.AllowN(now, 1) && t.diagnoses.AllowN(now, 1)
 }
-
-func (t *Traffic) elapsed() int64 { return int64(t.clock().Sub(t.since)) }
 
 // Keep keeps a refusal as an example.
 func (t *Traffic) Keep(s *Series, r Refusal) {

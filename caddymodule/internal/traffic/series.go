@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 // Series counts the requests of one widget, or of those that have none. A nil
@@ -16,13 +18,18 @@ type Series struct {
 
 	refusals refusals
 
-	// Of who holds the mutex of all: what was, and until when it is not to give way.
+	// Guarded by Traffic.mu.
 	past   history
-	pinned time.Time
+	pinned time.Time // until when it keeps its place
 }
 
 func newSeries(id string, now time.Time) *Series {
-	return &Series{id: id, joined: now, past: newHistory()}
+	s := &Series{id: id, joined: now, past: newHistory()}
+	for i := range s.refusals.examples {
+		s.refusals.examples[i] = rate.NewLimiter(rate.Every(exampleEvery), exampleBurst)
+	}
+	s.refusals.diagnose = rate.NewLimiter(rate.Every(diagnoseEvery), diagnoseBurst)
+	return s
 }
 
 func (s *Series) count(f Finding, mode uint8) {

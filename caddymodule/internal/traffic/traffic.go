@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -62,7 +64,7 @@ type Traffic struct {
 	turned  atomic.Bool // whether a widget was turned away since room was made last
 	crowded atomic.Bool // whether any ever was, or had to give way
 
-	diagnoses pace // of all widgets together
+	diagnoses *rate.Limiter // of all widgets together
 
 	mu     sync.Mutex
 	places int     // how many widgets have a place
@@ -73,7 +75,10 @@ type Traffic struct {
 
 // New returns a Traffic that begins to count now.
 func New(clock func() time.Time) *Traffic {
-	t := &Traffic{clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory()}
+	t := &Traffic{
+		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(),
+		diagnoses: rate.NewLimiter(rate.Every(diagnoseAll), allBurst),
+	}
 	t.unknown = newSeries("", t.since)
 	for i := range t.shards {
 		t.shards[i].Store(new(map[string]*Series))
@@ -85,8 +90,8 @@ func New(clock func() time.Time) *Traffic {
 // and by the places of its mode in [Modes] and its dialect in [Dialects]. It
 // returns what the request was counted in, nil where that is only the rest.
 func (t *Traffic) Count(widget string, f Finding, mode, dialect uint8) *Series {
-	// All first: who reads does so in the other order, and what is in a widget's
-	// count is in that of all.
+	// All first: readers go in the other order, so that what is in a widget's count
+	// is in that of all, too.
 	t.all[f][mode][dialect].Add(1)
 	if widget == "" {
 		t.unknown.count(f, mode)

@@ -66,7 +66,7 @@ func (s *sample) reasons() map[verifier.Reason]uint64 {
 	return reasons
 }
 
-func rate(part, of uint64) float64 {
+func share(part, of uint64) float64 {
 	if of == 0 {
 		return 0
 	}
@@ -75,7 +75,7 @@ func rate(part, of uint64) float64 {
 
 func (s *sample) window() Window {
 	n := s.requests()
-	return Window{n, s[Verified], rate(s[Verified], n), s.reasons()}
+	return Window{n, s[Verified], share(s[Verified], n), s.reasons()}
 }
 
 func (r *recent) windows() Windows {
@@ -122,7 +122,7 @@ func (t *tally) counts(id string) *Counts {
 		}
 	}
 	c.Reasons = all.reasons()
-	c.Rate = rate(c.Outcomes[verifier.OutcomeVerified], c.Requests)
+	c.Rate = share(c.Outcomes[verifier.OutcomeVerified], c.Requests)
 	return c
 }
 
