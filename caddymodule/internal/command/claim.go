@@ -21,7 +21,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// claimFormat is where a claim's fields stand and what is signed, as the flags say.
+// claimFormat is what the flags say of the fields of a claim and what is signed.
 type claimFormat struct {
 	dialect, message, encoding, at string
 	maxAge                         time.Duration
@@ -29,8 +29,8 @@ type claimFormat struct {
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+verifier.DialectList())
-	cmd.Flags().StringVar(&f.message, "message", "", "The template of what is signed (default: the dialect's)")
-	cmd.Flags().StringVar(&f.encoding, "encoding", verifier.Hex.String(), "How the signature is written: hex, base64 or base64url")
+	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
+	cmd.Flags().StringVar(&f.encoding, "encoding", verifier.Hex.String(), "Encoding of the signature: hex, base64 or base64url")
 }
 
 // checker reads and checks claims of one dialect.
@@ -71,7 +71,7 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 	return c, err
 }
 
-// pointers returns where in a body the field may stand.
+// pointers returns where in a body the field may be.
 func (c *checker) pointers(f verifier.Field) []string {
 	var pointers []string
 	for _, p := range c.places {
@@ -86,7 +86,7 @@ func (c *checker) pointers(f verifier.Field) []string {
 // be sent.
 func (c *checker) complete(claim *verifier.Claim) error {
 	if len(claim[verifier.UserID]) == 0 {
-		return errors.New("no user id: give it with --user")
+		return errors.New("no user id: pass one with --user")
 	}
 	for f := range claim {
 		if !utf8.Valid(claim[f]) {
@@ -94,15 +94,15 @@ func (c *checker) complete(claim *verifier.Claim) error {
 		}
 	}
 	if len(claim[verifier.Email]) == 0 && c.verifier.Signs(verifier.Email) {
-		return fmt.Errorf("%s signs the e-mail address: give it with --email", c.policy.Message.String())
+		return fmt.Errorf("the message %s includes the e-mail address: pass it with --email", c.policy.Message.String())
 	}
 	for _, f := range []verifier.Field{verifier.Timestamp, verifier.Nonce} {
 		signed := c.verifier.Signs(f)
 		switch {
 		case signed && len(c.pointers(f)) == 0:
-			return fmt.Errorf("%s signs the %s, for which the dialect %s has no field", c.policy.Message.String(), f, c.dialect.Name)
+			return fmt.Errorf("the message %s includes the %s, for which the dialect %s has no field", c.policy.Message.String(), f, c.dialect.Name)
 		case !signed && len(claim[f]) > 0:
-			return fmt.Errorf("--%s: what is signed is %s alone", f, c.policy.Message.String())
+			return fmt.Errorf("--%s: the message %s does not include it", f, c.policy.Message.String())
 		case signed && len(claim[f]) == 0 && f == verifier.Timestamp:
 			claim[f] = strconv.AppendInt(nil, time.Now().Unix(), 10)
 		case signed && len(claim[f]) == 0:

@@ -21,7 +21,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// What a command waits for, and how much it reads, at the most.
+// How long a command waits, and how much it reads.
 const (
 	connectLimit = 5 * time.Second
 	answerLimit  = time.Minute
@@ -42,13 +42,13 @@ type adminFlags struct {
 
 func (f *adminFlags) add(cmd *cobra.Command) {
 	f.addAddress(cmd)
-	cmd.Flags().BoolVar(&f.json, "json", false, "Print the admin API's JSON")
+	cmd.Flags().BoolVar(&f.json, "json", false, "Print the answer of the admin API as JSON")
 }
 
 func (f *adminFlags) addAddress(cmd *cobra.Command) {
 	// Caddy's own default, which packagers move with CADDY_ADMIN.
 	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
-		"Caddy's admin endpoint; a unix socket as unix//run/caddy-admin.sock")
+		"Caddy's admin endpoint, such as unix//run/caddy-admin.sock")
 }
 
 // adminClient asks the admin API of one Caddy. Caddy's own client has no
@@ -76,15 +76,15 @@ func (f *adminFlags) client() (*adminClient, error) {
 		err = errors.New("another network")
 	}
 	if err != nil || strings.Contains(written, "@") {
-		return nil, errors.New("--address is not that of an admin endpoint: write it as localhost:2019, or a unix socket as unix//run/caddy-admin.sock")
+		return nil, errors.New("--address is not a valid admin endpoint: use localhost:2019, or unix//run/caddy-admin.sock for a unix socket")
 	}
 	c := &adminClient{address: plain(written), unix: address.IsUnixNetwork(), left: maxAnswers}
 	target := address.Host
 	if c.unix {
-		target, _, _ = strings.Cut(target, "|") // the permissions with which the server makes it
+		target, _, _ = strings.Cut(target, "|") // the permissions with which the server creates it
 		c.origin = "http://127.0.0.1"           // what Caddy allows on a unix socket
 	} else {
-		// The origin as it is written: it is what the gateway was told to expect.
+		// The origin as it is written: it is what the gateway is configured to expect.
 		c.origin = "http://" + address.JoinHostPort(0)
 		if address.Host == "" {
 			address.Host = "localhost"
@@ -93,7 +93,7 @@ func (f *adminFlags) client() (*adminClient, error) {
 	}
 	dialer := net.Dialer{Timeout: connectLimit}
 	c.client.Transport = &http.Transport{
-		// No proxy either: what is sent and answered holds secrets.
+		// No proxy either: requests and answers contain secrets.
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return dialer.DialContext(ctx, address.Network, target)
 		},
@@ -116,7 +116,7 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 	defer cancel()
 	raw, _, err := c.ask(ctx, r, to)
 	if err == nil && !right() {
-		err = c.strange(r)
+		err = c.unexpectedAnswer(r)
 	}
 	return raw, err
 }
@@ -125,8 +125,8 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 type apiRequest struct {
 	method, path string
 	body         any // sent as JSON, where not nil
-	// lost tells, of a request that changes something, what to do where it was
-	// sent and its answer did not come.
+	// lost says, of a request that changes something, what to do if it was sent and
+	// not answered.
 	lost string
 }
 
@@ -168,41 +168,41 @@ func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawM
 		return nil, nil, c.failed(r, err)
 	}
 	if c.left -= int64(len(answer)); c.left < 0 {
-		return nil, nil, r.unanswered(fmt.Sprintf("the answers of %s are larger than %d bytes", c.address, maxAnswers))
+		return nil, nil, r.unanswered(fmt.Sprintf("%s sent more than %d bytes", c.address, maxAnswers))
 	}
 	switch {
 	case response.StatusCode >= 400:
 		return nil, nil, c.refusal(r, response.StatusCode, answer)
 	case response.StatusCode >= 300:
-		return nil, nil, fmt.Errorf("%s answers with a redirect, which is not followed: is that Caddy's admin endpoint?", c.address)
+		return nil, nil, fmt.Errorf("%s answered with a redirect, which is not followed: is it Caddy's admin endpoint?", c.address)
 	case to == nil && response.StatusCode == http.StatusNoContent:
 		return nil, response.Header, nil
 	case to == nil || json.Unmarshal(answer, to) != nil:
-		return nil, nil, c.strange(r)
+		return nil, nil, c.unexpectedAnswer(r)
 	}
 	return answer, response.Header, nil
 }
 
-// strange is the error for an answer that the API never gives.
-func (c *adminClient) strange(r *apiRequest) error {
-	return r.unanswered(fmt.Sprintf("%s does not answer as the chat_identity API does: is that Caddy's admin endpoint, and has its Caddy this version of the module?", c.address))
+// unexpectedAnswer is the error for an answer that the API never gives.
+func (c *adminClient) unexpectedAnswer(r *apiRequest) error {
+	return r.unanswered(fmt.Sprintf("%s did not answer like the chat_identity API: is it Caddy's admin endpoint, and does that Caddy have this version of the module?", c.address))
 }
 
-// failed is the error for a connection that was not made, or broke.
+// failed is the error for a connection that failed or broke.
 func (c *adminClient) failed(r *apiRequest, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		if errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("this user may not connect to %s: run the command as one who may", c.address)
+			return fmt.Errorf("permission denied at %s: run the command as a user who may connect to it", c.address)
 		}
-		return fmt.Errorf("no Caddy answers at %s (%s): is it running, is its admin endpoint elsewhere (--address) or off?", c.address, plain(op.Err.Error()))
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address) or off", c.address, plain(op.Err.Error()))
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))
 	}
-	return r.unanswered(fmt.Sprintf("no whole answer came from %s (%s): is that Caddy's admin endpoint?", c.address, plain(err.Error())))
+	return r.unanswered(fmt.Sprintf("the answer of %s was incomplete (%s): is it Caddy's admin endpoint?", c.address, plain(err.Error())))
 }
 
 // refusal is the error for a status of 400 or more: the server's own sentence,
@@ -216,9 +216,9 @@ func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
 	}
 	switch {
 	case status == http.StatusNotFound:
-		return fmt.Errorf("the Caddy at %s has no such chat_identity API: it was built without this module or with an older version of it, or its configuration does not use it", c.address)
+		return fmt.Errorf("the Caddy at %s does not have this call: it was built without this module or with an older version of it, or its configuration does not use it", c.address)
 	case status >= 500:
-		return r.unanswered(fmt.Sprintf("%s answered with status %d and no reason: see that Caddy's log", c.address, status))
+		return r.unanswered(fmt.Sprintf("%s answered with status %d and no reason: see its log", c.address, status))
 	}
-	return fmt.Errorf("%s answered with status %d and no reason: is that Caddy's admin endpoint?", c.address, status)
+	return fmt.Errorf("%s answered with status %d and no reason: is it Caddy's admin endpoint?", c.address, status)
 }

@@ -324,7 +324,7 @@ func TestCommandClientBounds(t *testing.T) {
 	for _, x := range []struct {
 		left int64
 		want string
-	}{{99, "larger than"}, {100, ""}} {
+	}{{99, "sent more than"}, {100, ""}} {
 		c, err := (&adminFlags{address: s.address}).client()
 		if err != nil {
 			t.Fatal(err)

@@ -25,17 +25,17 @@ func dashboardCommand() *cobra.Command {
 	var listen string
 	cmd := &cobra.Command{
 		Use:   "dashboard [--listen <address>]",
-		Short: "Opens the dashboard to a browser of this machine",
+		Short: "Opens the dashboard to a browser on this machine",
 		Long: `
-Prints a URL at which a browser of this machine finds the dashboard, and passes
-what it asks on to the gateway until it is ended with Ctrl-C.
+Prints the URL of the dashboard for a browser on this machine, and forwards the
+browser's requests to the gateway until Ctrl-C.
 
 Browsers cannot open the admin endpoint itself unless it is configured for them:
-Caddy refuses a page that no other page links to. And none of them can open a
-unix socket. The URL holds a word that is new each time: who does not know it
-gets nothing. It is a key to the gateway for as long as the command runs.
+Caddy refuses a page that no other page links to, and no browser opens a unix
+socket. The URL contains a random key, new each time, and nothing is answered
+without it. Whoever has the URL can change widgets for as long as the command runs.
 
-For a gateway on another machine, carry the port over:
+For a gateway on another machine, forward the port:
 
     ssh -t -L 8019:127.0.0.1:8019 gateway.example.com caddy chat-identity dashboard --listen 127.0.0.1:8019`,
 		Args: onlyFlags,
@@ -55,8 +55,8 @@ For a gateway on another machine, carry the port over:
 				return err
 			}
 			defer listener.Close()
-			d := newDoor(c, listener.Addr().String())
-			if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "Open this in a browser. Whoever has the URL can change widgets until Ctrl-C."); err != nil {
+			d := newDashboardProxy(c, listener.Addr().String())
+			if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "Open this URL in a browser. Whoever has the URL can change widgets until Ctrl-C."); err != nil {
 				return err
 			}
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), d.url()); err != nil {
@@ -72,14 +72,14 @@ For a gateway on another machine, carry the port over:
 		},
 	}
 	admin.addAddress(cmd)
-	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "Where the browser finds it, an address of this machine alone; port 0 is any that is free")
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "Loopback address for the browser; port 0 is any free port")
 	return cmd
 }
 
-// listenHere listens where only this machine's own programs get.
+// listenHere listens where only programs on this machine can connect.
 func listenHere(address string) (net.Listener, error) {
 	if !isThisMachine(address) {
-		return nil, errors.New("--listen is not an address of this machine alone, such as 127.0.0.1:8019: from elsewhere, use an SSH tunnel")
+		return nil, errors.New("--listen must be a loopback address, such as 127.0.0.1:8019: from another machine, use an SSH tunnel")
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -88,28 +88,27 @@ func listenHere(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// isThisMachine reports whether an address with a port is one that no other
-// machine can have.
+// isThisMachine reports whether an address with a port is a loopback address.
 func isThisMachine(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// door lets a browser into this module's part of an admin endpoint, and only
-// one that knows the key.
-type door struct {
+// dashboardProxy lets a browser that knows the key into this module's part of an
+// admin endpoint.
+type dashboardProxy struct {
 	host  string // the address that it listens at
 	key   string
 	proxy httputil.ReverseProxy
-	// crossOrigin guards it from other pages of the browser, though those do not
+	// crossOrigin guards against other pages in the browser, although those do not
 	// know the key.
 	crossOrigin http.CrossOriginProtection
 }
 
-func newDoor(c *adminClient, host string) *door {
-	d := &door{host: host, key: rand.Text()}
-	origin, _ := url.Parse(c.origin) // it was made of an address
+func newDashboardProxy(c *adminClient, host string) *dashboardProxy {
+	d := &dashboardProxy{host: host, key: rand.Text()}
+	origin, _ := url.Parse(c.origin) // it was built from an address
 	d.proxy = httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(origin)
@@ -129,34 +128,34 @@ func newDoor(c *adminClient, host string) *door {
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			refuseAtDoor(w, http.StatusBadGateway, c.failed(&apiRequest{}, err))
+			refuseBrowser(w, http.StatusBadGateway, c.failed(&apiRequest{}, err))
 		},
 	}
 	return d
 }
 
-// url is where the dashboard is found.
-func (d *door) url() string { return "http://" + d.host + "/" + d.key + adminapi.Path }
+// url is the address of the dashboard.
+func (d *dashboardProxy) url() string { return "http://" + d.host + "/" + d.key + adminapi.Path }
 
 // ServeHTTP implements [http.Handler].
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (d *dashboardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	below, known := strings.CutPrefix(r.URL.Path, "/"+d.key)
 	switch {
-	case !isThisMachine(r.Host): // a name that somebody has pointed here
-		refuseAtDoor(w, http.StatusForbidden, errors.New("the address here is "+d.host))
+	case !isThisMachine(r.Host): // a DNS name that somebody points here
+		refuseBrowser(w, http.StatusForbidden, errors.New("the address is "+d.host))
 	case !known || !strings.HasPrefix(below, adminapi.Path) || !clean(below):
-		refuseAtDoor(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command has printed"))
+		refuseBrowser(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command printed"))
 	case d.crossOrigin.Check(r) != nil:
-		refuseAtDoor(w, http.StatusForbidden, errors.New("this call changes something, and a page of another origin has made it"))
+		refuseBrowser(w, http.StatusForbidden, errors.New("this request changes something and comes from a page of another origin"))
 	default:
 		d.proxy.ServeHTTP(w, r)
 	}
 }
 
-// clean reports whether a path leads where it seems to.
+// clean reports whether a path has no "." or "..".
 func clean(p string) bool { return path.Clean(p) == strings.TrimSuffix(p, "/") }
 
-func refuseAtDoor(w http.ResponseWriter, status int, err error) {
+func refuseBrowser(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)

@@ -23,13 +23,13 @@ func explainCommand() *cobra.Command {
 		Use:   "explain [--dialect <name>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim as JSON from standard input and says what a gateway makes of it.
-Where the signature does not match, it names the usual mistake that gives it.
-Exits with 1 where the claim does not verify.
+Reads a claim as JSON from standard input and says what a gateway would do with
+it. If the signature does not match, it names the common mistake that produces
+such a signature. The exit status is 1 if the claim does not verify.
 
-The secret is read from ` + secretVariable + `, or else from the
-first line of standard input. ` + previousSecretVariable + ` may
-hold an earlier one.`,
+The secret is read from ` + secretVariable + ` if it is set, and from the
+first line of standard input otherwise. ` + previousSecretVariable + `
+may hold an earlier one.`,
 		Example: "  CHAT_IDENTITY_SECRET=... caddy chat-identity explain --dialect nextcap < claim.json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,13 +60,13 @@ hold an earlier one.`,
 		},
 	}
 	f.flags(cmd)
-	cmd.Flags().StringVar(&f.at, "at", "", "The JSON pointer to the object that holds the claim")
-	cmd.Flags().StringVar(&maxAge, "max-age", verifier.DefaultMaxAge.String(), "How old a signed timestamp may be")
+	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
+	cmd.Flags().StringVar(&maxAge, "max-age", verifier.DefaultMaxAge.String(), "Maximum age of a signed timestamp")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
 	return cmd
 }
 
-// explanation is what a gateway makes of a claim.
+// explanation is what a gateway finds in a claim.
 type explanation struct {
 	Verified bool             `json:"verified"`
 	Outcome  verifier.Outcome `json:"outcome"`
@@ -121,8 +121,8 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	return e
 }
 
-// others returns the other dialects in which the signature is right, or else,
-// where nothing whole was found, those that find a whole claim.
+// others returns the other dialects in which the signature is correct or, if no
+// complete claim was found, those that find one.
 func (f *claimFormat) others(c *checker, document []byte, keys []*verifier.Key) string {
 	var right, whole []string
 	for _, d := range verifier.Dialects {
@@ -149,7 +149,7 @@ func (f *claimFormat) others(c *checker, document []byte, keys []*verifier.Key) 
 	return strings.Join(right, " or ")
 }
 
-// found lists the claim's fields and where in a body each may stand.
+// found lists the claim's fields and where in a body each may be.
 func (c *checker) found(claim *verifier.Claim) string {
 	var fields []string
 	for f := range claim {
@@ -175,7 +175,7 @@ func (c *checker) detail(err error, claim *verifier.Claim) string {
 			}
 		}
 		if len(wanted) == 0 {
-			return "a field is spelled in a way that only some programs take for its name"
+			return "a field's name is spelled in a way that only some programs accept"
 		}
 		return "there is no " + strings.Join(wanted, " and no ")
 	case verifier.Expired:
@@ -187,16 +187,16 @@ func (c *checker) detail(err error, claim *verifier.Claim) string {
 
 // age says how old a timestamp is, or how far ahead.
 func (c *checker) age(timestamp []byte) string {
-	n, _ := strconv.ParseInt(string(timestamp), 10, 64) // its digits were counted
+	n, _ := strconv.ParseInt(string(timestamp), 10, 64) // its format was checked
 	signed := time.Unix(n, 0)
 	if len(timestamp) > 10 {
 		signed = time.UnixMilli(n)
 	}
 	age := time.Since(signed).Round(time.Second)
 	if age < 0 {
-		return fmt.Sprintf("the signature is right, but its timestamp is %v ahead of this machine's clock, and %v is the most", -age, c.policy.Skew)
+		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.policy.Skew)
 	}
-	return fmt.Sprintf("the signature is right, but its timestamp is %v old, and %v is the most", age, c.policy.MaxAge)
+	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.policy.MaxAge)
 }
 
 // inWords returns an error's text without the name of the package.
@@ -207,8 +207,9 @@ func inWords(err error) string {
 	return strings.TrimPrefix(err.Error(), "verifier: ")
 }
 
-// print writes the explanation for people. What comes from the claim is quoted,
-// so that blanks, line ends and controls can be seen, and a terminal obeys none.
+// print writes the explanation for people. What comes from the claim is quoted, so
+// that spaces, newlines and control characters are visible and no terminal acts on
+// them.
 func (e *explanation) print(w io.Writer) error {
 	var b strings.Builder
 	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
@@ -229,7 +230,7 @@ func (e *explanation) print(w io.Writer) error {
 	case e.Mistake != nil:
 		line("mistake", e.Mistake.Text)
 	case e.Reason == verifier.Invalid:
-		line("mistake", "none of the usual ones. Most likely another secret was used, or another text was signed.")
+		line("mistake", "none of the common ones. Most likely another secret was used, or another text was signed.")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

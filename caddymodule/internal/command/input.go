@@ -15,8 +15,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// signingSecret returns the secret from the environment or from all of
-// standard input, without one line end after it.
+// signingSecret returns the secret from the environment or from all of standard
+// input, without a trailing newline.
 func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
 	text, ok := os.LookupEnv(secretVariable)
 	if !ok {
@@ -24,9 +24,9 @@ func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
 		if err != nil {
 			return verifier.Secret{}, err
 		}
-		text = withoutLineEnd(string(input))
+		text = trimNewline(string(input))
 		if strings.Contains(text, "\n") {
-			return verifier.Secret{}, errors.New("standard input has several lines: give the secret alone")
+			return verifier.Secret{}, errors.New("standard input has several lines: pass only the secret")
 		}
 	}
 	return weakSecret(cmd, text)
@@ -46,24 +46,24 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	}
 	if !ok {
 		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) {
-			return verifier.Secret{}, nil, fmt.Errorf("standard input holds the claim alone: "+
-				"set %s to the secret, or write it on a line before the claim", secretVariable)
+			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
+				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
 		}
 		first, rest, _ := bytes.Cut(document, []byte("\n"))
-		text, document = withoutLineEnd(string(first)), rest
+		text, document = trimNewline(string(first)), rest
 	}
 	if len(bytes.TrimSpace(document)) == 0 {
-		return verifier.Secret{}, nil, errors.New("no claim on standard input: give it as JSON")
+		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON")
 	}
 	secret, err := weakSecret(cmd, text)
 	return secret, document, err
 }
 
-// standardInput reads all of it, and says on a terminal what it waits for.
+// standardInput reads all of it; on a terminal it says what it waits for.
 func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
 	if file, ok := cmd.InOrStdin().(*os.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Reading from the terminal: %s, ended by Ctrl-D.\n", wanted)
+			fmt.Fprintf(cmd.ErrOrStderr(), "Reading %s from the terminal; end with Ctrl-D.\n", wanted)
 		}
 	}
 	input, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxInput+1))
@@ -76,21 +76,22 @@ func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
 	return input, nil
 }
 
-func withoutLineEnd(text string) string {
+func trimNewline(text string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 }
 
-// weakSecret takes any secret but none, and warns of one that gateways refuse.
+// weakSecret accepts any secret but an empty one, and warns of one that gateways
+// refuse.
 func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 	_, err := verifier.NewSecret(text)
 	switch {
 	case errors.Is(err, verifier.ErrSecretEmpty):
-		return verifier.Secret{}, fmt.Errorf("the secret is empty: set %s to it, or give it on standard input", secretVariable)
+		return verifier.Secret{}, fmt.Errorf("the secret is empty: set %s, or pass it on standard input", secretVariable)
 	case errors.Is(err, verifier.ErrSecretShort):
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, and gateways refuse it: make one with keygen.\n", verifier.MinSecret)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, so gateways refuse it: generate one with keygen.\n", verifier.MinSecret)
 	}
 	if err := secrettext.Check(text); err != nil {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, and takes it as it is from a variable: %v.\n", err)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, but takes it as it is from a variable: %v.\n", err)
 	}
 	return verifier.WeakSecret(text), nil
 }

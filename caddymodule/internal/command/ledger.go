@@ -27,21 +27,20 @@ func acceptLossCommand() *cobra.Command {
 		Use:   "accept-loss",
 		Short: "Accepts that the ledger was lost, and has the new one take its place",
 		Long: `
-A gateway notices when its ledger is not the one that it used before, because
-the file was deleted or replaced. It says so in its log, and
-refuses requests that name a conversation, until the old ledger is back, or until
-this command accepts the loss. Conversations and visitors that were taken are free
-to take then. One-time signatures from before the loss stay refused. Where the
-ledger's file was removed from under a running gateway, this command has a new
-one created.
+A gateway notices when its ledger is not the one that it used before, because the
+file was deleted or replaced. It logs that, and refuses requests that name a
+conversation, until the old ledger is back or this command accepts the loss. From
+then on, conversations and visitors that had been claimed can be claimed again;
+one-time signatures from before the loss stay refused. If the ledger's file was
+removed while the gateway was running, this command has a new one created.
 
-A Redis that was emptied is a lost ledger, too, but conversations go on after it.
+A Redis that was emptied is a lost ledger, too, but conversations continue.
 
-In a fleet, run it at each gateway that complains.`,
+In a fleet, run it on each gateway that reports the loss.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var done adminapi.Acceptance
-			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "ledger/accept-loss", lost: "accepting it again does no harm"}
+			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "ledger/accept-loss", lost: "it is safe to accept it again"}
 			raw, err := admin.ask(cmd, r, &done, func() bool { return done.Ledger != "" })
 			switch {
 			case err != nil:
@@ -49,9 +48,9 @@ In a fleet, run it at each gateway that complains.`,
 			case admin.json:
 				return writeJSON(cmd.OutOrStdout(), raw)
 			case !done.Accepted:
-				cmd.PrintErrf("Nothing to accept: this gateway already uses the ledger that it knows, %s. Whether its file is an older copy cannot be told.\n", plain(done.Ledger))
+				cmd.PrintErrf("Nothing to accept: this gateway already uses the ledger that it knows, %s. It cannot tell whether the file is an older copy.\n", plain(done.Ledger))
 			default:
-				cmd.PrintErrf("The loss of the ledger %s is accepted: %s takes its place.\n", orDash(done.Lost), plain(done.Ledger))
+				cmd.PrintErrf("The loss of the ledger %s is accepted: %s replaces it.\n", orDash(done.Lost), plain(done.Ledger))
 			}
 			return nil
 		},

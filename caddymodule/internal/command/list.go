@@ -20,10 +20,9 @@ func listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "Lists the widgets, without their secrets",
 		Long: `
-Lists the widgets of a running gateway, without their secrets. A dash means
-that the widget leaves the mode or dialect to the handler, or that its handlers
-differ. For a widget declared in the configuration (inline) the API shows
-nothing more.`,
+Lists the widgets of a running gateway, without their secrets. A dash means that
+the mode or dialect is the handler's, or that it differs between the widget's
+handlers. Of a widget in the configuration (inline) nothing more is shown.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
@@ -40,14 +39,14 @@ nothing more.`,
 				return writeJSON(cmd.OutOrStdout(), joinArray(all))
 			}
 			if len(all) == 0 {
-				cmd.PrintErrln("There is no widget yet: 'caddy chat-identity create <id>' makes one.")
+				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
 				return nil
 			}
 			rows := [][]string{{"ID", "MODE", "DIALECT", "SOURCE", "ROTATED", "SECRETS"}}
 			for _, raw := range all {
 				var w adminapi.Widget
 				if json.Unmarshal(raw, &w) != nil || w.ID == "" {
-					return c.strange(&apiRequest{})
+					return c.unexpectedAnswer(&apiRequest{})
 				}
 				rows = append(rows, listRow(&w))
 			}
@@ -76,8 +75,8 @@ func listRow(w *adminapi.Widget) []string {
 }
 
 // pages returns the elements of a list that comes in pages, all of them. Each
-// page is asked for behind the last id of the one before: whatever target a
-// server's Link names, requests go where the first one went.
+// page is requested by the last id of the one before: whatever target a server's
+// Link names, requests go where the first one went.
 func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
 	var all []json.RawMessage
 	for after := ""; ; {
@@ -92,7 +91,7 @@ func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage
 		}
 		var last struct{ ID string }
 		if len(page) == 0 || json.Unmarshal(page[len(page)-1], &last) != nil || last.ID <= after {
-			return nil, c.strange(&apiRequest{}) // it would never end
+			return nil, c.unexpectedAnswer(&apiRequest{}) // it would never end
 		}
 		after = last.ID
 	}

@@ -14,19 +14,19 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/filestore"
 )
 
-// errNotImported is the exit status of an import that left something out.
-// What, is on standard output already.
-var errNotImported = errors.New("some widgets were there already, otherwise: see --replace")
+// errNotImported is the exit status of an import that left something out. Standard
+// output lists it already.
+var errNotImported = errors.New("some widgets are stored already, but differ: see --replace")
 
 func exportCommand() *cobra.Command {
 	var admin adminFlags
 	cmd := &cobra.Command{
 		Use:   "export",
-		Short: "Prints all stored widgets, their secrets sealed",
+		Short: "Prints all stored widgets, with their secrets encrypted",
 		Long: `
-Prints all stored widgets as the file in which the store of the kind file keeps
-them: for a backup, and for another gateway's import. The secrets in it are
-sealed; whoever is to use it needs the encryption key, too.`,
+Prints all stored widgets in the format of the file store: for a backup, or to
+import them elsewhere. The secrets are encrypted; whoever uses the export needs
+the encryption key, too.`,
 		Example: "  caddy chat-identity export > widgets.jsonl",
 		Args:    onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,7 +43,7 @@ sealed; whoever is to use it needs the encryption key, too.`,
 			records := make([]*widgets.Record, len(pages))
 			for i, text := range pages {
 				if err := json.Unmarshal(text, &records[i]); err != nil || records[i].Check() != nil {
-					return c.strange(&apiRequest{})
+					return c.unexpectedAnswer(&apiRequest{})
 				}
 			}
 			return filestore.Write(cmd.OutOrStdout(), records)
@@ -58,19 +58,19 @@ func importCommand() *cobra.Command {
 	var replace bool
 	cmd := &cobra.Command{
 		Use:   "import [--replace]",
-		Short: "Stores the widgets that an export has printed",
+		Short: "Stores the widgets of an export",
 		Long: `
-Stores the widgets of an export, or of a store's file, that standard input holds.
-It takes the whole of it or nothing: a file that was cut short is refused. What
-is stored already and the same is left, so that an import which was interrupted
-can simply be run again. What is stored otherwise is left, too, unless --replace
-says so: an old export would bring retired secrets back.`,
+Reads an export, or the file of a file store, from standard input and stores its
+widgets. If the file is incomplete, nothing is imported. Widgets that are stored
+already and equal are skipped, so an import that was interrupted can simply be run
+again. Those that differ are kept as they are unless --replace is given: an old
+export would bring retired secrets back.`,
 		Example: "  caddy chat-identity import < widgets.jsonl",
 		Args:    onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			records, err := filestore.Read(cmd.InOrStdin())
 			if err != nil {
-				return fmt.Errorf("standard input is no whole export: %w", err)
+				return fmt.Errorf("standard input is not a complete export: %w", err)
 			}
 			c, err := admin.client()
 			if err != nil {
@@ -84,7 +84,7 @@ says so: an old export would bring retired secrets back.`,
 				var done adminapi.Imported
 				if _, _, err := c.ask(ctx, &apiRequest{
 					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
-					lost: "importing again does no harm",
+					lost: "it is safe to import again",
 				}, &done); err != nil {
 					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
 				}
@@ -96,7 +96,7 @@ says so: an old export would bring retired secrets back.`,
 			return printImported(cmd, &all, admin.json)
 		},
 	}
-	cmd.Flags().BoolVar(&replace, "replace", false, "Replace what is stored otherwise")
+	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
 	admin.add(cmd)
 	return cmd
 }

@@ -20,10 +20,10 @@ func readinessCommand() *cobra.Command {
 		Use:   "readiness <id>",
 		Short: "Says what required mode would have refused",
 		Long: `
-Says whether a widget can be switched to required mode: what that would have
-refused of its requests in the last day, why, which mistake is behind it, and
-the ids of the last such requests, which are in the logs, too. What a gateway
-was not asked in that time, it knows nothing of; in a fleet ask each.`,
+Says whether a widget can be switched to required mode: which of its requests in
+the last day that mode would have refused, why, the likely mistake, and the ids of
+the latest ones, which are in the logs, too. A gateway knows only the requests
+that it has had itself; in a fleet, ask each one.`,
 		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {

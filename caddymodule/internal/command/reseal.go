@@ -12,20 +12,20 @@ import (
 )
 
 // errNotResealed is the exit status of a resealing that left something out.
-// What, is on standard output already.
+// Standard output lists it already.
 var errNotResealed = errors.New("some widgets were not resealed")
 
 func resealCommand() *cobra.Command {
 	var admin adminFlags
 	cmd := &cobra.Command{
 		Use:   "reseal",
-		Short: "Seals all stored secrets under the first encryption key",
+		Short: "Encrypts all stored secrets with the first encryption key",
 		Long: `
-Seals every stored secret that is under another key anew, under the first key
-of the option encryption_key. The secrets themselves stay, nothing is printed of
-them, and signatures verify throughout. To change the key: put the new one
-before the old one in every gateway, reseal, and then take the old one out.
-Exits with 1 where a widget could not be resealed.`,
+Encrypts every stored secret that is encrypted with another key again, with the
+first key of the option encryption_key. The secrets themselves stay the same and
+are not printed, and signatures verify throughout. To replace the key: put the new
+one before the old one in every gateway's configuration, reseal, and then remove
+the old one. The exit status is 1 if a widget could not be resealed.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
@@ -36,10 +36,10 @@ Exits with 1 where a widget could not be resealed.`,
 			defer cancel()
 			var done adminapi.Resealed
 			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal",
-				lost: "resealing again does no harm, 'caddy chat-identity show <id>' tells a widget's keys"}
+				lost: "it is safe to reseal again; 'caddy chat-identity show <id>' shows a widget's keys"}
 			raw, _, err := c.ask(ctx, r, &done)
 			if err == nil && done.KeyID == "" {
-				err = c.strange(r)
+				err = c.unexpectedAnswer(r)
 			}
 			if err != nil {
 				return err
@@ -60,7 +60,7 @@ Exits with 1 where a widget could not be resealed.`,
 				cmd.SilenceErrors = admin.json
 				return errNotResealed
 			case !admin.json:
-				cmd.PrintErrln("Where every gateway has this key first, the keys after it can be taken out.")
+				cmd.PrintErrln("Once every gateway has this key first, the keys after it can be removed.")
 			}
 			return nil
 		},

@@ -17,7 +17,8 @@ func signCommand() *cobra.Command {
 		Long: `
 Signs a user id as a customer's server does, and prints the claim as the JSON
 object that a browser sends. The secret is read from ` + secretVariable + `
-or else from standard input, where one line end after it does not count.`,
+if it is set, and from standard input otherwise, where a trailing newline does not
+count.`,
 		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,7 +54,7 @@ or else from standard input, where one line end after it does not count.`,
 	cmd.Flags().StringVar(&user, "user", "", "The user's id (required)")
 	cmd.Flags().StringVar(&email, "email", "", "The user's e-mail address")
 	cmd.Flags().StringVar(&name, "name", "", "The user's name")
-	cmd.Flags().StringVar(&nonce, "nonce", "", "The nonce, where one is signed (default: a random one)")
-	cmd.Flags().StringVar(&timestamp, "timestamp", "", "The Unix time, where one is signed (default: now, in seconds)")
+	cmd.Flags().StringVar(&nonce, "nonce", "", "The nonce, if one is signed (default: random)")
+	cmd.Flags().StringVar(&timestamp, "timestamp", "", "The Unix time, if one is signed (default: now, in seconds)")
 	return cmd
 }

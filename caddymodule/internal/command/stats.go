@@ -16,7 +16,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// statsFlags say what is to be shown.
+// statsFlags select what is shown.
 type statsFlags struct {
 	top  int
 	last string
@@ -25,9 +25,9 @@ type statsFlags struct {
 func (f *statsFlags) check() error {
 	switch {
 	case f.top < 0 || f.top > traffic.MaxShown:
-		return fmt.Errorf("--top is a number from 1 to %d", traffic.MaxShown)
+		return fmt.Errorf("--top must be from 1 to %d", traffic.MaxShown)
 	case f.last != "" && !slices.Contains(windowNames, f.last):
-		return errors.New("--last is one of " + strings.Join(windowNames, ", "))
+		return errors.New("--last must be one of " + strings.Join(windowNames, ", "))
 	}
 	return nil
 }
@@ -39,13 +39,13 @@ func statsCommand() *cobra.Command {
 	var f statsFlags
 	cmd := &cobra.Command{
 		Use:   "stats [--last minute|hour|day] [--top <n>]",
-		Short: "Counts requests by widget and what was found",
+		Short: "Shows request counts by widget and outcome",
 		Long: `
-Shows how many requests each widget has had since the gateway counts, how many
-of a hundred were verified, then and in the last minute, hour and day, and what
-was found. With --last it shows that time alone, and why requests were not
-verified. Beside the widgets stand (unknown), which named none that exists,
-(rest), the widgets that are not listed, and (total).`,
+Shows how many requests each widget has had since the gateway began to count, the
+percentage that was verified, since then and in the last minute, hour and day, and
+their outcomes. With --last it shows only that window, and why requests were not
+verified. Further rows are (unknown), for requests that name no widget that exists,
+(rest), for widgets that are not listed, and (total).`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.check(); err != nil {
@@ -73,8 +73,8 @@ verified. Beside the widgets stand (unknown), which named none that exists,
 		},
 	}
 	admin.add(cmd)
-	cmd.Flags().StringVar(&f.last, "last", "", "Shows the last minute, hour or day alone, and the reasons")
-	cmd.Flags().IntVar(&f.top, "top", 0, "Shows so many of the busiest widgets alone, busiest first")
+	cmd.Flags().StringVar(&f.last, "last", "", "Show only the last minute, hour or day, with the reasons")
+	cmd.Flags().IntVar(&f.top, "top", 0, "Show only this many widgets, the busiest first")
 	return cmd
 }
 
@@ -89,7 +89,7 @@ func window(c *traffic.Counts, name string) *traffic.Window {
 	}
 }
 
-// allCounts are the widgets and what stands beside them.
+// allCounts are those of the widgets and of the further rows.
 func allCounts(s *traffic.Stats) []traffic.Counts {
 	all := slices.Clone(s.Widgets)
 	for _, extra := range []struct {
@@ -98,15 +98,15 @@ func allCounts(s *traffic.Stats) []traffic.Counts {
 	}{{"(unknown)", s.Unknown}, {"(rest)", s.Rest}, {"(total)", &s.Total}} {
 		if extra.counts != nil {
 			counts := *extra.counts
-			counts.ID = extra.name // no widget's id begins so
+			counts.ID = extra.name // no widget's id begins like that
 			all = append(all, counts)
 		}
 	}
 	return all
 }
 
-// columns returns what any of the counts has, in the order of those that are
-// known here; others, of a newer gateway, come last.
+// columns returns what any of the counts has: first what is known here, in that
+// order, then what a newer gateway counts.
 func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
 	found := map[K]bool{}
 	for i := range all {
@@ -132,7 +132,7 @@ func percent(rate float64, requests uint64) string {
 	return strconv.FormatFloat(100*rate, 'f', 1, 64) + "%"
 }
 
-// statsRows has a column for every outcome that was found at all.
+// statsRows has a column for every outcome that occurred.
 func statsRows(s *traffic.Stats) [][]string {
 	all := allCounts(s)
 	outcomes := columns(all, func(c *traffic.Counts) map[verifier.Outcome]uint64 { return c.Outcomes }, verifier.Outcomes)
@@ -153,7 +153,7 @@ func statsRows(s *traffic.Stats) [][]string {
 	return rows
 }
 
-// windowRows has a column for every reason that was found in a window.
+// windowRows has a column for every reason that occurred in a window.
 func windowRows(s *traffic.Stats, name string) [][]string {
 	all := allCounts(s)
 	of := func(c *traffic.Counts) map[verifier.Reason]uint64 { return window(c, name).Reasons }

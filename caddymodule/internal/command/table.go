@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxPlain is how much of one text is shown, in bytes.
+// maxPlain is how much of a text is shown, in bytes.
 const maxPlain = 2 << 10
 
-// plain returns a text of a server's for a terminal, which must obey nothing
-// in it: on one line, what is not printable replaced.
+// plain makes a server's text safe for a terminal: one line, with everything that
+// is not printable replaced.
 func plain(text string) string {
 	if len(text) > maxPlain {
 		text = text[:maxPlain] + "..."
@@ -32,7 +32,7 @@ func plain(text string) string {
 	}, text)
 }
 
-// orDash returns the text of a table's cell.
+// orDash returns the text of a cell.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -40,10 +40,10 @@ func orDash(text string) string {
 	return plain(text)
 }
 
-// localTime is a time as people on this machine read it.
+// localTime formats a time in the local time zone.
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// writeTable aligns the cells of rows. They are plain already.
+// writeTable aligns the cells of rows, which are plain already.
 func writeTable(w io.Writer, rows [][]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {

@@ -14,8 +14,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// inGrace returns how many secrets before the current one still verify, and
-// until when the last of them does.
+// inGrace returns how many secrets before the current one still verify, and until
+// when.
 func inGrace(w *adminapi.Widget) (n int, last time.Time) {
 	for _, s := range w.Secrets {
 		if !s.Until.IsZero() {
@@ -30,7 +30,7 @@ func inGrace(w *adminapi.Widget) (n int, last time.Time) {
 
 func widgetPath(id string) string { return widgetsPath + "/" + url.PathEscape(id) }
 
-// askWidget asks for something about one widget, and expects that widget.
+// askWidget sends a request about a widget and expects that widget as the answer.
 func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, json.RawMessage, error) {
 	var w adminapi.Widget
 	raw, err := f.ask(cmd, r, &w, func() bool { return w.ID == id })
@@ -43,9 +43,9 @@ func showCommand() *cobra.Command {
 		Use:   "show <id>",
 		Short: "Shows a widget and which of its secrets verify",
 		Long: `
-Shows one widget: its mode and dialect, a dash where the handler's counts, when
-it was made and rotated, and for each secret its version, the id of the
-encryption key that seals it and, in grace, its end. Never a secret itself.`,
+Shows a widget: its mode and dialect, or a dash where the handler's apply, when it
+was created and rotated, and for each secret its version, the id of its encryption
+key and, if it is in grace, when that ends. Secrets themselves are not shown.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
@@ -77,7 +77,7 @@ func (f *adminFlags) printWidget(cmd *cobra.Command, w *adminapi.Widget, raw jso
 		if !s.Until.IsZero() {
 			state = "in grace until " + localTime(s.Until)
 		}
-		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, sealed by key %s", state, orDash(s.Version), orDash(s.KeyID))})
+		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, encrypted with key %s", state, orDash(s.Version), orDash(s.KeyID))})
 	}
 	if w.Unavailable != "" {
 		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
@@ -110,9 +110,9 @@ func setCommand() *cobra.Command {
 		Use:   "set <id> [--mode <mode>] [--dialect <name>]",
 		Short: "Changes a widget's mode or dialect",
 		Long: `
-Changes the mode or the dialect of a stored widget; what is not given stays.
-An empty value leaves it to the handler again. A mode that the Caddyfile writes
-is a floor: a widget can only be stricter.`,
+Changes the mode or dialect of a stored widget. What is not given stays the same,
+and an empty value leaves it to the handler again. A mode in the Caddyfile is a
+minimum: a widget can only be stricter.`,
 		Example: "  caddy chat-identity set shop --mode required --dialect ''",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -124,7 +124,7 @@ is a floor: a widget can only be stricter.`,
 				change.Dialect = &policy.dialect
 			}
 			if change == (adminapi.Change{}) {
-				return errors.New("nothing to set: give --mode, --dialect or both")
+				return errors.New("nothing to set: pass --mode, --dialect or both")
 			}
 			if err := policy.check(); err != nil {
 				return err
@@ -143,7 +143,7 @@ is a floor: a widget can only be stricter.`,
 	return cmd
 }
 
-// lookAt is what to do where it is not known whether a widget was changed.
+// lookAt is what to do when it is not known whether a widget was changed.
 func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "'" }
 
 func deleteCommand() *cobra.Command {
@@ -152,9 +152,9 @@ func deleteCommand() *cobra.Command {
 		Use:   "delete <id>",
 		Short: "Deletes a widget and its secrets",
 		Long: `
-Deletes a stored widget with all its secrets, at once and for good: no later
-request is verified by them, and a widget made again under the id has others.
-With --json it prints the id as {"deleted": ...}.`,
+Deletes a stored widget and its secrets, at once and permanently: they verify no
+later request, and a widget that is created under the same id has others. With
+--json it prints the id as {"deleted": ...}.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}
@@ -164,7 +164,7 @@ With --json it prints the id as {"deleted": ...}.`,
 			if admin.json {
 				return printJSON(cmd.OutOrStdout(), map[string]string{"deleted": args[0]})
 			}
-			cmd.PrintErrf("Widget %s is deleted, and its secrets verify nothing any longer.\n", args[0])
+			cmd.PrintErrf("Widget %s was deleted. Its secrets no longer verify anything.\n", args[0])
 			return nil
 		},
 	}

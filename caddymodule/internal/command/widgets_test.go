@@ -235,7 +235,7 @@ func TestCommandList(t *testing.T) {
 		for _, none := range []string{"[]", "null"} {
 			handler := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, none) }
 			out, errors, err := list(t, handler)
-			if err != nil || out != "" || !strings.Contains(errors, "'caddy chat-identity create <id>' makes one") {
+			if err != nil || out != "" || !strings.Contains(errors, "create one with 'caddy chat-identity create <id>'") {
 				t.Errorf("%q, %q, %v", out, errors, err)
 			}
 			out, errors, err = list(t, handler, "--json")
@@ -275,7 +275,7 @@ func TestCommandList(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, args := range [][]string{nil, {"--json"}} {
 				out, errors, err := list(t, handler, args...)
-				if err == nil || out != "" || !strings.Contains(errors, "does not answer as the chat_identity API does") {
+				if err == nil || out != "" || !strings.Contains(errors, "did not answer like the chat_identity API") {
 					t.Errorf("%q, %q, %v", out, errors, err)
 				}
 			}
@@ -283,7 +283,7 @@ func TestCommandList(t *testing.T) {
 	}
 	t.Run("no widgets", func(t *testing.T) {
 		out, errors, err := list(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `[{"x":"\u001b"},7]`) })
-		if err == nil || out != "" || !strings.Contains(errors, "does not answer as") {
+		if err == nil || out != "" || !strings.Contains(errors, "did not answer like") {
 			t.Errorf("%q, %q, %v", out, errors, err)
 		}
 	})
@@ -305,13 +305,13 @@ func TestCommandJSONEscapes(t *testing.T) {
 	}
 }
 
-// lostSecrets are the commands whose output cannot be had again, and what is to
-// be said where it was not shown.
+// lostSecrets are the commands whose output cannot be repeated, and what they say
+// if it was lost.
 var lostSecrets = []struct{ args, want string }{
-	{"create shop", "widget shop was made, but its secret could not be shown"},
-	{"rotate shop", "Every earlier secret has stopped now. Rotate again: caddy chat-identity rotate shop\n"},
+	{"create shop", "Generate another: caddy chat-identity rotate shop\n"},
+	{"rotate shop", "Rotate again: caddy chat-identity rotate shop\n"},
 	{"rotate shop --grace 24h", "Rotate again: caddy chat-identity rotate shop --grace 24h0m0s\n"},
-	{"reveal shop", "the secret of widget shop could not be shown"},
+	{"reveal shop", "the secret of widget shop could not be printed"},
 }
 
 func secretServer(t *testing.T, secret string) *adminServer {
@@ -334,11 +334,11 @@ func TestCommandSecretNotShown(t *testing.T) {
 		for _, form := range [][]string{nil, {"--json"}} {
 			s := secretServer(t, `"`+storedSecretText+`"`)
 			_, errors, err := clientRun{out: writer}.client(t, append(append(strings.Fields(x.args), "--address", s.address), form...)...)
-			if err == nil || !strings.Contains(errors, x.want) || strings.Contains(errors, "shown this once") {
+			if err == nil || !strings.Contains(errors, x.want) || strings.Contains(errors, "It is not shown again") {
 				t.Errorf("%s: %q, %v", x.args, errors, err)
 			}
 		}
-		for secret, want := range map[string]string{`"\u001b]52;c;AAAA\u0007"`: "a terminal would obey", `""`: "the answer holds none"} {
+		for secret, want := range map[string]string{`"\u001b]52;c;AAAA\u0007"`: "a terminal would act on", `""`: "the answer contains none"} {
 			s := secretServer(t, secret)
 			out, errors, err := clientRun{}.client(t, append(strings.Fields(x.args), "--address", s.address)...)
 			if err == nil || out != "" || !strings.Contains(errors, x.want) || !strings.Contains(errors, want) {
@@ -348,8 +348,8 @@ func TestCommandSecretNotShown(t *testing.T) {
 	}
 }
 
-// A process is ended by a write to a closed pipe, where it is its standard
-// output; a secret that was lost so must be told of.
+// A write to a closed pipe that is its standard output ends a process; a secret
+// that is lost so must be reported.
 func TestCommandClosedPipe(t *testing.T) {
 	const variable = "CHAT_IDENTITY_TEST_ARGUMENTS"
 	if args := os.Getenv(variable); args != "" {
