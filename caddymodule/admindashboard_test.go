@@ -85,8 +85,8 @@ func TestAdminSnippets(t *testing.T) {
 		{"?dialect=snapengage&widget=shop", 200, `"fields":["user_id","hmacNonce","hmacTimestamp","hmacSignature"]`},
 		{"?dialect=inviaro&widget=shop-7", 200, "key: 'shop-7'"},
 		{"?dialect=klingon", 400, "unknown dialect 'klingon'"},
-		{"?widget='%0aevil()", 400, "that is no widget id"},
-		{"?language=go", 400, "takes the query parameters dialect, widget"},
+		{"?widget='%0aevil()", 400, "invalid widget id"},
+		{"?language=go", 400, "this call takes dialect, widget"},
 	} {
 		if got := g.call(t, "GET", "snippets"+c.query, ""); got.status != c.status || !strings.Contains(got.body, c.says) {
 			t.Errorf("%s: %d %.300s", c.query, got.status, got.body)
@@ -190,9 +190,9 @@ func TestDashboardCommand(t *testing.T) {
 func TestDashboardCommandRefuses(t *testing.T) {
 	g := live(t, "", liveSite)
 	for _, c := range []struct{ flag, says string }{
-		{"--listen=0.0.0.0:8019", "not an address of this machine alone"},
-		{"--listen=example.com:80", "not an address of this machine alone"},
-		{"--listen=8019", "not an address of this machine alone"},
+		{"--listen=0.0.0.0:8019", "must be a loopback address"},
+		{"--listen=example.com:80", "must be a loopback address"},
+		{"--listen=8019", "must be a loopback address"},
 		{"--listen=" + g.admin, "address already in use"},
 	} {
 		if out, errors, err := runCommand(t, "", "dashboard", "--address", g.admin, c.flag); err == nil || !strings.Contains(errors, c.says) || out != "" {

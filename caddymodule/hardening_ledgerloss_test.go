@@ -413,7 +413,7 @@ func TestLossIsRepeated(t *testing.T) {
 // TestAcceptLossRefuses: what cannot be accepted.
 func TestAcceptLossRefuses(t *testing.T) {
 	g := live(t, ownLedger(t), liveSite)
-	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 409 || !strings.Contains(c.Error, "needs the ledger") {
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 409 || !strings.Contains(c.Error, "uses the ledger") {
 		t.Errorf("unused: %d %s", c.status, c.body)
 	}
 	path := filepath.Join(t.TempDir(), "ledger.db")

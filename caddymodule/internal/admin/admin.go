@@ -40,10 +40,10 @@ func newMux(operations map[string]operation) *http.ServeMux {
 	return mux
 }
 
-// crossOrigin refuses what another website has a browser send that would change
-// something. Caddy's own check leaves that to the configured origins, of which
-// an operator may allow more than the endpoint itself. What is no browser, such
-// as the command, says nothing of origins and passes.
+// crossOrigin refuses requests that would change something and that another website
+// had a browser send. Caddy's own check leaves that to the configured origins, of
+// which an operator may allow more than the endpoint's. Clients that are no browser,
+// such as the command, send no origin and pass.
 var crossOrigin = http.NewCrossOriginProtection()
 
 // Handler returns the API and the dashboard. Each call asks for the gateway of
@@ -52,7 +52,7 @@ var crossOrigin = http.NewCrossOriginProtection()
 func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
 	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := crossOrigin.Check(r); err != nil {
-			return adminError(http.StatusForbidden, "this call changes something, and a page of another origin has made it")
+			return adminError(http.StatusForbidden, "this request changes something and comes from a page of another origin")
 		}
 		if name := strings.TrimPrefix(r.URL.Path, adminapi.Path); dashboard.Has(name) {
 			return servePage(w, r, name)
@@ -73,8 +73,8 @@ func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
 	})
 }
 
-// noCall answers a request that is no call of the API. The mux would do so as
-// plain text.
+// noCall answers a request that matches no call of the API. The mux would answer
+// in plain text.
 func noCall(w http.ResponseWriter, r *http.Request) error {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {

@@ -20,8 +20,8 @@ import (
 // maxBody is the largest body of most calls, in bytes.
 const maxBody = 64 << 10
 
-// call is one call of the API. It goes through the mux as the writer of its
-// answer, and comes back with its error.
+// call is one call of the API. It passes through the mux as the writer of its
+// answer, and takes back its error.
 type call struct {
 	http.ResponseWriter
 	*Gateway
@@ -38,7 +38,7 @@ func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
 	c.r, c.id = r, r.PathValue("id")
 	switch {
-	case strings.Contains(c.id, "/"): // escaped: it still is a path with one part more
+	case strings.Contains(c.id, "/"): // it was escaped
 		c.err = nothingHere()
 	case c.id != "" && !widgets.ValidID(c.id):
 		c.err = badID()
@@ -48,18 +48,18 @@ func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func badID() error {
-	return adminError(http.StatusBadRequest, "that is no widget id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	return adminError(http.StatusBadRequest, "invalid widget id: use 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
 }
 
 func adminError(status int, format string, args ...any) error {
 	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
 }
 
-// failure returns the call's error, if any, with the status that it stands for.
+// failure returns the call's error, if any, with its status.
 func (c *call) failure() error {
 	err := c.err
 	if _, ok := err.(caddy.APIError); ok || err == nil {
-		return err // Caddy looks for it at the outside
+		return err // Caddy looks for it outermost
 	}
 	status := http.StatusInternalServerError
 	_, missing := errors.AsType[*widgets.MissingKeyError](err)
@@ -73,22 +73,22 @@ func (c *call) failure() error {
 		c.Header().Set("Retry-After", "10")
 		status = http.StatusServiceUnavailable
 	}
-	// An operator has no use for the package's name.
+	// Without the package's name, which is of no use to an operator.
 	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")}
 }
 
-// read reads the call's body as a JSON object into v. An empty body leaves it
-// as it is. No error holds a value: one may be a secret.
+// read reads the call's body as a JSON object into v. An empty body leaves v as it
+// is. Errors contain no values: one could be a secret.
 func (c *call) read(v any) error { return c.readLarge(v, maxBody) }
 
-// readLarge is read with another limit to the body.
+// readLarge is read with another limit.
 func (c *call) readLarge(v any, limit int64) error {
 	body, err := io.ReadAll(http.MaxBytesReader(c, c.r.Body, limit))
 	if _, large := errors.AsType[*http.MaxBytesError](err); large {
 		return adminError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
 	}
 	if err != nil {
-		return adminError(http.StatusBadRequest, "the body did not arrive whole")
+		return adminError(http.StatusBadRequest, "the body was incomplete")
 	}
 	if len(body) == 0 {
 		return nil
@@ -102,9 +102,9 @@ func (c *call) readLarge(v any, limit int64) error {
 	}
 	if e, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
 		if errors.Is(err, jsonv2.ErrUnknownName) {
-			return adminError(http.StatusBadRequest, "the body has a member %s, which this call does not take", e.JSONPointer)
+			return adminError(http.StatusBadRequest, "the body has a member %s, which this call does not accept", e.JSONPointer)
 		}
-		return adminError(http.StatusBadRequest, "the body's member %s is of the wrong type", e.JSONPointer)
+		return adminError(http.StatusBadRequest, "the body's member %s has the wrong type", e.JSONPointer)
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		return adminError(http.StatusBadRequest, "the body is not valid JSON, near byte %d", e.ByteOffset)

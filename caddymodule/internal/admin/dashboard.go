@@ -9,8 +9,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// servePage answers with a part of the dashboard. It needs no configuration:
-// where there is none, the page says so.
+// servePage answers with a file of the dashboard. That needs no configuration: if
+// there is none, the page says so.
 func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -20,7 +20,7 @@ func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 	return nil
 }
 
-// snippets answers with the code that signs for a widget.
+// snippets answers with code that signs for a widget.
 func (c *call) snippets() error {
 	query, err := c.query("dialect", "widget")
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// page returns up to limit widgets by id, those after the given one whose ids
-// begin with the prefix, and where the next page begins, "" where there is none.
-// With an error it returns those of the configuration.
+// page returns up to limit widgets by id: those after the given id whose ids begin
+// with the prefix. next is the last of them if there are more. With an error it
+// returns those of the configuration.
 func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
 	after = max(after, before(prefix))
 	records, err := g.Store.List(ctx, after, limit+1)
@@ -29,26 +29,22 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 		}
 	}
 	for id, declared := range g.Declared {
-		// Beyond the store's page there may be stored ones before it.
+		// Behind the store's page there may be stored ones in between.
 		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
 			views = append(views, &declared.Widget)
 		}
 	}
 	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
-	more := last != "" && strings.HasPrefix(last, prefix)
-	if more || len(views) > limit {
-		views = views[:min(limit, len(views))]
-		if len(views) > 0 {
-			next = views[len(views)-1].ID
-		} else {
-			next = records[limit-1].ID // all of them were hidden by declared ones
-		}
+	// Each stored one of the page is in views, or the declared one that hides it.
+	if len(views) > limit || last != "" && strings.HasPrefix(last, prefix) {
+		views = views[:limit]
+		next = views[limit-1].ID
 	}
 	return views, next, err
 }
 
-// before returns a text that stands before all ids with the prefix, and behind
-// all other ids before those.
+// before returns a text that sorts between the ids with the prefix and all ids
+// before them.
 func before(prefix string) string {
 	if prefix == "" {
 		return ""
@@ -57,7 +53,7 @@ func before(prefix string) string {
 	return prefix[:last] + string(prefix[last]-1) + "\x7f"
 }
 
-// view returns a widget as the admin API shows it, nil where there is none.
+// view returns a widget as the API shows it, nil if it does not exist.
 func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
 	if declared, ok := g.Declared[id]; ok {
 		return &declared.Widget, nil

@@ -16,8 +16,8 @@ import (
 // maxMoved bounds the body of an import, in bytes.
 const maxMoved = 64 << 20
 
-// export answers a page of the stored records, their secrets sealed, and where
-// the next one is.
+// export answers a page of the stored records, with their secrets encrypted, and
+// where the next page is.
 func (c *call) export() error {
 	after := c.r.URL.Query().Get("after")
 	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
@@ -36,20 +36,20 @@ func (c *call) export() error {
 	return nil
 }
 
-// importRecords stores records that another store has exported. What is there
-// already is left, unless the call says replace=true: an old export must not
-// bring a retired secret back by accident.
+// importRecords stores records of an export. Those that are stored already are kept
+// unless the call says replace=true: an old export must not bring back a retired
+// secret by accident.
 func (c *call) importRecords() error {
 	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
 	if err != nil && c.r.URL.Query().Has("replace") {
-		return adminError(http.StatusBadRequest, "replace is true or false")
+		return adminError(http.StatusBadRequest, "replace must be true or false")
 	}
 	var records []*widgets.Record
 	if err := c.readLarge(&records, maxMoved); err != nil {
 		return err
 	}
 	if len(records) > adminapi.MovePage {
-		return adminError(http.StatusBadRequest, "at most %d records at a time", adminapi.MovePage)
+		return adminError(http.StatusBadRequest, "send at most %d records at a time", adminapi.MovePage)
 	}
 	byID := make(map[string]*widgets.Record, len(records))
 	ids := make([]string, 0, len(records))
@@ -64,12 +64,12 @@ func (c *call) importRecords() error {
 			return err
 		}
 		if byID[record.ID] != nil {
-			return adminError(http.StatusBadRequest, "widget %s is there twice", record.ID)
+			return adminError(http.StatusBadRequest, "widget %s appears more than once", record.ID)
 		}
 		byID[record.ID] = record
 		ids = append(ids, record.ID)
 	}
-	found := make(map[string]*widgets.Record, len(ids)) // the store may try again
+	found := make(map[string]*widgets.Record, len(ids)) // the store may retry
 	err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 		found[id] = old
 		if old != nil && (!replace || reflect.DeepEqual(old, byID[id])) {

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxRows is how many widgets one overview shows at most.
+	// maxRows is the largest limit of an overview.
 	maxRows = 200
-	// defaultRows is how many it shows by default.
+	// defaultRows is the default limit.
 	defaultRows = 50
 )
 
@@ -23,8 +23,8 @@ func reachOf(err error) adminapi.Reach {
 	return adminapi.Reach{Reachable: true}
 }
 
-// overview answers how things stand, and a page of widgets: the busiest, or
-// all by id.
+// overview answers the gateway's state and a page of widgets: the busiest, or all
+// by id.
 func (c *call) overview() error {
 	query, err := c.query("view", "prefix", "after", "limit")
 	if err != nil {
@@ -37,7 +37,7 @@ func (c *call) overview() error {
 	prefix, after := query.Get("prefix"), query.Get("after")
 	for _, id := range []string{prefix, after} {
 		if id != "" && !widgets.ValidID(id) {
-			return adminError(http.StatusBadRequest, "prefix and after are a widget's id, or the beginning of one")
+			return adminError(http.StatusBadRequest, "prefix and after must be a widget id, or the beginning of one")
 		}
 	}
 	v := adminapi.Overview{
@@ -56,13 +56,13 @@ func (c *call) overview() error {
 			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: c.Traffic.Of(one.ID)})
 		}
 	case view != "" && view != "busiest":
-		return adminError(http.StatusBadRequest, "view is busiest or all")
+		return adminError(http.StatusBadRequest, "view must be busiest or all")
 	case after != "":
-		return adminError(http.StatusBadRequest, "after goes with view=all: who is busiest changes from call to call")
+		return adminError(http.StatusBadRequest, "after needs view=all: which widgets are busiest changes from call to call")
 	default:
 		err = c.busiest(&v, prefix, limit)
 	}
-	if err != nil { // what the configuration has, and who was busy, is shown all the same
+	if err != nil { // what is declared, and what was busy, is shown all the same
 		v.Store = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable
@@ -88,7 +88,7 @@ func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err erro
 		shown[row.ID] = true
 		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: row.Windows})
 	}
-	// All of those that are shown already may stand among the first.
+	// Those that are shown already may be the first of all.
 	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
 	for _, view := range others {
 		if len(v.Widgets) < limit && !shown[view.ID] {
@@ -101,7 +101,7 @@ func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err erro
 	return err
 }
 
-// stats answers the requests since the process started.
+// stats answers the counts since the process started.
 func (c *call) stats() error {
 	query, err := c.query("top")
 	if err != nil {

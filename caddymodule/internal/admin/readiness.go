@@ -9,7 +9,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// readiness answers whether a widget can do with required mode.
+// readiness answers whether a widget can be switched to required mode.
 func (c *call) readiness() error {
 	if _, err := c.query(); err != nil {
 		return err
@@ -18,14 +18,13 @@ func (c *call) readiness() error {
 	if view == nil && err == nil {
 		return c.unknown()
 	}
-	// Where the store cannot say whether there is such a widget, what was counted
-	// still says something.
+	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
 	switch laxest := c.Declared[c.id].Laxest; {
 	case laxest != "":
-		r.Mode = laxest // requests have one of its handlers' modes, and no other
+		r.Mode = laxest // of its handlers: requests have no other mode
 	case view != nil:
-		r.Mode = stricter(r.Mode, view.Mode) // which no request may have met yet
+		r.Mode = stricter(r.Mode, view.Mode) // no request may have had it yet
 	}
 	for i := range r.Refusals {
 		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {

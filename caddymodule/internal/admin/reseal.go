@@ -10,11 +10,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// resealPage is how many widgets are sealed again in one write of the store.
+// resealPage is how many widgets are resealed in one write of the store.
 const resealPage = 10_000
 
-// reseal seals every stored secret under the first encryption key, so that the
-// others can be dropped. It may be asked again after it was interrupted.
+// reseal encrypts every stored secret with the first encryption key, so that the
+// others can be removed. If it is interrupted, it can be called again.
 func (c *call) reseal() error {
 	if err := c.EnsureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
@@ -34,7 +34,7 @@ func (c *call) reseal() error {
 			ids[i] = record.ID
 		}
 		after = ids[len(ids)-1]
-		// What one try has found, since the store may try again.
+		// The results of one try: the store may retry.
 		results := make(map[string]error, len(ids))
 		err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 			delete(results, id)
@@ -44,7 +44,7 @@ func (c *call) reseal() error {
 			next, err := old.Reseal(ring, time.Now())
 			if err != nil {
 				results[id] = err
-				return old, nil // one that cannot be opened keeps none of the others
+				return old, nil // one that cannot be decrypted does not stop the others
 			}
 			if results[id] = errUnchanged; next != old {
 				results[id] = nil
@@ -68,12 +68,12 @@ func (c *call) reseal() error {
 	}
 }
 
-var errUnchanged = errors.New("sealed under that key already")
+var errUnchanged = errors.New("encrypted with that key already")
 
-// unavailability says to an operator why a secret cannot be opened.
+// unavailability tells an operator why a secret cannot be decrypted.
 func (g *Gateway) unavailability(err error) string {
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
 		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID))
 	}
-	return "the sealed secret does not open: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget"
+	return "the stored secret cannot be decrypted: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget"
 }

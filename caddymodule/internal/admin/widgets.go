@@ -17,7 +17,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// maxGrace is the longest grace: a secret that is to live longer was not rotated.
+// maxGrace is the longest grace. A secret that is to live longer is not rotated.
 const maxGrace = 366 * 24 * time.Hour
 
 // stored returns a stored widget as the API shows it.
@@ -39,14 +39,14 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	return v
 }
 
-// list answers a page of all widgets by id, and where the next one is (RFC 8288).
+// list answers a page of all widgets by id, and where the next page is (RFC 8288).
 func (c *call) list() error {
 	query := c.r.URL.Query()
 	after, limit := query.Get("after"), 1000
 	if text := query.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > 10_000 {
-			return adminError(http.StatusBadRequest, "limit is a number from 1 to 10000")
+			return adminError(http.StatusBadRequest, "limit must be a number from 1 to 10000")
 		}
 		limit = n
 	}
@@ -87,7 +87,7 @@ func (c *call) create() error {
 	if err := c.EnsureRing(); err != nil {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
-	made, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
+	record, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
 		if old != nil {
 			return nil, fmt.Errorf("%w: rotate %s for a new secret, or delete it first", widgets.ErrExists, asked.ID)
 		}
@@ -96,22 +96,22 @@ func (c *call) create() error {
 	if err != nil {
 		return err
 	}
-	view := c.stored(made)
+	view := c.stored(record)
 	view.Secret = secret.Reveal()
 	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
 
-// change changes one record and returns what is stored then.
-func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (made *widgets.Record, err error) {
+// change changes a record and returns what is stored then.
+func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (record *widgets.Record, err error) {
 	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
-		made, err = change(old)
-		return made, err
+		record, err = change(old)
+		return record, err
 	})
-	return made, err
+	return record, err
 }
 
-// changeKnown changes the record of the call's widget, which must be there.
+// changeKnown changes the record of the call's widget, which must exist.
 func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
 	if err := c.writable(c.id); err != nil {
 		return nil, err
@@ -125,7 +125,7 @@ func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, er
 }
 
 func (c *call) unknown() error {
-	return fmt.Errorf("%w: 'caddy chat-identity create %s' makes it", widgets.ErrNotFound, c.id)
+	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
 }
 
 func (c *call) show() error {
@@ -145,9 +145,9 @@ func (c *call) set() error {
 		return err
 	}
 	if asked.Mode == nil && asked.Dialect == nil {
-		return adminError(http.StatusBadRequest, "nothing to change: give mode, dialect or both")
+		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect or both")
 	}
-	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
 		mode, dialect := old.Mode, old.Dialect
 		if asked.Mode != nil {
 			mode = *asked.Mode
@@ -164,11 +164,11 @@ func (c *call) set() error {
 		return err
 	}
 	c.Traffic.ForgetMode(c.id)
-	return c.answer(http.StatusOK, c.stored(made))
+	return c.answer(http.StatusOK, c.stored(record))
 }
 
-// checkPolicy refuses a mode or a dialect that there is not. Empty ones leave
-// it to the handler.
+// checkPolicy refuses a mode or dialect that does not exist. An empty one leaves it
+// to the handler.
 func checkPolicy(mode, dialect string) error {
 	if err := adminapi.CheckMode(mode); err != nil && mode != "" {
 		return adminError(http.StatusBadRequest, "%w", err)
@@ -205,7 +205,7 @@ func (c *call) rotate() error {
 			grace, err = caddy.ParseDuration(text)
 		}
 		if err != nil || grace <= 0 || grace > maxGrace {
-			return adminError(http.StatusBadRequest, "grace is a duration up to a year, such as 24h or 7d: "+
+			return adminError(http.StatusBadRequest, "grace must be a duration up to a year, such as 24h or 7d: "+
 				"leave it out to end every earlier secret at once")
 		}
 	}
@@ -213,21 +213,21 @@ func (c *call) rotate() error {
 		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
 	}
 	secret := widgets.NewSecret()
-	made, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
 		return old.Rotate(secret, grace, c.Ring(), time.Now())
 	})
 	if err != nil {
 		return err
 	}
-	view := c.stored(made)
+	view := c.stored(record)
 	view.Secret = secret.Reveal()
 	return c.answer(http.StatusOK, view)
 }
 
 func (c *call) reveal() error {
 	if !c.AllowReveal {
-		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget for a new one, or write allow_reveal "+
-			"into the global chat_identity block")
+		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
+			"in the global chat_identity block")
 	}
 	if err := c.writable(c.id); err != nil {
 		return err
@@ -249,7 +249,7 @@ func (c *call) reveal() error {
 	}{c.id, secret.Reveal()})
 }
 
-// writable refuses a widget that is not the store's.
+// writable refuses a widget that is declared in the configuration.
 func (c *call) writable(id string) error {
 	if _, declared := c.Declared[id]; declared {
 		return adminError(http.StatusConflict, "widget %s is declared in the configuration: change it there, then reload", id)
@@ -257,17 +257,17 @@ func (c *call) writable(id string) error {
 	return nil
 }
 
-// secretOf checks a secret that somebody brings along.
+// secretOf checks a secret that the client chose.
 func secretOf(text string) (verifier.Secret, error) {
 	if len(text) > maxSecret {
 		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
 	}
 	if err := secrettext.CheckReplaced(text); err != nil {
-		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: give the secret itself", err)
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: send the secret itself", err)
 	}
 	secret, err := verifier.NewSecret(text)
 	if err != nil {
-		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one made", verifier.MinSecret)
+		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one generated", verifier.MinSecret)
 	}
 	return secret, nil
 }
