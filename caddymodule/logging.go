@@ -116,14 +116,14 @@ func (l *logger) forwarded(x *exchange, cause error) {
 // widget's. What is wrong with it is asked once, for both.
 func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
-	kept := observed.Wants(x.counted, x.s.reason)
+	kept := observed.TakesExample(x.counted, x.s.reason)
 	if !logged && !kept {
 		return
 	}
 	hint, detail := x.hint(cause, logged || observed.MayDiagnose(x.counted))
 	id := requestID(x.r)
 	if kept {
-		observed.Keep(x.counted, traffic.Refusal{
+		observed.AddExample(x.counted, traffic.Refusal{
 			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
 			Always: x.plan.answers[x.s.reason].always || x.closed,
 		})

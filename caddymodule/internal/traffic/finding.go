@@ -1,14 +1,14 @@
-// Package traffic counts requests by widget and by what was found of them, in
-// the last minute, hour and day and since it began, and keeps a few examples of
-// what was not verified. Its memory is bounded, whatever clients send.
+// Package traffic counts requests by widget and outcome, in the last minute, hour
+// and day and since it began, and keeps a few examples of those that were not
+// verified. Its memory is bounded, whatever clients send.
 package traffic
 
 import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// Finding is what was found of a request: an outcome and a reason as one small
-// number, so that counting is an index and an addition.
+// Finding is a request's outcome and reason as one small number, so that counting
+// is an index and an addition.
 type Finding uint8
 
 // The findings: two without a reason, one a reason, and those of a claimed
@@ -53,7 +53,7 @@ func reasonIndex(reason verifier.Reason) int {
 			return i
 		}
 	}
-	panic("traffic: unknown reason " + string(reason)) // a slip of ours: the set is closed
+	panic("traffic: unknown reason " + string(reason)) // a bug: the set is closed
 }
 
 // Reason returns the reason why a request was not verified, "" where there is none.

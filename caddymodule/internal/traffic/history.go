@@ -2,8 +2,8 @@ package traffic
 
 import "time"
 
-// tick is how often counts are sampled. A window begins at a sample, so that it
-// is up to one of its steps shorter than its name.
+// tick is how often counts are sampled. A window begins at a sample, so it is up to
+// one of its steps shorter than its name says.
 const tick = 5 * time.Second
 
 // The steps of the windows, in ticks, and how many steps a window has.
@@ -16,16 +16,16 @@ const (
 	daySteps    = 24
 )
 
-// ring holds the last samples. Those that were not taken yet are zero: then
-// all there is lies within the window.
+// ring holds the last samples. Those that were not taken yet are zero: then all
+// counts are within the window.
 type ring struct {
 	samples []sample
-	next    int // where the oldest stands
+	next    int // the place of the oldest
 }
 
 func (r *ring) oldest() *sample { return &r.samples[r.next] }
 
-// push takes a sample for so many steps.
+// push adds a sample for that many steps.
 func (r *ring) push(s *sample, steps int64) {
 	for range min(steps, int64(len(r.samples))) {
 		r.samples[r.next] = *s
@@ -45,7 +45,7 @@ func newHistory() history {
 	}
 }
 
-// advance moves from one tick to a later one.
+// advance moves from a tick to a later one.
 func (h *history) advance(s *sample, from, to int64) {
 	h.minute.push(s, to-from)
 	h.hour.push(s, to/hourStep-from/hourStep)
@@ -65,7 +65,7 @@ func (r *recent) plus(other *recent) {
 	r.day.plus(&other.day)
 }
 
-// without returns what is left when a part is taken away.
+// without returns the difference of the whole and a part.
 func (r *recent) without(part *recent) recent {
 	return recent{r.minute.since(&part.minute), r.hour.since(&part.hour), r.day.since(&part.day)}
 }

@@ -8,17 +8,17 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// Readiness is what required mode would have refused of a widget's requests in
-// the last day, and has, where it is the widget's.
+// Readiness is what required mode would have refused of a widget's requests in the
+// last day, or has refused if that is its mode.
 type Readiness struct {
-	Mode     string         `json:"mode"` // the laxest that requests were under since it was set or configured, "" where there was none
+	Mode     string         `json:"mode"` // the laxest of requests since it was set or configured, "" if there were none
 	Now      time.Time      `json:"now"`
-	From     time.Time      `json:"from"` // since when the widget's requests are looked at, a day ago at most
+	From     time.Time      `json:"from"` // since when requests are counted, at most a day ago
 	Requests uint64         `json:"requests"`
 	Verified uint64         `json:"verified"`
 	Refused  uint64         `json:"refused"`
 	Refusals []ReasonCounts `json:"refusals"` // most frequent first
-	Disabled uint64         `json:"disabled"` // in mode off: nothing is known of them
+	Disabled uint64         `json:"disabled"` // in mode off: not verified, so nothing is known of them
 }
 
 // ReasonCounts are the refusals for one reason.
@@ -27,7 +27,7 @@ type ReasonCounts struct {
 	Count  uint64          `json:"count"`
 	// Always says that optional mode refuses it, too.
 	Always bool `json:"always"`
-	// Hints are counted where it was asked what is wrong: not every request of many.
+	// Hints are counted for requests that were diagnosed, which are not all.
 	Hints    []HintCount `json:"hints"`    // most frequent first
 	Examples []Example   `json:"examples"` // newest first
 }
@@ -39,8 +39,8 @@ type HintCount struct {
 	Count uint64 `json:"count"`
 }
 
-// Readiness looks at a widget. From then on it is one of those that are counted
-// one by one, if it is known for sure.
+// Readiness looks at a widget, which has counts of its own from then on if it is
+// known to exist.
 func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	s := t.find(widget)
 	crowded := t.crowded.Load()
@@ -53,12 +53,12 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}}
 	if s == nil {
 		if crowded {
-			r.From = r.Now // nothing is known of it
+			r.From = r.Now // nothing is known of the widget
 		}
 		return r
 	}
 	if crowded && s.joined.After(r.From) {
-		r.From = s.joined.UTC() // before, it was one of the rest
+		r.From = s.joined.UTC() // before that, it was part of the rest
 	}
 	r.Mode = s.laxest()
 	lately := s.recent()
@@ -100,7 +100,7 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 	return v
 }
 
-// ForgetMode forgets which modes the widget's requests were under: it was changed.
+// ForgetMode forgets the modes of the widget's requests: its mode was changed.
 func (t *Traffic) ForgetMode(widget string) {
 	if s := t.find(widget); s != nil {
 		s.modes.Store(0)
@@ -114,8 +114,8 @@ func (t *Traffic) ForgetModes() {
 	}
 }
 
-// Forget ends the counting of a widget that was deleted. What it has had is the
-// rest's: another of that id must not be judged by it.
+// Forget frees the place of a widget that was deleted. Its counts become part of the
+// rest: a new widget with that id must not be judged by them.
 func (t *Traffic) Forget(widget string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -10,15 +10,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// How much is kept of a widget's refusals, of each reason.
+// How much is kept of a widget's refusals, for each reason.
 const (
 	maxExamples = 5
 	maxHints    = 8
 )
 
-// How often examples are taken, of a widget and reason, and how often it is
-// asked which mistake was made, of a widget and of all together: that takes a
-// millisecond or two, and a flood of forgeries must cost nothing.
+// How often examples are taken, of a widget and reason, and how often requests are
+// diagnosed, of a widget and in total: a diagnosis takes a millisecond or two, and a
+// flood of forgeries must not cost that.
 const (
 	exampleEvery  = time.Second
 	exampleBurst  = maxExamples
@@ -38,8 +38,8 @@ type Hint struct {
 type Refusal struct {
 	Reason    verifier.Reason
 	RequestID string
-	Hint      Hint   // zero where nothing is known
-	Detail    string // what is wrong with this one, where that is more than the hint
+	Hint      Hint   // zero if nothing is known
+	Detail    string // what is wrong with this one, if that is more than the hint
 	// Always says that optional mode refuses it, too.
 	Always bool
 }
@@ -97,21 +97,20 @@ func (h *hinted) sum() (n uint64) {
 	return n
 }
 
-// Wants reports whether the refusal of a request of this series would be kept
-// as an example at present, and if so, it will be.
-func (t *Traffic) Wants(s *Series, reason verifier.Reason) bool {
+// TakesExample reports whether a request of this series that is refused now is to be
+// an example: then it is passed to [Traffic.AddExample].
+func (t *Traffic) TakesExample(s *Series, reason verifier.Reason) bool {
 	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
 }
 
-// MayDiagnose reports whether it may be asked at present which mistake a
-// request of this series shows.
+// MayDiagnose reports whether a request of this series may be diagnosed now.
 func (t *Traffic) MayDiagnose(s *Series) bool {
 	now := t.clock()
 	return s != nil && s.refusals.diagnose.AllowN(now, 1) && t.diagnoses.AllowN(now, 1)
 }
 
-// Keep keeps a refusal as an example.
-func (t *Traffic) Keep(s *Series, r Refusal) {
+// AddExample keeps a refusal as an example.
+func (t *Traffic) AddExample(s *Series, r Refusal) {
 	if s == nil {
 		return
 	}
@@ -149,7 +148,7 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 	k.hints[i].count(hour)
 }
 
-// stalest is the hint that is the least loss: the rarest of those seen longest ago.
+// stalest is the hint to drop: of those seen longest ago, the rarest.
 func (k *refused) stalest() (at int) {
 	for i := range k.hints {
 		h, least := &k.hints[i], &k.hints[at]

@@ -42,8 +42,8 @@ func (t *Traffic) Sample() {
 	}
 }
 
-// makeRoom takes their places from those that are not among the busiest and
-// have had their time. What they have had is the rest's from then on.
+// makeRoom frees the places of widgets that are not among the busiest and that are
+// neither new nor pinned. From then on, their counts are part of the rest.
 func (t *Traffic) makeRoom(series []*Series) {
 	rank(series)
 	now := t.clock()
@@ -68,7 +68,7 @@ func rank(series []*Series) {
 	})
 }
 
-// dayStart is where the window of a day begins.
+// dayStart is when the window of a day begins.
 func (t *Traffic) dayStart() time.Time {
 	if step := t.tick/dayStep - daySteps + 1; step > 0 {
 		return t.since.Add(time.Duration(step*dayStep) * tick)

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// Series counts the requests of one widget, or of those that have none. A nil
-// Series is of a widget that is not counted by itself.
+// Series counts the requests of one widget, or those without one. A nil Series
+// stands for a widget that has no counts of its own.
 type Series struct {
 	id     string
 	joined time.Time // when counting began
 	counts [numFindings]atomic.Uint64
-	modes  atomic.Uint32 // that requests were under, a bit each, since they were forgotten
+	modes  atomic.Uint32 // of requests, a bit each, since they were last forgotten
 
 	refusals refusals
 
@@ -39,9 +39,8 @@ func (s *Series) count(f Finding, mode uint8) {
 	}
 }
 
-// laxest is the laxest mode that requests were under: where one handler is laxer
-// than another, the widget can do without being required. It is "" where there
-// was no request.
+// laxest is the laxest mode of requests: a widget is not required while one of its
+// handlers is laxer. It is "" if there was no request.
 func (s *Series) laxest() string {
 	if seen := s.modes.Load(); seen != 0 {
 		return Modes[bits.TrailingZeros32(seen)]
@@ -49,7 +48,7 @@ func (s *Series) laxest() string {
 	return ""
 }
 
-// ever is what the series has had since it began.
+// ever is the counts since the series began.
 func (s *Series) ever() (n findings) {
 	for f := range numFindings {
 		n[f] = s.counts[f].Load()
@@ -65,7 +64,7 @@ func (s *Series) now() sample {
 
 func (s *Series) recent() recent { return s.past.recent(s.now()) }
 
-// busy is how many requests there were in the last day.
+// busy is the number of requests in the last day.
 func (s *Series) busy() uint64 {
 	now := s.now()
 	day := now.since(s.past.day.oldest())

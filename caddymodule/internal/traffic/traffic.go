@@ -13,31 +13,31 @@ import (
 )
 
 const (
-	// MaxShown is how many widgets are counted one by one: the busiest of the last day.
+	// MaxShown is how many widgets are listed: the busiest of the last day.
 	MaxShown = 1000
-	// maxPlaces is how many are counted at all. Those beyond the busiest prove
-	// themselves there, so that a busy newcomer takes the place of an idle widget.
+	// maxPlaces is how many have counts of their own. The places beyond MaxShown are
+	// for newcomers, so that a busy one can replace an idle widget.
 	maxPlaces = MaxShown + 250
-	// maxPinned is how many more an operator can have counted.
+	// maxPinned is how many more may have, because an operator looked at them.
 	maxPinned = 50
 
-	// probation is how long a newcomer has before it may have to give way.
+	// probation is how long a newcomer keeps its place in any case.
 	probation = 5 * time.Minute
-	// pinning is how long a widget that an operator looked at has its place.
+	// pinning is how long a widget that an operator looked at keeps its place.
 	pinning = 24 * time.Hour
 )
 
-// Modes are the modes that a request is under, the laxest first.
+// Modes are the modes of requests, the laxest first.
 var Modes = [...]string{"off", "optional", "required"}
 
-// Custom is the dialect of a handler with a claim of its own.
+// Custom is the dialect of a handler whose claim is none of the dialects'.
 const Custom = "custom"
 
 // maxDialects has room for all dialects and [Custom].
 const maxDialects = 8
 
-// Dialects returns the dialects that requests are counted by. Their places in
-// it are what [Traffic.Count] takes.
+// Dialects returns the dialects that requests are counted by. [Traffic.Count] takes
+// an index into them.
 func Dialects() []string {
 	var names []string
 	for _, d := range verifier.Dialects {
@@ -46,7 +46,7 @@ func Dialects() []string {
 	return append(names, Custom)
 }
 
-// shards is how many maps the widgets are spread over. A newcomer's is copied.
+// shards is how many maps the widgets are spread over. A newcomer's map is copied.
 const shards = 64
 
 // Traffic counts requests. Counting takes no lock and no memory: it reads one
@@ -57,12 +57,12 @@ type Traffic struct {
 	seed  maphash.Seed
 
 	all     [numFindings][len(Modes)][maxDialects]atomic.Uint64
-	unknown *Series // requests of no widget, or one that there is not
+	unknown *Series // requests of no widget, or of one that does not exist
 	shards  [shards]atomic.Pointer[map[string]*Series]
 
 	full    atomic.Bool // whether all places are taken
-	turned  atomic.Bool // whether a widget was turned away since room was made last
-	crowded atomic.Bool // whether any ever was, or had to give way
+	turned  atomic.Bool // whether a widget was turned away since room was last made
+	crowded atomic.Bool // whether any was ever turned away
 
 	diagnoses *rate.Limiter // of all widgets together
 
@@ -86,9 +86,9 @@ func New(clock func() time.Time) *Traffic {
 	return t
 }
 
-// Count counts a request of a known widget, or of none (""), by what was found
-// and by the places of its mode in [Modes] and its dialect in [Dialects]. It
-// returns what the request was counted in, nil where that is only the rest.
+// Count counts a request of a known widget, or of none (""), by its finding and by
+// the indexes of its mode in [Modes] and its dialect in [Dialects]. It returns the
+// series that the request was counted in, nil if that is only the rest.
 func (t *Traffic) Count(widget string, f Finding, mode, dialect uint8) *Series {
 	// All first: readers go in the other order, so that what is in a widget's count
 	// is in that of all, too.
@@ -107,8 +107,7 @@ func (t *Traffic) Count(widget string, f Finding, mode, dialect uint8) *Series {
 	return s
 }
 
-// Cell returns how many requests had that finding, mode and dialect since the
-// process began to count.
+// Cell returns how many requests with that finding, mode and dialect were counted.
 func (t *Traffic) Cell(f Finding, mode, dialect int) uint64 { return t.all[f][mode][dialect].Load() }
 
 // Findings is how many findings there are: they are the numbers below it.
@@ -117,8 +116,8 @@ const Findings = numFindings
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }
 
-// Known returns the id where that widget is counted by itself, else "". Clients
-// can name any, so that it must not be counted for their word alone.
+// Known returns the id if that widget has counts of its own, else "". Clients can
+// name any id, so the name alone must not give one a place.
 func (t *Traffic) Known(id []byte) string {
 	if s := t.find(string(id)); s != nil {
 		return s.id
@@ -132,8 +131,8 @@ func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
 
 func (t *Traffic) find(widget string) *Series { return (*t.shard(widget).Load())[widget] }
 
-// join gives a widget a place, if there is one. Those that an operator looks at
-// have a few more.
+// join gives a widget a place if one is free. There are a few more for those that
+// an operator looks at.
 func (t *Traffic) join(widget string, pin bool) *Series {
 	if t.full.Load() && !pin {
 		if !t.turned.Load() {
@@ -144,13 +143,13 @@ func (t *Traffic) join(widget string, pin bool) *Series {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	most := maxPlaces
+	limit := maxPlaces
 	if pin {
-		most += maxPinned
+		limit += maxPinned
 	}
 	s := t.find(widget)
 	if s == nil {
-		if t.places >= most {
+		if t.places >= limit {
 			return nil
 		}
 		s = newSeries(widget, t.clock())
@@ -162,7 +161,7 @@ func (t *Traffic) join(widget string, pin bool) *Series {
 	return s
 }
 
-// replace puts a series into its map, or takes it out where it is nil.
+// replace puts a series into its map, or removes the widget's if it is nil.
 func (t *Traffic) replace(widget string, s *Series) {
 	at := t.shard(widget)
 	next := maps.Clone(*at.Load())
@@ -191,7 +190,7 @@ func (t *Traffic) series() []*Series {
 	return all
 }
 
-// ever is what all requests were since the beginning.
+// ever is the counts of all requests since the beginning.
 func (t *Traffic) ever() (n findings) {
 	for f := range numFindings {
 		for mode := range t.all[f] {

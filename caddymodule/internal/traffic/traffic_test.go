@@ -231,14 +231,14 @@ func TestRefusals(t *testing.T) {
 	for i := range 10_000 {
 		s = tr.Count("shop", invalid, optional, bookbag)
 		c.nanos.Add(int64(time.Millisecond))
-		if tr.Wants(s, verifier.Invalid) {
+		if tr.TakesExample(s, verifier.Invalid) {
 			taken++
 			var hint Hint
 			if tr.MayDiagnose(s) {
 				diagnosed++
 				hint = Hint{"email_signed", "The e-mail was signed."}
 			}
-			tr.Keep(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint(i), Hint: hint})
+			tr.AddExample(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint(i), Hint: hint})
 		}
 	}
 	if taken < 10 || taken > 16 || diagnosed < 5 || diagnosed > 6 {
@@ -256,7 +256,7 @@ func TestRefusals(t *testing.T) {
 	c.pass(tr, 12*time.Hour)
 	for i := range 3 * maxHints {
 		tr.Count("shop", invalid, optional, bookbag)
-		tr.Keep(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint("late-", i), Hint: Hint{fmt.Sprint("hint-", i), "…"}, Always: true})
+		tr.AddExample(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint("late-", i), Hint: Hint{fmt.Sprint("hint-", i), "…"}, Always: true})
 	}
 	if one = tr.Readiness("shop", true).Refusals[0]; len(one.Hints) != maxHints || !one.Always || one.Examples[0].RequestID != "late-23" {
 		t.Errorf("%+v", one)
@@ -311,7 +311,7 @@ func TestModes(t *testing.T) {
 func TestForget(t *testing.T) {
 	tr, c := start()
 	for _, id := range []string{"shop", "other"} {
-		tr.Keep(tr.Count(id, invalid, optional, bookbag), Refusal{Reason: verifier.Invalid, RequestID: "1"})
+		tr.AddExample(tr.Count(id, invalid, optional, bookbag), Refusal{Reason: verifier.Invalid, RequestID: "1"})
 	}
 	if got := tr.Known([]byte("shop")); got != "shop" {
 		t.Errorf("known as %q", got)
@@ -372,7 +372,7 @@ func TestMemory(t *testing.T) {
 			for n, reason := range verifier.Reasons {
 				s := tr.Count(fmt.Sprintf("widget-%d", i), FindingOf(reason.Outcome(), reason), optional, bookbag)
 				for h := range maxHints + 1 {
-					tr.Keep(s, Refusal{Reason: reason, RequestID: fmt.Sprintf("%036d", n), Hint: Hint{"id", hints[h]}})
+					tr.AddExample(s, Refusal{Reason: reason, RequestID: fmt.Sprintf("%036d", n), Hint: Hint{"id", hints[h]}})
 				}
 			}
 		}

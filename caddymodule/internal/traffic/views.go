@@ -25,7 +25,7 @@ type Windows struct {
 	Day    Window `json:"day"`
 }
 
-// Counts are a widget's requests since counting began, and lately.
+// Counts are a widget's requests since counting began, and recently.
 type Counts struct {
 	ID       string                      `json:"id,omitempty"`
 	Requests uint64                      `json:"requests"`
@@ -40,11 +40,11 @@ type Stats struct {
 	Since   time.Time `json:"since"`
 	Widgets []Counts  `json:"widgets"`
 	Rest    *Counts   `json:"rest,omitempty"`    // of the widgets that are not listed
-	Unknown *Counts   `json:"unknown,omitempty"` // of no widget, or one that there is not
+	Unknown *Counts   `json:"unknown,omitempty"` // of no widget, or of one that does not exist
 	Total   Counts    `json:"total"`
 }
 
-// Row is a widget's requests lately.
+// Row is a widget's recent requests.
 type Row struct {
 	ID string
 	Windows
@@ -82,7 +82,7 @@ func (r *recent) windows() Windows {
 	return Windows{r.minute.window(), r.hour.window(), r.day.window()}
 }
 
-// tally is what a view adds up: since the beginning, and lately.
+// tally is what a view adds up: counts since the beginning, and recent ones.
 type tally struct {
 	ever   findings
 	recent recent
@@ -103,7 +103,7 @@ func (t *tally) plus(other *tally) {
 	t.recent.plus(&other.recent)
 }
 
-// without returns what is left when a part is taken away.
+// without returns the difference of the whole and a part.
 func (t *tally) without(part *tally) *tally {
 	left := &tally{ever: t.ever, recent: t.recent.without(&part.recent)}
 	for f := range left.ever {
@@ -126,8 +126,8 @@ func (t *tally) counts(id string) *Counts {
 	return c
 }
 
-// Stats returns the requests since counting began: of the busiest widgets by
-// id, or with a top of so many of them alone, busiest first.
+// Stats returns the counts since counting began: of the busiest widgets, by id, or,
+// with a top, of only that many of them, busiest first.
 func (t *Traffic) Stats(top int) *Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,14 +161,14 @@ func (t *Traffic) Stats(top int) *Stats {
 	if counts := unknown.counts(""); counts.Requests > 0 {
 		stats.Unknown = counts
 	}
-	// The sum of what is shown, rather than what was counted a moment later.
+	// The sum of what is shown, not what was counted a moment later.
 	listed.plus(rest)
 	listed.plus(unknown)
 	stats.Total = *listed.counts("")
 	return stats
 }
 
-// Overview returns all requests of late, and those of no known widget.
+// Overview returns the recent requests: all, and those of no known widget.
 func (t *Traffic) Overview() (total, unknown Windows) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -192,7 +192,7 @@ func (t *Traffic) Busiest(prefix string, limit int) []Row {
 	return rows
 }
 
-// Of returns a widget's requests of late.
+// Of returns a widget's recent requests.
 func (t *Traffic) Of(widget string) Windows {
 	t.mu.Lock()
 	defer t.mu.Unlock()
