@@ -18,7 +18,7 @@ type Readiness struct {
 	Verified uint64         `json:"verified"`
 	Refused  uint64         `json:"refused"`
 	Refusals []ReasonCounts `json:"refusals"` // most frequent first
-	Disabled uint64         `json:"disabled"` // in mode off: not verified, so nothing is known of them
+	Disabled uint64         `json:"disabled"` // in mode off: nothing is known of them
 }
 
 // ReasonCounts are the refusals for one reason.

@@ -148,7 +148,7 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 	k.hints[i].count(hour)
 }
 
-// stalest is the hint to drop: of those seen longest ago, the rarest.
+// stalest is the hint that is the least loss: the rarest of those seen longest ago.
 func (k *refused) stalest() (at int) {
 	for i := range k.hints {
 		h, least := &k.hints[i], &k.hints[at]
