@@ -60,7 +60,7 @@ test: deps lint ## checks everything: lint, go.mod, tests with the race detector
 	test $$(go list ./... | grep -v '/caddymodule$$') & c=$$!; \
 	failed=; for part in $$a $$b $$c; do wait $$part || failed=yes; done; [ -z "$$failed" ]
 	@# Allocations can only be counted without the race detector.
-	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/traffic ./caddymodule/widgets/...
+	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/internal/traffic ./caddymodule/widgets/...
 
 .PHONY: test-slow
 test-slow: deps ## checks what takes other servers: gunicorn and PHP behind the gateway

@@ -13,7 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
 // liveSite has requests name their widget, which the store has.
@@ -27,7 +28,7 @@ type called struct {
 	status int
 	header http.Header
 	body   string
-	widgetView
+	adminapi.Widget
 	Error string `json:"error"`
 }
 
@@ -55,7 +56,7 @@ func (g *gateway) call(t testing.TB, method, path, body string) *called {
 }
 
 func (g *gateway) tryCall(method, path, body string) (*called, error) {
-	r, err := http.NewRequest(method, "http://"+g.admin+adminPath+path, strings.NewReader(body))
+	r, err := http.NewRequest(method, "http://"+g.admin+adminapi.Path+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +125,7 @@ func TestAdminWidgetLife(t *testing.T) {
 	want(testSecret, "invalid widget_unknown")
 
 	c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
-	if c.status != 201 || c.ID != "shop" || c.Source != "stored" || len(c.Secret) != 64 || len(c.Secrets) != 1 || c.Created == nil {
+	if c.status != 201 || c.ID != "shop" || c.Source != "stored" || len(c.Secret) != 64 || len(c.Secrets) != 1 || c.Created.IsZero() {
 		t.Fatalf("%d: %s", c.status, c.body)
 	}
 	if c.header.Get("Cache-Control") != "no-store" || c.header.Get("Location") != "/chat_identity/widgets/shop" {
@@ -139,8 +140,8 @@ func TestAdminWidgetLife(t *testing.T) {
 	want(second, "verified")
 
 	c = g.call(t, "POST", "widgets/shop/rotate", `{"grace":"1h"}`)
-	if len(c.Secrets) != 2 || c.Secrets[0].Until != nil || c.Secrets[1].Until == nil ||
-		time.Until(*c.Secrets[1].Until) > time.Hour || time.Until(*c.Secrets[1].Until) < 50*time.Minute {
+	if len(c.Secrets) != 2 || !c.Secrets[0].Until.IsZero() || c.Secrets[1].Until.IsZero() ||
+		time.Until(c.Secrets[1].Until) > time.Hour || time.Until(c.Secrets[1].Until) < 50*time.Minute {
 		t.Errorf("secrets: %s", c.body)
 	}
 	want(second, "verified")
@@ -248,8 +249,8 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets", `{"id":"new","secret":"short"}`, 400, "shorter than 16 bytes"},
 		{"POST", "widgets", `{"id":"new","secret":"$CHAT_IDENTITY_SECRET"}`, 400, "variable that nothing has replaced"},
 		{"POST", "widgets", `{"id":"new","secret":"` + strings.Repeat("x", 1025) + `"}`, 400, "longer than 1024 bytes"},
-		{"POST", "widgets", `{"id":"new","secret":1234567890123456}`, 400, "/secret is of the wrong type"},
-		{"POST", "widgets", `{"id":"new","color":"red"}`, 400, "/color, which this call does not take"},
+		{"POST", "widgets", `{"id":"new","secret":1234567890123456}`, 400, "/secret has the wrong type"},
+		{"POST", "widgets", `{"id":"new","color":"red"}`, 400, "/color, which this call does not accept"},
 		{"POST", "widgets", `{"id":"new","id":"other"}`, 400, "not valid JSON"},
 		{"POST", "widgets", `{"id":"new"`, 400, "not valid JSON"},
 		{"POST", "widgets", `["new"]`, 400, "wrong type"},
@@ -259,9 +260,9 @@ func TestAdminRefuses(t *testing.T) {
 		{"DELETE", "widgets/nobody", "", 404, "no widget"},
 		{"POST", "widgets/nobody/rotate", "", 404, "no widget"},
 		{"POST", "widgets/nobody/reveal", "", 403, "allow_reveal"},
-		{"PATCH", "widgets/shop", `{}`, 400, "give mode, dialect or both"},
+		{"PATCH", "widgets/shop", `{}`, 400, "send mode, dialect or both"},
 		{"PATCH", "widgets/shop", `{"mode":"strict"}`, 400, "one of off"},
-		{"PATCH", "widgets/shop", `{"secret":"another-secret-of-16"}`, 400, "/secret, which this call does not take"},
+		{"PATCH", "widgets/shop", `{"secret":"another-secret-of-16"}`, 400, "/secret, which this call does not accept"},
 		{"PATCH", "widgets/declared", `{"mode":"off"}`, 409, "then reload"},
 		{"DELETE", "widgets/declared", "", 409, "then reload"},
 		{"POST", "widgets/declared/rotate", "", 409, "then reload"},
@@ -276,7 +277,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets/shop/rotate", `null`, 400, "the body is null"},
 		{"POST", "widgets/shop/reveal", "", 403, "allow_reveal"},
 		{"GET", "widgets?limit=0", "", 400, "1 to 10000"},
-		{"GET", "widgets/.hidden", "", 400, "no widget id"},
+		{"GET", "widgets/.hidden", "", 400, "invalid widget id"},
 		{"GET", "widgets/a%2Fb", "", 404, "nothing at this path"},
 		{"GET", "elsewhere", "", 404, "nothing at this path"},
 		{"PUT", "widgets", "{}", 405, "GET or POST"},
@@ -335,7 +336,7 @@ func TestAdminList(t *testing.T) {
 		next := fmt.Sprintf("widgets?limit=%d", limit)
 		for next != "" {
 			c := g.call(t, "GET", next, "")
-			var page []widgetView
+			var page []adminapi.Widget
 			if err := json.Unmarshal([]byte(c.body), &page); err != nil || len(page) > limit {
 				t.Fatalf("%v: %s", err, c.body)
 			}
@@ -344,7 +345,7 @@ func TestAdminList(t *testing.T) {
 					t.Errorf("%s is %s", w.ID, w.Source)
 				}
 			}
-			link, _, _ := strings.Cut(strings.TrimPrefix(c.header.Get("Link"), "<"+adminPath), ">")
+			link, _, _ := strings.Cut(strings.TrimPrefix(c.header.Get("Link"), "<"+adminapi.Path), ">")
 			next = link
 		}
 		if strings.Join(got, " ") != strings.Join(want, " ") {

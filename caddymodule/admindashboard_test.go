@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // fetch asks for a URL as a program that follows no redirects. Headers are
@@ -38,31 +40,31 @@ func fetch(t testing.TB, method, url, body string, headers ...string) *answered 
 func TestAdminDashboardIsServed(t *testing.T) {
 	g := live(t, "", liveSite)
 	base := "http://" + g.admin
-	page := fetch(t, "GET", base+adminPath, "")
+	page := fetch(t, "GET", base+adminapi.Path, "")
 	if page.StatusCode != 200 || !strings.Contains(page.body, "<title>Chat identity</title>") ||
 		!strings.HasPrefix(page.Header.Get("Content-Security-Policy"), "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'") ||
 		page.Header.Get("Content-Type") != "text/html; charset=utf-8" || page.Header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("%d %v %.200s", page.StatusCode, page.Header, page.body)
 	}
-	if r := fetch(t, "GET", base+"/chat_identity", ""); r.StatusCode/100 != 3 || r.Header.Get("Location") != adminPath {
+	if r := fetch(t, "GET", base+"/chat_identity", ""); r.StatusCode/100 != 3 || r.Header.Get("Location") != adminapi.Path {
 		t.Errorf("without the slash: %d %s", r.StatusCode, r.Header.Get("Location"))
 	}
-	if r := fetch(t, "HEAD", base+adminPath, ""); r.StatusCode != 200 || r.body != "" || r.ContentLength != int64(len(page.body)) {
+	if r := fetch(t, "HEAD", base+adminapi.Path, ""); r.StatusCode != 200 || r.body != "" || r.ContentLength != int64(len(page.body)) {
 		t.Errorf("HEAD: %d, %d bytes", r.StatusCode, r.ContentLength)
 	}
-	if r := fetch(t, "GET", base+adminPath, "", "If-None-Match: "+page.Header.Get("ETag")); r.StatusCode != 304 {
+	if r := fetch(t, "GET", base+adminapi.Path, "", "If-None-Match: "+page.Header.Get("ETag")); r.StatusCode != 304 {
 		t.Errorf("known already: %d", r.StatusCode)
 	}
-	if r := fetch(t, "GET", base+adminPath+"assets/app.js", ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+	if r := fetch(t, "GET", base+adminapi.Path+"assets/app.js", ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/javascript; charset=utf-8" {
 		t.Errorf("a script: %d %v", r.StatusCode, r.Header)
 	}
 	for _, path := range []string{"assets/", "assets", "assets/none.js", "index.html", "assets/%2e%2e/index.html"} {
-		if r := fetch(t, "GET", base+adminPath+path, ""); r.StatusCode != 404 && r.StatusCode/100 != 3 {
+		if r := fetch(t, "GET", base+adminapi.Path+path, ""); r.StatusCode != 404 && r.StatusCode/100 != 3 {
 			t.Errorf("%s: %d", path, r.StatusCode)
 		}
 	}
 	for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
-		if r := fetch(t, method, base+adminPath, ""); r.StatusCode != 405 || r.Header.Get("Allow") != "GET, HEAD" {
+		if r := fetch(t, method, base+adminapi.Path, ""); r.StatusCode != 405 || r.Header.Get("Allow") != "GET, HEAD" {
 			t.Errorf("%s: %d, allowed %s", method, r.StatusCode, r.Header.Get("Allow"))
 		}
 	}
@@ -83,8 +85,8 @@ func TestAdminSnippets(t *testing.T) {
 		{"?dialect=snapengage&widget=shop", 200, `"fields":["user_id","hmacNonce","hmacTimestamp","hmacSignature"]`},
 		{"?dialect=inviaro&widget=shop-7", 200, "key: 'shop-7'"},
 		{"?dialect=klingon", 400, "unknown dialect 'klingon'"},
-		{"?widget='%0aevil()", 400, "that is no widget id"},
-		{"?language=go", 400, "takes the query parameters dialect, widget"},
+		{"?widget='%0aevil()", 400, "invalid widget id"},
+		{"?language=go", 400, "this call takes dialect, widget"},
 	} {
 		if got := g.call(t, "GET", "snippets"+c.query, ""); got.status != c.status || !strings.Contains(got.body, c.says) {
 			t.Errorf("%s: %d %.300s", c.query, got.status, got.body)
@@ -125,7 +127,7 @@ func TestAdminCrossOrigin(t *testing.T) {
 				{"POST", "reseal", ""}, {"POST", "import", ""}, {"DELETE", "widgets/kept", ""},
 			} {
 				before := g.call(t, "GET", "widgets", "").body
-				r := fetch(t, call[0], "http://"+g.admin+adminPath+call[1], call[2], c.headers...)
+				r := fetch(t, call[0], "http://"+g.admin+adminapi.Path+call[1], call[2], c.headers...)
 				if passed := r.StatusCode < 300; passed != c.passes {
 					t.Errorf("%s %s: %d %s", call[0], call[1], r.StatusCode, r.body)
 				}
@@ -168,8 +170,8 @@ func TestDashboardCommand(t *testing.T) {
 			headers     []string
 			status      int
 		}{
-			{"GET", "http://" + host + adminPath, nil, 404},
-			{"GET", "http://" + host + "/" + strings.Repeat("A", len(key)) + adminPath, nil, 404},
+			{"GET", "http://" + host + adminapi.Path, nil, 404},
+			{"GET", "http://" + host + "/" + strings.Repeat("A", len(key)) + adminapi.Path, nil, 404},
 			{"GET", "http://" + host + "/" + key + "/config/", nil, 404},
 			{"GET", "http://" + host + "/" + key + "/chat_identity/../config/", nil, 404},
 			{"GET", "http://" + host + "/" + key + "/chat_identity/%2e%2e/config/", nil, 404},
@@ -188,17 +190,17 @@ func TestDashboardCommand(t *testing.T) {
 func TestDashboardCommandRefuses(t *testing.T) {
 	g := live(t, "", liveSite)
 	for _, c := range []struct{ flag, says string }{
-		{"--listen=0.0.0.0:8019", "not an address of this machine alone"},
-		{"--listen=example.com:80", "not an address of this machine alone"},
-		{"--listen=8019", "not an address of this machine alone"},
+		{"--listen=0.0.0.0:8019", "must be a loopback address"},
+		{"--listen=example.com:80", "must be a loopback address"},
+		{"--listen=8019", "must be a loopback address"},
 		{"--listen=" + g.admin, "address already in use"},
 	} {
-		if r := command(t, run{args: []string{"dashboard", "--address", g.admin, c.flag}}); r.err == nil || !strings.Contains(r.err.Error(), c.says) || r.out != "" {
-			t.Errorf("%s: %+v", c.flag, r)
+		if out, errors, err := runCommand(t, "", "dashboard", "--address", g.admin, c.flag); err == nil || !strings.Contains(errors, c.says) || out != "" {
+			t.Errorf("%s: %s%s%v", c.flag, out, errors, err)
 		}
 	}
-	if r := command(t, run{args: []string{"dashboard", "--address", "127.0.0.1:1"}}); r.err == nil || !strings.Contains(r.err.Error(), "no Caddy answers") {
-		t.Errorf("%+v", r)
+	if _, errors, err := runCommand(t, "", "dashboard", "--address", "127.0.0.1:1"); err == nil || !strings.Contains(errors, "no Caddy answers") {
+		t.Errorf("%s%v", errors, err)
 	}
 }
 

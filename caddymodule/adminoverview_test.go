@@ -10,8 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -27,7 +28,7 @@ func (g *gateway) askInto(t testing.TB, path string, into any) {
 	}
 }
 
-func (v *overviewView) ids() (ids []string) {
+func idsOf(v *adminapi.Overview) (ids []string) {
 	for _, w := range v.Widgets {
 		ids = append(ids, w.ID)
 	}
@@ -56,9 +57,9 @@ func TestOverview(t *testing.T) {
 	g.do(t, "POST", "/bare", claim("user-1"), jsonType)
 	g.outcome(t, "nobody", testSecret)
 
-	var v overviewView
+	var v adminapi.Overview
 	g.askInto(t, "overview", &v)
-	if got, want := v.ids(), []string{"declared", "a2", "default", "a1", "b1", "own"}; !slices.Equal(got, want) {
+	if got, want := idsOf(&v), []string{"declared", "a2", "default", "a1", "b1", "own"}; !slices.Equal(got, want) {
 		t.Errorf("busiest first, then by id: %v, want %v", got, want)
 	}
 	sources := map[string]string{"declared": "inline", "default": "handler", "own": "handler", "a1": "stored"}
@@ -66,8 +67,8 @@ func TestOverview(t *testing.T) {
 		if want := sources[w.ID]; want != "" && w.Source != want {
 			t.Errorf("%s is %s, want %s", w.ID, w.Source, want)
 		}
-		if (w.Source == "stored") != (w.Created != nil && len(w.Secrets) == 1) {
-			t.Errorf("%+v", w.widgetView)
+		if (w.Source == "stored") != (!w.Created.IsZero() && len(w.Secrets) == 1) {
+			t.Errorf("%+v", w.Widget)
 		}
 	}
 	first := v.Widgets[0]
@@ -97,9 +98,9 @@ func TestOverview(t *testing.T) {
 		{"limit=5", "declared a2 default a1 b1 "},
 		{"view=busiest&prefix=zzz", " "},
 	} {
-		var page overviewView
+		var page adminapi.Overview
 		g.askInto(t, "overview?"+test.query, &page)
-		if got := strings.Join(append(page.ids(), page.Next), " "); got != strings.TrimPrefix(test.want, " ") {
+		if got := strings.Join(append(idsOf(&page), page.Next), " "); got != strings.TrimPrefix(test.want, " ") {
 			t.Errorf("%s: %q, want %q", test.query, got, test.want)
 		}
 	}
@@ -118,14 +119,14 @@ func TestTrafficCallsRefuse(t *testing.T) {
 		{"overview?limit=0", 400, "1 to 200"},
 		{"overview?limit=201", 400, "1 to 200"},
 		{"overview?limit=", 400, "1 to 200"},
-		{"overview?prefix=%3Cimg%3E", 400, "a widget's id"},
-		{"overview?view=all&after=..", 400, "a widget's id"},
-		{"overview?page=2", 400, "and no other"},
-		{"overview?limit=1&limit=2", 400, "twice"},
-		{"overview?limit=%zz", 400, "not well-formed"},
+		{"overview?prefix=%3Cimg%3E", 400, "a widget id"},
+		{"overview?view=all&after=..", 400, "a widget id"},
+		{"overview?page=2", 400, "this call takes view, prefix, after, limit"},
+		{"overview?limit=1&limit=2", 400, "more than once"},
+		{"overview?limit=%zz", 400, "malformed"},
 		{"stats?top=0", 400, "1 to 1000"},
 		{"stats?top=1001", 400, "1 to 1000"},
-		{"stats?of=shop", 400, "top, and no other"},
+		{"stats?of=shop", 400, "this call takes top"},
 		{"widgets/shop/readiness?day=1", 400, "no query parameters"},
 		{"widgets/nobody/readiness", 404, "create nobody"},
 		{"widgets/default/readiness", 404, "no widget"},
@@ -152,7 +153,7 @@ func TestReadiness(t *testing.T) {
 	of(`{"text":"hi"}`)
 	of(`{"user_id":["<img src=x>"]}`)
 
-	var v readinessView
+	var v adminapi.Readiness
 	g.askInto(t, "widgets/shop/readiness", &v)
 	if v.Widget != "shop" || v.Mode != "optional" || v.Requests != 9 || v.Verified != 3 || v.Refused != 6 || v.Disabled != 0 || v.From.After(v.Now) || v.From.IsZero() {
 		t.Errorf("%+v", v.Readiness)
@@ -230,7 +231,7 @@ func TestReadinessWithoutStore(t *testing.T) {
 	server.Restart()
 	eventually(t, "Redis is not reached again", func() bool { return g.outcome(t, "shop", secret) == "verified" })
 
-	var v readinessView
+	var v adminapi.Readiness
 	g.askInto(t, "widgets/shop/readiness", &v)
 	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.Unavailable {
 		t.Errorf("%+v", v.Readiness)
@@ -265,7 +266,7 @@ reverse_proxy UPSTREAM`)
 			}
 		}
 	}
-	var v readinessView
+	var v adminapi.Readiness
 	g.askInto(t, "widgets/next/readiness", &v)
 	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.WidgetUnknown {
 		t.Fatalf("%+v", v.Readiness)
@@ -292,7 +293,7 @@ respond 204`)
 		if path != "" {
 			g.do(t, "POST", path, claim("user-1"), jsonType, "X-Widget-Key: shop")
 		}
-		var v readinessView
+		var v adminapi.Readiness
 		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != want {
 			t.Errorf("after a request of %q the mode is %q, want %q", path, v.Mode, want)
 		}
@@ -311,7 +312,7 @@ respond 204`)
 		t.Fatalf("%d %s", c.status, c.body)
 	}
 	g.create(t, `{"id":"shop"}`)
-	var v readinessView
+	var v adminapi.Readiness
 	if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != "" || v.Requests != 0 || len(v.Refusals) != 0 {
 		t.Errorf("made anew: %+v", v.Readiness)
 	}
@@ -340,7 +341,7 @@ reverse_proxy UPSTREAM`)
 	for _, path := range []string{"/health", "/broken"} {
 		g.do(t, "POST", path, claim("user-1"), jsonType)
 	}
-	var v overviewView
+	var v adminapi.Overview
 	if g.askInto(t, "overview", &v); v.Unknown.Day.Requests != 0 || v.Total.Day.Requests != 1 || v.Total.Day.Rate != 1 {
 		t.Errorf("of no widget %+v, total %+v", v.Unknown.Day, v.Total.Day)
 	}
@@ -382,8 +383,8 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 			t.Errorf("%s: %d bytes", path, len(c.body))
 		}
 	}
-	var v overviewView
-	if g.askInto(t, "overview", &v); v.Widgets[0].ID != "w-00000" || len(v.Widgets) != usualRows || v.Total.Day.Requests < 200_000 {
+	var v adminapi.Overview
+	if g.askInto(t, "overview", &v); v.Widgets[0].ID != "w-00000" || len(v.Widgets) != 50 || v.Total.Day.Requests < 200_000 {
 		t.Errorf("%s first of %d, %d requests", v.Widgets[0].ID, len(v.Widgets), v.Total.Day.Requests)
 	}
 }

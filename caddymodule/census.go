@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -121,4 +123,23 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
+}
+
+// missingKeys are the ids of encryption keys that stored secrets need and that
+// are not configured, as far as the store or the last census knows.
+func (a *App) missingKeys() []string {
+	needed := make(map[string]bool)
+	for id := range a.store.KeyIDs() {
+		needed[id] = true
+	}
+	if found := a.census.Load(); found != nil {
+		maps.Copy(needed, found.keys)
+	}
+	missing := []string{}
+	for _, id := range slices.Sorted(maps.Keys(needed)) {
+		if !a.ring.Load().Has(id) {
+			missing = append(missing, id)
+		}
+	}
+	return missing
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -53,7 +54,7 @@ func TestCensus(t *testing.T) {
 	// A lost encryption key is counted, and named.
 	load(t, strings.Replace(g.config, "chat_identity {", "chat_identity {\nencryption_key bG9zdC1hbmQtZm91bmQtbG9zdC1hbmQtZm91bmQtMDA=", 1))
 	eventually(t, "the missing key is not counted", func() bool { return g.scrape(t)["missing_encryption_keys{}"] == 1 })
-	var v overviewView
+	var v adminapi.Overview
 	if g.askInto(t, "overview", &v); len(v.MissingKeys) != 1 || len(v.Widgets) != 6 || !strings.Contains(v.Widgets[0].Unavailable, v.MissingKeys[0]) {
 		t.Errorf("%v, %+v", v.MissingKeys, v.Widgets)
 	}
@@ -71,7 +72,7 @@ func (g *gateway) fill(t testing.TB, n int) *App {
 	for i := range ids {
 		ids[i] = fmt.Sprintf("w-%05d", i)
 	}
-	secret := newSecret()
+	secret := widgets.NewSecret()
 	if err := app.store.Update(t.Context(), ids, func(id string, _ *widgets.Record) (*widgets.Record, error) {
 		return widgets.NewRecord(id, "", "", secret, app.ring.Load(), time.Now())
 	}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // TestDashboardExecutesNothing sends markup in everything that a client chooses,
@@ -137,7 +138,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 	b.create(t, `{"id":"shop","mode":"required"}`)
 	before := b.call(t, "GET", "widgets", "").body
 	b.do(chromedp.Navigate(elsewhere.URL))
-	api := "http://" + b.admin + adminPath
+	api := "http://" + b.admin + adminapi.Path
 	tried, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](fmt.Sprintf(`(async () => {
 		const said = []
 		const tries = [

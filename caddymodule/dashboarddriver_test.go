@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // boardSite is liveSite that tells who asks which id its request has in the log.
@@ -59,7 +60,7 @@ func (b *board) do(steps ...chromedp.Action[chromedp.Void]) {
 // open loads the page, at a place such as "/widgets/shop".
 func (b *board) open(place string) {
 	b.t.Helper()
-	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate("http://"+b.admin+adminPath+"#"+place))
+	b.do(chromedp.Navigate("about:blank"), chromedp.Navigate("http://"+b.admin+adminapi.Path+"#"+place))
 }
 
 // look evaluates an expression in the page.

@@ -15,7 +15,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -138,7 +139,7 @@ func TestDashboardVerdict(t *testing.T) {
 	says := func(page, command string) {
 		t.Helper()
 		b.says(page)
-		out, errors, err := clientRun{}.client(t, "readiness", "shop", "--address", b.admin)
+		out, errors, err := runCommand(t, "", "readiness", "shop", "--address", b.admin)
 		if want := "ready: " + command; err != nil || !strings.Contains(out, want) {
 			t.Errorf("%s%s%v, want %q", out, errors, err, want)
 		}
@@ -182,9 +183,9 @@ func TestDashboardOfMany(t *testing.T) {
 		t.Fatal(err)
 	}
 	secret, _ := verifier.NewSecret(testSecret)
-	for first := 0; first < many; first += movePage {
+	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
-		for i := first; i < first+movePage; i++ {
+		for i := first; i < first+adminapi.MovePage; i++ {
 			made, err := widgets.NewRecord(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), "optional", "snapengage", secret, app.ring.Load(), time.Now())
 			if err != nil {
 				t.Fatal(err)

@@ -3,3 +3,8 @@
 // the command. What is a claim and whether it holds is decided by the package
 // verifier; this one knows HTTP, Caddy and the operator's configuration.
 package caddymodule
+
+import (
+	// Registers the command "caddy chat-identity".
+	_ "github.com/chatidentity/caddy-chat-identity/caddymodule/internal/command"
+)

@@ -225,7 +225,7 @@ func TestReadmeReadiness(t *testing.T) {
 	for _, body := range []string{person + signed, person + signed, person + "}"} {
 		g.post(t, body, "X-Widget-Key: shop")
 	}
-	out, errors, err := clientRun{}.client(t, "readiness", "shop", "--address", g.admin)
+	out, errors, err := runCommand(t, "", "readiness", "shop", "--address", g.admin)
 	got, want := varying.ReplaceAllString(out, "~"), varying.ReplaceAllString(find(t, "text readiness"), "~")
 	if err != nil || got != want {
 		t.Errorf("%v %s\n%s\nwant\n%s", err, errors, got, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -78,7 +79,7 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 	}
 	var key widgets.EncryptionKey
 	text := strings.TrimSpace(string(content))
-	if err = checkPlain(text); err == nil {
+	if err = secrettext.Check(text); err == nil {
 		key, err = widgets.ParseEncryptionKey(text)
 	}
 	if err != nil {

@@ -25,7 +25,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
 // testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.

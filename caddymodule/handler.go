@@ -100,7 +100,7 @@ func (h *Handler) widgetless() bool {
 // overruledSilently reports whether an earlier handler was laxer than this one
 // would have been, and the operator was not told yet.
 func (h *Handler) overruledSilently(s *state) bool {
-	return s.decider != h && s.mode != modeUnset && h.Mode > s.mode && !h.log.told.Load()
+	return s.decider != h && s.mode != modeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
 }
 
 // Interface guards

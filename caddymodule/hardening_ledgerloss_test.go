@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
@@ -84,7 +85,7 @@ func (l *loser) use(t *testing.T) ticket {
 // shows checks what the admin API, the metrics and the log say of a loss.
 func (l *loser) shows(t *testing.T, lost bool) {
 	t.Helper()
-	var v overviewView
+	var v adminapi.Overview
 	l.askInto(t, "overview", &v)
 	if (v.Ledger.Lost != "") != lost || !v.Ledger.Reachable {
 		t.Errorf("lost %t: the overview shows %+v", lost, v.Ledger)
@@ -213,7 +214,7 @@ func TestLedgerDeletedWhileInUse(t *testing.T) {
 			t.Errorf("without a ledger: %s", got)
 		}
 	}
-	var v overviewView
+	var v adminapi.Overview
 	if l.askInto(t, "overview", &v); v.Ledger.Reachable || !strings.Contains(v.Ledger.Error, "accept-loss") {
 		t.Errorf("%+v", v.Ledger)
 	}
@@ -412,7 +413,7 @@ func TestLossIsRepeated(t *testing.T) {
 // TestAcceptLossRefuses: what cannot be accepted.
 func TestAcceptLossRefuses(t *testing.T) {
 	g := live(t, ownLedger(t), liveSite)
-	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 409 || !strings.Contains(c.Error, "needs the ledger") {
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 409 || !strings.Contains(c.Error, "uses the ledger") {
 		t.Errorf("unused: %d %s", c.status, c.body)
 	}
 	path := filepath.Join(t.TempDir(), "ledger.db")

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
 // logged runs a site whose logs go to a file, and returns a way to read it.

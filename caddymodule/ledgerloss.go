@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -83,16 +84,9 @@ func (k *knownLedger) watch(ctx context.Context) {
 	}
 }
 
-// acceptance is what has become of a loss.
-type acceptance struct {
-	Accepted bool   `json:"accepted"`
-	Ledger   string `json:"ledger"` // the id of the one that is used from now on
-	Lost     string `json:"lost,omitempty"`
-}
-
 // accept has the ledger that is there be the one of this gateway. Where it went
 // while it was in use, one is created.
-func (k *knownLedger) accept(ctx context.Context) (a acceptance, err error) {
+func (k *knownLedger) accept(ctx context.Context) (a adminapi.Acceptance, err error) {
 	err = k.take(ctx, func(ctx context.Context) error {
 		id, err := k.identify(ctx)
 		if errors.Is(err, ledger.ErrGone) {

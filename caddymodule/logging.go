@@ -3,12 +3,12 @@ package caddymodule
 import (
 	"net/http"
 	"sync/atomic"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -22,19 +22,26 @@ type logger struct {
 	// Requests without a claim are many where one is required. They must not
 	// hide the forged ones.
 	unsigned, others budget
-	told             atomic.Bool // that the handler was overruled
+	overrideLogged   atomic.Bool
 }
 
-// budget is how much may be logged in a second.
-type budget struct{ second, count, left atomic.Int64 }
-
-// allow reports whether one more line may be logged in this second.
-func (b *budget) allow() bool {
-	now := time.Now().Unix()
-	if second := b.second.Load(); second != now && b.second.CompareAndSwap(second, now) {
-		b.count.Store(0)
+func newLogger(log *zap.Logger) *logger {
+	l := &logger{zap: log}
+	for _, b := range []*budget{&l.unsigned, &l.others} {
+		b.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
 	}
-	if b.count.Add(1) <= warningsPerSecond {
+	return l
+}
+
+// budget is how much may be logged.
+type budget struct {
+	lines *rate.Limiter
+	left  atomic.Int64 // how many were left out
+}
+
+// allow reports whether one more line may be logged now.
+func (b *budget) allow() bool {
+	if b.lines.Allow() {
 		return true
 	}
 	b.left.Add(1)
@@ -52,7 +59,7 @@ func (b *budget) write(log *zap.Logger, message string, fields ...zap.Field) {
 // overruled says, once, that a request which this handler is to decide was
 // decided by one before it. The first decides, and is laxer here.
 func (l *logger) overruled(s *state) {
-	if !l.told.Swap(true) {
+	if !l.overrideLogged.Swap(true) {
 		l.zap.Warn("an earlier chat_identity decided requests that this one matches, in a laxer mode: "+
 			"narrow its matcher, or put the stricter one first", zap.Stringer("earlier", s.mode))
 	}
@@ -137,14 +144,14 @@ func (l *logger) forwarded(x *exchange, cause error) {
 // widget's. What is wrong with it is asked once, for both.
 func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
-	kept := observed.Wants(x.counted, x.s.reason)
+	kept := observed.TakesExample(x.counted, x.s.reason)
 	if !logged && !kept {
 		return
 	}
 	hint, detail := x.hint(cause, logged || observed.MayDiagnose(x.counted))
 	id := requestID(x.r)
 	if kept {
-		observed.Keep(x.counted, traffic.Refusal{
+		observed.AddExample(x.counted, traffic.Refusal{
 			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
 			Always: x.plan.answers[x.s.reason].always || x.closed,
 		})

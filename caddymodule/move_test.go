@@ -42,8 +42,8 @@ func TestExportImport(t *testing.T) {
 			t.Errorf("%v: %v, %s%s, want %s", args, err, stdout, stderr, want)
 		}
 	}
-	run(exported[:len(exported)-10], true, "no whole export")
-	run(strings.Replace(exported, "required", "off", 1), true, "no whole export")
+	run(exported[:len(exported)-10], true, "not a complete export")
+	run(strings.Replace(exported, "required", "off", 1), true, "not a complete export")
 	if c := to.call(t, "GET", "widgets", ""); c.body != "[]\n" {
 		t.Errorf("half an import: %s", c.body)
 	}

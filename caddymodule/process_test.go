@@ -13,6 +13,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
 )
 
 // asCaddy is the environment variable with which this test's binary is the
@@ -112,6 +115,23 @@ func (p *process) command(t testing.TB, input string, args ...string) (stdout, s
 	var out, errors bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &errors
 	err = cmd.Run()
+	return out.String(), errors.String(), err
+}
+
+// runCommand runs caddy chat-identity in this process, as Caddy's Main does.
+func runCommand(t testing.TB, input string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	registered := caddycmd.Commands()["chat-identity"]
+	sub := &cobra.Command{Use: registered.Name}
+	registered.CobraFunc(sub)
+	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
+	root.AddCommand(sub)
+	var out, errors bytes.Buffer
+	root.SetIn(strings.NewReader(input))
+	root.SetOut(&out)
+	root.SetErr(&errors)
+	root.SetArgs(append([]string{"chat-identity"}, args...))
+	err = root.Execute()
 	return out.String(), errors.String(), err
 }
 

@@ -38,7 +38,7 @@ const (
 // Provision fills in defaults and compiles the configuration. It has no
 // effects outside of the handler, since it runs for `caddy validate`, too.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.log = &logger{zap: ctx.Logger()}
+	h.log = newLogger(ctx.Logger())
 	loaded, err := ctx.App("chat_identity")
 	if err != nil {
 		return err

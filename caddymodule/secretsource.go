@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -30,7 +31,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
 		// A variable may hold anything; the log's hint names what surrounds a secret.
-		if err := checkReplaced(value); err != nil {
+		if err := secrettext.CheckReplaced(value); err != nil {
 			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
 		}
 		return value, false, nil
@@ -43,7 +44,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 		if strings.TrimSpace(text) == "" {
 			return "", false, fmt.Errorf("secret file %s is empty: write the secret into it", name)
 		}
-		if err := checkPlain(text); err != nil {
+		if err := secrettext.Check(text); err != nil {
 			return "", false, fmt.Errorf("secret file %s: %w", name, err)
 		}
 		return text, false, nil
@@ -88,4 +89,13 @@ func placeholder(written string) (name, kind string) {
 		return "", ""
 	}
 	return name, kind
+}
+
+// checkWritten is [secrettext.CheckReplaced] for a text in the configuration, and says how
+// one writes what was meant.
+func checkWritten(text string) error {
+	if err := secrettext.CheckReplaced(text); err != nil {
+		return fmt.Errorf("%w: write {env.NAME}, or {file./path/of/the/file} with the whole path", err)
+	}
+	return nil
 }

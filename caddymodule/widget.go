@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // defaultWidget is the id of a handler's only widget that has no other name.
 // No request can name it.
-const defaultWidget = "default"
+const defaultWidget = widgets.DefaultID
 
 // widget is one chat widget, as a request finds it.
 type widget struct {
@@ -78,7 +79,7 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		}
 		literals = literals || literal
 		if name, kind := placeholder(text); kind == "env" {
-			if err := checkPlain(secret.Reveal()); err != nil {
+			if err := secrettext.Check(secret.Reveal()); err != nil {
 				inline.doubt = fmt.Errorf("environment variable %s: %w", name, err)
 			}
 		}

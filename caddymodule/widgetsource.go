@@ -122,8 +122,16 @@ func (a *App) speaks(dialect string) bool {
 	return a.store.Speaks(dialect)
 }
 
-// declared reports whether the id is one of the configuration's.
-func (a *App) declared(id string) bool { return a.declaration(id) != nil }
+// declaration returns the widget of that id that the configuration has.
+func (a *App) declaration(id string) *widget {
+	if w := a.inline[id]; w != nil {
+		return w
+	}
+	if own := a.owners[id]; own != nil {
+		return own.w
+	}
+	return nil
+}
 
 // ask notes that a handler looks widgets up, and returns the declared one of
 // that id, nil where requests have to ask the store.

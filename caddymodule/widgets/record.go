@@ -5,6 +5,7 @@ package widgets
 
 import (
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,6 +17,10 @@ import (
 // MaxSecrets is how many secrets one widget may have at a time, those in grace
 // included: each costs a signature check of every forged request.
 const MaxSecrets = 512
+
+// DefaultID is the id of a handler's only widget that has no other name. No
+// request can name it, and none is stored under it.
+const DefaultID = "default"
 
 // What is wrong with a change to a widget, or with a record.
 var (
@@ -52,6 +57,18 @@ type Sealed struct {
 
 // NewVersion returns a name for a secret: 130 random bits in base32.
 func NewVersion() string { return rand.Text() }
+
+// NewSecret returns a new secret: 32 random bytes as 64 hexadecimal digits. What
+// signs is that text.
+func NewSecret() verifier.Secret {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the process first
+	secret, err := verifier.NewSecret(hex.EncodeToString(random[:]))
+	if err != nil {
+		panic(err) // it is long enough
+	}
+	return secret
+}
 
 // Live reports whether the secret verifies at that time.
 func (s *Sealed) Live(now time.Time) bool { return s.Until.IsZero() || now.Before(s.Until) }

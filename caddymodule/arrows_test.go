@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"maps"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows are what each package may import of this module. A new room is one line
+// here, and a new arrow a decision.
+var arrows = map[string][]string{
+	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson"},
+	"verifier/internal/claimform": {"verifier/internal/fold"},
+	"verifier/internal/claimjson": {"verifier/internal/fold"},
+	"verifier/internal/fold":      {},
+
+	"caddymodule": {
+		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore", "caddymodule/widgets/redisstore",
+		"caddymodule/ledger", "caddymodule/ledger/boltledger", "caddymodule/ledger/redisledger", "caddymodule/redislink",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/command",
+		"caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+	},
+	"caddymodule/internal/admin": {
+		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+	},
+	"caddymodule/internal/admin/dashboard": {"verifier"},
+	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic"},
+	"caddymodule/internal/command": {
+		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+	},
+	"caddymodule/internal/secrettext": {},
+	"caddymodule/internal/traffic":    {"verifier"},
+
+	"caddymodule/widgets":            {"verifier"},
+	"caddymodule/widgets/filestore":  {"caddymodule/widgets"},
+	"caddymodule/widgets/redisstore": {"caddymodule/widgets", "caddymodule/redislink"},
+	"caddymodule/ledger":             {},
+	"caddymodule/ledger/boltledger":  {"caddymodule/ledger"},
+	"caddymodule/ledger/redisledger": {"caddymodule/ledger"},
+	"caddymodule/redislink":          {},
+
+	"caddymodule/cmd/caddy": {"caddymodule"},
+	"caddymodule/cmd/bench": {},
+
+	"caddymodule/redislink/redistest": {},
+	"caddymodule/browsertest":         {},
+	"examples/fleet":                  {},
+	"examples/observability":          {},
+	"examples/quickstart":             {},
+	"examples/signing":                {},
+	"examples/signing/go":             {},
+}
+
+// knowCaddy are the packages that may depend on Caddy.
+var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command"}
+
+// TestArrows: a package imports what it may, and only the adapters know Caddy, be
+// it through others.
+func TestArrows(t *testing.T) {
+	const module, caddy = "github.com/chatidentity/caddy-chat-identity/", "github.com/caddyserver/caddy/"
+	list := exec.Command("go", "list", "-deps", "-f", `{{.ImportPath}} {{join .Imports " "}}|{{join .Deps " "}}`, "./...")
+	list.Dir = ".."
+	var stderr strings.Builder
+	list.Stderr = &stderr
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	unseen := maps.Clone(arrows)
+	for line := range strings.Lines(string(out)) {
+		name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, ours := strings.CutPrefix(name, module)
+		if !ours {
+			continue
+		}
+		imports, deps, _ := strings.Cut(rest, "|")
+		allowed, known := arrows[name]
+		if !known {
+			t.Errorf("%s is in no line of arrows", name)
+		}
+		delete(unseen, name)
+		for _, path := range strings.Fields(imports) {
+			if path, ours := strings.CutPrefix(path, module); ours && !slices.Contains(allowed, path) {
+				t.Errorf("%s must not import %s", name, path)
+			}
+		}
+		if strings.Contains(deps, caddy) && !slices.Contains(knowCaddy, name) {
+			t.Errorf("%s must not depend on Caddy", name)
+		}
+	}
+	for name := range unseen {
+		t.Errorf("arrows has %s, which does not exist", name)
+	}
+}

@@ -1,0 +1,124 @@
+package admin
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// maxBody is the largest body of most calls, in bytes.
+const maxBody = 64 << 10
+
+// call is one call of the API. It passes through the mux as the writer of its
+// answer, and takes back its error.
+type call struct {
+	http.ResponseWriter
+	*Gateway
+	r   *http.Request
+	id  string // the widget's, where the path names one
+	err error
+}
+
+// operation does what a call asks for.
+type operation func(*call) error
+
+// ServeHTTP implements [http.Handler].
+func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c := w.(*call)
+	c.r, c.id = r, r.PathValue("id")
+	switch {
+	case strings.Contains(c.id, "/"): // it was escaped
+		c.err = nothingHere()
+	case c.id != "" && !widgets.ValidID(c.id):
+		c.err = badID()
+	default:
+		c.err = do(c)
+	}
+}
+
+func badID() error {
+	return adminError(http.StatusBadRequest, "invalid widget id: use 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+}
+
+func adminError(status int, format string, args ...any) error {
+	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
+}
+
+// failure returns the call's error, if any, with its status.
+func (c *call) failure() error {
+	err := c.err
+	if _, ok := err.(caddy.APIError); ok || err == nil {
+		return err // Caddy looks for it outermost
+	}
+	status := http.StatusInternalServerError
+	_, missing := errors.AsType[*widgets.MissingKeyError](err)
+	switch {
+	case errors.Is(err, widgets.ErrExists), errors.Is(err, widgets.ErrTooManySecrets):
+		status = http.StatusConflict
+	case errors.Is(err, widgets.ErrNotFound):
+		status = http.StatusNotFound
+	case errors.Is(err, ledger.ErrUnavailable), errors.Is(err, widgets.ErrUnavailable), errors.Is(err, widgets.ErrBusy), errors.Is(err, widgets.ErrNoKey),
+		errors.Is(err, widgets.ErrSeal), missing:
+		c.Header().Set("Retry-After", "10")
+		status = http.StatusServiceUnavailable
+	}
+	// Without the package's name, which is of no use to an operator.
+	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")}
+}
+
+// read reads the call's body as a JSON object into v. An empty body leaves v as it
+// is. Errors contain no values: one could be a secret.
+func (c *call) read(v any) error { return c.readLarge(v, maxBody) }
+
+// readLarge is read with another limit.
+func (c *call) readLarge(v any, limit int64) error {
+	body, err := io.ReadAll(http.MaxBytesReader(c, c.r.Body, limit))
+	if _, large := errors.AsType[*http.MaxBytesError](err); large {
+		return adminError(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes", limit)
+	}
+	if err != nil {
+		return adminError(http.StatusBadRequest, "the body was incomplete")
+	}
+	if len(body) == 0 {
+		return nil
+	}
+	if string(bytes.TrimSpace(body)) == "null" {
+		return adminError(http.StatusBadRequest, "the body is null: send a JSON object, or nothing")
+	}
+	err = jsonv2.Unmarshal(body, v, jsonv2.RejectUnknownMembers(true))
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
+		if errors.Is(err, jsonv2.ErrUnknownName) {
+			return adminError(http.StatusBadRequest, "the body has a member %s, which this call does not accept", e.JSONPointer)
+		}
+		return adminError(http.StatusBadRequest, "the body's member %s has the wrong type", e.JSONPointer)
+	}
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		return adminError(http.StatusBadRequest, "the body is not valid JSON, near byte %d", e.ByteOffset)
+	}
+	return adminError(http.StatusBadRequest, "the body cannot be read as a JSON object")
+}
+
+func (c *call) answer(status int, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	c.Header().Set("Content-Type", "application/json")
+	c.WriteHeader(status)
+	_, _ = c.Write(append(text, '\n'))
+	return nil
+}

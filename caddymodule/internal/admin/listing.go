@@ -1,0 +1,66 @@
+package admin
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// page returns up to limit widgets by id: those after the given id whose ids begin
+// with the prefix. next is the last of them if there are more. With an error it
+// returns those of the configuration.
+func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
+	after = max(after, before(prefix))
+	records, err := g.Store.List(ctx, after, limit+1)
+	if err != nil {
+		records = nil
+	}
+	last := ""
+	if len(records) > limit {
+		last = records[limit].ID
+	}
+	views = make([]*adminapi.Widget, 0, len(records))
+	for _, record := range records {
+		if _, declared := g.Declared[record.ID]; !declared && strings.HasPrefix(record.ID, prefix) {
+			views = append(views, g.stored(record))
+		}
+	}
+	for id, declared := range g.Declared {
+		// Behind the store's page there may be stored ones in between.
+		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
+			views = append(views, &declared.Widget)
+		}
+	}
+	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
+	// Each stored one of the page is in views, or the declared one that hides it.
+	if len(views) > limit || last != "" && strings.HasPrefix(last, prefix) {
+		views = views[:limit]
+		next = views[limit-1].ID
+	}
+	return views, next, err
+}
+
+// before returns a text that sorts between the ids with the prefix and all ids
+// before them.
+func before(prefix string) string {
+	if prefix == "" {
+		return ""
+	}
+	last := len(prefix) - 1
+	return prefix[:last] + string(prefix[last]-1) + "\x7f"
+}
+
+// view returns a widget as the API shows it, nil if it does not exist.
+func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
+	if declared, ok := g.Declared[id]; ok {
+		return &declared.Widget, nil
+	}
+	record, err := g.Store.Lookup(ctx, []byte(id))
+	if record == nil {
+		return nil, err
+	}
+	return g.stored(record), nil
+}

@@ -1,0 +1,23 @@
+package admin
+
+import (
+	"net/http"
+
+	"go.uber.org/zap"
+)
+
+// acceptLoss makes the current ledger this gateway's own.
+func (c *call) acceptLoss() error {
+	if c.Ledger == nil {
+		return adminError(http.StatusConflict, "no handler of the running configuration uses the ledger, so it is not known whether it was lost")
+	}
+	a, err := c.Ledger.Accept(c.r.Context())
+	if err != nil {
+		return err
+	}
+	if a.Accepted {
+		c.Log.Warn("the loss of the ledger was accepted through the admin API: conversations and visitors that had been claimed can be claimed again",
+			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger), zap.String("remote_addr", c.r.RemoteAddr))
+	}
+	return c.answer(http.StatusOK, a)
+}

@@ -1,0 +1,95 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// maxMoved bounds the body of an import, in bytes.
+const maxMoved = 64 << 20
+
+// export answers a page of the stored records, with their secrets encrypted, and
+// where the next page is.
+func (c *call) export() error {
+	after := c.r.URL.Query().Get("after")
+	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(records, json.FormatNilSliceAsNull(false))
+	if err != nil {
+		return err
+	}
+	if len(records) == adminapi.MovePage {
+		c.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminapi.Path, url.QueryEscape(records[len(records)-1].ID)))
+	}
+	c.Header().Set("Content-Type", "application/json")
+	_, _ = c.Write(append(text, '\n'))
+	return nil
+}
+
+// importRecords stores records of an export. Those that are stored already are kept
+// unless the call says replace=true: an old export must not bring back a retired
+// secret by accident.
+func (c *call) importRecords() error {
+	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
+	if err != nil && c.r.URL.Query().Has("replace") {
+		return adminError(http.StatusBadRequest, "replace must be true or false")
+	}
+	var records []*widgets.Record
+	if err := c.readLarge(&records, maxMoved); err != nil {
+		return err
+	}
+	if len(records) > adminapi.MovePage {
+		return adminError(http.StatusBadRequest, "send at most %d records at a time", adminapi.MovePage)
+	}
+	byID := make(map[string]*widgets.Record, len(records))
+	ids := make([]string, 0, len(records))
+	for _, record := range records {
+		if record == nil {
+			return adminError(http.StatusBadRequest, "a record is null")
+		}
+		if err := record.Check(); err != nil {
+			return adminError(http.StatusBadRequest, "%w", err)
+		}
+		if err := c.writable(record.ID); err != nil {
+			return err
+		}
+		if byID[record.ID] != nil {
+			return adminError(http.StatusBadRequest, "widget %s appears more than once", record.ID)
+		}
+		byID[record.ID] = record
+		ids = append(ids, record.ID)
+	}
+	found := make(map[string]*widgets.Record, len(ids)) // the store may retry
+	err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
+		found[id] = old
+		if old != nil && (!replace || reflect.DeepEqual(old, byID[id])) {
+			return old, nil
+		}
+		return byID[id], nil
+	})
+	if err != nil {
+		return err
+	}
+	var done adminapi.Imported
+	for _, id := range ids {
+		switch old := found[id]; {
+		case old != nil && reflect.DeepEqual(old, byID[id]):
+			done.Unchanged++
+		case old != nil && !replace:
+			done.Kept = append(done.Kept, id)
+		default:
+			done.Imported++
+		}
+	}
+	return c.answer(http.StatusOK, done)
+}

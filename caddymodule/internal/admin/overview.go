@@ -1,0 +1,115 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+const (
+	// maxRows is the largest limit of an overview.
+	maxRows = 200
+	// defaultRows is the default limit.
+	defaultRows = 50
+)
+
+func reachOf(err error) adminapi.Reach {
+	if err != nil {
+		return adminapi.Reach{Error: err.Error()}
+	}
+	return adminapi.Reach{Reachable: true}
+}
+
+// overview answers the gateway's state and a page of widgets: the busiest, or all
+// by id.
+func (c *call) overview() error {
+	query, err := c.query("view", "prefix", "after", "limit")
+	if err != nil {
+		return err
+	}
+	limit, err := numberIn(query, "limit", defaultRows, maxRows)
+	if err != nil {
+		return err
+	}
+	prefix, after := query.Get("prefix"), query.Get("after")
+	for _, id := range []string{prefix, after} {
+		if id != "" && !widgets.ValidID(id) {
+			return adminError(http.StatusBadRequest, "prefix and after must be a widget id, or the beginning of one")
+		}
+	}
+	v := adminapi.Overview{
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
+		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
+	}
+	if c.Ledger != nil {
+		v.Ledger = adminapi.Ledger{Reach: reachOf(c.Ledger.Err()), Used: true, Lost: c.Ledger.Loss()}
+	}
+	v.Total, v.Unknown = c.Traffic.Overview()
+	var views []*adminapi.Widget
+	switch view := query.Get("view"); {
+	case view == "all":
+		views, v.Next, err = c.page(c.r.Context(), after, prefix, limit)
+		for _, one := range views {
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: c.Traffic.Of(one.ID)})
+		}
+	case view != "" && view != "busiest":
+		return adminError(http.StatusBadRequest, "view must be busiest or all")
+	case after != "":
+		return adminError(http.StatusBadRequest, "after needs view=all: which widgets are busiest changes from call to call")
+	default:
+		err = c.busiest(&v, prefix, limit)
+	}
+	if err != nil { // what is declared, and what was busy, is shown all the same
+		v.Store = reachOf(err)
+	}
+	v.Writable = v.Store.Reachable
+	return c.answer(http.StatusOK, v)
+}
+
+// busiest adds those that had requests in the last day, busiest first, and then
+// others by id.
+func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
+	shown := make(map[string]bool, limit)
+	for _, row := range c.Traffic.Busiest(prefix, traffic.MaxShown) {
+		if len(v.Widgets) == limit {
+			return err
+		}
+		view, failed := c.view(c.r.Context(), row.ID)
+		if failed != nil {
+			err = failed
+			view = &adminapi.Widget{ID: row.ID, Source: "stored", Unavailable: failed.Error()}
+		}
+		if view == nil {
+			continue // deleted meanwhile
+		}
+		shown[row.ID] = true
+		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: row.Windows})
+	}
+	// Those that are shown already may be the first of all.
+	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
+	for _, view := range others {
+		if len(v.Widgets) < limit && !shown[view.ID] {
+			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: c.Traffic.Of(view.ID)})
+		}
+	}
+	if failed != nil {
+		err = failed
+	}
+	return err
+}
+
+// stats answers the counts since the process started.
+func (c *call) stats() error {
+	query, err := c.query("top")
+	if err != nil {
+		return err
+	}
+	top, err := numberIn(query, "top", 0, traffic.MaxShown)
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.Traffic.Stats(top))
+}

@@ -1,0 +1,64 @@
+package admin
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// readiness answers whether a widget can be switched to required mode.
+func (c *call) readiness() error {
+	if _, err := c.query(); err != nil {
+		return err
+	}
+	view, err := c.view(c.r.Context(), c.id)
+	if view == nil && err == nil {
+		return c.unknown()
+	}
+	// If the store cannot say whether the widget exists, its counts are still of use.
+	r := c.Traffic.Readiness(c.id, err == nil)
+	switch laxest := c.Declared[c.id].Laxest; {
+	case laxest != "":
+		r.Mode = laxest // of its handlers: requests have no other mode
+	case view != nil:
+		r.Mode = stricter(r.Mode, view.Mode) // no request may have had it yet
+	}
+	for i := range r.Refusals {
+		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
+			refusal.Always = c.AlwaysRefused(refusal.Reason)
+		}
+	}
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
+}
+
+// stricter returns the stricter of two modes; "" is none.
+func stricter(a, b string) string {
+	if slices.Index(traffic.Modes[:], a) < slices.Index(traffic.Modes[:], b) {
+		return b
+	}
+	return a
+}
+
+// judge says whether a widget can be switched to required mode.
+func judge(r *traffic.Readiness) adminapi.Verdict {
+	unsigned := uint64(0)
+	for _, refusal := range r.Refusals {
+		if refusal.Reason == verifier.Missing {
+			unsigned = refusal.Count
+		}
+	}
+	switch {
+	case r.Mode == "required":
+		return adminapi.Required
+	case r.Requests == r.Disabled:
+		return adminapi.Unknown
+	case r.Refused == 0:
+		return adminapi.Ready
+	case r.Refused == unsigned:
+		return adminapi.Unsigned
+	}
+	return adminapi.NotReady
+}

@@ -1,0 +1,79 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// resealPage is how many widgets are resealed in one write of the store.
+const resealPage = 10_000
+
+// reseal encrypts every stored secret with the first encryption key, so that the
+// others can be removed. If it is interrupted, it can be called again.
+func (c *call) reseal() error {
+	if err := c.EnsureRing(); err != nil {
+		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	}
+	ring := c.Ring()
+	done := adminapi.Resealed{KeyID: ring.First()}
+	for after := ""; ; {
+		page, err := c.Store.List(c.r.Context(), after, resealPage)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return c.answer(http.StatusOK, done)
+		}
+		ids := make([]string, len(page))
+		for i, record := range page {
+			ids[i] = record.ID
+		}
+		after = ids[len(ids)-1]
+		// The results of one try: the store may retry.
+		results := make(map[string]error, len(ids))
+		err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
+			delete(results, id)
+			if old == nil {
+				return nil, nil // deleted meanwhile
+			}
+			next, err := old.Reseal(ring, time.Now())
+			if err != nil {
+				results[id] = err
+				return old, nil // one that cannot be decrypted does not stop the others
+			}
+			if results[id] = errUnchanged; next != old {
+				results[id] = nil
+			}
+			return next, nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			switch err, tried := results[id]; {
+			case !tried:
+			case err == nil:
+				done.Resealed++
+			case errors.Is(err, errUnchanged):
+				done.Unchanged++
+			default:
+				done.Failed = append(done.Failed, adminapi.ResealFailure{ID: id, Error: c.unavailability(err)})
+			}
+		}
+	}
+}
+
+var errUnchanged = errors.New("encrypted with that key already")
+
+// unavailability tells an operator why a secret cannot be decrypted.
+func (g *Gateway) unavailability(err error) string {
+	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
+		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID))
+	}
+	return "the stored secret cannot be decrypted: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget"
+}

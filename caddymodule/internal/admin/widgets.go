@@ -1,0 +1,276 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// maxGrace is the longest grace. A secret that is to live longer is not rotated.
+const maxGrace = 366 * 24 * time.Hour
+
+// stored returns a stored widget as the API shows it.
+func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
+	v := &adminapi.Widget{
+		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
+	}
+	now, ring := time.Now(), g.Ring()
+	for i := range r.Secrets {
+		s := &r.Secrets[i]
+		if !s.Live(now) {
+			continue
+		}
+		v.Secrets = append(v.Secrets, adminapi.Secret{Version: s.Version, KeyID: s.KeyID, Until: s.Until})
+		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
+			v.Unavailable = g.unavailability(err)
+		}
+	}
+	return v
+}
+
+// list answers a page of all widgets by id, and where the next page is (RFC 8288).
+func (c *call) list() error {
+	query := c.r.URL.Query()
+	after, limit := query.Get("after"), 1000
+	if text := query.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > 10_000 {
+			return adminError(http.StatusBadRequest, "limit must be a number from 1 to 10000")
+		}
+		limit = n
+	}
+	views, next, err := c.page(c.r.Context(), after, "", limit)
+	if err != nil {
+		return err
+	}
+	if next != "" {
+		c.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
+	}
+	return c.answer(http.StatusOK, views)
+}
+
+func (c *call) create() error {
+	var asked adminapi.Creation
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	if !widgets.ValidID(asked.ID) {
+		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	}
+	if asked.ID == widgets.DefaultID {
+		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", widgets.DefaultID)
+	}
+	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
+		return err
+	}
+	if err := c.writable(asked.ID); err != nil {
+		return err
+	}
+	secret := widgets.NewSecret()
+	if asked.Secret != nil {
+		var err error
+		if secret, err = secretOf(*asked.Secret); err != nil {
+			return err
+		}
+	}
+	if err := c.EnsureRing(); err != nil {
+		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	}
+	record, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
+		if old != nil {
+			return nil, fmt.Errorf("%w: rotate %s for a new secret, or delete it first", widgets.ErrExists, asked.ID)
+		}
+		return widgets.NewRecord(asked.ID, asked.Mode, asked.Dialect, secret, c.Ring(), time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	view := c.stored(record)
+	view.Secret = secret.Reveal()
+	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
+	return c.answer(http.StatusCreated, view)
+}
+
+// change changes a record and returns what is stored then.
+func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (record *widgets.Record, err error) {
+	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
+		record, err = change(old)
+		return record, err
+	})
+	return record, err
+}
+
+// changeKnown changes the record of the call's widget, which must exist.
+func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+	if err := c.writable(c.id); err != nil {
+		return nil, err
+	}
+	return c.change(c.id, func(old *widgets.Record) (*widgets.Record, error) {
+		if old == nil {
+			return nil, c.unknown()
+		}
+		return change(old)
+	})
+}
+
+func (c *call) unknown() error {
+	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
+}
+
+func (c *call) show() error {
+	view, err := c.view(c.r.Context(), c.id)
+	if err != nil {
+		return err
+	}
+	if view == nil {
+		return c.unknown()
+	}
+	return c.answer(http.StatusOK, view)
+}
+
+func (c *call) set() error {
+	var asked adminapi.Change
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	if asked.Mode == nil && asked.Dialect == nil {
+		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect or both")
+	}
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		mode, dialect := old.Mode, old.Dialect
+		if asked.Mode != nil {
+			mode = *asked.Mode
+		}
+		if asked.Dialect != nil {
+			dialect = *asked.Dialect
+		}
+		if err := checkPolicy(mode, dialect); err != nil {
+			return nil, err
+		}
+		return old.WithPolicy(mode, dialect, time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	c.Traffic.ForgetMode(c.id)
+	return c.answer(http.StatusOK, c.stored(record))
+}
+
+// checkPolicy refuses a mode or dialect that does not exist. An empty one leaves it
+// to the handler.
+func checkPolicy(mode, dialect string) error {
+	if err := adminapi.CheckMode(mode); err != nil && mode != "" {
+		return adminError(http.StatusBadRequest, "%w", err)
+	}
+	if err := adminapi.CheckDialect(dialect); err != nil && dialect != "" {
+		return adminError(http.StatusBadRequest, "%w", err)
+	}
+	return nil
+}
+
+func (c *call) delete() error {
+	if _, err := c.changeKnown(func(*widgets.Record) (*widgets.Record, error) { return nil, nil }); err != nil {
+		return err
+	}
+	c.Traffic.Forget(c.id)
+	c.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (c *call) rotate() error {
+	var asked struct {
+		Grace jsontext.Value `json:"grace"`
+	}
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	var grace time.Duration
+	if len(asked.Grace) > 0 {
+		// An empty one is a script's unset variable, and must not end the secret
+		// that is in use.
+		var text string
+		err := jsonv2.Unmarshal(asked.Grace, &text)
+		if err == nil {
+			grace, err = caddy.ParseDuration(text)
+		}
+		if err != nil || grace <= 0 || grace > maxGrace {
+			return adminError(http.StatusBadRequest, "grace must be a duration up to a year, such as 24h or 7d: "+
+				"leave it out to end every earlier secret at once")
+		}
+	}
+	if err := c.EnsureRing(); err != nil {
+		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	}
+	secret := widgets.NewSecret()
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		return old.Rotate(secret, grace, c.Ring(), time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	view := c.stored(record)
+	view.Secret = secret.Reveal()
+	return c.answer(http.StatusOK, view)
+}
+
+func (c *call) reveal() error {
+	if !c.AllowReveal {
+		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
+			"in the global chat_identity block")
+	}
+	if err := c.writable(c.id); err != nil {
+		return err
+	}
+	record, err := c.Store.Lookup(c.r.Context(), []byte(c.id))
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return c.unknown()
+	}
+	secret, err := c.Ring().Open(record.ID, &record.Secrets[0])
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+	}{c.id, secret.Reveal()})
+}
+
+// writable refuses a widget that is declared in the configuration.
+func (c *call) writable(id string) error {
+	if _, declared := c.Declared[id]; declared {
+		return adminError(http.StatusConflict, "widget %s is declared in the configuration: change it there, then reload", id)
+	}
+	return nil
+}
+
+// secretOf checks a secret that the client chose.
+func secretOf(text string) (verifier.Secret, error) {
+	if len(text) > maxSecret {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
+	}
+	if err := secrettext.CheckReplaced(text); err != nil {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: send the secret itself", err)
+	}
+	secret, err := verifier.NewSecret(text)
+	if err != nil {
+		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one generated", verifier.MinSecret)
+	}
+	return secret, nil
+}
+
+// maxSecret is the longest secret that is stored, in bytes.
+const maxSecret = 1024

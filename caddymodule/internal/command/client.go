@@ -1,0 +1,224 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// How long a command waits, and how much it reads.
+const (
+	connectLimit = 5 * time.Second
+	answerLimit  = time.Minute
+	resealLimit  = 10 * time.Minute // every record of the store is written again
+	maxAnswers   = 512 << 20        // a list of a million widgets
+)
+
+const (
+	adminPort   = 2019
+	widgetsPath = adminapi.Path + "widgets"
+)
+
+// adminFlags are those of every command that asks a running gateway.
+type adminFlags struct {
+	address string
+	json    bool
+}
+
+func (f *adminFlags) add(cmd *cobra.Command) {
+	f.addAddress(cmd)
+	cmd.Flags().BoolVar(&f.json, "json", false, "Print the answer of the admin API as JSON")
+}
+
+func (f *adminFlags) addAddress(cmd *cobra.Command) {
+	// Caddy's own default, which packagers move with CADDY_ADMIN.
+	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
+		"Caddy's admin endpoint, such as unix//run/caddy-admin.sock")
+}
+
+// adminClient asks the admin API of one Caddy. Caddy's own client has no
+// timeouts, and repeats an error's body as it is.
+type adminClient struct {
+	address string // for messages
+	origin  string
+	unix    bool
+	client  http.Client
+	left    int64 // how much may still be read
+}
+
+func (f *adminFlags) client() (*adminClient, error) {
+	written := f.address
+	if written == "" {
+		written = caddy.DefaultAdminListen
+	}
+	address, err := caddy.ParseNetworkAddressWithDefaults(written, "tcp", adminPort)
+	if err == nil && address.PortRangeSize() != 1 {
+		err = errors.New("several ports")
+	}
+	switch address.Network {
+	case "tcp", "tcp4", "tcp6", "unix":
+	default:
+		err = errors.New("another network")
+	}
+	if err != nil || strings.Contains(written, "@") {
+		return nil, errors.New("--address is not a valid admin endpoint: use localhost:2019, or unix//run/caddy-admin.sock for a unix socket")
+	}
+	c := &adminClient{address: plain(written), unix: address.IsUnixNetwork(), left: maxAnswers}
+	target := address.Host
+	if c.unix {
+		target, _, _ = strings.Cut(target, "|") // the permissions with which the server creates it
+		c.origin = "http://127.0.0.1"           // what Caddy allows on a unix socket
+	} else {
+		// The origin as it is written: it is what the gateway is configured to expect.
+		c.origin = "http://" + address.JoinHostPort(0)
+		if address.Host == "" {
+			address.Host = "localhost"
+		}
+		target = address.JoinHostPort(0)
+	}
+	dialer := net.Dialer{Timeout: connectLimit}
+	c.client.Transport = &http.Transport{
+		// No proxy either: requests and answers contain secrets.
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return dialer.DialContext(ctx, address.Network, target)
+		},
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: 1 << 20,
+	}
+	c.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return c, nil
+}
+
+// ask sends a command's one request, and expects an answer of which right says
+// that it is the one asked for, once it is decoded.
+func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func() bool) (json.RawMessage, error) {
+	c, err := f.client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+	defer cancel()
+	raw, _, err := c.ask(ctx, r, to)
+	if err == nil && !right() {
+		err = c.unexpectedAnswer(r)
+	}
+	return raw, err
+}
+
+// apiRequest is one request to the admin API.
+type apiRequest struct {
+	method, path string
+	body         any // sent as JSON, where not nil
+	// lost says, of a request that changes something, what to do if it was sent and
+	// not answered.
+	lost string
+}
+
+func (r *apiRequest) unanswered(text string) error {
+	if r.lost != "" {
+		text += ". The change may have been made: " + r.lost
+	}
+	return errors.New(text)
+}
+
+// ask sends a request and decodes its answer, which is also returned as it is.
+// With nil to decode into, there must be none.
+func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawMessage, http.Header, error) {
+	var body io.Reader
+	if r.body != nil {
+		text, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, nil, err
+		}
+		body = bytes.NewReader(text)
+	}
+	request, err := http.NewRequestWithContext(ctx, r.method, c.origin+r.path, body)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--address: %s is no address", c.address)
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if !c.unix {
+		request.Header.Set("Origin", c.origin) // as Caddy's own commands do, for enforce_origin
+	}
+	response, err := c.client.Do(request)
+	if err != nil {
+		return nil, nil, c.failed(r, err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(response.Body, c.left+1))
+	if err != nil {
+		return nil, nil, c.failed(r, err)
+	}
+	if c.left -= int64(len(answer)); c.left < 0 {
+		return nil, nil, r.unanswered(fmt.Sprintf("%s sent more than %d bytes", c.address, maxAnswers))
+	}
+	switch {
+	case response.StatusCode >= 400:
+		return nil, nil, c.refusal(r, response.StatusCode, answer)
+	case response.StatusCode >= 300:
+		return nil, nil, fmt.Errorf("%s answered with a redirect, which is not followed: is it Caddy's admin endpoint?", c.address)
+	case to == nil && response.StatusCode == http.StatusNoContent:
+		return nil, response.Header, nil
+	case to == nil || json.Unmarshal(answer, to) != nil:
+		return nil, nil, c.unexpectedAnswer(r)
+	}
+	return answer, response.Header, nil
+}
+
+// unexpectedAnswer is the error for an answer that the API never gives.
+func (c *adminClient) unexpectedAnswer(r *apiRequest) error {
+	return r.unanswered(fmt.Sprintf("%s did not answer like the chat_identity API: is it Caddy's admin endpoint, and does that Caddy have this version of the module?", c.address))
+}
+
+// failed is the error for a connection that failed or broke.
+func (c *adminClient) failed(r *apiRequest, err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("permission denied at %s: run the command as a user who may connect to it", c.address)
+		}
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address) or off", c.address, plain(op.Err.Error()))
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
+		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))
+	}
+	return r.unanswered(fmt.Sprintf("the answer of %s was incomplete (%s): is it Caddy's admin endpoint?", c.address, plain(err.Error())))
+}
+
+// refusal is the error for a status of 400 or more: the server's own sentence,
+// where there is one.
+func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
+	var said struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal(body, &said) == nil && said.Error != "" {
+		return errors.New(plain(said.Error))
+	}
+	switch {
+	case status == http.StatusNotFound:
+		return fmt.Errorf("the Caddy at %s does not have this call: it was built without this module or with an older version of it, or its configuration does not use it", c.address)
+	case status >= 500:
+		return r.unanswered(fmt.Sprintf("%s answered with status %d and no reason: see its log", c.address, status))
+	}
+	return fmt.Errorf("%s answered with status %d and no reason: is it Caddy's admin endpoint?", c.address, status)
+}

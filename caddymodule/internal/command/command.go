@@ -1,0 +1,175 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// Environment variables that hold secrets. There is no flag for them: every process
+// on a machine can read the command lines of the others.
+const (
+	secretVariable         = "CHAT_IDENTITY_SECRET"
+	previousSecretVariable = "CHAT_IDENTITY_PREVIOUS_SECRET"
+)
+
+// maxInput is the default max_body: gateways read no larger claim.
+const maxInput = 1 << 20
+
+// errNotVerified is the exit status of a claim that does not verify. The
+// explanation is on standard output already.
+var errNotVerified = errors.New("the claim does not verify")
+
+// The groups of commands, in the order of the help.
+const (
+	withoutServer = "without"
+	ofGateway     = "gateway"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "chat-identity",
+		Usage: "<command>",
+		Short: "Manages chat widgets and their secrets, signs claims and explains them",
+		Long: `
+Tools for the chat_identity module.
+
+keygen, sign and explain need no running server. The other commands use the admin
+endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
+socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
+everything that Caddy's own commands can.
+
+The secret to sign with is read from the environment variable
+` + secretVariable + ` if it is set, and from standard input
+otherwise; a secret to store is read from standard input. Secrets are never
+arguments, which every process on the machine can see. A secret is printed to
+standard output, and messages about it to standard error.`,
+		CobraFunc: func(cmd *cobra.Command) {
+			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway:"})
+			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand()} {
+				sub.GroupID = withoutServer
+				cmd.AddCommand(sub)
+			}
+			for _, sub := range []*cobra.Command{
+				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), dashboardCommand(),
+			} {
+				sub.GroupID = ofGateway
+				cmd.AddCommand(sub)
+			}
+			cmd.RunE = subcommandMissing
+			cmd.SetFlagErrorFunc(flagError)
+		},
+	})
+}
+
+// subcommandMissing answers a call without a subcommand, or with an unknown one.
+func subcommandMissing(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	var names []string
+	for _, group := range cmd.Groups() {
+		for _, sub := range cmd.Commands() {
+			if sub.GroupID == group.ID {
+				names = append(names, sub.Name())
+			}
+		}
+	}
+	return fmt.Errorf("unknown command: use one of %s", strings.Join(names, ", "))
+}
+
+// noArguments refuses arguments without repeating them: one could be a secret.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes no arguments, only flags: a secret is read from %s or standard input, a claim from standard input. "+
+		"If the argument was a secret, replace it: other processes could see it", cmd.Name(), secretVariable)
+}
+
+// oneWidget demands a widget id and nothing else. Arguments are not repeated: one
+// could be a secret.
+func oneWidget(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("%s needs a widget id: caddy chat-identity %s <id>", cmd.Name(), cmd.Name())
+	case len(args) > 1:
+		return fmt.Errorf("%s takes one argument, the widget id, and flags. "+replaceSecret, cmd.Name())
+	case !widgets.ValidID(args[0]):
+		return errors.New("invalid widget id: use 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+	}
+	return nil
+}
+
+// onlyFlags is [noArguments] for commands that read nothing else either.
+func onlyFlags(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s takes no arguments, only flags", cmd.Name())
+}
+
+// replaceSecret follows errors about arguments of which one may be a secret.
+const replaceSecret = "Never pass a secret as an argument: if you did, replace it, since other processes could see it"
+
+// flagError says what is wrong with a flag without repeating its value, or what
+// was run together with it: that could be a secret.
+func flagError(cmd *cobra.Command, err error) error {
+	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
+		return subcommandMissing(cmd, cmd.Flags().Args()) // its flags are unknown since it is
+	}
+	type named interface { // unknown, or without the value that it needs
+		error
+		GetSpecifiedName() string
+		GetSpecifiedShortnames() string
+	}
+	flag, ok := errors.AsType[named](err)
+	switch {
+	case !ok:
+		return errors.New("a flag is misspelled, or has a value although it takes none. " + replaceSecret)
+	case flag.GetSpecifiedShortnames() != "":
+		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
+	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
+		return fmt.Errorf("%w. %s", err, replaceSecret)
+	}
+	return err
+}
+
+func keygenCommand() *cobra.Command {
+	var asJSON, encryption bool
+	cmd := &cobra.Command{
+		Use:   "keygen [--encryption-key] [--json]",
+		Short: "Prints a new secret for a widget, or a new encryption key",
+		Long: `
+Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
+themselves are the key of the HMAC: neither side decodes them.
+
+With --encryption-key it prints 32 random bytes in base64 instead: a key for the
+global option encryption_key, with which the gateway encrypts the secrets that it
+stores.`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name, key := "encryption_key", ""
+			if encryption {
+				key = widgets.NewEncryptionKey()
+			} else {
+				name, key = "secret", widgets.NewSecret().Reveal()
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), key)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	return cmd
+}

@@ -1,0 +1,163 @@
+package command
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+)
+
+func dashboardCommand() *cobra.Command {
+	var admin adminFlags
+	var listen string
+	cmd := &cobra.Command{
+		Use:   "dashboard [--listen <address>]",
+		Short: "Opens the dashboard to a browser on this machine",
+		Long: `
+Prints the URL of the dashboard for a browser on this machine, and forwards the
+browser's requests to the gateway until Ctrl-C.
+
+Browsers cannot open the admin endpoint itself unless it is configured for them:
+Caddy refuses a page that no other page links to, and no browser opens a unix
+socket. The URL contains a random key, new each time, and nothing is answered
+without it. Whoever has the URL can change widgets for as long as the command runs.
+
+For a gateway on another machine, forward the port:
+
+    ssh -t -L 8019:127.0.0.1:8019 gateway.example.com caddy chat-identity dashboard --listen 127.0.0.1:8019`,
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+			defer cancel()
+			var stats traffic.Stats
+			if _, _, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}, &stats); err != nil {
+				return err
+			}
+			listener, err := listenHere(listen)
+			if err != nil {
+				return err
+			}
+			defer listener.Close()
+			d := newDashboardProxy(c, listener.Addr().String())
+			if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "Open this URL in a browser. Whoever has the URL can change widgets until Ctrl-C."); err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), d.url()); err != nil {
+				return err
+			}
+			server := &http.Server{Handler: d, ReadHeaderTimeout: connectLimit, ReadTimeout: answerLimit, IdleTimeout: 2 * time.Minute}
+			stop := context.AfterFunc(cmd.Context(), func() { _ = server.Close() })
+			defer stop()
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		},
+	}
+	admin.addAddress(cmd)
+	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:0", "Loopback address for the browser; port 0 is any free port")
+	return cmd
+}
+
+// listenHere listens where only programs on this machine can connect.
+func listenHere(address string) (net.Listener, error) {
+	if !isThisMachine(address) {
+		return nil, errors.New("--listen must be a loopback address, such as 127.0.0.1:8019: from another machine, use an SSH tunnel")
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen: %w", err)
+	}
+	return listener, nil
+}
+
+// isThisMachine reports whether an address with a port is a loopback address.
+func isThisMachine(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+// dashboardProxy lets a browser that knows the key into this module's part of an
+// admin endpoint.
+type dashboardProxy struct {
+	host  string // the address that it listens at
+	key   string
+	proxy httputil.ReverseProxy
+	// crossOrigin guards against other pages in the browser, although those do not
+	// know the key.
+	crossOrigin http.CrossOriginProtection
+}
+
+func newDashboardProxy(c *adminClient, host string) *dashboardProxy {
+	d := &dashboardProxy{host: host, key: rand.Text()}
+	origin, _ := url.Parse(c.origin) // it was built from an address
+	d.proxy = httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(origin)
+			r.Out.URL.Path, r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.Path, "/"+d.key), ""
+			r.Out.Host = origin.Host
+			// The gateway knows nothing of this page's origin, which was checked here.
+			for _, name := range []string{"Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"} {
+				r.Out.Header.Del(name)
+			}
+			if !c.unix {
+				r.Out.Header.Set("Origin", c.origin)
+			}
+		},
+		Transport: c.client.Transport,
+		ModifyResponse: func(r *http.Response) error {
+			r.Header.Del("Access-Control-Allow-Origin")
+			return nil
+		},
+		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
+			refuseBrowser(w, http.StatusBadGateway, c.failed(&apiRequest{}, err))
+		},
+	}
+	return d
+}
+
+// url is the address of the dashboard.
+func (d *dashboardProxy) url() string { return "http://" + d.host + "/" + d.key + adminapi.Path }
+
+// ServeHTTP implements [http.Handler].
+func (d *dashboardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	below, known := strings.CutPrefix(r.URL.Path, "/"+d.key)
+	switch {
+	case !isThisMachine(r.Host): // a DNS name that somebody points here
+		refuseBrowser(w, http.StatusForbidden, errors.New("the address is "+d.host))
+	case !known || !strings.HasPrefix(below, adminapi.Path) || !clean(below):
+		refuseBrowser(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command printed"))
+	case d.crossOrigin.Check(r) != nil:
+		refuseBrowser(w, http.StatusForbidden, errors.New("this request changes something and comes from a page of another origin"))
+	default:
+		d.proxy.ServeHTTP(w, r)
+	}
+}
+
+// clean reports whether a path has no "." or "..".
+func clean(p string) bool { return path.Clean(p) == strings.TrimSuffix(p, "/") }
+
+func refuseBrowser(w http.ResponseWriter, status int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"error": err.Error()})
+}

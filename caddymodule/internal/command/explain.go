@@ -1,0 +1,245 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+func explainCommand() *cobra.Command {
+	var f claimFormat
+	var maxAge string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain [--dialect <name>] [--json]",
+		Short: "Says whether a claim verifies, and if not, why",
+		Long: `
+Reads a claim as JSON from standard input and says what a gateway would do with
+it. If the signature does not match, it names the common mistake that produces
+such a signature. The exit status is 1 if the claim does not verify.
+
+The secret is read from ` + secretVariable + ` if it is set, and from the
+first line of standard input otherwise. ` + previousSecretVariable + `
+may hold an earlier one.`,
+		Example: "  CHAT_IDENTITY_SECRET=... caddy chat-identity explain --dialect nextcap < claim.json",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			age, err := caddy.ParseDuration(maxAge)
+			if err != nil {
+				return fmt.Errorf("--max-age: %w", err)
+			}
+			f.maxAge = age
+			checker, err := f.checker(f.dialect)
+			if err != nil {
+				return err
+			}
+			secret, document, err := explainInput(cmd)
+			if err != nil {
+				return err
+			}
+			e := f.explain(checker, document, secret)
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), e)
+			} else {
+				err = e.print(cmd.OutOrStdout())
+			}
+			if err == nil && !e.Verified {
+				cmd.SilenceErrors = true
+				err = errNotVerified
+			}
+			return err
+		},
+	}
+	f.flags(cmd)
+	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
+	cmd.Flags().StringVar(&maxAge, "max-age", verifier.DefaultMaxAge.String(), "Maximum age of a signed timestamp")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	return cmd
+}
+
+// explanation is what a gateway finds in a claim.
+type explanation struct {
+	Verified bool             `json:"verified"`
+	Outcome  verifier.Outcome `json:"outcome"`
+	Reason   verifier.Reason  `json:"reason,omitempty"`
+	Detail   string           `json:"detail,omitempty"`
+	Dialect  string           `json:"dialect"`
+	User     string           `json:"user,omitempty"`
+	Mistake  *mistake         `json:"mistake,omitempty"`
+	// LeftOut are fields that do not count for how they are sent, and why.
+	LeftOut []string `json:"left_out,omitempty"`
+
+	read, template, message string
+}
+
+type mistake struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+}
+
+func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secret) *explanation {
+	var reading verifier.Reading
+	keys := []*verifier.Key{verifier.NewKey(secret)}
+	err := c.read(document, &reading)
+	claim := &reading.Claim
+	if err == nil {
+		err = c.verifier.Verify(claim, keys)
+	}
+	e := &explanation{
+		Verified: err == nil, Outcome: verifier.OutcomeVerified, Dialect: c.dialect.Name, User: string(claim[verifier.UserID]),
+		read: c.found(claim), template: c.policy.Message.String(), message: string(c.policy.Message.Append(nil, claim)),
+	}
+	for _, left := range reading.LeftOut() {
+		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
+	}
+	if err == nil {
+		return e
+	}
+	e.Reason = verifier.ReasonOf(err)
+	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, claim)
+	if e.Reason == verifier.Expired {
+		return e
+	}
+	if others := f.others(c, document, keys); others != "" {
+		e.Mistake = &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
+		return e
+	}
+	if e.Reason != verifier.Invalid {
+		return e
+	}
+	var previous []verifier.Secret
+	if text := os.Getenv(previousSecretVariable); text != "" {
+		previous = append(previous, verifier.WeakSecret(text))
+	}
+	if m, ok := c.policy.Diagnose(claim, document, []verifier.Secret{secret}, previous); ok {
+		e.Mistake = &mistake{m.ID, m.Text}
+	}
+	return e
+}
+
+// others returns the other dialects in which the signature is correct or, if no
+// complete claim was found, those that find one.
+func (f *claimFormat) others(c *checker, document []byte, keys []*verifier.Key) string {
+	var right, whole []string
+	for _, d := range verifier.Dialects {
+		if d.Name == c.dialect.Name {
+			continue
+		}
+		other, err := f.checker(d.Name)
+		if err != nil {
+			continue // a pointer that does not fit that dialect
+		}
+		var reading verifier.Reading
+		if other.read(document, &reading) != nil {
+			continue
+		}
+		whole = append(whole, d.Name)
+		if err := other.verifier.Verify(&reading.Claim, keys); err == nil || errors.Is(err, verifier.ErrExpired) {
+			right = append(right, d.Name)
+		}
+	}
+	var own verifier.Reading
+	if len(right) == 0 && c.read(document, &own) != nil {
+		right = whole
+	}
+	return strings.Join(right, " or ")
+}
+
+// found lists the claim's fields and where in a body each may be.
+func (c *checker) found(claim *verifier.Claim) string {
+	var fields []string
+	for f := range claim {
+		if len(claim[f]) > 0 {
+			fields = append(fields, verifier.Field(f).String()+" ("+strings.Join(c.pointers(verifier.Field(f)), " or ")+")")
+		}
+	}
+	if len(fields) == 0 {
+		return "nothing"
+	}
+	return strings.Join(fields, ", ")
+}
+
+// detail says to an integrator what is wrong.
+func (c *checker) detail(err error, claim *verifier.Claim) string {
+	switch verifier.ReasonOf(err) {
+	case verifier.Missing, verifier.Partial:
+		var wanted []string
+		for f := range claim {
+			field := verifier.Field(f)
+			if (field == verifier.Signature || c.verifier.Signs(field)) && len(claim[f]) == 0 {
+				wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
+			}
+		}
+		if len(wanted) == 0 {
+			return "a field's name is spelled in a way that only some programs accept"
+		}
+		return "there is no " + strings.Join(wanted, " and no ")
+	case verifier.Expired:
+		return c.age(claim[verifier.Timestamp])
+	default:
+		return inWords(err)
+	}
+}
+
+// age says how old a timestamp is, or how far ahead.
+func (c *checker) age(timestamp []byte) string {
+	n, _ := strconv.ParseInt(string(timestamp), 10, 64) // its format was checked
+	signed := time.Unix(n, 0)
+	if len(timestamp) > 10 {
+		signed = time.UnixMilli(n)
+	}
+	age := time.Since(signed).Round(time.Second)
+	if age < 0 {
+		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.policy.Skew)
+	}
+	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.policy.MaxAge)
+}
+
+// inWords returns an error's text without the name of the package.
+func inWords(err error) string {
+	if field, ok := errors.AsType[*verifier.FieldError](err); ok {
+		return "the " + field.Field.String() + " " + field.Detail
+	}
+	return strings.TrimPrefix(err.Error(), "verifier: ")
+}
+
+// print writes the explanation for people. What comes from the claim is quoted, so
+// that spaces, newlines and control characters are visible and no terminal acts on
+// them.
+func (e *explanation) print(w io.Writer) error {
+	var b strings.Builder
+	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
+	line("dialect", e.Dialect)
+	line("found", e.read)
+	if e.User != "" {
+		line("user id", strconv.Quote(e.User))
+		line("signed is", e.template)
+		line("that is", strconv.Quote(e.message))
+	}
+	switch {
+	case e.Verified:
+		line("verdict", "verifies")
+	default:
+		line("verdict", string(e.Reason)+": "+e.Detail)
+	}
+	switch {
+	case e.Mistake != nil:
+		line("mistake", e.Mistake.Text)
+	case e.Reason == verifier.Invalid:
+		line("mistake", "none of the common ones. Most likely another secret was used, or another text was signed.")
+	}
+	for _, left := range e.LeftOut {
+		line("left out", left)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,97 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// signingSecret returns the secret from the environment or from all of standard
+// input, without a trailing newline.
+func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
+	text, ok := os.LookupEnv(secretVariable)
+	if !ok {
+		input, err := standardInput(cmd, "the secret")
+		if err != nil {
+			return verifier.Secret{}, err
+		}
+		text = trimNewline(string(input))
+		if strings.Contains(text, "\n") {
+			return verifier.Secret{}, errors.New("standard input has several lines: pass only the secret")
+		}
+	}
+	return weakSecret(cmd, text)
+}
+
+// explainInput returns the secret and the claim. Without a secret in the
+// environment, it is the first line.
+func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
+	text, ok := os.LookupEnv(secretVariable)
+	wanted := "the claim as JSON"
+	if !ok {
+		wanted = "the secret on one line, then the claim as JSON"
+	}
+	document, err := standardInput(cmd, wanted)
+	if err != nil {
+		return verifier.Secret{}, nil, err
+	}
+	if !ok {
+		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) {
+			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
+				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
+		}
+		first, rest, _ := bytes.Cut(document, []byte("\n"))
+		text, document = trimNewline(string(first)), rest
+	}
+	if len(bytes.TrimSpace(document)) == 0 {
+		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON")
+	}
+	secret, err := weakSecret(cmd, text)
+	return secret, document, err
+}
+
+// standardInput reads all of it; on a terminal it says what it waits for.
+func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
+	if file, ok := cmd.InOrStdin().(*os.File); ok {
+		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Reading %s from the terminal; end with Ctrl-D.\n", wanted)
+		}
+	}
+	input, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxInput+1))
+	if err != nil {
+		return nil, fmt.Errorf("standard input: %w", err)
+	}
+	if len(input) > maxInput {
+		return nil, fmt.Errorf("standard input is larger than %d bytes", maxInput)
+	}
+	return input, nil
+}
+
+func trimNewline(text string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
+}
+
+// weakSecret accepts any secret but an empty one, and warns of one that gateways
+// refuse.
+func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
+	_, err := verifier.NewSecret(text)
+	switch {
+	case errors.Is(err, verifier.ErrSecretEmpty):
+		return verifier.Secret{}, fmt.Errorf("the secret is empty: set %s, or pass it on standard input", secretVariable)
+	case errors.Is(err, verifier.ErrSecretShort):
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, so gateways refuse it: generate one with keygen.\n", verifier.MinSecret)
+	}
+	if err := secrettext.Check(text); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, but takes it as it is from a variable: %v.\n", err)
+	}
+	return verifier.WeakSecret(text), nil
+}

@@ -1,0 +1,112 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+func listCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Lists the widgets, without their secrets",
+		Long: `
+Lists the widgets of a running gateway, without their secrets. A dash means that
+the mode or dialect is the handler's, or that it differs between the widget's
+handlers. Of a widget in the configuration (inline) nothing more is shown.`,
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
+			defer cancel()
+			all, err := c.pages(ctx, widgetsPath+"?limit=1000&after=")
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				return writeJSON(cmd.OutOrStdout(), joinArray(all))
+			}
+			if len(all) == 0 {
+				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
+				return nil
+			}
+			rows := [][]string{{"ID", "MODE", "DIALECT", "SOURCE", "ROTATED", "SECRETS"}}
+			for _, raw := range all {
+				var w adminapi.Widget
+				if json.Unmarshal(raw, &w) != nil || w.ID == "" {
+					return c.unexpectedAnswer(&apiRequest{})
+				}
+				rows = append(rows, listRow(&w))
+			}
+			return writeTable(cmd.OutOrStdout(), rows)
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}
+
+func listRow(w *adminapi.Widget) []string {
+	rotated, secrets := "-", "-"
+	if !w.Rotated.IsZero() {
+		rotated = localTime(w.Rotated)
+	}
+	grace, _ := inGrace(w)
+	switch {
+	case w.Unavailable != "":
+		secrets = "unavailable"
+	case grace > 0:
+		secrets = fmt.Sprintf("%d + %d in grace", len(w.Secrets)-grace, grace)
+	case len(w.Secrets) > 0:
+		secrets = strconv.Itoa(len(w.Secrets))
+	}
+	return []string{plain(w.ID), orDash(w.Mode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
+}
+
+// pages returns the elements of a list that comes in pages, all of them. Each
+// page is requested by the last id of the one before: whatever target a server's
+// Link names, requests go where the first one went.
+func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
+	var all []json.RawMessage
+	for after := ""; ; {
+		var page []json.RawMessage
+		_, header, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: path + url.QueryEscape(after)}, &page)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page...)
+		if header.Get("Link") == "" {
+			return all, nil
+		}
+		var last struct{ ID string }
+		if len(page) == 0 || json.Unmarshal(page[len(page)-1], &last) != nil || last.ID <= after {
+			return nil, c.unexpectedAnswer(&apiRequest{}) // it would never end
+		}
+		after = last.ID
+	}
+}
+
+// joinArray returns the JSON array of these elements.
+func joinArray(elements []json.RawMessage) json.RawMessage {
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, element := range elements {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.Write(element)
+	}
+	b.WriteByte(']')
+	return b.Bytes()
+}

@@ -1,0 +1,127 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets/filestore"
+)
+
+// errNotImported is the exit status of an import that left something out. Standard
+// output lists it already.
+var errNotImported = errors.New("some widgets are stored already, but differ: see --replace")
+
+func exportCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Prints all stored widgets, with their secrets encrypted",
+		Long: `
+Prints all stored widgets in the format of the file store: for a backup, or to
+import them elsewhere. The secrets are encrypted; whoever uses the export needs
+the encryption key, too.`,
+		Example: "  caddy chat-identity export > widgets.jsonl",
+		Args:    onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			pages, err := c.pages(ctx, adminapi.Path+"export?after=")
+			if err != nil {
+				return err
+			}
+			records := make([]*widgets.Record, len(pages))
+			for i, text := range pages {
+				if err := json.Unmarshal(text, &records[i]); err != nil || records[i].Check() != nil {
+					return c.unexpectedAnswer(&apiRequest{})
+				}
+			}
+			return filestore.Write(cmd.OutOrStdout(), records)
+		},
+	}
+	admin.addAddress(cmd)
+	return cmd
+}
+
+func importCommand() *cobra.Command {
+	var admin adminFlags
+	var replace bool
+	cmd := &cobra.Command{
+		Use:   "import [--replace]",
+		Short: "Stores the widgets of an export",
+		Long: `
+Reads an export, or the file of a file store, from standard input and stores its
+widgets. If the file is incomplete, nothing is imported. Widgets that are stored
+already and equal are skipped, so an import that was interrupted can simply be run
+again. Those that differ are kept as they are unless --replace is given: an old
+export would bring retired secrets back.`,
+		Example: "  caddy chat-identity import < widgets.jsonl",
+		Args:    onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			records, err := filestore.Read(cmd.InOrStdin())
+			if err != nil {
+				return fmt.Errorf("standard input is not a complete export: %w", err)
+			}
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			var all adminapi.Imported
+			for len(records) > 0 {
+				n := min(len(records), adminapi.MovePage)
+				var done adminapi.Imported
+				if _, _, err := c.ask(ctx, &apiRequest{
+					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
+					lost: "it is safe to import again",
+				}, &done); err != nil {
+					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
+				}
+				all.Imported += done.Imported
+				all.Unchanged += done.Unchanged
+				all.Kept = append(all.Kept, done.Kept...)
+				records = records[n:]
+			}
+			return printImported(cmd, &all, admin.json)
+		},
+	}
+	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
+	admin.add(cmd)
+	return cmd
+}
+
+func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
+	if asJSON {
+		text, err := json.Marshal(i)
+		if err != nil {
+			return err
+		}
+		if err := writeJSON(cmd.OutOrStdout(), []byte(text)); err != nil {
+			return err
+		}
+	} else {
+		rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
+		for _, id := range i.Kept {
+			rows = append(rows, []string{"kept:", plain(id)})
+		}
+		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
+			return err
+		}
+	}
+	if len(i.Kept) > 0 {
+		cmd.SilenceErrors = asJSON
+		return errNotImported
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+)
+
+func readinessCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "readiness <id>",
+		Short: "Says what required mode would have refused",
+		Long: `
+Says whether a widget can be switched to required mode: which of its requests in
+the last day that mode would have refused, why, the likely mistake, and the ids of
+the latest ones, which are in the logs, too. A gateway knows only the requests
+that it has had itself; in a fleet, ask each one.`,
+		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var shown adminapi.Readiness
+			r := &apiRequest{method: http.MethodGet, path: widgetPath(args[0]) + "/readiness"}
+			raw, err := admin.ask(cmd, r, &shown, func() bool { return shown.Widget == args[0] })
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				return writeJSON(cmd.OutOrStdout(), raw)
+			}
+			return printReadiness(cmd.OutOrStdout(), &shown)
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}
+
+// printReadiness writes it for people. What comes from a server is plain text by then.
+func printReadiness(w io.Writer, s *adminapi.Readiness) error {
+	var b strings.Builder
+	span := s.Now.Sub(s.From).Round(time.Second)
+	would := "would have refused"
+	if s.Verdict == adminapi.Required {
+		would = "has or would have refused" // since it is required, and before
+	}
+	fmt.Fprintf(&b, "required %s %d of %s since %s (%v).\n", would, s.Refused, requestCount(s.Requests-min(s.Disabled, s.Requests)), localTime(s.From), span)
+	if s.Disabled > 0 {
+		fmt.Fprintf(&b, "%s in mode off, of which nothing is known.\n", requestCount(s.Disabled))
+	}
+	for i := range s.Refusals {
+		printRefusals(&b, &s.Refusals[i])
+	}
+	for i, f := range s.LeftOut {
+		if i == 0 {
+			b.WriteString("\nleft out for how they were sent, which refuses nobody:\n")
+		}
+		fmt.Fprintf(&b, "  %s of %s\n", plain(f.Field), requestCount(f.Count))
+	}
+	fmt.Fprintf(&b, "\nready: %s\n", cmp.Or(verdicts[s.Verdict], orDash(string(s.Verdict))))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
+	fmt.Fprintf(b, "\n%d %s", r.Count, orDash(string(r.Reason)))
+	if r.Always {
+		b.WriteString(" (refused in optional mode, too)")
+	}
+	b.WriteByte('\n')
+	for _, h := range r.Hints {
+		fmt.Fprintf(b, "  %d: %s\n", h.Count, plain(h.Text))
+	}
+	for _, e := range r.Examples {
+		fmt.Fprintf(b, "  %s  %s", localTime(e.At), plain(e.RequestID))
+		if len(r.Hints) == 0 || r.Hints[0].Text != e.Hint {
+			fmt.Fprintf(b, "  %s", plain(e.Hint))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+// verdicts are the API's, in words.
+var verdicts = map[adminapi.Verdict]string{
+	adminapi.Required: "it is required already",
+	adminapi.Unknown:  "not known, no request was looked at: let some through in optional mode",
+	adminapi.Ready:    "yes",
+	adminapi.Unsigned: "yes, if nobody is to chat without signing in: all of these had no claim at all",
+	adminapi.NotReady: "no",
+}
+
+func requestCount(n uint64) string {
+	if n == 1 {
+		return "1 request"
+	}
+	return fmt.Sprintf("%d requests", n)
+}

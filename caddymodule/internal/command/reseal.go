@@ -1,0 +1,70 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// errNotResealed is the exit status of a resealing that left something out.
+// Standard output lists it already.
+var errNotResealed = errors.New("some widgets were not resealed")
+
+func resealCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "reseal",
+		Short: "Encrypts all stored secrets with the first encryption key",
+		Long: `
+Encrypts every stored secret that is encrypted with another key again, with the
+first key of the option encryption_key. The secrets themselves stay the same and
+are not printed, and signatures verify throughout. To replace the key: put the new
+one before the old one in every gateway's configuration, reseal, and then remove
+the old one. The exit status is 1 if a widget could not be resealed.`,
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := admin.client()
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
+			defer cancel()
+			var done adminapi.Resealed
+			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal",
+				lost: "it is safe to reseal again; 'caddy chat-identity show <id>' shows a widget's keys"}
+			raw, _, err := c.ask(ctx, r, &done)
+			if err == nil && done.KeyID == "" {
+				err = c.unexpectedAnswer(r)
+			}
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				err = writeJSON(cmd.OutOrStdout(), raw)
+			} else {
+				rows := [][]string{{"key:", plain(done.KeyID)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
+				for _, f := range done.Failed {
+					rows = append(rows, []string{"failed:", plain(f.ID) + ": " + plain(f.Error)})
+				}
+				err = writeTable(cmd.OutOrStdout(), rows)
+			}
+			switch {
+			case err != nil:
+				return err
+			case len(done.Failed) > 0:
+				cmd.SilenceErrors = admin.json
+				return errNotResealed
+			case !admin.json:
+				cmd.PrintErrln("Once every gateway has this key first, the keys after it can be removed.")
+			}
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

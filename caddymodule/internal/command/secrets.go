@@ -1,0 +1,212 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os/signal"
+	"syscall"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+func createCommand() *cobra.Command {
+	var admin adminFlags
+	var policy policyFlags
+	var fromInput bool
+	cmd := &cobra.Command{
+		Use:   "create <id> [--mode <mode>] [--dialect <name>] [--secret-stdin]",
+		Short: "Creates a widget and prints its secret, once",
+		Long: `
+Creates a widget in the gateway's store and prints its secret, and nothing else,
+to standard output. The secret is not shown again.
+
+With --secret-stdin the widget gets the secret from standard input, such as one
+that a customer signs with already. A trailing newline does not count, and that
+secret is not printed.`,
+		Example: "  SECRET=$(caddy chat-identity create shop --mode required)",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id := args[0]
+			if err := policy.check(); err != nil {
+				return err
+			}
+			body := adminapi.Creation{ID: id, Mode: policy.mode, Dialect: policy.dialect}
+			r := &apiRequest{method: http.MethodPost, path: widgetsPath, body: &body, lost: lookAt(id) +
+				", and if it exists, get a secret with 'caddy chat-identity rotate " + id + "'"}
+			if fromInput {
+				secret, err := storedSecret(cmd)
+				if err != nil {
+					return err
+				}
+				body.Secret, r.lost = &secret, lookAt(id)
+			}
+			w, raw, err := admin.askWidget(cmd, id, r)
+			switch {
+			case err != nil:
+				return err
+			case fromInput && admin.json:
+				return writeWithout(cmd, raw, "secret")
+			case fromInput:
+				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
+				return nil
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("widget %s was created, but its secret could not be printed and cannot be shown again (%w). "+
+					"Generate another: caddy chat-identity rotate %s", id, err, id)
+			}
+			if !admin.json {
+				cmd.PrintErrf("This is the secret of widget %s. It is not shown again. %s\n", id, whereTo)
+			}
+			return nil
+		},
+	}
+	policy.add(cmd)
+	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
+	admin.add(cmd)
+	return cmd
+}
+
+const whereTo = "Give it to the server that signs for this widget, in an environment variable or a file, and never to a browser."
+
+// storedSecret reads a secret that a gateway will verify with.
+func storedSecret(cmd *cobra.Command) (string, error) {
+	input, err := standardInput(cmd, "the secret")
+	if err != nil {
+		return "", err
+	}
+	text := trimNewline(string(input))
+	if err := secrettext.Check(text); err != nil {
+		return "", fmt.Errorf("the secret on standard input: %w", err)
+	}
+	if !utf8.ValidString(text) {
+		return "", errors.New("the secret is not valid UTF-8: only text can be stored")
+	}
+	if _, err := verifier.NewSecret(text); err != nil {
+		return "", fmt.Errorf("%s: pass one on standard input, or leave out --secret-stdin to have one generated", inWords(err))
+	}
+	return text, nil
+}
+
+// printSecret prints a secret that the gateway sent, alone or as JSON.
+func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.RawMessage) error {
+	// A closed pipe is an error to report then, and must not end the process.
+	signal.Ignore(syscall.SIGPIPE)
+	switch {
+	case secret == "":
+		return errors.New("the answer contains none")
+	case f.json:
+		return writeJSON(cmd.OutOrStdout(), raw)
+	case plain(secret) != secret:
+		return errors.New("it contains characters that a terminal would act on; --json escapes them")
+	}
+	_, err := fmt.Fprintln(cmd.OutOrStdout(), secret)
+	return err
+}
+
+// writeWithout writes a JSON object without one of its members.
+func writeWithout(cmd *cobra.Command, raw json.RawMessage, member string) error {
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &object); err != nil {
+		return err
+	}
+	delete(object, member)
+	text, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	return writeJSON(cmd.OutOrStdout(), text)
+}
+
+func rotateCommand() *cobra.Command {
+	var admin adminFlags
+	var grace string
+	cmd := &cobra.Command{
+		Use:   "rotate <id> [--grace <duration>]",
+		Short: "Gives a widget a new secret and prints it, once",
+		Long: `
+Gives a stored widget a new secret and prints it, and nothing else, to standard
+output. The secret is not shown again.
+
+Without --grace every earlier secret stops verifying at once, as it must when one
+has leaked. With it, the current secret verifies for that long, and secrets already
+in grace until their own end, so that the signing server can switch in between.`,
+		Example: "  caddy chat-identity rotate shop --grace 24h",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			id, again := args[0], "caddy chat-identity rotate "+args[0]
+			body := map[string]string{}
+			// An empty grace is a script's unset variable, and must not end the
+			// secret that is in use.
+			if cmd.Flags().Changed("grace") {
+				duration, err := caddy.ParseDuration(grace)
+				if err != nil || duration <= 0 {
+					return errors.New("--grace must be a positive duration, such as 24h or 7d: leave it out to end every earlier secret at once")
+				}
+				body["grace"] = duration.String()
+				again += " --grace " + duration.String()
+			}
+			w, raw, err := admin.askWidget(cmd, id, &apiRequest{
+				method: http.MethodPost, path: widgetPath(id) + "/rotate", body: body,
+				lost: lookAt(id) + ", and if it was rotated, rotate again to get a secret: " + again,
+			})
+			if err != nil {
+				return err
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("widget %s has a new secret, but it could not be printed and cannot be shown again (%w). %s Rotate again: %s",
+					id, err, earlier(w), again)
+			}
+			if !admin.json {
+				cmd.PrintErrf("This is the new secret of widget %s. It is not shown again. %s %s\n", id, whereTo, earlier(w))
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
+	admin.add(cmd)
+	return cmd
+}
+
+// earlier says what a rotation did to the secrets before it.
+func earlier(w *adminapi.Widget) string {
+	switch n, last := inGrace(w); n {
+	case 0:
+		return "Every earlier secret has stopped verifying."
+	case 1:
+		return "The previous one is in grace until " + localTime(last) + "."
+	default:
+		return fmt.Sprintf("%d earlier ones are in grace, the last until %s.", n, localTime(last))
+	}
+}
+
+func revealCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "reveal <id>",
+		Short: "Prints a widget's current secret, if that is allowed",
+		Long: `
+Prints the current secret of a stored widget again, and nothing else, to standard
+output. The gateway's configuration must have allow_reveal.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodPost, path: widgetPath(args[0]) + "/reveal"})
+			if err != nil {
+				return err
+			}
+			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
+				return fmt.Errorf("the secret of widget %s could not be printed: %w", args[0], err)
+			}
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

@@ -1,0 +1,60 @@
+package command
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+func signCommand() *cobra.Command {
+	var f claimFormat
+	var user, email, name, nonce, timestamp string
+	cmd := &cobra.Command{
+		Use:   "sign --user <id> [--dialect <name>] [--email <address>] [--name <name>]",
+		Short: "Prints a signed claim as JSON",
+		Long: `
+Signs a user id as a customer's server does, and prints the claim as the JSON
+object that a browser sends. The secret is read from ` + secretVariable + `
+if it is set, and from standard input otherwise, where a trailing newline does not
+count.`,
+		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			claim := verifier.Claim{
+				verifier.UserID: []byte(user), verifier.Email: []byte(email), verifier.Name: []byte(name),
+				verifier.Nonce: []byte(nonce), verifier.Timestamp: []byte(timestamp),
+			}
+			checker, err := f.checker(f.dialect)
+			if err != nil {
+				return err
+			}
+			if err = checker.complete(&claim); err != nil {
+				return err
+			}
+			secret, err := signingSecret(cmd)
+			if err != nil {
+				return err
+			}
+			claim[verifier.Signature] = []byte(checker.policy.Sign(secret, &claim))
+			text, err := checker.write(&claim)
+			if err != nil {
+				return err
+			}
+			var reading verifier.Reading
+			if err := checker.read(text, &reading); err != nil {
+				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
+			}
+			_, err = cmd.OutOrStdout().Write(text)
+			return err
+		},
+	}
+	f.flags(cmd)
+	cmd.Flags().StringVar(&user, "user", "", "The user's id (required)")
+	cmd.Flags().StringVar(&email, "email", "", "The user's e-mail address")
+	cmd.Flags().StringVar(&name, "name", "", "The user's name")
+	cmd.Flags().StringVar(&nonce, "nonce", "", "The nonce, if one is signed (default: random)")
+	cmd.Flags().StringVar(&timestamp, "timestamp", "", "The Unix time, if one is signed (default: now, in seconds)")
+	return cmd
+}

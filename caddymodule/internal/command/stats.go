@@ -1,0 +1,179 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// statsFlags select what is shown.
+type statsFlags struct {
+	top  int
+	last string
+}
+
+func (f *statsFlags) check() error {
+	switch {
+	case f.top < 0 || f.top > traffic.MaxShown:
+		return fmt.Errorf("--top must be from 1 to %d", traffic.MaxShown)
+	case f.last != "" && !slices.Contains(windowNames, f.last):
+		return errors.New("--last must be one of " + strings.Join(windowNames, ", "))
+	}
+	return nil
+}
+
+var windowNames = []string{"minute", "hour", "day"}
+
+func statsCommand() *cobra.Command {
+	var admin adminFlags
+	var f statsFlags
+	cmd := &cobra.Command{
+		Use:   "stats [--last minute|hour|day] [--top <n>]",
+		Short: "Shows request counts by widget and outcome",
+		Long: `
+Shows how many requests each widget has had since the gateway began to count, the
+percentage that was verified, since then and in the last minute, hour and day, and
+their outcomes. With --last it shows only that window, and why requests were not
+verified. Further rows are (unknown), for requests that name no widget that exists,
+(rest), for widgets that are not listed, and (total).`,
+		Args: onlyFlags,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			var stats traffic.Stats
+			r := &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}
+			if f.top > 0 {
+				r.path += "?top=" + strconv.Itoa(f.top)
+			}
+			raw, err := admin.ask(cmd, r, &stats, func() bool { return !stats.Since.IsZero() })
+			if err != nil {
+				return err
+			}
+			if admin.json {
+				return writeJSON(cmd.OutOrStdout(), raw)
+			}
+			if f.last != "" {
+				return writeTable(cmd.OutOrStdout(), windowRows(&stats, f.last))
+			}
+			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "since %s\n", localTime(stats.Since)); err != nil {
+				return err
+			}
+			return writeTable(cmd.OutOrStdout(), statsRows(&stats))
+		},
+	}
+	admin.add(cmd)
+	cmd.Flags().StringVar(&f.last, "last", "", "Show only the last minute, hour or day, with the reasons")
+	cmd.Flags().IntVar(&f.top, "top", 0, "Show only this many widgets, the busiest first")
+	return cmd
+}
+
+func window(c *traffic.Counts, name string) *traffic.Window {
+	switch name {
+	case "minute":
+		return &c.Minute
+	case "hour":
+		return &c.Hour
+	default:
+		return &c.Day
+	}
+}
+
+// allCounts are those of the widgets and of the further rows.
+func allCounts(s *traffic.Stats) []traffic.Counts {
+	all := slices.Clone(s.Widgets)
+	for _, extra := range []struct {
+		name   string
+		counts *traffic.Counts
+	}{{"(unknown)", s.Unknown}, {"(rest)", s.Rest}, {"(total)", &s.Total}} {
+		if extra.counts != nil {
+			counts := *extra.counts
+			counts.ID = extra.name // no widget's id begins like that
+			all = append(all, counts)
+		}
+	}
+	return all
+}
+
+// columns returns what any of the counts has: first what is known here, in that
+// order, then what a newer gateway counts.
+func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
+	found := map[K]bool{}
+	for i := range all {
+		for name, n := range of(&all[i]) {
+			if n > 0 {
+				found[name] = true
+			}
+		}
+	}
+	for _, name := range known {
+		if found[name] {
+			names = append(names, name)
+			delete(found, name)
+		}
+	}
+	return append(names, slices.Sorted(maps.Keys(found))...)
+}
+
+func percent(rate float64, requests uint64) string {
+	if requests == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(100*rate, 'f', 1, 64) + "%"
+}
+
+// statsRows has a column for every outcome that occurred.
+func statsRows(s *traffic.Stats) [][]string {
+	all := allCounts(s)
+	outcomes := columns(all, func(c *traffic.Counts) map[verifier.Outcome]uint64 { return c.Outcomes }, verifier.Outcomes)
+	head := []string{"WIDGET", "REQUESTS", "VERIFIED-RATE", "MINUTE", "HOUR", "DAY"}
+	rows := [][]string{append(head, plainAll(outcomes)...)}
+	for i := range all {
+		counts := &all[i]
+		row := []string{plain(counts.ID), strconv.FormatUint(counts.Requests, 10), percent(counts.Rate, counts.Requests)}
+		for _, name := range windowNames {
+			w := window(counts, name)
+			row = append(row, percent(w.Rate, w.Requests))
+		}
+		for _, outcome := range outcomes {
+			row = append(row, strconv.FormatUint(counts.Outcomes[outcome], 10))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// windowRows has a column for every reason that occurred in a window.
+func windowRows(s *traffic.Stats, name string) [][]string {
+	all := allCounts(s)
+	of := func(c *traffic.Counts) map[verifier.Reason]uint64 { return window(c, name).Reasons }
+	known := append([]verifier.Reason{verifier.Reason(verifier.OutcomeDisabled)}, verifier.Reasons...)
+	reasons := columns(all, of, known)
+	rows := [][]string{append([]string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, plainAll(reasons)...)}
+	for i := range all {
+		w := window(&all[i], name)
+		row := []string{plain(all[i].ID), strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
+		for _, reason := range reasons {
+			row = append(row, strconv.FormatUint(w.Reasons[reason], 10))
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+func plainAll[K ~string](names []K) (all []string) {
+	for _, name := range names {
+		all = append(all, plain(string(name)))
+	}
+	return all
+}

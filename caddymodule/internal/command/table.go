@@ -1,0 +1,83 @@
+package command
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// maxPlain is how much of a text is shown, in bytes.
+const maxPlain = 2 << 10
+
+// plain makes a server's text safe for a terminal: one line, with everything that
+// is not printable replaced.
+func plain(text string) string {
+	if len(text) > maxPlain {
+		text = text[:maxPlain] + "..."
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return '?'
+		}
+		return r
+	}, text)
+}
+
+// orDash returns the text of a cell.
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return plain(text)
+}
+
+// localTime formats a time in the local time zone.
+func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// writeTable aligns the cells of rows, which are plain already.
+func writeTable(w io.Writer, rows [][]string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := io.WriteString(table, strings.Join(row, "\t")+"\n"); err != nil {
+			return err
+		}
+	}
+	return table.Flush()
+}
+
+// writeJSON writes a server's JSON as one line, in which what is not printable
+// is escaped. JSON has such characters only in strings, where \u can stand.
+func writeJSON(w io.Writer, document json.RawMessage) error {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, document); err != nil {
+		return err
+	}
+	line := make([]byte, 0, compact.Len()+1)
+	for _, r := range compact.String() {
+		switch {
+		case unicode.IsPrint(r):
+			line = utf8.AppendRune(line, r)
+		case r < 0x10000:
+			line = appendEscape(line, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			line = appendEscape(appendEscape(line, high), low)
+		}
+	}
+	_, err := w.Write(append(line, '\n'))
+	return err
+}
+
+func appendEscape(line []byte, unit rune) []byte {
+	const digits = "0123456789abcdef"
+	return append(line, '\\', 'u', digits[unit>>12], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15])
+}

@@ -1,0 +1,173 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// inGrace returns how many secrets before the current one still verify, and until
+// when.
+func inGrace(w *adminapi.Widget) (n int, last time.Time) {
+	for _, s := range w.Secrets {
+		if !s.Until.IsZero() {
+			n++
+			if s.Until.After(last) {
+				last = s.Until
+			}
+		}
+	}
+	return n, last
+}
+
+func widgetPath(id string) string { return widgetsPath + "/" + url.PathEscape(id) }
+
+// askWidget sends a request about a widget and expects that widget as the answer.
+func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, json.RawMessage, error) {
+	var w adminapi.Widget
+	raw, err := f.ask(cmd, r, &w, func() bool { return w.ID == id })
+	return &w, raw, err
+}
+
+func showCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "show <id>",
+		Short: "Shows a widget and which of its secrets verify",
+		Long: `
+Shows a widget: its mode and dialect, or a dash where the handler's apply, when it
+was created and rotated, and for each secret its version, the id of its encryption
+key and, if it is in grace, when that ends. Secrets themselves are not shown.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
+			if err != nil {
+				return err
+			}
+			return admin.printWidget(cmd, w, raw)
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}
+
+func (f *adminFlags) printWidget(cmd *cobra.Command, w *adminapi.Widget, raw json.RawMessage) error {
+	if f.json {
+		return writeJSON(cmd.OutOrStdout(), raw)
+	}
+	rows := [][]string{
+		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"dialect:", orDash(w.Dialect)},
+	}
+	if !w.Created.IsZero() {
+		rows = append(rows, []string{"created:", localTime(w.Created)})
+	}
+	if !w.Rotated.IsZero() {
+		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
+	}
+	for _, s := range w.Secrets {
+		state := "current"
+		if !s.Until.IsZero() {
+			state = "in grace until " + localTime(s.Until)
+		}
+		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, encrypted with key %s", state, orDash(s.Version), orDash(s.KeyID))})
+	}
+	if w.Unavailable != "" {
+		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
+	}
+	return writeTable(cmd.OutOrStdout(), rows)
+}
+
+// policyFlags are a widget's own mode and dialect.
+type policyFlags struct{ mode, dialect string }
+
+func (p *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+verifier.DialectList()+"; \"\" leaves it to the handler")
+}
+
+func (p *policyFlags) check() error {
+	if err := adminapi.CheckMode(p.mode); err != nil && p.mode != "" {
+		return fmt.Errorf("--mode: %w", err)
+	}
+	if err := adminapi.CheckDialect(p.dialect); err != nil && p.dialect != "" {
+		return fmt.Errorf("--dialect: %w", err)
+	}
+	return nil
+}
+
+func setCommand() *cobra.Command {
+	var admin adminFlags
+	var policy policyFlags
+	cmd := &cobra.Command{
+		Use:   "set <id> [--mode <mode>] [--dialect <name>]",
+		Short: "Changes a widget's mode or dialect",
+		Long: `
+Changes the mode or dialect of a stored widget. What is not given stays the same,
+and an empty value leaves it to the handler again. A mode in the Caddyfile is a
+minimum: a widget can only be stricter.`,
+		Example: "  caddy chat-identity set shop --mode required --dialect ''",
+		Args:    oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var change adminapi.Change
+			if cmd.Flags().Changed("mode") {
+				change.Mode = &policy.mode
+			}
+			if cmd.Flags().Changed("dialect") {
+				change.Dialect = &policy.dialect
+			}
+			if change == (adminapi.Change{}) {
+				return errors.New("nothing to set: pass --mode, --dialect or both")
+			}
+			if err := policy.check(); err != nil {
+				return err
+			}
+			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{
+				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
+			})
+			if err != nil {
+				return err
+			}
+			return admin.printWidget(cmd, w, raw)
+		},
+	}
+	policy.add(cmd)
+	admin.add(cmd)
+	return cmd
+}
+
+// lookAt is what to do when it is not known whether a widget was changed.
+func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "'" }
+
+func deleteCommand() *cobra.Command {
+	var admin adminFlags
+	cmd := &cobra.Command{
+		Use:   "delete <id>",
+		Short: "Deletes a widget and its secrets",
+		Long: `
+Deletes a stored widget and its secrets, at once and permanently: they verify no
+later request, and a widget that is created under the same id has others. With
+--json it prints the id as {"deleted": ...}.`,
+		Args: oneWidget,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}
+			if _, err := admin.ask(cmd, r, nil, func() bool { return true }); err != nil {
+				return err
+			}
+			if admin.json {
+				return printJSON(cmd.OutOrStdout(), map[string]string{"deleted": args[0]})
+			}
+			cmd.PrintErrf("Widget %s was deleted. Its secrets no longer verify anything.\n", args[0])
+			return nil
+		},
+	}
+	admin.add(cmd)
+	return cmd
+}

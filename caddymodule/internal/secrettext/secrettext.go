@@ -1,0 +1,63 @@
+// Package secrettext tells the text of a secret from what a file, a variable or
+// a pipe holds in its place by mistake.
+package secrettext
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+)
+
+// Anything around a secret would become part of it, and no signature made with the
+// bare secret would match. Like all errors about secrets, these do not quote it.
+var (
+	errUTF16  = errors.New("the text is in UTF-16, as some Windows programs save it: save it as UTF-8, in PowerShell by Set-Content -Encoding ascii")
+	errMarked = errors.New("the text begins with a byte-order mark, which would become part of it: save it as UTF-8 without one, in PowerShell by Set-Content -Encoding ascii")
+	errQuoted = errors.New("the text is in quotes, which would become part of it: remove them")
+	errNamed  = errors.New("the text is an assignment (NAME=value): keep only the value")
+	errLines  = errors.New("the text has several lines: put one secret in each file or variable")
+	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would become part of it: remove it (echo adds a newline, printf does not)")
+)
+
+// assignment matches a line of an environment file. The end is no padding of base64.
+var assignment = regexp.MustCompile(`^\s*(?:export\s+)?\w*(?i:secret|key|token|hmac)\w*\s*=\s*[^\s=]`)
+
+// Check refuses the text of a file or pipe that is not the bare secret, or is
+// the name of a variable.
+//
+// A random secret may look like that by chance: of those of all 94 printable
+// characters one in 4,400 begins and ends with the same quote; hexadecimal and
+// base64 never do. It is refused all the same: in a file the slip is far likelier,
+// it would go unnoticed until customers cannot chat, and an operator with such a
+// secret is told at load and can generate another.
+func Check(text string) error {
+	trimmed := strings.TrimSpace(text)
+	switch {
+	case strings.HasPrefix(text, "\xff\xfe"), strings.HasPrefix(text, "\xfe\xff"), everySecondNUL(text, 0), everySecondNUL(text, 1):
+		return errUTF16
+	case strings.HasPrefix(text, "\ufeff"):
+		return errMarked
+	case CheckReplaced(text) != nil:
+		return errUnreplaced
+	case len(trimmed) > 1 && strings.ContainsAny(trimmed[:1], `"'`) && trimmed[0] == trimmed[len(trimmed)-1]:
+		return errQuoted
+	case assignment.MatchString(text):
+		return errNamed
+	case strings.ContainsAny(trimmed, "\r\n"):
+		return errLines
+	case trimmed != text && trimmed != "": // what is all spaces is empty, which says more
+		return errSpaced
+	}
+	return nil
+}
+
+// everySecondNUL reports whether that is how the text goes on from the first or
+// second byte, as ASCII in UTF-16 does.
+func everySecondNUL(text string, first int) bool {
+	for i := range len(text) {
+		if (text[i] == 0) != (i%2 == first) {
+			return false
+		}
+	}
+	return len(text) > 1
+}

@@ -1,0 +1,197 @@
+package traffic
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// How much is kept of a widget's refusals, for each reason.
+const (
+	maxExamples = 5
+	maxHints    = 8
+)
+
+// How often examples are taken, of a widget and reason, and how often requests are
+// diagnosed, of a widget and in total: a diagnosis takes a millisecond or two, and a
+// flood of forgeries must not cost that.
+const (
+	exampleEvery  = time.Second
+	exampleBurst  = maxExamples
+	diagnoseEvery = 10 * time.Second
+	diagnoseBurst = 5
+	diagnoseAll   = time.Second / 5
+	allBurst      = 10
+)
+
+// Hint is what is wrong with a claim, in fixed words.
+type Hint struct {
+	ID   string // a keyword
+	Text string // a sentence
+}
+
+// Refusal is a request that is not verified.
+type Refusal struct {
+	Reason    verifier.Reason
+	RequestID string
+	Hint      Hint   // zero if nothing is known
+	Detail    string // what is wrong with this one, if that is more than the hint
+	// Always says that optional mode refuses it, too.
+	Always bool
+}
+
+// refusals are a widget's.
+type refusals struct {
+	examples [numReasons]*rate.Limiter
+	diagnose *rate.Limiter
+
+	mu sync.Mutex
+	by [numReasons]*refused
+	// leftOut counts requests of which a field did not count, by field.
+	leftOut [verifier.NumFields]*hinted
+}
+
+// refused is what is kept of one reason's.
+type refused struct {
+	always   bool
+	examples []Example // the newest first
+	hints    []hinted
+}
+
+// Example is one request that was not verified.
+type Example struct {
+	At        time.Time `json:"at"`
+	RequestID string    `json:"request_id"`
+	Hint      string    `json:"hint,omitempty"`
+}
+
+// hinted counts a hint by hours.
+type hinted struct {
+	Hint
+	last  int64 // the hour of the last
+	hours [daySteps]uint32
+}
+
+// count counts a hint in an hour since the beginning.
+func (h *hinted) count(hour int64) {
+	h.forget(hour)
+	h.hours[hour%daySteps]++
+}
+
+// forget empties the hours that have passed since the last.
+func (h *hinted) forget(hour int64) {
+	for ; h.last < hour; h.last++ {
+		if hour-h.last > daySteps {
+			h.last = hour - daySteps
+		}
+		h.hours[(h.last+1)%daySteps] = 0
+	}
+}
+
+func (h *hinted) sum() (n uint64) {
+	for _, c := range h.hours {
+		n += uint64(c)
+	}
+	return n
+}
+
+// TakesExample reports whether a request of this series that is refused now is to be
+// an example: then it is passed to [Traffic.AddExample].
+func (t *Traffic) TakesExample(s *Series, reason verifier.Reason) bool {
+	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
+}
+
+// MayDiagnose reports whether a request of this series may be diagnosed now.
+func (t *Traffic) MayDiagnose(s *Series) bool {
+	now := t.clock()
+	return s != nil && s.refusals.diagnose.AllowN(now, 1) && t.diagnoses.AllowN(now, 1)
+}
+
+// AddExample keeps a refusal as an example.
+func (t *Traffic) AddExample(s *Series, r Refusal) {
+	if s == nil {
+		return
+	}
+	now := t.clock()
+	s.refusals.mu.Lock()
+	defer s.refusals.mu.Unlock()
+	kept := &s.refusals.by[reasonIndex(r.Reason)]
+	if *kept == nil {
+		*kept = new(refused)
+	}
+	(*kept).add(&r, now, int64(now.Sub(t.since)/time.Hour))
+}
+
+func (k *refused) add(r *Refusal, now time.Time, hour int64) {
+	k.always = r.Always
+	example := Example{now.UTC(), r.RequestID, r.Detail}
+	if example.Hint == "" {
+		example.Hint = r.Hint.Text
+	}
+	if len(k.examples) == maxExamples {
+		k.examples = k.examples[:maxExamples-1]
+	}
+	k.examples = slices.Insert(k.examples, 0, example)
+	if r.Hint == (Hint{}) {
+		return
+	}
+	i := slices.IndexFunc(k.hints, func(h hinted) bool { return h.Hint == r.Hint })
+	if i < 0 {
+		if len(k.hints) == maxHints {
+			k.hints = slices.Delete(k.hints, k.stalest(), k.stalest()+1)
+		}
+		k.hints = append(k.hints, hinted{Hint: r.Hint, last: hour})
+		i = len(k.hints) - 1
+	}
+	k.hints[i].count(hour)
+}
+
+// LeftOut counts a request of this series whose fields did not count for how they
+// were sent.
+func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
+	if s == nil {
+		return
+	}
+	hour := int64(t.clock().Sub(t.since) / time.Hour)
+	s.refusals.mu.Lock()
+	defer s.refusals.mu.Unlock()
+	for _, f := range fields {
+		counted := &s.refusals.leftOut[f]
+		if *counted == nil {
+			*counted = &hinted{last: hour}
+		}
+		(*counted).count(hour)
+	}
+}
+
+// leftOutView is what was counted by LeftOut in the last day.
+func (r *refusals) leftOutView(hour int64) []FieldCount {
+	fields := []FieldCount{}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for f, counted := range r.leftOut {
+		if counted == nil {
+			continue
+		}
+		counted.forget(hour)
+		if n := counted.sum(); n > 0 {
+			fields = append(fields, FieldCount{verifier.Field(f).String(), n})
+		}
+	}
+	return fields
+}
+
+// stalest is the hint that is the least loss: the rarest of those seen longest ago.
+func (k *refused) stalest() (at int) {
+	for i := range k.hints {
+		h, least := &k.hints[i], &k.hints[at]
+		if h.last < least.last || h.last == least.last && h.sum() < least.sum() {
+			at = i
+		}
+	}
+	return at
+}

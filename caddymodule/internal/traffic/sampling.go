@@ -1,0 +1,77 @@
+package traffic
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+)
+
+// Run samples until the context ends.
+func (t *Traffic) Run(ctx context.Context) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			t.Sample()
+		}
+	}
+}
+
+// Sample takes the samples that are due: [Traffic.Run] calls it.
+func (t *Traffic) Sample() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := int64(t.clock().Sub(t.since) / tick)
+	if now <= t.tick {
+		return
+	}
+	series := append(t.series(), t.unknown)
+	for _, s := range series {
+		sum := s.now()
+		s.past.advance(&sum, t.tick, now)
+	}
+	total := t.total()
+	t.past.advance(&total, t.tick, now)
+	t.tick = now
+	if t.turned.Load() {
+		t.makeRoom(series[:len(series)-1])
+	}
+}
+
+// makeRoom frees the places of widgets that are not among the busiest and that are
+// neither new nor pinned. From then on, their counts are part of the rest.
+func (t *Traffic) makeRoom(series []*Series) {
+	rank(series)
+	now := t.clock()
+	for _, s := range series[min(MaxShown, len(series)):] {
+		if now.Sub(s.joined) >= probation && now.After(s.pinned) {
+			t.replace(s.id, nil)
+		}
+	}
+	if !t.full.Load() {
+		t.turned.Store(false)
+	}
+}
+
+// rank sorts by the requests of the last day, busiest first.
+func rank(series []*Series) {
+	busy := make(map[*Series]uint64, len(series))
+	for _, s := range series {
+		busy[s] = s.busy()
+	}
+	slices.SortFunc(series, func(a, b *Series) int {
+		return cmp.Or(cmp.Compare(busy[b], busy[a]), cmp.Compare(a.id, b.id))
+	})
+}
+
+// dayStart is when the window of a day begins.
+func (t *Traffic) dayStart() time.Time {
+	if step := t.tick/dayStep - daySteps + 1; step > 0 {
+		return t.since.Add(time.Duration(step*dayStep) * tick)
+	}
+	return t.since
+}

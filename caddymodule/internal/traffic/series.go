@@ -1,0 +1,72 @@
+package traffic
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// Series counts the requests of one widget, or those without one. A nil Series
+// stands for a widget that has no counts of its own.
+type Series struct {
+	id     string
+	joined time.Time // when counting began
+	counts [numFindings]atomic.Uint64
+	modes  atomic.Uint32 // of requests, a bit each, since they were last forgotten
+
+	refusals refusals
+
+	// Guarded by Traffic.mu.
+	past   history
+	pinned time.Time // until when it keeps its place
+}
+
+func newSeries(id string, now time.Time) *Series {
+	s := &Series{id: id, joined: now, past: newHistory()}
+	for i := range s.refusals.examples {
+		s.refusals.examples[i] = rate.NewLimiter(rate.Every(exampleEvery), exampleBurst)
+	}
+	s.refusals.diagnose = rate.NewLimiter(rate.Every(diagnoseEvery), diagnoseBurst)
+	return s
+}
+
+func (s *Series) count(f Finding, mode uint8) {
+	s.counts[f].Add(1)
+	if bit := uint32(1) << mode; s.modes.Load()&bit == 0 {
+		s.modes.Or(bit)
+	}
+}
+
+// laxest is the laxest mode of requests: a widget is not required while one of its
+// handlers is laxer. It is "" if there was no request.
+func (s *Series) laxest() string {
+	if seen := s.modes.Load(); seen != 0 {
+		return Modes[bits.TrailingZeros32(seen)]
+	}
+	return ""
+}
+
+// ever is the counts since the series began.
+func (s *Series) ever() (n findings) {
+	for f := range numFindings {
+		n[f] = s.counts[f].Load()
+	}
+	return n
+}
+
+// now samples the series.
+func (s *Series) now() sample {
+	ever := s.ever()
+	return ever.sample()
+}
+
+func (s *Series) recent() recent { return s.past.recent(s.now()) }
+
+// busy is the number of requests in the last day.
+func (s *Series) busy() uint64 {
+	now := s.now()
+	day := now.since(s.past.day.oldest())
+	return day.requests()
+}

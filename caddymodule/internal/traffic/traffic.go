@@ -1,0 +1,209 @@
+package traffic
+
+import (
+	"hash/maphash"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+const (
+	// MaxShown is how many widgets are listed: the busiest of the last day.
+	MaxShown = 1000
+	// maxPlaces is how many have counts of their own. The places beyond MaxShown are
+	// for newcomers, so that a busy one can replace an idle widget.
+	maxPlaces = MaxShown + 250
+	// maxPinned is how many more may have, because an operator looked at them.
+	maxPinned = 50
+
+	// probation is how long a newcomer keeps its place in any case.
+	probation = 5 * time.Minute
+	// pinning is how long a widget that an operator looked at keeps its place.
+	pinning = 24 * time.Hour
+)
+
+// Modes are the modes of requests, the laxest first.
+var Modes = [...]string{"off", "optional", "required"}
+
+// Custom is the dialect of a handler whose claim is none of the dialects'.
+const Custom = "custom"
+
+// maxDialects has room for all dialects and [Custom].
+const maxDialects = 8
+
+// Dialects returns the dialects that requests are counted by. [Traffic.Count] takes
+// an index into them.
+func Dialects() []string {
+	var names []string
+	for _, d := range verifier.Dialects {
+		names = append(names, d.Name)
+	}
+	return append(names, Custom)
+}
+
+// shards is how many maps the widgets are spread over. A newcomer's map is copied.
+const shards = 64
+
+// Traffic counts requests. Counting takes no lock and no memory: it reads one
+// map that is only ever replaced, and adds to two numbers.
+type Traffic struct {
+	clock func() time.Time
+	since time.Time
+	seed  maphash.Seed
+
+	all     [numFindings][len(Modes)][maxDialects]atomic.Uint64
+	unknown *Series // requests of no widget, or of one that does not exist
+	shards  [shards]atomic.Pointer[map[string]*Series]
+
+	full    atomic.Bool // whether all places are taken
+	turned  atomic.Bool // whether a widget was turned away since room was last made
+	crowded atomic.Bool // whether any was ever turned away
+
+	diagnoses *rate.Limiter // of all widgets together
+
+	mu     sync.Mutex
+	places int     // how many widgets have a place
+	forgot bool    // whether any was forgotten
+	tick   int64   // the last that was sampled, since the beginning
+	past   history // of all requests
+}
+
+// New returns a Traffic that begins to count now.
+func New(clock func() time.Time) *Traffic {
+	t := &Traffic{
+		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(),
+		diagnoses: rate.NewLimiter(rate.Every(diagnoseAll), allBurst),
+	}
+	t.unknown = newSeries("", t.since)
+	for i := range t.shards {
+		t.shards[i].Store(new(map[string]*Series))
+	}
+	return t
+}
+
+// Count counts a request of a known widget, or of none (""), by its finding and by
+// the indexes of its mode in [Modes] and its dialect in [Dialects]. It returns the
+// series that the request was counted in, nil if that is only the rest.
+func (t *Traffic) Count(widget string, f Finding, mode, dialect uint8) *Series {
+	// All first: readers go in the other order, so that what is in a widget's count
+	// is in that of all, too.
+	t.all[f][mode][dialect].Add(1)
+	if widget == "" {
+		t.unknown.count(f, mode)
+		return nil
+	}
+	s := t.find(widget)
+	if s == nil {
+		if s = t.join(widget, false); s == nil {
+			return nil
+		}
+	}
+	s.count(f, mode)
+	return s
+}
+
+// Cell returns how many requests with that finding, mode and dialect were counted.
+func (t *Traffic) Cell(f Finding, mode, dialect int) uint64 { return t.all[f][mode][dialect].Load() }
+
+// Findings is how many findings there are: they are the numbers below it.
+const Findings = numFindings
+
+// Since is when counting began.
+func (t *Traffic) Since() time.Time { return t.since }
+
+// Known returns the id if that widget has counts of its own, else "". Clients can
+// name any id, so the name alone must not give one a place.
+func (t *Traffic) Known(id []byte) string {
+	if s := t.find(string(id)); s != nil {
+		return s.id
+	}
+	return ""
+}
+
+func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
+	return &t.shards[maphash.String(t.seed, widget)%shards]
+}
+
+func (t *Traffic) find(widget string) *Series { return (*t.shard(widget).Load())[widget] }
+
+// join gives a widget a place if one is free. There are a few more for those that
+// an operator looks at.
+func (t *Traffic) join(widget string, pin bool) *Series {
+	if t.full.Load() && !pin {
+		if !t.turned.Load() {
+			t.turned.Store(true)
+			t.crowded.Store(true)
+		}
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	limit := maxPlaces
+	if pin {
+		limit += maxPinned
+	}
+	s := t.find(widget)
+	if s == nil {
+		if t.places >= limit {
+			return nil
+		}
+		s = newSeries(widget, t.clock())
+		t.replace(widget, s)
+	}
+	if pin {
+		s.pinned = t.clock().Add(pinning)
+	}
+	return s
+}
+
+// replace puts a series into its map, or removes the widget's if it is nil.
+func (t *Traffic) replace(widget string, s *Series) {
+	at := t.shard(widget)
+	next := maps.Clone(*at.Load())
+	if s != nil {
+		if next == nil {
+			next = make(map[string]*Series)
+		}
+		next[widget] = s
+		t.places++
+	} else {
+		delete(next, widget)
+		t.places--
+	}
+	at.Store(&next)
+	t.full.Store(t.places >= maxPlaces)
+}
+
+// series returns all widgets' series, in no order.
+func (t *Traffic) series() []*Series {
+	all := make([]*Series, 0, maxPlaces)
+	for i := range t.shards {
+		for _, s := range *t.shards[i].Load() {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// ever is the counts of all requests since the beginning.
+func (t *Traffic) ever() (n findings) {
+	for f := range numFindings {
+		for mode := range t.all[f] {
+			for dialect := range t.all[f][mode] {
+				n[f] += t.all[f][mode][dialect].Load()
+			}
+		}
+	}
+	return n
+}
+
+// total samples all requests.
+func (t *Traffic) total() sample {
+	ever := t.ever()
+	return ever.sample()
+}

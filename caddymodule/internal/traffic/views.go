@@ -1,0 +1,204 @@
+package traffic
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// Window is the requests of a span of time.
+type Window struct {
+	Requests uint64  `json:"requests"`
+	Verified uint64  `json:"verified"`
+	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
+	// Reasons are why the rest was not verified, "disabled" in mode off.
+	Reasons map[verifier.Reason]uint64 `json:"reasons"`
+}
+
+// Windows are the requests of the last minute, hour and day.
+type Windows struct {
+	Minute Window `json:"minute"`
+	Hour   Window `json:"hour"`
+	Day    Window `json:"day"`
+}
+
+// Counts are a widget's requests since counting began, and recently.
+type Counts struct {
+	ID       string                      `json:"id,omitempty"`
+	Requests uint64                      `json:"requests"`
+	Rate     float64                     `json:"verified_rate"` // the outcome verified among all, 0 to 1
+	Outcomes map[verifier.Outcome]uint64 `json:"outcomes"`
+	Reasons  map[verifier.Reason]uint64  `json:"reasons"`
+	Windows
+}
+
+// Stats are the requests since counting began.
+type Stats struct {
+	Since   time.Time `json:"since"`
+	Widgets []Counts  `json:"widgets"`
+	Rest    *Counts   `json:"rest,omitempty"`    // of the widgets that are not listed
+	Unknown *Counts   `json:"unknown,omitempty"` // of no widget, or of one that does not exist
+	Total   Counts    `json:"total"`
+}
+
+// Row is a widget's recent requests.
+type Row struct {
+	ID string
+	Windows
+}
+
+// disabled stands for mode off among the reasons.
+const disabled = verifier.Reason(verifier.OutcomeDisabled)
+
+func (s *sample) reasons() map[verifier.Reason]uint64 {
+	reasons := make(map[verifier.Reason]uint64)
+	if n := s[Disabled]; n > 0 {
+		reasons[disabled] = n
+	}
+	for f := firstReason; f < firstOther; f++ {
+		if s[f] > 0 {
+			reasons[f.Reason()] = s[f]
+		}
+	}
+	return reasons
+}
+
+func share(part, of uint64) float64 {
+	if of == 0 {
+		return 0
+	}
+	return float64(part) / float64(of)
+}
+
+func (s *sample) window() Window {
+	n := s.requests()
+	return Window{n, s[Verified], share(s[Verified], n), s.reasons()}
+}
+
+func (r *recent) windows() Windows {
+	return Windows{r.minute.window(), r.hour.window(), r.day.window()}
+}
+
+// tally is what a view adds up: counts since the beginning, and recent ones.
+type tally struct {
+	ever   findings
+	recent recent
+}
+
+func tallyOf(ever findings, past *history) *tally {
+	return &tally{ever, past.recent(ever.sample())}
+}
+
+func (s *Series) tally() *tally {
+	return tallyOf(s.ever(), &s.past)
+}
+
+func (t *tally) plus(other *tally) {
+	for f := range t.ever {
+		t.ever[f] += other.ever[f]
+	}
+	t.recent.plus(&other.recent)
+}
+
+// without returns the difference of the whole and a part.
+func (t *tally) without(part *tally) *tally {
+	left := &tally{ever: t.ever, recent: t.recent.without(&part.recent)}
+	for f := range left.ever {
+		left.ever[f] -= min(left.ever[f], part.ever[f])
+	}
+	return left
+}
+
+func (t *tally) counts(id string) *Counts {
+	c := &Counts{ID: id, Outcomes: make(map[verifier.Outcome]uint64), Windows: t.recent.windows()}
+	all := t.ever.sample()
+	for f := range numFindings {
+		if n := t.ever[f]; n > 0 {
+			c.Outcomes[f.Outcome()] += n
+			c.Requests += n
+		}
+	}
+	c.Reasons = all.reasons()
+	c.Rate = share(c.Outcomes[verifier.OutcomeVerified], c.Requests)
+	return c
+}
+
+// Stats returns the counts since counting began: of the busiest widgets, by id, or,
+// with a top, of only that many of them, busiest first.
+func (t *Traffic) Stats(top int) *Stats {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	series := t.series()
+	rank(series)
+	shown := min(len(series), MaxShown)
+	if top > 0 {
+		shown = min(shown, top)
+	}
+	stats := &Stats{Since: t.since.UTC(), Widgets: make([]Counts, 0, shown)}
+	known, listed := new(tally), new(tally)
+	for i, s := range series {
+		one := s.tally()
+		known.plus(one)
+		if i < shown {
+			listed.plus(one)
+			stats.Widgets = append(stats.Widgets, *one.counts(s.id))
+		}
+	}
+	unknown := t.unknown.tally()
+	if top == 0 {
+		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
+	}
+	rest := known.without(listed)
+	if t.crowded.Load() || t.forgot {
+		rest = tallyOf(t.ever(), &t.past).without(unknown).without(listed)
+	}
+	if counts := rest.counts(""); counts.Requests > 0 {
+		stats.Rest = counts
+	}
+	if counts := unknown.counts(""); counts.Requests > 0 {
+		stats.Unknown = counts
+	}
+	// The sum of what is shown, not what was counted a moment later.
+	listed.plus(rest)
+	listed.plus(unknown)
+	stats.Total = *listed.counts("")
+	return stats
+}
+
+// Overview returns the recent requests: all, and those of no known widget.
+func (t *Traffic) Overview() (total, unknown Windows) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	strangers := t.unknown.recent()
+	all := t.past.recent(t.total())
+	return all.windows(), strangers.windows()
+}
+
+// Busiest returns up to limit widgets that had requests in the last day and
+// whose ids begin with the prefix, busiest first.
+func (t *Traffic) Busiest(prefix string, limit int) []Row {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	series := slices.DeleteFunc(t.series(), func(s *Series) bool { return !strings.HasPrefix(s.id, prefix) || s.busy() == 0 })
+	rank(series)
+	rows := make([]Row, 0, min(limit, len(series)))
+	for _, s := range series[:min(limit, len(series))] {
+		lately := s.recent()
+		rows = append(rows, Row{s.id, lately.windows()})
+	}
+	return rows
+}
+
+// Of returns a widget's recent requests.
+func (t *Traffic) Of(widget string) Windows {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var lately recent
+	if s := t.find(widget); s != nil {
+		lately = s.recent()
+	}
+	return lately.windows()
+}
