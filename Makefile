@@ -60,13 +60,13 @@ test: deps lint ## checks everything: lint, go.mod, tests with the race detector
 	test $$(go list ./... | grep -v '/caddymodule$$') & c=$$!; \
 	failed=; for part in $$a $$b $$c; do wait $$part || failed=yes; done; [ -z "$$failed" ]
 	@# Allocations can only be counted without the race detector.
-	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/internal/traffic ./caddymodule/widgets/...
+	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/internal/... ./caddymodule/widgets/...
 
 .PHONY: test-slow
-test-slow: deps ## checks what takes other servers: gunicorn and PHP behind the gateway
+test-slow: deps ## checks what takes other servers, gunicorn and PHP behind the gateway, and a disk that is full
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
-	$(RACE) go vet -tags slow ./caddymodule
-	$(RACE) go test -count=1 -timeout 20m -tags slow -run '^TestSlow' ./caddymodule
+	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body
+	$(RACE) go test -count=1 -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck

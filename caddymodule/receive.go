@@ -84,11 +84,8 @@ func (x *exchange) receive() (parse bool, err error) {
 	switch {
 	case err != nil:
 		return false, readError(err)
-	case d.Coding != body.CodingNone && !d.Media:
-		if begins != body.Opaque || d.Coding == body.CodingUnknown {
-			return false, verifier.ErrUnsupported
-		}
-		return false, nil
+	case d.Unsupported(begins):
+		return false, verifier.ErrUnsupported
 	case begins != body.Object:
 		return false, nil
 	}

@@ -40,7 +40,7 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 		s.framed = d.Kinds == KindFramed && !d.Several
 	}
 	if b.inFile {
-		return s.known, b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear })
+		return b.fileBegins()
 	}
 	for {
 		if s.feed(b.text[b.started:]); s.known != Unclear {
@@ -59,6 +59,18 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 			return Unclear, err
 		}
 	}
+}
+
+// fileBegins is begins for a body in a file.
+func (b *Body) fileBegins() (Beginning, error) {
+	s := &b.start
+	if s.known != Unclear {
+		return s.known, nil
+	}
+	if err := b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear }); err != nil {
+		return Unclear, err
+	}
+	return s.end(), nil
 }
 
 // beginning returns the beginning of what is sent, and whether it is all.

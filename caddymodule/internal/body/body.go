@@ -16,14 +16,14 @@ const (
 	maxFirstRead = 16 << 10
 )
 
-// Body is the body of one request. [Open] begins it; it must not be copied, nor
-// used for another request, since somebody may still read this one's.
+// Body is the body of one request. [Open] begins it. It must not be copied, nor
+// used for another request: somebody may still be reading this one's.
 //
-// At first it is read, by the handler alone. Once it was read whole and passed
-// on by [Body.Pass], it is an [io.ReadCloser] that begins anew, for as many
-// readers as there are, on whatever goroutine.
+// First the handler reads it, alone. Once it has been read whole and passed on by
+// [Body.Pass], it is an [io.ReadCloser] that begins anew, and that any goroutine
+// may read.
 type Body struct {
-	from     io.ReadCloser // nil: the request has none, or what it has is no body
+	from     io.ReadCloser // nil if the request has none, or a tunnel
 	length   int64         // as declared; below 0: not known
 	major    int           // of the request's HTTP version
 	tooLarge func(error) bool
@@ -46,17 +46,17 @@ type Body struct {
 	// What follows is guarded by mu, as is all above once the body is passed on.
 	mu     sync.Mutex
 	at     int64 // where the next Read begins
-	closed bool  // somebody has read as much as he wants
-	over   bool  // the memory or file is given back
+	closed bool  // somebody has read as much as they want
+	over   bool  // the memory or file is given back, and nobody may read any more
 	ended  atomic.Bool
 	stop   func() bool // of the wait for the request's end
 	room   [4]segment  // what kept has at first
 }
 
-// Open returns the request's body, to be read. If an earlier handler has read it
-// whole, that is the one returned; otherwise it is b, which must be new. Errors
-// of reading for which tooLarge holds are a limit's, as an [http.MaxBytesError]
-// always is; it may be nil.
+// Open returns the request's body, ready to be read. If an earlier handler has
+// read it whole, that is the one; otherwise it is b, which must be new. tooLarge,
+// which may be nil, reports whether an error of reading is that of a limit. An
+// [http.MaxBytesError] always is.
 func Open(r *http.Request, b *Body, tooLarge func(error) bool) *Body {
 	if earlier, ok := r.Body.(*Body); ok && earlier.untouched() {
 		return earlier

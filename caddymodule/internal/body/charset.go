@@ -43,6 +43,9 @@ func charsetOf(folded string) Charset {
 
 // charsetNamed knows a charset by its label, whatever punctuation is in it.
 func charsetNamed(label string) Charset {
+	if label == "utf-8" {
+		return CharsetUTF8
+	}
 	label = strings.Map(func(r rune) rune {
 		if r == '-' || r == '_' {
 			return -1

@@ -29,8 +29,8 @@ const (
 	KindFramed
 )
 
-// Has reports whether any of these kinds is in the set.
-func (k Kind) Has(any Kind) bool { return k&any != 0 }
+// Has reports whether one of these kinds is in the set.
+func (k Kind) Has(kinds Kind) bool { return k&kinds != 0 }
 
 // Declaration is what a request says of its body.
 type Declaration struct {
@@ -71,6 +71,18 @@ func Declare(header http.Header) Declaration {
 // is a multipart form or something that a parser takes for a form.
 func (d *Declaration) Upload() bool {
 	return d.Kinds.Has(KindMultipart | KindNearForm | KindNearMultipart)
+}
+
+// Unsupported reports whether the Content-Encoding of a body that begins so hides
+// an object, or may hide one. Media is not looked into.
+func (d *Declaration) Unsupported(begins Beginning) bool {
+	switch {
+	case d.Coding == CodingNone:
+		return false
+	case begins == Object:
+		return true
+	}
+	return !d.Media && (d.Coding == CodingUnknown || begins == Unclear)
 }
 
 func (d *Declaration) readTypes(lines []string) {

@@ -96,6 +96,7 @@ func TestWhatIsNotDecoded(t *testing.T) {
 	}{
 		{"media", "image/png", "gzip", object, Opaque},
 		{"media that is none", "image/png", "gzip", `{"user_id":1}`, Object},
+		{"media of a coding that is not known", "image/svg+xml", "aws-chunked", object, Opaque},
 		{"a coding that is not known", "text/plain", "br", object, Opaque},
 		{"one that says nothing", "text/plain", "UTF-8", `{"user_id":1}`, Object},
 		{"no coding in it", "text/plain", "gzip", `{"user_id":1}`, Object},
@@ -118,6 +119,13 @@ func TestWhatIsNotDecoded(t *testing.T) {
 		header := http.Header{"Content-Type": {c.contentType}, "Content-Encoding": {c.coding}}
 		if got := begins(t, header, strings.NewReader(c.body), 1<<20); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+		d := Declare(header)
+		if got, want := d.Unsupported(c.want), c.want != Opaque || c.coding == "br" || c.coding == "UTF-8"; got != want {
+			t.Errorf("%s: unsupported %v", c.name, got)
+		}
+		if d = declare(c.contentType); d.Unsupported(c.want) {
+			t.Errorf("%s: unsupported without a coding", c.name)
 		}
 	}
 }

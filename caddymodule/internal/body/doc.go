@@ -9,19 +9,26 @@
 //	b := body.Open(r, new(body.Body), nil)
 //	switch {
 //	case !b.Present():
+//	case d.Kinds&^body.KindFramed != 0 && d.Coding != body.CodingNone:
+//		err = errUnsupported // nobody can tell what is in it
 //	case d.Upload(): // a multipart form, or what some parsers take for a form
 //		err = b.Spool(r.Context(), spool, body.Upload{Limit: maxUpload, Client: addr, Sink: formReader})
 //	case d.Kinds.Has(body.KindJSON | body.KindForm):
 //		err = b.ReadAll(maxBody)
 //	default: // nobody's business, unless an object begins in it
 //		var begins body.Beginning
-//		if begins, err = b.Begins(&d, maxBody); begins == body.Object {
+//		begins, err = b.Begins(&d, maxBody)
+//		switch {
+//		case err != nil:
+//		case d.Unsupported(begins):
+//			err = errUnsupported
+//		case begins == body.Object:
 //			err = b.ReadAll(maxBody)
 //		}
 //	}
 //	if err != nil {
 //		b.Discard(r)
-//		return refuse(err) // ErrTooLarge, ErrBroken, ErrStalled, ErrNoRoom
+//		return refuse(err) // also ErrTooLarge, ErrBroken, ErrStalled, ErrNoRoom
 //	}
 //	if b.Whole() {
 //		body.Cut(b, spans) // what the next handler must not see

@@ -1,6 +1,9 @@
 package body
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // lower returns the text with the ASCII letters in lower case. It is as long.
 func lower(text string) string {
@@ -40,13 +43,15 @@ func plain(text, folded string) bool {
 	if !found || !isToken(kind) || !isToken(sub) {
 		return false
 	}
-	seen := ""
+	var seen [8]string // nobody sends more
+	n := 0
 	for rest = strings.TrimLeft(rest, " \t;"); rest != ""; rest = strings.TrimLeft(rest, " \t;") {
 		name, after, found := strings.Cut(rest, "=")
-		if !found || !isToken(name) || strings.Contains(name, "*") || strings.Contains(seen, ";"+name+";") {
+		if !found || !isToken(name) || strings.Contains(name, "*") || slices.Contains(seen[:n], name) || n == len(seen) {
 			return false
 		}
-		seen += ";" + name + ";"
+		seen[n] = name
+		n++
 		value, after, ok := value(after)
 		if !ok || value == "" && name == "charset" {
 			return false
@@ -54,8 +59,13 @@ func plain(text, folded string) bool {
 		rest = after
 	}
 	// Tomcat takes the first "charset=", within other names and quotes, too.
-	charsets := strings.Count(folded, "charset=")
-	if charsets > 1 || charsets == 1 && (!strings.Contains(seen, ";charset;") || strings.Index(folded, "charset") != strings.Index(folded, "charset=")) {
+	switch strings.Count(folded, "charset=") {
+	case 0:
+	case 1:
+		if !slices.Contains(seen[:n], "charset") || strings.Index(folded, "charset") != strings.Index(folded, "charset=") {
+			return false
+		}
+	default:
 		return false
 	}
 	if !strings.Contains(essence, "multipart") {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"os"
 	"sync"
-	"time"
 )
 
 // DefaultMaxSpool is what temporary files may take together unless configured.
@@ -115,60 +114,5 @@ func (s *Spool) give(client netip.Prefix, n int64) {
 	}
 	if s.clients[client] -= n; s.clients[client] == 0 {
 		delete(s.clients, client)
-	}
-}
-
-// Pace is how fast a body must arrive: so many bytes in each period. The zero
-// value is 64 KiB in 30 s.
-type Pace struct {
-	Bytes  int64
-	Period time.Duration
-	Now    func() time.Time
-}
-
-func (p Pace) withDefaults() Pace {
-	if p.Bytes == 0 {
-		p.Bytes = 64 << 10
-	}
-	if p.Period == 0 {
-		p.Period = 30 * time.Second
-	}
-	if p.Now == nil {
-		p.Now = time.Now
-	}
-	return p
-}
-
-// pacer watches the pace of one body.
-type pacer struct {
-	Pace
-	deadline func(time.Time) error // of the reads; nil: they end when they like
-	begun    time.Time             // when the period began
-	arrived  int64                 // since then
-}
-
-func (p *pacer) begin() {
-	p.begun, p.arrived = p.Now(), 0
-	if p.deadline != nil && p.deadline(p.begun.Add(p.Period)) != nil {
-		p.deadline = nil
-	}
-}
-
-// add counts what a read has brought.
-func (p *pacer) add(n int) error {
-	if p.arrived += int64(n); p.Now().Sub(p.begun) > p.Period && p.arrived < p.Bytes {
-		return ErrStalled
-	}
-	if p.arrived >= p.Bytes {
-		p.begin()
-	}
-	return nil
-}
-
-// end takes the deadline back. After a stall it stays: a server that reads the
-// rest of the body would wait for it.
-func (p *pacer) end(err error) {
-	if p.deadline != nil && err != ErrStalled {
-		_ = p.deadline(time.Time{})
 	}
 }

@@ -177,7 +177,7 @@ func FuzzBeginnings(f *testing.F) {
 	}
 	f.Add("\x00\x00\x00\x00\x01{", true)
 	f.Fuzz(func(t *testing.T, text string, framed bool) {
-		if len(text) > 1000 {
+		if len(text) > 100 {
 			return
 		}
 		splitAlike(t, text, framed)

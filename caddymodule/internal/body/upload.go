@@ -56,7 +56,7 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	pace := &pacer{Pace: s.Pace.withDefaults(), deadline: u.Deadline}
 	pace.begin()
 	err := b.collect(u, pace)
-	if err == nil && !b.whole {
+	if err == nil && len(b.text) > MemoryLimit {
 		err = b.store(s, client, u, pace)
 	}
 	pace.end(err)

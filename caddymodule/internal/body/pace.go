@@ -1,0 +1,58 @@
+package body
+
+import "time"
+
+// Pace is how fast a body must arrive: so many bytes in each period. The zero
+// value is 64 KiB in 30 s.
+type Pace struct {
+	Bytes  int64
+	Period time.Duration
+	Now    func() time.Time
+}
+
+func (p Pace) withDefaults() Pace {
+	if p.Bytes == 0 {
+		p.Bytes = 64 << 10
+	}
+	if p.Period == 0 {
+		p.Period = 30 * time.Second
+	}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+	return p
+}
+
+// pacer watches the pace of one body.
+type pacer struct {
+	Pace
+	deadline func(time.Time) error // of the reads; nil: they end when they like
+	begun    time.Time             // when the period began
+	arrived  int64                 // since then
+}
+
+func (p *pacer) begin() {
+	p.begun, p.arrived = p.Now(), 0
+	if p.deadline != nil && p.deadline(p.begun.Add(p.Period)) != nil {
+		p.deadline = nil
+	}
+}
+
+// add counts what a read has brought.
+func (p *pacer) add(n int) error {
+	if p.Now().Sub(p.begun) > p.Period {
+		return ErrStalled
+	}
+	if p.arrived += int64(n); p.arrived >= p.Bytes {
+		p.begin()
+	}
+	return nil
+}
+
+// end takes the deadline back. After a stall it stays: a server that reads the
+// rest of the body would wait for it.
+func (p *pacer) end(err error) {
+	if p.deadline != nil && err != ErrStalled {
+		_ = p.deadline(time.Time{})
+	}
+}
