@@ -112,7 +112,7 @@ func TestBodyPassesByteForByte(t *testing.T) {
 	for _, c := range []struct{ title, contentType, body, user string }{
 		{"claim with blanks", "application/json", " \r\n\t{ \"text\" : \"\\u00e9\\/\" ,\"user_id\":\"zo\\u00eb\",\n\"user_hash\":\"" + sign("zoë") + "\", \"n\": 1.50e+03 } \n", "zo%C3%AB"},
 		{"JSON without a claim", "application/json", `{"a":[1,2,{"user_id":"nested"}],"é":null}`, ""},
-		{"JSON array", "application/json", `[{"user_id":"x"}]`, ""},
+		{"JSON array", "application/json", `[{"id":"x"}]`, ""},
 		{"JSON scalar", "application/json", ` "user_id" `, ""},
 		{"type unknown", "application/x-whatever", claim("alice"), "alice"},
 		{"no type", "", claim("alice"), "alice"},
@@ -137,8 +137,11 @@ func TestBodyPassesByteForByte(t *testing.T) {
 			{"length", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body), int64(len(c.body))},
 			{"chunked", "Transfer-Encoding: chunked\r\n\r\n" + chunks(c.body), -1},
 		} {
-			if c.user != "" || c.contentType == "application/json" {
+			if c.title != "opaque" {
 				framing.length = int64(len(c.body)) // what was read whole goes on with its length
+			}
+			if c.contentType == "" {
+				c.contentType = "application/json" // so that nobody takes it for a form
 			}
 			answer := g.raw(t, head+framing.text)
 			s := g.upstream.take()
@@ -194,8 +197,8 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 		done <- n + 3
 	})
 	for _, c := range []struct{ contentType, first string }{
-		{"application/octet-stream", "\x7fEL"}, {"text/plain", "[1,"}, {"", "abc"}, {"text/plain", "{ab"}, {"image/png", "\x89PN"},
-		{"multipart/mixed; boundary=x", "--x"}, {"text/csv", "/ a"}, {"application/pdf", "%PD"},
+		{"application/octet-stream", "\x7fEL"}, {"text/plain", "[1,"}, {"", "abc"}, {"text/plain", "42["}, {"image/png", "\x89PN"},
+		{"text/csv", "/ a"}, {"application/pdf", "%PD"},
 	} {
 		out, in := io.Pipe()
 		r, err := http.NewRequest("PUT", g.url+"/upload", out)
@@ -272,7 +275,7 @@ func (zeros) Read(p []byte) (int, error) {
 
 func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 	const limit = 4000
-	g := bookbag(t, "optional", fmt.Sprintf("max_body %d", limit))
+	g := bookbag(t, "optional", fmt.Sprintf("max_body %d\nmax_upload %[1]d", limit))
 	padded := func(n int) string { return claim("alice") + strings.Repeat(" ", n-len(claim("alice"))) }
 	form := func(n int) string {
 		start := "user_id=alice&user_hash=" + sign("alice") + "&text="
@@ -281,7 +284,7 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 	multi := func(n int) string {
 		return formWithFile("alice", sign("alice"), strings.Repeat("f", n-len(formWithFile("alice", sign("alice"), ""))))
 	}
-	blanks := func(n int) string { return strings.Repeat(" ", n-1) + "x" }
+	blanks := func(n int) string { return strings.Repeat(" \t", (n-1)/2) + "{}"[:n-(n-1)/2*2] }
 	for _, c := range []struct {
 		title, contentType string
 		body               func(int) string
@@ -293,8 +296,8 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 		{"JSON without a type", "", padded, "alice", false},
 		{"form", "application/x-www-form-urlencoded", form, "alice", false},
 		{"multipart", boundaryType, multi, "alice", false},
-		// An object may still follow: there is no telling without reading on.
-		{"blanks before something else", "text/plain", blanks, "", false},
+		// Something may still follow: there is no telling without reading on.
+		{"spaces before a brace", "text/plain", blanks, "", false},
 		{"opaque", "text/plain", func(n int) string { return "x" + strings.Repeat(" ", n-1) }, "", true},
 		{"array of a type unknown", "text/plain", func(n int) string { return "[1]" + strings.Repeat(" ", n-3) }, "", true},
 	} {
@@ -339,42 +342,46 @@ func TestBodyThatCannotBeReadIsRefused(t *testing.T) {
 		{"upper case and a list", signed, []string{jsonType, "Content-Encoding: identity, GZIP"}, 415},
 		{"a second coding line", signed, []string{jsonType, "Content-Encoding: identity", "Content-Encoding: br"}, 415},
 		{"identity", signed, []string{jsonType, "Content-Encoding: Identity"}, 200},
-		{"opaque and gzip", "\x1f\x8b", []string{"Content-Type: application/octet-stream", "Content-Encoding: gzip"}, 415},
-		{"no type and gzip", "\x1f\x8b", []string{"Content-Encoding: gzip"}, 415},
+		{"opaque and gzip", "\x1f\x8b", []string{"Content-Type: application/octet-stream", "Content-Encoding: gzip"}, 200},
+		{"no type and gzip", "\x1f\x8b", []string{"Content-Encoding: gzip"}, 200},
+		{"an object that says gzip", "{}", []string{"Content-Encoding: gzip"}, 415},
+		{"an unknown coding", "x", []string{"Content-Encoding: br"}, 415},
 		{"charset", signed, []string{"Content-Type: application/json; charset=utf-16"}, 415},
 		{"quoted charset", signed, []string{"Content-Type: application/json; charset=\"ISO-8859-1\""}, 415},
-		{"charset of an opaque type", "hi", []string{"Content-Type: text/plain; charset=us-ascii"}, 415},
+		{"charset of an opaque type", "hi", []string{"Content-Type: text/plain; charset=utf-7"}, 200},
 		{"UTF-8 in quotes and capitals", signed, []string{"Content-Type: application/json; Charset=\"UTF-8\""}, 200},
-		{"charset of a form", "a=b", []string{"Content-Type: application/x-www-form-urlencoded; charset=windows-1252"}, 415},
-		{"charset hidden in a value", signed, []string{"Content-Type: application/json; x=\"; charset=utf-7\""}, 400},
-		{"charset hidden in a name", signed, []string{"Content-Type: application/json; xcharset=utf-7"}, 400},
-		{"two types", signed, []string{jsonType, jsonType}, 400},
-		{"two types, opaque", "x", []string{"Content-Type: text/plain", "Content-Type: text/plain"}, 400},
-		{"a list of types", signed, []string{"Content-Type: application/json, text/plain"}, 400},
-		{"no subtype", "x", []string{"Content-Type: text"}, 400},
-		{"an empty type", "x", []string{"Content-Type: "}, 400},
-		{"a parameter without a value", "x", []string{"Content-Type: text/plain; charset"}, 400},
-		{"a parameter twice", "x", []string{"Content-Type: text/plain; a=1; A=2"}, 400},
-		{"an extended parameter", "x", []string{"Content-Type: text/plain; charset*=utf-8''utf-8"}, 400},
-		{"an escape in quotes", "x", []string{"Content-Type: text/plain; a=\"\\b\""}, 400},
-		{"an open quote", "x", []string{"Content-Type: text/plain; a=\"b"}, 400},
+		{"charset of a form", "a=b", []string{"Content-Type: application/x-www-form-urlencoded; charset=windows-1252"}, 200},
+		{"charset of a form with a name", "a=b&User_ID=x", []string{"Content-Type: application/x-www-form-urlencoded; charset=windows-1252"}, 415},
+		{"a charset that hides names", "a=b", []string{"Content-Type: application/x-www-form-urlencoded; charset=utf-7"}, 415},
+		{"charset hidden in a value", signed, []string{"Content-Type: application/json; x=\"; charset=utf-7\""}, 415},
+		{"charset hidden in a name", signed, []string{"Content-Type: application/json; xcharset=utf-7"}, 415},
+		{"two types", signed, []string{jsonType, jsonType}, 200},
+		{"two types, opaque", "x", []string{"Content-Type: text/plain", "Content-Type: text/plain"}, 200},
+		{"a list of types", signed, []string{"Content-Type: application/json, text/plain"}, 200},
+		{"no subtype", "x", []string{"Content-Type: text"}, 200},
+		{"an empty type", "x", []string{"Content-Type: "}, 200},
+		{"a parameter without a value", "x", []string{"Content-Type: text/plain; charset"}, 200},
+		{"a parameter twice", "x", []string{"Content-Type: text/plain; a=1; A=2"}, 200},
+		{"an extended parameter", "x", []string{"Content-Type: text/plain; charset*=utf-8''utf-8"}, 200},
+		{"an escape in quotes", "x", []string{"Content-Type: text/plain; a=\"\\b\""}, 200},
+		{"an open quote", "x", []string{"Content-Type: text/plain; a=\"b"}, 200},
 		{"letters beyond ASCII, shorter in lower case", signed, []string{"Content-Type: application/json; x=\"\u212a\u212a\u212a\"; charset=utf-8"}, 400},
-		{"multipart without a boundary", "x", []string{"Content-Type: multipart/form-data"}, 400},
+		{"multipart without a boundary", "x", []string{"Content-Type: multipart/form-data"}, 200},
 		{"a boundary that PHP finds first", formWithFile("alice", sign("alice"), ""), []string{"Content-Type: multipart/form-data; xboundary=c; boundary=----x"}, 400},
 		{"a boundary that Ruby finds last", formWithFile("alice", sign("alice"), ""), []string{"Content-Type: multipart/form-data; boundary=----x; x=\"boundary=c\""}, 400},
 		{"byte-order mark", "\ufeff" + signed, []string{jsonType}, 400},
-		{"byte-order mark, opaque", " \n\ufeffhi", []string{"Content-Type: text/csv"}, 400},
-		{"UTF-16, opaque", "\xff\xfeh\x00", []string{"Content-Type: text/plain"}, 400},
-		{"NUL, opaque", "\x00\x01", []string{"Content-Type: application/octet-stream"}, 400},
-		{"comment, opaque", "/* x */", []string{"Content-Type: text/css"}, 400},
-		{"line comment without a type", " // x", nil, 400},
+		{"byte-order mark, opaque", " \n\ufeffhi", []string{"Content-Type: text/csv"}, 200},
+		{"UTF-16, opaque", "\xff\xfeh\x00", []string{"Content-Type: text/plain"}, 200},
+		{"NUL, opaque", "\x00\x01", []string{"Content-Type: application/octet-stream"}, 200},
+		{"comment, opaque", "/* x */", []string{"Content-Type: text/css"}, 200},
+		{"line comment without a type", " // x", nil, 200},
 		{"half a comment", "/", []string{"Content-Type: text/plain"}, 200},
 		{"half a byte-order mark", "\xef\xbb", []string{"Content-Type: text/plain"}, 200},
-		{"not JSON", "{", []string{jsonType}, 400},
-		{"empty but for blanks", "  ", []string{jsonType}, 400},
+		{"not JSON", "{", []string{jsonType}, 200},
+		{"empty but for blanks", "  ", []string{jsonType}, 200},
 		{"JSON in a form", signed, []string{"Content-Type: application/x-www-form-urlencoded"}, 200},
 		{"a form as JSON", "user_id=alice", []string{jsonType}, 400},
-		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", []string{jsonType}, 400},
+		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", []string{jsonType}, 200},
 	} {
 		a := g.do(t, "POST", "/chat", c.body, c.headers...)
 		if a.StatusCode != c.status || (a.seen != nil) != (c.status == 200) {
@@ -393,11 +400,9 @@ func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
 		header string
 		status int
 	}{
-		"coding, length":   {"Content-Encoding: gzip\r\nContent-Length: 999999\r\n", 415},
-		"coding, chunked":  {"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", 415},
-		"charset, chunked": {"Content-Type: text/plain; charset=utf-16\r\nTransfer-Encoding: chunked\r\n", 415},
-		"type, chunked":    {"Content-Type: a\r\nTransfer-Encoding: chunked\r\n", 400},
-		"two types":        {"Content-Type: a/b\r\nContent-Type: a/b\r\nContent-Length: 10\r\n", 400},
+		"coding, length":   {"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 999\r\n", 415},
+		"coding, chunked":  {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\n", 415},
+		"charset, chunked": {"Content-Type: application/json; charset=utf-7\r\nTransfer-Encoding: chunked\r\n", 415},
 		"too large":        {"Content-Type: application/json\r\nContent-Length: 1001\r\n", 413},
 		"expecting":        {"Content-Type: application/json\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n", 413},
 		"expecting, coded": {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n", 415},
@@ -610,7 +615,7 @@ func TestBodyWithoutTypeIsNoForm(t *testing.T) {
 	if a := g.do(t, "POST", "/", body); a.StatusCode != 200 || a.seen.Body != body || a.seen.Header.Get("Content-Type") != "application/octet-stream" {
 		t.Errorf("%d %+v", a.StatusCode, a.seen)
 	}
-	if a := g.do(t, "POST", "/", claim("zoe")); a.StatusCode != 200 || a.seen.user() != "zoe" || a.seen.Header.Get("Content-Type") != "" {
+	if a := g.do(t, "POST", "/", claim("zoe")); a.StatusCode != 200 || a.seen.user() != "zoe" || a.seen.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("%d %+v", a.StatusCode, a.seen)
 	}
 	if a := g.do(t, "GET", "/", ""); a.StatusCode != 200 || a.seen.Header.Get("Content-Type") != "" {

@@ -33,13 +33,19 @@ func (x *exchange) withoutClaim() {
 		x.reading.Reset()
 		x.readHead()
 		x.parseBody()
-		if x.cut(); x.body.parsed && !x.reading.Plain() {
+		if x.cut(); x.body.parsed && x.unclearForm() {
 			// What cannot be read in one way cannot be cut in one, and of this
 			// dialect nobody has refused it.
-			x.body.Discard(x.r)
-			x.body.parsed = false
+			x.discardBody()
 		}
 	}
+}
+
+// unclearForm reports whether the body cannot be read, or is a form that can be
+// read in two ways. Of a JSON text whatever could be read is known.
+func (x *exchange) unclearForm() bool {
+	const json = body.KindJSON | body.KindFramed
+	return x.reading.Err() != nil || x.body.declared.Kinds&^json != 0 && !x.reading.Plain()
 }
 
 // cut removes what the plan's reader has found, if that is a claim.

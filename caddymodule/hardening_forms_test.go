@@ -19,7 +19,7 @@ func formAttacks() []attack {
 		{"form, semicolon", "/chat", form, "user_id=mallory;user_id=victim&" + query, nil},
 		{"form, NUL", "/chat", form, "user_id=mallory&user_id%00=victim&" + query, nil},
 		{"form with a bad escape", "/chat", form, "user_id=victim%&" + query, nil},
-		{"multipart without a boundary", "/chat", "multipart/form-data", "--a\r\n\r\nvictim", nil},
+		{"multipart without a boundary", "/chat", "multipart/form-data", "--a\r\nContent-Disposition: form-data; name=user_id\r\n\r\nvictim", nil},
 		{"query beside the body", "/chat?user_id=victim", js, `{` + mallory + `,` + hash + `}`, nil},
 		{"query twice", "/chat?user_id=mallory&user_id=victim&" + query, "", "", nil},
 		{"query, upper case", "/chat?user_id=mallory&USER_ID=victim&" + query, "", "", nil},

@@ -49,6 +49,5 @@ func jsonAttacks() []attack {
 		{"claim in the text", "/chat", "text/plain", `{` + victim + `,` + hash + `}`, nil},
 		{"claim without a type", "/chat", "", `{` + victim + `,` + hash + `}`, nil},
 		{"claim as image", "/chat", "image/png", " \r\n{ " + victim + `,` + hash + `}`, nil},
-		{"attributes that name the id", "/chat", js, `{` + mallory + `,` + hash + `,"user_metadata":{"name":"a","name":"victim"}}`, nil},
 	}
 }

@@ -64,13 +64,14 @@ func TestIdentify(t *testing.T) {
 		{"markup", "shop", `{"name":"</script><b onclick='x'>&\"\\ \u2028\u0000","email":"<z@example.com>"}`,
 			`{"verified":false,"prefill":{"name":"\u003c/script\u003e\u003cb onclick='x'\u003e\u0026\"\\ \u2028\u0000","email":"\u003cz@example.com\u003e"}}`, "401 missing"},
 		{"as long as it may be", "shop", `{"name":"` + strings.Repeat("é", 200) + `"}`, `{"verified":false,"prefill":{"name":"` + strings.Repeat("é", 200) + `"}}`, "401 missing"},
-		{"name too long", "shop", `{"name":"` + strings.Repeat("é", 201) + `"}`, "400 malformed", "400 malformed"},
-		{"address too long", "shop", `{"email":"` + strings.Repeat("e", 255) + `"}`, "400 malformed", "400 malformed"},
-		{"line end in an address", "shop", `{"email":"a\r\nb"}`, "400 malformed", "400 malformed"},
-		{"name of another type", "shop", `{"name":["Zoe"]}`, "400 malformed", "400 malformed"},
-		{"no JSON", "shop", `{"name":`, "400 malformed", "400 malformed"},
+		{"name too long", "shop", `{"name":"` + strings.Repeat("é", 201) + `"}`, anonymous, "401 missing"},
+		{"address too long", "shop", `{"email":"` + strings.Repeat("e", 255) + `"}`, anonymous, "401 missing"},
+		{"line end in an address", "shop", `{"email":"a\r\nb"}`, anonymous, "401 missing"},
+		{"name of another type", "shop", `{"name":["Zoe"]}`, anonymous, "401 missing"},
+		{"no JSON", "shop", `{"user_id":`, "400 malformed", "400 malformed"},
+		{"no JSON, no claim", "shop", `{"name":`, anonymous, "401 missing"},
 		{"two users", "shop", newToken("zoe").json(`"user_id":"ada"`), "400 ambiguous", "400 ambiguous"},
-		{"two names", "shop", `{"name":"a","name":"b"}`, "400 ambiguous", "400 ambiguous"},
+		{"two names", "shop", `{"name":"a","name":"b"}`, anonymous, "401 missing"},
 		{"too large", "shop", `{"text":"` + strings.Repeat("x", 5000) + `"}`, "413 too_large", "413 too_large"},
 		{"a strict widget", "strict", `{}`, "401 missing", "401 missing"},
 	} {
@@ -196,7 +197,7 @@ func TestIdentifyErrorRoutes(t *testing.T) {
 	g := start(t, "", "chat_identity required {\nsecret {env.TEST_SECRET}\nidentify /identify\nrefuse error\nmax_body 1KiB\n}\nreverse_proxy UPSTREAM\n"+strings.Replace(errorSite, "FIRST", "chat_identity off", 1))
 	checkIdentified(t, g.do(t, "POST", "/identify", claim("zoe"), jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
 	for body, want := range map[string]string{
-		`{}`: "401 missing", `{"user_id":"victim","user_hash":"no"}`: "401 invalid", `{"user_id":"victim","user_id":"a"}`: "400 ambiguous", `{`: "400 malformed",
+		`{}`: "401 missing", `{"user_id":"victim","user_hash":"no"}`: "401 invalid", `{"user_id":"victim","user_id":"a"}`: "400 ambiguous", `{user_id`: "400 malformed",
 		`{"a":"` + strings.Repeat("x", 2000) + `"}`: "413 too_large",
 	} {
 		a := g.do(t, "POST", "/identify?user_id=victim", body, jsonType, "X-Verified-User: victim")

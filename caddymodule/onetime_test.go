@@ -412,7 +412,7 @@ func TestOneTimeNotSpent(t *testing.T) {
 			return g.do(t, "POST", "/chat?hmacSignature="+sign("ada"), k.json(), jsonType, shop)
 		}},
 		{"no JSON", "400 malformed", func(k ticket) *answered { return g.post(t, k.json()+"}", shop) }},
-		{"a wrong type", "400 malformed", func(k ticket) *answered { return g.post(t, k.json(`"email":7`), shop) }},
+		{"a wrong type", "400 malformed", func(k ticket) *answered { return g.post(t, strings.Replace(k.json(), `"zoe"`, "1.5", 1), shop) }},
 		{"too large", "413 too_large", func(k ticket) *answered { return g.post(t, k.json(`"text":"`+strings.Repeat("x", 5000)+`"`), shop) }},
 		{"encoded", "415 unsupported", func(k ticket) *answered { return g.post(t, k.json(), shop, "Content-Encoding: gzip") }},
 		{"identify", "200", func(k ticket) *answered { return g.do(t, "POST", "/identify", k.json(), jsonType, shop) }},

@@ -27,6 +27,7 @@ type received struct {
 	*body.Body // nil: nobody has asked for it yet
 	declared   body.Declaration
 	parsed     bool  // it is to be read as JSON or a form, or looks like it
+	discarded  bool  // nothing of it is left to the request
 	object     bool  // it has no type that says so, and is a JSON object all the same
 	err        error // why it cannot be read
 }
@@ -68,7 +69,7 @@ func (x *exchange) receive() (parse bool, err error) {
 	if named && x.r.ContentLength > limit {
 		return false, verifier.ErrTooLarge
 	}
-	if named && (d.Coding != body.CodingNone || d.Charset == body.CharsetUnknown) {
+	if named && (d.Coding != body.CodingNone || d.Charset == body.CharsetUnknown) || d.Coding == body.CodingUnknown && !d.Media {
 		return false, verifier.ErrUnsupported
 	}
 	if !b.Present() {
@@ -270,11 +271,20 @@ func (x *exchange) search() (name string, stands bool) {
 	return search.End()
 }
 
+// discardBody leaves nothing of the body to the upstream.
+func (x *exchange) discardBody() {
+	x.openBody().Discard(x.r)
+	x.body.parsed, x.body.discarded = false, true
+}
+
 // passBody has the request go on with the body as it is by now. Where no body was
 // declared to be anything, nobody behind is left to guess a form (RFC 9110
 // section 8.3 lets a recipient guess, and Rack and CGI libraries do).
 func (x *exchange) passBody() {
 	b := x.openBody()
+	if b.discarded {
+		return
+	}
 	if x.plan.readsBody && b.declared.Missing && b.Present() {
 		media := "application/octet-stream"
 		if b.object {

@@ -63,7 +63,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 	if h.Refuse == refuseError && !errors.Is(cause, errTunnel) {
 		x.withoutClaim()
 		x.s.refused = true
-		x.openBody().Discard(x.r)
+		x.discardBody()
 		return caddyhttp.Error(p.Status, &refusal{p})
 	}
 	text, err := json.Marshal(p)

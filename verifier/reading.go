@@ -307,7 +307,7 @@ func (r *Reading) Compare(other *Reading) {
 				continue
 			}
 			mine := r.at(Place{Field: Field(f), Rank: rank})
-			if o.twice || o.variant || o.err != nil || string(o.value) != string(mine.value) || Field(f).Proves() && len(o.value) > 0 {
+			if o.twice || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
 				mine.twice = true
 			}
 		}
