@@ -38,7 +38,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 	// A rotation with a grace: both verify.
 	b.press("Rotate…")
 	b.choose("1 hour")
-	b.press("Make a new secret")
+	b.press("Generate a new secret")
 	second := b.secret()
 	b.says("Previous")
 	for _, secret := range []string{first, second} {
@@ -49,7 +49,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 	// One without: neither does.
 	b.press("Rotate…")
 	b.choose("End it now")
-	b.press("Make a new secret")
+	b.press("Generate a new secret")
 	third := b.secret()
 	for _, secret := range []string{first, second} {
 		if got := b.outcome(t, "shop", secret); got != "invalid invalid" {
@@ -61,7 +61,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 	}
 	// One for a time that somebody has thought of.
 	b.press("Rotate…")
-	b.choose("Another time")
+	b.choose("Another duration")
 	b.write("soon")
 	if !look[bool](b, "document.querySelector('dialog button[type=submit]').disabled") {
 		t.Error("a grace of 'soon' can be sent")

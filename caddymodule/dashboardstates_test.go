@@ -123,7 +123,7 @@ func TestDashboardOfHandlers(t *testing.T) {
 	b.post(t, claim("user-1"))
 	b.open("/")
 	b.click("//a[normalize-space()='default']")
-	b.says("stands in a site’s own chat_identity block")
+	b.says("is in a site’s own chat_identity block")
 	b.says("Ready.")
 	if strings.Contains(b.text(), "Switch to required") {
 		t.Error("it can be switched here")

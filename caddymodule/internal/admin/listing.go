@@ -29,7 +29,7 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 		}
 	}
 	for id, declared := range g.Declared {
-		// Behind the store's page there may be stored ones in between.
+		// Those beyond the store's page wait: stored ones may come before them.
 		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
 			views = append(views, &declared.Widget)
 		}

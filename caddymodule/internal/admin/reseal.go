@@ -16,8 +16,8 @@ const resealPage = 10_000
 // reseal encrypts every stored secret with the first encryption key, so that the
 // others can be removed. If it is interrupted, it can be called again.
 func (c *call) reseal() error {
-	if err := c.EnsureRing(); err != nil {
-		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	if err := c.needKey(); err != nil {
+		return err
 	}
 	ring := c.Ring()
 	done := adminapi.Resealed{KeyID: ring.First()}

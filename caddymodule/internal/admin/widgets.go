@@ -7,18 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-	jsonv2 "github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// maxGrace is the longest grace. A secret that is to live longer is not rotated.
-const maxGrace = 366 * 24 * time.Hour
 
 // stored returns a stored widget as the API shows it.
 func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
@@ -84,8 +75,8 @@ func (c *call) create() error {
 			return err
 		}
 	}
-	if err := c.EnsureRing(); err != nil {
-		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+	if err := c.needKey(); err != nil {
+		return err
 	}
 	record, err := c.change(asked.ID, func(old *widgets.Record) (*widgets.Record, error) {
 		if old != nil {
@@ -188,67 +179,6 @@ func (c *call) delete() error {
 	return nil
 }
 
-func (c *call) rotate() error {
-	var asked struct {
-		Grace jsontext.Value `json:"grace"`
-	}
-	if err := c.read(&asked); err != nil {
-		return err
-	}
-	var grace time.Duration
-	if len(asked.Grace) > 0 {
-		// An empty one is a script's unset variable, and must not end the secret
-		// that is in use.
-		var text string
-		err := jsonv2.Unmarshal(asked.Grace, &text)
-		if err == nil {
-			grace, err = caddy.ParseDuration(text)
-		}
-		if err != nil || grace <= 0 || grace > maxGrace {
-			return adminError(http.StatusBadRequest, "grace must be a duration up to a year, such as 24h or 7d: "+
-				"leave it out to end every earlier secret at once")
-		}
-	}
-	if err := c.EnsureRing(); err != nil {
-		return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
-	}
-	secret := widgets.NewSecret()
-	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
-		return old.Rotate(secret, grace, c.Ring(), time.Now())
-	})
-	if err != nil {
-		return err
-	}
-	view := c.stored(record)
-	view.Secret = secret.Reveal()
-	return c.answer(http.StatusOK, view)
-}
-
-func (c *call) reveal() error {
-	if !c.AllowReveal {
-		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
-			"in the global chat_identity block")
-	}
-	if err := c.writable(c.id); err != nil {
-		return err
-	}
-	record, err := c.Store.Lookup(c.r.Context(), []byte(c.id))
-	if err != nil {
-		return err
-	}
-	if record == nil {
-		return c.unknown()
-	}
-	secret, err := c.Ring().Open(record.ID, &record.Secrets[0])
-	if err != nil {
-		return err
-	}
-	return c.answer(http.StatusOK, struct {
-		ID     string `json:"id"`
-		Secret string `json:"secret"`
-	}{c.id, secret.Reveal()})
-}
-
 // writable refuses a widget that is declared in the configuration.
 func (c *call) writable(id string) error {
 	if _, declared := c.Declared[id]; declared {
@@ -256,21 +186,3 @@ func (c *call) writable(id string) error {
 	}
 	return nil
 }
-
-// secretOf checks a secret that the client chose.
-func secretOf(text string) (verifier.Secret, error) {
-	if len(text) > maxSecret {
-		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
-	}
-	if err := secrettext.CheckReplaced(text); err != nil {
-		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: send the secret itself", err)
-	}
-	secret, err := verifier.NewSecret(text)
-	if err != nil {
-		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one generated", verifier.MinSecret)
-	}
-	return secret, nil
-}
-
-// maxSecret is the longest secret that is stored, in bytes.
-const maxSecret = 1024

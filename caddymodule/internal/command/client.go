@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,11 +22,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// How long a command waits, and how much it reads.
+// How long a command waits for an answer, and how much it reads of all together.
 const (
 	connectLimit = 5 * time.Second
 	answerLimit  = time.Minute
-	resealLimit  = 10 * time.Minute // every record of the store is written again
+	writingLimit = 10 * time.Minute // where many records are written
 	maxAnswers   = 512 << 20        // a list of a million widgets
 )
 
@@ -112,9 +113,7 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-	defer cancel()
-	raw, _, err := c.ask(ctx, r, to)
+	raw, _, err := c.ask(cmd.Context(), r, to)
 	if err == nil && !right() {
 		err = c.unexpectedAnswer(r)
 	}
@@ -124,7 +123,8 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 // apiRequest is one request to the admin API.
 type apiRequest struct {
 	method, path string
-	body         any // sent as JSON, where not nil
+	body         any           // sent as JSON, where not nil
+	limit        time.Duration // for the answer; default: answerLimit
 	// lost says, of a request that changes something, what to do if it was sent and
 	// not answered.
 	lost string
@@ -140,6 +140,8 @@ func (r *apiRequest) unanswered(text string) error {
 // ask sends a request and decodes its answer, which is also returned as it is.
 // With nil to decode into, there must be none.
 func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawMessage, http.Header, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.limit, answerLimit))
+	defer cancel()
 	var body io.Reader
 	if r.body != nil {
 		text, err := json.Marshal(r.body)

@@ -44,10 +44,8 @@ For a gateway on another machine, forward the port:
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-			defer cancel()
 			var stats traffic.Stats
-			if _, _, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}, &stats); err != nil {
+			if _, _, err := c.ask(cmd.Context(), &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}, &stats); err != nil {
 				return err
 			}
 			listener, err := listenHere(listen)

@@ -29,9 +29,7 @@ handlers. Of a widget in the configuration (inline) nothing more is shown.`,
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), answerLimit)
-			defer cancel()
-			all, err := c.pages(ctx, widgetsPath+"?limit=1000&after=")
+			all, err := c.pages(cmd.Context(), widgetsPath+"?limit=1000&after=")
 			if err != nil {
 				return err
 			}

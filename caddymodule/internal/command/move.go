@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,9 +33,7 @@ the encryption key, too.`,
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
-			defer cancel()
-			pages, err := c.pages(ctx, adminapi.Path+"export?after=")
+			pages, err := c.pages(cmd.Context(), adminapi.Path+"export?after=")
 			if err != nil {
 				return err
 			}
@@ -76,15 +73,13 @@ export would bring retired secrets back.`,
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
-			defer cancel()
 			var all adminapi.Imported
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)
 				var done adminapi.Imported
-				if _, _, err := c.ask(ctx, &apiRequest{
+				if _, _, err := c.ask(cmd.Context(), &apiRequest{
 					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
-					lost: "it is safe to import again",
+					lost: "it is safe to import again", limit: writingLimit,
 				}, &done); err != nil {
 					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
 				}

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,19 +27,10 @@ one before the old one in every gateway's configuration, reseal, and then remove
 the old one. The exit status is 1 if a widget could not be resealed.`,
 		Args: onlyFlags,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := admin.client()
-			if err != nil {
-				return err
-			}
-			ctx, cancel := context.WithTimeout(cmd.Context(), resealLimit)
-			defer cancel()
 			var done adminapi.Resealed
-			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal",
+			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal", limit: writingLimit,
 				lost: "it is safe to reseal again; 'caddy chat-identity show <id>' shows a widget's keys"}
-			raw, _, err := c.ask(ctx, r, &done)
-			if err == nil && done.KeyID == "" {
-				err = c.unexpectedAnswer(r)
-			}
+			raw, err := admin.ask(cmd, r, &done, func() bool { return done.KeyID != "" })
 			if err != nil {
 				return err
 			}

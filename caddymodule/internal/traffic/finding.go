@@ -82,45 +82,38 @@ func (f Finding) Outcome() verifier.Outcome {
 	}
 }
 
-// findings is how many requests there were, by finding.
-type findings [numFindings]uint64
+// counts are numbers of requests by finding.
+type counts [numFindings]uint64
 
-func (n *findings) sample() (s sample) {
-	for f := range numFindings {
-		s.add(f, n[f])
-	}
-	return s
-}
-
-// sample is how many requests there were until some moment, by finding; claimed
-// conversations are one there.
-type sample [firstOther]uint64
-
-// add adds a finding's count.
-func (s *sample) add(f Finding, n uint64) {
-	if f >= firstOther {
-		f = firstReason + numReasons - 1 // conversation_claimed is the last reason
-	}
-	s[f] += n
-}
-
-// since returns what came after an earlier sample.
-func (s sample) since(earlier *sample) sample {
-	for i := range s {
-		s[i] -= min(s[i], earlier[i])
-	}
-	return s
-}
-
-func (s *sample) plus(other *sample) {
-	for i := range s {
-		s[i] += other[i]
+func (c *counts) plus(other *counts) {
+	for f := range c {
+		c[f] += other[f]
 	}
 }
 
-func (s *sample) requests() (n uint64) {
-	for _, c := range s {
-		n += c
+// since returns what came after earlier counts.
+func (c counts) since(earlier *counts) counts {
+	for f := range c {
+		c[f] -= min(c[f], earlier[f])
+	}
+	return c
+}
+
+func (c *counts) requests() (n uint64) {
+	for _, count := range c {
+		n += count
+	}
+	return n
+}
+
+// of returns the requests for a finding's reason. That of claimed conversations,
+// the last, has several findings.
+func (c *counts) of(f Finding) uint64 {
+	n := c[f]
+	if f == firstOther-1 {
+		for _, other := range c[firstOther:] {
+			n += other
+		}
 	}
 	return n
 }

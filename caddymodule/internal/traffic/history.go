@@ -19,14 +19,14 @@ const (
 // ring holds the last samples. Those that were not taken yet are zero: then all
 // counts are within the window.
 type ring struct {
-	samples []sample
+	samples []counts
 	next    int // the place of the oldest
 }
 
-func (r *ring) oldest() *sample { return &r.samples[r.next] }
+func (r *ring) oldest() *counts { return &r.samples[r.next] }
 
 // push adds a sample for that many steps.
-func (r *ring) push(s *sample, steps int64) {
+func (r *ring) push(s *counts, steps int64) {
 	for range min(steps, int64(len(r.samples))) {
 		r.samples[r.next] = *s
 		r.next = (r.next + 1) % len(r.samples)
@@ -37,7 +37,7 @@ func (r *ring) push(s *sample, steps int64) {
 type history struct{ minute, hour, day ring }
 
 func newHistory() history {
-	all := make([]sample, minuteSteps+hourSteps+daySteps)
+	all := make([]counts, minuteSteps+hourSteps+daySteps)
 	return history{
 		ring{samples: all[:minuteSteps]},
 		ring{samples: all[minuteSteps : minuteSteps+hourSteps]},
@@ -46,26 +46,27 @@ func newHistory() history {
 }
 
 // advance moves from a tick to a later one.
-func (h *history) advance(s *sample, from, to int64) {
+func (h *history) advance(s *counts, from, to int64) {
 	h.minute.push(s, to-from)
 	h.hour.push(s, to/hourStep-from/hourStep)
 	h.day.push(s, to/dayStep-from/dayStep)
 }
 
-// recent is what a series had in each window.
-type recent struct{ minute, hour, day sample }
+// tally is counts since the beginning, and in each window.
+type tally struct{ ever, minute, hour, day counts }
 
-func (h *history) recent(now sample) recent {
-	return recent{now.since(h.minute.oldest()), now.since(h.hour.oldest()), now.since(h.day.oldest())}
+func (h *history) tally(ever counts) *tally {
+	return &tally{ever, ever.since(h.minute.oldest()), ever.since(h.hour.oldest()), ever.since(h.day.oldest())}
 }
 
-func (r *recent) plus(other *recent) {
-	r.minute.plus(&other.minute)
-	r.hour.plus(&other.hour)
-	r.day.plus(&other.day)
+func (t *tally) plus(other *tally) {
+	t.ever.plus(&other.ever)
+	t.minute.plus(&other.minute)
+	t.hour.plus(&other.hour)
+	t.day.plus(&other.day)
 }
 
 // without returns the difference of the whole and a part.
-func (r *recent) without(part *recent) recent {
-	return recent{r.minute.since(&part.minute), r.hour.since(&part.hour), r.day.since(&part.day)}
+func (t *tally) without(part *tally) *tally {
+	return &tally{t.ever.since(&part.ever), t.minute.since(&part.minute), t.hour.since(&part.hour), t.day.since(&part.day)}
 }

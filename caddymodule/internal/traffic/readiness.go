@@ -70,15 +70,14 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 		r.From = s.joined.UTC() // before that, it was part of the rest
 	}
 	r.Mode = s.laxest()
-	lately := s.recent()
-	day := &lately.day
+	day := &s.tally().day
 	r.Requests, r.Verified, r.Disabled = day.requests(), day[Verified], day[Disabled]
 	r.Refused = r.Requests - r.Verified - r.Disabled
 	hour := int64(now.Sub(t.since) / time.Hour)
 	r.LeftOut = s.refusals.leftOutView(hour)
 	for f := firstReason; f < firstOther; f++ {
-		if day[f] > 0 {
-			r.Refusals = append(r.Refusals, s.refusals.view(f, day[f], hour, now))
+		if n := day.of(f); n > 0 {
+			r.Refusals = append(r.Refusals, s.refusals.view(f, n, hour, now))
 		}
 	}
 	slices.SortStableFunc(r.Refusals, func(a, b ReasonCounts) int { return cmp.Compare(b.Count, a.Count) })

@@ -31,11 +31,11 @@ func (t *Traffic) Sample() {
 	}
 	series := append(t.series(), t.unknown)
 	for _, s := range series {
-		sum := s.now()
-		s.past.advance(&sum, t.tick, now)
+		ever := s.ever()
+		s.past.advance(&ever, t.tick, now)
 	}
-	total := t.total()
-	t.past.advance(&total, t.tick, now)
+	ever := t.ever()
+	t.past.advance(&ever, t.tick, now)
 	t.tick = now
 	if t.turned.Load() {
 		t.makeRoom(series[:len(series)-1])

@@ -49,24 +49,17 @@ func (s *Series) laxest() string {
 }
 
 // ever is the counts since the series began.
-func (s *Series) ever() (n findings) {
-	for f := range numFindings {
+func (s *Series) ever() (n counts) {
+	for f := range n {
 		n[f] = s.counts[f].Load()
 	}
 	return n
 }
 
-// now samples the series.
-func (s *Series) now() sample {
-	ever := s.ever()
-	return ever.sample()
-}
-
-func (s *Series) recent() recent { return s.past.recent(s.now()) }
+func (s *Series) tally() *tally { return s.past.tally(s.ever()) }
 
 // busy is the number of requests in the last day.
 func (s *Series) busy() uint64 {
-	now := s.now()
-	day := now.since(s.past.day.oldest())
+	day := s.ever().since(s.past.day.oldest())
 	return day.requests()
 }

@@ -191,8 +191,8 @@ func (t *Traffic) series() []*Series {
 }
 
 // ever is the counts of all requests since the beginning.
-func (t *Traffic) ever() (n findings) {
-	for f := range numFindings {
+func (t *Traffic) ever() (n counts) {
+	for f := range n {
 		for mode := range t.all[f] {
 			for dialect := range t.all[f][mode] {
 				n[f] += t.all[f][mode][dialect].Load()
@@ -200,10 +200,4 @@ func (t *Traffic) ever() (n findings) {
 		}
 	}
 	return n
-}
-
-// total samples all requests.
-func (t *Traffic) total() sample {
-	ever := t.ever()
-	return ever.sample()
 }

@@ -53,14 +53,14 @@ type Row struct {
 // disabled stands for mode off among the reasons.
 const disabled = verifier.Reason(verifier.OutcomeDisabled)
 
-func (s *sample) reasons() map[verifier.Reason]uint64 {
+func (c *counts) reasons() map[verifier.Reason]uint64 {
 	reasons := make(map[verifier.Reason]uint64)
-	if n := s[Disabled]; n > 0 {
+	if n := c[Disabled]; n > 0 {
 		reasons[disabled] = n
 	}
 	for f := firstReason; f < firstOther; f++ {
-		if s[f] > 0 {
-			reasons[f.Reason()] = s[f]
+		if n := c.of(f); n > 0 {
+			reasons[f.Reason()] = n
 		}
 	}
 	return reasons
@@ -73,55 +73,22 @@ func share(part, of uint64) float64 {
 	return float64(part) / float64(of)
 }
 
-func (s *sample) window() Window {
-	n := s.requests()
-	return Window{n, s[Verified], share(s[Verified], n), s.reasons()}
+func (c *counts) window() Window {
+	n := c.requests()
+	return Window{n, c[Verified], share(c[Verified], n), c.reasons()}
 }
 
-func (r *recent) windows() Windows {
-	return Windows{r.minute.window(), r.hour.window(), r.day.window()}
-}
-
-// tally is what a view adds up: counts since the beginning, and recent ones.
-type tally struct {
-	ever   findings
-	recent recent
-}
-
-func tallyOf(ever findings, past *history) *tally {
-	return &tally{ever, past.recent(ever.sample())}
-}
-
-func (s *Series) tally() *tally {
-	return tallyOf(s.ever(), &s.past)
-}
-
-func (t *tally) plus(other *tally) {
-	for f := range t.ever {
-		t.ever[f] += other.ever[f]
-	}
-	t.recent.plus(&other.recent)
-}
-
-// without returns the difference of the whole and a part.
-func (t *tally) without(part *tally) *tally {
-	left := &tally{ever: t.ever, recent: t.recent.without(&part.recent)}
-	for f := range left.ever {
-		left.ever[f] -= min(left.ever[f], part.ever[f])
-	}
-	return left
+func (t *tally) windows() Windows {
+	return Windows{t.minute.window(), t.hour.window(), t.day.window()}
 }
 
 func (t *tally) counts(id string) *Counts {
-	c := &Counts{ID: id, Outcomes: make(map[verifier.Outcome]uint64), Windows: t.recent.windows()}
-	all := t.ever.sample()
+	c := &Counts{ID: id, Requests: t.ever.requests(), Outcomes: make(map[verifier.Outcome]uint64), Reasons: t.ever.reasons(), Windows: t.windows()}
 	for f := range numFindings {
 		if n := t.ever[f]; n > 0 {
 			c.Outcomes[f.Outcome()] += n
-			c.Requests += n
 		}
 	}
-	c.Reasons = all.reasons()
 	c.Rate = share(c.Outcomes[verifier.OutcomeVerified], c.Requests)
 	return c
 }
@@ -153,7 +120,7 @@ func (t *Traffic) Stats(top int) *Stats {
 	}
 	rest := known.without(listed)
 	if t.crowded.Load() || t.forgot {
-		rest = tallyOf(t.ever(), &t.past).without(unknown).without(listed)
+		rest = t.past.tally(t.ever()).without(unknown).without(listed)
 	}
 	if counts := rest.counts(""); counts.Requests > 0 {
 		stats.Rest = counts
@@ -172,9 +139,8 @@ func (t *Traffic) Stats(top int) *Stats {
 func (t *Traffic) Overview() (total, unknown Windows) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	strangers := t.unknown.recent()
-	all := t.past.recent(t.total())
-	return all.windows(), strangers.windows()
+	unknown = t.unknown.tally().windows()
+	return t.past.tally(t.ever()).windows(), unknown
 }
 
 // Busiest returns up to limit widgets that had requests in the last day and
@@ -186,8 +152,7 @@ func (t *Traffic) Busiest(prefix string, limit int) []Row {
 	rank(series)
 	rows := make([]Row, 0, min(limit, len(series)))
 	for _, s := range series[:min(limit, len(series))] {
-		lately := s.recent()
-		rows = append(rows, Row{s.id, lately.windows()})
+		rows = append(rows, Row{s.id, s.tally().windows()})
 	}
 	return rows
 }
@@ -196,9 +161,8 @@ func (t *Traffic) Busiest(prefix string, limit int) []Row {
 func (t *Traffic) Of(widget string) Windows {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var lately recent
 	if s := t.find(widget); s != nil {
-		lately = s.recent()
+		return s.tally().windows()
 	}
-	return lately.windows()
+	return new(tally).windows()
 }

@@ -1,6 +1,6 @@
-// Package dashboard is the page with which people look after chat widgets, and
-// the code that it shows them for signing. It knows neither Caddy nor the admin
-// API, which the page asks by relative URLs: it works wherever it is mounted.
+// Package dashboard is the page for managing chat widgets, and the code samples for
+// signing that it shows. It knows neither Caddy nor the admin API, which the page
+// calls by relative URLs: it works wherever it is mounted.
 package dashboard
 
 import (
@@ -19,7 +19,7 @@ import (
 //go:embed page
 var embedded embed.FS
 
-// file is a part of the page, held as it is sent.
+// file is a part of the page, as it is sent.
 type file struct {
 	content []byte
 	kind    string // its media type
@@ -29,8 +29,8 @@ type file struct {
 // files are the parts by their path below the page; the page itself is "".
 var files = load()
 
-// kinds are the media types of what the page consists of. The system's own
-// table may lack them, or have others.
+// kinds are the media types of the page's files. The system's own table may lack
+// them, or have others.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -60,7 +60,7 @@ func load() map[string]*file {
 		return nil
 	})
 	if err != nil {
-		panic(err) // what is embedded was there when this was compiled
+		panic(err) // the files were embedded when this was compiled
 	}
 	return found
 }

@@ -3,20 +3,20 @@ import { sentence } from './format.js'
 // The admin API, by URLs relative to the page: the page works wherever it is
 // mounted, behind a tunnel or below a path.
 
-const patience = 15_000 // milliseconds
+const timeout = 15_000 // milliseconds
 
-// Refusal is what the gateway said, or that it said nothing.
+// Refusal is the gateway’s error, or that it did not answer.
 export class Refusal extends Error {
   constructor(message, status) {
     super(message)
-    this.status = status // 0 where there was no answer
+    this.status = status // 0 if there was no answer
   }
 }
 
-// ask calls the API. A body is sent as JSON; the answer is decoded, null where
-// there is none.
+// ask calls the API. A body is sent as JSON; the answer is decoded, null if there
+// is none.
 export async function ask(method, path, body) {
-  const options = { method, mode: 'same-origin', credentials: 'same-origin', redirect: 'error', signal: AbortSignal.timeout(patience) }
+  const options = { method, mode: 'same-origin', credentials: 'same-origin', redirect: 'error', signal: AbortSignal.timeout(timeout) }
   if (body !== undefined) {
     options.body = JSON.stringify(body)
     options.headers = { 'Content-Type': 'application/json' }

@@ -1,4 +1,4 @@
-// Makes a widget, and shows its secret.
+// Creates a widget and shows its secret.
 import * as api from './api.js'
 import { choice, chosen, dialectSelect, field, form } from './dialog.js'
 import { make } from './dom.js'
@@ -8,10 +8,10 @@ import { showSecret } from './secret.js'
 const valid = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/
 
 export const modes = [
-  ['', 'As in the site block', 'The mode that the Caddyfile says, else optional.'],
+  ['', 'As in the site block', 'The mode in the Caddyfile, or optional.'],
   ['off', 'Off', 'Nothing is verified.'],
-  ['optional', 'Optional', 'What is not verified passes as anonymous.'],
-  ['required', 'Required', 'What is not verified is refused.'],
+  ['optional', 'Optional', 'Requests that are not verified pass as anonymous.'],
+  ['required', 'Required', 'Requests that are not verified are refused.'],
 ]
 
 export function create() {
@@ -32,7 +32,7 @@ export function create() {
       const made = await api.create(asked)
       return () => showSecret(made.secret, {
         title: `The secret of ${made.id}`,
-        note: 'The widget is there. This is its secret, with which your server signs:',
+        note: 'The widget was created. This is its secret, with which your server signs:',
         then: () => {
           location.hash = `#/widgets/${encodeURIComponent(made.id)}`
           refresh()

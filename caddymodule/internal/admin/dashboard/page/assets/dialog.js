@@ -1,4 +1,4 @@
-// Dialogs. Each is made when it opens and removed when it closes, with all that it held.
+// Dialogs. Each is created when it opens and removed with its contents when it closes.
 import { make } from './dom.js'
 
 let count = 0
@@ -51,7 +51,7 @@ export function form(title, fields, { action, danger, send, ready = () => true }
 
 let fields = 0
 
-// field is an input with its label and what is to be said about it.
+// field is an input with its label and a hint.
 export function field(label, input, hint) {
   const id = `field-${++fields}`
   input.id = id

@@ -1,4 +1,4 @@
-// Elements are made here, and text is only ever text: nothing on this page is
+// Elements are created here, and text is only ever text: nothing on this page is
 // parsed as HTML.
 
 // make returns an element. Properties are attributes, but for on, an object of
@@ -39,7 +39,7 @@ export function refill(container, ...children) {
   if (key) [...container.querySelectorAll('[data-key]')].find((element) => element.dataset.key === key)?.focus({ preventScroll: true })
 }
 
-// announce tells those who listen instead of looking.
+// announce tells a text to screen readers.
 export function announce(text) {
   const announcer = document.getElementById('announcer')
   announcer.textContent = ''

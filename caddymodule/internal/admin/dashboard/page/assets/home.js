@@ -1,4 +1,4 @@
-// The list of widgets, and above it how the gateway is doing.
+// The list of widgets, below the state of the gateway.
 import { overview } from './api.js'
 import { create } from './create.js'
 import { make, refill } from './dom.js'
@@ -70,7 +70,7 @@ export function home() {
     const asked = { view: query.view, limit: pageSize }
     if (query.prefix) asked.prefix = query.prefix
     if (query.view === 'all' && after) asked.after = after
-    // What cannot begin an id is not asked for: nothing is found.
+    // What cannot begin an id is not requested: it finds nothing.
     const possible = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$/.test(query.prefix)
     if (!possible) delete asked.prefix
     const found = await overview(asked)
@@ -80,7 +80,7 @@ export function home() {
     refill(totals, cards(found.total))
     refill(state, stateOf(found))
     createButton.disabled = !found.writable
-    createButton.title = found.writable ? '' : 'The store cannot be written to at present.'
+    createButton.title = found.writable ? '' : 'The store cannot currently be written to.'
     table.show(found, query.prefix, () => create())
     following = found.next
     previous.disabled = query.after.length < 2

@@ -17,7 +17,7 @@ export function list() {
   const status = make('div', { class: 'empty', role: 'status' }, 'Loading widgets…')
   const element = make('div', { class: 'card list', 'aria-busy': 'true' }, table, status)
   const rows = new Map()
-  let asked = '' // what the order was made for
+  let asked = '' // what the order is for
 
   const busy = () => element.matches(':hover') || element.contains(document.activeElement)
 
@@ -100,7 +100,7 @@ function row(id) {
 
   function showSecret(widget, now) {
     write(age, widget.rotated ? since(widget.rotated, now, 'just now') : '–')
-    age.title = widget.rotated ? `made ${time(widget.rotated)}` : ''
+    age.title = widget.rotated ? `created ${time(widget.rotated)}` : ''
     const grace = (widget.secrets ?? []).find((secret) => secret.until)
     note.hidden = !grace && !widget.unavailable
     note.classList.toggle('alarm', Boolean(widget.unavailable))

@@ -1,4 +1,4 @@
-// A widget's mode and dialect, and the step to required mode with open eyes.
+// A widget's mode and dialect, and the switch to required mode.
 import * as api from './api.js'
 import { modes } from './create.js'
 import { choice, chosen, dialectSelect, field, form } from './dialog.js'
@@ -13,7 +13,7 @@ export function policy(id) {
   const save = make('button', { type: 'submit', class: 'primary', disabled: true }, 'Save')
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
   const element = make('form', { novalidate: true }, mode,
-    make('p', { class: 'hint' }, 'A mode in the Caddyfile is a floor: a widget can be stricter, never laxer.'),
+    make('p', { class: 'hint' }, 'A mode in the Caddyfile is a minimum: a widget can be stricter, never laxer.'),
     field('Dialect', dialect), error, make('div', { class: 'actions' }, save))
   let stored = { mode: '', dialect: '' }
   let readiness
@@ -63,13 +63,13 @@ export function require(id, readiness, wanted = { mode: 'required' }) {
   const refused = readiness?.refused ?? 0
   const judged = readiness ? readiness.requests - readiness.disabled : 0
   const would = (readiness?.refusals ?? []).map(({ reason, count }) => make('li', {}, `${title(reason)} `, make('span', { class: 'count' }, number(count))))
-  let says = 'Nothing is known of its requests: whatever is not verified will be refused.'
+  let says = 'Nothing is known about its requests: those that are not verified will be refused.'
   if (judged > 0 && refused === 0) says = 'Of the requests that were seen, none would have been refused.'
-  if (refused > 0) says = `Required mode would have refused ${number(refused)} of ${requests(judged)} (${percent(refused, judged)}). It will refuse the like from now on:`
+  if (refused > 0) says = `Required mode would have refused ${number(refused)} of ${requests(judged)} (${percent(refused, judged)}). It will refuse such requests from now on:`
   form(`Require verification for ${id}`, [
     make('p', {}, says),
     would.length > 0 && make('ul', { class: 'legend' }, would),
-    make('p', { class: 'hint' }, 'It holds from the next request on, and can be taken back in the same way.'),
+    make('p', { class: 'hint' }, 'It takes effect with the next request, and can be undone in the same way.'),
   ].filter(Boolean), {
     action: 'Switch to required',
     danger: refused > 0,

@@ -1,5 +1,5 @@
 // May I switch to required? What that mode would have refused, and why. The
-// command "caddy chat-identity readiness" says the same.
+// command "caddy chat-identity readiness" shows the same.
 import { make } from './dom.js'
 import { number, percent, requests, sentence, span, time } from './format.js'
 import { require } from './policy.js'

@@ -1,4 +1,4 @@
-// What the reasons mean, to somebody who is to do something about them. The
+// What the reasons mean to somebody who has to do something about them. The
 // gateway's own hints say more about single requests.
 
 const nobody = 'quiet' // nobody claimed to be anybody
@@ -6,18 +6,18 @@ const wrong = 'warn' // a claim that does not hold
 const fault = 'bad' // the gateway's own
 
 const table = {
-  missing: ['No claim', nobody, 'No user id and no signature were sent: visitors who are not signed in, or a page that does not send them yet.'],
+  missing: ['No claim', nobody, 'No user id and no signature were sent: the visitor is not signed in, or the page does not send them yet.'],
   partial: ['Half a claim', nobody, 'A user id without its signature, or the reverse. Send both, or neither.'],
-  invalid: ['Wrong signature', wrong, 'The signature does not match: another secret, another text that was signed, or a forger.'],
-  expired: ['Too old, or ahead', wrong, 'The signed time is too long ago or in the future. Sign when the page is opened, and set the server’s clock.'],
-  replayed: ['Used before', wrong, 'A one-time signature came a second time. Make a new one for each.'],
-  conversation_claimed: ['Another’s conversation', wrong, 'The conversation belongs to another user.'],
+  invalid: ['Wrong signature', wrong, 'The signature does not match: another secret was used, another text was signed, or it is a forgery.'],
+  expired: ['Too old, or ahead', wrong, 'The signed time is too long ago or in the future. Sign when the page is opened, and check the server’s clock.'],
+  replayed: ['Used before', wrong, 'A one-time signature was sent a second time. Generate a new one for each request.'],
+  conversation_claimed: ['Another user’s conversation', wrong, 'The conversation belongs to another user.'],
   widget_unknown: ['Unknown widget', wrong, 'There is no such widget, or its dialect is not the handler’s.'],
-  ambiguous: ['Twofold', wrong, 'A field stood twice, or with two values: the gateway refuses what two readers could read in two ways.'],
-  malformed: ['Malformed', wrong, 'The body could not be read as what it is declared to be, or a field has a wrong type or length.'],
+  ambiguous: ['Ambiguous', wrong, 'A field appears more than once, or with two values: the gateway refuses what can be read in two ways.'],
+  malformed: ['Malformed', wrong, 'The body is not valid for its type, or a field has the wrong type or length.'],
   too_large: ['Too large', wrong, 'The body is larger than max_body.'],
-  unsupported: ['Compressed, or not UTF-8', wrong, 'The body is compressed, or in another charset than UTF-8.'],
-  unavailable: ['Unavailable', fault, 'The store or the ledger could not be reached, or no encryption key opens the widget’s secret.'],
+  unsupported: ['Compressed, or not UTF-8', wrong, 'The body is compressed, or its charset is not UTF-8.'],
+  unavailable: ['Unavailable', fault, 'The store or the ledger could not be reached, or no encryption key decrypts the widget’s secret.'],
   disabled: ['Mode off', nobody, 'The mode is off: nothing was verified.'],
 }
 

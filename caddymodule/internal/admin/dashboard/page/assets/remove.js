@@ -6,7 +6,7 @@ import { announce, make } from './dom.js'
 export function remove(id) {
   const typed = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none' })
   form(`Delete ${id}`, [
-    make('p', {}, 'Its secrets are gone with it, at once and for good. Requests that name it are of no widget then: in required mode they are refused.'),
+    make('p', {}, 'Its secrets are deleted with it, at once and permanently. Requests that name it will then name an unknown widget: in required mode they are refused.'),
     field(['Type ', make('code', {}, id), ' to confirm'], typed),
   ], {
     action: 'Delete the widget',
@@ -15,7 +15,7 @@ export function remove(id) {
     send: async () => {
       await api.remove(id)
       return () => {
-        announce(`${id} is deleted`)
+        announce(`${id} was deleted`)
         location.hash = '#/'
       }
     },

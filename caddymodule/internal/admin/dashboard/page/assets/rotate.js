@@ -6,17 +6,17 @@ import { refresh } from './refresh.js'
 import { showSecret } from './secret.js'
 
 const graces = [
-  ['', 'End it now', 'After a leak: no request that comes later is verified by an earlier secret.'],
+  ['', 'End it now', 'After a leak: earlier secrets verify no later request.'],
   ['1h', '1 hour'],
   ['24h', '24 hours', 'Both verify meanwhile. Put the new one on your servers within that time.'],
   ['7d', '7 days'],
-  ['own', 'Another time'],
+  ['own', 'Another duration'],
 ]
 
 const duration = /^(\d+(\.\d+)?(d|h|m|s|ms))+$/
 
 export function rotate(id) {
-  const grace = choice('The present secret', 'grace', graces, '24h')
+  const grace = choice('The current secret', 'grace', graces, '24h')
   const own = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', placeholder: '36h' })
   const ownField = field('How long it still verifies', own, 'Such as 90m, 36h or 14d, up to a year.')
   ownField.hidden = true
@@ -26,13 +26,13 @@ export function rotate(id) {
   })
   const written = () => (chosen(grace) === 'own' ? own.value.trim() : chosen(grace))
   form(`Rotate the secret of ${id}`, [grace, ownField], {
-    action: 'Make a new secret',
+    action: 'Generate a new secret',
     ready: () => chosen(grace) !== 'own' || duration.test(own.value.trim()),
     send: async () => {
       const made = await api.rotate(id, written())
       return () => showSecret(made.secret, {
         title: `The new secret of ${id}`,
-        note: written() ? 'Sign with it from now on. The present one verifies until its time is up.' : 'Sign with it from now on. Every earlier one has stopped.',
+        note: written() ? 'Sign with it from now on. The previous one verifies until its grace ends.' : 'Sign with it from now on. Every earlier one has stopped verifying.',
         then: refresh,
       })
     },

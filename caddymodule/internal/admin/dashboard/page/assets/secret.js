@@ -7,7 +7,7 @@ export function showSecret(secret, { title, note, again, then }) {
   let warned = false
   const value = make('code', { class: 'secret', tabindex: '0', 'aria-label': 'The secret' }, secret)
   value.addEventListener('focus', () => getSelection().selectAllChildren(value))
-  const warning = make('p', { class: 'notice bad', role: 'alert', hidden: true }, 'You have not copied it. It will not be shown again: close once more to go on without.')
+  const warning = make('p', { class: 'notice bad', role: 'alert', hidden: true }, 'You have not copied it. It will not be shown again: close again to continue without it.')
   const mayClose = () => {
     if (copied || warned || again) return true
     warned = true
@@ -20,8 +20,8 @@ export function showSecret(secret, { title, note, again, then }) {
     return [
       make('p', {}, note),
       make('div', { class: 'secret-line' }, value, copy),
-      make('p', { class: again ? 'hint' : 'once' }, again ? 'It can be shown again, since allow_reveal is configured.' : 'It will not be shown again. '),
-      make('p', { class: 'hint' }, 'Put it where your server finds it as ', make('code', {}, 'CHAT_IDENTITY_SECRET'), ', never into a page or a repository.'),
+      make('p', { class: again ? 'hint' : 'once' }, again ? 'It can be shown again, since allow_reveal is configured.' : 'It will not be shown again.'),
+      make('p', { class: 'hint' }, 'Give it to your server as ', make('code', {}, 'CHAT_IDENTITY_SECRET'), ', and never put it into a page or a repository.'),
       warning,
       make('div', { class: 'actions' }, done),
     ]

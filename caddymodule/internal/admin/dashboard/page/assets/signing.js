@@ -7,7 +7,7 @@ let language = 'node' // the one that was chosen last, for the next widget, too
 
 export function signing(id) {
   const select = dialectSelect('bookbag')
-  const pick = field('Dialect', select, 'The widget has none of its own: choose that of its site block.')
+  const pick = field('Dialect', select, 'The widget has none of its own: choose the one of its site block.')
   const signed = make('p', { class: 'hint' })
   const tabs = make('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Language' })
   const code = make('code')
@@ -31,9 +31,9 @@ export function signing(id) {
     panel.setAttribute('aria-labelledby', `tab-${snippet.language}`)
     code.textContent = snippet.code
     browser.textContent = snippet.browser
-    signed.replaceChildren('Signed is ', make('code', {}, found.message), ', sent are ',
+    signed.replaceChildren('The signed message is ', make('code', {}, found.message), '; the fields sent are ',
       ...found.fields.flatMap((name, i) => [i === 0 ? '' : i === found.fields.length - 1 ? ' and ' : ', ', make('code', {}, name)]),
-      '. Where the site block has lines such as message, claim or encoding, those count.')
+      '. Lines such as message, claim or encoding in the site block take precedence.')
   }
 
   function choose(name) {

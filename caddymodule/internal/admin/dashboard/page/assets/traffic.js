@@ -5,7 +5,7 @@ import { kind, meaning, sorted, title } from './reasons.js'
 
 export const windows = [['minute', 'Last minute'], ['hour', 'Last hour'], ['day', 'Last day']]
 
-// bar is a window as one line. It is only for those who look: the same stands beside it in words.
+// bar is a window as one line. It is hidden from screen readers: the words are beside it.
 export function bar(window) {
   const line = make('div', { class: 'bar', 'aria-hidden': 'true' })
   const piece = (count, name) => {

@@ -6,22 +6,22 @@ export function warnings(found) {
   const warn = (title, ...text) => all.push(make('div', { class: 'notice bad', role: 'alert' }, make('strong', {}, title), ' ', ...text))
   if (!found.store.reachable) {
     warn('The store of widgets cannot be reached.', `${found.store.error ?? ''} `,
-      'Known widgets are served for as long as ', code('stale_if_error'), ' says, and nothing can be changed. See to the store: no restart is needed then.')
+      'Known widgets are served for as long as ', code('stale_if_error'), ' allows, and nothing can be changed. Once the store is back, no restart is needed.')
   }
   if (found.ledger.used && !found.ledger.reachable) {
     warn('The ledger cannot be reached.', `${found.ledger.error ?? ''} `,
-      'One-time signatures, conversations and merging are unavailable until it can. See to it: no restart is needed then.')
+      'One-time signatures, conversations and merging are unavailable. Once the ledger is back, no restart is needed.')
   }
   if (found.ledger.lost) {
     warn('The ledger was lost.', found.ledger.lost)
   }
   for (const key of found.missing_encryption_keys ?? []) {
-    warn('An encryption key is missing.', 'Secrets that are sealed under ', code(key),
-      ' cannot be opened, and their widgets are unavailable. Add that key to ', code('encryption_key'), ' in the global chat_identity block, and reload.')
+    warn('An encryption key is missing.', 'Secrets that are encrypted with ', code(key),
+      ' cannot be decrypted, and their widgets are unavailable. Add that key to ', code('encryption_key'), ' in the global chat_identity block, and reload.')
   }
   if (found.allow_reveal) {
     all.push(make('div', { class: 'notice' }, make('strong', {}, 'Secrets can be shown again.'), ' ', code('allow_reveal'),
-      ' stands in the configuration: whoever reaches this endpoint can read every stored secret.'))
+      ' is configured: whoever can reach this endpoint can read every stored secret.'))
   }
   return all
 }

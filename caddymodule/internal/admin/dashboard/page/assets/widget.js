@@ -11,7 +11,7 @@ import { cards } from './traffic.js'
 
 const readOnly = {
   inline: 'This widget is declared in the configuration’s global chat_identity block. Change it there, then reload.',
-  handler: 'This widget’s secret stands in a site’s own chat_identity block. Change it there, then reload.',
+  handler: 'This widget’s secret is in a site’s own chat_identity block. Change it there, then reload.',
 }
 
 export function widget(id) {
@@ -25,7 +25,7 @@ export function widget(id) {
   const section = (title, ...content) => make('section', { class: 'card' }, make('h2', {}, title), ...content)
   const policySection = section('Policy', rules.element)
   const secretSection = section('Secrets', secrets)
-  const danger = section('Delete', make('p', { class: 'hint' }, 'Its secrets are gone with it, at once and for good.'),
+  const danger = section('Delete', make('p', { class: 'hint' }, 'Its secrets are deleted with it, at once and permanently.'),
     make('div', { class: 'actions left' }, make('button', { type: 'button', class: 'danger', on: { click: () => remove(id) } }, 'Delete this widget…')))
   const content = make('div', { class: 'widget', hidden: true },
     totals,
@@ -79,8 +79,8 @@ function secretsOf(row, found) {
   const lines = (row.secrets ?? []).map((secret, i) => make('li', {},
     make('b', {}, i === 0 ? 'Current' : 'Previous'), ' ',
     make('span', { class: 'soft', title: i === 0 ? time(row.rotated) : time(secret.until) },
-      i === 0 ? `made ${since(row.rotated, now)} ago` : `verifies for another ${until(secret.until, now)}`),
-    make('span', { class: 'soft small' }, 'version ', make('code', {}, secret.version.slice(0, 8)), ', sealed with key ', make('code', {}, secret.key))))
+      i === 0 ? `created ${since(row.rotated, now)} ago` : `verifies for another ${until(secret.until, now)}`),
+    make('span', { class: 'soft small' }, 'version ', make('code', {}, secret.version.slice(0, 8)), ', encrypted with key ', make('code', {}, secret.key))))
   const show = async (event) => {
     try {
       await reveal(row.id)

@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+const (
+	// maxGrace is the longest grace. A secret that is to live longer is not rotated.
+	maxGrace = 366 * 24 * time.Hour
+	// maxSecret is the longest secret that is stored, in bytes.
+	maxSecret = 1024
+)
+
+func (c *call) rotate() error {
+	var asked struct {
+		Grace jsontext.Value `json:"grace"`
+	}
+	if err := c.read(&asked); err != nil {
+		return err
+	}
+	var grace time.Duration
+	if len(asked.Grace) > 0 {
+		// An empty one is a script's unset variable, and must not end the secret
+		// that is in use.
+		var text string
+		err := jsonv2.Unmarshal(asked.Grace, &text)
+		if err == nil {
+			grace, err = caddy.ParseDuration(text)
+		}
+		if err != nil || grace <= 0 || grace > maxGrace {
+			return adminError(http.StatusBadRequest, "grace must be a duration up to a year, such as 24h or 7d: "+
+				"leave it out to end every earlier secret at once")
+		}
+	}
+	if err := c.needKey(); err != nil {
+		return err
+	}
+	secret := widgets.NewSecret()
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		return old.Rotate(secret, grace, c.Ring(), time.Now())
+	})
+	if err != nil {
+		return err
+	}
+	view := c.stored(record)
+	view.Secret = secret.Reveal()
+	return c.answer(http.StatusOK, view)
+}
+
+func (c *call) reveal() error {
+	if !c.AllowReveal {
+		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
+			"in the global chat_identity block")
+	}
+	if err := c.writable(c.id); err != nil {
+		return err
+	}
+	record, err := c.Store.Lookup(c.r.Context(), []byte(c.id))
+	if err != nil {
+		return err
+	}
+	if record == nil {
+		return c.unknown()
+	}
+	secret, err := c.Ring().Open(record.ID, &record.Secrets[0])
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, struct {
+		ID     string `json:"id"`
+		Secret string `json:"secret"`
+	}{c.id, secret.Reveal()})
+}
+
+// needKey makes sure that there is an encryption key.
+func (c *call) needKey() error {
+	err := c.EnsureRing()
+	if err == nil || errors.Is(err, widgets.ErrNoKey) || errors.Is(err, widgets.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", widgets.ErrNoKey, err)
+}
+
+// secretOf checks a secret that the client chose.
+func secretOf(text string) (verifier.Secret, error) {
+	if len(text) > maxSecret {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "the secret is longer than %d bytes", maxSecret)
+	}
+	if err := secrettext.CheckReplaced(text); err != nil {
+		return verifier.Secret{}, adminError(http.StatusBadRequest, "%w: send the secret itself", err)
+	}
+	secret, err := verifier.NewSecret(text)
+	if err != nil {
+		return secret, adminError(http.StatusBadRequest, "the secret is shorter than %d bytes: leave it out to have one generated", verifier.MinSecret)
+	}
+	return secret, nil
+}
