@@ -16,7 +16,7 @@ import (
 var (
 	errBodyBroken  error = &verifier.BodyError{Detail: "ended before it was complete"}
 	errBodyStalled error = &verifier.BodyError{Detail: "arrives too slowly"}
-	errBoundary    error = &verifier.BodyError{Detail: "has a multipart boundary that parsers read differently"}
+	errBoundary    error = &verifier.BodyError{Detail: "has more than one multipart boundary, of which parsers take different ones"}
 )
 
 // oddType is what is wrong with a body whose type parsers read differently.
@@ -141,7 +141,7 @@ func (x *exchange) parseBody() {
 	case b.err != nil || !b.parsed:
 	case arrived != nil:
 		x.closeForm(arrived, to)
-	case d.BoundaryAmbiguous:
+	case d.SeveralBoundaries:
 		to.Fail(errBoundary)
 	case d.Charset != body.CharsetUTF8:
 		if _, stands := x.search(); stands {

@@ -196,6 +196,9 @@ func (r *shapeRun) unvouched(site *shapeSite, as role, held string, s *said) (fo
 	}
 	owners := make(map[string]bool)
 	for _, f := range s.seen.read(site.places, site.conversation) {
+		// To some a cookie's quotes are part of its value. The one between them is
+		// what is held, and nobody else's.
+		f.read = f.read[:1] + strings.Trim(f.read[1:], `"`)
 		switch {
 		case s.user != "owner" && sameID(f.read, held):
 			found = append(found, f)

@@ -125,21 +125,6 @@ func (r *Reader) Stands(text []byte) (name string, yes bool) { return r.watched.
 
 func (r *Reader) stands(text []byte) bool { _, yes := r.Stands(text); return yes }
 
-// Search looks for a watched name in a text that comes in pieces.
-type Search struct{ search *names.Search }
-
-// Search begins a search.
-func (r *Reader) Search() *Search { return &Search{r.watched.Search()} }
-
-// Write implements [io.Writer]. Its error is always nil.
-func (s *Search) Write(p []byte) (int, error) { return s.search.Write(p) }
-
-// End ends the text, and returns what Stands would of the whole.
-func (s *Search) End() (name string, yes bool) {
-	_ = s.search.Close()
-	return s.search.Found()
-}
-
 // compileAttributes prepares for attributes that are a text of their own. Of a
 // proof within it is only known that it is there.
 func (r *Reader) compileAttributes() (err error) {

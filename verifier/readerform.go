@@ -100,7 +100,11 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
-	if err := claimform.URLEncoded(raw, r.query.names, false, &to.queryHits); err != nil {
+	err := claimform.URLEncoded(raw, r.query.names, false, &to.queryHits)
+	if err == nil && claimform.Overlong(raw) {
+		err = claimform.ErrUTF8
+	}
+	if err != nil {
 		if name, yes := r.Stands(raw); yes {
 			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
 		}

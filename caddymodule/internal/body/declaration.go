@@ -42,6 +42,8 @@ type Declaration struct {
 	// BoundaryAmbiguous says that there is something of a boundary, and that it
 	// cannot be told which one: parsers differ, or none may take it.
 	BoundaryAmbiguous bool
+	// SeveralBoundaries says that it is because there may be more than one.
+	SeveralBoundaries bool
 	// Charset is the worst that is named.
 	Charset Charset
 	// Coding says what is known of the Content-Encoding.
@@ -124,6 +126,7 @@ func (d *Declaration) readTypes(lines []string) {
 	d.Media = types > 0 && media == types && d.Kinds == 0
 	if d.Kinds.Has(KindMultipart | KindNearMultipart) {
 		d.Boundary, d.BoundaryAmbiguous = boundaryOf(text, folded)
+		d.SeveralBoundaries = d.BoundaryAmbiguous && strings.Count(folded, "boundary") > 1
 	}
 }
 

@@ -164,6 +164,9 @@ func TestBoundaries(t *testing.T) {
 		if d.Boundary != c.boundary || d.BoundaryAmbiguous != c.ambiguous {
 			t.Errorf("%q: %q, ambiguous %v", c.line, d.Boundary, d.BoundaryAmbiguous)
 		}
+		if several := c.ambiguous && strings.Count(strings.ToLower(c.line), "boundary") > 1; d.SeveralBoundaries != several {
+			t.Errorf("%q: several %v", c.line, d.SeveralBoundaries)
+		}
 		if c.ambiguous && d.Plain {
 			t.Errorf("%q: plain", c.line)
 		}
