@@ -22,8 +22,8 @@ type namedText struct {
 	headers []headerPlace
 	queries []*verifier.Reader
 	cookies []cookiePlace
-	// header is the header that the text consists of, which is looked up without
-	// Caddy's replacer; "" where it is any other text.
+	// header is the header that the text consists of, looked up without Caddy's
+	// replacer; "" if it is any other text.
 	header string
 	// query is the query's parameter that the text consists of, "" where it is
 	// any other text.
@@ -140,6 +140,9 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 			to.Malformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
 			return ""
 		}
+	}
+	if values := r.Header[t.header]; t.header != "" && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
+		return values[0] // as a rule
 	}
 	for i := range t.headers {
 		if t.headers[i].read(r, to); !settled(to) {
