@@ -149,7 +149,7 @@ func TestDashboardCommand(t *testing.T) {
 			g.admin = where
 		}
 		load(t, g.config)
-		url := openDoor(t, g.admin)
+		url := openDashboard(t, g.admin)
 		host, rest, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
 		key, _, _ := strings.Cut(rest, "/")
 		if len(key) < 26 || !strings.HasPrefix(host, "127.0.0.1:") {
@@ -204,9 +204,9 @@ func TestDashboardCommandRefuses(t *testing.T) {
 	}
 }
 
-// openDoor runs the dashboard command until the test ends, and returns the URL
+// openDashboard runs the dashboard command until the test ends, and returns the URL
 // that it prints.
-func openDoor(t *testing.T, admin string) string {
+func openDashboard(t *testing.T, admin string) string {
 	t.Helper()
 	cmd := caddyCommand(t.TempDir(), "chat-identity", "dashboard", "--address", admin)
 	out, err := cmd.StdoutPipe()

@@ -29,7 +29,7 @@ func TestDashboardThroughCommand(t *testing.T) {
 	b.open("/")
 	b.says("client is not allowed to access from origin")
 
-	b.do(chromedp.Navigate(openDoor(t, g.admin)))
+	b.do(chromedp.Navigate(openDashboard(t, g.admin)))
 	b.press("Create the first widget")
 	b.write("shop")
 	b.press("Create")
