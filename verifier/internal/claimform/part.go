@@ -54,10 +54,9 @@ func (m *Multipart) describe(head []byte) bool {
 			continue // no text
 		}
 		hit := Hit{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
-		if hits.add(hit) {
-			p.whole = p.whole || way
-			p.kept = p.kept || way || !hit.Variant && p.err == nil
-		}
+		hits.add(hit)
+		p.whole = p.whole || way
+		p.kept = p.kept || way || !hit.Variant && p.err == nil
 	}
 	p.field = p.field || p.kept
 	return true
@@ -90,8 +89,11 @@ func (m *Multipart) unreadable(head []byte) bool {
 func (m *Multipart) onWay() {
 	p := &m.part
 	p.unnamed = false
-	p.kept = m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
-	p.whole, p.field = p.kept, p.kept
+	m.hits.matched = m.hits.matched[:0]
+	if m.hits.match(m.names.way); len(m.hits.matched) > 0 {
+		m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
+		p.kept, p.whole, p.field = true, true, true
+	}
 }
 
 // keep takes content of a part that is found.
