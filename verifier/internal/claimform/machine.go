@@ -22,9 +22,9 @@ type machine struct {
 }
 
 const (
-	dead   uint32 = 0
-	stop          = 0xfe // no part of a name
-	escape        = 0xff
+	dead   = 0
+	stop   = 0xfe // no part of a name
+	escape = 0xff
 )
 
 type longRune struct {

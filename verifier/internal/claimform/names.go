@@ -32,14 +32,15 @@ type Name struct {
 type Names struct {
 	list  []Name
 	plain []string // by name: the one spelling that is no variant, or that of a nested name in brackets
-	bare  []bool   // by name: it consists of what is cut from names, and is found in no other spelling
+	bare  []bool   // by name: nothing is left of it in its normal form, so that it has one spelling only
 	way   int      // one that is Name.Way, or none
 	roots []*branch
 	machine
 }
 
 // Compile prepares names, whose indexes Hit.Name will bear. A name without
-// tokens, or with an empty one, is never found.
+// tokens, or with an empty one, is never found, and nor is a nested one with a
+// token of spaces and brackets alone.
 func Compile(names []Name) *Names {
 	n := &Names{list: slices.Clone(names), plain: make([]string, len(names)), bare: make([]bool, len(names)), way: none}
 	s := newSpeller(names)

@@ -43,8 +43,8 @@ func grow(branches []*branch, name Name, i int) []*branch {
 	return branches
 }
 
-// maxNested is how much of a name is taken apart: longer ones stand for all that
-// begin alike.
+// maxNested is how long a name may be that is taken apart. A longer one stands for
+// all names with that root.
 const maxNested = 4 << 10
 
 // nested adds to h.matched what some parser makes of a name that may begin with a

@@ -23,8 +23,8 @@ type part struct {
 	wayErr  error // of a text on the way
 }
 
-// describe reads a part's header, and reports whether the part is read in one
-// way, which one is not that is made of parts itself.
+// describe reads a part's header. It reports false for a part that is made of parts
+// itself, which RFC 7578 section 4.3 deprecates and parsers differ over.
 func (m *Multipart) describe(head []byte) bool {
 	p, hits := &m.part, m.hits
 	p.first, p.text = len(hits.List), len(hits.text)
@@ -62,8 +62,9 @@ func (m *Multipart) describe(head []byte) bool {
 	return true
 }
 
-// unreadable takes a part whose header does not read in one way. It is nobody's,
-// and no field, unless a name that counts can stand there.
+// unreadable takes a part whose header does not read in one way. It is nobody's and
+// no field, unless a watched name can stand in the header or the content may be a
+// text on the way.
 func (m *Multipart) unreadable(head []byte) bool {
 	if containsFold(head, "multipart/") {
 		return false
@@ -116,7 +117,7 @@ func (m *Multipart) keep(content []byte) {
 
 // begins looks for the first character of what may be a text on the way, and
 // returns the content from there on. Such a text begins with an object or an
-// array, perhaps behind a byte-order mark, blanks, a comment or a guard.
+// array, perhaps behind a byte-order mark, spaces, a comment or a guard.
 func (m *Multipart) begins(content []byte) []byte {
 	for i, c := range content {
 		switch c {
