@@ -45,7 +45,19 @@ var worstForms = []worst{
 	{"", "&", ""}, {"", ";", ""}, {"", "=&", ""}, {"", "a&", ""}, {"", "i&", ""}, {"", "+&", ""}, {"", "[&", ""}, {"", "?&", ""}, {"", "_&", ""}, {"", "a;", ""},
 	{"", "ie&", ""}, {"", "i?&", ""}, {"", "i+d&", ""}, {"", "iſ&", ""}, {"", "id?&", ""}, {"", "user_ie&", ""}, {"", "nome&", ""}, {"", "é&", ""},
 	{"", "%69&", ""}, {"", "%20i&", ""}, {"", "%C3%A9&", ""}, {"", "i%20a&", ""}, {"", "%41", ""}, {"", "user%5Fie&", ""},
+	{"", mixed("id?", "ie", "i", "if", "us", "user_", "_u", "em", "emai", "nam", "name", "co", "ph", "tra", "s", "sig"), ""}, {"", mixed("ie", "é", "%69", "%20i", "+i", "_i", "!i", "id[", "[", "nome"), ""},
 	{"id=", "%41", ""}, {"user_id=", "%41", ""}, {"traits={", "%20", "}"}, {"user_metadata={", `%22a%22:1,`, `%22b%22:1}`}, {"user_metadata={", `"name":1,`, `"b":1}`},
+}
+
+// mixed is a long text of names in no order: at each of them the processor guesses
+// wrong what comes.
+func mixed(names ...string) string {
+	r := rand.New(rand.NewPCG(1, 2))
+	var b strings.Builder
+	for range 1000 {
+		b.WriteString(names[r.IntN(len(names))] + "&")
+	}
+	return b.String()
 }
 
 func worstMultiparts() (all []worst) {

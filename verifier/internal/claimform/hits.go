@@ -73,10 +73,11 @@ const (
 type Hits struct {
 	List []Hit
 
-	counts  []uint8 // by name, up to maxHits+1
+	counts  []uint8 // by name, and _charset_, up to maxHits+1
 	text    []byte  // values that had to be decoded or copied
 	kept    int     // how much was decoded or copied that counts against maxText
 	matched []int
+	name    []byte // a nested name, decoded
 }
 
 // More reports whether there was more of a name than List may hold, of which
@@ -85,7 +86,7 @@ func (h *Hits) More(name int) bool { return name < len(h.counts) && h.counts[nam
 
 // Memory is about how many bytes Reset keeps.
 func (h *Hits) Memory() int {
-	return cap(h.text) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched) + cap(h.counts)
+	return cap(h.text) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched) + cap(h.counts) + cap(h.name)
 }
 
 // Reset forgets what was found and keeps the memory.
@@ -95,9 +96,10 @@ func (h *Hits) Reset() {
 	h.text, h.kept = h.text[:0], 0
 }
 
-// begin makes it ready for so many names.
+// begin makes it ready for so many names, and _charset_.
 func (h *Hits) begin(names int) {
 	h.Reset()
+	names++
 	if cap(h.counts) < names {
 		h.counts = make([]uint8, names)
 	}
@@ -105,25 +107,20 @@ func (h *Hits) begin(names int) {
 	clear(h.counts)
 }
 
-// match takes note of a name that is found.
+// match takes note of a name that is found, if there is room for a hit of it.
 func (h *Hits) match(name int) {
-	if !slices.Contains(h.matched, name) {
+	switch {
+	case h.counts[name] >= maxHits:
+		h.counts[name] = maxHits + 1
+	case !slices.Contains(h.matched, name):
 		h.matched = append(h.matched, name)
 	}
 }
 
-// room says whether add would keep a hit of that name.
-func (h *Hits) room(name int) bool { return h.counts[name] < maxHits }
-
-// add keeps a hit, if there is room for it.
-func (h *Hits) add(hit Hit) (kept bool) {
-	if !h.room(hit.Name) {
-		h.counts[hit.Name] = maxHits + 1
-		return false
-	}
+// add keeps a hit of a name that match has taken note of.
+func (h *Hits) add(hit Hit) {
 	h.counts[hit.Name]++
 	h.List = append(h.List, hit)
-	return true
 }
 
 // decode returns a value decoded. Where all is set, it may have any length.

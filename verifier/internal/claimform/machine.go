@@ -22,8 +22,9 @@ type machine struct {
 }
 
 const (
-	dead   uint32 = 0
-	escape        = 0xff
+	dead   = 0
+	stop   = 0xfe // no part of a name
+	escape = 0xff
 )
 
 type longRune struct {
@@ -39,11 +40,13 @@ func (m *machine) symbol(r rune) uint32 {
 	if isBlank(r) {
 		return blank
 	}
-	i, ok := slices.BinarySearchFunc(m.long, r, func(e longRune, r rune) int { return cmp.Compare(e.r, r) })
-	if !ok {
-		return other
+	if len(m.long) > 0 && m.long[0].r <= r && r <= m.long[len(m.long)-1].r {
+		i, ok := slices.BinarySearchFunc(m.long, r, func(e longRune, r rune) int { return cmp.Compare(e.r, r) })
+		if ok {
+			return m.long[i].symbol
+		}
 	}
-	return m.long[i].symbol
+	return other
 }
 
 func (s *speller) compile() (m machine) {
@@ -76,6 +79,9 @@ func (s *speller) compile() (m machine) {
 		m.symbols[c]['%'] = escape
 	}
 	m.symbols[query]['+'] = uint8(blank)
+	for _, c := range "=&;" {
+		m.symbols[query][c] = stop
+	}
 	s.determine(&m)
 	return m
 }

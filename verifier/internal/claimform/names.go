@@ -30,17 +30,17 @@ type Name struct {
 
 // Names is a compiled set of names. It is safe for concurrent use.
 type Names struct {
-	list   []Name
-	plain  []string // by name: the one spelling that is no variant, or that of a nested name in brackets
-	bare   []bool   // by name: it consists of what is cut from names, and is found in no other spelling
-	way    int      // one that is Name.Way, or none
-	roots  []*branch
-	begins [256]bool
+	list  []Name
+	plain []string // by name: the one spelling that is no variant, or that of a nested name in brackets
+	bare  []bool   // by name: nothing is left of it in its normal form, so that it has one spelling only
+	way   int      // one that is Name.Way, or none
+	roots []*branch
 	machine
 }
 
 // Compile prepares names, whose indexes Hit.Name will bear. A name without
-// tokens, or with an empty one, is never found.
+// tokens, or with an empty one, is never found, and nor is a nested one with a
+// token of spaces and brackets alone.
 func Compile(names []Name) *Names {
 	n := &Names{list: slices.Clone(names), plain: make([]string, len(names)), bare: make([]bool, len(names)), way: none}
 	s := newSpeller(names)
@@ -63,9 +63,6 @@ func Compile(names []Name) *Names {
 	}
 	s.spell("_charset_", n.charset())
 	n.machine = s.compile()
-	for c := range n.begins {
-		n.begins[c] = n.symbols[query][c] == escape || n.next[n.start<<n.shift|uint32(n.symbols[query][c])] != dead
-	}
 	return n
 }
 
@@ -90,15 +87,39 @@ func (n *Names) match(name []byte, c coding, h *Hits) {
 		if symbol != escape {
 			i++
 		} else {
-			var r rune
-			r, i, _ = c.rune(name, i)
-			symbol = n.symbol(r)
+			symbol, i = n.character(name, i, c)
 		}
 		if at = n.next[at<<n.shift|symbol]; at < n.settled {
 			break
 		}
 	}
-	for _, i := range n.found[at] {
+	n.take(n.found[at], name, c, h)
+}
+
+// character returns the symbol of what stands at i in more than one byte, and the
+// index after it.
+func (n *Names) character(text []byte, i int, c coding) (symbol uint32, end int) {
+	r, size := utf8.RuneError, 1
+	if text[i] >= utf8.RuneSelf {
+		r, size = utf8.DecodeRune(text[i:])
+	}
+	if end = i + size; size > 1 {
+		return n.symbol(r), end
+	}
+	switch b, after := c.byte(text, i); {
+	case b >= utf8.RuneSelf:
+		r, end, _ = c.longRune(text, i)
+		return n.symbol(r), end
+	case after > end:
+		return uint32(n.symbols[plain][b]), after
+	}
+	r, end, _ = c.rune(text, i)
+	return n.symbol(r), end
+}
+
+// take adds to h.matched the names that are found for a name.
+func (n *Names) take(found []int, name []byte, c coding, h *Hits) {
+	for _, i := range found {
 		if root := i - n.charset() - 1; root >= 0 {
 			n.nested(n.roots[root], name, c, h)
 		} else if i == n.charset() || !n.bare[i] || n.is(i, name, c) {

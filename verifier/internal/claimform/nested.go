@@ -1,7 +1,9 @@
 package claimform
 
 import (
+	"bytes"
 	"slices"
+	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
@@ -41,45 +43,91 @@ func grow(branches []*branch, name Name, i int) []*branch {
 	return branches
 }
 
+// maxNested is how long a name may be that is taken apart. A longer one stands for
+// all names with that root.
+const maxNested = 4 << 10
+
 // nested adds to h.matched what some parser makes of a name that may begin with a
 // root's token. There are three ways to take it apart:
+//   - what is between dots and brackets, whichever these are (Spring, old versions
+//     of Rack);
 //   - what is in closed brackets, and all before them; what is between or behind
 //     them is ignored (PHP, Rack, qs);
 //   - the same, where a dot is a bracket that the next one closes (qs that reads
-//     dots);
-//   - what is between dots and brackets, whichever these are (Spring, old versions
-//     of Rack).
+//     dots).
 //
 // A name may also end at a NUL, as PHP's does.
 func (n *Names) nested(root *branch, name []byte, c coding, h *Hits) {
-	for _, dots := range []bool{false, true} {
-		w := walk{name: name, coding: c, hits: h, root: root}
-		w.closed(dots)
+	if len(name) > maxNested {
+		root.each(h.match)
+		return
 	}
-	w := walk{name: name, coding: c, hits: h, root: root}
-	w.between()
-	for i := 0; i < len(name); {
-		r, end, _ := c.rune(name, i)
-		if r == 0 {
-			n.nested(root, name[:i], c, h)
-			return
-		}
-		i = end
+	if c.escaped(name) {
+		h.name = decode(h.name[:0], name, c)
+		name = h.name
+	}
+	w := walk{name: name, hits: h, root: root}
+	w.takeApart()
+	if end := bytes.IndexByte(name, 0); end >= 0 {
+		w.name = name[:end]
+		w.takeApart()
+	}
+}
+
+// each calls a function with all names of a tree.
+func (b *branch) each(of func(name int)) {
+	for _, i := range b.fields {
+		of(i)
+	}
+	for _, i := range b.ways {
+		of(i)
+	}
+	for _, next := range b.branches {
+		next.each(of)
 	}
 }
 
 // walk follows a name through a tree.
 type walk struct {
-	name   []byte
-	coding coding
-	hits   *Hits
-	root   *branch
-	at     *branch // nil where the root's token has not been read yet
-	lost   bool
+	name []byte
+	hits *Hits
+	root *branch
+	at   *branch // nil where the root's token has not been read yet
+	lost bool
+}
+
+func (w *walk) takeApart() {
+	if w.between() {
+		w.closed(false)
+		w.closed(true)
+	}
+}
+
+// between takes a name apart at every dot and bracket. It says whether something
+// else may be found at closed brackets: where there is more than text and such
+// brackets behind it.
+func (w *walk) between() (more bool) {
+	w.at, w.lost = nil, false
+	from, brackets, dots := 0, false, false
+	last := byte('[')
+	for i, c := range w.name {
+		if c != '[' && c != ']' && c != '.' {
+			continue
+		}
+		more = more || last == ']' && i > from || last == '[' && c == '[' && brackets
+		brackets, dots = brackets || c != '.', dots || c == '.'
+		w.token(w.name[from:i])
+		from, last = i+1, c
+	}
+	more = more || last == ']' && len(w.name) > from
+	w.token(w.name[from:])
+	w.end()
+	return more || brackets && dots
 }
 
 // closed takes a name apart at closed brackets.
 func (w *walk) closed(dots bool) {
+	w.at, w.lost = nil, false
 	first, open, begin, dot := true, none, 0, false // open is where the content of a bracket begins, and begin the bracket
 	inside := func(end int) {
 		if first {
@@ -89,18 +137,16 @@ func (w *walk) closed(dots bool) {
 		w.token(w.name[open:end])
 		open, dot = none, false
 	}
-	for i := 0; i < len(w.name); {
-		r, end, _ := w.coding.rune(w.name, i)
+	for i, c := range w.name {
 		switch {
-		case r == '[' || r == '.' && dots:
+		case c == '[' || c == '.' && dots:
 			if dot {
 				inside(i)
 			}
-			open, begin, dot = end, i, r == '.'
-		case r == ']' && open != none:
+			open, begin, dot = i+1, i, c == '.'
+		case c == ']' && open != none:
 			inside(i)
 		}
-		i = end
 	}
 	if dot {
 		inside(len(w.name))
@@ -111,40 +157,26 @@ func (w *walk) closed(dots bool) {
 	w.end()
 }
 
-// between takes a name apart at every dot and bracket.
-func (w *walk) between() {
-	from := 0
-	for i := 0; i < len(w.name); {
-		r, end, _ := w.coding.rune(w.name, i)
-		if r == '[' || r == ']' || r == '.' {
-			w.token(w.name[from:i])
-			from = end
-		}
-		i = end
-	}
-	w.token(w.name[from:])
-	w.end()
-}
-
 // token goes on to a token, if there is such a branch, and passes over indexes.
 func (w *walk) token(text []byte) {
 	if w.lost {
 		return
 	}
-	text = w.trim(text)
+	if len(text) > 0 && !(isAlphanumeric(text[0]) && isAlphanumeric(text[len(text)-1])) {
+		text = bytes.TrimFunc(text, func(r rune) bool { return isBlank(r) || r == '\'' || r == '"' })
+	}
 	if w.at == nil {
-		if len(text) == 0 {
-			return // brackets that come first
-		}
-		if w.begins(text) {
+		switch {
+		case len(text) == 0: // brackets that come first
+		case w.begins(text):
 			w.at = w.root
-			return
+		default:
+			w.lost = true
 		}
-		w.lost = true
 		return
 	}
 	for _, b := range w.at.branches {
-		if w.is(text, b.form) {
+		if b.is(text) {
 			w.at = b
 			for _, i := range b.fields {
 				w.hits.match(i)
@@ -167,28 +199,15 @@ func (w *walk) end() {
 	}
 }
 
-// trim cuts outer blanks and quotes.
-func (w *walk) trim(text []byte) []byte {
-	start, stop := none, 0
-	for i := 0; i < len(text); {
-		r, end, _ := w.coding.rune(text, i)
-		if !isBlank(r) && r != '\'' && r != '"' {
-			if start == none {
-				start = i
-			}
-			stop = end
-		}
-		i = end
-	}
-	return text[max(start, 0):stop]
-}
-
 // begins says whether the root's token is text, but for what does not count in
 // front of a name.
 func (w *walk) begins(text []byte) bool {
 	const ignored, bang, mark = 0, 1, 2
-	for seen := ignored; len(text) > 0 && !w.is(text, w.root.form); {
-		r, end, _ := w.coding.rune(text, 0)
+	for seen := ignored; len(text) > 0; {
+		if w.root.is(text) {
+			return true
+		}
+		r, size := utf8.DecodeRune(text)
 		switch {
 		case r == '!' && seen == ignored:
 			seen = bang
@@ -197,22 +216,36 @@ func (w *walk) begins(text []byte) bool {
 		case r != '[' && r != ']' && r != '?' && !isBlank(r):
 			return false
 		}
-		text = text[end:]
+		text = text[size:]
 	}
-	return len(text) > 0
+	return false
 }
 
-// is says whether text has that normal form.
-func (w *walk) is(text []byte, form []rune) bool {
-	for i := 0; i < len(text); {
-		r, end, _ := w.coding.rune(text, i)
-		if r == '.' || r == '[' || isBlank(r) {
+// is says whether text has the branch's normal form.
+func (b *branch) is(text []byte) bool {
+	form := b.form
+	for len(text) > 0 && len(form) > 0 {
+		r, size := rune(text[0]), 1
+		if r < utf8.RuneSelf {
+			r = rune(normalBytes[r])
+		} else if r, size = utf8.DecodeRune(text); isBlank(r) {
 			r = '_'
 		}
-		if len(form) == 0 || !names.FoldsTo(r, form[0]) {
+		if r != form[0] && (r < utf8.RuneSelf || !names.FoldsTo(r, form[0])) {
 			return false
 		}
-		form, i = form[1:], end
+		form, text = form[1:], text[size:]
 	}
-	return len(form) == 0
+	return len(form)+len(text) == 0
 }
+
+// normalBytes is what ASCII is in a normal form, but at its ends.
+var normalBytes = func() (t [utf8.RuneSelf]byte) {
+	for c := range t {
+		t[c] = byte(names.Fold(rune(c)))
+		if c == '.' || c == '[' || isBlank(rune(c)) {
+			t[c] = '_'
+		}
+	}
+	return t
+}()

@@ -23,8 +23,8 @@ type part struct {
 	wayErr  error // of a text on the way
 }
 
-// describe reads a part's header, and reports whether the part is read in one
-// way, which one is not that is made of parts itself.
+// describe reads a part's header. It reports false for a part that is made of parts
+// itself, which RFC 7578 section 4.3 deprecates and parsers differ over.
 func (m *Multipart) describe(head []byte) bool {
 	p, hits := &m.part, m.hits
 	p.first, p.text = len(hits.List), len(hits.text)
@@ -54,17 +54,17 @@ func (m *Multipart) describe(head []byte) bool {
 			continue // no text
 		}
 		hit := Hit{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
-		if hits.add(hit) {
-			p.whole = p.whole || way
-			p.kept = p.kept || way || !hit.Variant && p.err == nil
-		}
+		hits.add(hit)
+		p.whole = p.whole || way
+		p.kept = p.kept || way || !hit.Variant && p.err == nil
 	}
 	p.field = p.field || p.kept
 	return true
 }
 
-// unreadable takes a part whose header does not read in one way. It is nobody's,
-// and no field, unless a name that counts can stand there.
+// unreadable takes a part whose header does not read in one way. It is nobody's and
+// no field, unless a watched name can stand in the header or the content may be a
+// text on the way.
 func (m *Multipart) unreadable(head []byte) bool {
 	if containsFold(head, "multipart/") {
 		return false
@@ -90,8 +90,11 @@ func (m *Multipart) unreadable(head []byte) bool {
 func (m *Multipart) onWay() {
 	p := &m.part
 	p.unnamed = false
-	p.kept = m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
-	p.whole, p.field = p.kept, p.kept
+	m.hits.matched = m.hits.matched[:0]
+	if m.hits.match(m.names.way); len(m.hits.matched) > 0 {
+		m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
+		p.kept, p.whole, p.field = true, true, true
+	}
 }
 
 // keep takes content of a part that is found.
@@ -114,7 +117,7 @@ func (m *Multipart) keep(content []byte) {
 
 // begins looks for the first character of what may be a text on the way, and
 // returns the content from there on. Such a text begins with an object or an
-// array, perhaps behind a byte-order mark, blanks, a comment or a guard.
+// array, perhaps behind a byte-order mark, spaces, a comment or a guard.
 func (m *Multipart) begins(content []byte) []byte {
 	for i, c := range content {
 		switch c {

@@ -9,20 +9,18 @@ import (
 // A speller draws a graph of all spellings in which some parser takes a field
 // for a watched one:
 //   - letters are folded, as by parsers that ignore their case;
-//   - outer blanks do not count, which PHP, Rack and hand-written parsers cut,
-//     nor a byte-order mark, which readers of text drop, a leading question mark,
-//     which WHATWG URL's URLSearchParams drops, or leading brackets, which Rack
-//     and qs drop;
+//   - outer spaces do not count, which PHP, Rack and hand-written parsers cut,
+//     nor does a byte-order mark, which readers of text drop, a leading question
+//     mark, which WHATWG URL's URLSearchParams drops, or leading brackets, which
+//     Rack and qs drop;
 //   - nor does a leading '!' or '_' (for PHP also written '.'), Spring's markers
 //     of a field's default and of one that was left empty;
 //   - the name ends at a NUL, as PHP's does;
-//   - '.', blanks and a bracket that nothing closes are '_', as for PHP;
+//   - '.', spaces and a bracket that nothing closes are '_', as for PHP;
 //   - what follows a bracket makes it an array or object of that name, as for
 //     PHP, Rack and qs.
 //
-// Of a nested name it draws how it begins.
-//
-// Names that begin alike share the states of what they have in common.
+// Of a nested name it draws how it begins. Names that begin alike share states.
 type speller struct {
 	runes   []rune // of symbols from first on, sorted
 	edges   [][]edge
@@ -202,8 +200,8 @@ func (s *speller) spelled(r rune) []uint32 {
 	return s.symbols(string(r))
 }
 
-// open draws the characters of a normal form with '[' for one '_' at least: no
-// ']' may follow. It returns the state after them, if there is any '_'.
+// open draws the characters of a normal form with '[' for at least one '_', behind
+// which no ']' may follow. It returns the state after them, if there is any '_'.
 func (s *speller) open(form []rune) (at int, ok bool) {
 	from, last, opened := s.begin, 0, false
 	for _, r := range form {
@@ -229,8 +227,8 @@ func (s *speller) open(form []rune) (at int, ok bool) {
 	return at, ok
 }
 
-// end draws what may follow a name: ignored characters and blanks, a NUL and
-// anything, and one of brackets and anything.
+// end draws what may follow a name: spaces and what is ignored, then nothing, a
+// NUL and anything, or one of brackets and anything.
 func (s *speller) end(t tail, name int) {
 	ends, ok := s.tails[t]
 	if !ok {

@@ -64,13 +64,12 @@ func (u *urlencoded) read() error {
 
 // segment reads what stands between two '&', and returns its end.
 func (u *urlencoded) segment(start int) (end int, err error) {
-	equals, odd := u.endName(start)
+	equals, odd, found := u.readName(start)
 	if end = equals; end < len(u.raw) && u.raw[end] != '&' {
 		end = u.until('&', end+1, len(u.raw))
 	}
 	name := u.raw[start:equals]
 	split := u.split && u.until(';', equals, end) < end
-	found := u.find(name)
 	if !found && !split && !(u.strict && (odd || u.bad)) { // as most
 		u.leading = false
 		return end, nil
@@ -83,9 +82,8 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		}
 		span := Span{start, end}
 		if p > start {
-			equals, odd = u.endName(p)
+			equals, odd, found = u.readName(p)
 			name = u.raw[p:equals]
-			found = u.find(name)
 			span.Start = p - 1
 		}
 		if split {
@@ -96,11 +94,10 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		}
 		own := len(u.hits.List)
 		if found {
-			kept, err := u.add(name, u.raw[min(equals+1, end):end], split, span)
-			if err != nil {
+			if err := u.add(name, u.raw[min(equals+1, end):end], split, span); err != nil {
 				return end, err
 			}
-			if kept {
+			if len(u.hits.List) > own {
 				occurrences++
 				whole = whole || p == start
 			}
@@ -121,6 +118,47 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 	return end, nil
 }
 
+// readName reads a name that begins at i. It returns where it ends, whether it
+// may not be UTF-8 once it is decoded, and whether it stands for names that are
+// looked for, which u.hits has then.
+//
+// Hostile bodies are made of short names that are nearly looked for. What such a
+// name is must not be asked at each of its bytes: the processor would guess wrong.
+func (u *urlencoded) readName(i int) (end int, odd, found bool) {
+	n, at, start := u.names, u.names.start, i
+	u.hits.matched = u.hits.matched[:0]
+	for symbol := uint32(0); symbol != stop && i < len(u.raw); {
+		for _, c := range u.raw[i:min(i+8, len(u.raw))] {
+			if symbol = uint32(n.symbols[query][c]); symbol >= stop {
+				break
+			}
+			at = n.next[at<<n.shift|symbol]
+			i++
+		}
+		switch {
+		case symbol == stop:
+		case at == dead:
+			end, more := u.endName(i)
+			return end, odd || more, false
+		case symbol == escape:
+			odd = odd || u.odd(i)
+			symbol, i = n.character(u.raw, i, query)
+			at = n.next[at<<n.shift|symbol]
+		}
+	}
+	if len(n.found[at]) == 0 {
+		return i, odd, false
+	}
+	n.take(n.found[at], u.raw[start:i], query, u.hits)
+	return i, odd, len(u.hits.matched) > 0
+}
+
+// odd says whether what is escaped at i may not be UTF-8 once it is decoded.
+func (u *urlencoded) odd(i int) bool {
+	c := u.raw[i]
+	return c == '%' && i+1 < len(u.raw) && u.raw[i+1] >= '8' || c >= utf8.RuneSelf && !u.valid
+}
+
 // endName returns where a name ends that begins at i, and whether it may not be
 // UTF-8 once it is decoded.
 func (u *urlencoded) endName(i int) (end int, odd bool) {
@@ -128,10 +166,8 @@ func (u *urlencoded) endName(i int) (end int, odd bool) {
 		switch c := u.raw[i]; {
 		case c == '=' || c == '&' || c == ';':
 			return i, odd
-		case c == '%' && i+1 < len(u.raw) && u.raw[i+1] >= '8':
-			odd = true
-		case c >= utf8.RuneSelf:
-			odd = odd || !u.valid
+		case c == '%' || c >= utf8.RuneSelf:
+			odd = odd || u.odd(i)
 		}
 	}
 	return i, odd
@@ -148,60 +184,21 @@ func (u *urlencoded) until(c byte, i, end int) int {
 	return end
 }
 
-// find looks for the names that a name in a segment, or in what ';' splits of
-// it, stands for.
-func (u *urlencoded) find(name []byte) bool {
-	if len(name) == 0 || !u.names.begins[name[0]] {
-		return false
-	}
-	u.hits.matched = u.hits.matched[:0]
-	u.names.match(name, query, u.hits)
-	return len(u.hits.matched) > 0
-}
-
-// add adds hits for the names that find has found. The value is all that follows
+// add adds hits for the names that readName has found. The value is all that follows
 // in the segment: what ';' splits of it is another field for some.
-func (u *urlencoded) add(name, value []byte, split bool, span Span) (kept bool, err error) {
+func (u *urlencoded) add(name, value []byte, split bool, span Span) error {
 	for _, i := range u.hits.matched {
 		if i == u.names.charset() {
 			if text := decode(nil, value, query); u.strict && !leavesUTF8(text) {
-				return false, ErrCharset
+				return ErrCharset
 			}
 			continue
 		}
 		hit := Hit{Name: i, Variant: split || u.names.variant(i, name, query), Span: span}
-		if u.hits.room(i) {
-			u.value(&hit, value)
-		}
-		kept = u.hits.add(hit) || kept
+		u.value(&hit, value)
+		u.hits.add(hit)
 	}
-	return kept, nil
-}
-
-// value reads the value of a hit.
-func (u *urlencoded) value(hit *Hit, value []byte) {
-	if u.names.list[hit.Name].Way {
-		hit.Value, _ = u.hits.decode(value, true)
-		return
-	}
-	text := u.names.plain[hit.Name]
-	if text[len(text)-1] != ']' && endsBracket(value) {
-		hit.Variant = true
-	}
-	if hit.Variant {
-		return
-	}
-	decoded, err := u.hits.decode(value, false)
-	switch {
-	case err != nil:
-		hit.Err = err
-	case !utf8.Valid(decoded):
-		hit.Err = ErrUTF8
-	case !isASCII(u.raw[hit.Span.Start:hit.Span.End]):
-		hit.Err = ErrEscape
-	default:
-		hit.Value = decoded
-	}
+	return nil
 }
 
 // mark gives an error to the hits that have none of fields that are no texts on
@@ -240,45 +237,4 @@ func (u *urlencoded) trim(hits []Hit, seg Span, occurrences int) {
 		}
 		next = start
 	}
-}
-
-// endsBracket says whether a value holds "]=", for which qs, that of newer
-// versions also escaped, looks first: "id=x]=y" is a field "id=x]" there.
-func endsBracket(value []byte) bool {
-	for i := 0; ; i++ {
-		k := bytes.IndexByte(value[i:], '=')
-		if k < 0 {
-			return false
-		}
-		i += k
-		if i > 0 && value[i-1] == ']' || i > 2 && value[i-3] == '%' && value[i-2] == '5' && value[i-1]|0x20 == 'd' {
-			return true
-		}
-	}
-}
-
-// isASCII says whether nothing is left unescaped that the WHATWG URL standard's
-// serializer escapes for its meaning in another charset: busboy reads raw bytes
-// as Latin-1, and Ruby's URI refuses them.
-func isASCII(s []byte) bool {
-	for _, c := range s {
-		if c >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
-
-// validName says whether a name is UTF-8 once it is decoded.
-func validName(name []byte) bool {
-	for i := 0; i < len(name); {
-		b, end := query.byte(name, i)
-		if valid := b < utf8.RuneSelf; !valid {
-			if _, end, valid = query.longRune(name, i); !valid {
-				return false
-			}
-		}
-		i = end
-	}
-	return true
 }
