@@ -112,7 +112,7 @@ func TestBodyPassesByteForByte(t *testing.T) {
 	for _, c := range []struct{ title, contentType, body, user string }{
 		{"claim with blanks", "application/json", " \r\n\t{ \"text\" : \"\\u00e9\\/\" ,\"user_id\":\"zo\\u00eb\",\n\"user_hash\":\"" + sign("zoë") + "\", \"n\": 1.50e+03 } \n", "zo%C3%AB"},
 		{"JSON without a claim", "application/json", `{"a":[1,2,{"user_id":"nested"}],"é":null}`, ""},
-		{"JSON array", "application/json", `[{"user_id":"x"}]`, ""},
+		{"JSON array", "application/json", `[{"text":"x"},"user_id",[{"a":{"user_id":"x"}}]]`, ""},
 		{"JSON scalar", "application/json", ` "user_id" `, ""},
 		{"type unknown", "application/x-whatever", claim("alice"), "alice"},
 		{"no type", "", claim("alice"), "alice"},
