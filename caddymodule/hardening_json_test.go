@@ -43,6 +43,13 @@ func jsonAttacks() []attack {
 		{"UTF-7", "/chat", "application/json; charset=utf-7", `{` + victim + `}`, nil},
 		{"not UTF-8", "/chat", js, "{\"user_id\":\"victim\xff\",\"user_hash\":\"" + sign("victim\xff") + `"}`, nil},
 		{"half a surrogate pair", "/chat", js, `{"user_id":"victim\ud800","user_hash":"` + sign("victim\ufffd") + `"}`, nil},
+		{"half a surrogate pair behind the name", "/chat", js, `{` + mallory + `,` + hash + `,"user_id\ud800":"victim"}`, nil},
+		{"half a surrogate pair in the name", "/chat", js, `{"us\udfffer_id":"victim",` + hash + `}`, nil},
+		// Some backends bind an array's only or first element, and some decode a text once more.
+		{"array of a claim", "/chat", js, `[{` + victim + `,` + hash + `}]`, nil},
+		{"array of arrays of a claim", "/chat", js, `[0,[[{` + victim + `,` + hash + `}]]]`, nil},
+		{"text of a claim", "/chat", js, ` "{\"user_id\":\"victim\"}"`, nil},
+		{"text of an array of a claim, escaped", "/chat", js, `["\ufeff\u005b{\"user\u005fid\":\"victim\"}]"]`, nil},
 		{"deep", "/chat", js, deep, nil},
 		{"a megabyte of brackets", "/chat", js, strings.Repeat("[", 1<<20-1), nil},
 		{"a megabyte of braces", "/chat", "text/plain", strings.Repeat(`{"":`, 1<<18-1), nil},

@@ -91,10 +91,23 @@ func worstJSON() (all []worst) {
 	} {
 		all = append(all, worst{`{"z":[`, element, "0]}"})
 	}
+	// Where a pointer leads through an object: an array, and texts that might be JSON.
+	for _, element := range []string{
+		`{},`, `[],`, `[[{}]],`, `{"id":1},`, `{"user_id":1},`, `{"user_id":1,"a":1},`, `{"a":1},`, `{"a":[1,2]},`, `{"user_metadata":"x"},`, `1,`, `"",`, `" ",`, `"/",`, `"//",`, `")]}'",`, `"\n",`, `"\ud800",`,
+		strings.Repeat("[", 900) + strings.Repeat("]", 900) + ",",
+	} {
+		all = append(all, worst{`[`, element, "0]"})
+	}
+	for _, inside := range []string{` `, `\n`, `\u0020`, `\ufeff`, "\u3000", `//\n`, `/**/`, `)]}'`, `#\u2028`} {
+		all = append(all, worst{`["`, inside, `"]`})
+	}
+	for _, begun := range []string{`//`, `/*`, `#`} {
+		all = append(all, worst{`["` + begun, `*`, `"]`}, worst{`["` + begun, `\u002a`, `"]`}, worst{`["` + begun, `é`, `"]`})
+	}
 	for _, name := range []string{"id", "user_id", "z"} {
 		all = append(all, worst{`{"` + name + `":"`, `\n`, `"}`}, worst{`{"` + name + `":"`, `\u0041`, `"}`})
 	}
-	return append(all, worst{`{"user_metadata":{`, `"name":1,`, `"a":1}}`}, worst{`{"`, `\u0041`, `":1}`}, worst{`{"z":[`, "\n \t", `0]}`})
+	return append(all, worst{`{"user_metadata":{`, `"name":1,`, `"a":1}}`}, worst{`{"`, `\u0041`, `":1}`}, worst{`{"`, `\ud800`, `":1}`}, worst{`{"i`, `\ud800`, `d":1}`}, worst{`{"z":[`, "\n \t", `0]}`})
 }
 
 // said is what people write.

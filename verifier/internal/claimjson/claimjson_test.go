@@ -65,6 +65,7 @@ func TestScanSyntax(t *testing.T) {
 		{"many beside each other", `[` + strings.Repeat("[],{},", 2000) + `[]]`, nil},
 
 		{"1001 arrays", deep(1001, "[", "", "]"), claimjson.ErrDepth},
+		{"an object in 1000 arrays", deep(1000, "[", "{}", "]"), claimjson.ErrDepth},
 		{"1001 objects", deep(1001, `{"a":`, "1", "}"), claimjson.ErrDepth},
 		{"1000 arrays in an object", `{"a":` + deep(1000, "[", "", "]") + `}`, claimjson.ErrDepth},
 		{"999 arrays in a watched object", `{"user_metadata":{"email":` + deep(999, "[", "0", "]") + `}}`, claimjson.ErrDepth},
@@ -105,6 +106,10 @@ func TestScanSyntax(t *testing.T) {
 		{"open after comma", `{"user_id":"a",`, claimjson.ErrSyntax},
 		{"open string", `"a`, claimjson.ErrSyntax},
 		{"open array", `[1`, claimjson.ErrSyntax},
+		{"open array within", `{"a":[1`, claimjson.ErrSyntax},
+		{"open array with a comma", `[1,`, claimjson.ErrSyntax},
+		{"text open on the way", `{"user_metadata":"{`, claimjson.ErrSyntax},
+		{"bad escape on the way", `{"user_metadata":["{\x"]}`, claimjson.ErrSyntax},
 		{"open escape", `"\`, claimjson.ErrSyntax},
 		{"bad escape", `"\x"`, claimjson.ErrSyntax},
 		{"upper-case escape", `"\N"`, claimjson.ErrSyntax},

@@ -2,22 +2,21 @@ package claimjson
 
 import "math/bits"
 
-// stretch is how much of a long text is looked at in one go: 64 pieces, a bit for
-// each.
+// A stretch of a long text is read at once: 64 pieces, with a bit for each.
 const (
 	piece   = 16
 	stretch = 64 * piece
 )
 
-// endLong is endString for a text that is long already. In a stretch it first
-// finds out, without a branch, which pieces are more than plain text, and then
-// has the machine read these. So nothing depends on where they are.
+// endLong is endString for a text that is long already. Of each stretch it first
+// finds out, without a branch, which pieces are not plain text, and then has the
+// machine read these: where they are makes no difference.
 func endLong(b []byte, i int) int {
 	state := uint64(inText)
 	for ; len(b)-i >= stretch; i += stretch {
 		s := b[i : i+stretch]
 		odd := oddPieces(s)
-		if bits.OnesCount64(odd) > 40 {
+		if bits.OnesCount64(odd) > 40 { // reading all of them is quicker
 			for k := 0; k < stretch; k += piece {
 				next := step16(s[k:k+piece], state)
 				if next == ended {
@@ -47,7 +46,7 @@ func endLong(b []byte, i int) int {
 	return endString(b, i)
 }
 
-// oddPieces sets the bits of the pieces that are more than plain text.
+// oddPieces sets the bits of the pieces that are not plain text.
 func oddPieces(s []byte) (odd uint64) {
 	s = s[:stretch]
 	for k := range 64 {

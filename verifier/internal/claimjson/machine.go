@@ -1,28 +1,28 @@
 package claimjson
 
-// The states of the machine that reads what stands between a string's quotes:
-// UTF-8 without control characters, and the escapes of RFC 8259, section 7.
+// The machine reads what stands between a string's quotes: UTF-8 without control
+// characters, and the escapes of RFC 8259, section 7.
 //
-// A state is a number of bits. The entry of the next byte, shifted right by it,
-// has the next state in its lowest six bits. So a step is a load and a shift,
-// whatever the text is, and there is no branch to mispredict: text in other
-// scripts and text full of escapes cost the same.
+// A state is a number of bits. The table's entry for the next byte, shifted right
+// by that number, has the next state in its lowest six bits. So a step is a load
+// and a shift, whatever the text is, without a branch to mispredict: other
+// scripts and texts full of escapes cost the same.
 //
-// Fourteen times six bits are more than there are in an entry: the numbers were
-// searched for such that the bits of one state are zeros, which is inString's
-// own way to end, wherever another state that shares them needs them.
+// Fourteen states of six bits do not fit into an entry side by side. The numbers
+// were found by a search: where two states share bits, these are zero, which is
+// "ended", in every entry that both need.
 const (
-	ended   = 0  // by the closing quote, or by what may not stand there
+	ended   = 0  // by the closing quote, or by what must not stand there
 	inText  = 16 // between characters
 	escaped = 39 // behind a backslash
-	hex4    = 24 // so many hexadecimal digits are to follow
+	hex4    = 24 // that many hexadecimal digits must follow
 	hex3    = 22
 	hex2    = 26
 	hex1    = 5
-	more3   = 44 // so many continuation bytes are to follow
+	more3   = 44 // that many continuation bytes must follow
 	more2   = 10
 	more1   = 48
-	afterE0 = 29 // the first byte decides which second ones there are
+	afterE0 = 29 // a first byte that not every continuation byte may follow
 	afterED = 54
 	afterF0 = 60
 	afterF4 = 35
@@ -85,10 +85,10 @@ func step16(b []byte, state uint64) uint64 {
 	return step8(b[8:16], step8(b[:8], state))
 }
 
-// some reads eight bytes from i on, and to the end of a character or escape. end
-// says that the string ended before: i is then the index after its closing quote,
-// or -1.
-func some(b []byte, i int) (_ int, end bool) {
+// readSome reads eight bytes from i on, and then to the end of a character or
+// escape. If the string ends before, end is set and i is the index after its
+// closing quote, or -1.
+func readSome(b []byte, i int) (_ int, end bool) {
 	state := uint64(inText)
 	for k := i + 8; i < len(b) && (i < k || state != inText); i++ {
 		next := machine[b[i]] >> (state & 63) & 63

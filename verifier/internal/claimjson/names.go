@@ -1,7 +1,6 @@
 package claimjson
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -19,89 +18,114 @@ func (n *node) find(raw []byte) (*child, int) {
 	if c := raw[0]; c < utf8.RuneSelf && c != '\\' && n.initials>>(c&31)&1 == 0 {
 		return nil, 0
 	}
-	// Only what some readers drop, which is escaped, makes a longer name a child.
-	if len(raw) > n.longest && bytes.IndexByte(raw, '\\') < 0 {
-		return nil, 0
-	}
 	for _, c := range raw {
 		if c >= utf8.RuneSelf || c == '\\' {
 			return n.findDecoded(raw)
 		}
 	}
-	if n.lengths>>min(len(raw), 63)&1 == 0 {
+	return n.findASCII(raw)
+}
+
+func (n *node) findASCII(name []byte) (*child, int) {
+	if !n.hasLength(len(name)) {
 		return nil, 0
 	}
 	for i := range n.children {
 		c := &n.children[i]
-		if len(c.folded) != len(raw) || !foldsTo(raw, c.folded) {
-			continue
+		if len(c.folded) == len(name) && foldsTo(name, c.folded) {
+			return c, c.spelled(name)
 		}
-		for k := range c.spellings {
-			if string(raw) == c.spellings[k].text {
-				return c, k
-			}
-		}
-		return c, -1
 	}
 	return nil, 0
 }
 
-// findDecoded is find for names with escapes or beyond ASCII, whose length
-// says nothing: U+017F folds to S, U+212A to K. Half a surrogate pair is no
-// text, so a name that has one is no spelling of any child; but some readers
-// replace it by U+FFFD, and some drop it.
+// findDecoded is find for names with escapes or beyond ASCII. Half a surrogate
+// pair is no text, so a name that has one is no spelling of any child; but some
+// readers replace it by U+FFFD, and some drop it.
 func (n *node) findDecoded(raw []byte) (*child, int) {
-	c, lone := n.fold(raw, false)
+	first, _, lone := decodeRune(raw, 0)
+	if !lone && !n.begins(first) {
+		return nil, 0
+	}
+	var space [128]byte
+	name := space[:]
+	if len(name) < n.longest+utf8.UTFMax {
+		name = make([]byte, n.longest+utf8.UTFMax)
+	}
+	size, length, lone := n.decode(name, raw, false)
+	c, spelled := n.match(name[:size], length)
 	if lone {
-		if c == nil {
-			c, _ = n.fold(raw, true)
-		}
-		return c, -1
-	}
-	if c != nil {
-		escaped := bytes.IndexByte(raw, '\\') >= 0
-		for k := range c.spellings {
-			if text := c.spellings[k].text; escaped && decodesTo(raw, text) || !escaped && string(raw) == text {
-				return c, k
-			}
+		if spelled = -1; c == nil {
+			size, length, _ = n.decode(name, raw, true)
+			c, _ = n.match(name[:size], length)
 		}
 	}
-	return c, -1
+	return c, spelled
 }
 
-// fold returns the child that a decoded name folds to, half surrogates dropped
-// or replaced, and whether it has met one. If not, dropping them would find no
-// child either.
-func (n *node) fold(raw []byte, drop bool) (_ *child, lone bool) {
-	first, size, half := decodeRune(raw, 0)
-	for drop && half && size < len(raw) {
-		raw = raw[size:]
-		first, size, half = decodeRune(raw, 0)
+// begins reports whether some child begins with r, folded.
+func (n *node) begins(r rune) bool {
+	if r < utf8.RuneSelf {
+		return n.initials>>(r&31)&1 != 0
 	}
-	if lone = half; lone && drop {
-		return nil, true
+	return slices.Contains(n.beyond, r)
+}
+
+// decode writes to dst the name that a raw one stands for, with half surrogates
+// dropped or replaced, and reports whether it has one. It returns the name's size
+// in bytes and its length in runes: none for one that is longer than any child's.
+func (n *node) decode(dst, raw []byte, drop bool) (size, length int, lone bool) {
+	for i := 0; i < len(raw); {
+		if size > n.longest {
+			return 0, 0, lone
+		}
+		r, wide, half := rune(raw[i]), 1, false
+		if r >= utf8.RuneSelf || r == '\\' {
+			r, wide, half = decodeRune(raw, i)
+			lone = lone || half
+		}
+		if i += wide; !half || !drop {
+			size += utf8.EncodeRune(dst[size:], r)
+			length++
+		}
 	}
-	if first < utf8.RuneSelf && n.initials>>(first&31)&1 == 0 || first >= utf8.RuneSelf && !slices.Contains(n.beyond, first) {
-		return nil, lone
+	return size, length, lone
+}
+
+// match is find for a name that is decoded and has that many runes.
+func (n *node) match(name []byte, length int) (*child, int) {
+	if length == len(name) {
+		return n.findASCII(name)
 	}
-	first = names.Fold(first)
+	if !n.hasLength(length) {
+		return nil, 0
+	}
 	for i := range n.children {
 		c := &n.children[i]
-		if c.first != first {
-			continue
-		}
-		folds, half := decodedFoldsTo(raw[size:], c.folded[utf8.RuneLen(first):], drop)
-		lone = lone || half
-		if folds {
-			return c, lone
+		if c.length == length && runesFoldTo(name, c.folded) {
+			return c, c.spelled(name)
 		}
 	}
-	return nil, lone
+	return nil, 0
+}
+
+// hasLength reports whether some child has that many runes: folding a name does
+// not change how many it has.
+func (n *node) hasLength(length int) bool { return n.lengths>>min(length, 63)&1 != 0 }
+
+// spelled returns which spelling a name is that folds to the child's: -1 for none.
+func (c *child) spelled(name []byte) int {
+	for k := range c.spellings {
+		if string(name) == c.spellings[k].text {
+			return k
+		}
+	}
+	return -1
 }
 
 // foldsTo says whether an ASCII name of the same length folds to folded.
-func foldsTo(raw []byte, folded string) bool {
-	for i, c := range raw {
+func foldsTo(name []byte, folded string) bool {
+	for i, c := range name {
 		if 'a' <= c && c <= 'z' {
 			c -= 'a' - 'A'
 		}
@@ -112,69 +136,21 @@ func foldsTo(raw []byte, folded string) bool {
 	return true
 }
 
-// decodedFoldsTo says whether a raw name folds to folded once decoded, half
-// surrogates dropped or replaced, and whether it has met one.
-func decodedFoldsTo(raw []byte, folded string, drop bool) (folds, lone bool) {
-	i := 0
+// runesFoldTo is foldsTo for any name of as many runes.
+func runesFoldTo(name []byte, folded string) bool {
 	for _, want := range folded {
-		var r rune
-		for {
-			if i == len(raw) {
-				return false, lone
-			}
-			size, half := 1, false
-			if r = rune(raw[i]); r >= utf8.RuneSelf || r == '\\' {
-				r, size, half = decodeRune(raw, i)
-				lone = lone || half
-			}
-			i += size
-			if !half || !drop {
-				break
-			}
-		}
-		if 'a' <= r && r <= 'z' {
+		r, size := rune(name[0]), 1
+		if r >= utf8.RuneSelf {
+			r, size = utf8.DecodeRune(name)
+		} else if 'a' <= r && r <= 'z' {
 			r -= 'a' - 'A'
 		}
 		if r != want && (r < utf8.RuneSelf || !names.FoldsTo(r, want)) {
-			return false, lone
-		}
-	}
-	for i < len(raw) {
-		_, size, half := decodeRune(raw, i)
-		if lone = lone || half; !half || !drop {
-			return false, lone
-		}
-		i += size
-	}
-	return true, lone
-}
-
-// decodesTo says whether a raw name without half surrogates is text once decoded.
-func decodesTo(raw []byte, text string) bool {
-	i := 0
-	for _, want := range text {
-		if i == len(raw) {
 			return false
 		}
-		r, size := rune(raw[i]), 1
-		if r >= utf8.RuneSelf || r == '\\' {
-			r, size, _ = decodeRune(raw, i)
-		}
-		if r != want {
-			return false
-		}
-		i += size
-	}
-	return i == len(raw)
-}
-
-func foldString(s string) string { return strings.Map(names.Fold, s) }
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
+		name = name[size:]
 	}
 	return true
 }
+
+func foldString(s string) string { return strings.Map(names.Fold, s) }

@@ -40,13 +40,13 @@ type node struct {
 	children []child
 	initials uint32 // bit c&31: some child begins, folded, with the ASCII letter c of either case
 	beyond   []rune // beyond ASCII, with which some child begins, folded
-	lengths  uint64 // bit n: some child is n ASCII bytes folded; 63 stands for every longer one
-	longest  int    // no raw name longer than this can be a child
+	lengths  uint64 // bit n: some child has n runes; 63 stands for every longer one
+	longest  int    // no decoded name longer than this is a child
 }
 
 type child struct {
 	folded    string
-	first     rune // of folded
+	length    int // runes
 	spellings []spelling
 	node      *node
 }
@@ -135,10 +135,9 @@ func (n *node) add(name string, b uint64) *node {
 		}
 	}
 	if c == nil {
-		first, _ := utf8.DecodeRuneInString(folded)
-		n.children = append(n.children, child{folded: folded, first: first, node: new(node)})
+		n.children = append(n.children, child{folded: folded, length: utf8.RuneCountInString(folded), node: new(node)})
 		c = &n.children[len(n.children)-1]
-		n.index(first, folded)
+		n.index(c)
 	}
 	for i := range c.spellings {
 		if c.spellings[i].text == name {
@@ -150,7 +149,9 @@ func (n *node) add(name string, b uint64) *node {
 	return c.node
 }
 
-func (n *node) index(first rune, folded string) {
+// index notes what tells most other names from the child's.
+func (n *node) index(c *child) {
+	first, _ := utf8.DecodeRuneInString(c.folded)
 	if first < utf8.RuneSelf {
 		n.initials |= 1 << (first & 31)
 	}
@@ -162,9 +163,6 @@ func (n *node) index(first rune, folded string) {
 			break
 		}
 	}
-	if isASCII(folded) {
-		n.lengths |= 1 << min(len(folded), 63)
-	}
-	// The longest way to write a rune is a surrogate pair, twelve bytes.
-	n.longest = max(n.longest, 12*utf8.RuneCountInString(folded))
+	n.lengths |= 1 << min(c.length, 63)
+	n.longest = max(n.longest, utf8.UTFMax*c.length)
 }

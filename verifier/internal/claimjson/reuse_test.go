@@ -1,6 +1,7 @@
 package claimjson_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
@@ -25,7 +26,10 @@ func TestAllocs(t *testing.T) {
 	for name, body := range map[string]string{
 		"plain":   `{"user_id":"a","user_metadata":{"user_hash":"b","email":"c"},"x":[{"y":"z"}]}`,
 		"escaped": `{"x":1,"\u0055ser_id":"\n","user_metadata":{"z":1,"user_ha\u017fh":"b", "user_hash":"é"}}`,
-		"refused": `{"user_id":"a","user_metadata":null}`,
+		"refused": `{"user_id":"a","user_metadata":null,}`,
+		"way":     `{"user_metadata":[[{"user_hash":"b"}],"\u007b \ud800","{\"user_id\":1}"],"user_id":"a"}`,
+		"top":     `[{"user_id":"a","user_metadata":" //\n{user_id"},{"user_id\ud800":"b"}]`,
+		"long":    `{"user_metadata":"` + strings.Repeat(`text \n \u00e9 é 😀 \" and more of it `, 1000) + `","user_id":"a"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			var found claimjson.Found

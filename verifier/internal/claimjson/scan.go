@@ -34,9 +34,9 @@ const maxDepth = 1000
 // anything is reported: on an error found is empty, each Value of kind None.
 //
 // Names are compared after their escapes are decoded. Pointers lead through
-// objects; what else stands on the way to a field holds none, except that an
-// array whose elements do, and a text in which an object or array begins and a
-// watched name stands, make the field a variant. That is so at the top, too.
+// objects. Anything else on the way to a field, or at the top, holds nothing; but
+// an array whose elements hold the field, and a text in which an object or array
+// begins and a watched name stands, are variants of it.
 // Unpaired surrogate escapes are tolerated: only Unquote refuses them, and a
 // name that has one is at best a variant.
 func Scan(body []byte, p *Paths, found *Found) error {
@@ -67,7 +67,7 @@ type scanner struct {
 	twice   uint64                  // pointers
 	variant uint64                  // pointers
 	way     uint64                  // pointers, variants for what is on the way
-	whole   bool                    // the value that was read must be cut with the member that holds it
+	whole   bool                    // the value just read is to be cut with the member that holds it
 	opened  [maxDepth/64 + 1]uint64 // see skip
 	names   [32]seen
 	lengths lengths
@@ -192,7 +192,12 @@ func (s *scanner) enter(c *child, spelled int, at place, exact, variant *uint64)
 // value reads the value of a member in a watched place, which begins at i.
 func (s *scanner) value(i int, at place) int {
 	start := i
-	if i = s.inside(i, at); i < 0 {
+	if at.node.below == 0 {
+		i = s.skip(i)
+	} else {
+		i = s.inside(i, at)
+	}
+	if i < 0 {
 		return -1
 	}
 	if at.inArray {

@@ -13,7 +13,7 @@ const (
 // special marks, in the high bit of its byte, the first of eight bytes that is
 // not plain text: a quote, a backslash, a control character, or what is beyond
 // ASCII. Marks above the first may be false (borrows run upwards), and the other
-// bits mean nothing. A quote with bit 1 flipped is 0x20 and the space 0x22, so
+// bits mean nothing: "& highs" leaves the marks. A quote with bit 1 flipped is 0x20 and the space 0x22, so
 // one comparison with 0x21 finds quotes and controls together.
 func special(x uint64) uint64 {
 	return ((x ^ 0x02*ones) - 0x21*ones) | ((x ^ '\\'*ones) - ones) | x
@@ -27,18 +27,19 @@ func first(m uint64) int { return bits.TrailingZeros64(m&highs) >> 3 }
 // endString returns the index after the closing quote of the string whose
 // inside goes on at i, or -1.
 //
-// Plain text is passed 32 bytes at a time, and what is not is left to the
-// machine as far as there is plain text again. Where that is, nobody can foretell:
-// so there are few branches, and long texts are read in another way.
+// It skips plain text 32 bytes at a time, and leaves the rest to the machine
+// until plain text resumes. Most of the cost is mispredicted branches, since
+// nothing predicts where an escape or another script begins. So there are few
+// branches here, and long texts take another way.
 func endString(b []byte, i int) int {
 	long := i + 2*stretch
-	if len(b)-i >= 8 { // most names are short
+	if len(b)-i >= 8 { // most are short
 		if m := special(word(b[i:i+8])) & highs; m != 0 {
 			if i += first(m); b[i] == '"' {
 				return i + 1
 			}
 			var end bool
-			if i, end = some(b, i); end {
+			if i, end = readSome(b, i); end {
 				return i
 			}
 		}
@@ -50,7 +51,7 @@ func endString(b []byte, i int) int {
 			i += 32
 			continue
 		}
-		// Which word it is becomes conditional moves.
+		// The first word that is not plain: these compile to conditional moves.
 		m, at := m3, 24
 		if m2&highs != 0 {
 			m, at = m2, 16

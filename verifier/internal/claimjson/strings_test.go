@@ -1,9 +1,11 @@
 package claimjson_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
@@ -28,6 +30,34 @@ func TestStringLengths(t *testing.T) {
 					}
 					if err := claimjson.Scan([]byte(body[:len(body)-1]), p, &found); want == nil && !errors.Is(err, claimjson.ErrSyntax) {
 						t.Fatalf("%q without its end: got %v", body, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestLongStrings does so in texts of some kilobytes, of which each part is read
+// in another way: with plain text around the special byte, and with what is not.
+func TestLongStrings(t *testing.T) {
+	p := compile(t, keep("/a")...)
+	var found claimjson.Found
+	for _, around := range []string{"plain text that goes on and on. ", "Привет, мир! 你好，世界 ", `a\n\u00e9\"b`, strings.Repeat("x", 100) + "é", strings.Repeat("x", 2200) + strings.Repeat("я", 800)} {
+		text := strings.Repeat(around, 4000/len(around))
+		for at := 2040; at < len(text); at++ {
+			switch at { // the ends of what is read at once
+			case 2100:
+				at = 3070
+			case 3130:
+				at = len(text) - 20
+			}
+			for _, c := range []string{"\x1f", `"`, `\`, "\x80", "\xe9", `\n`, `\"`, `\u12`, `\u00E9`, "é", "你", "😀", "\xed\xa0\x80", "\xf4\x90\x80\x80"} {
+				again := text[at-(1023-len(c)):at] + c // a kilobyte on, but for a byte
+				for _, behind := range []string{"", text} {
+					body := []byte(`{"b":"` + text[:at] + c + again + text[at:] + `","a":1,"c":"` + behind + `"}`)
+					err := claimjson.Scan(body, p, &found)
+					if valid := utf8.Valid(body) && json.Valid(body); valid != (err == nil) || valid && found.Values[0].Kind != claimjson.Number {
+						t.Fatalf("%q at %d in %.40q: got %v, valid is %v", c, at, around, err, valid)
 					}
 				}
 			}
