@@ -556,7 +556,12 @@ func TestOneTimeLongestAge(t *testing.T) {
 	g := ledgered(t, "handle /short {\n"+oneTime("required", "max_age 1s\nskew 0s")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle /long {\n"+oneTime("required", "max_age 1h")+"reverse_proxy UPSTREAM\n}")
 	k := newToken("zoe")
-	if got := verdict(t, g.do(t, "POST", "/short", k.json(), jsonType)); got != "zoe" {
+	got := verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
+	for end := time.Now().Add(time.Minute); got == "401 expired" && time.Now().Before(end); { // a second is short where much runs
+		k = newToken("zoe")
+		got = verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
+	}
+	if got != "zoe" {
 		t.Fatal(got)
 	}
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
