@@ -264,7 +264,7 @@ func (x *exchange) failIfNamed(detail string, to *verifier.Reading) {
 
 // search looks for a watched name anywhere in the body.
 func (x *exchange) search() (name string, stands bool) {
-	search := x.plan.reader.Search()
+	search := x.plan.reader.Search(x.body.declared.Kinds.Has(body.KindMultipart | body.KindNearMultipart))
 	if !x.each(search) {
 		return "", true // it cannot be told
 	}

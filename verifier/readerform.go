@@ -62,6 +62,7 @@ func (n *formNames) ways(pointer string, p Place) {
 type formReader struct {
 	list  []formName
 	names *claimform.Names // nil: nothing is read from them
+	ways  bool             // a JSON text may hold a field
 }
 
 func (n formNames) compile(of string) (formReader, error) {
@@ -75,7 +76,8 @@ func (n formNames) compile(of string) (formReader, error) {
 	for i := range n {
 		list[i] = n[i].Name
 	}
-	return formReader{n, claimform.Compile(list)}, nil
+	ways := slices.ContainsFunc(list, func(n claimform.Name) bool { return n.Way })
+	return formReader{n, claimform.Compile(list), ways}, nil
 }
 
 // Form reads an application/x-www-form-urlencoded body.
@@ -180,7 +182,7 @@ func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span
 	for i := range hits.List {
 		hit := &hits.List[i]
 		name := &f.list[hit.Name]
-		if name.document() && r.variantWithin(hit.Value) {
+		if name.document() && r.onWay(hit) {
 			documents = append(documents, hit)
 			continue
 		}
@@ -239,14 +241,17 @@ func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Rea
 	return to.Brought()
 }
 
-// variantWithin reports whether a text holds JSON in which a watched name stands.
-func (r *Reader) variantWithin(text []byte) bool { return claimjson.HoldsJSON(text) && r.stands(text) }
+// onWay reports whether a text on the way holds JSON in which a watched name
+// stands. Of a text in another encoding it cannot be told.
+func (r *Reader) onWay(hit *claimform.Hit) bool {
+	return hit.Err != nil || claimjson.HoldsJSON(hit.Value) && r.stands(hit.Value)
+}
 
 // takeHit takes a hit for one of its places, and reports whether it is to be cut.
 func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
 	name := &f.list[hit.Name]
 	if name.Way {
-		if !r.variantWithin(hit.Value) {
+		if !r.onWay(hit) {
 			return false
 		}
 		found := to.at(p)

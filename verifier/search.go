@@ -1,75 +1,156 @@
 package verifier
 
-import "github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
+import (
+	"bytes"
 
-// maxPartHeader is how much of what may be the header of a multipart part is
-// looked at as one. Parsers have limits of that order.
-const maxPartHeader = 8 << 10
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
+)
 
-// Search looks for a watched name in a body that comes in pieces, in constant
-// memory. It finds what [Reader.Stands] does, and in whatever some parser may take
-// for the header of a multipart part (what follows a line that begins with two
-// hyphens) also names that are encoded as headers are: RFC 2047, RFC 2231.
+// Bounds of what is looked at for names that are encoded as headers are.
+const (
+	// maxLine is how long a line may be that is decoded as a whole. Parsers have
+	// limits of that order for headers.
+	maxLine = 16 << 10
+	// maxDecoded bounds the lines that are decoded, together: what has more may be
+	// written to cost time.
+	maxDecoded = 2 << 20
+)
+
+// Search looks for a watched name in a body that does not read in one way and
+// comes in pieces, in constant memory and bounded time. It finds what
+// [Reader.Stands] does. In a multipart body it finds, too, names that are encoded
+// as in a part's header (RFC 2047, RFC 2231, folded lines), on any line: where the
+// headers are, parsers differ over.
 type Search struct {
 	watched *names.Set
-	search  *names.Search
-	line    [2]byte // how the line begins
-	length  int     // of the line
-	header  []byte  // of a part, where one may be under way
-	within  bool
+	raw     *names.Search
+	parts   bool // it is a multipart body
+	ways    bool // a text on the way may be encoded
+
+	line    []byte // a line and those that continue it
+	begins  bool   // of the last line nothing is there yet
+	folded  bool
+	decoded int
 	name    string
 	found   bool
 }
 
-// Search begins a search.
-func (r *Reader) Search() *Search { return &Search{watched: r.watched, search: r.watched.Search()} }
+// Search begins a search. parts says that the body may be a multipart one.
+func (r *Reader) Search(parts bool) *Search {
+	return &Search{watched: r.watched, raw: r.watched.Search(), parts: parts, ways: r.form.ways, begins: true}
+}
 
 // Write implements [io.Writer]. Its error is always nil.
 func (s *Search) Write(p []byte) (int, error) {
-	for _, c := range p {
-		if s.within {
-			s.header = append(s.header, c)
-		}
-		if c != '\n' && c != '\r' {
-			if s.length < len(s.line) {
-				s.line[s.length] = c
-			}
-			s.length++
-		}
+	for rest := p; s.parts && !s.found && len(rest) > 0; {
+		end := bytes.IndexAny(rest, "\r\n")
 		switch {
-		case s.within && len(s.header) == maxPartHeader:
-			s.endHeader()
-		case c != '\n':
-		case s.length == 0 && s.within:
-			s.endHeader()
-		case s.length >= len(s.line) && s.line == [2]byte{'-', '-'}:
-			if s.within {
-				s.endHeader()
-			}
-			s.within = true
+		case end == 0:
+			s.line, s.begins, rest = append(s.line, rest[0]), true, rest[1:]
+		case end < 0:
+			s.text(rest)
+			rest = nil
+		default:
+			s.text(rest[:end])
+			rest = rest[end:]
 		}
-		if c == '\n' {
-			s.length = 0
+		if len(s.line) >= maxLine {
+			s.look(true)
 		}
 	}
-	return s.search.Write(p)
+	return s.raw.Write(p)
 }
 
-// endHeader looks into what may have been a header.
-func (s *Search) endHeader() {
-	if !s.found {
-		s.name, s.found = s.watched.StandInHeader(s.header)
+// text takes a piece of a line.
+func (s *Search) text(piece []byte) {
+	if s.begins {
+		if piece[0] != ' ' && piece[0] != '\t' {
+			s.look(false)
+		} else if len(s.line) > 0 {
+			s.folded = true
+		}
+		s.begins = false
 	}
-	s.header, s.within = s.header[:0], false
+	for len(piece) > 0 && !s.found {
+		n := min(len(piece), maxLine-len(s.line))
+		s.line, piece = append(s.line, piece[:n]...), piece[n:]
+		if len(s.line) == maxLine {
+			s.look(true)
+		}
+	}
+}
+
+// look looks into the line that is there, or into the first part of one that is
+// too long: of what is encoded in such a line it cannot be told.
+func (s *Search) look(long bool) {
+	line := s.line
+	encoded := hasStar(line) || hasWord(line)
+	coded := s.ways && (containsFold(line, "content-transfer-encoding") && (containsFold(line, "base64") || containsFold(line, "quoted")) ||
+		containsFold(line, "charset") && !containsFold(line, "utf-8") && !containsFold(line, "utf8"))
+	if encoded || s.folded && (containsFold(line, "name") || containsFold(line, "content-")) {
+		s.decoded += len(line)
+		s.name, s.found = s.watched.StandInHeader(line)
+	}
+	if !s.found && (coded || long && encoded || s.decoded > maxDecoded) {
+		s.name, s.found = s.watched.Any()
+	}
+	kept := 0
+	if long { // a mark may go on in what follows
+		kept = copy(line, line[len(line)-maxWord:])
+	}
+	s.line, s.folded = line[:kept], s.folded && long
+}
+
+// hasStar reports whether a parameter is written as in RFC 2231: name* or filename*.
+func hasStar(line []byte) bool {
+	for rest := line; ; {
+		i := bytes.IndexByte(rest, '*')
+		if i < 0 {
+			return false
+		}
+		before := bytes.TrimRight(rest[:i], " \t\r\n")
+		if len(before) >= 4 && bytes.EqualFold(before[len(before)-4:], []byte("name")) {
+			return true
+		}
+		rest = rest[i+1:]
+	}
+}
+
+// maxWord is longer than the beginning of an encoded word is.
+const maxWord = 64
+
+// hasWord reports whether an encoded word (RFC 2047) begins: =?charset?b? or q.
+func hasWord(line []byte) bool {
+	for rest := line; ; {
+		_, after, found := bytes.Cut(rest, []byte("=?"))
+		if !found {
+			return false
+		}
+		rest = after
+		charset, after, found := bytes.Cut(after, []byte("?"))
+		if found && 0 < len(charset) && len(charset) < maxWord-8 && len(after) >= 2 && after[1] == '?' && bytes.IndexByte([]byte("bBqQ"), after[0]) >= 0 {
+			return true
+		}
+	}
+}
+
+func containsFold(text []byte, lower string) bool {
+	first := lower[0]
+	for i := 0; i+len(lower) <= len(text); i++ {
+		if text[i]|0x20 == first && bytes.EqualFold(text[i:i+len(lower)], []byte(lower)) {
+			return true
+		}
+	}
+	return false
 }
 
 // End ends the text, and returns the name that can stand in it.
 func (s *Search) End() (name string, yes bool) {
-	if s.within {
-		s.endHeader()
+	if s.parts && !s.found {
+		s.look(false)
 	}
-	if _ = s.search.Close(); s.found {
+	if _ = s.raw.Close(); s.found {
 		return s.name, true
 	}
-	return s.search.Found()
+	return s.raw.Found()
 }

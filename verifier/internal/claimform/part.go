@@ -51,7 +51,9 @@ func (m *Multipart) describe(head []byte) bool {
 		}
 		way := m.names.list[i].Way
 		if way && h.disposition.file {
-			continue // no text
+			// A file, or with Spring's @RequestPart a JSON document.
+			p.unnamed = true
+			continue
 		}
 		hit := Hit{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
 		hits.add(hit)
@@ -78,12 +80,20 @@ func (m *Multipart) unreadable(head []byte) bool {
 		}
 	}
 	p := &m.part
-	p.unnamed = m.names.way != none
-	if p.unnamed && (containsFold(head, "base64") || containsFold(head, "quoted-printable")) && !containsFold(head, "filename") {
+	if p.unnamed = m.names.way != none; p.unnamed && mayBeCoded(head) {
 		p.wayErr = ErrPart
 		m.onWay()
 	}
 	return true
+}
+
+// mayBeCoded reports whether a header that does not read in one way may say that
+// the content's bytes are not those of its text.
+func mayBeCoded(head []byte) bool {
+	if containsFold(head, "base64") || containsFold(head, "quoted-printable") || containsFold(head, "uuencode") {
+		return true
+	}
+	return containsFold(head, "charset") && !containsFold(head, "utf-8") && !containsFold(head, "utf8")
 }
 
 // onWay takes an unreadable part for a text on the way.

@@ -211,7 +211,8 @@ func TestWayPart(t *testing.T) {
 		// What bytes these are cannot be told.
 		{`form-data; name="user"`, "Content-Type: application/json; charset=utf-7\r\n", "+AHs-", "user/!=+AHs-"},
 		{`form-data; name="user"`, "Content-Transfer-Encoding: base64\r\n", "e30=", "user/!=e30="},
-		{`form-data; name="user"; filename="user"`, "Content-Type: application/json\r\n", `{"id":1}`, ""},
+		{`form-data; name="user"; filename="user"`, "Content-Type: application/json\r\n", `{"id":1}`, `user/?={"id":1}`},
+		{`form-data; name="user"; filename="user"`, "", "\xff\xd8\xff\xe0{", ""},
 
 		// An object that nobody has named may be such a text.
 		{`form-data; name="user";`, "", `{"id":1}`, `user/?={"id":1}`},
@@ -222,7 +223,8 @@ func TestWayPart(t *testing.T) {
 		{`attachment; name="user"`, "", " \r\n ", ""},
 		{`attachment; name="user"`, "", "\xff\xd8\xff\xe0{", ""},
 		{`attachment; name="user"`, "Content-Transfer-Encoding: base64\r\n", "eyJpZCI6MX0=", "user/?!=eyJpZCI6MX0="},
-		{`attachment; filename="x"`, "Content-Transfer-Encoding: base64\r\n", "eyJpZCI6MX0=", ""},
+		{`attachment; filename="x"`, "Content-Transfer-Encoding: base64\r\n", "eyJpZCI6MX0=", "user/?!=eyJpZCI6MX0="},
+		{`form-data; name="user"; x`, "X: filename\r\nContent-Type: text/plain; charset=utf-7\r\n", "+AHs-", "user/?!=+AHs-"},
 	} {
 		var hits claimform.Hits
 		body := form("b", part("", tc.disposition, tc.more, tc.content), part("", `form-data; name="id"`, "", "2"))

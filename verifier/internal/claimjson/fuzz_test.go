@@ -73,6 +73,9 @@ func FuzzScan(f *testing.F) {
 		for i, target := range targets {
 			want := lookFor(target.Pointer, body, &root).found
 			want.Escaped = want.Kind == claimjson.String && bytes.Contains(body[want.Start:want.End], []byte(`\`))
+			if want.Way = found.Values[i].Way; want.Way && !want.Variant {
+				t.Errorf("%s: on the way and no variant", target.Pointer)
+			}
 			if found.Values[i] != want {
 				t.Errorf("%s: got %+v, want %+v", target.Pointer, found.Values[i], want)
 			}

@@ -71,6 +71,14 @@ func (s *scanner) text(i int, at place) int {
 
 // HoldsJSON reports whether an object or array begins in a text, as begins does.
 func HoldsJSON(text []byte) bool {
+	// In a form a text may be in UTF-16 or UTF-32, with a mark or without.
+	for len(text) > 0 && (text[0] == 0 || text[0] >= 0xfe) {
+		text = text[1:]
+	}
+	if bytes.IndexByte(text, 0) >= 0 {
+		text = bytes.ReplaceAll(text, []byte{0}, nil)
+	}
+	text = bytes.ToValidUTF8(text, nil)
 	if bytes.IndexByte(text, '\\') >= 0 {
 		text = bytes.ReplaceAll(text, []byte(`\`), []byte(`\\`))
 	}
@@ -104,7 +112,7 @@ func begins(raw []byte) bool {
 			default:
 				return false
 			}
-		case r == none || r > ' ' && r != '\ufeff' && !unicode.IsSpace(r):
+		case r == none || r > ' ' && r != '\ufeff' && r != '\u200b' && r != '\u180e' && !unicode.IsSpace(r):
 			return false
 		}
 		raw = rest

@@ -86,7 +86,7 @@ func TestScanTextBegins(t *testing.T) {
 		{`//x\n{id`, true}, {`//\r//{\u2028{id`, true}, {`#!x\n{id`, true}, {`/**/{id`, true}, {`/*/ **{ \u002a/ [id`, true}, {`\/\/x\n\/* *\/{id`, true},
 		{`)]}'{id`, true}, {`)]}\u0027\n{id`, true}, {` )]}' /**/ \ufeff {id`, true},
 		{`\ud800{id`, true}, {`/*\ud800{id`, true}, {`//\ud800{id`, true}, {` \udc00id`, true},
-		{``, false}, {`id`, false}, {`\"{id`, false}, {`id{`, false}, {`é{id`, false}, {`\u200b{id`, false},
+		{``, false}, {`id`, false}, {`\"{id`, false}, {`id{`, false}, {`é{id`, false}, {`\u200b{id`, true}, {`\u180e{id`, true},
 		{`//{id`, false}, {`#{id`, false}, {`/*{id`, false}, {`/*/{id`, false}, {`/ /\n{id`, false}, {`/{id`, false}, {`/`, false}, {`/*`, false}, {`//x\n`, false},
 		{`)]}{id`, false}, {`)]'}{id`, false}, {`)`, false}, {`)]}'`, false}, {`)\ud800]}'{id`, false},
 		{`{}`, false}, // no watched name

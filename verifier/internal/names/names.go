@@ -80,3 +80,12 @@ func (s *Set) begins(text []byte) bool {
 	d := text[1]
 	return s.pairs[text[0]][d>>6]>>(d&63)&1 != 0
 }
+
+// Any returns the first name, for what it cannot be told of; ok is false if there
+// is none.
+func (s *Set) Any() (name string, ok bool) {
+	if len(s.names) == 0 {
+		return "", false
+	}
+	return s.names[0], true
+}
