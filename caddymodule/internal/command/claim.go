@@ -160,6 +160,9 @@ func printJSON(w io.Writer, value any) error {
 
 // read finds the claim in a JSON text, and checks all that needs no secret.
 func (c *checker) read(document []byte, reading *verifier.Reading) error {
-	c.reader.JSON(document, reading)
+	if !c.reader.JSON(document, reading) && reading.Err() == nil {
+		// A gateway passes it on as nobody's; who asks what is wrong is told.
+		reading.Fail(&verifier.BodyError{Detail: "is not valid JSON"})
+	}
 	return c.verifier.Shape(reading)
 }

@@ -46,6 +46,9 @@ count.`,
 			if err := checker.read(text, &reading); err != nil {
 				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 			}
+			if left := reading.LeftOut(); len(left) > 0 {
+				return fmt.Errorf("a gateway would leave a field out: %s", inWords(left[0]))
+			}
 			_, err = cmd.OutOrStdout().Write(text)
 			return err
 		},
