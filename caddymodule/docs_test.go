@@ -144,8 +144,11 @@ func TestCaddyfileExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	validates(t, string(text))
-	for _, option := range strings.Fields(`dialect widget secret claim at message encoding max_age skew nonce_length timestamp_unit
-		refuse unverified max_body max_upload max_spool spool reject header cors mode encryption_key widgets cache allow_reveal ledger stale_if_error one_time conversation visitor identify keep most`) {
+	var all []string
+	for _, block := range optionBlocks {
+		all = append(all, options(t, block)...)
+	}
+	for _, option := range all {
 		if !regexp.MustCompile(`(?m)^\t+` + option + `\b`).Match(text) {
 			t.Errorf("the example lacks %s", option)
 		}
