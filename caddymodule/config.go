@@ -117,7 +117,7 @@ type Handler struct {
 
 	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
 	// `replayed`, `conversation_claimed`, `widget_unknown`, `unavailable`, `malformed`, `too_large` or `unsupported`. They hold in optional mode, too.
-	// Default: the table in the README.
+	// Default: the table in the project's docs/backends.md.
 	Reject map[string]int `json:"reject,omitempty"`
 
 	// Names that replace those of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:

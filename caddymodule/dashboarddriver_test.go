@@ -44,7 +44,7 @@ func openBoardOf(t testing.TB, g *gateway, origins ...string) *board {
 }
 
 // letBrowsersIn configures the admin endpoint so that browsers may open it, as
-// the README says.
+// docs/admin-api.md says.
 func (g *gateway) letBrowsersIn(origins ...string) {
 	g.config = strings.Replace(g.config, "admin "+g.admin,
 		fmt.Sprintf("admin %s {\norigins %s \"\" %s\n}", g.admin, g.admin, strings.Join(origins, " ")), 1)

@@ -389,7 +389,7 @@ func TestEarlyMatcher(t *testing.T) {
 	}
 }
 
-// documented returns the body of the only site in the README's block of that kind,
+// documented returns the body of the only site in the documents' block of that kind,
 // in front of the test's upstream.
 func documented(t *testing.T, info string) string {
 	t.Helper()
@@ -404,7 +404,7 @@ func exampleClaim(name string) string {
 	return `{"user_id":"zoe","user_hash":"` + signWith(exampleSecret, "zoe") + `","user_metadata":{"name":` + string(quoted) + `}}`
 }
 
-// TestEarlierDirectives: what the README says of directives that run before
+// TestEarlierDirectives: what docs/security.md says of directives that run before
 // chat_identity holds, and what it tells to write instead does, too.
 func TestEarlierDirectives(t *testing.T) {
 	saw := make(chan string, 10)
@@ -479,7 +479,7 @@ request_header X-Early {http.chat_identity.user}
 }
 
 // TestTemplates: templates execute what a user is called wherever a page shows it,
-// unless they have files of the operator's alone, as the README tells to write it.
+// unless they have files of the operator's alone, as docs/security.md tells to write it.
 func TestTemplates(t *testing.T) {
 	folder := t.TempDir()
 	if err := os.Mkdir(filepath.Join(folder, "pages"), 0o700); err != nil {
@@ -503,7 +503,7 @@ func TestTemplates(t *testing.T) {
 			t.Errorf("%s: %s, want %s", path, a.body, want)
 		}
 	}
-	// Otherwise it is as the README says: this is Caddy's doing, and the reason to say so.
+	// Otherwise it is as docs/security.md says: this is Caddy's doing, and the reason to say so.
 	g = start(t, "", "chat_identity {\nsecret {env.CHAT_IDENTITY_SECRET}\n}\ntemplates\nrespond /respond \"Hello {http.chat_identity.name}\"\nreverse_proxy UPSTREAM")
 	g.upstream.answer = echo
 	for _, path := range []string{"/respond", "/chat"} {
@@ -514,7 +514,7 @@ func TestTemplates(t *testing.T) {
 }
 
 // TestPathParameters: a path with parameters is not the one without for Caddy's
-// matchers, and is refused where the README's lines are.
+// matchers, and is refused where the lines of docs/security.md are.
 func TestPathParameters(t *testing.T) {
 	site := documented(t, "caddyfile parameters")
 	bare := strings.Replace(site, "respond @parameters 400", "", 1)

@@ -70,7 +70,7 @@ func run(o options) error {
 	fmt.Printf("%s\n\n", commandLine())
 	fmt.Printf("%d connections (uploads: %d), %d rounds of %v. CPU (user and system) is the gateway's; medians, with the\n"+
 		"quartiles in parentheses. Ratios are taken within each round. Peaks of memory are of a gateway that serves nothing else.\n"+
-		"same headers: those of a verified request, set by request_header. buffered: the proxy's lines that the README gives.\n\n",
+		"same headers: those of a verified request, set by request_header. buffered: the proxy's lines in docs/performance.md.\n\n",
 		connections, uploadConnections, o.rounds, o.duration)
 	printHead()
 	for _, b := range append(messages(), upload()) {

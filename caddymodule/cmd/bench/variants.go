@@ -15,8 +15,8 @@ const (
 	verifies = "chat_identity required {\nwidget " + widgetID + "\nsecret {env.BENCH_SECRET}\n}\n"
 
 	proxy = "reverse_proxy BACKEND"
-	// buffering is the proxy that the README has for messages: head and body go
-	// out in one write, over connections that are kept.
+	// buffering is the proxy that docs/performance.md has for messages: head and
+	// body go out in one write, over connections that are kept.
 	buffering = "reverse_proxy BACKEND {\nrequest_buffers 16KiB\ntransport http {\nwrite_buffer 32KiB\nkeepalive_idle_conns_per_host 256\n}\n}"
 )
 

@@ -1,0 +1,177 @@
+package caddymodule
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDocsRequest sends the request that the README opens with through the
+// configuration that it shows, and compares what arrives.
+func TestDocsRequest(t *testing.T) {
+	g := start(t, "", documented(t, "caddyfile site"))
+
+	before := parseRequest(t, find(t, "http before"))
+	target, _ := url.Parse(g.url)
+	before.URL.Scheme, before.URL.Host, before.RequestURI = target.Scheme, target.Host, ""
+	before.Host = target.Host
+	a := g.send(t, before)
+	if a.StatusCode != 200 || a.seen == nil {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	after := parseRequest(t, find(t, "http after"))
+	body, _ := io.ReadAll(after.Body)
+	if a.seen.Body != string(body) {
+		t.Errorf("body:\n%s\nwant:\n%s", a.seen.Body, body)
+	}
+	for name := range a.seen.Header {
+		if _, documented := after.Header[name]; !documented && (&Handler{}).ours(name) {
+			t.Errorf("%s is not in the README", name)
+		}
+	}
+	for name, values := range after.Header {
+		if name != "Content-Length" && a.seen.Header.Get(name) != values[0] {
+			t.Errorf("%s: %q, want %q", name, a.seen.Header.Get(name), values[0])
+		}
+	}
+
+	// The problem document is what an unsigned request gets.
+	refused := g.do(t, "POST", "/chat/messages", `{}`, jsonType)
+	if want := find(t, "json problem"); refused.body != want {
+		t.Errorf("problem:\n%s\nwant:\n%s", refused.body, want)
+	}
+}
+
+// parseRequest reads a request that has no Content-Length.
+func parseRequest(t *testing.T, text string) *http.Request {
+	t.Helper()
+	head, body, _ := strings.Cut(text, "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	return r
+}
+
+// TestDocsSigner runs what the README tells to put on a server. The signers of
+// other languages are tested beside themselves, in examples/signing.
+func TestDocsSigner(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sign.js")
+	if err := os.WriteFile(file, []byte(find(t, "js")+"\nconsole.log(userHash(process.argv[2]))\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"user-123", "42", "zoë@exämple.com", "名前"} {
+		node := exec.Command("node", file, id)
+		node.Env = append(os.Environ(), "CHAT_IDENTITY_SECRET="+testSecret)
+		out, err := node.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if got := strings.TrimSpace(string(out)); got != sign(id) {
+			t.Errorf("%s: %s, want %s", id, got, sign(id))
+		}
+	}
+}
+
+// varying is what no two readiness reports have alike.
+var varying = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:[A-Z]+|[+-]\d+)|[0-9a-f]{8}-[0-9a-f-]{27}|\([0-9hms]+\)`)
+
+// TestDocsReadiness has the requests be made that the documents' report tells of.
+func TestDocsReadiness(t *testing.T) {
+	countAnew(t, time.Now)
+	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	for range 9 {
+		g.outcome(t, "shop", secret)
+	}
+	const person = `{"user_id":"user-123","user_metadata":{"email":"ada@example.com"}`
+	signed := `,"user_hash":"` + signWith(secret, "ada@example.com") + `"}`
+	for _, body := range []string{person + signed, person + signed, person + "}"} {
+		g.post(t, body, "X-Widget-Key: shop")
+	}
+	out, errors, err := runCommand(t, "", "readiness", "shop", "--address", g.admin)
+	got, want := varying.ReplaceAllString(out, "~"), varying.ReplaceAllString(find(t, "text readiness"), "~")
+	if err != nil || got != want {
+		t.Errorf("%v %s\n%s\nwant\n%s", err, errors, got, want)
+	}
+}
+
+// shell runs the documents' commands, in a folder of its own, with this program
+// as the caddy in its path.
+type shell struct{ dir string }
+
+func newShell(t *testing.T) shell {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	script := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", asCaddy, self)
+	if err := os.WriteFile(filepath.Join(dir, "caddy"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return shell{dir}
+}
+
+func (s shell) run(t *testing.T, commands, input string) string {
+	t.Helper()
+	bash := exec.Command("bash", "-euo", "pipefail", "-c", commands)
+	bash.Dir, bash.Stdin = s.dir, strings.NewReader(input)
+	bash.Env = append(os.Environ(), "PATH="+s.dir+":"+os.Getenv("PATH"), "HOME="+s.dir)
+	var errors strings.Builder
+	bash.Stderr = &errors
+	out, err := bash.Output()
+	if err != nil {
+		t.Errorf("%s%v\n%s%s", commands, err, out, errors.String())
+	}
+	return string(out)
+}
+
+// TestDocsCommands runs the documents' caddy commands in a shell, against a
+// gateway that runs.
+func TestDocsCommands(t *testing.T) {
+	g, bash := live(t, "", liveSite), newShell(t)
+	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|readiness|delete|export|import)`)
+	ran := 0
+	for _, b := range blocks(t) {
+		if b.info != "sh" && b.info != "sh live" || !strings.Contains(b.text, "caddy chat-identity") {
+			continue
+		}
+		ran++
+		out := bash.run(t, against.ReplaceAllString(b.text, "$0 --address "+g.admin), testSecret+"\n")
+		if strings.Contains(b.text, "explain") && !strings.Contains(out, "verifies") {
+			t.Errorf("%s%s", b.text, out)
+		}
+	}
+	if ran != 5 {
+		t.Errorf("ran %d blocks of commands", ran)
+	}
+}
+
+// TestDocsTry sends what the README tells to try, through the site that it shows.
+func TestDocsTry(t *testing.T) {
+	g := start(t, "", documented(t, "caddyfile site"))
+	commands := find(t, "sh try")
+	if !strings.Contains(commands, "https://chat.example.com/") {
+		t.Fatal(commands)
+	}
+	out := newShell(t).run(t, strings.ReplaceAll(commands, "https://chat.example.com", g.url), "")
+	if seen := g.upstream.take(); seen == nil || seen.user() != "user-123" {
+		t.Errorf("the upstream saw %+v", seen)
+	}
+	if want := "upstream" + find(t, "json problem"); out != want {
+		t.Errorf("%s\nwant\n%s", out, want)
+	}
+}

@@ -1,0 +1,170 @@
+package caddymodule
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// TestDocsAnswers compares the statuses of the documents with those of the code.
+func TestDocsAnswers(t *testing.T) {
+	var reasons []string
+	for _, row := range table(t, "docs/backends.md", "## Answers") {
+		reason := verifier.Reason(strings.Trim(row[1], "`"))
+		reasons = append(reasons, string(reason))
+		always := !strings.HasPrefix(row[2], "forwarded")
+		for column, dialect := range map[int]string{3: "nextcap", 4: "bookbag", 5: "replybubble"} {
+			known, err := answersFor(dialect, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := known[reason]
+			switch row[0] {
+			case "a multipart body that brings less than 64 KiB in 30 s":
+				want.status = 408
+			case "no room for the temporary file of a multipart body":
+				want.always = true
+			}
+			if row[column] != strconv.Itoa(want.status) || always != want.always || always && row[2] != row[column] {
+				t.Errorf("%s, %s: %q and %q, want %+v", reason, dialect, row[2], row[column], want)
+			}
+		}
+	}
+	var known []string
+	for _, reason := range verifier.Reasons {
+		known = append(known, string(reason))
+	}
+	same(t, "reasons", reasons, known)
+}
+
+// TestDocsHeaders compares the headers for backends, and the outcomes in them.
+func TestDocsHeaders(t *testing.T) {
+	var names, outcomes, keys []string
+	for _, row := range table(t, "docs/backends.md", "## Headers") {
+		name := strings.Trim(row[0], "`")
+		if names = append(names, name); name == headerDefaults[headerOutcome] {
+			outcomes = quoted(row[2])
+		}
+	}
+	same(t, "headers", names, slices.Clone(headerDefaults[:]))
+	var known []string
+	for _, outcome := range verifier.Outcomes {
+		known = append(known, string(outcome))
+	}
+	same(t, "outcomes", outcomes, known)
+	for _, row := range table(t, "docs/configuration.md", "## The directive") {
+		if _, list, ok := strings.Cut(row[2], "Names: "); ok {
+			keys = quoted(list)
+		}
+	}
+	same(t, "names of headers", keys, slices.Clone(headerKeys[:]))
+}
+
+// TestDocsDialects: a dialect's row names all its places, and nothing else.
+func TestDocsDialects(t *testing.T) {
+	rows := make(map[string][]string)
+	for _, row := range table(t, "docs/dialects.md", "# Dialects") {
+		rows[quoted(row[0])[0]] = row
+	}
+	var known []string
+	for _, d := range verifier.Dialects {
+		known = append(known, d.Name)
+		row := rows[d.Name]
+		if row == nil {
+			continue
+		}
+		columns := map[verifier.Field]int{verifier.UserID: 1, verifier.Signature: 2}
+		want := make([][]string, 3)
+		for _, place := range d.Places {
+			column := columns[place.Field] // 0: also read
+			want[column] = append(want[column], verifier.LastToken(place.Name))
+		}
+		for column, names := range want {
+			cell := row[column]
+			if column == 0 {
+				cell = row[4]
+			}
+			same(t, d.Name, quoted(cell), names)
+		}
+	}
+	same(t, "dialects", slices.Collect(maps.Keys(rows)), known)
+}
+
+// TestDocsMetrics compares the metrics and their labels.
+func TestDocsMetrics(t *testing.T) {
+	var documented, known []string
+	for _, row := range table(t, "docs/operations.md", "## Metrics") {
+		documented = append(documented, quoted(row[0])...)
+	}
+	descs := make(chan *prometheus.Desc)
+	go func() {
+		appMetrics{}.Describe(descs)
+		close(descs)
+	}()
+	for desc := range descs {
+		m := regexp.MustCompile(`fqName: "` + metricPrefix + `([a-z_]+)".*variableLabels: \{([a-z_,]*)\}`).FindStringSubmatch(desc.String())
+		if m == nil {
+			t.Fatal(desc)
+		}
+		name := m[1]
+		if m[2] != "" {
+			name += "{" + m[2] + "}"
+		}
+		known = append(known, name)
+	}
+	same(t, "metrics", documented, known)
+}
+
+// TestDocsRequests compares the calls of the admin API with those of its code.
+func TestDocsRequests(t *testing.T) {
+	source, err := os.ReadFile("internal/admin/admin.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var documented, known []string
+	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]+) ([^"]+)":`).FindAllStringSubmatch(string(source), -1) {
+		known = append(known, m[1]+" /chat_identity/"+strings.ReplaceAll(m[2], "{id}", "<id>"))
+	}
+	for _, row := range table(t, "docs/admin-api.md", "## Requests") {
+		documented = append(documented, quoted(row[0])[0])
+	}
+	same(t, "requests", documented, known)
+
+	page := documents(t)["docs/admin-api.md"]
+	_, _, err = runCommand(t, "", "unknown")
+	_, list, ok := strings.Cut(err.Error(), ": use one of ")
+	if !ok {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(list, ", ") {
+		if !regexp.MustCompile("(`|chat-identity )" + name + "\\b").MatchString(page) {
+			t.Errorf("the page on the admin API lacks the command %s", name)
+		}
+	}
+}
+
+// TestDocsRights compares the rights of Redis users with those that the packages
+// say, which are tested there.
+func TestDocsRights(t *testing.T) {
+	right := regexp.MustCompile(`\+[a-z|]+`)
+	_, text, _ := strings.Cut(documents(t)["docs/fleet.md"], "## Rights of the Redis user")
+	text, _, _ = strings.Cut(text, "\n## ")
+	var known []string
+	for _, file := range []string{"widgets/redisstore/store.go", "ledger/redisledger/ledger.go"} {
+		source, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, _, _ := strings.Cut(string(source), "\npackage ")
+		known = append(known, right.FindAllString(doc, -1)...)
+	}
+	same(t, "rights", right.FindAllString(strings.ReplaceAll(text, `\|`, "|"), -1), known)
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// putBack replaces a file as a restored backup does, in one step.
+func putBack(t *testing.T, path string, copied []byte) {
+	t.Helper()
+	if err := errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// TestRestoreLedger: docs/restore.md says what a ledger does not notice, and why an
+// operator has to wait: an old copy that is put back while the gateway is stopped,
+// and the loss of everything that knew it.
+func TestRestoreLedger(t *testing.T) {
+	l := newLoser(t)
+	l.run(t)
+	before := l.use(t)
+	l.talk(t, "zoe", "before")
+	l.kill(t)
+	copied := read(t, l.path)
+	l.run(t)
+	since := l.use(t)
+	l.talk(t, "zoe", "since")
+	l.kill(t)
+
+	putBack(t, l.path, copied)
+	l.since()
+	l.run(t)
+	for k, want := range map[ticket]string{before: "403 replayed", since: "zoe"} {
+		if got := l.once(t, k); got != want {
+			t.Errorf("an old copy: %s, want %s", got, want)
+		}
+	}
+	for conversation, want := range map[string]string{"before": "403 conversation_claimed", "since": "ada"} {
+		if got := l.talk(t, "ada", conversation); got != want {
+			t.Errorf("an old copy, conversation %s: %s, want %s", conversation, got, want)
+		}
+	}
+	l.shows(t, false)
+
+	used := l.use(t)
+	l.kill(t)
+	if err := errors.Join(os.Remove(l.path), l.removeNotes()); err != nil {
+		t.Fatal(err)
+	}
+	l.since()
+	l.run(t)
+	if got := l.once(t, used); got != "zoe" {
+		t.Errorf("the ledger and both notes are lost: %s", got)
+	}
+	l.shows(t, false)
+}
+
+// TestRestoreKey: without its key a store is of no use, and no other key is created
+// beside it. With another one configured, a rotation brings a widget back.
+func TestRestoreKey(t *testing.T) {
+	p := newProcess(t, "", liveSite)
+	p.run(t)
+	lost := p.create(t, `{"id":"shop"}`)
+	p.kill(t)
+	keys, _ := filepath.Glob(filepath.Join(p.dir, "*", "chat_identity", "encryption.key"))
+	if len(keys) != 1 {
+		t.Fatal(keys)
+	}
+	key := read(t, keys[0])
+	if err := os.Remove(keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	p.run(t)
+	if got := p.outcome(t, "shop", lost); got != "unavailable unavailable" {
+		t.Errorf("without the key: %s", got)
+	}
+	if c := p.call(t, "POST", "widgets/shop/rotate", ""); c.status != 503 || !strings.Contains(c.Error, "missing") {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	if _, err := os.Stat(keys[0]); err == nil {
+		t.Error("another key was created beside secrets that it cannot decrypt")
+	}
+	p.kill(t)
+	putBack(t, keys[0], key)
+	p.run(t)
+	if got := p.outcome(t, "shop", lost); got != "verified" {
+		t.Errorf("with the key: %s", got)
+	}
+	p.kill(t)
+
+	if err := os.Remove(keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	p.config = strings.Replace(p.config, "chat_identity {", "chat_identity {\nencryption_key {env.TEST_KEY}", 1)
+	p.run(t)
+	if got := p.outcome(t, "shop", p.rotate(t, "shop", "")); got != "verified" {
+		t.Errorf("rotated under another key: %s", got)
+	}
+}
+
+// TestRestoreWidgets: a copy that is made while the gateway runs is whole, and one
+// that is put back brings back what was retired since. The log names it.
+func TestRestoreWidgets(t *testing.T) {
+	p := newProcess(t, "encryption_key {env.TEST_KEY}", liveSite)
+	p.run(t)
+	retired := p.create(t, `{"id":"shop"}`)
+	copied := read(t, widgetsFile(p.config))
+	p.rotate(t, "shop", "")
+	if got := p.outcome(t, "shop", retired); got == "verified" {
+		t.Fatal(got)
+	}
+	putBack(t, widgetsFile(p.config), copied)
+	eventually(t, "the copy is not served", func() bool { return p.outcome(t, "shop", retired) == "verified" })
+	if text := p.log.String(); !strings.Contains(text, "older state") || !strings.Contains(text, "shop") {
+		t.Errorf("the log says: %s", text)
+	}
+}
