@@ -172,7 +172,7 @@ func (m *Multipart) Close() (oneWay bool) {
 }
 
 // ValidBoundary reports whether a multipart boundary is one that every parser
-// takes as it is (RFC 2046 section 5.1.1).
+// takes as it is (RFC 2046 section 5.1.1, and tokens).
 func ValidBoundary(boundary string) bool { return claimform.ValidBoundary(boundary) }
 
 // take takes what was found in a form, and returns the spans to cut.

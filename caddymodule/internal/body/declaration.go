@@ -126,7 +126,7 @@ func (d *Declaration) readTypes(lines []string) {
 	d.Media = types > 0 && media == types && d.Kinds == 0
 	if d.Kinds.Has(KindMultipart | KindNearMultipart) {
 		d.Boundary, d.BoundaryAmbiguous = boundaryOf(text, folded)
-		d.SeveralBoundaries = d.BoundaryAmbiguous && strings.Count(folded, "boundary") > 1
+		d.SeveralBoundaries = d.BoundaryAmbiguous && severalBoundaries(folded)
 	}
 }
 

@@ -171,6 +171,27 @@ func TestBoundaries(t *testing.T) {
 			t.Errorf("%q: plain", c.line)
 		}
 	}
+	// A boundary that has the word in itself is one all the same.
+	for line, several := range map[string]bool{
+		"multipart/form-data; boundary=boundary_.oOo._ab/cd+ef":              false,
+		"multipart/form-data; boundary=Boundary+ABC==":                       false,
+		`multipart/form-data; boundary="----=_Part boundary"`:                false,
+		"multipart/form-data; boundary=a/boundary; charset=boundary":         false,
+		"multipart/form-data; boundary=boundary/=boundary":                   false,
+		"multipart/form-data; boundary=a/b; boundary =c":                     true,
+		`multipart/form-data; boundary=a/b; "boundary"=c`:                    true,
+		"multipart/form-data; boundary=a/b; boundary*0*=c":                   true,
+		"multipart/form-data; boundary=boundary/; boundary=c":                true,
+		"multipart/form-data; boundary=boundary=c":                           true,
+		"multipart/form-data; x=boundary; y=a/b":                             false,
+		"multipart/form-data; x=boundary; boundary=a/b":                      true,
+		"boundary=a; multipart/form-data; boundary=a":                        true,
+		"multipart/form-data; boundary=a/b, multipart/form-data; boundary=c": true,
+	} {
+		if d := declare(line); !d.BoundaryAmbiguous || d.SeveralBoundaries != several {
+			t.Errorf("%q: ambiguous %v, several %v", line, d.BoundaryAmbiguous, d.SeveralBoundaries)
+		}
+	}
 	for _, lines := range [][]string{
 		{"multipart/form-data; boundary=a", "multipart/form-data; boundary=a"},
 		{"multipart/form-data; boundary=a", "text/plain; boundary=b"},

@@ -120,6 +120,25 @@ func boundaryOf(text, folded string) (boundary string, ambiguous bool) {
 	return found, false
 }
 
+// severalBoundaries reports whether an ambiguous Content-Type, in lower case, may
+// name more than one boundary. Behind a first "boundary=" that begins a parameter,
+// another counts only where an "=" follows the word, with what RFC 2231, blanks
+// and quotes put between: within a boundary the word is common, as in Qt's
+// "boundary_.oOo._ab/cd".
+func severalBoundaries(folded string) bool {
+	const name = "boundary"
+	before, rest, _ := strings.Cut(folded, name)
+	if before == "" || strings.IndexByte("; \t", before[len(before)-1]) < 0 || !strings.HasPrefix(rest, "=") {
+		return strings.Contains(rest, name)
+	}
+	for found := true; found; {
+		if _, rest, found = strings.Cut(rest, name); found && strings.HasPrefix(strings.TrimLeft(rest, "*0123456789 \t\"'\\"), "=") {
+			return true
+		}
+	}
+	return false
+}
+
 // validBoundary holds for 1 to 70 characters of a token or of RFC 2046's
 // bchars, without the space and the comma, at which some parsers stop. Android's
 // "*****" is none of the latter, and common.

@@ -7,14 +7,15 @@ const maxBoundary = 70
 
 // ValidBoundary says whether s is a boundary that all parsers read alike: 1 to
 // 70 of the characters of RFC 2046 section 5.1.1, but neither a blank nor a
-// comma, at which Rack, PHP and Ruby's CGI end it.
+// comma, at which Rack, PHP and Ruby's CGI end it, or of those of a token (RFC
+// 9110 section 5.6.2), which nobody's Content-Type ends at: "*****" is Android's.
 func ValidBoundary(s string) bool {
 	if len(s) < 1 || len(s) > maxBoundary {
 		return false
 	}
 	for i := range len(s) {
 		c := s[i]
-		if !isAlphanumeric(c) && strings.IndexByte("'()+_-./:=?", c) < 0 {
+		if !isAlphanumeric(c) && strings.IndexByte("'()+_-./:=?!#$%&*^`|~", c) < 0 {
 			return false
 		}
 	}
