@@ -19,13 +19,19 @@ type Search struct {
 	within  bool
 	name    string
 	found   bool
+	work    names.Work // what is left
 }
 
 // Search begins a search.
-func (r *Reader) Search() *Search { return &Search{watched: r.watched, search: r.watched.Search()} }
+func (r *Reader) Search() *Search {
+	s := &Search{watched: r.watched, work: names.FirstWork}
+	s.search = r.watched.Search(&s.work)
+	return s
+}
 
 // Write implements [io.Writer]. Its error is always nil.
 func (s *Search) Write(p []byte) (int, error) {
+	s.work.Add(len(p))
 	for _, c := range p {
 		if s.within {
 			s.header = append(s.header, c)
@@ -58,7 +64,7 @@ func (s *Search) Write(p []byte) (int, error) {
 // endHeader looks into what may have been a header.
 func (s *Search) endHeader() {
 	if !s.found {
-		s.name, s.found = s.watched.StandInHeader(s.header)
+		s.name, s.found = s.watched.StandInHeader(s.header, &s.work)
 	}
 	s.header, s.within = s.header[:0], false
 }

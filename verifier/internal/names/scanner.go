@@ -48,6 +48,7 @@ type scanner struct {
 	at    int // the end of what was read of the text
 	now   int // which of the lists is current, the other is being made
 	lists [2]list
+	work  *Work // what is left of it, nil for no bound
 }
 
 type list struct {
@@ -74,6 +75,9 @@ func (s *scanner) read(c byte, begins bool) {
 	readings := s.lists[s.now].readings[:s.lists[s.now].length]
 	s.now = 1 - s.now
 	s.lists[s.now].length = 0
+	if !s.work.spend(1 + len(readings)) {
+		s.found = max(s.found, 1)
+	}
 	var first reading
 	if begins {
 		first, begins = s.begin(c)
