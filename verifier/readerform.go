@@ -8,6 +8,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // maxFormNames is how many names are read from a form or a query.
@@ -121,16 +122,21 @@ type Multipart struct {
 	form   *claimform.Multipart
 	to     *Reading
 	size   int
+	work   names.Work // what is left for headers
 }
 
 // Multipart begins to read a multipart/form-data body (RFC 7578) with that
 // boundary, of whose fields, files not counted, at most maxFields bytes are taken.
 func (r *Reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
-	m := &Multipart{reader: r, to: to}
+	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
-		m.form = claimform.NewMultipart(boundary, r.form.names, r.watched.StandInHeader, maxFields, &to.bodyHits)
+		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyHits)
 	}
 	return m
+}
+
+func (m *Multipart) inHeader(header []byte) (name string, stands bool) {
+	return m.reader.watched.StandInHeader(header, &m.work)
 }
 
 // Write implements [io.Writer]. It fails with [ErrTooLarge] alone.
@@ -139,6 +145,7 @@ func (m *Multipart) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	m.size += len(p)
+	m.work.Add(len(p))
 	n, err := m.form.Write(p)
 	if err != nil {
 		err = ErrTooLarge

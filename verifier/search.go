@@ -6,15 +6,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
-// Bounds of what is looked at for names that are encoded as headers are.
-const (
-	// maxLine is how long a line may be that is decoded as a whole. Parsers have
-	// limits of that order for headers.
-	maxLine = 16 << 10
-	// maxDecoded bounds the lines that are decoded, together: what has more may be
-	// written to cost time.
-	maxDecoded = 2 << 20
-)
+// maxLine is how long a line may be that is looked at as a part's header may be
+// written. Parsers have limits of that order.
+const maxLine = 16 << 10
 
 // Search looks for a watched name in a body that does not read in one way and
 // comes in pieces, in constant memory and bounded time. It finds what
@@ -27,21 +21,24 @@ type Search struct {
 	parts   bool // it is a multipart body
 	ways    bool // a text on the way may be encoded
 
-	line    []byte // a line and those that continue it
-	begins  bool   // of the last line nothing is there yet
-	folded  bool
-	decoded int
-	name    string
-	found   bool
+	line   []byte // a line and those that continue it
+	begins bool   // of the last line nothing is there yet
+	folded bool
+	name   string
+	found  bool
+	work   names.Work // what is left
 }
 
 // Search begins a search. parts says that the body may be a multipart one.
 func (r *Reader) Search(parts bool) *Search {
-	return &Search{watched: r.watched, raw: r.watched.Search(), parts: parts, ways: r.form.ways, begins: true}
+	s := &Search{watched: r.watched, parts: parts, ways: r.form.ways, begins: true, work: names.FirstWork}
+	s.raw = r.watched.Search(&s.work)
+	return s
 }
 
 // Write implements [io.Writer]. Its error is always nil.
 func (s *Search) Write(p []byte) (int, error) {
+	s.work.Add(len(p))
 	for rest := p; s.parts && !s.found && len(rest) > 0; {
 		end := bytes.IndexAny(rest, "\r\n")
 		switch {
@@ -88,10 +85,9 @@ func (s *Search) look(long bool) {
 	coded := s.ways && (containsFold(line, "content-transfer-encoding") && (containsFold(line, "base64") || containsFold(line, "quoted")) ||
 		containsFold(line, "charset") && !containsFold(line, "utf-8") && !containsFold(line, "utf8"))
 	if encoded || s.folded && (containsFold(line, "name") || containsFold(line, "content-")) {
-		s.decoded += len(line)
-		s.name, s.found = s.watched.StandInHeader(line)
+		s.name, s.found = s.watched.StandInHeader(line, &s.work)
 	}
-	if !s.found && (coded || long && encoded || s.decoded > maxDecoded) {
+	if !s.found && (coded || long && encoded) {
 		s.name, s.found = s.watched.Any()
 	}
 	kept := 0

@@ -47,6 +47,12 @@ const copySize = 64 << 10
 
 var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 
+// spoolSize is how much is written to a file at a time. File systems have a price
+// for each write, and with large ones get along with fewer, larger pages.
+const spoolSize = 256 << 10
+
+var spoolBuffers = sync.Pool{New: func() any { return new([spoolSize]byte) }}
+
 // growth returns by how much to grow the memory of a body of that declared size
 // when so much has arrived: all that it needs, but at most seven times what the
 // client has taken the trouble to send.

@@ -69,6 +69,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	if b.spent() {
 		return 0, http.ErrBodyReadAfterClose
 	}
+	b.closed = false // unread, by an earlier attempt
 	n, err := b.readAt(p, b.at)
 	b.at += int64(n)
 	if n > 0 && err == io.EOF {
@@ -113,6 +114,7 @@ func (b *Body) writeText(w io.Writer) (done bool, written int64, err error) {
 	case b.inFile:
 		return false, 0, nil
 	case b.at < b.size:
+		b.closed = false // unread, by an earlier attempt
 		n, err := w.Write(b.text[b.at:])
 		b.at += int64(n)
 		return true, int64(n), err
@@ -164,11 +166,15 @@ func (b *Body) Each(yield func(chunk []byte) bool) error {
 	}
 }
 
-// Close implements [io.Closer].
+// Close implements [io.Closer]. A body of which something was read is nobody's
+// afterwards: what it lies in is given back at once, since the answer may take
+// long, as a stream of events or a client that reads slowly.
 func (b *Body) Close() error {
 	b.acquire()
 	defer b.release()
-	b.closed = true
+	if b.closed = true; b.spent() {
+		b.finish()
+	}
 	return nil
 }
 

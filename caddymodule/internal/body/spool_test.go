@@ -3,6 +3,7 @@ package body
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -101,3 +102,56 @@ func TestSpoolDefaults(t *testing.T) {
 	}
 	b.End()
 }
+
+// TestGivenBackWhenRead: the answer to an upload may take as long as its client
+// likes. The file does not: it is gone when the upstream has got the body.
+func TestGivenBackWhenRead(t *testing.T) {
+	for _, size := range []int{MemoryLimit / 2, 3 * MemoryLimit} {
+		s := testSpool(t)
+		b, r := received(bytes.NewReader(randomText(size)), int64(size))
+		if err := b.Spool(t.Context(), s, Upload{Limit: 1 << 30, Client: testClient}); err != nil {
+			t.Fatal(err)
+		}
+		b.Pass(r)
+		_ = r.Body.Close() // by an upstream that could not be reached
+		if n, err := io.Copy(io.Discard, r.Body); n != int64(size) || err != nil {
+			t.Errorf("closed unread: %d, %v", n, err)
+		}
+		_ = r.Body.Close()
+		if used := s.Used(); used != 0 {
+			t.Errorf("%d bytes are held while the answer is read", used)
+		}
+		if n, err := r.Body.Read(make([]byte, 10)); n != 0 || err == nil || err == io.EOF {
+			t.Errorf("read once more: %d, %v", n, err)
+		}
+		b.End()
+	}
+}
+
+// TestAhead: a client gets no more than twice what it has sent, whatever it says
+// that it will send.
+func TestAhead(t *testing.T) {
+	s := testSpool(t)
+	const sent, declared = 5<<20 + 12345, 60 << 20
+	most := int64(0)
+	text := randomText(sent)
+	from := readerFunc(func(p []byte) (int, error) {
+		n := copy(p, text)
+		text = text[n:]
+		if used, arrived := s.Used(), int64(sent-len(text)); used > 2*arrived {
+			t.Errorf("%d bytes are taken for %d", used, arrived)
+		}
+		if most = max(most, s.Used()); n == 0 {
+			return 0, io.EOF
+		}
+		return n, nil
+	})
+	b, _ := received(from, declared)
+	if err := b.Spool(t.Context(), s, Upload{Limit: 1 << 30, Client: testClient}); err != ErrBroken || s.Used() != 0 || most < sent {
+		t.Errorf("%v, %d bytes left, %d at most", err, s.Used(), most)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

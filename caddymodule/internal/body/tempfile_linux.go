@@ -24,3 +24,7 @@ func InMemory(dir string) bool {
 	}
 	return uint32(s.Type) == unix.TMPFS_MAGIC || uint32(s.Type) == unix.RAMFS_MAGIC
 }
+
+// allocate has a part of the file allocated. Where that fails, writing is slower,
+// or fails too.
+func allocate(f *os.File, off, n int64) { _ = unix.Fallocate(int(f.Fd()), 0, off, n) }

@@ -24,3 +24,6 @@ func InMemory(string) bool { return false }
 func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }
+
+// allocate is an optimization, on Linux only.
+func allocate(*os.File, int64, int64) {}

@@ -106,7 +106,7 @@ func (b *Body) collect(u Upload, pace *pacer) error {
 
 // store moves to a file what was collected, and reads the rest into it.
 func (b *Body) store(s *Spool, client netip.Prefix, u Upload, pace *pacer) (err error) {
-	f, err := s.create(client)
+	f, err := s.create(client, b.length)
 	if err != nil {
 		return err
 	}
@@ -122,8 +122,8 @@ func (b *Body) store(s *Spool, client netip.Prefix, u Upload, pace *pacer) (err 
 	b.text = nil
 	b.block.free()
 	b.block = nil
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
+	buf := spoolBuffers.Get().(*[spoolSize]byte)
+	defer spoolBuffers.Put(buf)
 	for err == nil && !b.whole {
 		n := 0
 		for err == nil && !b.whole && n < len(buf) {

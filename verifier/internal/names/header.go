@@ -6,19 +6,19 @@ import "bytes"
 // names are written in further ways: in folded lines, in encoded words (RFC
 // 2047) and in parameters with a charset or in pieces (RFC 2231). Where the
 // charset is none of KnownCharset, or the pieces can be joined in several ways,
-// it cannot be told.
-func (s *Set) StandInHeader(block []byte) (name string, ok bool) {
+// it cannot be told, nor where no work is left. A nil work has no bound.
+func (s *Set) StandInHeader(block []byte, work *Work) (name string, ok bool) {
 	if len(s.names) == 0 {
 		return "", false
 	}
 	if !isFolded(block) {
-		return s.standDecoded(block, maxLayers)
+		return s.standDecoded(block, maxLayers, work)
 	}
-	if name, ok = s.Stand(block); ok {
+	if name, ok = s.stand(block, work); ok {
 		return name, ok
 	}
 	for _, instead := range []string{" ", "", keepSpaces} {
-		if name, ok = s.standDecoded(unfold(block, instead), maxLayers); ok {
+		if name, ok = s.standDecoded(unfold(block, instead), maxLayers, work); ok {
 			break
 		}
 	}
@@ -33,20 +33,23 @@ func isEncoded(text []byte) bool {
 	return bytes.IndexByte(text, '*') >= 0 || bytes.Contains(text, []byte("=?"))
 }
 
-func (s *Set) standDecoded(text []byte, layers int) (name string, ok bool) {
+func (s *Set) standDecoded(text []byte, layers int, work *Work) (name string, ok bool) {
 	if layers == 0 || !isEncoded(text) {
-		return s.Stand(text)
+		return s.stand(text, work)
+	}
+	if !work.spend(len(text)) {
+		return s.names[0], true
 	}
 	words, known := decodeWords(text)
 	joined, sure := joinParameters(text)
 	if !known || !sure {
 		return s.names[0], true
 	}
-	if name, ok = s.Stand(text); !ok && words != nil {
-		name, ok = s.standDecoded(words, layers-1)
+	if name, ok = s.stand(text, work); !ok && words != nil {
+		name, ok = s.standDecoded(words, layers-1, work)
 	}
 	if !ok && joined != nil {
-		name, ok = s.standDecoded(joined, layers-1)
+		name, ok = s.standDecoded(joined, layers-1, work)
 	}
 	return name, ok
 }

@@ -87,7 +87,7 @@ func TestStandInHeader(t *testing.T) {
 	} {
 		for _, block := range c.blocks {
 			for _, block := range []string{block, block + "\r\n", strings.ReplaceAll(block, "\r\n", "\n")} {
-				if name, ok := set.StandInHeader([]byte(block)); ok != c.stands || ok && name != "user_id" {
+				if name, ok := set.StandInHeader([]byte(block), nil); ok != c.stands || ok && name != "user_id" {
 					t.Errorf("%s: %q stands in %q: %v", c.what, name, block, ok)
 				}
 			}
@@ -103,7 +103,7 @@ func TestStandInHeaderLinear(t *testing.T) {
 		"=?", "=?utf-8?q?", "=?utf-8?q?x\r\n", "=?utf-8?b?eA", "\n", "\r\n ", "*", "name*", "name*=", `name*0=\`, "name*0=x\r\n", " ", "name *",
 		"=?utf-8?q?x?= ", "us\r\n ", "us\n", "=\r\n ", `\`, "%", "=?utf-8?q?name*0=x?=\n",
 	} {
-		if name, ok := set.StandInHeader(bytes.Repeat([]byte(part), 1<<20/len(part))); ok {
+		if name, ok := set.StandInHeader(bytes.Repeat([]byte(part), 1<<20/len(part)), nil); ok {
 			t.Errorf("%q stands in many of %q", name, part)
 		}
 	}

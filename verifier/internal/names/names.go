@@ -48,8 +48,10 @@ func (s *scanner) goesOn(text ...byte) bool {
 // Stand returns the watched name that can stand in text, as the most generous
 // reader would have it; ok is false if none can. Where it cannot be told which
 // it is, name is the first of all.
-func (s *Set) Stand(text []byte) (name string, ok bool) {
-	scan := scanner{set: s}
+func (s *Set) Stand(text []byte) (name string, ok bool) { return s.stand(text, nil) }
+
+func (s *Set) stand(text []byte, work *Work) (name string, ok bool) {
+	scan := scanner{set: s, work: work}
 	scan.scan(text, 0, len(text))
 	return scan.name()
 }

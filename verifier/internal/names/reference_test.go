@@ -338,7 +338,7 @@ func FuzzStand(f *testing.F) {
 		if _, stands := set.Stand(text); ok && !stands {
 			t.Errorf("the reference finds a name in %q: %s", text, how)
 		}
-		if _, stands := set.StandInHeader(text); ok && !stands {
+		if _, stands := set.StandInHeader(text, nil); ok && !stands {
 			t.Errorf("the reference finds a name in the header %q: %s", text, how)
 		}
 	})

@@ -31,9 +31,6 @@ const (
 	// two or three, and a program file as JSON within JSON within JSON 27; of what
 	// has more it cannot be told.
 	maxReadings = 64
-	// maxSteps bounds what a text can cost, half a second or so: beyond it it
-	// cannot be told. 64 MiB of honest text take a tenth of it.
-	maxSteps = 64 << 20
 	// maxNulls is how many NULs UTF-32 has between two other bytes: three between
 	// characters of ASCII, two more beside U+10000.
 	maxNulls = 5
@@ -50,8 +47,8 @@ type scanner struct {
 	text  []byte
 	at    int // the end of what was read of the text
 	now   int // which of the lists is current, the other is being made
-	steps int // how many readings have taken a byte
 	lists [2]list
+	work  *Work // what is left of it, nil for no bound
 }
 
 type list struct {
@@ -76,11 +73,11 @@ func (s *scanner) scan(text []byte, from, to int) {
 // read takes the next byte of the text, with which a name may begin, or not.
 func (s *scanner) read(c byte, begins bool) {
 	readings := s.lists[s.now].readings[:s.lists[s.now].length]
-	if s.steps += len(readings); s.steps > maxSteps {
-		s.found = 1
-	}
 	s.now = 1 - s.now
 	s.lists[s.now].length = 0
+	if !s.work.spend(1 + len(readings)) {
+		s.found = max(s.found, 1)
+	}
 	var first reading
 	if begins {
 		first, begins = s.begin(c)

@@ -12,8 +12,9 @@ type Search struct {
 	length  int
 }
 
-// Search returns a new search.
-func (s *Set) Search() *Search { return &Search{scanner: scanner{set: s}} }
+// Search returns a new search, of which it cannot be told when no work is left. A
+// nil work has no bound.
+func (s *Set) Search(work *Work) *Search { return &Search{scanner: scanner{set: s, work: work}} }
 
 // Write reads the next piece of the text. Its error is always nil.
 func (q *Search) Write(piece []byte) (int, error) {

@@ -16,7 +16,7 @@ var _ io.WriteCloser = new(names.Search)
 var pieceSizes = []int{1, 2, 3, 7, 15, 16, 17, 33}
 
 func searched(set *names.Set, pieces ...[]byte) (name string, ok bool) {
-	q := set.Search()
+	q := set.Search(nil)
 	for _, piece := range pieces {
 		_, _ = q.Write(piece)
 	}

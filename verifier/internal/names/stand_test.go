@@ -83,7 +83,7 @@ func TestStand(t *testing.T) {
 			if name, ok := set.Stand([]byte(text)); name != c.name || ok != (c.name != "") {
 				t.Errorf("%s: %q stands in %q: %v", c.what, name, text, ok)
 			}
-			if name, _ := set.StandInHeader([]byte(text)); name != c.name {
+			if name, _ := set.StandInHeader([]byte(text), nil); name != c.name {
 				t.Errorf("%s: %q stands in the header %q", c.what, name, text)
 			}
 		}
@@ -175,7 +175,7 @@ func TestStandNowhere(t *testing.T) {
 			if name, ok := set.Stand([]byte(text)); ok {
 				t.Errorf("%q of %q stands in %q", name, list, text)
 			}
-			if name, ok := set.StandInHeader([]byte(text)); ok {
+			if name, ok := set.StandInHeader([]byte(text), nil); ok {
 				t.Errorf("%q of %q stands in the header %q", name, list, text)
 			}
 		}

@@ -1,0 +1,36 @@
+package verifier
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestSearchIsBounded: what has more readings than any honest text is not read to
+// its end. It cannot be told what stands there, and takes no longer than texts do.
+func TestSearchIsBounded(t *testing.T) {
+	r := newReader(t, "", Place{Field: UserID, Location: Body, Name: "/user_id"}, Place{Field: Signature, Location: Body, Name: "/user_hash"})
+	const length = 8 << 20
+	backslashes := strings.Repeat(`\`, 7900)
+	for name, c := range map[string]struct {
+		text   string
+		stands bool
+	}{
+		"backslashes":               {backslashes, true},
+		"escapes of escapes":        {`\u\u0025`, true},
+		"pieces in words, folded":   {"--\nA: x\n =?utf-8?q?; name*0=2A0=22" + backslashes + "=22?=\n\n", true},
+		"Cyrillic in JSON":          {`\u0430\u0431\u0432`, false},
+		"Cyrillic in a form":        {"%D0%B1%D1%82", false},
+		"Cyrillic in a header":      {"--\nContent-Disposition: attachment; filename=\"=?utf-8?q?=D0=B1=D0=B2?=\"\n\ntext and text and text and text and text\n", false},
+		"Cyrillic in pieces":        {"--\nContent-Disposition: attachment;\n filename*0*=utf-8''%D0%B1;\n filename*1*=%D0%B1\n\n" + strings.Repeat("text ", 40), false},
+		"comments of SQL":           {"-- * comment\nINSERT INTO t VALUES ('x\\'y', 12);\n", false},
+		"paths of Windows, in JSON": {`C:\\Users\\me\\file.txt","`, false},
+	} {
+		search, piece := r.Search(true), []byte(strings.Repeat(c.text, 1+(64<<10)/len(c.text)))
+		for written := 0; written < length; written += len(piece) {
+			_, _ = search.Write(piece)
+		}
+		if found, stands := search.End(); stands != c.stands {
+			t.Errorf("%s: %q stands: %t", name, found, stands)
+		}
+	}
+}
