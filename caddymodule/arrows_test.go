@@ -11,17 +11,19 @@ import (
 // arrows are what each package may import of this module. A new room is one line
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
-	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson"},
-	"verifier/internal/claimform": {"verifier/internal/fold"},
-	"verifier/internal/claimjson": {"verifier/internal/fold"},
-	"verifier/internal/fold":      {},
+	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
+	"verifier/internal/claimform": {"verifier/internal/names"},
+	"verifier/internal/claimjson": {"verifier/internal/names"},
+	"verifier/internal/names":     {},
 
 	"caddymodule": {
 		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore", "caddymodule/widgets/redisstore",
 		"caddymodule/ledger", "caddymodule/ledger/boltledger", "caddymodule/ledger/redisledger", "caddymodule/redislink",
-		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/command",
-		"caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command",
+		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
+	"caddymodule/internal/body": {},
+	"caddymodule/internal/hop":  {},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
@@ -53,6 +55,7 @@ var arrows = map[string][]string{
 	"examples/quickstart":             {},
 	"examples/signing":                {},
 	"examples/signing/go":             {},
+	"internal/parsertest":             {},
 }
 
 // knowCaddy are the packages that may depend on Caddy.
