@@ -119,11 +119,8 @@ func inQuery(places []Place, f Field) bool {
 	return false
 }
 
-// Stands returns the watched name that can stand in a text, however it is
-// written, and whether there is one.
-func (r *Reader) Stands(text []byte) (name string, yes bool) { return r.watched.Stand(text) }
-
-func (r *Reader) stands(text []byte) bool { _, yes := r.Stands(text); return yes }
+// stands reports whether a watched name can stand in a text, however it is written.
+func (r *Reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
 
 // compileAttributes prepares for attributes that are a text of their own. Of a
 // proof within it is only known that it is there.
@@ -245,7 +242,7 @@ func (r *Reader) Object(body []byte, to *Reading) bool {
 
 // unreadable takes note of a body that does not read in one way.
 func (r *Reader) unreadable(detail string, body []byte, to *Reading) {
-	if name, yes := r.Stands(body); yes {
+	if name, yes := r.watched.Stand(body); yes {
 		to.Fail(&BodyError{Detail: detail, Name: name})
 	}
 }

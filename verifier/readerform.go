@@ -100,7 +100,7 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 		err = claimform.ErrUTF8
 	}
 	if err != nil {
-		if name, yes := r.Stands(raw); yes {
+		if name, yes := r.watched.Stand(raw); yes {
 			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
 		}
 		return

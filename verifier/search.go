@@ -7,7 +7,7 @@ import "github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 const maxPartHeader = 8 << 10
 
 // Search looks for a watched name in a body that comes in pieces, in constant
-// memory. It finds what [Reader.Stands] does, and in whatever some parser may take
+// memory. It finds a name however it is written, and in whatever some parser may take
 // for the header of a multipart part (what follows a line that begins with two
 // hyphens) also names that are encoded as headers are: RFC 2047, RFC 2231.
 type Search struct {
