@@ -19,8 +19,8 @@ var arrows = map[string][]string{
 	"caddymodule": {
 		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore", "caddymodule/widgets/redisstore",
 		"caddymodule/ledger", "caddymodule/ledger/boltledger", "caddymodule/ledger/redisledger", "caddymodule/redislink",
-		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/command",
-		"caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/body", "caddymodule/internal/hop",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command",
+		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/body": {},
 	"caddymodule/internal/hop":  {},

@@ -115,7 +115,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
 			if strings.Contains(d.Val(), "/") {
-				return d.Errf("'%s' is no mode, and no matcher of paths: such a one begins with a slash, as in '/chat/*'", d.Val())
+				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
 			return d.Errf("'%s' is no mode: one of off, optional, required", d.Val())
 		}
@@ -252,7 +252,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.corsOption(d)
 	}
 	if name == "mode" {
-		return d.Err("the mode stands on the directive's own line, as in 'chat_identity required {'")
+		return d.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
 	}
 	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
 		"one_time, nonce_length, timestamp_unit, conversation, visitor, identify, refuse, unverified, max_body, max_upload, reject, header, cors", name)
@@ -360,7 +360,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 	}
 	status, err := strconv.Atoi(text)
 	if err != nil || status < 400 || status > 599 {
-		return d.Errf("reject %s: '%s' refuses nothing: a status from 400 to 599", reason, text)
+		return d.Errf("reject %s: '%s' is not a status from 400 to 599", reason, text)
 	}
 	if _, twice := h.Reject[reason]; twice {
 		return d.Errf("reject %s is given twice", reason)
@@ -455,7 +455,7 @@ func sizeArg(d *caddyfile.Dispenser, to *int64, least, most uint64) error {
 	}
 	size, err := humanize.ParseBytes(text)
 	if err != nil || size < least || size > most {
-		return d.Errf("%s: '%s' is no size from %s to %s, such as 64MiB", name, text, humanize.IBytes(least), humanize.IBytes(most))
+		return d.Errf("%s: '%s' is not a size from %s to %s, such as 64MiB", name, text, humanize.IBytes(least), humanize.IBytes(most))
 	}
 	*to = int64(size)
 	return nil

@@ -168,7 +168,7 @@ func (x *exchange) begin() {
 // readHead reads the places outside of the body.
 func (x *exchange) readHead() {
 	if query := x.r.URL.RawQuery; query != "" {
-		x.plan.reader.Query([]byte(query), &x.reading)
+		x.plan.reader.Query(x.reading.Copy(query), &x.reading)
 	}
 	for i := range x.plan.headers {
 		x.plan.headers[i].read(x.r, &x.reading)
@@ -181,7 +181,7 @@ func (x *exchange) readHead() {
 	}
 	if x.h.named != nil && x.h.named.query != "" && x.widget != nil {
 		// What the body says must be the same.
-		x.reading.Text(verifier.Place{Field: verifier.Widget}, []byte(x.widget.id))
+		x.reading.Text(verifier.Place{Field: verifier.Widget}, x.reading.Copy(x.widget.id))
 	}
 }
 

@@ -103,7 +103,7 @@ func answersFor(dialect string, reject map[string]int) (map[verifier.Reason]answ
 			return nil, fmt.Errorf("reject: %w", err)
 		}
 		if status < 400 || status > 599 {
-			return nil, fmt.Errorf("reject %s: %d refuses nothing: a status from 400 to 599", name, status)
+			return nil, fmt.Errorf("reject %s: %d is not a status from 400 to 599", name, status)
 		}
 		table[reason] = answer{status, true}
 	}

@@ -127,7 +127,7 @@ func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
 	case !own.Plain():
 		to.Twice(place)
 	case id != "":
-		to.Text(place, []byte(id))
+		to.Text(place, to.Copy(id))
 	}
 	own.Reset()
 }
@@ -154,7 +154,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		}
 	}
 	for _, reader := range t.queries {
-		if reader.Query([]byte(r.URL.RawQuery), to); !settled(to) {
+		if reader.Query(to.Copy(r.URL.RawQuery), to); !settled(to) {
 			return ""
 		}
 	}

@@ -23,7 +23,7 @@ func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 		// RFC 9110 section 5.3: two lines may have been joined so.
 		to.Malformed(p.Place, "is a list in a header: an id with a comma must be sent elsewhere")
 	default:
-		to.Text(p.Place, []byte(value))
+		to.Text(p.Place, to.Copy(value))
 	}
 	if more {
 		to.Twice(p.Place)
@@ -42,7 +42,7 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 		to.Variant(p.Place)
 	}
 	if found.Value != "" {
-		to.Text(p.Place, []byte(found.Value))
+		to.Text(p.Place, to.Copy(found.Value))
 	}
 	if found.Broken {
 		to.Malformed(p.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
@@ -50,15 +50,4 @@ func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 	if found.Twice {
 		to.Twice(p.Place)
 	}
-}
-
-// isToken holds for a token of RFC 9110 section 5.6.2.
-func isToken(text string) bool {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return text != ""
 }

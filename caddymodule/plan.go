@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/net/http/httpguts"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -238,7 +240,7 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 	case verifier.Query:
 		ok = p.Name != ""
 	case verifier.Header, verifier.Cookie:
-		ok = isToken(p.Name)
+		ok = httpguts.ValidHeaderFieldName(p.Name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
 		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)

@@ -136,7 +136,7 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	case verifier.Malformed:
 		return malformedDetail(p, cause)
 	case verifier.Ambiguous:
-		return "A field of the identity claim, or a name that leads to it, stands twice, in two spellings or with two values. Send each once."
+		return "A field of the identity claim, or a name that leads to it, appears more than once, in two spellings or with two values. Send each once."
 	case verifier.Missing:
 		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
 	case verifier.Partial:

@@ -24,19 +24,16 @@ func (*pooledSpool) Destruct() error { return nil }
 
 const spoolKey = "spool"
 
-// What the temporary files of multipart bodies may take together, in bytes.
-const (
-	defaultMaxSpool  = 4 << 30
-	largestMaxSpool  = 1 << 50
-	spoolClientShare = 8 // one client address holds at most an eighth
-)
+// largestMaxSpool is the most that the temporary files of multipart bodies may take
+// together, in bytes.
+const largestMaxSpool = 1 << 50
 
 // provisionSpool settles where the temporary files of multipart bodies lie. A folder
 // that is configured must be there, or multipart bodies would be refused one by one
 // later; the system's is looked at when it is needed, since many never need it.
 func (a *App) provisionSpool() error {
 	if a.MaxSpool == 0 {
-		a.MaxSpool = defaultMaxSpool
+		a.MaxSpool = body.DefaultMaxSpool
 	}
 	if a.MaxSpool < 1 || a.MaxSpool > largestMaxSpool {
 		return fmt.Errorf("max_spool: %d bytes is not from 1 byte to 1 PiB", a.MaxSpool)
@@ -107,7 +104,7 @@ func checkSpool(dir string) error {
 
 // warnUpload warns of a max_upload for which one client never gets the room.
 func (h *Handler) warnUpload() {
-	if share := h.app.MaxSpool / spoolClientShare; h.MaxUpload > share && !h.Guard {
+	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share && !h.Guard {
 		h.log.zap.Warn("max_upload is more than one client may have of max_spool, of which it is an eighth: larger multipart bodies get 503. Raise max_spool",
 			zap.Int64("max_upload", h.MaxUpload), zap.Int64("share", share))
 	}

@@ -105,10 +105,10 @@ func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
 			return d.WrapErr(err)
 		}
 	} else if len(args) > 1 {
-		return d.Errf("%s takes one path: quote it if it has blanks", option)
+		return d.Errf("%s takes one path: quote it if it has spaces", option)
 	}
 	if d.NextBlock(0) {
-		return d.Errf("%s has no block: the path stands behind it", option)
+		return d.Errf("%s has no block: the path follows it", option)
 	}
 	return nil
 }

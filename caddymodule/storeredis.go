@@ -66,7 +66,7 @@ func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 		return d.WrapErr(err)
 	}
 	if d.NextBlock(0) {
-		return d.Errf("%s redis has no block: what can be set stands in the URL", option)
+		return d.Errf("%s redis has no block: all settings are part of the URL", option)
 	}
 	return nil
 }

@@ -111,7 +111,7 @@ func (m *Message) unambiguous() error {
 	}
 	if first < last {
 		return fmt.Errorf("message %q: {%s} and {%s} run together, so that one signature would fit two users; "+
-			"put a character between them that neither may hold, such as a line end", m.text, m.parts[first].field, m.parts[last].field)
+			"put a character between them that neither may hold, such as a newline", m.text, m.parts[first].field, m.parts[last].field)
 	}
 	for i, p := range m.parts {
 		if p.literal == nil && p.field == Timestamp {

@@ -119,11 +119,8 @@ func inQuery(places []Place, f Field) bool {
 	return false
 }
 
-// Stands returns the watched name that can stand in a text, however it is
-// written, and whether there is one.
-func (r *Reader) Stands(text []byte) (name string, yes bool) { return r.watched.Stand(text) }
-
-func (r *Reader) stands(text []byte) bool { _, yes := r.Stands(text); return yes }
+// stands reports whether a watched name can stand in a text, however it is written.
+func (r *Reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
 
 // compileAttributes prepares for attributes that are a text of their own. Of a
 // proof within it is only known that it is there.
@@ -168,20 +165,8 @@ func MembersOwned(places []Place) []string {
 // CheckPointer checks the syntax of RFC 6901. The empty pointer, which is the
 // whole document, cannot be a member.
 func CheckPointer(pointer string) error {
-	if !strings.HasPrefix(pointer, "/") {
-		return fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, pointer)
-	}
-	for _, token := range strings.Split(pointer[1:], "/") {
-		if token == "" {
-			return fmt.Errorf("'%s' names a member without a name", pointer)
-		}
-		for i := 0; i < len(token); i++ {
-			if token[i] == '~' && (i+1 == len(token) || token[i+1] != '0' && token[i+1] != '1') {
-				return fmt.Errorf("'%s' has a bare ~: write ~0 for ~ and ~1 for / (RFC 6901)", pointer)
-			}
-		}
-	}
-	return nil
+	_, err := claimjson.Tokens(pointer)
+	return err
 }
 
 // scalarsAbove refuses a pointer that leads through a field that is no object:
@@ -199,15 +184,6 @@ func scalarsAbove(places []Place) error {
 }
 
 var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
-
-// tokens returns a pointer's tokens.
-func tokens(pointer string) []string {
-	list := strings.Split(pointer[1:], "/")
-	for i := range list {
-		list[i] = unescapePointer.Replace(list[i])
-	}
-	return list
-}
 
 // LastToken returns the name of the member that a pointer points to.
 func LastToken(pointer string) string {
@@ -266,7 +242,7 @@ func (r *Reader) Object(body []byte, to *Reading) bool {
 
 // unreadable takes note of a body that does not read in one way.
 func (r *Reader) unreadable(detail string, body []byte, to *Reading) {
-	if name, yes := r.Stands(body); yes {
+	if name, yes := r.watched.Stand(body); yes {
 		to.Fail(&BodyError{Detail: detail, Name: name})
 	}
 }

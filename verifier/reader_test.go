@@ -497,11 +497,3 @@ func TestIn(t *testing.T) {
 		t.Error("a query is read that nothing travels in")
 	}
 }
-
-func TestBoundary(t *testing.T) {
-	for boundary, want := range map[string]bool{"": false, "a": true, "a b": false, "----WebKitFormBoundaryAbC123": true, strings.Repeat("a", 71): false} {
-		if ValidBoundary(boundary) != want {
-			t.Errorf("%q: %v", boundary, !want)
-		}
-	}
-}

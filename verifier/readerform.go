@@ -45,16 +45,11 @@ func (n *formNames) add(name claimform.Name, p Place) {
 // objects from names (PHP, Rack, qs, Spring) put a field into the place that the
 // pointer points to: that is never a field, always a variant of one.
 func (n *formNames) nest(pointer string, p Place) {
-	if path := tokens(pointer); len(path) > 1 {
+	path, _ := claimjson.Tokens(pointer) // which is checked
+	if len(path) > 1 {
 		n.add(claimform.Name{Path: path}, p)
-		n.ways(pointer, p)
 	}
-}
-
-// ways adds the names on the way to the place: a JSON text may stand there.
-func (n *formNames) ways(pointer string, p Place) {
-	path := tokens(pointer)
-	for i := 1; i < len(path); i++ {
+	for i := 1; i < len(path); i++ { // on the way there may be a JSON text
 		n.add(claimform.Name{Path: path[:i], Way: true}, p)
 	}
 }
@@ -108,7 +103,7 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 		err = claimform.ErrUTF8
 	}
 	if err != nil {
-		if name, yes := r.Stands(raw); yes {
+		if name, yes := r.watched.Stand(raw); yes {
 			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
 		}
 		return
@@ -177,10 +172,6 @@ func (m *Multipart) Close() (oneWay bool) {
 	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyHits, m.size, m.to.BodyCuts, m.to)
 	return true
 }
-
-// ValidBoundary reports whether a multipart boundary is one that every parser
-// takes as it is (RFC 2046 section 5.1.1, and tokens).
-func ValidBoundary(boundary string) bool { return claimform.ValidBoundary(boundary) }
 
 // take takes what was found in a form, and returns the spans to cut.
 func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {

@@ -33,6 +33,7 @@ type Reading struct {
 	err     error // why the body cannot be read
 
 	text                  []byte // decoded strings, at most maxText bytes
+	copied                []byte // see Copy
 	json, attributesFound claimjson.Found
 	bodyHits, queryHits   claimform.Hits
 }
@@ -65,7 +66,7 @@ const maxText = 64 << 10
 // Reset forgets the claim and keeps the memory.
 func (r *Reading) Reset() {
 	r.Claim = Claim{}
-	r.BodyCuts, r.QueryCuts, r.text = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0]
+	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
 	r.leftOut = [NumFields]error{}
@@ -76,7 +77,7 @@ func (r *Reading) Reset() {
 // Memory is about how many bytes Reset keeps.
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
-	return cap(r.text) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
+	return cap(r.text) + cap(r.copied) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
 		r.bodyHits.Memory() + r.queryHits.Memory()
 }
 
@@ -139,6 +140,13 @@ func (r *Reading) Fault(f Field) *FieldError {
 
 // Err returns why the body cannot be read, or nil.
 func (r *Reading) Err() error { return r.err }
+
+// Copy returns a text in memory that is the reading's until Reset.
+func (r *Reading) Copy(text string) []byte {
+	from := len(r.copied)
+	r.copied = append(r.copied, text...)
+	return r.copied[from:len(r.copied):len(r.copied)]
+}
 
 // Text takes the value of a field from a header or a cookie.
 func (r *Reading) Text(p Place, value []byte) {

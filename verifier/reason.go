@@ -101,11 +101,11 @@ var (
 	ErrTooLarge      error = &reasonError{TooLarge, "body larger than the limit"}
 	ErrUnsupported   error = &reasonError{Unsupported, "body has a content encoding or a charset that is not read"}
 	ErrMalformed     error = &reasonError{Malformed, "malformed"}
-	ErrAmbiguous     error = &reasonError{Ambiguous, "a field stands twice, or with two values"}
+	ErrAmbiguous     error = &reasonError{Ambiguous, "a field appears more than once, or with two values"}
 	ErrMissing       error = &reasonError{Missing, "no claim"}
 	ErrPartial       error = &reasonError{Partial, "half a claim"}
 	ErrWidgetUnknown error = &reasonError{WidgetUnknown, "no such widget"}
-	ErrUnavailable   error = &reasonError{Unavailable, "the widget's secret cannot be had at present"}
+	ErrUnavailable   error = &reasonError{Unavailable, "the widget's secret is currently unavailable"}
 	ErrInvalid       error = &reasonError{Invalid, "the signature does not match"}
 	ErrExpired       error = &reasonError{Expired, "the timestamp is too old or too far ahead"}
 	ErrReplayed      error = &reasonError{Replayed, "the one-time signature was used before"}

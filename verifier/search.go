@@ -11,9 +11,8 @@ import (
 const maxLine = 16 << 10
 
 // Search looks for a watched name in a body that does not read in one way and
-// comes in pieces, in constant memory and bounded time. It finds what
-// [Reader.Stands] does. In a multipart body it finds, too, names that are encoded
-// as in a part's header (RFC 2047, RFC 2231, folded lines), on any line: where the
+// comes in pieces, in constant memory and bounded time. It finds a name however it
+// is written, and in a multipart body also one that is encoded as in a part's header (RFC 2047, RFC 2231, folded lines), on any line: where the
 // headers are, parsers differ over.
 type Search struct {
 	watched *names.Set

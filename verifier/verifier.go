@@ -83,7 +83,7 @@ func (v *Verifier) Shape(r *Reading) error {
 	for f := UserID; f < NumFields; f++ {
 		found := &r.found[0][f]
 		if v.watches(f) && (found.ambiguous() || found.variant && f.names()) {
-			return ErrAmbiguous
+			return &FieldError{f, ErrAmbiguous, "appears more than once, in two spellings or with two values"}
 		}
 		some = some || f <= Nonce && (f == Signature || v.policy.Message.Signs(f)) && found.there()
 	}

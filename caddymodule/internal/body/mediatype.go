@@ -3,6 +3,8 @@ package body
 import (
 	"slices"
 	"strings"
+
+	"golang.org/x/net/http/httpguts"
 )
 
 // lower returns the text with the ASCII letters in lower case. It is as long.
@@ -152,12 +154,4 @@ func validBoundary(text string) bool {
 }
 
 // isToken holds for a token of RFC 9110 section 5.6.2.
-func isToken(text string) bool {
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
-			return false
-		}
-	}
-	return text != ""
-}
+func isToken(text string) bool { return httpguts.ValidHeaderFieldName(text) }

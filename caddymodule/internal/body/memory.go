@@ -1,6 +1,7 @@
 package body
 
 import (
+	"io"
 	"math/bits"
 	"sync"
 )
@@ -52,6 +53,13 @@ var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
 const spoolSize = 256 << 10
 
 var spoolBuffers = sync.Pool{New: func() any { return new([spoolSize]byte) }}
+
+// copyTo is [io.Copy] by way of such memory, whatever else the reader can do.
+func copyTo(w io.Writer, r io.Reader) (int64, error) {
+	buf := copyBuffers.Get().(*[copySize]byte)
+	defer copyBuffers.Put(buf)
+	return io.CopyBuffer(w, struct{ io.Reader }{r}, buf[:])
+}
 
 // growth returns by how much to grow the memory of a body of that declared size
 // when so much has arrived: all that it needs, but at most seven times what the

@@ -83,25 +83,7 @@ func (b *Body) WriteTo(w io.Writer) (written int64, err error) {
 	if done, n, err := b.writeText(w); done {
 		return n, err
 	}
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	for {
-		n, err := b.Read(buf[:])
-		if n > 0 {
-			m, err := w.Write(buf[:n])
-			written += int64(m)
-			if err != nil {
-				return written, err
-			}
-		}
-		switch err {
-		case nil:
-		case io.EOF:
-			return written, nil
-		default:
-			return written, err
-		}
-	}
+	return copyTo(struct{ io.Writer }{w}, b)
 }
 
 // writeText writes a body that is in memory; nobody else gets that meanwhile.

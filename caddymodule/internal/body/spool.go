@@ -10,8 +10,8 @@ import (
 // DefaultMaxSpool is what temporary files may take together unless configured.
 const DefaultMaxSpool = 4 << 30
 
-// clientShare is the part of it that one client may take: an eighth.
-const clientShare = 8
+// ClientShare is the part of it that one client may take: an eighth.
+const ClientShare = 8
 
 // Spool is where bodies lie that are too large for memory: a folder, and how
 // much its files may take. All handlers of a process share one. The zero value
@@ -80,8 +80,8 @@ func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
 	switch {
 	case n > max-s.used:
 		return &NoRoomError{fmt.Errorf("temporary files take %d bytes of %d", s.used, max), "raise max_spool, or lower max_upload"}
-	case client.IsValid() && n > max/clientShare-s.clients[client]:
-		return &NoRoomError{fmt.Errorf("temporary files of client %v take %d bytes of %d", client, s.clients[client], max/clientShare),
+	case client.IsValid() && n > max/ClientShare-s.clients[client]:
+		return &NoRoomError{fmt.Errorf("temporary files of client %v take %d bytes of %d", client, s.clients[client], max/ClientShare),
 			"one client may take an eighth of max_spool: if this one sends for many, raise max_spool"}
 	}
 	return nil

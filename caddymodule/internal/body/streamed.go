@@ -67,9 +67,7 @@ func (s *Streamed) Read(p []byte) (n int, err error) {
 
 // WriteTo implements [io.WriterTo], for writers that would rather read.
 func (s *Streamed) WriteTo(w io.Writer) (int64, error) {
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	return io.CopyBuffer(w, onlyReader{s}, buf[:])
+	return copyTo(w, s)
 }
 
 // Close implements [io.Closer].
@@ -77,5 +75,3 @@ func (s *Streamed) Close() error {
 	s.closed.Store(true)
 	return s.from.Close()
 }
-
-type onlyReader struct{ io.Reader }

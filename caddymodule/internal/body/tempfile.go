@@ -70,7 +70,7 @@ func (t *tempFile) close() {
 
 // noRoom says what an operator can do about an error of the file system.
 func noRoom(err error) error {
-	remedy := "see to that, or name another folder with spool"
+	remedy := "resolve that, or name another folder with spool"
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "create the folder, or name another with spool"

@@ -318,3 +318,6 @@ func FuzzSpool(f *testing.F) {
 type readFunc func([]byte) (int, error)
 
 func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// onlyReader hides what else a reader can do.
+type onlyReader struct{ io.Reader }

@@ -23,11 +23,11 @@ var asciiCharsets = []string{
 // text/plain is a field, which Android's HTTP clients write for each.
 func parseType(value []byte) (other bool, c charset) {
 	media, rest, more := bytes.Cut(value, []byte(";"))
-	other = !equalFold(trimBlanks(media), "text/plain")
+	other = !equalFold(trimSpaces(media), "text/plain")
 	if !more {
 		return other, inUTF8
 	}
-	name, ok := cutPrefixFold(trimBlanks(rest), "charset=")
+	name, ok := cutPrefixFold(trimSpaces(rest), "charset=")
 	if ok && len(name) > 1 && name[0] == '"' && name[len(name)-1] == '"' {
 		name = name[1 : len(name)-1]
 	}

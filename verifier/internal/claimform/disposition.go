@@ -18,7 +18,7 @@ const maxParameters = 8
 // makes parsers differ over where a parameter begins or ends, or which is the
 // name.
 func (d *disposition) parse(value []byte) bool {
-	rest, ok := cutPrefixFold(trimLeft(value), "form-data")
+	rest, ok := cutPrefixFold(bytes.TrimLeft(value, " \t"), "form-data")
 	if !ok {
 		return false
 	}
@@ -28,7 +28,7 @@ func (d *disposition) parse(value []byte) bool {
 		if rest[0] != ';' || count == maxParameters {
 			return false
 		}
-		after := trimLeft(rest[1:])
+		after := bytes.TrimLeft(rest[1:], " \t")
 		spaced := rest[len(rest)-len(after)-1] == ' '
 		end := tokenEnd(after)
 		if end == 0 || end == len(after) || after[end] != '=' {

@@ -3,6 +3,8 @@ package claimform
 import (
 	"bytes"
 	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // badEscape says whether a percent sign is not followed by two hexadecimal digits.
@@ -15,7 +17,7 @@ func badEscape(s []byte) bool {
 			}
 			i += next
 		}
-		if i+2 >= len(s) || hexDigits[s[i+1]]|hexDigits[s[i+2]] < 0 {
+		if i+2 >= len(s) || names.HexDigits[s[i+1]]|names.HexDigits[s[i+2]] < 0 {
 			return true
 		}
 	}
@@ -61,7 +63,7 @@ func (c coding) byte(s []byte, i int) (byte, int) {
 		return ' ', i + 1
 	}
 	if b == '%' && c != plain && i+2 < len(s) {
-		if d := hexDigits[s[i+1]]<<4 | hexDigits[s[i+2]]; d >= 0 {
+		if d := names.HexDigits[s[i+1]]<<4 | names.HexDigits[s[i+2]]; d >= 0 {
 			return byte(d), i + 3
 		}
 	}
@@ -76,7 +78,7 @@ func (c coding) unicodeEscape(s []byte, i int) (rune, int) {
 	}
 	var r rune
 	for _, digit := range s[i+2 : i+6] {
-		if r = r<<4 | hexDigits[digit]; r < 0 {
+		if r = r<<4 | names.HexDigits[digit]; r < 0 {
 			return -1, i
 		}
 	}
@@ -121,18 +123,3 @@ func (c coding) longRune(s []byte, i int) (r rune, end int, valid bool) {
 	r, size := utf8.DecodeRune(text[:n])
 	return r, ends[size], r != utf8.RuneError || size > 1
 }
-
-// hexDigits holds each hexadecimal digit's value, and a negative number for
-// every other byte.
-var hexDigits = func() (t [256]rune) {
-	for i := range t {
-		t[i] = -1 << 16
-	}
-	for i, c := range "0123456789abcdef" {
-		t[c] = rune(i)
-	}
-	for i, c := range "ABCDEF" {
-		t[c] = rune(10 + i)
-	}
-	return t
-}()

@@ -39,7 +39,7 @@ func (h *header) parse(lines []byte) bool {
 		if colon < 1 || colon == len(line) || line[colon] != ':' || count == maxHeaderLines || !isText(line) {
 			return false
 		}
-		key, value := line[:colon], trimBlanks(line[colon+1:])
+		key, value := line[:colon], trimSpaces(line[colon+1:])
 		switch {
 		case equalFold(key, "content-disposition"):
 			if disposed || !h.disposition.parse(line[colon+1:]) {
@@ -118,20 +118,7 @@ func lower(c byte) byte {
 	return c
 }
 
-func trimBlanks(s []byte) []byte {
-	s = trimLeft(s)
-	for len(s) > 0 && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
-		s = s[:len(s)-1]
-	}
-	return s
-}
-
-func trimLeft(s []byte) []byte {
-	for len(s) > 0 && (s[0] == ' ' || s[0] == '\t') {
-		s = s[1:]
-	}
-	return s
-}
+func trimSpaces(s []byte) []byte { return bytes.Trim(s, " \t") }
 
 // isText says whether s holds no control character but the tab.
 func isText(s []byte) bool {

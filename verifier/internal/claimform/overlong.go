@@ -1,6 +1,10 @@
 package claimform
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
+)
 
 // Overlong reports whether a byte of an overlong encoding of an ASCII character
 // (RFC 3629 section 10) stands escaped in a query: readers that do not check
@@ -12,7 +16,7 @@ func Overlong(raw []byte) bool {
 			return false
 		}
 		if len(after) >= 2 {
-			switch lead := hexDigits[after[0]]<<4 | hexDigits[after[1]]; lead {
+			switch lead := names.HexDigits[after[0]]<<4 | names.HexDigits[after[1]]; lead {
 			case 0xc0, 0xc1:
 				return true
 			case 0xe0, 0xf0:
@@ -21,7 +25,7 @@ func Overlong(raw []byte) bool {
 					if lead == 0xf0 {
 						limit = 0x90
 					}
-					if second := hexDigits[next[1]]<<4 | hexDigits[next[2]]; second >= 0x80 && second < limit {
+					if second := names.HexDigits[next[1]]<<4 | names.HexDigits[next[2]]; second >= 0x80 && second < limit {
 						return true
 					}
 				}

@@ -1,15 +1,11 @@
 package claimjson
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 )
-
-// ErrPointer says that a pointer given to Compile cannot be watched.
-var ErrPointer = errors.New("claimjson: bad pointer")
 
 // maxPointers is the number of different pointers in one Paths: each has a bit
 // in a uint64, so that a name's whole bookkeeping is a few AND and OR.
@@ -59,10 +55,9 @@ type spelling struct {
 
 // Compile prepares targets for Scan: found.Values[i] will belong to targets[i].
 //
-// A pointer begins with "/", has no empty reference token, and escapes only
-// "~" (as ~0) and "/" (as ~1). Several targets may share a pointer, and one may
-// be a prefix of another; at most 64 different ones fit. Pointers that differ
-// only in letter case are accepted, but each is then a variant of the other.
+// Several targets may share a pointer, and one may be a prefix of another; at most
+// 64 different ones fit. Pointers that differ only in letter case are accepted,
+// but each is then a variant of the other.
 //
 // stands tells whether a watched name can stand in a text that holds JSON, of
 // which it is given the inside of the string token: without its quotes, valid,
@@ -71,14 +66,14 @@ func Compile(targets []Target, stands func(inside []byte) bool) (*Paths, error) 
 	p := &Paths{bits: make([]uint64, len(targets)), stands: stands}
 	known := make(map[string]uint64, len(targets))
 	for i, t := range targets {
-		tokens, err := parsePointer(t.Pointer)
+		tokens, err := Tokens(t.Pointer)
 		if err != nil {
 			return nil, err
 		}
 		b, ok := known[t.Pointer]
 		if !ok {
 			if len(known) == maxPointers {
-				return nil, fmt.Errorf("%w %q: at most %d different pointers can be watched", ErrPointer, t.Pointer, maxPointers)
+				return nil, fmt.Errorf("at most %d different JSON pointers can be watched, of which '%s' is one more", maxPointers, t.Pointer)
 			}
 			b = 1 << len(known)
 			known[t.Pointer] = b
@@ -96,30 +91,24 @@ func Compile(targets []Target, stands func(inside []byte) bool) (*Paths, error) 
 	return p, nil
 }
 
-// parsePointer returns the decoded reference tokens of an RFC 6901 pointer.
-func parsePointer(pointer string) ([]string, error) {
+// Tokens returns the decoded reference tokens of a pointer (RFC 6901). It refuses
+// the empty pointer, which is the whole document.
+func Tokens(pointer string) ([]string, error) {
 	if !strings.HasPrefix(pointer, "/") {
-		return nil, fmt.Errorf(`%w %q: it must begin with "/", as in %q`, ErrPointer, pointer, "/"+pointer)
+		return nil, fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, pointer)
 	}
 	if !utf8.ValidString(pointer) {
-		return nil, fmt.Errorf("%w %q: it must be UTF-8", ErrPointer, pointer)
+		return nil, fmt.Errorf("%q is not UTF-8", pointer)
 	}
 	tokens := strings.Split(pointer[1:], "/")
 	for i, t := range tokens {
 		if t == "" {
-			return nil, fmt.Errorf(`%w %q: a name between or after "/" is empty; write as in "/user/id"`, ErrPointer, pointer)
+			return nil, fmt.Errorf("'%s' names a member without a name", pointer)
 		}
-		for rest := t; ; {
-			_, after, found := strings.Cut(rest, "~")
-			if !found {
-				break
-			}
-			if after == "" || after[0] != '0' && after[0] != '1' {
-				return nil, fmt.Errorf(`%w %q: write "~0" for "~" and "~1" for "/" within a name`, ErrPointer, pointer)
-			}
-			rest = after
+		if strings.Count(t, "~") != strings.Count(t, "~0")+strings.Count(t, "~1") {
+			return nil, fmt.Errorf("'%s' has a bare ~: write ~0 for ~ and ~1 for / (RFC 6901)", pointer)
 		}
-		// RFC 6901, section 4: ~1 first, so that ~01 becomes ~1.
+		// Section 4: ~1 first, so that ~01 becomes ~1.
 		tokens[i] = strings.ReplaceAll(strings.ReplaceAll(t, "~1", "/"), "~0", "~")
 	}
 	return tokens, nil

@@ -179,7 +179,7 @@ func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 		}
 	case claimjson.String:
 		if inside := string(w.body[v.start+1 : v.end-1]); stands([]byte(inside)) && beginsJSON(inside) {
-			w.found.Variant = true
+			w.found.Variant, w.found.Way = true, true
 			w.cut[in] = true
 		}
 	}
@@ -204,7 +204,7 @@ func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 			continue
 		}
 		w.cut[m.start] = true
-		w.found.Variant = w.found.Variant || inArray
+		w.found.Variant, w.found.Way = w.found.Variant || inArray, w.found.Way || inArray
 		if isFirst {
 			w.found.Kind, w.found.Start, w.found.End = m.value.kind, m.value.start, m.value.end
 		}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
 // Unquote appends to dst the decoded text of a string token, which stands in
@@ -66,18 +68,9 @@ func decodeRune(raw []byte, i int) (r rune, size int, lone bool) {
 	}
 }
 
-func hexRune(b []byte) rune {
-	_ = b[3]
-	return rune(hexDigits[b[0]])<<12 | rune(hexDigits[b[1]])<<8 | rune(hexDigits[b[2]])<<4 | rune(hexDigits[b[3]])
+func hexRune(b []byte) (r rune) {
+	for _, digit := range b[:4] {
+		r = r<<4 | names.HexDigits[digit]
+	}
+	return r
 }
-
-// hexDigits holds each hexadecimal digit's value.
-var hexDigits = func() (t [256]uint8) {
-	for i, c := range "0123456789abcdef" {
-		t[c] = uint8(i)
-	}
-	for i, c := range "ABCDEF" {
-		t[c] = uint8(10 + i)
-	}
-	return t
-}()

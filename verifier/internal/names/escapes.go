@@ -1,5 +1,7 @@
 package names
 
+import "unicode"
+
 // nothing is what an escape without a value stands for, as a line
 // continuation. No character has it.
 const nothing rune = -1
@@ -171,16 +173,23 @@ func (e escape) inReference(v rune) (after escape, open bool, value rune, done b
 // maxValue is the largest code point.
 const maxValue = 0x10ffff
 
-func hexDigit(v rune) (rune, bool) {
-	switch {
-	case '0' <= v && v <= '9':
-		return v - '0', true
-	case 'a' <= v && v <= 'f':
-		return v - 'a' + 10, true
-	case 'A' <= v && v <= 'F':
-		return v - 'A' + 10, true
+// HexDigits holds the value of each hexadecimal digit, and a negative number for
+// every other byte.
+var HexDigits = func() (t [256]rune) {
+	for i := range t {
+		t[i] = -1 << 16
 	}
-	return 0, false
+	for i, c := range "0123456789abcdef" {
+		t[c], t[unicode.ToUpper(c)] = rune(i), rune(i)
+	}
+	return t
+}()
+
+func hexDigit(v rune) (digit rune, ok bool) {
+	if uint32(v) > 0xff || HexDigits[v] < 0 {
+		return 0, false
+	}
+	return HexDigits[v], true
 }
 
 func isOctal(v rune) bool { return '0' <= v && v <= '7' }
