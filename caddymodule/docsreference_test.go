@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -153,7 +154,7 @@ func TestDocsDefaults(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]uint64{
-		"max_body": defaultMaxBody, "max_upload": defaultMaxUpload, "max_spool": defaultMaxSpool, "cache": widgets.DefaultCache,
+		"max_body": defaultMaxBody, "max_upload": defaultMaxUpload, "max_spool": body.DefaultMaxSpool, "cache": widgets.DefaultCache,
 	} {
 		if got, err := humanize.ParseBytes(written[name]); err != nil || got != want {
 			t.Errorf("%s: %s, want %d", name, written[name], want)

@@ -141,7 +141,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 			return ""
 		}
 	}
-	if values := r.Header[t.header]; t.header != "" && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
+	if values := r.Header[t.header]; t.header != "" && t.field == verifier.Widget && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
 		return values[0] // as a rule
 	}
 	for i := range t.headers {

@@ -89,6 +89,8 @@ func (x *exchange) receive() (parse bool, err error) {
 		return false, verifier.ErrUnsupported
 	case begins != body.Object:
 		return false, nil
+	case d.Charset == body.CharsetUnknown:
+		return false, verifier.ErrUnsupported
 	}
 	return true, readError(b.ReadAll(limit))
 }

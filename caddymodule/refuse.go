@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -136,7 +137,7 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	case verifier.Malformed:
 		return malformedDetail(p, cause)
 	case verifier.Ambiguous:
-		return "A field of the identity claim, or a name that leads to it, appears more than once, in two spellings or with two values. Send each once."
+		return ambiguousDetail(p, cause)
 	case verifier.Missing:
 		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
 	case verifier.Partial:
@@ -144,6 +145,9 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	case verifier.WidgetUnknown:
 		return "The request does not name a widget that is known here."
 	case verifier.Unavailable:
+		if errors.Is(x.widgetErr, body.ErrNoRoom) {
+			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
+		}
 		return "The identity claim cannot be verified at the moment. Try again later."
 	case verifier.Invalid:
 		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message.String(), p.policy.Encoding)
@@ -157,6 +161,17 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 	default:
 		return "This conversation belongs to another user."
 	}
+}
+
+func ambiguousDetail(p *plan, cause error) string {
+	field := "A field of the identity claim, or a name that leads to it,"
+	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+		field = "The identity claim's " + p.fieldName(e.Field) + ", or a name that leads to it,"
+		if e.Field >= verifier.Widget {
+			field = "The request's " + p.fieldName(e.Field)
+		}
+	}
+	return field + " appears more than once, in two spellings or with two values. Send it once."
 }
 
 func malformedDetail(p *plan, cause error) string {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
@@ -105,7 +106,7 @@ func checkSpool(dir string) error {
 // warnUpload warns of a max_upload for which one client never gets the room.
 func (h *Handler) warnUpload() {
 	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share && !h.Guard {
-		h.log.zap.Warn("max_upload is more than one client may have of max_spool, of which it is an eighth: larger multipart bodies get 503. Raise max_spool",
-			zap.Int64("max_upload", h.MaxUpload), zap.Int64("share", share))
+		h.log.zap.Warn(fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503. Raise max_spool to at least %s, or lower max_upload",
+			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share)), humanize.IBytes(uint64(h.MaxUpload)*body.ClientShare)))
 	}
 }

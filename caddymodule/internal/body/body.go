@@ -35,6 +35,7 @@ type Body struct {
 	kept   []segment // of the file: what was not cut out of it
 	size   int64     // once the body is whole: as it reads now
 	whole  bool      // everything is read, to the end
+	asked  bool      // that was asked for
 	cut    bool
 	err    error // what ended the reading, io.EOF if the body did
 
@@ -100,6 +101,7 @@ func (b *Body) Announced() bool {
 // ReadAll reads the whole body into memory. A larger one than limit is
 // [ErrTooLarge]; nothing beyond the limit is kept.
 func (b *Body) ReadAll(limit int64) error {
+	b.asked = true
 	if !b.whole && (b.length > limit || !b.beyond.empty()) {
 		return ErrTooLarge
 	}

@@ -20,15 +20,15 @@ func (b *Body) Pass(r *http.Request) *Streamed {
 	switch {
 	case b.from == nil || b.length == 0 && !b.whole:
 		return nil
-	case !b.whole:
-		s := b.stream()
-		r.Body = s
-		return s
-	case b.size == 0 && b.length < 0 && !b.cut:
+	case b.whole && b.size == 0 && b.length < 0 && !b.cut:
 		if b.major > 1 {
 			r.Body, r.ContentLength = http.NoBody, 0 // spares the upstream an empty chunked body
 		}
 		return nil
+	case !b.whole, !b.asked && b.length < 0: // if its end was seen, then by chance
+		s := b.stream()
+		r.Body = s
+		return s
 	}
 	r.Body = b
 	if b.size != r.ContentLength {

@@ -79,10 +79,10 @@ func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
 	}
 	switch {
 	case n > max-s.used:
-		return &NoRoomError{fmt.Errorf("temporary files take %d bytes of %d", s.used, max), "raise max_spool, or lower max_upload"}
+		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: temporary files take %d of %d", n, s.used, max), "raise max_spool, or lower max_upload"}
 	case client.IsValid() && n > max/ClientShare-s.clients[client]:
-		return &NoRoomError{fmt.Errorf("temporary files of client %v take %d bytes of %d", client, s.clients[client], max/ClientShare),
-			"one client may take an eighth of max_spool: if this one sends for many, raise max_spool"}
+		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: of client %v temporary files take %d of %d, an eighth of max_spool", n, client, s.clients[client], max/ClientShare),
+			"raise max_spool to eight times max_upload at least; if the address is a proxy's, name it in Caddy's trusted_proxies"}
 	}
 	return nil
 }

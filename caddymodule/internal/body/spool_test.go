@@ -38,17 +38,17 @@ func TestSpoolBounds(t *testing.T) {
 		remedy string
 	}{
 		{"192.0.2.1", 6 * mib, true, ""},
-		{"192.0.2.1", 5 * mib, false, "one client"},
-		{"::ffff:192.0.2.1", 5 * mib, false, "one client"},
+		{"192.0.2.1", 5 * mib, false, "eight times"},
+		{"::ffff:192.0.2.1", 5 * mib, false, "eight times"},
 		{"192.0.2.1", 4 * mib, true, ""},
 		{"192.0.2.1", mib, true, ""}, // in memory
 		{"192.0.2.2", 10 * mib, true, ""},
-		{"192.0.2.3", 10*mib + 1, false, "one client"},
+		{"192.0.2.3", 10*mib + 1, false, "eight times"},
 		{"2001:db8::1", 10 * mib, true, ""},
-		{"2001:db8::ffff:1", 2 * mib, false, "one client"},
+		{"2001:db8::ffff:1", 2 * mib, false, "eight times"},
 		{"2001:db8:0:1::1", 10 * mib, true, ""},
 		{"fe80::1%eth0", 10 * mib, true, ""},
-		{"fe80::2%eth1", 2 * mib, false, "one client"},
+		{"fe80::2%eth1", 2 * mib, false, "eight times"},
 		{"", 25 * mib, true, ""}, // nobody knows who
 		{"", 6 * mib, false, "raise max_spool"},
 		{"192.0.2.9", 6 * mib, false, "raise max_spool"},

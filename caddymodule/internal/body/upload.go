@@ -38,6 +38,7 @@ type Upload struct {
 // [ErrNoRoom]; then nothing of the body is kept in a file. One that is kept in a
 // file is gone when ctx is done, at the latest.
 func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
+	b.asked = true
 	if u.Sink == nil {
 		u.Sink = io.Discard
 	}
