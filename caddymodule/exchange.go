@@ -155,6 +155,25 @@ func (x *exchange) readClaim() {
 	x.readBody()
 	x.begin()
 	x.parseBody()
+	for _, text := range x.h.texts {
+		x.watchTwins(text)
+	}
+}
+
+// watchTwins looks in the body for the query's parameters in a text. Backends that
+// merge the two take it from there, so what is there must be what the query has.
+func (x *exchange) watchTwins(text *namedText) {
+	for _, twin := range text.twins {
+		plan, reading := x.plan, x.reading
+		x.plan, x.reading = twin, verifier.Reading{}
+		twin.reader.Query([]byte(x.r.URL.RawQuery), &x.reading)
+		query := string(x.reading.Single(text.field))
+		x.parseBody()
+		same := x.reading.Plain() && string(x.reading.Single(text.field)) == query
+		if x.plan, x.reading = plan, reading; !same {
+			x.reading.Twice(verifier.Place{Field: text.field})
+		}
+	}
 }
 
 // begin begins to time the verification, of which waiting for the client is no

@@ -55,6 +55,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	case x.mode == modeOff:
 		x.settle(nil, nil)
 		h.publish(r, s)
+		x.returnBody()
 		return false, nil
 	}
 

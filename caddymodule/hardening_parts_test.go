@@ -87,3 +87,77 @@ func TestEncodedTexts(t *testing.T) {
 		}
 	}
 }
+
+// TestJoinedLines: PHP joins a line of a part's header without a colon to the one
+// before, and cuts each at a NUL.
+func TestJoinedLines(t *testing.T) {
+	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nconversation body /conversation_id\n}")
+	if a := g.post(t, strings.Replace(claim("owner"), "{", `{"conversation_id":"cv",`, 1)); a.StatusCode != 200 || a.seen.user() != "owner" {
+		t.Fatal(a.StatusCode, a.body)
+	}
+	long := `form-data; x="` + strings.Repeat("\r\n "+strings.Repeat("a", 997), 15) + "\r\n " + strings.Repeat("b", 1265) + `"; name=` + strings.Repeat(" ", 90)
+	for _, name := range []string{
+		"form-data; name=\"conversation_\r\nid\"", "form-data; name=\"conversation_\nid\"", "form-data; name=\"conv\r\nersation\r\n_id\"",
+		"form-data; name=\"user_\r\nid\"", "form-data; name=\"conversation\x00zzz\r\n id\"", "form-data; name=\"conversation\x00z\n id\"",
+		long + "\"conversation\r\n id\"", "form-data; name=\"=?utf-8*en-" + strings.Repeat("a", 60) + "?b?Y29udmVyc2F0aW9uX2lk?=\"",
+	} {
+		for _, preamble := range []string{"", "x\r\n"} {
+			for _, query := range []string{"", "?user_id=mallory&user_hash=" + sign("mallory")} {
+				body := preamble + "--XX\r\nContent-Disposition: " + name + "\r\n\r\ncv\r\n--XX--\r\n"
+				if a := g.do(t, "POST", "/chat"+query, body, "Content-Type: multipart/form-data; boundary=XX"); a.StatusCode != 400 {
+					t.Errorf("%.60q, %q, %q: %d %s", name, preamble, query, a.StatusCode, a.body)
+				}
+			}
+		}
+	}
+}
+
+// TestQueryInTexts: what a text takes from the query is the same in the body.
+func TestQueryInTexts(t *testing.T) {
+	for _, text := range []string{"{query.c}", "shop-{query.c}", "{host}/{query.c}"} {
+		g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nconversation "+text+"\n}")
+		if a := g.do(t, "POST", "/chat?c=theirs", claim("owner"), jsonType); a.StatusCode != 200 || a.seen.user() != "owner" {
+			t.Fatal(a.StatusCode, a.body)
+		}
+		mine := strings.TrimSuffix(claim("mallory"), "}")
+		form := "user_id=mallory&user_hash=" + sign("mallory")
+		for _, c := range []struct{ path, body, kind string }{
+			{"/chat?c=mine", mine + `,"c":"theirs"}`, jsonType}, {"/chat", mine + `,"c":"theirs"}`, jsonType},
+			{"/chat?c=mine", "c=theirs&" + form, "Content-Type: application/x-www-form-urlencoded"}, {"/chat", "c=theirs&" + form, "Content-Type: application/x-www-form-urlencoded"}, {"/chat", "c=theirs", "Content-Type: application/x-www-form-urlencoded"},
+		} {
+			if a := g.do(t, "POST", c.path, c.body, c.kind); a.seen != nil {
+				t.Errorf("%s: %s %s: %d %+v", text, c.path, c.body, a.StatusCode, a.seen)
+			}
+		}
+		if a := g.do(t, "POST", "/chat?c=mine", mine+`,"c":"mine"}`, jsonType); a.StatusCode != 200 || a.seen.user() != "mallory" {
+			t.Errorf("%s: the same: %d %s", text, a.StatusCode, a.body)
+		}
+	}
+}
+
+// TestOffKeepsBodies: where the widget is looked for in the body, and is off, the
+// body goes on as it came.
+func TestOffKeepsBodies(t *testing.T) {
+	for _, option := range []string{"dialect inviaro", "widget body /key"} {
+		g := start(t, "chat_identity {\nwidget a {\nsecret {env.TEST_SECRET}\nmode off\n}\n}", "chat_identity {\n"+option+"\n}\nreverse_proxy UPSTREAM")
+		const body = `{"key":"a","user_id":"u","text":"hello"}`
+		if a := g.do(t, "POST", "/", body, jsonType); a.StatusCode != 200 || a.seen.Body != body || a.seen.Header.Get("X-Identity-Outcome") != "disabled" {
+			t.Errorf("%s: %d %+v", option, a.StatusCode, a.seen)
+		}
+	}
+}
+
+// TestStripWithinAttributes: a field that goes with a forged claim goes from the
+// attributes, too, however they are written.
+func TestStripWithinAttributes(t *testing.T) {
+	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nunverified strip email\n}")
+	for _, form := range []string{
+		"user_metadata[email]=x@y", "user_metadata.email=x@y", `user_metadata={}&user_metadata={"email":"x@y"}`, `User_Metadata={"email":"x@y"}`,
+		`user_metadata[]={"email":"x@y"}`, `user_metadata=[{"email":"x@y"}]`, `user_metadata={"email":"x@y",}`, `user_metadata=/**/{"email":"x@y"}`, `user_metadata={"email":"x@y"}`,
+	} {
+		a := g.do(t, "POST", "/chat", "a=1&user_id=v&user_hash=bad&"+form, "Content-Type: application/x-www-form-urlencoded")
+		if a.StatusCode != 200 || strings.Contains(a.seen.Body, "x@y") || !strings.HasPrefix(a.seen.Body, "a=1") {
+			t.Errorf("%s: %d %s", form, a.StatusCode, a.seen.Body)
+		}
+	}
+}

@@ -25,6 +25,9 @@ type namedText struct {
 	// header is the header that the text consists of, looked up without Caddy's
 	// replacer; "" if it is any other text.
 	header string
+	// twins read the queries' parameters from the body, too, where the text is more
+	// than one of them.
+	twins []*plan
 	// query is the query's parameter that the text consists of, "" where it is
 	// any other text.
 	query string
@@ -67,7 +70,13 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			t.queries = append(t.queries, reader)
 			if text == "{"+inner+"}" {
 				t.query = name
+				continue
 			}
+			twin, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}, inBody(field, name)}, verifier.ReaderOptions{})
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", field, err)
+			}
+			t.twins = append(t.twins, &plan{reader: twin})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
 			t.cookies = append(t.cookies, cookiePlace{verifier.Place{Field: field}, hop.NewCookie(name)})
 		}

@@ -279,6 +279,14 @@ func (x *exchange) discardBody() {
 	x.body.parsed, x.body.discarded = false, true
 }
 
+// returnBody has the request go on with its body as it came, where the widget was
+// looked for in it.
+func (x *exchange) returnBody() {
+	if x.body.Body != nil {
+		x.s.streamed = x.body.Pass(x.r)
+	}
+}
+
 // passBody has the request go on with the body as it is by now. Where no body was
 // declared to be anything, nobody behind is left to guess a form (RFC 9110
 // section 8.3 lets a recipient guess, and Rack and CGI libraries do).

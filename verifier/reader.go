@@ -13,9 +13,11 @@ import (
 // Reader finds the fields of a claim in a request. It is immutable and safe
 // for concurrent use.
 type Reader struct {
-	places  []Place
-	strip   [NumFields]bool
-	watched *names.Set
+	places []Place
+	strip  [NumFields]bool
+	// stripsBelow says that a field of strip lies within the attributes.
+	stripsBelow bool
+	watched     *names.Set
 
 	json       *claimjson.Paths
 	jsonPlaces []Place // by target
@@ -74,10 +76,16 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: r.cuts(p.Field)})
 			r.jsonPlaces = append(r.jsonPlaces, p)
 			form.add(claimform.Name{Path: []string{LastToken(p.Name)}}, p)
+			if r.strip[p.Field] && !watches(p.Field) {
+				form.nest(pointer, p)
+				if inQuery(places, p.Field) {
+					query.nest(pointer, p)
+				}
+			}
 			if watches(p.Field) {
 				watched = append(watched, LastToken(p.Name))
 				form.nest(pointer, p)
-				if o.At != "" && p.Field < Widget {
+				if o.At != "" {
 					form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 				}
 				if inQuery(places, p.Field) {
@@ -130,6 +138,7 @@ func (r *Reader) compileAttributes() (err error) {
 		if name, ok := belowAttributes(r.places, p); ok && !p.Field.Proves() {
 			targets = append(targets, claimjson.Target{Pointer: name})
 			r.attributesPlaces = append(r.attributesPlaces, p)
+			r.stripsBelow = r.stripsBelow || r.strip[p.Field]
 		}
 	}
 	r.attributes, err = claimjson.Compile(targets, never)

@@ -226,7 +226,7 @@ func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
 // else whatever is within is a variant of what is beside. It reports whether it
 // is to be cut.
 func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
-	if !only || hit.Err != nil || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
+	if !only || hit.Err != nil || hit.Variant || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
 		for _, p := range places {
 			found := to.at(p)
 			found.seen, found.variant, found.way = true, true, true
@@ -269,8 +269,9 @@ func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool,
 		return r.attributesText(p, hit.Value, to)
 	default:
 		found.add(p.Field, hit.Value)
+		return r.cuts(p.Field)
 	}
-	return r.cuts(p.Field)
+	return r.cuts(p.Field) || p.Field == Attributes && r.stripsBelow
 }
 
 // attributesText reads attributes that are sent as the text of a JSON object,
@@ -278,7 +279,7 @@ func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool,
 func (r *Reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
 	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
 		to.Malformed(p, "is not a JSON object")
-		return false
+		return r.cuts(Attributes) || r.stripsBelow
 	}
 	to.at(p).add(Attributes, text)
 	for i := range to.attributesFound.Values {

@@ -6,23 +6,28 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
-// maxLine is how long a line may be that is looked at as a part's header may be
-// written. Parsers have limits of that order.
-const maxLine = 16 << 10
+// maxBlock is how much is looked at at a time as a part's header may be written,
+// keptBlock how much of that once more with what follows. Parsers have limits of
+// that order for a line.
+const (
+	maxBlock  = 16 << 10
+	keptBlock = 8 << 10
+)
 
 // Search looks for a watched name in a body that does not read in one way and
 // comes in pieces, in constant memory and bounded time. It finds a name however it
-// is written, and in a multipart body also one that is encoded as in a part's header (RFC 2047, RFC 2231, folded lines), on any line: where the
-// headers are, parsers differ over.
+// is written, and in a multipart body also one that is encoded as in a part's header (RFC 2047, RFC 2231, lines that some parser joins), wherever
+// it is: where the headers are, parsers differ over.
 type Search struct {
 	watched *names.Set
 	raw     *names.Search
 	parts   bool // it is a multipart body
 	ways    bool // a text on the way may be encoded
 
-	line   []byte // a line and those that continue it
-	begins bool   // of the last line nothing is there yet
-	folded bool
+	block  []byte // lines up to an empty one
+	breaks int    // newlines behind the last line
+	lines  bool   // there is more than one
+	named  bool   // something of a header was seen in them
 	name   string
 	found  bool
 	work   names.Work // what is left
@@ -30,7 +35,7 @@ type Search struct {
 
 // Search begins a search. parts says that the body may be a multipart one.
 func (r *Reader) Search(parts bool) *Search {
-	s := &Search{watched: r.watched, parts: parts, ways: r.form.ways, begins: true, work: names.FirstWork}
+	s := &Search{watched: r.watched, parts: parts, ways: r.form.ways, work: names.FirstWork}
 	s.raw = r.watched.Search(&s.work)
 	return s
 }
@@ -40,60 +45,59 @@ func (s *Search) Write(p []byte) (int, error) {
 	s.work.Add(len(p))
 	for rest := p; s.parts && !s.found && len(rest) > 0; {
 		end := bytes.IndexAny(rest, "\r\n")
-		switch {
-		case end == 0:
-			s.line, s.begins, rest = append(s.line, rest[0]), true, rest[1:]
-		case end < 0:
-			s.text(rest)
-			rest = nil
-		default:
-			s.text(rest[:end])
-			rest = rest[end:]
+		if end == 0 {
+			s.newline(rest[0])
+			rest = rest[1:]
+			continue
 		}
-		if len(s.line) >= maxLine {
+		if end < 0 {
+			end = len(rest)
+		}
+		if s.breaks > 0 {
+			s.breaks, s.lines = 0, true
+		}
+		n := min(end, maxBlock-len(s.block))
+		s.block, rest = append(s.block, rest[:n]...), rest[n:]
+		if len(s.block) == maxBlock {
 			s.look(true)
 		}
 	}
 	return s.raw.Write(p)
 }
 
-// text takes a piece of a line.
-func (s *Search) text(piece []byte) {
-	if s.begins {
-		if piece[0] != ' ' && piece[0] != '\t' {
-			s.look(false)
-		} else if len(s.line) > 0 {
-			s.folded = true
-		}
-		s.begins = false
+// newline takes a CR or an LF. Behind an empty line a block has ended for everyone.
+func (s *Search) newline(c byte) {
+	last := byte(0)
+	if len(s.block) > 0 {
+		last = s.block[len(s.block)-1]
 	}
-	for len(piece) > 0 && !s.found {
-		n := min(len(piece), maxLine-len(s.line))
-		s.line, piece = append(s.line, piece[:n]...), piece[n:]
-		if len(s.line) == maxLine {
-			s.look(true)
-		}
+	if s.breaks++; last == '\r' && c == '\n' {
+		s.breaks-- // one newline
+	}
+	if s.block = append(s.block, c); s.breaks > 1 || len(s.block) >= maxBlock {
+		s.look(s.breaks <= 1)
 	}
 }
 
-// look looks into the line that is there, or into the first part of one that is
-// too long: of what is encoded in such a line it cannot be told.
+// look looks into the block that is there, or into the first part of one that is
+// too long: of what is encoded in pieces there it cannot be told.
 func (s *Search) look(long bool) {
-	line := s.line
-	encoded := hasStar(line) || hasWord(line)
-	coded := s.ways && (containsFold(line, "content-transfer-encoding") && (containsFold(line, "base64") || containsFold(line, "quoted")) ||
-		containsFold(line, "charset") && !containsFold(line, "utf-8") && !containsFold(line, "utf8"))
-	if encoded || s.folded && (containsFold(line, "name") || containsFold(line, "content-")) {
-		s.name, s.found = s.watched.StandInHeader(line, &s.work)
+	block := s.block
+	encoded := hasStar(block) || hasWord(block)
+	s.named = s.named || containsFold(block, "name") || containsFold(block, "content-")
+	coded := s.ways && (containsFold(block, "content-transfer-encoding") && (containsFold(block, "base64") || containsFold(block, "quoted")) ||
+		containsFold(block, "charset") && !containsFold(block, "utf-8") && !containsFold(block, "utf8"))
+	if encoded || s.named && (s.lines || bytes.IndexByte(block, 0) >= 0) {
+		s.name, s.found = s.watched.StandInHeader(block, &s.work)
 	}
 	if !s.found && (coded || long && encoded) {
 		s.name, s.found = s.watched.Any()
 	}
-	kept := 0
-	if long { // a mark may go on in what follows
-		kept = copy(line, line[len(line)-maxWord:])
+	if !long {
+		s.block, s.lines, s.named, s.breaks = block[:0], false, false, 0
+		return
 	}
-	s.line, s.folded = line[:kept], s.folded && long
+	s.block = block[:copy(block, block[len(block)-keptBlock:])]
 }
 
 // hasStar reports whether a parameter is written as in RFC 2231: name* or filename*.
@@ -112,7 +116,7 @@ func hasStar(line []byte) bool {
 }
 
 // maxWord is longer than the beginning of an encoded word is.
-const maxWord = 64
+const maxWord = 1 << 10
 
 // hasWord reports whether an encoded word (RFC 2047) begins: =?charset?b? or q.
 func hasWord(line []byte) bool {

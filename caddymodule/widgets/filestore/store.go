@@ -115,10 +115,10 @@ func (s *Store) List(_ context.Context, after string, limit int) ([]*widgets.Rec
 	return current.snapshot.after(after, limit), nil
 }
 
-// Speaks implements [widgets.Store].
+// Speaks implements [widgets.Store]. Where nothing could be read yet, it may be any.
 func (s *Store) Speaks(dialect string) bool {
 	current := s.current.Load()
-	return current.snapshot != nil && current.snapshot.dialects[dialect] > 0
+	return current.snapshot == nil || current.snapshot.dialects[dialect] > 0
 }
 
 // KeyIDs implements [widgets.Store].

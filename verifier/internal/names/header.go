@@ -11,18 +11,91 @@ func (s *Set) StandInHeader(block []byte, work *Work) (name string, ok bool) {
 	if len(s.names) == 0 {
 		return "", false
 	}
-	if !isFolded(block) {
-		return s.standDecoded(block, maxLayers, work)
-	}
-	if name, ok = s.stand(block, work); ok {
-		return name, ok
-	}
-	for _, instead := range []string{" ", "", keepSpaces} {
-		if name, ok = s.standDecoded(unfold(block, instead), maxLayers, work); ok {
-			break
-		}
+	if name, ok = s.standJoined(block, work); !ok && bytes.IndexByte(block, 0) >= 0 {
+		name, ok = s.standJoined(cutAtNULs(block), work)
 	}
 	return name, ok
+}
+
+// standJoined is StandInHeader for a block as it is, and with its lines joined in
+// each way in which a reader does so.
+func (s *Set) standJoined(block []byte, work *Work) (name string, ok bool) {
+	if !isFolded(block) {
+		name, ok = s.standDecoded(block, maxLayers, work)
+	} else if name, ok = s.stand(block, work); !ok {
+		for _, instead := range []string{" ", "", keepSpaces} {
+			if name, ok = s.standDecoded(unfold(block, instead), maxLayers, work); ok {
+				return name, ok
+			}
+		}
+	}
+	if !ok && hasLoneLine(block) {
+		name, ok = s.standDecoded(joinLoneLines(block), maxLayers, work)
+	}
+	return name, ok
+}
+
+// isLone reports whether a line of a header is none of its own to PHP, which joins
+// it to the one before: it has no colon, or begins with a space.
+func isLone(line []byte) bool {
+	return len(line) > 0 && (isBlank(rune(line[0])) || bytes.IndexByte(line, ':') < 0)
+}
+
+// hasLoneLine reports whether a lone line follows another that is not merely
+// folded.
+func hasLoneLine(block []byte) bool {
+	for first := true; len(block) > 0; first = false {
+		line, newline := firstLine(block)
+		if !first && len(line) > 0 && !isBlank(rune(line[0])) && isLone(line) {
+			return true
+		}
+		block = block[len(line)+len(newline):]
+	}
+	return false
+}
+
+// firstLine returns a block's first line, and the newline that ends it.
+func firstLine(block []byte) (line, newline []byte) {
+	end := bytes.IndexAny(block, "\r\n")
+	if end < 0 {
+		return block, nil
+	}
+	n := 1
+	if bytes.HasPrefix(block[end:], []byte("\r\n")) {
+		n = 2
+	}
+	return block[:end], block[end : end+n]
+}
+
+// cutAtNULs returns a header block with each line cut at its first NUL: to PHP
+// they are C strings.
+func cutAtNULs(block []byte) []byte {
+	cut := make([]byte, 0, len(block))
+	for len(block) > 0 {
+		line, newline := firstLine(block)
+		block = block[len(line)+len(newline):]
+		line, _, _ = bytes.Cut(line, []byte{0})
+		cut = append(append(cut, line...), newline...)
+	}
+	return cut
+}
+
+// joinLoneLines returns a header block with its lone lines joined to those before.
+func joinLoneLines(block []byte) []byte {
+	joined := make([]byte, 0, len(block))
+	before := 0 // how long the newline is at the end of joined
+	for len(block) > 0 {
+		line, newline := firstLine(block)
+		if isLone(line) {
+			joined = joined[:len(joined)-before]
+		}
+		joined = append(append(joined, line...), newline...)
+		if before = len(newline); len(line) == 0 {
+			before = 0 // an empty line ends the header
+		}
+		block = block[len(line)+len(newline):]
+	}
+	return joined
 }
 
 // maxLayers is how often a header is decoded: words in pieces of parameters,

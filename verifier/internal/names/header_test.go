@@ -31,7 +31,8 @@ func TestStandInHeader(t *testing.T) {
 			disposition("name=\"us\n  er_id\""), disposition("name=\"us\r er_id\""), disposition("name=\"user\r\n_id\"")[:40] + " \r\n x=user_id",
 			disposition("name=\"us%\r\n 65r_id\""),
 		}},
-		{"another line", false, []string{disposition("name=\"us\r\ner_id\""), "X: us\r\n\r\n\r\ner_id"}},
+		{"a line without a colon, which PHP joins", true, []string{disposition("name=\"us\r\ner_id\""), disposition("name=\"us\x00x\r\ner_id\"")}},
+		{"another line", false, []string{disposition("name=\"us\r\ner_id: x\""), "X: us\r\n\r\n\r\ner_id"}},
 		{"words", true, []string{
 			disposition(`name="=?utf-8?q?user=5Fid?="`), disposition(`name="=?utf-8?B?dXNlcl9pZA==?="`), disposition(`name="=?UTF-8?b?dXNlcl9pZA?="`),
 			disposition(`name="=?us-ascii?q?us?= =?utf-8?b?ZXJfaWQ=?="`), disposition("name=\"=?utf-8?q?us?=\r\n =?utf-8?q?er=5Fid?=\""),

@@ -16,7 +16,7 @@ const (
 	// workOfByte is what each of its bytes adds. Media cost next to nothing, texts
 	// a third of one, and nothing but escapes (Cyrillic in JSON, in a form, in
 	// quoted-printable) two.
-	workOfByte = 3
+	workOfByte = 4
 )
 
 // Add adds what so many bytes of the body may cost.
