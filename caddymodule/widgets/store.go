@@ -53,7 +53,8 @@ type Store interface {
 	// durable when SetNote has returned without error.
 	SetNote(ctx context.Context, name, text string) error
 
-	// Speaks reports whether any widget has that dialect of its own.
+	// Speaks reports whether any widget has that dialect of its own. Where nothing
+	// is known of the widgets it reports true: what may be read is then cut.
 	Speaks(dialect string) bool
 
 	// Err returns nil, or why the store can at present not be written, or not
