@@ -100,7 +100,7 @@ func (x *exchange) receive() (parse bool, err error) {
 func (x *exchange) spool() error {
 	b, d := x.body.Body, &x.body.declared
 	upload := body.Upload{Limit: x.h.MaxUpload, Client: clientAddress(x.r), Deadline: http.NewResponseController(x.w).SetReadDeadline}
-	if d.Kinds == body.KindMultipart && d.Plain && !d.BoundaryAmbiguous && d.Charset == body.CharsetUTF8 {
+	if d.Kinds == body.KindMultipart && d.Plain && d.Charset == body.CharsetUTF8 {
 		x.arrived = x.plan.reader.Multipart(d.Boundary, x.h.MaxBody, &x.reading)
 		upload.Sink = x.arrived
 	}

@@ -76,21 +76,19 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: r.cuts(p.Field)})
 			r.jsonPlaces = append(r.jsonPlaces, p)
 			form.add(claimform.Name{Path: []string{LastToken(p.Name)}}, p)
-			if r.strip[p.Field] && !watches(p.Field) {
-				form.nest(pointer, p)
-				if inQuery(places, p.Field) {
-					query.nest(pointer, p)
-				}
+			if !watches(p.Field) && !r.strip[p.Field] {
+				continue
 			}
-			if watches(p.Field) {
-				watched = append(watched, LastToken(p.Name))
-				form.nest(pointer, p)
-				if o.At != "" {
-					form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
-				}
-				if inQuery(places, p.Field) {
-					query.nest(pointer, p)
-				}
+			form.nest(pointer, p)
+			if inQuery(places, p.Field) {
+				query.nest(pointer, p)
+			}
+			if !watches(p.Field) {
+				continue
+			}
+			watched = append(watched, LastToken(p.Name))
+			if o.At != "" {
+				form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 			}
 		case Query:
 			query.add(claimform.Name{Path: []string{p.Name}}, p)

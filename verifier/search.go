@@ -3,6 +3,7 @@ package verifier
 import (
 	"bytes"
 
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
@@ -84,9 +85,9 @@ func (s *Search) newline(c byte) {
 func (s *Search) look(long bool) {
 	block := s.block
 	encoded := hasStar(block) || hasWord(block)
-	s.named = s.named || containsFold(block, "name") || containsFold(block, "content-")
-	coded := s.ways && (containsFold(block, "content-transfer-encoding") && (containsFold(block, "base64") || containsFold(block, "quoted")) ||
-		containsFold(block, "charset") && !containsFold(block, "utf-8") && !containsFold(block, "utf8"))
+	s.named = s.named || claimform.ContainsFold(block, "name") || claimform.ContainsFold(block, "content-")
+	coded := s.ways && (claimform.ContainsFold(block, "content-transfer-encoding") && (claimform.ContainsFold(block, "base64") || claimform.ContainsFold(block, "quoted")) ||
+		claimform.ContainsFold(block, "charset") && !claimform.ContainsFold(block, "utf-8") && !claimform.ContainsFold(block, "utf8"))
 	if encoded || s.named && (s.lines || bytes.IndexByte(block, 0) >= 0) {
 		s.name, s.found = s.watched.StandInHeader(block, &s.work)
 	}
@@ -131,16 +132,6 @@ func hasWord(line []byte) bool {
 			return true
 		}
 	}
-}
-
-func containsFold(text []byte, lower string) bool {
-	first := lower[0]
-	for i := 0; i+len(lower) <= len(text); i++ {
-		if text[i]|0x20 == first && bytes.EqualFold(text[i:i+len(lower)], []byte(lower)) {
-			return true
-		}
-	}
-	return false
 }
 
 // End ends the text, and returns the name that can stand in it.

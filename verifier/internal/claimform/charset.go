@@ -36,7 +36,7 @@ func parseType(value []byte) (other bool, c charset) {
 		return other, inUTF8
 	case ok && tokenEnd(name) == len(name) && isASCIICharset(name):
 		return other, inASCII
-	case !ok && !containsFold(rest, "charset"):
+	case !ok && !ContainsFold(rest, "charset"):
 		return true, inUTF8
 	}
 	return true, unknown

@@ -68,13 +68,13 @@ func (d *disposition) parse(value []byte) bool {
 		default:
 			// name*, name*0 and filename*0 are other parameters' pieces (RFC
 			// 2231); formidable finds the name in any that ends so.
-			if bytes.IndexByte(key, '*') >= 0 || containsFold(key, "name") || !quoted && bytes.IndexByte(text, '\'') >= 0 {
+			if bytes.IndexByte(key, '*') >= 0 || ContainsFold(key, "name") || !quoted && bytes.IndexByte(text, '\'') >= 0 {
 				return false
 			}
 		}
 		colon = colon || bytes.IndexByte(text, ':') >= 0
 		// The last of them is the name for Ruby's CGI and for old versions of Rack.
-		if containsFold(text, "name=") || bytes.IndexByte(key, '\'') >= 0 {
+		if ContainsFold(text, "name=") || bytes.IndexByte(key, '\'') >= 0 {
 			return false
 		}
 	}

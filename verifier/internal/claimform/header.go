@@ -46,14 +46,14 @@ func (h *header) parse(lines []byte) bool {
 				return false
 			}
 			disposed = true
-		case containsFold(line, "content-disposition"):
+		case ContainsFold(line, "content-disposition"):
 			return false // Ruby's CGI and Rack look for it anywhere
 		case equalFold(key, "content-type"):
 			if typed {
 				return false
 			}
 			typed = true
-			h.nested = containsFold(value, "multipart/")
+			h.nested = ContainsFold(value, "multipart/")
 			h.otherType, h.charset = parseType(value)
 		case equalFold(key, "content-transfer-encoding"):
 			if transferred {
@@ -88,8 +88,8 @@ func cutPrefixFold(s []byte, prefix string) ([]byte, bool) {
 	return s[len(prefix):], true
 }
 
-// containsFold says whether s holds sub, which is in lower case and ASCII.
-func containsFold(s []byte, sub string) bool {
+// ContainsFold says whether s holds sub, which is in lower case and ASCII.
+func ContainsFold(s []byte, sub string) bool {
 	for i := 0; i+len(sub) <= len(s); i++ {
 		if lower(s[i]) == sub[0] && equalFold(s[i:i+len(sub)], sub) {
 			return true

@@ -68,10 +68,10 @@ func (m *Multipart) describe(head []byte) bool {
 // no field, unless a watched name can stand in the header or the content may be a
 // text on the way.
 func (m *Multipart) unreadable(head []byte) bool {
-	if containsFold(head, "multipart/") {
+	if ContainsFold(head, "multipart/") {
 		return false
 	}
-	m.charset = m.charset || containsFold(head, "_charset_")
+	m.charset = m.charset || ContainsFold(head, "_charset_")
 	if m.refused == nil {
 		if m.inHeader == nil {
 			m.refused = ErrHeader
@@ -90,10 +90,10 @@ func (m *Multipart) unreadable(head []byte) bool {
 // mayBeCoded reports whether a header that does not read in one way may say that
 // the content's bytes are not those of its text.
 func mayBeCoded(head []byte) bool {
-	if containsFold(head, "base64") || containsFold(head, "quoted-printable") || containsFold(head, "uuencode") {
+	if ContainsFold(head, "base64") || ContainsFold(head, "quoted-printable") || ContainsFold(head, "uuencode") {
 		return true
 	}
-	return containsFold(head, "charset") && !containsFold(head, "utf-8") && !containsFold(head, "utf8")
+	return ContainsFold(head, "charset") && !ContainsFold(head, "utf-8") && !ContainsFold(head, "utf8")
 }
 
 // onWay takes an unreadable part for a text on the way.
