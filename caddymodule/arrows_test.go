@@ -17,8 +17,8 @@ var arrows = map[string][]string{
 	"verifier/internal/names":     {},
 
 	"caddymodule": {
-		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore", "caddymodule/widgets/redisstore",
-		"caddymodule/ledger", "caddymodule/ledger/boltledger", "caddymodule/ledger/redisledger", "caddymodule/redislink",
+		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
+		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command",
 		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
@@ -31,31 +31,31 @@ var arrows = map[string][]string{
 	"caddymodule/internal/admin/dashboard": {"verifier"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic"},
 	"caddymodule/internal/command": {
-		"verifier", "caddymodule/widgets", "caddymodule/widgets/filestore",
+		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore",
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/secrettext": {},
 	"caddymodule/internal/traffic":    {"verifier"},
 
-	"caddymodule/widgets":            {"verifier"},
-	"caddymodule/widgets/filestore":  {"caddymodule/widgets"},
-	"caddymodule/widgets/redisstore": {"caddymodule/widgets", "caddymodule/redislink"},
-	"caddymodule/ledger":             {},
-	"caddymodule/ledger/boltledger":  {"caddymodule/ledger"},
-	"caddymodule/ledger/redisledger": {"caddymodule/ledger"},
-	"caddymodule/redislink":          {},
+	"caddymodule/widgets":              {"verifier"},
+	"caddymodule/internal/filestore":   {"caddymodule/widgets"},
+	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/redislink"},
+	"caddymodule/ledger":               {},
+	"caddymodule/internal/boltledger":  {"caddymodule/ledger"},
+	"caddymodule/internal/redisledger": {"caddymodule/ledger"},
+	"caddymodule/internal/redislink":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
 
-	"caddymodule/redislink/redistest": {},
-	"caddymodule/browsertest":         {},
-	"internal/parsertest":             {},
-	"examples/fleet":                  {},
-	"examples/observability":          {},
-	"examples/quickstart":             {},
-	"examples/signing":                {},
-	"examples/signing/go":             {},
+	"caddymodule/internal/redistest": {},
+	"caddymodule/browsertest":        {},
+	"internal/parsertest":            {},
+	"examples/fleet":                 {},
+	"examples/observability":         {},
+	"examples/quickstart":            {},
+	"examples/signing":               {},
+	"examples/signing/go":            {},
 }
 
 // knowCaddy are the packages that may depend on Caddy.

@@ -158,7 +158,7 @@ func TestDocsRights(t *testing.T) {
 	_, text, _ := strings.Cut(documents(t)["docs/fleet.md"], "## Rights of the Redis user")
 	text, _, _ = strings.Cut(text, "\n## ")
 	var known []string
-	for _, file := range []string{"widgets/redisstore/store.go", "ledger/redisledger/ledger.go"} {
+	for _, file := range []string{"internal/redisstore/store.go", "internal/redisledger/ledger.go"} {
 		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 

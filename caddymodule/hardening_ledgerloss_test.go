@@ -14,9 +14,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/boltledger"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
 )
 
 // losing is a site that needs its ledger. Few seconds must pass in these tests,

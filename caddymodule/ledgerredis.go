@@ -10,9 +10,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redisledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/redisledger"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
 )
 
 func init() {

@@ -6,7 +6,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 )
 
 // Note implements [widgets.Store]. The machine is told by its name.

@@ -13,8 +13,8 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
 func open(t *testing.T, url string) *redislink.Link {

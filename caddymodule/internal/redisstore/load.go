@@ -8,7 +8,7 @@ import (
 	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 

@@ -15,8 +15,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
 // lookupForever is the other process: it prints when it asked, by the wall clock,

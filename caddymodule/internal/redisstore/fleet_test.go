@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/redislink/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
 // TestCluster: all keys lie in one slot, and the connection that is told of
