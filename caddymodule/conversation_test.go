@@ -653,9 +653,9 @@ func TestConversationUpgrade(t *testing.T) {
 	}
 }
 
-// TestConversationMost: nobody squats on more than his share, and what he was
+// TestConversationLimit: nobody squats on more than his share, and what he was
 // refused does not count.
-func TestConversationMost(t *testing.T) {
+func TestConversationLimit(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nmost 3\n}", 1)+"reverse_proxy UPSTREAM")
 	g.answersWith(500)
@@ -691,8 +691,8 @@ func TestConversationMost(t *testing.T) {
 	}
 }
 
-// TestConversationMostAtOnce: nor does he get more by asking for all at once.
-func TestConversationMostAtOnce(t *testing.T) {
+// TestConversationLimitAtOnce: nor does he get more by asking for all at once.
+func TestConversationLimitAtOnce(t *testing.T) {
 	const most, asked = 5, 40
 	g := ledgered(t, strings.Replace(conversing("", ""), "body /c", fmt.Sprintf("body /c {\nmost %d\n}", most), 1)+"reverse_proxy UPSTREAM")
 	client := manyClients(asked)
