@@ -12,30 +12,32 @@ import (
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
 	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
+	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
 	"verifier/internal/names":     {},
 
 	"caddymodule": {
-		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
+		"verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command",
-		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 	},
 	"caddymodule/internal/body": {},
 	"caddymodule/internal/hop":  {},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 	},
 	"caddymodule/internal/admin/dashboard": {"verifier"},
-	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic"},
+	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose",
 	},
 	"caddymodule/internal/secrettext": {},
-	"caddymodule/internal/traffic":    {"verifier"},
+	"caddymodule/internal/judgment":   {"verifier"},
+	"caddymodule/internal/traffic":    {"verifier", "caddymodule/internal/judgment"},
 
 	"caddymodule/widgets":              {"verifier"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets"},

@@ -110,7 +110,7 @@ func (x *exchange) withoutClaimIn(query string) string {
 		return ""
 	}
 	var reading verifier.Reading
-	x.plan.reader.Query([]byte(query), &reading)
+	x.plan.verifier.Query([]byte(query), &reading)
 	if reading.Err() != nil {
 		return ""
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // show takes screenshots by day and night, and of a phone, and checks in each
@@ -84,17 +84,17 @@ func TestDashboardLooks(t *testing.T) {
 		{strings.Repeat("as-long-as-ids-are.", 7)[:128], ``, 3, 1, 0},
 	} {
 		b.create(t, fmt.Sprintf(`{"id":"%s"%s}`, w.id, w.more))
-		count := func(n int, outcome verifier.Outcome, reason verifier.Reason) {
+		count := func(n int, outcome judgment.Outcome, reason judgment.Reason) {
 			for range n {
 				observed.Count(w.id, traffic.FindingOf(outcome, reason), modeOptional.counted(), 0)
 			}
 		}
-		count(w.verified, verifier.OutcomeVerified, "")
-		count(w.missing, verifier.OutcomeAnonymous, verifier.Missing)
-		count(w.bad, verifier.OutcomeInvalid, verifier.Invalid)
-		count(w.bad/3, verifier.OutcomeExpired, verifier.Expired)
-		count(w.bad/5, verifier.OutcomeMalformed, verifier.Malformed)
-		count(w.bad/8, verifier.OutcomeUnavailable, verifier.Unavailable)
+		count(w.verified, judgment.OutcomeVerified, "")
+		count(w.missing, judgment.OutcomeAnonymous, judgment.Missing)
+		count(w.bad, judgment.OutcomeInvalid, judgment.Invalid)
+		count(w.bad/3, judgment.OutcomeExpired, judgment.Expired)
+		count(w.bad/5, judgment.OutcomeMalformed, judgment.Malformed)
+		count(w.bad/8, judgment.OutcomeUnavailable, judgment.Unavailable)
 	}
 	b.rotate(t, "help-centre", `{"grace":"24h"}`)
 	b.open("/")

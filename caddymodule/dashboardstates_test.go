@@ -16,6 +16,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -200,7 +201,7 @@ func TestDashboardOfMany(t *testing.T) {
 			t.Fatalf("%d %s", c.status, c.body)
 		}
 	}
-	reasons := append([]verifier.Reason{""}, verifier.Reasons...)
+	reasons := append([]judgment.Reason{""}, judgment.Reasons...)
 	for i := range many {
 		for j := range 1 + i%97 {
 			reason := reasons[j%len(reasons)]

@@ -7,9 +7,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -125,7 +125,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // would raise no alert.
 func eachCell(visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
-	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
+	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode, modeName := range traffic.Modes {
 			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)

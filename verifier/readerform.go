@@ -77,14 +77,14 @@ func (n formNames) compile(of string) (formReader, error) {
 }
 
 // Form reads an application/x-www-form-urlencoded body.
-func (r *Reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
+func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
-func (f *formReader) urlencoded(r *Reader, body []byte, strict bool, to *Reading) {
+func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
 	if f.names == nil {
 		return
 	}
 	if err := claimform.URLEncoded(body, f.names, strict, &to.bodyHits); errors.Is(err, claimform.ErrCharset) {
-		to.Fail(&BodyError{Detail: charsetDetail})
+		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
 		return
 	} else if err != nil {
 		r.unreadable(formDetail(err), body, to)
@@ -94,7 +94,7 @@ func (f *formReader) urlencoded(r *Reader, body []byte, strict bool, to *Reading
 }
 
 // Query reads a URL's raw query.
-func (r *Reader) Query(raw []byte, to *Reading) {
+func (r *reader) Query(raw []byte, to *Reading) {
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
@@ -104,7 +104,7 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 	}
 	if err != nil {
 		if name, yes := r.watched.Stand(raw); yes {
-			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
+			to.Fail(&Error{Err: ErrMalformed, Part: atQuery, Detail: formDetail(err), Name: name})
 		}
 		return
 	}
@@ -113,7 +113,7 @@ func (r *Reader) Query(raw []byte, to *Reading) {
 
 // Multipart is a multipart body that is read as it arrives.
 type Multipart struct {
-	reader *Reader
+	reader *reader
 	form   *claimform.Multipart
 	to     *Reading
 	size   int
@@ -122,7 +122,7 @@ type Multipart struct {
 
 // Multipart begins to read a multipart/form-data body (RFC 7578) with that
 // boundary, of whose fields, files not counted, at most maxFields bytes are taken.
-func (r *Reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
 		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyHits)
@@ -159,9 +159,9 @@ func (m *Multipart) Close() (oneWay bool) {
 		header, found := errors.AsType[*claimform.HeaderError](err)
 		switch {
 		case found:
-			m.to.Fail(&BodyError{Detail: "has a part whose header parsers read differently", Name: header.Name})
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: "has a part whose header parsers read differently", Name: header.Name})
 		case errors.Is(err, claimform.ErrCharset):
-			m.to.Fail(&BodyError{Detail: charsetDetail})
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
 		case errors.Is(err, claimform.ErrFields):
 			m.to.Fail(ErrTooLarge)
 		default:
@@ -174,7 +174,7 @@ func (m *Multipart) Close() (oneWay bool) {
 }
 
 // take takes what was found in a form, and returns the spans to cut.
-func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {
+func (f *formReader) take(r *reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {
 	var seen [maxFormNames]bool // by name
 	var documents []*claimform.Hit
 	for i := range hits.List {
@@ -225,7 +225,7 @@ func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
 // it is the only thing that is there of a claim it is read as a body of its own;
 // else whatever is within is a variant of what is beside. It reports whether it
 // is to be cut.
-func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
+func (r *reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
 	if !only || hit.Err != nil || hit.Variant || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
 		for _, p := range places {
 			found := to.at(p)
@@ -241,12 +241,12 @@ func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Rea
 
 // onWay reports whether a text on the way holds JSON in which a watched name
 // stands. Of a text in another encoding it cannot be told.
-func (r *Reader) onWay(hit *claimform.Hit) bool {
+func (r *reader) onWay(hit *claimform.Hit) bool {
 	return hit.Err != nil || claimjson.HoldsJSON(hit.Value) && r.stands(hit.Value)
 }
 
 // takeHit takes a hit for one of its places, and reports whether it is to be cut.
-func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
+func (f *formReader) takeHit(r *reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
 	name := &f.list[hit.Name]
 	if name.Way {
 		if !r.onWay(hit) {
@@ -276,9 +276,9 @@ func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool,
 
 // attributesText reads attributes that are sent as the text of a JSON object,
 // and reports whether something to cut stands within.
-func (r *Reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
+func (r *reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
 	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
-		to.Malformed(p, "is not a JSON object")
+		to.MarkMalformed(p, "is not a JSON object")
 		return r.cuts(Attributes) || r.stripsBelow
 	}
 	to.at(p).add(Attributes, text)
@@ -300,7 +300,7 @@ func isObject(text []byte) bool {
 }
 
 // formError names the fault of a field.
-func formError(f Field, err error) error {
+func formError(f Field, err error) *Error {
 	switch {
 	case errors.Is(err, claimform.ErrUTF8):
 		return malformed(f, "is not valid UTF-8")

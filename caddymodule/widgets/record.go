@@ -169,7 +169,7 @@ func (r *Record) Check() error {
 	case len(r.Secrets) == 0 || len(r.Secrets) > MaxSecrets:
 		return fmt.Errorf("%w of widget %s: %d secrets", ErrRecord, r.ID, len(r.Secrets))
 	}
-	if _, known := verifier.LookupDialect(r.Dialect); r.Dialect != "" && !known {
+	if _, err := verifier.LookupDialect(r.Dialect); r.Dialect != "" && err != nil {
 		return fmt.Errorf("%w of widget %s: unknown dialect '%s'", ErrRecord, r.ID, r.Dialect)
 	}
 	for i := range r.Secrets {

@@ -19,8 +19,15 @@ func CheckMode(mode string) error {
 
 // CheckDialect refuses a dialect that does not exist.
 func CheckDialect(name string) error {
-	if _, known := verifier.LookupDialect(name); known {
-		return nil
+	_, err := verifier.LookupDialect(name)
+	return err
+}
+
+// Dialects lists the dialects for help texts and errors.
+func Dialects() string {
+	names := make([]string, len(verifier.Dialects))
+	for i, d := range verifier.Dialects {
+		names[i] = d.Name
 	}
-	return fmt.Errorf("unknown dialect '%s': one of %s", name, verifier.DialectList())
+	return strings.Join(names, ", ")
 }

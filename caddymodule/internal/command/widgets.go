@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // inGrace returns how many secrets before the current one still verify, and until
@@ -90,7 +89,7 @@ type policyFlags struct{ mode, dialect string }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
-	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+verifier.DialectList()+"; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
 }
 
 func (p *policyFlags) check() error {

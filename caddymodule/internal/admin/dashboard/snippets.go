@@ -53,8 +53,8 @@ type names struct {
 // message and nonces of the default length. It reports whether there is such a
 // dialect.
 func For(dialect, widget string) (*Snippets, bool) {
-	d, known := verifier.LookupDialect(dialect)
-	if !known {
+	d, err := verifier.LookupDialect(dialect)
+	if err != nil {
 		return nil, false
 	}
 	n := namesOf(&d)

@@ -1,4 +1,4 @@
-package verifier
+package diagnose
 
 import (
 	"crypto/hmac"
@@ -14,6 +14,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 const (
@@ -34,13 +36,33 @@ func plainHex(text string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func testPolicy(t testing.TB, template string, encoding Encoding) *Policy {
+// newVerifier returns what checks claims of that message.
+func newVerifier(t testing.TB, template, encoding string) *verifier.Verifier {
 	t.Helper()
-	message, err := ParseMessage(template, DefaultNonceLength)
+	d, err := verifier.LookupDialect("snapengage")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Policy{Message: message, Encoding: encoding, Limits: defaultLimits, MaxAge: DefaultMaxAge, Skew: DefaultSkew}
+	d.Message, d.Encoding = template, encoding
+	v, err := d.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// sign returns the right signature of a claim.
+func sign(t testing.TB, p *format, secret verifier.Secret, c *claim) []byte {
+	t.Helper()
+	fields := map[verifier.Field]string{}
+	for f, value := range c {
+		fields[verifier.Field(f)] = string(value)
+	}
+	text, err := newVerifier(t, p.template, p.encoding).Sign(verifier.NewKey(secret), fields)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []byte(text)
 }
 
 // userWithPlus is a user id whose digest differs between base64 and base64url.
@@ -59,7 +81,7 @@ type mistaken struct {
 	name, id                         string
 	user, secret, template, document string
 
-	encoding Encoding
+	encoding string
 	sign     func(secret, user string) string
 }
 
@@ -177,25 +199,25 @@ var mistakes = []mistaken{
 	{name: "HMAC of the digest", id: "hashed_twice", sign: func(s, u string) string { return hmacHex(s, hmacHex(s, u)) }},
 	{name: "cut to 32 digits", id: "digest_cut", sign: func(s, u string) string { return hmacHex(s, u)[:32] }},
 	{name: "one digit lost", id: "digest_cut", sign: func(s, u string) string { return hmacHex(s, u)[:63] }},
-	{name: "cut base64", id: "digest_cut", encoding: Base64, sign: func(s, u string) string { return base64Of(hmacOf(sha256.New, s, u))[:20] }},
+	{name: "cut base64", id: "digest_cut", encoding: inBase64, sign: func(s, u string) string { return base64Of(hmacOf(sha256.New, s, u))[:20] }},
 
 	// The writing of the digest.
 	{name: "base64 for hex", id: "encoding_base64", sign: func(s, u string) string { return base64Of(hmacOf(sha256.New, s, u)) }},
 	{name: "base64url for hex", id: "encoding_base64url", sign: func(s, u string) string {
 		return base64.RawURLEncoding.EncodeToString(hmacOf(sha256.New, s, u))
 	}},
-	{name: "hex for base64", id: "encoding_hex", encoding: Base64, sign: hmacHex},
-	{name: "hex for base64url", id: "encoding_hex", encoding: Base64URL, sign: hmacHex},
-	{name: "base64url for base64", id: "encoding_base64url", encoding: Base64, user: userWithPlus, sign: func(s, u string) string {
+	{name: "hex for base64", id: "encoding_hex", encoding: inBase64, sign: hmacHex},
+	{name: "hex for base64url", id: "encoding_hex", encoding: inBase64URL, sign: hmacHex},
+	{name: "base64url for base64", id: "encoding_base64url", encoding: inBase64, user: userWithPlus, sign: func(s, u string) string {
 		return base64.URLEncoding.EncodeToString(hmacOf(sha256.New, s, u))
 	}},
-	{name: "base64 for base64url", id: "encoding_base64", encoding: Base64URL, user: userWithPlus, sign: func(s, u string) string {
+	{name: "base64 for base64url", id: "encoding_base64", encoding: inBase64URL, user: userWithPlus, sign: func(s, u string) string {
 		return base64Of(hmacOf(sha256.New, s, u))
 	}},
-	{name: "padding", id: "signature_padding", encoding: Base64, sign: func(s, u string) string {
+	{name: "padding", id: "signature_padding", encoding: inBase64, sign: func(s, u string) string {
 		return strings.TrimRight(base64Of(hmacOf(sha256.New, s, u)), "=")
 	}},
-	{name: "plus lost", id: "signature_plus_lost", encoding: Base64, user: userWithPlus, sign: func(s, u string) string {
+	{name: "plus lost", id: "signature_plus_lost", encoding: inBase64, user: userWithPlus, sign: func(s, u string) string {
 		return strings.ReplaceAll(base64Of(hmacOf(sha256.New, s, u)), "+", " ")
 	}},
 	{name: "hex in base64", id: "signature_hex_in_base64", sign: func(s, u string) string { return base64Of([]byte(hmacHex(s, u))) }},
@@ -205,7 +227,7 @@ var mistakes = []mistaken{
 	{name: "dashes", id: "signature_separated", sign: func(s, u string) string {
 		return strings.ReplaceAll(fmt.Sprintf("% X", hmacOf(sha256.New, s, u)), " ", "-")
 	}},
-	{name: "percent", id: "signature_url_encoded", encoding: Base64, sign: func(s, u string) string {
+	{name: "percent", id: "signature_url_encoded", encoding: inBase64, sign: func(s, u string) string {
 		return url.QueryEscape(base64Of(hmacOf(sha256.New, s, u)))
 	}},
 	{name: "wrapped", id: "sha512+signature_wrapped", sign: func(s, u string) string {
@@ -250,7 +272,10 @@ var mistakes = []mistaken{
 	{name: "separators left out", id: "parts_joined", template: "{user_id}\n{email}", sign: rewritten(func(u string) string { return u + usualEmail })},
 }
 
-func (m *mistaken) prepare(t testing.TB) (p *Policy, c *Claim, document []byte, secret Secret) {
+func (m *mistaken) prepare(t testing.TB) (p *format, c *claim, document []byte, secret verifier.Secret) {
+	if m.encoding == "" {
+		m.encoding = inHex
+	}
 	if m.template == "" {
 		m.template = "{user_id}"
 	}
@@ -260,23 +285,21 @@ func (m *mistaken) prepare(t testing.TB) (p *Policy, c *Claim, document []byte, 
 	if m.secret == "" {
 		m.secret = diagnosedSecret
 	}
-	p = testPolicy(t, m.template, m.encoding)
+	p = newFormat(m.template, m.encoding)
 	signature := m.sign(m.secret, m.user)
-	c = &Claim{
-		UserID: []byte(m.user), Signature: []byte(signature), Email: []byte(usualEmail), Name: []byte(usualName),
-		Timestamp: []byte(usualTime), Nonce: []byte(usualNonce),
+	c = &claim{
+		verifier.UserID: []byte(m.user), verifier.Signature: []byte(signature), verifier.Email: []byte(usualEmail), verifier.Name: []byte(usualName),
+		verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce),
 	}
-	return p, c, []byte(strings.ReplaceAll(m.document, "%SIG%", signature)), WeakSecret(m.secret)
+	return p, c, []byte(strings.ReplaceAll(m.document, "%SIG%", signature)), verifier.WeakSecret(m.secret)
 }
 
 func TestDiagnose(t *testing.T) {
 	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
 			p, c, document, secret := m.prepare(t)
-			if _, err := New(*p); err != nil {
-				t.Fatal(err)
-			}
-			found, ok := p.Diagnose(c, document, []Secret{secret}, []Secret{WeakSecret(diagnosedEarlier)})
+			newVerifier(t, m.template, m.encoding)
+			found, ok := p.find(c, document, []verifier.Secret{secret}, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier)})
 			if !ok || found.ID != m.id {
 				t.Fatalf("found %q, %v; want %q", found.ID, ok, m.id)
 			}
@@ -284,8 +307,32 @@ func TestDiagnose(t *testing.T) {
 			if !strings.HasSuffix(found.Text, ".") || strings.Count(found.Text, ": ") != 1 {
 				t.Errorf("not one sentence: %s", found.Text)
 			}
-			silent(t, found.Text, m.secret, diagnosedEarlier, m.user, usualEmail, usualName, usualNonce, usualTime, string(c[Signature]))
+			silent(t, found.Text, m.secret, diagnosedEarlier, m.user, usualEmail, usualName, usualNonce, usualTime, string(c[verifier.Signature]))
 		})
+	}
+}
+
+// TestClaim finds a mistake in a claim as it was read.
+func TestClaim(t *testing.T) {
+	d, err := verifier.LookupDialect("bookbag")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := d.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := verifier.WeakSecret(diagnosedSecret)
+	for signed, want := range map[string]string{"user-42\n": "id_newline", usualEmail: "email_signed", `{"user_id":"user-42"}`: "id_with_name_signed", "user-42": ""} {
+		body := []byte(`{"user_id":"user-42","user_hash":"` + hmacHex(diagnosedSecret, signed) + `","user_metadata":{"email":"` + usualEmail + `"}}`)
+		var r verifier.Reading
+		v.JSON(body, &r)
+		if _, err := v.Verify(&r, verifier.NewKey(secret)); (err == nil) != (want == "") {
+			t.Errorf("%q: %v", signed, err)
+		}
+		if found, ok := Claim(v, &r, body, []verifier.Secret{secret}, nil); ok != (want != "") || found.ID != want {
+			t.Errorf("%q: %+v", signed, found)
+		}
 	}
 }
 
@@ -303,7 +350,7 @@ func silent(t *testing.T, text string, words ...string) {
 func TestDiagnoseSecondSecret(t *testing.T) {
 	m := mistaken{sign: signs(usualEmail)}
 	p, c, _, secret := m.prepare(t)
-	found, ok := p.Diagnose(c, nil, []Secret{WeakSecret("another current secret"), secret}, nil)
+	found, ok := p.find(c, nil, []verifier.Secret{verifier.WeakSecret("another current secret"), secret}, nil)
 	if !ok || found.ID != "email_signed" {
 		t.Fatalf("found %q, %v", found.ID, ok)
 	}
@@ -312,20 +359,20 @@ func TestDiagnoseSecondSecret(t *testing.T) {
 // A right signature is no mistake, whichever secret that is valid made it.
 func TestDiagnoseRightSignature(t *testing.T) {
 	for _, template := range []string{"{user_id}", three, "{user_id}\n{email}"} {
-		for _, encoding := range []Encoding{Hex, Base64, Base64URL} {
+		for _, encoding := range []string{inHex, inBase64, inBase64URL} {
 			for i, user := range []string{"user-42", " x ", "42", "zoë", "undefined", "0", usualEmail} {
-				p := testPolicy(t, template, encoding)
-				c := &Claim{
-					UserID: []byte(user), Email: []byte(usualEmail), Timestamp: []byte(usualTime), Nonce: []byte(usualNonce),
+				p := newFormat(template, encoding)
+				c := &claim{
+					verifier.UserID: []byte(user), verifier.Email: []byte(usualEmail), verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce),
 				}
-				secrets := []Secret{WeakSecret(diagnosedSecret), WeakSecret("the second secret of two")}
-				c[Signature] = []byte(p.Sign(secrets[i%2], c))
-				if found, ok := p.Diagnose(c, nil, secrets, []Secret{WeakSecret(diagnosedEarlier), secrets[1]}); ok {
+				secrets := []verifier.Secret{verifier.WeakSecret(diagnosedSecret), verifier.WeakSecret("the second secret of two")}
+				c[verifier.Signature] = sign(t, p, secrets[i%2], c)
+				if found, ok := p.find(c, nil, secrets, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier), secrets[1]}); ok {
 					t.Errorf("%s %s %q: %+v", template, encoding, user, found)
 				}
-				if encoding == Hex {
-					c[Signature] = []byte(strings.ToUpper(string(c[Signature])))
-					if found, ok := p.Diagnose(c, nil, secrets, nil); ok {
+				if encoding == inHex {
+					c[verifier.Signature] = []byte(strings.ToUpper(string(c[verifier.Signature])))
+					if found, ok := p.find(c, nil, secrets, nil); ok {
 						t.Errorf("%s %q in upper case: %+v", template, user, found)
 					}
 				}
@@ -335,8 +382,8 @@ func TestDiagnoseRightSignature(t *testing.T) {
 }
 
 func TestDiagnoseFindsNothing(t *testing.T) {
-	p := testPolicy(t, three, Hex)
-	secrets := []Secret{WeakSecret(diagnosedSecret), WeakSecret(""), {}}
+	p := newFormat(three, inHex)
+	secrets := []verifier.Secret{verifier.WeakSecret(diagnosedSecret), verifier.WeakSecret(""), {}}
 	random := make([]byte, 64)
 	for range 20 {
 		_, _ = rand.Read(random)
@@ -345,18 +392,18 @@ func TestDiagnoseFindsNothing(t *testing.T) {
 			base64Of(random), base64Of(random[:32]), base64Of(random[:8]), string(random),
 			"", " ", "=", "====", "00", "%", "%25", "sha256=", "'", strings.Repeat("0", 64), strings.Repeat("a", 2000), "0-", "a:b",
 		} {
-			c := &Claim{UserID: []byte("user-42"), Signature: []byte(signature), Timestamp: []byte(usualTime), Nonce: []byte(usualNonce)}
-			if found, ok := p.Diagnose(c, []byte(`{"user_id":"user-42"}`), secrets, nil); ok {
+			c := &claim{verifier.UserID: []byte("user-42"), verifier.Signature: []byte(signature), verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce)}
+			if found, ok := p.find(c, []byte(`{"user_id":"user-42"}`), secrets, nil); ok {
 				t.Fatalf("%q: %+v", signature, found)
 			}
 		}
 	}
-	long := &Claim{UserID: []byte(strings.Repeat("a", 3000))}
-	long[Signature] = []byte(hmacHex(strings.Repeat("a", 3000), diagnosedSecret))
-	if found, ok := p.Diagnose(long, nil, secrets, nil); ok {
+	long := &claim{verifier.UserID: []byte(strings.Repeat("a", 3000))}
+	long[verifier.Signature] = []byte(hmacHex(strings.Repeat("a", 3000), diagnosedSecret))
+	if found, ok := p.find(long, nil, secrets, nil); ok {
 		t.Errorf("a user id over the bound was looked at: %+v", found)
 	}
-	if found, ok := p.Diagnose(&Claim{}, nil, nil, nil); ok {
+	if found, ok := p.find(&claim{}, nil, nil, nil); ok {
 		t.Errorf("an empty claim: %+v", found)
 	}
 }
@@ -374,19 +421,19 @@ func TestDiagnoseCost(t *testing.T) {
 		{"{user_id}\n{nonce}{email}\n{timestamp}", 9, strings.Repeat("0", 64), maxDigests},
 		{three, 9, strings.Repeat("0", 32), maxDigests},
 	} {
-		p := testPolicy(t, x.template, Hex)
-		c := &Claim{
-			UserID: []byte("Zoë 42"), Signature: []byte(x.signature), Email: []byte(usualEmail), Name: []byte(usualName),
-			Timestamp: []byte(usualTime), Nonce: []byte(usualNonce),
+		p := newFormat(x.template, inHex)
+		c := &claim{
+			verifier.UserID: []byte("Zoë 42"), verifier.Signature: []byte(x.signature), verifier.Email: []byte(usualEmail), verifier.Name: []byte(usualName),
+			verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce),
 		}
 		document := []byte(`{"user_id":"Zoë 42","user_hash":"` + x.signature + `","list":[1,2,3]}`)
-		var secrets []Secret
+		var secrets []verifier.Secret
 		for i := range x.secrets {
-			secrets = append(secrets, WeakSecret(fmt.Sprintf("%s%d", diagnosedSecret, i)))
+			secrets = append(secrets, verifier.WeakSecret(fmt.Sprintf("%s%d", diagnosedSecret, i)))
 		}
 		d := new(digester)
-		if slips := p.diagnose(d, c, document, first(secrets), first(secrets)); len(slips) > 0 {
-			t.Errorf("%s: %v", x.template, slips)
+		if deviations := p.diagnose(d, c, document, first(secrets), first(secrets)); len(deviations) > 0 {
+			t.Errorf("%s: %v", x.template, deviations)
 		}
 		t.Logf("%s with %d secrets: %d digests", x.template, x.secrets, d.count)
 		if d.count > x.most || d.count < 500 {
@@ -399,7 +446,7 @@ func TestDiagnoseCost(t *testing.T) {
 func TestDiagnoseLargeDocument(t *testing.T) {
 	m := mistaken{sign: signs(usualEmail)}
 	p, c, _, secret := m.prepare(t)
-	c[Signature] = []byte(strings.Repeat("0", 64))
+	c[verifier.Signature] = []byte(strings.Repeat("0", 64))
 	document := []byte(`{"user_id":"user-42","x":"` + strings.Repeat("é", maxDocument/2-100) + `"}`)
 	large := 0
 	for _, v := range p.messageVariants(c, document) {
@@ -410,18 +457,18 @@ func TestDiagnoseLargeDocument(t *testing.T) {
 	if large == 0 || large > 8 {
 		t.Errorf("%d large texts", large)
 	}
-	if found, ok := p.Diagnose(c, append(document, document...), []Secret{secret}, nil); ok {
+	if found, ok := p.find(c, append(document, document...), []verifier.Secret{secret}, nil); ok {
 		t.Errorf("found %+v", found)
 	}
 }
 
 func BenchmarkDiagnose(b *testing.B) {
-	p := testPolicy(b, three, Hex)
-	c := &Claim{
-		UserID: []byte("user-42"), Signature: []byte(strings.Repeat("0", 64)), Email: []byte(usualEmail), Name: []byte(usualName),
-		Timestamp: []byte(usualTime), Nonce: []byte(usualNonce),
+	p := newFormat(three, inHex)
+	c := &claim{
+		verifier.UserID: []byte("user-42"), verifier.Signature: []byte(strings.Repeat("0", 64)), verifier.Email: []byte(usualEmail), verifier.Name: []byte(usualName),
+		verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce),
 	}
 	for b.Loop() {
-		p.Diagnose(c, nil, []Secret{WeakSecret(diagnosedSecret)}, nil)
+		p.find(c, nil, []verifier.Secret{verifier.WeakSecret(diagnosedSecret)}, nil)
 	}
 }

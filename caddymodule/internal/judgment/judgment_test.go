@@ -1,4 +1,4 @@
-package verifier
+package judgment
 
 import (
 	"context"
@@ -8,17 +8,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
-)
 
-// sentinels in the order of Reasons.
-var sentinels = []error{
-	ErrTooLarge, ErrUnsupported, ErrMalformed, ErrAmbiguous, ErrMissing, ErrPartial,
-	ErrWidgetUnknown, ErrUnavailable, ErrInvalid, ErrExpired, ErrReplayed, ErrClaimed,
-}
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
 
 func TestReasons(t *testing.T) {
 	want := strings.Fields("too_large unsupported malformed ambiguous missing partial widget_unknown unavailable invalid expired replayed conversation_claimed")
-	if len(Reasons) != len(want) || len(sentinels) != len(want) {
+	if len(Reasons) != len(want) {
 		t.Fatalf("%d reasons", len(Reasons))
 	}
 	for i, r := range Reasons {
@@ -28,15 +24,12 @@ func TestReasons(t *testing.T) {
 		if got, err := ParseReason(want[i]); err != nil || got != r {
 			t.Errorf("%s: parsed %q, %v", r, got, err)
 		}
-		if ReasonOf(sentinels[i]) != r || ReasonOf(fmt.Errorf("wrapped: %w", sentinels[i])) != r {
-			t.Errorf("%v has the reason %s", sentinels[i], ReasonOf(sentinels[i]))
+		if ReasonOf(table[i].err) != r || ReasonOf(fmt.Errorf("wrapped: %w", table[i].err)) != r {
+			t.Errorf("%v has the reason %s", table[i].err, ReasonOf(table[i].err))
 		}
-		if !strings.HasPrefix(sentinels[i].Error(), "verifier: ") {
-			t.Errorf("%v does not say where it is from", sentinels[i])
-		}
-		for k := range sentinels {
-			if errors.Is(sentinels[i], sentinels[k]) != (i == k) {
-				t.Errorf("%v and %v", sentinels[i], sentinels[k])
+		for k := range table {
+			if errors.Is(table[i].err, table[k].err) != (i == k) {
+				t.Errorf("%v and %v", table[i].err, table[k].err)
 			}
 		}
 	}
@@ -57,24 +50,17 @@ func TestReasonOfOthers(t *testing.T) {
 			t.Errorf("%v: %s", err, got)
 		}
 	}
+	email := &verifier.Error{Err: verifier.ErrMalformed, Field: verifier.Email, Detail: "is odd"}
 	for err, want := range map[error]Reason{
-		&FieldError{Field: Email, Err: ErrMalformed, Detail: "is odd"}:           Malformed,
-		&FieldError{Field: Email, Err: ErrExpired}:                               Expired,
-		&BodyError{Detail: "is odd"}:                                             Malformed,
-		fmt.Errorf("outer: %w", &BodyError{Detail: "is odd"}):                    Malformed,
-		fmt.Errorf("outer: %w", &FieldError{Field: UserID, Err: ErrInvalid}):     Invalid,
-		errors.Join(io.EOF, ErrReplayed):                                         Replayed,
-		fmt.Errorf("%w, %w", ErrTooLarge, &BodyError{Detail: "is odd, as well"}): TooLarge,
+		email: Malformed,
+		&verifier.Error{Err: verifier.ErrAmbiguous}:       Ambiguous,
+		fmt.Errorf("outer: %w", email):                    Malformed,
+		errors.Join(io.EOF, ErrReplayed):                  Replayed,
+		fmt.Errorf("%w, %w", verifier.ErrTooLarge, email): TooLarge,
 	} {
 		if got := ReasonOf(err); got != want {
 			t.Errorf("%v: %s", err, got)
 		}
-	}
-	if got := (&FieldError{Field: Email, Err: ErrMalformed, Detail: "is odd"}).Error(); got != "verifier: email is odd" {
-		t.Error(got)
-	}
-	if got := (&BodyError{Detail: "is odd"}).Error(); got != "verifier: the body is odd" {
-		t.Error(got)
 	}
 }
 

@@ -1,4 +1,4 @@
-package verifier
+package diagnose
 
 import (
 	"encoding/base64"
@@ -10,13 +10,16 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // variant is a text as someone may have used it, and what was done differently
 // to get it: nothing for the right one, which is the first of each list.
 type variant struct {
-	text  []byte
-	slips []slip
+	text       []byte
+	deviations []deviation
 	// usual variants are also tried together with those of another list.
 	usual bool
 }
@@ -27,13 +30,13 @@ type variants struct {
 	seen map[string]bool
 }
 
-func (v *variants) add(text []byte, usual bool, slips ...slip) {
+func (v *variants) add(text []byte, usual bool, deviations ...deviation) {
 	if v.seen == nil {
 		v.seen = map[string]bool{}
 	}
 	if !v.seen[string(text)] {
 		v.seen[string(text)] = true
-		v.list = append(v.list, variant{text, slips, usual})
+		v.list = append(v.list, variant{text, deviations, usual})
 	}
 }
 
@@ -49,25 +52,25 @@ type rewriting struct {
 }
 
 var rewritings = []rewriting{
-	{id: "newline", did: "a line end was signed after %s", message: true, substitute: true, texts: func(text string) []string {
+	{id: "newline", did: "a newline was signed after %s", message: true, substitute: true, texts: func(text string) []string {
 		return []string{text + "\n", text + "\r\n"}
 	}},
-	{id: "trimmed", did: "%s was signed without the blanks around it", substitute: true, texts: each(strings.TrimSpace)},
-	{id: "blanks", did: "blanks were signed around %s", message: true, substitute: true, texts: func(text string) []string {
+	{id: "trimmed", did: "%s was signed without the spaces around it", substitute: true, texts: each(strings.TrimSpace)},
+	{id: "blanks", did: "spaces were signed around %s", message: true, substitute: true, texts: func(text string) []string {
 		return []string{text + " ", " " + text, " " + text + " ", text + "\t", "\n" + text, text + "\r"}
 	}},
 	{id: "upper_case", did: "%s was signed in upper case", substitute: true, texts: each(strings.ToUpper)},
 	{id: "lower_case", did: "%s was signed in lower case", substitute: true, texts: each(strings.ToLower)},
 	{id: "quoted", did: "%s was signed as a JSON text, with its quotation marks", message: true, texts: func(text string) []string {
-		quoted := quote(text)
-		return []string{string(quoted), string(appendASCII(nil, quoted)), "'" + text + "'"}
+		quoted := claimjson.Quote(text)
+		return []string{string(quoted), string(claimjson.AppendASCII(nil, quoted)), "'" + text + "'"}
 	}},
 	{id: "json_escaped", did: "%s was signed with JSON's escapes", texts: func(text string) []string {
-		quoted := appendASCII(nil, quote(text))
+		quoted := claimjson.AppendASCII(nil, claimjson.Quote(text))
 		return []string{string(quoted[1 : len(quoted)-1]), strings.ReplaceAll(text, "/", `\/`)}
 	}},
 	{id: "fraction", did: "%s was signed as a number with a fraction", texts: func(text string) []string {
-		if !plainInteger([]byte(text)) {
+		if n, err := strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(n, 10) != text {
 			return nil
 		}
 		return []string{text + ".0", text + ".00"}
@@ -94,8 +97,8 @@ var rewritings = []rewriting{
 }
 
 // done says that the rewriting was done to a thing.
-func (r *rewriting) done(prefix, thing, fix string) slip {
-	return slip{prefix + r.id, strings.Replace(r.did, "%s", thing, 1), fix}
+func (r *rewriting) done(prefix, thing, fix string) deviation {
+	return deviation{prefix + r.id, strings.Replace(r.did, "%s", thing, 1), fix}
 }
 
 func each(rewrites ...func(string) string) func(string) []string {
@@ -137,8 +140,8 @@ func withinDiagnosis(value []byte) bool {
 }
 
 // signRight is what to do instead of signing anything else.
-func (p *Policy) signRight() string {
-	template := p.Message.text
+func (p *format) signRight() string {
+	template := p.template
 	if template == "{user_id}" {
 		return "sign the user id alone, byte for byte as it is sent"
 	}
@@ -150,29 +153,28 @@ func (p *Policy) signRight() string {
 
 // messageVariants returns what signers sign in place of the message, the
 // message itself first and then in the order of how much was done differently.
-func (p *Policy) messageVariants(c *Claim, document []byte) []variant {
+func (p *format) messageVariants(c *claim, document []byte) []variant {
 	right := p.signRight()
-	m := &p.Message
 	var v variants
-	v.add(m.Append(nil, c), true)
+	v.add(p.message(c), true)
 
-	with := func(f Field, text string) []byte {
+	with := func(f verifier.Field, text string) []byte {
 		changed := *c
 		changed[f] = []byte(text)
-		return m.Append(nil, &changed)
+		return p.message(&changed)
 	}
 	substitutes := p.substitutes(c)
 	for _, s := range substitutes {
-		v.add(with(UserID, s.text), true, slip{s.id, s.did, right})
+		v.add(with(verifier.UserID, s.text), true, deviation{s.id, s.did, right})
 	}
 	for _, r := range rewritings {
-		for _, text := range r.texts(string(c[UserID])) {
-			v.add(with(UserID, text), true, r.done("id_", "the user id", right))
+		for _, text := range r.texts(string(c[verifier.UserID])) {
+			v.add(with(verifier.UserID, text), true, r.done("id_", "the user id", right))
 		}
-		if !r.message || len(m.parts) == 1 {
+		if !r.message || len(p.parts) == 1 {
 			continue
 		}
-		for _, text := range r.texts(string(m.Append(nil, c))) {
+		for _, text := range r.texts(string(p.message(c))) {
 			v.add([]byte(text), true, r.done("message_", "the message", right))
 		}
 	}
@@ -184,7 +186,7 @@ func (p *Policy) messageVariants(c *Claim, document []byte) []variant {
 				continue
 			}
 			for _, text := range r.texts(s.text) {
-				v.add(with(UserID, text), false, slip{s.id, s.did, right}, r.done("id_", "it", right))
+				v.add(with(verifier.UserID, text), false, deviation{s.id, s.did, right}, r.done("id_", "it", right))
 			}
 		}
 	}
@@ -194,14 +196,14 @@ func (p *Policy) messageVariants(c *Claim, document []byte) []variant {
 // substitute is another text of the claim that is signed as the user id.
 type substitute struct{ id, did, text string }
 
-func (p *Policy) substitutes(c *Claim) []substitute {
+func (p *format) substitutes(c *claim) []substitute {
 	var found []substitute
-	id, email, name := string(c[UserID]), "", ""
-	if withinDiagnosis(c[Email]) {
-		email = string(c[Email])
+	id, email, name := string(c[verifier.UserID]), "", ""
+	if withinDiagnosis(c[verifier.Email]) {
+		email = string(c[verifier.Email])
 	}
-	if withinDiagnosis(c[Name]) {
-		name = string(c[Name])
+	if withinDiagnosis(c[verifier.Name]) {
+		name = string(c[verifier.Name])
 	}
 	if email != "" {
 		found = append(found, substitute{"email_signed", "the e-mail address was signed instead of the user id", email})
@@ -209,7 +211,7 @@ func (p *Policy) substitutes(c *Claim) []substitute {
 	if name != "" {
 		found = append(found, substitute{"name_signed", "the name was signed instead of the user id", name})
 	}
-	if email != "" && !p.Message.Signs(Email) {
+	if email != "" && !p.signs(verifier.Email) {
 		for _, text := range []string{id + email, email + id, id + ":" + email, id + "|" + email, id + "\n" + email, id + "." + email} {
 			found = append(found, substitute{"id_and_email_signed", "the user id was signed together with the e-mail address", text})
 		}

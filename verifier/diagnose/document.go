@@ -1,30 +1,33 @@
-package verifier
+package diagnose
 
 import (
 	"bytes"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // addDocuments adds the JSON texts that are signed in place of the message:
 // the whole, the object with the claim, each also without the signature, and
 // an object of the user id alone; in the usual ways to write JSON.
-func (p *Policy) addDocuments(v *variants, c *Claim, document []byte) {
+func (p *format) addDocuments(v *variants, c *claim, document []byte) {
 	if len(document) == 0 {
 		return
 	}
 	right := p.signRight()
-	whole := slip{"json_signed", "the whole JSON text was signed", right}
-	unsigned := slip{"json_without_signature_signed", "the JSON text was signed as it was before the signature was added", right}
-	named := slip{"id_with_name_signed", "the user id was signed together with the name of its field", right}
+	whole := deviation{"json_signed", "the whole JSON text was signed", right}
+	unsigned := deviation{"json_without_signature_signed", "the JSON text was signed as it was before the signature was added", right}
+	named := deviation{"id_with_name_signed", "the user id was signed together with the name of its field", right}
 
 	v.add(document, false, whole)
 	for _, text := range jsonWritings(document) {
 		v.add(text, false, whole)
 	}
-	start, end, ok := objectOf(document, c[Signature])
+	start, end, ok := objectOf(document, c[verifier.Signature])
 	if !ok {
-		start, end, ok = objectOf(document, c[UserID])
+		start, end, ok = objectOf(document, c[verifier.UserID])
 	}
 	if !ok {
 		return
@@ -37,7 +40,7 @@ func (p *Policy) addDocuments(v *variants, c *Claim, document []byte) {
 	if err != nil {
 		return
 	}
-	rest := objectFrom(members, func(m *jsonMember) bool { return m.text != string(c[Signature]) })
+	rest := objectFrom(members, func(m *jsonMember) bool { return m.text != string(c[verifier.Signature]) })
 	for _, text := range jsonWritings(rest) {
 		v.add(text, false, unsigned)
 	}
@@ -47,7 +50,7 @@ func (p *Policy) addDocuments(v *variants, c *Claim, document []byte) {
 	}
 	for i := range members {
 		m := &members[i]
-		if m.text != string(c[UserID]) {
+		if m.text != string(c[verifier.UserID]) {
 			continue
 		}
 		alone := objectFrom(members[i:i+1], func(*jsonMember) bool { return true })
@@ -66,8 +69,8 @@ type jsonMember struct {
 }
 
 func membersOf(object []byte) (members []jsonMember, err error) {
-	err = eachAttribute(object, func(name []byte, value jsontext.Value) error {
-		raw := append(append(quote(string(name)), ':'), value...)
+	err = claimjson.Members(object, func(name []byte, value jsontext.Value) error {
+		raw := append(append(claimjson.Quote(string(name)), ':'), value...)
 		members = append(members, jsonMember{string(name), jsonText(value), raw})
 		return nil
 	})
@@ -127,7 +130,7 @@ func objectOf(document, wanted []byte) (start, end int, ok bool) {
 }
 
 // jsonWritings returns a JSON text as the usual encoders write it: compact, with
-// Python's blanks, in ASCII alone, and with sorted names. Nobody signs large
+// Python's spaces, in ASCII alone, and with sorted names. Nobody signs large
 // texts, so of one only the first.
 func jsonWritings(document []byte) [][]byte {
 	compact := jsontext.Value(bytes.Clone(document))
@@ -138,7 +141,7 @@ func jsonWritings(document []byte) [][]byte {
 		return [][]byte{compact}
 	}
 	texts := [][]byte{compact, spaced(compact)}
-	ascii := appendASCII(nil, compact)
+	ascii := claimjson.AppendASCII(nil, compact)
 	texts = append(texts, ascii, spaced(ascii))
 	sorted := jsontext.Value(bytes.Clone(compact))
 	if sorted.Canonicalize() == nil {
@@ -147,7 +150,7 @@ func jsonWritings(document []byte) [][]byte {
 	return texts
 }
 
-// spaced writes a blank after each colon and comma of a compact JSON text.
+// spaced writes a space after each colon and comma of a compact JSON text.
 func spaced(compact []byte) []byte {
 	var text []byte
 	inString := false

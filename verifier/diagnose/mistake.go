@@ -1,4 +1,4 @@
-package verifier
+package diagnose
 
 import (
 	"slices"
@@ -16,17 +16,17 @@ type Mistake struct {
 	Text string
 }
 
-// slip is one thing that was done differently.
-type slip struct {
+// deviation is one thing that was done differently.
+type deviation struct {
 	id  string
 	did string // a clause, such as "the secret was used in upper case"
 	fix string // an imperative, such as "use the secret as it is"
 }
 
 // compose makes one sentence of what was done.
-func compose(slips []slip) Mistake {
+func compose(deviations []deviation) Mistake {
 	var ids, did, fix []string
-	for _, s := range slips {
+	for _, s := range deviations {
 		ids = append(ids, s.id)
 		did = append(did, s.did)
 		if !slices.Contains(fix, s.fix) {

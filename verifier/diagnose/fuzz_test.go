@@ -1,8 +1,12 @@
-package verifier
+package diagnose
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // FuzzDiagnose asserts that no claim makes a diagnosis fail or cost more than
@@ -10,39 +14,39 @@ import (
 // must not appear is marked by a character that no sentence holds.
 func FuzzDiagnose(f *testing.F) {
 	for i, m := range mistakes {
-		f.Add(i, m.user, m.secret, m.document, m.sign(diagnosedSecret, "user-42"), usualEmail, usualTime, m.encoding == Base64)
+		f.Add(i, m.user, m.secret, m.document, m.sign(diagnosedSecret, "user-42"), usualEmail, usualTime, m.encoding == inBase64)
 	}
 	f.Add(0, "\xff\xfe", "\x00", `{"a":"\ud800"}`, "%zz", "", "99999999999999", true)
 	f.Add(-1, "", "", `[[[{"a":{"b":"c"}}]]`, "-----", "a@b", "", false)
 	f.Add(7, "{}", "{", `{"":""}`, "\x00", "\n", "9999999999999", true)
 	const mark = "¤"
 	f.Fuzz(func(t *testing.T, which int, user, secret, document, signature, email, time string, base64 bool) {
-		encoding := Hex
+		encoding := inHex
 		if base64 {
-			encoding = Base64
+			encoding = inBase64
 		}
 		template := "{user_id}"
 		if which%2 != 0 {
 			template = three
 		}
-		p := testPolicy(t, template, encoding)
+		p := newFormat(template, encoding)
 		user, secret = mark+user, mark+secret
 		if which >= 0 {
 			if sign := mistakes[which%len(mistakes)].sign; !panics(func() { signature = sign(secret, user) }) {
 				document = strings.ReplaceAll(document, "%SIG%", signature)
 			}
 		}
-		c := &Claim{
-			UserID: []byte(user), Signature: []byte(signature), Email: []byte(mark + email), Name: []byte(mark + email),
-			Timestamp: []byte(time), Nonce: []byte(usualNonce),
+		c := &claim{
+			verifier.UserID: []byte(user), verifier.Signature: []byte(signature), verifier.Email: []byte(mark + email), verifier.Name: []byte(mark + email),
+			verifier.Timestamp: []byte(time), verifier.Nonce: []byte(usualNonce),
 		}
 		d := new(digester)
-		secrets, previous := []Secret{WeakSecret(secret)}, []Secret{WeakSecret(diagnosedEarlier + mark)}
+		secrets, previous := []verifier.Secret{verifier.WeakSecret(secret)}, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier + mark)}
 		p.diagnose(d, c, []byte(document), secrets, previous)
 		if d.count > maxDigests {
 			t.Errorf("%d digests", d.count)
 		}
-		found, ok := p.Diagnose(c, []byte(document), secrets, previous)
+		found, ok := p.find(c, []byte(document), secrets, previous)
 		if ok != (found.ID != "" && found.Text != "") {
 			t.Errorf("found %v: %+v", ok, found)
 		}
@@ -51,7 +55,7 @@ func FuzzDiagnose(f *testing.F) {
 				t.Errorf("the diagnosis holds what it must not: %q", text)
 			}
 		}
-		if v, err := New(*p); err == nil && ok && v.signed(c, []*Key{NewKey(secrets[0])}) {
+		if sum := hmacOf(sha256.New, secret, string(p.message(c))); ok && (strings.EqualFold(signature, hex.EncodeToString(sum)) && !base64 || signature == base64Of(sum) && base64) {
 			t.Errorf("a right signature was found wrong: %+v", found)
 		}
 	})
