@@ -50,7 +50,7 @@ func (x *exchange) unclearForm() bool {
 
 // cut removes what the plan's reader has found, if that is a claim.
 func (x *exchange) cut() {
-	if !x.reading.Brought() {
+	if !x.reading.HasProof() {
 		return
 	}
 	x.cutHead()
@@ -117,7 +117,13 @@ func (x *exchange) withoutClaimIn(query string) string {
 	if len(reading.QueryCuts) == 0 {
 		return query
 	}
-	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
+	var left strings.Builder
+	at := 0
+	for _, c := range reading.QueryCuts {
+		left.WriteString(query[at:c.Start])
+		at = c.End
+	}
+	return left.String() + query[at:]
 }
 
 func withQuery(uri, query string) string {

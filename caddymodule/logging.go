@@ -78,7 +78,7 @@ func (l *logger) overlong(r *http.Request, s *state) {
 // sent, and counts them.
 func (l *logger) leftOut(x *exchange) {
 	fields := leftOutOf(&x.reading)
-	if len(fields) == 0 || !x.reading.Brought() {
+	if len(fields) == 0 || !x.reading.HasProof() {
 		return
 	}
 	observed.LeftOut(x.counted, fields)

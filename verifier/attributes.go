@@ -51,7 +51,7 @@ func (v *Verifier) owned(name []byte) bool {
 // AppendAttributes appends the claim's attributes, phone and company among
 // them, to dst as one JSON object on one line, in ASCII alone, or nothing
 // where there are none. A phone or company that is a field of its own hides an
-// attribute of the same name. Shape must have passed.
+// attribute of the same name. It is for use after [Verifier.Verify].
 func (v *Verifier) AppendAttributes(dst []byte, r *Reading) []byte {
 	c := &r.claim
 	start := len(dst)

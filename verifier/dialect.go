@@ -9,8 +9,7 @@ import (
 )
 
 // Dialect is one product's way of claiming an identity, and what is demanded of
-// such a claim. The zero value of a field that has no default is refused by
-// [Dialect.Verifier] where it would leave something open.
+// such a claim.
 type Dialect struct {
 	// Name identifies the dialect.
 	Name string
@@ -43,7 +42,7 @@ type Dialect struct {
 	// Where it is 0 either is taken, which leaves a message without separators open
 	// to a second reading, in the other unit, that becomes fresh months later.
 	Unit time.Duration
-	// Limits bound the fields. The zero value stands for those of bookbag.
+	// Limits bound the fields. Default: those of bookbag.
 	Limits Limits
 	// Strip are fields to cut with an unverified claim beside those that prove it.
 	Strip []Field
@@ -192,7 +191,8 @@ func (d *Dialect) AllPlaces() []Place {
 	return places
 }
 
-// Verifier compiles the dialect. It refuses one that leaves something open.
+// Verifier compiles the dialect. It refuses one that leaves something open, such as
+// a signed timestamp without a MaxAge.
 func (d Dialect) Verifier() (*Verifier, error) {
 	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
 	message, err := parseMessage(d.Message, d.NonceLength)
@@ -213,6 +213,10 @@ func (d Dialect) Verifier() (*Verifier, error) {
 	if v.dialect = d; d.Time != nil {
 		v.now = d.Time
 	}
-	v.reader, err = compileReader(places, readerOptions{At: d.At, Message: message, Strip: d.Strip})
-	return v, err
+	r, err := compileReader(places, readerOptions{At: d.At, Message: message, Strip: d.Strip})
+	if err != nil {
+		return nil, err
+	}
+	v.reader = *r
+	return v, nil
 }

@@ -101,7 +101,8 @@ type Place struct {
 
 func (p *Place) inBody() bool { return p.Location == "" || p.Location == atBody }
 
-// Check refuses a location that there is not, and what is no pointer to a member.
+// Check refuses an unknown location and a Name in a body that is no pointer to a
+// member.
 func (p *Place) Check() error {
 	switch {
 	case p.inBody():

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // signing returns the names, at the top of a body, of the dialect's fields
@@ -145,7 +147,7 @@ func FuzzReader(f *testing.F) {
 			if shape == nil || len(r.claim[UserID])+len(r.claim[Signature]) > 0 {
 				t.Fatalf("a claim in what is no object: %v", shape)
 			}
-			left := Cut(nil, body, r.BodyCuts)
+			left := claimjson.Cut(nil, body, r.BodyCuts)
 			r.Reset()
 			if reader.JSON(left, &r); len(r.BodyCuts) > 0 {
 				t.Fatalf("%q still holds a claim", left)
@@ -168,7 +170,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 		}
-		checkCut(t, Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
+		checkCut(t, claimjson.Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
 	})
 }
 
@@ -229,7 +231,7 @@ func FuzzForm(f *testing.F) {
 				t.Fatalf("%s is %q, net/url says %q", field, r.settled()[field], found)
 			}
 		}
-		left := Cut(nil, body, r.BodyCuts)
+		left := claimjson.Cut(nil, body, r.BodyCuts)
 		rest, _ := url.ParseQuery(string(left))
 		names := signing(d, Field.Proves)
 		for key := range rest {
@@ -273,7 +275,7 @@ func FuzzJSONOrForm(f *testing.F) {
 			return
 		}
 		names := signing(d, Field.Proves)
-		left := Cut(nil, body, r.BodyCuts)
+		left := claimjson.Cut(nil, body, r.BodyCuts)
 		fields, _ := url.ParseQuery(string(left))
 		for key, values := range fields {
 			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, strings.TrimSpace(key)) }) && strings.Join(values, "") != "" {

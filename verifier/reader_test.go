@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 func newReader(t testing.TB, at string, places ...Place) *reader {
@@ -134,7 +136,7 @@ func TestAt(t *testing.T) {
 		`{"a/b":[]}`: false, `{"a/b":[{"claim":{"id":"u"}}]}`: true, `{"a/b":"{\\"claim\\":{\\"id\\":\\"u\\"}}"}`: true, `{"a/b":"id"}`: false, `[{"a/b":{"claim":{"id":7}}}]`: true,
 	} {
 		to.Reset()
-		if r.JSON([]byte(text), &to); to.Brought() != there {
+		if r.JSON([]byte(text), &to); to.HasProof() != there {
 			t.Errorf("%s: a claim is there: %v", text, !there)
 		}
 	}
@@ -162,7 +164,7 @@ func TestRoot(t *testing.T) {
 		if string(to.settled()[Widget]) != want || string(to.settled()[UserID]) != "u" {
 			t.Errorf("root %v: widget %q, user id %q", root, to.settled()[Widget], to.settled()[UserID])
 		}
-		if left := string(Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
+		if left := string(claimjson.Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
 			t.Errorf("cut: %s", left)
 		}
 	}
@@ -193,14 +195,14 @@ func TestOnePlaceForTwoFields(t *testing.T) {
 	var to Reading
 	body := []byte(`{"email":"a@b","x":1}`)
 	r.JSON(body, &to)
-	check("JSON", &to, string(Cut(nil, body, to.BodyCuts)), `{"x":1}`)
+	check("JSON", &to, string(claimjson.Cut(nil, body, to.BodyCuts)), `{"x":1}`)
 	to.Reset()
 	form := []byte("email=a%40b&x=1")
 	r.Form(form, &to)
-	check("form", &to, string(Cut(nil, form, to.BodyCuts)), "x=1")
+	check("form", &to, string(claimjson.Cut(nil, form, to.BodyCuts)), "x=1")
 	to.Reset()
 	r.Query(form, &to)
-	check("query", &to, string(Cut(nil, form, to.QueryCuts)), "x=1")
+	check("query", &to, string(claimjson.Cut(nil, form, to.QueryCuts)), "x=1")
 	to.Reset()
 	r.Form([]byte("email=a&email=a"), &to)
 	if !to.ambiguous() {
@@ -401,7 +403,7 @@ func TestJSONOrForm(t *testing.T) {
 		var to Reading
 		reader.JSONOrForm([]byte(test.body), &to)
 		wantError(t, test.name, v.shape(&to), test.want, "")
-		if left := string(Cut(nil, []byte(test.body), to.BodyCuts)); test.want == nil && strings.Contains(left, "user_") && !strings.Contains(left, "user_metadata") {
+		if left := string(claimjson.Cut(nil, []byte(test.body), to.BodyCuts)); test.want == nil && strings.Contains(left, "user_") && !strings.Contains(left, "user_metadata") {
 			t.Errorf("%s: cut %s", test.name, left)
 		}
 	}
@@ -460,12 +462,12 @@ func TestProofWithinAttributes(t *testing.T) {
 	} {
 		var to Reading
 		r.Form([]byte(form), &to)
-		if left := string(Cut(nil, []byte(form), to.BodyCuts)); left != want {
+		if left := string(claimjson.Cut(nil, []byte(form), to.BodyCuts)); left != want {
 			t.Errorf("%s: cut %s", form, left)
 		}
 		to.Reset()
 		r.Query([]byte(strings.TrimSuffix(form, "&sig=s")), &to)
-		if left := string(Cut(nil, []byte(strings.TrimSuffix(form, "&sig=s")), to.QueryCuts)); left != want {
+		if left := string(claimjson.Cut(nil, []byte(strings.TrimSuffix(form, "&sig=s")), to.QueryCuts)); left != want {
 			t.Errorf("%s: cut of the query %s", form, left)
 		}
 	}

@@ -214,7 +214,7 @@ func (f *formReader) take(r *reader, hits *claimform.Hits, size int, cuts []Span
 // appendCut appends what to cut of a hit. One that counts for two names has the
 // same span twice.
 func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
-	if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
+	if span := hit.Span; cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
 		cuts = append(cuts, span)
 	}
 	return cuts
@@ -226,7 +226,7 @@ func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
 // else whatever is within is a variant of what is beside. It reports whether it
 // is to be cut.
 func (r *reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
-	if !only || hit.Err != nil || hit.Variant || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
+	if !only || hit.Err != nil || hit.Variant || to.HasProof() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
 		for _, p := range places {
 			found := to.at(p)
 			found.seen, found.variant, found.way = true, true, true
@@ -236,7 +236,7 @@ func (r *reader) document(hit *claimform.Hit, places []Place, only bool, to *Rea
 	for i := range to.json.Values {
 		to.member(r.jsonPlaces[i], hit.Value, &to.json.Values[i])
 	}
-	return to.Brought()
+	return to.HasProof()
 }
 
 // onWay reports whether a text on the way holds JSON in which a watched name

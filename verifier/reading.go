@@ -8,11 +8,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-// Span is a run of bytes, End not included.
-type Span = claimjson.Span
-
-// Cut appends text without the spans to dst.
-func Cut(dst, text []byte, spans []Span) []byte { return claimjson.Cut(dst, text, spans) }
+// Span is a range of bytes, End not included.
+type Span = struct{ Start, End int }
 
 // Reading is what a [Verifier] found in one request. The zero value is ready;
 // Reset makes it ready again. It shares memory with what was read.
@@ -101,8 +98,8 @@ func (r *Reading) Plain() bool {
 	return r.err == nil
 }
 
-// Brought reports whether a piece of a proof is there, in whatever spelling.
-func (r *Reading) Brought() bool {
+// HasProof reports whether a piece of a proof is there, in whatever spelling.
+func (r *Reading) HasProof() bool {
 	for rank := range r.ranks + 1 {
 		for f := range r.found[rank] {
 			if Field(f).Proves() && r.found[rank][f].there() {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 func TestText(t *testing.T) {
@@ -192,7 +194,7 @@ func TestMore(t *testing.T) {
 			t.Errorf("%s: names the widget %q", test.name, got)
 		}
 		// Of a proof nothing is left, of the widget's name everything.
-		left := len(Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)))
+		left := len(claimjson.Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)))
 		if want := map[string]int{"multipart": len(test.text), "JSON, as a form": left}[test.name]; left != want {
 			t.Errorf("%s: of %d bytes %d are left", test.name, len(test.text), left)
 		}

@@ -222,6 +222,11 @@ func TestVerifyRefusesAmbiguous(t *testing.T) {
 			t.Errorf("%s: %+v", body, id)
 		}
 	}
+	var r Reading
+	v.JSON([]byte(`{"user_id":"user-1","user_hash":"`+(&policy{}).sign(key, &claim{})+`"}`), &r)
+	if id, err := new(Verifier).Verify(&r, key); err == nil {
+		t.Errorf("the zero Verifier verifies %+v", id)
+	}
 	if text, err := v.Sign(key, nil); err == nil {
 		t.Errorf("nobody is signed as %s", text)
 	}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // vector is one case of testdata/vectors, whose README.md explains the members.
@@ -105,7 +107,7 @@ func (v *vector) setup(t testing.TB, dialect string) (*reader, *Verifier, []*Key
 		}
 		keys = append(keys, NewKey(secret))
 	}
-	return verifier.reader, verifier, keys
+	return &verifier.reader, verifier, keys
 }
 
 // read reads the vector's input and returns the part of it that cut is about.
@@ -147,7 +149,7 @@ func (v *vector) cutOf(text []byte, from *Reading) string {
 	if v.Query != nil && v.Body == nil {
 		spans = from.QueryCuts
 	}
-	return string(Cut(nil, text, spans))
+	return string(claimjson.Cut(nil, text, spans))
 }
 
 func vectorFiles(t testing.TB) []string {

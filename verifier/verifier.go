@@ -24,7 +24,7 @@ type policy struct {
 // Verifier reads and checks claims of one dialect. It is immutable and safe for
 // concurrent use.
 type Verifier struct {
-	*reader
+	reader
 	dialect Dialect
 	policy  policy
 	now     func() time.Time
@@ -66,17 +66,17 @@ type Identity struct {
 
 // User returns the user's id. It is unique for one secret only: whom it means, is
 // the pair of the key's owner and the id.
-func (i *Identity) User() string { return i.user }
+func (i Identity) User() string { return i.user }
 
 // Email returns the e-mail address where it was signed, else "".
-func (i *Identity) Email() string { return i.email }
+func (i Identity) Email() string { return i.email }
 
 // SignedAt returns the time of signing, the zero time where none is signed.
-func (i *Identity) SignedAt() time.Time { return i.signedAt }
+func (i Identity) SignedAt() time.Time { return i.signedAt }
 
 // Digest returns the digest that the signature encodes, the same for all its
 // spellings: what to remember to accept a signature once.
-func (i *Identity) Digest() [sha256.Size]byte { return i.digest }
+func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 
 // Verify checks everything: that what was read has one meaning and is a whole
 // claim, that one of the keys has signed it, and that it is fresh. It returns the
@@ -261,7 +261,7 @@ func (v *Verifier) checkSplit(c *claim) error {
 // prove checks the signature of a claim that has its shape under each key, and
 // then its age.
 func (v *Verifier) prove(c *claim, keys []*Key) error {
-	if !v.signed(c, keys) {
+	if !v.signed(c, keys) || !v.Signs(UserID) { // as the zero Verifier does not
 		return ErrInvalid
 	}
 	if v.Signs(Timestamp) {

@@ -45,7 +45,7 @@ func (e *HeaderError) Error() string { return ErrHeader.Error() + ": " + e.Name 
 func (e *HeaderError) Unwrap() error { return ErrHeader }
 
 // Span is a range of bytes: Start up to, but not with, End.
-type Span struct{ Start, End int }
+type Span = struct{ Start, End int }
 
 // Hit is one occurrence of a watched name, or of a spelling that some parser
 // takes for it.
