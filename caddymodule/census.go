@@ -15,7 +15,9 @@ var censusModes = [...]string{"handler", "off", "optional", "required"}
 
 // How the store is counted.
 const (
-	censusPage = 500
+	// censusPeriod is how long after one census the next begins, at the least.
+	censusPeriod = 15 * time.Second
+	censusPage   = 500
 	// censusRest is how much longer than a page takes is waited before the next:
 	// counting takes a twentieth of one client's time at the most, and a million
 	// widgets in Redis a quarter of an hour.
@@ -25,9 +27,6 @@ const (
 	// maxGraces is how many ends of secrets in grace are remembered.
 	maxGraces = 100_000
 )
-
-// censusPeriod is how long after one census the next begins, at the least.
-var censusPeriod = 15 * time.Second
 
 // census is what the store held when it was last gone through.
 type census struct {
@@ -76,13 +75,13 @@ func (c *census) count(r *widgets.Record, now time.Time) {
 }
 
 // countStore counts what the store holds, again and again, until the context ends.
-func (a *App) countStore(ctx context.Context, period time.Duration) {
+func (a *App) countStore(ctx context.Context) {
 	for {
-		wait := period
+		wait := censusPeriod
 		if found, err := a.takeCensus(ctx); err == nil {
 			a.census.Store(found)
 		} else {
-			wait = min(period, censusRetry)
+			wait = censusRetry
 		}
 		if !sleep(ctx, wait) {
 			return

@@ -86,7 +86,7 @@ func TestDashboardLooks(t *testing.T) {
 		b.create(t, fmt.Sprintf(`{"id":"%s"%s}`, w.id, w.more))
 		count := func(n int, outcome verifier.Outcome, reason verifier.Reason) {
 			for range n {
-				observed.Count(w.id, traffic.FindingOf(outcome, reason), modeOptional.counted(), 0)
+				active(t).traffic.Count(w.id, traffic.FindingOf(outcome, reason), modeOptional.counted(), 0)
 			}
 		}
 		count(w.verified, verifier.OutcomeVerified, "")

@@ -127,7 +127,7 @@ func (x *exchange) lookup(id []byte) {
 	if x.widgetErr = err; found {
 		x.take(&x.found)
 	} else if err != nil {
-		x.unserved = observed.Known(id)
+		x.unserved = x.h.app.traffic.Known(id)
 	}
 }
 
@@ -243,7 +243,7 @@ func (x *exchange) renew() {
 	case found: // its claim would have to be read anew
 		x.unserved = x.found.id
 	case err != nil:
-		x.unserved = observed.Known(x.id)
+		x.unserved = x.h.app.traffic.Known(x.id)
 	}
 	x.mode = max(x.mode, x.h.Mode.with(x.widget))
 }
@@ -309,7 +309,7 @@ func (x *exchange) count() {
 	if x.h.widgetless() && !x.h.Guard {
 		return
 	}
-	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
 }
 
 func (x *exchange) settleUser() {

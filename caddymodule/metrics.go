@@ -90,7 +90,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
-	eachCell(func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
+	eachCell(app.traffic, func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
 	for _, c := range lasting {
 		c.Collect(metrics)
 	}
@@ -123,14 +123,14 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // Verified and unavailable ones are visited before there are any: a counter that
 // begins with its first requests has not grown by them, and those of an outage
 // would raise no alert.
-func eachCell(visit func(n uint64, labels ...string)) {
+func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
 	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
 	for f := range traffic.Findings {
 		for mode, modeName := range traffic.Modes {
 			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)
 			for dialect, dialectName := range dialects {
-				if n := observed.Cell(f, mode, dialect); n > 0 || awaited {
+				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
 					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
 				}
 			}

@@ -73,7 +73,6 @@ func grown(before, after map[string]float64) map[string]float64 {
 }
 
 func TestRequestMetrics(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+`
 chat_identity /nextcap required {
 	secret {env.TEST_SECRET}
@@ -128,10 +127,14 @@ chat_identity /custom off {
 	}
 }
 
-// TestMetricsAfterFailedReload: what runs is still measured when a new
-// configuration is refused, whatever of it fails.
+// TestMetricsAfterFailedReload: what runs is still measured, and goes on counting,
+// when a new configuration is refused, whatever of it fails.
 func TestMetricsAfterFailedReload(t *testing.T) {
+	const verified = `requests_total{dialect="bookbag",mode="optional",outcome="verified",reason=""}`
 	g := live(t, "", liveSite)
+	secret := g.create(t, `{"id":"shop"}`)
+	requests := 1.0
+	g.outcome(t, "shop", secret)
 	before := g.scrape(t)
 	for name, broken := range map[string][2]string{
 		"the app":     {"chat_identity {", "chat_identity {\nwidget broken {\nsecret {env.NOT_SET}\n}"},
@@ -146,8 +149,10 @@ func TestMetricsAfterFailedReload(t *testing.T) {
 				t.Fatalf("%s: it was loaded", name)
 			}
 			g.awaitAdmin(t) // the endpoint was replaced, and not all at once
-			if after := g.scrape(t); len(after) < len(before) {
-				t.Errorf("%s: %d series of %d are left", name, len(after), len(before))
+			g.outcome(t, "shop", secret)
+			requests++
+			if after := g.scrape(t); len(after) < len(before) || after[verified] != requests {
+				t.Errorf("%s: %d series of %d are left, %v requests of %v", name, len(after), len(before), after[verified], requests)
 			}
 		}
 	}
