@@ -190,7 +190,7 @@ func TestReadiness(t *testing.T) {
 	}
 
 	// The page says why it cannot be changed.
-	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "declared in the configuration") {
+	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "defined in the configuration") {
 		t.Errorf("%d %s", c.status, c.body)
 	}
 

@@ -26,7 +26,7 @@ func init() {
 // App holds the chat widgets that all `chat_identity` handlers of a configuration share.
 //
 // Each widget has its own secret, with which a customer's server signs user ids. A handler finds the widget that a
-// request names here: among those declared in the configuration, else in the store, which the admin API and
+// request names here: among those defined in the configuration, else in the store, which the admin API and
 // `caddy chat-identity` change while Caddy runs. Handlers with a `secret` of their own need no app.
 type App struct {
 	// Keys under which the store's secrets are sealed, each the base64 of 32 bytes. The first seals, all open. A value
@@ -34,7 +34,7 @@ type App struct {
 	// that is made on the first start and kept in Caddy's data directory.
 	EncryptionKeys []string `json:"encryption_keys,omitempty"`
 
-	// Where widgets are kept that are not declared in the configuration. Default: `file`.
+	// Where widgets are kept that are not defined in the configuration. Default: `file`.
 	WidgetsRaw json.RawMessage `json:"widgets,omitempty" caddy:"namespace=chat_identity.widgets inline_key=store"`
 
 	// Where it is recorded what was used or taken: one-time signatures, conversations, merged visitors. Default: `bolt`.
@@ -58,7 +58,7 @@ type App struct {
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
-	// Widgets that are declared in the configuration. The admin API cannot change them.
+	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	// generation counts configurations, in the order in which they were loaded.
@@ -96,7 +96,7 @@ type App struct {
 	window          ledger.Window // the longest of the handlers with one_time
 }
 
-// InlineWidget is a chat widget that is declared in the configuration itself.
+// InlineWidget is a chat widget that is defined in the configuration itself.
 type InlineWidget struct {
 	// The id that requests name it by: 1 to 128 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit. The id
 	// `default` is reserved.
@@ -173,7 +173,7 @@ func (a *App) provisionInline() error {
 			return fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", inline.ID)
 		}
 		if a.inline[inline.ID] != nil {
-			return fmt.Errorf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", inline.ID)
+			return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", inline.ID)
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
@@ -320,7 +320,7 @@ func (a *App) Cleanup() error {
 func (a *App) checkStore() {
 	for id := range a.inline {
 		if a.stored(id) {
-			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts, "+
+			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one counts, "+
 				"and without it the stored one would again", zap.String("widget", id))
 		}
 	}

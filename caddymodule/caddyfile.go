@@ -98,7 +98,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 //	    timestamp_unit seconds|milliseconds
 //	    conversation <location> <name>|<text with placeholders> {
 //	        keep <duration>
-//	        most <n>
+//	        limit <n>
 //	    }
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
@@ -338,10 +338,10 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 		switch name {
 		case "keep":
 			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(leastKeep))
-		case "most":
-			err = numberArg(d, &h.Conversation.Most, 1, maxMost)
+		case "limit":
+			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		default:
-			err = d.Errf("unknown option '%s' of conversation: one of keep, most", name)
+			err = d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
 		}
 		if err != nil {
 			return err

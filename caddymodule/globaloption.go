@@ -140,7 +140,7 @@ func (a *App) unmarshalWidget(d *caddyfile.Dispenser) error {
 	}
 	for _, other := range a.InlineWidgets {
 		if other.ID == w.ID {
-			return d.Errf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", w.ID)
+			return d.Errf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", w.ID)
 		}
 	}
 	a.InlineWidgets = append(a.InlineWidgets, w)

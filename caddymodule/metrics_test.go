@@ -109,7 +109,7 @@ chat_identity /custom off {
 		`requests_total{dialect="bookbag",mode="optional",outcome="invalid",reason="invalid"}`:   2,
 		`requests_total{dialect="nextcap",mode="required",outcome="anonymous",reason="missing"}`: 1,
 		`requests_total{dialect="custom",mode="off",outcome="disabled",reason=""}`:               1,
-		`verification_seconds{}`: 4, // in mode off nothing is verified
+		`verification_duration_seconds{}`: 4, // in mode off nothing is verified
 	} {
 		if by[series] != want {
 			t.Errorf("%s grew by %v, want %v", series, by[series], want)
@@ -205,12 +205,12 @@ reverse_proxy UPSTREAM`)
 	by := grown(first, g.scrape(t))
 	for series, want := range map[string]float64{
 		`store_operations_total{operation="update",result="ok"}`:      2,
-		`store_operation_seconds{operation="update"}`:                 2,
+		`store_operation_duration_seconds{operation="update"}`:                 2,
 		`store_operations_total{operation="lookup",result="ok"}`:      0, // the file is in memory
 		`ledger_operations_total{operation="reserve",result="ok"}`:    1,
 		`ledger_operations_total{operation="reserve",result="held"}`:  1,
 		`ledger_operations_total{operation="reserve",result="error"}`: 0,
-		`ledger_operation_seconds{operation="reserve"}`:               2,
+		`ledger_operation_duration_seconds{operation="reserve"}`:               2,
 	} {
 		if by[series] != want {
 			t.Errorf("%s grew by %v, want %v", series, by[series], want)

@@ -212,7 +212,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	h.literal = []byte(h.Widget)
 	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither declared nor stored, so that no request verifies until it is: "+
+		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
 			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
 	}
 	return nil

@@ -20,7 +20,7 @@ func (c *call) readiness() error {
 	}
 	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
-	switch laxest := c.Declared[c.id].Laxest; {
+	switch laxest := c.Configured[c.id].Laxest; {
 	case laxest != "":
 		r.Mode = laxest // of its handlers: requests have no other mode
 	case view != nil:
