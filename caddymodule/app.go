@@ -109,7 +109,7 @@ type InlineWidget struct {
 
 	// `off`, `optional` or `required`. It wins over the handler's mode where it is stricter, or where the handler's is
 	// not written. Default: the handler's.
-	Mode Mode `json:"mode,omitempty"`
+	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`

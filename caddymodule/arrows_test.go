@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/secrettext": {},
-	"caddymodule/internal/traffic":    {"verifier"},
+	"caddymodule/internal/traffic":    {"verifier", "caddymodule/widgets"},
 
 	"caddymodule/widgets":              {"verifier"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets"},

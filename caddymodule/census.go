@@ -9,10 +9,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// censusModes are the modes that widgets are counted by. The first is none of
-// their own.
-var censusModes = [...]string{"handler", "off", "optional", "required"}
-
 // How the store is counted.
 const (
 	// censusPeriod is how long after one census the next begins, at the least.
@@ -31,8 +27,8 @@ const (
 // census is what the store held when it was last gone through.
 type census struct {
 	at      time.Time
-	widgets [len(censusModes)]int
-	oldest  time.Time // when the oldest current secret was made; zero where there is none
+	widgets [widgets.NumModes]int // by their own mode
+	oldest  time.Time             // when the oldest current secret was made; zero where there is none
 	graces  []time.Time
 	keys    map[string]bool // the encryption keys that secrets are sealed under
 }
@@ -56,8 +52,7 @@ func (c *census) oldestAge(now time.Time) time.Duration {
 }
 
 func (c *census) count(r *widgets.Record, now time.Time) {
-	var mode Mode
-	_ = mode.UnmarshalText([]byte(r.Mode)) // checked when it was stored
+	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
 	c.widgets[mode]++
 	if c.oldest.IsZero() || r.Rotated.Before(c.oldest) {
 		c.oldest = r.Rotated

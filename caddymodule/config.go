@@ -5,6 +5,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -40,7 +41,7 @@ type Handler struct {
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
 	// `required` refuses it. A written mode is a floor under the widget's own. Default: the widget's, else `optional`.
-	Mode Mode `json:"mode,omitempty"`
+	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`.
 	// A widget's own dialect wins. Default: `bookbag`.

@@ -201,7 +201,7 @@ func TestDashboardOfMany(t *testing.T) {
 	for i := range many {
 		for j := range 1 + i%97 {
 			reason := reasons[j%len(reasons)]
-			active(t).traffic.Count(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), traffic.FindingOf(reason.Outcome(), reason), modeOptional.counted(), 0)
+			active(t).traffic.Count(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), traffic.FindingOf(reason.Outcome(), reason), widgets.ModeOptional, 0)
 		}
 	}
 	var loaded, answers atomic.Int64

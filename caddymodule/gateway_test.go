@@ -177,6 +177,22 @@ func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	return counts
 }
 
+// provision returns the context of a configuration that has this app and never
+// starts.
+func provision(t testing.TB, app string) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // which nobody cancels
+		if loaded, err := ctx.AppIfConfigured("chat_identity"); err != nil || loaded.(*App).Cleanup() != nil {
+			t.Error("the app is not cleaned up")
+		}
+	})
+	return ctx
+}
+
 // active returns the app of the configuration that runs.
 func active(t testing.TB) *App {
 	t.Helper()

@@ -34,12 +34,7 @@ func TestConfigurationHidesSecrets(t *testing.T) {
 	if err != nil || strings.Contains(string(config), testSecret) || strings.Count(string(config), "{env.TEST_SECRET}") != 2 {
 		t.Errorf("%v %s", err, config)
 	}
-	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{
-		"chat_identity": json.RawMessage(`{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","` + testSecret + `-two"]}]}`),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","`+testSecret+`-two"]}]}`)
 	app, err := ctx.App("chat_identity")
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -49,7 +50,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		return nil
 	}
 	x.read()
-	if x.mode == modeOff {
+	if x.mode == widgets.ModeOff {
 		x.settle(nil, nil)
 		return h.answerIdentify(w, x, identified{Status: "disabled"})
 	}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -110,8 +112,8 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
 	if found := app.census.Load(); found != nil {
-		for i, name := range censusModes {
-			gauge(widgetsByMode, float64(found.widgets[i]), name)
+		for mode, n := range found.widgets {
+			gauge(widgetsByMode, float64(n), cmp.Or(widgets.Mode(mode).String(), "handler"))
 		}
 		gauge(secretsInGrace, float64(found.inGrace(time.Now())))
 		gauge(oldestSecret, found.oldestAge(time.Now()).Seconds())
@@ -127,11 +129,11 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
 	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
 	for f := range traffic.Findings {
-		for mode, modeName := range traffic.Modes {
-			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)
+		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
+			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)
 			for dialect, dialectName := range dialects {
 				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
-					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
+					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName)
 				}
 			}
 		}
