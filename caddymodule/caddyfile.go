@@ -392,12 +392,7 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 	if h.CORS = d.RemainingArgs(); len(h.CORS) == 0 {
 		return d.Err("cors needs at least one origin, as in 'cors https://www.example.com'")
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return wrap(d, err)
-		}
-	}
-	return nil
+	return wrap(d, h.CORS.Check())
 }
 
 // wrap adds file and line to an error, if there is one.

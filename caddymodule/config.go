@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -128,7 +129,7 @@ type Handler struct {
 
 	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
 	// path or default port, IDN in punycode; or `*`. Default: none.
-	CORS []string `json:"cors,omitempty"`
+	CORS cors.Origins `json:"cors,omitempty"`
 
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -333,8 +334,4 @@ func (x *exchange) passPreflight() {
 
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
-func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.openBody().Present() }
-
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
-}
+func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openBody().Present() }

@@ -120,10 +120,8 @@ func (h *Handler) provisionDefaults() error {
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
 		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return err
-		}
+	if err := h.CORS.Check(); err != nil {
+		return err
 	}
 	return h.provisionUnverified()
 }
