@@ -374,7 +374,6 @@ func TestAdminInlineHidesStored(t *testing.T) {
 }
 
 func TestAdminStats(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {

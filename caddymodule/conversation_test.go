@@ -41,10 +41,7 @@ func (g *gateway) answersWith(status int) {
 // conversation of the handler's only widget, the zero time where nobody does.
 func heldUntil(t *testing.T, conversation string) time.Time {
 	t.Helper()
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	entry, err := app.ledger.Held(t.Context(), ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte(conversation))))
 	if err != nil {
 		t.Fatal(err)
@@ -323,10 +320,7 @@ func TestConversationProvisional(t *testing.T) {
 func TestConversationUse(t *testing.T) {
 	const day, kept = 24 * time.Hour, 90 * 24 * time.Hour
 	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	key := ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte("c1")))
 	zoe := ledger.Holder(ledgerDigest(kindUser, defaultWidget, []byte("zoe")))
 	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {

@@ -215,7 +215,7 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"defined in the configuration":     {"rotate", "declared"},
+		"defined in the configuration":      {"rotate", "declared"},
 		"caddy chat-identity create nobody": {"show", "nobody"},
 		"rotate shop":                       {"create", "shop"},
 	} {

@@ -494,10 +494,7 @@ func TestVisitorRace(t *testing.T) {
 func TestVisitorBound(t *testing.T) {
 	const left, made = 10, 40
 	g := ledgered(t, visiting("", "")+"reverse_proxy UPSTREAM")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	// Most of his share is used up already.
 	share := ledger.Share{Owner: ledgerDigest(kindVisitors, defaultWidget, []byte("mallory")), Limit: defaultLimit}
 	var group sync.WaitGroup

@@ -17,7 +17,7 @@ type Gateway struct {
 	Log         *zap.Logger
 	Traffic     *traffic.Traffic
 	Store       widgets.Store
-	Configured    map[string]Configured // the configuration's own widgets, by id
+	Configured  map[string]Configured // the configuration's own widgets, by id
 	AllowReveal bool
 	Ledger      *Ledger // nil where no handler needs one
 

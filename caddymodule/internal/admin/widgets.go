@@ -161,7 +161,7 @@ func (c *call) set() error {
 // checkPolicy refuses a mode or dialect that does not exist. An empty one leaves it
 // to the handler.
 func checkPolicy(mode, dialect string) error {
-	if err := adminapi.CheckMode(mode); err != nil && mode != "" {
+	if _, err := widgets.ParseMode(mode); err != nil {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
 	if err := adminapi.CheckDialect(dialect); err != nil && dialect != "" {
