@@ -54,6 +54,10 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	// What Caddy logs goes to a file, too: see load.
+	if os.Stderr, err = os.Create(filepath.Join(dir, "caddy.log")); err != nil {
+		panic(err)
+	}
 	code := m.Run()
 	_ = caddy.Stop()
 	_ = os.RemoveAll(dir)
@@ -196,9 +200,11 @@ func chat(t testing.TB, directive string) *gateway {
 	return start(t, "", directive+"\nreverse_proxy UPSTREAM")
 }
 
-// load runs a Caddyfile in this process, and stops it with the test.
+// load runs a Caddyfile in this process, and stops it with the test. What Caddy
+// logged is printed when the test has failed.
 func load(t testing.TB, caddyfile string) {
 	t.Helper()
+	from, _ := os.Stderr.Seek(0, io.SeekCurrent)
 	config, err := adapt(caddyfile)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
@@ -207,8 +213,12 @@ func load(t testing.TB, caddyfile string) {
 		t.Fatalf("%v\n%s", err, caddyfile)
 	}
 	http.DefaultClient.CloseIdleConnections() // the server before is closing its own
-	t.Cleanup(func() { _ = caddy.Stop() })
-	http.DefaultClient.CloseIdleConnections() // which the server of another configuration closes
+	t.Cleanup(func() {
+		_ = caddy.Stop()
+		if to, _ := os.Stderr.Seek(0, io.SeekCurrent); t.Failed() {
+			_, _ = io.Copy(os.Stdout, io.NewSectionReader(os.Stderr, from, to-from))
+		}
+	})
 }
 
 func adapt(caddyfile string) ([]byte, error) {
