@@ -382,11 +382,7 @@ func TestConversationClientGone(t *testing.T) {
 	}
 	c.Close()
 	g.answersWith(200)
-	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "ada", "c1")) != "ada"; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not released")
-		}
-	}
+	eventually(t, "it is not released", func() bool { return verdict(t, g.say(t, "ada", "c1")) == "ada" })
 }
 
 // TestConversationAnswers: the final answer counts, and it counts at once.
@@ -740,11 +736,7 @@ func TestConversationLedgerDown(t *testing.T) {
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "zoe", "c1")) != "zoe"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not recover")
-		}
-	}
+	eventually(t, "it does not recover", func() bool { return verdict(t, g.say(t, "zoe", "c1")) == "zoe" })
 	if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
 		t.Error(got)
 	}

@@ -139,7 +139,7 @@ func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 	if text, err = json.Marshal(config); err != nil {
 		t.Fatal(err)
 	}
-	if err := caddy.Load(text, true); err != nil {
+	if err := activate(text); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = caddy.Stop() })
