@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -69,17 +70,16 @@ type App struct {
 	// sites goes through the sites once, when all of them are provisioned.
 	sites func() []*site
 
-	inline map[string]*widget
-	store  observedStore
-	ledger *knownLedger
-	opener *widgets.Keys
-	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log    *zap.Logger
-	pooled bool // whether opener is to be given back
-	// sampled says that this configuration has requests be sampled.
-	sampled bool
+	inline  map[string]*widget
+	store   observedStore
+	ledger  *knownLedger
+	opener  *widgets.Keys
+	traffic *traffic.Traffic             // the counts of requests
+	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log     *zap.Logger
+	spool   *body.Spool // of the process: uploads outlive a reload
 
-	spool *body.Spool // of the process: uploads outlive a reload
+	tookOver []any // keys of what is shared with the configurations before and after
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
@@ -109,7 +109,7 @@ type InlineWidget struct {
 
 	// `off`, `optional` or `required`. It wins over the handler's mode where it is stricter, or where the handler's is
 	// not written. Default: the handler's.
-	Mode Mode `json:"mode,omitempty"`
+	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
@@ -143,6 +143,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
+	var err error
+	if a.traffic, err = takeOver(a, trafficKey, newTraffic(time.Now)); err != nil {
+		return err
+	}
 	if err := a.provisionSpool(); err != nil {
 		return err
 	}
@@ -158,7 +162,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionLedger(ctx); err != nil {
 		return err
 	}
-	return a.provisionCache(ctx)
+	return a.provisionCache()
 }
 
 func (a *App) provisionInline() error {
@@ -238,32 +242,21 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 // defaultStale is how long a known widget is served while its store is away.
 const defaultStale = time.Minute
 
-// caches are the key caches in use, by size: they outlive a configuration.
-var caches = caddy.NewUsagePool()
+// cacheKey is the key of a cache of decrypted keys, its size.
+type cacheKey int64
 
-// pooledKeys is a cache in the pool. It is not closed when it leaves that:
-// requests of the old configuration may still use it.
-type pooledKeys struct{ *widgets.Keys }
-
-func (pooledKeys) Destruct() error { return nil }
-
-func (a *App) provisionCache(ctx caddy.Context) error {
+func (a *App) provisionCache() (err error) {
 	if a.Cache == 0 {
 		a.Cache = widgets.DefaultCache
 	}
 	if a.Cache < widgets.MinCache || a.Cache > maxCache {
 		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
-	cache, _, err := caches.LoadOrNew(a.Cache, func() (caddy.Destructor, error) {
+	a.opener, err = takeOver(a, cacheKey(a.Cache), func() (handover[*widgets.Keys], error) {
 		keys, err := widgets.NewKeys(a.Cache, time.Now)
-		return pooledKeys{keys}, err
+		return handover[*widgets.Keys]{value: keys}, err // not closed: requests may outlive their configuration
 	})
-	if err != nil {
-		return fmt.Errorf("cache: %w", err)
-	}
-	a.pooled = true
-	a.opener = cache.(pooledKeys).Keys
-	return nil
+	return err
 }
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.
@@ -282,14 +275,10 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
-	if err := sampling(); err != nil {
-		return err
-	}
-	a.sampled = true
-	observed.ForgetModes() // those of the handlers before
+	a.traffic.ForgetModes() // those of the handlers before
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
-	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
+	a.counting.Go(func() { a.countStore(ctx) })
 	if a.recorded {
 		a.openLedger(ctx)
 		a.counting.Go(func() { a.ledger.watch(ctx) })
@@ -314,19 +303,15 @@ func (a *App) replace() {
 // Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
 	a.replace() // Caddy does not stop an app that failed to start
-	a.leaveSpool()
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()
+		a.traffic.ForgetModes() // that its handlers had to the last
 	}
 	var err error
-	if a.sampled {
-		observed.ForgetModes() // that its handlers had to the last
-		_, err = samplers.Delete(samplerKey)
-	}
-	if a.pooled {
-		_, closed := caches.Delete(a.Cache)
-		err = errors.Join(err, closed)
+	for _, key := range a.tookOver {
+		_, failed := handedOver.Delete(key)
+		err = errors.Join(err, failed)
 	}
 	return err
 }

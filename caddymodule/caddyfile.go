@@ -14,6 +14,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -115,7 +116,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
-		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
+		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
@@ -391,12 +392,7 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 	if h.CORS = d.RemainingArgs(); len(h.CORS) == 0 {
 		return d.Err("cors needs at least one origin, as in 'cors https://www.example.com'")
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return wrap(d, err)
-		}
-	}
-	return nil
+	return wrap(d, h.CORS.Check())
 }
 
 // wrap adds file and line to an error, if there is one.

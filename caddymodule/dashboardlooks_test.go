@@ -10,6 +10,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // show takes screenshots by day and night, and of a phone, and checks in each
@@ -86,7 +87,7 @@ func TestDashboardLooks(t *testing.T) {
 		b.create(t, fmt.Sprintf(`{"id":"%s"%s}`, w.id, w.more))
 		count := func(n int, outcome judgment.Outcome, reason judgment.Reason) {
 			for range n {
-				observed.Count(w.id, traffic.FindingOf(outcome, reason), modeOptional.counted(), 0)
+				active(t).traffic.Count(w.id, traffic.FindingOf(outcome, reason), widgets.ModeOptional, 0)
 			}
 		}
 		count(w.verified, judgment.OutcomeVerified, "")

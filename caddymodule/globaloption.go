@@ -178,7 +178,7 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 			if err := enumArg(d, &text, "off", "optional", "required"); err != nil {
 				return w, err
 			}
-			_ = w.Mode.UnmarshalText([]byte(text)) // one of the three
+			w.Mode, _ = widgets.ParseMode(text)
 		case "dialect":
 			if err := dialectArg(d, &w.Dialect); err != nil {
 				return w, err

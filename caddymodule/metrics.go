@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -90,7 +92,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
-	eachCell(func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
+	eachCell(app.traffic, func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
 	for _, c := range lasting {
 		c.Collect(metrics)
 	}
@@ -110,8 +112,8 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
 	if found := app.census.Load(); found != nil {
-		for i, name := range censusModes {
-			gauge(widgetsByMode, float64(found.widgets[i]), name)
+		for mode, n := range found.widgets {
+			gauge(widgetsByMode, float64(n), cmp.Or(widgets.Mode(mode).String(), "handler"))
 		}
 		gauge(secretsInGrace, float64(found.inGrace(time.Now())))
 		gauge(oldestSecret, found.oldestAge(time.Now()).Seconds())
@@ -123,15 +125,15 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // Verified and unavailable ones are visited before there are any: a counter that
 // begins with its first requests has not grown by them, and those of an outage
 // would raise no alert.
-func eachCell(visit func(n uint64, labels ...string)) {
+func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
-		for mode, modeName := range traffic.Modes {
-			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)
+		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
+			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)
 			for dialect, dialectName := range dialects {
-				if n := observed.Cell(f, mode, dialect); n > 0 || awaited {
-					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
+				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
+					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName)
 				}
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // stateKey is the request variable that holds the state.
@@ -31,7 +32,7 @@ type state struct {
 
 	outcome    judgment.Outcome
 	reason     judgment.Reason
-	mode       Mode
+	mode       widgets.Mode
 	dialect    string
 	widget     string
 	user       string

@@ -2,11 +2,11 @@ package admin
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // readiness answers whether a widget can be switched to required mode.
@@ -36,10 +36,9 @@ func (c *call) readiness() error {
 
 // stricter returns the stricter of two modes; "" is none.
 func stricter(a, b string) string {
-	if slices.Index(traffic.Modes[:], a) < slices.Index(traffic.Modes[:], b) {
-		return b
-	}
-	return a
+	one, _ := widgets.ParseMode(a) // both were checked before
+	other, _ := widgets.ParseMode(b)
+	return max(one, other).String()
 }
 
 // judge says whether a widget can be switched to required mode.

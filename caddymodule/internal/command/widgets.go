@@ -11,6 +11,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // inGrace returns how many secrets before the current one still verify, and until
@@ -93,10 +95,10 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 }
 
 func (p *policyFlags) check() error {
-	if err := adminapi.CheckMode(p.mode); err != nil && p.mode != "" {
+	if _, err := widgets.ParseMode(p.mode); err != nil {
 		return fmt.Errorf("--mode: %w", err)
 	}
-	if err := adminapi.CheckDialect(p.dialect); err != nil && p.dialect != "" {
+	if _, err := verifier.LookupDialect(p.dialect); err != nil && p.dialect != "" {
 		return fmt.Errorf("--dialect: %w", err)
 	}
 	return nil

@@ -118,8 +118,8 @@ func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 // and every dialect, and has the verifier check what it returns.
 func TestSnippets(t *testing.T) {
 	for _, d := range verifier.Dialects {
-		snippets, known := For(d.Name, "shop")
-		if !known || len(snippets.Snippets) != 5 {
+		snippets, err := For(d.Name, "shop")
+		if err != nil || len(snippets.Snippets) != 5 {
 			t.Fatalf("%s: %+v", d.Name, snippets)
 		}
 		for _, s := range snippets.Snippets {
@@ -155,7 +155,7 @@ func TestSnippets(t *testing.T) {
 			})
 		}
 	}
-	if _, known := For("klingon", "shop"); known {
+	if _, err := For("klingon", "shop"); err == nil {
 		t.Error("snippets for a dialect that there is not")
 	}
 }
