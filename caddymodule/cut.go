@@ -117,13 +117,7 @@ func (x *exchange) withoutClaimIn(query string) string {
 	if len(reading.QueryCuts) == 0 {
 		return query
 	}
-	var left strings.Builder
-	at := 0
-	for _, c := range reading.QueryCuts {
-		left.WriteString(query[at:c.Start])
-		at = c.End
-	}
-	return left.String() + query[at:]
+	return string(reading.WithoutQuery([]byte(query)))
 }
 
 func withQuery(uri, query string) string {

@@ -16,7 +16,7 @@ type Dialect struct {
 	// Places are where the fields travel. A place in the body is one in the
 	// query, too, where Query says so.
 	Places []Place
-	// Query says whether each field is read from the query by the same name.
+	// Query reports whether each field is read from the query by the same name.
 	// Upgrades and event streams have no body to put it into.
 	Query bool
 	// At points to the object in a JSON body from which the pointers of Places

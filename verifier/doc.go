@@ -112,7 +112,7 @@
 //     is UTF-8; if your server decodes other charsets, refuse them.
 //   - Whoever reads the same body after you, and finds a user id in it, must not
 //     believe it unless you have verified it. A proxy cuts it out: see
-//     [Reading.BodyCuts].
+//     [Reading.WithoutBody].
 //   - Signatures are HMAC-SHA256 with the secret's text as the key, of at least
 //     [MinSecret] bytes. There are no JSON Web Tokens.
 //

@@ -50,7 +50,7 @@ func texts(t *testing.T, values []json.RawMessage) []string {
 	return found
 }
 
-// allEqual says whether each of the texts is the value, and where the value
+// allEqual reports whether each of the texts is the value, and where the value
 // is not empty, that there are any.
 func allEqual(found []string, value []byte) bool {
 	for _, text := range found {
@@ -289,7 +289,7 @@ func FuzzJSONOrForm(f *testing.F) {
 	})
 }
 
-// resembles says whether some parser could take the key for one of the names:
+// resembles reports whether some parser could take the key for one of the names:
 // whether it has their letters and digits in it, in that order.
 func resembles(key string, names []string) bool {
 	letters := func(text string) string {

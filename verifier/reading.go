@@ -16,8 +16,9 @@ type Span = struct{ Start, End int }
 type Reading struct {
 	// BodyCuts and QueryCuts are what to cut to remove the user id, signature,
 	// timestamp and nonce in whatever spelling, and the fields of
-	// [Dialect.Strip]. Where there is more of that than is kept, they are
-	// the whole text, and the claim is ambiguous.
+	// [Dialect.Strip]. They are in order and apart; cut out of JSON, they leave
+	// valid JSON. Where there is more of that than is kept, they are the whole
+	// text, and the claim is ambiguous.
 	BodyCuts, QueryCuts []Span
 
 	// claim holds the fields as shape leaves them: of each the value that counts,
@@ -28,10 +29,10 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
-	text                  []byte // decoded strings, at most maxText bytes
-	copied                []byte // see Copy
-	json, attributesFound claimjson.Found
-	bodyHits, queryHits   claimform.Hits
+	text                      []byte // decoded strings, at most maxText bytes
+	copied                    []byte // see Copy
+	json, attributesFound     claimjson.Found
+	bodyMatches, queryMatches claimform.Matches
 }
 
 // maxRanks is how many places of a field may stand in for each other.
@@ -39,21 +40,21 @@ const maxRanks = 4
 
 // finding is what was found of a field in the places of one rank.
 type finding struct {
-	value   []byte
-	seen    bool   // in any form
-	variant bool   // in a spelling that some parsers take for the name
-	way     bool   // within a JSON text or an array on the way to its place
-	twice   bool   // with two values, or in two spellings
-	err     *Error // why a value cannot be taken
+	value     []byte
+	seen      bool   // in any form
+	variant   bool   // in a spelling that some parsers take for the name
+	way       bool   // within a JSON text or an array on the way to its place
+	duplicate bool   // with two values, or in two spellings
+	err       *Error // why a value cannot be taken
 }
 
 // there reports whether anything is there that some reader could take for the field.
 func (f *finding) there() bool {
-	return len(f.value) > 0 || f.variant || f.twice || f.err != nil
+	return len(f.value) > 0 || f.variant || f.duplicate || f.err != nil
 }
 
 // ambiguous reports whether the field could be read in two ways.
-func (f *finding) ambiguous() bool { return f.twice || f.variant && len(f.value) > 0 }
+func (f *finding) ambiguous() bool { return f.duplicate || f.variant && len(f.value) > 0 }
 
 // maxText bounds the strings that have to be decoded, as they were sent. It is
 // many times what the fields of any claim may have.
@@ -66,16 +67,22 @@ func (r *Reading) Reset() {
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
 	clear(r.leftOut[:])
-	r.bodyHits.Reset()
-	r.queryHits.Reset()
+	r.bodyMatches.Reset()
+	r.queryMatches.Reset()
 }
 
 // Memory is about how many bytes Reset keeps.
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
 	return cap(r.text) + cap(r.copied) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
-		r.bodyHits.Memory() + r.queryHits.Memory()
+		r.bodyMatches.Memory() + r.queryMatches.Memory()
 }
+
+// WithoutBody returns the body that was read without the spans of BodyCuts.
+func (r *Reading) WithoutBody(body []byte) []byte { return claimjson.Cut(nil, body, r.BodyCuts) }
+
+// WithoutQuery returns the query that was read without the spans of QueryCuts.
+func (r *Reading) WithoutQuery(query []byte) []byte { return claimjson.Cut(nil, query, r.QueryCuts) }
 
 // Single returns a field's value, or nothing where the field could be read in
 // two ways.
@@ -156,7 +163,7 @@ func (r *Reading) Text(p Place, value []byte) {
 }
 
 // MarkDuplicate takes note of a field that appears more than once in one place.
-func (r *Reading) MarkDuplicate(p Place) { r.at(p).twice = true }
+func (r *Reading) MarkDuplicate(p Place) { r.at(p).duplicate = true }
 
 // MarkVariant takes note of a field in a spelling that only some backends take for it.
 func (r *Reading) MarkVariant(p Place) { r.at(p).variant = true }
@@ -217,7 +224,7 @@ func (f *finding) add(field Field, value []byte) {
 		f.value = value
 	case string(f.value) == string(value) || field.names() && sameID(f.value, value):
 	default:
-		f.twice = true
+		f.duplicate = true
 	}
 }
 
@@ -225,12 +232,12 @@ var noPaths, _ = claimjson.Compile(nil, never)
 
 // member takes a member of a JSON object.
 func (r *Reading) member(p Place, text []byte, v *claimjson.Value) {
-	if v.Kind == claimjson.None && !v.Twice && !v.Variant {
+	if v.Kind == claimjson.None && !v.Duplicate && !v.Variant {
 		return
 	}
 	found, f := r.at(p), p.Field
 	found.seen = true
-	found.twice = found.twice || v.Twice
+	found.duplicate = found.duplicate || v.Duplicate
 	found.variant = found.variant || v.Variant
 	found.way = found.way || v.Way
 	token := text[v.Start:v.End]
@@ -308,8 +315,8 @@ func (r *Reading) Compare(other *Reading) {
 				continue
 			}
 			mine := r.at(Place{Field: Field(f), Rank: rank})
-			if o.twice || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
-				mine.twice = true
+			if o.duplicate || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
+				mine.duplicate = true
 			}
 		}
 	}

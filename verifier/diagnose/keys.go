@@ -16,7 +16,7 @@ var (
 	secretNewline = deviation{"secret_newline", "the secret was used with a newline after it",
 		"remove the newline, which comes from a file or from echo"}
 	secretBlanks = deviation{"secret_blanks", "the secret was used with spaces around it",
-		"remove the blanks"}
+		"remove the spaces"}
 	secretQuoted      = deviation{"secret_quoted", "the secret was used with quotation marks around it", useSecret}
 	secretHexBytes    = deviation{"secret_decoded_hex", "the secret was decoded from hex to bytes", useSecret}
 	secretB64Bytes    = deviation{"secret_decoded_base64", "the secret was decoded from base64 to bytes", useSecret}

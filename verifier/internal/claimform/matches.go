@@ -47,33 +47,33 @@ func (e *HeaderError) Unwrap() error { return ErrHeader }
 // Span is a range of bytes: Start up to, but not with, End.
 type Span = struct{ Start, End int }
 
-// Hit is one occurrence of a watched name, or of a spelling that some parser
+// Match is one occurrence of a watched name, or of a spelling that some parser
 // takes for it.
-type Hit struct {
+type Match struct {
 	Name    int    // index into the names compiled
 	Variant bool   // another spelling than the plain name; its value is unknown
-	Value   []byte // decoded; of a variant or with an error only where Name.Way. Shares memory with what was read, or with Hits
+	Value   []byte // decoded; of a variant or with an error only where Name.Way. Shares memory with what was read, or with Matches
 	Err     error  // why this occurrence cannot be read, the form apart from it can; nil for variants that are only that
 	Span    Span   // what to cut so that this occurrence is gone and the rest unchanged
 }
 
 // What is kept of a form does not depend on its size.
 const (
-	maxHits = 16       // of one name: what counts is whether there are more than one, and where
-	maxText = 64 << 10 // bytes of values that have to be kept, as they were sent, but for those of Name.Way
+	maxMatches = 16       // of one name: what counts is whether there are more than one, and where
+	maxText    = 64 << 10 // bytes of values that have to be kept, as they were sent, but for those of Name.Way
 )
 
-// Hits is what was found, in the order in which it stands. Where one occurrence
+// Matches is what was found, in the order in which it stands. Where one occurrence
 // counts for several names, as when two names differ only in letter case, its
-// hits follow each other with the same span. Otherwise spans are in order and
+// matches follow each other with the same span. Otherwise spans are in order and
 // apart, and any of them may be cut without the others.
 //
 // The zero value is ready. Reused between reads, it saves their allocations and
 // overwrites earlier values.
-type Hits struct {
-	List []Hit
+type Matches struct {
+	List []Match
 
-	counts  []uint8 // by name, and _charset_, up to maxHits+1
+	counts  []uint8 // by name, and _charset_, up to maxMatches+1
 	text    []byte  // values that had to be decoded or copied
 	kept    int     // how much was decoded or copied that counts against maxText
 	matched []int
@@ -82,22 +82,22 @@ type Hits struct {
 
 // More reports whether there was more of a name than List may hold, of which
 // nothing else is known.
-func (h *Hits) More(name int) bool { return name < len(h.counts) && h.counts[name] > maxHits }
+func (h *Matches) More(name int) bool { return name < len(h.counts) && h.counts[name] > maxMatches }
 
 // Memory is about how many bytes Reset keeps.
-func (h *Hits) Memory() int {
-	return cap(h.text) + int(unsafe.Sizeof(Hit{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched) + cap(h.counts) + cap(h.name)
+func (h *Matches) Memory() int {
+	return cap(h.text) + int(unsafe.Sizeof(Match{}))*cap(h.List) + int(unsafe.Sizeof(0))*cap(h.matched) + cap(h.counts) + cap(h.name)
 }
 
 // Reset forgets what was found and keeps the memory.
-func (h *Hits) Reset() {
+func (h *Matches) Reset() {
 	clear(h.List)
 	h.List, h.counts = h.List[:0], h.counts[:0]
 	h.text, h.kept = h.text[:0], 0
 }
 
 // begin makes it ready for so many names, and _charset_.
-func (h *Hits) begin(names int) {
+func (h *Matches) begin(names int) {
 	h.Reset()
 	names++
 	if cap(h.counts) < names {
@@ -107,24 +107,24 @@ func (h *Hits) begin(names int) {
 	clear(h.counts)
 }
 
-// match takes note of a name that is found, if there is room for a hit of it.
-func (h *Hits) match(name int) {
+// match takes note of a name that is found, if there is room for a match of it.
+func (h *Matches) match(name int) {
 	switch {
-	case h.counts[name] >= maxHits:
-		h.counts[name] = maxHits + 1
+	case h.counts[name] >= maxMatches:
+		h.counts[name] = maxMatches + 1
 	case !slices.Contains(h.matched, name):
 		h.matched = append(h.matched, name)
 	}
 }
 
-// add keeps a hit of a name that match has taken note of.
-func (h *Hits) add(hit Hit) {
-	h.counts[hit.Name]++
-	h.List = append(h.List, hit)
+// add keeps a match of a name that match has taken note of.
+func (h *Matches) add(match Match) {
+	h.counts[match.Name]++
+	h.List = append(h.List, match)
 }
 
 // decode returns a value decoded. Where all is set, it may have any length.
-func (h *Hits) decode(value []byte, all bool) ([]byte, error) {
+func (h *Matches) decode(value []byte, all bool) ([]byte, error) {
 	if query.escaped(value) {
 		if !all {
 			if h.kept+len(value) > maxText {
