@@ -48,8 +48,15 @@ bench: build ## measures what verification costs, against the bare reverse_proxy
 	@go build -o bin/bench ./caddymodule/cmd/bench
 	@./bin/bench -gateway ./caddy $(ARGS)
 
+# Tests that run a gateway in a process of its own all run this one.
+export CHAT_IDENTITY_TEST_GATEWAY := $(CURDIR)/bin/testgateway
+
+.PHONY: testgateway
+testgateway:
+	$(RACE) go build -o $(CHAT_IDENTITY_TEST_GATEWAY) ./caddymodule/cmd/caddy
+
 .PHONY: test
-test: deps lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
+test: deps lint testgateway ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
 	go mod tidy -diff
 	@# Many tests wait most of the time, above all in one package: so it runs in
 	@# two halves, beside all others. Allocations can only be counted without the
