@@ -169,12 +169,43 @@ func live(t testing.TB, options, site string) *gateway {
 	return g
 }
 
-// countAnew has gateways that are loaded from now on begin to count, by that
-// clock, and those of other tests again.
-func countAnew(t testing.TB, clock func() time.Time) {
+// countBy has the gateways of this test, none of which is loaded yet, count by
+// that clock.
+func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	t.Helper()
-	observed = traffic.New(clock)
-	t.Cleanup(func() { observed = traffic.New(time.Now) })
+	a := new(App)
+	counts, err := takeOver(a, trafficKey, newTraffic(clock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Cleanup() })
+	return counts
+}
+
+// provision returns the context of a configuration that has this app and never
+// starts.
+func provision(t testing.TB, app string) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // which nobody cancels
+		if loaded, err := ctx.AppIfConfigured("chat_identity"); err != nil || loaded.(*App).Cleanup() != nil {
+			t.Error("the app is not cleaned up")
+		}
+	})
+	return ctx
+}
+
+// active returns the app of the configuration that runs.
+func active(t testing.TB) *App {
+	t.Helper()
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
 }
 
 // newLive is live, not yet loaded.

@@ -303,10 +303,7 @@ func checkGuards(t *testing.T, config []byte, raw json.RawMessage) {
 	if err := json.Unmarshal(config, parsed); err != nil {
 		t.Fatal(err)
 	}
-	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": parsed.AppsRaw["chat_identity"]}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, string(parsed.AppsRaw["chat_identity"]))
 	loaded, err := ctx.LoadModuleByID("http.handlers.chat_identity", raw)
 	if err != nil {
 		t.Fatalf("%v: %s", err, raw)

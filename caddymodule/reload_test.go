@@ -287,7 +287,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 			if found, err := app.lookup(t.Context(), id, &w); found || err != nil {
 				t.Fatalf("found %v, %v", found, err)
 			}
-			observed.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
+			app.traffic.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
 		}
 	}
 	heap := func() uint64 {
@@ -306,5 +306,22 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	}
 	if stats := app.opener.Stats(); stats.Misses > cached.Misses || stats.Cost > cached.Cost {
 		t.Errorf("the cache was asked for what does not exist: %+v, before %+v", stats, cached)
+	}
+}
+
+// TestCountsEnd: a reload goes on counting, and when no configuration is left,
+// nothing of the counts is.
+func TestCountsEnd(t *testing.T) {
+	g := live(t, "", liveSite)
+	counts := active(t).traffic
+	load(t, strings.Replace(g.config, "grace_period 1s", "grace_period 2s", 1))
+	if now := active(t).traffic; now != counts {
+		t.Error("a reload begins to count anew")
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if users, there := handedOver.References(trafficKey); there {
+		t.Errorf("%d configurations still use the counts", users)
 	}
 }

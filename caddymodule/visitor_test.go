@@ -493,14 +493,11 @@ func TestVisitorRace(t *testing.T) {
 func TestVisitorBound(t *testing.T) {
 	const left, made = 10, 40
 	g := ledgered(t, visiting("", "")+"reverse_proxy UPSTREAM")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	// Most of his share is used up already.
-	share := ledger.Share{Owner: ledgerDigest(kindVisitors, defaultWidget, []byte("mallory")), Most: defaultMost}
+	share := ledger.Share{Owner: ledgerDigest(kindVisitors, defaultWidget, []byte("mallory")), Limit: defaultLimit}
 	var group sync.WaitGroup
-	for i := range defaultMost - left {
+	for i := range defaultLimit - left {
 		group.Go(func() {
 			key := ledgerDigest(kindVisitor, defaultWidget, []byte(fmt.Sprint("before-", i)))
 			if _, err := app.ledger.Reserve(t.Context(), key, ledgerDigest(kindUser, defaultWidget, []byte("mallory")), time.Now().Add(defaultKeep), share); err != nil {

@@ -101,7 +101,7 @@ func (c call) run(ctx context.Context, l *Ledger, clock *handClock) error {
 	case "reserve":
 		var share ledger.Share
 		if c.owner != "" {
-			share = ledger.Share{Owner: key("owner " + c.owner), Most: c.most}
+			share = ledger.Share{Owner: key("owner " + c.owner), Limit: c.most}
 		}
 		got, err = l.Reserve(ctx, key(c.key), h, until, share)
 	case "keep":
@@ -325,7 +325,7 @@ func TestOneOfManyWins(t *testing.T) {
 func TestShareUnderContention(t *testing.T) {
 	const most = 10
 	l, clock := fresh(t)
-	share := ledger.Share{Owner: key("owner"), Most: most}
+	share := ledger.Share{Owner: key("owner"), Limit: most}
 	var got atomic.Int32
 	var group sync.WaitGroup
 	for i := range 64 {

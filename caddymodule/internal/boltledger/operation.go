@@ -103,7 +103,7 @@ func (o *operation) decideFree(t tables, ended *record, now int64) (answer, chan
 	default:
 		return answer{}, change{}, nil
 	}
-	if o.share.Owner != noOwner && t.alive(o.share.Owner, now, o.share.Most) >= o.share.Most {
+	if o.share.Owner != noOwner && t.alive(o.share.Owner, now, o.share.Limit) >= o.share.Limit {
 		return answer{err: ledger.ErrShare}, change{}, nil
 	}
 	r := &record{o.key, o.holder, o.until, o.share.Owner}
