@@ -29,7 +29,6 @@ func TestDemo(t *testing.T) {
 	t.Run("conversations", func(t *testing.T) { testConversations(t, newStand(t)) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, newStand(t)) })
 	t.Run("identify", func(t *testing.T) { testIdentify(t, newStand(t)) })
-	t.Run("page", func(t *testing.T) { testPage(t, newStand(t)) })
 	t.Run("terminated", func(t *testing.T) { testTerminated(t, newDemo(t, b)) })
 	t.Run("gateway killed", func(t *testing.T) { testGatewayKilled(t, newDemo(t, b)) })
 	t.Run("what is wrong", func(t *testing.T) { testSaysWhatIsWrong(t, b) })
