@@ -1,14 +1,14 @@
-package testport
+package testbed
 
 import (
 	"net"
 	"testing"
 )
 
-func TestFree(t *testing.T) {
+func TestFreePort(t *testing.T) {
 	seen := map[int]bool{}
 	for range 3 * block {
-		port := Free(t)
+		port := FreePort(t)
 		if seen[port] || port < first || port >= last {
 			t.Errorf("%d, after %d others", port, len(seen))
 		}

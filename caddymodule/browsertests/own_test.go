@@ -1,4 +1,4 @@
-package browsertest
+package browsertests
 
 import (
 	"net/http"
@@ -39,7 +39,7 @@ func TestTroubles(t *testing.T) {
 		{"a dialog", ``, `alert('hello')`, "a dialog opened (alert): hello"},
 		{"a request to another machine", ``, `fetch('http://elsewhere.example/').catch(() => {})`, "http://elsewhere.example/"},
 	}
-	ctx := New(t)
+	ctx := newBrowser(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			url := serve(t, c.body, c.script)
@@ -48,7 +48,7 @@ func TestTroubles(t *testing.T) {
 				chromedp.Evaluate[chromedp.Void](`new Promise((f) => setTimeout(() => setTimeout(f)))`, chromedp.EvalAwaitPromise)); err != nil {
 				t.Fatal(err)
 			}
-			said := strings.Join(Troubles(t, ctx), "\n")
+			said := strings.Join(troublesOf(t, ctx), "\n")
 			if c.says == "" && said != "" || !strings.Contains(said, c.says) {
 				t.Errorf("said %q, want %q", said, c.says)
 			}
@@ -61,7 +61,7 @@ func TestTroubles(t *testing.T) {
 func TestEachHasItsOwn(t *testing.T) {
 	url := serve(t, ``, `localStorage.count = 1 + Number(localStorage.count || 0)`)
 	for range 2 {
-		ctx := New(t)
+		ctx := newBrowser(t)
 		if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 			t.Fatal(err)
 		}
@@ -80,7 +80,7 @@ func TestView(t *testing.T) {
 		Width       int
 		Dark, Still bool
 	}
-	ctx := New(t)
+	ctx := newBrowser(t)
 	look := func(before ...chromedp.Action[chromedp.Void]) view {
 		t.Helper()
 		if err := chromedp.Do(ctx, before...); err != nil {
@@ -99,7 +99,7 @@ func TestView(t *testing.T) {
 	if got, want := look(chromedp.Navigate(serve(t, `<p>hello</p>`, ``))), (view{1280, false, true}); got != want {
 		t.Errorf("at first: %+v, want %+v", got, want)
 	}
-	if got, want := look(Size(360, 640), Colours(true)), (view{360, true, true}); got != want {
+	if got, want := look(size(360, 640), colors(true)), (view{360, true, true}); got != want {
 		t.Errorf("a phone at night: %+v, want %+v", got, want)
 	}
 }

@@ -1,23 +1,21 @@
-package caddymodule
+package browsertests
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -25,12 +23,14 @@ import (
 // TestDashboardThroughCommand opens the dashboard of a gateway that is configured
 // as Caddy is by default: no browser can open its endpoint, but the command's URL.
 func TestDashboardThroughCommand(t *testing.T) {
-	g := live(t, "", liveSite)
-	b := &board{gateway: g, t: t, ctx: browsertest.New(t)}
+	t.Parallel()
+	g := newGateway(t, "", liveSite, nil)
+	g.run(t)
+	b := &board{newTab(t), g}
 	b.open("/")
 	b.says("client is not allowed to access from origin")
 
-	b.do(chromedp.Navigate(openDashboard(t, g.admin)))
+	b.do(chromedp.Navigate(g.dashboard(t)))
 	b.press("Create the first widget")
 	b.write("shop")
 	b.press("Create")
@@ -43,16 +43,17 @@ func TestDashboardThroughCommand(t *testing.T) {
 
 // TestDashboardWarns shows what is wrong with a gateway.
 func TestDashboardWarns(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "widgets.jsonl")
-	b := openBoard(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path)
+	b := openBoard(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path, liveSite)
 	b.create(t, `{"id":"shop"}`)
 	other := strings.Replace(b.config, "encryption_key {env.TEST_KEY}", "encryption_key "+widgets.NewEncryptionKey(), 1)
-	load(t, other)
+	b.load(t, other)
 	b.open("/")
 	b.says("An encryption key is missing.")
 	b.says("unavailable")
 	b.show("missing-key")
-	load(t, b.config)
+	b.load(t, b.config)
 	b.wait("!document.body.innerText.includes('An encryption key is missing.')")
 
 	whole, err := os.ReadFile(path)
@@ -71,21 +72,25 @@ func TestDashboardWarns(t *testing.T) {
 	b.wait("!document.getElementById('create').disabled")
 
 	// A configuration without this module, too, is said in words.
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	b.load(t, "{\n"+b.endpoint([]string{""})+"\n}")
 	b.says("The running configuration has no chat_identity")
-	load(t, b.config)
+	b.load(t, b.config)
 	b.wait("document.getElementById('freshness').textContent === 'Live' && !document.body.innerText.includes('has no chat_identity')")
 }
 
 // TestDashboardLostLedger: a ledger at another path is none of the gateway's own,
 // until somebody accepts that.
 func TestDashboardLostLedger(t *testing.T) {
-	b := openBoardOf(t, newLive(t, ownLedger(t), losing))
+	t.Parallel()
+	ledger := filepath.Join(t.TempDir(), "ledger.db")
+	b := openBoard(t, "ledger bolt "+ledger, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\none_time\n}\n"+answers)
 	b.open("/")
 	b.says("Ledger reachable")
-	b.loseLedger(t)
+	b.kill()
+	if err := os.Remove(ledger); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t)
 	b.says("The ledger was lost.")
 	b.says("Ledger lost")
 	if c := b.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
@@ -96,15 +101,12 @@ func TestDashboardLostLedger(t *testing.T) {
 
 // TestDashboardWithoutGateway: the gateway goes while somebody looks, and comes back.
 func TestDashboardWithoutGateway(t *testing.T) {
-	ctx := browsertest.New(t)
-	p := newProcess(t, "", liveSite)
-	p.letBrowsersIn()
-	p.run(t)
-	b := &board{gateway: p.gateway, t: t, ctx: ctx}
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	b.create(t, `{"id":"shop"}`)
 	b.open("/")
 	b.says("shop")
-	p.kill(t)
+	b.kill()
 	b.says("The gateway does not answer.")
 	b.wait("document.getElementById('freshness').textContent === 'No connection'")
 	b.says("shop") // what was known still stands there
@@ -112,7 +114,7 @@ func TestDashboardWithoutGateway(t *testing.T) {
 	b.write("another")
 	b.press("Create")
 	b.wait("document.querySelector('dialog [role=alert]').innerText.includes('does not answer')")
-	p.run(t)
+	b.run(t)
 	b.press("Create")
 	b.secret()
 	b.wait("document.getElementById('freshness').textContent === 'Live' && !document.body.innerText.includes('does not answer')")
@@ -120,8 +122,9 @@ func TestDashboardWithoutGateway(t *testing.T) {
 
 // TestDashboardOfHandlers shows a widget that a site block brings itself.
 func TestDashboardOfHandlers(t *testing.T) {
-	b := openBoardOf(t, newLive(t, "", "chat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM"))
-	b.post(t, claim("user-1"))
+	t.Parallel()
+	b := openBoard(t, "", "chat_identity {\nsecret {env.TEST_SECRET}\n}\n"+answers)
+	b.post(t, "", claim(testSecret, "user-1"))
 	b.open("/")
 	b.click("//a[normalize-space()='default']")
 	b.says("is in a site’s own chat_identity block")
@@ -133,22 +136,23 @@ func TestDashboardOfHandlers(t *testing.T) {
 
 // TestDashboardVerdict: the page says of a widget what the command says.
 func TestDashboardVerdict(t *testing.T) {
-	b := openBoard(t, "")
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	secret := b.create(t, `{"id":"shop"}`)
 	b.open("/")
 	b.click("//a[normalize-space()='shop']")
 	says := func(page, command string) {
 		t.Helper()
 		b.says(page)
-		out, errors, err := runCommand(t, "", "readiness", "shop", "--address", b.admin)
-		if want := "ready: " + command; err != nil || !strings.Contains(out, want) {
-			t.Errorf("%s%s%v, want %q", out, errors, err, want)
+		out, err := b.caddy(t, "chat-identity", "readiness", "shop", "--address", b.admin).Output()
+		if want := "ready: " + command; err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s%v, want %q", out, err, want)
 		}
 	}
 	says("Too early to say.", "not known")
 	b.outcome(t, "shop", secret)
 	says("Ready.", "yes\n")
-	b.post(t, `{"text":"hi"}`, "X-Widget-Key: shop")
+	b.post(t, "shop", `{"text":"hi"}`)
 	says("Ready, if nobody is to chat without signing in.", "yes, if nobody is to chat without signing in")
 	b.show("unsigned")
 	b.outcome(t, "shop", testSecret)
@@ -159,7 +163,8 @@ func TestDashboardVerdict(t *testing.T) {
 
 // TestDashboardReveals shows a secret again, where that is configured.
 func TestDashboardReveals(t *testing.T) {
-	b := openBoard(t, "allow_reveal")
+	t.Parallel()
+	b := openBoard(t, "allow_reveal", liveSite)
 	secret := b.create(t, `{"id":"shop"}`)
 	b.open("/")
 	b.says("Secrets can be shown again.")
@@ -167,7 +172,7 @@ func TestDashboardReveals(t *testing.T) {
 	b.click("//a[normalize-space()='shop']")
 	b.press("Show the secret")
 	b.wait("document.querySelector('dialog .secret')")
-	if shown := look[string](b, "document.querySelector('dialog .secret').textContent"); shown != secret {
+	if shown := look[string](b.tab, "document.querySelector('dialog .secret').textContent"); shown != secret {
 		t.Errorf("shows %q", shown)
 	}
 	b.press("Done")
@@ -175,16 +180,25 @@ func TestDashboardReveals(t *testing.T) {
 }
 
 // TestDashboardOfMany opens the page of a gateway with ten thousand widgets and
-// a day's traffic, and counts what it loads.
+// more of them busy than it counts apart, and counts what it loads.
 func TestDashboardOfMany(t *testing.T) {
+	t.Parallel()
 	const many = 10_000
-	b := openBoard(t, "encryption_key {env.TEST_KEY}")
-	app := active(t)
-	secret, _ := verifier.NewSecret(testSecret)
+	b := openBoard(t, "encryption_key {env.TEST_KEY}", liveSite)
+	key, err := widgets.ParseEncryptionKey(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := verifier.NewSecret(testSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := widgets.NewRing(key)
+	id := func(i int) string { return fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i) }
 	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
 		for i := first; i < first+adminapi.MovePage; i++ {
-			made, err := widgets.NewRecord(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), "optional", "snapengage", secret, app.ring.Load(), time.Now())
+			made, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -198,29 +212,29 @@ func TestDashboardOfMany(t *testing.T) {
 			t.Fatalf("%d %s", c.status, c.body)
 		}
 	}
-	reasons := append([]judgment.Reason{""}, judgment.Reasons...)
-	for i := range many {
-		for j := range 1 + i%97 {
-			reason := reasons[j%len(reasons)]
-			active(t).traffic.Count(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), traffic.FindingOf(reason.Outcome(), reason), widgets.ModeOptional, 0)
+	good, bad := claim(testSecret, "user-1"), claim("another secret", "user-1")
+	b.send(t, 3*many/10, func(i int) (widget, message string) {
+		if i%3 == 0 {
+			return id(i / 2), bad
 		}
-	}
-	var loaded, answers atomic.Int64
+		return id(i / 2), good
+	})
+	var loaded, finished atomic.Int64
 	if err := chromedp.Listen(b.ctx, func(event any) {
 		if e, ok := event.(*network.EventLoadingFinished); ok {
 			loaded.Add(int64(e.EncodedDataLength))
-			answers.Add(1)
+			finished.Add(1)
 		}
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.unhurried = true // what is asked for out of turn counts as loaded, too
+	b.between = "" // what is asked for out of turn counts as loaded, too
 	start := time.Now()
 	b.open("/")
 	b.wait("document.querySelectorAll('tbody tr').length === 50")
-	b.unhurried = false
+	b.between = hurry
 	took, bytes := time.Since(start), loaded.Load()
-	t.Logf("the list of %d widgets: %d answers, %d bytes, %v", many, answers.Load(), bytes, took.Round(time.Millisecond))
+	t.Logf("the list of %d widgets: %d answers, %d bytes, %v", many, finished.Load(), bytes, took.Round(time.Millisecond))
 	if bytes < 10_000 || bytes > 300<<10 {
 		t.Errorf("the page loads %d bytes", bytes)
 	}
@@ -233,4 +247,41 @@ func TestDashboardOfMany(t *testing.T) {
 	b.do(chromedp.SendKeys("#search", "widget-0999"))
 	b.wait("document.querySelectorAll('tbody tr').length === 10")
 	t.Logf("a search: %d bytes", loaded.Load())
+}
+
+// send sends so many messages, from some clients at once.
+func (g *gateway) send(t *testing.T, count int, message func(i int) (widget, body string)) {
+	var clients sync.WaitGroup
+	for first := range 8 {
+		clients.Go(func() {
+			for i := first; i < count; i += 8 {
+				widget, body := message(i)
+				g.post(t, widget, body)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// dashboard runs the dashboard command until the test ends, and returns the URL
+// that it prints.
+func (g *gateway) dashboard(t *testing.T) string {
+	t.Helper()
+	cmd := g.caddy(t, "chat-identity", "dashboard", "--address", g.admin)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
 }

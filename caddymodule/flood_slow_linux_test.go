@@ -1,3 +1,5 @@
+//go:build slow
+
 package caddymodule
 
 import (
@@ -6,21 +8,22 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
-// TestFlood: bodies that repeat a watched name hundreds of thousands of times, or
+// TestSlowFlood: bodies that repeat a watched name hundreds of thousands of times, or
 // its escapes, cost the gateway hardly more memory than the bodies themselves.
-func TestFlood(t *testing.T) {
+func TestSlowFlood(t *testing.T) {
 	const limit = 200 << 20
-	binary := buildGateway(t)
 	p := newProcess(t, "", "chat_identity optional {\nsecret {env.TEST_SECRET}\ndialect replybubble\n}\nreverse_proxy UPSTREAM")
-	p.binary = binary
+	p.binary = filepath.Join(t.TempDir(), "caddy")
+	testbed.Build(t, p.binary, "./caddymodule/cmd/caddy", "-race=false") // as users do: the race detector takes several times as much memory
 	p.run(t)
 	fill := func(head, unit, tail string) []byte {
 		return []byte(head + strings.Repeat(unit, (1<<20-len(head)-len(tail))/len(unit)) + tail)
@@ -100,17 +103,4 @@ func (p *process) peak(t testing.TB) int {
 		t.Fatal(err)
 	}
 	return kilobytes << 10
-}
-
-// buildGateway builds the gateway as users do: the race detector takes several
-// times as much memory.
-func buildGateway(t testing.TB) string {
-	t.Helper()
-	binary := filepath.Join(t.TempDir(), "caddy")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/caddy")
-	build.Env = append(os.Environ(), "GOFLAGS="+strings.ReplaceAll(os.Getenv("GOFLAGS"), "-race", ""))
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
 }

@@ -1,9 +1,7 @@
-package browsertest
+package browsertests
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,23 +9,25 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // narrow is the width in pixels from which on down a screen is a phone's.
 const narrow = 600
 
-// Size makes the page so many CSS pixels wide and high: as a phone shows it, with
+// size makes the page so many CSS pixels wide and high: as a phone shows it, with
 // its viewport and scrollbars, where it is narrow.
-func Size(width, height int64) chromedp.Action[chromedp.Void] {
+func size(width, height int64) chromedp.Action[chromedp.Void] {
 	if width < narrow {
 		return chromedp.EmulateViewport(width, height, chromedp.EmulateMobile, chromedp.EmulatePortrait)
 	}
 	return chromedp.EmulateViewport(width, height)
 }
 
-// Colours makes the page prefer dark colours, or light ones. Motion is reduced
+// colors makes the page prefer dark colors, or light ones. Motion is reduced
 // with both, so that nothing is caught on its way.
-func Colours(dark bool) chromedp.Action[chromedp.Void] {
+func colors(dark bool) chromedp.Action[chromedp.Void] {
 	scheme := "light"
 	if dark {
 		scheme = "dark"
@@ -42,39 +42,19 @@ func Colours(dark bool) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// Screenshot writes the whole page, as it is now, to screenshots/<name>.png at
+// screenshot writes the whole page, as it is now, to screenshots/<name>.png at
 // the root of the repository, for somebody to look at. Git ignores that folder.
-func Screenshot(t testing.TB, ctx context.Context, name string) {
+func screenshot(t testing.TB, ctx context.Context, name string) {
 	t.Helper()
 	png, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		t.Fatalf("screenshot %s: %v", name, err)
 	}
-	root, err := root()
-	if err != nil {
-		t.Fatalf("screenshot %s: %v", name, err)
-	}
-	folder := filepath.Join(root, "screenshots")
+	folder := filepath.Join(testbed.Root(t), "screenshots")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// root is the folder with go.mod: a test runs in the folder of its package.
-func root() (string, error) {
-	folder, err := os.Getwd()
-	for err == nil {
-		if _, err := os.Stat(filepath.Join(folder, "go.mod")); !errors.Is(err, fs.ErrNotExist) {
-			return folder, err
-		}
-		above := filepath.Dir(folder)
-		if above == folder {
-			return "", errors.New("no folder above this one has a go.mod")
-		}
-		folder = above
-	}
-	return "", err
 }

@@ -1,5 +1,5 @@
-// Package testport gives TCP ports to tests.
-package testport
+// Package testbed gives tests what they share: TCP ports, and the built gateway.
+package testbed
 
 import (
 	"fmt"
@@ -25,9 +25,9 @@ var (
 	held       []net.Listener
 )
 
-// Free returns a port that nobody listens on, and that no other call in this or
+// FreePort returns a port that nobody listens on, and that no other call in this or
 // another process returns before long.
-func Free(t testing.TB) int {
+func FreePort(t testing.TB) int {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()

@@ -1,4 +1,4 @@
-package browsertest
+package browsertests
 
 import (
 	"context"
@@ -25,14 +25,14 @@ type troubles struct {
 
 type troublesKey struct{}
 
-// Troubles returns what the page has done wrong since it was last asked: scripts
+// troublesOf returns what the page has done wrong since it was last asked: scripts
 // that threw, errors that were logged, what the Content-Security-Policy had to
 // stop, dialogs (alert and the like, which are closed), requests to other
 // machines, crashes. What is returned here fails the test no more: so a test of
 // an attack can look at what it has provoked.
 //
 // An answer with a status of 400 and above is none: pages are meant to bear it.
-func Troubles(t testing.TB, ctx context.Context) []string {
+func troublesOf(t testing.TB, ctx context.Context) []string {
 	t.Helper()
 	// What has happened in the page before this arrives before its result.
 	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("0")); err != nil {
@@ -40,7 +40,7 @@ func Troubles(t testing.TB, ctx context.Context) []string {
 	}
 	c, ok := ctx.Value(troublesKey{}).(*troubles)
 	if !ok {
-		t.Fatal("this is no context of browsertest.New")
+		t.Fatal("this is no context of newBrowser")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -1,5 +1,4 @@
-// Package browsertest starts Chromium for tests of pages.
-package browsertest
+package browsertests
 
 import (
 	"context"
@@ -10,9 +9,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// most is how long a test may drive its browser: a page that waits for what
+// limit is how long a test may drive its browser: a page that waits for what
 // never comes ends then, on a slow machine later than it has to.
-const most = 3 * time.Minute
+const limit = 5 * time.Minute
 
 // flags make a browser that asks nobody for anything. No name but this machine's
 // is resolved, so that a page which loads something from elsewhere fails alike
@@ -43,12 +42,12 @@ var flags = []chromedp.ExecAllocatorOption{
 	chromedp.Flag("lang", "en-US"),
 }
 
-// New starts Chromium with an empty profile and returns the context of its tab,
+// newBrowser starts Chromium with an empty profile and returns the context of its tab,
 // for [chromedp.Do] and [chromedp.Run]: 1280 by 800 pixels, light, motion reduced. The browser ends
-// with the test, and then everything that [Troubles] has collected fails it.
+// with the test, and then everything that [troublesOf] has collected fails it.
 //
 // Without Chromium the test fails, and says what to install.
-func New(t testing.TB) context.Context {
+func newBrowser(t testing.TB) context.Context {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -57,7 +56,7 @@ func New(t testing.TB) context.Context {
 	collected := &troubles{}
 	// The test's own context ends before its cleanups, and so before the troubles
 	// are read.
-	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), troublesKey{}, collected), most)
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), troublesKey{}, collected), limit)
 	t.Cleanup(cancel)
 	ctx, end := chromedp.NewExecAllocator(ctx, append([]chromedp.ExecAllocatorOption{chromedp.ExecPath(path)}, flags...)...)
 	t.Cleanup(end) // waits until Chromium and its profile are gone
@@ -67,11 +66,11 @@ func New(t testing.TB) context.Context {
 	if err := chromedp.Listen(ctx, collected.listen(ctx)); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)
 	}
-	if err := chromedp.Do(ctx, Size(1280, 800), Colours(false)); err != nil {
+	if err := chromedp.Do(ctx, size(1280, 800), colors(false)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		for _, trouble := range Troubles(t, ctx) {
+		for _, trouble := range troublesOf(t, ctx) {
 			t.Errorf("in the browser: %s", trouble)
 		}
 	})

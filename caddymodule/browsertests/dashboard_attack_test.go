@@ -1,7 +1,6 @@
-package caddymodule
+package browsertests
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
@@ -19,7 +17,8 @@ import (
 // for every reason, and looks at all that the page shows. What a script would
 // do, or the page's policy had to stop, fails the test with the browser.
 func TestDashboardExecutesNothing(t *testing.T) {
-	b := openBoard(t, "ledger bolt "+t.TempDir()+"/ledger.db")
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	secret := b.create(t, `{"id":"shop"}`)
 	b.create(t, `{"id":"token","dialect":"snapengage"}`)
 	payloads := []string{
@@ -27,23 +26,23 @@ func TestDashboardExecutesNothing(t *testing.T) {
 		`javascript:window.executed=1`, `{{constructor.constructor('window.executed=1')()}}`, "\u202e</title><iframe srcdoc='<script>parent.executed=1</script>'>",
 	}
 	for _, payload := range payloads {
-		text, _ := json.Marshal(payload)
+		text := js(payload)
 		headers := []string{
 			"User-Agent: " + url.QueryEscape(payload), "Referer: http://127.0.0.1/" + strings.NewReplacer("\u202e", "").Replace(payload),
 			"X-Request-Id: " + strings.NewReplacer("\u202e", "").Replace(payload),
 		}
 		for _, widget := range []string{"shop", "token", strings.NewReplacer("\u202e", "").Replace(payload)} {
 			for _, body := range []string{
-				fmt.Sprintf(`{"user_id":%s,"user_hash":"%s","user_metadata":{"name":%s,"email":%s,%s:%[1]s}}`, text, signWith(secret, payload), text, text, text),
+				fmt.Sprintf(`{"user_id":%s,"user_hash":"%s","user_metadata":{"name":%s,"email":%s,%s:%[1]s}}`, text, sign(secret, payload), text, text, text),
 				fmt.Sprintf(`{"user_id":%s,"user_hash":%[1]s,"hmacSignature":%[1]s,"hmacNonce":%[1]s,"hmacTimestamp":%[1]s,"name":%[1]s}`, text),
-				fmt.Sprintf(`{"user_id":%s,"user_hash":"%s"}`, text, sign(payload)),
+				fmt.Sprintf(`{"user_id":%s,"user_hash":"%s"}`, text, sign(testSecret, payload)),
 				fmt.Sprintf(`{"user_id":%s}`, text),
 				fmt.Sprintf(`{"user_id":"a","user_hash":%s,"user_hash":%[1]s}`, text),
 				fmt.Sprintf(`{"user_id":[%s],%[1]s:1}`, text),
 				payload, "{" + payload,
 			} {
-				b.try(t, "/"+url.PathEscape(payload)+"?user_id="+url.QueryEscape(payload), body, append(headers, "X-Widget-Key: "+widget)...)
-				b.try(t, "/chat", body, append(headers, "X-Widget-Key: "+widget)...)
+				request(t, "POST", b.url+"/"+url.PathEscape(payload)+"?user_id="+url.QueryEscape(payload), body, append(headers, "X-Widget-Key: "+widget)...)
+				request(t, "POST", b.url+"/chat", body, append(headers, "X-Widget-Key: "+widget)...)
 			}
 		}
 	}
@@ -53,7 +52,7 @@ func TestDashboardExecutesNothing(t *testing.T) {
 	// The page's own fields take markup, too, and the API answers with it.
 	for _, payload := range payloads {
 		b.search(payload)
-		text, _ := json.Marshal(payload)
+		text := js(payload)
 		b.wait(fmt.Sprintf("document.querySelector('.empty').textContent.includes('No widget’s id begins with “' + %s)", text))
 	}
 	b.search("")
@@ -63,34 +62,34 @@ func TestDashboardExecutesNothing(t *testing.T) {
 	}
 	b.open("/widgets/shop")
 	b.says("request id as in the log")
-	page := look[string](b, "document.documentElement.outerHTML")
+	page := look[string](b.tab, "document.documentElement.outerHTML")
 	for _, mark := range []string{"executed", "onerror", "onload", "iframe", "constructor"} {
 		if strings.Contains(page, mark) {
 			t.Errorf("the page holds %s", mark)
 		}
 	}
-	if look[bool](b, "'executed' in window") {
+	if look[bool](b.tab, "'executed' in window") {
 		t.Error("a client's script was executed")
 	}
 	// The policy is no decoration: what is injected all the same does not run.
-	b.do(chromedp.Evaluate[chromedp.Void](`{
+	b.script(`{
 		const script = document.createElement('script')
 		try { script.textContent = 'window.executed = 1' } catch { script.append(new Text('window.executed = 1')) }
 		document.body.append(script)
-	}`))
-	b.do(chromedp.Evaluate[chromedp.Void](`{
+	}`)
+	b.script(`{
 		const image = document.createElement('img')
 		image.setAttribute('src', 'x')
 		try { image.setAttribute('onerror', 'window.executed = 1') } catch {}
 		document.body.append(image)
-	}`))
-	if refused := look[bool](b, `(() => { try { document.body.insertAdjacentHTML('beforeend', '<b>x</b>'); return false } catch { return true } })()`); !refused {
+	}`)
+	if refused := look[bool](b.tab, `(() => { try { document.body.insertAdjacentHTML('beforeend', '<b>x</b>'); return false } catch { return true } })()`); !refused {
 		t.Error("the page takes text for markup")
 	}
-	if look[bool](b, "'executed' in window") {
+	if look[bool](b.tab, "'executed' in window") {
 		t.Error("an injected script was executed")
 	}
-	if troubles := browsertest.Troubles(t, b.ctx); !strings.Contains(strings.Join(troubles, "\n"), "Content Security Policy") {
+	if troubles := troublesOf(t, b.ctx); !strings.Contains(strings.Join(troubles, "\n"), "Content Security Policy") {
 		t.Errorf("the policy has stopped nothing: %q", troubles)
 	}
 }
@@ -98,43 +97,24 @@ func TestDashboardExecutesNothing(t *testing.T) {
 // search writes into the list's search field.
 func (b *board) search(text string) {
 	b.t.Helper()
-	value, _ := json.Marshal(text)
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+	b.script(fmt.Sprintf(`{
 		const field = document.querySelector('#search')
 		field.value = %s
 		field.dispatchEvent(new Event('input'))
-	}`, value)))
-}
-
-// try sends a request that may be answered in any way.
-func (b *board) try(t *testing.T, path, body string, headers ...string) {
-	t.Helper()
-	r, err := http.NewRequest("POST", b.url+path, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/json")
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header.Set(name, value)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body.Close()
+	}`, js(text)))
 }
 
 // TestDashboardFromElsewhere has a page of another origin try everything that
 // changes something, in a browser in which the dashboard is open. That origin
 // may ask Caddy's own endpoint: an operator has allowed it.
 func TestDashboardFromElsewhere(t *testing.T) {
+	t.Parallel()
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = w.Write([]byte(`<!doctype html><link rel="icon" href="data:,"><title>elsewhere</title><iframe name="frame"></iframe>`))
 	}))
 	defer elsewhere.Close()
-	b := openBoard(t, "", elsewhere.Listener.Addr().String())
+	b := openBoard(t, "", liveSite, elsewhere.Listener.Addr().String())
 	b.create(t, `{"id":"shop","mode":"required"}`)
 	before := b.call(t, "GET", "widgets", "").body
 	b.do(chromedp.Navigate(elsewhere.URL))
@@ -170,7 +150,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 		}
 	}
 	// A form needs nobody's leave to be sent.
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`{
+	b.script(fmt.Sprintf(`{
 		document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })
 		const form = document.createElement('form')
 		Object.assign(form, {method: 'post', action: %q, enctype: 'text/plain', target: 'frame'})
@@ -179,16 +159,16 @@ func TestDashboardFromElsewhere(t *testing.T) {
 		form.append(field)
 		document.body.append(form)
 		form.submit()
-	}`, api+"widgets")))
+	}`, api+"widgets"))
 	b.wait("document.title === 'framed'")
 	// Nor does a frame: but the page allows none around it.
-	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.title = ''; document.querySelector('iframe').src = %q`, api)))
+	b.script(fmt.Sprintf(`document.title = ''; document.querySelector('iframe').src = %q`, api))
 	b.wait("document.title === 'framed'")
 	if after := b.call(t, "GET", "widgets", "").body; after != before {
 		t.Errorf("changed from elsewhere:\n%s\n%s", before, after)
 	}
 	// What the browser has stopped, it says.
-	if troubles := strings.Join(browsertest.Troubles(t, b.ctx), "\n"); !strings.Contains(troubles, "frame") {
+	if troubles := strings.Join(troublesOf(t, b.ctx), "\n"); !strings.Contains(troubles, "frame") {
 		t.Errorf("the page was shown in a frame: %s", troubles)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package browsertests
 
 import (
 	"fmt"
@@ -11,7 +11,8 @@ import (
 
 // TestDashboardWidgetLife leads a widget from its making to its end, by mouse.
 func TestDashboardWidgetLife(t *testing.T) {
-	b := openBoard(t, "")
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	b.open("/")
 	b.says("No widgets yet")
 	b.show("empty")
@@ -63,7 +64,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 	b.press("Rotate…")
 	b.choose("Another duration")
 	b.write("soon")
-	if !look[bool](b, "document.querySelector('dialog button[type=submit]').disabled") {
+	if !look[bool](b.tab, "document.querySelector('dialog button[type=submit]').disabled") {
 		t.Error("a grace of 'soon' can be sent")
 	}
 	b.press("Cancel")
@@ -73,7 +74,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 
 	b.press("Delete this widget…")
 	b.write("sho")
-	if !look[bool](b, "document.querySelector('dialog button[type=submit]').disabled") {
+	if !look[bool](b.tab, "document.querySelector('dialog button[type=submit]').disabled") {
 		t.Error("the widget can be deleted before its id is typed")
 	}
 	b.do(chromedp.KeyEvent("p"))
@@ -90,11 +91,11 @@ func (b *board) readiness(secret string) {
 	t := b.t
 	t.Helper()
 	b.says("Not yet.") // the rotated ones were refused
-	a := b.post(t, fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s","user_metadata":{"email":"ada@example.com"}}`,
-		signWith(secret, "ada@example.com")), "X-Widget-Key: shop")
-	id := a.Header.Get("X-Request-Id")
+	response, _ := b.post(t, "shop", fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s","user_metadata":{"email":"ada@example.com"}}`,
+		sign(secret, "ada@example.com")))
+	id := response.Header.Get("X-Request-Id")
 	if len(id) != 36 {
-		t.Fatalf("the request's id: %v", a.Header)
+		t.Fatalf("the request's id: %v", response.Header)
 	}
 	b.says(id)
 	b.says("Likely mistake")
@@ -105,8 +106,8 @@ func (b *board) readiness(secret string) {
 	b.show("require")
 	b.press("Switch to required")
 	b.wait("document.querySelector('.title .mode').textContent === 'required'")
-	if a := b.post(t, `{"text":"hi"}`, "X-Widget-Key: shop"); a.StatusCode != 401 {
-		t.Errorf("in required mode, unsigned: %d", a.StatusCode)
+	if response, _ := b.post(t, "shop", `{"text":"hi"}`); response.StatusCode != 401 {
+		t.Errorf("in required mode, unsigned: %s", response.Status)
 	}
 }
 
@@ -116,19 +117,19 @@ func (b *board) policy(secret string) {
 	t.Helper()
 	b.click("//form//label[.//b[normalize-space()='Optional']]")
 	b.do(chromedp.SetValue("form select", "nextcap"))
-	b.do(chromedp.Evaluate[chromedp.Void]("document.querySelector('form select').dispatchEvent(new Event('input', {bubbles: true}))"))
+	b.script("document.querySelector('form select').dispatchEvent(new Event('input', {bubbles: true}))")
 	b.press("Save")
 	b.wait("document.querySelector('.title').innerText.includes('nextcap')")
 	b.wait("document.querySelector('#snippet').textContent.includes('userHash')")
-	a := b.post(t, fmt.Sprintf(`{"userId":"user-1","userHash":"%s"}`, signWith(secret, "user-1")), "X-Widget-Key: shop")
-	if a.seen == nil || a.seen.user() != "user-1" {
-		t.Errorf("in the dialect that was set: %d %s", a.StatusCode, a.body)
+	if _, found := b.post(t, "shop", fmt.Sprintf(`{"userId":"user-1","userHash":"%s"}`, sign(secret, "user-1"))); found != "verified  user-1" {
+		t.Errorf("in the dialect that was set: %s", found)
 	}
 }
 
 // TestDashboardSnippets looks through the tabs, by mouse and by keyboard.
 func TestDashboardSnippets(t *testing.T) {
-	b := openBoard(t, "")
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	b.create(t, `{"id":"shop","dialect":"snapengage"}`)
 	b.create(t, `{"id":"plain"}`)
 	b.open("/widgets/shop")
@@ -149,8 +150,8 @@ func TestDashboardSnippets(t *testing.T) {
 	// A widget without a dialect of its own: the reader chooses.
 	b.open("/widgets/plain")
 	b.wait("document.querySelector('#snippet').textContent.includes('user_hash')")
-	b.do(chromedp.SetValue(".signing select", "replybubble"),
-		chromedp.Evaluate[chromedp.Void]("document.querySelector('.signing select').dispatchEvent(new Event('change', {bubbles: true}))"))
+	b.do(chromedp.SetValue(".signing select", "replybubble"))
+	b.script("document.querySelector('.signing select').dispatchEvent(new Event('change', {bubbles: true}))")
 	b.wait("document.querySelector('#snippet').textContent.includes('signature')")
 	b.wait("!document.querySelector('#snippet').textContent.includes('user_hash')")
 }
@@ -158,7 +159,8 @@ func TestDashboardSnippets(t *testing.T) {
 // TestDashboardByKeyboard makes a widget without a mouse. Wherever the focus is,
 // it can be seen.
 func TestDashboardByKeyboard(t *testing.T) {
-	b := openBoard(t, "")
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
 	b.create(t, `{"id":"another"}`)
 	b.open("/")
 	b.wait(`document.querySelector('tr[data-id="another"]')`)
@@ -166,14 +168,14 @@ func TestDashboardByKeyboard(t *testing.T) {
 		t.Helper()
 		for range 40 {
 			b.do(chromedp.KeyEvent(kb.Tab))
-			if seen := look[string](b, `(() => {
+			if seen := look[string](b.tab, `(() => {
 				const e = document.activeElement
 				const style = getComputedStyle(e.classList.contains('id') ? e.closest('tr') : e)
 				return e === document.body || style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 ? '' : e.outerHTML
 			})()`); seen != "" {
 				t.Errorf("the focus cannot be seen on %s", seen)
 			}
-			if look[bool](b, until) {
+			if look[bool](b.tab, until) {
 				return
 			}
 		}
@@ -195,7 +197,7 @@ func TestDashboardByKeyboard(t *testing.T) {
 	// A slip does not lose it.
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.says("You have not copied it.")
-	secret := look[string](b, "document.querySelector('dialog .secret').textContent")
+	secret := look[string](b.tab, "document.querySelector('dialog .secret').textContent")
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.wait("/^(Copied|Select it)/.test(document.activeElement.textContent)")
 	tab("document.activeElement.textContent === 'Done'")
@@ -213,35 +215,38 @@ func TestDashboardByKeyboard(t *testing.T) {
 // TestDashboardKeepsFocus: the list is brought up to date by itself, and whoever has
 // something open or focused keeps it.
 func TestDashboardKeepsFocus(t *testing.T) {
-	b := openBoard(t, "")
-	b.unhurried = true
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
+	b.between = ""
 	secret := b.create(t, `{"id":"b-busy"}`)
 	b.create(t, `{"id":"a-idle"}`)
 	b.open("/")
 	b.wait(`document.querySelector('tr[data-id="b-busy"]')`)
 	b.do(chromedp.Focus(`tr[data-id="a-idle"] a`))
-	look[bool](b, "window.kept = document.activeElement, true")
+	look[bool](b.tab, "window.kept = document.activeElement, true")
 	b.outcome(t, "b-busy", secret)
 	b.wait(`document.querySelector('tr[data-id="b-busy"]').innerText.includes('of 1')`)
-	if !look[bool](b, "document.activeElement === window.kept && document.querySelector('tbody tr').dataset.id === 'a-idle'") {
+	if !look[bool](b.tab, "document.activeElement === window.kept && document.querySelector('tbody tr').dataset.id === 'a-idle'") {
 		t.Error("the focus is lost, or the rows moved under it")
 	}
 	b.press("New widget")
 	b.write("half-typed")
 	b.outcome(t, "b-busy", secret)
 	b.wait(`document.querySelector('tr[data-id="b-busy"]').innerText.includes('of 2')`)
-	if !look[bool](b, "document.activeElement.value === 'half-typed'") {
+	if !look[bool](b.tab, "document.activeElement.value === 'half-typed'") {
 		t.Error("the open dialog has lost what was typed")
 	}
 	b.press("Cancel")
 	// Once nobody holds it, the busy one is first.
-	b.do(chromedp.Evaluate[chromedp.Void]("document.activeElement.blur()"), chromedp.MouseEvent("mouseMoved", 5, 5))
+	b.script("document.activeElement.blur()")
+	b.do(chromedp.MouseEvent("mouseMoved", 5, 5))
 	b.wait("document.querySelector('tbody tr').dataset.id === 'b-busy'")
 }
 
 // TestDashboardFinds searches and turns pages.
 func TestDashboardFinds(t *testing.T) {
-	b := openBoard(t, "widget declared {\nsecret {env.TEST_SECRET}\n}")
+	t.Parallel()
+	b := openBoard(t, "widget declared {\nsecret {env.TEST_SECRET}\n}", liveSite)
 	for i := range 120 {
 		b.create(t, fmt.Sprintf(`{"id":"w-%03d"}`, i))
 	}
