@@ -180,8 +180,9 @@ func lastToken(pointer string) string {
 	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// JSON reads a JSON body, and reports whether it is one. What is none holds no
-// claim, unless a watched name can stand in it: then two parsers could find two.
+// JSON reads a JSON body, and reports whether it is one. If it is not, there is no
+// claim ([ErrMissing]), unless the name of one can stand in it: a more lenient
+// parser could find a claim there ([ErrMalformed]).
 func (r *reader) JSON(body []byte, to *Reading) bool {
 	if r.json == nil {
 		return true
@@ -203,9 +204,8 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 	return true
 }
 
-// Object reads a body of a type that says nothing, in which a JSON object
-// begins, and reports whether it is one. What is none is read by nobody, unless a
-// watched name can stand in it: then lenient parsers could find a claim.
+// Object is [Verifier.JSON] for a body without a Content-Type that says so, in
+// which a JSON object begins: it must be an object.
 func (r *reader) Object(body []byte, to *Reading) bool {
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
@@ -233,9 +233,9 @@ func jsonDetail(err error) string {
 }
 
 // JSONOrForm reads a body in which a JSON object begins and that is declared to be
-// a form. Backends differ in which of the two they see, so what a form's parser
-// finds must be what the JSON says; and of the proof it must find nothing, since
-// only the JSON's members could be cut.
+// a form. Backends differ in which of the two they see, so a form's parser must find
+// nothing that the JSON does not say; and of the proof it must find nothing at all,
+// since only the JSON's members could be cut.
 func (r *reader) JSONOrForm(body []byte, to *Reading) {
 	var form Reading
 	r.Object(body, to)

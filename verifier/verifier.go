@@ -33,8 +33,7 @@ type Identity struct {
 	digest      [sha256.Size]byte
 }
 
-// User returns the user's id. It is unique for one secret only: whom it means, is
-// the pair of the key's owner and the id.
+// User returns the user's id. It is unique among the users of one customer only.
 func (i Identity) User() string { return i.user }
 
 // Email returns the e-mail address where it was signed, else "".
@@ -48,15 +47,15 @@ func (i Identity) SignedAt() time.Time { return i.signedAt }
 func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 
 // Verify checks everything: that what was read has one meaning and is a whole
-// claim, that one of the keys has signed it, and that it is fresh. It returns the
-// first reason against it, in the order of [ErrTooLarge] to [ErrExpired]. Without
-// a key it takes as long, and returns [ErrInvalid].
+// claim, that one of the keys signed it, and that it is fresh. It returns the first
+// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key
+// it takes as long as with one, and returns [ErrInvalid].
 func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 	return v.VerifyFunc(r, func() []*Key { return keys })
 }
 
-// VerifyFunc is [Verifier.Verify] with keys that are looked up only for a claim
-// that is worth it.
+// VerifyFunc is [Verifier.Verify] with keys that are looked up for whole claims
+// only: every reason before [ErrInvalid] is found without them.
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
 	if err := v.shape(r); err != nil {
 		return Identity{}, err
