@@ -38,9 +38,11 @@ var arrows = map[string][]string{
 	"caddymodule/internal/traffic":    {"verifier"},
 
 	"caddymodule/widgets":              {"verifier"},
+	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets"},
 	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/redislink"},
 	"caddymodule/ledger":               {},
+	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger"},
 	"caddymodule/internal/boltledger":  {"caddymodule/ledger"},
 	"caddymodule/internal/redisledger": {"caddymodule/ledger"},
 	"caddymodule/internal/redislink":   {},
