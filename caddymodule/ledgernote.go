@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -54,7 +55,7 @@ func (p *notePlace) read(ctx context.Context) (notes []*ledgerNote, err error) {
 	if p.stored, err = p.store.Note(ctx, noteName()); err != nil {
 		return nil, err
 	}
-	if p.aside, err = widgets.ReadNote(dataPath(noteName())); err != nil {
+	if p.aside, err = durable.ReadLine(dataPath(noteName())); err != nil {
 		return nil, err
 	}
 	for _, text := range []string{p.aside, p.stored} { // the widgets' last, whose other lines are kept
@@ -95,7 +96,7 @@ func (p *notePlace) parse(text string) (note *ledgerNote) {
 func (p *notePlace) write(ctx context.Context, note *ledgerNote) error {
 	text := strings.Join(append([]string{note.line(p.place)}, p.others[:min(len(p.others), maxPlaces)]...), "\n")
 	aside := p.aside == text
-	if !aside && widgets.WriteNote(dataPath(noteName()), text) == nil {
+	if !aside && durable.WriteLine(dataPath(noteName()), text) == nil {
 		p.aside, aside = text, true
 	}
 	if p.stored == text {

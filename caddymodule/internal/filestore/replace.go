@@ -7,8 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -93,9 +93,7 @@ func (s *Store) makeFolder(target string) error {
 // syncNames makes the file's name durable, and those of folders made for it.
 func (s *Store) syncNames(target string) error {
 	for _, folder := range slices.Concat(s.unsynced, []string{filepath.Dir(target)}) {
-		err := widgets.SyncFolder(folder)
-		// Some file systems have no such thing, and say so.
-		if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		if err := durable.SyncFolder(folder); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -132,7 +133,7 @@ func (s *Store) KeyIDs() map[string]int {
 
 // Note implements [widgets.Store]. A note is a file beside the widgets' own.
 func (s *Store) Note(_ context.Context, name string) (string, error) {
-	text, err := widgets.ReadNote(s.notePath(name))
+	text, err := durable.ReadLine(s.notePath(name))
 	if err != nil {
 		err = unreadable(err)
 	}
@@ -141,7 +142,7 @@ func (s *Store) Note(_ context.Context, name string) (string, error) {
 
 // SetNote implements [widgets.Store].
 func (s *Store) SetNote(_ context.Context, name, text string) error {
-	if err := widgets.WriteNote(s.notePath(name), text); err != nil {
+	if err := durable.WriteLine(s.notePath(name), text); err != nil {
 		return unwritable(err)
 	}
 	return nil
