@@ -46,7 +46,6 @@ chat_identity /bare {
 }`
 
 func TestOverview(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "widget declared {\nsecret {env.TEST_SECRET}\nmode required\n}", strings.Replace(threeKinds, "chat_identity {", "chat_identity /chat {", 1))
 	for _, id := range []string{"a1", "a2", "b1"} {
 		g.create(t, `{"id":"`+id+`","dialect":"bookbag"}`)
@@ -139,7 +138,6 @@ func TestTrafficCallsRefuse(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+"\nchat_identity /bare {\nsecret {env.TEST_SECRET}\nreject expired 401\ndialect snapengage\n}")
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {
@@ -192,7 +190,7 @@ func TestReadiness(t *testing.T) {
 	}
 
 	// The page says why it cannot be changed.
-	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "declared in the configuration") {
+	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "defined in the configuration") {
 		t.Errorf("%d %s", c.status, c.body)
 	}
 
@@ -208,7 +206,6 @@ func TestReadiness(t *testing.T) {
 // TestReadinessWithoutStore: what a known widget's requests were while its store
 // was away is held against required mode, and what names any other is nobody's.
 func TestReadinessWithoutStore(t *testing.T) {
-	observed = traffic.New(time.Now)
 	server := redistest.Start(t)
 	g := live(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0\nwidgets redis redis://"+server.Addr, liveSite)
 	var secret string
@@ -246,7 +243,6 @@ func TestReadinessWithoutStore(t *testing.T) {
 // TestReadinessOfAnotherDialect: a handler that cannot speak a widget's dialect
 // would refuse its requests in required mode.
 func TestReadinessOfAnotherDialect(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /plain {
 	widget {header.X-Widget-Key}
 }
@@ -279,7 +275,6 @@ reverse_proxy UPSTREAM`)
 // TestReadinessMode: a widget is not required while some handler is laxer, after
 // a reload that made it so, or because one of its id was.
 func TestReadinessMode(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /optional {
 	widget {header.X-Widget-Key}
 }
@@ -325,7 +320,6 @@ respond 204`)
 // TestWidgetlessIsNotCounted: mode off for what is no chat says nothing about
 // how many of the chat's requests verify.
 func TestWidgetlessIsNotCounted(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /chat {
 	widget {header.X-Widget-Key}
 }
@@ -352,8 +346,7 @@ reverse_proxy UPSTREAM`)
 func TestOverviewOfManyWidgets(t *testing.T) {
 	const many = 10_000
 	var passed atomic.Int64 // hours
-	countAnew(t, func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
-	counted := observed
+	counted := countBy(t, func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
 	g := newLive(t, "", liveSite)
 	load(t, g.config)
 	g.fill(t, many)

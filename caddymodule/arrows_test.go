@@ -19,10 +19,11 @@ var arrows = map[string][]string{
 	"caddymodule": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
-		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/durable", "caddymodule/internal/hop", "caddymodule/internal/ledgers", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/body": {},
+	"caddymodule/internal/cors": {},
 	"caddymodule/internal/hop":  {},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
@@ -35,7 +36,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/secrettext": {},
-	"caddymodule/internal/traffic":    {"verifier"},
+	"caddymodule/internal/traffic":    {"verifier", "caddymodule/widgets"},
 
 	"caddymodule/widgets":              {"verifier"},
 	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
@@ -53,9 +54,11 @@ var arrows = map[string][]string{
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
 
-	"caddymodule/internal/redistest": {},
+	"caddymodule/internal/redistest": {"internal/testport"},
 	"caddymodule/browsertest":        {},
 	"internal/parsertest":            {},
+	"internal/testport":              {},
+	"internal/testsummary":           {},
 	"examples/fleet":                 {},
 	"examples/observability":         {},
 	"examples/quickstart":            {},

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -98,7 +99,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 //	    timestamp_unit seconds|milliseconds
 //	    conversation <location> <name>|<text with placeholders> {
 //	        keep <duration>
-//	        most <n>
+//	        limit <n>
 //	    }
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
@@ -113,7 +114,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
-		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
+		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
@@ -338,10 +339,10 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 		switch name {
 		case "keep":
 			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(leastKeep))
-		case "most":
-			err = numberArg(d, &h.Conversation.Most, 1, maxMost)
+		case "limit":
+			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		default:
-			err = d.Errf("unknown option '%s' of conversation: one of keep, most", name)
+			err = d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
 		}
 		if err != nil {
 			return err
@@ -391,12 +392,7 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 	if h.CORS = d.RemainingArgs(); len(h.CORS) == 0 {
 		return d.Err("cors needs at least one origin, as in 'cors https://www.example.com'")
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return wrap(d, err)
-		}
-	}
-	return nil
+	return wrap(d, h.CORS.Check())
 }
 
 // wrap adds file and line to an error, if there is one.

@@ -22,9 +22,9 @@ const (
 	defaultKeep = 90 * 24 * time.Hour
 	// leastKeep keeps provisional entries apart from confirmed ones.
 	leastKeep = time.Hour
-	// defaultMost is how many conversations one user of a widget holds, and how
+	// defaultLimit is how many conversations one user of a widget holds, and how
 	// many visitors he is merged with.
-	defaultMost = 1000
+	defaultLimit = 1000
 )
 
 // Conversation says where a request names its conversation, and how long that is its user's.
@@ -35,7 +35,7 @@ type Conversation struct {
 	Keep caddy.Duration `json:"keep,omitempty"`
 
 	// How many conversations one user of a widget may hold. Default: 1000.
-	Most int `json:"most,omitempty"`
+	Limit int `json:"limit,omitempty"`
 }
 
 // naming returns where a request names its conversation, nil for nowhere.
@@ -50,20 +50,20 @@ func (c *Conversation) provision() error {
 	if c.Keep == 0 {
 		c.Keep = caddy.Duration(defaultKeep)
 	}
-	if c.Most == 0 {
-		c.Most = defaultMost
+	if c.Limit == 0 {
+		c.Limit = defaultLimit
 	}
 	switch {
 	case time.Duration(c.Keep) < leastKeep:
 		return fmt.Errorf("conversation: keep is at least %v", leastKeep)
-	case c.Most < 0 || c.Most > maxMost:
-		return fmt.Errorf("conversation: most is from 1 to %d", maxMost)
+	case c.Limit < 0 || c.Limit > maxLimit:
+		return fmt.Errorf("conversation: limit is from 1 to %d", maxLimit)
 	}
 	return nil
 }
 
-// maxMost bounds how many conversations a user may be allowed.
-const maxMost = 1_000_000
+// maxLimit bounds how many conversations a user may be allowed.
+const maxLimit = 1_000_000
 
 // converse settles whether the request may take part in the conversation that
 // it names. The first verified user to name it has it; provisionally, until the
@@ -91,7 +91,7 @@ func (x *exchange) converse(cause error) error {
 	user := x.reading.Claim[verifier.UserID]
 	hold := &holding{
 		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
-		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Most: x.h.Conversation.Most},
+		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Limit: x.h.Conversation.Limit},
 	}
 	now := time.Now()
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)

@@ -261,7 +261,7 @@ func TestDashboardFinds(t *testing.T) {
 	b.says("No widget’s id begins with “w-11<b>”.")
 	// A declared widget is shown, and cannot be changed.
 	b.open("/widgets/declared")
-	b.says("declared in the configuration")
+	b.says("defined in the configuration")
 	b.says("chatIdentity")
 	if text := b.text(); strings.Contains(text, "Rotate") || strings.Contains(text, "Delete") {
 		t.Errorf("a declared widget can be changed:\n%s", text)

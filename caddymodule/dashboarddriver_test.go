@@ -33,11 +33,10 @@ func openBoard(t testing.TB, options string, origins ...string) *board {
 	return openBoardOf(t, newLive(t, options, boardSite), origins...)
 }
 
-// openBoardOf is openBoard for a gateway that is not yet loaded. It counts anew.
+// openBoardOf is openBoard for a gateway that is not yet loaded.
 func openBoardOf(t testing.TB, g *gateway, origins ...string) *board {
 	t.Helper()
 	ctx := browsertest.New(t)
-	countAnew(t, time.Now)
 	g.letBrowsersIn(origins...)
 	load(t, g.config)
 	return &board{gateway: g, t: t, ctx: ctx}

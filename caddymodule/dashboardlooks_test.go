@@ -9,6 +9,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/browsertest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -86,7 +87,7 @@ func TestDashboardLooks(t *testing.T) {
 		b.create(t, fmt.Sprintf(`{"id":"%s"%s}`, w.id, w.more))
 		count := func(n int, outcome verifier.Outcome, reason verifier.Reason) {
 			for range n {
-				observed.Count(w.id, traffic.FindingOf(outcome, reason), modeOptional.counted(), 0)
+				active(t).traffic.Count(w.id, traffic.FindingOf(outcome, reason), widgets.ModeOptional, 0)
 			}
 		}
 		count(w.verified, verifier.OutcomeVerified, "")

@@ -178,10 +178,7 @@ func TestDashboardReveals(t *testing.T) {
 func TestDashboardOfMany(t *testing.T) {
 	const many = 10_000
 	b := openBoard(t, "encryption_key {env.TEST_KEY}")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	secret, _ := verifier.NewSecret(testSecret)
 	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
@@ -204,7 +201,7 @@ func TestDashboardOfMany(t *testing.T) {
 	for i := range many {
 		for j := range 1 + i%97 {
 			reason := reasons[j%len(reasons)]
-			observed.Count(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), traffic.FindingOf(reason.Outcome(), reason), modeOptional.counted(), 0)
+			active(t).traffic.Count(fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i), traffic.FindingOf(reason.Outcome(), reason), widgets.ModeOptional, 0)
 		}
 	}
 	var loaded, answers atomic.Int64

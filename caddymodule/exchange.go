@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -33,7 +34,7 @@ type oneRequest struct {
 
 	plan   *plan
 	widget *widget // nil where the request has none
-	mode   Mode
+	mode   widgets.Mode
 	body   received
 	// arrived is the body's form, which was read while it arrived, until parseBody
 	// has ended it.
@@ -91,14 +92,14 @@ func empty(r *verifier.Reading) {
 // mode off it reads no more than it takes to find the widget.
 func (x *exchange) read() {
 	x.find()
-	x.mode = x.h.Mode.with(x.widget)
-	if x.mode == modeOff && !x.h.widgetInClaim {
+	x.mode = x.h.modeFor(x.widget)
+	if x.mode == widgets.ModeOff && !x.h.widgetInClaim {
 		return
 	}
 	x.readClaim()
 	if x.h.widgetInClaim {
 		x.lookup(x.reading.Single(verifier.Widget))
-		x.mode = x.h.Mode.with(x.widget)
+		x.mode = x.h.modeFor(x.widget)
 		if x.widget != nil && x.plan != x.h.plan {
 			x.reading.Reset()
 			x.readClaim()
@@ -127,7 +128,7 @@ func (x *exchange) lookup(id []byte) {
 	if x.widgetErr = err; found {
 		x.take(&x.found)
 	} else if err != nil {
-		x.unserved = observed.Known(id)
+		x.unserved = x.h.app.traffic.Known(id)
 	}
 }
 
@@ -243,9 +244,9 @@ func (x *exchange) renew() {
 	case found: // its claim would have to be read anew
 		x.unserved = x.found.id
 	case err != nil:
-		x.unserved = observed.Known(x.id)
+		x.unserved = x.h.app.traffic.Known(x.id)
 	}
-	x.mode = max(x.mode, x.h.Mode.with(x.widget))
+	x.mode = max(x.mode, x.h.modeFor(x.widget))
 }
 
 // judge is verify with what depends on what others did before. It comes last:
@@ -272,7 +273,7 @@ func (x *exchange) refuses(cause error) bool {
 		return false
 	}
 	a := x.plan.answers[verifier.ReasonOf(cause)]
-	return a.always || x.closed || x.mode == modeRequired
+	return a.always || x.closed || x.mode == widgets.ModeRequired
 }
 
 // settle writes down what was found, for the upstream and the placeholders.
@@ -292,7 +293,7 @@ func (x *exchange) settle(cause, claimed error) {
 	}
 	switch {
 	case cause != nil || claimed != nil:
-	case x.mode == modeOff:
+	case x.mode == widgets.ModeOff:
 		s.outcome, s.reason = verifier.OutcomeDisabled, ""
 	default:
 		x.settleUser()
@@ -309,7 +310,7 @@ func (x *exchange) count() {
 	if x.h.widgetless() && !x.h.Guard {
 		return
 	}
-	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode, x.plan.counted)
 }
 
 func (x *exchange) settleUser() {
@@ -323,7 +324,7 @@ func (x *exchange) settleUser() {
 // passPreflight leaves a preflight ready to be forwarded. It says nothing of
 // who is there, so nothing is published.
 func (x *exchange) passPreflight() {
-	if x.mode == modeOff {
+	if x.mode == widgets.ModeOff {
 		x.settle(nil, nil)
 		return
 	}
@@ -333,8 +334,4 @@ func (x *exchange) passPreflight() {
 
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
-func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.openBody().Present() }
-
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
-}
+func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openBody().Present() }

@@ -278,7 +278,7 @@ func TestKilledAtStart(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(100 * time.Microsecond) {
+		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Microsecond) {
 			if _, err := os.Stat(l.path); err == nil {
 				break
 			}

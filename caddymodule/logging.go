@@ -80,7 +80,7 @@ func (l *logger) leftOut(x *exchange) {
 	if len(fields) == 0 || !x.reading.Brought() {
 		return
 	}
-	observed.LeftOut(x.counted, fields)
+	x.h.app.traffic.LeftOut(x.counted, fields)
 	if x.s.outcome == verifier.OutcomeVerified && l.others.allow() {
 		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
 			leftOutField(fields), zap.String("widget", x.s.widget), requestID(x.r))
@@ -144,14 +144,14 @@ func (l *logger) forwarded(x *exchange, cause error) {
 // widget's. What is wrong with it is asked once, for both.
 func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
-	kept := observed.TakesExample(x.counted, x.s.reason)
+	kept := x.h.app.traffic.TakesExample(x.counted, x.s.reason)
 	if !logged && !kept {
 		return
 	}
-	hint, detail := x.hint(cause, logged || observed.MayDiagnose(x.counted))
+	hint, detail := x.hint(cause, logged || x.h.app.traffic.MayDiagnose(x.counted))
 	id := requestID(x.r)
 	if kept {
-		observed.AddExample(x.counted, traffic.Refusal{
+		x.h.app.traffic.AddExample(x.counted, traffic.Refusal{
 			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
 			Always: x.plan.answers[x.s.reason].always || x.closed,
 		})

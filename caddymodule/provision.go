@@ -120,10 +120,8 @@ func (h *Handler) provisionDefaults() error {
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
 		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return err
-		}
+	if err := h.CORS.Check(); err != nil {
+		return err
 	}
 	return h.provisionUnverified()
 }
@@ -180,7 +178,7 @@ func (h *Handler) checkWidget() error {
 		return ofOption("widget", badWidgetID(h.Widget))
 	case named && len(h.Secrets) > 0:
 		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
-	case unnamed && len(h.Secrets) == 0 && h.Mode != modeOff && !d.NamesWidget():
+	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
 	h.widgetInClaim = len(h.Secrets) == 0 && (h.WidgetBody != "" || unnamed && d.NamesWidget())
@@ -212,7 +210,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	h.literal = []byte(h.Widget)
 	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither declared nor stored, so that no request verifies until it is: "+
+		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
 			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
 	}
 	return nil
@@ -221,7 +219,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 // provisionSingle makes the only widget of the handler, which is on that site.
 func (h *Handler) provisionSingle(site string) error {
 	id := cmp.Or(h.Widget, defaultWidget)
-	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
+	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -55,7 +54,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
-	h.allowOrigin(header, x.r)
+	h.CORS.Allow(header, x.r)
 	if x.unread() {
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
@@ -217,26 +216,4 @@ func (p *plan) fieldName(f verifier.Field) string {
 		}
 	}
 	return f.String()
-}
-
-// allowOrigin lets the operator's origins read this module's own answers.
-func (h *Handler) allowOrigin(header http.Header, r *http.Request) {
-	if len(h.CORS) == 0 {
-		return
-	}
-	header.Add("Vary", "Origin")
-	origins := r.Header["Origin"]
-	if len(origins) != 1 {
-		return
-	}
-	switch {
-	case slices.Contains(h.CORS, origins[0]):
-		header.Set("Access-Control-Allow-Origin", origins[0])
-		header.Set("Access-Control-Allow-Credentials", "true")
-	case slices.Contains(h.CORS, "*"):
-		header.Set("Access-Control-Allow-Origin", "*")
-	default:
-		return
-	}
-	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 }

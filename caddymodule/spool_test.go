@@ -50,10 +50,7 @@ func TestSpool(t *testing.T) {
 // TestSpoolDefaults: what handlers and app have where nothing is configured.
 func TestSpoolDefaults(t *testing.T) {
 	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\nunverified strip phone\n}")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	http, err := caddy.ActiveContext().App("http")
 	if err != nil {
 		t.Fatal(err)

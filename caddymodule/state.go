@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -30,7 +31,7 @@ type state struct {
 
 	outcome    verifier.Outcome
 	reason     verifier.Reason
-	mode       Mode
+	mode       widgets.Mode
 	dialect    string
 	widget     string
 	user       string

@@ -14,7 +14,7 @@ var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tun
 func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
 	x := newExchange(h, w, r, s)
 	defer x.release()
-	x.mode = h.Mode.with(nil)
+	x.mode = h.modeFor(nil)
 	x.settle(errTunnel, nil)
 	if r.ProtoMajor == 1 {
 		// Whatever follows on this connection must not be parsed as a request.

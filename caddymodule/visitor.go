@@ -23,7 +23,7 @@ func (x *exchange) merge() {
 	hold := &holding{
 		key:    ledgerDigest(kindVisitor, x.widget.id, verifier.AppendCanonicalID(nil, visitor)),
 		holder: ledgerDigest(kindUser, x.widget.id, user), keep: defaultKeep,
-		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Most: defaultMost},
+		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Limit: defaultLimit},
 	}
 	now := time.Now()
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)

@@ -17,7 +17,7 @@ type Gateway struct {
 	Log         *zap.Logger
 	Traffic     *traffic.Traffic
 	Store       widgets.Store
-	Declared    map[string]Declared // the configuration's own widgets, by id
+	Configured  map[string]Configured // the configuration's own widgets, by id
 	AllowReveal bool
 	Ledger      *Ledger // nil where no handler needs one
 
@@ -35,8 +35,8 @@ type Gateway struct {
 	AlwaysRefused func(verifier.Reason) bool
 }
 
-// Declared is a widget of the configuration.
-type Declared struct {
+// Configured is a widget of the configuration.
+type Configured struct {
 	adminapi.Widget
 	Laxest string // the laxest of its handlers' modes, "" where it is not a handler's own
 }

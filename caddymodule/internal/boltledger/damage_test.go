@@ -38,7 +38,7 @@ func sample(t testing.TB, path string) []byte {
 	for i := range sampleEntries {
 		var share ledger.Share
 		if i%2 == 0 {
-			share = ledger.Share{Owner: key(fmt.Sprint("owner ", i%10)), Most: sampleEntries}
+			share = ledger.Share{Owner: key(fmt.Sprint("owner ", i%10)), Limit: sampleEntries}
 		}
 		if _, err := l.Reserve(t.Context(), key(fmt.Sprint("ended ", i)), holder("a"), clock.in(time.Minute), share); err != nil {
 			t.Fatal(err)
@@ -90,7 +90,7 @@ func judgeOpen(l *Ledger, clock *handClock) string {
 		name, who, asks, until := sampleName(i), holder(sampleName(i)), holder("a stranger"), sampleClock().in(23*time.Hour)
 		var share ledger.Share
 		if i >= sampleEntries { // a new one
-			who, asks, until, share = holder("b"), holder("b"), clock.in(time.Hour), ledger.Share{Owner: key("owner"), Most: 8}
+			who, asks, until, share = holder("b"), holder("b"), clock.in(time.Hour), ledger.Share{Owner: key("owner"), Limit: 8}
 		}
 		group.Go(func() {
 			e, err := l.Reserve(ctx, key(name), asks, clock.in(time.Hour), share)

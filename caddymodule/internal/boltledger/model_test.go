@@ -52,7 +52,7 @@ func (m *model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, s
 				n++
 			}
 		}
-		if n >= share.Most {
+		if n >= share.Limit {
 			return record{}, ledger.ErrShare
 		}
 	}
@@ -125,7 +125,7 @@ func compare(t testing.TB, a answerer, m *model, clock *handClock, c [3]byte) (w
 	k, h := key(fmt.Sprint(c[1]%8)), ledger.Holder{c[1] >> 3 % 4}
 	now := clock.now().Unix()
 	until := time.Unix(now+int64(c[2])-8, int64(c[2]%2)) // some end in the past, some between seconds
-	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Most: 2}
+	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Limit: 2}
 	var got, want ledger.Entry
 	var gotErr, wantErr error
 	expect := func(r record, err error) {

@@ -96,7 +96,7 @@ func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, c 
 		return o.decideSpend(t, ended, now)
 	case o.kind != reserve:
 		return a, c, nil
-	case o.share.Owner != noOwner && t.countLive(o.share.Owner, now, o.share.Most) >= o.share.Most:
+	case o.share.Owner != noOwner && t.countLive(o.share.Owner, now, o.share.Limit) >= o.share.Limit:
 		return answer{err: ledger.ErrShare}, c, nil
 	}
 	r := &record{o.key, o.holder, o.until, o.share.Owner}

@@ -18,7 +18,7 @@ import (
 func TestReplaysCostNoWrite(t *testing.T) {
 	l, clock := fresh(t)
 	until := clock.in(time.Minute)
-	share := ledger.Share{Owner: key("owner"), Most: 1}
+	share := ledger.Share{Owner: key("owner"), Limit: 1}
 	if _, err := l.Reserve(t.Context(), key("k"), holder("a"), until, share); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func TestTurnover(t *testing.T) {
 			group.Go(func() {
 				for i := range n / callers {
 					name := fmt.Sprint(what, " ", c, " ", i)
-					share := ledger.Share{Owner: key(fmt.Sprint("owner ", c)), Most: n + 1}
+					share := ledger.Share{Owner: key(fmt.Sprint("owner ", c)), Limit: n + 1}
 					if e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(d), share); err != nil || e.Holder != holder(name) {
 						t.Errorf("%s: %v, %v", name, e, err)
 					}

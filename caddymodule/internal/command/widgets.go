@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -94,7 +95,7 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 }
 
 func (p *policyFlags) check() error {
-	if err := adminapi.CheckMode(p.mode); err != nil && p.mode != "" {
+	if _, err := widgets.ParseMode(p.mode); err != nil {
 		return fmt.Errorf("--mode: %w", err)
 	}
 	if err := adminapi.CheckDialect(p.dialect); err != nil && p.dialect != "" {

@@ -50,7 +50,7 @@ func TestNodes(t *testing.T) {
 	}
 	until := soon()
 	for i := range 60 {
-		k, share := key(fmt.Sprint(i)), ledger.Share{Owner: key(fmt.Sprint("owner ", i/2)), Most: 1}
+		k, share := key(fmt.Sprint(i)), ledger.Share{Owner: key(fmt.Sprint("owner ", i/2)), Limit: 1}
 		e, err := gateways[i%2].Reserve(t.Context(), k, holder("a"), until, share)
 		switch {
 		case i%2 == 0 && (err != nil || e.Holder != holder("a")):
@@ -109,7 +109,7 @@ func TestPlacesGivenBack(t *testing.T) {
 		for i := range 32 {
 			me := fmt.Sprint(round, " ", i)
 			group.Go(func() {
-				_, err := l.Reserve(t.Context(), key(fmt.Sprint(round)), holder(me), soon(), ledger.Share{Owner: key(me), Most: 1})
+				_, err := l.Reserve(t.Context(), key(fmt.Sprint(round)), holder(me), soon(), ledger.Share{Owner: key(me), Limit: 1})
 				if err != nil {
 					t.Error(err)
 				}

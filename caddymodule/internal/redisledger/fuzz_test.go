@@ -52,7 +52,7 @@ func (m *model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, s
 				n++
 			}
 		}
-		if n >= share.Most {
+		if n >= share.Limit {
 			return ledger.Entry{}, ledger.ErrShare
 		}
 		m.places[m.next] = modelPlace{share.Owner, until}
@@ -153,7 +153,7 @@ func compare(t *testing.T, l *Ledger, m *model, client rueidis.Client, clock *ha
 	now := clock.now().Unix()
 	until := time.Unix(now+20*(int64(c[2]%32)-4)+10, -int64(c[2]%2)) // some end in the past, some between seconds
 	seconds := until.Add(time.Second - 1).Unix()
-	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Most: 2}
+	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Limit: 2}
 	var got, want ledger.Entry
 	var gotErr, wantErr error
 	switch c[0] % 8 {

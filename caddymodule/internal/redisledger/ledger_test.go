@@ -44,7 +44,7 @@ func (c call) run(ctx context.Context, t *testing.T, l *Ledger, admin rueidis.Cl
 	case "reserve":
 		var share ledger.Share
 		if c.owner != "" {
-			share = ledger.Share{Owner: key("owner " + c.owner), Most: c.most}
+			share = ledger.Share{Owner: key("owner " + c.owner), Limit: c.most}
 		}
 		got, err = l.Reserve(ctx, key(c.key), h, until, share)
 	case "keep":
@@ -317,7 +317,7 @@ func TestShareUnderContention(t *testing.T) {
 			for i := range gateways {
 				gateways[i] = s.ledger(func(o *Options) { o.Cluster = cluster })
 			}
-			share := ledger.Share{Owner: key("owner"), Most: most}
+			share := ledger.Share{Owner: key("owner"), Limit: most}
 			held := make(map[int]bool)
 			var mu sync.Mutex
 			var group sync.WaitGroup

@@ -104,7 +104,7 @@ func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Hold
 		case share.Owner == noOwner:
 			return o.reserve(r, ttl, "", 0)
 		case !l.cluster:
-			return o.reserve(r, ttl, l.shareKey(share.Owner), share.Most)
+			return o.reserve(r, ttl, l.shareKey(share.Owner), share.Limit)
 		}
 		return o.reserveSpread(r, ttl, share)
 	})
@@ -130,7 +130,7 @@ func (o *operation) reserveSpread(r *record, ttl int64, share ledger.Share) (led
 		return a.record.entry(), err
 	}
 	name, place := o.l.shareKey(share.Owner), string(r.place[:])
-	taken, err := o.l.ask(o.ctx, lua().take, []string{name}, place, strconv.FormatInt(ttl, 10), strconv.Itoa(share.Most))
+	taken, err := o.l.ask(o.ctx, lua().take, []string{name}, place, strconv.FormatInt(ttl, 10), strconv.Itoa(share.Limit))
 	if err != nil {
 		return ledger.Entry{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -33,7 +34,10 @@ func start() (*Traffic, *clock) {
 
 var invalid = FindingOf(verifier.OutcomeInvalid, verifier.Invalid)
 
-const optional, bookbag = 1, 0
+const (
+	optional = widgets.ModeOptional
+	bookbag  = 0
+)
 
 func TestFindings(t *testing.T) {
 	if len(verifier.Reasons) != numReasons || verifier.Reasons[numReasons-1] != verifier.ConversationClaimed || len(Dialects()) > maxDialects {
@@ -105,7 +109,7 @@ func TestWindows(t *testing.T) {
 func TestReasonsInWindows(t *testing.T) {
 	tr, _ := start()
 	tr.Count("shop", Verified, optional, bookbag)
-	tr.Count("shop", Disabled, 0, bookbag)
+	tr.Count("shop", Disabled, widgets.ModeOff, bookbag)
 	tr.Count("shop", invalid, optional, bookbag)
 	tr.Count("shop", FindingOf(verifier.OutcomeVerified, verifier.ConversationClaimed), optional, bookbag)
 	tr.Count("shop", FindingOf(verifier.OutcomeAnonymous, verifier.ConversationClaimed), optional, bookbag)
@@ -173,10 +177,10 @@ func TestBounded(t *testing.T) {
 	if r := tr.Readiness("idle-3000", true); r.Requests != 1 || r.Now.Sub(r.From) != time.Minute {
 		t.Errorf("%+v", r)
 	}
-	for i := range 10 * maxPinned {
+	for i := range 10 * maxWatched {
 		tr.Readiness(fmt.Sprintf("asked-%d", i), true)
 	}
-	if tr.places > maxPlaces+maxPinned {
+	if tr.places > maxPlaces+maxWatched {
 		t.Errorf("%d places", tr.places)
 	}
 }
@@ -286,7 +290,7 @@ func TestModes(t *testing.T) {
 			t.Errorf("mode %q, want %q", got, want)
 		}
 	}
-	const off, required = 0, 2
+	const off, required = widgets.ModeOff, widgets.ModeRequired
 	mode("")
 	tr.Count("shop", Verified, required, bookbag)
 	mode("required")

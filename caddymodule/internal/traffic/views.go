@@ -98,6 +98,7 @@ func (t *tally) counts(id string) *Counts {
 func (t *Traffic) Stats(top int) *Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	all := t.past.tally(t.ever()) // first: see Count
 	series := t.series()
 	rank(series)
 	shown := min(len(series), MaxShown)
@@ -105,23 +106,17 @@ func (t *Traffic) Stats(top int) *Stats {
 		shown = min(shown, top)
 	}
 	stats := &Stats{Since: t.since.UTC(), Widgets: make([]Counts, 0, shown)}
-	known, listed := new(tally), new(tally)
-	for i, s := range series {
+	listed := new(tally)
+	for _, s := range series[:shown] {
 		one := s.tally()
-		known.plus(one)
-		if i < shown {
-			listed.plus(one)
-			stats.Widgets = append(stats.Widgets, *one.counts(s.id))
-		}
+		listed.plus(one)
+		stats.Widgets = append(stats.Widgets, *one.counts(s.id))
 	}
 	unknown := t.unknown.tally()
 	if top == 0 {
 		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	rest := known.without(listed)
-	if t.crowded.Load() || t.forgot {
-		rest = t.past.tally(t.ever()).without(unknown).without(listed)
-	}
+	rest := all.without(unknown).without(listed)
 	if counts := rest.counts(""); counts.Requests > 0 {
 		stats.Rest = counts
 	}

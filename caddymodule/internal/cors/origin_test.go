@@ -1,4 +1,4 @@
-package caddymodule
+package cors
 
 import (
 	"encoding/json"
@@ -48,7 +48,7 @@ func TestOriginsAreAsBrowsersSendThem(t *testing.T) {
 	}
 	loaded, rewritten := 0, 0
 	for i, text := range all {
-		if checkOrigin(text) == nil {
+		if check(text) == nil {
 			if loaded++; origins[i] != text {
 				t.Errorf("%s loads, and browsers send %q", text, origins[i])
 			}
@@ -111,7 +111,7 @@ func TestOriginErrors(t *testing.T) {
 		"capacitor://Localhost":               "as browsers send it: capacitor://localhost",
 		"https://a_very-long" + strings.Repeat("g", 64) + ".example": "is not a valid host",
 	} {
-		if err := checkOrigin(written); (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "password")) {
+		if err := check(written); (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "password")) {
 			t.Errorf("%s: %v, want %q", written, err, want)
 		}
 	}

@@ -1,54 +1,20 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// Mode says what happens to a request that is not verified. The order counts:
-// a later mode is stricter.
-type Mode uint8
-
-const (
-	modeUnset Mode = iota
-	modeOff
-	modeOptional
-	modeRequired
-)
-
-var modeNames = [...]string{"", "off", "optional", "required"}
-
-// String returns the mode's name, "" where none is set.
-func (m Mode) String() string { return modeNames[m] }
-
-// counted is the mode's place in [traffic.Modes]. Without one there is no request.
-func (m Mode) counted() uint8 { return uint8(max(m, modeOff) - modeOff) }
-
-// MarshalText implements [encoding.TextMarshaler].
-func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
-
-// UnmarshalText implements [encoding.TextUnmarshaler].
-func (m *Mode) UnmarshalText(text []byte) error {
-	for i, name := range modeNames {
-		if name == string(text) {
-			*m = Mode(i)
-			return nil
-		}
-	}
-	return fmt.Errorf("unknown mode '%s': one of off, optional, required", text)
-}
-
-// with returns the mode for a widget. The written mode is a floor: the client
-// chooses the widget, and must not choose a laxer mode with it.
-func (m Mode) with(w *widget) Mode {
-	if w != nil && w.mode > m {
+// modeFor returns the mode for a widget, nil for none. The written mode is a floor:
+// the client chooses the widget, and must not choose a laxer mode with it.
+func (h *Handler) modeFor(w *widget) widgets.Mode {
+	if w != nil && w.mode > h.Mode {
 		return w.mode
 	}
-	if m == modeUnset {
-		return modeOptional
-	}
-	return m
+	return cmp.Or(h.Mode, widgets.ModeOptional)
 }
 
 // answer is the status that a reason is refused with, and whether optional

@@ -1,4 +1,4 @@
-package caddymodule
+package cors
 
 import (
 	"errors"
@@ -13,10 +13,10 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// checkOrigin refuses what would load and never match: an origin (RFC 6454) in
+// check refuses what would load and never match: an origin (RFC 6454) in
 // any other writing than that in which browsers send it, which is how the URL
 // standard serializes it (https://url.spec.whatwg.org/#host-serializing).
-func checkOrigin(written string) error {
+func check(written string) error {
 	switch {
 	case written == "*":
 		return nil
