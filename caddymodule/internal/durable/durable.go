@@ -29,6 +29,24 @@ func SyncFolder(path string) error {
 	return errors.Join(err, folder.Close())
 }
 
+// CreateFolder creates a folder and those that it is in, for their owner only.
+func CreateFolder(path string) error {
+	parent := filepath.Dir(path)
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || parent == path {
+		return os.MkdirAll(path, 0o700) // says if it is no folder
+	}
+	if err := CreateFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := SyncFolder(parent); err != nil && !errors.Is(err, fs.ErrPermission) { // it need not be open to this user
+		return err
+	}
+	return nil
+}
+
 // ReadLine returns the line of text in a file, "" where there is no such file.
 func ReadLine(path string) (string, error) {
 	text, err := os.ReadFile(path)
@@ -62,8 +80,7 @@ func Create(path string, fill func(draft *os.File) error) error {
 // put has a file appear under its name in one step, and whole.
 func put(path string, name func(from, to string) error, fill func(*os.File) error) error {
 	folder := filepath.Dir(path)
-	_, missing := os.Stat(folder)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := CreateFolder(folder); err != nil {
 		return err
 	}
 	draft, err := os.CreateTemp(folder, "."+filepath.Base(path)+".new-*") // 0600
@@ -78,8 +95,5 @@ func put(path string, name func(from, to string) error, fill func(*os.File) erro
 	if err := name(draft.Name(), path); err != nil {
 		return err
 	}
-	if missing != nil {
-		err = SyncFolder(filepath.Dir(folder))
-	}
-	return errors.Join(err, SyncFolder(folder))
+	return SyncFolder(folder)
 }
