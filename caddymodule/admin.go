@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
@@ -44,7 +45,10 @@ func activeGateway() (*admin.Gateway, error) {
 		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.recorded {
-		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.loss, Accept: a.ledger.accept}
+		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
+			accepted, err := a.ledger.Accept(ctx)
+			return adminapi.Acceptance(accepted), err
+		}}
 	}
 	return g, nil
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -72,7 +73,7 @@ type App struct {
 
 	inline  map[string]*widget
 	store   observedStore
-	ledger  *knownLedger
+	ledger  *ledgers.Known
 	opener  *widgets.Keys
 	traffic *traffic.Traffic             // the counts of requests
 	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -281,7 +282,7 @@ func (a *App) Start() error {
 	a.counting.Go(func() { a.countStore(ctx) })
 	if a.recorded {
 		a.openLedger(ctx)
-		a.counting.Go(func() { a.ledger.watch(ctx) })
+		a.counting.Go(func() { a.ledger.Watch(ctx) })
 	}
 	return nil
 }

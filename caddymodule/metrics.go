@@ -105,7 +105,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	if app.recorded {
 		err, lost := app.ledger.Err(), 0.0
 		gauge(ledgerReachable, reachable(err))
-		if app.ledger.lost.Load() || errors.Is(err, ledger.ErrGone) {
+		if app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone) {
 			lost = 1
 		}
 		gauge(ledgerLost, lost)

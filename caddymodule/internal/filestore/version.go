@@ -13,38 +13,38 @@ import (
 // its time, and with it its size.
 const tick = 2 * time.Second
 
-// mark tells a file from what it may have become since.
-type mark struct {
+// fileVersion tells a file from what it may have become since.
+type fileVersion struct {
 	info fs.FileInfo
 	last []byte // the last line, where the file was whole
 	// settled says that any change since would have given the file another time.
 	settled bool
 }
 
-// newMark makes the mark of a file that is read from that time on.
-func newMark(info fs.FileInfo, last []byte, from time.Time) *mark {
-	return &mark{info, last, from.Sub(info.ModTime()) > tick}
+// newVersion returns the version of a file that is read from that time on.
+func newVersion(info fs.FileInfo, last []byte, from time.Time) *fileVersion {
+	return &fileVersion{info, last, from.Sub(info.ModTime()) > tick}
 }
 
 // looksLike compares what the folder says of the file.
-func (m *mark) looksLike(info fs.FileInfo) bool {
-	return m != nil && m.info.Size() == info.Size() && m.info.ModTime().Equal(info.ModTime()) && os.SameFile(m.info, info)
+func (v *fileVersion) looksLike(info fs.FileInfo) bool {
+	return v != nil && v.info.Size() == info.Size() && v.info.ModTime().Equal(info.ModTime()) && os.SameFile(v.info, info)
 }
 
 // holds reports whether the file still is what it was. In doubt the last lines
 // are compared: of two whole files, they are equal only if the files are.
-func (m *mark) holds(path string, info fs.FileInfo, now time.Time) bool {
-	if !m.looksLike(info) {
+func (v *fileVersion) holds(path string, info fs.FileInfo, now time.Time) bool {
+	if !v.looksLike(info) {
 		return false
 	}
-	if m.settled {
+	if v.settled {
 		return true
 	}
-	last, err := readEnd(path, len(m.last))
-	if err != nil || !bytes.Equal(last, m.last) {
+	last, err := readEnd(path, len(v.last))
+	if err != nil || !bytes.Equal(last, v.last) {
 		return false
 	}
-	m.settled = now.Sub(info.ModTime()) > tick
+	v.settled = now.Sub(info.ModTime()) > tick
 	return true
 }
 
@@ -64,8 +64,8 @@ func readEnd(path string, n int) ([]byte, error) {
 	return end, err
 }
 
-// load reads the file, and marks it.
-func load(path string, now time.Time) (*snapshot, *mark, error) {
+// load reads the file, and returns which version it has read.
+func load(path string, now time.Time) (*snapshot, *fileVersion, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
@@ -78,10 +78,10 @@ func load(path string, now time.Time) (*snapshot, *mark, error) {
 	s, last, err := decode(f)
 	var wrong *damage
 	if errors.As(err, &wrong) {
-		return nil, newMark(info, nil, now), &fs.PathError{Op: "read", Path: path, Err: err}
+		return nil, newVersion(info, nil, now), &fs.PathError{Op: "read", Path: path, Err: err}
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	return s, newMark(info, last, now), nil
+	return s, newVersion(info, last, now), nil
 }
