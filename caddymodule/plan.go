@@ -20,14 +20,12 @@ import (
 // it checks them and what it answers.
 type plan struct {
 	dialect   string
-	places    []verifier.Place
-	policy    verifier.Dialect // the dialect as the handler has it
+	policy    verifier.Dialect // the dialect as the handler has it, with all places
 	verifier  *verifier.Verifier
 	answers   map[judgment.Reason]answer
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
-	strip     []verifier.Field // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -49,15 +47,15 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
-	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name), strip: h.stripped}
+	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name)}
 	own, err := h.policy(d)
 	if err != nil {
 		return nil, err
 	}
-	if p.places, err = h.places(&own); err != nil {
+	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	own.Places, own.Query = p.places, false // which are among them
+	own.Query = false // whose places are among them
 	if p.verifier, err = own.Verifier(); err != nil {
 		return nil, err
 	}
@@ -65,8 +63,8 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
 		return nil, err
 	}
-	p.readsBody = readsBody(p.places)
-	for _, place := range p.places {
+	p.readsBody = readsBody(own.Places)
+	for _, place := range own.Places {
 		switch place.Location {
 		case atHeader:
 			p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
@@ -78,7 +76,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.strip, f) }
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.policy.Strip, f) }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.

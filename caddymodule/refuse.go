@@ -207,7 +207,7 @@ func (p *plan) fieldNames() string {
 
 // fieldName is the name by which the field is sent, in its first place.
 func (p *plan) fieldName(f verifier.Field) string {
-	for _, place := range p.places {
+	for _, place := range p.policy.Places {
 		if place.Field == f {
 			return strings.TrimPrefix(place.Name, "/")
 		}
