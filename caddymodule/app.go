@@ -5,15 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -68,7 +71,7 @@ type App struct {
 	// longer or never will be.
 	served, replaced atomic.Bool
 	// sites goes through the sites once, when all of them are provisioned.
-	sites func() []*site
+	sites func() []*sites.Site
 
 	inline  map[string]*widget
 	store   observedStore
@@ -265,8 +268,10 @@ const maxCache = 1 << 40
 // Start makes the encryption key that was not configured, where it will be
 // needed, and tells the operator what will not work.
 func (a *App) Start() error {
-	if err := a.checkRoutes(); err != nil {
-		return err
+	for _, s := range a.sites() {
+		if err := s.Check(a.log); err != nil {
+			return err
+		}
 	}
 	if a.asked {
 		if err := a.ensureRing(); err != nil {
@@ -284,6 +289,40 @@ func (a *App) Start() error {
 		a.counting.Go(func() { a.ledger.watch(ctx) })
 	}
 	return nil
+}
+
+// readSites goes through the sites of the configuration. What ours are renamed to
+// by one handler of a site is then removed by every other, too, and a text knows
+// whether what it is made of comes from the path.
+func (a *App) readSites() []*sites.Site {
+	loaded, err := a.ctx.AppIfConfigured("http")
+	if err != nil {
+		return nil
+	}
+	handlers := make(map[*sites.Handler]*Handler)
+	all := sites.Of(loaded.(*caddyhttp.App), func(found caddyhttp.MiddlewareHandler) *sites.Handler {
+		h, ours := found.(*Handler)
+		if !ours {
+			return nil
+		}
+		if h.place == nil {
+			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed}
+			handlers[h.place] = h
+		}
+		return h.place
+	})
+	for _, s := range all {
+		for _, place := range s.Handlers {
+			h := handlers[place]
+			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
+			for _, text := range slices.Concat(h.texts, []*namedText{h.named}) {
+				if text != nil {
+					text.path = text.path || s.ReadsPath(text.text)
+				}
+			}
+		}
+	}
+	return all
 }
 
 // Stop implements [caddy.App].

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -42,7 +42,11 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if matcher == nil {
 		return h.NewRoute(nil, handler), nil
 	}
-	if err := handler.checkMatcher(matcher); err != nil {
+	named := Handler{Headers: handler.Headers}
+	if err := named.provisionHeaders(); err != nil {
+		return nil, at.WrapErr(err)
+	}
+	if err := sites.CheckMatcher(matcher, named.renamed); err != nil {
 		return nil, at.WrapErr(err)
 	}
 	return append(h.NewRoute(matcher, handler), h.NewRoute(nil, handler.guard())...), nil
@@ -57,28 +61,6 @@ func (h *Handler) guard() *Handler {
 	}
 	g.Guard = true
 	return g
-}
-
-// checkMatcher refuses a matcher that reads what this directive finds, or a header
-// of ours: it is evaluated before that is removed, so that the client would choose
-// what is verified.
-func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
-	if anyWritten(matcher, readsOutcome) {
-		return errOwnOutcome
-	}
-	named := &Handler{Headers: h.Headers}
-	if err := named.provisionHeaders(); err != nil {
-		return err
-	}
-	read := ""
-	anyWritten(matcher, func(name, text string) bool {
-		read = readsHeader(name, text, named.renamed)
-		return read != ""
-	})
-	if read != "" {
-		return fmt.Errorf("the matcher reads %s headers, which have not been stripped yet when it is evaluated: match something else", read)
-	}
-	return nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -148,10 +149,8 @@ type Handler struct {
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.
 	renamed []hop.Header
-	// placed says that the app has found the handler among its routes, caught that
-	// errors behind it are handled by routes of their own.
-	placed, caught bool
-	log            *logger
+	place   *sites.Handler // what the app has found of it among its routes; nil before
+	log     *logger
 }
 
 // Naming is where a request names something: in a text with placeholders, or in a place.

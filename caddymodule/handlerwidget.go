@@ -3,12 +3,11 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -64,24 +63,10 @@ func otherSecrets(id, site, other string) error {
 		"or declare it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// handlerSite says by which hosts, paths and listeners an operator finds the
-// handler that is being provisioned, and where its secrets come from. Errors of
-// provisioning have no line of the Caddyfile.
+// handlerSite says where an operator finds the handler that is being provisioned,
+// and where its secrets come from.
 func handlerSite(ctx caddy.Context, h *Handler) string {
-	var words []string
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server != nil {
-		words = routeWords(server.Routes)
-	}
-	for _, module := range ctx.Modules() {
-		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			words = append(words, routeWords(parent.Routes)...)
-		}
-	}
-	if server != nil {
-		words = append(words, "on "+strings.Join(server.Listen, " "))
-	}
-	words = append(words, "with the secret")
+	words := append(sites.Where(ctx), "with the secret")
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
 			written = "(written in the configuration)"
@@ -89,18 +74,4 @@ func handlerSite(ctx caddy.Context, h *Handler) string {
 		words = append(words, written)
 	}
 	return strings.Join(words, " ")
-}
-
-// routeWords returns the hosts and paths of the route that is being provisioned:
-// the first one whose handlers are still JSON. Caddy provisions routes in their
-// order, and the matchers of all of them first.
-func routeWords(routes caddyhttp.RouteList) (words []string) {
-	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-	if i < 0 {
-		return nil
-	}
-	for _, set := range routes[i].MatcherSets {
-		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
-	}
-	return words
 }

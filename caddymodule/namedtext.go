@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -53,7 +54,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		rest = after
-		t.path = t.path || usesPath(inner)
+		t.path = t.path || naming.UsesPath(inner)
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
 			if h.ours(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
@@ -145,7 +146,7 @@ func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
 // there is none, and the reading says so.
 func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 	if t.path {
-		if flaw := pathFlaw(r); flaw != "" {
+		if flaw := naming.PathFlaw(r); flaw != "" {
 			to.Malformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
 			return ""
 		}
