@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -315,9 +316,9 @@ func (a *App) readSites() []*sites.Site {
 		for _, place := range s.Handlers {
 			h := handlers[place]
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
-			for _, text := range slices.Concat(h.texts, []*namedText{h.named}) {
+			for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
 				if text != nil {
-					text.path = text.path || s.ReadsPath(text.text)
+					text.OfPath = text.OfPath || s.ReadsPath(text.String())
 				}
 			}
 		}

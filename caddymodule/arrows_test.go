@@ -19,14 +19,15 @@ var arrows = map[string][]string{
 	"caddymodule": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
-		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/intake", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/hop", "caddymodule/internal/naming", "caddymodule/internal/secrettext", "caddymodule/internal/sites",
 		"caddymodule/internal/traffic",
 	},
 	"caddymodule/internal/body":   {},
 	"caddymodule/internal/cors":   {},
 	"caddymodule/internal/hop":    {},
-	"caddymodule/internal/naming": {},
+	"caddymodule/internal/intake": {"verifier", "caddymodule/internal/body", "caddymodule/internal/hop"},
+	"caddymodule/internal/naming": {"verifier", "caddymodule/internal/intake"},
 	"caddymodule/internal/sites":  {"caddymodule/internal/hop", "caddymodule/internal/naming"},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",

@@ -162,7 +162,7 @@ func (h *Handler) check() error {
 			return err
 		}
 	}
-	if _, err := dry.newNamedText(verifier.Widget, dry.Widget); err != nil {
+	if _, err := dry.newText(verifier.Widget, dry.Widget); err != nil {
 		return ofOption("widget", err)
 	}
 	return dry.provisionPlans()
@@ -320,7 +320,7 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 		var err error
 		switch name {
 		case "keep":
-			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(leastKeep))
+			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(minKeep))
 		case "limit":
 			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		default:

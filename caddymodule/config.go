@@ -5,6 +5,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -136,11 +137,11 @@ type Handler struct {
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
 	widgets widgetSource
-	single  *widget       // the handler's only widget, if the configuration has it
-	literal []byte        // its id, if the store has it
-	named   *namedText    // how requests name theirs, if not in the claim
-	texts   []*namedText  // how they name their conversation and visitor, if by placeholders
-	ledger  ledger.Ledger // where one is needed
+	single  *widget        // the handler's only widget, if the configuration has it
+	literal []byte         // its id, if the store has it
+	named   *naming.Text   // how requests name theirs, if not in the claim
+	texts   []*naming.Text // how they name their conversation and visitor, if by placeholders
+	ledger  ledger.Ledger  // where one is needed
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	// stripped are the fields that are cut out of an unverified claim besides.

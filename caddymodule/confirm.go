@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // holding is an entry of the ledger that depends on what becomes of the request
@@ -22,21 +23,31 @@ type holding struct {
 	keep   time.Duration // how long it is kept from then on
 }
 
-// pending is what of a request is not settled until the upstream answers.
+// newHolding returns what a user of a widget names by that name, of a kind.
+func newHolding(kind string, w *widget, name, user []byte, limit int, keep time.Duration) *holding {
+	return &holding{
+		key:    ledgerDigest(kind, w.id, verifier.AppendCanonicalID(nil, name)),
+		holder: ledgerDigest(kindUser, w.id, user),
+		share:  ledger.Share{Owner: ledgerDigest(sharedBy[kind], w.id, user), Limit: limit},
+		keep:   keep,
+	}
+}
+
+// pending is what of a request is open until the upstream answers.
 type pending struct {
 	conversation *holding
 	visitor      *holding
 }
 
-// confirming passes an answer on, and settles what is pending before the client
+// confirming passes an answer on, and resolves what is pending before the client
 // sees anything of it: what a client was told must hold after kill -9, too.
 type confirming struct {
 	*caddyhttp.ResponseWriterWrapper
-	h       *Handler
-	r       *http.Request
-	pending pending
-	safe    bool // the request's method (RFC 9110 section 9.2.1)
-	settled bool
+	h        *Handler
+	r        *http.Request
+	pending  pending
+	safe     bool // the request's method (RFC 9110 section 9.2.1)
+	resolved bool
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, s *state) *confirming {
@@ -58,43 +69,43 @@ func isSafe(method string) bool {
 // WriteHeader implements [http.ResponseWriter].
 func (c *confirming) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		c.settle(status)
+		c.resolve(status)
 	}
 	c.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
 func (c *confirming) Write(p []byte) (int, error) {
-	c.settle(http.StatusOK)
+	c.resolve(http.StatusOK)
 	return c.ResponseWriterWrapper.Write(p)
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (c *confirming) ReadFrom(r io.Reader) (int64, error) {
-	c.settle(http.StatusOK)
+	c.resolve(http.StatusOK)
 	return c.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // serve has the next handler answer. What one leaves open that answers nothing
-// is settled behind it; after a panic it ends by itself.
+// is resolved behind it; after a panic it ends by itself.
 func (c *confirming) serve(next caddyhttp.Handler) error {
 	err := next.ServeHTTP(c, c.r)
 	if err != nil {
-		c.settle(http.StatusInternalServerError)
+		c.resolve(http.StatusInternalServerError)
 	}
-	c.settle(http.StatusOK) // as net/http answers then
+	c.resolve(http.StatusOK) // as net/http answers then
 	return err
 }
 
-// settle is called with the status of the answer. The first call counts.
-func (c *confirming) settle(status int) {
-	if c.settled {
+// resolve is called with the status of the answer. The first call counts.
+func (c *confirming) resolve(status int) {
+	if c.resolved {
 		return
 	}
-	c.settled = true
+	c.resolved = true
 	upgraded := status == http.StatusSwitchingProtocols
 	accepted := status < 300 || upgraded
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerTimeout)
 	defer cancel()
 	if hold := c.pending.conversation; hold != nil {
 		if accepted {

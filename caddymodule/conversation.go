@@ -20,8 +20,8 @@ const (
 	// defaultKeep is how long a conversation is kept since its last use, and the
 	// merging of a visitor since it was confirmed.
 	defaultKeep = 90 * 24 * time.Hour
-	// leastKeep keeps provisional entries apart from confirmed ones.
-	leastKeep = time.Hour
+	// minKeep keeps provisional entries apart from confirmed ones.
+	minKeep = time.Hour
 	// defaultLimit is how many conversations one user of a widget holds, and how
 	// many visitors he is merged with.
 	defaultLimit = 1000
@@ -54,8 +54,8 @@ func (c *Conversation) provision() error {
 		c.Limit = defaultLimit
 	}
 	switch {
-	case time.Duration(c.Keep) < leastKeep:
-		return fmt.Errorf("conversation: keep is at least %v", leastKeep)
+	case time.Duration(c.Keep) < minKeep:
+		return fmt.Errorf("conversation: keep is at least %v", minKeep)
 	case c.Limit < 0 || c.Limit > maxLimit:
 		return fmt.Errorf("conversation: limit is from 1 to %d", maxLimit)
 	}
@@ -65,58 +65,41 @@ func (c *Conversation) provision() error {
 // maxLimit bounds how many conversations a user may be allowed.
 const maxLimit = 1_000_000
 
-// converse settles whether the request may take part in the conversation that
-// it names. The first verified user to name it has it; provisionally, until the
-// upstream has answered him.
-func (x *exchange) converse(cause error) error {
-	name := x.reading.Claim[verifier.Conversation]
-	if len(name) == 0 {
-		return nil
+// claimConversation returns why a request may not take part in the conversation that
+// it names, if so. The first verified user to name it has it: provisionally, until the
+// upstream has answered him. The cause is why the request's claim is not verified.
+func (h *Handler) claimConversation(ctx context.Context, w *widget, c *verifier.Claim, cause error) (*holding, error) {
+	name := c[verifier.Conversation]
+	switch {
+	case len(name) == 0:
+		return nil, nil
+	case verifier.ReasonOf(cause) == verifier.Unavailable:
+		return nil, cause // it could be its user's own
+	case w == nil:
+		return nil, verifier.ErrClaimed // it may be a conversation of any widget
 	}
-	if errors.Is(cause, verifier.ErrUnavailable) {
-		x.closed = true // it could be its user's own
-		return nil
-	}
-	if x.widget == nil {
-		// It may be a conversation of any widget.
-		return verifier.ErrClaimed
-	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
+	hold := newHolding(kindConversation, w, name, c[verifier.UserID], h.Conversation.Limit, time.Duration(h.Conversation.Keep))
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, verifier.AppendCanonicalID(nil, name)))
 	if cause != nil {
-		entry, err := x.h.ledger.Held(ctx, key)
-		return x.conversed(entry.Holder == ledger.Holder{}, err)
-	}
-	user := x.reading.Claim[verifier.UserID]
-	hold := &holding{
-		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
-		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Limit: x.h.Conversation.Limit},
+		entry, err := h.ledger.Held(ctx, hold.key)
+		if err == nil && entry.Holder != (ledger.Holder{}) {
+			err = verifier.ErrClaimed
+		}
+		return nil, err
 	}
 	now := time.Now()
-	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
-	if errors.Is(err, ledger.ErrShare) {
-		x.widgetErr = err
-		return verifier.ErrClaimed
-	}
-	if err := x.conversed(entry.Holder == hold.holder, err); err != nil {
-		return err
-	}
-	// The use is written down once a day.
-	if hold.until = entry.Until; entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))) {
-		x.s.pending.conversation = hold
-	}
-	return nil
-}
-
-// conversed turns the ledger's answer into the request's.
-func (x *exchange) conversed(own bool, err error) error {
+	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	switch {
+	case errors.Is(err, ledger.ErrShare):
+		return nil, fmt.Errorf("%w: %w", verifier.ErrClaimed, err)
 	case err != nil:
-		x.widgetErr, x.closed = err, true
-		return verifier.ErrUnavailable
-	case !own:
-		return verifier.ErrClaimed
+		return nil, err
+	case entry.Holder != hold.holder:
+		return nil, verifier.ErrClaimed
+	case !entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))):
+		return nil, nil // the use is written down once a day
 	}
-	return nil
+	hold.until = entry.Until
+	return hold, nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -32,60 +31,35 @@ func (x *exchange) withoutClaim() {
 		x.plan = x.h.plans[dialect]
 		x.reading.Reset()
 		x.readHead()
-		x.parseBody()
-		if x.cut(); x.body.parsed && x.unclearForm() {
+		x.body.Parse(x.plan.places, &x.reading)
+		if x.cut(); x.body.Unclear(&x.reading) {
 			// What cannot be read in one way cannot be cut in one, and of this
 			// dialect nobody has refused it.
-			x.discardBody()
+			x.body.Discard(x.r)
 		}
 	}
 }
 
-// unclearForm reports whether the body cannot be read, or is a form that can be
-// read in two ways. Of a JSON text whatever could be read is known.
-func (x *exchange) unclearForm() bool {
-	const json = body.KindJSON | body.KindFramed
-	return x.reading.Err() != nil || x.body.declared.Kinds&^json != 0 && !x.reading.Plain()
-}
-
-// cut removes what the plan's reader has found, if that is a claim.
+// cut removes what was read by the plan, if that is a claim.
 func (x *exchange) cut() {
 	if !x.reading.Brought() {
 		return
 	}
-	x.cutHead()
-	if x.body.parsed {
-		body.Cut(x.body.Body, x.reading.BodyCuts)
-	}
-}
-
-// cutHead removes the claim from the query, the headers and the cookies.
-func (x *exchange) cutHead() {
 	x.cutQuery()
-	for i := range x.plan.headers {
-		place := &x.plan.headers[i]
-		if !x.plan.cuts(place.Field) {
-			continue
-		}
-		place.Cut(x.r.Header)
-	}
-	for i := range x.plan.cookies {
-		if place := &x.plan.cookies[i]; x.plan.cuts(place.Field) {
-			place.Cut(x.r.Header)
-		}
-	}
+	x.plan.places.CutHead(x.r.Header, x.plan.cuts)
+	x.body.Cut(&x.reading)
 }
 
 // cutQuery removes the claim from the query, and from the one that the request
 // came with, to which Caddy returns for its error routes.
 func (x *exchange) cutQuery() {
 	r := x.r
-	query := x.withoutClaimIn(r.URL.RawQuery)
+	query := x.plan.places.CutQuery(r.URL.RawQuery)
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	changed := query != r.URL.RawQuery
 	r.URL.RawQuery = query
 	if ok && original.URL != nil {
-		query = x.withoutClaimIn(original.URL.RawQuery)
+		query = x.plan.places.CutQuery(original.URL.RawQuery)
 		changed = changed || query != original.URL.RawQuery
 		original.URL.RawQuery = query
 	}
@@ -101,23 +75,6 @@ func (x *exchange) cutQuery() {
 			repl.Set("http.request.orig_uri", original.RequestURI)
 		}
 	}
-}
-
-// withoutClaimIn returns a query without the claim. One that cannot be read, or
-// has more of it than is kept, is given up as a whole.
-func (x *exchange) withoutClaimIn(query string) string {
-	if query == "" {
-		return ""
-	}
-	var reading verifier.Reading
-	x.plan.reader.Query([]byte(query), &reading)
-	if reading.Err() != nil {
-		return ""
-	}
-	if len(reading.QueryCuts) == 0 {
-		return query
-	}
-	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
 }
 
 func withQuery(uri, query string) string {

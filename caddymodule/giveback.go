@@ -59,7 +59,7 @@ func (h *Handler) givingBack(s *state, next caddyhttp.Handler) caddyhttp.Handler
 }
 
 func (h *Handler) giveBack(r *http.Request, spent *holding) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerTimeout)
 	defer cancel()
 	if err := h.ledger.Release(ctx, spent.key, spent.holder, spent.until); err != nil {
 		h.log.zap.Debug("no upstream was reached, but the one-time signature could not be released and stays used", zap.Error(err))

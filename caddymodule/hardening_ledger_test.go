@@ -27,7 +27,7 @@ func TestSplitTokens(t *testing.T) {
 		t.Helper()
 		user, nonce := len(text)-stamp-length, len(text)-stamp
 		k := ticket{text[:user], text[user:nonce], text[nonce:], sign(text)}
-		return verdict(t, g.do(t, "POST", fmt.Sprint("/", length), k.json(), jsonType))
+		return upshot(t, g.do(t, "POST", fmt.Sprint("/", length), k.json(), jsonType))
 	}
 	for first := 31; first <= 33; first++ {
 		k := newToken("zoe-and-ada")
@@ -54,12 +54,12 @@ func TestSplitTokens(t *testing.T) {
 		{"zoe", k.nonce + k.stamp[:1], k.stamp[1:], k.signature}, {"zo", "e" + k.nonce[:31], k.nonce[31:] + k.stamp, k.signature},
 		{"zoe" + k.nonce + k.stamp, "", "", k.signature},
 	} {
-		if got := verdict(t, g.do(t, "POST", "/32", c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
+		if got := upshot(t, g.do(t, "POST", "/32", c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
 			t.Errorf("%+v: %s", c, got)
 		}
 	}
 	for _, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)); got != want {
+		if got := upshot(t, g.do(t, "POST", "/32", k.json(), jsonType)); got != want {
 			t.Errorf("the owner: %s, want %s", got, want)
 		}
 	}
@@ -84,7 +84,7 @@ func TestSplitTimestamp(t *testing.T) {
 		return fmt.Sprintf(`{"user_id":"%s","at":"%s","user_hash":"%s"}`, user, at, sign(stamp+"999456"))
 	}
 	for time.Now().Unix() < begun+3 {
-		if got := verdict(t, g.post(t, body(stamp+"999", "456"))); got != "400 malformed" && got != "401 expired" {
+		if got := upshot(t, g.post(t, body(stamp+"999", "456"))); got != "400 malformed" && got != "401 expired" {
 			t.Fatalf("the signature of user 999456, %v after %s, is good for: %s", time.Since(time.Unix(begun, 0)), stamp, got)
 		}
 		time.Sleep(5 * time.Millisecond)
@@ -117,7 +117,7 @@ func TestTimestampUnit(t *testing.T) {
 		{"/seconds", milli, "400 malformed"},
 		{"/seconds", fresh, "zoe"},
 	} {
-		if got := verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
+		if got := upshot(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
 			t.Errorf("%s, %s of %s: %s, want %s", c.path, c.token.user, c.token.stamp, got, c.want)
 		}
 	}
@@ -299,7 +299,7 @@ func TestConversationIDs(t *testing.T) {
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\n}\nreverse_proxy UPSTREAM")
 	send := func(user, c string) string {
 		t.Helper()
-		return verdict(t, g.post(t, `{"c":`+c+`,`+claim(user)[1:]))
+		return upshot(t, g.post(t, `{"c":`+c+`,`+claim(user)[1:]))
 	}
 	long := strings.Repeat("x", 255)
 	for c, others := range map[string][]string{
@@ -338,7 +338,7 @@ func TestConversationIDs(t *testing.T) {
 		if got := send("zoe", c); got != "400 malformed" {
 			t.Errorf("%.40s: %s", c, got)
 		}
-		if got := verdict(t, g.post(t, `{"c":`+c+`}`)); got != "400 malformed" {
+		if got := upshot(t, g.post(t, `{"c":`+c+`}`)); got != "400 malformed" {
 			t.Errorf("%.40s, anonymous: %s", c, got)
 		}
 	}
@@ -370,7 +370,7 @@ func TestNoBackendReadsATakenConversation(t *testing.T) {
 	taken := []string{"alice", "victim", "42", "1", "43"}
 	g := ledgered(t, "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id header X-User\nclaim signature header X-Hash\nconversation body /cid\n}\nreverse_proxy UPSTREAM")
 	for _, conversation := range taken {
-		if got := verdict(t, g.post(t, `{"cid":"`+conversation+`"}`, "X-User: zoe", "X-Hash: "+sign("zoe"))); got != "zoe" {
+		if got := upshot(t, g.post(t, `{"cid":"`+conversation+`"}`, "X-User: zoe", "X-Hash: "+sign("zoe"))); got != "zoe" {
 			t.Fatalf("%s: %s", conversation, got)
 		}
 	}
@@ -434,13 +434,13 @@ const overShort = 6 * time.Second
 func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
 	t.Helper()
 	for range 2 {
-		if got := verdict(t, g.post(t, used.json())); got != want {
+		if got := upshot(t, g.post(t, used.json())); got != want {
 			t.Errorf("what was used under a shorter window: %s, want %s", got, want)
 		}
 	}
 	k := newToken("ada")
 	for _, want := range []string{"ada", "403 replayed"} {
-		if got := verdict(t, g.post(t, k.json())); got != want {
+		if got := upshot(t, g.post(t, k.json())); got != want {
 			t.Errorf("a new token: %s, want %s", got, want)
 		}
 	}
@@ -473,7 +473,7 @@ func TestLongerMaxAge(t *testing.T) {
 	use := func() ticket {
 		t.Helper()
 		k := newToken("zoe")
-		if got := verdict(t, p.post(t, k.json())); got != "zoe" {
+		if got := upshot(t, p.post(t, k.json())); got != "zoe" {
 			t.Fatal(got)
 		}
 		return k
@@ -501,7 +501,7 @@ func TestLongerMaxAgeAfterRestart(t *testing.T) {
 	p := newProcess(t, ownLedger(t), windowed("2s"))
 	p.run(t)
 	used := newToken("zoe")
-	if got := verdict(t, p.post(t, used.json())); got != "zoe" {
+	if got := upshot(t, p.post(t, used.json())); got != "zoe" {
 		t.Fatal(got)
 	}
 	p.kill(t)
@@ -522,7 +522,7 @@ func TestLongerMaxAgeInFleet(t *testing.T) {
 	use := func() ticket {
 		t.Helper()
 		k := newToken("zoe")
-		if got := verdict(t, short.post(t, k.json())); got != "zoe" {
+		if got := upshot(t, short.post(t, k.json())); got != "zoe" {
 			t.Fatal(got)
 		}
 		return k

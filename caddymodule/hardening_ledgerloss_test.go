@@ -38,12 +38,12 @@ func newLoser(t *testing.T) *loser {
 
 func (l *loser) once(t *testing.T, k ticket) string {
 	t.Helper()
-	return verdict(t, l.do(t, "POST", "/once", k.json(), jsonType))
+	return upshot(t, l.do(t, "POST", "/once", k.json(), jsonType))
 }
 
 func (l *loser) talk(t *testing.T, user, conversation string) string {
 	t.Helper()
-	return verdict(t, l.post(t, in(conversation, claim(user))))
+	return upshot(t, l.post(t, in(conversation, claim(user))))
 }
 
 // since returns what was logged since it was last asked for.

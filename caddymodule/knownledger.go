@@ -58,7 +58,7 @@ func (k *knownLedger) known(ctx context.Context) error {
 			return *failure
 		}
 		// Others wait for it, too, so it does not end with this request.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerPatience)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ledgerTimeout)
 		defer cancel()
 		_, err := k.identify(ctx)
 		return err
@@ -84,7 +84,7 @@ func (k *knownLedger) take(ctx context.Context, do func(context.Context) error) 
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, context.Cause(ctx))
 	}
 	defer func() { <-k.turn }()
-	ctx, cancel := context.WithTimeout(ctx, ledgerPatience)
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
 	return do(ctx)
 }

@@ -16,6 +16,9 @@ const (
 	kindVisitors      = "visitors merged into" // widget, user
 )
 
+// sharedBy are the kinds of what a user's share of another kind is counted under.
+var sharedBy = map[string]string{kindConversation: kindConversations, kindVisitor: kindVisitors}
+
 // ledgerDigest returns the SHA-256 of a kind and two parts of it, each behind its
 // length: no two splits of a text are one digest.
 func ledgerDigest(kind string, widget string, part []byte) [32]byte {

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -17,16 +17,13 @@ import (
 // plan is how a handler treats claims of one dialect: where it reads them, how
 // it checks them and what it answers.
 type plan struct {
-	dialect   string
-	places    []verifier.Place
-	policy    verifier.Policy
-	reader    *verifier.Reader
-	verifier  *verifier.Verifier
-	answers   map[verifier.Reason]answer
-	headers   []headerPlace
-	cookies   []cookiePlace
-	readsBody bool
-	strip     [verifier.NumFields]bool // what goes with an unverified claim, beside its proof
+	dialect  string
+	policy   verifier.Policy
+	verifier *verifier.Verifier
+	named    []verifier.Place // where the fields are sent, for answers
+	places   *intake.Places
+	answers  map[verifier.Reason]answer
+	strip    [verifier.NumFields]bool // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -45,29 +42,22 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.policy, err = h.policy(d); err != nil {
 		return nil, err
 	}
-	if p.places, err = h.places(d, &p.policy.Message); err != nil {
+	if p.named, err = h.places(d, &p.policy.Message); err != nil {
 		return nil, err
 	}
-	p.policy.Owned = verifier.MembersOwned(p.places)
+	p.policy.Owned = verifier.MembersOwned(p.named)
 	if p.verifier, err = verifier.New(p.policy); err != nil {
 		return nil, err
 	}
-	if p.reader, err = verifier.NewReader(p.places, verifier.ReaderOptions{
+	reader, err := verifier.NewReader(p.named, verifier.ReaderOptions{
 		At: h.At, WidgetAt: h.WidgetBody == "", Message: p.policy.Message, Strip: h.stripped,
-	}); err != nil {
+	})
+	if err != nil {
 		return nil, err
 	}
-	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
-		return nil, err
-	}
-	p.readsBody = len(p.reader.In(verifier.Body)) > 0
-	for _, place := range p.reader.In(verifier.Header) {
-		p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
-	}
-	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
-	}
-	return p, nil
+	p.places = intake.NewPlaces(reader)
+	p.answers, err = answersFor(d.Name, h.Reject)
+	return p, err
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
@@ -150,8 +140,8 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 		}
 	}
 	places = withTwins(withoutIdleBody(places, own, message))
-	if h.named != nil && h.named.query != "" && readsBody(places) {
-		places = append(places, inBody(verifier.Widget, h.named.query))
+	if h.named != nil && h.named.Query != "" && readsBody(places) {
+		places = append(places, inBody(verifier.Widget, h.named.Query))
 	}
 	return places, nil
 }

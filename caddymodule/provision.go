@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -205,7 +206,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	if strings.Contains(h.Widget, "{") {
 		var err error
-		h.named, err = h.newNamedText(verifier.Widget, h.Widget)
+		h.named, err = h.newText(verifier.Widget, h.Widget)
 		return err
 	}
 	h.literal = []byte(h.Widget)
@@ -302,14 +303,19 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	case !strings.Contains(n.Text, "{"):
 		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
 	}
-	text, err := h.newNamedText(field, n.Text)
-	if err == nil && text.query != "" {
+	text, err := h.newText(field, n.Text)
+	if err == nil && text.Query != "" {
 		// A place like any other, which backends may find in the body, too.
-		*n = Naming{Location: verifier.Query.String(), Name: text.query}
+		*n = Naming{Location: verifier.Query.String(), Name: text.Query}
 		return nil
 	}
 	h.texts = append(h.texts, text)
 	return ofOption(field.String(), err)
+}
+
+// newText returns a text by which requests name something.
+func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
+	return naming.New(field, text, h.ours)
 }
 
 // checkTimes refuses options that no claim here could ever need: those of a

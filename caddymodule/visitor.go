@@ -5,41 +5,33 @@ import (
 	"errors"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// merge tells the upstream which anonymous visitor the verified user was, until
-// the upstream has confirmed it. A visitor is merged into one user: the first
-// to bring him along, unless the upstream refuses that.
-func (x *exchange) merge() {
-	visitor := x.reading.Claim[verifier.Visitor]
+// errVisitorTaken refuses a visitor whom another user has brought along.
+var errVisitorTaken = errors.New("the visitor is another user's")
+
+// claimVisitor returns the anonymous visitor whom the verified user was, where the
+// upstream is to be told of him: until it has confirmed that. A visitor is merged into
+// one user: the first to bring him along, unless the upstream refuses that.
+func (h *Handler) claimVisitor(ctx context.Context, w *widget, c *verifier.Claim) (*holding, error) {
+	visitor := c[verifier.Visitor]
 	if len(visitor) == 0 {
-		return
+		return nil, nil
 	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
+	hold := newHolding(kindVisitor, w, visitor, c[verifier.UserID], defaultLimit, defaultKeep)
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	user := x.reading.Claim[verifier.UserID]
-	hold := &holding{
-		key:    ledgerDigest(kindVisitor, x.widget.id, verifier.AppendCanonicalID(nil, visitor)),
-		holder: ledgerDigest(kindUser, x.widget.id, user), keep: defaultKeep,
-		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Limit: defaultLimit},
-	}
 	now := time.Now()
-	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	switch {
-	case errors.Is(err, ledger.ErrShare):
-		x.h.log.notMerged(x, "the user has brought along as many visitors as may be", nil)
-	case err != nil:
-		// It is delivered at least once, and so with a later request.
-		x.h.log.notMerged(x, "the ledger cannot tell whether this visitor was merged before", err)
+	case err != nil: // it is delivered at least once, and so with a later request
+		return nil, err
 	case entry.Holder != hold.holder:
-		x.h.log.notMerged(x, "a visitor whom another user has brought along is not merged", nil)
+		return nil, errVisitorTaken
 	case entry.Until.After(now.Add(provisional + time.Minute)):
-		// confirmed before
-	default:
-		hold.until = entry.Until
-		x.s.pending.visitor = hold
-		x.s.mergeFrom = string(visitor)
+		return nil, nil // confirmed before
 	}
+	hold.until = entry.Until
+	return hold, nil
 }

@@ -338,7 +338,7 @@ func TestVisitorRefused(t *testing.T) {
 			t.Errorf("request %d: %q, want %q", i, got, want)
 		}
 	}
-	if got := verdict(t, g.say(t, "ada", "c2")); got != "403 conversation_claimed" {
+	if got := upshot(t, g.say(t, "ada", "c2")); got != "403 conversation_claimed" {
 		t.Error(got)
 	}
 }
@@ -419,7 +419,7 @@ func TestVisitorPlaces(t *testing.T) {
 		}
 		for want, requests := range c.bad {
 			for _, r := range requests {
-				if got := verdict(t, send(r)); got != want {
+				if got := upshot(t, send(r)); got != want {
 					t.Errorf("%s: %.200q: %s, want %s", c.option, fmt.Sprint(r), got, want)
 				}
 			}

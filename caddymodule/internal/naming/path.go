@@ -1,3 +1,5 @@
+// Package naming reads what a request names by texts with Caddy's placeholders, of
+// which the path is one that servers read in ways of their own.
 package naming
 
 import (
