@@ -51,22 +51,20 @@ bench: build ## measures what verification costs, against the bare reverse_proxy
 .PHONY: test
 test: deps lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
 	go mod tidy -diff
-	@# -count=1: what the tests build and run is not part of go's cache key. Many
-	@# wait most of the time, above all in one package: so it runs in two halves,
-	@# beside all others.
-	@test() { $(RACE) go test -count=1 -timeout 20m "$$@"; }; \
-	test -run '$(LONG)' ./caddymodule & a=$$!; \
-	test -skip '$(LONG)' ./caddymodule & b=$$!; \
-	test $$(go list ./... | grep -v '/caddymodule$$') & c=$$!; \
-	failed=; for part in $$a $$b $$c; do wait $$part || failed=yes; done; [ -z "$$failed" ]
-	@# Allocations can only be counted without the race detector.
-	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/internal/... ./caddymodule/widgets/...
+	@# Many tests wait most of the time, above all in one package: so it runs in
+	@# two halves, beside all others. Allocations can only be counted without the
+	@# race detector.
+	@$(RACE) go run ./internal/testsummary \
+		-timeout 20m -run '$(LONG)' ./caddymodule -- \
+		-timeout 20m -skip '$(LONG)' ./caddymodule -- \
+		-timeout 20m $$(go list ./... | grep -v '/caddymodule$$')
+	@go run ./internal/testsummary -run Alloc ./verifier/... ./caddymodule ./caddymodule/internal/... ./caddymodule/widgets/...
 
 .PHONY: test-slow
 test-slow: deps ## checks what takes other servers, gunicorn and PHP behind the gateway, and a disk that is full
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
 	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body
-	$(RACE) go test -count=1 -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
+	@$(RACE) go run ./internal/testsummary -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
@@ -118,4 +116,4 @@ deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool and c
 
 .PHONY: clean
 clean: ## removes what was built
-	rm -rf bin caddy
+	rm -rf bin caddy test-logs

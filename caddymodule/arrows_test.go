@@ -53,9 +53,11 @@ var arrows = map[string][]string{
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
 
-	"caddymodule/internal/redistest": {},
+	"caddymodule/internal/redistest": {"internal/testport"},
 	"caddymodule/browsertest":        {},
 	"internal/parsertest":            {},
+	"internal/testport":              {},
+	"internal/testsummary":           {},
 	"examples/fleet":                 {},
 	"examples/observability":         {},
 	"examples/quickstart":            {},

@@ -77,10 +77,10 @@ func TestConversation(t *testing.T) {
 			free, own, others := fmt.Sprintf("free-%d-%s", i, mode), fmt.Sprintf("own-%d-%s", i, mode), fmt.Sprintf("others-%d-%s", i, mode)
 			send := func(who, widget, conversation string) string {
 				t.Helper()
-				return upshot(t, g.do(t, "POST", "/"+mode, in(conversation, who), jsonType, "X-Widget-Key: "+widget))
+				return verdict(t, g.do(t, "POST", "/"+mode, in(conversation, who), jsonType, "X-Widget-Key: "+widget))
 			}
 			for user, conversation := range map[string]string{"zoe": own, "ada": others} {
-				if a := g.do(t, "POST", "/required", in(conversation, newToken(user).json()), jsonType, "X-Widget-Key: shop"); upshot(t, a) != user {
+				if a := g.do(t, "POST", "/required", in(conversation, newToken(user).json()), jsonType, "X-Widget-Key: shop"); verdict(t, a) != user {
 					t.Fatalf("%d %s", a.StatusCode, a.body)
 				}
 			}
@@ -102,18 +102,18 @@ func TestConversation(t *testing.T) {
 			}
 			// Whoever only asks takes nothing.
 			if ask.who != "verified" && mode != "off" {
-				if a := g.do(t, "POST", "/required", in(free, newToken("ada").json()), jsonType, "X-Widget-Key: shop"); upshot(t, a) != "ada" {
+				if a := g.do(t, "POST", "/required", in(free, newToken("ada").json()), jsonType, "X-Widget-Key: shop"); verdict(t, a) != "ada" {
 					t.Errorf("%s, %s has taken a conversation: %d %s", mode, ask.who, a.StatusCode, a.body)
 				}
 			}
 		}
 	}
 	// Without a conversation the unknown widget is the old matter.
-	if got := upshot(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")); got != "invalid widget_unknown" {
+	if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")); got != "invalid widget_unknown" {
 		t.Error(got)
 	}
 	for _, empty := range []string{`""`, "null"} {
-		if got := upshot(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")); got != "zoe" {
+		if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")); got != "zoe" {
 			t.Errorf("%s: %s", empty, got)
 		}
 	}
@@ -126,7 +126,7 @@ func TestConversationRefusal(t *testing.T) {
 	g := ledgered(t, "handle /problem {\n"+conversing("optional", "")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle /status {\n"+conversing("optional", "reject conversation_claimed 409")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle {\n"+conversing("optional", "refuse error")+"reverse_proxy UPSTREAM\n}\n"+strings.Replace(errorSite, "FIRST", "chat_identity off", 1))
-	if got := upshot(t, g.do(t, "POST", "/problem", in("c1", claim("mallory")), jsonType)); got != "mallory" {
+	if got := verdict(t, g.do(t, "POST", "/problem", in("c1", claim("mallory")), jsonType)); got != "mallory" {
 		t.Fatal(got)
 	}
 	for body, outcome := range map[string]string{claim("zoe"): "verified", `{"a":1}`: "anonymous", forged: "invalid"} {
@@ -213,7 +213,7 @@ func TestConversationPlaces(t *testing.T) {
 				{"zoe", "c2", "403 conversation_claimed"}, {"zoe", "c1", "zoe"},
 			} {
 				a := c.send(g, step.user, step.conversation)
-				if got := upshot(t, a); got != step.want {
+				if got := verdict(t, a); got != step.want {
 					t.Errorf("step %d: %s, want %s; %s", i, got, step.want, a.body)
 				}
 			}
@@ -223,7 +223,7 @@ func TestConversationPlaces(t *testing.T) {
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation {header.X-Room}:{query.c}\n}\nreverse_proxy UPSTREAM")
 	for _, user := range []string{"zoe", "ada"} {
 		for _, headers := range [][]string{{jsonType}, {jsonType, "X-Room: lobby"}} {
-			if got := upshot(t, g.do(t, "POST", "/chat", claim(user), headers...)); got != user {
+			if got := verdict(t, g.do(t, "POST", "/chat", claim(user), headers...)); got != user {
 				t.Errorf("%s %v: %s", user, headers, got)
 			}
 		}
@@ -247,7 +247,7 @@ func TestConversationWidgets(t *testing.T) {
 		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"}, {"ada", "shop", "403 conversation_claimed"}, {"zoe", "help", "403 conversation_claimed"},
 		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"},
 	} {
-		if got := upshot(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)); got != step.want {
+		if got := verdict(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)); got != step.want {
 			t.Errorf("step %d: %s, want %s", i, got, step.want)
 		}
 	}
@@ -298,7 +298,7 @@ func TestConversationProvisional(t *testing.T) {
 					t.Errorf("%s: it is held for %v, want %v", name, until.Sub(now).Round(time.Second), kept)
 				}
 				want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
-				if got := upshot(t, g.say(t, "ada", conversation)); got != want {
+				if got := verdict(t, g.say(t, "ada", conversation)); got != want {
 					t.Errorf("%s: another user: %s, want %s", name, got, want)
 				}
 			}
@@ -307,7 +307,7 @@ func TestConversationProvisional(t *testing.T) {
 			for _, status := range []int{500, 404, 302} {
 				g.answersWith(status)
 				g.say(t, "zoe", "stays")
-				if got := upshot(t, g.say(t, "ada", "stays")); got != "403 conversation_claimed" {
+				if got := verdict(t, g.say(t, "ada", "stays")); got != "403 conversation_claimed" {
 					t.Errorf("a conversation that was accepted, and then a %d: %s", status, got)
 				}
 			}
@@ -323,7 +323,7 @@ func TestConversationUse(t *testing.T) {
 	app := active(t)
 	key := ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte("c1")))
 	zoe := ledger.Holder(ledgerDigest(kindUser, defaultWidget, []byte("zoe")))
-	if got := upshot(t, g.say(t, "zoe", "c1")); got != "zoe" {
+	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
 		t.Fatal(got)
 	}
 	for _, c := range []struct {
@@ -382,11 +382,7 @@ func TestConversationClientGone(t *testing.T) {
 	}
 	c.Close()
 	g.answersWith(200)
-	for deadline := time.Now().Add(20 * time.Second); upshot(t, g.say(t, "ada", "c1")) != "ada"; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not released")
-		}
-	}
+	eventually(t, "it is not released", func() bool { return verdict(t, g.say(t, "ada", "c1")) == "ada" })
 }
 
 // TestConversationAnswers: the final answer counts, and it counts at once.
@@ -419,7 +415,7 @@ func TestConversationAnswers(t *testing.T) {
 		g.status(http.DefaultClient, in(conversation, claim("zoe")))
 		g.answersWith(200)
 		want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
-		if got := upshot(t, g.say(t, "ada", conversation)); got != want {
+		if got := verdict(t, g.say(t, "ada", conversation)); got != want {
 			t.Errorf("%s: another user: %s, want %s", c.name, got, want)
 		}
 	}
@@ -457,7 +453,7 @@ func TestConversationUploads(t *testing.T) {
 		{"zoe", "/body", large, "413 too_large"}, {"ada", "/body", `{"c":"c1"}`, "403 conversation_claimed"}, {"zoe", "/body", `{"c":"c1"}`, "zoe"},
 	} {
 		a := g.do(t, "POST", c.path, c.body, jsonType, "X-User: "+c.user, "X-Hash: "+sign(c.user))
-		if got := upshot(t, a); got != c.want || a.seen != nil && a.seen.Body != c.body {
+		if got := verdict(t, a); got != c.want || a.seen != nil && a.seen.Body != c.body {
 			t.Errorf("%d: %s, want %s", i, got, c.want)
 		}
 	}
@@ -500,7 +496,7 @@ func TestConversationOverlap(t *testing.T) {
 				}
 			}
 			g.answersWith(200)
-			if got := upshot(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
+			if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
 				t.Errorf("another user: %s", got)
 			}
 			if until := heldUntil(t, "c1"); time.Until(until) < 80*24*time.Hour {
@@ -564,7 +560,7 @@ func TestConversationRaceForNothing(t *testing.T) {
 	}
 	group.Wait()
 	g.answersWith(200)
-	if got := upshot(t, g.say(t, "zoe", "c1")); got != "zoe" {
+	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
 		t.Error(got)
 	}
 }
@@ -575,7 +571,7 @@ func TestConversationSurvives(t *testing.T) {
 	p := newProcess(t, ownLedger(t), conversing("", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	for i := range 3 {
-		if got := upshot(t, p.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
+		if got := verdict(t, p.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
 			t.Fatal(got)
 		}
 		p.kill(t)
@@ -583,7 +579,7 @@ func TestConversationSurvives(t *testing.T) {
 		p.run(t)
 		for before := range i + 1 {
 			for user, want := range map[string]string{"ada": "403 conversation_claimed", "zoe": "zoe"} {
-				if got := upshot(t, p.say(t, user, fmt.Sprint("c", before))); got != want {
+				if got := verdict(t, p.say(t, user, fmt.Sprint("c", before))); got != want {
 					t.Errorf("after kill %d: conversation %d for %s: %s", i, before, user, got)
 				}
 			}
@@ -603,14 +599,14 @@ func TestConversationReload(t *testing.T) {
 	for _, limit := range []string{"5", "6"} {
 		load(t, strings.Replace(g.config, "body /c", "body /c {\nlimit "+limit+"\n}", 1))
 		want := map[string]string{"5": "403 conversation_claimed", "6": "zoe"}[limit]
-		if got := upshot(t, g.say(t, "zoe", "new")); got != want {
+		if got := verdict(t, g.say(t, "zoe", "new")); got != want {
 			t.Errorf("limit %s: %s, want %s", limit, got, want)
 		}
 		for i := range 5 {
-			if got := upshot(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
+			if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
 				t.Errorf("limit %s, conversation %d: %s", limit, i, got)
 			}
-			if got := upshot(t, g.say(t, "ada", fmt.Sprint("c", i))); got != "403 conversation_claimed" {
+			if got := verdict(t, g.say(t, "ada", fmt.Sprint("c", i))); got != "403 conversation_claimed" {
 				t.Errorf("limit %s, conversation %d for another: %s", limit, i, got)
 			}
 		}
@@ -654,7 +650,7 @@ func TestConversationLimit(t *testing.T) {
 	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nlimit 3\n}", 1)+"reverse_proxy UPSTREAM")
 	g.answersWith(500)
 	for i := range 10 {
-		if got := upshot(t, g.say(t, "zoe", fmt.Sprint("failed-", i))); got != "zoe" {
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("failed-", i))); got != "zoe" {
 			t.Errorf("one that fails: %s", got)
 		}
 	}
@@ -664,16 +660,16 @@ func TestConversationLimit(t *testing.T) {
 		if i >= 3 {
 			want = "403 conversation_claimed"
 		}
-		if got := upshot(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != want {
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != want {
 			t.Errorf("conversation %d: %s, want %s", i, got, want)
 		}
 	}
 	for i := range 3 {
-		if got := upshot(t, g.say(t, "zoe", fmt.Sprint("C", i))); got != "zoe" {
+		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))); got != "zoe" {
 			t.Errorf("one of his: %s", got)
 		}
 	}
-	if got := upshot(t, g.say(t, "ada", "c4")); got != "ada" {
+	if got := verdict(t, g.say(t, "ada", "c4")); got != "ada" {
 		t.Errorf("one that he did not get, for another: %s", got)
 	}
 	told := false
@@ -727,7 +723,7 @@ func TestConversationLedgerDown(t *testing.T) {
 		{"malformed, optional", "/optional", in("c 1", claim("zoe")), "400 malformed"},
 	} {
 		a := g.do(t, "POST", c.path, c.body, jsonType)
-		if got := upshot(t, a); got != c.want {
+		if got := verdict(t, a); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
 		if a.StatusCode == 503 {
@@ -740,12 +736,8 @@ func TestConversationLedgerDown(t *testing.T) {
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); upshot(t, g.say(t, "zoe", "c1")) != "zoe"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not recover")
-		}
-	}
-	if got := upshot(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
+	eventually(t, "it does not recover", func() bool { return verdict(t, g.say(t, "zoe", "c1")) == "zoe" })
+	if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
 		t.Error(got)
 	}
 }
@@ -760,7 +752,7 @@ func TestConversationWidgetUnavailable(t *testing.T) {
 	secret := g.create(t, `{"id":"shop"}`)
 	body := strings.Replace(claim("zoe"), sign("zoe"), signWith(secret, "zoe"), 1)
 	const shop = "X-Widget-Key: shop"
-	if got := upshot(t, g.post(t, in("c1", body), shop)); got != "zoe" {
+	if got := verdict(t, g.post(t, in("c1", body), shop)); got != "zoe" {
 		t.Fatal(got)
 	}
 	t.Setenv("ANOTHER_KEY", "YW5vdGhlci1lbmNyeXB0aW9uLWtleS0zMi1ieXRlcyE=")
@@ -773,7 +765,7 @@ func TestConversationWidgetUnavailable(t *testing.T) {
 		"anonymous, free": {in("c2", `{"a":1}`), "anonymous missing"},
 	} {
 		a := g.post(t, c.body, shop)
-		if got := upshot(t, a); got != c.want {
+		if got := verdict(t, a); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 		if a.seen != nil && name == "none" && (strings.Contains(a.seen.Body, "zoe") || !maps.Equal(ourHeaders(a.seen),

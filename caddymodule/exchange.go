@@ -41,7 +41,7 @@ type oneRequest struct {
 	target                  // whose widget's it is
 	body    intake.Body     // the body, as far as it was read
 	began   time.Time       // when the claim's text was there
-	verdict                 // what the claim is worth
+	ruling                  // what the claim is worth
 	counted *traffic.Series // what it was counted in, nil for none of its own
 }
 

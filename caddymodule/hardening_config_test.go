@@ -371,7 +371,7 @@ func TestEarlyMatcher(t *testing.T) {
 		t.Fatal(err)
 	}
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
-	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
+	if err := activate(config); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
 		t.Errorf("its own matcher in JSON: %v", err)
 	}
 	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, not an outcome: match 'anonymous'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
@@ -579,7 +579,7 @@ func TestReloadRetires(t *testing.T) {
 			}
 			reloaded, err := adapt(config)
 			if err == nil {
-				err = caddy.Load(reloaded, true)
+				err = activate(reloaded)
 			}
 			if fails := strings.Contains(c.name, "fails"); (err != nil) != fails {
 				t.Fatal(err)
@@ -617,7 +617,7 @@ func TestStopInAnyOrder(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := caddy.Load(config, true); err != nil {
+				if err := activate(config); err != nil {
 					t.Fatal(err)
 				}
 			} else if err := caddy.Stop(); err != nil {

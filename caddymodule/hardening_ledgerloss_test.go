@@ -38,12 +38,12 @@ func newLoser(t *testing.T) *loser {
 
 func (l *loser) once(t *testing.T, k ticket) string {
 	t.Helper()
-	return upshot(t, l.do(t, "POST", "/once", k.json(), jsonType))
+	return verdict(t, l.do(t, "POST", "/once", k.json(), jsonType))
 }
 
 func (l *loser) talk(t *testing.T, user, conversation string) string {
 	t.Helper()
-	return upshot(t, l.post(t, in(conversation, claim(user))))
+	return verdict(t, l.post(t, in(conversation, claim(user))))
 }
 
 // since returns what was logged since it was last asked for.
@@ -278,7 +278,7 @@ func TestKilledAtStart(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(100 * time.Microsecond) {
+		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Microsecond) {
 			if _, err := os.Stat(l.path); err == nil {
 				break
 			}
@@ -405,7 +405,7 @@ func TestLossIsRepeated(t *testing.T) {
 	}
 	said := strings.Count(logged(), "used before is lost")
 	time.Sleep(300 * time.Millisecond)
-	if now := strings.Count(logged(), "used before is lost"); now != said {
+	if now := strings.Count(logged(), "used before is lost"); now > said+1 { // one may have been under way
 		t.Errorf("said %d times more after it was accepted", now-said)
 	}
 }

@@ -82,7 +82,7 @@ func TestIdentify(t *testing.T) {
 			a := g.do(t, "POST", "/"+mode+"/identify?a=1", c.body, jsonType, "X-Widget-Key: "+c.widget, "X-Verified-User: victim")
 			if strings.HasPrefix(want, "{") {
 				checkIdentified(t, a, want)
-			} else if got := upshot(t, a); got != want {
+			} else if got := verdict(t, a); got != want {
 				t.Errorf("%s: %s: %s, want %s", mode, c.name, got, want)
 			}
 			if strings.Contains(a.body, "victim") {
@@ -235,7 +235,7 @@ func TestIdentifyBehindAnother(t *testing.T) {
 			a := g.do(t, "POST", "/identify", c.body, jsonType)
 			if strings.HasPrefix(c.want, "{") {
 				checkIdentified(t, a, c.want)
-			} else if got := upshot(t, a); got != c.want {
+			} else if got := verdict(t, a); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
 		})
@@ -270,10 +270,10 @@ func TestIdentifyTakesNothing(t *testing.T) {
 		t.Error("the conversation is taken")
 	}
 	a := g.post(t, newToken("ada").json(`"c":"c1"`, `"v":"v1"`))
-	if upshot(t, a) != "ada" || a.seen.Header.Get("X-Identity-Merge-From") != "v1" {
+	if verdict(t, a) != "ada" || a.seen.Header.Get("X-Identity-Merge-From") != "v1" {
 		t.Errorf("another user's: %d %s", a.StatusCode, a.body)
 	}
-	if got := upshot(t, g.post(t, k.json())); got != "zoe" {
+	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
 		t.Errorf("the token: %s", got)
 	}
 	// Whose the conversation is, and whether the token was used, is not asked.
@@ -318,7 +318,7 @@ func TestIdentifyAtOnce(t *testing.T) {
 			}
 			defer conn.Close()
 			// A server that waits for the body gives up after a minute.
-			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {

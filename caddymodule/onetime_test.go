@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // ledgered runs a site with a ledger of its own.
@@ -64,9 +62,9 @@ func (k ticket) query() string {
 	return url.Values{"user_id": {k.user}, "hmacNonce": {k.nonce}, "hmacTimestamp": {k.stamp}, "hmacSignature": {k.signature}}.Encode()
 }
 
-// upshot says what became of a request: the user as whom it was forwarded, or
+// verdict says what became of a request: the user as whom it was forwarded, or
 // the outcome and the reason, or the status and the reason of its refusal.
-func upshot(t testing.TB, a *answered) string {
+func verdict(t testing.TB, a *answered) string {
 	t.Helper()
 	if a.seen == nil {
 		return strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode, a.problem(t).Reason))
@@ -207,7 +205,7 @@ func TestOneTimeReloads(t *testing.T) {
 	})
 	for range reloads {
 		before := s.sent.Load()
-		if err := caddy.Load(config, true); err != nil {
+		if err := activate(config); err != nil {
 			t.Fatal(err)
 		}
 		for s.sent.Load() < before+clients && !t.Failed() {
@@ -324,7 +322,7 @@ func TestOneTimeSpellings(t *testing.T) {
 				if i > 0 {
 					want = "403 " + c.reason
 				}
-				if got := upshot(t, g.post(t, spell(k).json())); got != want {
+				if got := verdict(t, g.post(t, spell(k).json())); got != want {
 					t.Errorf("spelling %d: %s, want %s", i, got, want)
 				}
 			}
@@ -345,7 +343,7 @@ func TestOneTimeSpellings(t *testing.T) {
 	} {
 		want := "zo%C3%A9"
 		a := send()
-		got := upshot(t, a)
+		got := verdict(t, a)
 		if a.seen != nil {
 			got = a.seen.user()
 		}
@@ -423,14 +421,14 @@ func TestOneTimeNotSpent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			k := newToken("zoe")
 			for range 2 {
-				if got := upshot(t, c.send(k)); got != c.want {
+				if got := verdict(t, c.send(k)); got != c.want {
 					t.Errorf("first: %s, want %s", got, c.want)
 				}
 			}
-			if got := upshot(t, g.post(t, k.json(), shop)); got != "zoe" {
+			if got := verdict(t, g.post(t, k.json(), shop)); got != "zoe" {
 				t.Errorf("the owner: %s", got)
 			}
-			if got := upshot(t, g.post(t, k.json(), shop)); got != "403 replayed" {
+			if got := verdict(t, g.post(t, k.json(), shop)); got != "403 replayed" {
 				t.Errorf("again: %s", got)
 			}
 		})
@@ -439,7 +437,7 @@ func TestOneTimeNotSpent(t *testing.T) {
 	for name, at := range map[string]time.Duration{"old": -time.Hour, "ahead": time.Hour} {
 		k := tokenAt("zoe", time.Now().Add(at))
 		for range 2 {
-			if got := upshot(t, g.post(t, k.json(), shop)); got != "401 expired" {
+			if got := verdict(t, g.post(t, k.json(), shop)); got != "401 expired" {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
@@ -469,11 +467,11 @@ func TestOneTimeOnceAWay(t *testing.T) {
 			g.config = strings.Replace(g.config, "\n"+g.url, "\n"+c.before+g.url, 1)
 			load(t, g.config)
 			k := newToken("zoe")
-			if got := upshot(t, g.post(t, k.json())); got != "zoe" {
+			if got := verdict(t, g.post(t, k.json())); got != "zoe" {
 				t.Errorf("first: %s", got)
 			}
 			for range 2 {
-				if got := upshot(t, g.post(t, k.json())); got != "403 replayed" {
+				if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
 					t.Errorf("again: %s", got)
 				}
 			}
@@ -491,11 +489,11 @@ func TestOneTimeWithoutBody(t *testing.T) {
 			if method == "HEAD" && a.seen == nil {
 				a.Header.Del("Content-Type") // of a document that is not sent
 			}
-			if got, _, _ := strings.Cut(upshot(t, a), " "); got != want {
+			if got, _, _ := strings.Cut(verdict(t, a), " "); got != want {
 				t.Errorf("%s: %s, want %s", method, got, want)
 			}
 		}
-		if got := upshot(t, g.post(t, k.json())); got != "403 replayed" {
+		if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
 			t.Errorf("in a body: %s", got)
 		}
 	}
@@ -527,24 +525,24 @@ func TestOneTimeTwoSites(t *testing.T) {
 	const shop = "X-Widget-Key: shop"
 	k := newToken("zoe")
 	for i, want := range []string{"zoe", "403 replayed"} {
-		if got := upshot(t, []*gateway{g, two}[i].post(t, k.json(), shop)); got != want {
+		if got := verdict(t, []*gateway{g, two}[i].post(t, k.json(), shop)); got != want {
 			t.Errorf("one, then the other: %s, want %s", got, want)
 		}
 	}
 	k = newToken("zoe")
 	for i, want := range []string{"zoe", "403 replayed"} {
-		if got := upshot(t, []*gateway{two, g}[i].post(t, k.json(), shop)); got != want {
+		if got := verdict(t, []*gateway{two, g}[i].post(t, k.json(), shop)); got != want {
 			t.Errorf("the other, then one: %s, want %s", got, want)
 		}
 	}
 	// Another widget's tokens are its own.
 	k = newToken("zoe")
-	if got := upshot(t, two.post(t, k.json(), shop)); got != "zoe" {
+	if got := verdict(t, two.post(t, k.json(), shop)); got != "zoe" {
 		t.Error(got)
 	}
 	k.signature = signWith(otherSecret, k.user+k.nonce+k.stamp)
 	for _, want := range []string{"zoe", "403 replayed"} {
-		if got := upshot(t, two.post(t, k.json(), "X-Widget-Key: other")); got != want {
+		if got := verdict(t, two.post(t, k.json(), "X-Widget-Key: other")); got != want {
 			t.Errorf("another widget: %s, want %s", got, want)
 		}
 	}
@@ -556,16 +554,16 @@ func TestOneTimeLongestAge(t *testing.T) {
 	g := ledgered(t, "handle /short {\n"+oneTime("required", "max_age 1s\nskew 0s")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle /long {\n"+oneTime("required", "max_age 1h")+"reverse_proxy UPSTREAM\n}")
 	k := newToken("zoe")
-	got := upshot(t, g.do(t, "POST", "/short", k.json(), jsonType))
+	got := verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
 	for end := time.Now().Add(time.Minute); got == "401 expired" && time.Now().Before(end); { // a second is short where much runs
 		k = newToken("zoe")
-		got = upshot(t, g.do(t, "POST", "/short", k.json(), jsonType))
+		got = verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
 	}
 	if got != "zoe" {
 		t.Fatal(got)
 	}
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if got := upshot(t, g.do(t, "POST", "/long", k.json(), jsonType)); got != "403 replayed" {
+		if got := verdict(t, g.do(t, "POST", "/long", k.json(), jsonType)); got != "403 replayed" {
 			t.Fatalf("the handler with the longer max_age: %s", got)
 		}
 	}
@@ -576,12 +574,12 @@ func TestOneTimeLongestAge(t *testing.T) {
 func TestOneTimeExpires(t *testing.T) {
 	g := ledgered(t, oneTime("required", "max_age 2s\nskew 1s")+"reverse_proxy UPSTREAM")
 	k := tokenAt("zoe", time.Now().Add(time.Second))
-	if got := upshot(t, g.post(t, k.json())); got != "zoe" {
+	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
 		t.Fatal(got)
 	}
 	replayed := 0
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		switch got := upshot(t, g.post(t, k.json())); got {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		switch got := verdict(t, g.post(t, k.json())); got {
 		case "403 replayed":
 			replayed++
 		case "401 expired":
@@ -601,7 +599,7 @@ func TestOneTimeOptional(t *testing.T) {
 	g := ledgered(t, "@replayed chat_identity replayed\nroute {\n"+oneTime("optional", "")+
 		"header @replayed X-Matched {http.chat_identity.outcome}-{http.chat_identity.reason}-{http.chat_identity.user}\nreverse_proxy UPSTREAM\n}")
 	k := newToken("zoe")
-	if got := upshot(t, g.post(t, k.json(`"text":"hi"`))); got != "zoe" {
+	if got := verdict(t, g.post(t, k.json(`"text":"hi"`))); got != "zoe" {
 		t.Fatal(got)
 	}
 	want := map[string]string{"X-Identity-Outcome": "replayed", "X-Identity-Reason": "replayed"}
@@ -625,7 +623,7 @@ func TestOneTimeOptional(t *testing.T) {
 			body = fmt.Sprintf(`{"user_id":"zoe","hmacTimestamp":%s,"user_hash":"%s"}`, stamp, sign("zoe:"+stamp))
 		}
 		for _, want := range []string{"zoe", c.want, c.want} {
-			if got := upshot(t, g.post(t, body)); got != want {
+			if got := verdict(t, g.post(t, body)); got != want {
 				t.Errorf("%s: %s, want %s", name, got, want)
 			}
 		}
@@ -653,7 +651,7 @@ func TestOneTimeTimestampOnly(t *testing.T) {
 		{body("zoe", now), "zoe"}, {body("zoe", now), "401 replayed"}, {body("ada", now), "ada"},
 		{body("zoe", now.Add(-time.Millisecond)), "zoe"}, {body("zoe:1", now), "zoe:1"}, {body("zoe", now), "401 replayed"},
 	} {
-		if got := upshot(t, g.post(t, c.body)); got != c.want {
+		if got := verdict(t, g.post(t, c.body)); got != c.want {
 			t.Errorf("%d: %s, want %s", i, got, c.want)
 		}
 	}
@@ -671,7 +669,7 @@ func TestOneTimeLedgerInUse(t *testing.T) {
 	p := newProcess(t, ledger, oneTime("required", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	there := newToken("zoe")
-	if got := upshot(t, p.post(t, there.json())); got != "zoe" {
+	if got := verdict(t, p.post(t, there.json())); got != "zoe" {
 		t.Fatal(got)
 	}
 	g := live(t, ledger, bothModes)
@@ -684,7 +682,7 @@ func TestOneTimeLedgerInUse(t *testing.T) {
 		token ticket
 		want  string
 	}{{"what the other process has accepted", there, "403 replayed"}, {"what nobody has", here, "zoe"}, {"again", here, "403 replayed"}} {
-		if got := upshot(t, g.post(t, k.token.json())); got != k.want {
+		if got := verdict(t, g.post(t, k.token.json())); got != k.want {
 			t.Errorf("%s: %s, want %s", k.name, got, k.want)
 		}
 	}
@@ -709,7 +707,7 @@ func TestOneTimeLedgerDamaged(t *testing.T) {
 			}
 			awaitLedger(t, g)
 			for _, want := range []string{"zoe", "403 replayed"} {
-				if got := upshot(t, g.post(t, k.json())); got != want {
+				if got := verdict(t, g.post(t, k.json())); got != want {
 					t.Errorf("%s, want %s", got, want)
 				}
 			}
@@ -741,7 +739,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 		"optional": {"/optional", `{}`, "anonymous missing"},
 		"identify": {"/identify", k.json(), "200"},
 	} {
-		if got := upshot(t, g.do(t, "POST", c.path, c.body, jsonType)); got != c.want {
+		if got := verdict(t, g.do(t, "POST", c.path, c.body, jsonType)); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
 	}
@@ -750,11 +748,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 // awaitLedger waits until the ledger answers again.
 func awaitLedger(t *testing.T, g *gateway) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); upshot(t, g.post(t, newToken("first").json())) != "first"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the ledger does not recover")
-		}
-	}
+	eventually(t, "the ledger does not recover", func() bool { return verdict(t, g.post(t, newToken("first").json())) == "first" })
 }
 
 // TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing
@@ -762,7 +756,7 @@ func awaitLedger(t *testing.T, g *gateway) {
 func TestOneTimeNeedsNoLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "ledger.db")
 	g := live(t, "ledger bolt "+path, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM")
-	if got := upshot(t, g.post(t, claim("zoe"))); got != "zoe" {
+	if got := verdict(t, g.post(t, claim("zoe"))); got != "zoe" {
 		t.Error(got)
 	}
 	if a := g.do(t, "POST", "/identify", claim("zoe"), jsonType); a.StatusCode != 200 {
@@ -780,7 +774,7 @@ func TestDefaultLedger(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", data)
 	g := live(t, "", oneTime("required", "")+"reverse_proxy UPSTREAM")
 	k := newToken("zoe")
-	if got := upshot(t, g.post(t, k.json())); got != "zoe" {
+	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
 		t.Fatal(got)
 	}
 	info, err := os.Stat(filepath.Join(data, "caddy", "chat_identity", "ledger.db"))
@@ -788,7 +782,7 @@ func TestDefaultLedger(t *testing.T) {
 		t.Fatalf("%v, %v", info, err)
 	}
 	g.restart(t)
-	if got := upshot(t, g.post(t, k.json())); got != "403 replayed" {
+	if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
 		t.Errorf("after a restart: %s", got)
 	}
 }

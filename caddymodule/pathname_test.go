@@ -37,7 +37,7 @@ func TestUncleanPaths(t *testing.T) {
 					t.Errorf("%s: %.300s", path, answer)
 				}
 			}
-			if got := upshot(t, g.do(t, "GET", "/chat/c1?next=/a/../b;c//d", "")); !strings.Contains(c.text, "uri") && got != "anonymous missing" {
+			if got := verdict(t, g.do(t, "GET", "/chat/c1?next=/a/../b;c//d", "")); !strings.Contains(c.text, "uri") && got != "anonymous missing" {
 				t.Error(got)
 			}
 		})

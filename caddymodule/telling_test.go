@@ -222,7 +222,7 @@ func TestTellingAllocates(t *testing.T) {
 		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 		x := &exchange{oneRequest: oneRequest{
 			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-			target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), verdict: verdict{claim: verifier.ErrMissing},
+			target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
 		}}
 		got := testing.AllocsPerRun(200, func() {
 			*extra = caddyhttp.ExtraLogFields{} // each request has its own
@@ -242,7 +242,7 @@ func BenchmarkTelling(b *testing.B) {
 			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 			x := &exchange{oneRequest: oneRequest{
 				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-				target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), verdict: verdict{claim: verifier.ErrMissing},
+				target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
 			}}
 			b.ReportAllocs()
 			for b.Loop() {

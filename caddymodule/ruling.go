@@ -8,16 +8,16 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// verdict is what the checks of a request came to. Its errors stand for the reasons
+// ruling is what the checks of a request came to. Its errors stand for the reasons
 // against it, see [verifier.ReasonOf]: what could not be checked is an error of who
 // was asked.
-type verdict struct {
+type ruling struct {
 	claim        error // why the claim is not verified; nil where it is
 	conversation error // why it may not take part in the conversation that it names
 }
 
 // cause returns what the request is refused for, if it is.
-func (v *verdict) cause() error {
+func (v *ruling) cause() error {
 	if v.conversation != nil {
 		return v.conversation
 	}
