@@ -10,34 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// holding is an entry of the ledger that depends on what becomes of the request
-// at the upstream.
-type holding struct {
-	key    ledger.Key
-	holder ledger.Holder
-	share  ledger.Share
-	until  time.Time     // when the entry ends, unless it is confirmed
-	keep   time.Duration // how long it is kept from then on
-}
-
-// newHolding returns what a user of a widget names by that name, of a kind.
-func newHolding(kind string, w *widget, name, user []byte, limit int, keep time.Duration) *holding {
-	return &holding{
-		key:    ledgerDigest(kind, w.id, verifier.AppendCanonicalID(nil, name)),
-		holder: ledgerDigest(kindUser, w.id, user),
-		share:  ledger.Share{Owner: ledgerDigest(sharedBy[kind], w.id, user), Limit: limit},
-		keep:   keep,
-	}
-}
-
-// pending is what of a request is open until the upstream answers.
-type pending struct {
-	conversation *holding
-	visitor      *holding
-}
 
 // confirming passes an answer on, and resolves what is pending before the client
 // sees anything of it: what a client was told must hold after kill -9, too.

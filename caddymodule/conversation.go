@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -65,6 +67,47 @@ func (c *Conversation) provision() error {
 // maxLimit bounds how many conversations a user may be allowed.
 const maxLimit = 1_000_000
 
+// provisionNames determines how a request names its conversation and its visitor.
+func (h *Handler) provisionNames() error {
+	h.texts = nil
+	if h.Conversation != nil {
+		if err := h.Conversation.provision(); err != nil {
+			return err
+		}
+		if err := h.provisionNaming(verifier.Conversation, &h.Conversation.Naming); err != nil {
+			return err
+		}
+	}
+	if h.Visitor != nil {
+		return h.provisionNaming(verifier.Visitor, h.Visitor)
+	}
+	return nil
+}
+
+func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
+	switch {
+	case n.Text != "" && n.Location != "" || n.Text == "" && n.Location == "":
+		return fmt.Errorf("%s is either a text with placeholders or a place", field)
+	case n.Text == "":
+		return nil // a place of each plan
+	case !strings.Contains(n.Text, "{"):
+		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
+	}
+	text, err := h.newText(field, n.Text)
+	if err == nil && text.Query != "" {
+		// A place like any other, which backends may find in the body, too.
+		*n = Naming{Location: verifier.Query.String(), Name: text.Query}
+		return nil
+	}
+	h.texts = append(h.texts, text)
+	return ofOption(field.String(), err)
+}
+
+// newText returns a text by which requests name something.
+func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
+	return naming.New(field, text, h.ours)
+}
+
 // claimConversation returns why a request may not take part in the conversation that
 // it names, if so. The first verified user to name it has it: provisionally, until the
 // upstream has answered him. The cause is why the request's claim is not verified.
@@ -99,6 +142,34 @@ func (h *Handler) claimConversation(ctx context.Context, w *widget, c *verifier.
 		return nil, verifier.ErrClaimed
 	case !entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))):
 		return nil, nil // the use is written down once a day
+	}
+	hold.until = entry.Until
+	return hold, nil
+}
+
+// errVisitorTaken refuses a visitor whom another user has brought along.
+var errVisitorTaken = errors.New("the visitor is another user's")
+
+// claimVisitor returns the anonymous visitor whom the verified user was, where the
+// upstream is to be told of him: until it has confirmed that. A visitor is merged into
+// one user: the first to bring him along, unless the upstream refuses that.
+func (h *Handler) claimVisitor(ctx context.Context, w *widget, c *verifier.Claim) (*holding, error) {
+	visitor := c[verifier.Visitor]
+	if len(visitor) == 0 {
+		return nil, nil
+	}
+	hold := newHolding(kindVisitor, w, visitor, c[verifier.UserID], defaultLimit, defaultKeep)
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	now := time.Now()
+	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	switch {
+	case err != nil: // it is delivered at least once, and so with a later request
+		return nil, err
+	case entry.Holder != hold.holder:
+		return nil, errVisitorTaken
+	case entry.Until.After(now.Add(provisional + time.Minute)):
+		return nil, nil // confirmed before
 	}
 	hold.until = entry.Until
 	return hold, nil

@@ -260,7 +260,9 @@ func activate(config []byte) error {
 	var listening struct {
 		Admin struct{ Listen string }
 		Apps  struct {
-			HTTP struct{ Servers map[string]struct{ Listen []string } }
+			HTTP struct {
+				Servers map[string]struct{ Listen []string }
+			}
 		}
 	}
 	if err := json.Unmarshal(config, &listening); err != nil {

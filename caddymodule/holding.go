@@ -3,7 +3,37 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
+
+// holding is an entry of the ledger that depends on what becomes of the request
+// at the upstream.
+type holding struct {
+	key    ledger.Key
+	holder ledger.Holder
+	share  ledger.Share
+	until  time.Time     // when the entry ends, unless it is confirmed
+	keep   time.Duration // how long it is kept from then on
+}
+
+// newHolding returns what a user of a widget names by that name, of a kind.
+func newHolding(kind string, w *widget, name, user []byte, limit int, keep time.Duration) *holding {
+	return &holding{
+		key:    ledgerDigest(kind, w.id, verifier.AppendCanonicalID(nil, name)),
+		holder: ledgerDigest(kindUser, w.id, user),
+		share:  ledger.Share{Owner: ledgerDigest(sharedBy[kind], w.id, user), Limit: limit},
+		keep:   keep,
+	}
+}
+
+// pending is what of a request is open until the upstream answers.
+type pending struct {
+	conversation *holding
+	visitor      *holding
+}
 
 // What a ledger's keys and holders are digests of. A digest of one kind is none
 // of another.
