@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -17,7 +18,7 @@ func (x *exchange) withoutClaim() {
 	if x.h.Unverified == claimKeep {
 		return
 	}
-	x.cut()
+	x.cut(x.plan)
 	if x.widget != nil || x.h.single != nil {
 		return
 	}
@@ -25,14 +26,14 @@ func (x *exchange) withoutClaim() {
 	// any widget.
 	for i := range verifier.Dialects {
 		dialect := verifier.Dialects[i].Name
-		if x.h.plans[dialect] == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
+		p := x.h.plans[dialect]
+		if p == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
 			continue
 		}
-		x.plan = x.h.plans[dialect]
 		x.reading.Reset()
-		x.readHead()
-		x.body.Parse(x.plan.places, &x.reading)
-		if x.cut(); x.body.Unclear(&x.reading) {
+		x.readHead(p)
+		x.body.Parse(p.places, &x.reading)
+		if x.cut(p); x.body.Unclear(&x.reading) {
 			// What cannot be read in one way cannot be cut in one, and of this
 			// dialect nobody has refused it.
 			x.body.Discard(x.r)
@@ -40,26 +41,25 @@ func (x *exchange) withoutClaim() {
 	}
 }
 
-// cut removes what was read by the plan, if that is a claim.
-func (x *exchange) cut() {
+// cut removes what was read by a plan, if that is a claim.
+func (x *exchange) cut(p *plan) {
 	if !x.reading.Brought() {
 		return
 	}
-	x.cutQuery()
-	x.plan.places.CutHead(x.r.Header, x.plan.cuts)
+	cutQuery(x.r, p.places)
+	p.places.CutHead(x.r.Header, p.cuts)
 	x.body.Cut(&x.reading)
 }
 
 // cutQuery removes the claim from the query, and from the one that the request
 // came with, to which Caddy returns for its error routes.
-func (x *exchange) cutQuery() {
-	r := x.r
-	query := x.plan.places.CutQuery(r.URL.RawQuery)
+func cutQuery(r *http.Request, p *intake.Places) {
+	query := p.CutQuery(r.URL.RawQuery)
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	changed := query != r.URL.RawQuery
 	r.URL.RawQuery = query
 	if ok && original.URL != nil {
-		query = x.plan.places.CutQuery(original.URL.RawQuery)
+		query = p.CutQuery(original.URL.RawQuery)
 		changed = changed || query != original.URL.RawQuery
 		original.URL.RawQuery = query
 	}

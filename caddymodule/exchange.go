@@ -97,10 +97,10 @@ func (x *exchange) read() {
 func (x *exchange) readClaim() {
 	if !x.plan.places.InBody() {
 		x.begin()
-		x.readHead()
+		x.readHead(x.plan)
 		return
 	}
-	x.readHead()
+	x.readHead(x.plan)
 	x.readBody()
 	x.begin()
 	x.body.Parse(x.plan.places, &x.reading)
@@ -117,9 +117,9 @@ func (x *exchange) begin() {
 	}
 }
 
-// readHead reads the places outside of the body.
-func (x *exchange) readHead() {
-	x.plan.places.ReadHead(x.r, &x.reading)
+// readHead reads the places of a plan outside of the body.
+func (x *exchange) readHead(p *plan) {
+	p.places.ReadHead(x.r, &x.reading)
 	for _, text := range x.h.texts {
 		text.Read(x.r, &x.named, &x.reading)
 	}
