@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -73,7 +74,7 @@ type App struct {
 
 	inline  map[string]*widget
 	store   observedStore
-	ledger  *knownLedger
+	ledger  *ledgers.Known
 	opener  *widgets.Keys
 	traffic *traffic.Traffic             // the counts of requests
 	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key

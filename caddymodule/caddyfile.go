@@ -187,14 +187,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
 			return err
 		}
-		_, err := verifier.ParseMessage(h.Message, verifier.DefaultNonceLength)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Message = h.Message }))
 	case "encoding":
 		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
 			return err
 		}
-		_, err := verifier.ParseEncoding(h.Encoding)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Encoding = h.Encoding }))
 	case "max_age":
 		return durationArg(d, &h.MaxAge, 1)
 	case "skew":

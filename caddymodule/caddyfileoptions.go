@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -109,7 +111,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 	if !d.Args(&reason, &text) || d.NextArg() {
 		return d.Err("reject needs a reason and a status, as in 'reject invalid 403'")
 	}
-	if _, err := verifier.ParseReason(reason); err != nil {
+	if _, err := judgment.ParseReason(reason); err != nil {
 		return d.Errf("reject: %v", err)
 	}
 	status, err := strconv.Atoi(text)
@@ -169,17 +171,23 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 }
 
 func dialectArg(d *caddyfile.Dispenser, to *string) error {
-	if err := oneArg(d, to, "one of "+verifier.DialectList()); err != nil {
+	if err := oneArg(d, to, "one of "+adminapi.Dialects()); err != nil {
 		return err
 	}
-	if _, ok := verifier.LookupDialect(*to); !ok {
-		return d.WrapErr(unknownDialect(*to))
-	}
-	return nil
+	_, err := verifier.LookupDialect(*to)
+	return wrap(d, err)
+}
+
+// checkClaim refuses what makes of a dialect one that cannot be.
+func checkClaim(change func(*verifier.Dialect)) error {
+	d := verifier.Dialects[0]
+	change(&d)
+	_, err := d.Verifier()
+	return err
 }
 
 func pointerArg(d *caddyfile.Dispenser, name, pointer string) error {
-	if err := verifier.CheckPointer(pointer); err != nil {
+	if err := (&verifier.Place{Name: pointer}).Check(); err != nil {
 		return d.Errf("%s: %v", name, err)
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -96,7 +98,7 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	text, err := h.newText(field, n.Text)
 	if err == nil && text.Query != "" {
 		// A place like any other, which backends may find in the body, too.
-		*n = Naming{Location: verifier.Query.String(), Name: text.Query}
+		*n = Naming{Location: intake.AtQuery, Name: text.Query}
 		return nil
 	}
 	h.texts = append(h.texts, text)
@@ -110,24 +112,23 @@ func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, erro
 
 // claimConversation returns why a request may not take part in the conversation that
 // it names, if so. The first verified user to name it has it: provisionally, until the
-// upstream has answered him. The cause is why the request's claim is not verified.
-func (h *Handler) claimConversation(ctx context.Context, w *widget, c *verifier.Claim, cause error) (*holding, error) {
-	name := c[verifier.Conversation]
+// upstream has answered him.
+func (h *Handler) claimConversation(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
 	switch {
-	case len(name) == 0:
+	case len(read.Unverified(verifier.Conversation)) == 0:
 		return nil, nil
-	case verifier.ReasonOf(cause) == verifier.Unavailable:
-		return nil, cause // it could be its user's own
+	case judgment.ReasonOf(r.claim) == judgment.Unavailable:
+		return nil, r.claim // it could be its user's own
 	case w == nil:
-		return nil, verifier.ErrClaimed // it may be a conversation of any widget
+		return nil, judgment.ErrClaimed // it may be a conversation of any widget
 	}
-	hold := newHolding(kindConversation, w, name, c[verifier.UserID], h.Conversation.Limit, time.Duration(h.Conversation.Keep))
+	hold := newHolding(kindConversation, w, read.AppendID(nil, verifier.Conversation), &r.identity, h.Conversation.Limit, time.Duration(h.Conversation.Keep))
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	if cause != nil {
+	if r.claim != nil {
 		entry, err := h.ledger.Held(ctx, hold.key)
 		if err == nil && entry.Holder != (ledger.Holder{}) {
-			err = verifier.ErrClaimed
+			err = judgment.ErrClaimed
 		}
 		return nil, err
 	}
@@ -135,11 +136,11 @@ func (h *Handler) claimConversation(ctx context.Context, w *widget, c *verifier.
 	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	switch {
 	case errors.Is(err, ledger.ErrShare):
-		return nil, fmt.Errorf("%w: %w", verifier.ErrClaimed, err)
+		return nil, fmt.Errorf("%w: %w", judgment.ErrClaimed, err)
 	case err != nil:
 		return nil, err
 	case entry.Holder != hold.holder:
-		return nil, verifier.ErrClaimed
+		return nil, judgment.ErrClaimed
 	case !entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))):
 		return nil, nil // the use is written down once a day
 	}
@@ -153,12 +154,11 @@ var errVisitorTaken = errors.New("the visitor is another user's")
 // claimVisitor returns the anonymous visitor whom the verified user was, where the
 // upstream is to be told of him: until it has confirmed that. A visitor is merged into
 // one user: the first to bring him along, unless the upstream refuses that.
-func (h *Handler) claimVisitor(ctx context.Context, w *widget, c *verifier.Claim) (*holding, error) {
-	visitor := c[verifier.Visitor]
-	if len(visitor) == 0 {
+func (h *Handler) claimVisitor(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
+	if len(read.Unverified(verifier.Visitor)) == 0 {
 		return nil, nil
 	}
-	hold := newHolding(kindVisitor, w, visitor, c[verifier.UserID], defaultLimit, defaultKeep)
+	hold := newHolding(kindVisitor, w, read.AppendID(nil, verifier.Visitor), &r.identity, defaultLimit, defaultKeep)
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
 	now := time.Now()

@@ -43,7 +43,7 @@ func (x *exchange) withoutClaim() {
 
 // cut removes what was read by a plan, if that is a claim.
 func (x *exchange) cut(p *plan) {
-	if !x.reading.Brought() {
+	if !x.reading.HasProof() {
 		return
 	}
 	cutQuery(x.r, p.places)

@@ -173,7 +173,7 @@ func (x *exchange) watchTwins(text *naming.Text) {
 		query := string(reading.Single(text.Field))
 		x.body.Parse(twin, &reading)
 		if !reading.Plain() || string(reading.Single(text.Field)) != query {
-			x.reading.Twice(verifier.Place{Field: text.Field})
+			x.reading.MarkDuplicate(verifier.Place{Field: text.Field})
 		}
 	}
 }

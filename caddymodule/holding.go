@@ -20,9 +20,10 @@ type holding struct {
 }
 
 // newHolding returns what a user of a widget names by that name, of a kind.
-func newHolding(kind string, w *widget, name, user []byte, limit int, keep time.Duration) *holding {
+func newHolding(kind string, w *widget, name []byte, of *verifier.Identity, limit int, keep time.Duration) *holding {
+	user := []byte(of.User())
 	return &holding{
-		key:    ledgerDigest(kind, w.id, verifier.AppendCanonicalID(nil, name)),
+		key:    ledgerDigest(kind, w.id, name),
 		holder: ledgerDigest(kindUser, w.id, user),
 		share:  ledger.Share{Owner: ledgerDigest(sharedBy[kind], w.id, user), Limit: limit},
 		keep:   keep,

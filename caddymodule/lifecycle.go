@@ -34,7 +34,7 @@ func (a *App) Start() error {
 	a.counting.Go(func() { a.countStore(ctx) })
 	if a.recorded {
 		a.openLedger(ctx)
-		a.counting.Go(func() { a.ledger.watch(ctx) })
+		a.counting.Go(func() { a.ledger.Watch(ctx) })
 	}
 	return nil
 }

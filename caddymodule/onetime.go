@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -22,7 +23,7 @@ func (h *Handler) checkOneTime() error {
 		return nil
 	case !h.plan.verifier.Signs(verifier.Timestamp):
 		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
-			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message.String()))
+			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
 	}
 	return nil
 }
@@ -45,20 +46,20 @@ func (a *App) serve(w ledger.Window) {
 
 // spend accepts a verified signature once. Only what is verified comes here: a
 // stranger must not be able to use up a token with a forged signature.
-func (h *Handler) spend(ctx context.Context, w *widget, v *verifier.Verifier, c *verifier.Claim) (*holding, error) {
-	signed := v.Digest(c) // one for all spellings, and for all splits of the message
+func (h *Handler) spend(ctx context.Context, w *widget, of *verifier.Identity) (*holding, error) {
+	signed := of.Digest() // one for all spellings, and for all splits of the message
 	hold := &holding{key: ledgerDigest(kindSignature, w.id, signed[:])}
 	_, _ = rand.Read(hold.holder[:]) // never fails: it ends the process first
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, v.SignedAt(c), h.app.window)
+	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, of.SignedAt(), h.app.window)
 	switch {
 	case errors.Is(err, ledger.ErrTooOld):
 		return nil, fmt.Errorf("%w: %w", verifier.ErrExpired, err)
 	case err != nil:
 		return nil, err
 	case entry.Holder != hold.holder:
-		return nil, verifier.ErrReplayed
+		return nil, judgment.ErrReplayed
 	}
 	hold.until = entry.Until
 	return hold, nil

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -23,14 +24,14 @@ func (x *exchange) recordOutcome() {
 	if x.widget != nil {
 		s.widget = x.widget.id
 	}
-	s.reason = verifier.ReasonOf(x.cause())
+	s.reason = judgment.ReasonOf(x.cause())
 	switch {
 	case x.cause() == nil && x.mode == widgets.ModeOff:
-		s.outcome = verifier.OutcomeDisabled
-	case s.reason == verifier.Unavailable:
-		s.outcome = verifier.OutcomeUnavailable
+		s.outcome = judgment.OutcomeDisabled
+	case s.reason == judgment.Unavailable:
+		s.outcome = judgment.OutcomeUnavailable
 	default: // a conversation of somebody else's leaves that of the claim
-		s.outcome = verifier.ReasonOf(x.claim).Outcome()
+		s.outcome = judgment.ReasonOf(x.claim).Outcome()
 	}
 	if x.cause() == nil && x.mode != widgets.ModeOff {
 		x.recordUser()
@@ -45,10 +46,10 @@ func (x *exchange) recordOutcome() {
 }
 
 func (x *exchange) recordUser() {
-	s, c := x.s, &x.reading.Claim
-	s.user, s.email, s.name = string(c[verifier.UserID]), string(c[verifier.Email]), string(c[verifier.Name])
-	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
-		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
+	s, said := x.s, x.reading.Unverified
+	s.user, s.email, s.name = x.identity.User(), string(said(verifier.Email)), string(said(verifier.Name))
+	if len(said(verifier.Attributes))+len(said(verifier.Phone))+len(said(verifier.Company)) > 0 {
+		s.attributes = string(x.plan.verifier.AppendAttributes(nil, &x.reading))
 	}
 }
 

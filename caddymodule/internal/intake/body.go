@@ -6,15 +6,21 @@ import (
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Bodies that cannot be read.
 var (
-	ErrBroken   error = &verifier.BodyError{Detail: "ended before it was complete"}
-	ErrStalled  error = &verifier.BodyError{Detail: "arrives too slowly"}
-	errBoundary error = &verifier.BodyError{Detail: "has more than one multipart boundary, of which parsers take different ones"}
+	ErrBroken   = unreadable("", "ended before it was complete")
+	ErrStalled  = unreadable("", "arrives too slowly")
+	errBoundary = unreadable("", "has more than one multipart boundary, of which parsers take different ones")
 )
+
+// unreadable is the reason against a body that cannot be read, and names that name.
+func unreadable(name, detail string) error {
+	return &verifier.Error{Err: verifier.ErrMalformed, Part: "body", Name: name, Detail: detail}
+}
 
 // Limits are how long a body may be that is read, in bytes.
 type Limits struct {
@@ -55,7 +61,7 @@ func (b *Body) receive(r *http.Request) (upload bool, err error) {
 		return false, verifier.ErrTooLarge
 	}
 	if named && (d.Coding != body.CodingNone || d.Charset == body.CharsetUnknown) || d.Coding == body.CodingUnknown && !d.Media {
-		return false, verifier.ErrUnsupported
+		return false, judgment.ErrUnsupported
 	}
 	if !b.Present() || d.Upload() {
 		return b.Present(), nil
@@ -66,11 +72,11 @@ func (b *Body) receive(r *http.Request) (upload bool, err error) {
 		case err != nil:
 			return false, readError(err)
 		case d.Unsupported(begins):
-			return false, verifier.ErrUnsupported
+			return false, judgment.ErrUnsupported
 		case begins != body.Object:
 			return false, nil
 		case d.Charset == body.CharsetUnknown:
-			return false, verifier.ErrUnsupported
+			return false, judgment.ErrUnsupported
 		}
 	}
 	b.parsed = true

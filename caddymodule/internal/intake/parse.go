@@ -4,6 +4,7 @@ import (
 	"io"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -22,7 +23,7 @@ func (b *Body) Parse(p *Places, to *verifier.Reading) {
 		to.Fail(errBoundary)
 	case d.Charset != body.CharsetUTF8:
 		if _, stands := b.search(p); stands {
-			to.Fail(verifier.ErrUnsupported)
+			to.Fail(judgment.ErrUnsupported)
 		}
 	case !d.Plain && !d.Several && d.Kinds.Has(body.KindJSON|body.KindForm|body.KindMultipart):
 		b.failIfNamed(p, oddType, to)
@@ -126,15 +127,11 @@ func (b *Body) closeForm(p *Places, form *verifier.Multipart, to *verifier.Readi
 
 func (b *Body) failIfNamed(p *Places, detail string, to *verifier.Reading) {
 	if name, stands := b.search(p); stands {
-		to.Fail(&verifier.BodyError{Detail: detail, Name: name})
+		to.Fail(unreadable(name, detail))
 	}
 }
 
 // search looks for a watched name anywhere in the body.
 func (b *Body) search(p *Places) (name string, stands bool) {
-	search := p.Search(b.Declared.Kinds.Has(body.KindMultipart | body.KindNearMultipart))
-	if !b.each(search) {
-		return "", true // it cannot be told
-	}
-	return search.End()
+	return p.Search(b.Declared.Kinds.Has(body.KindMultipart|body.KindNearMultipart), b.each)
 }

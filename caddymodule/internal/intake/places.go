@@ -7,26 +7,45 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
+// The parts of a request, as a configuration and a [verifier.Place] have them.
+const (
+	AtBody   = "body"
+	AtQuery  = "query"
+	AtHeader = "header"
+	AtCookie = "cookie"
+)
+
+// Member returns the place of a member of the document's root.
+func Member(f verifier.Field, name string) verifier.Place {
+	return verifier.Place{Field: f, Location: AtBody, Name: string(jsontext.Pointer("").AppendToken(name)), Root: f > verifier.Widget}
+}
+
 // Places are where a request's claim is read.
 type Places struct {
-	*verifier.Reader
+	*verifier.Verifier
 	headers []Header
 	cookies []Cookie
 	body    bool
 }
 
-// NewPlaces returns the places of a reader.
-func NewPlaces(reader *verifier.Reader) *Places {
-	p := &Places{Reader: reader, body: len(reader.In(verifier.Body)) > 0}
-	for _, place := range reader.In(verifier.Header) {
-		p.headers = append(p.headers, NewHeader(place))
-	}
-	for _, place := range reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, NewCookie(place))
+// NewPlaces returns the places of a verifier.
+func NewPlaces(v *verifier.Verifier, places []verifier.Place) *Places {
+	p := &Places{Verifier: v}
+	for _, place := range places {
+		switch place.Location {
+		case AtBody:
+			p.body = true
+		case AtHeader:
+			p.headers = append(p.headers, NewHeader(place))
+		case AtCookie:
+			p.cookies = append(p.cookies, NewCookie(place))
+		}
 	}
 	return p
 }
@@ -75,7 +94,7 @@ func (p *Places) CutQuery(query string) string {
 	if len(reading.QueryCuts) == 0 {
 		return query
 	}
-	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
+	return string(reading.WithoutQuery([]byte(query)))
 }
 
 // Header is a field in a header.
@@ -95,12 +114,12 @@ func (h *Header) Read(r *http.Request, to *verifier.Reading) {
 		return
 	case h.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0:
 		// RFC 9110 section 5.3: two lines may have been joined so.
-		to.Malformed(h.Place, "is a list in a header: an id with a comma must be sent elsewhere")
+		to.MarkMalformed(h.Place, "is a list in a header: an id with a comma must be sent elsewhere")
 	default:
 		to.Text(h.Place, to.Copy(value))
 	}
 	if more {
-		to.Twice(h.Place)
+		to.MarkDuplicate(h.Place)
 	}
 }
 
@@ -117,15 +136,15 @@ func NewCookie(p verifier.Place) Cookie { return Cookie{p, hop.NewCookie(p.Name)
 func (c *Cookie) Read(r *http.Request, to *verifier.Reading) {
 	found := c.Find(r.Header)
 	if found.Variant {
-		to.Variant(c.Place)
+		to.MarkVariant(c.Place)
 	}
 	if found.Value != "" {
 		to.Text(c.Place, to.Copy(found.Value))
 	}
 	if found.Broken {
-		to.Malformed(c.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
+		to.MarkMalformed(c.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
 	}
 	if found.Twice {
-		to.Twice(c.Place)
+		to.MarkDuplicate(c.Place)
 	}
 }

@@ -29,7 +29,7 @@ type Text struct {
 	text string
 	// headers, queries and cookies are what the placeholders ask for.
 	headers []intake.Header
-	queries []*verifier.Reader
+	queries []*verifier.Verifier
 	cookies []intake.Cookie
 	// header is the header that the text consists of, looked up without Caddy's
 	// replacer; "" if it is any other text.
@@ -67,7 +67,7 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 				t.header = textproto.CanonicalMIMEHeaderKey(name)
 			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, verifier.ReaderOptions{})
+			reader, err := newReader(verifier.Place{Field: field, Location: intake.AtQuery, Name: name})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
@@ -76,15 +76,21 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 				t.Query = name
 				continue
 			}
-			twin, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}, {Field: field, Name: verifier.Pointer(name)}}, verifier.ReaderOptions{})
+			both := []verifier.Place{{Field: field, Location: intake.AtQuery, Name: name}, intake.Member(field, name)}
+			twin, err := newReader(both...)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
-			t.Twins = append(t.Twins, intake.NewPlaces(twin))
+			t.Twins = append(t.Twins, intake.NewPlaces(twin, both))
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
 			t.cookies = append(t.cookies, intake.NewCookie(verifier.Place{Field: field, Name: name}))
 		}
 	}
+}
+
+// newReader returns what finds a field in these places, and never a claim.
+func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
 }
 
 // RequestParts are what Caddy's placeholders of a request begin with, behind
@@ -139,9 +145,9 @@ func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
 	id, place := t.Of(r, own), verifier.Place{Field: t.Field}
 	switch fault := own.Fault(t.Field); {
 	case fault != nil:
-		to.Malformed(place, fault.Detail)
+		to.MarkMalformed(place, fault.Detail)
 	case !own.Plain():
-		to.Twice(place)
+		to.MarkDuplicate(place)
 	case id != "":
 		to.Text(place, to.Copy(id))
 	}
@@ -153,7 +159,7 @@ func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
 func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 	if t.OfPath {
 		if flaw := PathFlaw(r); flaw != "" {
-			to.Malformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+			to.MarkMalformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
 			return ""
 		}
 	}
@@ -165,7 +171,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 			return ""
 		}
 		if t.Field != verifier.Widget && t.headers[i].Respelled(r.Header) {
-			to.Twice(t.headers[i].Place)
+			to.MarkDuplicate(t.headers[i].Place)
 			return ""
 		}
 	}
@@ -185,7 +191,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 		cookie := &t.cookies[i]
 		cookie.Read(r, to)
 		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.Field)) > 0 {
-			to.Twice(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
+			to.MarkDuplicate(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
 		}
 		if !settled(to) {
 			return ""
