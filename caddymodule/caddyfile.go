@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -208,14 +210,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
 			return err
 		}
-		_, err := verifier.ParseMessage(h.Message, verifier.DefaultNonceLength)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Message = h.Message }))
 	case "encoding":
 		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
 			return err
 		}
-		_, err := verifier.ParseEncoding(h.Encoding)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Encoding = h.Encoding }))
 	case "max_age":
 		return durationArg(d, &h.MaxAge, 1)
 	case "skew":
@@ -356,7 +356,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 	if !d.Args(&reason, &text) || d.NextArg() {
 		return d.Err("reject needs a reason and a status, as in 'reject invalid 403'")
 	}
-	if _, err := verifier.ParseReason(reason); err != nil {
+	if _, err := judgment.ParseReason(reason); err != nil {
 		return d.Errf("reject: %v", err)
 	}
 	status, err := strconv.Atoi(text)
@@ -413,17 +413,23 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 }
 
 func dialectArg(d *caddyfile.Dispenser, to *string) error {
-	if err := oneArg(d, to, "one of "+verifier.DialectList()); err != nil {
+	if err := oneArg(d, to, "one of "+adminapi.Dialects()); err != nil {
 		return err
 	}
-	if _, ok := verifier.LookupDialect(*to); !ok {
-		return d.WrapErr(unknownDialect(*to))
-	}
-	return nil
+	_, err := verifier.LookupDialect(*to)
+	return wrap(d, err)
+}
+
+// checkClaim refuses what makes of a dialect one that cannot be.
+func checkClaim(change func(*verifier.Dialect)) error {
+	d := verifier.Dialects[0]
+	change(&d)
+	_, err := d.Verifier()
+	return err
 }
 
 func pointerArg(d *caddyfile.Dispenser, name, pointer string) error {
-	if err := verifier.CheckPointer(pointer); err != nil {
+	if err := (&verifier.Place{Name: pointer}).Check(); err != nil {
 		return d.Errf("%s: %v", name, err)
 	}
 	return nil

@@ -143,7 +143,7 @@ type Handler struct {
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	// stripped are the fields that are cut out of an unverified claim besides.
-	stripped [verifier.NumFields]bool
+	stripped []verifier.Field
 	names    [numHeaders]string
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.

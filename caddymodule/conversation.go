@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -69,26 +70,25 @@ const maxLimit = 1_000_000
 // it names. The first verified user to name it has it; provisionally, until the
 // upstream has answered him.
 func (x *exchange) converse(cause error) error {
-	name := x.reading.Claim[verifier.Conversation]
-	if len(name) == 0 {
+	if len(x.reading.Unverified(verifier.Conversation)) == 0 {
 		return nil
 	}
-	if errors.Is(cause, verifier.ErrUnavailable) {
+	if errors.Is(cause, judgment.ErrUnavailable) {
 		x.closed = true // it could be its user's own
 		return nil
 	}
 	if x.widget == nil {
 		// It may be a conversation of any widget.
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
-	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, verifier.AppendCanonicalID(nil, name)))
+	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, x.reading.AppendID(nil, verifier.Conversation)))
 	if cause != nil {
 		entry, err := x.h.ledger.Held(ctx, key)
 		return x.conversed(entry.Holder == ledger.Holder{}, err)
 	}
-	user := x.reading.Claim[verifier.UserID]
+	user := []byte(x.identity.User())
 	hold := &holding{
 		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
 		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Limit: x.h.Conversation.Limit},
@@ -97,7 +97,7 @@ func (x *exchange) converse(cause error) error {
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	if errors.Is(err, ledger.ErrShare) {
 		x.widgetErr = err
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	if err := x.conversed(entry.Holder == hold.holder, err); err != nil {
 		return err
@@ -114,9 +114,9 @@ func (x *exchange) conversed(own bool, err error) error {
 	switch {
 	case err != nil:
 		x.widgetErr, x.closed = err, true
-		return verifier.ErrUnavailable
+		return judgment.ErrUnavailable
 	case !own:
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -42,6 +43,9 @@ type oneRequest struct {
 	// widgetErr is why it cannot be told at present whether there is such a
 	// widget, or what its secrets are.
 	widgetErr error
+
+	// identity is whose the request is, once it is verified.
+	identity verifier.Identity
 
 	// closed says that the request is refused in every mode: whose conversation
 	// it names cannot be told.
@@ -167,12 +171,12 @@ func (x *exchange) watchTwins(text *namedText) {
 	for _, twin := range text.twins {
 		plan, reading := x.plan, x.reading
 		x.plan, x.reading = twin, verifier.Reading{}
-		twin.reader.Query([]byte(x.r.URL.RawQuery), &x.reading)
+		twin.verifier.Query([]byte(x.r.URL.RawQuery), &x.reading)
 		query := string(x.reading.Single(text.field))
 		x.parseBody()
 		same := x.reading.Plain() && string(x.reading.Single(text.field)) == query
 		if x.plan, x.reading = plan, reading; !same {
-			x.reading.Twice(verifier.Place{Field: text.field})
+			x.reading.MarkDuplicate(verifier.Place{Field: text.field})
 		}
 	}
 }
@@ -188,7 +192,7 @@ func (x *exchange) begin() {
 // readHead reads the places outside of the body.
 func (x *exchange) readHead() {
 	if query := x.r.URL.RawQuery; query != "" {
-		x.plan.reader.Query(x.reading.Copy(query), &x.reading)
+		x.plan.verifier.Query(x.reading.Copy(query), &x.reading)
 	}
 	for i := range x.plan.headers {
 		x.plan.headers[i].read(x.r, &x.reading)
@@ -210,21 +214,26 @@ func (x *exchange) verify() error {
 	if x.body.err != nil {
 		return x.body.err
 	}
-	if err := x.plan.verifier.Shape(&x.reading); err != nil {
+	var err error
+	x.identity, err = x.plan.verifier.VerifyFunc(&x.reading, x.currentKeys)
+	switch {
+	case !errors.Is(err, verifier.ErrInvalid):
 		return err
+	case x.widgetErr != nil:
+		// A secret that cannot be had may be the one that signed.
+		return judgment.ErrUnavailable
+	case x.widget == nil:
+		return judgment.ErrWidgetUnknown
 	}
+	return err
+}
+
+// currentKeys returns the keys that the widget has now.
+func (x *exchange) currentKeys() []*verifier.Key {
 	if x.renew(); x.widget != nil {
 		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
 	}
-	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
-	if x.widget != nil && errors.Is(err, verifier.ErrWidgetUnknown) {
-		err = verifier.ErrInvalid // a reload has left none of its secrets
-	}
-	if x.widgetErr != nil && (errors.Is(err, verifier.ErrWidgetUnknown) || errors.Is(err, verifier.ErrInvalid)) {
-		// A secret that cannot be had may be the one that signed.
-		return verifier.ErrUnavailable
-	}
-	return err
+	return x.keys
 }
 
 // renew looks the widget up again. The body came at the client's pace: who began
@@ -272,7 +281,7 @@ func (x *exchange) refuses(cause error) bool {
 	if cause == nil {
 		return false
 	}
-	a := x.plan.answers[verifier.ReasonOf(cause)]
+	a := x.plan.answers[judgment.ReasonOf(cause)]
 	return a.always || x.closed || x.mode == widgets.ModeRequired
 }
 
@@ -283,18 +292,18 @@ func (x *exchange) settle(cause, claimed error) {
 	if x.widget != nil {
 		s.widget = x.widget.id
 	}
-	s.reason = verifier.ReasonOf(cause)
+	s.reason = judgment.ReasonOf(cause)
 	s.outcome = s.reason.Outcome()
 	if claimed != nil {
-		s.reason = verifier.ReasonOf(claimed)
-		if s.reason == verifier.Unavailable {
-			s.outcome = verifier.OutcomeUnavailable
+		s.reason = judgment.ReasonOf(claimed)
+		if s.reason == judgment.Unavailable {
+			s.outcome = judgment.OutcomeUnavailable
 		}
 	}
 	switch {
 	case cause != nil || claimed != nil:
 	case x.mode == widgets.ModeOff:
-		s.outcome, s.reason = verifier.OutcomeDisabled, ""
+		s.outcome, s.reason = judgment.OutcomeDisabled, ""
 	default:
 		x.settleUser()
 	}
@@ -314,10 +323,10 @@ func (x *exchange) count() {
 }
 
 func (x *exchange) settleUser() {
-	s, c := x.s, &x.reading.Claim
-	s.user, s.email, s.name = string(c[verifier.UserID]), string(c[verifier.Email]), string(c[verifier.Name])
-	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
-		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
+	s, said := x.s, x.reading.Unverified
+	s.user, s.email, s.name = x.identity.User(), string(said(verifier.Email)), string(said(verifier.Name))
+	if len(said(verifier.Attributes))+len(said(verifier.Phone))+len(said(verifier.Company)) > 0 {
+		s.attributes = string(x.plan.verifier.AppendAttributes(nil, &x.reading))
 	}
 }
 

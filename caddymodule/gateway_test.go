@@ -26,7 +26,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/internal/testport"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.
@@ -150,7 +150,7 @@ func eventually(t testing.TB, what string, done func() bool) {
 	}
 }
 
-func freePort(t testing.TB) int { return testport.Free(t) }
+func freePort(t testing.TB) int { return testbed.FreePort(t) }
 
 // start runs a site of which the body is given; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
@@ -260,7 +260,9 @@ func activate(config []byte) error {
 	var listening struct {
 		Admin struct{ Listen string }
 		Apps  struct {
-			HTTP struct{ Servers map[string]struct{ Listen []string } }
+			HTTP struct {
+				Servers map[string]struct{ Listen []string }
+			}
 		}
 	}
 	if err := json.Unmarshal(config, &listening); err != nil {

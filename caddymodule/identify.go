@@ -66,7 +66,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		answer.User = &identifiedUser{s.user}
 	} else {
 		h.log.forwarded(x, cause)
-		answer.Prefill = &prefill{string(x.reading.Claim[verifier.Name]), string(x.reading.Claim[verifier.Email])}
+		answer.Prefill = &prefill{string(x.reading.Unverified(verifier.Name)), string(x.reading.Unverified(verifier.Email))}
 	}
 	return h.answerIdentify(w, x, answer)
 }

@@ -8,10 +8,10 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -127,7 +127,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // would raise no alert.
 func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
-	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
+	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
 			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)

@@ -2,12 +2,10 @@ package caddymodule
 
 import (
 	"net/http"
-
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // errTunnel refuses a CONNECT: nothing of its traffic could be verified.
-var errTunnel error = &verifier.BodyError{Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
+var errTunnel = unreadable("", "of a CONNECT request is a tunnel, which cannot be verified")
 
 // refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
 // refuse error: an error route may proxy.

@@ -31,7 +31,9 @@ func main() {
 	s := newSummary(os.Stdout, folder)
 	var parts sync.WaitGroup
 	for _, part := range split(os.Args[1:]) {
-		parts.Go(func() { s.run(exec.Command("go", append([]string{"test", "-json", "-count=1"}, part...)...)) })
+		parts.Go(func() {
+			s.run(exec.Command("go", slices.Concat([]string{"test"}, part, []string{"-json", "-count=1"})...))
+		})
 	}
 	parts.Wait()
 	if lines := s.failures(); lines != nil {

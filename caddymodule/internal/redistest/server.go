@@ -15,7 +15,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"github.com/chatidentity/caddy-chat-identity/internal/testport"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // Server is a redis-server of a test, in a folder of its own.
@@ -57,10 +57,10 @@ func StartSentinel(t testing.TB, config string) *Server {
 	return s
 }
 
-// FreePort returns one that a node of a cluster can have, too: see testport.
+// FreePort returns one that a node of a cluster can have, too: see testbed.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	return strconv.Itoa(testport.Free(t))
+	return strconv.Itoa(testbed.FreePort(t))
 }
 
 // Restart starts the server again after [Server.Kill], and waits until it

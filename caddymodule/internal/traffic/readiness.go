@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // Readiness is what required mode would have refused of a widget's requests in the
@@ -32,7 +32,7 @@ type FieldCount struct {
 
 // ReasonCounts are the refusals for one reason.
 type ReasonCounts struct {
-	Reason verifier.Reason `json:"reason"`
+	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
 	// Always says that optional mode refuses it, too.
 	Always bool `json:"always"`
