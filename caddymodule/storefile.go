@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -61,6 +62,9 @@ func storeChanged() {
 		app.checkStore()
 	}
 }
+
+// lookupAsked counts the lookups of stores that ask elsewhere.
+var lookupAsked = observe.Lookup
 
 // Store implements [WidgetStore]. What was read last is served for as long as it takes.
 func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.shared, nil }
