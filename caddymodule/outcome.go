@@ -53,9 +53,6 @@ func (x *exchange) recordUser() {
 	}
 }
 
-// tracerName names this module's spans.
-const tracerName = "github.com/chatidentity/caddy-chat-identity"
-
 // The attributes of spans. None is of a client's words: a widget's id is one
 // that is known here.
 const (
@@ -64,7 +61,6 @@ const (
 	attributeWidget  = attribute.Key("chat_identity.widget")
 	attributeDialect = attribute.Key("chat_identity.dialect")
 	attributeMode    = attribute.Key("chat_identity.mode")
-	attributeResult  = attribute.Key("chat_identity.result")
 )
 
 // observe tells metrics, the trace and the access log what was found.
