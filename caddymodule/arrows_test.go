@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"caddymodule/ledger":               {},
 	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger"},
 	"caddymodule/internal/boltledger":  {"caddymodule/ledger"},
-	"caddymodule/internal/redisledger": {"caddymodule/ledger"},
+	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/redislink"},
 	"caddymodule/internal/redislink":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},

@@ -1,17 +1,12 @@
 package caddymodule
 
 import (
-	"context"
-	"fmt"
-	"sync"
-	"time"
+	"errors"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redisledger"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -26,12 +21,21 @@ func init() {
 type RedisLedger struct {
 	RedisServer
 
-	ledger *linkedLedger
+	ledger *redisledger.Ledger
 	key    string // of the pool, where one is held
 }
 
 // redisLedgers are the ledgers in use: they outlive a configuration.
 var redisLedgers = caddy.NewUsagePool()
+
+type pooledRedisLedger struct {
+	*redisledger.Ledger
+	link string // its key
+}
+
+// Destruct closes the ledger. Requests of the old configuration that still need it
+// fail closed.
+func (p *pooledRedisLedger) Destruct() error { return errors.Join(p.Close(), releaseLink(p.link)) }
 
 // CaddyModule returns the Caddy module information.
 func (*RedisLedger) CaddyModule() caddy.ModuleInfo {
@@ -47,20 +51,21 @@ func (r *RedisLedger) Provision(caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	r.URL = "" // as the secrets of widgets
+	r.URL = "" // cleared: Caddy's request trace prints exported fields
 	key := fingerprint(options)
 	loaded, _, err := redisLedgers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		link, err := redislink.Open(options)
+		link, err := acquireLink(key, options)
 		if err != nil {
 			return nil, err
 		}
 		// Not the context's logger: the ledger outlives the configuration.
-		return &linkedLedger{link: link, log: caddy.Log().Named("chat_identity.ledgers.redis")}, nil
+		l := redisledger.New(redisledger.Options{Link: link, Log: caddy.Log().Named("chat_identity.ledgers.redis")})
+		return &pooledRedisLedger{l, key}, nil
 	})
 	if err != nil {
 		return err
 	}
-	r.ledger, r.key = loaded.(*linkedLedger), key
+	r.ledger, r.key = loaded.(*pooledRedisLedger).Ledger, key
 	return nil
 }
 
@@ -82,129 +87,6 @@ func (r *RedisLedger) Cleanup() error {
 func (r *RedisLedger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return r.unmarshal(d, "ledger")
 }
-
-// linkedLedger is a ledger over a link, which has no client before it has first
-// reached a server.
-type linkedLedger struct {
-	link *redislink.Link
-	log  *zap.Logger
-
-	mu     sync.Mutex
-	inner  *redisledger.Ledger
-	closed bool
-}
-
-func (l *linkedLedger) get(ctx context.Context) (*redisledger.Ledger, error) {
-	l.mu.Lock()
-	inner := l.inner
-	l.mu.Unlock()
-	if inner != nil {
-		return inner, nil
-	}
-	client, err := l.link.Client(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ledger.ErrUnavailable, l.link, err)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.inner == nil && !l.closed {
-		l.inner = redisledger.New(redisledger.Options{Client: client, Prefix: l.link.Prefix, Cluster: l.link.Cluster, Log: l.log})
-	}
-	if l.inner == nil {
-		return nil, fmt.Errorf("%w: it is closed", ledger.ErrUnavailable)
-	}
-	return l.inner, nil
-}
-
-// Open implements [ledger.Ledger].
-func (l *linkedLedger) Open(ctx context.Context, window ledger.Window) (id string, err error) {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return "", err
-	}
-	return inner.Open(ctx, window)
-}
-
-// Spend implements [ledger.Ledger].
-func (l *linkedLedger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	return inner.Spend(ctx, key, holder, signed, window)
-}
-
-// Reserve implements [ledger.Ledger].
-func (l *linkedLedger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	return inner.Reserve(ctx, key, holder, until, share)
-}
-
-// Keep implements [ledger.Ledger].
-func (l *linkedLedger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	return inner.Keep(ctx, key, holder, until)
-}
-
-// Release implements [ledger.Ledger].
-func (l *linkedLedger) Release(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) error {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return err
-	}
-	return inner.Release(ctx, key, holder, until)
-}
-
-// Held implements [ledger.Ledger].
-func (l *linkedLedger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return ledger.Entry{}, err
-	}
-	return inner.Held(ctx, key)
-}
-
-// Forget implements [ledger.Ledger].
-func (l *linkedLedger) Forget(ctx context.Context) error {
-	inner, err := l.get(ctx)
-	if err != nil {
-		return err
-	}
-	return inner.Forget(ctx)
-}
-
-// Err implements [ledger.Ledger].
-func (l *linkedLedger) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.inner == nil {
-		return fmt.Errorf("%w: %s was not reached yet", ledger.ErrUnavailable, l.link)
-	}
-	return l.inner.Err()
-}
-
-// Close implements [ledger.Ledger].
-func (l *linkedLedger) Close() error {
-	l.mu.Lock()
-	inner := l.inner
-	l.closed = true
-	l.mu.Unlock()
-	defer l.link.Close()
-	if inner == nil {
-		return nil
-	}
-	return inner.Close()
-}
-
-// Destruct ends the connection. Requests of the old configuration that still
-// need the ledger fail closed.
-func (l *linkedLedger) Destruct() error { return l.Close() }
 
 // Interface guards
 var (

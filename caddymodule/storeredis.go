@@ -26,8 +26,7 @@ func init() {
 type RedisWidgets struct {
 	RedisServer
 
-	store *pooledRedis
-	key   string // of the pool, where one is held
+	key string // of the pool, where one is held
 }
 
 // RedisServer is where a Redis or Valkey is.
@@ -77,20 +76,45 @@ func fingerprint(o redislink.Options) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// redisLinks are the links in use. A store and a ledger at the same URL share one.
+var redisLinks = caddy.NewUsagePool()
+
+type pooledLink struct{ *redislink.Link }
+
+// Destruct ends the connections.
+func (p pooledLink) Destruct() error {
+	p.Close()
+	return nil
+}
+
+// acquireLink returns the link with that key, until [releaseLink].
+func acquireLink(key string, options redislink.Options) (*redislink.Link, error) {
+	loaded, _, err := redisLinks.LoadOrNew(key, func() (caddy.Destructor, error) {
+		link, err := redislink.Open(options)
+		return pooledLink{link}, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return loaded.(pooledLink).Link, nil
+}
+
+func releaseLink(key string) error {
+	_, err := redisLinks.Delete(key)
+	return err
+}
+
 // redisStores are the open stores: they outlive a configuration.
 var redisStores = caddy.NewUsagePool()
 
-type pooledRedis struct {
+type pooledRedisStore struct {
 	*redisstore.Store
-	link *redislink.Link
+	link string // its key
 }
 
-// Destruct ends the connection. Requests of the old configuration that still
-// look something up find the store unavailable.
-func (p *pooledRedis) Destruct() error {
-	defer p.link.Close()
-	return p.Store.Close()
-}
+// Destruct closes the store. Requests of the old configuration that still look
+// something up find it unavailable.
+func (p *pooledRedisStore) Destruct() error { return errors.Join(p.Close(), releaseLink(p.link)) }
 
 // CaddyModule returns the Caddy module information.
 func (*RedisWidgets) CaddyModule() caddy.ModuleInfo {
@@ -106,15 +130,16 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	r.URL = "" // as the secrets of widgets
-	key := fingerprint(options) + staleIfError.String()
+	r.URL = "" // cleared: Caddy's request trace prints exported fields
+	link := fingerprint(options)
+	key := link + staleIfError.String()
 	loaded, _, err := redisStores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		link, err := redislink.Open(options)
+		l, err := acquireLink(link, options)
 		if err != nil {
 			return nil, err
 		}
-		return &pooledRedis{redisstore.Open(redisstore.Options{
-			Link: link, StaleIfError: staleIfError, Asked: lookupAsked,
+		return &pooledRedisStore{redisstore.Open(redisstore.Options{
+			Link: l, StaleIfError: staleIfError, Asked: lookupAsked,
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), link}, nil
@@ -122,8 +147,8 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	if err != nil {
 		return nil, err
 	}
-	r.store, r.key = loaded.(*pooledRedis), key
-	return r.store.Store, nil
+	r.key = key
+	return loaded.(*pooledRedisStore).Store, nil
 }
 
 // Cleanup gives the store back.

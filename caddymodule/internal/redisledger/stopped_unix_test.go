@@ -6,10 +6,10 @@ import (
 	"errors"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -17,12 +17,10 @@ import (
 // for longer than the limits, and not one after the other.
 func TestStopped(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
-	l := opened(t, s.ledger())
+	s := redistest.Start(t, volatile...)
+	l := opened(t, at(t, s))
 	used := accept(t, l, "token ")
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	s.Pause()
 	var group sync.WaitGroup
 	var calls atomic.Int64
 	begun := time.Now()
@@ -46,10 +44,8 @@ func TestStopped(t *testing.T) {
 	if calls.Load() < 100 {
 		t.Errorf("%d calls: each has waited", calls.Load())
 	}
-	until(t, l, "cannot be reached")
-	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
-		t.Fatal(err)
-	}
+	until(t, l, "overloaded or stopped")
+	s.Resume()
 	until(t, l, "")
 	if since := since(l); !since.IsZero() {
 		t.Errorf("since %v, though nothing was lost", since)

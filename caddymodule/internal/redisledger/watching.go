@@ -2,33 +2,35 @@ package redisledger
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// lookEvery is how often the server is looked at: whether it answers, whether
-// it is fit, and whether it remembers.
-const lookEvery = 250 * time.Millisecond
+const (
+	// lookEvery is how often the server is looked at: whether it answers, whether
+	// it is fit, and whether it remembers.
+	lookEvery = 250 * time.Millisecond
+	// callLimit is how long one command may take, whatever the client allows.
+	callLimit = 2 * time.Second
+)
 
 // state is what calls go by.
 type state struct {
-	err      error     // why nothing is asked at present
-	standing *standing // of the last look that succeeded; nil before
+	err    error        // why nothing is currently asked
+	server *serverState // as of the last look that succeeded; nil before
 }
 
-// standing is what a look has found. It does not change.
-type standing struct {
-	marker    string            // as the server has it
-	primaries map[string]string // their run ids by address
-	runs      string            // the same, for scripts
-	ledger    string            // the ledger's id
-	memory    ledger.Memory     // by the callers' clock
-	orders    int               // how many orders to forget it has carried out
-	clock     int64             // the server's, in milliseconds
-	began     time.Time         // when it was asked for, by the steady clock
-	trouble   string            // why the marker could not be written, where that was tried
+// serverState is what a look has found. It does not change.
+type serverState struct {
+	marker string        // as the server has it
+	ledger string        // the ledger's id
+	memory ledger.Memory // by the callers' clock
+	orders int           // how many orders to forget it has carried out
+	clock  int64         // the server's, in milliseconds
+	began  time.Time     // when it was asked for, by the monotonic clock
 }
 
 // watch looks at the server until the ledger is closed.
@@ -36,7 +38,7 @@ func (l *Ledger) watch() {
 	defer close(l.gone)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var known *standing
+	var known *serverState
 	for first := true; ; first = false {
 		known = l.look(known)
 		l.mu.Lock()
@@ -55,7 +57,7 @@ func (l *Ledger) watch() {
 	}
 }
 
-// lookSoon has the server looked at before the next turn.
+// lookSoon has the server looked at before the next tick.
 func (l *Ledger) lookSoon() {
 	select {
 	case l.kick <- struct{}{}:
@@ -63,47 +65,111 @@ func (l *Ledger) lookSoon() {
 	}
 }
 
-// look looks once, and returns the standing that is known then.
-func (l *Ledger) look(known *standing) *standing {
-	l.mu.Lock()
-	trips, blamed := l.trips, l.blamed
-	l.mu.Unlock()
-	trouble := l.trouble.Load()
+// look looks once, and returns what is known then.
+func (l *Ledger) look(known *serverState) *serverState {
+	refused := l.refused.Load()
 	ctx, cancel := context.WithTimeout(l.alive, callLimit)
 	defer cancel()
-	found, err := l.inspect(ctx, known, blamed, trouble != nil)
+	found, writable, err := l.syncMarker(ctx, known, refused != nil)
 	if l.alive.Err() != nil {
-		err = errClosed
-	}
-	if err != nil {
-		var r *refusal
-		kind := complaintOf(err).code
-		if errors.As(err, &r) {
-			kind = r.kind
-		}
-		err = explain(err)
-		l.state.Store(&state{err, known})
-		if l.alive.Err() == nil {
-			l.say(kind, err)
-		}
+		l.state.Store(&state{errClosed, known})
 		return known
 	}
-	l.mu.Lock()
-	again := l.trips != trips // a call has failed meanwhile, perhaps later than this look succeeded
-	if again {
-		l.state.Store(&state{l.state.Load().err, found})
-	} else {
-		l.blamed = ""
-		l.state.Store(&state{nil, found})
+	if err != nil {
+		code, err := explain(err)
+		l.state.Store(&state{err, known})
+		l.alarm.Raise(code, err)
+		return known
 	}
-	l.mu.Unlock()
-	if trouble != nil && found.trouble == "" {
-		l.trouble.CompareAndSwap(trouble, nil)
+	l.state.Store(&state{nil, found})
+	if refused != nil && writable {
+		l.refused.CompareAndSwap(refused, nil)
 	}
-	if still := l.trouble.Load(); still != nil {
-		l.say(still.kind, still.err)
-	} else if !again {
-		l.recovered()
+	if l.refused.Load() == nil {
+		l.alarm.Clear()
 	}
 	return found
+}
+
+// explain says what to do about an error, and names its kind.
+func explain(err error) (code string, explained error) {
+	if unfit, ok := err.(*unfit); ok {
+		return unfit.kind, err
+	}
+	f := redislink.Explain(err)
+	return f.Code, fmt.Errorf("%w: %s", err, f.Advice)
+}
+
+// noteFailure takes note of a call's error and returns it with what to do. If
+// Redis is away nobody asks again until a look has succeeded, so that requests do
+// not queue up behind timeouts.
+func (l *Ledger) noteFailure(err error) error {
+	code, explained := explain(err)
+	if !redislink.Explain(err).Away {
+		l.refused.Store(&explained)
+	} else if s := l.state.Load(); s != nil {
+		l.state.Store(&state{explained, s.server})
+		l.lookSoon()
+	}
+	l.alarm.Raise(code, explained)
+	return explained
+}
+
+// current returns what is known of the server, or why it cannot be asked.
+func (l *Ledger) current(ctx context.Context) (*serverState, error) {
+	if l.state.Load() == nil {
+		select {
+		case <-l.looked:
+		case <-ctx.Done():
+			return nil, unavailable(context.Cause(ctx))
+		}
+	}
+	s := l.state.Load()
+	if s.err != nil {
+		return nil, unavailable(s.err)
+	}
+	return s.server, nil
+}
+
+// await returns what is known of the server once that holds, or why it cannot be
+// asked. It has the server looked at until then.
+func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*serverState, error) {
+	for {
+		l.mu.Lock()
+		turned := l.turned
+		l.mu.Unlock()
+		server, err := l.current(ctx)
+		if err != nil || holds(server) {
+			return server, err
+		}
+		l.lookSoon()
+		select {
+		case <-turned:
+		case <-ctx.Done():
+			return nil, unavailable(context.Cause(ctx))
+		}
+	}
+}
+
+// serving returns what is known of the server once what is used is kept for the
+// window there.
+func (l *Ledger) serving(ctx context.Context, w ledger.Window) (*serverState, error) {
+	serves := func(server *serverState) bool {
+		return w.MaxAge <= server.memory.MaxAge && w.Skew <= server.memory.Skew
+	}
+	if server, err := l.current(ctx); err != nil || serves(server) {
+		return server, err
+	}
+	l.mu.Lock()
+	l.window.MaxAge, l.window.Skew = max(l.window.MaxAge, roundUp(w.MaxAge)), max(l.window.Skew, roundUp(w.Skew))
+	l.mu.Unlock()
+	return l.await(ctx, serves)
+}
+
+// roundUp returns whole milliseconds, as the marker has them.
+func roundUp(d time.Duration) time.Duration {
+	if part := d % time.Millisecond; part > 0 {
+		return d - part + time.Millisecond
+	}
+	return d
 }
