@@ -21,8 +21,8 @@ func init() {
 
 // RedisWidgets keeps chat widgets in Redis or Valkey, for any number of gateways, their secrets sealed.
 //
-// What a gateway has looked up it keeps in memory, and Redis tells it of every change. A change that retires something
-// takes a second: when it is answered, no gateway uses what it retired.
+// What a gateway has looked up it keeps in memory, and asks Redis four times a second whether anything has changed. A
+// change that retires something takes a second: when it is answered, no gateway uses what it retired.
 type RedisWidgets struct {
 	RedisServer
 

@@ -43,10 +43,18 @@ var answers = []Fault{
 	{"WRONGTYPE", "something else uses these keys: choose another prefix in the URL", false},
 }
 
-// Explain says what an error of the client means.
+// Refusal is what Redis answered to a command within a script, as an error.
+type Refusal string
+
+func (r Refusal) Error() string { return string(r) }
+
+// Explain says what an error of the client, or a [Refusal], means.
 func Explain(err error) Fault {
 	if reply, ok := rueidis.IsRedisErr(err); ok {
 		return explainReply(reply.Error())
+	}
+	if refusal, ok := errors.AsType[Refusal](err); ok {
+		return explainReply(string(refusal))
 	}
 	f := Fault{Away: true}
 	timeout, ok := errors.AsType[net.Error](err)

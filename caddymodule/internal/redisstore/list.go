@@ -18,8 +18,8 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 	if s.ended.Load() {
 		return nil, errClosed
 	}
-	if t := s.away.Load(); t != nil {
-		return nil, t.err
+	if err := s.away.Load(); err != nil {
+		return nil, *err
 	}
 	client, err := s.link.Client(ctx)
 	if err != nil {
@@ -46,7 +46,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 }
 
 func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after string, n int) ([]string, error) {
-	ctx, cancel := patient(ctx)
+	ctx, cancel := limited(ctx)
 	defer cancel()
 	first := "-"
 	if after != "" {
@@ -61,7 +61,7 @@ func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after strin
 
 // append reads the records of ids, and leaves out those that are gone.
 func (s *Store) append(ctx context.Context, client rueidis.Client, records []*widgets.Record, ids []string) ([]*widgets.Record, error) {
-	ctx, cancel := patient(ctx)
+	ctx, cancel := limited(ctx)
 	defer cancel()
 	names := make([]string, len(ids))
 	for i, id := range ids {

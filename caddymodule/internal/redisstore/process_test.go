@@ -83,7 +83,7 @@ func TestPaused(t *testing.T) {
 	// one that Redis could not be asked for.
 	until := func(want string, after int64) {
 		t.Helper()
-		deadline := time.After(30 * time.Second)
+		deadline := time.After(time.Minute)
 		for {
 			select {
 			case line, ok := <-lines:
@@ -112,7 +112,7 @@ func TestPaused(t *testing.T) {
 		want := fmt.Sprint("v", i)
 		if i%3 == 0 {
 			server.Pause() // so that it is stopped while it waits for an answer
-			time.Sleep(beat + beat/2)
+			time.Sleep(interval + interval/2)
 			signal(syscall.SIGSTOP)
 			server.Resume()
 		}

@@ -16,13 +16,11 @@ const (
 	// together is how many records one script replaces, all or none. Redis does
 	// nothing else meanwhile.
 	together = 256
-	// ahead is how many scripts are sent before the first is answered.
-	ahead = 4
 	// attempts is how often a group is tried. Each failure is another's success.
 	attempts = 64
-	// writing is how long one exchange of a change, or of a list, may take. It may
-	// be of some megabytes.
-	writing = 5 * time.Second
+	// exchangeLimit is how long one exchange of a change, or of a list, may take. It
+	// may be of some megabytes.
+	exchangeLimit = 5 * time.Second
 )
 
 // Change is what [widgets.Store.Update] asks with.
@@ -38,17 +36,17 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 	if s.ended.Load() {
 		return errClosed
 	}
-	if t := s.away.Load(); t != nil {
-		return t.err
+	if err := s.away.Load(); err != nil {
+		return *err
 	}
 	client, err := s.link.Client(ctx)
 	if err != nil {
 		return unwritten(err)
 	}
 	u := &update{store: s, client: client, change: change}
-	retired, err := u.run(ctx, groupsOf(ids))
-	if err == nil && retired {
-		time.Sleep(settle)
+	err = u.run(ctx, groupsOf(ids))
+	if err == nil && u.retired {
+		time.Sleep(writerWait)
 	}
 	return err
 }
@@ -81,10 +79,12 @@ type update struct {
 	client  rueidis.Client
 	change  Change
 	written bool // something is changed, or may be
+	retired bool // and that replaced a record
 }
 
-// run changes the groups, and returns whether a record was retired.
-func (u *update) run(ctx context.Context, groups []*group) (retired bool, err error) {
+// run changes the groups. All are planned before the first is changed, so that
+// change can refuse all.
+func (u *update) run(ctx context.Context, groups []*group) error {
 	for attempt := range attempts {
 		if attempt > 0 {
 			select {
@@ -92,40 +92,37 @@ func (u *update) run(ctx context.Context, groups []*group) (retired bool, err er
 			case <-ctx.Done():
 			}
 		}
-		var plans [][]write
-		var planned []*group
-		for _, g := range groups {
-			writes, err := u.plan(ctx, g)
+		plans := make([][]write, len(groups))
+		for i, g := range groups {
+			var err error
+			plans[i], err = u.plan(ctx, g)
 			switch {
 			case err != nil && ctx.Err() != nil && u.written:
-				return false, unsure(ctx.Err())
+				return unsure(ctx.Err())
 			case err != nil && ctx.Err() != nil:
-				return false, ctx.Err()
+				return ctx.Err()
 			case err != nil:
-				return false, err
-			}
-			if len(writes) > 0 {
-				plans, planned = append(plans, writes), append(planned, g)
+				return err
 			}
 		}
-		groups = nil
-		for len(plans) > 0 {
-			n := min(len(plans), ahead)
-			lost, gone, err := u.commit(ctx, plans[:n])
-			retired = retired || gone
+		var lost []*group
+		for i, writes := range plans {
+			if len(writes) == 0 {
+				continue
+			}
+			done, err := u.commit(ctx, writes)
 			if err != nil {
-				return false, err
+				return err
 			}
-			for _, i := range lost {
-				groups = append(groups, planned[i])
+			if !done {
+				lost = append(lost, groups[i])
 			}
-			plans, planned = plans[n:], planned[n:]
 		}
-		if len(groups) == 0 {
-			return retired, nil
+		if groups = lost; len(groups) == 0 {
+			return nil
 		}
 	}
-	return false, fmt.Errorf("%w: others changed the same widgets %d times", widgets.ErrBusy, attempts)
+	return fmt.Errorf("%w: others changed the same widgets %d times", widgets.ErrBusy, attempts)
 }
 
 // plan reads the records of a group, and asks what is to be in their places.
@@ -134,7 +131,7 @@ func (u *update) plan(ctx context.Context, g *group) ([]write, error) {
 	for i, id := range g.ids {
 		names[i] = u.store.keys.record(id)
 	}
-	within, cancel := patient(ctx)
+	within, cancel := limited(ctx)
 	defer cancel()
 	values, err := u.client.Do(within, u.client.B().Mget().Key(names...).Build()).ToArray()
 	if err != nil {
@@ -202,52 +199,41 @@ func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, er
 	return w, err
 }
 
-// commit writes groups. It returns which were lost to others, and whether a
-// record was retired.
-func (u *update) commit(ctx context.Context, plans [][]write) (lost []int, retired bool, err error) {
+// commit writes a group, and reports whether no other writer was faster.
+func (u *update) commit(ctx context.Context, writes []write) (done bool, err error) {
 	if ctx.Err() != nil && !u.written {
-		return nil, false, ctx.Err()
+		return false, ctx.Err()
 	}
 	// What is begun is ended: cut short, nobody would know what was changed.
-	within, cancel := patient(context.WithoutCancel(ctx))
+	within, cancel := limited(context.WithoutCancel(ctx))
 	defer cancel()
-	var refused, failed error
-	for i, answer := range u.store.commit(within, u.client, plans) {
-		done, err := answer.AsInt64()
-		if _, reply := errors.AsType[*rueidis.RedisError](err); err != nil && reply {
-			refused = err
-			continue
-		}
-		if err == nil && done == 0 {
-			lost = append(lost, i)
-			continue
-		}
-		// Changed, or that is not known: what was read before is not current.
-		u.written = true
-		for j := range plans[i] {
-			u.store.forget(&plans[i][j])
-			retired = retired || plans[i][j].seen != ""
-		}
-		if err != nil {
-			failed = err
-		}
-	}
+	done, err = u.store.replace(within, u.client, writes)
+	_, refused := rueidis.IsRedisErr(err)
 	switch {
-	case failed != nil:
-		return nil, false, unsure(failed)
-	case refused != nil && u.written:
-		return nil, false, unsure(refused)
-	case refused != nil:
-		return nil, false, unwritten(refused)
+	case err == nil && !done:
+		return false, nil
+	case refused && u.written:
+		return false, unsure(err)
+	case refused:
+		return false, unwritten(err)
 	}
-	return lost, retired, nil
+	// Changed, or that is not known: what was read before is not current.
+	u.written = true
+	for i := range writes {
+		u.retired = u.retired || writes[i].seen != ""
+		u.store.forget(&writes[i])
+	}
+	if err != nil {
+		return false, unsure(err)
+	}
+	return true, nil
 }
 
-// patient returns a context that ends after that time. It has no deadline, since
+// limited returns a context that ends after that time. It has no deadline, since
 // rueidis may cut one down to what a lookup is given.
-func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	timer := time.AfterFunc(writing, cancel)
+	timer := time.AfterFunc(exchangeLimit, cancel)
 	return ctx, func() {
 		timer.Stop()
 		cancel()
@@ -257,6 +243,8 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 // forget has the next lookup of this process read what was written.
 func (s *Store) forget(w *write) {
 	s.dialects.note(w.to, s.clock())
-	s.fresh.changed(s.hash(w.id))
+	if w.seen != "" {
+		s.epoch.Add(1)
+	}
 	s.flights.Forget(w.id)
 }
