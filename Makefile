@@ -5,7 +5,10 @@ SHELL := bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 PARSERTIME ?= 10m
-LONG := ^Test(Dashboard|Fleet|Process|Reload|Rotation|OneTime|Visitor)
+LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor)
+
+# What needs Chromium is a module of its own.
+BROWSERTESTS := caddymodule/browsertests
 
 # All of Caddy is compiled once: vet, the tests and the gateways that tests
 # build share what was compiled with the race detector.
@@ -48,32 +51,44 @@ bench: build ## measures what verification costs, against the bare reverse_proxy
 	@go build -o bin/bench ./caddymodule/cmd/bench
 	@./bin/bench -gateway ./caddy $(ARGS)
 
+# Tests that run a gateway in a process of its own all run this one.
+export CHAT_IDENTITY_TEST_GATEWAY := $(CURDIR)/bin/testgateway
+
+.PHONY: testgateway
+testgateway:
+	$(RACE) go build -o $(CHAT_IDENTITY_TEST_GATEWAY) ./caddymodule/cmd/caddy
+
 .PHONY: test
-test: deps lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
+test: deps testgateway lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
 	go mod tidy -diff
-	@# -count=1: what the tests build and run is not part of go's cache key. Many
-	@# wait most of the time, above all in one package: so it runs in two halves,
-	@# beside all others.
-	@test() { $(RACE) go test -count=1 -timeout 20m "$$@"; }; \
-	test -run '$(LONG)' ./caddymodule & a=$$!; \
-	test -skip '$(LONG)' ./caddymodule & b=$$!; \
-	test $$(go list ./... | grep -v '/caddymodule$$') & c=$$!; \
-	failed=; for part in $$a $$b $$c; do wait $$part || failed=yes; done; [ -z "$$failed" ]
-	@# Allocations can only be counted without the race detector.
-	go test -count=1 -run 'Alloc' ./verifier/... ./caddymodule ./caddymodule/internal/... ./caddymodule/widgets/...
+	cd $(BROWSERTESTS) && go mod tidy -diff
+	@# Many tests wait most of the time, above all in one package: so it runs in
+	@# two halves, beside all others.
+	@$(RACE) go run ./internal/testsummary \
+		-timeout 20m -run '$(LONG)' ./caddymodule -- \
+		-timeout 20m -skip '$(LONG)' ./caddymodule -- \
+		-timeout 20m $$(go list ./... | grep -v '/caddymodule$$') -- \
+		-C $(BROWSERTESTS) -timeout 20m ./...
+	@# Allocations can only be counted without the race detector. Where that needs a
+	@# Caddy that is compiled without it, too, the test is a slow one.
+	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' verifier caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
 test-slow: deps ## checks what takes other servers, gunicorn and PHP behind the gateway, and a disk that is full
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
 	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body
-	$(RACE) go test -count=1 -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
+	@$(RACE) go run ./internal/testsummary -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
+	@go run ./internal/testsummary -run Alloc ./caddymodule
 
 .PHONY: lint
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	$(RACE) go vet ./...
-	GOFLAGS=-mod=mod go run $(STATICCHECK) ./...
+	cd $(BROWSERTESTS) && $(RACE) go vet ./...
+	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
+	$(RACE) bin/staticcheck ./...
+	cd $(BROWSERTESTS) && $(RACE) $(CURDIR)/bin/staticcheck ./...
 
 # The tests run every fuzzer's seeds and what was found before. To look for more
 # is a matter of luck, which must not decide whether a commit passes.
@@ -118,4 +133,4 @@ deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool and c
 
 .PHONY: clean
 clean: ## removes what was built
-	rm -rf bin caddy
+	rm -rf bin caddy test-logs

@@ -1,11 +1,12 @@
 package caddymodule
 
 import (
+	"context"
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 func init() {
@@ -39,27 +40,30 @@ func activeGateway() (*admin.Gateway, error) {
 		return nil, err
 	}
 	g := &admin.Gateway{
-		Log: a.log, Traffic: observed, Store: a.store, Declared: a.declared(), AllowReveal: a.AllowReveal,
+		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
-		AlwaysRefused: func(reason verifier.Reason) bool { return answers[reason].always },
+		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.recorded {
-		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.loss, Accept: a.ledger.accept}
+		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
+			accepted, err := a.ledger.Accept(ctx)
+			return adminapi.Acceptance(accepted), err
+		}}
 	}
 	return g, nil
 }
 
-// declared returns the widgets of the configuration by id.
-func (a *App) declared() map[string]admin.Declared {
-	all := make(map[string]admin.Declared, len(a.inline)+len(a.owners))
+// ownWidgets returns the widgets of the configuration by id.
+func (a *App) ownWidgets() map[string]admin.Configured {
+	all := make(map[string]admin.Configured, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = admin.Declared{
+		all[id] = admin.Configured{
 			Widget: adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect},
 			Laxest: own.laxest.String(),
 		}
 	}
 	for id, w := range a.inline {
-		all[id] = admin.Declared{Widget: adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}}
+		all[id] = admin.Configured{Widget: adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}}
 	}
 	return all
 }

@@ -238,8 +238,8 @@ func TestAdminRefuses(t *testing.T) {
 		says               string
 	}{
 		{"POST", "widgets", `{"id":"shop"}`, 409, "rotate shop for a new secret"},
-		{"POST", "widgets", `{"id":"declared"}`, 409, "declared in the configuration"},
-		{"POST", "widgets", `{"id":"own"}`, 409, "declared in the configuration"},
+		{"POST", "widgets", `{"id":"declared"}`, 409, "defined in the configuration"},
+		{"POST", "widgets", `{"id":"own"}`, 409, "defined in the configuration"},
 		{"POST", "widgets", `{"id":"default"}`, 400, "reserved"},
 		{"POST", "widgets", `{"id":"a/b"}`, 400, "1 to 128 of"},
 		{"POST", "widgets", `{"id":"` + strings.Repeat("x", 129) + `"}`, 400, "1 to 128 of"},
@@ -374,7 +374,6 @@ func TestAdminInlineHidesStored(t *testing.T) {
 }
 
 func TestAdminStats(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {
@@ -424,18 +423,16 @@ func TestGraceEnds(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "widgets.jsonl")
 	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path, liveSite)
 	old := g.create(t, `{"id":"shop"}`)
-	g.rotate(t, "shop", `{"grace":"2s"}`)
-	if got := g.outcome(t, "shop", old); got != "verified" {
-		t.Fatalf("in grace: %s", got)
-	}
-	g.restart(t)
-	deadline := time.Now().Add(20 * time.Second)
-	for g.outcome(t, "shop", old) == "verified" {
-		if time.Now().After(deadline) {
-			t.Fatal("the grace does not end")
+	eventually(t, "in grace the old secret fails", func() bool { // on a busy machine the grace may end first
+		g.rotate(t, "shop", `{"grace":"2s"}`)
+		if g.outcome(t, "shop", old) == "verified" {
+			return true
 		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		old = g.rotate(t, "shop", "")
+		return false
+	})
+	g.restart(t)
+	eventually(t, "the grace does not end", func() bool { return g.outcome(t, "shop", old) != "verified" })
 }
 
 // The made key is kept for its owner alone, and opens what it has sealed after

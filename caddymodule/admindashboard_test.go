@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"path/filepath"
@@ -99,7 +100,7 @@ func TestAdminSnippets(t *testing.T) {
 // Caddy's endpoint.
 func TestAdminCrossOrigin(t *testing.T) {
 	g := newLive(t, "", liveSite)
-	g.letBrowsersIn("https://other.example")
+	g.config = strings.Replace(g.config, "admin "+g.admin, fmt.Sprintf("admin %s {\norigins %[1]s \"\" https://other.example\n}", g.admin), 1)
 	load(t, g.config)
 	own := "Origin: http://" + g.admin
 	for _, c := range []struct {

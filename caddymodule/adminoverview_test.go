@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // askInto asks the admin API and reads its answer, which has to be good.
@@ -46,7 +46,6 @@ chat_identity /bare {
 }`
 
 func TestOverview(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "widget declared {\nsecret {env.TEST_SECRET}\nmode required\n}", strings.Replace(threeKinds, "chat_identity {", "chat_identity /chat {", 1))
 	for _, id := range []string{"a1", "a2", "b1"} {
 		g.create(t, `{"id":"`+id+`","dialect":"bookbag"}`)
@@ -139,7 +138,6 @@ func TestTrafficCallsRefuse(t *testing.T) {
 }
 
 func TestReadiness(t *testing.T) {
-	countAnew(t, time.Now)
 	g := live(t, "", strings.Replace(liveSite, "chat_identity {", "chat_identity /chat {", 1)+"\nchat_identity /bare {\nsecret {env.TEST_SECRET}\nreject expired 401\ndialect snapengage\n}")
 	secret := g.create(t, `{"id":"shop"}`)
 	for range 3 {
@@ -158,7 +156,7 @@ func TestReadiness(t *testing.T) {
 	if v.Widget != "shop" || v.Mode != "optional" || v.Requests != 9 || v.Verified != 3 || v.Refused != 6 || v.Disabled != 0 || v.From.After(v.Now) || v.From.IsZero() {
 		t.Errorf("%+v", v.Readiness)
 	}
-	reasons := map[verifier.Reason]traffic.ReasonCounts{}
+	reasons := map[judgment.Reason]traffic.ReasonCounts{}
 	for _, r := range v.Refusals {
 		reasons[r.Reason] = r
 		if uint64(len(r.Examples)) != r.Count || r.Always != (r.Reason == "malformed") {
@@ -181,7 +179,7 @@ func TestReadiness(t *testing.T) {
 	}
 
 	stale := fmt.Sprint(time.Now().Add(-time.Hour).Unix())
-	nonce := strings.Repeat("n", verifier.DefaultNonceLength)
+	nonce := strings.Repeat("n", 32)
 	g.do(t, "POST", "/bare", `{"user_id":"user-1","hmacNonce":"`+nonce+`","hmacTimestamp":"`+stale+`","hmacSignature":"`+sign("user-1"+nonce+stale)+`"}`, jsonType)
 	g.askInto(t, "widgets/default/readiness", &v)
 	if v.Widget != defaultWidget || v.Mode != "optional" || len(v.Refusals) != 1 || v.Refusals[0].Reason != "expired" || !v.Refusals[0].Always {
@@ -192,7 +190,7 @@ func TestReadiness(t *testing.T) {
 	}
 
 	// The page says why it cannot be changed.
-	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "declared in the configuration") {
+	if c := g.call(t, "PATCH", "widgets/default", `{"mode":"required"}`); c.status != http.StatusConflict || !strings.Contains(c.Error, "defined in the configuration") {
 		t.Errorf("%d %s", c.status, c.body)
 	}
 
@@ -208,7 +206,6 @@ func TestReadiness(t *testing.T) {
 // TestReadinessWithoutStore: what a known widget's requests were while its store
 // was away is held against required mode, and what names any other is nobody's.
 func TestReadinessWithoutStore(t *testing.T) {
-	observed = traffic.New(time.Now)
 	server := redistest.Start(t)
 	g := live(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0\nwidgets redis redis://"+server.Addr, liveSite)
 	var secret string
@@ -233,7 +230,7 @@ func TestReadinessWithoutStore(t *testing.T) {
 
 	var v adminapi.Readiness
 	g.askInto(t, "widgets/shop/readiness", &v)
-	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.Unavailable {
+	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != judgment.Unavailable {
 		t.Errorf("%+v", v.Readiness)
 	}
 	var stats traffic.Stats
@@ -246,7 +243,6 @@ func TestReadinessWithoutStore(t *testing.T) {
 // TestReadinessOfAnotherDialect: a handler that cannot speak a widget's dialect
 // would refuse its requests in required mode.
 func TestReadinessOfAnotherDialect(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /plain {
 	widget {header.X-Widget-Key}
 }
@@ -268,7 +264,7 @@ reverse_proxy UPSTREAM`)
 	}
 	var v adminapi.Readiness
 	g.askInto(t, "widgets/next/readiness", &v)
-	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.WidgetUnknown {
+	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != judgment.WidgetUnknown {
 		t.Fatalf("%+v", v.Readiness)
 	}
 	if r := v.Refusals[0]; len(r.Hints) != 1 || r.Hints[0].ID != "other_dialect" {
@@ -279,7 +275,6 @@ reverse_proxy UPSTREAM`)
 // TestReadinessMode: a widget is not required while some handler is laxer, after
 // a reload that made it so, or because one of its id was.
 func TestReadinessMode(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /optional {
 	widget {header.X-Widget-Key}
 }
@@ -325,7 +320,6 @@ respond 204`)
 // TestWidgetlessIsNotCounted: mode off for what is no chat says nothing about
 // how many of the chat's requests verify.
 func TestWidgetlessIsNotCounted(t *testing.T) {
-	observed = traffic.New(time.Now)
 	g := live(t, "", `chat_identity /chat {
 	widget {header.X-Widget-Key}
 }
@@ -352,8 +346,7 @@ reverse_proxy UPSTREAM`)
 func TestOverviewOfManyWidgets(t *testing.T) {
 	const many = 10_000
 	var passed atomic.Int64 // hours
-	countAnew(t, func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
-	counted := observed
+	counted := countBy(t, func() time.Time { return time.Now().Add(time.Duration(passed.Load()) * time.Hour) })
 	g := newLive(t, "", liveSite)
 	load(t, g.config)
 	g.fill(t, many)
@@ -361,7 +354,7 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 		for i := range many {
 			// Some are busy all day, most now and then.
 			for range 1 + 100/(i+1) {
-				reason := verifier.Reasons[(i+hour)%len(verifier.Reasons)]
+				reason := judgment.Reasons[(i+hour)%len(judgment.Reasons)]
 				finding := traffic.FindingOf(reason.Outcome(), reason)
 				if (i+hour)%3 > 0 {
 					finding = traffic.Verified

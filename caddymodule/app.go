@@ -14,6 +14,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -25,7 +27,7 @@ func init() {
 // App holds the chat widgets that all `chat_identity` handlers of a configuration share.
 //
 // Each widget has its own secret, with which a customer's server signs user ids. A handler finds the widget that a
-// request names here: among those declared in the configuration, else in the store, which the admin API and
+// request names here: among those defined in the configuration, else in the store, which the admin API and
 // `caddy chat-identity` change while Caddy runs. Handlers with a `secret` of their own need no app.
 type App struct {
 	// Keys under which the store's secrets are sealed, each the base64 of 32 bytes. The first seals, all open. A value
@@ -33,7 +35,7 @@ type App struct {
 	// that is made on the first start and kept in Caddy's data directory.
 	EncryptionKeys []string `json:"encryption_keys,omitempty"`
 
-	// Where widgets are kept that are not declared in the configuration. Default: `file`.
+	// Where widgets are kept that are not defined in the configuration. Default: `file`.
 	WidgetsRaw json.RawMessage `json:"widgets,omitempty" caddy:"namespace=chat_identity.widgets inline_key=store"`
 
 	// Where it is recorded what was used or taken: one-time signatures, conversations, merged visitors. Default: `bolt`.
@@ -57,7 +59,7 @@ type App struct {
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
-	// Widgets that are declared in the configuration. The admin API cannot change them.
+	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	// generation counts configurations, in the order in which they were loaded.
@@ -69,17 +71,16 @@ type App struct {
 	// sites goes through the sites once, when all of them are provisioned.
 	sites func() []*site
 
-	inline map[string]*widget
-	store  observedStore
-	ledger *knownLedger
-	opener *widgets.Keys
-	ring   atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log    *zap.Logger
-	pooled bool // whether opener is to be given back
-	// sampled says that this configuration has requests be sampled.
-	sampled bool
+	inline  map[string]*widget
+	store   observedStore
+	ledger  *ledgers.Known
+	opener  *widgets.Keys
+	traffic *traffic.Traffic             // the counts of requests
+	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log     *zap.Logger
+	spool   *body.Spool // of the process: uploads outlive a reload
 
-	spool *body.Spool // of the process: uploads outlive a reload
+	tookOver []any // keys of what is shared with the configurations before and after
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
@@ -96,7 +97,7 @@ type App struct {
 	window          ledger.Window // the longest of the handlers with one_time
 }
 
-// InlineWidget is a chat widget that is declared in the configuration itself.
+// InlineWidget is a chat widget that is defined in the configuration itself.
 type InlineWidget struct {
 	// The id that requests name it by: 1 to 128 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit. The id
 	// `default` is reserved.
@@ -109,7 +110,7 @@ type InlineWidget struct {
 
 	// `off`, `optional` or `required`. It wins over the handler's mode where it is stricter, or where the handler's is
 	// not written. Default: the handler's.
-	Mode Mode `json:"mode,omitempty"`
+	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
@@ -143,6 +144,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
+	var err error
+	if a.traffic, err = takeOver(a, trafficKey, newTraffic(time.Now)); err != nil {
+		return err
+	}
 	if err := a.provisionSpool(); err != nil {
 		return err
 	}
@@ -158,7 +163,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionLedger(ctx); err != nil {
 		return err
 	}
-	return a.provisionCache(ctx)
+	return a.provisionCache()
 }
 
 func (a *App) provisionInline() error {
@@ -169,7 +174,7 @@ func (a *App) provisionInline() error {
 			return fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", inline.ID)
 		}
 		if a.inline[inline.ID] != nil {
-			return fmt.Errorf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", inline.ID)
+			return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", inline.ID)
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
@@ -238,32 +243,21 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 // defaultStale is how long a known widget is served while its store is away.
 const defaultStale = time.Minute
 
-// caches are the key caches in use, by size: they outlive a configuration.
-var caches = caddy.NewUsagePool()
+// cacheKey is the key of a cache of decrypted keys, its size.
+type cacheKey int64
 
-// pooledKeys is a cache in the pool. It is not closed when it leaves that:
-// requests of the old configuration may still use it.
-type pooledKeys struct{ *widgets.Keys }
-
-func (pooledKeys) Destruct() error { return nil }
-
-func (a *App) provisionCache(ctx caddy.Context) error {
+func (a *App) provisionCache() (err error) {
 	if a.Cache == 0 {
 		a.Cache = widgets.DefaultCache
 	}
 	if a.Cache < widgets.MinCache || a.Cache > maxCache {
 		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
-	cache, _, err := caches.LoadOrNew(a.Cache, func() (caddy.Destructor, error) {
+	a.opener, err = takeOver(a, cacheKey(a.Cache), func() (handover[*widgets.Keys], error) {
 		keys, err := widgets.NewKeys(a.Cache, time.Now)
-		return pooledKeys{keys}, err
+		return handover[*widgets.Keys]{value: keys}, err // not closed: requests may outlive their configuration
 	})
-	if err != nil {
-		return fmt.Errorf("cache: %w", err)
-	}
-	a.pooled = true
-	a.opener = cache.(pooledKeys).Keys
-	return nil
+	return err
 }
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.
@@ -282,17 +276,13 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
-	if err := sampling(); err != nil {
-		return err
-	}
-	a.sampled = true
-	observed.ForgetModes() // those of the handlers before
+	a.traffic.ForgetModes() // those of the handlers before
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
-	a.counting.Go(func() { a.countStore(ctx, censusPeriod) })
+	a.counting.Go(func() { a.countStore(ctx) })
 	if a.recorded {
 		a.openLedger(ctx)
-		a.counting.Go(func() { a.ledger.watch(ctx) })
+		a.counting.Go(func() { a.ledger.Watch(ctx) })
 	}
 	return nil
 }
@@ -314,19 +304,15 @@ func (a *App) replace() {
 // Cleanup ends what runs beside, and gives back what other configurations may share.
 func (a *App) Cleanup() error {
 	a.replace() // Caddy does not stop an app that failed to start
-	a.leaveSpool()
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()
+		a.traffic.ForgetModes() // that its handlers had to the last
 	}
 	var err error
-	if a.sampled {
-		observed.ForgetModes() // that its handlers had to the last
-		_, err = samplers.Delete(samplerKey)
-	}
-	if a.pooled {
-		_, closed := caches.Delete(a.Cache)
-		err = errors.Join(err, closed)
+	for _, key := range a.tookOver {
+		_, failed := handedOver.Delete(key)
+		err = errors.Join(err, failed)
 	}
 	return err
 }
@@ -335,7 +321,7 @@ func (a *App) Cleanup() error {
 func (a *App) checkStore() {
 	for id := range a.inline {
 		if a.stored(id) {
-			a.log.Warn("widget is both declared in the configuration and stored: the declared one counts, "+
+			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one counts, "+
 				"and without it the stored one would again", zap.String("widget", id))
 		}
 	}

@@ -38,7 +38,7 @@ func (g *gateway) dial(t testing.TB) *conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return &conn{c, bufio.NewReader(c), t}
 }
 
@@ -227,7 +227,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 			}
 		case err := <-answered:
 			t.Fatalf("%s %q: answered before its end: %v", c.contentType, c.first, err)
-		case <-time.After(10 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%s %q was held back", c.contentType, c.first)
 		}
 		_, _ = in.Write(make([]byte, size-3))
@@ -409,7 +409,7 @@ func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
 		"expecting, coded": {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n", 415},
 	} {
 		connection := g.dial(t)
-		_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = connection.SetDeadline(time.Now().Add(patience))
 		connection.write("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n" + c.header + "\r\n")
 		response, body := connection.answer()
 		// The rest of the body would be taken for the next request.

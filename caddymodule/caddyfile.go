@@ -12,6 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -98,7 +101,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 //	    timestamp_unit seconds|milliseconds
 //	    conversation <location> <name>|<text with placeholders> {
 //	        keep <duration>
-//	        most <n>
+//	        limit <n>
 //	    }
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
@@ -113,7 +116,7 @@ func (h *Handler) checkMatcher(matcher caddy.ModuleMap) error {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	if d.NextArg() {
-		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == modeUnset {
+		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
@@ -207,14 +210,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
 			return err
 		}
-		_, err := verifier.ParseMessage(h.Message, verifier.DefaultNonceLength)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Message = h.Message }))
 	case "encoding":
 		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
 			return err
 		}
-		_, err := verifier.ParseEncoding(h.Encoding)
-		return wrap(d, err)
+		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Encoding = h.Encoding }))
 	case "max_age":
 		return durationArg(d, &h.MaxAge, 1)
 	case "skew":
@@ -338,10 +339,10 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 		switch name {
 		case "keep":
 			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(leastKeep))
-		case "most":
-			err = numberArg(d, &h.Conversation.Most, 1, maxMost)
+		case "limit":
+			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		default:
-			err = d.Errf("unknown option '%s' of conversation: one of keep, most", name)
+			err = d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
 		}
 		if err != nil {
 			return err
@@ -355,7 +356,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 	if !d.Args(&reason, &text) || d.NextArg() {
 		return d.Err("reject needs a reason and a status, as in 'reject invalid 403'")
 	}
-	if _, err := verifier.ParseReason(reason); err != nil {
+	if _, err := judgment.ParseReason(reason); err != nil {
 		return d.Errf("reject: %v", err)
 	}
 	status, err := strconv.Atoi(text)
@@ -391,12 +392,7 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 	if h.CORS = d.RemainingArgs(); len(h.CORS) == 0 {
 		return d.Err("cors needs at least one origin, as in 'cors https://www.example.com'")
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return wrap(d, err)
-		}
-	}
-	return nil
+	return wrap(d, h.CORS.Check())
 }
 
 // wrap adds file and line to an error, if there is one.
@@ -417,17 +413,23 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 }
 
 func dialectArg(d *caddyfile.Dispenser, to *string) error {
-	if err := oneArg(d, to, "one of "+verifier.DialectList()); err != nil {
+	if err := oneArg(d, to, "one of "+adminapi.Dialects()); err != nil {
 		return err
 	}
-	if _, ok := verifier.LookupDialect(*to); !ok {
-		return d.WrapErr(unknownDialect(*to))
-	}
-	return nil
+	_, err := verifier.LookupDialect(*to)
+	return wrap(d, err)
+}
+
+// checkClaim refuses what makes of a dialect one that cannot be.
+func checkClaim(change func(*verifier.Dialect)) error {
+	d := verifier.Dialects[0]
+	change(&d)
+	_, err := d.Verifier()
+	return err
 }
 
 func pointerArg(d *caddyfile.Dispenser, name, pointer string) error {
-	if err := verifier.CheckPointer(pointer); err != nil {
+	if err := (&verifier.Place{Name: pointer}).Check(); err != nil {
 		return d.Errf("%s: %v", name, err)
 	}
 	return nil

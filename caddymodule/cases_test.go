@@ -203,7 +203,7 @@ func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
 	text := copied.text(dir, g.address, upstream)
 	config, err := adapt(text)
 	if err == nil {
-		err = caddy.Load(config, true) // the next configuration replaces it
+		err = activate(config) // the next configuration replaces it
 	}
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
@@ -307,7 +307,7 @@ func (g *caseGateway) sendCase(t *testing.T, r *caseRequest) *caseAnswer {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	go func() { _, _ = c.Write(text.Bytes()) }() // the answer may come before all is sent
 	response, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: r.Method})
 	if err != nil {

@@ -9,13 +9,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// censusModes are the modes that widgets are counted by. The first is none of
-// their own.
-var censusModes = [...]string{"handler", "off", "optional", "required"}
-
 // How the store is counted.
 const (
-	censusPage = 500
+	// censusPeriod is how long after one census the next begins, at the least.
+	censusPeriod = 15 * time.Second
+	censusPage   = 500
 	// censusRest is how much longer than a page takes is waited before the next:
 	// counting takes a twentieth of one client's time at the most, and a million
 	// widgets in Redis a quarter of an hour.
@@ -26,14 +24,11 @@ const (
 	maxGraces = 100_000
 )
 
-// censusPeriod is how long after one census the next begins, at the least.
-var censusPeriod = 15 * time.Second
-
 // census is what the store held when it was last gone through.
 type census struct {
 	at      time.Time
-	widgets [len(censusModes)]int
-	oldest  time.Time // when the oldest current secret was made; zero where there is none
+	widgets [widgets.NumModes]int // by their own mode
+	oldest  time.Time             // when the oldest current secret was made; zero where there is none
 	graces  []time.Time
 	keys    map[string]bool // the encryption keys that secrets are sealed under
 }
@@ -57,8 +52,7 @@ func (c *census) oldestAge(now time.Time) time.Duration {
 }
 
 func (c *census) count(r *widgets.Record, now time.Time) {
-	var mode Mode
-	_ = mode.UnmarshalText([]byte(r.Mode)) // checked when it was stored
+	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
 	c.widgets[mode]++
 	if c.oldest.IsZero() || r.Rotated.Before(c.oldest) {
 		c.oldest = r.Rotated
@@ -76,13 +70,13 @@ func (c *census) count(r *widgets.Record, now time.Time) {
 }
 
 // countStore counts what the store holds, again and again, until the context ends.
-func (a *App) countStore(ctx context.Context, period time.Duration) {
+func (a *App) countStore(ctx context.Context) {
 	for {
-		wait := period
+		wait := censusPeriod
 		if found, err := a.takeCensus(ctx); err == nil {
 			a.census.Store(found)
 		} else {
-			wait = min(period, censusRetry)
+			wait = censusRetry
 		}
 		if !sleep(ctx, wait) {
 			return

@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -40,7 +42,7 @@ type Handler struct {
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
 	// `required` refuses it. A written mode is a floor under the widget's own. Default: the widget's, else `optional`.
-	Mode Mode `json:"mode,omitempty"`
+	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`.
 	// A widget's own dialect wins. Default: `bookbag`.
@@ -127,7 +129,7 @@ type Handler struct {
 
 	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
 	// path or default port, IDN in punycode; or `*`. Default: none.
-	CORS []string `json:"cors,omitempty"`
+	CORS cors.Origins `json:"cors,omitempty"`
 
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
@@ -141,7 +143,7 @@ type Handler struct {
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	// stripped are the fields that are cut out of an unverified claim besides.
-	stripped [verifier.NumFields]bool
+	stripped []verifier.Field
 	names    [numHeaders]string
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.

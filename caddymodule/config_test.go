@@ -107,7 +107,7 @@ func TestJSONApp(t *testing.T) {
 		`{"id":"-a","secrets":["{env.TEST_SECRET}"]}`:                                      "widget id '-a'",
 		`{"id":"` + strings.Repeat("a", 129) + `","secrets":["{env.TEST_SECRET}"]}`:        "widget id",
 		`{"id":"a"}`: "widget a has no secret",
-		`{"id":"a","secrets":["{env.TEST_SECRET}"]},{"id":"a","secrets":["{env.TEST_SECRET}"]}`: "widget a is declared twice",
+		`{"id":"a","secrets":["{env.TEST_SECRET}"]},{"id":"a","secrets":["{env.TEST_SECRET}"]}`: "inline widget a is repeated",
 		`{"id":"a","secrets":["{env.TEST_SECRET}","{env.CHAT_IDENTITY_NOT_SET}"]}`:              "CHAT_IDENTITY_NOT_SET",
 		`{"id":"a","secrets":["{env.TEST_SECRET}"],"dialect":"intercom"}`:                       "unknown dialect 'intercom'",
 		`{"id":"a","secrets":["{env.TEST_SECRET}"],"mode":"on"}`:                                "unknown mode 'on'",

@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -22,9 +23,9 @@ const (
 	defaultKeep = 90 * 24 * time.Hour
 	// leastKeep keeps provisional entries apart from confirmed ones.
 	leastKeep = time.Hour
-	// defaultMost is how many conversations one user of a widget holds, and how
+	// defaultLimit is how many conversations one user of a widget holds, and how
 	// many visitors he is merged with.
-	defaultMost = 1000
+	defaultLimit = 1000
 )
 
 // Conversation says where a request names its conversation, and how long that is its user's.
@@ -35,7 +36,7 @@ type Conversation struct {
 	Keep caddy.Duration `json:"keep,omitempty"`
 
 	// How many conversations one user of a widget may hold. Default: 1000.
-	Most int `json:"most,omitempty"`
+	Limit int `json:"limit,omitempty"`
 }
 
 // naming returns where a request names its conversation, nil for nowhere.
@@ -50,54 +51,53 @@ func (c *Conversation) provision() error {
 	if c.Keep == 0 {
 		c.Keep = caddy.Duration(defaultKeep)
 	}
-	if c.Most == 0 {
-		c.Most = defaultMost
+	if c.Limit == 0 {
+		c.Limit = defaultLimit
 	}
 	switch {
 	case time.Duration(c.Keep) < leastKeep:
 		return fmt.Errorf("conversation: keep is at least %v", leastKeep)
-	case c.Most < 0 || c.Most > maxMost:
-		return fmt.Errorf("conversation: most is from 1 to %d", maxMost)
+	case c.Limit < 0 || c.Limit > maxLimit:
+		return fmt.Errorf("conversation: limit is from 1 to %d", maxLimit)
 	}
 	return nil
 }
 
-// maxMost bounds how many conversations a user may be allowed.
-const maxMost = 1_000_000
+// maxLimit bounds how many conversations a user may be allowed.
+const maxLimit = 1_000_000
 
 // converse settles whether the request may take part in the conversation that
 // it names. The first verified user to name it has it; provisionally, until the
 // upstream has answered him.
 func (x *exchange) converse(cause error) error {
-	name := x.reading.Claim[verifier.Conversation]
-	if len(name) == 0 {
+	if len(x.reading.Unverified(verifier.Conversation)) == 0 {
 		return nil
 	}
-	if errors.Is(cause, verifier.ErrUnavailable) {
+	if errors.Is(cause, judgment.ErrUnavailable) {
 		x.closed = true // it could be its user's own
 		return nil
 	}
 	if x.widget == nil {
 		// It may be a conversation of any widget.
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
-	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, verifier.AppendCanonicalID(nil, name)))
+	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, x.reading.AppendID(nil, verifier.Conversation)))
 	if cause != nil {
 		entry, err := x.h.ledger.Held(ctx, key)
 		return x.conversed(entry.Holder == ledger.Holder{}, err)
 	}
-	user := x.reading.Claim[verifier.UserID]
+	user := []byte(x.identity.User())
 	hold := &holding{
 		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
-		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Most: x.h.Conversation.Most},
+		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Limit: x.h.Conversation.Limit},
 	}
 	now := time.Now()
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	if errors.Is(err, ledger.ErrShare) {
 		x.widgetErr = err
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	if err := x.conversed(entry.Holder == hold.holder, err); err != nil {
 		return err
@@ -114,9 +114,9 @@ func (x *exchange) conversed(own bool, err error) error {
 	switch {
 	case err != nil:
 		x.widgetErr, x.closed = err, true
-		return verifier.ErrUnavailable
+		return judgment.ErrUnavailable
 	case !own:
-		return verifier.ErrClaimed
+		return judgment.ErrClaimed
 	}
 	return nil
 }

@@ -41,10 +41,7 @@ func (g *gateway) answersWith(status int) {
 // conversation of the handler's only widget, the zero time where nobody does.
 func heldUntil(t *testing.T, conversation string) time.Time {
 	t.Helper()
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	entry, err := app.ledger.Held(t.Context(), ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte(conversation))))
 	if err != nil {
 		t.Fatal(err)
@@ -323,10 +320,7 @@ func TestConversationProvisional(t *testing.T) {
 func TestConversationUse(t *testing.T) {
 	const day, kept = 24 * time.Hour, 90 * 24 * time.Hour
 	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	key := ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte("c1")))
 	zoe := ledger.Holder(ledgerDigest(kindUser, defaultWidget, []byte("zoe")))
 	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
@@ -388,11 +382,7 @@ func TestConversationClientGone(t *testing.T) {
 	}
 	c.Close()
 	g.answersWith(200)
-	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "ada", "c1")) != "ada"; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it is not released")
-		}
-	}
+	eventually(t, "it is not released", func() bool { return verdict(t, g.say(t, "ada", "c1")) == "ada" })
 }
 
 // TestConversationAnswers: the final answer counts, and it counts at once.
@@ -606,18 +596,18 @@ func TestConversationReload(t *testing.T) {
 	for i := range 5 {
 		g.say(t, "zoe", fmt.Sprint("c", i))
 	}
-	for _, most := range []string{"5", "6"} {
-		load(t, strings.Replace(g.config, "body /c", "body /c {\nmost "+most+"\n}", 1))
-		want := map[string]string{"5": "403 conversation_claimed", "6": "zoe"}[most]
+	for _, limit := range []string{"5", "6"} {
+		load(t, strings.Replace(g.config, "body /c", "body /c {\nlimit "+limit+"\n}", 1))
+		want := map[string]string{"5": "403 conversation_claimed", "6": "zoe"}[limit]
 		if got := verdict(t, g.say(t, "zoe", "new")); got != want {
-			t.Errorf("most %s: %s, want %s", most, got, want)
+			t.Errorf("limit %s: %s, want %s", limit, got, want)
 		}
 		for i := range 5 {
 			if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
-				t.Errorf("most %s, conversation %d: %s", most, i, got)
+				t.Errorf("limit %s, conversation %d: %s", limit, i, got)
 			}
 			if got := verdict(t, g.say(t, "ada", fmt.Sprint("c", i))); got != "403 conversation_claimed" {
-				t.Errorf("most %s, conversation %d for another: %s", most, i, got)
+				t.Errorf("limit %s, conversation %d for another: %s", limit, i, got)
 			}
 		}
 	}
@@ -653,11 +643,11 @@ func TestConversationUpgrade(t *testing.T) {
 	}
 }
 
-// TestConversationMost: nobody squats on more than his share, and what he was
+// TestConversationLimit: nobody squats on more than his share, and what he was
 // refused does not count.
-func TestConversationMost(t *testing.T) {
+func TestConversationLimit(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nmost 3\n}", 1)+"reverse_proxy UPSTREAM")
+	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nlimit 3\n}", 1)+"reverse_proxy UPSTREAM")
 	g.answersWith(500)
 	for i := range 10 {
 		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("failed-", i))); got != "zoe" {
@@ -691,10 +681,10 @@ func TestConversationMost(t *testing.T) {
 	}
 }
 
-// TestConversationMostAtOnce: nor does he get more by asking for all at once.
-func TestConversationMostAtOnce(t *testing.T) {
-	const most, asked = 5, 40
-	g := ledgered(t, strings.Replace(conversing("", ""), "body /c", fmt.Sprintf("body /c {\nmost %d\n}", most), 1)+"reverse_proxy UPSTREAM")
+// TestConversationLimitAtOnce: nor does he get more by asking for all at once.
+func TestConversationLimitAtOnce(t *testing.T) {
+	const limit, asked = 5, 40
+	g := ledgered(t, strings.Replace(conversing("", ""), "body /c", fmt.Sprintf("body /c {\nlimit %d\n}", limit), 1)+"reverse_proxy UPSTREAM")
 	client := manyClients(asked)
 	var accepted atomic.Int64
 	var group sync.WaitGroup
@@ -706,7 +696,7 @@ func TestConversationMostAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if accepted.Load() != most {
+	if accepted.Load() != limit {
 		t.Errorf("he got %d", accepted.Load())
 	}
 }
@@ -746,11 +736,7 @@ func TestConversationLedgerDown(t *testing.T) {
 	if err := os.Rename(path, path+".damaged"); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.say(t, "zoe", "c1")) != "zoe"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not recover")
-		}
-	}
+	eventually(t, "it does not recover", func() bool { return verdict(t, g.say(t, "zoe", "c1")) == "zoe" })
 	if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
 		t.Error(got)
 	}

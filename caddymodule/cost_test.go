@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // costedRequest is a request that is served again and again.
@@ -57,10 +58,7 @@ func newCosted(t testing.TB, handler caddyhttp.MiddlewareHandler, body, user str
 // costed returns a handler as a Caddyfile would make it.
 func costed(t testing.TB, h *Handler) *Handler {
 	t.Helper()
-	ctx, err := caddy.ProvisionContext(new(caddy.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, `{}`)
 	h.Secrets = []string{"{env.TEST_SECRET}"}
 	if err := h.Provision(ctx); err != nil {
 		t.Fatal(err)
@@ -72,12 +70,7 @@ func costed(t testing.TB, h *Handler) *Handler {
 // as those of many widgets do.
 func costedByHeader(t testing.TB, h *Handler) *Handler {
 	t.Helper()
-	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{
-		"chat_identity": json.RawMessage(`{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"]}]}`),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"]}]}`)
 	h.Widget = "{http.request.header.X-Widget-Key}"
 	if err := h.Provision(ctx); err != nil {
 		t.Fatal(err)
@@ -124,8 +117,8 @@ func BenchmarkHandler(b *testing.B) {
 			user    string
 		}{
 			{"empty", emptyHandler{}, text, ""},
-			{"verified", costed(b, &Handler{Mode: modeRequired}), text, "user-123"},
-			{"by_header", costedByHeader(b, &Handler{Mode: modeRequired}), text, "user-123"},
+			{"verified", costed(b, &Handler{Mode: widgets.ModeRequired}), text, "user-123"},
+			{"by_header", costedByHeader(b, &Handler{Mode: widgets.ModeRequired}), text, "user-123"},
 			{"cut", costed(b, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), ""},
 		} {
 			b.Run(body.name+"/"+bench.name, func(b *testing.B) {
@@ -162,8 +155,8 @@ func TestHandlerAllocates(t *testing.T) {
 			user    string
 			most    float64
 		}{
-			{"verified", costed(t, &Handler{Mode: modeRequired}), text, "user-123", 3},
-			{"by header", costedByHeader(t, &Handler{Mode: modeRequired}), text, "user-123", 3},
+			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
+			{"by header", costedByHeader(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
 			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)

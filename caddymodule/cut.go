@@ -50,7 +50,7 @@ func (x *exchange) unclearForm() bool {
 
 // cut removes what the plan's reader has found, if that is a claim.
 func (x *exchange) cut() {
-	if !x.reading.Brought() {
+	if !x.reading.HasProof() {
 		return
 	}
 	x.cutHead()
@@ -110,14 +110,14 @@ func (x *exchange) withoutClaimIn(query string) string {
 		return ""
 	}
 	var reading verifier.Reading
-	x.plan.reader.Query([]byte(query), &reading)
+	x.plan.verifier.Query([]byte(query), &reading)
 	if reading.Err() != nil {
 		return ""
 	}
 	if len(reading.QueryCuts) == 0 {
 		return query
 	}
-	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
+	return string(reading.WithoutQuery([]byte(query)))
 }
 
 func withQuery(uri, query string) string {

@@ -102,7 +102,7 @@ var optionBlocks = map[string]string{
 	"## The directive":           "x {\nchat_identity {\nUNKNOWN\n}\n}",
 	"### The conversation block": "x {\nchat_identity {\nconversation body /c {\nUNKNOWN\n}\n}\n}",
 	"## The global option":       "{\nchat_identity {\nUNKNOWN\n}\n}",
-	"### A declared widget":      "{\nchat_identity {\nwidget shop {\nUNKNOWN\n}\n}\n}",
+	"### An inline widget":       "{\nchat_identity {\nwidget shop {\nUNKNOWN\n}\n}\n}",
 }
 
 // TestDocsOptions: the reference has every option of the Caddyfile and every field
@@ -114,7 +114,7 @@ func TestDocsOptions(t *testing.T) {
 		"### The conversation block": {Conversation{}},
 		"### Places in JSON":         {ClaimPlace{}},
 		"## The global option":       {App{}},
-		"### A declared widget":      {InlineWidget{}},
+		"### An inline widget":       {InlineWidget{}},
 		"### Stores in JSON":         {FileWidgets{}, BoltLedger{}, RedisWidgets{}, RedisLedger{}},
 	} {
 		var known, inJSON, inCaddyfile []string
@@ -146,8 +146,13 @@ func TestDocsDefaults(t *testing.T) {
 			}
 		}
 	}
+	v, err := verifier.Dialects[0].Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := v.Dialect()
 	for name, want := range map[string]time.Duration{
-		"max_age": verifier.DefaultMaxAge, "skew": verifier.DefaultSkew, "keep": defaultKeep, "stale_if_error": defaultStale,
+		"max_age": defaults.MaxAge, "skew": defaults.Skew, "keep": defaultKeep, "stale_if_error": defaultStale,
 	} {
 		if got, err := caddy.ParseDuration(written[name]); err != nil || got != want {
 			t.Errorf("%s: %s, want %v", name, written[name], want)
@@ -161,8 +166,8 @@ func TestDocsDefaults(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"dialect": verifier.DefaultDialect, "encoding": verifier.Hex.String(), "nonce_length": strconv.Itoa(verifier.DefaultNonceLength),
-		"most": strconv.Itoa(defaultMost), "refuse": refuseProblem, "unverified": claimStrip,
+		"dialect": verifier.DefaultDialect, "encoding": defaults.Encoding, "nonce_length": strconv.Itoa(defaults.NonceLength),
+		"limit": strconv.Itoa(defaultLimit), "refuse": refuseProblem, "unverified": claimStrip,
 	} {
 		if written[name] != want {
 			t.Errorf("%s: %s, want %s", name, written[name], want)

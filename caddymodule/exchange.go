@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -33,7 +35,7 @@ type oneRequest struct {
 
 	plan   *plan
 	widget *widget // nil where the request has none
-	mode   Mode
+	mode   widgets.Mode
 	body   received
 	// arrived is the body's form, which was read while it arrived, until parseBody
 	// has ended it.
@@ -41,6 +43,9 @@ type oneRequest struct {
 	// widgetErr is why it cannot be told at present whether there is such a
 	// widget, or what its secrets are.
 	widgetErr error
+
+	// identity is whose the request is, once it is verified.
+	identity verifier.Identity
 
 	// closed says that the request is refused in every mode: whose conversation
 	// it names cannot be told.
@@ -91,14 +96,14 @@ func empty(r *verifier.Reading) {
 // mode off it reads no more than it takes to find the widget.
 func (x *exchange) read() {
 	x.find()
-	x.mode = x.h.Mode.with(x.widget)
-	if x.mode == modeOff && !x.h.widgetInClaim {
+	x.mode = x.h.modeFor(x.widget)
+	if x.mode == widgets.ModeOff && !x.h.widgetInClaim {
 		return
 	}
 	x.readClaim()
 	if x.h.widgetInClaim {
 		x.lookup(x.reading.Single(verifier.Widget))
-		x.mode = x.h.Mode.with(x.widget)
+		x.mode = x.h.modeFor(x.widget)
 		if x.widget != nil && x.plan != x.h.plan {
 			x.reading.Reset()
 			x.readClaim()
@@ -127,7 +132,7 @@ func (x *exchange) lookup(id []byte) {
 	if x.widgetErr = err; found {
 		x.take(&x.found)
 	} else if err != nil {
-		x.unserved = observed.Known(id)
+		x.unserved = x.h.app.traffic.Known(id)
 	}
 }
 
@@ -166,12 +171,12 @@ func (x *exchange) watchTwins(text *namedText) {
 	for _, twin := range text.twins {
 		plan, reading := x.plan, x.reading
 		x.plan, x.reading = twin, verifier.Reading{}
-		twin.reader.Query([]byte(x.r.URL.RawQuery), &x.reading)
+		twin.verifier.Query([]byte(x.r.URL.RawQuery), &x.reading)
 		query := string(x.reading.Single(text.field))
 		x.parseBody()
 		same := x.reading.Plain() && string(x.reading.Single(text.field)) == query
 		if x.plan, x.reading = plan, reading; !same {
-			x.reading.Twice(verifier.Place{Field: text.field})
+			x.reading.MarkDuplicate(verifier.Place{Field: text.field})
 		}
 	}
 }
@@ -187,7 +192,7 @@ func (x *exchange) begin() {
 // readHead reads the places outside of the body.
 func (x *exchange) readHead() {
 	if query := x.r.URL.RawQuery; query != "" {
-		x.plan.reader.Query(x.reading.Copy(query), &x.reading)
+		x.plan.verifier.Query(x.reading.Copy(query), &x.reading)
 	}
 	for i := range x.plan.headers {
 		x.plan.headers[i].read(x.r, &x.reading)
@@ -209,21 +214,26 @@ func (x *exchange) verify() error {
 	if x.body.err != nil {
 		return x.body.err
 	}
-	if err := x.plan.verifier.Shape(&x.reading); err != nil {
+	var err error
+	x.identity, err = x.plan.verifier.VerifyFunc(&x.reading, x.currentKeys)
+	switch {
+	case !errors.Is(err, verifier.ErrInvalid):
 		return err
+	case x.widgetErr != nil:
+		// A secret that cannot be had may be the one that signed.
+		return judgment.ErrUnavailable
+	case x.widget == nil:
+		return judgment.ErrWidgetUnknown
 	}
+	return err
+}
+
+// currentKeys returns the keys that the widget has now.
+func (x *exchange) currentKeys() []*verifier.Key {
 	if x.renew(); x.widget != nil {
 		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
 	}
-	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
-	if x.widget != nil && errors.Is(err, verifier.ErrWidgetUnknown) {
-		err = verifier.ErrInvalid // a reload has left none of its secrets
-	}
-	if x.widgetErr != nil && (errors.Is(err, verifier.ErrWidgetUnknown) || errors.Is(err, verifier.ErrInvalid)) {
-		// A secret that cannot be had may be the one that signed.
-		return verifier.ErrUnavailable
-	}
-	return err
+	return x.keys
 }
 
 // renew looks the widget up again. The body came at the client's pace: who began
@@ -243,9 +253,9 @@ func (x *exchange) renew() {
 	case found: // its claim would have to be read anew
 		x.unserved = x.found.id
 	case err != nil:
-		x.unserved = observed.Known(x.id)
+		x.unserved = x.h.app.traffic.Known(x.id)
 	}
-	x.mode = max(x.mode, x.h.Mode.with(x.widget))
+	x.mode = max(x.mode, x.h.modeFor(x.widget))
 }
 
 // judge is verify with what depends on what others did before. It comes last:
@@ -271,8 +281,8 @@ func (x *exchange) refuses(cause error) bool {
 	if cause == nil {
 		return false
 	}
-	a := x.plan.answers[verifier.ReasonOf(cause)]
-	return a.always || x.closed || x.mode == modeRequired
+	a := x.plan.answers[judgment.ReasonOf(cause)]
+	return a.always || x.closed || x.mode == widgets.ModeRequired
 }
 
 // settle writes down what was found, for the upstream and the placeholders.
@@ -282,18 +292,18 @@ func (x *exchange) settle(cause, claimed error) {
 	if x.widget != nil {
 		s.widget = x.widget.id
 	}
-	s.reason = verifier.ReasonOf(cause)
+	s.reason = judgment.ReasonOf(cause)
 	s.outcome = s.reason.Outcome()
 	if claimed != nil {
-		s.reason = verifier.ReasonOf(claimed)
-		if s.reason == verifier.Unavailable {
-			s.outcome = verifier.OutcomeUnavailable
+		s.reason = judgment.ReasonOf(claimed)
+		if s.reason == judgment.Unavailable {
+			s.outcome = judgment.OutcomeUnavailable
 		}
 	}
 	switch {
 	case cause != nil || claimed != nil:
-	case x.mode == modeOff:
-		s.outcome, s.reason = verifier.OutcomeDisabled, ""
+	case x.mode == widgets.ModeOff:
+		s.outcome, s.reason = judgment.OutcomeDisabled, ""
 	default:
 		x.settleUser()
 	}
@@ -309,21 +319,21 @@ func (x *exchange) count() {
 	if x.h.widgetless() && !x.h.Guard {
 		return
 	}
-	x.counted = observed.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode.counted(), x.plan.counted)
+	x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode, x.plan.counted)
 }
 
 func (x *exchange) settleUser() {
-	s, c := x.s, &x.reading.Claim
-	s.user, s.email, s.name = string(c[verifier.UserID]), string(c[verifier.Email]), string(c[verifier.Name])
-	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
-		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
+	s, said := x.s, x.reading.Unverified
+	s.user, s.email, s.name = x.identity.User(), string(said(verifier.Email)), string(said(verifier.Name))
+	if len(said(verifier.Attributes))+len(said(verifier.Phone))+len(said(verifier.Company)) > 0 {
+		s.attributes = string(x.plan.verifier.AppendAttributes(nil, &x.reading))
 	}
 }
 
 // passPreflight leaves a preflight ready to be forwarded. It says nothing of
 // who is there, so nothing is published.
 func (x *exchange) passPreflight() {
-	if x.mode == modeOff {
+	if x.mode == widgets.ModeOff {
 		x.settle(nil, nil)
 		return
 	}
@@ -333,8 +343,4 @@ func (x *exchange) passPreflight() {
 
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
-func (x *exchange) isPreflight() bool { return isPreflight(x.r) && !x.openBody().Present() }
-
-func isPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
-}
+func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openBody().Present() }

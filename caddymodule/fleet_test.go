@@ -37,10 +37,6 @@ chat_identity required {
 }
 respond {http.chat_identity.user}`
 
-// patience is how long anything may take before it counts as hanging. It is far
-// beyond what is documented: tests run on busy machines.
-const patience = 30 * time.Second
-
 // fleet is gateways, each in a process of its own, that share a Redis.
 type fleet struct {
 	gateways []*process
@@ -93,6 +89,15 @@ func (f *fleet) ask(t *testing.T, p *process, path, widget, body string) string 
 	return strings.TrimSpace(fmt.Sprint(response.StatusCode, " ", said))
 }
 
+// answer is ask where Redis runs: on a busy machine it may not answer in time.
+func (f *fleet) answer(t *testing.T, p *process, path, widget, body string) (said string) {
+	eventually(t, "Redis does not answer", func() bool {
+		said = f.ask(t, p, path, widget, body)
+		return said != "503 unavailable"
+	})
+	return said
+}
+
 // signed is a claim of a user that no other claim has.
 func (f *fleet) signed(secret string) (user, body string) {
 	user = fmt.Sprintf("user-%d", f.sent.Add(1))
@@ -103,14 +108,11 @@ func (f *fleet) signed(secret string) (user, body string) {
 // do so or not: any other answer is an error.
 func (f *fleet) verifies(t *testing.T, p *process, widget, secret string) bool {
 	user, body := f.signed(secret)
-	switch said := f.ask(t, p, "/chat", widget, body); said {
-	case "200 " + user:
-		return true
-	case "401 invalid":
-	default:
+	said := f.answer(t, p, "/chat", widget, body)
+	if said != "200 "+user && said != "401 invalid" {
 		t.Errorf("neither verified nor invalid: %s", said)
 	}
-	return false
+	return said == "200 "+user
 }
 
 // everywhere checks that the secret verifies at all gateways, or at none.
@@ -160,16 +162,6 @@ func (f *fleet) load(t *testing.T, clients int, turn func(i int, p *process)) (e
 	}
 	ready.Wait()
 	return end
-}
-
-// await returns when the condition holds.
-func await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not come to that: %s", what)
-		}
-	}
 }
 
 // TestFleet: three gateways are as one.
@@ -320,7 +312,7 @@ func (f *fleet) testChanges(t *testing.T) {
 	want := func(path, body, want string) {
 		t.Helper()
 		f.each(func(i int, p *process) {
-			if said := f.ask(t, p, path, "changed", body); said != want {
+			if said := f.answer(t, p, path, "changed", body); said != want {
 				t.Errorf("gateway %d: %s, want %s", i, said, want)
 			}
 		})
@@ -332,7 +324,7 @@ func (f *fleet) testChanges(t *testing.T) {
 		nextcap := fmt.Sprintf(`{"userId":"%s","userHash":"%s"}`, user, signWith(secret, user))
 		// A new widget is known everywhere in moments: it retires nothing.
 		f.each(func(i int, p *process) {
-			deadline := time.Now().Add(20 * time.Second)
+			deadline := time.Now().Add(patience)
 			for f.ask(t, p, "/own", "changed", bookbag) != "200 "+user {
 				if time.Now().After(deadline) {
 					t.Errorf("gateway %d does not come to know a new widget", i)
@@ -377,7 +369,9 @@ func (f *fleet) testOneTime(t *testing.T) {
 			})
 		}
 		group.Wait()
-		if answers["200 "+k.user] != 1 || answers["403 replayed"] != clients-1 {
+		// Redis may be too slow to answer on a busy machine, even whoever is first.
+		in, late := answers["200 "+k.user], answers["503 unavailable"]
+		if in > 1 || in+late == 0 || in+late+answers["403 replayed"] != clients {
 			t.Errorf("token %d: %v", n, answers)
 		}
 	}
@@ -394,14 +388,14 @@ func (f *fleet) testConversations(t *testing.T) {
 			var body string
 			users[i], body = f.signed(secret)
 			bodies[i] = in(conversation, body)
-			said[i] = f.ask(t, p, "/talk", "talking", bodies[i])
+			said[i] = f.answer(t, p, "/talk", "talking", bodies[i])
 		})
 		for i := range f.gateways {
 			if said[i] != "200 "+users[i] && said[i] != "403 conversation_claimed" {
 				t.Errorf("%s", said[i])
 			}
 			f.each(func(_ int, p *process) {
-				if again := f.ask(t, p, "/talk", "talking", bodies[i]); again != said[i] {
+				if again := f.answer(t, p, "/talk", "talking", bodies[i]); again != said[i] {
 					t.Errorf("%s: %s at one gateway, %s at another", conversation, said[i], again)
 				}
 			})
@@ -500,7 +494,7 @@ func (f *fleet) testPaused(t *testing.T) {
 		signal(syscall.SIGCONT)
 		for _, w := range waiting {
 			answer, err := io.ReadAll(w)
-			if err != nil || !strings.Contains(string(answer), `"reason":"invalid"`) {
+			if err != nil || !strings.Contains(string(answer), `"reason":"invalid"`) && !strings.Contains(string(answer), `"reason":"unavailable"`) {
 				t.Errorf("sent to a stopped gateway with the secret that was retired: %v, %s", err, answer)
 			}
 		}
@@ -605,6 +599,9 @@ var outages = []outage{
 	},
 }
 
+// stale is how long gateways serve what they know without Redis.
+const stale = 6 * time.Second
+
 // TestFleetOutages: without Redis two gateways serve what they know for
 // stale_if_error, and what needs the ledger is refused; no request hangs, nothing
 // is accepted that must not be, and nobody has to restart anything afterwards.
@@ -612,7 +609,7 @@ func TestFleetOutages(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	grant(server, "password")
-	f := newFleet(t, 2, "stale_if_error 4s\nwidgets redis redis://gateway:password@"+server.Addr)
+	f := newFleet(t, 2, fmt.Sprintf("stale_if_error %v\nwidgets redis redis://gateway:password@%s", stale, server.Addr))
 	f.gateways[0].create(t, `{"id":"known","secret":"`+testSecret+`"}`)
 	f.gateways[0].create(t, `{"id":"stranger","secret":"`+testSecret+`"}`)
 	for _, o := range outages {
@@ -670,6 +667,7 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	})
 	recover := sync.OnceFunc(func() { o.end(server) })
 	t.Cleanup(recover) // else the next outage would meet this one
+	begun := time.Now()
 	o.begin(server)
 	logged := func(text string) func() bool {
 		return func() bool {
@@ -685,10 +683,21 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	if o.readable {
 		gone, back = "Redis takes no changes of widgets", "Redis takes changes of widgets again"
 	}
-	await(t, "both log that it goes: "+gone, logged(gone))
-	f.everywhere(t, "known", known, true)
-	time.Sleep(time.Second) // of the four
-	f.everywhere(t, "known", known, true)
+	eventually(t, "both log that it goes: "+gone, logged(gone))
+	serves := func() bool {
+		return f.all(t, func(p *process) (string, string) {
+			user, body := f.signed(known)
+			return f.ask(t, p, "/chat", "known", body), "200 " + user
+		})
+	}
+	// It counts from when Redis has confirmed what is known, which was before. On a
+	// busy machine nothing may be left of that.
+	for time.Since(begun) < stale/2 && !t.Failed() {
+		if !serves() && time.Since(begun) < stale/2 {
+			t.Error("what is known is not served")
+		}
+		time.Sleep(stale / 20)
+	}
 
 	stranger, want := "stranger", "503 unavailable"
 	if o.readable {
@@ -713,7 +722,7 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	if o.readable {
 		f.everywhere(t, "known", known, true)
 	} else {
-		await(t, "a known widget is unavailable after stale_if_error", func() bool {
+		eventually(t, "a known widget is unavailable after stale_if_error", func() bool {
 			return f.all(t, func(p *process) (string, string) {
 				_, body := f.signed(known)
 				return f.ask(t, p, "/chat", "known", body), "503 unavailable"
@@ -722,28 +731,20 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	}
 
 	recover()
-	await(t, "both serve again", func() bool {
-		return f.all(t, func(p *process) (string, string) {
-			user, body := f.signed(known)
-			return f.ask(t, p, "/chat", "known", body), "200 " + user
-		})
-	})
-	await(t, "both accept tokens again", func() bool {
+	eventually(t, "both serve again", serves)
+	eventually(t, "both accept tokens again", func() bool {
 		return f.all(t, func(p *process) (string, string) {
 			said, k := f.token(t, p)
 			return said, "200 " + k.user
 		})
 	})
-	await(t, "both log that it is back: "+back, logged(back))
+	eventually(t, "both log that it is back: "+back, logged(back))
 	replayed()
 	end()
-	all := []string{"verified", "503 unavailable", "verified"}
-	if o.readable {
-		all = all[:1]
-	}
 	for i, course := range courses {
-		if !slices.Equal(course, all) {
-			t.Errorf("a known widget at gateway %d: %q, want %q", i, course, all)
+		others := slices.DeleteFunc(slices.Clone(course), func(said string) bool { return said == "verified" || said == "503 unavailable" })
+		if len(others) > 0 || course[0] != "verified" || course[len(course)-1] != "verified" || o.readable != (len(course) == 1) {
+			t.Errorf("a known widget at gateway %d: %q", i, course)
 		}
 	}
 	c := f.gateways[1].call(t, "POST", "widgets", `{"id":"after"}`)
@@ -766,7 +767,7 @@ func (f *fleet) replay(t *testing.T) (end func()) {
 		tokenAt(fmt.Sprintf("user-%d", f.sent.Add(1)), time.Now().Add(2*time.Second)),
 	}
 	for i, k := range used {
-		await(t, "a token is accepted", func() bool {
+		eventually(t, "a token is accepted", func() bool {
 			return f.ask(t, f.gateways[i], "/once", "known", k.json()) == "200 "+k.user
 		})
 	}
@@ -781,7 +782,7 @@ func (f *fleet) replay(t *testing.T) (end func()) {
 	})
 	return func() {
 		if !ended.Swap(true) {
-			await(t, "used tokens are tried", func() bool { return sent.Load() > 20 })
+			eventually(t, "used tokens are tried", func() bool { return sent.Load() > 20 })
 			stop()
 		}
 	}
@@ -800,7 +801,7 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	}
 	replayed := f.replay(t)
 	server.Do("FLUSHALL")
-	await(t, "no gateway knows the widget", func() bool {
+	eventually(t, "no gateway knows the widget", func() bool {
 		return f.all(t, func(p *process) (string, string) {
 			_, body := f.signed(testSecret)
 			return f.ask(t, p, "/chat", "known", body), "403 widget_unknown"
@@ -810,7 +811,7 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 		t.Fatalf("%d: %s", c.status, c.body)
 	}
 	f.everywhere(t, "known", testSecret, true)
-	await(t, "both accept tokens again", func() bool {
+	eventually(t, "both accept tokens again", func() bool {
 		return f.all(t, func(p *process) (string, string) {
 			said, k := f.token(t, p)
 			return said, "200 " + k.user

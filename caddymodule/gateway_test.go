@@ -6,14 +6,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +26,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // testSecret is the secret of most tests, known to the configuration as {env.TEST_SECRET}.
@@ -53,6 +54,10 @@ func TestMain(m *testing.M) {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
 		}
+	}
+	// What Caddy logs goes to a file, too: see load.
+	if os.Stderr, err = os.Create(filepath.Join(dir, "caddy.log")); err != nil {
+		panic(err)
 	}
 	code := m.Run()
 	_ = caddy.Stop()
@@ -131,21 +136,21 @@ const quiet = `
 	grace_period 1s
 `
 
-// freePort returns a TCP port that nobody listens on. It is none of those that the
-// system gives to connections and to listeners without a port of their own, which
-// could take it before it is used.
-func freePort(t testing.TB) int {
+// patience is how long anything may take before it counts as hanging. It is far
+// beyond what is documented: tests run on busy machines.
+const patience = time.Minute
+
+// eventually waits for what the gateway does beside its requests.
+func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	for range 100 {
-		port := 16000 + rand.IntN(16000)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			_ = l.Close()
-			return port
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(what)
 		}
 	}
-	t.Fatal("no port is free")
-	return 0
 }
+
+func freePort(t testing.TB) int { return testbed.FreePort(t) }
 
 // start runs a site of which the body is given; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
@@ -164,12 +169,43 @@ func live(t testing.TB, options, site string) *gateway {
 	return g
 }
 
-// countAnew has gateways that are loaded from now on begin to count, by that
-// clock, and those of other tests again.
-func countAnew(t testing.TB, clock func() time.Time) {
+// countBy has the gateways of this test, none of which is loaded yet, count by
+// that clock.
+func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	t.Helper()
-	observed = traffic.New(clock)
-	t.Cleanup(func() { observed = traffic.New(time.Now) })
+	a := new(App)
+	counts, err := takeOver(a, trafficKey, newTraffic(clock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = a.Cleanup() })
+	return counts
+}
+
+// provision returns the context of a configuration that has this app and never
+// starts.
+func provision(t testing.TB, app string) caddy.Context {
+	t.Helper()
+	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // which nobody cancels
+		if loaded, err := ctx.AppIfConfigured("chat_identity"); err != nil || loaded.(*App).Cleanup() != nil {
+			t.Error("the app is not cleaned up")
+		}
+	})
+	return ctx
+}
+
+// active returns the app of the configuration that runs.
+func active(t testing.TB) *App {
+	t.Helper()
+	app, err := activeApp()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app
 }
 
 // newLive is live, not yet loaded.
@@ -196,19 +232,54 @@ func chat(t testing.TB, directive string) *gateway {
 	return start(t, "", directive+"\nreverse_proxy UPSTREAM")
 }
 
-// load runs a Caddyfile in this process, and stops it with the test.
+// load runs a Caddyfile in this process, and stops it with the test. What Caddy
+// logged is printed when the test has failed.
 func load(t testing.TB, caddyfile string) {
 	t.Helper()
+	from, _ := os.Stderr.Seek(0, io.SeekCurrent)
 	config, err := adapt(caddyfile)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
 	}
-	if err := caddy.Load(config, true); err != nil {
+	if err := activate(config); err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
 	}
 	http.DefaultClient.CloseIdleConnections() // the server before is closing its own
-	t.Cleanup(func() { _ = caddy.Stop() })
-	http.DefaultClient.CloseIdleConnections() // which the server of another configuration closes
+	t.Cleanup(func() {
+		_ = caddy.Stop()
+		if to, _ := os.Stderr.Seek(0, io.SeekCurrent); t.Failed() {
+			_, _ = io.Copy(os.Stdout, io.NewSectionReader(os.Stderr, from, to-from))
+		}
+	})
+}
+
+// activate is caddy.Load that returns when what has listened before on the same
+// addresses is closed. Caddy does not wait for that, and until then the server
+// before may answer, or the kernel resets what it had not accepted yet.
+func activate(config []byte) error {
+	var listening struct {
+		Admin struct{ Listen string }
+		Apps  struct {
+			HTTP struct {
+				Servers map[string]struct{ Listen []string }
+			}
+		}
+	}
+	if err := json.Unmarshal(config, &listening); err != nil {
+		return err
+	}
+	addresses := []string{listening.Admin.Listen}
+	for _, server := range listening.Apps.HTTP.Servers {
+		addresses = append(addresses, server.Listen...)
+	}
+	err := caddy.Load(config, true)
+	for deadline := time.Now().Add(patience); slices.ContainsFunc(addresses, func(address string) bool { return caddy.ListenerUsage("tcp", address) > 1 }); {
+		if time.Now().After(deadline) {
+			return errors.Join(err, fmt.Errorf("two servers listen on one of %v", addresses))
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return err
 }
 
 func adapt(caddyfile string) ([]byte, error) {

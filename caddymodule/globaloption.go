@@ -140,7 +140,7 @@ func (a *App) unmarshalWidget(d *caddyfile.Dispenser) error {
 	}
 	for _, other := range a.InlineWidgets {
 		if other.ID == w.ID {
-			return d.Errf("widget %s is declared twice: a rotation lists both secrets in one declaration, current first", w.ID)
+			return d.Errf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", w.ID)
 		}
 	}
 	a.InlineWidgets = append(a.InlineWidgets, w)
@@ -178,7 +178,7 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 			if err := enumArg(d, &text, "off", "optional", "required"); err != nil {
 				return w, err
 			}
-			_ = w.Mode.UnmarshalText([]byte(text)) // one of the three
+			w.Mode, _ = widgets.ParseMode(text)
 		case "dialect":
 			if err := dialectArg(d, &w.Dialect); err != nil {
 				return w, err

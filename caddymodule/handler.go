@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // ServeHTTP implements [caddyhttp.MiddlewareHandler]. What keeps a client from
@@ -52,7 +53,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	case x.isPreflight():
 		x.passPreflight()
 		return false, nil
-	case x.mode == modeOff:
+	case x.mode == widgets.ModeOff:
 		x.settle(nil, nil)
 		h.publish(r, s)
 		x.returnBody()
@@ -101,7 +102,7 @@ func (h *Handler) widgetless() bool {
 // overruledSilently reports whether an earlier handler was laxer than this one
 // would have been, and the operator was not told yet.
 func (h *Handler) overruledSilently(s *state) bool {
-	return s.decider != h && s.mode != modeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
+	return s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
 }
 
 // Interface guards

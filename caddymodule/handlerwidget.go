@@ -8,15 +8,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // handlerWidget is a widget that handlers bring along, and how they treat it.
 type handlerWidget struct {
 	w       *widget
-	site    string // of the first handler that brought it
-	laxest  Mode   // of the handlers' modes
-	mode    Mode   // of the handlers, modeUnset where they differ
-	dialect string // of the handlers, "" where they differ
+	site    string       // of the first handler that brought it
+	laxest  widgets.Mode // of the handlers' modes
+	mode    widgets.Mode // of the handlers, widgets.ModeUnset where they differ
+	dialect string       // of the handlers, "" where they differ
 }
 
 // own registers the widget of a handler on that site. The pair of widget and
@@ -30,7 +32,7 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	if declared != nil && declared.inline.digest != w.inline.digest {
 		return nil, otherSecrets(w.id, site, "the global chat_identity block")
 	}
-	mode := h.Mode.with(nil)
+	mode := h.modeFor(nil)
 	switch known := a.owners[w.id]; {
 	case known == nil:
 		a.owners[w.id] = &handlerWidget{w, site, mode, mode, h.Dialect}
@@ -43,10 +45,10 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 }
 
 // addHandler adds how one more handler treats the widget.
-func (o *handlerWidget) addHandler(mode Mode, dialect string) {
+func (o *handlerWidget) addHandler(mode widgets.Mode, dialect string) {
 	o.laxest = min(o.laxest, mode)
 	if o.mode != mode {
-		o.mode = modeUnset
+		o.mode = widgets.ModeUnset
 	}
 	if o.dialect != dialect {
 		o.dialect = ""

@@ -18,7 +18,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf16"
 
 	"github.com/caddyserver/caddy/v2"
@@ -35,12 +34,7 @@ func TestConfigurationHidesSecrets(t *testing.T) {
 	if err != nil || strings.Contains(string(config), testSecret) || strings.Count(string(config), "{env.TEST_SECRET}") != 2 {
 		t.Errorf("%v %s", err, config)
 	}
-	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{
-		"chat_identity": json.RawMessage(`{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","` + testSecret + `-two"]}]}`),
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","`+testSecret+`-two"]}]}`)
 	app, err := ctx.App("chat_identity")
 	if err != nil {
 		t.Fatal(err)
@@ -291,7 +285,6 @@ func TestTwoDefaults(t *testing.T) {
 // which neither handler's mode or dialect is said where they differ; and it is not
 // required while one of them is laxer.
 func TestSharedDefault(t *testing.T) {
-	countAnew(t, time.Now)
 	for _, c := range []struct{ first, second, mode, dialect, readiness string }{
 		{"", "", "optional", "bookbag", "optional"},
 		{"optional", "", "optional", "bookbag", "optional"},
@@ -378,7 +371,7 @@ func TestEarlyMatcher(t *testing.T) {
 		t.Fatal(err)
 	}
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
-	if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
+	if err := activate(config); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
 		t.Errorf("its own matcher in JSON: %v", err)
 	}
 	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, not an outcome: match 'anonymous'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
@@ -586,7 +579,7 @@ func TestReloadRetires(t *testing.T) {
 			}
 			reloaded, err := adapt(config)
 			if err == nil {
-				err = caddy.Load(reloaded, true)
+				err = activate(reloaded)
 			}
 			if fails := strings.Contains(c.name, "fails"); (err != nil) != fails {
 				t.Fatal(err)
@@ -617,17 +610,14 @@ func TestStopInAnyOrder(t *testing.T) {
 			if a := g.post(t, claim("alice")); a.StatusCode != 200 {
 				t.Fatal(a.StatusCode)
 			}
-			old, err := activeApp()
-			if err != nil {
-				t.Fatal(err)
-			}
+			old := active(t)
 			// What follows happens while a request of the old configuration is under way.
 			if removed {
 				config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := caddy.Load(config, true); err != nil {
+				if err := activate(config); err != nil {
 					t.Fatal(err)
 				}
 			} else if err := caddy.Stop(); err != nil {
@@ -636,9 +626,9 @@ func TestStopInAnyOrder(t *testing.T) {
 			if !appFirst {
 				old.replaced.Store(false) // as before it is stopped
 			}
-			active, err := old.active()
-			if want := map[bool]*App{false: old, true: nil}[removed]; active != want || err != nil {
-				t.Errorf("removed %v, app first %v: %p, %v, want %p", removed, appFirst, active, err, want)
+			now, err := old.active()
+			if want := map[bool]*App{false: old, true: nil}[removed]; now != want || err != nil {
+				t.Errorf("removed %v, app first %v: %p, %v, want %p", removed, appFirst, now, err, want)
 			}
 		}
 	}

@@ -75,7 +75,7 @@ func TestHeaderNamesFold(t *testing.T) {
 		var reading verifier.Reading
 		place.read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
 		if reading.Plain() {
-			t.Errorf("%q beside another spelling: %q", spelling, reading.Claim[verifier.UserID])
+			t.Errorf("%q beside another spelling: %q", spelling, reading.Single(verifier.UserID))
 		}
 	}
 }

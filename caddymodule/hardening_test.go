@@ -204,7 +204,7 @@ func TestUnreadBodies(t *testing.T) {
 			}
 			defer conn.Close()
 			// A server that waits for the body gives up after a minute.
-			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {
@@ -385,7 +385,7 @@ func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
 	answer, _ := io.ReadAll(c)
 	if len(answer) == 0 {
 		_ = c.(*net.TCPConn).CloseWrite()
-		_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		answer, _ = io.ReadAll(c)
 	}
 	return string(answer)

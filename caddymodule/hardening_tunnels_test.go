@@ -106,7 +106,7 @@ func tunnelOverHTTP1(t *testing.T, address, text string) *http.Response {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
 	}
@@ -139,14 +139,14 @@ func tunnelOverHTTP2(t *testing.T, address string) *http.Response {
 
 func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	h3 := dialHTTP3(ctx, t, address)
 	stream, err := h3.OpenRequestStream(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = stream.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = stream.SetDeadline(time.Now().Add(patience))
 	r, err := http.NewRequest(http.MethodConnect, "https://"+address+"/chat", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +171,7 @@ func TestGuards(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address := secureSite(t, site, strings.TrimPrefix(u.URL, "http://"))
 			for version, transport := range transports(t) {
-				client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+				client := &http.Client{Transport: transport, Timeout: patience}
 				arrived := 0
 				for _, path := range []string{"/chat", "/chat/open", "/other", "/identify", "/?" + signedQuery("alice")} {
 					r, err := http.NewRequest("PUT", "https://"+address+path, io.MultiReader(strings.NewReader("{}")))
@@ -303,10 +303,7 @@ func checkGuards(t *testing.T, config []byte, raw json.RawMessage) {
 	if err := json.Unmarshal(config, parsed); err != nil {
 		t.Fatal(err)
 	}
-	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": parsed.AppsRaw["chat_identity"]}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ctx := provision(t, string(parsed.AppsRaw["chat_identity"]))
 	loaded, err := ctx.LoadModuleByID("http.handlers.chat_identity", raw)
 	if err != nil {
 		t.Fatalf("%v: %s", err, raw)

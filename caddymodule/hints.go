@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
 
 // noMistake is the hint where none of the usual mistakes was made.
@@ -35,27 +37,27 @@ var keptShorter = traffic.Hint{
 // to the operator, in logs and readiness. Where it would have to be diagnosed,
 // which takes a millisecond or two, it says nothing unless that is asked for.
 // The detail is what is wrong with this very one, "" where that is the hint.
-func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail string) {
+func (x *exchange) hint(cause error, search bool) (h traffic.Hint, detail string) {
 	reason := x.s.reason
 	switch reason {
-	case verifier.Invalid:
-		if !diagnose || x.widget == nil {
+	case judgment.Invalid:
+		if !search || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
+		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
 		if !ok {
 			return noMistake, ""
 		}
 		return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, ""
-	case verifier.Partial:
+	case judgment.Partial:
 		return x.halfHint(), ""
-	case verifier.Expired:
+	case judgment.Expired:
 		return x.ageHint()
-	case verifier.WidgetUnknown:
+	case judgment.WidgetUnknown:
 		if x.unserved != "" {
 			return otherDialect, ""
 		}
-	case verifier.Unavailable, verifier.ConversationClaimed:
+	case judgment.Unavailable, judgment.ConversationClaimed:
 		if x.widgetErr != nil {
 			detail = x.widgetErr.Error()
 		}
@@ -66,9 +68,8 @@ func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail stri
 // halfHint says which half of the claim is missing.
 func (x *exchange) halfHint() traffic.Hint {
 	var ids, names []string
-	for f := range x.reading.Claim {
-		field := verifier.Field(f)
-		if (field == verifier.Signature || x.plan.policy.Message.Signs(field)) && len(x.reading.Claim[f]) == 0 {
+	for field := verifier.UserID; field <= verifier.Email; field++ {
+		if (field == verifier.Signature || x.plan.verifier.Signs(field)) && len(x.reading.Unverified(field)) == 0 {
 			ids = append(ids, "no_"+field.String())
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
@@ -83,7 +84,7 @@ func (x *exchange) halfHint() traffic.Hint {
 // ageHint says how old the timestamp is, or how far ahead.
 func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
-	age := time.Since(x.plan.verifier.SignedAt(&x.reading.Claim)).Round(time.Second)
+	age := time.Since(x.plan.verifier.SignedAt(&x.reading)).Round(time.Second)
 	if errors.Is(x.widgetErr, ledger.ErrTooOld) {
 		return keptShorter, fmt.Sprintf("the timestamp is %v old", age)
 	}

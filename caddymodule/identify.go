@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -31,7 +33,7 @@ func (h *Handler) identifies(r *http.Request) bool {
 	if h.Identify == "" || r.URL.Path != h.Identify {
 		return false
 	}
-	return r.Method == http.MethodPost || len(h.CORS) > 0 && isPreflight(r)
+	return r.Method == http.MethodPost || len(h.CORS) > 0 && cors.IsPreflight(r)
 }
 
 // identify answers who the caller is. It spends no token and takes no
@@ -45,11 +47,11 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {
-		h.answerPreflight(w, r)
+		h.CORS.AnswerPreflight(w, r)
 		return nil
 	}
 	x.read()
-	if x.mode == modeOff {
+	if x.mode == widgets.ModeOff {
 		x.settle(nil, nil)
 		return h.answerIdentify(w, x, identified{Status: "disabled"})
 	}
@@ -64,7 +66,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		answer.User = &identifiedUser{s.user}
 	} else {
 		h.log.forwarded(x, cause)
-		answer.Prefill = &prefill{string(x.reading.Claim[verifier.Name]), string(x.reading.Claim[verifier.Email])}
+		answer.Prefill = &prefill{string(x.reading.Unverified(verifier.Name)), string(x.reading.Unverified(verifier.Email))}
 	}
 	return h.answerIdentify(w, x, answer)
 }
@@ -75,21 +77,7 @@ func (h *Handler) answerIdentify(w http.ResponseWriter, x *exchange, answer iden
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	h.allowOrigin(w.Header(), x.r)
+	h.CORS.Allow(w.Header(), x.r)
 	x.answer(w, http.StatusOK, "application/json", append(text, '\n'))
 	return nil
-}
-
-// answerPreflight tells a browser what a page of the operator's origins may send.
-func (h *Handler) answerPreflight(w http.ResponseWriter, r *http.Request) {
-	header := w.Header()
-	h.allowOrigin(header, r)
-	if header.Get("Access-Control-Allow-Origin") != "" {
-		header.Set("Access-Control-Allow-Methods", http.MethodPost)
-		header.Set("Access-Control-Max-Age", "600")
-		for _, asked := range r.Header["Access-Control-Request-Headers"] {
-			header.Add("Access-Control-Allow-Headers", asked)
-		}
-	}
-	w.WriteHeader(http.StatusNoContent)
 }

@@ -318,7 +318,7 @@ func TestIdentifyAtOnce(t *testing.T) {
 			}
 			defer conn.Close()
 			// A server that waits for the body gives up after a minute.
-			if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {

@@ -1,13 +1,8 @@
 package caddymodule
 
 import (
-	"context"
-	"encoding/json"
-	"fmt"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -15,12 +10,6 @@ import (
 
 func init() {
 	caddy.RegisterModule(new(BoltLedger))
-}
-
-// LedgerModule is a module of the namespace `chat_identity.ledgers`. What it
-// returns is used once it is provisioned.
-type LedgerModule interface {
-	Ledger() ledger.Ledger
 }
 
 // BoltLedger keeps in a file what was used or taken: one-time signatures, conversations and merged visitors.
@@ -93,44 +82,6 @@ func (b *BoltLedger) Cleanup() error {
 //	ledger bolt [<path>]
 func (b *BoltLedger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return pathArg(d, "ledger bolt", &b.Path)
-}
-
-func (a *App) provisionLedger(ctx caddy.Context) error {
-	if a.LedgerRaw == nil {
-		a.LedgerRaw = json.RawMessage(`{"store":"bolt"}`)
-	}
-	loaded, err := ctx.LoadModule(a, "LedgerRaw")
-	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
-	}
-	module, ok := loaded.(LedgerModule)
-	if !ok {
-		return fmt.Errorf("ledger: the module %T is no ledger", loaded)
-	}
-	place := string(loaded.(caddy.Module).CaddyModule().ID)
-	if file, ok := loaded.(*BoltLedger); ok {
-		place = file.Path
-	}
-	_, shared := loaded.(*RedisLedger)
-	a.ledger = newKnownLedger(observedLedger{module.Ledger()}, place, shared, a)
-	return nil
-}
-
-// useLedger returns the ledger to a handler that needs it.
-func (a *App) useLedger() ledger.Ledger {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.recorded = true
-	return a.ledger
-}
-
-// openLedger opens the ledger early, so that an operator learns at the start
-// what is wrong with it, and not from the first request.
-func (a *App) openLedger(ctx context.Context) {
-	if err := a.ledger.known(ctx); err != nil {
-		a.log.Error("the ledger cannot be opened: what is accepted once, conversations and merging are unavailable until it can be",
-			zap.Error(err))
-	}
 }
 
 // Interface guards

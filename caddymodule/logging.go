@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -77,11 +78,11 @@ func (l *logger) overlong(r *http.Request, s *state) {
 // sent, and counts them.
 func (l *logger) leftOut(x *exchange) {
 	fields := leftOutOf(&x.reading)
-	if len(fields) == 0 || !x.reading.Brought() {
+	if len(fields) == 0 || !x.reading.HasProof() {
 		return
 	}
-	observed.LeftOut(x.counted, fields)
-	if x.s.outcome == verifier.OutcomeVerified && l.others.allow() {
+	x.h.app.traffic.LeftOut(x.counted, fields)
+	if x.s.outcome == judgment.OutcomeVerified && l.others.allow() {
 		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
 			leftOutField(fields), zap.String("widget", x.s.widget), requestID(x.r))
 	}
@@ -117,8 +118,8 @@ func (l *logger) notKept(r *http.Request, what string, err error) {
 }
 
 // budgetOf returns the budget for a reason.
-func (l *logger) budgetOf(reason verifier.Reason) *budget {
-	if reason == verifier.Missing || reason == verifier.Partial {
+func (l *logger) budgetOf(reason judgment.Reason) *budget {
+	if reason == judgment.Missing || reason == judgment.Partial {
 		return &l.unsigned
 	}
 	return &l.others
@@ -134,7 +135,7 @@ func (l *logger) refused(x *exchange, cause error, status int) {
 // was none.
 func (l *logger) forwarded(x *exchange, cause error) {
 	var b *budget
-	if x.s.reason != verifier.Missing {
+	if x.s.reason != judgment.Missing {
 		b = l.budgetOf(x.s.reason)
 	}
 	l.unverified(x, cause, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
@@ -144,14 +145,14 @@ func (l *logger) forwarded(x *exchange, cause error) {
 // widget's. What is wrong with it is asked once, for both.
 func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
-	kept := observed.TakesExample(x.counted, x.s.reason)
+	kept := x.h.app.traffic.TakesExample(x.counted, x.s.reason)
 	if !logged && !kept {
 		return
 	}
-	hint, detail := x.hint(cause, logged || observed.MayDiagnose(x.counted))
+	hint, detail := x.hint(cause, logged || x.h.app.traffic.MayDiagnose(x.counted))
 	id := requestID(x.r)
 	if kept {
-		observed.AddExample(x.counted, traffic.Refusal{
+		x.h.app.traffic.AddExample(x.counted, traffic.Refusal{
 			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
 			Always: x.plan.answers[x.s.reason].always || x.closed,
 		})

@@ -1,15 +1,17 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -36,10 +38,10 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 var (
 	requestsTotal = desc("requests_total",
 		"Requests by what was found, why they were not verified, and the mode and dialect they were under.", "outcome", "reason", "mode", "dialect")
-	cacheHits       = desc("cache_hits_total", "Secrets that were found opened in the cache.")
-	cacheMisses     = desc("cache_misses_total", "Secrets that were not in the cache and had to be opened.")
-	cacheCost       = desc("cache_cost_bytes", "Memory that the opened secrets in the cache take, about.")
-	cacheSize       = desc("cache_size_bytes", "Memory that opened secrets may take.")
+	cacheHits       = desc("cache_hits_total", "Decrypted keys found in the cache.")
+	cacheMisses     = desc("cache_misses_total", "Keys that were not in the cache and had to be decrypted.")
+	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")
+	cacheLimit      = desc("cache_limit_bytes", "The maximum memory that decrypted keys may take.")
 	storeReachable  = desc("store_reachable", "Whether the store of widgets can be read and written: 1 or 0.")
 	ledgerReachable = desc("ledger_reachable", "Whether the ledger can be asked: 1 or 0. Where no handler needs it, it is not asked.")
 	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and nobody has accepted that yet: 1 or 0. Only where a handler needs it.")
@@ -52,7 +54,7 @@ var (
 
 // verificationSeconds is how long it takes from the claim's text to the outcome.
 var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
-	Name: metricPrefix + "verification_seconds",
+	Name: metricPrefix + "verification_duration_seconds",
 	Help: "Time from a claim's text being there to the outcome, the ledger's answer included and the client's sending not.",
 	Buckets: []float64{
 		5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1,
@@ -67,7 +69,7 @@ var lasting = []prometheus.Collector{
 // Describe implements [prometheus.Collector].
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheSize, storeReachable, ledgerReachable,
+		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheLimit, storeReachable, ledgerReachable,
 		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime,
 	} {
 		descs <- d
@@ -90,7 +92,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, value uint64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
-	eachCell(func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
+	eachCell(app.traffic, func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
 	for _, c := range lasting {
 		c.Collect(metrics)
 	}
@@ -98,20 +100,20 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter(cacheHits, stats.Hits)
 	counter(cacheMisses, stats.Misses)
 	gauge(cacheCost, float64(stats.Cost))
-	gauge(cacheSize, float64(stats.Size))
+	gauge(cacheLimit, float64(stats.Size))
 	gauge(storeReachable, reachable(app.store.Err()))
 	if app.recorded {
 		err, lost := app.ledger.Err(), 0.0
 		gauge(ledgerReachable, reachable(err))
-		if app.ledger.lost.Load() || errors.Is(err, ledger.ErrGone) {
+		if app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone) {
 			lost = 1
 		}
 		gauge(ledgerLost, lost)
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
 	if found := app.census.Load(); found != nil {
-		for i, name := range censusModes {
-			gauge(widgetsByMode, float64(found.widgets[i]), name)
+		for mode, n := range found.widgets {
+			gauge(widgetsByMode, float64(n), cmp.Or(widgets.Mode(mode).String(), "handler"))
 		}
 		gauge(secretsInGrace, float64(found.inGrace(time.Now())))
 		gauge(oldestSecret, found.oldestAge(time.Now()).Seconds())
@@ -123,15 +125,15 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // Verified and unavailable ones are visited before there are any: a counter that
 // begins with its first requests has not grown by them, and those of an outage
 // would raise no alert.
-func eachCell(visit func(n uint64, labels ...string)) {
+func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
-	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
+	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
-		for mode, modeName := range traffic.Modes {
-			awaited := modeName != "off" && (f == traffic.Verified || f == unavailable)
+		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
+			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)
 			for dialect, dialectName := range dialects {
-				if n := observed.Cell(f, mode, dialect); n > 0 || awaited {
-					visit(n, string(f.Outcome()), string(f.Reason()), modeName, dialectName)
+				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
+					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName)
 				}
 			}
 		}

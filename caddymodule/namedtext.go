@@ -20,7 +20,7 @@ type namedText struct {
 	text  string
 	// headers, queries and cookies are what the placeholders ask for.
 	headers []headerPlace
-	queries []*verifier.Reader
+	queries []*verifier.Verifier
 	cookies []cookiePlace
 	// header is the header that the text consists of, looked up without Caddy's
 	// replacer; "" if it is any other text.
@@ -63,7 +63,7 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 				t.header = textproto.CanonicalMIMEHeaderKey(name)
 			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			reader, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}}, verifier.ReaderOptions{})
+			reader, err := newReader(verifier.Place{Field: field, Location: atQuery, Name: name})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
@@ -72,15 +72,20 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 				t.query = name
 				continue
 			}
-			twin, err := verifier.NewReader([]verifier.Place{{Field: field, Location: verifier.Query, Name: name}, inBody(field, name)}, verifier.ReaderOptions{})
+			twin, err := newReader(verifier.Place{Field: field, Location: atQuery, Name: name}, inBody(field, name))
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
-			t.twins = append(t.twins, &plan{reader: twin})
+			t.twins = append(t.twins, &plan{verifier: twin})
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
 			t.cookies = append(t.cookies, cookiePlace{verifier.Place{Field: field}, hop.NewCookie(name)})
 		}
 	}
+}
+
+// newReader returns what finds a field in these places, and never a claim.
+func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
 }
 
 // requestParts are what Caddy's placeholders of a request begin with, behind
@@ -132,9 +137,9 @@ func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
 	id, place := t.of(r, own), verifier.Place{Field: t.field}
 	switch fault := own.Fault(t.field); {
 	case fault != nil:
-		to.Malformed(place, fault.Detail)
+		to.MarkMalformed(place, fault.Detail)
 	case !own.Plain():
-		to.Twice(place)
+		to.MarkDuplicate(place)
 	case id != "":
 		to.Text(place, to.Copy(id))
 	}
@@ -146,7 +151,7 @@ func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
 func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 	if t.path {
 		if flaw := pathFlaw(r); flaw != "" {
-			to.Malformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+			to.MarkMalformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
 			return ""
 		}
 	}
@@ -158,7 +163,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 			return ""
 		}
 		if t.field != verifier.Widget && t.headers[i].Respelled(r.Header) {
-			to.Twice(t.headers[i].Place)
+			to.MarkDuplicate(t.headers[i].Place)
 			return ""
 		}
 	}
@@ -178,7 +183,7 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 		cookie := &t.cookies[i]
 		cookie.read(r, to)
 		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.field)) > 0 {
-			to.Twice(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
+			to.MarkDuplicate(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
 		}
 		if !settled(to) {
 			return ""

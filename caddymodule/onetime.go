@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -22,7 +23,7 @@ func (h *Handler) checkOneTime() error {
 		return nil
 	case !h.plan.verifier.Signs(verifier.Timestamp):
 		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
-			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message.String()))
+			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
 	}
 	return nil
 }
@@ -46,23 +47,22 @@ func (a *App) serve(w ledger.Window) {
 // spend accepts a verified signature once. Only what is verified comes here: a
 // stranger must not be able to use up a token with a forged signature.
 func (x *exchange) spend() error {
-	v, c := x.plan.verifier, &x.reading.Claim
-	signed := v.Digest(c) // one for all spellings, and for all splits of the message
+	signed := x.identity.Digest() // one for all spellings, and for all splits of the message
 	var holder ledger.Holder
 	_, _ = rand.Read(holder[:]) // never fails: it ends the process first
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
 	key := ledgerDigest(kindSignature, x.widget.id, signed[:])
-	entry, err := x.h.ledger.Spend(ctx, key, holder, v.SignedAt(c), x.h.app.window)
+	entry, err := x.h.ledger.Spend(ctx, key, holder, x.identity.SignedAt(), x.h.app.window)
 	switch {
 	case errors.Is(err, ledger.ErrTooOld):
 		x.widgetErr = err
 		return verifier.ErrExpired
 	case err != nil:
 		x.widgetErr = err
-		return verifier.ErrUnavailable
+		return judgment.ErrUnavailable
 	case entry.Holder != holder:
-		return verifier.ErrReplayed
+		return judgment.ErrReplayed
 	}
 	x.s.spent = &holding{key: key, holder: holder, until: entry.Until}
 	return nil

@@ -18,8 +18,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
 )
 
 // ledgered runs a site with a ledger of its own.
@@ -207,7 +205,7 @@ func TestOneTimeReloads(t *testing.T) {
 	})
 	for range reloads {
 		before := s.sent.Load()
-		if err := caddy.Load(config, true); err != nil {
+		if err := activate(config); err != nil {
 			t.Fatal(err)
 		}
 		for s.sent.Load() < before+clients && !t.Failed() {
@@ -580,7 +578,7 @@ func TestOneTimeExpires(t *testing.T) {
 		t.Fatal(got)
 	}
 	replayed := 0
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		switch got := verdict(t, g.post(t, k.json())); got {
 		case "403 replayed":
 			replayed++
@@ -750,11 +748,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 // awaitLedger waits until the ledger answers again.
 func awaitLedger(t *testing.T, g *gateway) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); verdict(t, g.post(t, newToken("first").json())) != "first"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the ledger does not recover")
-		}
-	}
+	eventually(t, "the ledger does not recover", func() bool { return verdict(t, g.post(t, newToken("first").json())) == "first" })
 }
 
 // TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing

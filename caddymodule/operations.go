@@ -40,7 +40,7 @@ func newOperations(asked, help string, names, results []string) *operations {
 			Name: metricPrefix + asked + "_operations_total", Help: help + ", by result.",
 		}, []string{"operation", "result"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: metricPrefix + asked + "_operation_seconds", Help: help + ": how long it took.",
+			Name: metricPrefix + asked + "_operation_duration_seconds", Help: help + ": how long it took.",
 			Buckets: []float64{25e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5},
 		}, []string{"operation"}),
 	}

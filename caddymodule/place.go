@@ -21,12 +21,12 @@ func (p *headerPlace) read(r *http.Request, to *verifier.Reading) {
 		return
 	case p.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0:
 		// RFC 9110 section 5.3: two lines may have been joined so.
-		to.Malformed(p.Place, "is a list in a header: an id with a comma must be sent elsewhere")
+		to.MarkMalformed(p.Place, "is a list in a header: an id with a comma must be sent elsewhere")
 	default:
 		to.Text(p.Place, to.Copy(value))
 	}
 	if more {
-		to.Twice(p.Place)
+		to.MarkDuplicate(p.Place)
 	}
 }
 
@@ -39,15 +39,15 @@ type cookiePlace struct {
 func (p *cookiePlace) read(r *http.Request, to *verifier.Reading) {
 	found := p.Find(r.Header)
 	if found.Variant {
-		to.Variant(p.Place)
+		to.MarkVariant(p.Place)
 	}
 	if found.Value != "" {
 		to.Text(p.Place, to.Copy(found.Value))
 	}
 	if found.Broken {
-		to.Malformed(p.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
+		to.MarkMalformed(p.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
 	}
 	if found.Twice {
-		to.Twice(p.Place)
+		to.MarkDuplicate(p.Place)
 	}
 }

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -19,20 +21,27 @@ import (
 type plan struct {
 	dialect   string
 	places    []verifier.Place
-	policy    verifier.Policy
-	reader    *verifier.Reader
+	policy    verifier.Dialect // the dialect as the handler has it
 	verifier  *verifier.Verifier
-	answers   map[verifier.Reason]answer
+	answers   map[judgment.Reason]answer
 	headers   []headerPlace
 	cookies   []cookiePlace
 	readsBody bool
-	strip     [verifier.NumFields]bool // what goes with an unverified claim, beside its proof
+	strip     []verifier.Field // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
 	// request in it is still no upstream's to believe.
 	cutOnly bool
 }
+
+// The parts of a request, as a configuration and a [verifier.Place] have them.
+const (
+	atBody   = "body"
+	atQuery  = "query"
+	atHeader = "header"
+	atCookie = "cookie"
+)
 
 // ownClaim reports whether the handler has a claim of its own making, which
 // widgets of another dialect cannot have.
@@ -41,37 +50,35 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name), strip: h.stripped}
-	var err error
-	if p.policy, err = h.policy(d); err != nil {
+	own, err := h.policy(d)
+	if err != nil {
 		return nil, err
 	}
-	if p.places, err = h.places(d, &p.policy.Message); err != nil {
+	if p.places, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	p.policy.Owned = verifier.MembersOwned(p.places)
-	if p.verifier, err = verifier.New(p.policy); err != nil {
+	own.Places, own.Query = p.places, false // which are among them
+	if p.verifier, err = own.Verifier(); err != nil {
 		return nil, err
 	}
-	if p.reader, err = verifier.NewReader(p.places, verifier.ReaderOptions{
-		At: h.At, WidgetAt: h.WidgetBody == "", Message: p.policy.Message, Strip: h.stripped,
-	}); err != nil {
-		return nil, err
-	}
+	p.policy = p.verifier.Dialect()
 	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
 		return nil, err
 	}
-	p.readsBody = len(p.reader.In(verifier.Body)) > 0
-	for _, place := range p.reader.In(verifier.Header) {
-		p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
-	}
-	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
+	p.readsBody = readsBody(p.places)
+	for _, place := range p.places {
+		switch place.Location {
+		case atHeader:
+			p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
+		case atCookie:
+			p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
+		}
 	}
 	return p, nil
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || p.strip[f] }
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.strip, f) }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.
@@ -82,32 +89,32 @@ func (h *Handler) countedAs(dialect string) uint8 {
 	return uint8(slices.Index(traffic.Dialects(), dialect))
 }
 
-func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
-	policy, err := d.Policy(h.Message, cmp.Or(h.NonceLength, verifier.DefaultNonceLength))
-	if err != nil {
-		return policy, err
-	}
-	if h.Encoding != "" {
-		if policy.Encoding, err = verifier.ParseEncoding(h.Encoding); err != nil {
-			return policy, err
-		}
-	}
-	if h.TimestampUnit != "" {
-		if policy.Unit, err = verifier.ParseTimestampUnit(h.TimestampUnit); err != nil {
-			return policy, fmt.Errorf("timestamp_unit: %w", err)
-		}
-	}
-	if h.MaxAge != 0 {
-		policy.MaxAge = time.Duration(h.MaxAge)
-	}
+// policy applies the handler's own options to the dialect's.
+func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
+	d.Message, d.Encoding = cmp.Or(h.Message, d.Message), cmp.Or(h.Encoding, d.Encoding)
+	d.NonceLength, d.At, d.Strip = h.NonceLength, h.At, h.stripped
+	d.MaxAge = cmp.Or(time.Duration(h.MaxAge), d.MaxAge)
 	if h.Skew != nil {
-		policy.Skew = time.Duration(*h.Skew)
+		d.Skew = time.Duration(*h.Skew)
 	}
-	return policy, nil
+	switch h.TimestampUnit {
+	case "":
+	case "seconds":
+		d.Unit = time.Second
+	case "milliseconds":
+		d.Unit = time.Millisecond
+	default:
+		return d, fmt.Errorf("timestamp_unit: unknown unit '%s': seconds or milliseconds", h.TimestampUnit)
+	}
+	return d, nil
 }
 
 // places applies the handler's own places to the dialect's.
-func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verifier.Place, error) {
+func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
+	claims, err := d.Verifier() // without the handler's places, for what is signed
+	if err != nil {
+		return nil, err
+	}
 	places := d.AllPlaces()
 	if !h.widgetInClaim || h.WidgetBody != "" {
 		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
@@ -119,8 +126,8 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 			return nil, err
 		}
 		place := inOrder[0]
-		if place.Field.Proves() && place.Field != verifier.Signature && !message.Signs(place.Field) {
-			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, message.String())
+		if place.Field.Proves() && place.Field != verifier.Signature && !claims.Signs(place.Field) {
+			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message)
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
@@ -141,15 +148,15 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 		own = append(own, place)
 	}
 	if h.WidgetBody != "" {
-		own = append(own, verifier.Place{Field: verifier.Widget, Location: verifier.Body, Name: h.WidgetBody})
+		own = append(own, verifier.Place{Field: verifier.Widget, Location: atBody, Name: h.WidgetBody, Root: true})
 	}
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
-		if (f == verifier.Signature || message.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
+		if (f == verifier.Signature || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
 			return nil, fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f)
 		}
 	}
-	places = withTwins(withoutIdleBody(places, own, message))
+	places = withTwins(withoutIdleBody(places, own, claims))
 	if h.named != nil && h.named.query != "" && readsBody(places) {
 		places = append(places, inBody(verifier.Widget, h.named.query))
 	}
@@ -166,9 +173,9 @@ func withTwins(places []verifier.Place) []verifier.Place {
 		switch {
 		case p.Field < verifier.Widget:
 			continue
-		case p.Location == verifier.Body:
-			twin.Location, twin.Name = verifier.Query, verifier.LastToken(p.Name)
-		case p.Location == verifier.Query && body:
+		case p.Location == atBody:
+			twin = verifier.Place{Field: p.Field, Location: atQuery, Name: p.Key(), Rank: p.Rank}
+		case p.Location == atQuery && body:
 			twin = inBody(p.Field, p.Name)
 		}
 		if !slices.Contains(merged, twin) {
@@ -179,21 +186,21 @@ func withTwins(places []verifier.Place) []verifier.Place {
 }
 
 func readsBody(places []verifier.Place) bool {
-	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == verifier.Body })
+	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == atBody })
 }
 
 // inBody returns the place of a member of the document's root.
 func inBody(f verifier.Field, name string) verifier.Place {
-	return verifier.Place{Field: f, Name: verifier.Pointer(name)}
+	return verifier.Place{Field: f, Location: atBody, Name: string(jsontext.Pointer("").AppendToken(name)), Root: f > verifier.Widget}
 }
 
 // withoutIdleBody drops the dialect's places in the body where nothing that is
 // signed, named or configured stands there: what nobody vouches for is no
 // reason to read a body, and an upload must be able to pass unread.
-func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []verifier.Place {
-	inBody := func(p verifier.Place) bool { return p.Location == verifier.Body }
+func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
+	inBody := func(p verifier.Place) bool { return p.Location == atBody }
 	deciding := func(p verifier.Place) bool {
-		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || message.Signs(p.Field))
+		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
 	if slices.ContainsFunc(places, deciding) || slices.ContainsFunc(own, inBody) {
 		return places
@@ -203,9 +210,9 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 
 // places checks the places of a field, and returns them in their order.
 func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
-	field, ok := verifier.ParseField(c.Field)
-	if !ok {
-		return nil, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	var field verifier.Field
+	if err := field.UnmarshalText([]byte(c.Field)); err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
 	}
 	for _, e := range append([]ElsePlace{{c.Location, c.Name}}, c.Else...) {
 		place, err := h.placeOf(field, e.Location, e.Name)
@@ -223,29 +230,29 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 
 // placeOf checks one place of the configuration.
 func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier.Place, error) {
-	p := verifier.Place{Field: field, Name: name}
+	p := verifier.Place{Field: field, Location: location, Name: name, Root: field > verifier.Widget && location == atBody}
 	option := field.String()
 	if field < verifier.Widget {
 		option = "claim " + option
 	}
-	var ok bool
-	if p.Location, ok = verifier.ParseLocation(location); !ok {
-		return p, fmt.Errorf("%s: unknown location '%s': one of %s", option, location, verifier.LocationList())
+	err := p.Check()
+	if location == "" {
+		err = fmt.Errorf("no location: one of %s, %s, %s, %s", atBody, atQuery, atHeader, atCookie)
 	}
-	switch p.Location {
-	case verifier.Body:
-		if err := verifier.CheckPointer(p.Name); err != nil {
-			return p, fmt.Errorf("%s: %w", option, err)
-		}
-	case verifier.Query:
-		ok = p.Name != ""
-	case verifier.Header, verifier.Cookie:
-		ok = httpguts.ValidHeaderFieldName(p.Name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", option, err)
+	}
+	ok := true
+	switch location {
+	case atQuery:
+		ok = name != ""
+	case atHeader, atCookie:
+		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
 		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
 	}
-	if p.Location == verifier.Header && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+	if p.Location == atHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	}
 	return p, nil

@@ -215,7 +215,7 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"declared in the configuration":     {"rotate", "declared"},
+		"defined in the configuration":      {"rotate", "declared"},
 		"caddy chat-identity create nobody": {"show", "nobody"},
 		"rotate shop":                       {"create", "shop"},
 	} {
@@ -302,7 +302,7 @@ func (p *process) leaks(t *testing.T, hidden map[string]string) {
 	if !strings.Contains(places["the disk"], "INLINE_SECRET") || !strings.Contains(places["the log"], "chat_identity") {
 		t.Error("autosave.json or the log was not found, so nothing is proved")
 	}
-	for _, metric := range []string{"cache_hits_total ", "cache_misses_total ", "cache_cost_bytes ", "cache_size_bytes ", "store_reachable 1"} {
+	for _, metric := range []string{"cache_hits_total ", "cache_misses_total ", "cache_cost_bytes ", "cache_limit_bytes ", "store_reachable 1"} {
 		if !strings.Contains(places["/metrics"], "\ncaddy_chat_identity_"+metric) {
 			t.Errorf("no metric %s", metric)
 		}

@@ -58,7 +58,7 @@ http://localhost:%d {
 func awaitCertificate(t *testing.T, port int) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		var c *tls.Conn
 		if c, err = tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted()); err == nil {
 			_ = c.Close()
@@ -105,7 +105,7 @@ func protocolClients(t *testing.T, directive, upstream string) []*protocolClient
 		{name: "HTTP/3", major: 3, url: address, Client: http.Client{Transport: over[2]}},
 	}
 	for _, c := range clients {
-		c.Timeout = 20 * time.Second // what hangs fails
+		c.Timeout = patience // what hangs fails
 		t.Cleanup(c.CloseIdleConnections)
 	}
 	return clients
@@ -484,7 +484,7 @@ func dialHTTP3(ctx context.Context, t *testing.T, address string) *http3.ClientC
 func TestExtendedConnectOverHTTP3(t *testing.T) {
 	u := websocketBackend(t)
 	address, _ := secure(t, requiredSite, u.URL)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	h3 := dialHTTP3(ctx, t, strings.TrimPrefix(address, "https://"))
 	for _, q := range []struct {
@@ -505,7 +505,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = stream.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = stream.SetDeadline(time.Now().Add(patience))
 		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, nil)
 		if err != nil {
 			t.Fatal(err)

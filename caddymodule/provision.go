@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -55,9 +56,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Guard && h.Identify == "" {
-		d, ok := verifier.LookupDialect(h.Dialect)
-		if !ok {
-			return unknownDialect(h.Dialect)
+		d, err := verifier.LookupDialect(h.Dialect)
+		if err != nil {
+			return err
 		}
 		h.plan, err = h.newPlan(d) // for its refusals
 		return err
@@ -120,10 +121,8 @@ func (h *Handler) provisionDefaults() error {
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
 		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
 	}
-	for _, origin := range h.CORS {
-		if err := checkOrigin(origin); err != nil {
-			return err
-		}
+	if err := h.CORS.Check(); err != nil {
+		return err
 	}
 	return h.provisionUnverified()
 }
@@ -139,18 +138,19 @@ func (h *Handler) provisionUnverified() error {
 	case h.Unverified == claimKeep && len(h.UnverifiedFields) > 0:
 		return fmt.Errorf("unverified: keep cuts nothing out, so no field can follow it, as '%s' does: write 'unverified strip %[1]s'", h.UnverifiedFields[0])
 	}
-	h.stripped = [verifier.NumFields]bool{}
+	h.stripped = nil
 	for _, name := range h.UnverifiedFields {
-		field, ok := verifier.ParseField(name)
+		var field verifier.Field
+		err := field.UnmarshalText([]byte(name))
 		switch {
-		case !ok:
+		case err != nil:
 			return fmt.Errorf("unverified: unknown field '%s': one of %s", name, strippableFields())
 		case field.Proves():
 			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
-		case h.stripped[field]:
+		case slices.Contains(h.stripped, field):
 			return fmt.Errorf("unverified: %s is given twice", name)
 		}
-		h.stripped[field] = true
+		h.stripped = append(h.stripped, field)
 	}
 	return nil
 }
@@ -180,7 +180,7 @@ func (h *Handler) checkWidget() error {
 		return ofOption("widget", badWidgetID(h.Widget))
 	case named && len(h.Secrets) > 0:
 		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
-	case unnamed && len(h.Secrets) == 0 && h.Mode != modeOff && !d.NamesWidget():
+	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
 	h.widgetInClaim = len(h.Secrets) == 0 && (h.WidgetBody != "" || unnamed && d.NamesWidget())
@@ -212,7 +212,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	h.literal = []byte(h.Widget)
 	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither declared nor stored, so that no request verifies until it is: "+
+		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
 			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
 	}
 	return nil
@@ -221,7 +221,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 // provisionSingle makes the only widget of the handler, which is on that site.
 func (h *Handler) provisionSingle(site string) error {
 	id := cmp.Or(h.Widget, defaultWidget)
-	w, literals, err := newWidget(id, h.Secrets, modeUnset, "")
+	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
 	if err != nil {
 		return err
 	}
@@ -240,11 +240,10 @@ func (h *Handler) provisionSingle(site string) error {
 // provisionPlans compiles the handler for its own dialect and for those that
 // its widgets may have.
 func (h *Handler) provisionPlans() error {
-	dialect, ok := verifier.LookupDialect(h.Dialect)
-	if !ok {
-		return unknownDialect(h.Dialect)
+	dialect, err := verifier.LookupDialect(h.Dialect)
+	if err != nil {
+		return err
 	}
-	var err error
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
@@ -307,7 +306,7 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	text, err := h.newNamedText(field, n.Text)
 	if err == nil && text.query != "" {
 		// A place like any other, which backends may find in the body, too.
-		*n = Naming{Location: verifier.Query.String(), Name: text.query}
+		*n = Naming{Location: atQuery, Name: text.query}
 		return nil
 	}
 	h.texts = append(h.texts, text)
@@ -320,7 +319,7 @@ func (h *Handler) checkTimes() error {
 	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
-	message := h.plan.policy.Message.String()
+	message := h.plan.policy.Message
 	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil || h.TimestampUnit != "") {
 		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
 	}

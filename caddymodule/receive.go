@@ -9,15 +9,21 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Bodies that cannot be read.
 var (
-	errBodyBroken  error = &verifier.BodyError{Detail: "ended before it was complete"}
-	errBodyStalled error = &verifier.BodyError{Detail: "arrives too slowly"}
-	errBoundary    error = &verifier.BodyError{Detail: "has more than one multipart boundary, of which parsers take different ones"}
+	errBodyBroken  = unreadable("", "ended before it was complete")
+	errBodyStalled = unreadable("", "arrives too slowly")
+	errBoundary    = unreadable("", "has more than one multipart boundary, of which parsers take different ones")
 )
+
+// unreadable is the reason against a body that cannot be read, and names that name.
+func unreadable(name, detail string) error {
+	return &verifier.Error{Err: verifier.ErrMalformed, Part: "body", Name: name, Detail: detail}
+}
 
 // oddType is what is wrong with a body whose type parsers read differently.
 const oddType = "has a Content-Type that appears more than once, or is not one plain media type"
@@ -70,7 +76,7 @@ func (x *exchange) receive() (parse bool, err error) {
 		return false, verifier.ErrTooLarge
 	}
 	if named && (d.Coding != body.CodingNone || d.Charset == body.CharsetUnknown) || d.Coding == body.CodingUnknown && !d.Media {
-		return false, verifier.ErrUnsupported
+		return false, judgment.ErrUnsupported
 	}
 	if !b.Present() {
 		return false, nil
@@ -86,11 +92,11 @@ func (x *exchange) receive() (parse bool, err error) {
 	case err != nil:
 		return false, readError(err)
 	case d.Unsupported(begins):
-		return false, verifier.ErrUnsupported
+		return false, judgment.ErrUnsupported
 	case begins != body.Object:
 		return false, nil
 	case d.Charset == body.CharsetUnknown:
-		return false, verifier.ErrUnsupported
+		return false, judgment.ErrUnsupported
 	}
 	return true, readError(b.ReadAll(limit))
 }
@@ -101,7 +107,7 @@ func (x *exchange) spool() error {
 	b, d := x.body.Body, &x.body.declared
 	upload := body.Upload{Limit: x.h.MaxUpload, Client: clientAddress(x.r), Deadline: http.NewResponseController(x.w).SetReadDeadline}
 	if d.Kinds == body.KindMultipart && d.Plain && d.Charset == body.CharsetUTF8 {
-		x.arrived = x.plan.reader.Multipart(d.Boundary, x.h.MaxBody, &x.reading)
+		x.arrived = x.plan.verifier.Multipart(d.Boundary, x.h.MaxBody, &x.reading)
 		upload.Sink = x.arrived
 	}
 	err := b.Spool(x.r.Context(), x.h.app.spool, upload)
@@ -129,7 +135,7 @@ func readError(err error) error {
 	case errors.Is(err, body.ErrStalled):
 		return errBodyStalled
 	case errors.Is(err, body.ErrNoRoom):
-		return verifier.ErrUnavailable
+		return judgment.ErrUnavailable
 	}
 	return errBodyBroken
 }
@@ -147,7 +153,7 @@ func (x *exchange) parseBody() {
 		to.Fail(errBoundary)
 	case d.Charset != body.CharsetUTF8:
 		if _, stands := x.search(); stands {
-			to.Fail(verifier.ErrUnsupported)
+			to.Fail(judgment.ErrUnsupported)
 		}
 	case !d.Plain && !d.Several && d.Kinds.Has(body.KindJSON|body.KindForm|body.KindMultipart):
 		x.failIfNamed(oddType, to)
@@ -181,7 +187,7 @@ func (x *exchange) parseKinds() {
 
 // parseAs reads the body as one kind, and reports whether it is a JSON text.
 func (x *exchange) parseAs(kind body.Kind, to *verifier.Reading) bool {
-	reader, near := x.plan.reader, body.KindNearForm|body.KindNearMultipart
+	reader, near := x.plan.verifier, body.KindNearForm|body.KindNearMultipart
 	if near.Has(kind) {
 		if _, stands := x.search(); !stands {
 			return false // opaque, whatever parsers take it for
@@ -260,17 +266,13 @@ func (x *exchange) closeForm(form *verifier.Multipart, to *verifier.Reading) {
 
 func (x *exchange) failIfNamed(detail string, to *verifier.Reading) {
 	if name, stands := x.search(); stands {
-		to.Fail(&verifier.BodyError{Detail: detail, Name: name})
+		to.Fail(unreadable(name, detail))
 	}
 }
 
 // search looks for a watched name anywhere in the body.
 func (x *exchange) search() (name string, stands bool) {
-	search := x.plan.reader.Search(x.body.declared.Kinds.Has(body.KindMultipart | body.KindNearMultipart))
-	if !x.each(search) {
-		return "", true // it cannot be told
-	}
-	return search.End()
+	return x.plan.verifier.Search(x.body.declared.Kinds.Has(body.KindMultipart|body.KindNearMultipart), x.each)
 }
 
 // discardBody leaves nothing of the body to the upstream.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -32,7 +32,7 @@ type problem struct {
 	Title  string          `json:"title"`
 	Status int             `json:"status"`
 	Code   string          `json:"code"`
-	Reason verifier.Reason `json:"reason"`
+	Reason judgment.Reason `json:"reason"`
 	Detail string          `json:"detail"`
 }
 
@@ -55,7 +55,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
-	h.allowOrigin(header, x.r)
+	h.CORS.Allow(header, x.r)
 	if x.unread() {
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
@@ -111,7 +111,7 @@ func linger(w http.ResponseWriter, body io.Reader) {
 // problem says what to fix to an integrator, and nothing to an attacker: no
 // value of the request, no secret and no digest.
 func (h *Handler) problem(x *exchange, cause error) problem {
-	reason := verifier.ReasonOf(cause)
+	reason := judgment.ReasonOf(cause)
 	status := x.plan.answers[reason].status
 	switch cause {
 	case errTunnel:
@@ -127,36 +127,36 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 	return problem{"about:blank", title, status, code, reason, h.detail(x, reason, cause)}
 }
 
-func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) string {
+func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) string {
 	p := x.plan
 	switch reason {
-	case verifier.TooLarge:
+	case judgment.TooLarge:
 		return h.tooLargeDetail(x)
-	case verifier.Unsupported:
+	case judgment.Unsupported:
 		return "The body must be sent without Content-Encoding and in UTF-8, so that its identity claim can be read."
-	case verifier.Malformed:
+	case judgment.Malformed:
 		return malformedDetail(p, cause)
-	case verifier.Ambiguous:
+	case judgment.Ambiguous:
 		return ambiguousDetail(p, cause)
-	case verifier.Missing:
+	case judgment.Missing:
 		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
-	case verifier.Partial:
+	case judgment.Partial:
 		return "Only part of an identity claim was found. Send " + p.fieldNames() + " together, spelled exactly so."
-	case verifier.WidgetUnknown:
+	case judgment.WidgetUnknown:
 		return "The request does not name a widget that is known here."
-	case verifier.Unavailable:
+	case judgment.Unavailable:
 		if errors.Is(x.widgetErr, body.ErrNoRoom) {
 			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
 		}
 		return "The identity claim cannot be verified at the moment. Try again later."
-	case verifier.Invalid:
-		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message.String(), p.policy.Encoding)
-	case verifier.Expired:
+	case judgment.Invalid:
+		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message, p.policy.Encoding)
+	case judgment.Expired:
 		if errors.Is(x.widgetErr, ledger.ErrTooOld) {
 			return "This signature is too old to be accepted. Sign anew."
 		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
-	case verifier.Replayed:
+	case judgment.Replayed:
 		return "This signature was used before. Sign anew for each use."
 	default:
 		return "This conversation belongs to another user."
@@ -165,7 +165,7 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 
 func ambiguousDetail(p *plan, cause error) string {
 	field := "A field of the identity claim, or a name that leads to it,"
-	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+	if e, ok := errors.AsType[*verifier.Error](cause); ok {
 		field = "The identity claim's " + p.fieldName(e.Field) + ", or a name that leads to it,"
 		if e.Field >= verifier.Widget {
 			field = "The request's " + p.fieldName(e.Field)
@@ -175,20 +175,16 @@ func ambiguousDetail(p *plan, cause error) string {
 }
 
 func malformedDetail(p *plan, cause error) string {
-	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+	e, ok := errors.AsType[*verifier.Error](cause)
+	switch {
+	case !ok:
+		return "The request cannot be read."
+	case e.Part == "":
 		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
+	case e.Name == "":
+		return "The " + e.Part + " " + e.Detail + "."
 	}
-	if e, ok := errors.AsType[*verifier.BodyError](cause); ok {
-		of := "The body "
-		if e.Query {
-			of = "The query "
-		}
-		if e.Name != "" {
-			of += "names " + e.Name + ", which belongs to an identity claim, and "
-		}
-		return of + e.Detail + "."
-	}
-	return "The request cannot be read."
+	return "The " + e.Part + " names " + e.Name + ", which belongs to an identity claim, and " + e.Detail + "."
 }
 
 func (h *Handler) tooLargeDetail(x *exchange) string {
@@ -202,7 +198,7 @@ func (h *Handler) tooLargeDetail(x *exchange) string {
 func (p *plan) fieldNames() string {
 	var names []string
 	for f := verifier.UserID; f <= verifier.Email; f++ {
-		if f == verifier.Signature || p.policy.Message.Signs(f) {
+		if f == verifier.Signature || p.verifier.Signs(f) {
 			names = append(names, p.fieldName(f))
 		}
 	}
@@ -217,26 +213,4 @@ func (p *plan) fieldName(f verifier.Field) string {
 		}
 	}
 	return f.String()
-}
-
-// allowOrigin lets the operator's origins read this module's own answers.
-func (h *Handler) allowOrigin(header http.Header, r *http.Request) {
-	if len(h.CORS) == 0 {
-		return
-	}
-	header.Add("Vary", "Origin")
-	origins := r.Header["Origin"]
-	if len(origins) != 1 {
-		return
-	}
-	switch {
-	case slices.Contains(h.CORS, origins[0]):
-		header.Set("Access-Control-Allow-Origin", origins[0])
-		header.Set("Access-Control-Allow-Credentials", "true")
-	case slices.Contains(h.CORS, "*"):
-		header.Set("Access-Control-Allow-Origin", "*")
-	default:
-		return
-	}
-	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 }

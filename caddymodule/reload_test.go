@@ -47,24 +47,16 @@ func TestReloads(t *testing.T) {
 		t.Helper()
 		t.Setenv("RELOADED_SECRET", reloadSecret(generation))
 		begun.Store(generation)
-		if err := caddy.Load(config, true); err != nil {
+		if err := activate(config); err != nil {
 			t.Fatal(err)
 		}
 		done.Store(generation)
 	}
 	reload(1)
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Transport: retried{&http.Transport{DisableKeepAlives: true}}}
 	send := func(user string, generation int64) (status int) {
 		body := `{"user_id":"` + user + `","user_hash":"` + signWith(reloadSecret(generation), user) + `"}`
 		response, err := client.Post(g.url+"/chat", "application/json", strings.NewReader(body))
-		for range 4 {
-			if err == nil {
-				break
-			}
-			// When Caddy changes its listening socket, the kernel resets the
-			// connections that the old one had not accepted yet.
-			response, err = client.Post(g.url+"/chat", "application/json", strings.NewReader(body))
-		}
 		if err != nil {
 			t.Errorf("a request failed: %v", err)
 			return 0
@@ -142,7 +134,7 @@ func TestFailedReload(t *testing.T) {
 	} {
 		t.Run(secret[:5], func(t *testing.T) {
 			g, config := reloadable(t, secret)
-			if err := caddy.Load(config, true); err != nil {
+			if err := activate(config); err != nil {
 				t.Fatal(err)
 			}
 			good := `{"user_id":"zoe","user_hash":"` + signWith(reloadSecret(1), "zoe") + `"}`
@@ -151,7 +143,7 @@ func TestFailedReload(t *testing.T) {
 			}
 			want := spoil(t)
 			for range 3 {
-				if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), want) {
+				if err := activate(config); err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error %v, want one that names %s", err, want)
 				}
 				if a := g.post(t, good); a.StatusCode != 200 || a.seen.user() != "zoe" {
@@ -190,7 +182,7 @@ func TestReloadsKeepTheStore(t *testing.T) {
 	t.Cleanup(func() { _ = caddy.Stop() })
 	reload := func() {
 		t.Helper()
-		if err := caddy.Load(config, true); err != nil {
+		if err := activate(config); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -242,7 +234,7 @@ func TestReloadsKeepTheStore(t *testing.T) {
 	for range reloads {
 		reload()
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(patience)
 	for {
 		g2, h2 := measure()
 		// Caddy itself keeps a few things of the last configurations.
@@ -264,7 +256,7 @@ func TestReloadsKeepTheStore(t *testing.T) {
 type retried struct{ next http.RoundTripper }
 
 func (r retried) RoundTrip(request *http.Request) (response *http.Response, err error) {
-	for range 100 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if response, err = r.next.RoundTrip(request); err == nil {
 			return response, nil
 		}
@@ -295,7 +287,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 			if found, err := app.lookup(t.Context(), id, &w); found || err != nil {
 				t.Fatalf("found %v, %v", found, err)
 			}
-			observed.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
+			app.traffic.Count("", traffic.FindingOf("invalid", "widget_unknown"), 1, 0)
 		}
 	}
 	heap := func() uint64 {
@@ -314,5 +306,22 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	}
 	if stats := app.opener.Stats(); stats.Misses > cached.Misses || stats.Cost > cached.Cost {
 		t.Errorf("the cache was asked for what does not exist: %+v, before %+v", stats, cached)
+	}
+}
+
+// TestCountsEnd: a reload goes on counting, and when no configuration is left,
+// nothing of the counts is.
+func TestCountsEnd(t *testing.T) {
+	g := live(t, "", liveSite)
+	counts := active(t).traffic
+	load(t, strings.Replace(g.config, "grace_period 1s", "grace_period 2s", 1))
+	if now := active(t).traffic; now != counts {
+		t.Error("a reload begins to count anew")
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if users, there := handedOver.References(trafficKey); there {
+		t.Errorf("%d configurations still use the counts", users)
 	}
 }

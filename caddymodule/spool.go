@@ -14,15 +14,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
 
-// spools holds the one spool of the process while a configuration uses it:
-// uploads outlive a reload.
-var spools = caddy.NewUsagePool()
-
-type pooledSpool struct{ body.Spool }
-
-// Destruct implements [caddy.Destructor]. Files are their requests'.
-func (*pooledSpool) Destruct() error { return nil }
-
+// spoolKey is the key of the one spool of the process: uploads outlive a reload.
 const spoolKey = "spool"
 
 // largestMaxSpool is the most that the temporary files of multipart bodies may take
@@ -32,7 +24,7 @@ const largestMaxSpool = 1 << 50
 // provisionSpool settles where the temporary files of multipart bodies lie. A folder
 // that is configured must be there, or multipart bodies would be refused one by one
 // later; the system's is looked at when it is needed, since many never need it.
-func (a *App) provisionSpool() error {
+func (a *App) provisionSpool() (err error) {
 	if a.MaxSpool == 0 {
 		a.MaxSpool = body.DefaultMaxSpool
 	}
@@ -42,12 +34,10 @@ func (a *App) provisionSpool() error {
 	if err := a.provisionFolder(); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	loaded, _, err := spools.LoadOrNew(spoolKey, func() (caddy.Destructor, error) { return new(pooledSpool), nil })
-	if err != nil {
-		return err
-	}
-	a.spool = &loaded.(*pooledSpool).Spool
-	return nil
+	a.spool, err = takeOver(a, spoolKey, func() (handover[*body.Spool], error) {
+		return handover[*body.Spool]{value: new(body.Spool)}, nil // its files are their requests'
+	})
+	return err
 }
 
 // useSpool has the files be where this configuration says.
@@ -55,13 +45,6 @@ func (a *App) useSpool() {
 	a.spool.Configure(a.Spool, a.MaxSpool)
 	if dir := a.spool.Dir(); body.InMemory(dir) {
 		a.log.Warn("the temporary files of uploads lie in memory: name a folder on a disk with spool, or lower max_spool", zap.String("folder", dir))
-	}
-}
-
-// leaveSpool undoes provisionSpool.
-func (a *App) leaveSpool() {
-	if a.spool != nil {
-		_, _ = spools.Delete(spoolKey)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // stateKey is the request variable that holds the state.
@@ -28,9 +30,9 @@ type state struct {
 	// refused says that the request is on its way through the error routes.
 	refused bool
 
-	outcome    verifier.Outcome
-	reason     verifier.Reason
-	mode       Mode
+	outcome    judgment.Outcome
+	reason     judgment.Reason
+	mode       widgets.Mode
 	dialect    string
 	widget     string
 	user       string
@@ -104,7 +106,33 @@ func (s *state) placeholder(key string) (any, bool) {
 		return s.name, true
 	}
 	if name, ok := strings.CutPrefix(key, "attributes."); ok {
-		return verifier.Attribute([]byte(s.attributes), name), true
+		return attributeOf(s.attributes, name), true
 	}
 	return nil, false
+}
+
+// attributeOf returns one member of an object that AppendAttributes made: a string's
+// text, anything else as JSON. It is "" where there is none.
+func attributeOf(object, wanted string) string {
+	d := jsontext.NewDecoder(strings.NewReader(object))
+	if _, err := d.ReadToken(); err != nil {
+		return ""
+	}
+	for {
+		name, err := d.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			return ""
+		}
+		found := name.String() == wanted
+		value, err := d.ReadValue()
+		switch {
+		case err != nil:
+			return ""
+		case found && value.Kind() == '"':
+			text, _ := jsontext.AppendUnquote(nil, value)
+			return string(text)
+		case found:
+			return string(value)
+		}
+	}
 }

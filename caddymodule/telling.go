@@ -8,6 +8,8 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // tracerName names this module's spans.
@@ -26,7 +28,7 @@ const (
 
 // tell tells metrics, the trace and the access log what was found.
 func (x *exchange) tell() {
-	if x.mode != modeOff && !x.began.IsZero() {
+	if x.mode != widgets.ModeOff && !x.began.IsZero() {
 		verificationSeconds.Observe(time.Since(x.began).Seconds())
 	}
 	ctx, s := x.r.Context(), x.s

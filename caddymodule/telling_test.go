@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -221,7 +222,7 @@ func TestTellingAllocates(t *testing.T) {
 		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 		x := &exchange{oneRequest: oneRequest{
 			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-			plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+			plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}, began: time.Now(),
 		}}
 		got := testing.AllocsPerRun(200, func() {
 			*extra = caddyhttp.ExtraLogFields{} // each request has its own
@@ -241,7 +242,7 @@ func BenchmarkTelling(b *testing.B) {
 			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 			x := &exchange{oneRequest: oneRequest{
 				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-				plan: new(plan), mode: modeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+				plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}, began: time.Now(),
 			}}
 			b.ReportAllocs()
 			for b.Loop() {

@@ -47,7 +47,7 @@ func TestSlowTunnels(t *testing.T) {
 			}
 			// And it would have written that down.
 			address := secureSite(t, proxy, "127.0.0.1:1")
-			client := http.Client{Transport: &http.Transport{TLSClientConfig: untrusted()}, Timeout: 20 * time.Second}
+			client := http.Client{Transport: &http.Transport{TLSClientConfig: untrusted()}, Timeout: patience}
 			response, err := client.Get("https://" + address + "/chat")
 			if err != nil {
 				t.Fatal(err)
@@ -123,7 +123,7 @@ func serve(t *testing.T, dir, address, program string, args ...string) {
 		_ = command.Process.Signal(os.Interrupt)
 		_ = command.Wait()
 	})
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", address); err == nil {
 			_ = c.Close()
 			return

@@ -13,17 +13,17 @@ import (
 // the upstream has confirmed it. A visitor is merged into one user: the first
 // to bring him along, unless the upstream refuses that.
 func (x *exchange) merge() {
-	visitor := x.reading.Claim[verifier.Visitor]
+	visitor := x.reading.Unverified(verifier.Visitor)
 	if len(visitor) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
 	defer cancel()
-	user := x.reading.Claim[verifier.UserID]
+	user := []byte(x.identity.User())
 	hold := &holding{
-		key:    ledgerDigest(kindVisitor, x.widget.id, verifier.AppendCanonicalID(nil, visitor)),
+		key:    ledgerDigest(kindVisitor, x.widget.id, x.reading.AppendID(nil, verifier.Visitor)),
 		holder: ledgerDigest(kindUser, x.widget.id, user), keep: defaultKeep,
-		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Most: defaultMost},
+		share: ledger.Share{Owner: ledgerDigest(kindVisitors, x.widget.id, user), Limit: defaultLimit},
 	}
 	now := time.Now()
 	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)

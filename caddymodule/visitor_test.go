@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
@@ -47,7 +46,7 @@ func TestVisitor(t *testing.T) {
 		t.Fatal(err)
 	}
 	reload := func() {
-		if err := caddy.Load(config, true); err != nil {
+		if err := activate(config); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,7 +196,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 		backend.ServeHTTP(w, r)
 	})
 	address, _ := secure(t, oneTime("required", "visitor query v\nconversation query c"), u.URL)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	config := untrusted()
 	config.NextProtos = []string{http3.NextProtoH3}
@@ -222,7 +221,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = stream.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = stream.SetDeadline(time.Now().Add(patience))
 		r, err := http.NewRequest(http.MethodConnect, address+"/ws?v=v1&c="+step.conversation+"&"+step.token.query(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -494,14 +493,11 @@ func TestVisitorRace(t *testing.T) {
 func TestVisitorBound(t *testing.T) {
 	const left, made = 10, 40
 	g := ledgered(t, visiting("", "")+"reverse_proxy UPSTREAM")
-	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	app := active(t)
 	// Most of his share is used up already.
-	share := ledger.Share{Owner: ledgerDigest(kindVisitors, defaultWidget, []byte("mallory")), Most: defaultMost}
+	share := ledger.Share{Owner: ledgerDigest(kindVisitors, defaultWidget, []byte("mallory")), Limit: defaultLimit}
 	var group sync.WaitGroup
-	for i := range defaultMost - left {
+	for i := range defaultLimit - left {
 		group.Go(func() {
 			key := ledgerDigest(kindVisitor, defaultWidget, []byte(fmt.Sprint("before-", i)))
 			if _, err := app.ledger.Reserve(t.Context(), key, ledgerDigest(kindUser, defaultWidget, []byte("mallory")), time.Now().Add(defaultKeep), share); err != nil {
@@ -548,11 +544,7 @@ func TestVisitorLedgerDown(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); g.mergedFrom(t, "POST", "zoe", "v1") != "v1"; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it does not recover")
-		}
-	}
+	eventually(t, "it does not recover", func() bool { return g.mergedFrom(t, "POST", "zoe", "v1") == "v1" })
 	if got := g.mergedFrom(t, "POST", "zoe", "v1"); got != "" {
 		t.Errorf("confirmed: %q", got)
 	}

@@ -18,8 +18,8 @@ const defaultWidget = widgets.DefaultID
 // widget is one chat widget, as a request finds it.
 type widget struct {
 	id      string
-	mode    Mode   // modeUnset where the handler's counts
-	dialect string // "" where the handler's counts
+	mode    widgets.Mode // widgets.ModeUnset where the handler's counts
+	dialect string       // "" where the handler's counts
 
 	// A widget of the configuration has its keys, a stored one its record.
 	inline *inlineKeys
@@ -58,7 +58,7 @@ type widgetSource interface {
 }
 
 // newWidget makes a widget of its configuration. The first secret is current.
-func newWidget(id string, written []string, mode Mode, dialect string) (w *widget, literals bool, err error) {
+func newWidget(id string, written []string, mode widgets.Mode, dialect string) (w *widget, literals bool, err error) {
 	if !widgets.ValidID(id) {
 		return nil, false, badWidgetID(id)
 	}
@@ -66,8 +66,8 @@ func newWidget(id string, written []string, mode Mode, dialect string) (w *widge
 		return nil, false, fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
 	}
 	if dialect != "" {
-		if _, ok := verifier.LookupDialect(dialect); !ok {
-			return nil, false, unknownDialect(dialect)
+		if _, err := verifier.LookupDialect(dialect); err != nil {
+			return nil, false, err
 		}
 	}
 	inline := new(inlineKeys)
@@ -97,10 +97,6 @@ func hintShort(err error) error {
 		return fmt.Errorf("%w: 'caddy chat-identity keygen' makes a good one", err)
 	}
 	return err
-}
-
-func unknownDialect(name string) error {
-	return fmt.Errorf("unknown dialect '%s': one of %s", name, verifier.DialectList())
 }
 
 func badWidgetID(id string) error {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -24,7 +25,7 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 		return false, err
 	}
 	*w = widget{id: record.ID, dialect: record.Dialect, record: record}
-	_ = w.mode.UnmarshalText([]byte(record.Mode)) // checked when it was stored
+	w.mode, _ = widgets.ParseMode(record.Mode) // checked when it was stored
 	return true, nil
 }
 

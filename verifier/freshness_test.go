@@ -11,12 +11,13 @@ import (
 
 func timestamped(t testing.TB, maxAge, skew time.Duration, now time.Time) *Verifier {
 	t.Helper()
-	v, err := New(Policy{
-		Message: template(t, "{timestamp}.{user_id}", DefaultNonceLength), Limits: defaultLimits, MaxAge: maxAge, Skew: skew,
-	}, WithClock(func() time.Time { return now }))
+	v, err := newVerifier(policy{
+		Message: template(t, "{timestamp}.{user_id}", defaultNonceLength), Limits: defaultLimits, MaxAge: maxAge, Skew: skew,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	v.now = func() time.Time { return now }
 	return v
 }
 
@@ -48,15 +49,15 @@ func TestFreshness(t *testing.T) {
 		{"a clock at the end of time", time.Minute, time.Minute, "0000000000", time.Unix(math.MaxInt32*100, 0), ErrExpired},
 	} {
 		v := timestamped(t, test.maxAge, test.skew, test.now)
-		claim := &Claim{UserID: []byte("u"), Timestamp: []byte(test.timestamp)}
+		claim := &claim{UserID: []byte("u"), Timestamp: []byte(test.timestamp)}
 		sum := key.mac(&v.policy.Message, claim)
-		claim[Signature] = []byte(Hex.encode(sum[:]))
-		if err := v.Verify(claim, []*Key{key}); !errors.Is(err, test.want) || test.want == nil && err != nil {
+		claim[Signature] = []byte(inHex.encode(sum[:]))
+		if err := v.prove(claim, []*Key{key}); !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
 		// A forger must not learn how old a timestamp may be.
 		claim[Signature][0] ^= 1
-		if err := v.Verify(claim, []*Key{key}); !errors.Is(err, ErrInvalid) {
+		if err := v.prove(claim, []*Key{key}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s, forged: got %v", test.name, err)
 		}
 	}
@@ -85,30 +86,31 @@ func TestParseTimestamp(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	stamped := template(t, "{user_id}{timestamp}", DefaultNonceLength)
+	stamped := template(t, "{user_id}{timestamp}", defaultNonceLength)
 	for _, test := range []struct {
 		name, error string
-		policy      Policy
+		policy      policy
 	}{
-		{"nothing", "no message", Policy{Limits: defaultLimits}},
-		{"no limit", "no limit for user ids", Policy{Message: only(t)}},
-		{"no max_age", "max_age must be positive", Policy{Message: stamped, Limits: defaultLimits}},
-		{"negative max_age", "max_age must be positive", Policy{Message: stamped, Limits: defaultLimits, MaxAge: -1}},
-		{"negative skew", "skew must not be negative", Policy{Message: stamped, Limits: defaultLimits, MaxAge: 1, Skew: -1}},
+		{"nothing", "no message", policy{Limits: defaultLimits}},
+		{"no limit", "no limit for user ids", policy{Message: only(t), Limits: Limits{Email: 1}}},
+		{"another unit", "a second or a millisecond", policy{Message: only(t), Limits: defaultLimits, Unit: time.Minute}},
+		{"no max_age", "max_age must be positive", policy{Message: stamped, Limits: defaultLimits}},
+		{"negative max_age", "max_age must be positive", policy{Message: stamped, Limits: defaultLimits, MaxAge: -1}},
+		{"negative skew", "skew must not be negative", policy{Message: stamped, Limits: defaultLimits, MaxAge: 1, Skew: -1}},
 	} {
-		if v, err := New(test.policy); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
+		if v, err := newVerifier(test.policy); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 	// Without a signed timestamp its bounds do not matter.
-	if _, err := New(Policy{Message: only(t), Limits: defaultLimits, Skew: -1}); err != nil {
+	if _, err := newVerifier(policy{Message: only(t), Limits: defaultLimits, Skew: -1}); err != nil {
 		t.Error(err)
 	}
-	v, err := New(Policy{Message: stamped, Limits: defaultLimits, MaxAge: time.Hour})
+	v, err := newVerifier(policy{Message: stamped, Limits: defaultLimits, MaxAge: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !v.fresh(time.Now().Add(-time.Minute)) {
-		t.Error("without WithClock the clock is not the time")
+		t.Error("without another the clock is not the time")
 	}
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
-// Reader finds the fields of a claim in a request. It is immutable and safe
-// for concurrent use.
-type Reader struct {
+// reader finds the fields of a claim in a request.
+type reader struct {
 	places []Place
-	strip  [NumFields]bool
+	strip  [numFields]bool
 	// stripsBelow says that a field of strip lies within the attributes.
 	stripsBelow bool
 	watched     *names.Set
@@ -30,24 +29,20 @@ type Reader struct {
 	attributesPlaces []Place
 }
 
-// ReaderOptions say how a [Reader] reads. The zero value is the usual.
-type ReaderOptions struct {
-	// At points to the object in a body from which the pointers of the claim's
-	// fields start, those of conversation and visitor not among them.
-	At string
-	// WidgetAt has the widget's pointer start there, too.
-	WidgetAt bool
-	// Message is what is signed: a field in it is watched as a piece of the proof.
-	Message Message
-	// Strip are fields that go with an unverified claim, beside those that prove.
-	Strip [NumFields]bool
+type readerOptions struct {
+	At      string
+	Message message
+	Strip   []Field
 }
 
-// NewReader compiles places.
-func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
-	r := &Reader{places: places, strip: o.Strip}
+// compileReader compiles places.
+func compileReader(places []Place, o readerOptions) (*reader, error) {
+	r := &reader{places: places}
+	for _, f := range o.Strip {
+		r.strip[f] = true
+	}
 	if o.At != "" {
-		if err := CheckPointer(o.At); err != nil {
+		if _, err := claimjson.Tokens(o.At); err != nil {
 			return nil, fmt.Errorf("at: %w", err)
 		}
 	}
@@ -64,18 +59,18 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 		if p.Rank < 0 || p.Rank >= maxRanks {
 			return nil, fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
 		}
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Field, err)
+		}
 		switch p.Location {
-		case Body:
-			if err := CheckPointer(p.Name); err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Field, err)
-			}
+		case "", atBody:
 			pointer := o.At + p.Name
-			if p.Field > Widget || p.Field == Widget && !o.WidgetAt {
+			if p.Root {
 				pointer = p.Name
 			}
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: r.cuts(p.Field)})
 			r.jsonPlaces = append(r.jsonPlaces, p)
-			form.add(claimform.Name{Path: []string{LastToken(p.Name)}}, p)
+			form.add(claimform.Name{Path: []string{lastToken(p.Name)}}, p)
 			if !watches(p.Field) && !r.strip[p.Field] {
 				continue
 			}
@@ -86,11 +81,11 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 			if !watches(p.Field) {
 				continue
 			}
-			watched = append(watched, LastToken(p.Name))
+			watched = append(watched, lastToken(p.Name))
 			if o.At != "" {
 				form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 			}
-		case Query:
+		case atQuery:
 			query.add(claimform.Name{Path: []string{p.Name}}, p)
 			if watches(p.Field) {
 				watched = append(watched, p.Name)
@@ -114,11 +109,11 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (r *Reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
+func (r *reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
 
 func inQuery(places []Place, f Field) bool {
 	for _, p := range places {
-		if p.Field == f && p.Location == Query {
+		if p.Field == f && p.Location == atQuery {
 			return true
 		}
 	}
@@ -126,11 +121,11 @@ func inQuery(places []Place, f Field) bool {
 }
 
 // stands reports whether a watched name can stand in a text, however it is written.
-func (r *Reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
+func (r *reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
 
 // compileAttributes prepares for attributes that are a text of their own. Of a
 // proof within it is only known that it is there.
-func (r *Reader) compileAttributes() (err error) {
+func (r *reader) compileAttributes() (err error) {
 	targets := []claimjson.Target{}
 	for _, p := range r.places {
 		if name, ok := belowAttributes(r.places, p); ok && !p.Field.Proves() {
@@ -148,7 +143,7 @@ func never([]byte) bool { return false }
 // belowAttributes returns the pointer of a place within the attributes' object.
 func belowAttributes(places []Place, p Place) (string, bool) {
 	for _, a := range places {
-		if a.Field == Attributes && a.Location == Body && p.Location == Body && p.Field < Widget {
+		if a.Field == Attributes && a.inBody() && p.inBody() && p.Field < Widget {
 			if rest, ok := strings.CutPrefix(p.Name, a.Name+"/"); ok {
 				return "/" + rest, true
 			}
@@ -157,23 +152,16 @@ func belowAttributes(places []Place, p Place) (string, bool) {
 	return "", false
 }
 
-// MembersOwned returns the names within the attributes' object that are fields
+// membersOwned returns the names within the attributes' object that are fields
 // of their own, and so no attributes.
-func MembersOwned(places []Place) []string {
+func membersOwned(places []Place) []string {
 	var names []string
 	for _, p := range places {
 		if pointer, ok := belowAttributes(places, p); ok && strings.Count(pointer, "/") == 1 {
-			names = append(names, LastToken(pointer))
+			names = append(names, lastToken(pointer))
 		}
 	}
 	return names
-}
-
-// CheckPointer checks the syntax of RFC 6901. The empty pointer, which is the
-// whole document, cannot be a member.
-func CheckPointer(pointer string) error {
-	_, err := claimjson.Tokens(pointer)
-	return err
 }
 
 // scalarsAbove refuses a pointer that leads through a field that is no object:
@@ -181,8 +169,8 @@ func CheckPointer(pointer string) error {
 func scalarsAbove(places []Place) error {
 	for _, p := range places {
 		for _, q := range places {
-			if p.Location == Body && q.Location == Body && p.Field != Attributes &&
-				(p.Field >= Widget) == (q.Field >= Widget) && strings.HasPrefix(q.Name, p.Name+"/") {
+			if p.inBody() && q.inBody() && p.Field != Attributes &&
+				p.Root == q.Root && strings.HasPrefix(q.Name, p.Name+"/") {
 				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.Name, p.Field, p.Name)
 			}
 		}
@@ -192,30 +180,14 @@ func scalarsAbove(places []Place) error {
 
 var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
-// LastToken returns the name of the member that a pointer points to.
-func LastToken(pointer string) string {
+// lastToken returns the name of the member that a pointer points to.
+func lastToken(pointer string) string {
 	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
-}
-
-// Pointer returns the JSON Pointer to a member of the document's root.
-func Pointer(name string) string {
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
-
-// In returns the places in one location. Headers and cookies are for the caller to read.
-func (r *Reader) In(l Location) []Place {
-	var found []Place
-	for _, p := range r.places {
-		if p.Location == l {
-			found = append(found, p)
-		}
-	}
-	return found
 }
 
 // JSON reads a JSON body, and reports whether it is one. What is none holds no
 // claim, unless a watched name can stand in it: then two parsers could find two.
-func (r *Reader) JSON(body []byte, to *Reading) bool {
+func (r *reader) JSON(body []byte, to *Reading) bool {
 	if r.json == nil {
 		return true
 	}
@@ -229,7 +201,7 @@ func (r *Reader) JSON(body []byte, to *Reading) bool {
 	to.BodyCuts = append(to.BodyCuts, to.json.Cuts...)
 	if to.json.More {
 		for _, p := range r.jsonPlaces {
-			to.Twice(p)
+			to.MarkDuplicate(p)
 		}
 		to.BodyCuts = append(to.BodyCuts[:0], Span{End: len(body)})
 	}
@@ -239,7 +211,7 @@ func (r *Reader) JSON(body []byte, to *Reading) bool {
 // Object reads a body of a type that says nothing, in which a JSON object
 // begins, and reports whether it is one. What is none is read by nobody, unless a
 // watched name can stand in it: then lenient parsers could find a claim.
-func (r *Reader) Object(body []byte, to *Reading) bool {
+func (r *reader) Object(body []byte, to *Reading) bool {
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
 		return false
@@ -248,9 +220,9 @@ func (r *Reader) Object(body []byte, to *Reading) bool {
 }
 
 // unreadable takes note of a body that does not read in one way.
-func (r *Reader) unreadable(detail string, body []byte, to *Reading) {
+func (r *reader) unreadable(detail string, body []byte, to *Reading) {
 	if name, yes := r.watched.Stand(body); yes {
-		to.Fail(&BodyError{Detail: detail, Name: name})
+		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: detail, Name: name})
 	}
 }
 
@@ -269,7 +241,7 @@ func jsonDetail(err error) string {
 // a form. Backends differ in which of the two they see, so what a form's parser
 // finds must be what the JSON says; and of the proof it must find nothing, since
 // only the JSON's members could be cut.
-func (r *Reader) JSONOrForm(body []byte, to *Reading) {
+func (r *reader) JSONOrForm(body []byte, to *Reading) {
 	var form Reading
 	r.Object(body, to)
 	r.form.urlencoded(r, body, false, &form)

@@ -43,7 +43,7 @@ type Entry struct {
 // Share bounds how many keys one owner holds at a time.
 type Share struct {
 	Owner Key
-	Most  int
+	Limit int
 }
 
 // Ledger keeps entries until they expire. It is safe for concurrent use.

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -164,12 +163,13 @@ func (r *Record) Check() error {
 	switch {
 	case !ValidID(r.ID):
 		return fmt.Errorf("%w: the id is not 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrRecord)
-	case !slices.Contains([]string{"", "off", "optional", "required"}, r.Mode):
-		return fmt.Errorf("%w of widget %s: unknown mode '%s'", ErrRecord, r.ID, r.Mode)
 	case len(r.Secrets) == 0 || len(r.Secrets) > MaxSecrets:
 		return fmt.Errorf("%w of widget %s: %d secrets", ErrRecord, r.ID, len(r.Secrets))
 	}
-	if _, known := verifier.LookupDialect(r.Dialect); r.Dialect != "" && !known {
+	if _, err := ParseMode(r.Mode); err != nil {
+		return fmt.Errorf("%w of widget %s: %w", ErrRecord, r.ID, err)
+	}
+	if _, err := verifier.LookupDialect(r.Dialect); r.Dialect != "" && err != nil {
 		return fmt.Errorf("%w of widget %s: unknown dialect '%s'", ErrRecord, r.ID, r.Dialect)
 	}
 	for i := range r.Secrets {

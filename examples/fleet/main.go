@@ -3,119 +3,171 @@
 package main
 
 import (
-	"context"
+	"bytes"
+	"crypto/rand"
+	_ "embed"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
+	"os/exec"
 	"path/filepath"
-	"strconv"
-	"syscall"
+	"strings"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
-func main() {
-	gateway := flag.String("gateway", "./caddy", "the gateway's binary, built by `make build`")
-	flag.Parse()
+const (
+	gateways = 3
+	widget   = "shop"
+)
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	if err := run(ctx, *gateway); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(os.Stderr, "fleet:", err)
-		os.Exit(1)
-	}
+var (
+	//go:embed Caddyfile
+	gatewayCaddyfile string
+	//go:embed balancer.Caddyfile
+	balancerCaddyfile string
+)
+
+func main() { demo.Main("fleet", start) }
+
+// member is one of the gateways.
+type member struct {
+	*demo.Process
+	port, admin int
 }
 
-// run serves until the context ends, which is a clean stop, or until a part
-// fails that the others cannot do without.
-func run(ctx context.Context, binary string) error {
-	port, err := publicPort()
-	if err != nil {
-		return err
-	}
-	if binary, err = filepath.Abs(binary); err != nil {
-		return err
-	}
-	// A demo leaves nothing in the user's own folders.
-	folder, err := os.MkdirTemp("", "chat-identity-fleet-")
-	if err != nil {
-		return fmt.Errorf("no temporary folder: %w", err)
-	}
-	defer os.RemoveAll(folder)
-
+// start starts everything, and prints what to try once it answers.
+func start(d *demo.Demo) error {
 	site := new(website)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return fmt.Errorf("the website cannot listen: %w", err)
-	}
-	server := &http.Server{Handler: site.handler(), ReadHeaderTimeout: 5 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	defer server.Close()
-
-	f, err := startFleet(ctx, setup{binary: binary, folder: folder, port: port, backend: listener.Addr().String()})
-	defer f.stop()
+	backend, err := d.Serve(site.handler())
 	if err != nil {
 		return err
 	}
-	secret, err := f.createWidget(ctx)
+	redis, address, password, err := startRedis(d)
+	if err != nil {
+		return err
+	}
+	// Whoever has this key and Redis' data has all secrets: keep the two apart.
+	key := make([]byte, 32)
+	rand.Read(key)
+	shared := []string{
+		"BACKEND=" + backend, "REDIS=" + address, "REDIS_PASSWORD=" + password,
+		"CHAT_IDENTITY_KEY=" + base64.StdEncoding.EncodeToString(key),
+	}
+	var members []member
+	var upstreams []string
+	for i := range gateways {
+		m, err := startGateway(d, i+1, shared)
+		if err != nil {
+			return err
+		}
+		members = append(members, m)
+		upstreams = append(upstreams, fmt.Sprintf("127.0.0.1:%d", m.port))
+	}
+	for _, m := range members {
+		if err := d.UntilAnswers(m.Process, fmt.Sprintf("http://127.0.0.1:%d/", m.port)); err != nil {
+			return err
+		}
+	}
+	balancer := &demo.Process{
+		Name: "balancer", Config: balancerCaddyfile, Vital: true,
+		Env: []string{fmt.Sprintf("PORT=%d", d.Port), "GATEWAYS=" + strings.Join(upstreams, " ")},
+	}
+	if err := d.StartGateway(balancer); err != nil {
+		return err
+	}
+	if err := d.UntilAnswers(balancer, d.URL()); err != nil {
+		return err
+	}
+	secret, err := createWidget(d, members[0])
 	if err != nil {
 		return err
 	}
 	site.set(secret)
-	f.print(os.Stdout)
-
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-served:
-			return fmt.Errorf("the website stopped: %w", err)
-		case p := <-f.ended:
-			if p.vital {
-				return p.failure()
-			}
-			fmt.Printf("The %s has ended. The others go on.\n", p.name)
-		}
-	}
+	explain(os.Stdout, d, redis, members)
+	return nil
 }
 
-// publicPort returns the port the balancer is to have, once nobody else has it.
-// Caddy shares its ports with other Caddys, so it would not notice itself.
-func publicPort() (int, error) {
-	text := os.Getenv("PORT")
-	if text == "" {
-		text = "8080"
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil || port < 1 || port > 65535 {
-		return 0, fmt.Errorf("PORT=%s is not a port; use a number from 1 to 65535, such as PORT=8081", text)
-	}
-	// A browser tries ::1 for localhost first: a stranger there would answer
-	// instead of the demo.
-	for _, host := range []string{"127.0.0.1", "::1"} {
-		l, err := net.Listen("tcp", net.JoinHostPort(host, text))
-		switch {
-		case err == nil:
-			l.Close()
-		case errors.Is(err, syscall.EADDRINUSE):
-			return 0, fmt.Errorf("port %d is in use by another program; choose another one, for example: PORT=%d make fleet", port, port%65535+1)
-		case host == "127.0.0.1": // a machine without IPv6 is no reason to stop
-			return 0, fmt.Errorf("port %d cannot be used (%w); choose another one, for example: PORT=8081 make fleet", port, err)
-		}
-	}
-	return port, nil
-}
-
-// freePort returns a port that nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// startRedis starts a Redis that keeps everything it has acknowledged.
+func startRedis(d *demo.Demo) (redis *demo.Process, address, password string, err error) {
+	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		return 0, err
+		return nil, "", "", errors.New("there is no redis-server on the PATH; install Redis 6 or newer, for example: apt-get install redis-server, or brew install redis")
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	port, err := demo.FreePort()
+	if err != nil {
+		return nil, "", "", err
+	}
+	folder := filepath.Join(d.Folder, "redis")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return nil, "", "", err
+	}
+	address, password = fmt.Sprintf("127.0.0.1:%d", port), rand.Text()
+	redis = &demo.Process{Name: "redis", Config: fmt.Sprintf("port %d\nbind 127.0.0.1\ndir %q\nrequirepass %s\nappendonly yes\n"+
+		"appendfsync always\nsave \"\"\nmaxmemory-policy noeviction\nlogfile log\n", port, folder, password)}
+	if err := d.Start(redis, program, "-"); err != nil {
+		return nil, "", "", err
+	}
+	return redis, address, password, d.Until(redis, func() error {
+		conn, err := net.DialTimeout("tcp", address, time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	})
+}
+
+func startGateway(d *demo.Demo, number int, shared []string) (m member, err error) {
+	if m.port, err = demo.FreePort(); err != nil {
+		return m, err
+	}
+	if m.admin, err = demo.FreePort(); err != nil {
+		return m, err
+	}
+	m.Process = &demo.Process{Name: fmt.Sprintf("gateway %d", number), Config: gatewayCaddyfile, Env: append([]string{
+		fmt.Sprintf("GATEWAY=%d", number), fmt.Sprintf("PORT=%d", m.port), fmt.Sprintf("ADMIN=%d", m.admin),
+	}, shared...)}
+	return m, d.StartGateway(m.Process)
+}
+
+// createWidget creates the website's widget at a gateway, and returns its secret.
+func createWidget(d *demo.Demo, m member) (secret string, err error) {
+	var created struct{ Secret, Error string }
+	err = d.Until(m.Process, func() error {
+		res, err := demo.Client.Post(fmt.Sprintf("http://127.0.0.1:%d/chat_identity/widgets", m.admin), "application/json",
+			bytes.NewReader([]byte(`{"id":"`+widget+`","mode":"required"}`)))
+		if err != nil {
+			return err
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(&created); err != nil {
+			return err
+		}
+		if res.StatusCode != http.StatusCreated {
+			return errors.New(created.Error)
+		}
+		return nil
+	})
+	return created.Secret, err
+}
+
+// explain says what to open and what to try.
+func explain(w io.Writer, d *demo.Demo, redis *demo.Process, members []member) {
+	rotate := fmt.Sprintf("%s chat-identity rotate %s --address localhost:", d.Gateway, widget)
+	fmt.Fprintf(w, "The fleet is running: open %s in your browser, and press Ctrl-C here to stop it.\n\n", d.URL())
+	fmt.Fprintf(w, "The page sends signed messages of the widget %s through the balancer and shows which gateway said what. Try, in another terminal:\n\n", widget)
+	fmt.Fprintf(w, "  rotate at one gateway, and see all refuse the old secret at once (then give the new one to the page):\n    %s%d\n", rotate, members[1].admin)
+	fmt.Fprintf(w, "  the same, but the old one verifies for five more minutes:\n    %s%d --grace 5m\n", rotate, members[2].admin)
+	fmt.Fprintf(w, "  kill a gateway, and see the others go on:\n    kill -9 %d\n", members[0].PID())
+	fmt.Fprintf(w, "  take Redis away for a while: known widgets are served for a minute, and nothing can be changed:\n    kill -STOP %[1]d\n    kill -CONT %[1]d\n", redis.PID())
+	for _, m := range members {
+		fmt.Fprintf(w, "\n%s: port %d, admin API %d, process %d", m.Name, m.port, m.admin, m.PID())
+	}
+	fmt.Fprintln(w)
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 const (
@@ -23,29 +24,25 @@ const (
 	openingSecret = "0123456789abcdef-openings"
 )
 
-// gateway is the built gateway with the example's Caddyfile. Started again, it
+// gateway is the gateway with the example's Caddyfile. Started again, it
 // finds what it had kept.
 type gateway struct {
-	binary, home string
-	site, admin  string // their ports
-	log          bytes.Buffer
-	cmd          *exec.Cmd
+	home        string
+	site, admin string // their ports
+	log         bytes.Buffer
+	cmd         *exec.Cmd
 }
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
-	dir := t.TempDir()
-	g := &gateway{binary: filepath.Join(dir, "caddy"), home: filepath.Join(dir, "home"), site: freePort(t), admin: freePort(t)}
-	if out, err := exec.Command("go", "build", "-o", g.binary, "../../caddymodule/cmd/caddy").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
+	g := &gateway{home: t.TempDir(), site: strconv.Itoa(testbed.FreePort(t)), admin: strconv.Itoa(testbed.FreePort(t))}
 	t.Cleanup(func() { g.stop(t) })
 	return g
 }
 
 func (g *gateway) start(t *testing.T) {
 	t.Helper()
-	g.cmd = exec.Command(g.binary, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
+	g.cmd = exec.Command(testbed.Gateway(t), "run", "--config", "Caddyfile", "--adapter", "caddyfile")
 	g.cmd.Env = append(os.Environ(), "HOME="+g.home, "XDG_DATA_HOME="+g.home, "XDG_CONFIG_HOME="+g.home,
 		"PORT="+g.site, "ADMIN_PORT="+g.admin, "CHAT_IDENTITY_SECRET="+chatSecret, "OPENING_SECRET="+openingSecret)
 	g.cmd.Stderr = &g.log // read only when it has ended
@@ -178,14 +175,4 @@ func sign(secret, text string) string {
 	h := hmac.New(sha256.New, []byte(secret))
 	h.Write([]byte(text))
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 }

@@ -3,72 +3,69 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"os"
-	"strconv"
+	"os/exec"
+	"strings"
 	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // stand is the demo's parts on their own, so that the gateway can be started
 // anew while the backend goes on.
 type stand struct {
-	built
-	base string
-
-	home    string
+	base    string
+	home    string // what the gateway keeps: started again with it, it goes on where it was
 	port    int
 	backend string
-	gateway *gateway
+	gateway *exec.Cmd
 }
 
-func newStand(t *testing.T, b built) *stand {
+func newStand(t *testing.T) *stand {
 	t.Helper()
 	backend := httptest.NewServer(newBackend(testSecrets))
 	t.Cleanup(backend.Close)
-	port, err := strconv.Atoi(freePort(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &stand{
-		built: b, base: "http://localhost:" + strconv.Itoa(port),
-		home: t.TempDir(), port: port, backend: backend.Listener.Addr().String(),
-	}
+	port := testbed.FreePort(t)
+	s := &stand{base: fmt.Sprintf("http://localhost:%d", port), home: t.TempDir(), port: port, backend: backend.Listener.Addr().String()}
 	s.start(t)
-	t.Cleanup(func() { s.gateway.stop() })
+	t.Cleanup(s.kill)
 	return s
 }
 
 func (s *stand) start(t *testing.T) {
 	t.Helper()
-	g, err := startGateway(t.Context(), setup{s.built.gateway, s.home, s.port, s.backend, testSecrets})
-	if err != nil {
+	s.gateway = exec.Command(testbed.Gateway(t), "run", "--config", "-", "--adapter", "caddyfile")
+	s.gateway.Stdin = strings.NewReader(caddyfile)
+	s.gateway.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", s.port), "BACKEND="+s.backend, "CHAT_IDENTITY_SECRET="+testSecrets.chat,
+		"CALLS_SECRET="+testSecrets.calls, "HOME="+s.home, "XDG_DATA_HOME="+s.home, "XDG_CONFIG_HOME="+s.home)
+	if err := s.gateway.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if err := g.waitUntilReady(t.Context()); err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if res, err := http.Get(s.base); err == nil {
+			res.Body.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the gateway does not answer")
+		}
 	}
-	g.log.hold()
-	s.gateway = g
 }
 
-// restart kills the gateway, which cannot write anything down then, and starts
-// it again.
+// kill ends the gateway, which cannot write anything down then.
+func (s *stand) kill() {
+	_ = s.gateway.Process.Kill()
+	_ = s.gateway.Wait()
+}
+
 func (s *stand) restart(t *testing.T) {
 	t.Helper()
-	pids := (&demo{built: s.built}).gateways(t)
-	if len(pids) != 1 {
-		t.Fatalf("%d gateways run", len(pids))
-	}
-	process, err := os.FindProcess(pids[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-s.gateway.done
+	s.kill()
 	s.start(t)
 }
 

@@ -4,14 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestSignersThroughGateway sends what each sample signs through a real
@@ -50,22 +50,13 @@ func expect(t *testing.T, url, user, hash string, status int, verified string) {
 	}
 }
 
-// startGateway builds and runs the gateway and returns its URL.
+// startGateway runs the gateway and returns its URL.
 func startGateway(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "caddy")
-	if out, err := exec.Command("go", "build", "-o", binary, "../../caddymodule/cmd/caddy").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	url := "http://" + listener.Addr().String()
-	listener.Close()
+	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
 
-	gateway := exec.Command(binary, "run", "--config", "-", "--adapter", "caddyfile")
+	gateway := exec.Command(testbed.Gateway(t), "run", "--config", "-", "--adapter", "caddyfile")
 	gateway.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "CHAT_IDENTITY_SECRET="+secret)
 	gateway.Stdin = strings.NewReader(`{
 	admin off

@@ -6,9 +6,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Gateway is what the API shows and changes: the app of a configuration, as far
@@ -17,7 +17,7 @@ type Gateway struct {
 	Log         *zap.Logger
 	Traffic     *traffic.Traffic
 	Store       widgets.Store
-	Declared    map[string]Declared // the configuration's own widgets, by id
+	Configured  map[string]Configured // the configuration's own widgets, by id
 	AllowReveal bool
 	Ledger      *Ledger // nil where no handler needs one
 
@@ -32,11 +32,11 @@ type Gateway struct {
 
 	// AlwaysRefused reports whether optional mode refuses requests for that
 	// reason, too, unless a handler says otherwise.
-	AlwaysRefused func(verifier.Reason) bool
+	AlwaysRefused func(judgment.Reason) bool
 }
 
-// Declared is a widget of the configuration.
-type Declared struct {
+// Configured is a widget of the configuration.
+type Configured struct {
 	adminapi.Widget
 	Laxest string // the laxest of its handlers' modes, "" where it is not a handler's own
 }

@@ -24,18 +24,18 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 	}
 	views = make([]*adminapi.Widget, 0, len(records))
 	for _, record := range records {
-		if _, declared := g.Declared[record.ID]; !declared && strings.HasPrefix(record.ID, prefix) {
+		if _, configured := g.Configured[record.ID]; !configured && strings.HasPrefix(record.ID, prefix) {
 			views = append(views, g.stored(record))
 		}
 	}
-	for id, declared := range g.Declared {
+	for id, configured := range g.Configured {
 		// Those beyond the store's page wait: stored ones may come before them.
 		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
-			views = append(views, &declared.Widget)
+			views = append(views, &configured.Widget)
 		}
 	}
 	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
-	// Each stored one of the page is in views, or the declared one that hides it.
+	// Each stored one of the page is in views, or the configured one that hides it.
 	if len(views) > limit || last != "" && strings.HasPrefix(last, prefix) {
 		views = views[:limit]
 		next = views[limit-1].ID
@@ -55,8 +55,8 @@ func before(prefix string) string {
 
 // view returns a widget as the API shows it, nil if it does not exist.
 func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
-	if declared, ok := g.Declared[id]; ok {
-		return &declared.Widget, nil
+	if configured, ok := g.Configured[id]; ok {
+		return &configured.Widget, nil
 	}
 	record, err := g.Store.Lookup(ctx, []byte(id))
 	if record == nil {

@@ -62,7 +62,7 @@ func (c *call) overview() error {
 	default:
 		err = c.busiest(&v, prefix, limit)
 	}
-	if err != nil { // what is declared, and what was busy, is shown all the same
+	if err != nil { // what is configured, and what was busy, is shown all the same
 		v.Store = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable

@@ -2,11 +2,11 @@ package admin
 
 import (
 	"net/http"
-	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // readiness answers whether a widget can be switched to required mode.
@@ -20,7 +20,7 @@ func (c *call) readiness() error {
 	}
 	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
-	switch laxest := c.Declared[c.id].Laxest; {
+	switch laxest := c.Configured[c.id].Laxest; {
 	case laxest != "":
 		r.Mode = laxest // of its handlers: requests have no other mode
 	case view != nil:
@@ -36,17 +36,16 @@ func (c *call) readiness() error {
 
 // stricter returns the stricter of two modes; "" is none.
 func stricter(a, b string) string {
-	if slices.Index(traffic.Modes[:], a) < slices.Index(traffic.Modes[:], b) {
-		return b
-	}
-	return a
+	one, _ := widgets.ParseMode(a) // both were checked before
+	other, _ := widgets.ParseMode(b)
+	return max(one, other).String()
 }
 
 // judge says whether a widget can be switched to required mode.
 func judge(r *traffic.Readiness) adminapi.Verdict {
 	unsigned := uint64(0)
 	for _, refusal := range r.Refusals {
-		if refusal.Reason == verifier.Missing {
+		if refusal.Reason == judgment.Missing {
 			unsigned = refusal.Count
 		}
 	}

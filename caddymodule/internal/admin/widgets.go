@@ -9,6 +9,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // stored returns a stored widget as the API shows it.
@@ -161,10 +162,10 @@ func (c *call) set() error {
 // checkPolicy refuses a mode or dialect that does not exist. An empty one leaves it
 // to the handler.
 func checkPolicy(mode, dialect string) error {
-	if err := adminapi.CheckMode(mode); err != nil && mode != "" {
+	if _, err := widgets.ParseMode(mode); err != nil {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
-	if err := adminapi.CheckDialect(dialect); err != nil && dialect != "" {
+	if _, err := verifier.LookupDialect(dialect); err != nil && dialect != "" {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
 	return nil
@@ -179,10 +180,10 @@ func (c *call) delete() error {
 	return nil
 }
 
-// writable refuses a widget that is declared in the configuration.
+// writable refuses a widget of the configuration.
 func (c *call) writable(id string) error {
-	if _, declared := c.Declared[id]; declared {
-		return adminError(http.StatusConflict, "widget %s is declared in the configuration: change it there, then reload", id)
+	if _, configured := c.Configured[id]; configured {
+		return adminError(http.StatusConflict, "widget %s is defined in the configuration: change it there, then reload", id)
 	}
 	return nil
 }

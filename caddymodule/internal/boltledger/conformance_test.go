@@ -28,7 +28,7 @@ func TestConformance(t *testing.T) {
 					},
 					Pass: func(time.Duration) {
 						if swept && l.session != nil {
-							l.session.sweep(l.clock.unix())
+							l.sweep(t, l.clock.unix())
 						}
 					},
 				}

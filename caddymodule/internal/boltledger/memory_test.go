@@ -109,13 +109,15 @@ func TestGone(t *testing.T) {
 	due := func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.reap()
 		l.failed = l.failed.Add(-retryAfter)
 	}
 	spends(t, l, "another", clock.now(), long, ledger.ErrGone)
 	due()
 	if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) || !errors.Is(l.Err(), ledger.ErrGone) {
 		t.Errorf("opened: %v, %v", err, l.Err())
+	}
+	if _, err := os.Stat(l.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was created: %v", err)
 	}
 	if err := os.Rename(aside, l.path); err != nil {
 		t.Fatal(err)
@@ -212,7 +214,7 @@ func TestExtendedBehind(t *testing.T) {
 	opened(t, l, short)
 	spends(t, l, "used", clock.now(), short, nil)
 	clock.pass(time.Minute)
-	l.session.sweep(clock.now().Unix())
+	l.sweep(t, clock.now().Unix())
 	clock.step(-time.Hour)
 	if _, err := l.Open(t.Context(), long); !errors.Is(err, errBehind) {
 		t.Errorf("opened: %v", err)

@@ -104,7 +104,7 @@ func reserveUntilKilled(path string) {
 		group.Go(func() {
 			for {
 				name := fmt.Sprint(rand.Uint64())
-				e, err := l.Reserve(context.Background(), key(name), holder(name), farAway(), ledger.Share{Owner: key("owner"), Most: 1 << 30})
+				e, err := l.Reserve(context.Background(), key(name), holder(name), farAway(), ledger.Share{Owner: key("owner"), Limit: 1 << 30})
 				if err != nil || e.Holder != holder(name) {
 					panic(fmt.Sprint(err, e))
 				}

@@ -86,6 +86,9 @@ func parseRecord(key, value []byte) (record, error) {
 	copy(r.key[:], key)
 	r.until = int64(binary.BigEndian.Uint64(value))
 	copy(r.holder[:], value[untilSize:])
+	if r.holder == (ledger.Holder{}) {
+		return r, damaged("an entry is nobody's")
+	}
 	if len(value) == sharedSize {
 		copy(r.owner[:], value[untilSize+digestSize:])
 	}

@@ -18,7 +18,7 @@ import (
 func TestReplaysCostNoWrite(t *testing.T) {
 	l, clock := fresh(t)
 	until := clock.in(time.Minute)
-	share := ledger.Share{Owner: key("owner"), Most: 1}
+	share := ledger.Share{Owner: key("owner"), Limit: 1}
 	if _, err := l.Reserve(t.Context(), key("k"), holder("a"), until, share); err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +47,7 @@ func TestReplaysCostNoWrite(t *testing.T) {
 		})
 	}
 	group.Wait()
-	l.session.sweep(clock.now().Unix()) // finds nothing
+	l.sweep(t, clock.now().Unix()) // finds nothing
 	if commits := l.session.durable.Load() - before; commits != 0 {
 		t.Errorf("%d commits", commits)
 	}
@@ -139,48 +139,6 @@ func TestCallersGiveUp(t *testing.T) {
 	if _, err := l.Held(ctx, key("k")); !errors.Is(err, ledger.ErrUnavailable) {
 		t.Errorf("a call that was cancelled before: %v", err)
 	}
-}
-
-// TestGrows has the file grow while it is looked at, which must not be taken
-// for getting shorter.
-func TestGrows(t *testing.T) {
-	l, clock := fresh(t)
-	l.setup.noSync = true
-	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	var lookers, group sync.WaitGroup
-	for range 2 {
-		lookers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if err := l.session.intact(); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	for g := range 64 {
-		group.Go(func() {
-			for i := range 20 {
-				name := fmt.Sprint(g, " ", i)
-				e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(time.Minute), ledger.Share{})
-				if err != nil || e.Holder != holder(name) {
-					t.Error(name, e, err)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	close(done)
-	lookers.Wait()
 }
 
 // TestNewTouchesNothing makes a ledger as a configuration that is only validated does.

@@ -1,9 +1,6 @@
 package boltledger
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 const (
 	sweepInterval = 5 * time.Second
@@ -52,33 +49,4 @@ func (h *horizon) advance(c clock) int64 {
 		h.past, h.noted, h.at = h.noted, now, at
 	}
 	return min(h.past, now)
-}
-
-// sweepEvery removes what may be forgotten, in transactions that other
-// operations share, and waits for each, so that the others have their turn. It
-// also finds out, without any traffic, when commits succeed again, and when the
-// file is gone.
-func (s *session) sweepEvery(interval time.Duration) {
-	h := horizon{noted: s.clock.unix(), at: s.clock.steady()}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			s.sweep(h.advance(s.clock))
-			_ = s.look()
-		case <-s.ended:
-			return
-		}
-	}
-}
-
-// sweep removes everything that ended by then.
-func (s *session) sweep(until int64) {
-	for {
-		o := &operation{ctx: context.Background(), kind: sweep, until: until, answers: make(chan answer, 1)}
-		if a := s.ask(s.writes, o); a.err != nil || a.removed < sweepLimit {
-			return
-		}
-	}
 }

@@ -228,7 +228,7 @@ func TestCommandClientErrors(t *testing.T) {
 		doubt   bool // whether a command that changes something says so
 	}{
 		{"host not allowed", answer(403, `{"error":"host not allowed: 10.0.0.1"}`), false},
-		{"the server's sentence", answer(409, `{"error":"widget shop is declared in the configuration"}`), false},
+		{"the server's sentence", answer(409, `{"error":"widget shop is defined in the configuration"}`), false},
 		{"the server's sentence of a failure", answer(503, `{"error":"the store is busy"}`), false},
 		{"escapes", answer(404, `{"error":"no \u001b[2J\u001b]0;x\u0007\nsuch\u202e"}`), false},
 		{"long sentence", answer(404, `{"error":"`+strings.Repeat("x", 9*maxPlain)+`"}`), false},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -22,8 +23,7 @@ const (
 	// lockRetry is how often the lock is tried.
 	lockRetry = 2 * time.Millisecond
 	// lockRest is how long this process leaves the lock alone after it had it.
-	// Without, one that changes much would never let another in: that one only
-	// tries now and then.
+	// Without this pause a busy writer starves other processes, which only poll.
 	lockRest = 3 * lockRetry
 )
 
@@ -45,7 +45,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if target, err = resolve(s.path); err != nil {
 			return "", nil, unreadable(err)
 		}
-		if err := s.makeFolder(target); err != nil {
+		if err := durable.CreateFolder(filepath.Dir(target)); err != nil {
 			return "", nil, unwritable(err)
 		}
 		lock := flock.New(target + lockSuffix)

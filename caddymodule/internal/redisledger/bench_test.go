@@ -51,7 +51,7 @@ func BenchmarkReserve(b *testing.B) {
 		})
 		b.Run(fmt.Sprint("under a share, ", callers, " callers"), func(b *testing.B) {
 			benchmark(b, callers, func(l *Ledger, n uint64) error {
-				share := ledger.Share{Owner: numbered(n % 1000), Most: 1 << 30}
+				share := ledger.Share{Owner: numbered(n % 1000), Limit: 1 << 30}
 				_, err := l.Reserve(b.Context(), numbered(n), holder("a"), until, share)
 				return err
 			})

@@ -22,7 +22,7 @@ func TestNodes(t *testing.T) {
 	}
 	until := soon()
 	for i := range 60 {
-		k, share := key(fmt.Sprint(i)), ledger.Share{Owner: key(fmt.Sprint("owner ", i/2)), Most: 1}
+		k, share := key(fmt.Sprint(i)), ledger.Share{Owner: key(fmt.Sprint("owner ", i/2)), Limit: 1}
 		e, err := gateways[i%2].Reserve(t.Context(), k, holder("a"), until, share)
 		switch {
 		case i%2 == 0 && (err != nil || e.Holder != holder("a")):

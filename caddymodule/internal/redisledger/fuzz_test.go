@@ -35,7 +35,7 @@ func (m model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, sh
 				n++
 			}
 		}
-		if n >= share.Most {
+		if n >= share.Limit {
 			return ledger.Entry{}, ledger.ErrShare
 		}
 	}
@@ -116,7 +116,7 @@ func compare(t *testing.T, l *Ledger, m model, client rueidis.Client, clock *han
 	now := clock.now().Unix()
 	until := time.Unix(now+20*(int64(c[2]%32)-4)+10, -int64(c[2]%2)) // some end in the past, some between seconds
 	seconds := until.Add(time.Second - 1).Unix()
-	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Most: 2}
+	share := ledger.Share{Owner: ledger.Key{c[1] >> 5 % 4}, Limit: 2}
 	var got, want ledger.Entry
 	var gotErr, wantErr error
 	switch c[0] % 8 {

@@ -159,7 +159,7 @@ func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Hold
 		name = l.shareKey(share.Owner)
 	}
 	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
-		a, err := o.run(lua().reserve, name, r.value(), strconv.FormatInt(ttl, 10), strconv.Itoa(share.Most))
+		a, err := o.run(lua().reserve, name, r.value(), strconv.FormatInt(ttl, 10), strconv.Itoa(share.Limit))
 		switch {
 		case err != nil:
 			return ledger.Entry{}, err

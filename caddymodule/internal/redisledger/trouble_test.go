@@ -140,7 +140,7 @@ func TestRights(t *testing.T) {
 		return on(t, "redis://"+name+":secret@"+s.Addr+"?prefix=test:")
 	}
 	l := as(rights)
-	share := ledger.Share{Owner: key("owner"), Most: 2}
+	share := ledger.Share{Owner: key("owner"), Limit: 2}
 	end := soon()
 	for _, k := range []string{"1", "2"} {
 		if e, err := l.Reserve(t.Context(), key(k), holder("a"), end, share); err != nil || e.Holder != holder("a") {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // Server is a redis-server of a test, in a folder of its own.
@@ -56,23 +58,10 @@ func StartSentinel(t testing.TB, config string) *Server {
 	return s
 }
 
-// FreePort returns one that a node of a cluster can have, too: its bus listens
-// 10,000 above.
+// FreePort returns one that a node of a cluster can have, too: see testbed.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	for range 1000 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		_ = l.Close()
-		if port < 55_000 {
-			return strconv.Itoa(port)
-		}
-	}
-	t.Fatal("no port is free")
-	return ""
+	return strconv.Itoa(testbed.FreePort(t))
 }
 
 // Restart starts the server again after [Server.Kill], and waits until it

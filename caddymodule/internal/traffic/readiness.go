@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // Readiness is what required mode would have refused of a widget's requests in the
@@ -32,7 +32,7 @@ type FieldCount struct {
 
 // ReasonCounts are the refusals for one reason.
 type ReasonCounts struct {
-	Reason verifier.Reason `json:"reason"`
+	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
 	// Always says that optional mode refuses it, too.
 	Always bool `json:"always"`
@@ -51,22 +51,21 @@ type HintCount struct {
 // Readiness looks at a widget, which has counts of its own from then on if it is
 // known to exist.
 func (t *Traffic) Readiness(widget string, known bool) *Readiness {
-	s := t.find(widget)
-	crowded := t.crowded.Load()
-	if s == nil && crowded && known {
-		s = t.join(widget, true)
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	s := t.find(widget)
+	if t.crowded && known {
+		s = t.place(widget, maxPlaces+maxWatched, watching)
+	}
 	now := t.clock()
 	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}, LeftOut: []FieldCount{}}
 	if s == nil {
-		if crowded {
+		if t.crowded {
 			r.From = r.Now // nothing is known of the widget
 		}
 		return r
 	}
-	if crowded && s.joined.After(r.From) {
+	if t.crowded && s.joined.After(r.From) {
 		r.From = s.joined.UTC() // before that, it was part of the rest
 	}
 	r.Mode = s.laxest()
@@ -130,6 +129,5 @@ func (t *Traffic) Forget(widget string) {
 	defer t.mu.Unlock()
 	if t.find(widget) != nil {
 		t.replace(widget, nil)
-		t.forgot = true
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -36,7 +37,7 @@ type Hint struct {
 
 // Refusal is a request that is not verified.
 type Refusal struct {
-	Reason    verifier.Reason
+	Reason    judgment.Reason
 	RequestID string
 	Hint      Hint   // zero if nothing is known
 	Detail    string // what is wrong with this one, if that is more than the hint
@@ -52,7 +53,7 @@ type refusals struct {
 	mu sync.Mutex
 	by [numReasons]*refused
 	// leftOut counts requests of which a field did not count, by field.
-	leftOut [verifier.NumFields]*hinted
+	leftOut [verifier.Visitor + 1]*hinted
 }
 
 // refused is what is kept of one reason's.
@@ -101,7 +102,7 @@ func (h *hinted) sum() (n uint64) {
 
 // TakesExample reports whether a request of this series that is refused now is to be
 // an example: then it is passed to [Traffic.AddExample].
-func (t *Traffic) TakesExample(s *Series, reason verifier.Reason) bool {
+func (t *Traffic) TakesExample(s *Series, reason judgment.Reason) bool {
 	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
 }
 

@@ -37,23 +37,20 @@ func (t *Traffic) Sample() {
 	ever := t.ever()
 	t.past.advance(&ever, t.tick, now)
 	t.tick = now
-	if t.turned.Load() {
+	if t.full.Load() {
 		t.makeRoom(series[:len(series)-1])
 	}
 }
 
-// makeRoom frees the places of widgets that are not among the busiest and that are
-// neither new nor pinned. From then on, their counts are part of the rest.
+// makeRoom frees the places of widgets that are not among the busiest and need not
+// be kept. From then on, their counts are part of the rest.
 func (t *Traffic) makeRoom(series []*Series) {
 	rank(series)
 	now := t.clock()
 	for _, s := range series[min(MaxShown, len(series)):] {
-		if now.Sub(s.joined) >= probation && now.After(s.pinned) {
+		if !now.Before(s.kept) {
 			t.replace(s.id, nil)
 		}
-	}
-	if !t.full.Load() {
-		t.turned.Store(false)
 	}
 }
 

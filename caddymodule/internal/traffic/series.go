@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Series counts the requests of one widget, or those without one. A nil Series
@@ -19,8 +21,8 @@ type Series struct {
 	refusals refusals
 
 	// Guarded by Traffic.mu.
-	past   history
-	pinned time.Time // until when it keeps its place
+	past history
+	kept time.Time // until when it keeps its place in any case
 }
 
 func newSeries(id string, now time.Time) *Series {
@@ -32,7 +34,7 @@ func newSeries(id string, now time.Time) *Series {
 	return s
 }
 
-func (s *Series) count(f Finding, mode uint8) {
+func (s *Series) count(f Finding, mode widgets.Mode) {
 	s.counts[f].Add(1)
 	if bit := uint32(1) << mode; s.modes.Load()&bit == 0 {
 		s.modes.Or(bit)
@@ -43,7 +45,7 @@ func (s *Series) count(f Finding, mode uint8) {
 // handlers is laxer. It is "" if there was no request.
 func (s *Series) laxest() string {
 	if seen := s.modes.Load(); seen != 0 {
-		return Modes[bits.TrailingZeros32(seen)]
+		return widgets.Mode(bits.TrailingZeros32(seen)).String()
 	}
 	return ""
 }

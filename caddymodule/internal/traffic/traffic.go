@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -18,17 +19,14 @@ const (
 	// maxPlaces is how many have counts of their own. The places beyond MaxShown are
 	// for newcomers, so that a busy one can replace an idle widget.
 	maxPlaces = MaxShown + 250
-	// maxPinned is how many more may have, because an operator looked at them.
-	maxPinned = 50
+	// maxWatched is how many more may have, because an operator looked at them.
+	maxWatched = 50
 
-	// probation is how long a newcomer keeps its place in any case.
+	// How long a newcomer keeps its place in any case, and one that an operator
+	// looked at.
 	probation = 5 * time.Minute
-	// pinning is how long a widget that an operator looked at keeps its place.
-	pinning = 24 * time.Hour
+	watching  = 24 * time.Hour
 )
-
-// Modes are the modes of requests, the laxest first.
-var Modes = [...]string{"off", "optional", "required"}
 
 // Custom is the dialect of a handler whose claim is none of the dialects'.
 const Custom = "custom"
@@ -56,21 +54,19 @@ type Traffic struct {
 	since time.Time
 	seed  maphash.Seed
 
-	all     [numFindings][len(Modes)][maxDialects]atomic.Uint64
+	all     [numFindings][widgets.NumModes][maxDialects]atomic.Uint64
 	unknown *Series // requests of no widget, or of one that does not exist
 	shards  [shards]atomic.Pointer[map[string]*Series]
 
-	full    atomic.Bool // whether all places are taken
-	turned  atomic.Bool // whether a widget was turned away since room was last made
-	crowded atomic.Bool // whether any was ever turned away
+	full atomic.Bool // whether all places are taken
 
 	diagnoses *rate.Limiter // of all widgets together
 
-	mu     sync.Mutex
-	places int     // how many widgets have a place
-	forgot bool    // whether any was forgotten
-	tick   int64   // the last that was sampled, since the beginning
-	past   history // of all requests
+	mu      sync.Mutex
+	places  int     // how many widgets have a place
+	crowded bool    // whether all places were ever taken, so that not all widgets have one
+	tick    int64   // the last that was sampled, since the beginning
+	past    history // of all requests
 }
 
 // New returns a Traffic that begins to count now.
@@ -86,29 +82,36 @@ func New(clock func() time.Time) *Traffic {
 	return t
 }
 
-// Count counts a request of a known widget, or of none (""), by its finding and by
-// the indexes of its mode in [Modes] and its dialect in [Dialects]. It returns the
-// series that the request was counted in, nil if that is only the rest.
-func (t *Traffic) Count(widget string, f Finding, mode, dialect uint8) *Series {
-	// All first: readers go in the other order, so that what is in a widget's count
-	// is in that of all, too.
-	t.all[f][mode][dialect].Add(1)
+// Count counts a request of a known widget, or of none (""), by its finding, its mode
+// and the index of its dialect in [Dialects]. It returns the series that the request
+// was counted in, nil if that is only the rest.
+func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uint8) *Series {
+	var s *Series
 	if widget == "" {
 		t.unknown.count(f, mode)
-		return nil
+	} else if s = t.seriesOf(widget); s != nil {
+		s.count(f, mode)
 	}
-	s := t.find(widget)
-	if s == nil {
-		if s = t.join(widget, false); s == nil {
-			return nil
-		}
-	}
-	s.count(f, mode)
+	// All last: readers go in the other order, so that what is in the count of all is
+	// in its widget's, too, and no rest appears where all widgets are counted.
+	t.all[f][mode][dialect].Add(1)
 	return s
 }
 
+// seriesOf returns a widget's series, nil if it has none and all places are taken.
+func (t *Traffic) seriesOf(widget string) *Series {
+	if s := t.find(widget); s != nil || t.full.Load() {
+		return s
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.place(widget, maxPlaces, probation)
+}
+
 // Cell returns how many requests with that finding, mode and dialect were counted.
-func (t *Traffic) Cell(f Finding, mode, dialect int) uint64 { return t.all[f][mode][dialect].Load() }
+func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
+	return t.all[f][mode][dialect].Load()
+}
 
 // Findings is how many findings there are: they are the numbers below it.
 const Findings = numFindings
@@ -131,32 +134,19 @@ func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
 
 func (t *Traffic) find(widget string) *Series { return (*t.shard(widget).Load())[widget] }
 
-// join gives a widget a place if one is free. There are a few more for those that
-// an operator looks at.
-func (t *Traffic) join(widget string, pin bool) *Series {
-	if t.full.Load() && !pin {
-		if !t.turned.Load() {
-			t.turned.Store(true)
-			t.crowded.Store(true)
-		}
-		return nil
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	limit := maxPlaces
-	if pin {
-		limit += maxPinned
-	}
-	s := t.find(widget)
+// place gives a widget a place for some time at least, if fewer than so many are
+// taken. The caller holds the mutex.
+func (t *Traffic) place(widget string, limit int, atLeast time.Duration) *Series {
+	s, now := t.find(widget), t.clock()
 	if s == nil {
 		if t.places >= limit {
 			return nil
 		}
-		s = newSeries(widget, t.clock())
+		s = newSeries(widget, now)
 		t.replace(widget, s)
 	}
-	if pin {
-		s.pinned = t.clock().Add(pinning)
+	if until := now.Add(atLeast); until.After(s.kept) {
+		s.kept = until
 	}
 	return s
 }
@@ -176,7 +166,9 @@ func (t *Traffic) replace(widget string, s *Series) {
 		t.places--
 	}
 	at.Store(&next)
-	t.full.Store(t.places >= maxPlaces)
+	full := t.places >= maxPlaces
+	t.full.Store(full)
+	t.crowded = t.crowded || full
 }
 
 // series returns all widgets' series, in no order.

@@ -19,7 +19,7 @@ type call struct {
 	holder string
 	until  time.Duration
 	owner  string
-	max    int
+	limit  int
 	want   string // who holds the key then, "" for nobody
 	ends   time.Duration
 	err    error
@@ -110,59 +110,59 @@ var cases = []struct {
 		{do: "held", key: "1", want: "a", ends: 200 * 365 * 24 * h},
 	}},
 	{"a share has a limit", []call{
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 2, want: "a", ends: m},
-		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", max: 2, want: "a", ends: 3 * m},
-		{do: "reserve", key: "3", holder: "a", until: 3 * m, owner: "o", max: 2, err: ledger.ErrShare},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 2, want: "a", ends: m},
+		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", limit: 2, want: "a", ends: 3 * m},
+		{do: "reserve", key: "3", holder: "a", until: 3 * m, owner: "o", limit: 2, err: ledger.ErrShare},
 		{do: "held", key: "3"},
-		{do: "reserve", key: "3", holder: "b", until: 3 * m, owner: "p", max: 1, want: "b", ends: 3 * m}, // another's share
-		{do: "reserve", key: "4", holder: "b", until: 3 * m, want: "b", ends: 3 * m},                     // none
-		{do: "reserve", key: "1", holder: "a", until: 3 * m, owner: "o", max: 2, want: "a", ends: m},     // his already
-		{do: "reserve", key: "3", holder: "a", until: 3 * m, owner: "o", max: 2, want: "b", ends: 3 * m}, // another's already
+		{do: "reserve", key: "3", holder: "b", until: 3 * m, owner: "p", limit: 1, want: "b", ends: 3 * m}, // another's share
+		{do: "reserve", key: "4", holder: "b", until: 3 * m, want: "b", ends: 3 * m},                       // none
+		{do: "reserve", key: "1", holder: "a", until: 3 * m, owner: "o", limit: 2, want: "a", ends: m},     // his already
+		{do: "reserve", key: "3", holder: "a", until: 3 * m, owner: "o", limit: 2, want: "b", ends: 3 * m}, // another's already
 		{do: "at", until: m}, // frees 1
-		{do: "reserve", key: "5", holder: "a", until: 4 * m, owner: "o", max: 2, want: "a", ends: 4 * m},
-		{do: "reserve", key: "1", holder: "a", until: 4 * m, owner: "o", max: 2, err: ledger.ErrShare},
+		{do: "reserve", key: "5", holder: "a", until: 4 * m, owner: "o", limit: 2, want: "a", ends: 4 * m},
+		{do: "reserve", key: "1", holder: "a", until: 4 * m, owner: "o", limit: 2, err: ledger.ErrShare},
 		{do: "release", key: "2", holder: "a", until: 3 * m},
-		{do: "reserve", key: "1", holder: "a", until: 4 * m, owner: "o", max: 2, want: "a", ends: 4 * m},
-		{do: "reserve", key: "6", holder: "a", until: 4 * m, owner: "o", max: 2, err: ledger.ErrShare},
+		{do: "reserve", key: "1", holder: "a", until: 4 * m, owner: "o", limit: 2, want: "a", ends: 4 * m},
+		{do: "reserve", key: "6", holder: "a", until: 4 * m, owner: "o", limit: 2, err: ledger.ErrShare},
 	}},
 	{"a key that its holder reserves again counts once", []call{
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 2, want: "a", ends: m},
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 2, want: "a", ends: m},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 2, want: "a", ends: m},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 2, want: "a", ends: m},
 		{do: "keep", key: "1", holder: "a", until: 2 * m, want: "a", ends: 2 * m},
-		{do: "reserve", key: "2", holder: "a", until: m, owner: "o", max: 2, want: "a", ends: m},
-		{do: "reserve", key: "3", holder: "a", until: m, owner: "o", max: 2, err: ledger.ErrShare},
+		{do: "reserve", key: "2", holder: "a", until: m, owner: "o", limit: 2, want: "a", ends: m},
+		{do: "reserve", key: "3", holder: "a", until: m, owner: "o", limit: 2, err: ledger.ErrShare},
 	}},
 	{"what is kept for longer counts for longer", []call{
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 1, want: "a", ends: m},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 1, want: "a", ends: m},
 		{do: "keep", key: "1", holder: "a", until: 3 * m, want: "a", ends: 3 * m},
 		{do: "at", until: 2 * m},
-		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", max: 1, err: ledger.ErrShare},
+		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", limit: 1, err: ledger.ErrShare},
 		{do: "at", until: 3 * m},
-		{do: "reserve", key: "2", holder: "a", until: 5 * m, owner: "o", max: 1, want: "a", ends: 5 * m},
+		{do: "reserve", key: "2", holder: "a", until: 5 * m, owner: "o", limit: 1, want: "a", ends: 5 * m},
 	}},
 	{shorter, []call{
-		{do: "reserve", key: "1", holder: "a", until: 5 * m, owner: "o", max: 1, want: "a", ends: 5 * m},
+		{do: "reserve", key: "1", holder: "a", until: 5 * m, owner: "o", limit: 1, want: "a", ends: 5 * m},
 		{do: "keep", key: "1", holder: "a", until: m, want: "a", ends: m},
 		{do: "at", until: m},
-		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", max: 1, want: "a", ends: 3 * m},
+		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", limit: 1, want: "a", ends: 3 * m},
 	}},
 	{"what another holds does not count", []call{
 		{do: "reserve", key: "1", holder: "b", until: m, want: "b", ends: m},
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 1, want: "b", ends: m},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 1, want: "b", ends: m},
 		{do: "keep", key: "1", holder: "a", until: m, want: "b", ends: m},
-		{do: "reserve", key: "2", holder: "a", until: m, owner: "o", max: 1, want: "a", ends: m},
+		{do: "reserve", key: "2", holder: "a", until: m, owner: "o", limit: 1, want: "a", ends: m},
 	}},
 	{"a share of nothing", []call{
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 0, err: ledger.ErrShare},
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: -1, err: ledger.ErrShare},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 0, err: ledger.ErrShare},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: -1, err: ledger.ErrShare},
 		{do: "held", key: "1"},
 	}},
 	{"a key that has ended goes to another's share", []call{
-		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", max: 1, want: "a", ends: m},
+		{do: "reserve", key: "1", holder: "a", until: m, owner: "o", limit: 1, want: "a", ends: m},
 		{do: "at", until: m},
-		{do: "reserve", key: "1", holder: "b", until: 3 * m, owner: "p", max: 1, want: "b", ends: 3 * m},
-		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", max: 1, want: "a", ends: 3 * m},
-		{do: "reserve", key: "3", holder: "b", until: 3 * m, owner: "p", max: 1, err: ledger.ErrShare},
+		{do: "reserve", key: "1", holder: "b", until: 3 * m, owner: "p", limit: 1, want: "b", ends: 3 * m},
+		{do: "reserve", key: "2", holder: "a", until: 3 * m, owner: "o", limit: 1, want: "a", ends: 3 * m},
+		{do: "reserve", key: "3", holder: "b", until: 3 * m, owner: "p", limit: 1, err: ledger.ErrShare},
 		{do: "held", key: "1", want: "b", ends: 3 * m},
 	}},
 }
@@ -212,7 +212,7 @@ func (c call) make(b *bed, l ledger.Ledger) (got ledger.Entry, err error) {
 	case "reserve":
 		var share ledger.Share
 		if c.owner != "" {
-			share = ledger.Share{Owner: key("owner " + c.owner), Most: c.max}
+			share = ledger.Share{Owner: key("owner " + c.owner), Limit: c.limit}
 		}
 		return l.Reserve(b.Context(), key(c.key), who, until, share)
 	case "keep":

@@ -44,9 +44,9 @@ func oneWins(b *bed) {
 // contendedShare has many want more than their share at once, some of them the
 // same keys. The share counts each key that was reserved, and nothing else.
 func contendedShare(b *bed) {
-	const most = 10
+	const limit = 10
 	fleet := b.fleet()
-	share := ledger.Share{Owner: key("owner"), Most: most}
+	share := ledger.Share{Owner: key("owner"), Limit: limit}
 	reserve := func(i int) error {
 		e, err := fleet[i%len(fleet)].Reserve(b.Context(), key(fmt.Sprint(i/3)), holder("a"), b.in(h), share)
 		if err == nil && e.Holder != holder("a") {
@@ -70,16 +70,16 @@ func contendedShare(b *bed) {
 		})
 	}
 	group.Wait()
-	if len(held) > most || len(held) < most && !b.Spread {
-		b.Errorf("%d keys were reserved under a share of %d", len(held), most)
+	if len(held) > limit || len(held) < limit && !b.Spread {
+		b.Errorf("%d keys were reserved under a share of %d", len(held), limit)
 	}
 	for i := range held {
 		if err := fleet[0].Release(b.Context(), key(fmt.Sprint(i)), holder("a"), b.in(h)); err != nil {
 			b.Error(err)
 		}
 	}
-	for i := range most + 1 {
-		if err := reserve(3 * i); i < most && err != nil || i == most && !errors.Is(err, ledger.ErrShare) {
+	for i := range limit + 1 {
+		if err := reserve(3 * i); i < limit && err != nil || i == limit && !errors.Is(err, ledger.ErrShare) {
 			b.Errorf("after all were released, key %d: %v", i, err)
 		}
 	}

@@ -84,7 +84,7 @@ function row(id) {
 
   function show(widget, now) {
     tag.hidden = widget.source === 'stored'
-    write(tag, widget.source === 'handler' ? 'in the site block' : 'declared')
+    write(tag, widget.source === 'handler' ? 'in the site block' : 'inline')
     mode.dataset.mode = widget.mode || 'handler'
     write(mode, widget.mode || 'inherited')
     write(dialect, widget.dialect || 'inherited')

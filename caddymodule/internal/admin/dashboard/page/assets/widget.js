@@ -10,7 +10,7 @@ import { signing } from './signing.js'
 import { cards } from './traffic.js'
 
 const readOnly = {
-  inline: 'This widget is declared in the configuration’s global chat_identity block. Change it there, then reload.',
+  inline: 'This widget is defined in the configuration’s global chat_identity block. Change it there, then reload.',
   handler: 'This widget’s secret is in a site’s own chat_identity block. Change it there, then reload.',
 }
 

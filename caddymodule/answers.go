@@ -1,0 +1,77 @@
+package caddymodule
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// modeFor returns the mode for a widget, nil for none. The written mode is a floor:
+// the client chooses the widget, and must not choose a laxer mode with it.
+func (h *Handler) modeFor(w *widget) widgets.Mode {
+	if w != nil && w.mode > h.Mode {
+		return w.mode
+	}
+	return cmp.Or(h.Mode, widgets.ModeOptional)
+}
+
+// answer is the status that a reason is refused with, and whether optional
+// mode refuses it too.
+type answer struct {
+	status int
+	always bool
+}
+
+// answers is the one table from reasons to statuses.
+var answers = map[judgment.Reason]answer{
+	judgment.TooLarge:            {413, true},
+	judgment.Unsupported:         {415, true},
+	judgment.Malformed:           {400, true},
+	judgment.Ambiguous:           {400, true},
+	judgment.Missing:             {401, false},
+	judgment.Partial:             {401, false},
+	judgment.WidgetUnknown:       {403, false},
+	judgment.Unavailable:         {503, false},
+	judgment.Invalid:             {403, false},
+	judgment.Expired:             {401, false},
+	judgment.Replayed:            {403, false},
+	judgment.ConversationClaimed: {403, true},
+}
+
+// unverified are the reasons that some products answer alike.
+var unverified = []judgment.Reason{
+	judgment.Missing, judgment.Partial, judgment.Invalid, judgment.Expired, judgment.Replayed,
+}
+
+// dialectStatus is the status with which a product answers everything in unverified.
+var dialectStatus = map[string]int{
+	"bookbag":     401, // documented as 401 identity_unverified
+	"replybubble": 403, // documented as 403, signed wrongly or not at all
+}
+
+// answersFor returns the table for a dialect, the operator's overrides applied.
+// An override holds in optional mode, too.
+func answersFor(dialect string, reject map[string]int) (map[judgment.Reason]answer, error) {
+	table := make(map[judgment.Reason]answer, len(answers))
+	for reason, a := range answers {
+		table[reason] = a
+	}
+	if status, ok := dialectStatus[dialect]; ok {
+		for _, reason := range unverified {
+			table[reason] = answer{status, false}
+		}
+	}
+	for name, status := range reject {
+		reason, err := judgment.ParseReason(name)
+		if err != nil {
+			return nil, fmt.Errorf("reject: %w", err)
+		}
+		if status < 400 || status > 599 {
+			return nil, fmt.Errorf("reject %s: %d is not a status from 400 to 599", name, status)
+		}
+		table[reason] = answer{status, true}
+	}
+	return table, nil
+}

@@ -1,0 +1,287 @@
+package browsertests
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// TestDashboardThroughCommand opens the dashboard of a gateway that is configured
+// as Caddy is by default: no browser can open its endpoint, but the command's URL.
+func TestDashboardThroughCommand(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t, "", liveSite, nil)
+	g.run(t)
+	b := &board{newTab(t), g}
+	b.open("/")
+	b.says("client is not allowed to access from origin")
+
+	b.do(chromedp.Navigate(g.dashboard(t)))
+	b.press("Create the first widget")
+	b.write("shop")
+	b.press("Create")
+	secret := b.secret()
+	if got := b.outcome(t, "shop", secret); got != "verified" {
+		t.Errorf("signed with the secret that was shown: %s", got)
+	}
+	b.wait("document.querySelector('#snippet').textContent.includes('chatIdentity')")
+}
+
+// TestDashboardWarns shows what is wrong with a gateway.
+func TestDashboardWarns(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	b := openBoard(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path, liveSite)
+	b.create(t, `{"id":"shop"}`)
+	other := strings.Replace(b.config, "encryption_key {env.TEST_KEY}", "encryption_key "+widgets.NewEncryptionKey(), 1)
+	b.load(t, other)
+	b.open("/")
+	b.says("An encryption key is missing.")
+	b.says("unavailable")
+	b.show("missing-key")
+	b.load(t, b.config)
+	b.wait("!document.body.innerText.includes('An encryption key is missing.')")
+
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("damaged\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.says("The store of widgets cannot be reached.")
+	b.wait("document.getElementById('create').disabled")
+	b.says("shop") // what is known is shown all the same
+	if err := os.WriteFile(path, whole, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b.wait("!document.getElementById('create').disabled")
+
+	// A configuration without this module, too, is said in words.
+	b.load(t, "{\n"+b.endpoint([]string{""})+"\n}")
+	b.says("The running configuration has no chat_identity")
+	b.load(t, b.config)
+	b.wait("document.getElementById('freshness').textContent === 'Live' && !document.body.innerText.includes('has no chat_identity')")
+}
+
+// TestDashboardLostLedger: a ledger at another path is none of the gateway's own,
+// until somebody accepts that.
+func TestDashboardLostLedger(t *testing.T) {
+	t.Parallel()
+	ledger := filepath.Join(t.TempDir(), "ledger.db")
+	b := openBoard(t, "ledger bolt "+ledger, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\none_time\n}\n"+answers)
+	b.open("/")
+	b.says("Ledger reachable")
+	b.kill()
+	if err := os.Remove(ledger); err != nil {
+		t.Fatal(err)
+	}
+	b.run(t)
+	b.says("The ledger was lost.")
+	b.says("Ledger lost")
+	if c := b.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	b.says("Ledger reachable")
+}
+
+// TestDashboardWithoutGateway: the gateway goes while somebody looks, and comes back.
+func TestDashboardWithoutGateway(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
+	b.create(t, `{"id":"shop"}`)
+	b.open("/")
+	b.says("shop")
+	b.kill()
+	b.says("The gateway does not answer.")
+	b.wait("document.getElementById('freshness').textContent === 'No connection'")
+	b.says("shop") // what was known still stands there
+	b.press("New widget")
+	b.write("another")
+	b.press("Create")
+	b.wait("document.querySelector('dialog [role=alert]').innerText.includes('does not answer')")
+	b.run(t)
+	b.press("Create")
+	b.secret()
+	b.wait("document.getElementById('freshness').textContent === 'Live' && !document.body.innerText.includes('does not answer')")
+}
+
+// TestDashboardOfHandlers shows a widget that a site block brings itself.
+func TestDashboardOfHandlers(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "", "chat_identity {\nsecret {env.TEST_SECRET}\n}\n"+answers)
+	b.post(t, "", claim(testSecret, "user-1"))
+	b.open("/")
+	b.click("//a[normalize-space()='default']")
+	b.says("is in a site’s own chat_identity block")
+	b.says("Ready.")
+	if strings.Contains(b.text(), "Switch to required") {
+		t.Error("it can be switched here")
+	}
+}
+
+// TestDashboardVerdict: the page says of a widget what the command says.
+func TestDashboardVerdict(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
+	secret := b.create(t, `{"id":"shop"}`)
+	b.open("/")
+	b.click("//a[normalize-space()='shop']")
+	says := func(page, command string) {
+		t.Helper()
+		b.says(page)
+		out, err := b.caddy(t, "chat-identity", "readiness", "shop", "--address", b.admin).Output()
+		if want := "ready: " + command; err != nil || !strings.Contains(string(out), want) {
+			t.Errorf("%s%v, want %q", out, err, want)
+		}
+	}
+	says("Too early to say.", "not known")
+	b.outcome(t, "shop", secret)
+	says("Ready.", "yes\n")
+	b.post(t, "shop", `{"text":"hi"}`)
+	says("Ready, if nobody is to chat without signing in.", "yes, if nobody is to chat without signing in")
+	b.show("unsigned")
+	b.outcome(t, "shop", testSecret)
+	says("Not yet.", "no\n")
+	b.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)
+	says("Required.", "it is required already")
+}
+
+// TestDashboardReveals shows a secret again, where that is configured.
+func TestDashboardReveals(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "allow_reveal", liveSite)
+	secret := b.create(t, `{"id":"shop"}`)
+	b.open("/")
+	b.says("Secrets can be shown again.")
+	b.gone(secret)
+	b.click("//a[normalize-space()='shop']")
+	b.press("Show the secret")
+	b.wait("document.querySelector('dialog .secret')")
+	if shown := look[string](b.tab, "document.querySelector('dialog .secret').textContent"); shown != secret {
+		t.Errorf("shows %q", shown)
+	}
+	b.press("Done")
+	b.gone(secret)
+}
+
+// TestDashboardOfMany opens the page of a gateway with ten thousand widgets and
+// more of them busy than it counts apart, and counts what it loads.
+func TestDashboardOfMany(t *testing.T) {
+	t.Parallel()
+	const many = 10_000
+	b := openBoard(t, "encryption_key {env.TEST_KEY}", liveSite)
+	key, err := widgets.ParseEncryptionKey(testKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := verifier.NewSecret(testSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := widgets.NewRing(key)
+	id := func(i int) string { return fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i) }
+	for first := 0; first < many; first += adminapi.MovePage {
+		var records []*widgets.Record
+		for i := first; i < first+adminapi.MovePage; i++ {
+			made, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			records = append(records, made)
+		}
+		body, err := json.Marshal(records)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c := b.call(t, "POST", "import", string(body)); c.status != 200 {
+			t.Fatalf("%d %s", c.status, c.body)
+		}
+	}
+	good, bad := claim(testSecret, "user-1"), claim("another secret", "user-1")
+	b.send(t, 3*many/10, func(i int) (widget, message string) {
+		if i%3 == 0 {
+			return id(i / 2), bad
+		}
+		return id(i / 2), good
+	})
+	var loaded, finished atomic.Int64
+	if err := chromedp.Listen(b.ctx, func(event any) {
+		if e, ok := event.(*network.EventLoadingFinished); ok {
+			loaded.Add(int64(e.EncodedDataLength))
+			finished.Add(1)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	b.between = "" // what is asked for out of turn counts as loaded, too
+	start := time.Now()
+	b.open("/")
+	b.wait("document.querySelectorAll('tbody tr').length === 50")
+	b.between = hurry
+	took, bytes := time.Since(start), loaded.Load()
+	t.Logf("the list of %d widgets: %d answers, %d bytes, %v", many, finished.Load(), bytes, took.Round(time.Millisecond))
+	if bytes < 10_000 || bytes > 300<<10 {
+		t.Errorf("the page loads %d bytes", bytes)
+	}
+	b.show("many")
+	b.press("All by id")
+	b.wait("document.querySelector('tbody tr').dataset.id.startsWith('widget-00000')")
+	b.press("Next")
+	b.wait("document.querySelector('tbody tr').dataset.id.startsWith('widget-00050')")
+	loaded.Store(0)
+	b.do(chromedp.SendKeys("#search", "widget-0999"))
+	b.wait("document.querySelectorAll('tbody tr').length === 10")
+	t.Logf("a search: %d bytes", loaded.Load())
+}
+
+// send sends so many messages, from some clients at once.
+func (g *gateway) send(t *testing.T, count int, message func(i int) (widget, body string)) {
+	var clients sync.WaitGroup
+	for first := range 8 {
+		clients.Go(func() {
+			for i := first; i < count; i += 8 {
+				widget, body := message(i)
+				g.post(t, widget, body)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// dashboard runs the dashboard command until the test ends, and returns the URL
+// that it prints.
+func (g *gateway) dashboard(t *testing.T) string {
+	t.Helper()
+	cmd := g.caddy(t, "chat-identity", "dashboard", "--address", g.admin)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,45 @@
+package widgets
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Mode says what happens to a request that is not verified. The order counts: a
+// later mode is stricter.
+type Mode uint8
+
+// The modes.
+const (
+	ModeUnset    Mode = iota // that of the handler counts
+	ModeOff                  // nothing is verified
+	ModeOptional             // it is forwarded without its claim
+	ModeRequired             // it is refused
+)
+
+// NumModes is how many modes there are: they are the numbers below it.
+const NumModes = len(modeNames)
+
+var modeNames = [...]string{"", "off", "optional", "required"}
+
+// ParseMode returns the mode of that name, [ModeUnset] for "".
+func ParseMode(name string) (Mode, error) {
+	for i, known := range modeNames {
+		if name == known {
+			return Mode(i), nil
+		}
+	}
+	return ModeUnset, fmt.Errorf("unknown mode '%s': one of %s", name, strings.Join(modeNames[ModeOff:], ", "))
+}
+
+// String returns the mode's name, "" where none is set.
+func (m Mode) String() string { return modeNames[m] }
+
+// MarshalText implements [encoding.TextMarshaler].
+func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (m *Mode) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMode(string(text))
+	return err
+}

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package demo
+
+import "os/exec"
+
+func detach(*exec.Cmd) {}
+
+func goOn(*exec.Cmd) {}

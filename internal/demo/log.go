@@ -1,0 +1,52 @@
+package demo
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+)
+
+// log passes on what a process says while it runs, such as warnings of forged
+// claims. What it says while it starts is of interest only if that fails.
+type log struct {
+	name string
+	to   io.Writer
+
+	mu    sync.Mutex
+	held  bool
+	lines []string // the last ones, while held
+	rest  []byte   // a line that has no end yet
+}
+
+func (l *log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rest = append(l.rest, p...)
+	for {
+		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
+		if !whole {
+			return len(p), nil
+		}
+		if l.held {
+			l.lines = append(l.lines[max(0, len(l.lines)-4):], string(line))
+		} else {
+			fmt.Fprintf(l.to, "%s: %s\n", l.name, line)
+		}
+		l.rest = rest
+	}
+}
+
+func (l *log) hold(held bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.held, l.lines = held, nil
+}
+
+// last returns the last lines that were held.
+func (l *log) last() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines, "\n")
+}
