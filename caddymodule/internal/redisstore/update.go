@@ -2,9 +2,9 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -43,48 +43,32 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 	if err != nil {
 		return unwritten(err)
 	}
-	u := &update{store: s, client: client, change: change}
-	err = u.run(ctx, groupsOf(ids))
+	u := &update{store: s, client: client, change: change, times: make(map[string]int, len(ids))}
+	var unique []string
+	for _, id := range ids {
+		if u.times[id]++; u.times[id] == 1 {
+			unique = append(unique, id)
+		}
+	}
+	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
 	if err == nil && u.retired {
 		time.Sleep(writerWait)
 	}
 	return err
 }
 
-// group is ids, in the order given, each with how often it was given.
-type group struct {
-	ids   []string
-	times map[string]int
-}
-
-func groupsOf(ids []string) []*group {
-	var groups []*group
-	in := make(map[string]*group, len(ids))
-	for _, id := range ids {
-		g := in[id]
-		if g == nil {
-			if len(groups) == 0 || len(groups[len(groups)-1].ids) == together {
-				groups = append(groups, &group{times: make(map[string]int)})
-			}
-			g = groups[len(groups)-1]
-			g.ids, in[id] = append(g.ids, id), g
-		}
-		g.times[id]++
-	}
-	return groups
-}
-
 type update struct {
 	store   *Store
 	client  rueidis.Client
 	change  Change
-	written bool // something is changed, or may be
-	retired bool // and that replaced a record
+	times   map[string]int // how often each id was given
+	written bool           // something is changed, or may be
+	retired bool           // and that replaced a record
 }
 
 // run changes the groups. All are planned before the first is changed, so that
 // change can refuse all.
-func (u *update) run(ctx context.Context, groups []*group) error {
+func (u *update) run(ctx context.Context, groups [][]string) error {
 	for attempt := range attempts {
 		if attempt > 0 {
 			select {
@@ -105,7 +89,7 @@ func (u *update) run(ctx context.Context, groups []*group) error {
 				return err
 			}
 		}
-		var lost []*group
+		var lost [][]string
 		for i, writes := range plans {
 			if len(writes) == 0 {
 				continue
@@ -126,34 +110,16 @@ func (u *update) run(ctx context.Context, groups []*group) error {
 }
 
 // plan reads the records of a group, and asks what is to be in their places.
-func (u *update) plan(ctx context.Context, g *group) ([]write, error) {
-	names := make([]string, len(g.ids))
-	for i, id := range g.ids {
-		names[i] = u.store.keys.record(id)
-	}
-	within, cancel := limited(ctx)
-	defer cancel()
-	values, err := u.client.Do(within, u.client.B().Mget().Key(names...).Build()).ToArray()
-	if err != nil {
-		return nil, unwritten(err)
-	}
-	if len(values) != len(names) {
-		return nil, unwritten(errors.New("another number of values was answered"))
+func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
+	values, records, err := u.store.read(ctx, u.client, ids)
+	if err != nil && u.written {
+		return nil, unsure(err)
+	} else if err != nil {
+		return nil, err
 	}
 	var writes []write
-	for i, id := range g.ids {
-		var old *widgets.Record
-		seen, err := values[i].ToString()
-		switch {
-		case rueidis.IsRedisNil(err):
-		case err != nil:
-			return nil, unwritten(err)
-		default:
-			if old, err = decode(id, seen); err != nil {
-				return nil, &badRecord{u.store.keys.record(id), id, err}
-			}
-		}
-		w, err := u.ask(id, seen, old, g.times[id])
+	for i, id := range ids {
+		w, err := u.ask(id, values[i], records[i], u.times[id])
 		if err != nil {
 			return nil, err
 		}
