@@ -1,9 +1,13 @@
+//go:build slow && unix
+
 package redisledger
 
 import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,9 +15,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// TestNodes uses keys and shares in a cluster of three nodes, loses the one that
+// TestSlowNodes uses keys and shares in a cluster of three nodes, loses the one that
 // has them and gets it back without its data.
-func TestNodes(t *testing.T) {
+func TestSlowNodes(t *testing.T) {
 	t.Parallel()
 	all := redistest.StartCluster(t, 3)
 	var gateways [2]*Ledger
@@ -68,4 +72,44 @@ func TestNodes(t *testing.T) {
 			return nil
 		})
 	}
+}
+
+// TestSlowStopped stops the server, as an overloaded machine does. Nobody waits
+// for longer than the limits, and not one after the other.
+func TestSlowStopped(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, volatile...)
+	l := opened(t, at(t, s))
+	used := accept(t, l, "token ")
+	s.Pause()
+	var group sync.WaitGroup
+	var calls atomic.Int64
+	begun := time.Now()
+	for range 16 {
+		group.Go(func() {
+			for time.Since(begun) < 3*time.Second {
+				called := time.Now()
+				_, err := l.Reserve(t.Context(), key("k"), holder("a"), soon(), ledger.Share{})
+				if !errors.Is(err, ledger.ErrUnavailable) {
+					t.Error(err)
+				}
+				if took := time.Since(called); took > 20*time.Second {
+					t.Errorf("a call took %v", took)
+				}
+				calls.Add(1)
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	group.Wait()
+	if calls.Load() < 100 {
+		t.Errorf("%d calls: each has waited", calls.Load())
+	}
+	until(t, l, "overloaded or stopped")
+	s.Resume()
+	until(t, l, "")
+	if since := since(l); !since.IsZero() {
+		t.Errorf("since %v, though nothing was lost", since)
+	}
+	refuse(t, l, used)
 }
