@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -72,7 +73,7 @@ type App struct {
 	sites func() []*site
 
 	inline  map[string]*widget
-	store   observedStore
+	store   observe.Store
 	ledger  *ledgers.Known
 	opener  *widgets.Keys
 	traffic *traffic.Traffic             // the counts of requests
@@ -236,7 +237,7 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
-	a.store = observedStore{store}
+	a.store = observe.Store{Store: store}
 	return nil
 }
 

@@ -12,9 +12,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// tracerName names this module's spans.
-const tracerName = "github.com/chatidentity/caddy-chat-identity"
-
 // The attributes of spans. None is of a client's words: a widget's id is one
 // that is known here.
 const (
@@ -23,7 +20,6 @@ const (
 	attributeWidget  = attribute.Key("chat_identity.widget")
 	attributeDialect = attribute.Key("chat_identity.dialect")
 	attributeMode    = attribute.Key("chat_identity.mode")
-	attributeResult  = attribute.Key("chat_identity.result")
 )
 
 // tell tells metrics, the trace and the access log what was found.

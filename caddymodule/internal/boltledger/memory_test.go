@@ -207,7 +207,7 @@ func TestCopyPutBack(t *testing.T) {
 	spends(t, l, "after", clock.now(), long, nil)
 }
 
-// TestExtendedBehind serves a longer window while the clock stands before what
+// TestExtendedBehind serves a longer window while the clock is before what
 // was forgotten. By such a clock nothing must be dated.
 func TestExtendedBehind(t *testing.T) {
 	l, clock := fresh(t)

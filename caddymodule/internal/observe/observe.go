@@ -1,21 +1,16 @@
-package caddymodule
+// Package observe counts and times what a store or a ledger is asked, and shows
+// each operation in the request's trace.
+package observe
 
 import (
 	"context"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 )
-
-// operations counts and times what a store or a ledger is asked, and shows each
-// in the request's trace.
-type operations struct {
-	asked   string // store or ledger
-	total   *prometheus.CounterVec
-	seconds *prometheus.HistogramVec
-}
 
 // The results of an operation.
 const (
@@ -25,22 +20,32 @@ const (
 )
 
 var (
-	storeOperations = newOperations("store", "What the store of widgets was asked", []string{"lookup", "update", "list"},
+	store = newOperations("store", "What the store of widgets was asked", []string{"lookup", "update", "list"},
 		[]string{resultOK, resultError})
-	ledgerOperations = newOperations("ledger", "What the ledger was asked", []string{"reserve", "keep", "release", "held"},
+	ledgers = newOperations("ledger", "What the ledger was asked", []string{"reserve", "keep", "release", "held"},
 		[]string{resultOK, resultHeld, resultError})
+
+	// Metrics are those of all stores and ledgers of the process.
+	Metrics = []prometheus.Collector{store.total, store.seconds, ledgers.total, ledgers.seconds}
 )
 
-// newOperations makes every series there will be, so that a rate over one is
+type operations struct {
+	asked   string // store or ledger
+	total   *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+// newOperations creates every series there will be, so that a rate over one is
 // right from the first on.
 func newOperations(asked, help string, names, results []string) *operations {
+	prefix := "caddy_chat_identity_" + asked
 	o := &operations{
 		asked: asked,
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: metricPrefix + asked + "_operations_total", Help: help + ", by result.",
+			Name: prefix + "_operations_total", Help: help + ", by result.",
 		}, []string{"operation", "result"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: metricPrefix + asked + "_operation_duration_seconds", Help: help + ": how long it took.",
+			Name: prefix + "_operation_duration_seconds", Help: help + ": how long it took.",
 			Buckets: []float64{25e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5},
 		}, []string{"operation"}),
 	}
@@ -61,15 +66,12 @@ type asking struct {
 	span  trace.Span // nil where nobody traces
 }
 
-// begin begins an operation.
-func (o *operations) begin(ctx context.Context, name string) (context.Context, asking) {
-	return o.beginAt(ctx, name, time.Now())
-}
-
-func (o *operations) beginAt(ctx context.Context, name string, at time.Time) (context.Context, asking) {
+// begin begins an operation, which began at that time.
+func (o *operations) begin(ctx context.Context, name string, at time.Time) (context.Context, asking) {
 	a := asking{operations: o, name: name, began: at}
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
-		ctx, a.span = span.TracerProvider().Tracer(tracerName).Start(ctx, "chat_identity."+o.asked+" "+name,
+		tracer := span.TracerProvider().Tracer("github.com/chatidentity/caddy-chat-identity")
+		ctx, a.span = tracer.Start(ctx, "chat_identity."+o.asked+" "+name,
 			trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindClient))
 	}
 	return ctx, a
@@ -85,6 +87,6 @@ func (a *asking) end(result string) {
 	if result == resultError {
 		a.span.SetStatus(codes.Error, a.asked+" unavailable")
 	}
-	a.span.SetAttributes(attributeResult.String(result))
+	a.span.SetAttributes(attribute.String("chat_identity.result", result))
 	a.span.End()
 }

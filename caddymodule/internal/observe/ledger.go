@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -8,28 +8,28 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// observedLedger is a ledger whose operations are counted.
-type observedLedger struct{ ledger.Ledger }
+// Ledger is a ledger whose operations are counted.
+type Ledger struct{ ledger.Ledger }
 
 // Spend implements [ledger.Ledger]. It is counted as the reservation it is.
-func (l observedLedger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
-	ctx, asking := ledgerOperations.begin(ctx, "reserve")
+func (l Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+	ctx, asking := ledgers.begin(ctx, "reserve", time.Now())
 	entry, err := l.Ledger.Spend(ctx, key, holder, signed, window)
 	asking.end(ledgerResult(entry.Holder == holder, err))
 	return entry, err
 }
 
 // Reserve implements [ledger.Ledger].
-func (l observedLedger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
-	ctx, asking := ledgerOperations.begin(ctx, "reserve")
+func (l Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
+	ctx, asking := ledgers.begin(ctx, "reserve", time.Now())
 	entry, err := l.Ledger.Reserve(ctx, key, holder, until, share)
 	asking.end(ledgerResult(entry.Holder == holder, err))
 	return entry, err
 }
 
 // Keep implements [ledger.Ledger].
-func (l observedLedger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
-	ctx, asking := ledgerOperations.begin(ctx, "keep")
+func (l Ledger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
+	ctx, asking := ledgers.begin(ctx, "keep", time.Now())
 	entry, err := l.Ledger.Keep(ctx, key, holder, until)
 	free := entry.Holder == ledger.Holder{}
 	asking.end(ledgerResult(entry.Holder == holder || free, err))
@@ -37,16 +37,16 @@ func (l observedLedger) Keep(ctx context.Context, key ledger.Key, holder ledger.
 }
 
 // Release implements [ledger.Ledger].
-func (l observedLedger) Release(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) error {
-	ctx, asking := ledgerOperations.begin(ctx, "release")
+func (l Ledger) Release(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) error {
+	ctx, asking := ledgers.begin(ctx, "release", time.Now())
 	err := l.Ledger.Release(ctx, key, holder, until)
 	asking.end(ledgerResult(true, err))
 	return err
 }
 
 // Held implements [ledger.Ledger].
-func (l observedLedger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
-	ctx, asking := ledgerOperations.begin(ctx, "held")
+func (l Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) {
+	ctx, asking := ledgers.begin(ctx, "held", time.Now())
 	entry, err := l.Ledger.Held(ctx, key)
 	asking.end(ledgerResult(entry.Holder == ledger.Holder{}, err))
 	return entry, err
@@ -68,4 +68,4 @@ func ledgerResult(own bool, err error) string {
 }
 
 // Interface guards
-var _ ledger.Ledger = observedLedger{}
+var _ ledger.Ledger = Ledger{}
