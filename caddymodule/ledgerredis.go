@@ -20,22 +20,8 @@ func init() {
 // what needs the ledger is unavailable.
 type RedisLedger struct {
 	RedisServer
-
-	ledger *redisledger.Ledger
-	key    string // of the pool, where one is held
+	pooled[*redisledger.Ledger]
 }
-
-// redisLedgers are the ledgers in use: they outlive a configuration.
-var redisLedgers = caddy.NewUsagePool()
-
-type pooledRedisLedger struct {
-	*redisledger.Ledger
-	link string // its key
-}
-
-// Destruct closes the ledger. Requests of the old configuration that still need it
-// fail closed.
-func (p *pooledRedisLedger) Destruct() error { return errors.Join(p.Close(), releaseLink(p.link)) }
 
 // CaddyModule returns the Caddy module information.
 func (*RedisLedger) CaddyModule() caddy.ModuleInfo {
@@ -45,41 +31,23 @@ func (*RedisLedger) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision connects to nobody: it runs for `caddy validate`, too.
+// Provision takes the ledger, which touches nothing before it is first asked.
 func (r *RedisLedger) Provision(caddy.Context) error {
-	options, err := r.resolve()
+	key, err := r.connect()
 	if err != nil {
 		return err
 	}
-	r.URL = "" // cleared: Caddy's request trace prints exported fields
-	key := fingerprint(options)
-	loaded, _, err := redisLedgers.LoadOrNew(key, func() (caddy.Destructor, error) {
-		link, err := acquireLink(key, options)
-		if err != nil {
-			return nil, err
-		}
+	return r.take(key, func() (*redisledger.Ledger, error) {
 		// Not the context's logger: the ledger outlives the configuration.
-		l := redisledger.New(redisledger.Options{Link: link, Log: caddy.Log().Named("chat_identity.ledgers.redis")})
-		return &pooledRedisLedger{l, key}, nil
+		return redisledger.New(redisledger.Options{Link: r.link.shared, Log: caddy.Log().Named("chat_identity.ledgers.redis")}), nil
 	})
-	if err != nil {
-		return err
-	}
-	r.ledger, r.key = loaded.(*pooledRedisLedger).Ledger, key
-	return nil
 }
 
 // Ledger implements [LedgerModule].
-func (r *RedisLedger) Ledger() ledger.Ledger { return r.ledger }
+func (r *RedisLedger) Ledger() ledger.Ledger { return r.shared }
 
-// Cleanup gives the ledger back.
-func (r *RedisLedger) Cleanup() error {
-	if r.key == "" {
-		return nil
-	}
-	_, err := redisLedgers.Delete(r.key)
-	return err
-}
+// Cleanup gives the ledger and the link back.
+func (r *RedisLedger) Cleanup() error { return errors.Join(r.pooled.Cleanup(), r.link.Cleanup()) }
 
 // UnmarshalCaddyfile sets up the ledger. Syntax:
 //

@@ -47,7 +47,7 @@ func on(t testing.TB, url string, change ...func(*Options)) *Ledger {
 		if err := l.Close(); err != nil {
 			t.Error(err)
 		}
-		link.Close()
+		_ = link.Close()
 	})
 	return l
 }

@@ -152,11 +152,12 @@ func (l *Link) connect() (any, error) {
 }
 
 // Close ends all connections. What is asked of the client then fails.
-func (l *Link) Close() {
+func (l *Link) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if client := l.client.Load(); client != nil && !l.closed {
 		(*client).Close()
 	}
 	l.closed = true
+	return nil
 }

@@ -214,7 +214,7 @@ func TestGoroutines(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		link.Close()
+		_ = link.Close()
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }

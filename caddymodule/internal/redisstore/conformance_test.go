@@ -32,7 +32,7 @@ func TestConformance(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				t.Cleanup(link.Close)
+				t.Cleanup(func() { _ = link.Close() })
 				return func() widgets.Store { return Open(Options{Link: link}) }
 			})
 		})

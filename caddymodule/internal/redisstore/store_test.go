@@ -54,7 +54,7 @@ func gateway(t testing.TB, url string, options Options) *Store {
 	s := Open(options)
 	t.Cleanup(func() {
 		_ = s.Close()
-		link.Close()
+		_ = link.Close()
 	})
 	return s
 }
