@@ -41,6 +41,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -77,12 +78,10 @@ type Ledger struct {
 	started bool
 	window  ledger.Window // the longest that was asked for, in milliseconds
 	orders  int           // how often it was told to forget
-	turned  chan struct{} // closed after the next look
 
+	looks   singleflight.Group
 	state   atomic.Pointer[state] // nil before the first look
 	refused atomic.Pointer[error] // why a call was last refused; others go on
-	looked  chan struct{}         // closed after the first look
-	kick    chan struct{}         // asks for a look
 	alive   context.Context
 	end     context.CancelFunc
 	gone    chan struct{} // closed when the watcher has ended
@@ -99,8 +98,8 @@ func New(o Options) *Ledger {
 	log := o.Log.With(zap.Stringer("redis", o.Link))
 	l := &Ledger{
 		link: o.Link, prefix: o.Link.Prefix + "{l}", log: log, now: o.Now,
-		alarm:  redislink.Alarm{Log: log, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
-		looked: make(chan struct{}), turned: make(chan struct{}), kick: make(chan struct{}, 1), gone: make(chan struct{}),
+		alarm: redislink.Alarm{Log: log, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
+		gone:  make(chan struct{}),
 	}
 	l.alive, l.end = context.WithCancel(context.Background())
 	return l

@@ -81,7 +81,6 @@ func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) 
 	case len(parts) == 0:
 		return answer{}, unavailable(errRecord)
 	case parts[0] == "forgot":
-		o.l.lookSoon()
 		return answer{}, unavailable(errForgot)
 	}
 	a := answer{status: parts[0]}

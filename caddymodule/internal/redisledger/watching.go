@@ -38,57 +38,42 @@ func (l *Ledger) watch() {
 	defer close(l.gone)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var known *serverState
-	for first := true; ; first = false {
-		known = l.look(known)
-		l.mu.Lock()
-		close(l.turned)
-		l.turned = make(chan struct{})
-		l.mu.Unlock()
-		if first {
-			close(l.looked)
-		}
+	for l.alive.Err() == nil {
+		_, _, _ = l.looks.Do("", l.look)
 		select {
 		case <-ticker.C:
-		case <-l.kick:
 		case <-l.alive.Done():
-			return
 		}
 	}
 }
 
-// lookSoon has the server looked at before the next tick.
-func (l *Ledger) lookSoon() {
-	select {
-	case l.kick <- struct{}{}:
-	default:
+// look looks at the server once, for all who wait.
+func (l *Ledger) look() (any, error) {
+	var known *serverState
+	if s := l.state.Load(); s != nil {
+		known = s.server
 	}
-}
-
-// look looks once, and returns what is known then.
-func (l *Ledger) look(known *serverState) *serverState {
 	refused := l.refused.Load()
 	ctx, cancel := context.WithTimeout(l.alive, callLimit)
 	defer cancel()
 	found, writable, err := l.syncMarker(ctx, known, refused != nil)
-	if l.alive.Err() != nil {
+	switch {
+	case l.alive.Err() != nil:
 		l.state.Store(&state{errClosed, known})
-		return known
-	}
-	if err != nil {
+	case err != nil:
 		code, err := explain(err)
 		l.state.Store(&state{err, known})
 		l.alarm.Raise(code, err)
-		return known
+	default:
+		l.state.Store(&state{nil, found})
+		if refused != nil && writable {
+			l.refused.CompareAndSwap(refused, nil)
+		}
+		if l.refused.Load() == nil {
+			l.alarm.Clear()
+		}
 	}
-	l.state.Store(&state{nil, found})
-	if refused != nil && writable {
-		l.refused.CompareAndSwap(refused, nil)
-	}
-	if l.refused.Load() == nil {
-		l.alarm.Clear()
-	}
-	return found
+	return nil, nil
 }
 
 // explain says what to do about an error, and names its kind.
@@ -109,46 +94,33 @@ func (l *Ledger) noteFailure(err error) error {
 		l.refused.Store(&explained)
 	} else if s := l.state.Load(); s != nil {
 		l.state.Store(&state{explained, s.server})
-		l.lookSoon()
 	}
 	l.alarm.Raise(code, explained)
 	return explained
-}
-
-// current returns what is known of the server, or why it cannot be asked.
-func (l *Ledger) current(ctx context.Context) (*serverState, error) {
-	if l.state.Load() == nil {
-		select {
-		case <-l.looked:
-		case <-ctx.Done():
-			return nil, unavailable(context.Cause(ctx))
-		}
-	}
-	s := l.state.Load()
-	if s.err != nil {
-		return nil, unavailable(s.err)
-	}
-	return s.server, nil
 }
 
 // await returns what is known of the server once that holds, or why it cannot be
 // asked. It has the server looked at until then.
 func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*serverState, error) {
 	for {
-		l.mu.Lock()
-		turned := l.turned
-		l.mu.Unlock()
-		server, err := l.current(ctx)
-		if err != nil || holds(server) {
-			return server, err
+		s := l.state.Load()
+		switch {
+		case s != nil && s.err != nil:
+			return nil, unavailable(s.err)
+		case s != nil && holds(s.server):
+			return s.server, nil
 		}
-		l.lookSoon()
 		select {
-		case <-turned:
+		case <-l.looks.DoChan("", l.look):
 		case <-ctx.Done():
 			return nil, unavailable(context.Cause(ctx))
 		}
 	}
+}
+
+// current returns what is known of the server.
+func (l *Ledger) current(ctx context.Context) (*serverState, error) {
+	return l.await(ctx, func(*serverState) bool { return true })
 }
 
 // serving returns what is known of the server once what is used is kept for the

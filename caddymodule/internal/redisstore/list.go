@@ -16,7 +16,7 @@ const page = 256
 // costs the same however many widgets there are. What is changed meanwhile is in
 // it or is not.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return nil, errClosed
 	}
 	if err := s.away.Load(); err != nil {

@@ -20,10 +20,6 @@ const (
 	// reread is how long a record is used before it is read again, whatever the
 	// version says: somebody may change Redis by hand.
 	reread = time.Minute
-	// verdict is how long a lookup that failed waits to learn whether Redis is
-	// away, and verdictPoll how often it looks.
-	verdict     = 2 * redislink.Timeout
-	verdictPoll = 5 * time.Millisecond
 )
 
 // load reads the record of an id that is not remembered, or not known to be
@@ -33,9 +29,8 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 		return s.remembered(id, hash, *err)
 	}
 	found, err, _ := s.flights.Do(string(id), func() (any, error) {
-		began := time.Now()
 		record, err := s.get(request, string(id), hash)
-		if err != nil && !isBad(err) && s.reachable(began) {
+		if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
 			return s.get(request, string(id), hash)
 		}
 		return record, err
@@ -47,21 +42,6 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 		return s.remembered(id, hash, err)
 	}
 	return nil, err
-}
-
-// reachable waits for what the heartbeats find out: that one answer failed says
-// little. It reports whether Redis is there again, or still.
-func (s *Store) reachable(began time.Time) bool {
-	for time.Since(began) < verdict {
-		time.Sleep(verdictPoll)
-		switch {
-		case s.away.Load() != nil || s.ended.Load():
-			return false
-		case s.clock() < s.leasedUntil():
-			return true
-		}
-	}
-	return false
 }
 
 // get asks Redis, for the request of that context among others.

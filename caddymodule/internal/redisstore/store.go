@@ -99,8 +99,9 @@ type Store struct {
 	away       atomic.Pointer[error] // why Redis cannot be read
 	unwritable atomic.Pointer[error] // why it can be read only
 
+	checks  singleflight.Group
+	alive   context.Context // until the store is closed
 	stop    context.CancelFunc
-	ended   atomic.Bool
 	watcher sync.WaitGroup
 }
 
@@ -138,16 +139,15 @@ func Open(options Options) *Store {
 	}
 	s.confirmed.Store(never)
 	s.unwritable.Store(&errConnecting)
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.watcher.Go(func() { s.watch(ctx) })
+	s.alive, s.stop = context.WithCancel(context.Background())
+	s.watcher.Go(s.watch)
 	return s
 }
 
 // Lookup implements [widgets.Store]. The context ends nothing: who else waits for
 // the same answer is to have it.
 func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return nil, errClosed
 	}
 	hash := maphash.Bytes(s.seed, id)
@@ -173,7 +173,7 @@ func (s *Store) Speaks(dialect string) bool { return s.dialects.speaks(dialect) 
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return errClosed
 	}
 	if err := s.away.Load(); err != nil {
@@ -188,7 +188,6 @@ func (s *Store) Err() error {
 // Close ends what the store does in the background. Lookups
 // answer [widgets.ErrUnavailable] then, since nobody tells of changes any more.
 func (s *Store) Close() error {
-	s.ended.Store(true)
 	s.stop()
 	s.watcher.Wait()
 	s.records.close()

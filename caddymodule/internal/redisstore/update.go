@@ -33,7 +33,7 @@ type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 // Where a record was replaced or deleted, Update returns when no gateway uses it
 // any more, a second later, whether or not ctx has ended meanwhile.
 func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return errClosed
 	}
 	if err := s.away.Load(); err != nil {

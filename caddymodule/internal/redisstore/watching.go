@@ -29,49 +29,52 @@ local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and pro
 for _, text in ipairs(redis.call('HGETALL', KEYS[3])) do answer[#answer + 1] = text end
 return answer`
 
-// watch sends heartbeats until ctx ends.
-func (s *Store) watch(ctx context.Context) {
-	for failures := 0; ; {
-		err := s.beat(ctx, failures)
-		var f redislink.Fault
-		if err != nil {
-			f = redislink.Explain(err)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err == nil:
-			failures = 0
-			s.away.Store(nil)
-			s.readAlarm.Clear()
-		case f.Code == "" && failures == 0:
-			// That may be this process' own fault: it was stopped, and perhaps its
-			// connection was cut meanwhile. Were Redis taken to be away then, it would
-			// serve what was retired while it was stopped. So it asks once more.
-			failures++
-			continue
-		default:
-			failures++
-			err = unreadable(err)
-			s.away.Store(&err)
-			s.dialects.forget()
-			s.readAlarm.Raise(f.Code, err)
-		}
+// watch checks Redis until the store is closed.
+func (s *Store) watch() {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for s.alive.Err() == nil {
+		_ = s.check()
 		select {
-		case <-time.After(interval):
-		case <-ctx.Done():
+		case <-ticker.C:
+		case <-s.alive.Done():
 		}
 	}
 }
 
+// check finds out whether Redis is away. Of all who want to know, one asks.
+func (s *Store) check() error {
+	_, err, _ := s.checks.Do("", func() (any, error) {
+		err := s.beat(redislink.Timeout)
+		if err != nil && redislink.Explain(err).Code == "" {
+			// That may be this process' own fault: it was stopped, and perhaps its
+			// connection was cut meanwhile. Were Redis taken to be away then, it would
+			// serve what was retired while it was stopped. So it asks once more, not
+			// for long, since requests wait for the verdict.
+			err = s.beat(redislink.Timeout / 2)
+		}
+		switch {
+		case s.alive.Err() != nil:
+			return nil, errClosed
+		case err == nil:
+			s.away.Store(nil)
+			s.readAlarm.Clear()
+			return nil, nil
+		}
+		code := redislink.Explain(err).Code
+		err = unreadable(err)
+		s.away.Store(&err)
+		s.dialects.forget()
+		s.readAlarm.Raise(code, err)
+		return nil, err
+	})
+	return err
+}
+
 // beat sends one heartbeat. If the widgets have changed, nothing that was read
 // before is used any more; otherwise all of it is current as of now.
-func (s *Store) beat(ctx context.Context, failures int) error {
-	within := redislink.Timeout
-	if failures == 1 {
-		within /= 2 // requests wait for the verdict
-	}
-	ctx, cancel := context.WithTimeout(ctx, within)
+func (s *Store) beat(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(s.alive, within)
 	defer cancel()
 	client, err := s.link.Client(ctx)
 	if err != nil {
