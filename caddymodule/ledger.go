@@ -13,6 +13,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -40,7 +41,7 @@ func (a *App) provisionLedger(ctx caddy.Context) error {
 	}
 	_, shared := loaded.(*RedisLedger)
 	a.ledger = ledgers.New(ledgers.Options{
-		Ledger: observedLedger{module.Ledger()}, Place: place, Shared: shared, Notes: a.ledgerNotes(), Log: a.log,
+		Ledger: observe.Ledger{Ledger: module.Ledger()}, Place: place, Shared: shared, Notes: a.ledgerNotes(), Log: a.log,
 		Period: 10 * time.Second, Reminder: 10 * time.Minute,
 	})
 	return nil

@@ -15,25 +15,15 @@ func init() {
 // BoltLedger keeps in a file what was used or taken: one-time signatures, conversations and merged visitors.
 //
 // What is recorded is on the disk before a request is answered. The file belongs to one process; gateways of a fleet need
-// a ledger that they share. A file that is damaged is refused rather than forgotten: what needs it is unavailable until it
-// is restored or moved away. After one that was lost, conversations are unavailable until `caddy chat-identity ledger
+// a ledger that they share. A file that is found damaged when it is opened is refused rather than forgotten: what needs it
+// is unavailable until it is restored or moved away. After one that was lost, conversations are unavailable until `caddy chat-identity ledger
 // accept-loss`.
 type BoltLedger struct {
 	// The file's path. Default: `chat_identity/ledger.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 
-	ledger *pooledBolt
-	pooled bool
+	pooled[*boltledger.Ledger]
 }
-
-// bolts are the ledgers by path: they outlive a configuration.
-var bolts = caddy.NewUsagePool()
-
-type pooledBolt struct{ *boltledger.Ledger }
-
-// Destruct closes the file. Requests of the old configuration that still need
-// it fail closed.
-func (b *pooledBolt) Destruct() error { return b.Close() }
 
 // CaddyModule returns the Caddy module information.
 func (*BoltLedger) CaddyModule() caddy.ModuleInfo {
@@ -51,31 +41,14 @@ func (b *BoltLedger) Provision(caddy.Context) error {
 		return err
 	}
 	b.Path = path
-	loaded, _, err := bolts.LoadOrNew(b.Path, func() (caddy.Destructor, error) {
-		return &pooledBolt{boltledger.New(boltledger.Options{
-			Path: b.Path,
-			// Not the context's logger: the file outlives the configuration.
-			Log: caddy.Log().Named("chat_identity.ledgers.bolt"),
-		})}, nil
+	return b.take(path, func() (*boltledger.Ledger, error) {
+		// Not the context's logger: the file outlives the configuration.
+		return boltledger.New(boltledger.Options{Path: path, Log: caddy.Log().Named("chat_identity.ledgers.bolt")}), nil
 	})
-	if err != nil {
-		return err
-	}
-	b.ledger, b.pooled = loaded.(*pooledBolt), true
-	return nil
 }
 
 // Ledger implements [LedgerModule].
-func (b *BoltLedger) Ledger() ledger.Ledger { return b.ledger.Ledger }
-
-// Cleanup gives the file back.
-func (b *BoltLedger) Cleanup() error {
-	if b.pooled {
-		_, err := bolts.Delete(b.Path)
-		return err
-	}
-	return nil
-}
+func (b *BoltLedger) Ledger() ledger.Ledger { return b.shared }
 
 // UnmarshalCaddyfile sets up the ledger. Syntax:
 //

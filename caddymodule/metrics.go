@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -62,9 +63,7 @@ var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 })
 
 // lasting are the metrics that count by themselves.
-var lasting = []prometheus.Collector{
-	verificationSeconds, storeOperations.total, storeOperations.seconds, ledgerOperations.total, ledgerOperations.seconds,
-}
+var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metrics...)
 
 // Describe implements [prometheus.Collector].
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {

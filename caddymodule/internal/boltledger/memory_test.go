@@ -3,8 +3,10 @@ package boltledger
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -163,6 +165,47 @@ func TestGone(t *testing.T) {
 	spends(t, l, "after", clock.now(), long, ledger.ErrForgotten)
 }
 
+// TestNobodyIsFirst has many ask for what was used while a ledger that is gone
+// begins anew: no use of it comes in between.
+func TestNobodyIsFirst(t *testing.T) {
+	for range 20 {
+		l, clock := fresh(t)
+		l.setup.noSync = true
+		opened(t, l, long)
+		used := clock.now()
+		spends(t, l, "used", used, long, nil)
+		if err := os.Remove(l.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) {
+			t.Fatalf("opened: %v", err)
+		}
+		stop := make(chan struct{})
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				for {
+					if e, err := l.Spend(t.Context(), key("used"), holder(fmt.Sprint(i)), used, long); err == nil {
+						t.Errorf("it was used again: %v", e)
+						return
+					}
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+		if err := l.Forget(t.Context()); err != nil {
+			t.Error(err)
+		}
+		close(stop)
+		group.Wait()
+		l.close(t)
+	}
+}
+
 // TestGoneWhileIdle has nobody ask when the file is removed.
 func TestGoneWhileIdle(t *testing.T) {
 	l := at(t, filepath.Join(t.TempDir(), "ledger.db"), newClock())
@@ -207,7 +250,7 @@ func TestCopyPutBack(t *testing.T) {
 	spends(t, l, "after", clock.now(), long, nil)
 }
 
-// TestExtendedBehind serves a longer window while the clock stands before what
+// TestExtendedBehind serves a longer window while the clock is before what
 // was forgotten. By such a clock nothing must be dated.
 func TestExtendedBehind(t *testing.T) {
 	l, clock := fresh(t)

@@ -18,9 +18,9 @@ var (
 	headerName = []byte("ledger")
 	// entries: key → until, holder, the owner of the share if any, checksum.
 	entriesName = []byte("entries")
-	// by_expiry: until, key → nothing. What ends first stands first.
+	// by_expiry: until, key → nothing. What ends first comes first.
 	byExpiryName = []byte("by_expiry")
-	// by_owner: owner, until, key → nothing. What an owner still has stands last.
+	// by_owner: owner, until, key → nothing. What an owner still has comes last.
 	byOwnerName = []byte("by_owner")
 )
 

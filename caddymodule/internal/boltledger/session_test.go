@@ -159,8 +159,8 @@ func TestNewTouchesNothing(t *testing.T) {
 	}
 }
 
-// TestMade looks at what is made where there was nothing, by many at once.
-func TestMade(t *testing.T) {
+// TestCreated looks at what is created where there was nothing, by many at once.
+func TestCreated(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "ledger")
 	path := filepath.Join(folder, "ledger.db")
 	var group sync.WaitGroup

@@ -145,7 +145,7 @@ func TestHorizon(t *testing.T) {
 		{2 * m, 365 * 24 * 60 * m, 5 * m},  // a year ahead
 		{2 * m, -365 * 24 * 60 * m, 5 * m}, // and back: nothing is forgotten for it
 		{1 * m, 0, 10 * m},                 // 15
-		{5 * m, -12 * m, 8 * m},            // the clock stands before that: it counts
+		{5 * m, -12 * m, 8 * m},            // the clock is before that: it counts
 		{5 * m, 0, 8 * m},
 		{10 * m, 0, 13 * m},
 	} {

@@ -56,7 +56,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if err != nil {
 			return "", nil, unwritable(err)
 		}
-		// Whoever moved a link meanwhile has made this the lock of another file.
+		// Whoever moved a link meanwhile has turned this into the lock of another file.
 		if again, err := resolve(s.path); err == nil && again == target {
 			return target, func() {
 				_ = lock.Unlock() // fails only for a lock that is not held
@@ -93,7 +93,7 @@ func busy(what string, began time.Time, err error) error {
 	return fmt.Errorf("%w: %s, for %s: nothing was changed (%w)", widgets.ErrBusy, what, time.Since(began).Round(time.Millisecond), err)
 }
 
-// resolve returns the file that a path stands for. It need not be there, unless
+// resolve returns the file that a path means. It need not be there, unless
 // a link says that it is.
 func resolve(path string) (string, error) {
 	target, err := filepath.EvalSymlinks(path)

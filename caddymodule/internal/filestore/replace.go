@@ -11,7 +11,7 @@ import (
 )
 
 // replace writes the records to a new file and puts it in the old one's place.
-// Where it fails, the old one stands. Whoever calls it holds the lock, so a new
+// Where it fails, the old one stays. Whoever calls it holds the lock, so a new
 // file that lies there was left by a process that was killed.
 func replace(target string, records []*widgets.Record) (*fileVersion, error) {
 	fresh, written, err := writeBeside(target, records)
