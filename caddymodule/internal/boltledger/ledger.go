@@ -45,6 +45,7 @@ type Ledger struct {
 	calls   sync.WaitGroup // calls under way, and attempts to open
 	closed  bool
 	session *session      // the last one, which may have ended; nil before the first
+	anew    bool          // the next one takes the place of a ledger that is gone
 	opening chan struct{} // closed when the attempt under way has ended; nil without one
 	failure error         // why the last attempt failed; nil if it did not
 	failed  time.Time     // when it did
@@ -126,14 +127,18 @@ func (l *Ledger) Forget(ctx context.Context) error {
 	return err
 }
 
-// reset forgets which ledger was open, if it is gone: whatever is there will do.
+// reset forgets which ledger was open, if it is gone: whatever is there will do,
+// once it has been told that it takes the place of another one.
 func (l *Ledger) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if s := l.session; s != nil && s.ended() {
+	if s := l.session; s != nil {
+		if !s.ended() {
+			return
+		}
 		<-s.stopped
-		l.session, l.failure = nil, nil
 	}
+	l.session, l.failure, l.anew = nil, nil, true
 }
 
 func (l *Ledger) do(o *operation) (answer, error) {

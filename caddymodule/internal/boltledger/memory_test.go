@@ -3,8 +3,10 @@ package boltledger
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -161,6 +163,47 @@ func TestGone(t *testing.T) {
 		t.Error("it is not the one that was put there")
 	}
 	spends(t, l, "after", clock.now(), long, ledger.ErrForgotten)
+}
+
+// TestNobodyIsFirst has many ask for what was used while a ledger that is gone
+// begins anew: no use of it comes in between.
+func TestNobodyIsFirst(t *testing.T) {
+	for range 20 {
+		l, clock := fresh(t)
+		l.setup.noSync = true
+		opened(t, l, long)
+		used := clock.now()
+		spends(t, l, "used", used, long, nil)
+		if err := os.Remove(l.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) {
+			t.Fatalf("opened: %v", err)
+		}
+		stop := make(chan struct{})
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				for {
+					if e, err := l.Spend(t.Context(), key("used"), holder(fmt.Sprint(i)), used, long); err == nil {
+						t.Errorf("it was used again: %v", e)
+						return
+					}
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+		if err := l.Forget(t.Context()); err != nil {
+			t.Error(err)
+		}
+		close(stop)
+		group.Wait()
+		l.close(t)
+	}
 }
 
 // TestGoneWhileIdle has nobody ask when the file is removed.

@@ -51,15 +51,10 @@ func (l *Ledger) current(ctx context.Context) (*session, error) {
 	l.mu.Unlock()
 	select {
 	case <-opening:
+		return l.current(ctx)
 	case <-ctx.Done():
 		return nil, l.unavailable(context.Cause(ctx))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failure != nil {
-		return nil, l.failure
-	}
-	return l.session, nil
 }
 
 // attempt opens the file in the background. The caller has the lock.
@@ -67,14 +62,14 @@ func (l *Ledger) attempt() chan struct{} {
 	done := make(chan struct{})
 	l.opening = done
 	l.calls.Add(1)
-	last, before := l.session, l.failure
+	last, anew, before := l.session, l.anew, l.failure
 	go func() {
 		defer l.calls.Done()
 		defer close(done)
 		if last != nil {
 			<-last.stopped // two sessions would wait for each other's lock
 		}
-		s, err := l.open(last)
+		s, err := l.open(last, anew)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.opening, l.failed, l.failure = nil, time.Now(), nil
@@ -85,7 +80,7 @@ func (l *Ledger) attempt() chan struct{} {
 			}
 			return
 		}
-		l.session = s
+		l.session, l.anew = s, false
 		l.log.Info("the ledger is open", zap.String("file", l.path), zap.Int("entries", s.entries))
 	}()
 	return done
@@ -93,8 +88,9 @@ func (l *Ledger) attempt() chan struct{} {
 
 // open inspects the file and starts a session on it. Where there was one before,
 // it must be the same ledger; if it was put back from a copy that lacks the last
-// transaction that is known to have been on the disk, it has forgotten.
-func (l *Ledger) open(last *session) (*session, error) {
+// transaction that is known to have been on the disk, it has forgotten. One that
+// takes another's place has forgotten before anybody can ask it.
+func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if l.path == "" {
 		return nil, errors.New("the ledger has no path")
 	}
@@ -137,6 +133,9 @@ func (l *Ledger) open(last *session) (*session, error) {
 		err = errOther
 	case last != nil && s.durable.Load() < last.durable.Load():
 		l.log.Warn("the ledger's file was put back from a copy: one-time signatures from before are refused", zap.String("file", l.path))
+		anew = true
+	}
+	if err == nil && anew {
 		err = s.do(&operation{ctx: context.Background(), kind: forget}).err
 	}
 	if err != nil {
