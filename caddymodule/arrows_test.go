@@ -21,12 +21,16 @@ var arrows = map[string][]string{
 		"verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
-		"caddymodule/internal/durable", "caddymodule/internal/hop", "caddymodule/internal/judgment", "caddymodule/internal/ledgers", "caddymodule/internal/observe",
-		"caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/durable", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
+		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext", "caddymodule/internal/sites",
+		"caddymodule/internal/traffic",
 	},
-	"caddymodule/internal/body": {},
-	"caddymodule/internal/cors": {},
-	"caddymodule/internal/hop":  {},
+	"caddymodule/internal/body":   {},
+	"caddymodule/internal/cors":   {},
+	"caddymodule/internal/hop":    {},
+	"caddymodule/internal/intake": {"verifier", "caddymodule/internal/body", "caddymodule/internal/hop", "caddymodule/internal/judgment"},
+	"caddymodule/internal/naming": {"verifier", "caddymodule/internal/intake"},
+	"caddymodule/internal/sites":  {"caddymodule/internal/hop", "caddymodule/internal/naming"},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
@@ -71,7 +75,8 @@ var arrows = map[string][]string{
 }
 
 // knowCaddy are the packages that may depend on Caddy.
-var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command"}
+var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command",
+	"caddymodule/internal/naming", "caddymodule/internal/sites"}
 
 // TestArrows: a package imports what it may, and only the adapters know Caddy, be
 // it through others.

@@ -37,8 +37,8 @@ var keptShorter = traffic.Hint{
 // to the operator, in logs and readiness. Where it would have to be diagnosed,
 // which takes a millisecond or two, it says nothing unless that is asked for.
 // The detail is what is wrong with this very one, "" where that is the hint.
-func (x *exchange) hint(cause error, search bool) (h traffic.Hint, detail string) {
-	reason := x.s.reason
+func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
+	reason, cause := x.s.reason, x.cause()
 	switch reason {
 	case judgment.Invalid:
 		if !search || x.widget == nil {
@@ -57,12 +57,22 @@ func (x *exchange) hint(cause error, search bool) (h traffic.Hint, detail string
 		if x.unserved != "" {
 			return otherDialect, ""
 		}
-	case judgment.Unavailable, judgment.ConversationClaimed:
-		if x.widgetErr != nil {
-			detail = x.widgetErr.Error()
+	case judgment.Unavailable:
+		detail = cause.Error()
+	case judgment.ConversationClaimed:
+		if errors.Is(cause, ledger.ErrShare) {
+			detail = ledger.ErrShare.Error()
 		}
 	}
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
+}
+
+// bodyText is a body that lies in memory.
+func (x *exchange) bodyText() []byte {
+	if x.body.Body == nil {
+		return nil
+	}
+	return x.body.Text()
 }
 
 // halfHint says which half of the claim is missing.
@@ -85,7 +95,7 @@ func (x *exchange) halfHint() traffic.Hint {
 func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
 	age := time.Since(x.plan.verifier.SignedAt(&x.reading)).Round(time.Second)
-	if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+	if errors.Is(x.claim, ledger.ErrTooOld) {
 		return keptShorter, fmt.Sprintf("the timestamp is %v old", age)
 	}
 	if age < 0 {

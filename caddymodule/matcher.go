@@ -116,11 +116,6 @@ func (m *Matcher) warnEarly(r *http.Request) {
 	})
 }
 
-// errOwnOutcome refuses a handler that would never decide anything, or always,
-// in whatever mode it is.
-var errOwnOutcome = errors.New("chat_identity cannot be given a matcher that depends on what chat_identity finds: " +
-	"there is no outcome until it has run, and the first directive to match a request decides it")
-
 // Interface guards
 var (
 	_ caddyhttp.RequestMatcherWithError = (*Matcher)(nil)

@@ -7,10 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -19,29 +18,19 @@ import (
 // plan is how a handler treats claims of one dialect: where it reads them, how
 // it checks them and what it answers.
 type plan struct {
-	dialect   string
-	places    []verifier.Place
-	policy    verifier.Dialect // the dialect as the handler has it
-	verifier  *verifier.Verifier
-	answers   map[judgment.Reason]answer
-	headers   []headerPlace
-	cookies   []cookiePlace
-	readsBody bool
-	strip     []verifier.Field // what goes with an unverified claim, beside its proof
+	dialect  string
+	policy   verifier.Dialect // the dialect as the handler has it
+	verifier *verifier.Verifier
+	named    []verifier.Place // where the fields are sent, for answers
+	places   *intake.Places
+	answers  map[judgment.Reason]answer
+	strip    []verifier.Field // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
 	// request in it is still no upstream's to believe.
 	cutOnly bool
 }
-
-// The parts of a request, as a configuration and a [verifier.Place] have them.
-const (
-	atBody   = "body"
-	atQuery  = "query"
-	atHeader = "header"
-	atCookie = "cookie"
-)
 
 // ownClaim reports whether the handler has a claim of its own making, which
 // widgets of another dialect cannot have.
@@ -54,27 +43,17 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.places, err = h.places(&own); err != nil {
+	if p.named, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	own.Places, own.Query = p.places, false // which are among them
+	own.Places, own.Query = p.named, false // which are among them
 	if p.verifier, err = own.Verifier(); err != nil {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
-	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
-		return nil, err
-	}
-	p.readsBody = readsBody(p.places)
-	for _, place := range p.places {
-		switch place.Location {
-		case atHeader:
-			p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
-		case atCookie:
-			p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
-		}
-	}
-	return p, nil
+	p.places = intake.NewPlaces(p.verifier, p.named)
+	p.answers, err = answersFor(d.Name, h.Reject)
+	return p, err
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
@@ -148,7 +127,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		own = append(own, place)
 	}
 	if h.WidgetBody != "" {
-		own = append(own, verifier.Place{Field: verifier.Widget, Location: atBody, Name: h.WidgetBody, Root: true})
+		own = append(own, verifier.Place{Field: verifier.Widget, Location: intake.AtBody, Name: h.WidgetBody, Root: true})
 	}
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
@@ -157,8 +136,8 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		}
 	}
 	places = withTwins(withoutIdleBody(places, own, claims))
-	if h.named != nil && h.named.query != "" && readsBody(places) {
-		places = append(places, inBody(verifier.Widget, h.named.query))
+	if h.named != nil && h.named.Query != "" && readsBody(places) {
+		places = append(places, intake.Member(verifier.Widget, h.named.Query))
 	}
 	return places, nil
 }
@@ -173,10 +152,10 @@ func withTwins(places []verifier.Place) []verifier.Place {
 		switch {
 		case p.Field < verifier.Widget:
 			continue
-		case p.Location == atBody:
-			twin = verifier.Place{Field: p.Field, Location: atQuery, Name: p.Key(), Rank: p.Rank}
-		case p.Location == atQuery && body:
-			twin = inBody(p.Field, p.Name)
+		case p.Location == intake.AtBody:
+			twin = verifier.Place{Field: p.Field, Location: intake.AtQuery, Name: p.Key(), Rank: p.Rank}
+		case p.Location == intake.AtQuery && body:
+			twin = intake.Member(p.Field, p.Name)
 		}
 		if !slices.Contains(merged, twin) {
 			merged = append(merged, twin)
@@ -186,19 +165,14 @@ func withTwins(places []verifier.Place) []verifier.Place {
 }
 
 func readsBody(places []verifier.Place) bool {
-	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == atBody })
-}
-
-// inBody returns the place of a member of the document's root.
-func inBody(f verifier.Field, name string) verifier.Place {
-	return verifier.Place{Field: f, Location: atBody, Name: string(jsontext.Pointer("").AppendToken(name)), Root: f > verifier.Widget}
+	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == intake.AtBody })
 }
 
 // withoutIdleBody drops the dialect's places in the body where nothing that is
 // signed, named or configured stands there: what nobody vouches for is no
 // reason to read a body, and an upload must be able to pass unread.
 func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
-	inBody := func(p verifier.Place) bool { return p.Location == atBody }
+	inBody := func(p verifier.Place) bool { return p.Location == intake.AtBody }
 	deciding := func(p verifier.Place) bool {
 		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
@@ -230,29 +204,29 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 
 // placeOf checks one place of the configuration.
 func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier.Place, error) {
-	p := verifier.Place{Field: field, Location: location, Name: name, Root: field > verifier.Widget && location == atBody}
+	p := verifier.Place{Field: field, Location: location, Name: name, Root: field > verifier.Widget && location == intake.AtBody}
 	option := field.String()
 	if field < verifier.Widget {
 		option = "claim " + option
 	}
 	err := p.Check()
 	if location == "" {
-		err = fmt.Errorf("no location: one of %s, %s, %s, %s", atBody, atQuery, atHeader, atCookie)
+		err = fmt.Errorf("no location: one of %s, %s, %s, %s", intake.AtBody, intake.AtQuery, intake.AtHeader, intake.AtCookie)
 	}
 	if err != nil {
 		return p, fmt.Errorf("%s: %w", option, err)
 	}
 	ok := true
 	switch location {
-	case atQuery:
+	case intake.AtQuery:
 		ok = name != ""
-	case atHeader, atCookie:
+	case intake.AtHeader, intake.AtCookie:
 		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
 		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
 	}
-	if p.Location == atHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	}
 	return p, nil

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -43,8 +44,8 @@ func (r *refusal) Error() string { return r.Detail }
 
 // refuse answers a request that is not forwarded, or has the error routes
 // answer it. Either is done without waiting for a body that was not read.
-func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error {
-	p := h.problem(x, cause)
+func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
+	p := h.problem(x, x.cause())
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	switch p.Status {
@@ -60,11 +61,11 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
 	}
-	h.log.refused(x, cause, p.Status)
-	if h.Refuse == refuseError && !errors.Is(cause, errTunnel) {
+	h.log.refused(x, p.Status)
+	if h.Refuse == refuseError && x.claim != errTunnel {
 		x.withoutClaim()
 		x.s.refused = true
-		x.discardBody()
+		x.openBody().Discard(x.r)
 		return caddyhttp.Error(p.Status, &refusal{p})
 	}
 	text, err := json.Marshal(p)
@@ -116,7 +117,7 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 	switch cause {
 	case errTunnel:
 		status = http.StatusMethodNotAllowed
-	case errBodyStalled:
+	case intake.ErrStalled:
 		status = http.StatusRequestTimeout
 	}
 	code := "identity_" + string(reason)
@@ -145,14 +146,14 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 	case judgment.WidgetUnknown:
 		return "The request does not name a widget that is known here."
 	case judgment.Unavailable:
-		if errors.Is(x.widgetErr, body.ErrNoRoom) {
+		if errors.Is(cause, body.ErrNoRoom) {
 			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
 		}
 		return "The identity claim cannot be verified at the moment. Try again later."
 	case judgment.Invalid:
 		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message, p.policy.Encoding)
 	case judgment.Expired:
-		if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+		if errors.Is(cause, ledger.ErrTooOld) {
 			return "This signature is too old to be accepted. Sign anew."
 		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
@@ -188,7 +189,7 @@ func malformedDetail(p *plan, cause error) string {
 }
 
 func (h *Handler) tooLargeDetail(x *exchange) string {
-	if x.body.declared.Upload() {
+	if x.body.Declared.Upload() {
 		return fmt.Sprintf("The upload is larger than %d bytes, or its fields without the files are larger than %d.", h.MaxUpload, h.MaxBody)
 	}
 	return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
@@ -207,10 +208,43 @@ func (p *plan) fieldNames() string {
 
 // fieldName is the name by which the field is sent, in its first place.
 func (p *plan) fieldName(f verifier.Field) string {
-	for _, place := range p.places {
+	for _, place := range p.named {
 		if place.Field == f {
 			return strings.TrimPrefix(place.Name, "/")
 		}
 	}
 	return f.String()
+}
+
+// errTunnel refuses a CONNECT: nothing of its traffic could be verified.
+var errTunnel error = &verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
+
+// refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
+// refuse error: an error route may proxy.
+func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
+	x := newExchange(h, w, r, s)
+	defer x.release()
+	x.mode = h.modeFor(nil)
+	x.claim = errTunnel
+	x.recordOutcome()
+	if r.ProtoMajor == 1 {
+		// Whatever follows on this connection must not be parsed as a request.
+		w.Header().Set("Connection", "close")
+	}
+	return h.refuse(w, x)
+}
+
+// refuseStopped answers a request of which the next handler could not make
+// anything because its client stopped.
+func (h *Handler) refuseStopped(w http.ResponseWriter, r *http.Request, s *state) error {
+	x := newExchange(h, w, r, s)
+	defer x.release()
+	x.mode = s.mode
+	if p := h.plans[s.dialect]; p != nil {
+		x.plan = p
+	}
+	h.unpublish(r, s)
+	x.claim = intake.ErrBroken
+	x.recordOutcome()
+	return h.refuse(w, x)
 }

@@ -42,8 +42,8 @@ type state struct {
 	mergeFrom  string // the visitor that is to be merged into the user
 
 	spent      *holding    // the one-time signature that the request has used
-	pending    pending     // what the upstream's answer settles
-	confirming *confirming // which waits for it
+	pending    pending     // what waits for the upstream's answer
+	confirming *confirming // what waits
 
 	// values backs the headers that are set, so that each needs no memory of its own.
 	values [numHeaders]string

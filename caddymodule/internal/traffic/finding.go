@@ -4,6 +4,8 @@
 package traffic
 
 import (
+	"sync/atomic"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
@@ -82,14 +84,18 @@ func (f Finding) Outcome() judgment.Outcome {
 	}
 }
 
+// counters count requests by finding.
+type counters [numFindings]atomic.Uint64
+
+func (c *counters) load() (n counts) {
+	for f := range n {
+		n[f] = c[f].Load()
+	}
+	return n
+}
+
 // counts are numbers of requests by finding.
 type counts [numFindings]uint64
-
-func (c *counts) plus(other *counts) {
-	for f := range c {
-		c[f] += other[f]
-	}
-}
 
 // since returns what came after earlier counts.
 func (c counts) since(earlier *counts) counts {

@@ -74,22 +74,22 @@ type Example struct {
 type hinted struct {
 	Hint
 	last  int64 // the hour of the last
-	hours [daySteps]uint32
+	hours [dayHours]uint32
 }
 
 // count counts a hint in an hour since the beginning.
 func (h *hinted) count(hour int64) {
 	h.forget(hour)
-	h.hours[hour%daySteps]++
+	h.hours[hour%dayHours]++
 }
 
 // forget empties the hours that have passed since the last.
 func (h *hinted) forget(hour int64) {
 	for ; h.last < hour; h.last++ {
-		if hour-h.last > daySteps {
-			h.last = hour - daySteps
+		if hour-h.last > dayHours {
+			h.last = hour - dayHours
 		}
-		h.hours[(h.last+1)%daySteps] = 0
+		h.hours[(h.last+1)%dayHours] = 0
 	}
 }
 

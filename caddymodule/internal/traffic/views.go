@@ -79,13 +79,13 @@ func (c *counts) window() Window {
 }
 
 func (t *tally) windows() Windows {
-	return Windows{t.minute.window(), t.hour.window(), t.day.window()}
+	return Windows{t[minute].window(), t[hour].window(), t[day].window()}
 }
 
 func (t *tally) counts(id string) *Counts {
-	c := &Counts{ID: id, Requests: t.ever.requests(), Outcomes: make(map[judgment.Outcome]uint64), Reasons: t.ever.reasons(), Windows: t.windows()}
+	c := &Counts{ID: id, Requests: t[ever].requests(), Outcomes: make(map[judgment.Outcome]uint64), Reasons: t[ever].reasons(), Windows: t.windows()}
 	for f := range numFindings {
-		if n := t.ever[f]; n > 0 {
+		if n := t[ever][f]; n > 0 {
 			c.Outcomes[f.Outcome()] += n
 		}
 	}
@@ -116,7 +116,7 @@ func (t *Traffic) Stats(top int) *Stats {
 	if top == 0 {
 		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	rest := all.without(unknown).without(listed)
+	rest := all.minus(unknown).minus(listed)
 	if counts := rest.counts(""); counts.Requests > 0 {
 		stats.Rest = counts
 	}

@@ -1,4 +1,6 @@
-package caddymodule
+// Package naming reads what a request names by texts with Caddy's placeholders, of
+// which the path is one that servers read in ways of their own.
+package naming
 
 import (
 	"net/http"
@@ -7,9 +9,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// usesPath reports whether a placeholder is the path, the original one too, or a
+// UsesPath reports whether a placeholder is the path, the original one too, or a
 // part of it.
-func usesPath(placeholder string) bool {
+func UsesPath(placeholder string) bool {
 	for _, uri := range [...]string{"http.request.uri", "http.request.orig_uri"} {
 		if rest, ok := strings.CutPrefix(placeholder, uri); ok && (rest == "" || rest == "_escaped" || strings.HasPrefix(rest, ".path")) {
 			return true
@@ -18,11 +20,11 @@ func usesPath(placeholder string) bool {
 	return false
 }
 
-// pathFlaw returns what is wrong with the path of a request that is named by it, the
+// PathFlaw returns what is wrong with the path of a request that is named by it, the
 // one that goes to the upstream or the one that the client has sent; "" for nothing.
 // Servers and frameworks clean a path in ways of their own before they read it: to
 // Tomcat, nginx and Rails /mine/../theirs is /theirs.
-func pathFlaw(r *http.Request) string {
+func PathFlaw(r *http.Request) string {
 	if flaw := flawOf(r.URL.EscapedPath()); flaw != "" {
 		return flaw
 	}

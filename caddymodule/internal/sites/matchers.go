@@ -1,8 +1,9 @@
-package caddymodule
+package sites
 
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -10,6 +11,24 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
+
+// CheckMatcher refuses a chat_identity matcher that reads what chat_identity finds, or
+// a header of ours: it is evaluated before that is removed, so that the client would
+// choose what is verified.
+func CheckMatcher(matcher caddy.ModuleMap, renamed []hop.Header) error {
+	if anyWritten(matcher, readsOutcome) {
+		return ErrOwnOutcome
+	}
+	read := ""
+	anyWritten(matcher, func(name, text string) bool {
+		read = readsHeader(name, text, renamed)
+		return read != ""
+	})
+	if read != "" {
+		return fmt.Errorf("the matcher reads %s headers, which have not been stripped yet when it is evaluated: match something else", read)
+	}
+	return nil
+}
 
 // readsHeader returns a header of ours, or one that ours are renamed to, if a
 // matcher of that name reads it; else "". The text is the matcher's JSON.
@@ -20,7 +39,7 @@ func readsHeader(name, text string, renamed []hop.Header) string {
 		before = ""
 	}
 	folded := hop.Fold(text)
-	for _, prefix := range ourPrefixes {
+	for _, prefix := range hop.Ours {
 		if strings.Contains(folded, before+string(prefix)) {
 			return string(prefix)
 		}

@@ -1,4 +1,4 @@
-package caddymodule
+package sites
 
 import (
 	"encoding/json"
@@ -7,13 +7,15 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 )
 
 // captured is what the placeholders of a regular expression's captures begin with.
 const captured = "http.regexp."
 
 // setFromPath notes the placeholders that a matcher fills with captures of the path.
-func (s *site) setFromPath(sets caddyhttp.MatcherSets) {
+func (s *Site) setFromPath(sets caddyhttp.MatcherSets) {
 	anyMatcher(sets, func(name, text string) bool {
 		switch name {
 		case "path_regexp":
@@ -24,7 +26,7 @@ func (s *site) setFromPath(sets caddyhttp.MatcherSets) {
 			var matcher map[string]struct{ Name string }
 			_ = json.Unmarshal([]byte(text), &matcher)
 			for source, m := range matcher {
-				if s.readsPath(source) || s.isFromPath("http.vars."+source) {
+				if s.ReadsPath(source) || s.isFromPath("http.vars."+source) {
 					s.fromPath = append(s.fromPath, captured+m.Name)
 				}
 			}
@@ -38,25 +40,25 @@ func (s *site) setFromPath(sets caddyhttp.MatcherSets) {
 }
 
 // mapsFromPath notes the placeholders that map fills according to the path.
-func (s *site) mapsFromPath(h *maphandler.Handler) {
-	if s.readsPath(h.Source) {
+func (s *Site) mapsFromPath(h *maphandler.Handler) {
+	if s.ReadsPath(h.Source) {
 		s.fromPath = append(s.fromPath, h.Destinations...)
 	}
 }
 
 // varsFromPath notes the variables that vars fills with parts of the path.
-func (s *site) varsFromPath(h caddyhttp.VarsMiddleware) {
+func (s *Site) varsFromPath(h caddyhttp.VarsMiddleware) {
 	for name, value := range h {
-		if text, ok := value.(string); ok && s.readsPath(text) {
+		if text, ok := value.(string); ok && s.ReadsPath(text) {
 			s.fromPath = append(s.fromPath, "http.vars."+name)
 		}
 	}
 }
 
-// readsPath reports whether one of a text's placeholders has to do with the path.
-func (s *site) readsPath(text string) bool {
+// ReadsPath reports whether one of a text's placeholders has to do with the path.
+func (s *Site) ReadsPath(text string) bool {
 	for _, piece := range strings.Split(text, "{")[1:] {
-		if placeholder, _, _ := strings.Cut(piece, "}"); usesPath(placeholder) || s.isFromPath(placeholder) {
+		if placeholder, _, _ := strings.Cut(piece, "}"); naming.UsesPath(placeholder) || s.isFromPath(placeholder) {
 			return true
 		}
 	}
@@ -65,7 +67,7 @@ func (s *site) readsPath(text string) bool {
 
 // isFromPath reports whether the placeholder is one that was noted. Captures have a
 // name without that of their expression, too.
-func (s *site) isFromPath(placeholder string) bool {
+func (s *Site) isFromPath(placeholder string) bool {
 	return slices.ContainsFunc(s.fromPath, func(name string) bool {
 		of, isCapture := strings.CutPrefix(name, captured)
 		if !isCapture {

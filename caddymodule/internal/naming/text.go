@@ -1,4 +1,4 @@
-package caddymodule
+package naming
 
 import (
 	"fmt"
@@ -9,33 +9,37 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// namedText is a text with placeholders that names a request's widget,
-// conversation or visitor.
-type namedText struct {
-	field verifier.Field
-	text  string
+// Text is a text with placeholders that names a request's widget, conversation or
+// visitor.
+type Text struct {
+	Field verifier.Field
+	// Query is the query's parameter that the text consists of, "" where it is
+	// any other text.
+	Query string
+	// Twins read the queries' parameters from the body, too, where the text is more
+	// than one of them.
+	Twins []*intake.Places
+	// OfPath says that one of the placeholders has to do with the path.
+	OfPath bool
+
+	text string
 	// headers, queries and cookies are what the placeholders ask for.
-	headers []headerPlace
+	headers []intake.Header
 	queries []*verifier.Verifier
-	cookies []cookiePlace
+	cookies []intake.Cookie
 	// header is the header that the text consists of, looked up without Caddy's
 	// replacer; "" if it is any other text.
 	header string
-	// twins read the queries' parameters from the body, too, where the text is more
-	// than one of them.
-	twins []*plan
-	// query is the query's parameter that the text consists of, "" where it is
-	// any other text.
-	query string
-	path  bool // one has to do with the path
 }
 
-func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, error) {
-	t := &namedText{field: field, text: text}
+// New returns the text of that field. Nothing can be named by a header that removed
+// reports to be removed from every request.
+func New(field verifier.Field, text string, removed func(header string) bool) (*Text, error) {
+	t := &Text{Field: field, text: text}
 	for rest := t.text; ; {
 		before, after, ok := strings.Cut(rest, "{")
 		if !ok {
@@ -53,32 +57,33 @@ func (h *Handler) newNamedText(field verifier.Field, text string) (*namedText, e
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		rest = after
-		t.path = t.path || usesPath(inner)
+		t.OfPath = t.OfPath || UsesPath(inner)
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
-			if h.ours(name) {
+			if removed(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
-			t.headers = append(t.headers, headerPlace{verifier.Place{Field: field}, hop.NewHeader(name)})
+			t.headers = append(t.headers, intake.NewHeader(verifier.Place{Field: field, Name: name}))
 			if text == "{"+inner+"}" {
 				t.header = textproto.CanonicalMIMEHeaderKey(name)
 			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			reader, err := newReader(verifier.Place{Field: field, Location: atQuery, Name: name})
+			reader, err := newReader(verifier.Place{Field: field, Location: intake.AtQuery, Name: name})
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
 			t.queries = append(t.queries, reader)
 			if text == "{"+inner+"}" {
-				t.query = name
+				t.Query = name
 				continue
 			}
-			twin, err := newReader(verifier.Place{Field: field, Location: atQuery, Name: name}, inBody(field, name))
+			both := []verifier.Place{{Field: field, Location: intake.AtQuery, Name: name}, intake.Member(field, name)}
+			twin, err := newReader(both...)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
-			t.twins = append(t.twins, &plan{verifier: twin})
+			t.Twins = append(t.Twins, intake.NewPlaces(twin, both))
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, cookiePlace{verifier.Place{Field: field}, hop.NewCookie(name)})
+			t.cookies = append(t.cookies, intake.NewCookie(verifier.Place{Field: field, Name: name}))
 		}
 	}
 }
@@ -88,14 +93,14 @@ func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
 	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
 }
 
-// requestParts are what Caddy's placeholders of a request begin with, behind
-// http.request, and uriParts what those of its URI do (caddyhttp's replacer).
+// RequestParts are what Caddy's placeholders of a request begin with, behind
+// http.request, and URIParts what those of its URI do (caddyhttp's replacer).
 var (
-	requestParts = []string{
+	RequestParts = []string{
 		"body", "body_base64", "cookie", "duration", "duration_ms", "header", "host", "hostport", "local", "method", "orig_method",
 		"orig_uri", "port", "proto", "proto_name", "remote", "scheme", "tls", "uri", "uri_escaped", "uuid",
 	}
-	uriParts = []string{"path", "path_escaped", "prefixed_query", "query", "query_escaped"}
+	URIParts = []string{"path", "path_escaped", "prefixed_query", "query", "query_escaped"}
 )
 
 // shorthands are how a placeholder of a request is written short, or often
@@ -113,10 +118,10 @@ func checkPlaceholder(name string) error {
 	if full, ok := shorthands[first]; ok && rest != "" {
 		return fmt.Errorf("there is no placeholder {%s}: write {%s%s}", name, full, rest)
 	}
-	known, within := requestParts, "http.request"
+	known, within := RequestParts, "http.request"
 	inside, ok := strings.CutPrefix(name, "http.request.")
 	if after, inURI := strings.CutPrefix(inside, "uri."); inURI {
-		known, within, inside = uriParts, "http.request.uri", after
+		known, within, inside = URIParts, "http.request.uri", after
 	}
 	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
 		return fmt.Errorf("there is no placeholder {%s}: behind %s comes one of %s", name, within, strings.Join(known, ", "))
@@ -132,10 +137,13 @@ func firstPart(name string) (part, rest string) {
 	return name, ""
 }
 
-// read reads the id, by way of a reading of its own.
-func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
-	id, place := t.of(r, own), verifier.Place{Field: t.field}
-	switch fault := own.Fault(t.field); {
+// String returns the text.
+func (t *Text) String() string { return t.text }
+
+// Read reads the id, by way of a reading of its own.
+func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
+	id, place := t.Of(r, own), verifier.Place{Field: t.Field}
+	switch fault := own.Fault(t.Field); {
 	case fault != nil:
 		to.MarkMalformed(place, fault.Detail)
 	case !own.Plain():
@@ -146,23 +154,23 @@ func (t *namedText) read(r *http.Request, own, to *verifier.Reading) {
 	own.Reset()
 }
 
-// of returns the id. Where the request names two, or one that cannot be read,
+// Of returns the id. Where the request names two, or one that cannot be read,
 // there is none, and the reading says so.
-func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
-	if t.path {
-		if flaw := pathFlaw(r); flaw != "" {
-			to.MarkMalformed(verifier.Place{Field: t.field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
+	if t.OfPath {
+		if flaw := PathFlaw(r); flaw != "" {
+			to.MarkMalformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
 			return ""
 		}
 	}
-	if values := r.Header[t.header]; t.header != "" && t.field == verifier.Widget && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
+	if values := r.Header[t.header]; t.header != "" && t.Field == verifier.Widget && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
 		return values[0] // as a rule
 	}
 	for i := range t.headers {
-		if t.headers[i].read(r, to); !settled(to) {
+		if t.headers[i].Read(r, to); !settled(to) {
 			return ""
 		}
-		if t.field != verifier.Widget && t.headers[i].Respelled(r.Header) {
+		if t.Field != verifier.Widget && t.headers[i].Respelled(r.Header) {
 			to.MarkDuplicate(t.headers[i].Place)
 			return ""
 		}
@@ -181,15 +189,15 @@ func (t *namedText) of(r *http.Request, to *verifier.Reading) string {
 	}
 	for i := range t.cookies {
 		cookie := &t.cookies[i]
-		cookie.read(r, to)
-		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.field)) > 0 {
+		cookie.Read(r, to)
+		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.Field)) > 0 {
 			to.MarkDuplicate(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
 		}
 		if !settled(to) {
 			return ""
 		}
 	}
-	if t.field == verifier.Widget {
+	if t.Field == verifier.Widget {
 		return repl.ReplaceAll(t.text, "")
 	}
 	// A text around an empty placeholder would be everybody's conversation.

@@ -1,4 +1,4 @@
-package caddymodule
+package sites
 
 import (
 	"net/http"
@@ -15,10 +15,10 @@ var passingOn = [...]string{
 	"rewrite", "static_response", "templates", "vars",
 }
 
-// errorRoutesProxy reports whether the server's error routes may send the request to
+// ErrorRoutesProxy reports whether the server's error routes may send the request to
 // an upstream after all. Which of them runs depends on matchers that cannot be
 // evaluated yet, but for the host.
-func errorRoutesProxy(r *http.Request) bool {
+func ErrorRoutesProxy(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
 		return true
