@@ -76,8 +76,8 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 .PHONY: test-slow
 test-slow: deps ## checks what takes other servers, gunicorn and PHP behind the gateway, and a disk that is full
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
-	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body
-	@$(RACE) go run ./internal/testsummary -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body
+	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body ./caddymodule/internal/redisstore ./caddymodule/internal/redisledger
+	@$(RACE) go run ./internal/testsummary -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body ./caddymodule/internal/redisstore ./caddymodule/internal/redisledger
 	@go run ./internal/testsummary -run Alloc ./caddymodule
 
 .PHONY: lint

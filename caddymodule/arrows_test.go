@@ -56,7 +56,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/ledgers":     {"caddymodule/ledger"},
 	"caddymodule/internal/observe":     {"caddymodule/ledger", "caddymodule/widgets"},
 	"caddymodule/internal/durable":     {},
-	"caddymodule/internal/redisledger": {"caddymodule/ledger"},
+	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/redislink"},
 	"caddymodule/internal/redislink":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},

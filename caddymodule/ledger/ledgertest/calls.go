@@ -140,7 +140,7 @@ var cases = []struct {
 		{do: "at", until: 3 * m},
 		{do: "reserve", key: "2", holder: "a", until: 5 * m, owner: "o", limit: 1, want: "a", ends: 5 * m},
 	}},
-	{shorter, []call{
+	{"what is kept for less counts for less", []call{
 		{do: "reserve", key: "1", holder: "a", until: 5 * m, owner: "o", limit: 1, want: "a", ends: 5 * m},
 		{do: "keep", key: "1", holder: "a", until: m, want: "a", ends: m},
 		{do: "at", until: m},
@@ -166,9 +166,6 @@ var cases = []struct {
 		{do: "held", key: "1", want: "b", ends: 3 * m},
 	}},
 }
-
-// shorter need not be so where the storage is spread.
-const shorter = "what is kept for less counts for less"
 
 // play makes the calls. A ledger that is opened afterwards gives the same answers.
 func (b *bed) play(calls []call) {

@@ -70,7 +70,7 @@ func contendedShare(b *bed) {
 		})
 	}
 	group.Wait()
-	if len(held) > limit || len(held) < limit && !b.Spread {
+	if len(held) != limit {
 		b.Errorf("%d keys were reserved under a share of %d", len(held), limit)
 	}
 	for i := range held {

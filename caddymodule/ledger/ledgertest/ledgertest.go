@@ -20,10 +20,6 @@ type Storage struct {
 	Open func(now func() time.Time) ledger.Ledger
 	// Shared says that several ledgers may be open at a time, as in a fleet.
 	Shared bool
-	// Spread says that a share may be exceeded by nobody, but may count a key for
-	// longer than it is held: as long as it was first reserved for, or while two
-	// reserve it at once.
-	Spread bool
 	// Pass, if not nil, is called when the ledgers' time has advanced by d. A
 	// storage that ends entries by a clock of its own has to advance that.
 	Pass func(d time.Duration)
@@ -39,11 +35,7 @@ func Run(t *testing.T, storage func(t *testing.T) Storage) {
 		})
 	}
 	for _, c := range cases {
-		with(c.name, func(b *bed) {
-			if c.name != shorter || !b.Spread {
-				b.play(c.calls)
-			}
-		})
+		with(c.name, func(b *bed) { b.play(c.calls) })
 	}
 	with("one of many holders wins", oneWins)
 	with("a share under contention", contendedShare)

@@ -8,7 +8,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"net"
 	"net/url"
@@ -20,71 +19,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
-
-// TestCluster: all keys lie in one slot, and the connection that is told of
-// changes is to its node.
-func TestCluster(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t, "--cluster-enabled", "yes")
-	down := gateway(t, "redis+cluster://"+server.Addr, Options{})
-	eventually(t, "it is not up yet", func() bool { return down.away.Load() != nil })
-	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, "the cluster is up", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
-	a, b := ready(t, "redis+cluster://"+server.Addr, Options{StaleIfError: time.Hour}), ready(t, "redis+cluster://"+server.Addr, Options{})
-	change(t, a, to("1"), "w", "x", "y")
-	remembers(t, a, "w", "1")
-	change(t, b, to("2"), "w", "y")
-	wants(t, a, "w", "2")
-	change(t, b, becomes(nil), "x")
-	if got := listed(t, a, "", 10); got != "w y" {
-		t.Errorf("there are %s", got)
-	}
-	remembers(t, a, "w", "2")
-	server.Kill()
-	eventually(t, "away", func() bool { return a.away.Load() != nil })
-	wants(t, a, "w", "2")
-	server.Restart()
-	eventually(t, "it is back", func() bool {
-		return a.Err() == nil && b.Err() == nil && version(a, "y") == "2" && version(b, "y") == "2"
-	})
-	change(t, b, to("3"), "w")
-	wants(t, a, "w", "3")
-	eventually(t, "who came too early", func() bool { return down.Err() == nil && version(down, "w") == "3" })
-}
-
-// TestSentinel: after a failover the new primary is found, and a demoted one
-// gives no lease.
-func TestSentinel(t *testing.T) {
-	t.Parallel()
-	primary := redistest.Start(t)
-	replica := redistest.Start(t, "--replicaof", "127.0.0.1", primary.Port)
-	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor main 127.0.0.1 %s 1\nsentinel down-after-milliseconds main 500\n"+
-		"sentinel failover-timeout main 2000\n", primary.Port)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sentinel := redistest.StartSentinel(t, config)
-	eventually(t, "the replica follows", func() bool {
-		return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") &&
-			strings.Contains(sentinel.Do("INFO", "sentinel"), "slaves=1")
-	})
-	address := "redis+sentinel://" + sentinel.Addr + "/main"
-	a, b := ready(t, address, Options{}), ready(t, address, Options{})
-	change(t, a, to("1"), "w")
-	change(t, b, to("2"), "w")
-	wants(t, a, "w", "2")
-	eventually(t, "the replica has it", func() bool { return replica.Do("EXISTS", "chat_identity:{w}:w") == "1" })
-	primary.Kill()
-	eventually(t, "the replica is the primary", func() bool {
-		return strings.Contains(replica.Do("INFO", "replication"), "role:master")
-	})
-	eventually(t, "both have found it", func() bool {
-		return version(a, "w") == "2" && version(b, "w") == "2" && a.Err() == nil && b.Err() == nil
-	})
-	change(t, b, to("3"), "w")
-	wants(t, a, "w", "3")
-}
 
 // certificate makes one for 127.0.0.1, and returns the files of it and its key.
 func certificate(t *testing.T) (cert, key string) {

@@ -43,25 +43,18 @@ func calls(t testing.TB, server *redistest.Server) string {
 	return strings.Join(seen, "\n")
 }
 
-// TestWarm: what is remembered costs no command and no memory, known or unknown.
+// TestWarm: what is remembered costs no command.
 func TestWarm(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	s := ready(t, "redis://"+server.Addr, Options{})
 	change(t, s, to("1"), "w")
 	remembers(t, s, "w", "1")
-	remembers(t, s, "none", "unknown")
-	change(t, s, to("1"), "gone")
-	remembers(t, s, "gone", "1")
-	change(t, s, becomes(nil), "gone")
-	remembers(t, s, "gone", "unknown")
 	// On a machine with much else to do a lease ends now and then.
 	eventually(t, "lookups without a command", func() bool {
 		before := calls(t, server)
 		for range 2000 {
 			wants(t, s, "w", "1")
-			wants(t, s, "none", "unknown")
-			wants(t, s, "gone", "unknown")
 		}
 		return calls(t, server) == before
 	})
@@ -94,7 +87,7 @@ func TestTogether(t *testing.T) {
 	remembers(t, s, "w", "1")
 	before := gets(t, server)
 	server.Do("CLIENT", "PAUSE", "300", "WRITE") // the probe waits, too: no lease is lost of that
-	s.fresh.missed()
+	s.epoch.Add(1)
 	done := make(chan string, 1000)
 	for range cap(done) {
 		go func() { done <- version(s, "w") }()
@@ -148,12 +141,12 @@ func TestMany(t *testing.T) {
 			t.Fatalf("widget %d: %s", i, got)
 		}
 	}
-	if m := s.near.records.Metrics; m != nil {
+	if m := s.records.records.Metrics; m != nil {
 		t.Error("metrics are kept, though nobody reads them")
 	}
 	held := 0
 	for i := range count {
-		if s.near.get(s.hash(name(i))) != nil {
+		if s.records.get(s.hash(name(i))) != nil {
 			held++
 		}
 	}
@@ -175,7 +168,7 @@ func TestCost(t *testing.T) {
 				return m.HeapAlloc
 			}
 			before := used()
-			n := newNear(size)
+			n := newRecordCache(size)
 			defer n.close()
 			for i := range uint64(size / recordCost) {
 				id := fmt.Sprintf("widget-%07d", i)
@@ -192,7 +185,7 @@ func TestCost(t *testing.T) {
 				if r, err = decode(id, text); err != nil {
 					t.Fatal(err)
 				}
-				n.put(&entry{id: id, hash: i<<32 | i, record: r}, len(text))
+				n.put(i<<32|i, &entry{id: id, record: r}, len(text))
 			}
 			took := float64(used()-before) / size
 			runtime.KeepAlive(n)
@@ -221,7 +214,7 @@ func TestGoroutines(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		link.Close()
+		_ = link.Close()
 	}
 	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
