@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -530,4 +531,26 @@ func TestLongerMaxAgeInFleet(t *testing.T) {
 	long.run(t)
 	checkStaysSpent(t, long.gateway, before, "401 expired")
 	checkStaysSpent(t, long.gateway, after, "403 replayed")
+}
+
+// TestSplitSignature: a signature of concatenated fields is good for one split.
+func TestSplitSignature(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}")
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	good := sign("ab" + testNonce + stamp)
+	send := func(user, nonce, stamp string) *answered {
+		t.Helper()
+		return g.post(t, fmt.Sprintf(`{"user_id":"%s","hmacSignature":"%s","hmacNonce":"%s","hmacTimestamp":"%s"}`, user, good, nonce, stamp))
+	}
+	if a := send("ab", testNonce, stamp); a.seen == nil || a.seen.user() != "ab" {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	for _, c := range [][3]string{
+		{"a", "b" + testNonce, stamp}, {"ab" + testNonce[:1], testNonce[1:], stamp}, {"ab", testNonce + stamp[:1], stamp[1:]}, {"ab" + testNonce, "", stamp},
+		{"ab" + testNonce[:3], testNonce[3:] + stamp[:3], stamp[3:]},
+	} {
+		if a := send(c[0], c[1], c[2]); a.seen != nil || a.StatusCode < 400 || a.StatusCode >= 500 {
+			t.Errorf("%q: %d %s", c, a.StatusCode, a.body)
+		}
+	}
 }
