@@ -461,7 +461,9 @@ func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
 // back what was used under a shorter one. Nor does a shorter one in between have
 // what is used forgotten earlier.
 func TestLongerMaxAge(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), windowed("2s"))
+	p.client = &http.Client{Transport: retried{&http.Transport{DisableKeepAlives: true}}}
 	long := strings.Replace(p.config, "max_age 2s", "max_age 1h", 1)
 	short := p.config
 	reload := func(config string) {
@@ -478,7 +480,6 @@ func TestLongerMaxAge(t *testing.T) {
 		if response.StatusCode != 200 {
 			t.Fatal(response.Status)
 		}
-		http.DefaultClient.CloseIdleConnections() // the old server closes them
 	}
 	p.run(t)
 	first := p.spend(t)
@@ -501,6 +502,7 @@ func TestLongerMaxAge(t *testing.T) {
 // TestLongerMaxAgeAfterRestart: the process that used the token is not the one
 // that has the longer max_age.
 func TestLongerMaxAgeAfterRestart(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), windowed("2s"))
 	p.run(t)
 	used := p.spend(t)

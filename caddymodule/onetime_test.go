@@ -228,6 +228,7 @@ func TestOneTimeReloads(t *testing.T) {
 // TestOneTimeSurvivesKills: what was accepted before kill -9 is refused
 // afterwards, whatever was under way.
 func TestOneTimeSurvivesKills(t *testing.T) {
+	t.Parallel()
 	const kills, clients, tokens = 3, 16, 300
 	p := newProcess(t, ownLedger(t), oneTime("required", "")+"reverse_proxy UPSTREAM")
 	arrived, client := p.arrivals(), manyClients(clients)
@@ -573,25 +574,21 @@ func TestOneTimeLongestAge(t *testing.T) {
 // between the two accepted.
 func TestOneTimeExpires(t *testing.T) {
 	g := ledgered(t, oneTime("required", "max_age 2s\nskew 1s")+"reverse_proxy UPSTREAM")
-	k := tokenAt("zoe", time.Now().Add(time.Second))
-	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
-		t.Fatal(got)
-	}
-	replayed := 0
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		switch got := verdict(t, g.post(t, k.json())); got {
-		case "403 replayed":
-			replayed++
-		case "401 expired":
-			if replayed == 0 {
-				t.Error("it expired before anything was proved")
+	eventually(t, "it expires before anything is proved", func() bool { // on a busy machine it may
+		k := tokenAt("zoe", time.Now().Add(time.Second))
+		want := "zoe"
+		for replayed := 0; ; replayed++ {
+			switch got := verdict(t, g.post(t, k.json())); got {
+			case want:
+				want = "403 replayed"
+			case "401 expired":
+				return replayed > 1
+			default:
+				t.Fatal(got)
 			}
-			return
-		default:
-			t.Fatal(got)
+			time.Sleep(5 * time.Millisecond)
 		}
-	}
-	t.Error("it does not expire")
+	})
 }
 
 // TestOneTimeOptional: a token that was seen before is forwarded as nobody's.
