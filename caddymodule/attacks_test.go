@@ -141,7 +141,7 @@ func TestMutatedRequests(t *testing.T) {
 	}
 	answers := make(map[int]int)
 	verified := 0
-	for range 4000 {
+	for range 2000 {
 		text := string(mutate([]byte(seeds[random.IntN(len(seeds))])))
 		answer := g.mutated(t, text, random.IntN(10) == 0)
 		status := statusOf(answer)
@@ -161,7 +161,7 @@ func TestMutatedRequests(t *testing.T) {
 		}
 	}
 	t.Logf("%v, %d verified", answers, verified)
-	if answers[200] < 300 || answers[400] < 300 || verified < 100 {
+	if answers[200] < 150 || answers[400] < 150 || verified < 50 {
 		t.Errorf("too few of a kind to prove anything: %v, %d verified", answers, verified)
 	}
 }
@@ -180,7 +180,7 @@ func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
 	defer c.Close()
 	g.upstream.take()
 	_, _ = io.WriteString(c, text+"\r\n\r\n"+strings.Repeat("x", 300))
-	_ = c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
 	answer, _ := io.ReadAll(c)
 	if len(answer) == 0 {
 		_ = c.(*net.TCPConn).CloseWrite()
