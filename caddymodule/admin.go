@@ -1,11 +1,13 @@
 package caddymodule
 
 import (
+	"context"
+
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 func init() {
@@ -41,10 +43,13 @@ func activeGateway() (*admin.Gateway, error) {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
-		AlwaysRefused: func(reason verifier.Reason) bool { return answers[reason].always },
+		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.recorded {
-		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.loss, Accept: a.ledger.accept}
+		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
+			accepted, err := a.ledger.Accept(ctx)
+			return adminapi.Acceptance(accepted), err
+		}}
 	}
 	return g, nil
 }

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // askInto asks the admin API and reads its answer, which has to be good.
@@ -156,7 +156,7 @@ func TestReadiness(t *testing.T) {
 	if v.Widget != "shop" || v.Mode != "optional" || v.Requests != 9 || v.Verified != 3 || v.Refused != 6 || v.Disabled != 0 || v.From.After(v.Now) || v.From.IsZero() {
 		t.Errorf("%+v", v.Readiness)
 	}
-	reasons := map[verifier.Reason]traffic.ReasonCounts{}
+	reasons := map[judgment.Reason]traffic.ReasonCounts{}
 	for _, r := range v.Refusals {
 		reasons[r.Reason] = r
 		if uint64(len(r.Examples)) != r.Count || r.Always != (r.Reason == "malformed") {
@@ -179,7 +179,7 @@ func TestReadiness(t *testing.T) {
 	}
 
 	stale := fmt.Sprint(time.Now().Add(-time.Hour).Unix())
-	nonce := strings.Repeat("n", verifier.DefaultNonceLength)
+	nonce := strings.Repeat("n", 32)
 	g.do(t, "POST", "/bare", `{"user_id":"user-1","hmacNonce":"`+nonce+`","hmacTimestamp":"`+stale+`","hmacSignature":"`+sign("user-1"+nonce+stale)+`"}`, jsonType)
 	g.askInto(t, "widgets/default/readiness", &v)
 	if v.Widget != defaultWidget || v.Mode != "optional" || len(v.Refusals) != 1 || v.Refusals[0].Reason != "expired" || !v.Refusals[0].Always {
@@ -230,7 +230,7 @@ func TestReadinessWithoutStore(t *testing.T) {
 
 	var v adminapi.Readiness
 	g.askInto(t, "widgets/shop/readiness", &v)
-	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.Unavailable {
+	if v.Refused < 4 || v.Verified < 2 || v.Requests != v.Verified+v.Refused || len(v.Refusals) != 1 || v.Refusals[0].Reason != judgment.Unavailable {
 		t.Errorf("%+v", v.Readiness)
 	}
 	var stats traffic.Stats
@@ -264,7 +264,7 @@ reverse_proxy UPSTREAM`)
 	}
 	var v adminapi.Readiness
 	g.askInto(t, "widgets/next/readiness", &v)
-	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != verifier.WidgetUnknown {
+	if v.Requests != 4 || v.Refused != 2 || len(v.Refusals) != 1 || v.Refusals[0].Reason != judgment.WidgetUnknown {
 		t.Fatalf("%+v", v.Readiness)
 	}
 	if r := v.Refusals[0]; len(r.Hints) != 1 || r.Hints[0].ID != "other_dialect" {
@@ -354,7 +354,7 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 		for i := range many {
 			// Some are busy all day, most now and then.
 			for range 1 + 100/(i+1) {
-				reason := verifier.Reasons[(i+hour)%len(verifier.Reasons)]
+				reason := judgment.Reasons[(i+hour)%len(judgment.Reasons)]
 				finding := traffic.FindingOf(reason.Outcome(), reason)
 				if (i+hour)%3 > 0 {
 					finding = traffic.Verified

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"fmt"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // modeFor returns the mode for a widget, nil for none. The written mode is a floor:
@@ -25,24 +25,24 @@ type answer struct {
 }
 
 // answers is the one table from reasons to statuses.
-var answers = map[verifier.Reason]answer{
-	verifier.TooLarge:            {413, true},
-	verifier.Unsupported:         {415, true},
-	verifier.Malformed:           {400, true},
-	verifier.Ambiguous:           {400, true},
-	verifier.Missing:             {401, false},
-	verifier.Partial:             {401, false},
-	verifier.WidgetUnknown:       {403, false},
-	verifier.Unavailable:         {503, false},
-	verifier.Invalid:             {403, false},
-	verifier.Expired:             {401, false},
-	verifier.Replayed:            {403, false},
-	verifier.ConversationClaimed: {403, true},
+var answers = map[judgment.Reason]answer{
+	judgment.TooLarge:            {413, true},
+	judgment.Unsupported:         {415, true},
+	judgment.Malformed:           {400, true},
+	judgment.Ambiguous:           {400, true},
+	judgment.Missing:             {401, false},
+	judgment.Partial:             {401, false},
+	judgment.WidgetUnknown:       {403, false},
+	judgment.Unavailable:         {503, false},
+	judgment.Invalid:             {403, false},
+	judgment.Expired:             {401, false},
+	judgment.Replayed:            {403, false},
+	judgment.ConversationClaimed: {403, true},
 }
 
 // unverified are the reasons that some products answer alike.
-var unverified = []verifier.Reason{
-	verifier.Missing, verifier.Partial, verifier.Invalid, verifier.Expired, verifier.Replayed,
+var unverified = []judgment.Reason{
+	judgment.Missing, judgment.Partial, judgment.Invalid, judgment.Expired, judgment.Replayed,
 }
 
 // dialectStatus is the status with which a product answers everything in unverified.
@@ -53,8 +53,8 @@ var dialectStatus = map[string]int{
 
 // answersFor returns the table for a dialect, the operator's overrides applied.
 // An override holds in optional mode, too.
-func answersFor(dialect string, reject map[string]int) (map[verifier.Reason]answer, error) {
-	table := make(map[verifier.Reason]answer, len(answers))
+func answersFor(dialect string, reject map[string]int) (map[judgment.Reason]answer, error) {
+	table := make(map[judgment.Reason]answer, len(answers))
 	for reason, a := range answers {
 		table[reason] = a
 	}
@@ -64,7 +64,7 @@ func answersFor(dialect string, reject map[string]int) (map[verifier.Reason]answ
 		}
 	}
 	for name, status := range reject {
-		reason, err := verifier.ParseReason(name)
+		reason, err := judgment.ParseReason(name)
 		if err != nil {
 			return nil, fmt.Errorf("reject: %w", err)
 		}

@@ -14,6 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -68,11 +71,11 @@ type App struct {
 	// longer or never will be.
 	served, replaced atomic.Bool
 	// sites goes through the sites once, when all of them are provisioned.
-	sites func() []*site
+	sites func() []*sites.Site
 
 	inline  map[string]*widget
-	store   observedStore
-	ledger  *knownLedger
+	store   observe.Store
+	ledger  *ledgers.Known
 	opener  *widgets.Keys
 	traffic *traffic.Traffic             // the counts of requests
 	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -235,7 +238,7 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
-	a.store = observedStore{store}
+	a.store = observe.Store{Store: store}
 	return nil
 }
 
@@ -261,97 +264,6 @@ func (a *App) provisionCache() (err error) {
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.
 const maxCache = 1 << 40
-
-// Start makes the encryption key that was not configured, where it will be
-// needed, and tells the operator what will not work.
-func (a *App) Start() error {
-	if err := a.checkRoutes(); err != nil {
-		return err
-	}
-	if a.asked {
-		if err := a.ensureRing(); err != nil {
-			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
-		}
-	}
-	a.checkStore()
-	a.useSpool()
-	a.traffic.ForgetModes() // those of the handlers before
-	ctx, stop := context.WithCancel(context.Background())
-	a.stop = stop
-	a.counting.Go(func() { a.countStore(ctx) })
-	if a.recorded {
-		a.openLedger(ctx)
-		a.counting.Go(func() { a.ledger.watch(ctx) })
-	}
-	return nil
-}
-
-// Stop implements [caddy.App].
-func (a *App) Stop() error {
-	a.replace()
-	return nil
-}
-
-// replace takes note that another configuration is active, unless none is: when
-// Caddy itself stops, nothing replaces this one.
-func (a *App) replace() {
-	if caddy.ActiveContext().Context != nil {
-		a.replaced.Store(true)
-	}
-}
-
-// Cleanup ends what runs beside, and gives back what other configurations may share.
-func (a *App) Cleanup() error {
-	a.replace() // Caddy does not stop an app that failed to start
-	if a.stop != nil {
-		a.stop()
-		a.counting.Wait()
-		a.traffic.ForgetModes() // that its handlers had to the last
-	}
-	var err error
-	for _, key := range a.tookOver {
-		_, failed := handedOver.Delete(key)
-		err = errors.Join(err, failed)
-	}
-	return err
-}
-
-// checkStore logs which stored widgets cannot be used, and why.
-func (a *App) checkStore() {
-	for id := range a.inline {
-		if a.stored(id) {
-			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one counts, "+
-				"and without it the stored one would again", zap.String("widget", id))
-		}
-	}
-	for id := range a.owners {
-		if a.stored(id) {
-			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
-		}
-	}
-	for keyID, secrets := range a.store.KeyIDs() {
-		if !a.ring.Load().Has(keyID) {
-			a.log.Error("stored secrets cannot be opened, their widgets are unavailable: "+a.whereKeyIs(keyID),
-				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
-		}
-	}
-}
-
-// activeApp returns the app of the configuration that runs. What outlives a
-// configuration asks for it each time: after a reload that failed, Caddy's admin
-// API still has the routes of the configuration that never ran.
-func activeApp() (*App, error) {
-	loaded, err := caddy.ActiveContext().AppIfConfigured("chat_identity")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return nil, errNoApp
-	}
-	if err != nil {
-		return nil, err
-	}
-	return loaded.(*App), nil
-}
-
-var errNoApp = errors.New("the running configuration has no chat_identity: add the directive to a site, or the global option")
 
 // Interface guards
 var (

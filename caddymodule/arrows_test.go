@@ -12,38 +12,51 @@ import (
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
 	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
+	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
 	"verifier/internal/names":     {},
 
 	"caddymodule": {
-		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
+		"verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
-		"caddymodule/internal/hop", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/durable", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
+		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
+		"caddymodule/internal/sites", "caddymodule/internal/traffic",
 	},
-	"caddymodule/internal/body": {},
-	"caddymodule/internal/cors": {},
-	"caddymodule/internal/hop":  {},
+	"caddymodule/internal/body":   {},
+	"caddymodule/internal/cors":   {},
+	"caddymodule/internal/hop":    {},
+	"caddymodule/internal/intake": {"verifier", "caddymodule/internal/body", "caddymodule/internal/hop", "caddymodule/internal/judgment"},
+	"caddymodule/internal/naming": {"verifier", "caddymodule/internal/intake"},
+	"caddymodule/internal/sites":  {"caddymodule/internal/hop", "caddymodule/internal/naming"},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 	},
 	"caddymodule/internal/admin/dashboard": {"verifier"},
-	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic"},
+	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose",
 	},
 	"caddymodule/internal/secrettext": {},
-	"caddymodule/internal/traffic":    {"verifier", "caddymodule/widgets"},
+	"caddymodule/internal/judgment":   {"verifier"},
+	"caddymodule/internal/traffic":    {"verifier", "caddymodule/internal/judgment", "caddymodule/widgets"},
 
 	"caddymodule/widgets":              {"verifier"},
-	"caddymodule/internal/filestore":   {"caddymodule/widgets"},
+	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
+	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/durable"},
 	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/redislink"},
 	"caddymodule/ledger":               {},
-	"caddymodule/internal/boltledger":  {"caddymodule/ledger"},
-	"caddymodule/internal/redisledger": {"caddymodule/ledger"},
+	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger"},
+	"caddymodule/internal/boltledger":  {"caddymodule/ledger", "caddymodule/internal/boltcheck", "caddymodule/internal/durable"},
+	"caddymodule/internal/boltcheck":   {},
+	"caddymodule/internal/ledgers":     {"caddymodule/ledger"},
+	"caddymodule/internal/observe":     {"caddymodule/ledger", "caddymodule/widgets"},
+	"caddymodule/internal/durable":     {},
+	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/redislink"},
 	"caddymodule/internal/redislink":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
@@ -62,7 +75,8 @@ var arrows = map[string][]string{
 }
 
 // knowCaddy are the packages that may depend on Caddy.
-var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command"}
+var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command",
+	"caddymodule/internal/naming", "caddymodule/internal/sites"}
 
 // TestArrows: a package imports what it may, and only the adapters know Caddy, be
 // it through others.

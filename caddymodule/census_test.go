@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -92,7 +93,7 @@ func TestCensusRests(t *testing.T) {
 	g := live(t, "", liveSite)
 	app := g.fill(t, censusPage+1)
 	began := time.Now()
-	found, err := (&App{store: observedStore{slowStore{app.store}}}).takeCensus(t.Context())
+	found, err := (&App{store: observe.Store{Store: slowStore{app.store}}}).takeCensus(t.Context())
 	if err != nil || found.widgets[0] != censusPage+2 {
 		t.Fatalf("%v %+v", err, found)
 	}

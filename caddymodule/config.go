@@ -5,6 +5,8 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -135,23 +137,21 @@ type Handler struct {
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
 	widgets widgetSource
-	single  *widget       // the handler's only widget, if the configuration has it
-	literal []byte        // its id, if the store has it
-	named   *namedText    // how requests name theirs, if not in the claim
-	texts   []*namedText  // how they name their conversation and visitor, if by placeholders
-	ledger  ledger.Ledger // where one is needed
+	single  *widget        // the handler's only widget, if the configuration has it
+	literal []byte         // its id, if the store has it
+	named   *naming.Text   // how requests name theirs, if not in the claim
+	texts   []*naming.Text // how they name their conversation and visitor, if by placeholders
+	ledger  ledger.Ledger  // where one is needed
 	// widgetInClaim says that the widget's id travels with the claim.
 	widgetInClaim bool
 	// stripped are the fields that are cut out of an unverified claim besides.
-	stripped [verifier.NumFields]bool
+	stripped []verifier.Field
 	names    [numHeaders]string
 	// renamed are the headers, folded, that ours are renamed to: by the handler
 	// itself, and once the app has gone through the sites, by any of its site.
 	renamed []hop.Header
-	// placed says that the app has found the handler among its routes, caught that
-	// errors behind it are handled by routes of their own.
-	placed, caught bool
-	log            *logger
+	place   *sites.Handler // what the app has found of it among its routes; nil before
+	log     *logger
 }
 
 // Naming is where a request names something: in a text with placeholders, or in a place.

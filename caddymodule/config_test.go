@@ -13,6 +13,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 )
 
 // validateHandler provisions a handler of a JSON configuration beside an app.
@@ -206,13 +208,13 @@ func knownToCaddy(t *testing.T) (names []string) {
 	t.Helper()
 	request := httptest.NewRequest("GET", "https://shop.example/", nil)
 	repl := caddyhttp.NewTestReplacer(request)
-	for _, part := range requestParts {
+	for _, part := range naming.RequestParts {
 		if slices.Contains([]string{"cookie", "header", "tls", "local", "duration", "duration_ms", "orig_method", "orig_uri", "uuid"}, part) {
 			continue // only with a name, a connection or a server
 		}
 		names = append(names, "http.request."+part)
 	}
-	for _, part := range uriParts {
+	for _, part := range naming.URIParts {
 		names = append(names, "http.request.uri."+part)
 	}
 	for _, name := range names {

@@ -12,31 +12,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// holding is an entry of the ledger that depends on what becomes of the request
-// at the upstream.
-type holding struct {
-	key    ledger.Key
-	holder ledger.Holder
-	share  ledger.Share
-	until  time.Time     // when the entry ends, unless it is confirmed
-	keep   time.Duration // how long it is kept from then on
-}
-
-// pending is what of a request is not settled until the upstream answers.
-type pending struct {
-	conversation *holding
-	visitor      *holding
-}
-
-// confirming passes an answer on, and settles what is pending before the client
+// confirming passes an answer on, and resolves what is pending before the client
 // sees anything of it: what a client was told must hold after kill -9, too.
 type confirming struct {
 	*caddyhttp.ResponseWriterWrapper
-	h       *Handler
-	r       *http.Request
-	pending pending
-	safe    bool // the request's method (RFC 9110 section 9.2.1)
-	settled bool
+	h        *Handler
+	r        *http.Request
+	pending  pending
+	safe     bool // the request's method (RFC 9110 section 9.2.1)
+	resolved bool
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, s *state) *confirming {
@@ -58,43 +42,43 @@ func isSafe(method string) bool {
 // WriteHeader implements [http.ResponseWriter].
 func (c *confirming) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
-		c.settle(status)
+		c.resolve(status)
 	}
 	c.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
 func (c *confirming) Write(p []byte) (int, error) {
-	c.settle(http.StatusOK)
+	c.resolve(http.StatusOK)
 	return c.ResponseWriterWrapper.Write(p)
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (c *confirming) ReadFrom(r io.Reader) (int64, error) {
-	c.settle(http.StatusOK)
+	c.resolve(http.StatusOK)
 	return c.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // serve has the next handler answer. What one leaves open that answers nothing
-// is settled behind it; after a panic it ends by itself.
+// is resolved behind it; after a panic it ends by itself.
 func (c *confirming) serve(next caddyhttp.Handler) error {
 	err := next.ServeHTTP(c, c.r)
 	if err != nil {
-		c.settle(http.StatusInternalServerError)
+		c.resolve(http.StatusInternalServerError)
 	}
-	c.settle(http.StatusOK) // as net/http answers then
+	c.resolve(http.StatusOK) // as net/http answers then
 	return err
 }
 
-// settle is called with the status of the answer. The first call counts.
-func (c *confirming) settle(status int) {
-	if c.settled {
+// resolve is called with the status of the answer. The first call counts.
+func (c *confirming) resolve(status int) {
+	if c.resolved {
 		return
 	}
-	c.settled = true
+	c.resolved = true
 	upgraded := status == http.StatusSwitchingProtocols
 	accepted := status < 300 || upgraded
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.r.Context()), ledgerTimeout)
 	defer cancel()
 	if hold := c.pending.conversation; hold != nil {
 		if accepted {

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -20,8 +24,8 @@ const (
 	// defaultKeep is how long a conversation is kept since its last use, and the
 	// merging of a visitor since it was confirmed.
 	defaultKeep = 90 * 24 * time.Hour
-	// leastKeep keeps provisional entries apart from confirmed ones.
-	leastKeep = time.Hour
+	// minKeep keeps provisional entries apart from confirmed ones.
+	minKeep = time.Hour
 	// defaultLimit is how many conversations one user of a widget holds, and how
 	// many visitors he is merged with.
 	defaultLimit = 1000
@@ -54,8 +58,8 @@ func (c *Conversation) provision() error {
 		c.Limit = defaultLimit
 	}
 	switch {
-	case time.Duration(c.Keep) < leastKeep:
-		return fmt.Errorf("conversation: keep is at least %v", leastKeep)
+	case time.Duration(c.Keep) < minKeep:
+		return fmt.Errorf("conversation: keep is at least %v", minKeep)
 	case c.Limit < 0 || c.Limit > maxLimit:
 		return fmt.Errorf("conversation: limit is from 1 to %d", maxLimit)
 	}
@@ -65,58 +69,108 @@ func (c *Conversation) provision() error {
 // maxLimit bounds how many conversations a user may be allowed.
 const maxLimit = 1_000_000
 
-// converse settles whether the request may take part in the conversation that
-// it names. The first verified user to name it has it; provisionally, until the
-// upstream has answered him.
-func (x *exchange) converse(cause error) error {
-	name := x.reading.Claim[verifier.Conversation]
-	if len(name) == 0 {
-		return nil
+// provisionNames determines how a request names its conversation and its visitor.
+func (h *Handler) provisionNames() error {
+	h.texts = nil
+	if h.Conversation != nil {
+		if err := h.Conversation.provision(); err != nil {
+			return err
+		}
+		if err := h.provisionNaming(verifier.Conversation, &h.Conversation.Naming); err != nil {
+			return err
+		}
 	}
-	if errors.Is(cause, verifier.ErrUnavailable) {
-		x.closed = true // it could be its user's own
-		return nil
-	}
-	if x.widget == nil {
-		// It may be a conversation of any widget.
-		return verifier.ErrClaimed
-	}
-	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
-	defer cancel()
-	key := ledger.Key(ledgerDigest(kindConversation, x.widget.id, verifier.AppendCanonicalID(nil, name)))
-	if cause != nil {
-		entry, err := x.h.ledger.Held(ctx, key)
-		return x.conversed(entry.Holder == ledger.Holder{}, err)
-	}
-	user := x.reading.Claim[verifier.UserID]
-	hold := &holding{
-		key: key, holder: ledgerDigest(kindUser, x.widget.id, user), keep: time.Duration(x.h.Conversation.Keep),
-		share: ledger.Share{Owner: ledgerDigest(kindConversations, x.widget.id, user), Limit: x.h.Conversation.Limit},
-	}
-	now := time.Now()
-	entry, err := x.h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
-	if errors.Is(err, ledger.ErrShare) {
-		x.widgetErr = err
-		return verifier.ErrClaimed
-	}
-	if err := x.conversed(entry.Holder == hold.holder, err); err != nil {
-		return err
-	}
-	// The use is written down once a day.
-	if hold.until = entry.Until; entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))) {
-		x.s.pending.conversation = hold
+	if h.Visitor != nil {
+		return h.provisionNaming(verifier.Visitor, h.Visitor)
 	}
 	return nil
 }
 
-// conversed turns the ledger's answer into the request's.
-func (x *exchange) conversed(own bool, err error) error {
+func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	switch {
-	case err != nil:
-		x.widgetErr, x.closed = err, true
-		return verifier.ErrUnavailable
-	case !own:
-		return verifier.ErrClaimed
+	case n.Text != "" && n.Location != "" || n.Text == "" && n.Location == "":
+		return fmt.Errorf("%s is either a text with placeholders or a place", field)
+	case n.Text == "":
+		return nil // a place of each plan
+	case !strings.Contains(n.Text, "{"):
+		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
 	}
-	return nil
+	text, err := h.newText(field, n.Text)
+	if err == nil && text.Query != "" {
+		// A place like any other, which backends may find in the body, too.
+		*n = Naming{Location: intake.AtQuery, Name: text.Query}
+		return nil
+	}
+	h.texts = append(h.texts, text)
+	return ofOption(field.String(), err)
+}
+
+// newText returns a text by which requests name something.
+func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
+	return naming.New(field, text, h.ours)
+}
+
+// claimConversation returns why a request may not take part in the conversation that
+// it names, if so. The first verified user to name it has it: provisionally, until the
+// upstream has answered him.
+func (h *Handler) claimConversation(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
+	switch {
+	case len(read.Unverified(verifier.Conversation)) == 0:
+		return nil, nil
+	case judgment.ReasonOf(r.claim) == judgment.Unavailable:
+		return nil, r.claim // it could be its user's own
+	case w == nil:
+		return nil, judgment.ErrClaimed // it may be a conversation of any widget
+	}
+	hold := newHolding(kindConversation, w, read.AppendID(nil, verifier.Conversation), &r.identity, h.Conversation.Limit, time.Duration(h.Conversation.Keep))
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	if r.claim != nil {
+		entry, err := h.ledger.Held(ctx, hold.key)
+		if err == nil && entry.Holder != (ledger.Holder{}) {
+			err = judgment.ErrClaimed
+		}
+		return nil, err
+	}
+	now := time.Now()
+	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	switch {
+	case errors.Is(err, ledger.ErrShare):
+		return nil, fmt.Errorf("%w: %w", judgment.ErrClaimed, err)
+	case err != nil:
+		return nil, err
+	case entry.Holder != hold.holder:
+		return nil, judgment.ErrClaimed
+	case !entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))):
+		return nil, nil // the use is written down once a day
+	}
+	hold.until = entry.Until
+	return hold, nil
+}
+
+// errVisitorTaken refuses a visitor whom another user has brought along.
+var errVisitorTaken = errors.New("the visitor is another user's")
+
+// claimVisitor returns the anonymous visitor whom the verified user was, where the
+// upstream is to be told of him: until it has confirmed that. A visitor is merged into
+// one user: the first to bring him along, unless the upstream refuses that.
+func (h *Handler) claimVisitor(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
+	if len(read.Unverified(verifier.Visitor)) == 0 {
+		return nil, nil
+	}
+	hold := newHolding(kindVisitor, w, read.AppendID(nil, verifier.Visitor), &r.identity, defaultLimit, defaultKeep)
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
+	defer cancel()
+	now := time.Now()
+	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
+	switch {
+	case err != nil: // it is delivered at least once, and so with a later request
+		return nil, err
+	case entry.Holder != hold.holder:
+		return nil, errVisitorTaken
+	case entry.Until.After(now.Add(provisional + time.Minute)):
+		return nil, nil // confirmed before
+	}
+	hold.until = entry.Until
+	return hold, nil
 }

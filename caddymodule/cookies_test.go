@@ -3,7 +3,7 @@ package caddymodule
 import (
 	"testing"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // TestCookieSpellings: a cookie that some backend reads as the claim's, and
@@ -21,11 +21,11 @@ func TestCookieSpellings(t *testing.T) {
 	} {
 		t.Run(odd, func(t *testing.T) {
 			a := g.do(t, "GET", "/", "", "Cookie: a=b; "+odd)
-			if a.StatusCode != 200 || a.seen.Header.Get("Cookie") != "a=b" || a.seen.Header.Get("X-Identity-Reason") != string(verifier.Partial) {
+			if a.StatusCode != 200 || a.seen.Header.Get("Cookie") != "a=b" || a.seen.Header.Get("X-Identity-Reason") != string(judgment.Partial) {
 				t.Errorf("alone: %d %v", a.StatusCode, a.seen)
 			}
 			for _, cookies := range []string{odd + "; " + good, good + "; " + odd} {
-				if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 400 || a.problem(t).Reason != verifier.Ambiguous {
+				if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 400 || a.problem(t).Reason != judgment.Ambiguous {
 					t.Errorf("%s: %d %s", cookies, a.StatusCode, a.body)
 				}
 			}
@@ -44,12 +44,12 @@ func TestCookieSpellings(t *testing.T) {
 		}
 	}
 	for _, other := range []string{"uid=victim", `uid="victim"`, "uid=Mallory", "uid=mallory2"} {
-		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 400 || a.problem(t).Reason != verifier.Ambiguous {
+		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 400 || a.problem(t).Reason != judgment.Ambiguous {
 			t.Errorf("%q: %d %s", other, a.StatusCode, a.body)
 		}
 	}
 	for _, broken := range []string{`uid="mallory`, `uid=mallory"`, `uid="`, `uid="m"allory"`, `uid="\155allory"`, "uid=%zz", `uid="%"`} {
-		if a := g.do(t, "GET", "/", "", "Cookie: "+broken+"; sig="+sign("mallory")); a.StatusCode != 400 || a.problem(t).Reason != verifier.Malformed {
+		if a := g.do(t, "GET", "/", "", "Cookie: "+broken+"; sig="+sign("mallory")); a.StatusCode != 400 || a.problem(t).Reason != judgment.Malformed {
 			t.Errorf("%q: %d %s", broken, a.StatusCode, a.body)
 		}
 	}

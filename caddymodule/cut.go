@@ -8,7 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -18,7 +18,7 @@ func (x *exchange) withoutClaim() {
 	if x.h.Unverified == claimKeep {
 		return
 	}
-	x.cut()
+	x.cut(x.plan)
 	if x.widget != nil || x.h.single != nil {
 		return
 	}
@@ -26,66 +26,40 @@ func (x *exchange) withoutClaim() {
 	// any widget.
 	for i := range verifier.Dialects {
 		dialect := verifier.Dialects[i].Name
-		if x.h.plans[dialect] == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
+		p := x.h.plans[dialect]
+		if p == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
 			continue
 		}
-		x.plan = x.h.plans[dialect]
 		x.reading.Reset()
-		x.readHead()
-		x.parseBody()
-		if x.cut(); x.body.parsed && x.unclearForm() {
+		x.readHead(p)
+		x.body.Parse(p.places, &x.reading)
+		if x.cut(p); x.body.Unclear(&x.reading) {
 			// What cannot be read in one way cannot be cut in one, and of this
 			// dialect nobody has refused it.
-			x.discardBody()
+			x.body.Discard(x.r)
 		}
 	}
 }
 
-// unclearForm reports whether the body cannot be read, or is a form that can be
-// read in two ways. Of a JSON text whatever could be read is known.
-func (x *exchange) unclearForm() bool {
-	const json = body.KindJSON | body.KindFramed
-	return x.reading.Err() != nil || x.body.declared.Kinds&^json != 0 && !x.reading.Plain()
-}
-
-// cut removes what the plan's reader has found, if that is a claim.
-func (x *exchange) cut() {
-	if !x.reading.Brought() {
+// cut removes what was read by a plan, if that is a claim.
+func (x *exchange) cut(p *plan) {
+	if !x.reading.HasProof() {
 		return
 	}
-	x.cutHead()
-	if x.body.parsed {
-		body.Cut(x.body.Body, x.reading.BodyCuts)
-	}
-}
-
-// cutHead removes the claim from the query, the headers and the cookies.
-func (x *exchange) cutHead() {
-	x.cutQuery()
-	for i := range x.plan.headers {
-		place := &x.plan.headers[i]
-		if !x.plan.cuts(place.Field) {
-			continue
-		}
-		place.Cut(x.r.Header)
-	}
-	for i := range x.plan.cookies {
-		if place := &x.plan.cookies[i]; x.plan.cuts(place.Field) {
-			place.Cut(x.r.Header)
-		}
-	}
+	cutQuery(x.r, p.places)
+	p.places.CutHead(x.r.Header, p.cuts)
+	x.body.Cut(&x.reading)
 }
 
 // cutQuery removes the claim from the query, and from the one that the request
 // came with, to which Caddy returns for its error routes.
-func (x *exchange) cutQuery() {
-	r := x.r
-	query := x.withoutClaimIn(r.URL.RawQuery)
+func cutQuery(r *http.Request, p *intake.Places) {
+	query := p.CutQuery(r.URL.RawQuery)
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
 	changed := query != r.URL.RawQuery
 	r.URL.RawQuery = query
 	if ok && original.URL != nil {
-		query = x.withoutClaimIn(original.URL.RawQuery)
+		query = p.CutQuery(original.URL.RawQuery)
 		changed = changed || query != original.URL.RawQuery
 		original.URL.RawQuery = query
 	}
@@ -101,23 +75,6 @@ func (x *exchange) cutQuery() {
 			repl.Set("http.request.orig_uri", original.RequestURI)
 		}
 	}
-}
-
-// withoutClaimIn returns a query without the claim. One that cannot be read, or
-// has more of it than is kept, is given up as a whole.
-func (x *exchange) withoutClaimIn(query string) string {
-	if query == "" {
-		return ""
-	}
-	var reading verifier.Reading
-	x.plan.reader.Query([]byte(query), &reading)
-	if reading.Err() != nil {
-		return ""
-	}
-	if len(reading.QueryCuts) == 0 {
-		return query
-	}
-	return string(verifier.Cut(nil, []byte(query), reading.QueryCuts))
 }
 
 func withQuery(uri, query string) string {

@@ -146,8 +146,13 @@ func TestDocsDefaults(t *testing.T) {
 			}
 		}
 	}
+	v, err := verifier.Dialects[0].Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults := v.Dialect()
 	for name, want := range map[string]time.Duration{
-		"max_age": verifier.DefaultMaxAge, "skew": verifier.DefaultSkew, "keep": defaultKeep, "stale_if_error": defaultStale,
+		"max_age": defaults.MaxAge, "skew": defaults.Skew, "keep": defaultKeep, "stale_if_error": defaultStale,
 	} {
 		if got, err := caddy.ParseDuration(written[name]); err != nil || got != want {
 			t.Errorf("%s: %s, want %v", name, written[name], want)
@@ -161,7 +166,7 @@ func TestDocsDefaults(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"dialect": verifier.DefaultDialect, "encoding": verifier.Hex.String(), "nonce_length": strconv.Itoa(verifier.DefaultNonceLength),
+		"dialect": verifier.DefaultDialect, "encoding": defaults.Encoding, "nonce_length": strconv.Itoa(defaults.NonceLength),
 		"limit": strconv.Itoa(defaultLimit), "refuse": refuseProblem, "unverified": claimStrip,
 	} {
 		if written[name] != want {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -18,7 +19,7 @@ import (
 func TestDocsAnswers(t *testing.T) {
 	var reasons []string
 	for _, row := range table(t, "docs/backends.md", "## Answers") {
-		reason := verifier.Reason(strings.Trim(row[1], "`"))
+		reason := judgment.Reason(strings.Trim(row[1], "`"))
 		reasons = append(reasons, string(reason))
 		always := !strings.HasPrefix(row[2], "forwarded")
 		for column, dialect := range map[int]string{3: "nextcap", 4: "bookbag", 5: "replybubble"} {
@@ -39,7 +40,7 @@ func TestDocsAnswers(t *testing.T) {
 		}
 	}
 	var known []string
-	for _, reason := range verifier.Reasons {
+	for _, reason := range judgment.Reasons {
 		known = append(known, string(reason))
 	}
 	same(t, "reasons", reasons, known)
@@ -56,7 +57,7 @@ func TestDocsHeaders(t *testing.T) {
 	}
 	same(t, "headers", names, slices.Clone(headerDefaults[:]))
 	var known []string
-	for _, outcome := range verifier.Outcomes {
+	for _, outcome := range judgment.Outcomes {
 		known = append(known, string(outcome))
 	}
 	same(t, "outcomes", outcomes, known)
@@ -85,7 +86,7 @@ func TestDocsDialects(t *testing.T) {
 		want := make([][]string, 3)
 		for _, place := range d.Places {
 			column := columns[place.Field] // 0: also read
-			want[column] = append(want[column], verifier.LastToken(place.Name))
+			want[column] = append(want[column], place.Key())
 		}
 		for column, names := range want {
 			cell := row[column]

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -136,24 +137,11 @@ func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 	if key, err = readMadeKey(); !errors.Is(err, fs.ErrNotExist) {
 		return key, false, err
 	}
-	folder := filepath.Dir(madeKeyPath())
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return key, false, err
-	}
-	draft, err := os.CreateTemp(folder, ".encryption.key-*") // 0600
+	err = durable.Create(madeKeyPath(), func(draft *os.File) error {
+		_, err := draft.WriteString(widgets.NewEncryptionKey() + "\n")
+		return err
+	})
 	if err != nil {
-		return key, false, err
-	}
-	defer os.Remove(draft.Name())
-	_, err = draft.WriteString(widgets.NewEncryptionKey() + "\n")
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
-		return key, false, err
-	}
-	// Unlike a rename, a link does not replace what another process has made.
-	if err := os.Link(draft.Name(), madeKeyPath()); err != nil && !errors.Is(err, fs.ErrExist) {
-		return key, false, err
-	}
-	if err := widgets.SyncFolder(folder); err != nil {
 		return key, false, err
 	}
 	key, err = readMadeKey()

@@ -1,13 +1,18 @@
 package caddymodule
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -19,42 +24,25 @@ type exchange struct {
 	oneRequest
 
 	// What is kept for the next request is memory, of which it sees no more.
-	reading verifier.Reading
+	reading verifier.Reading // the claim
 	named   verifier.Reading // of the places in the handler's texts, one at a time
 	keys    []*verifier.Key  // the widget's
 	id      []byte           // its id, while it is looked up
 }
 
-// oneRequest is what an exchange knows of its request, and forgets with it.
+// oneRequest is what an exchange knows of its request, and forgets with it: in the
+// order in which it comes to know it.
 type oneRequest struct {
 	h *Handler
 	w http.ResponseWriter
 	r *http.Request
 	s *state
 
-	plan   *plan
-	widget *widget // nil where the request has none
-	mode   widgets.Mode
-	body   received
-	// arrived is the body's form, which was read while it arrived, until parseBody
-	// has ended it.
-	arrived *verifier.Multipart
-	// widgetErr is why it cannot be told at present whether there is such a
-	// widget, or what its secrets are.
-	widgetErr error
-
-	// closed says that the request is refused in every mode: whose conversation
-	// it names cannot be told.
-	closed bool
-
-	found widget // what widget points to, where it was looked up
-
+	target                  // whose widget's it is
+	body    intake.Body     // the body, as far as it was read
 	began   time.Time       // when the claim's text was there
-	counted *traffic.Series // what the request was counted in, nil for none of its own
-	// unserved is the id of a widget that there is and that is not the request's
-	// all the same: its store is away, or the handler cannot speak its dialect.
-	// Required mode refuses what names it, so that is counted as the widget's.
-	unserved string
+	ruling                  // what the claim is worth
+	counted *traffic.Series // what it was counted in, nil for none of its own
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -66,7 +54,7 @@ func newExchange(h *Handler, w http.ResponseWriter, r *http.Request, s *state) *
 }
 
 // keptReading is how many bytes of memory a reading keeps: a request that was
-// made to need much must not be paid for by all that follow.
+// made to need much must not pin it in the pool.
 const keptReading = 64 << 10
 
 // release forgets the request and keeps what memory may be used again. The
@@ -92,14 +80,12 @@ func empty(r *verifier.Reading) {
 // mode off it reads no more than it takes to find the widget.
 func (x *exchange) read() {
 	x.find()
-	x.mode = x.h.modeFor(x.widget)
 	if x.mode == widgets.ModeOff && !x.h.widgetInClaim {
 		return
 	}
 	x.readClaim()
 	if x.h.widgetInClaim {
 		x.lookup(x.reading.Single(verifier.Widget))
-		x.mode = x.h.modeFor(x.widget)
 		if x.widget != nil && x.plan != x.h.plan {
 			x.reading.Reset()
 			x.readClaim()
@@ -107,73 +93,19 @@ func (x *exchange) read() {
 	}
 }
 
-// find looks for the widget wherever it is named outside of the claim.
-func (x *exchange) find() {
-	switch {
-	case x.h.single != nil:
-		x.take(x.h.single)
-	case x.h.literal != nil:
-		x.lookup(x.h.literal)
-	case x.h.named != nil:
-		x.id = append(x.id[:0], x.h.named.of(x.r, &x.reading)...)
-		x.lookup(x.id)
-	}
-}
-
-func (x *exchange) lookup(id []byte) {
-	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
-		return
-	}
-	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
-	if x.widgetErr = err; found {
-		x.take(&x.found)
-	} else if err != nil {
-		x.unserved = x.h.app.traffic.Known(id)
-	}
-}
-
-// take makes w the request's widget, unless the handler cannot speak its dialect.
-func (x *exchange) take(w *widget) {
-	if w.dialect != "" && w.dialect != x.plan.dialect {
-		p := x.h.plans[w.dialect]
-		if p == nil || p.cutOnly {
-			x.unserved = w.id
-			return
-		}
-		x.plan = p
-	}
-	x.widget = w
-}
-
 // readClaim reads the places of the claim.
 func (x *exchange) readClaim() {
-	if !x.plan.readsBody {
+	if !x.plan.places.InBody() {
 		x.begin()
-		x.readHead()
+		x.readHead(x.plan)
 		return
 	}
-	x.readHead()
+	x.readHead(x.plan)
 	x.readBody()
 	x.begin()
-	x.parseBody()
+	x.body.Parse(x.plan.places, &x.reading)
 	for _, text := range x.h.texts {
 		x.watchTwins(text)
-	}
-}
-
-// watchTwins looks in the body for the query's parameters in a text. Backends that
-// merge the two take it from there, so what is there must be what the query has.
-func (x *exchange) watchTwins(text *namedText) {
-	for _, twin := range text.twins {
-		plan, reading := x.plan, x.reading
-		x.plan, x.reading = twin, verifier.Reading{}
-		twin.reader.Query([]byte(x.r.URL.RawQuery), &x.reading)
-		query := string(x.reading.Single(text.field))
-		x.parseBody()
-		same := x.reading.Plain() && string(x.reading.Single(text.field)) == query
-		if x.plan, x.reading = plan, reading; !same {
-			x.reading.Twice(verifier.Place{Field: text.field})
-		}
 	}
 }
 
@@ -185,139 +117,64 @@ func (x *exchange) begin() {
 	}
 }
 
-// readHead reads the places outside of the body.
-func (x *exchange) readHead() {
-	if query := x.r.URL.RawQuery; query != "" {
-		x.plan.reader.Query(x.reading.Copy(query), &x.reading)
-	}
-	for i := range x.plan.headers {
-		x.plan.headers[i].read(x.r, &x.reading)
-	}
-	for i := range x.plan.cookies {
-		x.plan.cookies[i].read(x.r, &x.reading)
-	}
+// readHead reads the places of a plan outside of the body.
+func (x *exchange) readHead(p *plan) {
+	p.places.ReadHead(x.r, &x.reading)
 	for _, text := range x.h.texts {
-		text.read(x.r, &x.named, &x.reading)
+		text.Read(x.r, &x.named, &x.reading)
 	}
-	if x.h.named != nil && x.h.named.query != "" && x.widget != nil {
+	if x.h.named != nil && x.h.named.Query != "" && x.widget != nil {
 		// What the body says must be the same.
 		x.reading.Text(verifier.Place{Field: verifier.Widget}, x.reading.Copy(x.widget.id))
 	}
 }
 
-// verify returns nil for a verified claim, else the first reason against it.
-func (x *exchange) verify() error {
-	if x.body.err != nil {
-		return x.body.err
-	}
-	if err := x.plan.verifier.Shape(&x.reading); err != nil {
-		return err
-	}
-	if x.renew(); x.widget != nil {
-		x.keys, x.widgetErr = x.h.widgets.keys(x.keys, x.widget)
-	}
-	err := x.plan.verifier.Verify(&x.reading.Claim, x.keys)
-	if x.widget != nil && errors.Is(err, verifier.ErrWidgetUnknown) {
-		err = verifier.ErrInvalid // a reload has left none of its secrets
-	}
-	if x.widgetErr != nil && (errors.Is(err, verifier.ErrWidgetUnknown) || errors.Is(err, verifier.ErrInvalid)) {
-		// A secret that cannot be had may be the one that signed.
-		return verifier.ErrUnavailable
-	}
-	return err
-}
-
-// renew looks the widget up again. The body came at the client's pace: who began
-// to send it before a rotation or a reload must not be verified by what that
-// retired.
-func (x *exchange) renew() {
-	if x.widget == nil {
+// readBody reads the body as far as it must be, once.
+func (x *exchange) readBody() {
+	if x.body.Body != nil {
 		return
 	}
-	x.found = *x.widget
-	x.id, x.widget = append(x.id[:0], x.found.id...), nil
-	found, err := x.h.widgets.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
-	x.widgetErr = err
-	switch {
-	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
-		x.widget = &x.found
-	case found: // its claim would have to be read anew
-		x.unserved = x.found.id
-	case err != nil:
-		x.unserved = x.h.app.traffic.Known(x.id)
+	b := x.openBody()
+	if upload := b.Receive(x.r, intake.Limits{Body: x.h.MaxBody, Upload: x.h.MaxUpload}); upload {
+		b.ReceiveUpload(x.r.Context(), x.h.app.spool, body.Upload{
+			Client: clientAddress(x.r), Deadline: http.NewResponseController(x.w).SetReadDeadline,
+		}, x.plan.places, &x.reading)
 	}
-	x.mode = max(x.mode, x.h.modeFor(x.widget))
 }
 
-// judge is verify with what depends on what others did before. It comes last:
-// nothing is spent or taken by a claim that is not its owner's.
-func (x *exchange) judge() (cause, claimed error) {
-	cause = x.verify()
-	if cause == nil && x.h.OneTime {
-		cause = x.spend()
+// openBody has the request's body ready to be read.
+func (x *exchange) openBody() *intake.Body {
+	if x.body.Body == nil {
+		x.body.Body = body.Open(x.r, &x.s.body, isTooLarge)
 	}
-	if x.h.Conversation != nil && !x.refuses(cause) {
-		if claimed = x.converse(cause); claimed != nil {
-			return cause, claimed
+	return &x.body
+}
+
+// isTooLarge reports whether reading has met a limit that Caddy's request_body set.
+func isTooLarge(err error) bool {
+	e, ok := errors.AsType[caddyhttp.HandlerError](err)
+	return ok && e.StatusCode == http.StatusRequestEntityTooLarge
+}
+
+// clientAddress is the client's address as Caddy tells it, behind trusted proxies
+// too, or none.
+func clientAddress(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, _ := netip.ParseAddr(text)
+	return addr
+}
+
+// watchTwins looks in the body for the query's parameters in a text. Backends that
+// merge the two take it from there, so what is there must be what the query has.
+func (x *exchange) watchTwins(text *naming.Text) {
+	for _, twin := range text.Twins {
+		var reading verifier.Reading
+		twin.Query([]byte(x.r.URL.RawQuery), &reading)
+		query := string(reading.Single(text.Field))
+		x.body.Parse(twin, &reading)
+		if !reading.Plain() || string(reading.Single(text.Field)) != query {
+			x.reading.MarkDuplicate(verifier.Place{Field: text.Field})
 		}
-	}
-	if cause == nil && x.h.Visitor != nil {
-		x.merge()
-	}
-	return cause, nil
-}
-
-// refuses reports whether the request is answered here for that cause.
-func (x *exchange) refuses(cause error) bool {
-	if cause == nil {
-		return false
-	}
-	a := x.plan.answers[verifier.ReasonOf(cause)]
-	return a.always || x.closed || x.mode == widgets.ModeRequired
-}
-
-// settle writes down what was found, for the upstream and the placeholders.
-func (x *exchange) settle(cause, claimed error) {
-	s := x.s
-	s.mode, s.dialect = x.mode, x.plan.dialect
-	if x.widget != nil {
-		s.widget = x.widget.id
-	}
-	s.reason = verifier.ReasonOf(cause)
-	s.outcome = s.reason.Outcome()
-	if claimed != nil {
-		s.reason = verifier.ReasonOf(claimed)
-		if s.reason == verifier.Unavailable {
-			s.outcome = verifier.OutcomeUnavailable
-		}
-	}
-	switch {
-	case cause != nil || claimed != nil:
-	case x.mode == widgets.ModeOff:
-		s.outcome, s.reason = verifier.OutcomeDisabled, ""
-	default:
-		x.settleUser()
-	}
-	x.count()
-	x.tell()
-}
-
-// count counts the request as its widget's, and as nobody's where it names one
-// that there is not. Where no widget can be meant, there is no chat to count:
-// an error route or a path is left out by mode off.
-func (x *exchange) count() {
-	s := x.s
-	if x.h.widgetless() && !x.h.Guard {
-		return
-	}
-	x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), traffic.FindingOf(s.outcome, s.reason), x.mode, x.plan.counted)
-}
-
-func (x *exchange) settleUser() {
-	s, c := x.s, &x.reading.Claim
-	s.user, s.email, s.name = string(c[verifier.UserID]), string(c[verifier.Email]), string(c[verifier.Name])
-	if len(c[verifier.Attributes])+len(c[verifier.Phone])+len(c[verifier.Company]) > 0 {
-		s.attributes = string(x.plan.verifier.AppendAttributes(nil, c))
 	}
 }
 
@@ -325,7 +182,7 @@ func (x *exchange) settleUser() {
 // who is there, so nothing is published.
 func (x *exchange) passPreflight() {
 	if x.mode == widgets.ModeOff {
-		x.settle(nil, nil)
+		x.recordOutcome()
 		return
 	}
 	x.withoutClaim()
@@ -335,3 +192,16 @@ func (x *exchange) passPreflight() {
 // isPreflight reports whether the request is a CORS preflight: a browser's
 // question, which never carries a claim and must not be refused for that.
 func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openBody().Present() }
+
+// passBody has the request go on with the body as it is by now.
+func (x *exchange) passBody() {
+	x.s.streamed = x.openBody().Pass(x.r, x.plan.places.InBody())
+}
+
+// returnBody has the request go on with its body as it came, where the widget was
+// looked for in it.
+func (x *exchange) returnBody() {
+	if x.body.Body != nil {
+		x.s.streamed = x.body.Body.Pass(x.r)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 )
 
 // journey is how far a request got on its way to any upstream. A proxy may try
@@ -49,7 +51,7 @@ func (h *Handler) givingBack(s *state, next caddyhttp.Handler) caddyhttp.Handler
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		way := new(journey)
 		err := next.ServeHTTP(w, r.WithContext(httptrace.WithClientTrace(r.Context(), way.trace())))
-		if err != nil && way.ended(err) && h.placed && !h.caught && !errorRoutesProxy(r) {
+		if err != nil && way.ended(err) && h.place != nil && !h.place.Caught && !sites.ErrorRoutesProxy(r) {
 			h.giveBack(r, s.spent)
 		}
 		return err
@@ -57,7 +59,7 @@ func (h *Handler) givingBack(s *state, next caddyhttp.Handler) caddyhttp.Handler
 }
 
 func (h *Handler) giveBack(r *http.Request, spent *holding) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerTimeout)
 	defer cancel()
 	if err := h.ledger.Release(ctx, spent.key, spent.holder, spent.until); err != nil {
 		h.log.zap.Debug("no upstream was reached, but the one-time signature could not be released and stays used", zap.Error(err))

@@ -175,10 +175,12 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 			}
 		case "mode":
 			var text string
-			if err := enumArg(d, &text, "off", "optional", "required"); err != nil {
+			if err := oneArg(d, &text, "off, optional or required"); err != nil {
 				return w, err
 			}
-			w.Mode, _ = widgets.ParseMode(text)
+			if w.Mode, err = widgets.ParseMode(text); err != nil {
+				return w, d.WrapErr(err)
+			}
 		case "dialect":
 			if err := dialectArg(d, &w.Dialect); err != nil {
 				return w, err

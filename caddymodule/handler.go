@@ -42,7 +42,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return s.endBody(err)
 }
 
-// decide settles what the request's claim is worth. It refuses the request, or
+// decide finds out what the request's claim is worth. It refuses the request, or
 // leaves it ready to be forwarded.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refused bool, err error) {
 	x := newExchange(h, w, r, s)
@@ -54,22 +54,20 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 		x.passPreflight()
 		return false, nil
 	case x.mode == widgets.ModeOff:
-		x.settle(nil, nil)
+		x.recordOutcome()
 		h.publish(r, s)
 		x.returnBody()
 		return false, nil
 	}
 
-	cause, claimed := x.judge()
-	x.settle(cause, claimed)
+	x.evaluate()
+	x.recordOutcome()
 	h.log.leftOut(x)
 	switch {
-	case claimed != nil:
-		return true, h.refuse(w, x, claimed)
-	case x.refuses(cause):
-		return true, h.refuse(w, x, cause)
-	case cause != nil:
-		h.log.forwarded(x, cause)
+	case x.refused():
+		return true, h.refuse(w, x)
+	case x.claim != nil:
+		h.log.forwarded(x)
 		x.withoutClaim()
 	}
 	h.publish(r, s)

@@ -2,15 +2,88 @@ package caddymodule
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
+
+// checkWidget refuses options that leave open which widget a request has.
+func (h *Handler) checkWidget() error {
+	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
+	unnamed := h.Widget == "" && h.WidgetBody == ""
+	named := h.WidgetBody != "" || strings.Contains(h.Widget, "{") // by the request
+	switch {
+	case h.Widget != "" && h.WidgetBody != "":
+		return errors.New("widget is either a text or a place in the body, not both")
+	case h.Widget == defaultWidget:
+		return ofOption("widget", fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget))
+	case !named && !unnamed && !widgets.ValidID(h.Widget):
+		return ofOption("widget", badWidgetID(h.Widget))
+	case named && len(h.Secrets) > 0:
+		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
+	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
+		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
+	}
+	h.widgetInClaim = len(h.Secrets) == 0 && (h.WidgetBody != "" || unnamed && d.NamesWidget())
+	return nil
+}
+
+// provisionWidget determines how a request's widget is found.
+func (h *Handler) provisionWidget(ctx caddy.Context) error {
+	if err := h.checkWidget(); err != nil {
+		return err
+	}
+	app := h.app
+	if h.OneTime || h.Conversation != nil || h.Visitor != nil {
+		h.ledger = app.useLedger()
+	}
+	switch {
+	case len(h.Secrets) > 0:
+		return h.provisionSingle(handlerSite(ctx, h))
+	case h.Widget == "" && !h.widgetInClaim:
+		return nil // mode off
+	}
+	if h.single = app.ask(h.Widget); h.single != nil || h.Widget == "" {
+		return nil
+	}
+	if strings.Contains(h.Widget, "{") {
+		var err error
+		h.named, err = h.newText(verifier.Widget, h.Widget)
+		return err
+	}
+	h.literal = []byte(h.Widget)
+	if !app.stored(h.Widget) && !h.Guard {
+		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
+			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
+	}
+	return nil
+}
+
+// provisionSingle creates the only widget of the handler, which is on that site.
+func (h *Handler) provisionSingle(site string) error {
+	id := cmp.Or(h.Widget, defaultWidget)
+	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
+	if err != nil {
+		return err
+	}
+	if !h.Guard { // its handler says so
+		if literals {
+			warnLiteral(h.log.zap, zap.String("widget", id))
+		}
+		warnDoubt(h.log.zap, w)
+	}
+	// Caddy's request trace prints exported fields.
+	h.Secrets = nil
+	h.single, err = h.app.own(w, h, site)
+	return err
+}
 
 // handlerWidget is a widget that handlers bring along, and how they treat it.
 type handlerWidget struct {
@@ -64,24 +137,10 @@ func otherSecrets(id, site, other string) error {
 		"or declare it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// handlerSite says by which hosts, paths and listeners an operator finds the
-// handler that is being provisioned, and where its secrets come from. Errors of
-// provisioning have no line of the Caddyfile.
+// handlerSite says where an operator finds the handler that is being provisioned,
+// and where its secrets come from.
 func handlerSite(ctx caddy.Context, h *Handler) string {
-	var words []string
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server != nil {
-		words = routeWords(server.Routes)
-	}
-	for _, module := range ctx.Modules() {
-		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			words = append(words, routeWords(parent.Routes)...)
-		}
-	}
-	if server != nil {
-		words = append(words, "on "+strings.Join(server.Listen, " "))
-	}
-	words = append(words, "with the secret")
+	words := append(sites.Where(ctx), "with the secret")
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
 			written = "(written in the configuration)"
@@ -89,18 +148,4 @@ func handlerSite(ctx caddy.Context, h *Handler) string {
 		words = append(words, written)
 	}
 	return strings.Join(words, " ")
-}
-
-// routeWords returns the hosts and paths of the route that is being provisioned:
-// the first one whose handlers are still JSON. Caddy provisions routes in their
-// order, and the matchers of all of them first.
-func routeWords(routes caddyhttp.RouteList) (words []string) {
-	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-	if i < 0 {
-		return nil
-	}
-	for _, set := range routes[i].MatcherSets {
-		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
-	}
-	return words
 }

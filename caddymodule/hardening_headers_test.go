@@ -8,7 +8,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -72,12 +72,12 @@ func TestAttacksOnHeadersAndCookies(t *testing.T) {
 // TestHeaderNamesFold: where Caddy lets headers with _ or . pass, as older
 // versions do, they count as the one with - that a CGI-like backend takes them for.
 func TestHeaderNamesFold(t *testing.T) {
-	place := headerPlace{verifier.Place{Field: verifier.UserID}, hop.NewHeader("X-Claim-User")}
+	place := intake.NewHeader(verifier.Place{Field: verifier.UserID, Name: "X-Claim-User"})
 	for _, spelling := range spellings("X-Claim-User") {
 		var reading verifier.Reading
-		place.read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
+		place.Read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
 		if reading.Plain() {
-			t.Errorf("%q beside another spelling: %q", spelling, reading.Claim[verifier.UserID])
+			t.Errorf("%q beside another spelling: %q", spelling, reading.Single(verifier.UserID))
 		}
 	}
 }

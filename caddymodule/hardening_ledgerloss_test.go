@@ -380,42 +380,6 @@ func (g *gateway) loseLedger(t *testing.T) {
 	load(t, g.config)
 }
 
-// TestLossIsRepeated: the log says it again until somebody has accepted it, over
-// reloads.
-func TestLossIsRepeated(t *testing.T) {
-	period, reminder := ledgerPeriod, lossReminder
-	ledgerPeriod, lossReminder = 10*time.Millisecond, 50*time.Millisecond
-	t.Cleanup(func() { ledgerPeriod, lossReminder = period, reminder })
-	log := filepath.Join(t.TempDir(), "log")
-	logged := func() string {
-		text, _ := os.ReadFile(log)
-		return string(text)
-	}
-	g := newLive(t, ownLedger(t), losing)
-	g.config = strings.Replace(g.config, "{\n", "{\nlog {\noutput file "+log+"\nformat json\n}\n", 1)
-	load(t, g.config)
-	t.Cleanup(func() { _ = caddy.Stop() })
-	g.loseLedger(t)
-	again := func(n int) {
-		t.Helper()
-		eventually(t, "it is not said again", func() bool {
-			return strings.Count(logged(), `"level":"error"`) >= n && strings.Count(logged(), "used before is lost") > n+2
-		})
-	}
-	again(1)
-	g.config = strings.Replace(g.config, "skew 1s", "skew 2s", 1)
-	load(t, g.config)
-	again(2)
-	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 || !strings.Contains(c.body, `"accepted":true`) {
-		t.Fatalf("%d %s", c.status, c.body)
-	}
-	said := strings.Count(logged(), "used before is lost")
-	time.Sleep(300 * time.Millisecond)
-	if now := strings.Count(logged(), "used before is lost"); now > said+1 { // one may have been under way
-		t.Errorf("said %d times more after it was accepted", now-said)
-	}
-}
-
 // TestAcceptLossRefuses: what cannot be accepted.
 func TestAcceptLossRefuses(t *testing.T) {
 	g := live(t, ownLedger(t), liveSite)

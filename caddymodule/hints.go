@@ -6,9 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
 
 // noMistake is the hint where none of the usual mistakes was made.
@@ -35,40 +37,49 @@ var keptShorter = traffic.Hint{
 // to the operator, in logs and readiness. Where it would have to be diagnosed,
 // which takes a millisecond or two, it says nothing unless that is asked for.
 // The detail is what is wrong with this very one, "" where that is the hint.
-func (x *exchange) hint(cause error, diagnose bool) (h traffic.Hint, detail string) {
-	reason := x.s.reason
+func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
+	reason, cause := x.s.reason, x.cause()
 	switch reason {
-	case verifier.Invalid:
-		if !diagnose || x.widget == nil {
+	case judgment.Invalid:
+		if !search || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := x.plan.policy.Diagnose(&x.reading.Claim, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
+		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
 		if !ok {
 			return noMistake, ""
 		}
 		return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, ""
-	case verifier.Partial:
+	case judgment.Partial:
 		return x.halfHint(), ""
-	case verifier.Expired:
+	case judgment.Expired:
 		return x.ageHint()
-	case verifier.WidgetUnknown:
+	case judgment.WidgetUnknown:
 		if x.unserved != "" {
 			return otherDialect, ""
 		}
-	case verifier.Unavailable, verifier.ConversationClaimed:
-		if x.widgetErr != nil {
-			detail = x.widgetErr.Error()
+	case judgment.Unavailable:
+		detail = cause.Error()
+	case judgment.ConversationClaimed:
+		if errors.Is(cause, ledger.ErrShare) {
+			detail = ledger.ErrShare.Error()
 		}
 	}
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
 }
 
+// bodyText is a body that lies in memory.
+func (x *exchange) bodyText() []byte {
+	if x.body.Body == nil {
+		return nil
+	}
+	return x.body.Text()
+}
+
 // halfHint says which half of the claim is missing.
 func (x *exchange) halfHint() traffic.Hint {
 	var ids, names []string
-	for f := range x.reading.Claim {
-		field := verifier.Field(f)
-		if (field == verifier.Signature || x.plan.policy.Message.Signs(field)) && len(x.reading.Claim[f]) == 0 {
+	for field := verifier.UserID; field <= verifier.Email; field++ {
+		if (field == verifier.Signature || x.plan.verifier.Signs(field)) && len(x.reading.Unverified(field)) == 0 {
 			ids = append(ids, "no_"+field.String())
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
@@ -83,8 +94,8 @@ func (x *exchange) halfHint() traffic.Hint {
 // ageHint says how old the timestamp is, or how far ahead.
 func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
-	age := time.Since(x.plan.verifier.SignedAt(&x.reading.Claim)).Round(time.Second)
-	if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+	age := time.Since(x.plan.verifier.SignedAt(&x.reading)).Round(time.Second)
+	if errors.Is(x.claim, ledger.ErrTooOld) {
 		return keptShorter, fmt.Sprintf("the timestamp is %v old", age)
 	}
 	if age < 0 {

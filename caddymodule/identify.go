@@ -42,7 +42,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 	s.decider = h
 	if s.confirming != nil {
 		// What an earlier handler holds waits for an upstream, which sees nothing of this.
-		s.confirming.settle(http.StatusInternalServerError)
+		s.confirming.resolve(http.StatusInternalServerError)
 	}
 	x := newExchange(h, w, r, s)
 	defer x.release()
@@ -52,21 +52,21 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 	}
 	x.read()
 	if x.mode == widgets.ModeOff {
-		x.settle(nil, nil)
+		x.recordOutcome()
 		return h.answerIdentify(w, x, identified{Status: "disabled"})
 	}
-	cause := x.verify()
-	x.settle(cause, nil)
-	if x.refuses(cause) {
-		return h.refuse(w, x, cause)
+	x.verify()
+	x.recordOutcome()
+	if x.refused() {
+		return h.refuse(w, x)
 	}
-	verified := cause == nil
+	verified := x.claim == nil
 	answer := identified{Verified: &verified}
 	if verified {
 		answer.User = &identifiedUser{s.user}
 	} else {
-		h.log.forwarded(x, cause)
-		answer.Prefill = &prefill{string(x.reading.Claim[verifier.Name]), string(x.reading.Claim[verifier.Email])}
+		h.log.forwarded(x)
+		answer.Prefill = &prefill{string(x.reading.Unverified(verifier.Name)), string(x.reading.Unverified(verifier.Email))}
 	}
 	return h.answerIdentify(w, x, answer)
 }

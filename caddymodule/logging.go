@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 	"sync/atomic"
 
@@ -8,7 +9,9 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -77,11 +80,11 @@ func (l *logger) overlong(r *http.Request, s *state) {
 // sent, and counts them.
 func (l *logger) leftOut(x *exchange) {
 	fields := leftOutOf(&x.reading)
-	if len(fields) == 0 || !x.reading.Brought() {
+	if len(fields) == 0 || !x.reading.HasProof() {
 		return
 	}
 	x.h.app.traffic.LeftOut(x.counted, fields)
-	if x.s.outcome == verifier.OutcomeVerified && l.others.allow() {
+	if x.s.outcome == judgment.OutcomeVerified && l.others.allow() {
 		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
 			leftOutField(fields), zap.String("widget", x.s.widget), requestID(x.r))
 	}
@@ -101,8 +104,15 @@ func leftOutField(fields []verifier.Field) zap.Field {
 	return zap.Stringers("left_out", fields)
 }
 
-// notMerged logs that a verified user's visitor is not passed on.
-func (l *logger) notMerged(x *exchange, why string, err error) {
+// notMerged logs why a verified user's visitor is not passed on.
+func (l *logger) notMerged(x *exchange, err error) {
+	why := "the ledger cannot tell whether this visitor was merged before"
+	switch {
+	case errors.Is(err, ledger.ErrShare):
+		why, err = "the user has brought along as many visitors as may be", nil
+	case errors.Is(err, errVisitorTaken):
+		why, err = "a visitor whom another user has brought along is not merged", nil
+	}
 	if l.others.allow() {
 		l.others.write(l.zap, why, zap.String("widget", x.widget.id), requestID(x.r), zap.Error(err))
 	}
@@ -117,8 +127,8 @@ func (l *logger) notKept(r *http.Request, what string, err error) {
 }
 
 // budgetOf returns the budget for a reason.
-func (l *logger) budgetOf(reason verifier.Reason) *budget {
-	if reason == verifier.Missing || reason == verifier.Partial {
+func (l *logger) budgetOf(reason judgment.Reason) *budget {
+	if reason == judgment.Missing || reason == judgment.Partial {
 		return &l.unsigned
 	}
 	return &l.others
@@ -126,34 +136,34 @@ func (l *logger) budgetOf(reason verifier.Reason) *budget {
 
 // refused logs a request that was not forwarded. Caddy itself logs such
 // answers at level debug only.
-func (l *logger) refused(x *exchange, cause error, status int) {
-	l.unverified(x, cause, l.budgetOf(x.s.reason), "request refused", zap.Int("status", status))
+func (l *logger) refused(x *exchange, status int) {
+	l.unverified(x, l.budgetOf(x.s.reason), "request refused", zap.Int("status", status))
 }
 
 // forwarded logs a request that was forwarded without its claim, unless there
 // was none.
-func (l *logger) forwarded(x *exchange, cause error) {
+func (l *logger) forwarded(x *exchange) {
 	var b *budget
-	if x.s.reason != verifier.Missing {
+	if x.s.reason != judgment.Missing {
 		b = l.budgetOf(x.s.reason)
 	}
-	l.unverified(x, cause, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
+	l.unverified(x, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
 }
 
 // unverified logs a request within a budget, and keeps it as an example of its
 // widget's. What is wrong with it is asked once, for both.
-func (l *logger) unverified(x *exchange, cause error, b *budget, message string, status zap.Field) {
+func (l *logger) unverified(x *exchange, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
 	kept := x.h.app.traffic.TakesExample(x.counted, x.s.reason)
 	if !logged && !kept {
 		return
 	}
-	hint, detail := x.hint(cause, logged || x.h.app.traffic.MayDiagnose(x.counted))
+	hint, detail := x.hint(logged || x.h.app.traffic.MayDiagnose(x.counted))
 	id := requestID(x.r)
 	if kept {
 		x.h.app.traffic.AddExample(x.counted, traffic.Refusal{
 			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
-			Always: x.plan.answers[x.s.reason].always || x.closed,
+			Always: x.refusedAlways(),
 		})
 	}
 	if !logged {

@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 func init() {
@@ -27,7 +27,7 @@ func init() {
 // run yet, which is logged once. In JSON it is the list of outcomes, as in `["verified"]`.
 type Matcher struct {
 	// The outcomes to match, at least one.
-	Outcomes []verifier.Outcome `json:"-"`
+	Outcomes []judgment.Outcome `json:"-"`
 
 	log   *zap.Logger
 	early sync.Once // that no handler had run is said once
@@ -57,7 +57,7 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("chat_identity needs at least one outcome, as in 'chat_identity verified'")
 		}
 		for _, arg := range args {
-			m.Outcomes = append(m.Outcomes, verifier.Outcome(arg))
+			m.Outcomes = append(m.Outcomes, judgment.Outcome(arg))
 		}
 		if d.NextBlock(0) {
 			return d.Err("the chat_identity matcher has no block")
@@ -81,13 +81,13 @@ func (m *Matcher) Validate() error {
 		return errors.New("no outcome to match: list at least one, such as verified")
 	}
 	for _, o := range m.Outcomes {
-		if slices.Contains(verifier.Outcomes, o) {
+		if slices.Contains(judgment.Outcomes, o) {
 			continue
 		}
-		if reason, err := verifier.ParseReason(string(o)); err == nil {
+		if reason, err := judgment.ParseReason(string(o)); err == nil {
 			return fmt.Errorf("'%s' is a reason, not an outcome: match '%s', or use 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
 		}
-		return fmt.Errorf("unknown outcome '%s': one of %v", o, verifier.Outcomes)
+		return fmt.Errorf("unknown outcome '%s': one of %v", o, judgment.Outcomes)
 	}
 	return nil
 }
@@ -115,11 +115,6 @@ func (m *Matcher) warnEarly(r *http.Request) {
 			"if no chat_identity handles such requests, add one", zap.Any("outcomes", m.Outcomes), zap.String("host", r.Host))
 	})
 }
-
-// errOwnOutcome refuses a handler that would never decide anything, or always,
-// in whatever mode it is.
-var errOwnOutcome = errors.New("chat_identity cannot be given a matcher that depends on what chat_identity finds: " +
-	"there is no outcome until it has run, and the first directive to match a request decides it")
 
 // Interface guards
 var (

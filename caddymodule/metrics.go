@@ -8,10 +8,11 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // metricPrefix begins the name of every metric of this module.
@@ -62,9 +63,7 @@ var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 })
 
 // lasting are the metrics that count by themselves.
-var lasting = []prometheus.Collector{
-	verificationSeconds, storeOperations.total, storeOperations.seconds, ledgerOperations.total, ledgerOperations.seconds,
-}
+var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metrics...)
 
 // Describe implements [prometheus.Collector].
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
@@ -105,7 +104,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	if app.recorded {
 		err, lost := app.ledger.Err(), 0.0
 		gauge(ledgerReachable, reachable(err))
-		if app.ledger.lost.Load() || errors.Is(err, ledger.ErrGone) {
+		if app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone) {
 			lost = 1
 		}
 		gauge(ledgerLost, lost)
@@ -127,7 +126,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 // would raise no alert.
 func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
-	unavailable := traffic.FindingOf(verifier.OutcomeUnavailable, verifier.Unavailable)
+	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
 			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)

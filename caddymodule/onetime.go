@@ -7,12 +7,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// ledgerPatience is how long a request waits for the ledger.
-const ledgerPatience = 5 * time.Second
+// ledgerTimeout is how long a request waits for the ledger.
+const ledgerTimeout = 5 * time.Second
 
 // checkOneTime refuses one_time where a signature has no end: what was used
 // would have to be remembered for ever.
@@ -22,7 +23,7 @@ func (h *Handler) checkOneTime() error {
 		return nil
 	case !h.plan.verifier.Signs(verifier.Timestamp):
 		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
-			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message.String()))
+			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
 	}
 	return nil
 }
@@ -45,25 +46,21 @@ func (a *App) serve(w ledger.Window) {
 
 // spend accepts a verified signature once. Only what is verified comes here: a
 // stranger must not be able to use up a token with a forged signature.
-func (x *exchange) spend() error {
-	v, c := x.plan.verifier, &x.reading.Claim
-	signed := v.Digest(c) // one for all spellings, and for all splits of the message
-	var holder ledger.Holder
-	_, _ = rand.Read(holder[:]) // never fails: it ends the process first
-	ctx, cancel := context.WithTimeout(x.r.Context(), ledgerPatience)
+func (h *Handler) spend(ctx context.Context, w *widget, of *verifier.Identity) (*holding, error) {
+	signed := of.Digest() // one for all spellings, and for all splits of the message
+	hold := &holding{key: ledgerDigest(kindSignature, w.id, signed[:])}
+	_, _ = rand.Read(hold.holder[:]) // never fails: it ends the process first
+	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	key := ledgerDigest(kindSignature, x.widget.id, signed[:])
-	entry, err := x.h.ledger.Spend(ctx, key, holder, v.SignedAt(c), x.h.app.window)
+	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, of.SignedAt(), h.app.window)
 	switch {
 	case errors.Is(err, ledger.ErrTooOld):
-		x.widgetErr = err
-		return verifier.ErrExpired
+		return nil, fmt.Errorf("%w: %w", verifier.ErrExpired, err)
 	case err != nil:
-		x.widgetErr = err
-		return verifier.ErrUnavailable
-	case entry.Holder != holder:
-		return verifier.ErrReplayed
+		return nil, err
+	case entry.Holder != hold.holder:
+		return nil, judgment.ErrReplayed
 	}
-	x.s.spent = &holding{key: key, holder: holder, until: entry.Until}
-	return nil
+	hold.until = entry.Until
+	return hold, nil
 }

@@ -9,7 +9,8 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -17,16 +18,11 @@ import (
 // plan is how a handler treats claims of one dialect: where it reads them, how
 // it checks them and what it answers.
 type plan struct {
-	dialect   string
-	places    []verifier.Place
-	policy    verifier.Policy
-	reader    *verifier.Reader
-	verifier  *verifier.Verifier
-	answers   map[verifier.Reason]answer
-	headers   []headerPlace
-	cookies   []cookiePlace
-	readsBody bool
-	strip     [verifier.NumFields]bool // what goes with an unverified claim, beside its proof
+	dialect  string
+	policy   verifier.Dialect // the dialect as the handler has it, with all places
+	verifier *verifier.Verifier
+	places   *intake.Places
+	answers  map[judgment.Reason]answer
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -40,38 +36,26 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
-	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name), strip: h.stripped}
-	var err error
-	if p.policy, err = h.policy(d); err != nil {
+	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name)}
+	own, err := h.policy(d)
+	if err != nil {
 		return nil, err
 	}
-	if p.places, err = h.places(d, &p.policy.Message); err != nil {
+	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	p.policy.Owned = verifier.MembersOwned(p.places)
-	if p.verifier, err = verifier.New(p.policy); err != nil {
+	own.Query = false // whose places are among them
+	if p.verifier, err = own.Verifier(); err != nil {
 		return nil, err
 	}
-	if p.reader, err = verifier.NewReader(p.places, verifier.ReaderOptions{
-		At: h.At, WidgetAt: h.WidgetBody == "", Message: p.policy.Message, Strip: h.stripped,
-	}); err != nil {
-		return nil, err
-	}
-	if p.answers, err = answersFor(d.Name, h.Reject); err != nil {
-		return nil, err
-	}
-	p.readsBody = len(p.reader.In(verifier.Body)) > 0
-	for _, place := range p.reader.In(verifier.Header) {
-		p.headers = append(p.headers, headerPlace{place, hop.NewHeader(place.Name)})
-	}
-	for _, place := range p.reader.In(verifier.Cookie) {
-		p.cookies = append(p.cookies, cookiePlace{place, hop.NewCookie(place.Name)})
-	}
-	return p, nil
+	p.policy = p.verifier.Dialect()
+	p.places = intake.NewPlaces(p.verifier, own.Places)
+	p.answers, err = answersFor(d.Name, h.Reject)
+	return p, err
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || p.strip[f] }
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.policy.Strip, f) }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.
@@ -82,32 +66,32 @@ func (h *Handler) countedAs(dialect string) uint8 {
 	return uint8(slices.Index(traffic.Dialects(), dialect))
 }
 
-func (h *Handler) policy(d verifier.Dialect) (verifier.Policy, error) {
-	policy, err := d.Policy(h.Message, cmp.Or(h.NonceLength, verifier.DefaultNonceLength))
-	if err != nil {
-		return policy, err
-	}
-	if h.Encoding != "" {
-		if policy.Encoding, err = verifier.ParseEncoding(h.Encoding); err != nil {
-			return policy, err
-		}
-	}
-	if h.TimestampUnit != "" {
-		if policy.Unit, err = verifier.ParseTimestampUnit(h.TimestampUnit); err != nil {
-			return policy, fmt.Errorf("timestamp_unit: %w", err)
-		}
-	}
-	if h.MaxAge != 0 {
-		policy.MaxAge = time.Duration(h.MaxAge)
-	}
+// policy applies the handler's own options to the dialect's.
+func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
+	d.Message, d.Encoding = cmp.Or(h.Message, d.Message), cmp.Or(h.Encoding, d.Encoding)
+	d.NonceLength, d.At, d.Strip = h.NonceLength, h.At, h.stripped
+	d.MaxAge = cmp.Or(time.Duration(h.MaxAge), d.MaxAge)
 	if h.Skew != nil {
-		policy.Skew = time.Duration(*h.Skew)
+		d.Skew = time.Duration(*h.Skew)
 	}
-	return policy, nil
+	switch h.TimestampUnit {
+	case "":
+	case "seconds":
+		d.Unit = time.Second
+	case "milliseconds":
+		d.Unit = time.Millisecond
+	default:
+		return d, fmt.Errorf("timestamp_unit: unknown unit '%s': seconds or milliseconds", h.TimestampUnit)
+	}
+	return d, nil
 }
 
 // places applies the handler's own places to the dialect's.
-func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verifier.Place, error) {
+func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
+	claims, err := d.Verifier() // without the handler's places, for what is signed
+	if err != nil {
+		return nil, err
+	}
 	places := d.AllPlaces()
 	if !h.widgetInClaim || h.WidgetBody != "" {
 		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
@@ -119,8 +103,8 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 			return nil, err
 		}
 		place := inOrder[0]
-		if place.Field.Proves() && place.Field != verifier.Signature && !message.Signs(place.Field) {
-			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, message.String())
+		if place.Field.Proves() && place.Field != verifier.Signature && !claims.Signs(place.Field) {
+			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message)
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
@@ -141,17 +125,17 @@ func (h *Handler) places(d verifier.Dialect, message *verifier.Message) ([]verif
 		own = append(own, place)
 	}
 	if h.WidgetBody != "" {
-		own = append(own, verifier.Place{Field: verifier.Widget, Location: verifier.Body, Name: h.WidgetBody})
+		own = append(own, verifier.Place{Field: verifier.Widget, Location: intake.AtBody, Name: h.WidgetBody, Root: true})
 	}
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
-		if (f == verifier.Signature || message.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
+		if (f == verifier.Signature || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
 			return nil, fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f)
 		}
 	}
-	places = withTwins(withoutIdleBody(places, own, message))
-	if h.named != nil && h.named.query != "" && readsBody(places) {
-		places = append(places, inBody(verifier.Widget, h.named.query))
+	places = withTwins(withoutIdleBody(places, own, claims))
+	if h.named != nil && h.named.Query != "" && readsBody(places) {
+		places = append(places, intake.Member(verifier.Widget, h.named.Query))
 	}
 	return places, nil
 }
@@ -166,10 +150,10 @@ func withTwins(places []verifier.Place) []verifier.Place {
 		switch {
 		case p.Field < verifier.Widget:
 			continue
-		case p.Location == verifier.Body:
-			twin.Location, twin.Name = verifier.Query, verifier.LastToken(p.Name)
-		case p.Location == verifier.Query && body:
-			twin = inBody(p.Field, p.Name)
+		case p.Location == intake.AtBody:
+			twin = verifier.Place{Field: p.Field, Location: intake.AtQuery, Name: p.Key(), Rank: p.Rank}
+		case p.Location == intake.AtQuery && body:
+			twin = intake.Member(p.Field, p.Name)
 		}
 		if !slices.Contains(merged, twin) {
 			merged = append(merged, twin)
@@ -179,21 +163,16 @@ func withTwins(places []verifier.Place) []verifier.Place {
 }
 
 func readsBody(places []verifier.Place) bool {
-	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == verifier.Body })
-}
-
-// inBody returns the place of a member of the document's root.
-func inBody(f verifier.Field, name string) verifier.Place {
-	return verifier.Place{Field: f, Name: verifier.Pointer(name)}
+	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == intake.AtBody })
 }
 
 // withoutIdleBody drops the dialect's places in the body where nothing that is
 // signed, named or configured stands there: what nobody vouches for is no
 // reason to read a body, and an upload must be able to pass unread.
-func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []verifier.Place {
-	inBody := func(p verifier.Place) bool { return p.Location == verifier.Body }
+func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
+	inBody := func(p verifier.Place) bool { return p.Location == intake.AtBody }
 	deciding := func(p verifier.Place) bool {
-		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || message.Signs(p.Field))
+		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
 	if slices.ContainsFunc(places, deciding) || slices.ContainsFunc(own, inBody) {
 		return places
@@ -203,9 +182,9 @@ func withoutIdleBody(places, own []verifier.Place, message *verifier.Message) []
 
 // places checks the places of a field, and returns them in their order.
 func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
-	field, ok := verifier.ParseField(c.Field)
-	if !ok {
-		return nil, fmt.Errorf("claim: unknown field '%s': one of %s", c.Field, verifier.FieldList())
+	var field verifier.Field
+	if err := field.UnmarshalText([]byte(c.Field)); err != nil {
+		return nil, fmt.Errorf("claim: %w", err)
 	}
 	for _, e := range append([]ElsePlace{{c.Location, c.Name}}, c.Else...) {
 		place, err := h.placeOf(field, e.Location, e.Name)
@@ -223,29 +202,29 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 
 // placeOf checks one place of the configuration.
 func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier.Place, error) {
-	p := verifier.Place{Field: field, Name: name}
+	p := verifier.Place{Field: field, Location: location, Name: name, Root: field > verifier.Widget && location == intake.AtBody}
 	option := field.String()
 	if field < verifier.Widget {
 		option = "claim " + option
 	}
-	var ok bool
-	if p.Location, ok = verifier.ParseLocation(location); !ok {
-		return p, fmt.Errorf("%s: unknown location '%s': one of %s", option, location, verifier.LocationList())
+	err := p.Check()
+	if location == "" {
+		err = fmt.Errorf("no location: one of %s, %s, %s, %s", intake.AtBody, intake.AtQuery, intake.AtHeader, intake.AtCookie)
 	}
-	switch p.Location {
-	case verifier.Body:
-		if err := verifier.CheckPointer(p.Name); err != nil {
-			return p, fmt.Errorf("%s: %w", option, err)
-		}
-	case verifier.Query:
-		ok = p.Name != ""
-	case verifier.Header, verifier.Cookie:
-		ok = httpguts.ValidHeaderFieldName(p.Name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
+	if err != nil {
+		return p, fmt.Errorf("%s: %w", option, err)
+	}
+	ok := true
+	switch location {
+	case intake.AtQuery:
+		ok = name != ""
+	case intake.AtHeader, intake.AtCookie:
+		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
 		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
 	}
-	if p.Location == verifier.Header && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	}
 	return p, nil

@@ -1,16 +1,14 @@
 package caddymodule
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -55,9 +53,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if h.Guard && h.Identify == "" {
-		d, ok := verifier.LookupDialect(h.Dialect)
-		if !ok {
-			return unknownDialect(h.Dialect)
+		d, err := verifier.LookupDialect(h.Dialect)
+		if err != nil {
+			return err
 		}
 		h.plan, err = h.newPlan(d) // for its refusals
 		return err
@@ -126,7 +124,7 @@ func (h *Handler) provisionDefaults() error {
 	return h.provisionUnverified()
 }
 
-// provisionUnverified settles what is cut out of a claim that is not verified.
+// provisionUnverified determines what is cut out of a claim that is not verified.
 func (h *Handler) provisionUnverified() error {
 	if h.Unverified == "" {
 		h.Unverified = claimStrip
@@ -137,18 +135,19 @@ func (h *Handler) provisionUnverified() error {
 	case h.Unverified == claimKeep && len(h.UnverifiedFields) > 0:
 		return fmt.Errorf("unverified: keep cuts nothing out, so no field can follow it, as '%s' does: write 'unverified strip %[1]s'", h.UnverifiedFields[0])
 	}
-	h.stripped = [verifier.NumFields]bool{}
+	h.stripped = nil
 	for _, name := range h.UnverifiedFields {
-		field, ok := verifier.ParseField(name)
+		var field verifier.Field
+		err := field.UnmarshalText([]byte(name))
 		switch {
-		case !ok:
+		case err != nil:
 			return fmt.Errorf("unverified: unknown field '%s': one of %s", name, strippableFields())
 		case field.Proves():
 			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
-		case h.stripped[field]:
+		case slices.Contains(h.stripped, field):
 			return fmt.Errorf("unverified: %s is given twice", name)
 		}
-		h.stripped[field] = true
+		h.stripped = append(h.stripped, field)
 	}
 	return nil
 }
@@ -164,85 +163,13 @@ func strippableFields() string {
 	return strings.Join(names, ", ")
 }
 
-// checkWidget refuses options that leave open which widget a request has.
-func (h *Handler) checkWidget() error {
-	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
-	unnamed := h.Widget == "" && h.WidgetBody == ""
-	named := h.WidgetBody != "" || strings.Contains(h.Widget, "{") // by the request
-	switch {
-	case h.Widget != "" && h.WidgetBody != "":
-		return errors.New("widget is either a text or a place in the body, not both")
-	case h.Widget == defaultWidget:
-		return ofOption("widget", fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget))
-	case !named && !unnamed && !widgets.ValidID(h.Widget):
-		return ofOption("widget", badWidgetID(h.Widget))
-	case named && len(h.Secrets) > 0:
-		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
-	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
-		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
-	}
-	h.widgetInClaim = len(h.Secrets) == 0 && (h.WidgetBody != "" || unnamed && d.NamesWidget())
-	return nil
-}
-
-// provisionWidget settles how a request's widget is found.
-func (h *Handler) provisionWidget(ctx caddy.Context) error {
-	if err := h.checkWidget(); err != nil {
-		return err
-	}
-	app := h.app
-	if h.OneTime || h.Conversation != nil || h.Visitor != nil {
-		h.ledger = app.useLedger()
-	}
-	switch {
-	case len(h.Secrets) > 0:
-		return h.provisionSingle(handlerSite(ctx, h))
-	case h.Widget == "" && !h.widgetInClaim:
-		return nil // mode off
-	}
-	if h.single = app.ask(h.Widget); h.single != nil || h.Widget == "" {
-		return nil
-	}
-	if strings.Contains(h.Widget, "{") {
-		var err error
-		h.named, err = h.newNamedText(verifier.Widget, h.Widget)
-		return err
-	}
-	h.literal = []byte(h.Widget)
-	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
-			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
-	}
-	return nil
-}
-
-// provisionSingle makes the only widget of the handler, which is on that site.
-func (h *Handler) provisionSingle(site string) error {
-	id := cmp.Or(h.Widget, defaultWidget)
-	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
-	if err != nil {
-		return err
-	}
-	if !h.Guard { // its handler says so
-		if literals {
-			warnLiteral(h.log.zap, zap.String("widget", id))
-		}
-		warnDoubt(h.log.zap, w)
-	}
-	// Caddy's request trace prints exported fields.
-	h.Secrets = nil
-	h.single, err = h.app.own(w, h, site)
-	return err
-}
-
 // provisionPlans compiles the handler for its own dialect and for those that
 // its widgets may have.
 func (h *Handler) provisionPlans() error {
-	dialect, ok := verifier.LookupDialect(h.Dialect)
-	if !ok {
-		return unknownDialect(h.Dialect)
+	dialect, err := verifier.LookupDialect(h.Dialect)
+	if err != nil {
+		return err
 	}
-	var err error
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
@@ -276,49 +203,13 @@ func (h *Handler) provisionPlans() error {
 	return nil
 }
 
-// provisionNames settles how a request names its conversation and its visitor.
-func (h *Handler) provisionNames() error {
-	h.texts = nil
-	if h.Conversation != nil {
-		if err := h.Conversation.provision(); err != nil {
-			return err
-		}
-		if err := h.provisionNaming(verifier.Conversation, &h.Conversation.Naming); err != nil {
-			return err
-		}
-	}
-	if h.Visitor != nil {
-		return h.provisionNaming(verifier.Visitor, h.Visitor)
-	}
-	return nil
-}
-
-func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
-	switch {
-	case n.Text != "" && n.Location != "" || n.Text == "" && n.Location == "":
-		return fmt.Errorf("%s is either a text with placeholders or a place", field)
-	case n.Text == "":
-		return nil // a place of each plan
-	case !strings.Contains(n.Text, "{"):
-		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
-	}
-	text, err := h.newNamedText(field, n.Text)
-	if err == nil && text.query != "" {
-		// A place like any other, which backends may find in the body, too.
-		*n = Naming{Location: verifier.Query.String(), Name: text.query}
-		return nil
-	}
-	h.texts = append(h.texts, text)
-	return ofOption(field.String(), err)
-}
-
 // checkTimes refuses options that no claim here could ever need: those of a
 // dialect that neither the handler nor a widget of its requests can have.
 func (h *Handler) checkTimes() error {
 	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
-	message := h.plan.policy.Message.String()
+	message := h.plan.policy.Message
 	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil || h.TimestampUnit != "") {
 		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
 	}

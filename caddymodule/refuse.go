@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -31,7 +33,7 @@ type problem struct {
 	Title  string          `json:"title"`
 	Status int             `json:"status"`
 	Code   string          `json:"code"`
-	Reason verifier.Reason `json:"reason"`
+	Reason judgment.Reason `json:"reason"`
 	Detail string          `json:"detail"`
 }
 
@@ -42,8 +44,8 @@ func (r *refusal) Error() string { return r.Detail }
 
 // refuse answers a request that is not forwarded, or has the error routes
 // answer it. Either is done without waiting for a body that was not read.
-func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error {
-	p := h.problem(x, cause)
+func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
+	p := h.problem(x, x.cause())
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	switch p.Status {
@@ -59,11 +61,11 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange, cause error) error 
 		// Else the server would wait for the rest before it sends the answer.
 		header.Set("Connection", "close")
 	}
-	h.log.refused(x, cause, p.Status)
-	if h.Refuse == refuseError && !errors.Is(cause, errTunnel) {
+	h.log.refused(x, p.Status)
+	if h.Refuse == refuseError && x.claim != errTunnel {
 		x.withoutClaim()
 		x.s.refused = true
-		x.discardBody()
+		x.openBody().Discard(x.r)
 		return caddyhttp.Error(p.Status, &refusal{p})
 	}
 	text, err := json.Marshal(p)
@@ -110,12 +112,12 @@ func linger(w http.ResponseWriter, body io.Reader) {
 // problem says what to fix to an integrator, and nothing to an attacker: no
 // value of the request, no secret and no digest.
 func (h *Handler) problem(x *exchange, cause error) problem {
-	reason := verifier.ReasonOf(cause)
+	reason := judgment.ReasonOf(cause)
 	status := x.plan.answers[reason].status
 	switch cause {
 	case errTunnel:
 		status = http.StatusMethodNotAllowed
-	case errBodyStalled:
+	case intake.ErrStalled:
 		status = http.StatusRequestTimeout
 	}
 	code := "identity_" + string(reason)
@@ -126,36 +128,36 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 	return problem{"about:blank", title, status, code, reason, h.detail(x, reason, cause)}
 }
 
-func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) string {
+func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) string {
 	p := x.plan
 	switch reason {
-	case verifier.TooLarge:
+	case judgment.TooLarge:
 		return h.tooLargeDetail(x)
-	case verifier.Unsupported:
+	case judgment.Unsupported:
 		return "The body must be sent without Content-Encoding and in UTF-8, so that its identity claim can be read."
-	case verifier.Malformed:
+	case judgment.Malformed:
 		return malformedDetail(p, cause)
-	case verifier.Ambiguous:
+	case judgment.Ambiguous:
 		return ambiguousDetail(p, cause)
-	case verifier.Missing:
+	case judgment.Missing:
 		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
-	case verifier.Partial:
+	case judgment.Partial:
 		return "Only part of an identity claim was found. Send " + p.fieldNames() + " together, spelled exactly so."
-	case verifier.WidgetUnknown:
+	case judgment.WidgetUnknown:
 		return "The request does not name a widget that is known here."
-	case verifier.Unavailable:
-		if errors.Is(x.widgetErr, body.ErrNoRoom) {
+	case judgment.Unavailable:
+		if errors.Is(cause, body.ErrNoRoom) {
 			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
 		}
 		return "The identity claim cannot be verified at the moment. Try again later."
-	case verifier.Invalid:
-		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message.String(), p.policy.Encoding)
-	case verifier.Expired:
-		if errors.Is(x.widgetErr, ledger.ErrTooOld) {
+	case judgment.Invalid:
+		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message, p.policy.Encoding)
+	case judgment.Expired:
+		if errors.Is(cause, ledger.ErrTooOld) {
 			return "This signature is too old to be accepted. Sign anew."
 		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
-	case verifier.Replayed:
+	case judgment.Replayed:
 		return "This signature was used before. Sign anew for each use."
 	default:
 		return "This conversation belongs to another user."
@@ -164,7 +166,7 @@ func (h *Handler) detail(x *exchange, reason verifier.Reason, cause error) strin
 
 func ambiguousDetail(p *plan, cause error) string {
 	field := "A field of the identity claim, or a name that leads to it,"
-	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+	if e, ok := errors.AsType[*verifier.Error](cause); ok {
 		field = "The identity claim's " + p.fieldName(e.Field) + ", or a name that leads to it,"
 		if e.Field >= verifier.Widget {
 			field = "The request's " + p.fieldName(e.Field)
@@ -174,24 +176,20 @@ func ambiguousDetail(p *plan, cause error) string {
 }
 
 func malformedDetail(p *plan, cause error) string {
-	if e, ok := errors.AsType[*verifier.FieldError](cause); ok {
+	e, ok := errors.AsType[*verifier.Error](cause)
+	switch {
+	case !ok:
+		return "The request cannot be read."
+	case e.Part == "":
 		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
+	case e.Name == "":
+		return "The " + e.Part + " " + e.Detail + "."
 	}
-	if e, ok := errors.AsType[*verifier.BodyError](cause); ok {
-		of := "The body "
-		if e.Query {
-			of = "The query "
-		}
-		if e.Name != "" {
-			of += "names " + e.Name + ", which belongs to an identity claim, and "
-		}
-		return of + e.Detail + "."
-	}
-	return "The request cannot be read."
+	return "The " + e.Part + " names " + e.Name + ", which belongs to an identity claim, and " + e.Detail + "."
 }
 
 func (h *Handler) tooLargeDetail(x *exchange) string {
-	if x.body.declared.Upload() {
+	if x.body.Declared.Upload() {
 		return fmt.Sprintf("The upload is larger than %d bytes, or its fields without the files are larger than %d.", h.MaxUpload, h.MaxBody)
 	}
 	return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
@@ -201,7 +199,7 @@ func (h *Handler) tooLargeDetail(x *exchange) string {
 func (p *plan) fieldNames() string {
 	var names []string
 	for f := verifier.UserID; f <= verifier.Email; f++ {
-		if f == verifier.Signature || p.policy.Message.Signs(f) {
+		if f == verifier.Signature || p.verifier.Signs(f) {
 			names = append(names, p.fieldName(f))
 		}
 	}
@@ -210,10 +208,43 @@ func (p *plan) fieldNames() string {
 
 // fieldName is the name by which the field is sent, in its first place.
 func (p *plan) fieldName(f verifier.Field) string {
-	for _, place := range p.places {
+	for _, place := range p.policy.Places {
 		if place.Field == f {
 			return strings.TrimPrefix(place.Name, "/")
 		}
 	}
 	return f.String()
+}
+
+// errTunnel refuses a CONNECT: nothing of its traffic could be verified.
+var errTunnel error = &verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
+
+// refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
+// refuse error: an error route may proxy.
+func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
+	x := newExchange(h, w, r, s)
+	defer x.release()
+	x.mode = h.modeFor(nil)
+	x.claim = errTunnel
+	x.recordOutcome()
+	if r.ProtoMajor == 1 {
+		// Whatever follows on this connection must not be parsed as a request.
+		w.Header().Set("Connection", "close")
+	}
+	return h.refuse(w, x)
+}
+
+// refuseStopped answers a request of which the next handler could not make
+// anything because its client stopped.
+func (h *Handler) refuseStopped(w http.ResponseWriter, r *http.Request, s *state) error {
+	x := newExchange(h, w, r, s)
+	defer x.release()
+	x.mode = s.mode
+	if p := h.plans[s.dialect]; p != nil {
+		x.plan = p
+	}
+	h.unpublish(r, s)
+	x.claim = intake.ErrBroken
+	x.recordOutcome()
+	return h.refuse(w, x)
 }

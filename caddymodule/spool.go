@@ -21,7 +21,7 @@ const spoolKey = "spool"
 // together, in bytes.
 const largestMaxSpool = 1 << 50
 
-// provisionSpool settles where the temporary files of multipart bodies lie. A folder
+// provisionSpool determines where the temporary files of multipart bodies lie. A folder
 // that is configured must be there, or multipart bodies would be refused one by one
 // later; the system's is looked at when it is needed, since many never need it.
 func (a *App) provisionSpool() (err error) {
@@ -48,7 +48,7 @@ func (a *App) useSpool() {
 	}
 }
 
-// provisionFolder settles the folder.
+// provisionFolder determines the folder.
 func (a *App) provisionFolder() error {
 	if a.Spool == "" {
 		return nil

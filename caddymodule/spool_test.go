@@ -3,12 +3,14 @@ package caddymodule
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -55,20 +57,19 @@ func TestSpoolDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, server := range http.(*caddyhttp.App).Servers {
-		for _, s := range sitesOf("", server) {
-			for _, h := range s.handlers {
-				if h.MaxUpload != 64<<20 || h.MaxBody != 1<<20 {
-					t.Errorf("max_upload %d, max_body %d", h.MaxUpload, h.MaxBody)
-				}
-				for field, stripped := range h.stripped {
-					if stripped != (int(verifier.Phone) == field) {
-						t.Errorf("field %d: %t", field, stripped)
-					}
-				}
-			}
+	sites.Of(http.(*caddyhttp.App), func(found caddyhttp.MiddlewareHandler) *sites.Handler {
+		h, ours := found.(*Handler)
+		if !ours {
+			return nil
 		}
-	}
+		if h.MaxUpload != 64<<20 || h.MaxBody != 1<<20 {
+			t.Errorf("max_upload %d, max_body %d", h.MaxUpload, h.MaxBody)
+		}
+		if !slices.Equal(h.stripped, []verifier.Field{verifier.Phone}) {
+			t.Errorf("stripped %v", h.stripped)
+		}
+		return nil
+	})
 	if app.MaxSpool != 4<<30 || app.Spool != "" {
 		t.Errorf("max_spool %d, spool %q", app.MaxSpool, app.Spool)
 	}

@@ -6,10 +6,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // stateKey is the request variable that holds the state.
@@ -29,8 +30,8 @@ type state struct {
 	// refused says that the request is on its way through the error routes.
 	refused bool
 
-	outcome    verifier.Outcome
-	reason     verifier.Reason
+	outcome    judgment.Outcome
+	reason     judgment.Reason
 	mode       widgets.Mode
 	dialect    string
 	widget     string
@@ -41,8 +42,8 @@ type state struct {
 	mergeFrom  string // the visitor that is to be merged into the user
 
 	spent      *holding    // the one-time signature that the request has used
-	pending    pending     // what the upstream's answer settles
-	confirming *confirming // which waits for it
+	pending    pending     // what waits for the upstream's answer
+	confirming *confirming // what waits
 
 	// values backs the headers that are set, so that each needs no memory of its own.
 	values [numHeaders]string
@@ -105,7 +106,33 @@ func (s *state) placeholder(key string) (any, bool) {
 		return s.name, true
 	}
 	if name, ok := strings.CutPrefix(key, "attributes."); ok {
-		return verifier.Attribute([]byte(s.attributes), name), true
+		return attributeOf(s.attributes, name), true
 	}
 	return nil, false
+}
+
+// attributeOf returns one member of an object that AppendAttributes made: a string's
+// text, anything else as JSON. It is "" where there is none.
+func attributeOf(object, wanted string) string {
+	d := jsontext.NewDecoder(strings.NewReader(object))
+	if _, err := d.ReadToken(); err != nil {
+		return ""
+	}
+	for {
+		name, err := d.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			return ""
+		}
+		found := name.String() == wanted
+		value, err := d.ReadValue()
+		switch {
+		case err != nil:
+			return ""
+		case found && value.Kind() == '"':
+			text, _ := jsontext.AppendUnquote(nil, value)
+			return string(text)
+		case found:
+			return string(value)
+		}
+	}
 }

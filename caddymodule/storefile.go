@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -27,18 +28,8 @@ type FileWidgets struct {
 	// The file's path. Default: `chat_identity/widgets.jsonl` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
 
-	store  *pooledFile
-	pooled bool
+	pooled[*filestore.Store]
 }
-
-// files are the open files by path: they outlive a configuration.
-var files = caddy.NewUsagePool()
-
-type pooledFile struct{ *filestore.Store }
-
-// Destruct ends the watch over the file. What was read stays, for the old
-// configuration's requests.
-func (f *pooledFile) Destruct() error { return f.Close() }
 
 // CaddyModule returns the Caddy module information.
 func (*FileWidgets) CaddyModule() caddy.ModuleInfo {
@@ -48,26 +39,21 @@ func (*FileWidgets) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision reads the file. It makes none.
+// Provision reads the file. It creates none.
 func (f *FileWidgets) Provision(ctx caddy.Context) error {
 	path, err := resolvePath(f.Path, "widgets.jsonl")
 	if err != nil {
 		return err
 	}
 	f.Path = path
-	loaded, _, err := files.LoadOrNew(path, func() (caddy.Destructor, error) {
-		return &pooledFile{filestore.Open(filestore.Options{
+	return f.take(path, func() (*filestore.Store, error) {
+		return filestore.Open(filestore.Options{
 			Path: path,
 			// Not the context's logger: the file outlives the configuration.
 			Log:     caddy.Log().Named("chat_identity.widgets.file"),
 			Changed: storeChanged,
-		})}, nil
+		}), nil
 	})
-	if err != nil {
-		return err
-	}
-	f.store, f.pooled = loaded.(*pooledFile), true
-	return nil
 }
 
 // storeChanged looks at a store that was changed from outside.
@@ -77,17 +63,11 @@ func storeChanged() {
 	}
 }
 
-// Store implements [WidgetStore]. What was read last is served for as long as it takes.
-func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.store.Store, nil }
+// lookupAsked counts the lookups of stores that ask elsewhere.
+var lookupAsked = observe.Lookup
 
-// Cleanup gives the file back.
-func (f *FileWidgets) Cleanup() error {
-	if f.pooled {
-		_, err := files.Delete(f.Path)
-		return err
-	}
-	return nil
-}
+// Store implements [WidgetStore]. What was read last is served for as long as it takes.
+func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.shared, nil }
 
 // UnmarshalCaddyfile sets up the store. Syntax:
 //

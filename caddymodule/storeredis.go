@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -21,13 +20,11 @@ func init() {
 
 // RedisWidgets keeps chat widgets in Redis or Valkey, for any number of gateways, their secrets sealed.
 //
-// What a gateway has looked up it keeps in memory, and Redis tells it of every change. A change that retires something
-// takes a second: when it is answered, no gateway uses what it retired.
+// What a gateway has looked up it keeps in memory, and asks Redis four times a second whether anything has changed. A
+// change that retires something takes a second: when it is answered, no gateway uses what it retired.
 type RedisWidgets struct {
 	RedisServer
-
-	store *pooledRedis
-	key   string // of the pool, where one is held
+	pooled[*redisstore.Store]
 }
 
 // RedisServer is where a Redis or Valkey is.
@@ -37,23 +34,30 @@ type RedisServer struct {
 	// `{file.PATH}`. Options behind a `?`: `prefix` (default `chat_identity:`), `sentinel_username`, `sentinel_password`,
 	// and with TLS `ca`, `server_name`, `cert` and `key`.
 	URL string `json:"url"`
+
+	link pooled[*redislink.Link]
 }
 
-// resolve parses the URL and looks up what it names.
-func (r *RedisServer) resolve() (redislink.Options, error) {
+// connect takes the link to the server, which a store and a ledger at one URL
+// share, and returns the key under which it is. It connects to nobody: it runs for
+// `caddy validate`, too.
+func (r *RedisServer) connect() (key string, err error) {
 	options, err := redislink.Parse(r.URL)
 	if err != nil {
-		return options, err
+		return "", err
 	}
 	for _, text := range []*string{&options.Username, &options.Password, &options.SentinelUsername, &options.SentinelPassword} {
 		if *text == "" {
 			continue
 		}
 		if *text, _, err = resolveText(*text); err != nil {
-			return options, fmt.Errorf("user or password: %w", err)
+			return "", fmt.Errorf("user or password: %w", err)
 		}
 	}
-	return options, nil
+	r.URL = "" // cleared: Caddy's request trace prints exported fields
+	sum := sha256.Sum256([]byte(options.String() + "\x00" + options.Username + "\x00" + options.Password + "\x00" + options.SentinelPassword))
+	key = string(sum[:])
+	return key, r.link.take(key, func() (*redislink.Link, error) { return redislink.Open(options) })
 }
 
 // unmarshal reads the rest of a Caddyfile's line: the URL.
@@ -71,27 +75,6 @@ func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 	return nil
 }
 
-// fingerprint tells two servers, or two users of one, apart.
-func fingerprint(o redislink.Options) string {
-	sum := sha256.Sum256([]byte(o.String() + "\x00" + o.Username + "\x00" + o.Password + "\x00" + o.SentinelPassword))
-	return hex.EncodeToString(sum[:])
-}
-
-// redisStores are the open stores: they outlive a configuration.
-var redisStores = caddy.NewUsagePool()
-
-type pooledRedis struct {
-	*redisstore.Store
-	link *redislink.Link
-}
-
-// Destruct ends the connection. Requests of the old configuration that still
-// look something up find the store unavailable.
-func (p *pooledRedis) Destruct() error {
-	defer p.link.Close()
-	return p.Store.Close()
-}
-
 // CaddyModule returns the Caddy module information.
 func (*RedisWidgets) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -102,38 +85,24 @@ func (*RedisWidgets) CaddyModule() caddy.ModuleInfo {
 
 // Store implements [WidgetStore].
 func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) {
-	options, err := r.resolve()
+	key, err := r.connect()
 	if err != nil {
 		return nil, err
 	}
-	r.URL = "" // as the secrets of widgets
-	key := fingerprint(options) + staleIfError.String()
-	loaded, _, err := redisStores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		link, err := redislink.Open(options)
-		if err != nil {
-			return nil, err
-		}
-		return &pooledRedis{redisstore.Open(redisstore.Options{
-			Link: link, StaleIfError: staleIfError, Asked: lookupAsked,
+	if err := r.take(key+staleIfError.String(), func() (*redisstore.Store, error) {
+		return redisstore.Open(redisstore.Options{
+			Link: r.link.shared, StaleIfError: staleIfError, Asked: lookupAsked,
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
-		}), link}, nil
-	})
-	if err != nil {
+		}), nil
+	}); err != nil {
 		return nil, err
 	}
-	r.store, r.key = loaded.(*pooledRedis), key
-	return r.store.Store, nil
+	return r.shared, nil
 }
 
-// Cleanup gives the store back.
-func (r *RedisWidgets) Cleanup() error {
-	if r.key == "" {
-		return nil
-	}
-	_, err := redisStores.Delete(r.key)
-	return err
-}
+// Cleanup gives the store and the link back.
+func (r *RedisWidgets) Cleanup() error { return errors.Join(r.pooled.Cleanup(), r.link.Cleanup()) }
 
 // UnmarshalCaddyfile sets up the store. Syntax:
 //

@@ -10,9 +10,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// ourPrefixes are what the names of this module's headers begin with.
-var ourPrefixes = [...]hop.Header{"x-verified-", "x-identity-"}
-
 // keptFromConnection are headers that a client's Connection field must not
 // remove on the way to the upstream either: the body was read as they say.
 var keptFromConnection = [...]string{"content-type", "content-encoding"}
@@ -36,7 +33,7 @@ func (h *Handler) strip(r *http.Request, s *state) {
 	}
 	s.stripped = r.Header
 	for name, values := range r.Header {
-		if (h.renames(name) || !again && hasOurPrefix(name)) && !s.published(name, values) {
+		if (h.renames(name) || !again && hop.IsOurs(name)) && !s.published(name, values) {
 			delete(r.Header, name)
 		}
 	}
@@ -45,16 +42,7 @@ func (h *Handler) strip(r *http.Request, s *state) {
 }
 
 // ours reports whether a header's name is one of this module's, or passes for one.
-func (h *Handler) ours(name string) bool { return hasOurPrefix(name) || h.renames(name) }
-
-func hasOurPrefix(name string) bool {
-	for _, prefix := range ourPrefixes {
-		if prefix.Begins(name) {
-			return true
-		}
-	}
-	return false
-}
+func (h *Handler) ours(name string) bool { return hop.IsOurs(name) || h.renames(name) }
 
 func (h *Handler) keepsFromConnection(name string) bool {
 	return h.ours(name) || slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(name, kept) })

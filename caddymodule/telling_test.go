@@ -222,11 +222,11 @@ func TestTellingAllocates(t *testing.T) {
 		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 		x := &exchange{oneRequest: oneRequest{
 			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-			plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+			target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
 		}}
 		got := testing.AllocsPerRun(200, func() {
 			*extra = caddyhttp.ExtraLogFields{} // each request has its own
-			x.settle(verifier.ErrMissing, nil)
+			x.recordOutcome()
 		})
 		if got > test.want {
 			t.Errorf("%s: %v allocations, want %v at most", test.name, got, test.want)
@@ -242,12 +242,12 @@ func BenchmarkTelling(b *testing.B) {
 			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
 			x := &exchange{oneRequest: oneRequest{
 				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-				plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}, began: time.Now(),
+				target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
 			}}
 			b.ReportAllocs()
 			for b.Loop() {
 				*extra = caddyhttp.ExtraLogFields{}
-				x.settle(verifier.ErrMissing, nil)
+				x.recordOutcome()
 			}
 		})
 	}

@@ -66,8 +66,8 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		return nil, false, fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
 	}
 	if dialect != "" {
-		if _, ok := verifier.LookupDialect(dialect); !ok {
-			return nil, false, unknownDialect(dialect)
+		if _, err := verifier.LookupDialect(dialect); err != nil {
+			return nil, false, err
 		}
 	}
 	inline := new(inlineKeys)
@@ -97,10 +97,6 @@ func hintShort(err error) error {
 		return fmt.Errorf("%w: 'caddy chat-identity keygen' makes a good one", err)
 	}
 	return err
-}
-
-func unknownDialect(name string) error {
-	return fmt.Errorf("unknown dialect '%s': one of %s", name, verifier.DialectList())
 }
 
 func badWidgetID(id string) error {

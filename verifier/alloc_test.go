@@ -20,33 +20,32 @@ func allocates(t *testing.T, name string, want float64, f func()) {
 }
 
 func TestVerifyAllocates(t *testing.T) {
-	for _, encoding := range []Encoding{Hex, Base64, Base64URL} {
-		v, err := New(Policy{Message: template(t, "{user_id}{nonce}{timestamp}", 32), Encoding: encoding, Limits: defaultLimits, MaxAge: time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
-		claim := &Claim{UserID: []byte("user-1"), Nonce: []byte(strings.Repeat("n", 32)), Timestamp: []byte(fmt.Sprint(time.Now().Unix()))}
-		claim[Signature] = []byte(v.policy.Sign(WeakSecret(allocSecret), claim))
-		forged := *claim
-		forged[UserID] = []byte("user-2")
-		garbage := *claim
-		garbage[Signature] = []byte("garbage")
+	for _, encoding := range []encoding{inHex, inBase64, inBase64URL} {
+		v := compiled(t, Dialect{Message: "{user_id}{nonce}{timestamp}", Encoding: encoding.String(), MaxAge: time.Hour})
 		own, other := NewKey(WeakSecret(allocSecret)), NewKey(WeakSecret("another-secret-0123456789"))
+		right := claim{UserID: []byte("user-1"), Nonce: []byte(strings.Repeat("n", 32)), Timestamp: []byte(fmt.Sprint(time.Now().Unix()))}
+		right[Signature] = []byte(v.sign(own, &right))
+		forged, garbage := right, right
+		forged[UserID], garbage[Signature] = []byte("user-2"), []byte("garbage")
 		for _, test := range []struct {
 			name  string
-			claim *Claim
+			claim claim
 			keys  []*Key
 			want  error
 		}{
-			{"one secret", claim, []*Key{own}, nil},
-			{"three secrets, the last one", claim, []*Key{other, other, own}, nil},
-			{"one secret, invalid", &forged, []*Key{own}, ErrInvalid},
-			{"three secrets, invalid", &forged, []*Key{own, other, other}, ErrInvalid},
-			{"no digest", &garbage, []*Key{own}, ErrInvalid},
-			{"no secret", claim, nil, ErrWidgetUnknown},
+			{"one secret", right, []*Key{own}, nil},
+			{"three secrets, the last one", right, []*Key{other, other, own}, nil},
+			{"one secret, invalid", forged, []*Key{own}, ErrInvalid},
+			{"three secrets, invalid", forged, []*Key{own, other, other}, ErrInvalid},
+			{"no digest", garbage, []*Key{own}, ErrInvalid},
+			{"no secret", right, nil, ErrInvalid},
 		} {
-			allocates(t, encoding.String()+", "+test.name, 0, func() {
-				if err := v.Verify(test.claim, test.keys); !errors.Is(err, test.want) {
+			r, most := sent(test.claim), 0.0
+			if test.want == nil {
+				most = 1 // the user id, which outlives the request
+			}
+			allocates(t, encoding.String()+", "+test.name, most, func() {
+				if id, err := v.Verify(r, test.keys...); !errors.Is(err, test.want) || (err == nil) != (id.User() == "user-1") {
 					t.Fatalf("%s: %v", test.name, err)
 				}
 			})
@@ -96,7 +95,7 @@ func TestReadAllocates(t *testing.T) {
 		allocates(t, test.name, test.want, func() {
 			r.Reset()
 			reader.JSON(test.body, &r)
-			if err := v.Shape(&r); err != nil && !errors.Is(err, ErrMissing) {
+			if err := v.shape(&r); err != nil && !errors.Is(err, ErrMissing) {
 				t.Fatalf("%s: %v", test.name, err)
 			}
 		})
@@ -108,14 +107,14 @@ func TestReadAllocates(t *testing.T) {
 		r.Reset()
 		reader.Form(form, &r)
 		reader.Query([]byte(nil), &r)
-		if err := v.Shape(&r); err != nil {
+		if err := v.shape(&r); err != nil {
 			t.Fatal(err)
 		}
 	})
 	allocates(t, "query", 0, func() {
 		r.Reset()
 		reader.Query(form, &r)
-		if err := v.Shape(&r); err != nil {
+		if err := v.shape(&r); err != nil {
 			t.Fatal(err)
 		}
 	})

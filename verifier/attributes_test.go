@@ -9,10 +9,8 @@ import (
 
 func withAttributes(t testing.TB, limits Limits, owned ...string) *Verifier {
 	t.Helper()
-	v, err := New(Policy{Message: only(t), Limits: limits, Owned: owned})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}", Limits: limits})
+	v.ownMembers = owned
 	return v
 }
 
@@ -50,8 +48,8 @@ func TestAppendAttributes(t *testing.T) {
 		{"hidden by an escaped name", `{"ph\u006fne":"2"}`, "1", "", `{"phone":"1"}`},
 		{"control characters in a field", "", "1\n\x00", "", `{"phone":"1\n\u0000"}`},
 	} {
-		c := &Claim{Attributes: []byte(test.attributes), Phone: []byte(test.phone), Company: []byte(test.company)}
-		got := string(v.AppendAttributes([]byte("> "), c))
+		r := &Reading{claim: claim{Attributes: []byte(test.attributes), Phone: []byte(test.phone), Company: []byte(test.company)}}
+		got := string(v.AppendAttributes([]byte("> "), r))
 		if got != "> "+test.want {
 			t.Errorf("%s: got %s, want %s", test.name, got, test.want)
 		}
@@ -80,25 +78,10 @@ func TestAppendAttributesSays(t *testing.T) {
 		if err := json.Unmarshal([]byte(text), &sent); err != nil {
 			t.Fatal(err)
 		}
-		out := v.AppendAttributes(nil, &Claim{Attributes: []byte(text)})
+		out := v.AppendAttributes(nil, &Reading{claim: claim{Attributes: []byte(text)}})
 		if err := json.Unmarshal(out, &written); err != nil || !reflect.DeepEqual(sent, written) {
 			t.Errorf("%s became %s, %v", text, out, err)
 		}
-	}
-}
-
-func TestAttribute(t *testing.T) {
-	object := []byte(`{"plan":"pro","caf\u00e9":"\ud83e\udd8a","seats":5,"tags":["a"],"null":null,"yes":true,"empty":"","last":"l"}`)
-	for name, want := range map[string]string{
-		"plan": "pro", "café": "🦊", "seats": "5", "tags": `["a"]`, "null": "null", "yes": "true", "empty": "", "last": "l",
-		"Plan": "", "": "", "a": "",
-	} {
-		if got := Attribute(object, name); got != want {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-	if Attribute(nil, "plan") != "" || Attribute([]byte("{}"), "plan") != "" {
-		t.Error("an attribute of nothing")
 	}
 }
 

@@ -1,21 +1,55 @@
 package verifier
 
-import "strings"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
 
-// Dialect is one product's way of claiming an identity.
+// Dialect is one product's way of claiming an identity, and what is demanded of
+// such a claim.
 type Dialect struct {
-	// Name identifies the dialect in configurations, headers and metrics.
+	// Name identifies the dialect.
 	Name string
 	// Places are where the fields travel. A place in the body is one in the
 	// query, too, where Query says so.
 	Places []Place
-	// Query says whether each field is read from the query by the same name.
+	// Query reports whether each field is read from the query by the same name.
 	// Upgrades and event streams have no body to put it into.
 	Query bool
-	// Message is what is signed.
+	// At points to the object in a JSON body from which the pointers of Places
+	// start. Default: the document's root.
+	At string
+
+	// Message is a template of what is signed, such as "{user_id}" or
+	// "{user_id}.{timestamp}", of the fields user_id, email, timestamp and nonce.
+	// One of which a signed message could be split into fields in two ways is
+	// refused: with "{user_id}{email}" the signature of user "ab" with e-mail "c"
+	// would be one of user "a" with e-mail "bc" too.
 	Message string
-	// Limits bound the fields.
+	// Encoding is how the signature is written: "hex", which is the default,
+	// "base64" or "base64url".
+	Encoding string
+	// NonceLength is how many characters a signed nonce has. Default: 32.
+	NonceLength int
+
+	// MaxAge is how old a signed timestamp may be, Skew how far ahead. Both count
+	// only where Message signs a timestamp, and MaxAge must be set there.
+	MaxAge, Skew time.Duration
+	// Unit is what a signed timestamp counts: [time.Second] or [time.Millisecond].
+	// Where it is 0 either is taken, which leaves a message without separators open
+	// to a second reading, in the other unit, that becomes fresh months later.
+	Unit time.Duration
+	// Limits bound the fields. Default: those of bookbag.
 	Limits Limits
+	// Strip are fields to cut with an unverified claim beside those that prove it.
+	Strip []Field
+
+	// Time returns the current time. Default: [time.Now].
+	Time func() time.Time
 }
 
 // Limits bound a claim's fields. Lengths are in characters, not bytes.
@@ -36,6 +70,13 @@ var defaultLimits = Limits{
 	Attributes: 64, AttributeBytes: 8 << 10,
 }
 
+// What the dialects below have where their products document nothing else.
+const (
+	defaultMaxAge      = 5 * time.Minute
+	defaultSkew        = 30 * time.Second
+	defaultNonceLength = 32 // in characters
+)
+
 // DefaultDialect is the dialect where none is named.
 const DefaultDialect = "bookbag"
 
@@ -53,7 +94,7 @@ var Dialects = []Dialect{
 			{Field: Email, Name: "/user_metadata/email"},
 			{Field: Phone, Name: "/user_metadata/phone"},
 		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits,
+		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
 	},
 	{
 		// NextCap: window.NextCap('identify', {userId, userHash, email, name, customAttributes}).
@@ -65,7 +106,7 @@ var Dialects = []Dialect{
 			{Field: Name, Name: "/name"},
 			{Field: Attributes, Name: "/customAttributes"},
 		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits,
+		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
 	},
 	{
 		// Inviaro documents both spellings, and "key" for the widget connection.
@@ -81,7 +122,7 @@ var Dialects = []Dialect{
 			{Field: Name, Name: "/userName"},
 			{Field: Widget, Name: "/key"},
 		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits,
+		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
 	},
 	{
 		// ReplyBubble: identify({id, signature, email, name, company, phone, traits}).
@@ -101,6 +142,7 @@ var Dialects = []Dialect{
 			UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
 			Attributes: 20, AttributeBytes: 8 << 10, Scalars: true,
 		},
+		MaxAge: defaultMaxAge, Skew: defaultSkew,
 	},
 	{
 		// SnapEngage signs what is to be verified + nonce + timestamp, concatenated.
@@ -113,57 +155,70 @@ var Dialects = []Dialect{
 			{Field: Email, Name: "/email"},
 			{Field: Name, Name: "/name"},
 		},
-		Query: true, Message: "{user_id}{nonce}{timestamp}", Limits: defaultLimits,
+		Query: true, Message: "{user_id}{nonce}{timestamp}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
 	},
 }
 
 // LookupDialect returns the dialect of that name.
-func LookupDialect(name string) (Dialect, bool) {
+func LookupDialect(name string) (Dialect, error) {
+	var names []string
 	for _, d := range Dialects {
 		if d.Name == name {
-			return d, true
+			return d, nil
 		}
+		names = append(names, d.Name)
 	}
-	return Dialect{}, false
-}
-
-// DialectList is the names of all dialects, for error messages.
-func DialectList() string {
-	names := make([]string, len(Dialects))
-	for i, d := range Dialects {
-		names[i] = d.Name
-	}
-	return strings.Join(names, ", ")
+	return Dialect{}, fmt.Errorf("unknown dialect '%s': one of %s", name, strings.Join(names, ", "))
 }
 
 // NamesWidget reports whether a claim of the dialect names its widget.
 func (d *Dialect) NamesWidget() bool {
-	for _, p := range d.Places {
-		if p.Field == Widget {
-			return true
-		}
-	}
-	return false
-}
-
-// Policy returns what a claim of the dialect must hold to, with the default
-// times and encoding. message replaces what the dialect signs unless it is "".
-// What the attributes own depends on the places, and is left to the caller.
-func (d *Dialect) Policy(message string, nonceLength int) (Policy, error) {
-	if message == "" {
-		message = d.Message
-	}
-	parsed, err := ParseMessage(message, nonceLength)
-	return Policy{Message: parsed, Limits: d.Limits, MaxAge: DefaultMaxAge, Skew: DefaultSkew}, err
+	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == Widget })
 }
 
 // AllPlaces returns the places of all fields, those in the query included.
 func (d *Dialect) AllPlaces() []Place {
-	places := append([]Place(nil), d.Places...)
+	places := slices.Clone(d.Places)
+	for i := range places {
+		places[i].Location = cmp.Or(places[i].Location, atBody)
+	}
 	if d.Query {
 		for _, p := range d.Places {
-			places = append(places, Place{Field: p.Field, Location: Query, Name: LastToken(p.Name), Rank: p.Rank})
+			if p.inBody() {
+				places = append(places, Place{Field: p.Field, Location: atQuery, Name: lastToken(p.Name), Rank: p.Rank})
+			}
 		}
 	}
 	return places
+}
+
+// Verifier compiles the dialect. It refuses one that leaves something open, such as
+// a signed timestamp without a MaxAge.
+func (d Dialect) Verifier() (*Verifier, error) {
+	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
+	d.Limits = cmp.Or(d.Limits, defaultLimits)
+	if d.Time == nil {
+		d.Time = time.Now
+	}
+	v := &Verifier{dialect: d}
+	var err error
+	if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
+		return nil, err
+	}
+	if v.encoding, err = parseEncoding(d.Encoding); err != nil {
+		return nil, err
+	}
+	switch {
+	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
+		return nil, fmt.Errorf("verifier: the unit of timestamps is a second or a millisecond, not %v", d.Unit)
+	case d.Limits.UserID <= 0:
+		return nil, errors.New("verifier: the dialect has no limit for user ids")
+	case v.Signs(Timestamp) && d.MaxAge <= 0:
+		return nil, fmt.Errorf("verifier: max_age must be positive, not %v", d.MaxAge)
+	case v.Signs(Timestamp) && d.Skew < 0:
+		return nil, fmt.Errorf("verifier: skew must not be negative, as %v is", d.Skew)
+	}
+	places := d.AllPlaces()
+	v.ownMembers = membersOwned(places)
+	return v, v.compile(places, d.At, &v.message, d.Strip)
 }

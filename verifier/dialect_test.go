@@ -8,44 +8,42 @@ import (
 
 func TestNames(t *testing.T) {
 	for f := UserID; f < Widget; f++ {
-		if got, ok := ParseField(f.String()); !ok || got != f {
+		if got, ok := parseField(f.String()); !ok || got != f {
 			t.Errorf("%s: %v, %v", f, got, ok)
 		}
 	}
 	for _, name := range []string{"widget", "", "User_ID", "userid"} {
-		if _, ok := ParseField(name); ok {
+		if _, ok := parseField(name); ok {
 			t.Errorf("%q is a field", name)
 		}
 	}
-	if FieldList() != "user_id, signature, timestamp, nonce, email, name, phone, company, attributes" {
-		t.Error(FieldList())
+	var f Field
+	if err := f.UnmarshalText([]byte("phone")); err != nil || f != Phone {
+		t.Errorf("%v, %v", f, err)
 	}
-	for _, l := range []Location{Body, Query, Header, Cookie} {
-		if got, ok := ParseLocation(l.String()); !ok || got != l {
-			t.Errorf("%s: %v, %v", l, got, ok)
-		}
+	if err := f.UnmarshalText([]byte("widget")); err == nil || !strings.HasSuffix(err.Error(), "one of user_id, signature, timestamp, nonce, email, name, phone, company, attributes") {
+		t.Error(err)
 	}
-	if _, ok := ParseLocation("path"); ok || LocationList() != "body, query, header, cookie" {
-		t.Error(LocationList())
+	if _, err := compileReader([]Place{{Field: UserID, Location: "path"}}, ""); err == nil || !strings.HasSuffix(err.Error(), "one of body, query, header, cookie") {
+		t.Error(err)
 	}
 }
 
 func TestDialects(t *testing.T) {
-	if DialectList() != "bookbag, nextcap, inviaro, replybubble, snapengage" || DefaultDialect != Dialects[0].Name {
-		t.Error(DialectList())
+	if DefaultDialect != Dialects[0].Name {
+		t.Error(DefaultDialect)
 	}
-	if _, ok := LookupDialect("Bookbag"); ok {
-		t.Error("names of dialects are exact")
+	if _, err := LookupDialect("Bookbag"); err == nil || !strings.HasSuffix(err.Error(), "one of bookbag, nextcap, inviaro, replybubble, snapengage") {
+		t.Errorf("names of dialects are exact: %v", err)
 	}
 	for _, d := range Dialects {
-		got, ok := LookupDialect(d.Name)
-		if !ok || got.Name != d.Name {
-			t.Errorf("%s: %v", d.Name, ok)
+		if got, err := LookupDialect(d.Name); err != nil || got.Name != d.Name {
+			t.Errorf("%s: %v", d.Name, err)
 		}
 		if d.NamesWidget() != (d.Name == "inviaro") {
 			t.Errorf("%s names its widget: %v", d.Name, d.NamesWidget())
 		}
-		m, err := ParseMessage(d.Message, DefaultNonceLength)
+		m, err := parseMessage(d.Message, defaultNonceLength)
 		if err != nil {
 			t.Errorf("%s: %v", d.Name, err)
 		}
@@ -55,12 +53,12 @@ func TestDialects(t *testing.T) {
 				t.Errorf("%s: %s is sent %v, needed %v", d.Name, f, sent, needed)
 			}
 		}
-		if _, err := NewReader(d.AllPlaces(), ReaderOptions{WidgetAt: true}); err != nil {
+		if _, err := d.Verifier(); err != nil {
 			t.Errorf("%s: %v", d.Name, err)
 		}
 		queries := 0
 		for _, p := range d.AllPlaces() {
-			if p.Location == Query {
+			if p.Location == atQuery {
 				queries++
 				if strings.Contains(p.Name, "/") {
 					t.Errorf("%s: a parameter %s", d.Name, p.Name)

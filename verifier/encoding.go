@@ -4,34 +4,30 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
+	"fmt"
+	"slices"
 )
 
-// Encoding is how a signature is written.
-type Encoding uint8
+// encoding is how a signature is written.
+type encoding uint8
 
 const (
-	// Hex is exactly 64 hexadecimal digits of either case.
-	Hex Encoding = iota
-	// Base64 is exactly 44 characters of RFC 4648 section 4, padding included.
-	Base64
-	// Base64URL is exactly 43 characters of RFC 4648 section 5, or 44 with padding.
-	Base64URL
+	inHex       encoding = iota // exactly 64 hexadecimal digits of either case
+	inBase64                    // exactly 44 characters of RFC 4648 section 4, padding included
+	inBase64URL                 // exactly 43 characters of RFC 4648 section 5, or 44 with padding
 )
 
-var encodingNames = [...]string{"hex", "base64", "base64url"}
+var encodingNames = []string{"hex", "base64", "base64url"}
 
-// String returns the encoding's name as it is written in a configuration.
-func (e Encoding) String() string { return encodingNames[e] }
+func (e encoding) String() string { return encodingNames[e] }
 
-// ParseEncoding returns the encoding of that name.
-func ParseEncoding(name string) (Encoding, error) {
-	for i, n := range encodingNames {
-		if n == name {
-			return Encoding(i), nil
-		}
+// parseEncoding returns the encoding of that name.
+func parseEncoding(name string) (encoding, error) {
+	i := slices.Index(encodingNames, name)
+	if i < 0 {
+		return 0, fmt.Errorf("unknown encoding '%s': one of hex, base64, base64url", name)
 	}
-	return 0, errors.New("unknown encoding '" + name + "': one of hex, base64, base64url")
+	return encoding(i), nil
 }
 
 // Strict decoders: a digest has one spelling, its unused bits are zero.
@@ -43,21 +39,21 @@ var (
 
 // decode writes the digest to dst and returns 1, or 0 where the text is not
 // exactly one. Lengths are tested first because the decoders of the standard
-// library pass over line ends.
-func (e Encoding) decode(dst *[sha256.Size]byte, text []byte) int {
+// library skip newlines.
+func (e encoding) decode(dst *[sha256.Size]byte, text []byte) int {
 	var n int
 	var err error
 	var long [sha256.Size + 1]byte // base64 decoders write whole groups of three
 	switch {
-	case e == Hex && len(text) == hex.EncodedLen(sha256.Size):
+	case e == inHex && len(text) == hex.EncodedLen(sha256.Size):
 		n, err = hex.Decode(dst[:], text)
-	case e == Base64 && len(text) == 44:
+	case e == inBase64 && len(text) == 44:
 		n, err = strictStd.Decode(long[:], text)
 		copy(dst[:], long[:])
-	case e == Base64URL && len(text) == 44:
+	case e == inBase64URL && len(text) == 44:
 		n, err = strictURL.Decode(long[:], text)
 		copy(dst[:], long[:])
-	case e == Base64URL && len(text) == 43:
+	case e == inBase64URL && len(text) == 43:
 		n, err = strictRawURL.Decode(long[:], text)
 		copy(dst[:], long[:])
 	}
@@ -68,11 +64,11 @@ func (e Encoding) decode(dst *[sha256.Size]byte, text []byte) int {
 }
 
 // encode returns the digest's text; hex is lower-case, base64url unpadded.
-func (e Encoding) encode(sum []byte) string {
+func (e encoding) encode(sum []byte) string {
 	switch e {
-	case Base64:
+	case inBase64:
 		return base64.StdEncoding.EncodeToString(sum)
-	case Base64URL:
+	case inBase64URL:
 		return base64.RawURLEncoding.EncodeToString(sum)
 	default:
 		return hex.EncodeToString(sum)

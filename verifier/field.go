@@ -1,6 +1,12 @@
 package verifier
 
-import "strings"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
+)
 
 // Field is one piece of what a chat request says about who is chatting.
 type Field uint8
@@ -32,11 +38,10 @@ const (
 	// Visitor names the anonymous visitor that the user was before.
 	Visitor
 
-	// NumFields is how many fields there are.
-	NumFields
+	numFields
 )
 
-var fieldNames = [NumFields]string{
+var fieldNames = []string{
 	"user_id", "signature", "timestamp", "nonce", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
 }
 
@@ -48,68 +53,71 @@ func (f Field) String() string { return fieldNames[f] }
 func (f Field) Proves() bool { return f <= Nonce }
 
 // names reports whether the field names a thing of the gateway's: an id, which is
-// compared as [AppendCanonicalID] has it.
+// compared as [appendCanonicalID] has it.
 func (f Field) names() bool { return f == Conversation || f == Visitor }
 
-// ParseField returns the claim field of that name.
-func ParseField(name string) (Field, bool) {
-	for f := UserID; f < Widget; f++ {
-		if fieldNames[f] == name {
-			return f, true
-		}
-	}
-	return 0, false
+// parseField returns the claim field of that name.
+func parseField(name string) (Field, bool) {
+	i := slices.Index(fieldNames[:Widget], name)
+	return Field(max(i, 0)), i >= 0
 }
 
-// FieldList is the names that [ParseField] knows, for error messages.
-func FieldList() string { return strings.Join(fieldNames[:Widget], ", ") }
+// UnmarshalText implements [encoding.TextUnmarshaler] for the fields of a claim.
+func (f *Field) UnmarshalText(name []byte) (err error) {
+	var ok bool
+	if *f, ok = parseField(string(name)); !ok {
+		err = fmt.Errorf("unknown field '%s': one of %s", name, strings.Join(fieldNames[:Widget], ", "))
+	}
+	return err
+}
 
-// Claim holds the fields that were found, decoded; an absent one is empty. The
+// claim holds the fields that were found, decoded; an absent one is empty. The
 // values may share memory with the request they were read from.
-type Claim [NumFields][]byte
+type claim [numFields][]byte
 
-// Location is a part of a request.
-type Location uint8
-
+// The parts of a request.
 const (
-	// Body is a member of a JSON body, named by a JSON Pointer (RFC 6901); the
-	// pointer's last token is the name in form bodies.
-	Body Location = iota
-	// Query is a parameter of the URL's query.
-	Query
-	// Header is a header field.
-	Header
-	// Cookie is a cookie.
-	Cookie
-
-	numLocations
+	atBody   = "body"
+	atQuery  = "query"
+	atHeader = "header"
+	atCookie = "cookie"
 )
-
-var locationNames = [numLocations]string{"body", "query", "header", "cookie"}
-
-// String returns the location's name as it is written in a configuration.
-func (l Location) String() string { return locationNames[l] }
-
-// ParseLocation returns the location of that name.
-func ParseLocation(name string) (Location, bool) {
-	for l, n := range locationNames {
-		if n == name {
-			return Location(l), true
-		}
-	}
-	return 0, false
-}
-
-// LocationList is the names that [ParseLocation] knows, for error messages.
-func LocationList() string { return strings.Join(locationNames[:], ", ") }
 
 // Place is where a field travels.
 type Place struct {
-	Field    Field
-	Location Location
-	// Name is the name there; in a body, a JSON Pointer.
+	Field Field
+	// Location is "body", which is the default, "query", "header" or "cookie".
+	// Headers and cookies are for the caller to read: see [Reading.Text].
+	Location string
+	// Name is the name there. In a body it is a JSON Pointer (RFC 6901), whose last
+	// token is the name in form bodies.
 	Name string
 	// Rank is 0 for the places that count first. One of a higher rank, at most 3,
 	// counts only where nothing is in those of lower ranks.
 	Rank int
+	// Root has Name start at the document's root, whatever [Dialect.At] is.
+	Root bool
+}
+
+func (p *Place) inBody() bool { return p.Location == "" || p.Location == atBody }
+
+// Check refuses an unknown location and a Name in a body that is no pointer to a
+// member.
+func (p *Place) Check() error {
+	switch {
+	case p.inBody():
+		_, err := claimjson.Tokens(p.Name)
+		return err
+	case p.Location == atQuery || p.Location == atHeader || p.Location == atCookie:
+		return nil
+	}
+	return fmt.Errorf("unknown location '%s': one of %s, %s, %s, %s", p.Location, atBody, atQuery, atHeader, atCookie)
+}
+
+// Key returns the name of the field in a form or a query: a pointer's last token.
+func (p *Place) Key() string {
+	if !p.inBody() {
+		return p.Name
+	}
+	return lastToken(p.Name)
 }

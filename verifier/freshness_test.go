@@ -11,13 +11,7 @@ import (
 
 func timestamped(t testing.TB, maxAge, skew time.Duration, now time.Time) *Verifier {
 	t.Helper()
-	v, err := New(Policy{
-		Message: template(t, "{timestamp}.{user_id}", DefaultNonceLength), Limits: defaultLimits, MaxAge: maxAge, Skew: skew,
-	}, WithClock(func() time.Time { return now }))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
+	return compiled(t, Dialect{Message: "{timestamp}.{user_id}", MaxAge: maxAge, Skew: skew, Time: func() time.Time { return now }})
 }
 
 // TestFreshness moves the clock and the timestamp to the exact bounds.
@@ -48,15 +42,15 @@ func TestFreshness(t *testing.T) {
 		{"a clock at the end of time", time.Minute, time.Minute, "0000000000", time.Unix(math.MaxInt32*100, 0), ErrExpired},
 	} {
 		v := timestamped(t, test.maxAge, test.skew, test.now)
-		claim := &Claim{UserID: []byte("u"), Timestamp: []byte(test.timestamp)}
-		sum := key.mac(&v.policy.Message, claim)
-		claim[Signature] = []byte(Hex.encode(sum[:]))
-		if err := v.Verify(claim, []*Key{key}); !errors.Is(err, test.want) || test.want == nil && err != nil {
+		claim := &claim{UserID: []byte("u"), Timestamp: []byte(test.timestamp)}
+		sum := key.mac(&v.message, claim)
+		claim[Signature] = []byte(inHex.encode(sum[:]))
+		if err := v.prove(claim, []*Key{key}); !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
 		}
 		// A forger must not learn how old a timestamp may be.
 		claim[Signature][0] ^= 1
-		if err := v.Verify(claim, []*Key{key}); !errors.Is(err, ErrInvalid) {
+		if err := v.prove(claim, []*Key{key}); !errors.Is(err, ErrInvalid) {
 			t.Errorf("%s, forged: got %v", test.name, err)
 		}
 	}
@@ -85,30 +79,28 @@ func TestParseTimestamp(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	stamped := template(t, "{user_id}{timestamp}", DefaultNonceLength)
+	const stamped = "{user_id}{timestamp}"
 	for _, test := range []struct {
 		name, error string
-		policy      Policy
+		dialect     Dialect
 	}{
-		{"nothing", "no message", Policy{Limits: defaultLimits}},
-		{"no limit", "no limit for user ids", Policy{Message: only(t)}},
-		{"no max_age", "max_age must be positive", Policy{Message: stamped, Limits: defaultLimits}},
-		{"negative max_age", "max_age must be positive", Policy{Message: stamped, Limits: defaultLimits, MaxAge: -1}},
-		{"negative skew", "skew must not be negative", Policy{Message: stamped, Limits: defaultLimits, MaxAge: 1, Skew: -1}},
+		{"no message", "lacks {user_id}", Dialect{}},
+		{"no limit", "no limit for user ids", Dialect{Message: "{user_id}", Limits: Limits{Email: 1}}},
+		{"another unit", "a second or a millisecond", Dialect{Message: "{user_id}", Unit: time.Minute}},
+		{"no max_age", "max_age must be positive", Dialect{Message: stamped}},
+		{"negative max_age", "max_age must be positive", Dialect{Message: stamped, MaxAge: -1}},
+		{"negative skew", "skew must not be negative", Dialect{Message: stamped, MaxAge: 1, Skew: -1}},
 	} {
-		if v, err := New(test.policy); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
+		if v, err := test.dialect.Verifier(); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 	// Without a signed timestamp its bounds do not matter.
-	if _, err := New(Policy{Message: only(t), Limits: defaultLimits, Skew: -1}); err != nil {
+	if _, err := (Dialect{Message: "{user_id}", Skew: -1}).Verifier(); err != nil {
 		t.Error(err)
 	}
-	v, err := New(Policy{Message: stamped, Limits: defaultLimits, MaxAge: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: stamped, MaxAge: time.Hour})
 	if !v.fresh(time.Now().Add(-time.Minute)) {
-		t.Error("without WithClock the clock is not the time")
+		t.Error("without another the clock is not the time")
 	}
 }

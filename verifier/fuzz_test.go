@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // signing returns the names, at the top of a body, of the dialect's fields
@@ -48,7 +50,7 @@ func texts(t *testing.T, values []json.RawMessage) []string {
 	return found
 }
 
-// allEqual says whether each of the texts is the value, and where the value
+// allEqual reports whether each of the texts is the value, and where the value
 // is not empty, that there are any.
 func allEqual(found []string, value []byte) bool {
 	for _, text := range found {
@@ -123,7 +125,7 @@ func FuzzReader(f *testing.F) {
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.JSON(body, &r)
-		shape := v.Shape(&r)
+		shape := v.shape(&r)
 		if r.err != nil {
 			if !errors.Is(shape, ErrMalformed) {
 				t.Fatalf("%v, but %v", r.err, shape)
@@ -142,10 +144,10 @@ func FuzzReader(f *testing.F) {
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(body, &members); err != nil || members == nil {
 			// An array of claims, or a text of one, is half a claim.
-			if shape == nil || len(r.Claim[UserID])+len(r.Claim[Signature]) > 0 {
+			if shape == nil || len(r.claim[UserID])+len(r.claim[Signature]) > 0 {
 				t.Fatalf("a claim in what is no object: %v", shape)
 			}
-			left := Cut(nil, body, r.BodyCuts)
+			left := claimjson.Cut(nil, body, r.BodyCuts)
 			r.Reset()
 			if reader.JSON(left, &r); len(r.BodyCuts) > 0 {
 				t.Fatalf("%q still holds a claim", left)
@@ -168,7 +170,7 @@ func FuzzReader(f *testing.F) {
 				}
 			}
 		}
-		checkCut(t, Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
+		checkCut(t, claimjson.Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
 	})
 }
 
@@ -207,7 +209,7 @@ func FuzzForm(f *testing.F) {
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.Form(body, &r)
-		shape := v.Shape(&r)
+		shape := v.shape(&r)
 		if r.fault() != nil || shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
 			return
 		}
@@ -229,7 +231,7 @@ func FuzzForm(f *testing.F) {
 				t.Fatalf("%s is %q, net/url says %q", field, r.settled()[field], found)
 			}
 		}
-		left := Cut(nil, body, r.BodyCuts)
+		left := claimjson.Cut(nil, body, r.BodyCuts)
 		rest, _ := url.ParseQuery(string(left))
 		names := signing(d, Field.Proves)
 		for key := range rest {
@@ -269,11 +271,11 @@ func FuzzJSONOrForm(f *testing.F) {
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.JSONOrForm(body, &r)
-		if shape := v.Shape(&r); shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
+		if shape := v.shape(&r); shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
 			return
 		}
 		names := signing(d, Field.Proves)
-		left := Cut(nil, body, r.BodyCuts)
+		left := claimjson.Cut(nil, body, r.BodyCuts)
 		fields, _ := url.ParseQuery(string(left))
 		for key, values := range fields {
 			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, strings.TrimSpace(key)) }) && strings.Join(values, "") != "" {
@@ -287,7 +289,7 @@ func FuzzJSONOrForm(f *testing.F) {
 	})
 }
 
-// resembles says whether some parser could take the key for one of the names:
+// resembles reports whether some parser could take the key for one of the names:
 // whether it has their letters and digits in it, in that order.
 func resembles(key string, names []string) bool {
 	letters := func(text string) string {
@@ -316,7 +318,7 @@ func FuzzMessage(f *testing.F) {
 		f.Add(text, 32)
 	}
 	f.Fuzz(func(t *testing.T, text string, nonceLength int) {
-		m, err := ParseMessage(text, nonceLength)
+		m, err := parseMessage(text, nonceLength)
 		if err != nil {
 			if err.Error() == "" {
 				t.Fatal("refused without a reason")
@@ -326,12 +328,12 @@ func FuzzMessage(f *testing.F) {
 		if !m.Signs(UserID) || m.String() != text || nonceLength < 1 {
 			t.Fatalf("accepted: %q", m.String())
 		}
-		claim := &Claim{UserID: []byte("{user_id}"), Email: []byte("e"), Timestamp: []byte("1800000000"), Nonce: []byte(strings.Repeat("n", min(nonceLength, 64)))}
+		claim := &claim{UserID: []byte("{user_id}"), Email: []byte("e"), Timestamp: []byte("1800000000"), Nonce: []byte(strings.Repeat("n", min(nonceLength, 64)))}
 		want := strings.NewReplacer("{user_id}", "{user_id}", "{email}", "e", "{timestamp}", "1800000000", "{nonce}", string(claim[Nonce])).Replace(text)
 		if got := string(m.Append(nil, claim)); got != want {
 			t.Fatalf("%q, want %q", got, want)
 		}
-		if _, err := New(Policy{Message: m, Limits: defaultLimits, MaxAge: DefaultMaxAge}); err != nil {
+		if _, err := (Dialect{Message: m.text, NonceLength: nonceLength, MaxAge: defaultMaxAge}).Verifier(); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -339,25 +341,25 @@ func FuzzMessage(f *testing.F) {
 
 // TestSeeds: a fuzzer without seeds, or of which all are refused, finds little.
 func TestSeeds(t *testing.T) {
-	shapeOf := func(read func(*Reader, *Reading, []byte)) func(*testing.T, []string) bool {
+	shapeOf := func(read func(*reader, *Reading, []byte)) func(*testing.T, []string) bool {
 		return func(t *testing.T, arguments []string) bool {
 			body, dialect := seedValue(t, arguments[0]), seedValue(t, arguments[1])
 			reader, v := spoken(t, Dialects[int(dialect[0])%len(Dialects)].Name)
 			var r Reading
 			read(reader, &r, []byte(body))
-			return v.Shape(&r) == nil
+			return v.shape(&r) == nil
 		}
 	}
 	for name, accepted := range map[string]func(*testing.T, []string) bool{
-		"FuzzReader":     shapeOf(func(reader *Reader, r *Reading, body []byte) { reader.JSON(body, r) }),
-		"FuzzForm":       shapeOf(func(reader *Reader, r *Reading, body []byte) { reader.Form(body, r) }),
-		"FuzzJSONOrForm": shapeOf(func(reader *Reader, r *Reading, body []byte) { reader.JSONOrForm(body, r) }),
+		"FuzzReader":     shapeOf(func(reader *reader, r *Reading, body []byte) { reader.JSON(body, r) }),
+		"FuzzForm":       shapeOf(func(reader *reader, r *Reading, body []byte) { reader.Form(body, r) }),
+		"FuzzJSONOrForm": shapeOf(func(reader *reader, r *Reading, body []byte) { reader.JSONOrForm(body, r) }),
 		"FuzzMessage": func(t *testing.T, arguments []string) bool {
 			length, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(arguments[1], "int("), ")"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = ParseMessage(seedValue(t, arguments[0]), length)
+			_, err = parseMessage(seedValue(t, arguments[0]), length)
 			return err == nil
 		},
 	} {

@@ -1,12 +1,15 @@
 package verifier
 
-import "errors"
+import (
+	"errors"
+	"testing"
+)
 
 // settled returns the claim as Shape would find it.
-func (r *Reading) settled() *Claim {
+func (r *Reading) settled() *claim {
 	again := *r
 	again.settle()
-	return &again.Claim
+	return &again.claim
 }
 
 // fault returns the first reason against what was read, of body or field.
@@ -21,8 +24,8 @@ func (r *Reading) fault() error {
 	return r.err
 }
 
-// twofold reports whether a field could be read in two ways.
-func (r *Reading) twofold() bool {
+// ambiguous reports whether a field could be read in two ways.
+func (r *Reading) ambiguous() bool {
 	for rank := range r.found {
 		for f := range r.found[rank] {
 			if r.found[rank][f].ambiguous() {
@@ -34,7 +37,7 @@ func (r *Reading) twofold() bool {
 }
 
 // multipart reads a whole multipart body, as a gateway does.
-func (r *Reader) multipart(body []byte, boundary string, to *Reading) {
+func (r *reader) multipart(body []byte, boundary string, to *Reading) {
 	m := r.Multipart(boundary, 1<<20, to)
 	_, err := m.Write(body)
 	if err != nil {
@@ -44,8 +47,24 @@ func (r *Reader) multipart(body []byte, boundary string, to *Reading) {
 	}
 }
 
+// compileReader returns what reads places and no dialect's.
+func compileReader(places []Place, at string) (*reader, error) {
+	r := new(reader)
+	return r, r.compile(places, at, new(message), nil)
+}
+
+// compiled returns what checks claims of a dialect without places.
+func compiled(t testing.TB, d Dialect) *Verifier {
+	t.Helper()
+	v, err := d.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
 // sent returns a reading of a claim that was sent in plain fields.
-func sent(c Claim) *Reading {
+func sent(c claim) *Reading {
 	r := new(Reading)
 	for f, value := range c {
 		if len(value) > 0 {
@@ -57,7 +76,7 @@ func sent(c Claim) *Reading {
 
 // judged is Shape's verdict, or else why a field was left out.
 func judged(v *Verifier, r *Reading) error {
-	err := v.Shape(r)
+	err := v.shape(r)
 	if left := r.LeftOut(); len(left) > 0 && (err == nil || errors.Is(err, ErrMissing)) {
 		return left[0]
 	}

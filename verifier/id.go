@@ -28,7 +28,11 @@ func validID(id []byte) bool {
 	return true
 }
 
-// AppendCanonicalID appends the canonical form of a conversation's or visitor's id
+// AppendID appends the canonical form of the id in that field, of a conversation or
+// a visitor, to dst. It is for use after [Verifier.Verify], like [Reading.Unverified].
+func (r *Reading) AppendID(dst []byte, f Field) []byte { return appendCanonicalID(dst, r.claim[f]) }
+
+// appendCanonicalID appends the canonical form of a conversation's or visitor's id
 // to dst. Two ids that some backend takes for one have the same: databases compare
 // without letter case, and where an id is a number, programs cast it. So 42, 042,
 // 42.0 and 4.2e1 are one, and -0 is 0.
@@ -36,7 +40,7 @@ func validID(id []byte) bool {
 // Integers are compared exactly, up to as many digits as an id may have: of
 // neighbors with 19 digits, as Twitter's and Discord's ids are, each is its own.
 // Any other number is the float64 that is nearest to it.
-func AppendCanonicalID(dst, id []byte) []byte {
+func appendCanonicalID(dst, id []byte) []byte {
 	if n, ok := parseNumeral(id); ok {
 		return n.appendValue(dst)
 	}
@@ -52,7 +56,7 @@ func AppendCanonicalID(dst, id []byte) []byte {
 // sameID reports whether two ids have one canonical form.
 func sameID(a, b []byte) bool {
 	var one, other [maxID + 1]byte
-	return bytes.Equal(a, b) || bytes.Equal(AppendCanonicalID(one[:0], a), AppendCanonicalID(other[:0], b))
+	return bytes.Equal(a, b) || bytes.Equal(appendCanonicalID(one[:0], a), appendCanonicalID(other[:0], b))
 }
 
 // numeral is an id of the form -?digits(.digits)?([eE][+-]?digits)?

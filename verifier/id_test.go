@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-func canonical(id string) string { return string(AppendCanonicalID(nil, []byte(id))) }
+func canonical(id string) string { return string(appendCanonicalID(nil, []byte(id))) }
 
 func TestCanonicalID(t *testing.T) {
 	long := "1" + strings.Repeat("0", maxID-1)
@@ -167,7 +167,7 @@ func compareIDs(t *testing.T, a, b string) {
 func TestCanonicalIDAllocates(t *testing.T) {
 	room := make([]byte, 0, maxID)
 	for _, id := range []string{"550e8400-e29b-41d4-a716-446655440000", "1234567890123456789"} {
-		if n := testing.AllocsPerRun(100, func() { room = AppendCanonicalID(room[:0], []byte(id)) }); n > 0 {
+		if n := testing.AllocsPerRun(100, func() { room = appendCanonicalID(room[:0], []byte(id)) }); n > 0 {
 			t.Errorf("%s: %v", id, n)
 		}
 	}

@@ -53,7 +53,7 @@ var decoy = func() *Key {
 
 // match reports in constant time whether signature encodes the MAC of the
 // claim's message. A signature of another shape costs a MAC as well.
-func (k *Key) match(m *Message, c *Claim, enc Encoding, signature []byte) bool {
+func (k *Key) match(m *message, c *claim, enc encoding, signature []byte) bool {
 	s := k.states.Get().(*macState)
 	defer k.states.Put(s)
 	shape := enc.decode(&s.got, signature)
@@ -64,7 +64,7 @@ func (k *Key) match(m *Message, c *Claim, enc Encoding, signature []byte) bool {
 }
 
 // mac returns the MAC of the claim's message.
-func (k *Key) mac(m *Message, c *Claim) [sha256.Size]byte {
+func (k *Key) mac(m *message, c *claim) [sha256.Size]byte {
 	s := k.states.Get().(*macState)
 	defer k.states.Put(s)
 	s.hash.Reset()

@@ -13,21 +13,21 @@ import (
 
 // only returns a message of the user id alone, so that a claim's user id can
 // be any text that is to be signed.
-func only(t testing.TB) Message {
+func only(t testing.TB) message {
 	t.Helper()
-	return template(t, "{user_id}", DefaultNonceLength)
+	return template(t, "{user_id}", defaultNonceLength)
 }
 
-func template(t testing.TB, text string, nonceLength int) Message {
+func template(t testing.TB, text string, nonceLength int) message {
 	t.Helper()
-	m, err := ParseMessage(text, nonceLength)
+	m, err := parseMessage(text, nonceLength)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-func claimOf(user string) *Claim { return &Claim{UserID: []byte(user)} }
+func claimOf(user string) *claim { return &claim{UserID: []byte(user)} }
 
 func hexMAC(t testing.TB, k *Key, text string) string {
 	t.Helper()
@@ -79,8 +79,7 @@ func TestPublishedDigests(t *testing.T) {
 		if got := hexMAC(t, newKey([]byte(test.secret)), test.message); got != test.digest {
 			t.Errorf("%s: got %s", test.secret, got)
 		}
-		policy := Policy{Message: only(t)}
-		if got := policy.Sign(WeakSecret(test.secret), claimOf(test.message)); got != test.digest {
+		if got := compiled(t, Dialect{Message: "{user_id}"}).sign(NewKey(WeakSecret(test.secret)), claimOf(test.message)); got != test.digest {
 			t.Errorf("%s: Sign gives %s", test.secret, got)
 		}
 	}
@@ -103,8 +102,7 @@ func TestOpenSSL(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			policy := Policy{Message: only(t)}
-			if got := policy.Sign(s, claimOf(id)); got != fields[len(fields)-1] {
+			if got := compiled(t, Dialect{Message: "{user_id}"}).sign(NewKey(s), claimOf(id)); got != fields[len(fields)-1] {
 				t.Errorf("secret %q, id %q: %s, openssl says %s", secret, id, got, out)
 			}
 		}
@@ -150,10 +148,7 @@ func countingKey() (*Key, *atomic.Int64) {
 func TestOneMACAKey(t *testing.T) {
 	genuine := decoy
 	defer func() { decoy = genuine }()
-	v, err := New(Policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	signatures := map[string]string{
 		"wrong":       strings.Repeat("a", 64),
 		"too short":   "ab",
@@ -162,15 +157,15 @@ func TestOneMACAKey(t *testing.T) {
 		"a long text": strings.Repeat("a", 4096),
 	}
 	for name, signature := range signatures {
-		claim := &Claim{UserID: []byte("user-1"), Signature: []byte(signature)}
+		claim := &claim{UserID: []byte("user-1"), Signature: []byte(signature)}
 		var sums *atomic.Int64
 		decoy, sums = countingKey()
-		if err := v.Verify(claim, nil); !errors.Is(err, ErrWidgetUnknown) || sums.Load() != 1 {
+		if err := v.prove(claim, nil); !errors.Is(err, ErrInvalid) || sums.Load() != 1 {
 			t.Errorf("%s, no key: %v after %d MACs", name, err, sums.Load())
 		}
 		one, ones := countingKey()
 		two, twos := countingKey()
-		if err := v.Verify(claim, []*Key{one, two}); !errors.Is(err, ErrInvalid) || ones.Load() != 1 || twos.Load() != 1 {
+		if err := v.prove(claim, []*Key{one, two}); !errors.Is(err, ErrInvalid) || ones.Load() != 1 || twos.Load() != 1 {
 			t.Errorf("%s: %v after %d and %d MACs", name, err, ones.Load(), twos.Load())
 		}
 	}

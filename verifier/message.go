@@ -6,18 +6,14 @@ import (
 	"strings"
 )
 
-// DefaultNonceLength is the length of a nonce where nothing else is configured,
-// in characters.
-const DefaultNonceLength = 32
-
-// Message is a template of what is signed: fields and literal text.
-type Message struct {
+// message is a template of what is signed: fields and literal text.
+type message struct {
 	text  string
 	parts []part
 	nonce int
-	// run is set where a timestamp touches other fields without a separator,
-	// so that a signed message could be split in a second way.
-	run bool
+	// timestampAdjacent is set where a timestamp touches other fields without a
+	// separator, so that a signed message could be split in a second way.
+	timestampAdjacent bool
 }
 
 type part struct {
@@ -25,15 +21,15 @@ type part struct {
 	literal []byte // where not nil, the part is this text
 }
 
-// ParseMessage reads a template such as "{user_id}{nonce}{timestamp}". Nonces
+// parseMessage reads a template such as "{user_id}{nonce}{timestamp}". Nonces
 // are nonceLength characters long.
 //
 // It refuses a template of which a signed message could be split into fields
 // in two ways: with "{user_id}{email}", the signature of user "ab" with e-mail
 // "c" would be one of user "a" with e-mail "bc" too.
-func ParseMessage(text string, nonceLength int) (Message, error) {
-	m := Message{text: text, nonce: nonceLength}
-	seen := [NumFields]bool{}
+func parseMessage(text string, nonceLength int) (message, error) {
+	m := message{text: text, nonce: nonceLength}
+	seen := [numFields]bool{}
 	for rest := text; rest != ""; {
 		open := strings.IndexByte(rest, '{')
 		if open < 0 {
@@ -51,7 +47,7 @@ func ParseMessage(text string, nonceLength int) (Message, error) {
 		if end < 0 {
 			return m, fmt.Errorf("message %q has a { without a }", text)
 		}
-		f, ok := ParseField(rest[1:end])
+		f, ok := parseField(rest[1:end])
 		if !ok || (f != UserID && f != Email && f != Timestamp && f != Nonce) {
 			return m, fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
 		}
@@ -88,7 +84,7 @@ func (f Field) excludes(b byte) bool {
 // unambiguous fixes the field boundaries from both ends of the template as far
 // as they can be: by a field's length, or by a neighbouring literal character
 // that the field cannot hold. At most one field may remain between the two.
-func (m *Message) unambiguous() error {
+func (m *message) unambiguous() error {
 	first, last := 0, len(m.parts)-1
 	for ; first <= last; first++ {
 		p := m.parts[first]
@@ -115,8 +111,8 @@ func (m *Message) unambiguous() error {
 	}
 	for i, p := range m.parts {
 		if p.literal == nil && p.field == Timestamp {
-			m.run = m.touches(i-1, true) || m.touches(i+1, false)
-			if m.run && !allFixed(m.parts[:i]) && !allFixed(m.parts[i+1:]) {
+			m.timestampAdjacent = m.touches(i-1, true) || m.touches(i+1, false)
+			if m.timestampAdjacent && !allFixed(m.parts[:i]) && !allFixed(m.parts[i+1:]) {
 				return fmt.Errorf("message %q: {timestamp}, of 10 or 13 digits, runs into its neighbour; "+
 					"put a character that is no digit on either side of it", m.text)
 			}
@@ -140,7 +136,7 @@ func allFixed(parts []part) bool {
 
 // touches reports whether part i, a neighbour of the timestamp, could hand it
 // digits or take some of its own.
-func (m *Message) touches(i int, before bool) bool {
+func (m *message) touches(i int, before bool) bool {
 	if i < 0 || i >= len(m.parts) {
 		return false
 	}
@@ -156,10 +152,10 @@ func (m *Message) touches(i int, before bool) bool {
 }
 
 // String returns the template.
-func (m *Message) String() string { return m.text }
+func (m *message) String() string { return m.text }
 
 // Signs reports whether the field is part of the message.
-func (m *Message) Signs(f Field) bool {
+func (m *message) Signs(f Field) bool {
 	for _, p := range m.parts {
 		if p.literal == nil && p.field == f {
 			return true
@@ -169,13 +165,13 @@ func (m *Message) Signs(f Field) bool {
 }
 
 // write feeds the claim's message to a hash.
-func (m *Message) write(h hash.Hash, c *Claim) {
+func (m *message) write(h hash.Hash, c *claim) {
 	for i := range m.parts {
 		_, _ = h.Write(m.parts[i].bytes(c)) // a hash never returns an error
 	}
 }
 
-func (p *part) bytes(c *Claim) []byte {
+func (p *part) bytes(c *claim) []byte {
 	if p.literal != nil {
 		return p.literal
 	}
@@ -183,7 +179,7 @@ func (p *part) bytes(c *Claim) []byte {
 }
 
 // Append appends the claim's message to dst.
-func (m *Message) Append(dst []byte, c *Claim) []byte {
+func (m *message) Append(dst []byte, c *claim) []byte {
 	for i := range m.parts {
 		dst = append(dst, m.parts[i].bytes(c)...)
 	}
@@ -192,7 +188,7 @@ func (m *Message) Append(dst []byte, c *Claim) []byte {
 
 // split finds the timestamp of a message under the assumption that it has
 // width digits, and reports whether the message has such a reading at all.
-func (m *Message) split(text []byte, width int) (timestamp []byte, ok bool) {
+func (m *message) split(text []byte, width int) (timestamp []byte, ok bool) {
 	lo, hi := 0, len(m.parts)
 	take := func(p part, front bool) bool {
 		n := len(p.literal)

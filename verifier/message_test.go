@@ -64,7 +64,7 @@ func TestParseMessage(t *testing.T) {
 		{"{user_id}{timestamp}\n{email}", "{timestamp}, of 10 or 13 digits, runs into its neighbour"},
 		{"{user_id}\n1{timestamp}\n{email}", "{timestamp}, of 10 or 13 digits, runs into its neighbour"},
 	} {
-		m, err := ParseMessage(test.text, DefaultNonceLength)
+		m, err := parseMessage(test.text, defaultNonceLength)
 		switch {
 		case test.error == "" && err != nil, test.error != "" && (err == nil || !strings.Contains(err.Error(), test.error)):
 			t.Errorf("%q: got %v, want %q", test.text, err, test.error)
@@ -73,7 +73,7 @@ func TestParseMessage(t *testing.T) {
 		}
 	}
 	for _, length := range []int{0, -1} {
-		if _, err := ParseMessage("{user_id}", length); err == nil || !strings.Contains(err.Error(), "at least one character") {
+		if _, err := parseMessage("{user_id}", length); err == nil || !strings.Contains(err.Error(), "at least one character") {
 			t.Errorf("nonces of %d characters: %v", length, err)
 		}
 	}
@@ -81,17 +81,14 @@ func TestParseMessage(t *testing.T) {
 
 func TestMessageSigns(t *testing.T) {
 	m := template(t, "{user_id}{nonce}{timestamp}", 4)
-	v, err := New(Policy{Message: m, Limits: defaultLimits, MaxAge: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for f := UserID; f < NumFields; f++ {
+	v := compiled(t, Dialect{Message: m.text, MaxAge: time.Second})
+	for f := UserID; f < numFields; f++ {
 		want := f == UserID || f == Nonce || f == Timestamp
 		if m.Signs(f) != want || v.Signs(f) != want {
 			t.Errorf("signs %s: %v, %v", f, m.Signs(f), v.Signs(f))
 		}
 	}
-	c := &Claim{UserID: []byte("u"), Nonce: []byte("nonc"), Timestamp: []byte("1234567890"), Email: []byte("e")}
+	c := &claim{UserID: []byte("u"), Nonce: []byte("nonc"), Timestamp: []byte("1234567890"), Email: []byte("e")}
 	if got := string(m.Append([]byte("> "), c)); got != "> unonc1234567890" {
 		t.Errorf("message %q", got)
 	}
@@ -99,9 +96,9 @@ func TestMessageSigns(t *testing.T) {
 
 // readings returns every claim of valid fields of which the template makes the
 // text, found by trying each length of each field.
-func readings(m *Message, text []byte) []Claim {
-	var found []Claim
-	var claim Claim
+func readings(m *message, text []byte) []claim {
+	var found []claim
+	var claim claim
 	var try func(parts []part, rest []byte)
 	try = func(parts []part, rest []byte) {
 		if len(parts) == 0 {
@@ -129,7 +126,7 @@ func readings(m *Message, text []byte) []Claim {
 	return found
 }
 
-func validField(m *Message, f Field, value []byte) bool {
+func validField(m *message, f Field, value []byte) bool {
 	switch f {
 	case Nonce:
 		return validNonce(value, m.nonce)
@@ -163,7 +160,7 @@ func randomTemplate(random *rand.Rand) string {
 	return text.String()
 }
 
-func randomClaim(random *rand.Rand) *Claim {
+func randomClaim(random *rand.Rand) *claim {
 	alphabet := []string{"1", "9", "8", "a", ".", "-", "é", "198"}
 	text := func(most int) []byte {
 		var b []byte
@@ -174,7 +171,7 @@ func randomClaim(random *rand.Rand) *Claim {
 	}
 	times := []string{"1981981982", twoFreshMillis, "1111111111", "9819819819819"}
 	nonces := []string{"19", "98", "81", "a-", "1a", "a1"}
-	return &Claim{
+	return &claim{
 		UserID: text(14), Email: text(4),
 		Timestamp: []byte(times[random.IntN(len(times))]), Nonce: []byte(nonces[random.IntN(len(nonces))]),
 	}
@@ -188,7 +185,7 @@ func TestMessageUnambiguous(t *testing.T) {
 	accepted, refused, several, caught := 0, 0, 0, 0
 	for range 4000 {
 		text := randomTemplate(random)
-		m, err := ParseMessage(text, propertyNonce)
+		m, err := parseMessage(text, propertyNonce)
 		if err != nil {
 			refused++
 			continue
@@ -209,28 +206,26 @@ func TestMessageUnambiguous(t *testing.T) {
 }
 
 // checkTwoReadings returns 1 where two readings are fresh at the same time.
-func checkTwoReadings(t *testing.T, m *Message, found []Claim) (caught int) {
+func checkTwoReadings(t *testing.T, m *message, found []claim) (caught int) {
 	t.Helper()
 	widths := map[int]bool{}
 	for i := range found {
 		widths[len(found[i][Timestamp])] = true
 	}
-	if len(found) > 2 || len(widths) != len(found) || !m.run {
+	if len(found) > 2 || len(widths) != len(found) || !m.timestampAdjacent {
 		t.Fatalf("%q: one message has the readings %q", m.text, found)
 	}
 	for i := range found {
 		at, _ := parseTimestamp(found[i][Timestamp])
-		v, err := New(Policy{Message: *m, Limits: defaultLimits, MaxAge: time.Minute, Skew: time.Minute}, WithClock(func() time.Time { return at }))
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := compiled(t, Dialect{Message: m.text, NonceLength: m.nonce, MaxAge: time.Minute, Skew: time.Minute})
+		v.dialect.Time = func() time.Time { return at }
 		passed, fresh := 0, 0
 		for k := range found {
 			if own, _ := parseTimestamp(found[k][Timestamp]); v.fresh(own) {
 				fresh++
 				r := sent(found[k])
 				r.Text(Place{Field: Signature}, []byte("-"))
-				if err := v.Shape(r); err == nil {
+				if err := v.shape(r); err == nil {
 					passed++
 				} else if !errors.Is(err, ErrMalformed) {
 					t.Errorf("%q: %v", m.text, err)
@@ -251,25 +246,25 @@ func checkTwoReadings(t *testing.T, m *Message, found []Claim) (caught int) {
 func TestRefusedMessages(t *testing.T) {
 	for _, test := range []struct {
 		text string
-		a, b Claim
+		a, b claim
 	}{
-		{"{user_id}{email}", Claim{UserID: []byte("ab"), Email: []byte("c")}, Claim{UserID: []byte("a"), Email: []byte("bc")}},
-		{"{user_id}:{email}", Claim{UserID: []byte("a:b"), Email: []byte("c")}, Claim{UserID: []byte("a"), Email: []byte("b:c")}},
+		{"{user_id}{email}", claim{UserID: []byte("ab"), Email: []byte("c")}, claim{UserID: []byte("a"), Email: []byte("bc")}},
+		{"{user_id}:{email}", claim{UserID: []byte("a:b"), Email: []byte("c")}, claim{UserID: []byte("a"), Email: []byte("b:c")}},
 		{
 			"{user_id}\n{timestamp}{email}",
-			Claim{UserID: []byte("a"), Timestamp: []byte(fmt.Sprint(twoFresh)), Email: []byte("123x")},
-			Claim{UserID: []byte("a"), Timestamp: []byte(fmt.Sprint(twoFresh, "123")[:10] + "123"), Email: []byte("x")},
+			claim{UserID: []byte("a"), Timestamp: []byte(fmt.Sprint(twoFresh)), Email: []byte("123x")},
+			claim{UserID: []byte("a"), Timestamp: []byte(fmt.Sprint(twoFresh, "123")[:10] + "123"), Email: []byte("x")},
 		},
 	} {
-		if _, err := ParseMessage(test.text, propertyNonce); err == nil {
+		if _, err := parseMessage(test.text, propertyNonce); err == nil {
 			t.Errorf("%q is accepted", test.text)
 		}
-		var m Message
+		var m message
 		m.text = test.text
 		for _, piece := range strings.SplitAfter(strings.ReplaceAll(test.text, "{", "}{"), "}") {
 			piece = strings.TrimSuffix(piece, "}")
 			if name, ok := strings.CutPrefix(piece, "{"); ok {
-				f, _ := ParseField(name)
+				f, _ := parseField(name)
 				m.parts = append(m.parts, part{field: f})
 			} else if piece != "" {
 				m.parts = append(m.parts, part{literal: []byte(piece)})

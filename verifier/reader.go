@@ -10,11 +10,10 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
-// Reader finds the fields of a claim in a request. It is immutable and safe
-// for concurrent use.
-type Reader struct {
+// reader finds the fields of a claim in a request.
+type reader struct {
 	places []Place
-	strip  [NumFields]bool
+	strip  [numFields]bool
 	// stripsBelow says that a field of strip lies within the attributes.
 	stripsBelow bool
 	watched     *names.Set
@@ -30,31 +29,22 @@ type Reader struct {
 	attributesPlaces []Place
 }
 
-// ReaderOptions say how a [Reader] reads. The zero value is the usual.
-type ReaderOptions struct {
-	// At points to the object in a body from which the pointers of the claim's
-	// fields start, those of conversation and visitor not among them.
-	At string
-	// WidgetAt has the widget's pointer start there, too.
-	WidgetAt bool
-	// Message is what is signed: a field in it is watched as a piece of the proof.
-	Message Message
-	// Strip are fields that go with an unverified claim, beside those that prove.
-	Strip [NumFields]bool
-}
-
-// NewReader compiles places.
-func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
-	r := &Reader{places: places, strip: o.Strip}
-	if o.At != "" {
-		if err := CheckPointer(o.At); err != nil {
-			return nil, fmt.Errorf("at: %w", err)
+// compile makes it ready to read places. A field that the message signs is watched
+// as a piece of the proof.
+func (r *reader) compile(places []Place, at string, signed *message, strip []Field) error {
+	r.places = places
+	for _, f := range strip {
+		r.strip[f] = true
+	}
+	if at != "" {
+		if _, err := claimjson.Tokens(at); err != nil {
+			return fmt.Errorf("at: %w", err)
 		}
 	}
 	if err := scalarsAbove(places); err != nil {
-		return nil, err
+		return err
 	}
-	watches := func(f Field) bool { return f.Proves() || f >= Widget || o.Message.Signs(f) }
+	watches := func(f Field) bool { return f.Proves() || f >= Widget || signed.Signs(f) }
 	var (
 		targets     []claimjson.Target
 		form, query formNames
@@ -62,20 +52,20 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 	)
 	for _, p := range places {
 		if p.Rank < 0 || p.Rank >= maxRanks {
-			return nil, fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
+			return fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
+		}
+		if err := p.Check(); err != nil {
+			return fmt.Errorf("%s: %w", p.Field, err)
 		}
 		switch p.Location {
-		case Body:
-			if err := CheckPointer(p.Name); err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Field, err)
-			}
-			pointer := o.At + p.Name
-			if p.Field > Widget || p.Field == Widget && !o.WidgetAt {
+		case "", atBody:
+			pointer := at + p.Name
+			if p.Root {
 				pointer = p.Name
 			}
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: r.cuts(p.Field)})
 			r.jsonPlaces = append(r.jsonPlaces, p)
-			form.add(claimform.Name{Path: []string{LastToken(p.Name)}}, p)
+			form.add(claimform.Name{Path: []string{lastToken(p.Name)}}, p)
 			if !watches(p.Field) && !r.strip[p.Field] {
 				continue
 			}
@@ -86,11 +76,11 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 			if !watches(p.Field) {
 				continue
 			}
-			watched = append(watched, LastToken(p.Name))
-			if o.At != "" {
+			watched = append(watched, lastToken(p.Name))
+			if at != "" {
 				form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 			}
-		case Query:
+		case atQuery:
 			query.add(claimform.Name{Path: []string{p.Name}}, p)
 			if watches(p.Field) {
 				watched = append(watched, p.Name)
@@ -101,24 +91,24 @@ func NewReader(places []Place, o ReaderOptions) (*Reader, error) {
 	var err error
 	if len(targets) > 0 {
 		if r.json, err = claimjson.Compile(targets, r.stands); err != nil {
-			return nil, err
+			return err
 		}
 		if r.form, err = form.compile("form"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.query, err = query.compile("query"); err != nil {
-		return nil, err
+		return err
 	}
-	return r, r.compileAttributes()
+	return r.compileAttributes()
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (r *Reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
+func (r *reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
 
 func inQuery(places []Place, f Field) bool {
 	for _, p := range places {
-		if p.Field == f && p.Location == Query {
+		if p.Field == f && p.Location == atQuery {
 			return true
 		}
 	}
@@ -126,11 +116,11 @@ func inQuery(places []Place, f Field) bool {
 }
 
 // stands reports whether a watched name can stand in a text, however it is written.
-func (r *Reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
+func (r *reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
 
 // compileAttributes prepares for attributes that are a text of their own. Of a
 // proof within it is only known that it is there.
-func (r *Reader) compileAttributes() (err error) {
+func (r *reader) compileAttributes() (err error) {
 	targets := []claimjson.Target{}
 	for _, p := range r.places {
 		if name, ok := belowAttributes(r.places, p); ok && !p.Field.Proves() {
@@ -148,7 +138,7 @@ func never([]byte) bool { return false }
 // belowAttributes returns the pointer of a place within the attributes' object.
 func belowAttributes(places []Place, p Place) (string, bool) {
 	for _, a := range places {
-		if a.Field == Attributes && a.Location == Body && p.Location == Body && p.Field < Widget {
+		if a.Field == Attributes && a.inBody() && p.inBody() && p.Field < Widget {
 			if rest, ok := strings.CutPrefix(p.Name, a.Name+"/"); ok {
 				return "/" + rest, true
 			}
@@ -157,23 +147,16 @@ func belowAttributes(places []Place, p Place) (string, bool) {
 	return "", false
 }
 
-// MembersOwned returns the names within the attributes' object that are fields
+// membersOwned returns the names within the attributes' object that are fields
 // of their own, and so no attributes.
-func MembersOwned(places []Place) []string {
+func membersOwned(places []Place) []string {
 	var names []string
 	for _, p := range places {
 		if pointer, ok := belowAttributes(places, p); ok && strings.Count(pointer, "/") == 1 {
-			names = append(names, LastToken(pointer))
+			names = append(names, lastToken(pointer))
 		}
 	}
 	return names
-}
-
-// CheckPointer checks the syntax of RFC 6901. The empty pointer, which is the
-// whole document, cannot be a member.
-func CheckPointer(pointer string) error {
-	_, err := claimjson.Tokens(pointer)
-	return err
 }
 
 // scalarsAbove refuses a pointer that leads through a field that is no object:
@@ -181,8 +164,8 @@ func CheckPointer(pointer string) error {
 func scalarsAbove(places []Place) error {
 	for _, p := range places {
 		for _, q := range places {
-			if p.Location == Body && q.Location == Body && p.Field != Attributes &&
-				(p.Field >= Widget) == (q.Field >= Widget) && strings.HasPrefix(q.Name, p.Name+"/") {
+			if p.inBody() && q.inBody() && p.Field != Attributes &&
+				p.Root == q.Root && strings.HasPrefix(q.Name, p.Name+"/") {
 				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.Name, p.Field, p.Name)
 			}
 		}
@@ -192,30 +175,15 @@ func scalarsAbove(places []Place) error {
 
 var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
-// LastToken returns the name of the member that a pointer points to.
-func LastToken(pointer string) string {
+// lastToken returns the name of the member that a pointer points to.
+func lastToken(pointer string) string {
 	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// Pointer returns the JSON Pointer to a member of the document's root.
-func Pointer(name string) string {
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
-
-// In returns the places in one location. Headers and cookies are for the caller to read.
-func (r *Reader) In(l Location) []Place {
-	var found []Place
-	for _, p := range r.places {
-		if p.Location == l {
-			found = append(found, p)
-		}
-	}
-	return found
-}
-
-// JSON reads a JSON body, and reports whether it is one. What is none holds no
-// claim, unless a watched name can stand in it: then two parsers could find two.
-func (r *Reader) JSON(body []byte, to *Reading) bool {
+// JSON reads a JSON body, and reports whether it is one. If it is not, there is no
+// claim ([ErrMissing]), unless the name of one can stand in it: a more lenient
+// parser could find a claim there ([ErrMalformed]).
+func (r *reader) JSON(body []byte, to *Reading) bool {
 	if r.json == nil {
 		return true
 	}
@@ -229,17 +197,16 @@ func (r *Reader) JSON(body []byte, to *Reading) bool {
 	to.BodyCuts = append(to.BodyCuts, to.json.Cuts...)
 	if to.json.More {
 		for _, p := range r.jsonPlaces {
-			to.Twice(p)
+			to.MarkDuplicate(p)
 		}
 		to.BodyCuts = append(to.BodyCuts[:0], Span{End: len(body)})
 	}
 	return true
 }
 
-// Object reads a body of a type that says nothing, in which a JSON object
-// begins, and reports whether it is one. What is none is read by nobody, unless a
-// watched name can stand in it: then lenient parsers could find a claim.
-func (r *Reader) Object(body []byte, to *Reading) bool {
+// Object is [Verifier.JSON] for a body without a Content-Type that says so, in
+// which a JSON object begins: it must be an object.
+func (r *reader) Object(body []byte, to *Reading) bool {
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
 		return false
@@ -248,9 +215,9 @@ func (r *Reader) Object(body []byte, to *Reading) bool {
 }
 
 // unreadable takes note of a body that does not read in one way.
-func (r *Reader) unreadable(detail string, body []byte, to *Reading) {
+func (r *reader) unreadable(detail string, body []byte, to *Reading) {
 	if name, yes := r.watched.Stand(body); yes {
-		to.Fail(&BodyError{Detail: detail, Name: name})
+		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: detail, Name: name})
 	}
 }
 
@@ -266,10 +233,10 @@ func jsonDetail(err error) string {
 }
 
 // JSONOrForm reads a body in which a JSON object begins and that is declared to be
-// a form. Backends differ in which of the two they see, so what a form's parser
-// finds must be what the JSON says; and of the proof it must find nothing, since
-// only the JSON's members could be cut.
-func (r *Reader) JSONOrForm(body []byte, to *Reading) {
+// a form. Backends differ in which of the two they see, so a form's parser must find
+// nothing that the JSON does not say; and of the proof it must find nothing at all,
+// since only the JSON's members could be cut.
+func (r *reader) JSONOrForm(body []byte, to *Reading) {
 	var form Reading
 	r.Object(body, to)
 	r.form.urlencoded(r, body, false, &form)

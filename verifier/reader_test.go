@@ -1,16 +1,22 @@
 package verifier
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-func newReader(t testing.TB, at string, places ...Place) *Reader {
+func newReader(t testing.TB, at string, places ...Place) *reader {
 	t.Helper()
-	r, err := NewReader(places, ReaderOptions{At: at, WidgetAt: true})
+	for i := range places {
+		places[i].Root = places[i].Field >= Widget
+	}
+	r, err := compileReader(places, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -18,7 +24,7 @@ func newReader(t testing.TB, at string, places ...Place) *Reader {
 }
 
 // readsJSON checks what a reader finds of the user id in a body.
-func readsJSON(t *testing.T, r *Reader, body, user string, want error) {
+func readsJSON(t *testing.T, r *reader, body, user string, want error) {
 	t.Helper()
 	var to Reading
 	r.JSON([]byte(body), &to)
@@ -50,7 +56,7 @@ func TestPointers(t *testing.T) {
 		{"within a text, the other way round", "", []Place{{Field: Email, Name: "/user/email"}, {Field: UserID, Name: "/user"}}, "lies within user_id"},
 		{"widget within a text", "", []Place{{Field: Widget, Name: "/user/w"}, {Field: Widget, Name: "/user"}}, "lies within widget"},
 	} {
-		_, err := NewReader(test.places, ReaderOptions{At: test.at, WidgetAt: true})
+		_, err := compileReader(test.places, test.at)
 		if err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.error)
 		}
@@ -59,9 +65,9 @@ func TestPointers(t *testing.T) {
 	for _, places := range [][]Place{
 		{{Field: UserID, Name: "/user"}, {Field: Email, Name: "/user_email"}},
 		{{Field: Attributes, Name: "/user"}, {Field: UserID, Name: "/user/id"}},
-		{{Field: UserID, Location: Query, Name: "no/pointer"}, {Field: Signature, Location: Header, Name: "X"}, {Field: Email, Location: Cookie, Name: "~"}},
+		{{Field: UserID, Location: atQuery, Name: "no/pointer"}, {Field: Signature, Location: atHeader, Name: "X"}, {Field: Email, Location: atCookie, Name: "~"}},
 	} {
-		if _, err := NewReader(places, ReaderOptions{WidgetAt: true}); err != nil {
+		if _, err := compileReader(places, ""); err != nil {
 			t.Errorf("%v: %v", places, err)
 		}
 	}
@@ -70,21 +76,21 @@ func TestPointers(t *testing.T) {
 func TestTooManyNames(t *testing.T) {
 	var query, body []Place
 	for i := range 257 {
-		query = append(query, Place{Field: UserID, Location: Query, Name: fmt.Sprint("q", i)})
+		query = append(query, Place{Field: UserID, Location: atQuery, Name: fmt.Sprint("q", i)})
 		body = append(body, Place{Field: UserID, Name: fmt.Sprint("/b", i)})
 	}
 	for _, places := range [][]Place{query, body} {
-		if _, err := NewReader(places, ReaderOptions{WidgetAt: true}); err == nil || !strings.Contains(err.Error(), "can be") {
+		if _, err := compileReader(places, ""); err == nil || !strings.Contains(err.Error(), "can be") {
 			t.Errorf("65 places: %v", err)
 		}
-		if _, err := NewReader(places[:64], ReaderOptions{WidgetAt: true}); err != nil {
+		if _, err := compileReader(places[:64], ""); err != nil {
 			t.Errorf("64 places: %v", err)
 		}
 	}
 	r := newReader(t, "", query[:64]...)
 	var to Reading
 	r.Query([]byte("q63=a&q63=a"), &to)
-	if !to.twofold() {
+	if !to.ambiguous() {
 		t.Error("the last name twice is not noticed")
 	}
 }
@@ -99,7 +105,7 @@ func TestManyFormNames(t *testing.T) {
 	r := newReader(t, "", places...)
 	for _, form := range []string{"b63=u&b63=u", "a[b63]=u&a[b63]=u&b0=u"} {
 		var to Reading
-		if r.Form([]byte(form), &to); !to.twofold() {
+		if r.Form([]byte(form), &to); !to.ambiguous() {
 			t.Errorf("%s: a duplicate is not noticed", form)
 		}
 	}
@@ -130,7 +136,7 @@ func TestAt(t *testing.T) {
 		`{"a/b":[]}`: false, `{"a/b":[{"claim":{"id":"u"}}]}`: true, `{"a/b":"{\\"claim\\":{\\"id\\":\\"u\\"}}"}`: true, `{"a/b":"id"}`: false, `[{"a/b":{"claim":{"id":7}}}]`: true,
 	} {
 		to.Reset()
-		if r.JSON([]byte(text), &to); to.Brought() != there {
+		if r.JSON([]byte(text), &to); to.HasProof() != there {
 			t.Errorf("%s: a claim is there: %v", text, !there)
 		}
 	}
@@ -139,26 +145,26 @@ func TestAt(t *testing.T) {
 	to.Reset()
 	r.Form([]byte("id=u&sig=s&claim=x"), &to)
 	if string(to.settled()[UserID]) != "u" || string(to.settled()[Signature]) != "s" || to.fault() != nil {
-		t.Errorf("form: %q, %v", to.Claim, to.fault())
+		t.Errorf("form: %q, %v", to.claim, to.fault())
 	}
 }
 
-// TestWidgetPointer: a dialect's widget travels with its claim, a pointer that
-// is configured for the widget starts from the document's root.
-func TestWidgetPointer(t *testing.T) {
-	places := []Place{{Field: UserID, Name: "/id"}, {Field: Widget, Name: "/key"}}
+// TestRoot: a dialect's widget travels with its claim, a pointer that is
+// configured for the widget starts from the document's root.
+func TestRoot(t *testing.T) {
 	body := []byte(`{"key":"outer","claim":{"key":"inner","id":"u"}}`)
-	for widgetAt, want := range map[bool]string{true: "inner", false: "outer"} {
-		r, err := NewReader(places, ReaderOptions{At: "/claim", WidgetAt: widgetAt})
+	for root, want := range map[bool]string{false: "inner", true: "outer"} {
+		places := []Place{{Field: UserID, Name: "/id"}, {Field: Widget, Name: "/key", Root: root}}
+		r, err := compileReader(places, "/claim")
 		if err != nil {
 			t.Fatal(err)
 		}
 		var to Reading
 		r.JSON(body, &to)
 		if string(to.settled()[Widget]) != want || string(to.settled()[UserID]) != "u" {
-			t.Errorf("widgetAt %v: widget %q, user id %q", widgetAt, to.settled()[Widget], to.settled()[UserID])
+			t.Errorf("root %v: widget %q, user id %q", root, to.settled()[Widget], to.settled()[UserID])
 		}
-		if left := string(Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
+		if left := string(claimjson.Cut(nil, body, to.BodyCuts)); left != `{"key":"outer","claim":{"key":"inner"}}` {
 			t.Errorf("cut: %s", left)
 		}
 	}
@@ -176,11 +182,11 @@ func TestPointerEscapes(t *testing.T) {
 }
 
 func TestOnePlaceForTwoFields(t *testing.T) {
-	r := newReader(t, "", Place{Field: UserID, Name: "/email"}, Place{Field: Email, Name: "/email"}, Place{Field: UserID, Location: Query, Name: "email"}, Place{Field: Email, Location: Query, Name: "email"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/email"}, Place{Field: Email, Name: "/email"}, Place{Field: UserID, Location: atQuery, Name: "email"}, Place{Field: Email, Location: atQuery, Name: "email"})
 	check := func(name string, to *Reading, cut, want string) {
 		t.Helper()
-		if string(to.settled()[UserID]) != "a@b" || string(to.settled()[Email]) != "a@b" || to.twofold() || to.fault() != nil {
-			t.Errorf("%s: %q, twofold %v, %v", name, to.Claim, to.twofold(), to.fault())
+		if string(to.settled()[UserID]) != "a@b" || string(to.settled()[Email]) != "a@b" || to.ambiguous() || to.fault() != nil {
+			t.Errorf("%s: %q, ambiguous %v, %v", name, to.claim, to.ambiguous(), to.fault())
 		}
 		if cut != want {
 			t.Errorf("%s: cut %q", name, cut)
@@ -189,28 +195,28 @@ func TestOnePlaceForTwoFields(t *testing.T) {
 	var to Reading
 	body := []byte(`{"email":"a@b","x":1}`)
 	r.JSON(body, &to)
-	check("JSON", &to, string(Cut(nil, body, to.BodyCuts)), `{"x":1}`)
+	check("JSON", &to, string(claimjson.Cut(nil, body, to.BodyCuts)), `{"x":1}`)
 	to.Reset()
 	form := []byte("email=a%40b&x=1")
 	r.Form(form, &to)
-	check("form", &to, string(Cut(nil, form, to.BodyCuts)), "x=1")
+	check("form", &to, string(claimjson.Cut(nil, form, to.BodyCuts)), "x=1")
 	to.Reset()
 	r.Query(form, &to)
-	check("query", &to, string(Cut(nil, form, to.QueryCuts)), "x=1")
+	check("query", &to, string(claimjson.Cut(nil, form, to.QueryCuts)), "x=1")
 	to.Reset()
 	r.Form([]byte("email=a&email=a"), &to)
-	if !to.twofold() {
+	if !to.ambiguous() {
 		t.Error("twice in one place")
 	}
 }
 
 // TestSeveralPlaces: a field may have several places, but one value.
 func TestSeveralPlaces(t *testing.T) {
-	r := newReader(t, "", Place{Field: UserID, Name: "/a/id"}, Place{Field: UserID, Name: "/b/id"}, Place{Field: UserID, Location: Query, Name: "id"}, Place{Field: UserID, Location: Header, Name: "X-Id"})
+	r := newReader(t, "", Place{Field: UserID, Name: "/a/id"}, Place{Field: UserID, Name: "/b/id"}, Place{Field: UserID, Location: atQuery, Name: "id"}, Place{Field: UserID, Location: atHeader, Name: "X-Id"})
 	for _, test := range []struct {
 		body, query, header string
 		user                string
-		twofold             bool
+		ambiguous           bool
 	}{
 		{`{"a":{"id":"u"}}`, "", "", "u", false},
 		{`{"b":{"id":"u"}}`, "", "", "u", false},
@@ -232,8 +238,8 @@ func TestSeveralPlaces(t *testing.T) {
 		r.Query([]byte(test.query), &to)
 		r.JSON([]byte(test.body), &to)
 		to.Text(Place{Field: UserID}, []byte(test.header))
-		if string(to.settled()[UserID]) != test.user || to.twofold() != test.twofold || to.fault() != nil {
-			t.Errorf("%s %s %s: %q, twofold %v, %v", test.body, test.query, test.header, to.settled()[UserID], to.twofold(), to.fault())
+		if string(to.settled()[UserID]) != test.user || to.ambiguous() != test.ambiguous || to.fault() != nil {
+			t.Errorf("%s %s %s: %q, ambiguous %v, %v", test.body, test.query, test.header, to.settled()[UserID], to.ambiguous(), to.fault())
 		}
 	}
 }
@@ -279,21 +285,21 @@ func TestAbsent(t *testing.T) {
 				name, _, nested := strings.Cut(p.Name[1:], "/")
 				body := `{"` + name + `":` + value + `}`
 				if nested {
-					body = `{"` + name + `":{"` + LastToken(p.Name) + `":` + value + `}}`
+					body = `{"` + name + `":{"` + lastToken(p.Name) + `":` + value + `}}`
 				}
 				var to Reading
 				reader.JSON([]byte(body), &to)
-				wantError(t, d.Name+" "+body, v.Shape(&to), ErrMissing, "")
+				wantError(t, d.Name+" "+body, v.shape(&to), ErrMissing, "")
 				if len(to.settled()[p.Field]) != 0 {
 					t.Errorf("%s %s: %q", d.Name, body, to.settled()[p.Field])
 				}
 			}
 		}
 		for _, p := range d.Places {
-			for _, form := range []string{LastToken(p.Name), LastToken(p.Name) + "="} {
+			for _, form := range []string{lastToken(p.Name), lastToken(p.Name) + "="} {
 				var to Reading
 				reader.Form([]byte(form), &to)
-				wantError(t, d.Name+" "+form, v.Shape(&to), ErrMissing, "")
+				wantError(t, d.Name+" "+form, v.shape(&to), ErrMissing, "")
 			}
 		}
 	}
@@ -322,7 +328,7 @@ func TestTypes(t *testing.T) {
 				var to Reading
 				reader.JSON([]byte(body), &to)
 				err := judged(v, &to)
-				if bad := ReasonOf(err) == Malformed; bad == good {
+				if bad := errors.Is(err, ErrMalformed); bad == good {
 					t.Errorf("%s %s: %v", d.Name, body, err)
 				}
 			}
@@ -396,8 +402,8 @@ func TestJSONOrForm(t *testing.T) {
 	} {
 		var to Reading
 		reader.JSONOrForm([]byte(test.body), &to)
-		wantError(t, test.name, v.Shape(&to), test.want, "")
-		if left := string(Cut(nil, []byte(test.body), to.BodyCuts)); test.want == nil && strings.Contains(left, "user_") && !strings.Contains(left, "user_metadata") {
+		wantError(t, test.name, v.shape(&to), test.want, "")
+		if left := string(claimjson.Cut(nil, []byte(test.body), to.BodyCuts)); test.want == nil && strings.Contains(left, "user_") && !strings.Contains(left, "user_metadata") {
 			t.Errorf("%s: cut %s", test.name, left)
 		}
 	}
@@ -432,8 +438,8 @@ func TestAttributesInForms(t *testing.T) {
 		reader.Query(form, &query)
 		for _, to := range []*Reading{&body, &query} {
 			wantError(t, test.name, judged(v, to), test.want, "")
-			if string(to.Claim[Name]) != test.display {
-				t.Errorf("%s: name %q", test.name, to.Claim[Name])
+			if string(to.claim[Name]) != test.display {
+				t.Errorf("%s: name %q", test.name, to.claim[Name])
 			}
 		}
 	}
@@ -444,7 +450,7 @@ func TestAttributesInForms(t *testing.T) {
 func TestProofWithinAttributes(t *testing.T) {
 	r := newReader(t, "",
 		Place{Field: Attributes, Name: "/meta"}, Place{Field: UserID, Name: "/meta/id"}, Place{Field: Name, Name: "/meta/name"}, Place{Field: Signature, Name: "/sig"},
-		Place{Field: Attributes, Location: Query, Name: "meta"}, Place{Field: UserID, Location: Query, Name: "id"})
+		Place{Field: Attributes, Location: atQuery, Name: "meta"}, Place{Field: UserID, Location: atQuery, Name: "id"})
 	for form, want := range map[string]string{
 		`x=1&meta={"id":"u"}&y=2`:              "x=1&y=2",
 		`x=1&meta={"ID":"u"}&y=2`:              "x=1&y=2",
@@ -456,12 +462,12 @@ func TestProofWithinAttributes(t *testing.T) {
 	} {
 		var to Reading
 		r.Form([]byte(form), &to)
-		if left := string(Cut(nil, []byte(form), to.BodyCuts)); left != want {
+		if left := string(claimjson.Cut(nil, []byte(form), to.BodyCuts)); left != want {
 			t.Errorf("%s: cut %s", form, left)
 		}
 		to.Reset()
 		r.Query([]byte(strings.TrimSuffix(form, "&sig=s")), &to)
-		if left := string(Cut(nil, []byte(strings.TrimSuffix(form, "&sig=s")), to.QueryCuts)); left != want {
+		if left := string(claimjson.Cut(nil, []byte(strings.TrimSuffix(form, "&sig=s")), to.QueryCuts)); left != want {
 			t.Errorf("%s: cut of the query %s", form, left)
 		}
 	}
@@ -474,26 +480,10 @@ func TestMembersOwned(t *testing.T) {
 	}{
 		{Dialects[0].AllPlaces(), []string{"name", "email", "phone"}},
 		{Dialects[1].AllPlaces(), nil},
-		{[]Place{{Field: Attributes, Name: "/m"}, {Field: Name, Name: "/m/a~1b"}, {Field: Email, Name: "/m/deep/er"}, {Field: Phone, Name: "/mm/p"}, {Field: Widget, Name: "/m/w"}, {Field: Company, Location: Query, Name: "/m/c"}}, []string{"a/b"}},
+		{[]Place{{Field: Attributes, Name: "/m"}, {Field: Name, Name: "/m/a~1b"}, {Field: Email, Name: "/m/deep/er"}, {Field: Phone, Name: "/mm/p"}, {Field: Widget, Name: "/m/w"}, {Field: Company, Location: atQuery, Name: "/m/c"}}, []string{"a/b"}},
 	} {
-		if got := MembersOwned(test.places); !slices.Equal(got, test.want) {
+		if got := membersOwned(test.places); !slices.Equal(got, test.want) {
 			t.Errorf("%v: %q", test.places, got)
 		}
-	}
-}
-
-func TestIn(t *testing.T) {
-	places := []Place{{Field: UserID, Name: "/id"}, {Field: Signature, Location: Header, Name: "X-Sig"}, {Field: Email, Location: Cookie, Name: "mail"}, {Field: Name, Location: Header, Name: "X-Name"}}
-	r := newReader(t, "", places...)
-	if got := r.In(Header); !slices.Equal(got, []Place{places[1], places[3]}) {
-		t.Errorf("headers: %v", got)
-	}
-	if got := r.In(Query); len(got) != 0 {
-		t.Errorf("query: %v", got)
-	}
-	var to Reading
-	r.Query([]byte("id=u"), &to)
-	if to.settled()[UserID] != nil {
-		t.Error("a query is read that nothing travels in")
 	}
 }

@@ -76,44 +76,45 @@ func (n formNames) compile(of string) (formReader, error) {
 	return formReader{n, claimform.Compile(list), ways}, nil
 }
 
-// Form reads an application/x-www-form-urlencoded body.
-func (r *Reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
+// Form reads an application/x-www-form-urlencoded body. One that is not a form in
+// UTF-8 is treated as [Verifier.JSON] treats what is not JSON.
+func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
-func (f *formReader) urlencoded(r *Reader, body []byte, strict bool, to *Reading) {
+func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
 	if f.names == nil {
 		return
 	}
-	if err := claimform.URLEncoded(body, f.names, strict, &to.bodyHits); errors.Is(err, claimform.ErrCharset) {
-		to.Fail(&BodyError{Detail: charsetDetail})
+	if err := claimform.URLEncoded(body, f.names, strict, &to.bodyMatches); errors.Is(err, claimform.ErrCharset) {
+		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
 		return
 	} else if err != nil {
 		r.unreadable(formDetail(err), body, to)
 		return
 	}
-	to.BodyCuts = f.take(r, &to.bodyHits, len(body), to.BodyCuts, to)
+	to.BodyCuts = f.take(r, &to.bodyMatches, len(body), to.BodyCuts, to)
 }
 
-// Query reads a URL's raw query.
-func (r *Reader) Query(raw []byte, to *Reading) {
+// Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery.
+func (r *reader) Query(raw []byte, to *Reading) {
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
-	err := claimform.URLEncoded(raw, r.query.names, false, &to.queryHits)
+	err := claimform.URLEncoded(raw, r.query.names, false, &to.queryMatches)
 	if err == nil && claimform.Overlong(raw) {
 		err = claimform.ErrUTF8
 	}
 	if err != nil {
 		if name, yes := r.watched.Stand(raw); yes {
-			to.Fail(&BodyError{Detail: formDetail(err), Name: name, Query: true})
+			to.Fail(&Error{Err: ErrMalformed, Part: atQuery, Detail: formDetail(err), Name: name})
 		}
 		return
 	}
-	to.QueryCuts = r.query.take(r, &to.queryHits, len(raw), to.QueryCuts, to)
+	to.QueryCuts = r.query.take(r, &to.queryMatches, len(raw), to.QueryCuts, to)
 }
 
-// Multipart is a multipart body that is read as it arrives.
+// Multipart reads a multipart body as it arrives.
 type Multipart struct {
-	reader *Reader
+	reader *reader
 	form   *claimform.Multipart
 	to     *Reading
 	size   int
@@ -121,11 +122,12 @@ type Multipart struct {
 }
 
 // Multipart begins to read a multipart/form-data body (RFC 7578) with that
-// boundary, of whose fields, files not counted, at most maxFields bytes are taken.
-func (r *Reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+// boundary. Its fields, files not counted, may have maxFields bytes. Write the body
+// to what it returns, and close that.
+func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
-		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyHits)
+		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyMatches)
 	}
 	return m
 }
@@ -149,8 +151,9 @@ func (m *Multipart) Write(p []byte) (int, error) {
 }
 
 // Close ends the body. It reports whether the body reads in one way. If it does
-// not, it holds no claim unless a watched name can stand anywhere in it: search it,
-// and say so by Fail.
+// not, nothing was found in it, but a more lenient parser could find a claim: refuse
+// it, or look for the name of one by [Verifier.Search] and call [Reading.Fail] where
+// it is.
 func (m *Multipart) Close() (oneWay bool) {
 	if m.form == nil {
 		return true
@@ -159,9 +162,9 @@ func (m *Multipart) Close() (oneWay bool) {
 		header, found := errors.AsType[*claimform.HeaderError](err)
 		switch {
 		case found:
-			m.to.Fail(&BodyError{Detail: "has a part whose header parsers read differently", Name: header.Name})
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: "has a part whose header parsers read differently", Name: header.Name})
 		case errors.Is(err, claimform.ErrCharset):
-			m.to.Fail(&BodyError{Detail: charsetDetail})
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
 		case errors.Is(err, claimform.ErrFields):
 			m.to.Fail(ErrTooLarge)
 		default:
@@ -169,41 +172,41 @@ func (m *Multipart) Close() (oneWay bool) {
 		}
 		return true
 	}
-	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyHits, m.size, m.to.BodyCuts, m.to)
+	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyMatches, m.size, m.to.BodyCuts, m.to)
 	return true
 }
 
 // take takes what was found in a form, and returns the spans to cut.
-func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span, to *Reading) []Span {
+func (f *formReader) take(r *reader, matches *claimform.Matches, size int, cuts []Span, to *Reading) []Span {
 	var seen [maxFormNames]bool // by name
-	var documents []*claimform.Hit
-	for i := range hits.List {
-		hit := &hits.List[i]
-		name := &f.list[hit.Name]
-		if name.document() && r.onWay(hit) {
-			documents = append(documents, hit)
+	var documents []*claimform.Match
+	for i := range matches.List {
+		match := &matches.List[i]
+		name := &f.list[match.Name]
+		if name.document() && r.onWay(match) {
+			documents = append(documents, match)
 			continue
 		}
-		twice := seen[hit.Name]
-		seen[hit.Name] = true
+		duplicate := seen[match.Name]
+		seen[match.Name] = true
 		cut := false
 		for _, p := range name.places {
-			cut = f.takeHit(r, hit, p, twice, to) || cut
+			cut = f.takeMatch(r, match, p, duplicate, to) || cut
 		}
-		cuts = appendCut(cuts, hit, cut)
+		cuts = appendCut(cuts, match, cut)
 	}
-	for _, hit := range documents {
-		cuts = appendCut(cuts, hit, r.document(hit, f.list[hit.Name].places, len(documents) == 1, to))
+	for _, match := range documents {
+		cuts = appendCut(cuts, match, r.document(match, f.list[match.Name].places, len(documents) == 1, to))
 	}
 	slices.SortFunc(cuts, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	for i := range f.list {
-		if !hits.More(i) {
+		if !matches.More(i) {
 			continue
 		}
 		// What the rest holds is not known.
 		for _, p := range f.list[i].places {
 			found := to.at(p)
-			if found.seen, found.twice = true, true; r.cuts(p.Field) {
+			if found.seen, found.duplicate = true, true; r.cuts(p.Field) {
 				cuts = append(cuts[:0], Span{End: size})
 			}
 		}
@@ -211,10 +214,10 @@ func (f *formReader) take(r *Reader, hits *claimform.Hits, size int, cuts []Span
 	return cuts
 }
 
-// appendCut appends what to cut of a hit. One that counts for two names has the
+// appendCut appends what to cut of a match. One that counts for two names has the
 // same span twice.
-func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
-	if span := Span(hit.Span); cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
+func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
+	if span := match.Span; cut && (len(cuts) == 0 || cuts[len(cuts)-1] != span) {
 		cuts = append(cuts, span)
 	}
 	return cuts
@@ -225,8 +228,8 @@ func appendCut(cuts []Span, hit *claimform.Hit, cut bool) []Span {
 // it is the only thing that is there of a claim it is read as a body of its own;
 // else whatever is within is a variant of what is beside. It reports whether it
 // is to be cut.
-func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Reading) bool {
-	if !only || hit.Err != nil || hit.Variant || to.Brought() || claimjson.Scan(hit.Value, r.json, &to.json) != nil {
+func (r *reader) document(match *claimform.Match, places []Place, only bool, to *Reading) bool {
+	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.json) != nil {
 		for _, p := range places {
 			found := to.at(p)
 			found.seen, found.variant, found.way = true, true, true
@@ -234,22 +237,22 @@ func (r *Reader) document(hit *claimform.Hit, places []Place, only bool, to *Rea
 		return true
 	}
 	for i := range to.json.Values {
-		to.member(r.jsonPlaces[i], hit.Value, &to.json.Values[i])
+		to.member(r.jsonPlaces[i], match.Value, &to.json.Values[i])
 	}
-	return to.Brought()
+	return to.HasProof()
 }
 
 // onWay reports whether a text on the way holds JSON in which a watched name
 // stands. Of a text in another encoding it cannot be told.
-func (r *Reader) onWay(hit *claimform.Hit) bool {
-	return hit.Err != nil || claimjson.HoldsJSON(hit.Value) && r.stands(hit.Value)
+func (r *reader) onWay(match *claimform.Match) bool {
+	return match.Err != nil || claimjson.HoldsJSON(match.Value) && r.stands(match.Value)
 }
 
-// takeHit takes a hit for one of its places, and reports whether it is to be cut.
-func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool, to *Reading) (cut bool) {
-	name := &f.list[hit.Name]
+// takeMatch takes a match for one of its places, and reports whether it is to be cut.
+func (f *formReader) takeMatch(r *reader, match *claimform.Match, p Place, duplicate bool, to *Reading) (cut bool) {
+	name := &f.list[match.Name]
 	if name.Way {
-		if !r.onWay(hit) {
+		if !r.onWay(match) {
 			return false
 		}
 		found := to.at(p)
@@ -259,16 +262,16 @@ func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool,
 	found := to.at(p)
 	found.seen = true
 	switch {
-	case hit.Err != nil:
-		found.fail(formError(p.Field, hit.Err))
-	case twice:
-		found.twice = true
-	case hit.Variant || len(name.Path) > 1:
+	case match.Err != nil:
+		found.fail(formError(p.Field, match.Err))
+	case duplicate:
+		found.duplicate = true
+	case match.Variant || len(name.Path) > 1:
 		found.variant = true
-	case p.Field == Attributes && len(hit.Value) > 0:
-		return r.attributesText(p, hit.Value, to)
+	case p.Field == Attributes && len(match.Value) > 0:
+		return r.attributesText(p, match.Value, to)
 	default:
-		found.add(p.Field, hit.Value)
+		found.add(p.Field, match.Value)
 		return r.cuts(p.Field)
 	}
 	return r.cuts(p.Field) || p.Field == Attributes && r.stripsBelow
@@ -276,9 +279,9 @@ func (f *formReader) takeHit(r *Reader, hit *claimform.Hit, p Place, twice bool,
 
 // attributesText reads attributes that are sent as the text of a JSON object,
 // and reports whether something to cut stands within.
-func (r *Reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
+func (r *reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
 	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
-		to.Malformed(p, "is not a JSON object")
+		to.MarkMalformed(p, "is not a JSON object")
 		return r.cuts(Attributes) || r.stripsBelow
 	}
 	to.at(p).add(Attributes, text)
@@ -300,7 +303,7 @@ func isObject(text []byte) bool {
 }
 
 // formError names the fault of a field.
-func formError(f Field, err error) error {
+func formError(f Field, err error) *Error {
 	switch {
 	case errors.Is(err, claimform.ErrUTF8):
 		return malformed(f, "is not valid UTF-8")

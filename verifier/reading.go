@@ -1,7 +1,6 @@
 package verifier
 
 import (
-	"errors"
 	"unicode/utf8"
 	"unsafe"
 
@@ -9,33 +8,31 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-// Span is a run of bytes, End not included.
-type Span = claimjson.Span
+// Span is a range of bytes, End not included.
+type Span = struct{ Start, End int }
 
-// Cut appends text without the spans to dst.
-func Cut(dst, text []byte, spans []Span) []byte { return claimjson.Cut(dst, text, spans) }
-
-// Reading is what a [Reader] found in one request. The zero value is ready;
-// Reset makes it ready again. Its claim shares memory with what was read.
+// Reading is what a [Verifier] found in one request. The zero value is ready to
+// use, and Reset makes it ready again. It shares memory with what was read.
 type Reading struct {
-	// Claim holds the fields as [Verifier.Shape] leaves them: of each the value
-	// that counts, and of those that prove nothing only what is within the limits.
-	Claim Claim
 	// BodyCuts and QueryCuts are what to cut to remove the user id, signature,
 	// timestamp and nonce in whatever spelling, and the fields of
-	// [ReaderOptions.Strip]. Where there is more of that than is kept, they are
-	// the whole text, and the claim is ambiguous.
+	// [Dialect.Strip]. They are in order and apart; cut out of JSON, they leave
+	// valid JSON. Where there is more of that than is kept, they are the whole
+	// text, and the claim is ambiguous.
 	BodyCuts, QueryCuts []Span
 
-	found   [maxRanks][NumFields]finding
+	// claim holds the fields as shape leaves them: of each the value that counts,
+	// and of those that prove nothing only what is within the limits.
+	claim   claim
+	found   [maxRanks][numFields]finding
 	ranks   int // how many of them are in use, less one
-	leftOut [NumFields]error
+	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
-	text                  []byte // decoded strings, at most maxText bytes
-	copied                []byte // see Copy
-	json, attributesFound claimjson.Found
-	bodyHits, queryHits   claimform.Hits
+	text                      []byte // decoded strings, at most maxText bytes
+	copied                    []byte // see Copy
+	json, attributesFound     claimjson.Found
+	bodyMatches, queryMatches claimform.Matches
 }
 
 // maxRanks is how many places of a field may stand in for each other.
@@ -43,21 +40,21 @@ const maxRanks = 4
 
 // finding is what was found of a field in the places of one rank.
 type finding struct {
-	value   []byte
-	seen    bool  // in any form
-	variant bool  // in a spelling that some parsers take for the name
-	way     bool  // within a JSON text or an array on the way to its place
-	twice   bool  // with two values, or in two spellings
-	err     error // why a value cannot be taken
+	value     []byte
+	seen      bool   // in any form
+	variant   bool   // in a spelling that some parsers take for the name
+	way       bool   // within a JSON text or an array on the way to its place
+	duplicate bool   // with two values, or in two spellings
+	err       *Error // why a value cannot be taken
 }
 
 // there reports whether anything is there that some reader could take for the field.
 func (f *finding) there() bool {
-	return len(f.value) > 0 || f.variant || f.twice || f.err != nil
+	return len(f.value) > 0 || f.variant || f.duplicate || f.err != nil
 }
 
 // ambiguous reports whether the field could be read in two ways.
-func (f *finding) ambiguous() bool { return f.twice || f.variant && len(f.value) > 0 }
+func (f *finding) ambiguous() bool { return f.duplicate || f.variant && len(f.value) > 0 }
 
 // maxText bounds the strings that have to be decoded, as they were sent. It is
 // many times what the fields of any claim may have.
@@ -65,21 +62,27 @@ const maxText = 64 << 10
 
 // Reset forgets the claim and keeps the memory.
 func (r *Reading) Reset() {
-	r.Claim = Claim{}
+	r.claim = claim{}
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
-	r.leftOut = [NumFields]error{}
-	r.bodyHits.Reset()
-	r.queryHits.Reset()
+	clear(r.leftOut[:])
+	r.bodyMatches.Reset()
+	r.queryMatches.Reset()
 }
 
 // Memory is about how many bytes Reset keeps.
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
 	return cap(r.text) + cap(r.copied) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
-		r.bodyHits.Memory() + r.queryHits.Memory()
+		r.bodyMatches.Memory() + r.queryMatches.Memory()
 }
+
+// WithoutBody returns the body that was read without the spans of BodyCuts.
+func (r *Reading) WithoutBody(body []byte) []byte { return claimjson.Cut(nil, body, r.BodyCuts) }
+
+// WithoutQuery returns the query that was read without the spans of QueryCuts.
+func (r *Reading) WithoutQuery(query []byte) []byte { return claimjson.Cut(nil, query, r.QueryCuts) }
 
 // Single returns a field's value, or nothing where the field could be read in
 // two ways.
@@ -102,8 +105,8 @@ func (r *Reading) Plain() bool {
 	return r.err == nil
 }
 
-// Brought reports whether a piece of a proof is there, in whatever spelling.
-func (r *Reading) Brought() bool {
+// HasProof reports whether a piece of a proof is there, in whatever spelling.
+func (r *Reading) HasProof() bool {
 	for rank := range r.ranks + 1 {
 		for f := range r.found[rank] {
 			if Field(f).Proves() && r.found[rank][f].there() {
@@ -116,27 +119,24 @@ func (r *Reading) Brought() bool {
 
 // LeftOut returns the fields that were sent and do not count, and why: they prove
 // nothing, and are of a wrong type, over a limit or there more than once. It is
-// for use after [Verifier.Shape].
-func (r *Reading) LeftOut() []*FieldError {
-	var fields []*FieldError
-	for f, err := range r.leftOut {
-		if err == nil {
-			continue
+// for use after [Verifier.Verify].
+func (r *Reading) LeftOut() []*Error {
+	var fields []*Error
+	for _, err := range r.leftOut {
+		if err != nil {
+			fields = append(fields, err)
 		}
-		e, ok := errors.AsType[*FieldError](err)
-		if !ok {
-			e = &FieldError{Field(f), ErrMalformed, "cannot be read"}
-		}
-		fields = append(fields, e)
 	}
 	return fields
 }
 
+// Unverified returns what the browser says of a field, whoever vouches for it. It
+// is for use after [Verifier.Verify], which leaves out what cannot be taken as it
+// is. The bytes are the request's.
+func (r *Reading) Unverified(f Field) []byte { return r.claim[f] }
+
 // Fault returns why a field's value cannot be taken, or nil.
-func (r *Reading) Fault(f Field) *FieldError {
-	e, _ := errors.AsType[*FieldError](r.first(f).err)
-	return e
-}
+func (r *Reading) Fault(f Field) *Error { return r.first(f).err }
 
 // Err returns why the body cannot be read, or nil.
 func (r *Reading) Err() error { return r.err }
@@ -148,7 +148,8 @@ func (r *Reading) Copy(text string) []byte {
 	return r.copied[from:len(r.copied):len(r.copied)]
 }
 
-// Text takes the value of a field from a header or a cookie.
+// Text takes the value of a field from a header or a cookie. Of the place only
+// Field and Rank count.
 func (r *Reading) Text(p Place, value []byte) {
 	found := r.at(p)
 	found.seen = true
@@ -162,14 +163,14 @@ func (r *Reading) Text(p Place, value []byte) {
 	}
 }
 
-// Twice takes note of a field that appears more than once in one place.
-func (r *Reading) Twice(p Place) { r.at(p).twice = true }
+// MarkDuplicate takes note of a field that appears more than once in one place.
+func (r *Reading) MarkDuplicate(p Place) { r.at(p).duplicate = true }
 
-// Variant takes note of a field in a spelling that only some backends take for it.
-func (r *Reading) Variant(p Place) { r.at(p).variant = true }
+// MarkVariant takes note of a field in a spelling that only some backends take for it.
+func (r *Reading) MarkVariant(p Place) { r.at(p).variant = true }
 
-// Malformed takes note of a field that cannot be decoded.
-func (r *Reading) Malformed(p Place, detail string) { r.at(p).fail(malformed(p.Field, detail)) }
+// MarkMalformed takes note of a field that cannot be decoded.
+func (r *Reading) MarkMalformed(p Place, detail string) { r.at(p).fail(malformed(p.Field, detail)) }
 
 // Fail takes note of a body that cannot be read.
 func (r *Reading) Fail(err error) {
@@ -205,11 +206,11 @@ func (r *Reading) settle() {
 		r.ranks = 0
 	}
 	for f := range r.found[0] {
-		r.Claim[f] = r.found[0][f].value
+		r.claim[f] = r.found[0][f].value
 	}
 }
 
-func (f *finding) fail(err error) {
+func (f *finding) fail(err *Error) {
 	if f.err == nil {
 		f.err = err
 	}
@@ -224,7 +225,7 @@ func (f *finding) add(field Field, value []byte) {
 		f.value = value
 	case string(f.value) == string(value) || field.names() && sameID(f.value, value):
 	default:
-		f.twice = true
+		f.duplicate = true
 	}
 }
 
@@ -232,12 +233,12 @@ var noPaths, _ = claimjson.Compile(nil, never)
 
 // member takes a member of a JSON object.
 func (r *Reading) member(p Place, text []byte, v *claimjson.Value) {
-	if v.Kind == claimjson.None && !v.Twice && !v.Variant {
+	if v.Kind == claimjson.None && !v.Duplicate && !v.Variant {
 		return
 	}
 	found, f := r.at(p), p.Field
 	found.seen = true
-	found.twice = found.twice || v.Twice
+	found.duplicate = found.duplicate || v.Duplicate
 	found.variant = found.variant || v.Variant
 	found.way = found.way || v.Way
 	token := text[v.Start:v.End]
@@ -302,8 +303,8 @@ func plainInteger(token []byte) bool {
 }
 
 // Compare takes note of what a second way to read the same body finds. What
-// differs is ambiguous, and so is a proof that was found in the second alone, of
-// which nothing is known to cut.
+// differs is ambiguous, and so is a proof that only the second found, of which
+// nothing is known to cut.
 func (r *Reading) Compare(other *Reading) {
 	if other.err != nil {
 		r.Fail(other.err)
@@ -315,8 +316,8 @@ func (r *Reading) Compare(other *Reading) {
 				continue
 			}
 			mine := r.at(Place{Field: Field(f), Rank: rank})
-			if o.twice || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
-				mine.twice = true
+			if o.duplicate || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
+				mine.duplicate = true
 			}
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 func TestText(t *testing.T) {
@@ -50,17 +52,17 @@ func TestTwofold(t *testing.T) {
 		{"two values", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")); r.Text(Place{Field: UserID}, []byte("b")) }, true},
 		{"a value and nothing", func(r *Reading) { r.Text(Place{Field: UserID}, []byte("a")); r.Text(Place{Field: UserID}, nil) }, false},
 		{"two values of the widget", func(r *Reading) { r.Text(Place{Field: Widget}, []byte("a")); r.Text(Place{Field: Widget}, []byte("b")) }, true},
-		{"twice in one place", func(r *Reading) { r.Twice(Place{Field: UserID}) }, true},
-		{"a variant alone", func(r *Reading) { r.Variant(Place{Field: UserID}) }, false},
-		{"a variant and a value", func(r *Reading) { r.Variant(Place{Field: UserID}); r.Text(Place{Field: UserID}, []byte("a")) }, true},
-		{"a variant and an empty value", func(r *Reading) { r.Variant(Place{Field: UserID}); r.Text(Place{Field: UserID}, nil) }, false},
-		{"a variant of another field", func(r *Reading) { r.Variant(Place{Field: Email}); r.Text(Place{Field: UserID}, []byte("a")) }, false},
+		{"twice in one place", func(r *Reading) { r.MarkDuplicate(Place{Field: UserID}) }, true},
+		{"a variant alone", func(r *Reading) { r.MarkVariant(Place{Field: UserID}) }, false},
+		{"a variant and a value", func(r *Reading) { r.MarkVariant(Place{Field: UserID}); r.Text(Place{Field: UserID}, []byte("a")) }, true},
+		{"a variant and an empty value", func(r *Reading) { r.MarkVariant(Place{Field: UserID}); r.Text(Place{Field: UserID}, nil) }, false},
+		{"a variant of another field", func(r *Reading) { r.MarkVariant(Place{Field: Email}); r.Text(Place{Field: UserID}, []byte("a")) }, false},
 	} {
 		var r Reading
-		if test.do(&r); r.twofold() != test.want {
+		if test.do(&r); r.ambiguous() != test.want {
 			t.Errorf("%s: %v", test.name, !test.want)
 		}
-		if r.Reset(); r.twofold() || r.fault() != nil || len(r.settled()[UserID]) != 0 {
+		if r.Reset(); r.ambiguous() || r.fault() != nil || len(r.settled()[UserID]) != 0 {
 			t.Errorf("%s: something is left after Reset", test.name)
 		}
 	}
@@ -103,8 +105,8 @@ func TestSingle(t *testing.T) {
 
 func TestMalformed(t *testing.T) {
 	var r Reading
-	r.Malformed(Place{Field: Nonce}, "is odd")
-	r.Malformed(Place{Field: Email}, "is odd, too")
+	r.MarkMalformed(Place{Field: Nonce}, "is odd")
+	r.MarkMalformed(Place{Field: Email}, "is odd, too")
 	wantError(t, "first", r.fault(), ErrMalformed, "verifier: nonce is odd")
 	if r.Reset(); r.fault() != nil {
 		t.Error("an error is left after Reset")
@@ -129,10 +131,10 @@ func TestReadingReuse(t *testing.T) {
 		for i, text := range texts {
 			r.Reset()
 			reader.JSON([]byte(text), &r)
-			wantError(t, text, v.Shape(&r), wants[i], "")
+			wantError(t, text, v.shape(&r), wants[i], "")
 			var fresh Reading
 			reader.JSON([]byte(text), &fresh)
-			for f := range fresh.Claim {
+			for f := range fresh.claim {
 				if string(fresh.settled()[f]) != string(r.settled()[f]) {
 					t.Errorf("%s: %s is %q, and %q in a new reading", text, Field(f), r.settled()[f], fresh.settled()[f])
 				}
@@ -185,14 +187,14 @@ func TestMore(t *testing.T) {
 	} {
 		var to Reading
 		test.read([]byte(test.text), &to)
-		if err := v.Shape(&to); !errors.Is(err, ErrAmbiguous) || to.Plain() {
+		if err := v.shape(&to); !errors.Is(err, ErrAmbiguous) || to.Plain() {
 			t.Errorf("%s: %v", test.name, err)
 		}
 		if got := to.Single(Widget); test.name == "multipart" && len(got) > 0 {
 			t.Errorf("%s: names the widget %q", test.name, got)
 		}
 		// Of a proof nothing is left, of the widget's name everything.
-		left := len(Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)))
+		left := len(claimjson.Cut(nil, []byte(test.text), append(to.BodyCuts, to.QueryCuts...)))
 		if want := map[string]int{"multipart": len(test.text), "JSON, as a form": left}[test.name]; left != want {
 			t.Errorf("%s: of %d bytes %d are left", test.name, len(test.text), left)
 		}

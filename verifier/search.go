@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"bytes"
+	"io"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
@@ -15,11 +16,21 @@ const (
 	keptBlock = 8 << 10
 )
 
-// Search looks for a watched name in a body that does not read in one way and
-// comes in pieces, in constant memory and bounded time. It finds a name however it
-// is written, and in a multipart body also one that is encoded as in a part's header (RFC 2047, RFC 2231, lines that some parser joins), wherever
-// it is: where the headers are, parsers differ over.
-type Search struct {
+// Search looks for the name of a claim's field in a body that does not read in one
+// way, in constant memory and bounded time. write writes the body to what it is
+// given, and reports whether all of it was taken: otherwise it cannot be told, and
+// the answer is yes. It finds a name however it is written, and in a multipart body also
+// one that is encoded as in a part's header (RFC 2047, RFC 2231, lines that some
+// parser joins), wherever it is: where the headers are, parsers differ over.
+func (r *reader) Search(multipart bool, write func(io.Writer) bool) (name string, stands bool) {
+	s := r.newSearch(multipart)
+	if !write(s) {
+		return "", true
+	}
+	return s.end()
+}
+
+type search struct {
 	watched *names.Set
 	raw     *names.Search
 	parts   bool // it is a multipart body
@@ -34,15 +45,14 @@ type Search struct {
 	work   names.Work // what is left
 }
 
-// Search begins a search. parts says that the body may be a multipart one.
-func (r *Reader) Search(parts bool) *Search {
-	s := &Search{watched: r.watched, parts: parts, ways: r.form.ways, work: names.FirstWork}
+func (r *reader) newSearch(parts bool) *search {
+	s := &search{watched: r.watched, parts: parts, ways: r.form.ways, work: names.FirstWork}
 	s.raw = r.watched.Search(&s.work)
 	return s
 }
 
 // Write implements [io.Writer]. Its error is always nil.
-func (s *Search) Write(p []byte) (int, error) {
+func (s *search) Write(p []byte) (int, error) {
 	s.work.Add(len(p))
 	for rest := p; s.parts && !s.found && len(rest) > 0; {
 		end := bytes.IndexAny(rest, "\r\n")
@@ -67,7 +77,7 @@ func (s *Search) Write(p []byte) (int, error) {
 }
 
 // newline takes a CR or an LF. Behind an empty line a block has ended for everyone.
-func (s *Search) newline(c byte) {
+func (s *search) newline(c byte) {
 	last := byte(0)
 	if len(s.block) > 0 {
 		last = s.block[len(s.block)-1]
@@ -82,7 +92,7 @@ func (s *Search) newline(c byte) {
 
 // look looks into the block that is there, or into the first part of one that is
 // too long: of what is encoded in pieces there it cannot be told.
-func (s *Search) look(long bool) {
+func (s *search) look(long bool) {
 	block := s.block
 	encoded := hasStar(block) || hasWord(block)
 	s.named = s.named || claimform.ContainsFold(block, "name") || claimform.ContainsFold(block, "content-")
@@ -134,8 +144,8 @@ func hasWord(line []byte) bool {
 	}
 }
 
-// End ends the text, and returns the name that can stand in it.
-func (s *Search) End() (name string, yes bool) {
+// end ends the text, and returns the name that can stand in it.
+func (s *search) end() (name string, yes bool) {
 	if s.parts && !s.found {
 		s.look(false)
 	}

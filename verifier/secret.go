@@ -26,7 +26,7 @@ type Secret struct {
 	text *string
 }
 
-// NewSecret returns a secret. It refuses one that is empty, all blanks or
+// NewSecret returns a secret. It refuses one that is empty, all spaces or
 // NULs, or shorter than [MinSecret] bytes.
 func NewSecret(text string) (Secret, error) {
 	if strings.Trim(text, " \t\r\n\x00") == "" {

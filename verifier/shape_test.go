@@ -10,7 +10,7 @@ import (
 )
 
 // spoken returns what reads and checks a dialect's claims.
-func spoken(t testing.TB, dialect string) (*Reader, *Verifier) {
+func spoken(t testing.TB, dialect string) (*reader, *Verifier) {
 	t.Helper()
 	v := vector{Now: 1_800_000_000}
 	reader, verifier, _ := v.setup(t, dialect)
@@ -30,10 +30,7 @@ func wantError(t *testing.T, name string, err, want error, text string) {
 
 func TestLimits(t *testing.T) {
 	limits := Limits{UserID: 5, Email: 4, Name: 3, Company: 2, Phone: 1, Attributes: 2, AttributeBytes: 20}
-	v, err := New(Policy{Message: only(t), Limits: limits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}", Limits: limits})
 	for _, field := range []struct {
 		field Field
 		most  int
@@ -82,15 +79,12 @@ func TestFieldErrorsKeepValues(t *testing.T) {
 }
 
 func TestControlCharacters(t *testing.T) {
-	v, err := New(Policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	for c := rune(0); c <= 0x2030; c++ {
 		control := c < 0x20 || c >= 0x7f && c <= 0x9f
 		for _, text := range []string{string(c), "a" + string(c), string(c) + "b", "é" + string(c) + "客"} {
 			for _, f := range []Field{UserID, Email} {
-				c := Claim{UserID: []byte("u"), Signature: []byte("s")}
+				c := claim{UserID: []byte("u"), Signature: []byte("s")}
 				c[f] = []byte(text)
 				err := judged(v, sent(c))
 				if control {
@@ -107,7 +101,7 @@ func TestControlCharacters(t *testing.T) {
 func TestOrderOfReasons(t *testing.T) {
 	reader, v := spoken(t, "snapengage")
 	now := "1800000000"
-	nonce := strings.Repeat("n", DefaultNonceLength)
+	nonce := strings.Repeat("n", defaultNonceLength)
 	whole := `"user_id":"u","hmacSignature":"s","hmacNonce":"` + nonce + `","hmacTimestamp":"` + now + `"`
 	for _, test := range []struct {
 		name, body string
@@ -126,7 +120,7 @@ func TestOrderOfReasons(t *testing.T) {
 	} {
 		var r Reading
 		reader.JSON([]byte(test.body), &r)
-		wantError(t, test.name, v.Shape(&r), test.want, "")
+		wantError(t, test.name, v.shape(&r), test.want, "")
 	}
 }
 
@@ -145,7 +139,7 @@ func TestPartial(t *testing.T) {
 					r.Text(Place{Field: Field(f)}, []byte(value))
 				}
 				if variants>>f&1 != 0 {
-					r.Variant(Place{Field: Field(f)})
+					r.MarkVariant(Place{Field: Field(f)})
 				}
 			}
 			want := ErrPartial
@@ -155,38 +149,94 @@ func TestPartial(t *testing.T) {
 			case subset == 1<<len(values)-1:
 				want = nil
 			}
-			wantError(t, strconv.FormatInt(int64(subset), 2)+" "+strconv.FormatInt(int64(variants), 2), v.Shape(&r), want, "")
+			wantError(t, strconv.FormatInt(int64(subset), 2)+" "+strconv.FormatInt(int64(variants), 2), v.shape(&r), want, "")
 		}
 	}
 }
 
 func TestVerify(t *testing.T) {
-	v, err := New(Policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	secrets := []Secret{WeakSecret("first-secret-0123456789"), WeakSecret("second-secret-0123456789"), WeakSecret("third-secret-0123456789")}
 	keys := make([]*Key, len(secrets))
 	for i, s := range secrets {
 		keys[i] = NewKey(s)
 	}
+	wantID := func(name string, c *claim, keys []*Key, want error) {
+		t.Helper()
+		id, err := v.Verify(sent(*c), keys...)
+		if wantError(t, name, err, want, ""); err == nil && id.User() != string(c[UserID]) || err != nil && id != (Identity{}) {
+			t.Errorf("%s: %+v", name, id)
+		}
+	}
 	for i, s := range secrets {
 		claim := claimOf("user-1")
-		claim[Signature] = []byte(v.policy.Sign(s, claim))
-		wantError(t, fmt.Sprint("all keys, secret ", i), v.Verify(claim, keys), nil, "")
-		wantError(t, fmt.Sprint("own key, secret ", i), v.Verify(claim, keys[i:i+1]), nil, "")
-		wantError(t, fmt.Sprint("other keys, secret ", i), v.Verify(claim, append(append([]*Key{}, keys[:i]...), keys[i+1:]...)), ErrInvalid, "")
-		wantError(t, fmt.Sprint("no key, secret ", i), v.Verify(claim, nil), ErrWidgetUnknown, "")
+		claim[Signature] = []byte(v.sign(NewKey(s), claim))
+		wantID(fmt.Sprint("all keys, secret ", i), claim, keys, nil)
+		wantID(fmt.Sprint("own key, secret ", i), claim, keys[i:i+1], nil)
+		wantID(fmt.Sprint("other keys, secret ", i), claim, append(append([]*Key{}, keys[:i]...), keys[i+1:]...), ErrInvalid)
+		wantID(fmt.Sprint("no key, secret ", i), claim, nil, ErrInvalid)
 		claim[UserID] = []byte("user-2")
-		wantError(t, fmt.Sprint("another user, secret ", i), v.Verify(claim, keys), ErrInvalid, "")
+		wantID(fmt.Sprint("another user, secret ", i), claim, keys, ErrInvalid)
 	}
 	// An absent signature must not match, whatever the computation before left.
-	wantError(t, "no signature", v.Verify(claimOf("user-1"), keys), ErrInvalid, "")
-	wantError(t, "no claim", v.Verify(&Claim{}, keys), ErrPartial, "")
+	if v.signed(claimOf("user-1"), keys) {
+		t.Error("no signature matches")
+	}
+	wantID("no signature", claimOf("user-1"), keys, ErrPartial)
+	wantID("no claim", &claim{}, keys, ErrMissing)
 	// A valid MAC of nothing names nobody.
-	empty := &Claim{}
-	empty[Signature] = []byte(v.policy.Sign(secrets[0], empty))
-	wantError(t, "a signed empty user id", v.Verify(empty, keys), ErrPartial, "")
+	empty := &claim{}
+	empty[Signature] = []byte(v.sign(NewKey(secrets[0]), empty))
+	wantID("a signed empty user id", empty, keys, ErrPartial)
+}
+
+// TestVerifyRefusesAmbiguous: no order of calls verifies what two readers could
+// read in two ways, and keys are looked up only for what has a shape.
+func TestVerifyRefusesAmbiguous(t *testing.T) {
+	_, v := spoken(t, "bookbag")
+	key := NewKey(WeakSecret("first-secret-0123456789"))
+	hash, err := v.Sign(key, map[Field]string{UserID: "user-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{
+		`{"user_id":"user-1","user_id":"user-2","user_hash":"` + hash + `"}`,
+		`{"user_id":"user-1","USER_ID":"user-2","user_hash":"` + hash + `"}`,
+	} {
+		var r Reading
+		v.JSON([]byte(body), &r)
+		id, err := v.VerifyFunc(&r, func() []*Key {
+			t.Errorf("%s: keys are asked for", body)
+			return []*Key{key}
+		})
+		if wantError(t, body, err, ErrAmbiguous, ""); id != (Identity{}) {
+			t.Errorf("%s: %+v", body, id)
+		}
+	}
+	var r Reading
+	v.JSON([]byte(`{"user_id":"user-1","user_hash":"`+new(Verifier).sign(key, &claim{})+`"}`), &r)
+	if id, err := new(Verifier).Verify(&r, key); err == nil {
+		t.Errorf("the zero Verifier verifies %+v", id)
+	}
+	if text, err := v.Sign(key, nil); err == nil {
+		t.Errorf("nobody is signed as %s", text)
+	}
+}
+
+// TestIdentityOwnsItsMemory: a buffer that is used again changes nobody's identity.
+func TestIdentityOwnsItsMemory(t *testing.T) {
+	_, v := spoken(t, "bookbag")
+	key := NewKey(WeakSecret("first-secret-0123456789"))
+	hash, _ := v.Sign(key, map[Field]string{UserID: "user-1"})
+	body := []byte(`{"user_id":"user-1","user_hash":"` + hash + `"}`)
+	var r Reading
+	v.JSON(body, &r)
+	id, err := v.Verify(&r, key)
+	clear(body)
+	r.Reset()
+	if err != nil || id.User() != "user-1" || id.Email() != "" || !id.SignedAt().IsZero() || fmt.Sprintf("%x", id.Digest()) != hash {
+		t.Errorf("%+v, %v", id, err)
+	}
 }
 
 func TestTwoReadings(t *testing.T) {
@@ -195,30 +245,27 @@ func TestTwoReadings(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		now   time.Time
-		claim Claim
+		claim claim
 		want  error
 	}{
-		{"seconds with milliseconds before them", seconds, Claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, ErrMalformed},
-		{"milliseconds that end in seconds", seconds, Claim{UserID: []byte("user"), Nonce: []byte(nonce + "abc"), Timestamp: []byte("1981981981982")}, ErrMalformed},
-		{"the id too short to give the nonce its characters", seconds, Claim{UserID: []byte("use"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
-		{"a character in the id that no nonce holds", seconds, Claim{UserID: []byte("use."), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
-		{"no digits before the seconds", seconds, Claim{UserID: []byte("user"), Nonce: []byte(nonce + "19x"), Timestamp: []byte("1981981982")}, nil},
-		{"the other reading is not fresh", time.Unix(1_800_000_000, 0), Claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1800000000")}, nil},
+		{"seconds with milliseconds before them", seconds, claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, ErrMalformed},
+		{"milliseconds that end in seconds", seconds, claim{UserID: []byte("user"), Nonce: []byte(nonce + "abc"), Timestamp: []byte("1981981981982")}, ErrMalformed},
+		{"the id too short to give the nonce its characters", seconds, claim{UserID: []byte("use"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
+		{"a character in the id that no nonce holds", seconds, claim{UserID: []byte("use."), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
+		{"no digits before the seconds", seconds, claim{UserID: []byte("user"), Nonce: []byte(nonce + "19x"), Timestamp: []byte("1981981982")}, nil},
+		{"the other reading is not fresh", time.Unix(1_800_000_000, 0), claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1800000000")}, nil},
 		// Old in this reading: the signature is judged, then its age.
-		{"this reading is not fresh", time.Unix(twoFresh+400, 0), Claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
+		{"this reading is not fresh", time.Unix(twoFresh+400, 0), claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
 	} {
-		v, err := New(Policy{
-			Message: template(t, "{user_id}{nonce}{timestamp}", DefaultNonceLength), Limits: defaultLimits, MaxAge: DefaultMaxAge, Skew: DefaultSkew,
-		}, WithClock(func() time.Time { return test.now }))
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := compiled(t, Dialect{
+			Message: "{user_id}{nonce}{timestamp}", MaxAge: defaultMaxAge, Skew: defaultSkew, Time: func() time.Time { return test.now },
+		})
 		r := sent(test.claim)
 		r.Text(Place{Field: Signature}, []byte("-"))
 		text := ""
 		if test.want != nil {
 			text = "seconds and as milliseconds"
 		}
-		wantError(t, test.name, v.Shape(r), test.want, text)
+		wantError(t, test.name, v.shape(r), test.want, text)
 	}
 }

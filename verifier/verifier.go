@@ -2,105 +2,114 @@ package verifier
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// Policy is what a [Verifier] demands of a claim.
-type Policy struct {
-	// Message is what is signed.
-	Message Message
-	// Encoding is how the signature is written.
-	Encoding Encoding
-	// Limits bound the fields.
-	Limits Limits
-	// Owned are the names within the attributes' object that are fields of
-	// their own, and so no attributes: see [MembersOwned].
-	Owned []string
-	// MaxAge is how old a signed timestamp may be, Skew how far ahead. Both
-	// count only where the message signs a timestamp.
-	MaxAge, Skew time.Duration
-	// Unit is what a signed timestamp counts.
-	Unit TimestampUnit
-}
-
-// Verifier checks claims against a policy. It is immutable and safe for
+// Verifier reads and checks claims of one dialect. It is immutable and safe for
 // concurrent use.
 type Verifier struct {
-	policy Policy
-	now    func() time.Time
+	reader
+	dialect  Dialect
+	message  message
+	encoding encoding
+	// ownMembers are the names within the attributes' object that are fields of their
+	// own, and so no attributes.
+	ownMembers []string
 }
 
-// Option adjusts a Verifier.
-type Option func(*Verifier)
+// Dialect returns the dialect that the verifier was compiled from, with the
+// defaults of what it left out.
+func (v *Verifier) Dialect() Dialect { return v.dialect }
 
-// WithClock replaces [time.Now].
-func WithClock(now func() time.Time) Option { return func(v *Verifier) { v.now = now } }
-
-// New returns a verifier. It refuses a policy that leaves something open.
-func New(p Policy, options ...Option) (*Verifier, error) {
-	switch {
-	case len(p.Message.parts) == 0:
-		return nil, errors.New("verifier: the policy has no message")
-	case p.Encoding > Base64URL:
-		return nil, errors.New("verifier: the policy's encoding is none that is known")
-	case p.Unit > Milliseconds:
-		return nil, errors.New("verifier: the policy's unit of timestamps is none that is known")
-	case p.Limits.UserID <= 0:
-		return nil, errors.New("verifier: the policy has no limit for user ids")
-	case p.Message.Signs(Timestamp) && p.MaxAge <= 0:
-		return nil, fmt.Errorf("verifier: max_age must be positive, not %v", p.MaxAge)
-	case p.Message.Signs(Timestamp) && p.Skew < 0:
-		return nil, fmt.Errorf("verifier: skew must not be negative, as %v is", p.Skew)
-	}
-	v := &Verifier{policy: p, now: time.Now}
-	for _, option := range options {
-		option(v)
-	}
-	return v, nil
+// Identity is who a verified claim is of. Only [Verifier.Verify] returns one that
+// says so; the zero value is nobody. It holds what was signed and nothing else, in
+// memory of its own.
+type Identity struct {
+	user, email string
+	signedAt    time.Time
+	digest      [sha256.Size]byte
 }
 
-// Shape checks everything of a reading that needs no key, in the order of the
+// User returns the user's id. It is unique among the users of one customer only.
+func (i Identity) User() string { return i.user }
+
+// Email returns the e-mail address where it was signed, else "".
+func (i Identity) Email() string { return i.email }
+
+// SignedAt returns the time of signing, the zero time where none is signed.
+func (i Identity) SignedAt() time.Time { return i.signedAt }
+
+// Digest returns the digest that the signature encodes, the same for all its
+// spellings: what to remember to accept a signature once.
+func (i Identity) Digest() [sha256.Size]byte { return i.digest }
+
+// Verify checks everything: that what was read has one meaning and is a whole
+// claim, that one of the keys signed it, and that it is fresh. It returns the first
+// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key
+// it takes as long as with one, and returns [ErrInvalid].
+func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
+	return v.VerifyFunc(r, func() []*Key { return keys })
+}
+
+// VerifyFunc is [Verifier.Verify] with keys that are looked up for whole claims
+// only: every reason before [ErrInvalid] is found without them.
+func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
+	if err := v.shape(r); err != nil {
+		return Identity{}, err
+	}
+	c := &r.claim
+	if err := v.prove(c, keys()); err != nil {
+		return Identity{}, err
+	}
+	i := Identity{user: string(c[UserID]), signedAt: v.SignedAt(r)}
+	if v.Signs(Email) {
+		i.email = string(c[Email])
+	}
+	v.encoding.decode(&i.digest, c[Signature])
+	return i, nil
+}
+
+// shape checks everything of a reading that needs no key, in the order of the
 // reasons: whether the body can be read and each piece of the proof, widget,
 // conversation and visitor by itself ([ErrMalformed]), then whether it can be
 // read in one way only ([ErrAmbiguous]), is there ([ErrMissing]) and whole
 // ([ErrPartial]). A field met in a spelling that only some parsers take for it is
 // never more than half a claim. What proves nothing refuses nothing: such a field
 // is left out where it cannot be taken as it is.
-func (v *Verifier) Shape(r *Reading) error {
+func (v *Verifier) shape(r *Reading) error {
 	if r.settle(); r.err != nil {
 		return r.err
 	}
-	for f := UserID; f < NumFields; f++ {
+	for f := UserID; f < numFields; f++ {
 		if err := v.field(r, f); err != nil {
 			return err
 		}
 	}
 	some := false
-	for f := UserID; f < NumFields; f++ {
+	for f := UserID; f < numFields; f++ {
 		found := &r.found[0][f]
 		if v.watches(f) && (found.ambiguous() || found.variant && f.names()) {
-			return &FieldError{f, ErrAmbiguous, "appears more than once, in two spellings or with two values"}
+			return &Error{Err: ErrAmbiguous, Field: f, Detail: "appears more than once, in two spellings or with two values"}
 		}
-		some = some || f <= Nonce && (f == Signature || v.policy.Message.Signs(f)) && found.there()
+		some = some || f <= Nonce && (f == Signature || v.Signs(f)) && found.there()
 	}
-	c := &r.Claim
+	c := &r.claim
 	switch {
 	case !some:
 		return ErrMissing
-	case !v.whole(c) || len(c[Signature]) == 0:
+	case !v.complete(c) || len(c[Signature]) == 0:
 		return ErrPartial
 	}
-	return v.splits(c)
+	return v.checkSplit(c)
 }
 
 // watches reports whether the field is a piece of the proof, or names a widget, a
 // conversation or a visitor. The others are nobody's word but the browser's.
 func (v *Verifier) watches(f Field) bool {
-	return f.Proves() || f >= Widget || v.policy.Message.Signs(f)
+	return f.Proves() || f >= Widget || v.Signs(f)
 }
 
 // field checks what was found of one field by itself, and leaves out one that is
@@ -116,20 +125,23 @@ func (v *Verifier) field(r *Reading, f Field) error {
 		err = v.value(f, found.value)
 	}
 	if v.watches(f) {
-		return err
+		if err != nil {
+			return err
+		}
+		return nil
 	}
 	if err == nil && found.ambiguous() {
 		err = malformed(f, "appears more than once, or in two spellings")
 	}
 	if err != nil {
-		r.Claim[f], r.leftOut[f] = nil, err
+		r.claim[f], r.leftOut[f] = nil, err
 	}
 	return nil
 }
 
 // value holds a field's value to what is asked of it.
-func (v *Verifier) value(f Field, value []byte) error {
-	l := &v.policy.Limits
+func (v *Verifier) value(f Field, value []byte) *Error {
+	l := &v.dialect.Limits
 	limit := 0
 	switch f {
 	case UserID:
@@ -145,13 +157,13 @@ func (v *Verifier) value(f Field, value []byte) error {
 	case Attributes:
 		return v.checkAttributes(value)
 	case Nonce:
-		if n := v.policy.Message.nonce; v.policy.Message.Signs(Nonce) && !validNonce(value, n) {
+		if n := v.message.nonce; v.Signs(Nonce) && !validNonce(value, n) {
 			return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", n))
 		}
 		return nil
 	case Timestamp:
-		unit, digits := v.policy.Unit.takes(value)
-		if _, ok := parseTimestamp(value); v.policy.Message.Signs(Timestamp) && (!ok || !unit) {
+		unit, digits := takesUnit(v.dialect.Unit, value)
+		if _, ok := parseTimestamp(value); v.Signs(Timestamp) && (!ok || !unit) {
 			return malformed(Timestamp, "is not a Unix time "+digits)
 		}
 		return nil
@@ -187,12 +199,12 @@ func hasControl(text []byte) bool {
 	return false
 }
 
-// splits refuses a message with two readings that are fresh at one time or one
+// checkSplit refuses a message with two readings that are fresh at one time or one
 // after the other: since seconds and milliseconds differ in width, a message
 // without separators could be cut into another user id, nonce and timestamp that
 // are as good, or are so a moment later.
-func (v *Verifier) splits(c *Claim) error {
-	if !v.policy.Message.run || v.policy.Unit != AnyUnit {
+func (v *Verifier) checkSplit(c *claim) error {
+	if !v.message.timestampAdjacent || v.dialect.Unit != 0 {
 		return nil
 	}
 	other := secondsWidth
@@ -200,35 +212,27 @@ func (v *Verifier) splits(c *Claim) error {
 		other = millisecondsWidth
 	}
 	var room [640]byte // a user id of 512 ASCII characters, nonce and timestamp
-	text := v.policy.Message.Append(room[:0], c)
-	digits, ok := v.policy.Message.split(text, other)
+	text := v.message.Append(room[:0], c)
+	digits, ok := v.message.split(text, other)
 	if !ok {
 		return nil
 	}
 	own, _ := parseTimestamp(c[Timestamp])
 	if t, ok := parseTimestamp(digits); ok && v.fresh(own) {
-		if apart := t.Sub(own).Abs(); apart <= v.policy.MaxAge || apart-v.policy.MaxAge <= v.policy.Skew {
+		if apart := t.Sub(own).Abs(); apart <= v.dialect.MaxAge || apart-v.dialect.MaxAge <= v.dialect.Skew {
 			return malformed(Timestamp, "can be read as seconds and as milliseconds: sign again a moment later")
 		}
 	}
 	return nil
 }
 
-// Verify checks the claim's signature under each key and then its age. Shape
-// must have passed: it alone knows whether the claim could be read in two ways.
-// Without a key it costs as much, and answers [ErrWidgetUnknown].
-func (v *Verifier) Verify(c *Claim, keys []*Key) error {
-	if !v.whole(c) {
-		return ErrPartial
-	}
-	if len(keys) == 0 {
-		decoy.match(&v.policy.Message, c, v.policy.Encoding, c[Signature])
-		return ErrWidgetUnknown
-	}
-	if !v.signed(c, keys) {
+// prove checks the signature of a claim that has its shape under each key, and
+// then its age.
+func (v *Verifier) prove(c *claim, keys []*Key) error {
+	if !v.signed(c, keys) || !v.Signs(UserID) { // as the zero Verifier does not
 		return ErrInvalid
 	}
-	if v.policy.Message.Signs(Timestamp) {
+	if v.Signs(Timestamp) {
 		if t, ok := parseTimestamp(c[Timestamp]); !ok || !v.fresh(t) {
 			return ErrExpired
 		}
@@ -236,19 +240,22 @@ func (v *Verifier) Verify(c *Claim, keys []*Key) error {
 	return nil
 }
 
-// whole reports whether all that is signed is there.
-func (v *Verifier) whole(c *Claim) bool {
+// complete reports whether all that is signed is there.
+func (v *Verifier) complete(c *claim) bool {
 	for f := UserID; f <= Email; f++ {
-		if len(c[f]) == 0 && v.policy.Message.Signs(f) {
+		if len(c[f]) == 0 && v.Signs(f) {
 			return false
 		}
 	}
 	return true
 }
 
-func (v *Verifier) signed(c *Claim, keys []*Key) bool {
+func (v *Verifier) signed(c *claim, keys []*Key) bool {
+	if len(keys) == 0 {
+		decoy.match(&v.message, c, v.encoding, c[Signature])
+	}
 	for _, k := range keys {
-		if k.match(&v.policy.Message, c, v.policy.Encoding, c[Signature]) {
+		if k.match(&v.message, c, v.encoding, c[Signature]) {
 			return true
 		}
 	}
@@ -256,30 +263,38 @@ func (v *Verifier) signed(c *Claim, keys []*Key) bool {
 }
 
 // Signs reports whether the field is part of what is signed.
-func (v *Verifier) Signs(f Field) bool { return v.policy.Message.Signs(f) }
+func (v *Verifier) Signs(f Field) bool { return v.message.Signs(f) }
 
-// Sign returns the signature of a claim under the policy's message and
-// encoding, as a customer's server makes it.
-func (p *Policy) Sign(secret Secret, c *Claim) string {
-	sum := NewKey(secret).mac(&p.Message, c)
-	return p.Encoding.encode(sum[:])
+// AppendMessage appends the text that the claim's signature should be of to dst. It
+// is for use after [Verifier.Verify].
+func (v *Verifier) AppendMessage(dst []byte, r *Reading) []byte {
+	return v.message.Append(dst, &r.claim)
 }
 
-// SignedAt returns the time of signing of a claim that has passed Verify; the
-// zero time where none is signed.
-func (v *Verifier) SignedAt(c *Claim) time.Time {
-	if !v.policy.Message.Signs(Timestamp) {
+// Sign returns the signature of a claim with these fields, as a customer's server
+// makes it. It is an error to leave one out that is signed.
+func (v *Verifier) Sign(key *Key, fields map[Field]string) (string, error) {
+	var c claim
+	for f, text := range fields {
+		c[f] = []byte(text)
+	}
+	if !v.complete(&c) {
+		return "", ErrPartial
+	}
+	return v.sign(key, &c), nil
+}
+
+func (v *Verifier) sign(key *Key, c *claim) string {
+	sum := key.mac(&v.message, c)
+	return v.encoding.encode(sum[:])
+}
+
+// SignedAt returns the timestamp that a claim says it was signed at, verified or
+// not; the zero time where none is signed. It is for use after [Verifier.Verify].
+func (v *Verifier) SignedAt(r *Reading) time.Time {
+	if !v.Signs(Timestamp) {
 		return time.Time{}
 	}
-	t, _ := parseTimestamp(c[Timestamp])
+	t, _ := parseTimestamp(r.claim[Timestamp])
 	return t
-}
-
-// Digest returns the digest that a claim's signature encodes, whatever the
-// encoding and its letters' case; the zero digest where it encodes none.
-func (v *Verifier) Digest(c *Claim) (digest [sha256.Size]byte) {
-	if v.policy.Encoding.decode(&digest, c[Signature]) != 1 {
-		return [sha256.Size]byte{}
-	}
-	return digest
 }

@@ -8,7 +8,7 @@ import (
 // TestSearchIsBounded: what has more readings than any honest text is not read to
 // its end. It cannot be told what stands there, and takes no longer than texts do.
 func TestSearchIsBounded(t *testing.T) {
-	r := newReader(t, "", Place{Field: UserID, Location: Body, Name: "/user_id"}, Place{Field: Signature, Location: Body, Name: "/user_hash"})
+	r := newReader(t, "", Place{Field: UserID, Location: atBody, Name: "/user_id"}, Place{Field: Signature, Location: atBody, Name: "/user_hash"})
 	const length = 8 << 20
 	backslashes := strings.Repeat(`\`, 7900)
 	for name, c := range map[string]struct {
@@ -25,11 +25,11 @@ func TestSearchIsBounded(t *testing.T) {
 		"comments of SQL":           {"-- * comment\nINSERT INTO t VALUES ('x\\'y', 12);\n", false},
 		"paths of Windows, in JSON": {`C:\\Users\\me\\file.txt","`, false},
 	} {
-		search, piece := r.Search(true), []byte(strings.Repeat(c.text, 1+(64<<10)/len(c.text)))
+		search, piece := r.newSearch(true), []byte(strings.Repeat(c.text, 1+(64<<10)/len(c.text)))
 		for written := 0; written < length; written += len(piece) {
 			_, _ = search.Write(piece)
 		}
-		if found, stands := search.End(); stands != c.stands {
+		if found, stands := search.end(); stands != c.stands {
 			t.Errorf("%s: %q stands: %t", name, found, stands)
 		}
 	}

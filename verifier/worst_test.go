@@ -17,7 +17,7 @@ import (
 type surface struct {
 	name     string
 	size     int
-	read     func(r *Reader, text []byte, to *Reading)
+	read     func(r *reader, text []byte, to *Reading)
 	ordinary func(size int) string
 	worst    []worst
 }
@@ -30,10 +30,10 @@ func (w worst) text(size int) []byte {
 }
 
 var surfaces = []surface{
-	{"form", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.Form(text, to) }, ordinaryForm, worstForms},
-	{"query", 16 << 10, func(r *Reader, text []byte, to *Reading) { r.Query(text, to) }, ordinaryForm, worstForms},
-	{"multipart", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.multipart(text, "b", to) }, ordinaryMultipart, worstMultiparts()},
-	{"JSON", 1 << 20, func(r *Reader, text []byte, to *Reading) { r.JSON(text, to) }, ordinaryJSON, worstJSON()},
+	{"form", 1 << 20, func(r *reader, text []byte, to *Reading) { r.Form(text, to) }, ordinaryForm, worstForms},
+	{"query", 16 << 10, func(r *reader, text []byte, to *Reading) { r.Query(text, to) }, ordinaryForm, worstForms},
+	{"multipart", 1 << 20, func(r *reader, text []byte, to *Reading) { r.multipart(text, "b", to) }, ordinaryMultipart, worstMultiparts()},
+	{"JSON", 1 << 20, func(r *reader, text []byte, to *Reading) { r.JSON(text, to) }, ordinaryJSON, worstJSON()},
 }
 
 // worstForms have one watched name, all of them, what is nearly one in every
@@ -181,7 +181,7 @@ func TestWorstKeepsLittle(t *testing.T) {
 					var before, after runtime.MemStats
 					runtime.ReadMemStats(&before)
 					s.read(reader, text, &to)
-					_ = v.Shape(&to)
+					_ = v.shape(&to)
 					runtime.ReadMemStats(&after)
 					if got := after.TotalAlloc - before.TotalAlloc; got > most && !raceEnabled {
 						t.Errorf("%s, %s, %d bytes of %.40q: %d bytes are allocated, want at most %d", dialect, s.name, size, w.head+w.unit, got, most)
@@ -209,7 +209,7 @@ func BenchmarkWorst(b *testing.B) {
 					var to Reading
 					began := time.Now()
 					s.read(reader, text, &to)
-					_ = v.Shape(&to)
+					_ = v.shape(&to)
 					return time.Since(began)
 				}
 				ordinary := []byte(s.ordinary(s.size))

@@ -46,7 +46,8 @@ type Share struct {
 	Limit int
 }
 
-// Ledger keeps entries until they expire. It is safe for concurrent use.
+// Ledger keeps entries until they expire. It is safe for concurrent use. Package
+// ledgertest has the tests that every implementation passes.
 type Ledger interface {
 	// Open opens the ledger, or creates it where there is none, and records
 	// durably the longest window it was ever opened with. It returns the

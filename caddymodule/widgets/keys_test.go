@@ -33,18 +33,18 @@ func newTestRecord(t testing.TB, id string, ring *Ring) *Record {
 func verifies(t testing.TB, keys []*verifier.Key, text string) bool {
 	t.Helper()
 	dialect, _ := verifier.LookupDialect("bookbag")
-	policy, err := dialect.Policy("", verifier.DefaultNonceLength)
+	v, err := dialect.Verifier()
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := verifier.New(policy)
+	hash, err := v.Sign(verifier.NewKey(testSecret(t, text)), map[verifier.Field]string{verifier.UserID: "user-1"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var claim verifier.Claim
-	claim[verifier.UserID] = []byte("user-1")
-	claim[verifier.Signature] = []byte(policy.Sign(testSecret(t, text), &claim))
-	return v.Verify(&claim, keys) == nil
+	var r verifier.Reading
+	v.JSON([]byte(`{"user_id":"user-1","user_hash":"`+hash+`"}`), &r)
+	_, err = v.Verify(&r, keys...)
+	return err == nil
 }
 
 func TestKeysOpenOnce(t *testing.T) {

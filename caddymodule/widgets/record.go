@@ -169,7 +169,7 @@ func (r *Record) Check() error {
 	if _, err := ParseMode(r.Mode); err != nil {
 		return fmt.Errorf("%w of widget %s: %w", ErrRecord, r.ID, err)
 	}
-	if _, known := verifier.LookupDialect(r.Dialect); r.Dialect != "" && !known {
+	if _, err := verifier.LookupDialect(r.Dialect); r.Dialect != "" && err != nil {
 		return fmt.Errorf("%w of widget %s: unknown dialect '%s'", ErrRecord, r.ID, r.Dialect)
 	}
 	for i := range r.Secrets {

@@ -18,7 +18,8 @@ var (
 	ErrBusy = errors.New("widgets: the store is busy")
 )
 
-// Store keeps the records of widgets. It is safe for concurrent use.
+// Store keeps the records of widgets. It is safe for concurrent use. Package
+// storetest has the tests that every implementation passes.
 type Store interface {
 	// Lookup returns the widget's record, or nil where there is none. It is
 	// asked by every request, whose context it is given for what is observed of

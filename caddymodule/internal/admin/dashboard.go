@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,9 +35,9 @@ func (c *call) snippets() error {
 	if !widgets.ValidID(widget) {
 		return badID()
 	}
-	found, known := dashboard.For(dialect, widget)
-	if !known {
-		return adminError(http.StatusBadRequest, "%w", adminapi.CheckDialect(dialect))
+	found, err := dashboard.For(dialect, widget)
+	if err != nil {
+		return adminError(http.StatusBadRequest, "%w", err)
 	}
 	return c.answer(http.StatusOK, found)
 }

@@ -6,9 +6,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Gateway is what the API shows and changes: the app of a configuration, as far
@@ -32,7 +32,7 @@ type Gateway struct {
 
 	// AlwaysRefused reports whether optional mode refuses requests for that
 	// reason, too, unless a handler says otherwise.
-	AlwaysRefused func(verifier.Reason) bool
+	AlwaysRefused func(judgment.Reason) bool
 }
 
 // Configured is a widget of the configuration.

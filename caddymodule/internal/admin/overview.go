@@ -101,7 +101,7 @@ func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err erro
 	return err
 }
 
-// stats answers the counts since the process started.
+// stats answers the counts since counting began.
 func (c *call) stats() error {
 	query, err := c.query("top")
 	if err != nil {

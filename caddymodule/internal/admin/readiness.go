@@ -4,9 +4,9 @@ import (
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // readiness answers whether a widget can be switched to required mode.
@@ -45,7 +45,7 @@ func stricter(a, b string) string {
 func judge(r *traffic.Readiness) adminapi.Verdict {
 	unsigned := uint64(0)
 	for _, refusal := range r.Refusals {
-		if refusal.Reason == verifier.Missing {
+		if refusal.Reason == judgment.Missing {
 			unsigned = refusal.Count
 		}
 	}

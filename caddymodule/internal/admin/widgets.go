@@ -9,6 +9,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // stored returns a stored widget as the API shows it.
@@ -164,7 +165,7 @@ func checkPolicy(mode, dialect string) error {
 	if _, err := widgets.ParseMode(mode); err != nil {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
-	if err := adminapi.CheckDialect(dialect); err != nil && dialect != "" {
+	if _, err := verifier.LookupDialect(dialect); err != nil && dialect != "" {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}
 	return nil

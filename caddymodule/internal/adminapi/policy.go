@@ -1,15 +1,16 @@
 package adminapi
 
 import (
-	"fmt"
+	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// CheckDialect refuses a dialect that does not exist.
-func CheckDialect(name string) error {
-	if _, known := verifier.LookupDialect(name); known {
-		return nil
+// Dialects lists the dialects for help texts and errors.
+func Dialects() string {
+	names := make([]string, len(verifier.Dialects))
+	for i, d := range verifier.Dialects {
+		names[i] = d.Name
 	}
-	return fmt.Errorf("unknown dialect '%s': one of %s", name, verifier.DialectList())
+	return strings.Join(names, ", ")
 }

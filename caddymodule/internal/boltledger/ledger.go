@@ -2,7 +2,8 @@
 // gateway on a single machine needs. An answer that gives somebody a key is
 // given when the reservation is on the disk, so it outlives kill -9 and a power
 // cut. A file that is damaged, missing or in use is an error and never taken
-// for one that holds nothing.
+// for one that holds nothing. It is inspected when it is opened; whoever writes
+// into it while it is open may crash the process.
 package boltledger
 
 import (
@@ -14,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltcheck"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -24,7 +26,7 @@ var (
 
 // Options say where the ledger is.
 type Options struct {
-	// Path is the file. Its folder is made where it is missing.
+	// Path is the file. Its folder is created where it is missing.
 	Path string
 	// Log is told what an operator has to know. Without one nothing is.
 	Log *zap.Logger
@@ -42,13 +44,11 @@ type Ledger struct {
 	mu      sync.Mutex
 	calls   sync.WaitGroup // calls under way, and attempts to open
 	closed  bool
-	session *session      // nil while the file is not open
+	session *session      // the last one, which may have ended; nil before the first
+	anew    bool          // the next one takes the place of a ledger that is gone
 	opening chan struct{} // closed when the attempt under way has ended; nil without one
-	failure error         // why the last attempt or session ended
+	failure error         // why the last attempt failed; nil if it did not
 	failed  time.Time     // when it did
-	gone    chan struct{} // closed when the last session has let go of the file; nil without one
-	id      string        // of the ledger that has been open, so it is never created anew; "" before
-	seen    int64         // the last of its transactions that is known to be on the disk
 
 	closing  sync.Once
 	closeErr error
@@ -112,23 +112,33 @@ func (l *Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error)
 
 // Forget implements [ledger.Ledger].
 func (l *Ledger) Forget(ctx context.Context) error {
-	err := l.forget(ctx)
+	forget := func() error {
+		_, err := l.do(&operation{ctx: ctx, kind: forget})
+		return err
+	}
+	err := forget()
 	for range 2 { // somebody may be opening it for what it was
 		if !errors.Is(err, ledger.ErrGone) {
 			break
 		}
-		l.mu.Lock()
-		l.reap()
-		l.id, l.seen, l.failure = "", 0, nil // from here on, whatever is there will do
-		l.mu.Unlock()
-		err = l.forget(ctx)
+		l.reset()
+		err = forget()
 	}
 	return err
 }
 
-func (l *Ledger) forget(ctx context.Context) error {
-	_, err := l.do(&operation{ctx: ctx, kind: forget})
-	return err
+// reset forgets which ledger was open, if it is gone: whatever is there will do,
+// once it has been told that it takes the place of another one.
+func (l *Ledger) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.session; s != nil {
+		if !s.ended() {
+			return
+		}
+		<-s.stopped
+	}
+	l.session, l.failure, l.anew = nil, nil, true
 }
 
 func (l *Ledger) do(o *operation) (answer, error) {
@@ -143,44 +153,41 @@ func (l *Ledger) do(o *operation) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if o.kind == extend { // whoever opens it wants to know
-		if err := s.look(); err != nil {
-			return answer{}, l.unavailable(err)
-		}
-	}
-	o.answers = make(chan answer, 1)
-	a := s.ask(s.reads, o)
-	if a.undecided {
-		a = s.ask(s.writes, o)
-	}
+	a := s.do(o)
 	if a.err != nil && !errors.Is(a.err, ledger.ErrShare) && !errors.Is(a.err, ledger.ErrTooOld) {
 		return answer{}, l.unavailable(a.err)
 	}
 	return a, a.err
 }
 
-// Err implements [ledger.Ledger]. It never waits: where the file could not be
-// opened, it has that tried again and returns the last error meanwhile.
-func (l *Ledger) Err() error {
+// enter counts a call in, so that Close waits for it.
+func (l *Ledger) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return l.unavailable(errClosed)
 	}
-	l.reap()
-	if l.session != nil {
-		if trouble := l.session.trouble.Load(); trouble != nil {
-			return l.unavailable(*trouble)
-		}
+	l.calls.Add(1)
+	return nil
+}
+
+// Err implements [ledger.Ledger]. It never waits, and tries nothing.
+func (l *Ledger) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch s := l.session; {
+	case l.closed:
+		return l.unavailable(errClosed)
+	case l.failure != nil:
+		return l.failure
+	case s == nil:
 		return nil
+	case s.ended():
+		return l.unavailable(s.err)
+	case s.trouble.Load() != nil:
+		return l.unavailable(*s.trouble.Load())
 	}
-	if l.failure == nil {
-		return nil
-	}
-	if l.due() {
-		l.attempt()
-	}
-	return l.failure
+	return nil
 }
 
 // Close implements [ledger.Ledger].
@@ -190,23 +197,24 @@ func (l *Ledger) Close() error {
 		l.closed = true
 		l.mu.Unlock()
 		l.calls.Wait()
-		// From here on nobody else touches the ledger's state.
-		if l.session != nil {
-			l.session.end(errClosed)
-			l.gone = l.session.gone
-		}
-		if l.gone != nil {
-			<-l.gone
-		}
-		if l.session != nil {
-			l.closeErr = l.session.closeErr
+		if s := l.session; s != nil {
+			s.end(errClosed)
+			<-s.stopped
+			l.closeErr = s.closeErr
 		}
 	})
 	return l.closeErr
 }
 
 func (l *Ledger) unavailable(cause error) error {
-	return fmt.Errorf("%w: %s: %w", ledger.ErrUnavailable, l.path, cause)
+	kind, advice := ledger.ErrUnavailable, ""
+	switch {
+	case cause == errRemoved, cause == errOther:
+		kind = ledger.ErrGone
+	case errors.Is(cause, boltcheck.ErrDamaged):
+		advice = wayOut
+	}
+	return fmt.Errorf("%w: %s: %w%s", kind, l.path, cause, advice)
 }
 
 // seconds rounds up, so that nothing ends before its time.

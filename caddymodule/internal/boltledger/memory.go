@@ -3,6 +3,7 @@ package boltledger
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -73,7 +74,7 @@ func timeOrZero(seconds int64) time.Time {
 func upgrade(db *bbolt.DB, now int64) error {
 	return db.Update(func(tx *bbolt.Tx) error {
 		t, err := tablesOf(tx)
-		if err != nil || binary.BigEndian.Uint64(t.header.Get(versionKey)) == formatVersion {
+		if err != nil {
 			return err
 		}
 		forgotten, err := t.forgotten()
@@ -82,9 +83,7 @@ func upgrade(db *bbolt.DB, now int64) error {
 		}
 		m := newMemory()
 		m.Extended = after(max(now, forgotten))
-		if err := t.header.Put(memoryKey, m.value()); err != nil {
-			return err
-		}
-		return t.header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatVersion))
+		return errors.Join(t.header.Put(memoryKey, m.value()),
+			t.header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatVersion)))
 	})
 }

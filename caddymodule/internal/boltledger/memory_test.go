@@ -3,8 +3,10 @@ package boltledger
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -51,64 +53,6 @@ func reopened(t *testing.T, l *Ledger, clock *handClock) *Ledger {
 	return at(t, l.path, clock)
 }
 
-// TestLongerWindow serves a longer window when what was used under a shorter one
-// has ended, swept or not, in one process or the next.
-func TestLongerWindow(t *testing.T) {
-	for _, swept := range []bool{false, true} {
-		for _, restarted := range []bool{false, true} {
-			for _, early := range []bool{false, true} { // whether it is opened for it first
-				l, clock := fresh(t)
-				opened(t, l, short)
-				used := clock.now()
-				spends(t, l, "used", used, short, nil)
-				spends(t, l, "used", used, short, errUsed)
-				clock.pass(10 * time.Second)
-				if swept {
-					l.session.sweep(clock.now().Unix())
-				}
-				if restarted {
-					l = reopened(t, l, clock)
-				}
-				if early {
-					opened(t, l, long)
-				}
-				spends(t, l, "used", used, long, ledger.ErrTooOld)
-				spends(t, l, "fresh for the shorter, too", clock.now(), long, nil)
-				l = reopened(t, l, clock)
-				spends(t, l, "used", used, long, ledger.ErrTooOld)
-				clock.pass(10 * time.Second)
-				spends(t, l, "after it", clock.now(), long, nil)
-				// Whoever serves a shorter window again keeps it for the longer one.
-				opened(t, l, short)
-				late := clock.now()
-				spends(t, l, "under a shorter one", late, short, nil)
-				clock.pass(time.Minute)
-				l = reopened(t, l, clock)
-				spends(t, l, "under a shorter one", late, long, errUsed)
-				spends(t, l, "not used", late, long, nil)
-			}
-		}
-	}
-}
-
-// TestRefusedIsNotUsed: what the ledger does not vouch for leaves no entry.
-func TestRefusedIsNotUsed(t *testing.T) {
-	l, clock := fresh(t)
-	opened(t, l, short)
-	clock.pass(time.Minute)
-	opened(t, l, long)
-	old := clock.in(-time.Minute)
-	for range 2 {
-		spends(t, l, "k", old, long, ledger.ErrTooOld)
-	}
-	if e, err := l.Held(t.Context(), key("k")); err != nil || e != (ledger.Entry{}) {
-		t.Errorf("it is held: %v, %v", e, err)
-	}
-	if _, err := l.Spend(t.Context(), key("k"), ledger.Holder{}, clock.now(), long); !errors.Is(err, ledger.ErrUnavailable) {
-		t.Errorf("used by nobody: %v", err)
-	}
-}
-
 // withoutMemory makes the file one of the format before.
 func withoutMemory(t *testing.T, path string) {
 	t.Helper()
@@ -153,27 +97,6 @@ func TestFormatBefore(t *testing.T) {
 	spends(t, l, "used, perhaps", before, long, ledger.ErrTooOld)
 }
 
-// TestForget: what was signed before is refused from then on, over restarts.
-func TestForget(t *testing.T) {
-	l, clock := fresh(t)
-	id := opened(t, l, long)
-	before := clock.now()
-	clock.pass(time.Minute)
-	if err := l.Forget(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		spends(t, l, "before", before, long, ledger.ErrForgotten)
-		spends(t, l, "a skew ahead, before", clock.now(), long, ledger.ErrForgotten)
-		l = reopened(t, l, clock)
-		if again := opened(t, l, long); again != id {
-			t.Error("it is another ledger")
-		}
-	}
-	clock.pass(3 * time.Second)
-	spends(t, l, "after", clock.now(), long, nil)
-}
-
 // TestGone takes the file away while it is open. Nothing but Forget begins anew,
 // and the file that is put back goes on.
 func TestGone(t *testing.T) {
@@ -188,13 +111,15 @@ func TestGone(t *testing.T) {
 	due := func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.reap()
 		l.failed = l.failed.Add(-retryAfter)
 	}
 	spends(t, l, "another", clock.now(), long, ledger.ErrGone)
 	due()
 	if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) || !errors.Is(l.Err(), ledger.ErrGone) {
 		t.Errorf("opened: %v, %v", err, l.Err())
+	}
+	if _, err := os.Stat(l.path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was created: %v", err)
 	}
 	if err := os.Rename(aside, l.path); err != nil {
 		t.Fatal(err)
@@ -238,6 +163,47 @@ func TestGone(t *testing.T) {
 		t.Error("it is not the one that was put there")
 	}
 	spends(t, l, "after", clock.now(), long, ledger.ErrForgotten)
+}
+
+// TestNobodyIsFirst has many ask for what was used while a ledger that is gone
+// begins anew: no use of it comes in between.
+func TestNobodyIsFirst(t *testing.T) {
+	for range 20 {
+		l, clock := fresh(t)
+		l.setup.noSync = true
+		opened(t, l, long)
+		used := clock.now()
+		spends(t, l, "used", used, long, nil)
+		if err := os.Remove(l.path); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Open(t.Context(), long); !errors.Is(err, ledger.ErrGone) {
+			t.Fatalf("opened: %v", err)
+		}
+		stop := make(chan struct{})
+		var group sync.WaitGroup
+		for i := range 8 {
+			group.Go(func() {
+				for {
+					if e, err := l.Spend(t.Context(), key("used"), holder(fmt.Sprint(i)), used, long); err == nil {
+						t.Errorf("it was used again: %v", e)
+						return
+					}
+					select {
+					case <-stop:
+						return
+					default:
+					}
+				}
+			})
+		}
+		if err := l.Forget(t.Context()); err != nil {
+			t.Error(err)
+		}
+		close(stop)
+		group.Wait()
+		l.close(t)
+	}
 }
 
 // TestGoneWhileIdle has nobody ask when the file is removed.
@@ -284,14 +250,14 @@ func TestCopyPutBack(t *testing.T) {
 	spends(t, l, "after", clock.now(), long, nil)
 }
 
-// TestExtendedBehind serves a longer window while the clock stands before what
+// TestExtendedBehind serves a longer window while the clock is before what
 // was forgotten. By such a clock nothing must be dated.
 func TestExtendedBehind(t *testing.T) {
 	l, clock := fresh(t)
 	opened(t, l, short)
 	spends(t, l, "used", clock.now(), short, nil)
 	clock.pass(time.Minute)
-	l.session.sweep(clock.now().Unix())
+	l.sweep(t, clock.now().Unix())
 	clock.step(-time.Hour)
 	if _, err := l.Open(t.Context(), long); !errors.Is(err, errBehind) {
 		t.Errorf("opened: %v", err)

@@ -108,20 +108,20 @@ type answerer interface {
 	Keep(context.Context, ledger.Key, ledger.Holder, time.Time) (ledger.Entry, error)
 	Release(context.Context, ledger.Key, ledger.Holder, time.Time) error
 	Held(context.Context, ledger.Key) (ledger.Entry, error)
-	sweepUntil(int64) error
+	sweepUntil(testing.TB, int64) error
 }
 
 // sweepUntil removes everything that ended by then.
-func (l *Ledger) sweepUntil(until int64) error {
-	_, err := l.Open(context.Background(), ledger.Window{})
+func (l *Ledger) sweepUntil(t testing.TB, until int64) error {
+	_, err := l.Open(t.Context(), ledger.Window{})
 	if err == nil {
-		l.session.sweep(until)
+		l.sweep(t, until)
 	}
 	return err
 }
 
 // compare makes one call of both: what, on which key by whom, and for how long.
-func compare(ctx context.Context, a answerer, m *model, clock *handClock, c [3]byte) (what string, err error) {
+func compare(t testing.TB, a answerer, m *model, clock *handClock, c [3]byte) (what string, err error) {
 	k, h := key(fmt.Sprint(c[1]%8)), ledger.Holder{c[1] >> 3 % 4}
 	now := clock.now().Unix()
 	until := time.Unix(now+int64(c[2])-8, int64(c[2]%2)) // some end in the past, some between seconds
@@ -138,30 +138,30 @@ func compare(ctx context.Context, a answerer, m *model, clock *handClock, c [3]b
 		what = "spend"
 		signed := time.Unix(now+16-int64(c[2]/2), int64(c[2]))
 		w := ledger.Window{MaxAge: time.Duration(c[1]) * time.Second / 4, Skew: time.Duration(c[1]%16) * time.Second}
-		got, gotErr = a.Spend(ctx, k, h, signed, w)
+		got, gotErr = a.Spend(t.Context(), k, h, signed, w)
 		expect(m.spend(now, k, h, signed, w))
 	case 1:
 		what = "reserve"
-		got, gotErr = a.Reserve(ctx, k, h, until, share)
+		got, gotErr = a.Reserve(t.Context(), k, h, until, share)
 		expect(m.reserve(now, k, h, seconds(until), share))
 	case 2:
 		what = "keep"
-		got, gotErr = a.Keep(ctx, k, h, until)
+		got, gotErr = a.Keep(t.Context(), k, h, until)
 		expect(m.keep(now, k, h, seconds(until)))
 	case 3:
 		what = "held"
-		got, gotErr = a.Held(ctx, k)
+		got, gotErr = a.Held(t.Context(), k)
 		expect(m.held(now, k))
 	case 4:
 		what = "release"
 		if r := m.entries[k]; r != nil && c[2]%2 == 0 {
 			until = time.Unix(r.until, 0)
 		}
-		gotErr, wantErr = a.Release(ctx, k, h, until), m.release(now, k, h, seconds(until))
+		gotErr, wantErr = a.Release(t.Context(), k, h, until), m.release(now, k, h, seconds(until))
 	case 5:
 		what = "sweep"
 		until := now - int64(c[2]%16)
-		gotErr = a.sweepUntil(until)
+		gotErr = a.sweepUntil(t, until)
 		m.sweep(until)
 	case 6:
 		what = "time passes"
@@ -197,7 +197,7 @@ func TestModel(t *testing.T) {
 				l.close(t)
 				l = open()
 			}
-			if what, err := compare(t.Context(), l, m, clock, [3]byte{byte(r), byte(r >> 8), byte(r >> 16)}); err != nil {
+			if what, err := compare(t, l, m, clock, [3]byte{byte(r), byte(r >> 8), byte(r >> 16)}); err != nil {
 				t.Fatalf("seed %d, call %d, %s: %v", seed, i, what, err)
 			}
 		}
@@ -250,7 +250,7 @@ func (w within) Held(_ context.Context, k ledger.Key) (ledger.Entry, error) {
 	return w.do(&operation{kind: held, key: k})
 }
 
-func (w within) sweepUntil(until int64) error {
+func (w within) sweepUntil(_ testing.TB, until int64) error {
 	for {
 		if n, err := w.sweep(until, 2); n < 2 || err != nil {
 			return err
@@ -290,7 +290,7 @@ func FuzzLedger(f *testing.F) {
 		clock, m := newClock(), &model{entries: make(map[ledger.Key]*record)}
 		w := within{b, clock}
 		for i := 0; i+3 <= len(calls); i += 3 {
-			if what, err := compare(t.Context(), w, m, clock, [3]byte(calls[i:])); err != nil {
+			if what, err := compare(t, w, m, clock, [3]byte(calls[i:])); err != nil {
 				t.Fatalf("call %d, %s: %v", i/3, what, err)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 var (
 	errPast   = errors.New("a key cannot be held until a time that has passed")
-	errBehind = errors.New("the clock stands before what the file has forgotten already, so nobody can tell what is " +
+	errBehind = errors.New("the clock is before what the file has forgotten already, so nobody can tell what is " +
 		"free: set it right, or, if it was wrong before, move the file away and accept the loss" + acceptance)
 )
 
@@ -24,7 +24,6 @@ const (
 	spend
 	extend
 	forget
-	sweep
 )
 
 // claims reports whether the operation is a holder's.
@@ -36,7 +35,7 @@ type operation struct {
 	kind    kind
 	key     ledger.Key
 	holder  ledger.Holder
-	until   int64 // what a sweep takes for the present
+	until   int64
 	share   ledger.Share
 	signed  time.Time // what is spent
 	window  ledger.Window
@@ -44,79 +43,72 @@ type operation struct {
 }
 
 type answer struct {
-	id        string // of the ledger
-	entry     ledger.Entry
-	err       error
-	removed   int  // by a sweep
-	undecided bool // it takes the writer
+	id    string // of the ledger
+	entry ledger.Entry
+	err   error
 }
 
 // decide says how the call ends, and what is to be changed before it does. The
 // error is one of the file; the call's own is in the answer.
-func (o *operation) decide(t tables, now int64) (answer, change, error) {
-	if (o.kind == reserve || o.kind == keep) && o.until <= now {
-		return answer{err: errPast}, change{}, nil
-	}
-	if o.kind == extend || o.kind == forget {
+func (o *operation) decide(t tables, now int64) (a answer, c change, err error) {
+	switch {
+	case o.kind == extend, o.kind == forget:
 		return o.decideMemory(t, now)
+	case (o.kind == reserve || o.kind == keep) && o.until <= now:
+		return answer{err: errPast}, c, nil
 	}
 	r, err := t.get(o.key)
 	if err != nil {
-		return answer{}, change{}, err
+		return a, c, err
 	}
 	if r == nil || r.until <= now {
 		return o.decideFree(t, r, now)
 	}
-	a := answer{entry: r.entry()} // of a reserve, spend or held
 	mine := r.holder == o.holder
-	switch {
-	case o.kind == keep && mine && r.until != o.until:
+	if o.kind == release {
+		if mine && r.until == o.until {
+			c.old = r
+		}
+		return a, c, nil
+	}
+	if o.kind == keep && mine && r.until != o.until {
 		kept := *r
 		kept.until = o.until
-		return answer{entry: kept.entry()}, change{old: r, new: &kept}, nil
-	case o.kind == release && mine && r.until == o.until:
-		return answer{}, change{old: r}, nil
-	case o.kind == release:
-		return answer{}, change{}, nil
+		c = change{old: r, new: &kept}
+		r = &kept
 	}
-	return a, change{}, nil
+	return answer{entry: r.entry()}, c, nil
 }
 
 // decideFree decides about a key that nobody has. The record, if any, has ended.
-func (o *operation) decideFree(t tables, ended *record, now int64) (answer, change, error) {
+func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, c change, err error) {
 	if o.kind == release {
-		return answer{}, change{}, nil
+		return a, c, nil
 	}
 	// A clock that was set back makes old signatures fresh again, of which the
 	// file may have forgotten that they were used.
-	forgotten, err := t.forgotten()
-	if err != nil {
-		return answer{}, change{}, err
-	}
-	if now < forgotten {
-		return answer{err: errBehind}, change{}, nil
-	}
-	switch o.kind {
-	case reserve:
-	case spend:
+	switch forgotten, err := t.forgotten(); {
+	case err != nil:
+		return a, c, err
+	case now < forgotten:
+		return answer{err: errBehind}, c, nil
+	case o.kind == spend:
 		return o.decideSpend(t, ended, now)
-	default:
-		return answer{}, change{}, nil
-	}
-	if o.share.Owner != noOwner && t.alive(o.share.Owner, now, o.share.Limit) >= o.share.Limit {
-		return answer{err: ledger.ErrShare}, change{}, nil
+	case o.kind != reserve:
+		return a, c, nil
+	case o.share.Owner != noOwner && t.countLive(o.share.Owner, now, o.share.Limit) >= o.share.Limit:
+		return answer{err: ledger.ErrShare}, c, nil
 	}
 	r := &record{o.key, o.holder, o.until, o.share.Owner}
 	return answer{entry: r.entry()}, change{old: ended, new: r}, nil
 }
 
 // decideSpend decides about what nobody is known to have used.
-func (o *operation) decideSpend(t tables, ended *record, now int64) (answer, change, error) {
+func (o *operation) decideSpend(t tables, ended *record, now int64) (a answer, c change, err error) {
 	m, err := t.memory()
 	if err != nil {
-		return answer{}, change{}, err
+		return a, c, err
 	}
-	var c change
 	if extended, longer := m.Extend(o.window, after(now)); longer {
 		m.Memory, c.memory = extended, &m
 	}
@@ -129,25 +121,25 @@ func (o *operation) decideSpend(t tables, ended *record, now int64) (answer, cha
 }
 
 // decideMemory decides about what the file says of itself.
-func (o *operation) decideMemory(t tables, now int64) (answer, change, error) {
+func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err error) {
 	m, err := t.memory()
 	if err != nil {
-		return answer{}, change{}, err
+		return a, c, err
 	}
-	next, changes := m, true
+	changes := true
 	if o.kind == forget {
-		next.Since = after(now)
+		m.Since = after(now)
 	} else {
-		next.Memory, changes = m.Extend(o.window, after(now))
+		m.Memory, changes = m.Extend(o.window, after(now))
 	}
-	if !changes {
-		return answer{id: m.id}, change{}, nil
+	if changes {
+		// A clock that is before that would date it too early.
+		if forgotten, err := t.forgotten(); err != nil || now < forgotten {
+			return answer{err: errBehind}, c, err
+		}
+		c.memory = &m
 	}
-	// A clock that stands before that would date it too early.
-	if forgotten, err := t.forgotten(); err != nil || now < forgotten {
-		return answer{err: errBehind}, change{}, err
-	}
-	return answer{id: m.id}, change{memory: &next}, nil
+	return answer{id: m.id}, c, nil
 }
 
 // after is the first second that has not begun yet: everything until now is
@@ -157,11 +149,5 @@ func after(now int64) time.Time { return time.Unix(now+1, 0) }
 // confirms reports whether the answer, which changed nothing, promises the
 // caller that something is on the disk.
 func (o *operation) confirms(a answer) bool {
-	switch o.kind {
-	case reserve, keep, spend:
-		return a.err == nil && a.entry.Holder == o.holder
-	case release, extend, forget:
-		return true
-	}
-	return false
+	return o.kind != held && a.err == nil && (o.kind == release || a.entry.Holder == o.holder)
 }

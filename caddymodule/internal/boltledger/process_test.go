@@ -124,7 +124,7 @@ func TestKilled(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	var acknowledged []string
 	for round := range rounds {
-		if round%4 == 0 { // killed at its start, where the file is made
+		if round%4 == 0 { // killed at its start, where the file is created
 			path, acknowledged = filepath.Join(t.TempDir(), "ledger.db"), nil
 		}
 		c := start(t, "reserve", path)

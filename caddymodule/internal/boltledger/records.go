@@ -18,9 +18,9 @@ var (
 	headerName = []byte("ledger")
 	// entries: key → until, holder, the owner of the share if any, checksum.
 	entriesName = []byte("entries")
-	// by_expiry: until, key → nothing. What ends first stands first.
+	// by_expiry: until, key → nothing. What ends first comes first.
 	byExpiryName = []byte("by_expiry")
-	// by_owner: owner, until, key → nothing. What an owner still has stands last.
+	// by_owner: owner, until, key → nothing. What an owner still has comes last.
 	byOwnerName = []byte("by_owner")
 )
 
@@ -86,6 +86,9 @@ func parseRecord(key, value []byte) (record, error) {
 	copy(r.key[:], key)
 	r.until = int64(binary.BigEndian.Uint64(value))
 	copy(r.holder[:], value[untilSize:])
+	if r.holder == (ledger.Holder{}) {
+		return r, damaged("an entry is nobody's")
+	}
 	if len(value) == sharedSize {
 		copy(r.owner[:], value[untilSize+digestSize:])
 	}

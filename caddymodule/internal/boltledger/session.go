@@ -3,10 +3,11 @@ package boltledger
 import (
 	"context"
 	"errors"
-	"math"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 	"go.uber.org/zap"
@@ -17,144 +18,53 @@ const (
 	batchLimit  = 1024
 )
 
-var (
-	errCut      = errors.New("the file was cut short while it was in use")
-	errReplaced = errors.New("the file was replaced while it was in use")
-)
-
-// session is the file while it is open. Only its own goroutines touch bolt, and
-// callers wait for them on channels: a fault in the mapped file can leave bolt's
-// locks held, and then nobody may be waiting for one.
+// session is the file while it is open. Callers read it themselves; one goroutine
+// writes, so that what comes during a commit shares the next one.
 type session struct {
-	path  string
-	log   *zap.Logger
-	clock clock
-	db    *bbolt.DB
-	file  *os.File
-	id    string // the ledger's
-	found int    // entries when it was opened
+	path    string
+	log     *zap.Logger
+	clock   clock
+	db      *bbolt.DB
+	file    os.FileInfo // of the file that is open
+	id      string      // the ledger's
+	entries int         // when it was opened
 
-	reads, writes chan *operation
-	workers       sync.WaitGroup
-	trouble       atomic.Pointer[error] // why the last commit failed; nil if it did not
-
-	// Transactions are numbered. What is durable is on the disk, what was tried
-	// may be; bolt shows both. Any other number is another file's.
-	durable, tried atomic.Int64
-	size           atomic.Int64 // what the file has at least
+	writes  chan *operation
+	horizon horizon               // the writer's
+	trouble atomic.Pointer[error] // why nothing could be written last; nil if it could
+	durable atomic.Int64          // the number of the last transaction on the disk. Bolt shows a commit earlier.
 
 	ending   sync.Once
-	ended    chan struct{} // closed when no more answers come
-	err      error         // why; set before ended is closed
-	jamming  sync.Once
-	jammed   chan struct{} // closed when bolt's locks are lost
-	gone     chan struct{} // closed when the file is let go of
-	closeErr error         // set before gone is closed
+	stop     chan struct{} // closed when the session is to end
+	err      error         // why; set before stop is closed
+	stopped  chan struct{} // closed when it has ended, and the file is closed
+	closeErr error         // set before stopped is closed
 }
 
-// newSession starts serving. It syncs first: what a process that was killed had
-// written is visible, but may not be on the disk.
-func (l *Ledger) newSession(db *bbolt.DB, file *os.File, found int) (*session, error) {
+// newSession returns a session that serves nothing yet. It syncs first: what a
+// process that was killed had written is visible, but may not be on the disk.
+func (l *Ledger) newSession(db *bbolt.DB, file *os.File, entries int) (*session, error) {
 	s := &session{
-		path: l.path, log: l.log, clock: l.clock, db: db, file: file, found: found,
-		reads: make(chan *operation, queueLength), writes: make(chan *operation, queueLength),
-		ended: make(chan struct{}), jammed: make(chan struct{}), gone: make(chan struct{}),
+		path: l.path, log: l.log, clock: l.clock, db: db, entries: entries,
+		writes: make(chan *operation, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+		horizon: horizon{noted: l.clock.unix(), at: l.clock.steady()},
 	}
-	s.tried.Store(math.MaxInt64)
-	err := file.Sync()
-	if err == nil {
-		err = s.transact(false, func(tx *bbolt.Tx, t tables) error {
-			s.durable.Store(int64(tx.ID()))
-			s.tried.Store(int64(tx.ID()))
-			m, err := t.memory()
-			s.id = m.id
-			return errors.Join(err, s.inPlace())
-		})
-	}
-	if err != nil {
-		s.end(err)
-		s.letGo()
+	info, err := file.Stat()
+	if err = errors.Join(err, db.Sync()); err != nil {
 		return nil, err
 	}
-	s.workers.Go(func() { s.serve(s.reads, s.read) })
-	s.workers.Go(func() { s.serve(s.writes, s.write) })
-	s.workers.Go(func() { s.sweepEvery(l.setup.sweepInterval) })
-	go s.letGo()
-	return s, nil
+	s.file = info
+	err = s.read(func(tx *bbolt.Tx, t tables) error {
+		s.durable.Store(int64(tx.ID()))
+		m, err := t.memory()
+		s.id = m.id
+		return err
+	})
+	return s, err
 }
 
-// ask has a worker answer the operation. A caller who gives up does not learn
-// whether it was carried out.
-func (s *session) ask(queue chan *operation, o *operation) answer {
-	if o.ctx.Err() != nil {
-		return answer{err: context.Cause(o.ctx)}
-	}
-	select {
-	case queue <- o:
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.ended:
-		return answer{err: s.err}
-	}
-	select {
-	case a := <-o.answers:
-		return a
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.ended:
-		return answer{err: s.err}
-	}
-}
-
-// serve takes all operations that are queued, and then again: those that come
-// during a commit share the next one.
-func (s *session) serve(queue chan *operation, work func([]*operation) error) {
-	batch := make([]*operation, 0, batchLimit)
-	for {
-		select {
-		case o := <-queue:
-			batch = append(batch, o)
-		case <-s.ended:
-			return
-		}
-	queued:
-		for len(batch) < batchLimit {
-			select {
-			case o := <-queue:
-				batch = append(batch, o)
-			default:
-				break queued
-			}
-		}
-		if err := work(batch); err != nil {
-			s.fail(err)
-			return
-		}
-		clear(batch)
-		batch = batch[:0]
-	}
-}
-
-// transact runs work in a transaction, which work commits or not. An error ends
-// the session: it is one of the file.
-func (s *session) transact(writable bool, work func(*bbolt.Tx, tables) error) error {
-	return faultless(func() error {
-		if err := s.intact(); err != nil {
-			return err
-		}
-		durable := s.durable.Load()
-		tx, err := s.begin(writable)
-		if err != nil {
-			return err
-		}
-		defer s.rollback(tx)
-		id := int64(tx.ID())
-		if writable {
-			id-- // what it builds on
-		}
-		if id < durable || id > s.tried.Load() {
-			return errReplaced
-		}
+func (s *session) read(work func(*bbolt.Tx, tables) error) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
 		t, err := tablesOf(tx)
 		if err != nil {
 			return err
@@ -163,65 +73,190 @@ func (s *session) transact(writable bool, work func(*bbolt.Tx, tables) error) er
 	})
 }
 
-// begin starts a transaction.
-func (s *session) begin(writable bool) (tx *bbolt.Tx, err error) {
-	s.guard(func() { tx, err = s.db.Begin(writable) })
-	return tx, err
-}
-
-// rollback ends a transaction, unless it has been committed.
-func (s *session) rollback(tx *bbolt.Tx) {
-	s.guard(func() { _ = tx.Rollback() })
-}
-
-// guard notices a panic that leaves bolt's locks held.
-func (s *session) guard(work func()) {
-	returned := false
-	defer func() {
-		if !returned {
-			s.jamming.Do(func() { close(s.jammed) })
+// do answers an operation. What needs no change costs no write, and does not wait
+// for one, unless the answer confirms what may not be on the disk yet. A caller
+// who gives up does not learn whether it was carried out.
+func (s *session) do(o *operation) answer {
+	if o.ctx.Err() != nil {
+		return answer{err: context.Cause(o.ctx)}
+	}
+	if o.kind == extend { // whoever opens it wants to know
+		if err := s.look(); err != nil {
+			return answer{err: err}
 		}
-	}()
-	work()
-	returned = true
+	}
+	var a answer
+	var decided bool
+	err := s.read(func(tx *bbolt.Tx, t tables) (err error) {
+		var c change
+		a, c, err = o.decide(t, s.clock.unix())
+		decided = c.none() && (int64(tx.ID()) <= s.durable.Load() || !o.confirms(a))
+		return err
+	})
+	if err != nil {
+		return answer{err: err}
+	}
+	if decided {
+		return a
+	}
+	o.answers = make(chan answer, 1)
+	select {
+	case s.writes <- o:
+	case <-o.ctx.Done():
+		return answer{err: context.Cause(o.ctx)}
+	case <-s.stopped:
+		return answer{err: s.err}
+	}
+	select {
+	case a := <-o.answers:
+		return a
+	case <-o.ctx.Done():
+		return answer{err: context.Cause(o.ctx)}
+	case <-s.stopped:
+		return answer{err: s.err}
+	}
 }
 
-// fail ends a session whose file cannot be used.
-func (s *session) fail(err error) {
-	select {
-	case <-s.ended:
+// serve writes until the session ends. Now and then it does so without being
+// asked: it removes what may be forgotten, and finds out when commits succeed
+// again, and when the file is gone.
+func (s *session) serve(interval time.Duration) {
+	defer close(s.stopped)
+	defer func() { s.closeErr = s.db.Close() }()
+	next := time.NewTimer(interval)
+	defer next.Stop()
+	batch := make([]*operation, 0, batchLimit)
+	for {
+		select {
+		case o := <-s.writes:
+			batch = append(batch, o)
+		case <-next.C:
+			_ = s.look()
+			next.Reset(interval)
+		case <-s.stop:
+			return
+		}
+		for queued := true; queued && len(batch) < batchLimit; {
+			select {
+			case o := <-s.writes:
+				batch = append(batch, o)
+			default:
+				queued = false
+			}
+		}
+		if s.write(batch) == sweepLimit {
+			next.Reset(0) // there is more
+		}
+		clear(batch)
+		batch = batch[:0]
+	}
+}
+
+// write carries out a batch in one transaction, each operation upon the one
+// before, and answers when that is on the disk. A commit that fails is the
+// batch's error only: bolt goes back to what it had, and the next may succeed.
+func (s *session) write(batch []*operation) (removed int) {
+	answers := make([]answer, len(batch))
+	removed, err := s.commit(batch, answers)
+	if err == nil {
+		err = s.look() // what was committed is to be found under the file's name
+	}
+	s.note(err)
+	for i, o := range batch {
+		if err != nil {
+			answers[i] = answer{err: err}
+		}
+		o.answers <- answers[i]
+	}
+	return removed
+}
+
+func (s *session) commit(batch []*operation, answers []answer) (removed int, err error) {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = tx.Rollback() }() // of nothing, after a commit
+	t, err := tablesOf(tx)
+	if err != nil {
+		return 0, err
+	}
+	// After a commit that failed, what is seen may not be on the disk.
+	changed := s.trouble.Load() != nil
+	now := s.clock.unix()
+	for i, o := range batch {
+		if o.ctx.Err() != nil { // nobody waits for it
+			answers[i].err = context.Cause(o.ctx)
+			continue
+		}
+		var c change
+		if answers[i], c, err = o.decide(t, now); err != nil {
+			return 0, err
+		}
+		if c.none() {
+			continue
+		}
+		changed = true
+		if err := t.apply(c); err != nil {
+			return 0, err
+		}
+	}
+	if removed, err = t.sweep(s.horizon.advance(s.clock), sweepLimit); err != nil || removed == 0 && !changed {
+		return 0, err
+	}
+	id := int64(tx.ID())
+	if err := tx.Commit(); err != nil {
+		return 0, err
+	}
+	s.durable.Store(id)
+	return removed, nil
+}
+
+// note logs a change between commits that succeed and commits that fail.
+func (s *session) note(failed error) {
+	before := s.trouble.Load()
+	switch {
+	case failed != nil:
+		s.trouble.Store(&failed)
+		if before == nil && !s.ended() {
+			s.log.Error("the ledger cannot be written, so nothing can be reserved", zap.String("file", s.path), zap.Error(failed))
+		}
+	case before != nil:
+		s.trouble.Store(nil)
+		s.log.Info("the ledger can be written again", zap.String("file", s.path))
+	}
+}
+
+// look ends the session if the file is gone, and returns why it then is.
+func (s *session) look() error {
+	named, err := os.Stat(s.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = errRemoved
+	case err == nil && !os.SameFile(named, s.file):
+		err = errReplaced
 	default:
-		s.log.Error("the ledger's file cannot be used any more and is opened again", zap.String("file", s.path), zap.Error(err))
+		return nil
+	}
+	if !s.ended() {
+		s.log.Error("the ledger's file is not there any more and is opened again", zap.String("file", s.path), zap.Error(err))
 	}
 	s.end(err)
+	return err
 }
 
-// end has everybody who waits told so.
+func (s *session) ended() bool {
+	select {
+	case <-s.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 func (s *session) end(err error) {
 	s.ending.Do(func() {
 		s.err = err
-		close(s.ended)
+		close(s.stop)
 	})
-}
-
-// letGo closes the file once nobody uses it. Where bolt's locks are lost it
-// cannot be asked to.
-func (s *session) letGo() {
-	defer close(s.gone)
-	<-s.ended
-	exited := make(chan struct{})
-	go func() {
-		s.workers.Wait()
-		close(exited)
-	}()
-	select {
-	case <-exited:
-	case <-s.jammed:
-	}
-	select {
-	case <-s.jammed:
-		s.closeErr = abandon(s.file)
-	default:
-		s.closeErr = s.db.Close()
-	}
 }

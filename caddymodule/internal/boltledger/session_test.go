@@ -7,9 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +47,7 @@ func TestReplaysCostNoWrite(t *testing.T) {
 		})
 	}
 	group.Wait()
-	l.session.sweep(clock.now().Unix()) // finds nothing
+	l.sweep(t, clock.now().Unix()) // finds nothing
 	if commits := l.session.durable.Load() - before; commits != 0 {
 		t.Errorf("%d commits", commits)
 	}
@@ -143,154 +141,6 @@ func TestCallersGiveUp(t *testing.T) {
 	}
 }
 
-// TestMutualExclusion uses keys as locks.
-func TestMutualExclusion(t *testing.T) {
-	l, clock := fresh(t)
-	l.setup.noSync = true
-	var inside [3]atomic.Int32
-	var group sync.WaitGroup
-	for g := range 16 {
-		me := holder(fmt.Sprint(g))
-		group.Go(func() {
-			for i := 0; i < 40; {
-				k := i % len(inside)
-				until := clock.in(time.Minute)
-				e, err := l.Reserve(t.Context(), key(fmt.Sprint(k)), me, until, ledger.Share{})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if e.Holder != me {
-					runtime.Gosched()
-					continue
-				}
-				if inside[k].Add(1) != 1 {
-					t.Error("two hold the same key")
-				}
-				if i%2 == 0 {
-					until = until.Add(time.Minute)
-					if e, err := l.Keep(t.Context(), key(fmt.Sprint(k)), me, until); err != nil || e.Holder != me {
-						t.Error(e, err)
-					}
-				}
-				inside[k].Add(-1)
-				if err := l.Release(t.Context(), key(fmt.Sprint(k)), me, until); err != nil {
-					t.Error(err)
-				}
-				i++
-			}
-		})
-	}
-	group.Wait()
-}
-
-// TestGrows has the file grow while it is looked at, which must not be taken
-// for getting shorter.
-func TestGrows(t *testing.T) {
-	l, clock := fresh(t)
-	l.setup.noSync = true
-	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	var lookers, group sync.WaitGroup
-	for range 2 {
-		lookers.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if err := l.session.intact(); err != nil {
-					t.Error(err)
-					return
-				}
-			}
-		})
-	}
-	for g := range 64 {
-		group.Go(func() {
-			for i := range 20 {
-				name := fmt.Sprint(g, " ", i)
-				e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(time.Minute), ledger.Share{})
-				if err != nil || e.Holder != holder(name) {
-					t.Error(name, e, err)
-					return
-				}
-			}
-		})
-	}
-	group.Wait()
-	close(done)
-	lookers.Wait()
-}
-
-// TestCloseDuringTraffic closes a ledger that is being asked. What it had
-// answered is held, and nothing of it is left running.
-func TestCloseDuringTraffic(t *testing.T) {
-	for range 5 {
-		l, clock := fresh(t)
-		var mu sync.Mutex
-		var reserved []string
-		var group sync.WaitGroup
-		for g := range 32 {
-			group.Go(func() {
-				for i := 0; ; i++ {
-					name := fmt.Sprint(g, " ", i)
-					e, err := l.Reserve(t.Context(), key(name), holder(name), clock.in(time.Minute), ledger.Share{})
-					if err != nil {
-						if !errors.Is(err, errClosed) || !errors.Is(err, ledger.ErrUnavailable) {
-							t.Error(err)
-						}
-						return
-					}
-					if e.Holder != holder(name) {
-						t.Errorf("%s: %v", name, e)
-					}
-					mu.Lock()
-					reserved = append(reserved, name)
-					mu.Unlock()
-				}
-			})
-		}
-		eventually(t, "something is reserved", func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			if len(reserved) < 100 {
-				return errors.New("too little is")
-			}
-			return nil
-		})
-		for range 2 {
-			group.Go(func() { l.close(t) })
-		}
-		group.Wait()
-		l.close(t)
-		if err := l.Err(); !errors.Is(err, ledger.ErrUnavailable) {
-			t.Errorf("Err is %v", err)
-		}
-		if _, err := l.Open(t.Context(), ledger.Window{}); !errors.Is(err, ledger.ErrUnavailable) {
-			t.Errorf("opened again: %v", err)
-		}
-		l = at(t, l.path, clock)
-		for _, name := range reserved {
-			if e, err := l.Held(t.Context(), key(name)); err != nil || e.Holder != holder(name) {
-				t.Errorf("%s: %v, %v", name, e, err)
-			}
-		}
-		l.close(t)
-	}
-	eventually(t, "the goroutines end", func() error {
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		if n := strings.Count(string(stacks), "boltledger.(*session)"); n > 0 {
-			return fmt.Errorf("%d run:\n%s", n, stacks)
-		}
-		return nil
-	})
-}
-
 // TestNewTouchesNothing makes a ledger as a configuration that is only validated does.
 func TestNewTouchesNothing(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "ledger")
@@ -309,8 +159,8 @@ func TestNewTouchesNothing(t *testing.T) {
 	}
 }
 
-// TestMade looks at what is made where there was nothing, by many at once.
-func TestMade(t *testing.T) {
+// TestCreated looks at what is created where there was nothing, by many at once.
+func TestCreated(t *testing.T) {
 	folder := filepath.Join(t.TempDir(), "a", "ledger")
 	path := filepath.Join(folder, "ledger.db")
 	var group sync.WaitGroup

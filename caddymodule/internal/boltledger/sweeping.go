@@ -1,16 +1,13 @@
 package boltledger
 
-import (
-	"context"
-	"time"
-)
+import "time"
 
 const (
 	sweepInterval = 5 * time.Second
 	// sweepLimit is how many entries one transaction removes: as many as one
 	// adds, so that sweeping keeps up, and few enough for a short pause.
 	sweepLimit = batchLimit
-	// settling is how long the clock must have stood past an entry's end before
+	// settling is for how long the clock must have been past an entry's end before
 	// the entry is removed.
 	settling = 5 * time.Minute
 )
@@ -22,20 +19,19 @@ type clock struct {
 	steady func() time.Duration
 }
 
-// unix returns the Unix time, in seconds. A clock before 1970 is as wrong as one
-// that stands there, and seconds are compared by their bytes.
+// unix returns the Unix time, in seconds. A clock before 1970 is as wrong as one at
+// 1970, and seconds are compared by their bytes.
 func (c clock) unix() int64 { return max(c.now().Unix(), 0) }
 
 // horizon says what may be forgotten.
 //
-// An entry is alive while the clock stands before its end, by what the clock
-// says at that moment. A clock set back by a little thus finds again what had
-// ended meanwhile, as long as it is in the file. So it is removed late, when
-// the clock has stood past its end for settling, measured by the steady clock:
-// a clock that is wrong for less, as at a start before NTP has answered,
-// forgets nothing. What was removed leaves its end behind in the file. While
-// the clock stands before that, nobody can tell whether a key is free, and the
-// ledger says so instead: a signature that was used must not be accepted again.
+// An entry is alive while the clock is before its end, by what the clock says at
+// that moment. A clock set back by a little thus finds again what had ended
+// meanwhile, as long as it is in the file. So it is removed late, when the clock
+// has been past its end for settling, measured by the steady clock: a clock that
+// is wrong for less, as at a start before NTP has answered, forgets nothing. What
+// was removed leaves its end behind in the file. While the clock is before that,
+// nobody can tell whether a key is free, and the ledger says so instead: a signature that was used must not be accepted again.
 // After the clock was far ahead for longer than settling and set right again,
 // that lasts until it has caught up or somebody moves the file away, of which
 // the error speaks.
@@ -44,7 +40,7 @@ type horizon struct {
 	at          time.Duration
 }
 
-// advance returns the time that the clock stood at, at least settling ago. What
+// advance returns what the clock said at least settling ago. What
 // ended by then may be forgotten.
 func (h *horizon) advance(c clock) int64 {
 	now, at := c.unix(), c.steady()
@@ -52,33 +48,4 @@ func (h *horizon) advance(c clock) int64 {
 		h.past, h.noted, h.at = h.noted, now, at
 	}
 	return min(h.past, now)
-}
-
-// sweepEvery removes what may be forgotten, in transactions that other
-// operations share, and waits for each, so that the others have their turn. It
-// also finds out, without any traffic, when commits succeed again, and when the
-// file is gone.
-func (s *session) sweepEvery(interval time.Duration) {
-	h := horizon{noted: s.clock.unix(), at: s.clock.steady()}
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			s.sweep(h.advance(s.clock))
-			_ = s.look()
-		case <-s.ended:
-			return
-		}
-	}
-}
-
-// sweep removes everything that ended by then.
-func (s *session) sweep(until int64) {
-	for {
-		o := &operation{ctx: context.Background(), kind: sweep, until: until, answers: make(chan answer, 1)}
-		if a := s.ask(s.writes, o); a.err != nil || a.removed < sweepLimit {
-			return
-		}
-	}
 }

@@ -43,8 +43,8 @@ func (t tables) memory() (memory, error) {
 	return parseMemory(t.header.Get(memoryKey))
 }
 
-// alive counts what the owner has at that time, up to most.
-func (t tables) alive(owner ledger.Key, now int64, most int) (n int) {
+// countLive counts what the owner has at that time, up to most.
+func (t tables) countLive(owner ledger.Key, now int64, most int) (n int) {
 	c := t.byOwner.Cursor()
 	first := ownerKey(owner, now+1, ledger.Key{}) // alive is what ends later than now
 	for k, _ := c.Seek(first); n < most && bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
@@ -28,55 +29,36 @@ type claimFormat struct {
 }
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+verifier.DialectList())
+	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+adminapi.Dialects())
 	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
-	cmd.Flags().StringVar(&f.encoding, "encoding", verifier.Hex.String(), "Encoding of the signature: hex, base64 or base64url")
+	cmd.Flags().StringVar(&f.encoding, "encoding", "hex", "Encoding of the signature: hex, base64 or base64url")
 }
 
-// checker reads and checks claims of one dialect.
+// checker reads and checks claims of one dialect, as the flags change it.
 type checker struct {
 	dialect  verifier.Dialect
-	places   []verifier.Place
-	at       string
-	policy   verifier.Policy
-	reader   *verifier.Reader
 	verifier *verifier.Verifier
 }
 
 func (f *claimFormat) checker(dialect string) (*checker, error) {
-	d, ok := verifier.LookupDialect(dialect)
-	if !ok {
-		return nil, adminapi.CheckDialect(dialect)
+	d, err := verifier.LookupDialect(dialect)
+	if err != nil {
+		return nil, err
 	}
-	c := &checker{dialect: d, places: d.AllPlaces(), at: f.at}
-	message := ""
 	if dialect == f.dialect {
-		message = f.message
+		d.Message = cmp.Or(f.message, d.Message)
 	}
-	var err error
-	if c.policy, err = d.Policy(message, verifier.DefaultNonceLength); err != nil {
-		return nil, err
-	}
-	c.policy.Owned = verifier.MembersOwned(c.places)
-	if f.maxAge != 0 {
-		c.policy.MaxAge = f.maxAge
-	}
-	if c.policy.Encoding, err = verifier.ParseEncoding(f.encoding); err != nil {
-		return nil, err
-	}
-	if c.reader, err = verifier.NewReader(c.places, verifier.ReaderOptions{At: f.at, Message: c.policy.Message}); err != nil {
-		return nil, err
-	}
-	c.verifier, err = verifier.New(c.policy)
-	return c, err
+	d.At, d.Encoding, d.MaxAge = f.at, f.encoding, cmp.Or(f.maxAge, d.MaxAge)
+	v, err := d.Verifier()
+	return &checker{d, v}, err
 }
 
 // pointers returns where in a body the field may be.
 func (c *checker) pointers(f verifier.Field) []string {
 	var pointers []string
-	for _, p := range c.places {
-		if p.Field == f && p.Location == verifier.Body {
-			pointers = append(pointers, c.at+p.Name)
+	for _, p := range c.dialect.Places {
+		if p.Field == f {
+			pointers = append(pointers, c.dialect.At+p.Name)
 		}
 	}
 	return pointers
@@ -84,45 +66,45 @@ func (c *checker) pointers(f verifier.Field) []string {
 
 // complete fills in what is signed beside the user id, and refuses what cannot
 // be sent.
-func (c *checker) complete(claim *verifier.Claim) error {
-	if len(claim[verifier.UserID]) == 0 {
+func (c *checker) complete(claim map[verifier.Field]string) error {
+	if claim[verifier.UserID] == "" {
 		return errors.New("no user id: pass one with --user")
 	}
-	for f := range claim {
-		if !utf8.Valid(claim[f]) {
-			return fmt.Errorf("the %s is not valid UTF-8", verifier.Field(f))
+	for f := verifier.UserID; f <= verifier.Attributes; f++ {
+		if !utf8.ValidString(claim[f]) {
+			return fmt.Errorf("the %s is not valid UTF-8", f)
 		}
 	}
-	if len(claim[verifier.Email]) == 0 && c.verifier.Signs(verifier.Email) {
-		return fmt.Errorf("the message %s includes the e-mail address: pass it with --email", c.policy.Message.String())
+	if claim[verifier.Email] == "" && c.verifier.Signs(verifier.Email) {
+		return fmt.Errorf("the message %s includes the e-mail address: pass it with --email", c.dialect.Message)
 	}
 	for _, f := range []verifier.Field{verifier.Timestamp, verifier.Nonce} {
 		signed := c.verifier.Signs(f)
 		switch {
 		case signed && len(c.pointers(f)) == 0:
-			return fmt.Errorf("the message %s includes the %s, for which the dialect %s has no field", c.policy.Message.String(), f, c.dialect.Name)
-		case !signed && len(claim[f]) > 0:
-			return fmt.Errorf("--%s: the message %s does not include it", f, c.policy.Message.String())
-		case signed && len(claim[f]) == 0 && f == verifier.Timestamp:
-			claim[f] = strconv.AppendInt(nil, time.Now().Unix(), 10)
-		case signed && len(claim[f]) == 0:
+			return fmt.Errorf("the message %s includes the %s, for which the dialect %s has no field", c.dialect.Message, f, c.dialect.Name)
+		case !signed && claim[f] != "":
+			return fmt.Errorf("--%s: the message %s does not include it", f, c.dialect.Message)
+		case signed && claim[f] == "" && f == verifier.Timestamp:
+			claim[f] = strconv.FormatInt(time.Now().Unix(), 10)
+		case signed && claim[f] == "":
 			claim[f] = newNonce()
 		}
 	}
 	return nil
 }
 
-// newNonce returns as many random characters as a gateway demands by default,
+// newNonce returns as many random characters as a gateway demands by default, 32,
 // in the alphabet of base64url (RFC 4648 section 5).
-func newNonce() []byte {
-	var random [verifier.DefaultNonceLength]byte
+func newNonce() string {
+	var random [24]byte
 	_, _ = rand.Read(random[:])
-	return base64.RawURLEncoding.AppendEncode(nil, random[:])[:verifier.DefaultNonceLength]
+	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
 // write returns the claim as the JSON object that a browser sends, each field
 // at the dialect's first place for it, which may be in an object within.
-func (c *checker) write(claim *verifier.Claim) ([]byte, error) {
+func (c *checker) write(claim map[verifier.Field]string) ([]byte, error) {
 	tokens := []jsontext.Token{jsontext.BeginObject}
 	open := "/"
 	enter := func(object string) {
@@ -134,11 +116,11 @@ func (c *checker) write(claim *verifier.Claim) ([]byte, error) {
 		}
 		open = object
 	}
-	for f := range claim {
-		if pointers := c.pointers(verifier.Field(f)); len(pointers) > 0 && len(claim[f]) > 0 {
+	for f := verifier.UserID; f <= verifier.Attributes; f++ {
+		if pointers := c.pointers(f); len(pointers) > 0 && claim[f] != "" {
 			object, name := path.Split(pointers[0])
 			enter(object)
-			tokens = append(tokens, jsontext.String(name), jsontext.String(string(claim[f])))
+			tokens = append(tokens, jsontext.String(name), jsontext.String(claim[f]))
 		}
 	}
 	enter("/")
@@ -158,11 +140,12 @@ func printJSON(w io.Writer, value any) error {
 	return e.Encode(value)
 }
 
-// read finds the claim in a JSON text, and checks all that needs no secret.
-func (c *checker) read(document []byte, reading *verifier.Reading) error {
-	if !c.reader.JSON(document, reading) && reading.Err() == nil {
+// verify reads a JSON text and checks the claim in it.
+func (c *checker) verify(document []byte, reading *verifier.Reading, key *verifier.Key) error {
+	if !c.verifier.JSON(document, reading) && reading.Err() == nil {
 		// A gateway passes it on as nobody's; who asks what is wrong is told.
-		reading.Fail(&verifier.BodyError{Detail: "is not valid JSON"})
+		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
-	return c.verifier.Shape(reading)
+	_, err := c.verifier.Verify(reading, key)
+	return err
 }

@@ -373,7 +373,7 @@ func TestCommandHelp(t *testing.T) {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
-	if _, err := caddy.ParseDuration(verifier.DefaultMaxAge.String()); err != nil {
+	if _, err := caddy.ParseDuration(verifier.Dialects[0].MaxAge.String()); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,7 +12,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
 
 func explainCommand() *cobra.Command {
@@ -61,7 +63,7 @@ may hold an earlier one.`,
 	}
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
-	cmd.Flags().StringVar(&maxAge, "max-age", verifier.DefaultMaxAge.String(), "Maximum age of a signed timestamp")
+	cmd.Flags().StringVar(&maxAge, "max-age", verifier.Dialects[0].MaxAge.String(), "Maximum age of a signed timestamp")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
 	return cmd
 }
@@ -69,8 +71,8 @@ may hold an earlier one.`,
 // explanation is what a gateway finds in a claim.
 type explanation struct {
 	Verified bool             `json:"verified"`
-	Outcome  verifier.Outcome `json:"outcome"`
-	Reason   verifier.Reason  `json:"reason,omitempty"`
+	Outcome  judgment.Outcome `json:"outcome"`
+	Reason   judgment.Reason  `json:"reason,omitempty"`
 	Detail   string           `json:"detail,omitempty"`
 	Dialect  string           `json:"dialect"`
 	User     string           `json:"user,omitempty"`
@@ -88,15 +90,11 @@ type mistake struct {
 
 func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secret) *explanation {
 	var reading verifier.Reading
-	keys := []*verifier.Key{verifier.NewKey(secret)}
-	err := c.read(document, &reading)
-	claim := &reading.Claim
-	if err == nil {
-		err = c.verifier.Verify(claim, keys)
-	}
+	key := verifier.NewKey(secret)
+	err := c.verify(document, &reading, key)
 	e := &explanation{
-		Verified: err == nil, Outcome: verifier.OutcomeVerified, Dialect: c.dialect.Name, User: string(claim[verifier.UserID]),
-		read: c.found(claim), template: c.policy.Message.String(), message: string(c.policy.Message.Append(nil, claim)),
+		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
+		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
@@ -104,23 +102,23 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	if err == nil {
 		return e
 	}
-	e.Reason = verifier.ReasonOf(err)
-	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, claim)
-	if e.Reason == verifier.Expired {
+	e.Reason = judgment.ReasonOf(err)
+	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
+	if e.Reason == judgment.Expired {
 		return e
 	}
-	if others := f.others(c, document, keys); others != "" {
+	if others := f.others(c, document, err, key); others != "" {
 		e.Mistake = &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
 		return e
 	}
-	if e.Reason != verifier.Invalid {
+	if e.Reason != judgment.Invalid {
 		return e
 	}
 	var previous []verifier.Secret
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		previous = append(previous, verifier.WeakSecret(text))
 	}
-	if m, ok := c.policy.Diagnose(claim, document, []verifier.Secret{secret}, previous); ok {
+	if m, ok := diagnose.Claim(c.verifier, &reading, document, []verifier.Secret{secret}, previous); ok {
 		e.Mistake = &mistake{m.ID, m.Text}
 	}
 	return e
@@ -128,7 +126,7 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 
 // others returns the other dialects in which the signature is correct or, if no
 // complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document []byte, keys []*verifier.Key) string {
+func (f *claimFormat) others(c *checker, document []byte, own error, key *verifier.Key) string {
 	var right, whole []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {
@@ -139,27 +137,25 @@ func (f *claimFormat) others(c *checker, document []byte, keys []*verifier.Key) 
 			continue // a pointer that does not fit that dialect
 		}
 		var reading verifier.Reading
-		if other.read(document, &reading) != nil {
-			continue
-		}
-		whole = append(whole, d.Name)
-		if err := other.verifier.Verify(&reading.Claim, keys); err == nil || errors.Is(err, verifier.ErrExpired) {
+		switch err := other.verify(document, &reading, key); {
+		case err == nil || errors.Is(err, verifier.ErrExpired):
 			right = append(right, d.Name)
+		case errors.Is(err, verifier.ErrInvalid):
+			whole = append(whole, d.Name)
 		}
 	}
-	var own verifier.Reading
-	if len(right) == 0 && c.read(document, &own) != nil {
+	if len(right) == 0 && !errors.Is(own, verifier.ErrInvalid) {
 		right = whole
 	}
 	return strings.Join(right, " or ")
 }
 
 // found lists the claim's fields and where in a body each may be.
-func (c *checker) found(claim *verifier.Claim) string {
+func (c *checker) found(r *verifier.Reading) string {
 	var fields []string
-	for f := range claim {
-		if len(claim[f]) > 0 {
-			fields = append(fields, verifier.Field(f).String()+" ("+strings.Join(c.pointers(verifier.Field(f)), " or ")+")")
+	for f := verifier.UserID; f <= verifier.Visitor; f++ {
+		if len(r.Unverified(f)) > 0 {
+			fields = append(fields, f.String()+" ("+strings.Join(c.pointers(f), " or ")+")")
 		}
 	}
 	if len(fields) == 0 {
@@ -169,13 +165,12 @@ func (c *checker) found(claim *verifier.Claim) string {
 }
 
 // detail says to an integrator what is wrong.
-func (c *checker) detail(err error, claim *verifier.Claim) string {
-	switch verifier.ReasonOf(err) {
-	case verifier.Missing, verifier.Partial:
+func (c *checker) detail(err error, r *verifier.Reading) string {
+	switch judgment.ReasonOf(err) {
+	case judgment.Missing, judgment.Partial:
 		var wanted []string
-		for f := range claim {
-			field := verifier.Field(f)
-			if (field == verifier.Signature || c.verifier.Signs(field)) && len(claim[f]) == 0 {
+		for field := verifier.UserID; field <= verifier.Email; field++ {
+			if (field == verifier.Signature || c.verifier.Signs(field)) && len(r.Unverified(field)) == 0 {
 				wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
 			}
 		}
@@ -183,30 +178,25 @@ func (c *checker) detail(err error, claim *verifier.Claim) string {
 			return "a field's name is spelled in a way that only some programs accept"
 		}
 		return "there is no " + strings.Join(wanted, " and no ")
-	case verifier.Expired:
-		return c.age(claim[verifier.Timestamp])
+	case judgment.Expired:
+		return c.age(c.verifier.SignedAt(r))
 	default:
 		return inWords(err)
 	}
 }
 
 // age says how old a timestamp is, or how far ahead.
-func (c *checker) age(timestamp []byte) string {
-	n, _ := strconv.ParseInt(string(timestamp), 10, 64) // its format was checked
-	signed := time.Unix(n, 0)
-	if len(timestamp) > 10 {
-		signed = time.UnixMilli(n)
-	}
+func (c *checker) age(signed time.Time) string {
 	age := time.Since(signed).Round(time.Second)
 	if age < 0 {
-		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.policy.Skew)
+		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.dialect.Skew)
 	}
-	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.policy.MaxAge)
+	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.dialect.MaxAge)
 }
 
 // inWords returns an error's text without the name of the package.
 func inWords(err error) string {
-	if field, ok := errors.AsType[*verifier.FieldError](err); ok {
+	if field, ok := errors.AsType[*verifier.Error](err); ok && field.Part == "" {
 		return "the " + field.Field.String() + " " + field.Detail
 	}
 	return strings.TrimPrefix(err.Error(), "verifier: ")
@@ -234,7 +224,7 @@ func (e *explanation) print(w io.Writer) error {
 	switch {
 	case e.Mistake != nil:
 		line("mistake", e.Mistake.Text)
-	case e.Reason == verifier.Invalid:
+	case e.Reason == judgment.Invalid:
 		line("mistake", "none of the common ones. Most likely another secret was used, or another text was signed.")
 	}
 	for _, left := range e.LeftOut {

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -22,28 +23,30 @@ count.`,
 		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			claim := verifier.Claim{
-				verifier.UserID: []byte(user), verifier.Email: []byte(email), verifier.Name: []byte(name),
-				verifier.Nonce: []byte(nonce), verifier.Timestamp: []byte(timestamp),
+			claim := map[verifier.Field]string{
+				verifier.UserID: user, verifier.Email: email, verifier.Name: name, verifier.Nonce: nonce, verifier.Timestamp: timestamp,
 			}
 			checker, err := f.checker(f.dialect)
 			if err != nil {
 				return err
 			}
-			if err = checker.complete(&claim); err != nil {
+			if err = checker.complete(claim); err != nil {
 				return err
 			}
 			secret, err := signingSecret(cmd)
 			if err != nil {
 				return err
 			}
-			claim[verifier.Signature] = []byte(checker.policy.Sign(secret, &claim))
-			text, err := checker.write(&claim)
+			key := verifier.NewKey(secret)
+			if claim[verifier.Signature], err = checker.verifier.Sign(key, claim); err != nil {
+				return err
+			}
+			text, err := checker.write(claim)
 			if err != nil {
 				return err
 			}
 			var reading verifier.Reading
-			if err := checker.read(text, &reading); err != nil {
+			if err := checker.verify(text, &reading, key); err != nil && !errors.Is(err, verifier.ErrExpired) {
 				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 			}
 			if left := reading.LeftOut(); len(left) > 0 {

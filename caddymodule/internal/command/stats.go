@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // statsFlags select what is shown.
@@ -135,7 +135,7 @@ func percent(rate float64, requests uint64) string {
 // statsRows has a column for every outcome that occurred.
 func statsRows(s *traffic.Stats) [][]string {
 	all := allCounts(s)
-	outcomes := columns(all, func(c *traffic.Counts) map[verifier.Outcome]uint64 { return c.Outcomes }, verifier.Outcomes)
+	outcomes := columns(all, func(c *traffic.Counts) map[judgment.Outcome]uint64 { return c.Outcomes }, judgment.Outcomes)
 	head := []string{"WIDGET", "REQUESTS", "VERIFIED-RATE", "MINUTE", "HOUR", "DAY"}
 	rows := [][]string{append(head, plainAll(outcomes)...)}
 	for i := range all {
@@ -156,8 +156,8 @@ func statsRows(s *traffic.Stats) [][]string {
 // windowRows has a column for every reason that occurred in a window.
 func windowRows(s *traffic.Stats, name string) [][]string {
 	all := allCounts(s)
-	of := func(c *traffic.Counts) map[verifier.Reason]uint64 { return window(c, name).Reasons }
-	known := append([]verifier.Reason{verifier.Reason(verifier.OutcomeDisabled)}, verifier.Reasons...)
+	of := func(c *traffic.Counts) map[judgment.Reason]uint64 { return window(c, name).Reasons }
+	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, judgment.Reasons...)
 	reasons := columns(all, of, known)
 	rows := [][]string{append([]string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, plainAll(reasons)...)}
 	for i := range all {

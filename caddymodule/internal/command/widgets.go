@@ -91,14 +91,14 @@ type policyFlags struct{ mode, dialect string }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
-	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+verifier.DialectList()+"; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
 }
 
 func (p *policyFlags) check() error {
 	if _, err := widgets.ParseMode(p.mode); err != nil {
 		return fmt.Errorf("--mode: %w", err)
 	}
-	if err := adminapi.CheckDialect(p.dialect); err != nil && p.dialect != "" {
+	if _, err := verifier.LookupDialect(p.dialect); err != nil && p.dialect != "" {
 		return fmt.Errorf("--dialect: %w", err)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"unique"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -20,7 +21,7 @@ var strict = json.RejectUnknownMembers(true)
 // decode reads a file and returns its records and its last line. An error is a
 // [*damage] where the file says something wrong, else the reader's.
 func decode(r io.Reader) (*snapshot, []byte, error) {
-	in := lines{r: bufio.NewReaderSize(r, 64<<10)}
+	in := newLines(r)
 	line, err := in.next()
 	if err != nil {
 		return nil, nil, err
@@ -30,7 +31,6 @@ func decode(r io.Reader) (*snapshot, []byte, error) {
 	}
 	sum := sha256.New()
 	var records []*widgets.Record
-	shared := make(shared)
 	last := ""
 	for {
 		sum.Write(line)
@@ -44,7 +44,7 @@ func decode(r io.Reader) (*snapshot, []byte, error) {
 		if err != nil {
 			return nil, nil, &damage{in.n, err}
 		}
-		shared.use(record)
+		share(record)
 		records = append(records, record)
 		last = record.ID
 	}
@@ -52,12 +52,23 @@ func decode(r io.Reader) (*snapshot, []byte, error) {
 	if !bytes.Equal(line, want) {
 		return nil, nil, &damage{in.n, errors.New("its count or checksum is not that of the lines before it")}
 	}
-	if _, err := in.r.ReadByte(); err == nil {
+	switch more, err := in.Scan(), in.Err(); {
+	case more, err == io.ErrUnexpectedEOF, err == bufio.ErrTooLong:
 		return nil, nil, &damage{in.n + 1, errors.New("there is text behind the last line")}
-	} else if err != io.EOF {
+	case err != nil:
 		return nil, nil, err
 	}
 	return newSnapshot(records), want, nil
+}
+
+// share has texts that many records have in common be in memory once.
+func share(r *widgets.Record) {
+	one := func(text *string) { *text = unique.Make(*text).Value() }
+	one(&r.Mode)
+	one(&r.Dialect)
+	for i := range r.Secrets {
+		one(&r.Secrets[i].KeyID)
+	}
 }
 
 // decodeRecord reads the record after that of the last id. The errors of the
@@ -72,7 +83,7 @@ func decodeRecord(line []byte, last string) (*widgets.Record, error) {
 		case errors.Is(err, json.ErrUnknownName):
 			what = "it has a member that is not known"
 		case errors.Is(err, jsontext.ErrDuplicateName):
-			what = "it has a member twice"
+			what = "it has a duplicate member"
 		}
 		if errors.As(err, &semantic) {
 			offset = semantic.ByteOffset
@@ -85,7 +96,7 @@ func decodeRecord(line []byte, last string) (*widgets.Record, error) {
 		return nil, err
 	}
 	if record.ID == last {
-		return nil, fmt.Errorf("widget %s is there twice", last)
+		return nil, fmt.Errorf("widget %s appears more than once", last)
 	}
 	if record.ID < last {
 		return nil, fmt.Errorf("widget %s is not in the order of the ids", record.ID)
@@ -95,52 +106,39 @@ func decodeRecord(line []byte, last string) (*widgets.Record, error) {
 
 // lines reads a file by lines.
 type lines struct {
-	r    *bufio.Reader
-	n    int    // the number of the last line, from 1
-	long []byte // a line that is longer than the reader's buffer
+	*bufio.Scanner
+	n int // the number of the last line, from 1
+}
+
+func newLines(r io.Reader) lines {
+	in := lines{Scanner: bufio.NewScanner(r)}
+	in.Buffer(make([]byte, 64<<10), maxLine+1)
+	in.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		if end := bytes.IndexByte(data, '\n') + 1; end > 0 {
+			return end, data[:end], nil
+		}
+		if atEOF && len(data) > 0 {
+			return 0, nil, io.ErrUnexpectedEOF
+		}
+		return 0, nil, nil
+	})
+	return in
 }
 
 // next returns the next line with its newline. It is valid until the next call.
 func (l *lines) next() ([]byte, error) {
 	l.n++
-	line, err := l.r.ReadSlice('\n')
-	if err == bufio.ErrBufferFull {
-		l.long = l.long[:0]
-		for err == bufio.ErrBufferFull && len(l.long) <= maxLine {
-			l.long = append(l.long, line...)
-			line, err = l.r.ReadSlice('\n')
-		}
-		l.long = append(l.long, line...)
-		line = l.long
-	}
-	switch {
-	case len(line) > maxLine:
+	more := l.Scan()
+	switch err := l.Err(); {
+	case more:
+		return l.Bytes(), nil
+	case err == bufio.ErrTooLong:
 		return nil, &damage{l.n, fmt.Errorf("it is longer than %d bytes", maxLine)}
-	case err == io.EOF && l.n == 1 && len(line) == 0:
+	case err == nil && l.n == 1:
 		return nil, &damage{l.n, errors.New("the file is empty")}
-	case err == io.EOF:
+	case err == nil, err == io.ErrUnexpectedEOF:
 		return nil, &damage{l.n, errors.New("the file ends here, without its last line: it was cut off, or is still being written")}
-	case err != nil:
+	default:
 		return nil, err
-	}
-	return line, nil
-}
-
-// shared holds the texts that many records have in common, once each.
-type shared map[string]string
-
-func (s shared) use(r *widgets.Record) {
-	s.one(&r.Mode)
-	s.one(&r.Dialect)
-	for i := range r.Secrets {
-		s.one(&r.Secrets[i].KeyID)
-	}
-}
-
-func (s shared) one(text *string) {
-	if known, ok := s[*text]; ok {
-		*text = known
-	} else {
-		s[*text] = *text
 	}
 }

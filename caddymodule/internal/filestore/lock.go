@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -22,8 +23,7 @@ const (
 	// lockRetry is how often the lock is tried.
 	lockRetry = 2 * time.Millisecond
 	// lockRest is how long this process leaves the lock alone after it had it.
-	// Without, one that changes much would never let another in: that one only
-	// tries now and then.
+	// Without this pause a busy writer starves other processes, which only poll.
 	lockRest = 3 * lockRetry
 )
 
@@ -45,7 +45,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if target, err = resolve(s.path); err != nil {
 			return "", nil, unreadable(err)
 		}
-		if err := s.makeFolder(target); err != nil {
+		if err := durable.CreateFolder(filepath.Dir(target)); err != nil {
 			return "", nil, unwritable(err)
 		}
 		lock := flock.New(target + lockSuffix)
@@ -56,7 +56,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if err != nil {
 			return "", nil, unwritable(err)
 		}
-		// Whoever moved a link meanwhile has made this the lock of another file.
+		// Whoever moved a link meanwhile has turned this into the lock of another file.
 		if again, err := resolve(s.path); err == nil && again == target {
 			return target, func() {
 				_ = lock.Unlock() // fails only for a lock that is not held
@@ -93,7 +93,7 @@ func busy(what string, began time.Time, err error) error {
 	return fmt.Errorf("%w: %s, for %s: nothing was changed (%w)", widgets.ErrBusy, what, time.Since(began).Round(time.Millisecond), err)
 }
 
-// resolve returns the file that a path stands for. It need not be there, unless
+// resolve returns the file that a path means. It need not be there, unless
 // a link says that it is.
 func resolve(path string) (string, error) {
 	target, err := filepath.EvalSymlinks(path)

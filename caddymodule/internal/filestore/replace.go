@@ -6,16 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // replace writes the records to a new file and puts it in the old one's place.
-// Where it fails, the old one stands. Whoever calls it holds the lock, so a new
+// Where it fails, the old one stays. Whoever calls it holds the lock, so a new
 // file that lies there was left by a process that was killed.
-func replace(target string, records []*widgets.Record) (*mark, error) {
+func replace(target string, records []*widgets.Record) (*fileVersion, error) {
 	fresh, written, err := writeBeside(target, records)
 	if err == nil {
 		err = os.Rename(fresh, target)
@@ -35,7 +33,7 @@ func try(target string, records []*widgets.Record) error {
 }
 
 // writeBeside writes the records to the file that is to take the target's place.
-func writeBeside(target string, records []*widgets.Record) (fresh string, written *mark, err error) {
+func writeBeside(target string, records []*widgets.Record) (fresh string, written *fileVersion, err error) {
 	folder, name := filepath.Split(target)
 	fresh = filepath.Join(folder, "."+name+".new")
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -45,8 +43,8 @@ func writeBeside(target string, records []*widgets.Record) (fresh string, writte
 	return fresh, written, err
 }
 
-// write makes a durable file of the records.
-func write(path string, records []*widgets.Record) (*mark, error) {
+// write creates a durable file of the records.
+func write(path string, records []*widgets.Record) (*fileVersion, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -67,38 +65,5 @@ func write(path string, records []*widgets.Record) (*mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newMark(info, last, info.ModTime()), f.Close()
-}
-
-// makeFolder makes the folder that the file is in, and notes whose names are
-// then not durable.
-func (s *Store) makeFolder(target string) error {
-	folder := filepath.Dir(target)
-	var parents []string
-	for at := folder; ; {
-		parent := filepath.Dir(at)
-		if _, err := os.Stat(at); !errors.Is(err, fs.ErrNotExist) || parent == at {
-			break
-		}
-		parents = append(parents, parent)
-		at = parent
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return err
-	}
-	s.unsynced = append(s.unsynced, parents...)
-	return nil
-}
-
-// syncNames makes the file's name durable, and those of folders made for it.
-func (s *Store) syncNames(target string) error {
-	for _, folder := range slices.Concat(s.unsynced, []string{filepath.Dir(target)}) {
-		err := widgets.SyncFolder(folder)
-		// Some file systems have no such thing, and say so.
-		if err != nil && !errors.Is(err, syscall.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
-			return err
-		}
-	}
-	s.unsynced = nil
-	return nil
+	return newVersion(info, last, info.ModTime()), f.Close()
 }

@@ -12,13 +12,14 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Options says what a store is opened with.
 type Options struct {
 	// Path is the file's. It need not be there: then there are no widgets, and
-	// the first change makes it, and the folders it is in. Where it is a symbolic
+	// the first change creates it, and the folders it is in. Where it is a symbolic
 	// link, what it points to is replaced. Beside the file lies its lock, with
 	// .lock behind the name, and while it is written a file of the name with a
 	// dot before and .new behind it. A note has its own name behind the file's.
@@ -36,19 +37,18 @@ type Store struct {
 	changed func()
 	current atomic.Pointer[state]
 
-	turn     chan struct{} // holds a value while a change is made
+	turn     chan struct{} // holds a value while a change is written
 	released time.Time     // when the lock was last given back; belongs to who has the turn
-	unsynced []string      // folders in which names are not durable yet; belongs to who has the turn
 
 	mu      sync.Mutex // guards what follows, and that current is stored by one at a time
 	alarm   alarm
 	existed bool // whether there ever was a file
-	known   *mark
-	bad     *mark     // of a file that was not whole, and
-	badErr  error     // what was wrong with it
-	failed  bool      // at the last look
-	full    error     // why the last change could not be written for want of the disk, nil where it could
-	tried   time.Time // when that was last found
+	known   *fileVersion
+	bad     *fileVersion // of a file that was not whole, and
+	badErr  error        // what was wrong with it
+	failed  bool         // at the last look
+	full    error        // why the last change could not be written for want of the disk, nil where it could
+	tried   time.Time    // when that was last found
 
 	outside   chan struct{} // holds a value when Changed is to be called
 	stop      chan struct{}
@@ -62,7 +62,7 @@ type state struct {
 	err      error
 }
 
-// Open opens the store. It does not fail and makes no file: where the file
+// Open opens the store. It does not fail and creates no file: where the file
 // cannot be used, [Store.Err] says so until it can.
 func Open(options Options) *Store {
 	s := open(options)
@@ -85,7 +85,7 @@ func open(options Options) *Store {
 	s.alarm = newAlarm(options.Log, s.path)
 	s.current.Store(new(state))
 	s.mu.Lock()
-	// The lock is made with the file, and never removed: a store that was not
+	// The lock is created with the file, and never removed: a store that was not
 	// mounted is not one without widgets.
 	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil
@@ -132,7 +132,7 @@ func (s *Store) KeyIDs() map[string]int {
 
 // Note implements [widgets.Store]. A note is a file beside the widgets' own.
 func (s *Store) Note(_ context.Context, name string) (string, error) {
-	text, err := widgets.ReadNote(s.notePath(name))
+	text, err := durable.ReadLine(s.notePath(name))
 	if err != nil {
 		err = unreadable(err)
 	}
@@ -141,7 +141,7 @@ func (s *Store) Note(_ context.Context, name string) (string, error) {
 
 // SetNote implements [widgets.Store].
 func (s *Store) SetNote(_ context.Context, name, text string) error {
-	if err := widgets.WriteNote(s.notePath(name), text); err != nil {
+	if err := durable.WriteLine(s.notePath(name), text); err != nil {
 		return unwritable(err)
 	}
 	return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -44,7 +46,7 @@ func (s *Store) Update(ctx context.Context, ids []string, change func(string, *w
 	s.full = nil
 	s.existed, s.known, s.bad = true, written, nil
 	s.serve(next)
-	if err := s.syncNames(target); err != nil {
+	if err := durable.SyncFolder(filepath.Dir(target)); err != nil {
 		return unsure(err)
 	}
 	return nil

@@ -62,12 +62,12 @@ func (s *Store) refresh() error {
 	if s.bad.looksLike(info) && s.bad.settled {
 		return s.badErr
 	}
-	read, m, err := load(s.path, now)
+	read, version, err := load(s.path, now)
 	if err != nil {
-		s.bad, s.badErr = m, unreadable(err)
+		s.bad, s.badErr = version, unreadable(err)
 		return s.badErr
 	}
-	s.known, s.bad = m, nil
+	s.known, s.bad = version, nil
 	if was := s.current.Load().snapshot; was != nil {
 		s.alarm.older(read.older(was))
 	}

@@ -8,6 +8,13 @@ import (
 // Header is a header's name, folded: as [Fold] has it.
 type Header string
 
+// Ours are what the names of this module's headers begin with.
+var Ours = [...]Header{"x-verified-", "x-identity-"}
+
+// IsOurs reports whether a header's name begins as one of ours does, or passes for
+// one that does.
+func IsOurs(name string) bool { return Ours[0].Begins(name) || Ours[1].Begins(name) }
+
 // NewHeader returns the header of that name.
 func NewHeader(name string) Header { return Header(Fold(name)) }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -13,52 +14,60 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-var (
-	errMarker = errors.New("what is held under the marker's key is no marker: something else writes under this prefix")
-	errServer = errors.New("two servers answer by turns: give the address of one")
-)
+var errContended = errors.New("the marker changes all the time: two servers may answer by turns, so give the address of one")
 
-// sight is what the marking script returns.
-type sight struct {
-	text    string
-	clock   int64
-	run     string
-	trouble string // why it could not be written
+// unfit is a server that must not be used as it is.
+type unfit struct{ kind, text string }
+
+func (u *unfit) Error() string { return u.text }
+
+// markerReply is what the marking script returns.
+type markerReply struct {
+	text  string // the marker
+	clock int64
+	serverInfo
+	writable bool
 }
 
-// agree finds out whether the ledger remembers everything since it was last
+// serverInfo is what a server says about itself.
+type serverInfo struct{ run, role, version, policy, mode string }
+
+// syncMarker finds out whether the ledger remembers everything since it was last
 // looked at, and whether it remembers for long enough. If not, the first gateway
-// to notice replaces the marker.
-func (l *Ledger) agree(ctx context.Context, known, found *standing, write bool) error {
+// to notice replaces the marker. With probe, it also finds out whether the server
+// can be written.
+func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool) (found *serverState, writable bool, err error) {
 	var old, next string
 	var id string // of a marker that this gateway has written for a loss
-	window, orders := l.wanted()
+	l.mu.Lock()
+	window, orders := l.window, l.orders
+	l.mu.Unlock()
 	for range 5 {
-		found.began = time.Now()
-		s, err := l.mark(ctx, old, next, write)
+		found := &serverState{began: time.Now()}
+		r, err := l.mark(ctx, old, next, probe)
 		if err != nil {
-			return err
+			return nil, false, err
 		}
-		if !strings.Contains(found.runs, s.run) || s.run == "" {
-			return errServer
+		if err := r.fit(l.link.Cluster); err != nil {
+			return nil, false, err
 		}
-		m := parseMarker(s.text)
-		if s.text != "" && m == nil {
-			return &refusal{"marker", errMarker.Error()}
+		m := parseMarker(r.text)
+		if r.text != "" && m == nil {
+			return nil, false, &unfit{"marker", "what is held under the marker's key is no marker: something else writes under this prefix"}
 		}
 		reason := ""
 		if m == nil || id == "" || m.id != id {
-			reason = reasonToForget(known, found, s, m)
+			reason = reasonToForget(known, r, m)
 			if ordered := orders > 0 && (known == nil || known.orders < orders); reason == "" && ordered {
 				reason = "it takes the place of another ledger"
 			}
 		}
-		found.marker, found.clock, found.trouble = s.text, s.clock, s.trouble
-		follows := m.extend(window, s.clock)
+		found.marker, found.clock = r.text, r.clock
+		follows := m.extend(window, r.clock)
 		if reason != "" {
-			if s.text != old || id == "" {
+			if r.text != old || id == "" {
 				l.log.Warn("the ledger may have forgotten what it knew: one-time signatures from before are refused, and conversations may be free to take",
-					zap.String("prefix", l.prefix), zap.String("reason", reason))
+					zap.String("reason", reason))
 			}
 			if follows == nil {
 				again := *m
@@ -70,53 +79,82 @@ func (l *Ledger) agree(ctx context.Context, known, found *standing, write bool) 
 		if follows == nil {
 			found.orders = orders
 			l.adopt(known, found, m)
-			return nil
+			return found, r.writable, nil
 		}
-		old, next = s.text, follows.text()
+		old, next = r.text, follows.text()
 	}
-	return errServer
+	return nil, false, errContended
 }
 
-func (l *Ledger) mark(ctx context.Context, old, next string, write bool) (s sight, err error) {
-	writing := ""
-	if write {
-		writing = "write"
-	}
-	reply := lua().mark.Exec(ctx, l.client, []string{l.markerKey()}, []string{old, next, writing})
-	parts, err := reply.AsStrSlice()
+// mark runs the marking script.
+func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r markerReply, err error) {
+	client, err := l.link.Client(ctx)
 	if err != nil {
-		return s, err
+		return r, err
 	}
-	if len(parts) < 3 {
-		return s, errMarker
+	write := ""
+	if probe {
+		write = "write"
 	}
-	if len(parts) > 3 {
-		s.trouble = parts[3]
+	parts, err := lua().mark.Exec(ctx, client, []string{l.markerKey()}, []string{old, next, write}).AsStrSlice()
+	if err != nil {
+		return r, err
 	}
-	s.text, s.run = parts[0], parts[2]
-	s.clock, err = strconv.ParseInt(parts[1], 10, 64)
-	return s, err
+	if len(parts) != 4 {
+		return r, errRecord
+	}
+	r.text, r.writable = parts[0], parts[3] == ""
+	for line := range strings.Lines(parts[2]) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch name {
+		case "run_id":
+			r.run = value
+		case "role":
+			r.role = value
+		case "redis_version":
+			r.version = value
+		case "redis_mode":
+			r.mode = value
+		case "maxmemory_policy":
+			r.policy = value
+		}
+	}
+	r.clock, err = strconv.ParseInt(parts[1], 10, 64)
+	return r, err
+}
+
+// fit returns why the server must not be used, if so.
+func (s *serverInfo) fit(cluster bool) error {
+	major, _, _ := strings.Cut(s.version, ".")
+	n, err := strconv.Atoi(major)
+	switch {
+	case err != nil || n < 6:
+		return &unfit{"version", fmt.Sprintf("the server is Redis %q: use Redis 6 or later, or Valkey", s.version)}
+	case s.run == "" || s.policy == "":
+		return &unfit{"info", "the server's INFO does not tell its run_id or its maxmemory_policy, so nobody can tell whether it forgets: use another"}
+	case s.role != "master":
+		return &unfit{"role", fmt.Sprintf("the server's role is %q: name the primary in the URL, or its Sentinels", s.role)}
+	case s.policy != "noeviction":
+		return &unfit{"policy", fmt.Sprintf("the server's maxmemory-policy is %s, with which it forgets what was used when its memory is full: "+
+			"CONFIG SET maxmemory-policy noeviction, in its configuration too, or use a server of its own", s.policy)}
+	case s.mode == "cluster" && !cluster:
+		return &unfit{"mode", "this is a node of a cluster: begin the URL with redis+cluster"}
+	}
+	return nil
 }
 
 // reasonToForget returns why the marker does not vouch for the data, or "". That
 // there is none is no reason where nothing is known.
-func reasonToForget(known, found *standing, s sight, m *marker) string {
-	if m == nil {
-		if known == nil {
-			return ""
-		}
-		return "the marker is gone: the server was flushed, or restarted without its data"
-	}
-	if m.run != s.run {
-		return "the server was restarted, or a replica was promoted"
-	}
-	if known == nil {
+func reasonToForget(known *serverState, r markerReply, m *marker) string {
+	switch {
+	case m == nil && known == nil:
 		return ""
-	}
-	for address, run := range found.primaries {
-		if !strings.Contains(known.runs, run) {
-			return "a server of the cluster was restarted or promoted, or is new: " + address
-		}
+	case m == nil:
+		return "the marker is gone: the server was flushed, or restarted without its data"
+	case m.run != r.run:
+		return "the server was restarted, or another one has taken its place"
+	case known == nil:
+		return ""
 	}
 	if before := parseMarker(known.marker); before == nil || m.id != before.id {
 		// A gateway that has just been started takes an empty server for a new
@@ -127,7 +165,7 @@ func reasonToForget(known, found *standing, s sight, m *marker) string {
 		return ""
 	}
 	elapsed := time.Since(known.began)
-	if s.clock-known.clock > (elapsed + elapsed/1000 + time.Second).Milliseconds() {
+	if r.clock-known.clock > (elapsed + elapsed/1000 + time.Second).Milliseconds() {
 		return "the server's clock was set forward, so entries may have ended early"
 	}
 	return ""
@@ -135,7 +173,7 @@ func reasonToForget(known, found *standing, s sight, m *marker) string {
 
 // adopt goes by the marker from now on. Its times are turned into the callers'
 // clock by their age: the two clocks may differ.
-func (l *Ledger) adopt(known, found *standing, m *marker) {
+func (l *Ledger) adopt(known, found *serverState, m *marker) {
 	found.ledger = m.ledger
 	if known != nil && known.marker == found.marker {
 		found.memory = known.memory

@@ -10,130 +10,93 @@ import (
 
 	"github.com/redis/rueidis"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// modelRecord is an entry of the model, with the place it has in a share.
-type modelRecord struct {
-	record
-	number int
+// model is what a ledger promises, in a map.
+type model map[ledger.Key]*record
+
+func (m model) pass(now int64) {
+	maps.DeleteFunc(m, func(_ ledger.Key, r *record) bool { return r.until <= now })
 }
 
-// model is what a ledger promises, in maps.
-type model struct {
-	cluster bool
-	entries map[ledger.Key]*modelRecord
-	places  map[int]modelPlace // by number
-	next    int
-}
-
-type modelPlace struct {
-	owner ledger.Key
-	ends  int64
-}
-
-func (m *model) pass(now int64) {
-	maps.DeleteFunc(m.entries, func(_ ledger.Key, r *modelRecord) bool { return r.until <= now })
-	maps.DeleteFunc(m.places, func(_ int, p modelPlace) bool { return p.ends <= now })
-}
-
-func (m *model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, share ledger.Share) (ledger.Entry, error) {
+func (m model) reserve(now int64, k ledger.Key, h ledger.Holder, until int64, share ledger.Share) (ledger.Entry, error) {
 	if until <= now || h == (ledger.Holder{}) {
 		return ledger.Entry{}, ledger.ErrUnavailable
 	}
-	if m.entries[k] != nil {
+	if m[k] != nil {
 		return m.held(k), nil
 	}
-	r := &modelRecord{record{holder: h, until: until, owner: share.Owner}, m.next}
 	if share.Owner != noOwner {
 		n := 0
-		for _, p := range m.places {
-			if p.owner == share.Owner {
+		for _, r := range m {
+			if r.owner == share.Owner {
 				n++
 			}
 		}
 		if n >= share.Limit {
 			return ledger.Entry{}, ledger.ErrShare
 		}
-		m.places[m.next] = modelPlace{share.Owner, until}
-		m.next++
 	}
-	m.entries[k] = r
-	return r.entry(), nil
+	m[k] = &record{holder: h, until: until, owner: share.Owner}
+	return m.held(k), nil
 }
 
-func (m *model) keep(now int64, k ledger.Key, h ledger.Holder, until int64) (ledger.Entry, error) {
+func (m model) keep(now int64, k ledger.Key, h ledger.Holder, until int64) (ledger.Entry, error) {
 	if until <= now || h == (ledger.Holder{}) {
 		return ledger.Entry{}, ledger.ErrUnavailable
 	}
-	if r := m.entries[k]; r != nil && r.holder == h {
+	if r := m[k]; r != nil && r.holder == h {
 		r.until = until
-		if p, ok := m.places[r.number]; ok && r.owner != noOwner {
-			if !m.cluster || p.ends < until {
-				p.ends = until
-			}
-			m.places[r.number] = p
-		}
 	}
 	return m.held(k), nil
 }
 
-func (m *model) release(k ledger.Key, h ledger.Holder, until int64) error {
+func (m model) release(k ledger.Key, h ledger.Holder, until int64) error {
 	if h == (ledger.Holder{}) {
 		return ledger.ErrUnavailable
 	}
-	if r := m.entries[k]; r != nil && r.holder == h && r.until == until {
-		delete(m.entries, k)
-		if r.owner != noOwner {
-			delete(m.places, r.number)
-		}
+	if r := m[k]; r != nil && r.holder == h && r.until == until {
+		delete(m, k)
 	}
 	return nil
 }
 
-func (m *model) held(k ledger.Key) ledger.Entry {
-	if r := m.entries[k]; r != nil {
+func (m model) held(k ledger.Key) ledger.Entry {
+	if r := m[k]; r != nil {
 		return r.entry()
 	}
 	return ledger.Entry{}
 }
 
 // FuzzLedger has two gateways and the model do the same, and compares each
-// answer. The first byte says where; three bytes are a call: what, on which key
-// by whom, and for how long.
+// answer. Three bytes are a call: what, on which key by whom, and for how long.
 func FuzzLedger(f *testing.F) {
 	random := rand.New(rand.NewPCG(7, 8))
-	for i := range 24 {
-		calls := make([]byte, 1+3*120)
+	for range 24 {
+		calls := make([]byte, 3*120)
 		for i := range calls {
 			calls[i] = byte(random.Uint32())
 		}
-		calls[0] = byte(i)
 		f.Add(calls)
 	}
-	servers := [2]*server{serve(f), spread(f)}
-	var clients [2]rueidis.Client
-	for i, s := range servers {
-		clients[i] = s.dial(func(o *rueidis.ClientOption) { o.ForceSingleClient = i == 0 })
-	}
+	server := redistest.Start(f, volatile...)
+	client := clientOf(f, server)
 	f.Fuzz(func(t *testing.T, calls []byte) {
-		if len(calls) == 0 || len(calls) > 3*300 {
+		if len(calls) > 3*300 {
 			return
 		}
-		kind := int(calls[0] % 2)
-		client := clients[kind]
 		if err := client.Do(t.Context(), client.B().Flushall().Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 		clock := &handClock{wall: time.Unix(base, 0)}
 		var gateways [2]*Ledger
 		for i := range gateways {
-			gateways[i] = New(Options{Client: client, Prefix: "test:", Cluster: kind == 1, Now: clock.now})
-			opened(t, gateways[i])
-			defer gateways[i].Close()
+			gateways[i] = opened(t, at(t, server, func(o *Options) { o.Now = clock.now }))
 		}
-		m := &model{cluster: kind == 1, entries: make(map[ledger.Key]*modelRecord), places: make(map[int]modelPlace)}
-		for i := 1; i+3 <= len(calls); i += 3 {
+		m := make(model)
+		for i := 0; i+3 <= len(calls); i += 3 {
 			if what, err := compare(t, gateways[i%2], m, client, clock, [3]byte(calls[i:])); err != nil {
 				t.Fatalf("call %d, %s: %v", i/3, what, err)
 			}
@@ -148,7 +111,7 @@ func FuzzLedger(f *testing.F) {
 
 // compare makes one call of both. Entries end ten seconds beside every time
 // that the clock stands at, so that the server's clock may go on.
-func compare(t *testing.T, l *Ledger, m *model, client rueidis.Client, clock *handClock, c [3]byte) (what string, err error) {
+func compare(t *testing.T, l *Ledger, m model, client rueidis.Client, clock *handClock, c [3]byte) (what string, err error) {
 	k, h := key(fmt.Sprint(c[1]%8)), ledger.Holder{c[1] >> 3 % 4}
 	now := clock.now().Unix()
 	until := time.Unix(now+20*(int64(c[2]%32)-4)+10, -int64(c[2]%2)) // some end in the past, some between seconds
@@ -171,7 +134,7 @@ func compare(t *testing.T, l *Ledger, m *model, client rueidis.Client, clock *ha
 		want = m.held(k)
 	case 4:
 		what = "release"
-		if r := m.entries[k]; r != nil && c[2]%2 == 0 {
+		if r := m[k]; r != nil && c[2]%2 == 0 {
 			until, seconds = time.Unix(r.until, 0), r.until
 		}
 		gotErr, wantErr = l.Release(t.Context(), k, h, until), m.release(k, h, seconds)

@@ -1,33 +1,35 @@
 // Package redisledger keeps a ledger in Redis or Valkey, for a fleet of
-// gateways: standalone, behind Sentinel, or a cluster.
+// gateways: standalone, behind Sentinel, or in a cluster.
+//
+// All keys are in one hash slot. So one script changes an entry and its share
+// together, and finds out by itself whether the server that runs it still knows
+// everything, in a cluster, too. One node then has all the writes of the ledger:
+// it carries tens of thousands a second (BenchmarkReserve), and a second hop
+// from node to node would cost more than it spreads.
 //
 // Entries end by the server's clock, after the time that the caller's clock had
 // left: how far the two are apart does not matter. A [ledger.Entry] has the time
 // as the gateway that wrote it said it, by its own clock.
 //
 // A server that could forget by itself is refused. One that has forgotten, or
-// may have, is noticed, and what was signed before is not spent then: it was flushed, it was restarted (even with persistence, which may
-// lack the last moments), a replica was promoted (which may not have received
-// them), or its clock was set forward, which is noticed within a quarter of a
-// second. Of the others, without Cluster, a script that would call a key free
-// finds out itself. With Cluster, where a script has one node's keys only, that
-// holds for nodes that were restarted or promoted; a flush is noticed within a
-// quarter of a second on the node that has the marker, and on another it is
-// not, nor is another's clock.
+// may have, is noticed before it is believed, and what was signed before is not
+// spent then: it was flushed, it was restarted (even with persistence, which may
+// lack the last moments), or a replica was promoted (which may not have received
+// them). A clock that was set forward is noticed within a quarter of a second.
 //
 // What the ledger itself cannot notice: one that was flushed while no gateway ran
 // is taken for a new one, unless the caller knows its id, and so it is by a
-// gateway that starts after the flush until the others notice; and while a primary that was cut off still serves
-// gateways on its side, the promoted replica serves the others. The server's
-// min-replicas-to-write 1 with min-replicas-max-lag bounds the latter.
+// gateway that starts after the flush until the others notice; and while a primary
+// that was cut off still serves gateways on its side, the promoted replica serves
+// the others. The server's min-replicas-to-write 1 with min-replicas-max-lag
+// bounds the latter.
 //
-// A user with these rights is enough, with the prefix written out; Cluster
-// needs +cluster|slots and +cluster|shards too, and a client that caches
-// +client|tracking:
+// A user with these rights is enough, with the prefix written out; a cluster
+// needs +cluster|slots and +cluster|shards, too, and Sentinels +role:
 //
-//	user gateway on >password resetkeys ~<prefix>l ~<prefix>l:* ~<prefix>ls:*
+//	user gateway on >password resetkeys ~<prefix>{l}*
 //	     -@all +eval +evalsha +info +ping +time +get +set +del +pexpireat
-//	     +zadd +zcard +zscore +zrange +zrem +zremrangebyscore
+//	     +zadd +zcount +zrange +zrem +zremrangebyscore
 package redisledger
 
 import (
@@ -38,29 +40,24 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/redis/rueidis"
 	"go.uber.org/zap"
+	"golang.org/x/sync/singleflight"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
 var (
-	errClosed = errors.New("it has been closed")
-	errNobody = errors.New("the zero holder is nobody, and nobody can hold a key")
-	errPast   = errors.New("a key cannot be held until a time that has passed")
-	errClient = errors.New("there is no client")
+	errClosed  = errors.New("it has been closed")
+	errUnasked = errors.New("it has not been reached yet")
+	errNobody  = errors.New("the zero holder is nobody, and nobody can hold a key")
+	errPast    = errors.New("a key cannot be held until a time that has passed")
 )
 
 // Options say where the ledger is.
 type Options struct {
-	// Client belongs to the caller, who closes it after the ledger. Its limits
-	// for dialing and answering are best about a second.
-	Client rueidis.Client
-	// Prefix is that of every key.
-	Prefix string
-	// Cluster says that the keys are spread over nodes. A client that has found
-	// a cluster out itself need not be told.
-	Cluster bool
+	// Link is to Redis. The ledger does not close it.
+	Link *redislink.Link
 	// Log is told what an operator has to know. Without one nothing is.
 	Log *zap.Logger
 	// Now is the clock that callers go by: [time.Now], unless it is set.
@@ -69,28 +66,22 @@ type Options struct {
 
 // Ledger is a [ledger.Ledger] in Redis.
 type Ledger struct {
-	client  rueidis.Client
-	prefix  string
-	cluster bool
-	log     *zap.Logger
-	now     func() time.Time
+	link   *redislink.Link
+	prefix string
+	log    *zap.Logger
+	alarm  redislink.Alarm
+	now    func() time.Time
 
-	mu      sync.Mutex
+	mu      sync.Mutex     // guards what follows
 	calls   sync.WaitGroup // calls under way
 	closed  bool
 	started bool
-	trips   int // how often calls have found the server away
-	blamed  string
-	said    map[string]time.Time // when what was last logged
-	loud    bool                 // the log has it that something is wrong
-	window  ledger.Window        // the longest that was asked for, in milliseconds
-	orders  int                  // how often it was told to forget
-	turned  chan struct{}        // closed after the next look
+	window  ledger.Window // the longest that was asked for, in milliseconds
+	orders  int           // how often it was told to forget
 
-	state   atomic.Pointer[state]   // nil before the first look
-	trouble atomic.Pointer[trouble] // why something was last refused; calls go on
-	looked  chan struct{}           // closed after the first look
-	kick    chan struct{}           // asks for a look
+	looks   singleflight.Group
+	state   atomic.Pointer[state] // nil before the first look
+	refused atomic.Pointer[error] // why a call was last refused; others go on
 	alive   context.Context
 	end     context.CancelFunc
 	gone    chan struct{} // closed when the watcher has ended
@@ -104,11 +95,11 @@ func New(o Options) *Ledger {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	log := o.Log.With(zap.Stringer("redis", o.Link))
 	l := &Ledger{
-		client: o.Client, prefix: o.Prefix, log: o.Log, now: o.Now,
-		cluster: o.Cluster || o.Client != nil && o.Client.Mode() == rueidis.ClientModeCluster,
-		said:    make(map[string]time.Time),
-		looked:  make(chan struct{}), turned: make(chan struct{}), kick: make(chan struct{}, 1), gone: make(chan struct{}),
+		link: o.Link, prefix: o.Link.Prefix + "{l}", log: log, now: o.Now,
+		alarm: redislink.Alarm{Log: log, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
+		gone:  make(chan struct{}),
 	}
 	l.alive, l.end = context.WithCancel(context.Background())
 	return l
@@ -120,11 +111,11 @@ func (l *Ledger) Open(ctx context.Context, window ledger.Window) (id string, err
 		return "", err
 	}
 	defer l.calls.Done()
-	on, err := l.serving(ctx, window)
+	server, err := l.serving(ctx, window)
 	if err != nil {
 		return "", err
 	}
-	return on.ledger, nil
+	return server.ledger, nil
 }
 
 // Forget implements [ledger.Ledger]. It holds for every gateway.
@@ -137,7 +128,7 @@ func (l *Ledger) Forget(ctx context.Context) error {
 	l.orders++
 	order := l.orders
 	l.mu.Unlock()
-	_, err := l.await(ctx, func(on *standing) bool { return on.orders >= order })
+	_, err := l.await(ctx, func(server *serverState) bool { return server.orders >= order })
 	return err
 }
 
@@ -145,11 +136,8 @@ func (l *Ledger) Forget(ctx context.Context) error {
 func (l *Ledger) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case l.closed:
+	if l.closed {
 		return unavailable(errClosed)
-	case l.client == nil:
-		return unavailable(errClient)
 	}
 	l.calls.Add(1)
 	if !l.started {
@@ -159,38 +147,21 @@ func (l *Ledger) enter() error {
 	return nil
 }
 
-// current returns what is known of the server, or why it cannot be asked.
-func (l *Ledger) current(ctx context.Context) (*standing, error) {
-	if l.state.Load() == nil {
-		select {
-		case <-l.looked:
-		case <-ctx.Done():
-			return nil, unavailable(context.Cause(ctx))
-		}
-	}
-	s := l.state.Load()
-	if s.err != nil {
-		return nil, unavailable(s.err)
-	}
-	return s.standing, nil
-}
-
 // Err implements [ledger.Ledger]. It never waits.
 func (l *Ledger) Err() error {
 	l.mu.Lock()
 	closed := l.closed
 	l.mu.Unlock()
-	if closed {
+	s, refused := l.state.Load(), l.refused.Load()
+	switch {
+	case closed:
 		return unavailable(errClosed)
-	}
-	if l.client == nil {
-		return unavailable(errClient)
-	}
-	if s := l.state.Load(); s != nil && s.err != nil {
+	case s == nil:
+		return unavailable(errUnasked)
+	case s.err != nil:
 		return unavailable(s.err)
-	}
-	if trouble := l.trouble.Load(); trouble != nil {
-		return unavailable(trouble.err)
+	case refused != nil:
+		return unavailable(*refused)
 	}
 	return nil
 }

@@ -3,17 +3,16 @@ package redisledger
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/redis/rueidis"
-
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -30,7 +29,9 @@ var window = ledger.Window{MaxAge: 5 * time.Minute}
 
 // spend accepts a token as a caller does. That the ledger has forgotten is an
 // answer.
-func spend(l *Ledger, t token) (accepted bool, err error) {
+func spend(l *Ledger, t token) (accepted bool, err error) { return spendIn(l, t, window) }
+
+func spendIn(l *Ledger, t token, window ledger.Window) (accepted bool, err error) {
 	var me ledger.Holder
 	_, _ = rand.Read(me[:])
 	e, err := l.Spend(context.Background(), t.key, me, t.signed, window)
@@ -42,8 +43,8 @@ func spend(l *Ledger, t token) (accepted bool, err error) {
 
 // since is from when on the ledger knows everything.
 func since(l *Ledger) time.Time {
-	if s := l.state.Load(); s != nil && s.standing != nil {
-		return s.standing.memory.Since
+	if s := l.state.Load(); s != nil && s.server != nil {
+		return s.server.memory.Since
 	}
 	return time.Time{}
 }
@@ -83,13 +84,13 @@ func refuse(t *testing.T, l *Ledger, used token) {
 // TestFlushed loses everything between the first and the second use of a token,
 // and has both gateways try it at once.
 func TestFlushed(t *testing.T) {
-	s := serve(t)
-	a, b := s.ledger(), s.ledger()
+	s := redistest.Start(t, volatile...)
+	a, b := at(t, s), at(t, s)
 	for range 5 {
 		used := accept(t, a, "first ")
 		accept(t, b, "second ")
 		before := since(a)
-		s.do("FLUSHALL")
+		s.Do("FLUSHALL")
 		var group sync.WaitGroup
 		for i := range 8 {
 			group.Go(func() {
@@ -111,14 +112,14 @@ func TestFlushed(t *testing.T) {
 // TestStartedAfterLoss has a gateway start when everything is lost, which takes
 // it for the first start. Who knew better says so.
 func TestStartedAfterLoss(t *testing.T) {
-	s := serve(t)
-	a := s.ledger()
+	s := redistest.Start(t, volatile...)
+	a := at(t, s)
 	used := accept(t, a, "token ")
 	if since := since(a); !since.IsZero() {
 		t.Errorf("since %v at the first start", since)
 	}
-	s.do("FLUSHALL")
-	b := opened(t, s.ledger())
+	s.Do("FLUSHALL")
+	b := opened(t, at(t, s))
 	refuse(t, a, used)
 	eventually(t, "the other agrees", func() error {
 		if accepted, err := spend(b, used); accepted || err != nil || since(b).IsZero() {
@@ -135,25 +136,25 @@ func TestRestarted(t *testing.T) {
 		args []string
 		keep bool
 	}{
-		{"without persistence", nil, false},
-		{"with a snapshot from before", []string{"--dbfilename", "dump.rdb"}, false},
-		{"with appendonly", []string{"--appendonly", "yes"}, true},
+		{"without persistence", volatile, false},
+		{"with a snapshot from before", append([]string{"--dbfilename", "dump.rdb"}, volatile...), false},
+		{"with appendonly", nil, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := serve(t, test.args...)
-			a := opened(t, s.ledger())
-			if !test.keep && test.args != nil {
-				s.do("SAVE") // with the marker, and without what comes
+			s := redistest.Start(t, test.args...)
+			a := opened(t, at(t, s))
+			if len(test.args) > len(volatile) {
+				s.Do("SAVE") // with the marker, and without what comes
 			}
 			used := accept(t, a, "token ")
-			s.restart()
+			restart(s)
 			if !test.keep {
-				if n := s.do("EXISTS", a.entryKey(used.key)); n != "0" {
+				if n := s.Do("EXISTS", a.entryKey(used.key)); n != "0" {
 					t.Fatal("the server has kept the entry")
 				}
 			}
 			refuse(t, a, used)
-			refuse(t, s.ledger(), used) // one that starts now
+			refuse(t, at(t, s), used) // one that starts now
 			if test.keep {
 				if e, err := a.Held(t.Context(), used.key); err != nil || e.Holder == (ledger.Holder{}) {
 					t.Errorf("what was acknowledged is not held: %v, %v", e, err)
@@ -174,61 +175,90 @@ func TestRestarted(t *testing.T) {
 // though it has the marker.
 func TestPromoted(t *testing.T) {
 	t.Parallel()
-	primary := serve(t)
-	primary.do("CONFIG", "SET", "repl-diskless-sync-delay", "0")
-	var address atomic.Value
-	address.Store(primary.address())
-	var mu sync.Mutex
-	var open []net.Conn
-	client := primary.dial(func(o *rueidis.ClientOption) {
-		o.DialCtxFn = func(ctx context.Context, _ string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			c, err := d.DialContext(ctx, "tcp", address.Load().(string))
-			if err == nil {
-				mu.Lock()
-				open = append(open, c)
-				mu.Unlock()
-			}
-			return c, err
-		}
-	})
-	l := opened(t, primary.ledger(func(o *Options) { o.Client = client }))
-	replica := serve(t, "--replicaof", "127.0.0.1", fmt.Sprint(primary.port))
+	primary := redistest.Start(t, "--repl-diskless-sync-delay", "0")
+	var target atomic.Value
+	target.Store(primary.Addr)
+	front, cut := forward(t, &target)
+	l := opened(t, on(t, "redis://"+front+"?prefix=test:"))
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1", primary.Port)
 	eventually(t, "the replica has the marker", func() error {
-		if got := replica.do("GET", l.markerKey()); got == "" {
-			return errors.New("not yet")
+		if replica.Do("EXISTS", l.markerKey()) != "1" {
+			return errNotYet
 		}
 		return nil
 	})
-	replica.do("REPLICAOF", "NO", "ONE")
+	replica.Do("REPLICAOF", "NO", "ONE")
 	used := accept(t, l, "token ")
-	address.Store(replica.address())
-	mu.Lock()
-	for _, c := range open {
-		c.Close()
-	}
-	mu.Unlock()
+	target.Store(replica.Addr)
+	cut()
 	refuse(t, l, used)
 	accept(t, l, "another ")
 }
 
+// forward has an address at which the target answers, whichever it is at the
+// moment, and a function that cuts all connections.
+func forward(t *testing.T, target *atomic.Value) (address string, cut func()) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	var open []net.Conn
+	cut = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range open {
+			_ = c.Close()
+		}
+		open = nil
+	}
+	t.Cleanup(func() {
+		_ = listener.Close()
+		cut()
+	})
+	go func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", target.Load().(string))
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			mu.Lock()
+			open = append(open, in, out)
+			mu.Unlock()
+			for _, way := range [][2]net.Conn{{in, out}, {out, in}} {
+				go func() {
+					_, _ = io.Copy(way[0], way[1])
+					_ = way[0].Close()
+				}()
+			}
+		}
+	}()
+	return listener.Addr().String(), cut
+}
+
 // TestClocksApart has a gateway's clock be far from the server's.
 func TestClocksApart(t *testing.T) {
-	s := serve(t)
-	client := s.dial()
+	s := redistest.Start(t, volatile...)
+	client := clientOf(t, s)
 	for _, skew := range []time.Duration{-time.Hour, time.Hour} {
-		l := s.ledger(func(o *Options) {
-			o.Prefix = t.Name() + skew.String()
+		url := "redis://" + s.Addr + "?prefix=" + skew.String() + ":"
+		l := on(t, url, func(o *Options) {
 			o.Now = func() time.Time { return time.Now().Add(skew) }
 		})
 		used := accept(t, l, "token ")
-		other := s.ledger(func(o *Options) { o.Prefix = l.prefix }) // of the server's time
+		other := on(t, url) // of the server's time
 		refuse(t, l, used)
 		elapse(t, client, 4*time.Minute)
 		refuse(t, l, used)
 		if accepted, _ := spend(other, used); accepted {
 			t.Error("accepted by another")
 		}
-		s.do("FLUSHALL")
+		s.Do("FLUSHALL")
 		refuse(t, l, used)
 		if since := since(l); since.Before(used.signed) || since.After(l.now()) {
 			t.Errorf("since %v, signed %v, now %v", since, used.signed, l.now())
@@ -244,32 +274,33 @@ func TestClocksApart(t *testing.T) {
 
 // TestReasonToForget tells markers that vouch from those that do not.
 func TestReasonToForget(t *testing.T) {
-	known := &standing{marker: "id 0 run1", runs: "run1 run2", clock: 1_000_000, began: time.Now()}
+	known := &serverState{marker: "id 0 run1 l 0 0 0 0", clock: 1_000_000, began: time.Now()}
 	for _, test := range []struct {
-		name      string
-		known     *standing
-		primaries string
-		sight     sight
-		forgets   bool
+		name    string
+		known   *serverState
+		marker  string
+		clock   int64
+		run     string
+		forgets bool
 	}{
-		{"as it was", known, "run1", sight{text: "id 0 run1", clock: 1_000_100, run: "run1"}, false},
-		{"gone", known, "run1", sight{clock: 1_000_100, run: "run1"}, true},
-		{"restarted", known, "run2", sight{text: "id 0 run1", clock: 1_000_100, run: "run2"}, true},
-		{"restarted before this process", nil, "run2", sight{text: "id 0 run1", clock: 1_000_100, run: "run2"}, true},
-		{"known by nobody", nil, "run1", sight{text: "id 0 run1", clock: 1_000_100, run: "run1"}, false},
-		{"another node is new", known, "run3", sight{text: "id 0 run1", clock: 1_000_100, run: "run1"}, true},
-		{"made by somebody who noticed", known, "run1", sight{text: "id 1000050 run1", clock: 1_000_100, run: "run1"}, false},
-		{"made by somebody who did not know", known, "run1", sight{text: "id2 0 run1", clock: 1_000_100, run: "run1"}, true},
-		{"restored from a copy", known, "run1", sight{text: "id3 999999 run1", clock: 1_000_100, run: "run1"}, true},
-		{"the clock is an hour ahead", known, "run1", sight{text: "id 0 run1", clock: 4_600_000, run: "run1"}, true},
-		{"the clock is an hour behind", known, "run1", sight{text: "id 0 run1", clock: -2_600_000, run: "run1"}, false},
+		{"as it was", known, "id 0 run1 l 0 0 0 0", 1_000_100, "run1", false},
+		{"gone", known, "", 1_000_100, "run1", true},
+		{"restarted, or on another node", known, "id 0 run1 l 0 0 0 0", 1_000_100, "run2", true},
+		{"restarted before this process", nil, "id 0 run1 l 0 0 0 0", 1_000_100, "run2", true},
+		{"known by nobody", nil, "id 0 run1 l 0 0 0 0", 1_000_100, "run1", false},
+		{"there was none", nil, "", 1_000_100, "run1", false},
+		{"written by somebody who noticed", known, "id2 1000050 run1 l 0 0 0 0", 1_000_100, "run1", false},
+		{"written by somebody who did not know", known, "id2 0 run1 l2 0 0 0 0", 1_000_100, "run1", true},
+		{"restored from a copy", known, "id3 999999 run1 l 0 0 0 0", 1_000_100, "run1", true},
+		{"the clock is an hour ahead", known, "id 0 run1 l 0 0 0 0", 4_600_000, "run1", true},
+		{"the clock is an hour behind", known, "id 0 run1 l 0 0 0 0", -2_600_000, "run1", false},
 	} {
-		found := &standing{primaries: map[string]string{"": test.primaries}}
-		if reason := reasonToForget(test.known, found, test.sight, parseMarker(test.sight.text)); (reason != "") != test.forgets {
+		reply := markerReply{text: test.marker, clock: test.clock, serverInfo: serverInfo{run: test.run}}
+		if reason := reasonToForget(test.known, reply, parseMarker(test.marker)); (reason != "") != test.forgets {
 			t.Errorf("%s: %q", test.name, reason)
 		}
 	}
-	for _, text := range []string{"", "x", "a b c", "a -1 c", "a 1", "a 1 b c", "a 1 b c 2 3 4", "a 1 b c 2 3 4 -5", "a 1 b c 2 x 4 5", "a 1 b c 2 3 4 5 6"} {
+	for _, text := range []string{"", "x", "a b c", "a -1 c", "a 1", "a 1 b c", "a 1 b c 2 3 4", "a 1 b c 2 3 4 -5", "a 1 b c 2 x 4 5", "a 1 b c 2 3 4 5 6", "a 1 b"} {
 		if parseMarker(text) != nil {
 			t.Errorf("%q is a marker", text)
 		}
@@ -280,42 +311,20 @@ func TestReasonToForget(t *testing.T) {
 	}
 }
 
-// TestClusterForgets restarts a cluster's node, and flushes it.
-func TestClusterForgets(t *testing.T) {
-	t.Parallel()
-	s := spread(t)
-	a, b := s.ledger(func(o *Options) { o.Cluster = true }), s.ledger(func(o *Options) { o.Cluster = true })
-	used := accept(t, a, "token ")
-	accept(t, b, "token ")
-	s.restart()
-	refuse(t, a, used)
-	refuse(t, b, used)
-	used = accept(t, b, "another ")
-	before := since(b)
-	s.do("FLUSHALL")
-	eventually(t, "the flush is noticed", func() error {
-		if !since(b).After(before) {
-			return errors.New("not yet")
-		}
-		return nil
-	})
-	refuse(t, b, used)
-}
-
 // TestNoWindow has a call go by what was known before the server was restarted
 // with all its data, the marker too: the script itself must notice.
 func TestNoWindow(t *testing.T) {
 	t.Parallel()
-	s := serve(t, "--appendonly", "yes")
-	l := opened(t, s.ledger())
-	before := l.state.Load().standing
-	s.restart()
+	s := redistest.Start(t)
+	l := opened(t, at(t, s))
+	before := l.state.Load().server
+	restart(s)
 	o := &operation{l, t.Context(), before, l.entryKey(key("k"))}
 	r := &record{holder: holder("a"), until: soon().Unix()}
 	eventually(t, "the script notices", func() error { // the connections of before end first
-		e, err := o.reserve(r, 60_000, "", 0)
+		a, err := o.run(lua().reserve, "", r.value(), "60000", "0")
 		if err == nil {
-			t.Fatalf("reserved: %v", e)
+			t.Fatalf("reserved: %v", a)
 		}
 		if !errors.Is(err, errForgot) {
 			return err
@@ -325,7 +334,7 @@ func TestNoWindow(t *testing.T) {
 	if a, err := o.run(lua().held, ""); err == nil {
 		t.Errorf("held: %v", a)
 	}
-	if n := s.do("EXISTS", o.key); n != "0" {
+	if n := s.Do("EXISTS", o.key); n != "0" {
 		t.Error("it was written")
 	}
 	accept(t, l, "token ")

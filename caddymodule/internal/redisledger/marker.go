@@ -15,12 +15,12 @@ import (
 // server that had it written: one that was restarted or promoted since then may
 // lack the last moments before, marker or not. The random id is another one
 // after each loss, the ledger's only after the loss of the marker itself. The
-// rest is as in [ledger.Memory]. A marker of earlier versions ends at the run id.
+// rest is as in [ledger.Memory].
 type marker struct {
 	id     string
 	since  int64
 	run    string
-	ledger string // "" where an earlier version wrote it
+	ledger string
 
 	maxAge, skew, narrow int64 // milliseconds
 	extended             int64
@@ -32,20 +32,13 @@ const byServer = -1
 // parseMarker returns nil for what is none.
 func parseMarker(text string) *marker {
 	parts := strings.Split(text, " ")
-	if len(parts) != 3 && len(parts) != 8 {
+	if len(parts) != 8 {
 		return nil
 	}
-	m := &marker{id: parts[0], run: parts[2]}
-	numbers := []*int64{&m.since}
-	written := parts[1:2]
-	if len(parts) == 8 {
-		m.ledger = parts[3]
-		numbers = append(numbers, &m.maxAge, &m.skew, &m.narrow, &m.extended)
-		written = append([]string{parts[1]}, parts[4:]...)
-	}
-	for i, n := range numbers {
+	m := &marker{id: parts[0], run: parts[2], ledger: parts[3]}
+	for i, n := range map[int]*int64{1: &m.since, 4: &m.maxAge, 5: &m.skew, 6: &m.narrow, 7: &m.extended} {
 		var err error
-		if *n, err = strconv.ParseInt(written[i], 10, 64); err != nil || *n < 0 {
+		if *n, err = strconv.ParseInt(parts[i], 10, 64); err != nil || *n < 0 {
 			return nil
 		}
 	}
@@ -84,19 +77,14 @@ func timeOrZero(ms int64) time.Time {
 }
 
 // extend returns the marker that is to follow for the window, nil for none. The
-// first one follows none. One of an earlier version says nothing of how long it
-// was kept what was used.
+// first one follows none.
 func (m *marker) extend(w ledger.Window, clock int64) *marker {
 	if m == nil {
 		return &marker{id: rand.Text(), ledger: rand.Text(), maxAge: w.MaxAge.Milliseconds(), skew: w.Skew.Milliseconds()}
 	}
 	next, before := *m, m.memory()
-	if m.ledger == "" {
-		next.ledger, next.extended = rand.Text(), byServer
-		before.Extended = time.UnixMilli(clock)
-	}
 	after, longer := before.Extend(w, time.UnixMilli(clock))
-	if !longer && m.ledger != "" {
+	if !longer {
 		return nil
 	}
 	if !after.Extended.Equal(before.Extended) {

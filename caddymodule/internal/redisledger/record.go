@@ -11,13 +11,11 @@ import (
 
 const (
 	digestSize = 32
-	untilSize  = 8
-	placeSize  = 16
-	plainSize  = digestSize + untilSize
-	sharedSize = plainSize + digestSize + placeSize
+	plainSize  = digestSize + 8
+	sharedSize = plainSize + digestSize
 
 	// longest is how long an entry is kept at most, in milliseconds: a thousand
-	// years, which Redis can add to the present.
+	// years, which Redis can add to its own time.
 	longest = 1000 * 365 * 24 * 3600 * 1000
 )
 
@@ -26,14 +24,11 @@ var (
 	noOwner   ledger.Key
 )
 
-// record is an entry as Redis has it: holder, until, and of a share its owner
-// and the entry's place in it. A place is random and never used again, so that
-// giving one back cannot take another's.
+// record is an entry as Redis has it: holder, until, and of a share its owner.
 type record struct {
 	holder ledger.Holder
 	until  int64 // Unix time, in seconds, as the holder said
 	owner  ledger.Key
-	place  [placeSize]byte
 }
 
 func (r *record) entry() ledger.Entry {
@@ -44,11 +39,15 @@ func (r *record) value() string {
 	v := make([]byte, 0, sharedSize)
 	v = append(v, r.holder[:]...)
 	v = append(v, instant(r.until)...)
-	if r.owner != noOwner {
-		v = append(v, r.owner[:]...)
-		v = append(v, r.place[:]...)
+	return string(v) + r.share()
+}
+
+// share is the end of the value: the owner, or nothing.
+func (r *record) share() string {
+	if r.owner == noOwner {
+		return ""
 	}
-	return string(v)
+	return string(r.owner[:])
 }
 
 func parseRecord(v string) (r record, err error) {
@@ -57,10 +56,7 @@ func parseRecord(v string) (r record, err error) {
 	}
 	copy(r.holder[:], v)
 	r.until = int64(binary.BigEndian.Uint64([]byte(v[digestSize:plainSize])))
-	if len(v) == sharedSize {
-		copy(r.owner[:], v[plainSize:])
-		copy(r.place[:], v[plainSize+digestSize:])
-	}
+	copy(r.owner[:], v[plainSize:])
 	return r, nil
 }
 
@@ -68,25 +64,30 @@ func instant(until int64) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(until)))
 }
 
-// markerKey and the others are what [Ledger.prefix] is followed by. One pattern
-// of an access list covers each.
-func (l *Ledger) markerKey() string { return l.prefix + "l" }
+// markerKey and the others follow a hash tag, which is all that a cluster looks at
+// to choose the slot.
+func (l *Ledger) markerKey() string { return l.prefix }
 
 func (l *Ledger) entryKey(k ledger.Key) string {
-	return l.prefix + "l:" + base64.RawURLEncoding.EncodeToString(k[:])
+	return l.prefix + ":" + base64.RawURLEncoding.EncodeToString(k[:])
 }
 
 func (l *Ledger) shareKey(owner ledger.Key) string {
-	return l.prefix + "ls:" + base64.RawURLEncoding.EncodeToString(owner[:])
+	return l.prefix + "s:" + base64.RawURLEncoding.EncodeToString(owner[:])
 }
 
-// lasting returns the end, rounded up to seconds so that nothing ends before
-// its time, and how many milliseconds that is away.
-func (l *Ledger) lasting(until time.Time) (seconds, milliseconds int64, err error) {
-	seconds = until.Unix()
-	if until.Nanosecond() > 0 {
-		seconds++
+// wholeSeconds rounds up, so that nothing ends before its time.
+func wholeSeconds(t time.Time) int64 {
+	if t.Nanosecond() > 0 {
+		return t.Unix() + 1
 	}
+	return t.Unix()
+}
+
+// lasting returns the end in whole seconds, and how many milliseconds that is
+// away.
+func (l *Ledger) lasting(until time.Time) (seconds, milliseconds int64, err error) {
+	seconds = wholeSeconds(until)
 	now := l.now()
 	if seconds <= max(now.Unix(), 0) {
 		return 0, 0, errPast

@@ -2,33 +2,35 @@ package redisledger
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// lookEvery is how often the server is looked at: whether it answers, whether
-// it is fit, and whether it remembers.
-const lookEvery = 250 * time.Millisecond
+const (
+	// lookEvery is how often the server is looked at: whether it answers, whether
+	// it is fit, and whether it remembers.
+	lookEvery = 250 * time.Millisecond
+	// callLimit is how long one command may take, whatever the client allows.
+	callLimit = 2 * time.Second
+)
 
 // state is what calls go by.
 type state struct {
-	err      error     // why nothing is asked at present
-	standing *standing // of the last look that succeeded; nil before
+	err    error        // why nothing is currently asked
+	server *serverState // as of the last look that succeeded; nil before
 }
 
-// standing is what a look has found. It does not change.
-type standing struct {
-	marker    string            // as the server has it
-	primaries map[string]string // their run ids by address
-	runs      string            // the same, for scripts
-	ledger    string            // the ledger's id
-	memory    ledger.Memory     // by the callers' clock
-	orders    int               // how many orders to forget it has carried out
-	clock     int64             // the server's, in milliseconds
-	began     time.Time         // when it was asked for, by the steady clock
-	trouble   string            // why the marker could not be written, where that was tried
+// serverState is what a look has found. It does not change.
+type serverState struct {
+	marker string        // as the server has it
+	ledger string        // the ledger's id
+	memory ledger.Memory // by the callers' clock
+	orders int           // how many orders to forget it has carried out
+	clock  int64         // the server's, in milliseconds
+	began  time.Time     // when it was asked for, by the monotonic clock
 }
 
 // watch looks at the server until the ledger is closed.
@@ -36,74 +38,110 @@ func (l *Ledger) watch() {
 	defer close(l.gone)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
-	var known *standing
-	for first := true; ; first = false {
-		known = l.look(known)
-		l.mu.Lock()
-		close(l.turned)
-		l.turned = make(chan struct{})
-		l.mu.Unlock()
-		if first {
-			close(l.looked)
-		}
+	for l.alive.Err() == nil {
+		_, _, _ = l.looks.Do("", l.look)
 		select {
 		case <-ticker.C:
-		case <-l.kick:
 		case <-l.alive.Done():
-			return
 		}
 	}
 }
 
-// lookSoon has the server looked at before the next turn.
-func (l *Ledger) lookSoon() {
-	select {
-	case l.kick <- struct{}{}:
-	default:
+// look looks at the server once, for all who wait.
+func (l *Ledger) look() (any, error) {
+	var known *serverState
+	if s := l.state.Load(); s != nil {
+		known = s.server
 	}
-}
-
-// look looks once, and returns the standing that is known then.
-func (l *Ledger) look(known *standing) *standing {
-	l.mu.Lock()
-	trips, blamed := l.trips, l.blamed
-	l.mu.Unlock()
-	trouble := l.trouble.Load()
+	refused := l.refused.Load()
 	ctx, cancel := context.WithTimeout(l.alive, callLimit)
 	defer cancel()
-	found, err := l.inspect(ctx, known, blamed, trouble != nil)
-	if l.alive.Err() != nil {
-		err = errClosed
-	}
-	if err != nil {
-		var r *refusal
-		kind := complaintOf(err).code
-		if errors.As(err, &r) {
-			kind = r.kind
-		}
-		err = explain(err)
+	found, writable, err := l.syncMarker(ctx, known, refused != nil)
+	switch {
+	case l.alive.Err() != nil:
+		l.state.Store(&state{errClosed, known})
+	case err != nil:
+		code, err := explain(err)
 		l.state.Store(&state{err, known})
-		if l.alive.Err() == nil {
-			l.say(kind, err)
+		l.alarm.Raise(code, err)
+	default:
+		l.state.Store(&state{nil, found})
+		if refused != nil && writable {
+			l.refused.CompareAndSwap(refused, nil)
 		}
-		return known
+		if l.refused.Load() == nil {
+			l.alarm.Clear()
+		}
+	}
+	return nil, nil
+}
+
+// explain says what to do about an error, and names its kind.
+func explain(err error) (code string, explained error) {
+	if unfit, ok := err.(*unfit); ok {
+		return unfit.kind, err
+	}
+	f := redislink.Explain(err)
+	return f.Code, fmt.Errorf("%w: %s", err, f.Advice)
+}
+
+// noteFailure takes note of a call's error and returns it with what to do. If
+// Redis is away nobody asks again until a look has succeeded, so that requests do
+// not queue up behind timeouts.
+func (l *Ledger) noteFailure(err error) error {
+	code, explained := explain(err)
+	if !redislink.Explain(err).Away {
+		l.refused.Store(&explained)
+	} else if s := l.state.Load(); s != nil {
+		l.state.Store(&state{explained, s.server})
+	}
+	l.alarm.Raise(code, explained)
+	return explained
+}
+
+// await returns what is known of the server once that holds, or why it cannot be
+// asked. It has the server looked at until then.
+func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*serverState, error) {
+	for {
+		s := l.state.Load()
+		switch {
+		case s != nil && s.err != nil:
+			return nil, unavailable(s.err)
+		case s != nil && holds(s.server):
+			return s.server, nil
+		}
+		select {
+		case <-l.looks.DoChan("", l.look):
+		case <-ctx.Done():
+			return nil, unavailable(context.Cause(ctx))
+		}
+	}
+}
+
+// current returns what is known of the server.
+func (l *Ledger) current(ctx context.Context) (*serverState, error) {
+	return l.await(ctx, func(*serverState) bool { return true })
+}
+
+// serving returns what is known of the server once what is used is kept for the
+// window there.
+func (l *Ledger) serving(ctx context.Context, w ledger.Window) (*serverState, error) {
+	serves := func(server *serverState) bool {
+		return w.MaxAge <= server.memory.MaxAge && w.Skew <= server.memory.Skew
+	}
+	if server, err := l.current(ctx); err != nil || serves(server) {
+		return server, err
 	}
 	l.mu.Lock()
-	again := l.trips != trips // a call has failed meanwhile, perhaps later than this look succeeded
-	if again {
-		l.state.Store(&state{l.state.Load().err, found})
-	} else {
-		l.blamed = ""
-		l.state.Store(&state{nil, found})
-	}
+	l.window.MaxAge, l.window.Skew = max(l.window.MaxAge, roundUp(w.MaxAge)), max(l.window.Skew, roundUp(w.Skew))
 	l.mu.Unlock()
-	if trouble != nil && found.trouble == "" {
-		l.trouble.CompareAndSwap(trouble, nil)
+	return l.await(ctx, serves)
+}
+
+// roundUp returns whole milliseconds, as the marker has them.
+func roundUp(d time.Duration) time.Duration {
+	if part := d % time.Millisecond; part > 0 {
+		return d - part + time.Millisecond
 	}
-	if still := l.trouble.Load(); still != nil {
-		l.say(still.kind, still.err)
-	} else if !again {
-		l.recovered()
-	}
-	return found
+	return d
 }

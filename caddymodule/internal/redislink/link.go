@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -31,25 +32,23 @@ const (
 // ErrClosed says that a link was closed.
 var ErrClosed = errors.New("redis: the link is closed")
 
-// Link is a client that is made when it is first asked for.
+// Link is a client that is created when it is first asked for.
 type Link struct {
-	// Prefix is to stand before every key.
+	// Prefix begins every key.
 	Prefix string
 	// Cluster says that keys of one command must be in one slot.
 	Cluster bool
 
-	options Options
-	option  rueidis.ClientOption
-	made    atomic.Pointer[made]
+	options    Options
+	option     rueidis.ClientOption
+	client     atomic.Pointer[rueidis.Client]
+	connecting singleflight.Group
 
-	mu     sync.Mutex // guards what follows
-	making chan struct{}
+	mu     sync.Mutex // held while connecting; guards what follows
 	failed error
 	until  time.Time // failed is the answer till then
 	closed bool
 }
-
-type made struct{ client rueidis.Client }
 
 // Open prepares a link. It reads the files that the options name, but connects
 // to nobody, since it also runs to validate a configuration.
@@ -115,70 +114,50 @@ func (l *Link) String() string { return l.options.String() }
 // Client returns the client. Where there is none yet it connects; the client
 // then connects again by itself as often as it must.
 func (l *Link) Client(ctx context.Context) (rueidis.Client, error) {
-	if m := l.made.Load(); m != nil {
-		return m.client, nil
+	if client := l.client.Load(); client != nil {
+		return *client, nil
 	}
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil, ErrClosed
-	}
-	if l.failed != nil && time.Now().Before(l.until) {
-		defer l.mu.Unlock()
-		return nil, l.failed
-	}
-	if l.making == nil {
-		l.making = make(chan struct{})
-		go l.make(l.making)
-	}
-	making := l.making
-	l.mu.Unlock()
 	select {
-	case <-making:
+	case result := <-l.connecting.DoChan("", l.connect):
+		client, _ := result.Val.(rueidis.Client)
+		return client, result.Err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("redis: no connection yet: %w", ctx.Err())
 	}
-	if m := l.made.Load(); m != nil {
-		return m.client, nil
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.failed == nil {
-		return nil, ErrClosed
-	}
-	return nil, l.failed
 }
 
-func (l *Link) make(done chan struct{}) {
-	defer close(done)
-	client, err := rueidis.NewClient(l.option)
-	if err != nil && client != nil {
-		client.Close() // one for a single server is made though nobody answers
-	}
+// connect connects for all who wait, whoever of them gives up.
+func (l *Link) connect() (any, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.making = nil
-	switch {
-	case err != nil:
-		l.failed, l.until = err, time.Now().Add(pause)
-	case l.closed:
-		client.Close()
-	default:
-		l.failed = nil
-		l.made.Store(&made{client})
+	if client := l.client.Load(); client != nil {
+		return *client, nil
 	}
+	switch {
+	case l.closed:
+		return nil, ErrClosed
+	case time.Now().Before(l.until):
+		return nil, l.failed
+	}
+	client, err := rueidis.NewClient(l.option)
+	if err != nil {
+		if client != nil {
+			client.Close() // one for a single server is created though nobody answers
+		}
+		l.failed, l.until = err, time.Now().Add(pause)
+		return nil, err
+	}
+	l.client.Store(&client)
+	return client, nil
 }
 
 // Close ends all connections. What is asked of the client then fails.
-func (l *Link) Close() {
+func (l *Link) Close() error {
 	l.mu.Lock()
-	first, making := !l.closed, l.making
+	defer l.mu.Unlock()
+	if client := l.client.Load(); client != nil && !l.closed {
+		(*client).Close()
+	}
 	l.closed = true
-	l.mu.Unlock()
-	if making != nil {
-		<-making
-	}
-	if m := l.made.Load(); first && m != nil {
-		m.client.Close()
-	}
+	return nil
 }

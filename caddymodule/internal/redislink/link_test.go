@@ -27,7 +27,7 @@ func open(t *testing.T, url string) *redislink.Link {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(link.Close)
+	t.Cleanup(func() { _ = link.Close() })
 	return link
 }
 
@@ -123,8 +123,8 @@ func TestClose(t *testing.T) {
 		if err := ping(link); err != nil {
 			t.Fatal(err)
 		}
-		link.Close()
-		link.Close()
+		_ = link.Close()
+		_ = link.Close()
 		if err := ping(link); err == nil {
 			t.Error("a closed link answers")
 		}

@@ -1,5 +1,5 @@
-// Package redislink makes a client for Redis or Valkey of the URL that an
-// operator writes.
+// Package redislink connects to Redis or Valkey by the URL that an operator
+// writes, and says what its errors mean.
 package redislink
 
 import (
@@ -13,7 +13,7 @@ import (
 // quotes the URL, since there may be a password in it.
 var ErrURL = errors.New("redis: bad URL")
 
-// DefaultPrefix stands before every key, where the URL names no other.
+// DefaultPrefix begins every key, unless the URL names another.
 const DefaultPrefix = "chat_identity:"
 
 // Kind is how servers are found.
@@ -93,7 +93,7 @@ func (o Options) String() string {
 		query.Set("db", strconv.Itoa(o.DB))
 	}
 	if len(query) > 0 {
-		// In a form a blank is a plus; Parse takes a plus for one.
+		// In a form a space is a plus; Parse takes a plus for one.
 		b.WriteString("?" + strings.ReplaceAll(query.Encode(), "+", "%20"))
 	}
 	return b.String()

@@ -180,7 +180,7 @@ func (o *Options) parseQuery(query string) error {
 			return wrong("a percent sign behind the question mark is written %%25")
 		}
 		if seen[name] {
-			return wrong("an option is there twice")
+			return wrong("an option appears more than once")
 		}
 		seen[name] = true
 		switch name {

@@ -83,7 +83,7 @@ func TestParseRefuses(t *testing.T) {
 		"redis://h/1/2":                   "no number",
 		"redis://h?hunter2":               "none of prefix",
 		"redis://h?prefix=%":              "percent sign",
-		"redis://h?prefix=a&prefix=b":     "twice",
+		"redis://h?prefix=a&prefix=b":     "more than once",
 		"redis://h?prefix={a}":            "braces",
 		"redis://h?ca=/hunter2":           "for TLS",
 		"rediss://h?cert=/hunter2":        "go together",

@@ -45,14 +45,14 @@ func (d *dialects) note(dialect string, now time.Duration) {
 	d.spoken.Store(&next)
 }
 
-// count takes the counts that were asked for at that time. What was noted later
-// they may not know yet.
-func (d *dialects) count(counts map[string]string, asked time.Duration) {
+// count takes the counts that were asked for at that time, each behind its
+// dialect. What was noted later they may not know yet.
+func (d *dialects) count(counts []string, asked time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := make(map[string]bool, len(counts))
-	for dialect := range counts {
-		next[dialect] = true // a count that falls to zero is removed
+	next := make(map[string]bool, len(counts)/2)
+	for i := 0; i < len(counts); i += 2 {
+		next[counts[i]] = true // a count that falls to zero is removed
 	}
 	for dialect, seen := range d.noted {
 		if seen >= asked {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/redis/rueidis"
 
@@ -15,11 +16,11 @@ const page = 256
 // costs the same however many widgets there are. What is changed meanwhile is in
 // it or is not.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return nil, errClosed
 	}
-	if t := s.away.Load(); t != nil {
-		return nil, t.err
+	if err := s.away.Load(); err != nil {
+		return nil, *err
 	}
 	client, err := s.link.Client(ctx)
 	if err != nil {
@@ -32,10 +33,13 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 		if err != nil {
 			return nil, err
 		}
-		if len(ids) > 0 {
-			after = ids[len(ids)-1]
-			if records, err = s.append(ctx, client, records, ids); err != nil {
-				return nil, err
+		_, found, err := s.read(ctx, client, ids)
+		if err != nil {
+			return nil, err
+		}
+		for i, record := range found {
+			if after = ids[i]; record != nil { // else it is gone
+				records = append(records, record)
 			}
 		}
 		if len(ids) < n {
@@ -46,7 +50,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 }
 
 func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after string, n int) ([]string, error) {
-	ctx, cancel := patient(ctx)
+	ctx, cancel := limited(ctx)
 	defer cancel()
 	first := "-"
 	if after != "" {
@@ -59,31 +63,36 @@ func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after strin
 	return ids, nil
 }
 
-// append reads the records of ids, and leaves out those that are gone.
-func (s *Store) append(ctx context.Context, client rueidis.Client, records []*widgets.Record, ids []string) ([]*widgets.Record, error) {
-	ctx, cancel := patient(ctx)
+// read reads the values of ids, empty where there are none, and the records in
+// them.
+func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (values []string, records []*widgets.Record, err error) {
+	values, records = make([]string, len(ids)), make([]*widgets.Record, len(ids))
+	if len(ids) == 0 {
+		return values, records, nil
+	}
+	ctx, cancel := limited(ctx)
 	defer cancel()
 	names := make([]string, len(ids))
 	for i, id := range ids {
 		names[i] = s.keys.record(id)
 	}
-	values, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
-	if err != nil {
-		return nil, unreadable(err)
+	answers, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
+	if err == nil && len(answers) != len(ids) {
+		err = errors.New("another number of values was answered")
 	}
-	for i := range values {
-		text, err := values[i].ToString()
-		if rueidis.IsRedisNil(err) {
+	if err != nil {
+		return nil, nil, unreadable(err)
+	}
+	for i, id := range ids {
+		if values[i], err = answers[i].ToString(); rueidis.IsRedisNil(err) {
 			continue
 		}
-		if err != nil {
-			return nil, unreadable(err)
+		if err == nil {
+			records[i], err = decode(id, values[i])
 		}
-		record, err := decode(ids[i], text)
 		if err != nil {
-			return nil, &badRecord{s.keys.record(ids[i]), ids[i], err}
+			return nil, nil, &badRecord{names[i], id, err}
 		}
-		records = append(records, record)
 	}
-	return records, nil
+	return values, records, nil
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,58 +13,41 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// maxLoads is how many GETs are under way at most. A connection has room for
-// about a thousand commands, and who finds it full waits without an end.
-const maxLoads = 256
-
 const (
-	// verdict is how long a lookup that failed waits to learn whether Redis is
-	// away, and verdictPoll how often it looks.
-	verdict     = 2 * redislink.Timeout
-	verdictPoll = 5 * time.Millisecond
+	// maxLoads is how many GETs are under way at most. A connection has room for
+	// about a thousand commands, and who finds it full waits without an end.
+	maxLoads = 256
+	// reread is how long a record is used before it is read again, whatever the
+	// version says: somebody may change Redis by hand.
+	reread = time.Minute
 )
 
-// load reads the record of an id that is not remembered, or under no lease.
+// load reads the record of an id that is not remembered, or not known to be
+// current.
 func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.Record, error) {
-	if t := s.away.Load(); t != nil {
-		return s.remembered(id, hash, t.err)
+	if err := s.away.Load(); err != nil {
+		return s.remembered(id, hash, *err)
 	}
 	found, err, _ := s.flights.Do(string(id), func() (any, error) {
-		began := time.Now()
 		record, err := s.get(request, string(id), hash)
-		if _, bad := err.(*badRecord); err != nil && !bad && (s.pulse.stoppedSince(began) || s.again(began)) {
+		if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
 			return s.get(request, string(id), hash)
 		}
 		return record, err
 	})
-	if err == nil {
+	switch {
+	case err == nil:
 		return found.(*widgets.Record), nil
-	}
-	if _, bad := err.(*badRecord); !bad && s.away.Load() != nil {
+	case !isBad(err) && s.away.Load() != nil:
 		return s.remembered(id, hash, err)
 	}
 	return nil, err
 }
 
-// again waits for what the watcher finds out: that one answer failed says
-// little. It reports whether Redis is there again, or still.
-func (s *Store) again(began time.Time) bool {
-	for time.Since(began) < verdict {
-		time.Sleep(verdictPoll)
-		switch {
-		case s.away.Load() != nil || s.ended.Load():
-			return false
-		case s.clock() < s.fresh.until():
-			return true
-		}
-	}
-	return false
-}
-
 // get asks Redis, for the request of that context among others.
 func (s *Store) get(request context.Context, id string, hash uint64) (record *widgets.Record, err error) {
 	began := time.Now()
-	defer func() { s.told(request, began, err) }()
+	defer func() { s.asked(request, began, err) }()
 	ctx, cancel := context.WithTimeout(context.Background(), redislink.Timeout)
 	defer cancel()
 	select {
@@ -76,50 +60,55 @@ func (s *Store) get(request context.Context, id string, hash uint64) (record *wi
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	e := &entry{id: id, hash: hash, stamp: s.fresh.stamp(hash)}
 	sent := s.clock()
+	e := &entry{id: id, epoch: s.epoch.Load(), until: sent + reread}
 	value, err := client.Do(ctx, client.B().Get().Key(s.keys.record(id)).Build()).ToString()
-	if err != nil && !rueidis.IsRedisNil(err) {
-		return nil, s.refused(id, err)
+	none := rueidis.IsRedisNil(err)
+	switch {
+	case none:
+	case err != nil && redislink.Explain(err).Is("WRONGTYPE"):
+		return nil, s.logBadRecord(id, err)
+	case err != nil:
+		return nil, unreadable(err)
 	}
 	// To a process that was stopped meanwhile, the answer may be older than any
 	// writer has waited for.
 	if s.clock()-sent >= lease {
 		return nil, unreadable(context.DeadlineExceeded)
 	}
-	if err == nil {
-		if e.record, err = decode(id, value); err != nil {
-			return nil, s.grumble(id, err)
-		}
-		s.dialects.note(e.record.Dialect, s.clock())
+	if none {
+		return nil, nil
 	}
-	s.near.put(e, len(value))
+	if e.record, err = decode(id, value); err != nil {
+		return nil, s.logBadRecord(id, err)
+	}
+	s.dialects.note(e.record.Dialect, s.clock())
+	s.records.put(hash, e, len(value))
 	return e.record, nil
 }
 
-func (s *Store) refused(id string, err error) error {
-	if isReply(err, "WRONGTYPE") {
-		return s.grumble(id, err)
-	}
-	return unreadable(err)
-}
-
 // remembered returns what is remembered while Redis cannot be asked: what was
-// known to be current at the last lease, and not known to have changed since.
+// current as of the last heartbeat that was answered.
 func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, error) {
-	e := s.near.get(hash)
-	if e != nil && e.record != nil && e.id == string(id) && s.fresh.current(e) && s.clock() < s.fresh.since()+s.stale {
+	e := s.records.get(hash)
+	if e != nil && e.id == string(id) && e.epoch == s.epoch.Load() &&
+		s.clock() < time.Duration(s.confirmed.Load())+s.stale {
 		return e.record, nil
 	}
 	return nil, err
 }
 
-// grumble logs a record that cannot be used, now and then.
-func (s *Store) grumble(id string, err error) error {
-	bad := &badRecord{s.keys.record(id), id, err}
-	now, last := int64(s.clock())+1, s.grumbled.Load()
-	if (last == 0 || now-last >= int64(time.Minute)) && s.grumbled.CompareAndSwap(last, now) {
+// logBadRecord logs a record that cannot be used, now and then.
+func (s *Store) logBadRecord(id string, cause error) error {
+	bad := &badRecord{s.keys.record(id), id, cause}
+	now, last := int64(s.clock())+1, s.badLogged.Load()
+	if (last == 0 || now-last >= int64(time.Minute)) && s.badLogged.CompareAndSwap(last, now) {
 		s.log.Error("the record of a widget cannot be used: requests for it are refused", zap.String("widget", id), zap.Error(bad))
 	}
+	return bad
+}
+
+func isBad(err error) bool {
+	_, bad := errors.AsType[*badRecord](err)
 	return bad
 }

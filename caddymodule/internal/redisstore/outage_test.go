@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -40,25 +39,27 @@ func TestRestart(t *testing.T) {
 	if err := kept.Update(context.Background(), []string{"w"}, to("2")); !errors.Is(err, widgets.ErrUnavailable) {
 		t.Errorf("a change: %v", err)
 	}
-	if err := kept.Err(); !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "see whether Redis runs") {
-		t.Errorf("the state: %v", err)
-	}
+	eventually(t, "the state says what to do", func() bool {
+		err := kept.Err()
+		return errors.Is(err, widgets.ErrUnavailable) && strings.Contains(err.Error(), "see whether Redis runs")
+	})
 
 	server.Restart()
 	eventually(t, "it is back", func() bool { return kept.Err() == nil && version(kept, "x") == "1" })
 	wants(t, kept, "w", "1")
+	backs := func(n int) {
+		eventually(t, "it is logged", func() bool { return logs.FilterMessageSnippet("can be used again").Len() == n })
+	}
+	backs(1)
 
 	server.Kill()
 	eventually(t, "away again", func() bool { return kept.away.Load() != nil })
 	server.Empty()
 	server.Restart()
 	eventually(t, "it is back, empty", func() bool { return kept.Err() == nil && version(kept, "w") == "unknown" })
-	var told []string
-	for _, entry := range logs.All() {
-		told = append(told, entry.Level.String()+" "+entry.Message)
-	}
-	if got := strings.Join(told, "\n"); strings.Count(got, "error Redis cannot be used") != 2 || strings.Count(got, "info Redis can be used again") != 2 || len(told) != 4 {
-		t.Errorf("logged: %s", got)
+	backs(2)
+	if gone := logs.FilterMessageSnippet("cannot be used"); gone.Len() != 2 || logs.Len() != 4 {
+		t.Errorf("logged: %v", logs.All())
 	}
 }
 
@@ -67,8 +68,7 @@ func TestStaleEnds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	var moved atomic.Int64
-	options, logs := logged()
-	options.StaleIfError = time.Hour
+	options := Options{StaleIfError: time.Hour}
 	options.Now = func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }
 	s := ready(t, "redis://"+server.Addr, options)
 	change(t, s, to("1"), "w")
@@ -77,46 +77,8 @@ func TestStaleEnds(t *testing.T) {
 	eventually(t, "away", func() bool { return s.away.Load() != nil })
 	moved.Store(int64(50 * time.Minute))
 	wants(t, s, "w", "1")
-	eventually(t, "the second line", func() bool { return logs.Len() == 2 })
 	moved.Store(int64(61 * time.Minute))
 	wants(t, s, "w", "unavailable")
-	eventually(t, "the third line", func() bool { return logs.Len() == 3 })
-}
-
-// TestFrozen: a server that does not answer holds up only those who asked it
-// before that was known.
-func TestFrozen(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	s := ready(t, "redis://"+server.Addr, Options{StaleIfError: time.Hour})
-	change(t, s, to("1"), "w")
-	remembers(t, s, "w", "1")
-	server.Pause()
-	defer server.Resume()
-	// Far more than fit into a connection.
-	var asked sync.WaitGroup
-	for i := range 3000 {
-		asked.Go(func() { _, _ = s.Lookup(t.Context(), fmt.Appendf(nil, "none%d", i)) })
-	}
-	all := make(chan struct{})
-	go func() { asked.Wait(); close(all) }()
-	select {
-	case <-all:
-	case <-time.After(time.Minute):
-		t.Fatal("lookups hang")
-	}
-	eventually(t, "away", func() bool { return s.away.Load() != nil })
-	if err := s.Err(); !strings.Contains(err.Error(), "overloaded or stopped") {
-		t.Errorf("the state: %v", err)
-	}
-	for range 1000 {
-		wants(t, s, "w", "1")
-		wants(t, s, "none", "unavailable")
-	}
-	server.Resume()
-	eventually(t, "it is back", func() bool { return s.Err() == nil })
-	change(t, s, to("2"), "w")
-	wants(t, s, "w", "2")
 }
 
 // TestFlush: emptying the database is a change of all.
@@ -134,7 +96,7 @@ func TestFlush(t *testing.T) {
 	wants(t, s, "b", "unknown")
 	server.Kill()
 	eventually(t, "away", func() bool { return s.away.Load() != nil })
-	wants(t, s, "a", "unavailable")
+	eventually(t, "the end of the lease", func() bool { return version(s, "a") == "unavailable" })
 }
 
 // TestConnectionCut: a lost connection is made again, and what was changed
@@ -145,13 +107,13 @@ func TestConnectionCut(t *testing.T) {
 	options, logs := logged()
 	options.StaleIfError = time.Hour
 	s, other := ready(t, "redis://"+server.Addr, options), ready(t, "redis://"+server.Addr, Options{})
-	for i := range 5 {
+	for i := range 3 {
 		want := fmt.Sprint(i)
 		change(t, other, to(want), "w")
 		wants(t, s, "w", want)
-		epoch := s.fresh.epoch.Load()
 		server.Do("CLIENT", "KILL", "TYPE", "normal")
-		eventually(t, "a new session", func() bool { return s.fresh.epoch.Load() > epoch && leased(s) && leased(other) })
+		beats(t, s)
+		beats(t, other)
 	}
 	if logs.Len() != 0 {
 		t.Errorf("logged: %v", logs.All())

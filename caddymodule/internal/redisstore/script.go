@@ -2,24 +2,28 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"strconv"
 
 	"github.com/redis/rueidis"
 )
 
 // script replaces records if they are what the writer has seen. It does so for
-// all it is given, or for none and answers 0. The first keys are the ids and the
-// dialects, then one for each record, for which there are five arguments: the id,
-// the value seen and that to come, empty for none, and the dialects of the two.
-// SET comes first, since it is what Redis refuses when its memory is full.
+// all it is given, or for none and answers 0. The first keys are the ids, the
+// dialects and the version, then one for each record. The first argument is the
+// version to come; then there are five for each record: the id, the value seen and
+// that to come, empty for none, and the dialects of the two. SET comes first, since
+// it is what Redis refuses when its memory is full.
 const script = `
-for i = 3, #KEYS do
-  local at = (i - 3) * 5
+local retired = redis.call('GET', KEYS[3]) == false
+for i = 4, #KEYS do
+  local at = (i - 4) * 5 + 1
   local seen = redis.call('GET', KEYS[i])
   if (seen or '') ~= ARGV[at + 2] then return 0 end
+  if seen then retired = true end
 end
-for i = 3, #KEYS do
-  local at = (i - 3) * 5
+for i = 4, #KEYS do
+  local at = (i - 4) * 5 + 1
   local id, next, from, to = ARGV[at + 1], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   if next ~= '' then
     redis.call('SET', KEYS[i], next)
@@ -35,11 +39,8 @@ for i = 3, #KEYS do
     if to ~= '' then redis.call('HINCRBY', KEYS[2], to, 1) end
   end
 end
+if retired then redis.call('SET', KEYS[3], ARGV[1]) end
 return 1`
-
-// scriptSHA names the script to Redis. It is written down because a program that
-// is held to FIPS 140 must not compute a SHA-1.
-const scriptSHA = "75bc35be907ccf87f12fde3dbdcebc62ad7a0260"
 
 // write is a record to be replaced.
 type write struct {
@@ -49,30 +50,17 @@ type write struct {
 	from, to string // the dialects
 }
 
-// commit runs the script over groups of writes, pipelined. An answer is nil where
-// others were faster.
-func (s *Store) commit(ctx context.Context, client rueidis.Client, groups [][]write) []rueidis.RedisResult {
-	commands := make([]rueidis.Completed, len(groups))
-	for i, group := range groups {
-		commands[i] = s.command(client, "EVALSHA", scriptSHA, group)
-	}
-	answers := client.DoMulti(ctx, commands...)
-	for i, group := range groups {
-		if isReply(answers[i].Error(), "NOSCRIPT") {
-			answers[i] = client.Do(ctx, s.command(client, "EVAL", script, group))
-		}
-	}
-	return answers
-}
-
-func (s *Store) command(client rueidis.Client, name, body string, group []write) rueidis.Completed {
-	names := make([]string, 2, 2+len(group))
-	names[0], names[1] = s.keys.ids, s.keys.dialects
-	args := make([]string, 0, 5*len(group))
-	for i := range group {
-		w := &group[i]
+// replace runs the script, and reports whether nobody was faster. EVAL names the
+// script by its text: a program that is held to FIPS 140 must not compute the
+// SHA-1 that EVALSHA takes.
+func (s *Store) replace(ctx context.Context, client rueidis.Client, writes []write) (done bool, err error) {
+	names := append(make([]string, 0, 3+len(writes)), s.keys.ids, s.keys.dialects, s.keys.version)
+	args := append(make([]string, 0, 1+5*len(writes)), rand.Text())
+	for i := range writes {
+		w := &writes[i]
 		names = append(names, s.keys.record(w.id))
 		args = append(args, w.id, w.seen, w.next, w.from, w.to)
 	}
-	return client.B().Arbitrary(name, body, strconv.Itoa(len(names))).Keys(names...).Args(args...).Build()
+	n, err := client.Do(ctx, client.B().Arbitrary("EVAL", script, strconv.Itoa(len(names))).Keys(names...).Args(args...).Build()).AsInt64()
+	return n == 1, err
 }

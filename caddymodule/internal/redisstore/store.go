@@ -3,13 +3,17 @@
 //
 // # Freshness
 //
-// A gateway remembers the records it has read, and Redis tells it which have
-// changed. A message can be late or lost, so what is remembered is used only
-// under a lease of a second, which a gateway gives itself by hearing from Redis
+// A gateway remembers the records it has read. Four times a second it asks Redis
+// for the version of all widgets, a random text that every change replaces which
+// retires a record, in the same step as the record. While the version is the one
+// it knows, what it remembers is current; when it is another, everything is read
+// again as it is needed.
+//
+// What is remembered is used only for a second after that question was sent
 // ([lease]). Whoever replaces or deletes a record waits, once Redis has
-// acknowledged it, until every lease from before has ended ([settle]). So when
-// Update returns, no gateway verifies by what was retired, be it slow, paused
-// or cut off, and none of them was asked for an acknowledgement.
+// acknowledged it, until every lease from before has ended ([writerWait]). So when
+// Update returns, no gateway verifies by what was retired, be it slow, paused or
+// cut off, and none of them was asked for an acknowledgement.
 //
 // This holds within limits:
 //   - A gateway that cannot reach Redis goes on with what it remembers for as
@@ -21,19 +25,19 @@
 //   - A lease is counted by the machine's monotonic clock. A virtual machine
 //     whose clock is stopped with it may use what it remembers for the rest of
 //     one lease.
+//   - A record that somebody changes by hand, without the version, is used for up
+//     to a minute ([reread]).
 //   - maxmemory-policy must be noeviction: another evicts widgets.
 //
 // # Rights
 //
-// The user needs ~<prefix>{w}* and +get +mget +set +del +exists +setrange
-// +zadd +zrem +zrangebylex +hincrby +hdel +hgetall +eval +evalsha
-// +client|tracking +ping; in a cluster +cluster|slots +cluster|shards, behind
-// sentinels +role.
+// The user needs ~<prefix>{w}* and +get +mget +set +del +setrange +zadd +zrem
+// +zrangebylex +hincrby +hdel +hgetall +eval +ping; in a cluster +cluster|slots
+// +cluster|shards, behind sentinels +role.
 package redisstore
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -44,11 +48,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-)
-
-var (
-	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)
-	errConnecting = fmt.Errorf("%w: Redis was not reached yet", widgets.ErrUnavailable)
 )
 
 // DefaultCache is how much memory the remembered records take, in bytes.
@@ -80,29 +79,30 @@ type Store struct {
 	stale time.Duration
 	log   *zap.Logger
 	clock func() time.Duration // since the store was opened
-	told  func(ctx context.Context, began time.Time, err error)
+	asked func(ctx context.Context, began time.Time, err error)
 
-	seed     maphash.Seed
-	near     *near
-	fresh    freshness
-	flights  singleflight.Group
-	loads    chan struct{} // holds a value for each GET under way
-	dialects dialects
-	grumbled atomic.Int64 // when a bad record was last logged
+	seed      maphash.Seed
+	records   *recordCache
+	flights   singleflight.Group
+	loads     chan struct{} // holds a value for each GET under way
+	dialects  dialects
+	badLogged atomic.Int64 // when a bad record was last logged
 
-	pulse pulse
+	// epoch counts how often remembered records may have been replaced.
+	epoch atomic.Uint64
+	// confirmed is when the last heartbeat that was answered was sent.
+	confirmed atomic.Int64
 
-	// Of the goroutine that watches: when it last asked Redis for something, and
-	// what it tells of.
-	asked                 time.Time
-	readAlarm, writeAlarm alarm
+	version               string // of the widgets, as the last heartbeat said
+	readAlarm, writeAlarm redislink.Alarm
 
-	away       atomic.Pointer[trouble] // why Redis cannot be read
-	unwritable atomic.Pointer[trouble] // why it can be read only
+	away       atomic.Pointer[error] // why Redis cannot be read
+	unwritable atomic.Pointer[error] // why it can be read only
 
-	stop   context.CancelFunc
-	ended  atomic.Bool
-	doings sync.WaitGroup
+	checks  singleflight.Group
+	alive   context.Context // until the store is closed
+	stop    context.CancelFunc
+	watcher sync.WaitGroup
 }
 
 // Open opens the store. It does not fail: where Redis cannot be used,
@@ -117,51 +117,50 @@ func Open(options Options) *Store {
 	if options.Asked == nil {
 		options.Asked = func(context.Context, time.Time, error) {}
 	}
-	s := &Store{
-		told:  options.Asked,
-		link:  options.Link,
-		keys:  newKeys(options.Link.Prefix),
-		stale: options.StaleIfError,
-		log:   options.Log.With(zap.Stringer("redis", options.Link)),
-		seed:  maphash.MakeSeed(),
-		near:  newNear(options.Cache),
-		loads: make(chan struct{}, maxLoads),
-	}
 	if options.Now == nil {
-		started := time.Now()
-		s.clock = func() time.Duration { return time.Since(started) }
-	} else {
-		started := options.Now()
-		s.clock = func() time.Duration { return options.Now().Sub(started) }
+		options.Now = time.Now
 	}
-	s.readAlarm = alarm{log: s.log, good: "Redis can be used again for widgets",
-		bad: "Redis cannot be used: requests of widgets are refused, but for those that stale_if_error still lets be served, and changes are refused"}
-	s.writeAlarm = alarm{log: s.log, good: "Redis takes changes of widgets again",
-		bad: "Redis takes no changes of widgets: they are served as they are"}
-	s.fresh.init()
-	s.unwritable.Store(&trouble{errConnecting})
-	s.pulse.init()
-	ctx, stop := context.WithCancel(context.Background())
-	s.stop = stop
-	s.doings.Go(func() { s.pulse.run(ctx) })
-	s.doings.Go(func() { s.watch(ctx) })
+	started, log := options.Now(), options.Log.With(zap.Stringer("redis", options.Link))
+	s := &Store{
+		link:    options.Link,
+		keys:    newKeys(options.Link.Prefix),
+		stale:   options.StaleIfError,
+		log:     log,
+		clock:   func() time.Duration { return options.Now().Sub(started) },
+		asked:   options.Asked,
+		seed:    maphash.MakeSeed(),
+		records: newRecordCache(options.Cache),
+		loads:   make(chan struct{}, maxLoads),
+		version: "none was read yet",
+		readAlarm: redislink.Alarm{Log: log, Good: "Redis can be used again for widgets",
+			Bad: "Redis cannot be used: requests of widgets are refused, but for those that stale_if_error still lets be served, and changes are refused"},
+		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
+			Bad: "Redis takes no changes of widgets: they are served as they are"},
+	}
+	s.confirmed.Store(never)
+	s.unwritable.Store(&errConnecting)
+	s.alive, s.stop = context.WithCancel(context.Background())
+	s.watcher.Go(s.watch)
 	return s
 }
 
 // Lookup implements [widgets.Store]. The context ends nothing: who else waits for
 // the same answer is to have it.
 func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return nil, errClosed
 	}
 	hash := maphash.Bytes(s.seed, id)
-	// The lease is looked at first: what it promises was told before it was given.
-	until := s.fresh.until()
-	if e := s.near.get(hash); e != nil && e.id == string(id) && s.fresh.current(e) && s.clock() < until {
+	// The lease is looked at first: the epoch was counted before it was given.
+	until := s.leasedUntil()
+	if e := s.records.get(hash); e != nil && e.id == string(id) && e.epoch == s.epoch.Load() && s.clock() < min(until, e.until) {
 		return e.record, nil
 	}
 	return s.load(ctx, id, hash)
 }
+
+// leasedUntil returns when the current lease ends.
+func (s *Store) leasedUntil() time.Duration { return time.Duration(s.confirmed.Load()) + lease }
 
 func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }
 
@@ -174,25 +173,24 @@ func (s *Store) Speaks(dialect string) bool { return s.dialects.speaks(dialect) 
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return errClosed
 	}
-	if t := s.away.Load(); t != nil {
-		return t.err
+	if err := s.away.Load(); err != nil {
+		return *err
 	}
-	if t := s.unwritable.Load(); t != nil {
-		return t.err
+	if err := s.unwritable.Load(); err != nil {
+		return *err
 	}
 	return nil
 }
 
-// Close ends what the store does in the background, and its connection. Lookups
+// Close ends what the store does in the background. Lookups
 // answer [widgets.ErrUnavailable] then, since nobody tells of changes any more.
 func (s *Store) Close() error {
-	s.ended.Store(true)
 	s.stop()
-	s.doings.Wait()
-	s.near.close()
+	s.watcher.Wait()
+	s.records.close()
 	return nil
 }
 

@@ -2,9 +2,9 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -16,13 +16,11 @@ const (
 	// together is how many records one script replaces, all or none. Redis does
 	// nothing else meanwhile.
 	together = 256
-	// ahead is how many scripts are sent before the first is answered.
-	ahead = 4
 	// attempts is how often a group is tried. Each failure is another's success.
 	attempts = 64
-	// writing is how long one exchange of a change, or of a list, may take. It may
-	// be of some megabytes.
-	writing = 5 * time.Second
+	// exchangeLimit is how long one exchange of a change, or of a list, may take. It
+	// may be of some megabytes.
+	exchangeLimit = 5 * time.Second
 )
 
 // Change is what [widgets.Store.Update] asks with.
@@ -35,56 +33,42 @@ type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 // Where a record was replaced or deleted, Update returns when no gateway uses it
 // any more, a second later, whether or not ctx has ended meanwhile.
 func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
-	if s.ended.Load() {
+	if s.alive.Err() != nil {
 		return errClosed
 	}
-	if t := s.away.Load(); t != nil {
-		return t.err
+	if err := s.away.Load(); err != nil {
+		return *err
 	}
 	client, err := s.link.Client(ctx)
 	if err != nil {
 		return unwritten(err)
 	}
-	u := &update{store: s, client: client, change: change}
-	retired, err := u.run(ctx, groupsOf(ids))
-	if err == nil && retired {
-		time.Sleep(settle)
+	u := &update{store: s, client: client, change: change, times: make(map[string]int, len(ids))}
+	var unique []string
+	for _, id := range ids {
+		if u.times[id]++; u.times[id] == 1 {
+			unique = append(unique, id)
+		}
+	}
+	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
+	if err == nil && u.retired {
+		time.Sleep(writerWait)
 	}
 	return err
-}
-
-// group is ids, in the order given, each with how often it was given.
-type group struct {
-	ids   []string
-	times map[string]int
-}
-
-func groupsOf(ids []string) []*group {
-	var groups []*group
-	in := make(map[string]*group, len(ids))
-	for _, id := range ids {
-		g := in[id]
-		if g == nil {
-			if len(groups) == 0 || len(groups[len(groups)-1].ids) == together {
-				groups = append(groups, &group{times: make(map[string]int)})
-			}
-			g = groups[len(groups)-1]
-			g.ids, in[id] = append(g.ids, id), g
-		}
-		g.times[id]++
-	}
-	return groups
 }
 
 type update struct {
 	store   *Store
 	client  rueidis.Client
 	change  Change
-	written bool // something is changed, or may be
+	times   map[string]int // how often each id was given
+	written bool           // something is changed, or may be
+	retired bool           // and that replaced a record
 }
 
-// run changes the groups, and returns whether a record was retired.
-func (u *update) run(ctx context.Context, groups []*group) (retired bool, err error) {
+// run changes the groups. All are planned before the first is changed, so that
+// change can refuse all.
+func (u *update) run(ctx context.Context, groups [][]string) error {
 	for attempt := range attempts {
 		if attempt > 0 {
 			select {
@@ -92,71 +76,50 @@ func (u *update) run(ctx context.Context, groups []*group) (retired bool, err er
 			case <-ctx.Done():
 			}
 		}
-		var plans [][]write
-		var planned []*group
-		for _, g := range groups {
-			writes, err := u.plan(ctx, g)
+		plans := make([][]write, len(groups))
+		for i, g := range groups {
+			var err error
+			plans[i], err = u.plan(ctx, g)
 			switch {
 			case err != nil && ctx.Err() != nil && u.written:
-				return false, unsure(ctx.Err())
+				return unsure(ctx.Err())
 			case err != nil && ctx.Err() != nil:
-				return false, ctx.Err()
+				return ctx.Err()
 			case err != nil:
-				return false, err
-			}
-			if len(writes) > 0 {
-				plans, planned = append(plans, writes), append(planned, g)
+				return err
 			}
 		}
-		groups = nil
-		for len(plans) > 0 {
-			n := min(len(plans), ahead)
-			lost, gone, err := u.commit(ctx, plans[:n])
-			retired = retired || gone
+		var lost [][]string
+		for i, writes := range plans {
+			if len(writes) == 0 {
+				continue
+			}
+			done, err := u.commit(ctx, writes)
 			if err != nil {
-				return false, err
+				return err
 			}
-			for _, i := range lost {
-				groups = append(groups, planned[i])
+			if !done {
+				lost = append(lost, groups[i])
 			}
-			plans, planned = plans[n:], planned[n:]
 		}
-		if len(groups) == 0 {
-			return retired, nil
+		if groups = lost; len(groups) == 0 {
+			return nil
 		}
 	}
-	return false, fmt.Errorf("%w: others changed the same widgets %d times", widgets.ErrBusy, attempts)
+	return fmt.Errorf("%w: others changed the same widgets %d times", widgets.ErrBusy, attempts)
 }
 
 // plan reads the records of a group, and asks what is to be in their places.
-func (u *update) plan(ctx context.Context, g *group) ([]write, error) {
-	names := make([]string, len(g.ids))
-	for i, id := range g.ids {
-		names[i] = u.store.keys.record(id)
-	}
-	within, cancel := patient(ctx)
-	defer cancel()
-	values, err := u.client.Do(within, u.client.B().Mget().Key(names...).Build()).ToArray()
-	if err != nil {
-		return nil, unwritten(err)
-	}
-	if len(values) != len(names) {
-		return nil, unwritten(errors.New("another number of values was answered"))
+func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
+	values, records, err := u.store.read(ctx, u.client, ids)
+	if err != nil && u.written {
+		return nil, unsure(err)
+	} else if err != nil {
+		return nil, err
 	}
 	var writes []write
-	for i, id := range g.ids {
-		var old *widgets.Record
-		seen, err := values[i].ToString()
-		switch {
-		case rueidis.IsRedisNil(err):
-		case err != nil:
-			return nil, unwritten(err)
-		default:
-			if old, err = decode(id, seen); err != nil {
-				return nil, &badRecord{u.store.keys.record(id), id, err}
-			}
-		}
-		w, err := u.ask(id, seen, old, g.times[id])
+	for i, id := range ids {
+		w, err := u.ask(id, values[i], records[i], u.times[id])
 		if err != nil {
 			return nil, err
 		}
@@ -202,52 +165,41 @@ func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, er
 	return w, err
 }
 
-// commit writes groups. It returns which were lost to others, and whether a
-// record was retired.
-func (u *update) commit(ctx context.Context, plans [][]write) (lost []int, retired bool, err error) {
+// commit writes a group, and reports whether no other writer was faster.
+func (u *update) commit(ctx context.Context, writes []write) (done bool, err error) {
 	if ctx.Err() != nil && !u.written {
-		return nil, false, ctx.Err()
+		return false, ctx.Err()
 	}
 	// What is begun is ended: cut short, nobody would know what was changed.
-	within, cancel := patient(context.WithoutCancel(ctx))
+	within, cancel := limited(context.WithoutCancel(ctx))
 	defer cancel()
-	var refused, failed error
-	for i, answer := range u.store.commit(within, u.client, plans) {
-		done, err := answer.AsInt64()
-		if _, reply := errors.AsType[*rueidis.RedisError](err); err != nil && reply {
-			refused = err
-			continue
-		}
-		if err == nil && done == 0 {
-			lost = append(lost, i)
-			continue
-		}
-		// Changed, or that is not known: what was read before is not current.
-		u.written = true
-		for j := range plans[i] {
-			u.store.forget(&plans[i][j])
-			retired = retired || plans[i][j].seen != ""
-		}
-		if err != nil {
-			failed = err
-		}
-	}
+	done, err = u.store.replace(within, u.client, writes)
+	_, refused := rueidis.IsRedisErr(err)
 	switch {
-	case failed != nil:
-		return nil, false, unsure(failed)
-	case refused != nil && u.written:
-		return nil, false, unsure(refused)
-	case refused != nil:
-		return nil, false, unwritten(refused)
+	case err == nil && !done:
+		return false, nil
+	case refused && u.written:
+		return false, unsure(err)
+	case refused:
+		return false, unwritten(err)
 	}
-	return lost, retired, nil
+	// Changed, or that is not known: what was read before is not current.
+	u.written = true
+	for i := range writes {
+		u.retired = u.retired || writes[i].seen != ""
+		u.store.forget(&writes[i])
+	}
+	if err != nil {
+		return false, unsure(err)
+	}
+	return true, nil
 }
 
-// patient returns a context that ends after that time. It has no deadline, since
+// limited returns a context that ends after that time. It has no deadline, since
 // rueidis may cut one down to what a lookup is given.
-func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
-	timer := time.AfterFunc(writing, cancel)
+	timer := time.AfterFunc(exchangeLimit, cancel)
 	return ctx, func() {
 		timer.Stop()
 		cancel()
@@ -257,6 +209,8 @@ func patient(ctx context.Context) (context.Context, context.CancelFunc) {
 // forget has the next lookup of this process read what was written.
 func (s *Store) forget(w *write) {
 	s.dialects.note(w.to, s.clock())
-	s.fresh.changed(s.hash(w.id))
+	if w.seen != "" {
+		s.epoch.Add(1)
+	}
 	s.flights.Forget(w.id)
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -165,4 +166,33 @@ func (s *Server) Dial(option rueidis.ClientOption) rueidis.Client {
 		s.t.Fatal(err)
 	}
 	return client
+}
+
+// StartCluster starts a cluster of that many nodes, each with its part of the
+// slots.
+func StartCluster(t testing.TB, count int) []*Server {
+	t.Helper()
+	nodes := make([]*Server, count)
+	for i := range nodes {
+		s := Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
+		nodes[i] = s
+		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
+		const slots = 16384
+		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/count), strconv.Itoa((i+1)*slots/count-1))
+		if i > 0 {
+			nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port)
+		}
+	}
+	for _, s := range nodes {
+		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+			info := s.Do("CLUSTER", "INFO")
+			if strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(count)+"\r") {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the cluster does not come up: %s", info)
+			}
+		}
+	}
+	return nodes
 }

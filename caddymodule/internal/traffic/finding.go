@@ -4,7 +4,9 @@
 package traffic
 
 import (
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"sync/atomic"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // Finding is a request's outcome and reason as one small number, so that counting
@@ -24,20 +26,20 @@ const (
 
 // otherOutcomes are those that a claimed conversation may leave, but for the
 // verified one, which is the reason's own.
-var otherOutcomes = [...]verifier.Outcome{
-	verifier.OutcomeAnonymous, verifier.OutcomeInvalid, verifier.OutcomeExpired, verifier.OutcomeReplayed,
-	verifier.OutcomeUnavailable, verifier.OutcomeMalformed,
+var otherOutcomes = [...]judgment.Outcome{
+	judgment.OutcomeAnonymous, judgment.OutcomeInvalid, judgment.OutcomeExpired, judgment.OutcomeReplayed,
+	judgment.OutcomeUnavailable, judgment.OutcomeMalformed,
 }
 
 // FindingOf returns the finding of a request. The reason is "" where there is none.
-func FindingOf(outcome verifier.Outcome, reason verifier.Reason) Finding {
+func FindingOf(outcome judgment.Outcome, reason judgment.Reason) Finding {
 	if reason == "" {
-		if outcome == verifier.OutcomeVerified {
+		if outcome == judgment.OutcomeVerified {
 			return Verified
 		}
 		return Disabled
 	}
-	if reason == verifier.ConversationClaimed {
+	if reason == judgment.ConversationClaimed {
 		for i, other := range otherOutcomes {
 			if outcome == other {
 				return firstOther + Finding(i)
@@ -47,8 +49,8 @@ func FindingOf(outcome verifier.Outcome, reason verifier.Reason) Finding {
 	return firstReason + Finding(reasonIndex(reason))
 }
 
-func reasonIndex(reason verifier.Reason) int {
-	for i, r := range verifier.Reasons {
+func reasonIndex(reason judgment.Reason) int {
+	for i, r := range judgment.Reasons {
 		if r == reason {
 			return i
 		}
@@ -57,24 +59,24 @@ func reasonIndex(reason verifier.Reason) int {
 }
 
 // Reason returns the reason why a request was not verified, "" where there is none.
-func (f Finding) Reason() verifier.Reason {
+func (f Finding) Reason() judgment.Reason {
 	switch {
 	case f < firstReason:
 		return ""
 	case f < firstOther:
-		return verifier.Reasons[f-firstReason]
+		return judgment.Reasons[f-firstReason]
 	default:
-		return verifier.ConversationClaimed
+		return judgment.ConversationClaimed
 	}
 }
 
 // Outcome returns the outcome.
-func (f Finding) Outcome() verifier.Outcome {
+func (f Finding) Outcome() judgment.Outcome {
 	switch {
 	case f == Verified:
-		return verifier.OutcomeVerified
+		return judgment.OutcomeVerified
 	case f == Disabled:
-		return verifier.OutcomeDisabled
+		return judgment.OutcomeDisabled
 	case f < firstOther:
 		return f.Reason().Outcome()
 	default:
@@ -82,14 +84,18 @@ func (f Finding) Outcome() verifier.Outcome {
 	}
 }
 
+// counters count requests by finding.
+type counters [numFindings]atomic.Uint64
+
+func (c *counters) load() (n counts) {
+	for f := range n {
+		n[f] = c[f].Load()
+	}
+	return n
+}
+
 // counts are numbers of requests by finding.
 type counts [numFindings]uint64
-
-func (c *counts) plus(other *counts) {
-	for f := range c {
-		c[f] += other[f]
-	}
-}
 
 // since returns what came after earlier counts.
 func (c counts) since(earlier *counts) counts {

@@ -6,67 +6,72 @@ import "time"
 // one of its steps shorter than its name says.
 const tick = 5 * time.Second
 
-// The steps of the windows, in ticks, and how many steps a window has.
-const (
-	hourStep = int64(5 * time.Minute / tick)
-	dayStep  = int64(time.Hour / tick)
+// windows are those of a [tally]: how many ticks a step of each has, and how many
+// steps it has.
+var windows = [...]struct{ step, steps int64 }{
+	minute: {1, 12},
+	hour:   {int64(5 * time.Minute / tick), 12},
+	day:    {int64(time.Hour / tick), dayHours},
+}
 
-	minuteSteps = 12
-	hourSteps   = 12
-	daySteps    = 24
+const dayHours = 24
+
+// tally is counts in each window, and since the beginning.
+type tally [ever + 1]counts
+
+const (
+	minute = iota
+	hour
+	day
+	ever
 )
 
-// ring holds the last samples. Those that were not taken yet are zero: then all
-// counts are within the window.
-type ring struct {
+// history has a series' last samples, for each window. Those that were not taken yet
+// are zero: then all counts are within the window.
+type history [len(windows)]struct {
 	samples []counts
 	next    int // the place of the oldest
 }
 
-func (r *ring) oldest() *counts { return &r.samples[r.next] }
-
-// push adds a sample for that many steps.
-func (r *ring) push(s *counts, steps int64) {
-	for range min(steps, int64(len(r.samples))) {
-		r.samples[r.next] = *s
-		r.next = (r.next + 1) % len(r.samples)
+func newHistory() (h history) {
+	for i, w := range windows {
+		h[i].samples = make([]counts, w.steps)
 	}
-}
-
-// history is a series' past.
-type history struct{ minute, hour, day ring }
-
-func newHistory() history {
-	all := make([]counts, minuteSteps+hourSteps+daySteps)
-	return history{
-		ring{samples: all[:minuteSteps]},
-		ring{samples: all[minuteSteps : minuteSteps+hourSteps]},
-		ring{samples: all[minuteSteps+hourSteps:]},
-	}
+	return h
 }
 
 // advance moves from a tick to a later one.
-func (h *history) advance(s *counts, from, to int64) {
-	h.minute.push(s, to-from)
-	h.hour.push(s, to/hourStep-from/hourStep)
-	h.day.push(s, to/dayStep-from/dayStep)
+func (h *history) advance(now *counts, from, to int64) {
+	for i, w := range windows {
+		past := &h[i]
+		for range min(to/w.step-from/w.step, w.steps) {
+			past.samples[past.next] = *now
+			past.next = (past.next + 1) % len(past.samples)
+		}
+	}
 }
 
-// tally is counts since the beginning, and in each window.
-type tally struct{ ever, minute, hour, day counts }
-
-func (h *history) tally(ever counts) *tally {
-	return &tally{ever, ever.since(h.minute.oldest()), ever.since(h.hour.oldest()), ever.since(h.day.oldest())}
+func (h *history) tally(now counts) *tally {
+	t := &tally{ever: now}
+	for i := range h {
+		t[i] = now.since(&h[i].samples[h[i].next])
+	}
+	return t
 }
 
 func (t *tally) plus(other *tally) {
-	t.ever.plus(&other.ever)
-	t.minute.plus(&other.minute)
-	t.hour.plus(&other.hour)
-	t.day.plus(&other.day)
+	for i := range t {
+		for f := range t[i] {
+			t[i][f] += other[i][f]
+		}
+	}
 }
 
-// without returns the difference of the whole and a part.
-func (t *tally) without(part *tally) *tally {
-	return &tally{t.ever.since(&part.ever), t.minute.since(&part.minute), t.hour.since(&part.hour), t.day.since(&part.day)}
+// minus returns the difference of the whole and a part.
+func (t *tally) minus(part *tally) *tally {
+	rest := new(tally)
+	for i := range t {
+		rest[i] = t[i].since(&part[i])
+	}
+	return rest
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // Readiness is what required mode would have refused of a widget's requests in the
@@ -32,7 +32,7 @@ type FieldCount struct {
 
 // ReasonCounts are the refusals for one reason.
 type ReasonCounts struct {
-	Reason verifier.Reason `json:"reason"`
+	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
 	// Always says that optional mode refuses it, too.
 	Always bool `json:"always"`
@@ -69,13 +69,13 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 		r.From = s.joined.UTC() // before that, it was part of the rest
 	}
 	r.Mode = s.laxest()
-	day := &s.tally().day
-	r.Requests, r.Verified, r.Disabled = day.requests(), day[Verified], day[Disabled]
+	counts := &s.tally()[day]
+	r.Requests, r.Verified, r.Disabled = counts.requests(), counts[Verified], counts[Disabled]
 	r.Refused = r.Requests - r.Verified - r.Disabled
 	hour := int64(now.Sub(t.since) / time.Hour)
 	r.LeftOut = s.refusals.leftOutView(hour)
 	for f := firstReason; f < firstOther; f++ {
-		if n := day.of(f); n > 0 {
+		if n := counts.of(f); n > 0 {
 			r.Refusals = append(r.Refusals, s.refusals.view(f, n, hour, now))
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -36,7 +37,7 @@ type Hint struct {
 
 // Refusal is a request that is not verified.
 type Refusal struct {
-	Reason    verifier.Reason
+	Reason    judgment.Reason
 	RequestID string
 	Hint      Hint   // zero if nothing is known
 	Detail    string // what is wrong with this one, if that is more than the hint
@@ -52,7 +53,7 @@ type refusals struct {
 	mu sync.Mutex
 	by [numReasons]*refused
 	// leftOut counts requests of which a field did not count, by field.
-	leftOut [verifier.NumFields]*hinted
+	leftOut [verifier.Visitor + 1]*hinted
 }
 
 // refused is what is kept of one reason's.
@@ -73,22 +74,22 @@ type Example struct {
 type hinted struct {
 	Hint
 	last  int64 // the hour of the last
-	hours [daySteps]uint32
+	hours [dayHours]uint32
 }
 
 // count counts a hint in an hour since the beginning.
 func (h *hinted) count(hour int64) {
 	h.forget(hour)
-	h.hours[hour%daySteps]++
+	h.hours[hour%dayHours]++
 }
 
 // forget empties the hours that have passed since the last.
 func (h *hinted) forget(hour int64) {
 	for ; h.last < hour; h.last++ {
-		if hour-h.last > daySteps {
-			h.last = hour - daySteps
+		if hour-h.last > dayHours {
+			h.last = hour - dayHours
 		}
-		h.hours[(h.last+1)%daySteps] = 0
+		h.hours[(h.last+1)%dayHours] = 0
 	}
 }
 
@@ -101,7 +102,7 @@ func (h *hinted) sum() (n uint64) {
 
 // TakesExample reports whether a request of this series that is refused now is to be
 // an example: then it is passed to [Traffic.AddExample].
-func (t *Traffic) TakesExample(s *Series, reason verifier.Reason) bool {
+func (t *Traffic) TakesExample(s *Series, reason judgment.Reason) bool {
 	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
 }
 

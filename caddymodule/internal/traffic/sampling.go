@@ -31,11 +31,11 @@ func (t *Traffic) Sample() {
 	}
 	series := append(t.series(), t.unknown)
 	for _, s := range series {
-		ever := s.ever()
-		s.past.advance(&ever, t.tick, now)
+		counts := s.counts.load()
+		s.past.advance(&counts, t.tick, now)
 	}
-	ever := t.ever()
-	t.past.advance(&ever, t.tick, now)
+	counts := t.ever()
+	t.past.advance(&counts, t.tick, now)
 	t.tick = now
 	if t.full.Load() {
 		t.makeRoom(series[:len(series)-1])
@@ -67,8 +67,6 @@ func rank(series []*Series) {
 
 // dayStart is when the window of a day begins.
 func (t *Traffic) dayStart() time.Time {
-	if step := t.tick/dayStep - daySteps + 1; step > 0 {
-		return t.since.Add(time.Duration(step*dayStep) * tick)
-	}
-	return t.since
+	w := windows[day]
+	return t.since.Add(time.Duration(max(t.tick/w.step-w.steps+1, 0)*w.step) * tick)
 }

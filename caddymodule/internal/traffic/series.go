@@ -15,7 +15,7 @@ import (
 type Series struct {
 	id     string
 	joined time.Time // when counting began
-	counts [numFindings]atomic.Uint64
+	counts counters
 	modes  atomic.Uint32 // of requests, a bit each, since they were last forgotten
 
 	refusals refusals
@@ -50,18 +50,7 @@ func (s *Series) laxest() string {
 	return ""
 }
 
-// ever is the counts since the series began.
-func (s *Series) ever() (n counts) {
-	for f := range n {
-		n[f] = s.counts[f].Load()
-	}
-	return n
-}
-
-func (s *Series) tally() *tally { return s.past.tally(s.ever()) }
+func (s *Series) tally() *tally { return s.past.tally(s.counts.load()) }
 
 // busy is the number of requests in the last day.
-func (s *Series) busy() uint64 {
-	day := s.ever().since(s.past.day.oldest())
-	return day.requests()
-}
+func (s *Series) busy() uint64 { return s.tally()[day].requests() }

@@ -54,7 +54,7 @@ type Traffic struct {
 	since time.Time
 	seed  maphash.Seed
 
-	all     [numFindings][widgets.NumModes][maxDialects]atomic.Uint64
+	all     [widgets.NumModes][maxDialects]counters
 	unknown *Series // requests of no widget, or of one that does not exist
 	shards  [shards]atomic.Pointer[map[string]*Series]
 
@@ -94,7 +94,7 @@ func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uin
 	}
 	// All last: readers go in the other order, so that what is in the count of all is
 	// in its widget's, too, and no rest appears where all widgets are counted.
-	t.all[f][mode][dialect].Add(1)
+	t.all[mode][dialect][f].Add(1)
 	return s
 }
 
@@ -110,7 +110,7 @@ func (t *Traffic) seriesOf(widget string) *Series {
 
 // Cell returns how many requests with that finding, mode and dialect were counted.
 func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
-	return t.all[f][mode][dialect].Load()
+	return t.all[mode][dialect][f].Load()
 }
 
 // Findings is how many findings there are: they are the numbers below it.
@@ -184,10 +184,10 @@ func (t *Traffic) series() []*Series {
 
 // ever is the counts of all requests since the beginning.
 func (t *Traffic) ever() (n counts) {
-	for f := range n {
-		for mode := range t.all[f] {
-			for dialect := range t.all[f][mode] {
-				n[f] += t.all[f][mode][dialect].Load()
+	for mode := range t.all {
+		for dialect := range t.all[mode] {
+			for f := range n {
+				n[f] += t.all[mode][dialect][f].Load()
 			}
 		}
 	}

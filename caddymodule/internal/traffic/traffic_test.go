@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // clock is a clock that goes when it is told to.
@@ -32,7 +32,7 @@ func start() (*Traffic, *clock) {
 	return New(c.now), c
 }
 
-var invalid = FindingOf(verifier.OutcomeInvalid, verifier.Invalid)
+var invalid = FindingOf(judgment.OutcomeInvalid, judgment.Invalid)
 
 const (
 	optional = widgets.ModeOptional
@@ -40,25 +40,25 @@ const (
 )
 
 func TestFindings(t *testing.T) {
-	if len(verifier.Reasons) != numReasons || verifier.Reasons[numReasons-1] != verifier.ConversationClaimed || len(Dialects()) > maxDialects {
+	if len(judgment.Reasons) != numReasons || judgment.Reasons[numReasons-1] != judgment.ConversationClaimed || len(Dialects()) > maxDialects {
 		t.Fatal("the verifier has other reasons or dialects than are counted")
 	}
 	seen := map[Finding]bool{}
-	check := func(outcome verifier.Outcome, reason verifier.Reason) {
+	check := func(outcome judgment.Outcome, reason judgment.Reason) {
 		f := FindingOf(outcome, reason)
 		if f.Outcome() != outcome || f.Reason() != reason || seen[f] || f >= numFindings {
 			t.Errorf("%s %s is finding %d: %s %s", outcome, reason, f, f.Outcome(), f.Reason())
 		}
 		seen[f] = true
 	}
-	check(verifier.OutcomeVerified, "")
-	check(verifier.OutcomeDisabled, "")
-	for _, reason := range verifier.Reasons {
+	check(judgment.OutcomeVerified, "")
+	check(judgment.OutcomeDisabled, "")
+	for _, reason := range judgment.Reasons {
 		check(reason.Outcome(), reason)
 	}
-	for _, outcome := range verifier.Outcomes {
-		if outcome != verifier.OutcomeVerified && outcome != verifier.OutcomeDisabled {
-			check(outcome, verifier.ConversationClaimed)
+	for _, outcome := range judgment.Outcomes {
+		if outcome != judgment.OutcomeVerified && outcome != judgment.OutcomeDisabled {
+			check(outcome, judgment.ConversationClaimed)
 		}
 	}
 	if len(seen) != int(numFindings) {
@@ -111,9 +111,9 @@ func TestReasonsInWindows(t *testing.T) {
 	tr.Count("shop", Verified, optional, bookbag)
 	tr.Count("shop", Disabled, widgets.ModeOff, bookbag)
 	tr.Count("shop", invalid, optional, bookbag)
-	tr.Count("shop", FindingOf(verifier.OutcomeVerified, verifier.ConversationClaimed), optional, bookbag)
-	tr.Count("shop", FindingOf(verifier.OutcomeAnonymous, verifier.ConversationClaimed), optional, bookbag)
-	tr.Count("", FindingOf(verifier.OutcomeInvalid, verifier.WidgetUnknown), optional, bookbag)
+	tr.Count("shop", FindingOf(judgment.OutcomeVerified, judgment.ConversationClaimed), optional, bookbag)
+	tr.Count("shop", FindingOf(judgment.OutcomeAnonymous, judgment.ConversationClaimed), optional, bookbag)
+	tr.Count("", FindingOf(judgment.OutcomeInvalid, judgment.WidgetUnknown), optional, bookbag)
 	text, err := json.Marshal(tr.Of("shop").Minute)
 	if want := `{"requests":5,"verified":1,"verified_rate":0.2,"reasons":{"conversation_claimed":2,"disabled":1,"invalid":1}}`; string(text) != want {
 		t.Errorf("%s, want %s, %v", text, want, err)
@@ -235,14 +235,14 @@ func TestRefusals(t *testing.T) {
 	for i := range 10_000 {
 		s = tr.Count("shop", invalid, optional, bookbag)
 		c.nanos.Add(int64(time.Millisecond))
-		if tr.TakesExample(s, verifier.Invalid) {
+		if tr.TakesExample(s, judgment.Invalid) {
 			taken++
 			var hint Hint
 			if tr.MayDiagnose(s) {
 				diagnosed++
 				hint = Hint{"email_signed", "The e-mail was signed."}
 			}
-			tr.AddExample(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint(i), Hint: hint})
+			tr.AddExample(s, Refusal{Reason: judgment.Invalid, RequestID: fmt.Sprint(i), Hint: hint})
 		}
 	}
 	if taken < 10 || taken > 16 || diagnosed < 5 || diagnosed > 6 {
@@ -253,14 +253,14 @@ func TestRefusals(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	one := r.Refusals[0]
-	if one.Reason != verifier.Invalid || len(one.Examples) != maxExamples || !one.Examples[0].At.After(one.Examples[1].At) ||
+	if one.Reason != judgment.Invalid || len(one.Examples) != maxExamples || !one.Examples[0].At.After(one.Examples[1].At) ||
 		len(one.Hints) != 1 || one.Hints[0].Count != uint64(diagnosed) {
 		t.Errorf("%+v", one)
 	}
 	c.pass(tr, 12*time.Hour)
 	for i := range 3 * maxHints {
 		tr.Count("shop", invalid, optional, bookbag)
-		tr.AddExample(s, Refusal{Reason: verifier.Invalid, RequestID: fmt.Sprint("late-", i), Hint: Hint{fmt.Sprint("hint-", i), "…"}, Always: true})
+		tr.AddExample(s, Refusal{Reason: judgment.Invalid, RequestID: fmt.Sprint("late-", i), Hint: Hint{fmt.Sprint("hint-", i), "…"}, Always: true})
 	}
 	if one = tr.Readiness("shop", true).Refusals[0]; len(one.Hints) != maxHints || !one.Always || one.Examples[0].RequestID != "late-23" {
 		t.Errorf("%+v", one)
@@ -315,7 +315,7 @@ func TestModes(t *testing.T) {
 func TestForget(t *testing.T) {
 	tr, c := start()
 	for _, id := range []string{"shop", "other"} {
-		tr.AddExample(tr.Count(id, invalid, optional, bookbag), Refusal{Reason: verifier.Invalid, RequestID: "1"})
+		tr.AddExample(tr.Count(id, invalid, optional, bookbag), Refusal{Reason: judgment.Invalid, RequestID: "1"})
 	}
 	if got := tr.Known([]byte("shop")); got != "shop" {
 		t.Errorf("known as %q", got)
@@ -373,7 +373,7 @@ func TestMemory(t *testing.T) {
 	tr, _ := start()
 	flood := func(widgets int) {
 		for i := range widgets {
-			for n, reason := range verifier.Reasons {
+			for n, reason := range judgment.Reasons {
 				s := tr.Count(fmt.Sprintf("widget-%d", i), FindingOf(reason.Outcome(), reason), optional, bookbag)
 				for h := range maxHints + 1 {
 					tr.AddExample(s, Refusal{Reason: reason, RequestID: fmt.Sprintf("%036d", n), Hint: Hint{"id", hints[h]}})

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
 // Window is the requests of a span of time.
@@ -15,7 +15,7 @@ type Window struct {
 	Verified uint64  `json:"verified"`
 	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
 	// Reasons are why the rest was not verified, "disabled" in mode off.
-	Reasons map[verifier.Reason]uint64 `json:"reasons"`
+	Reasons map[judgment.Reason]uint64 `json:"reasons"`
 }
 
 // Windows are the requests of the last minute, hour and day.
@@ -30,8 +30,8 @@ type Counts struct {
 	ID       string                      `json:"id,omitempty"`
 	Requests uint64                      `json:"requests"`
 	Rate     float64                     `json:"verified_rate"` // the outcome verified among all, 0 to 1
-	Outcomes map[verifier.Outcome]uint64 `json:"outcomes"`
-	Reasons  map[verifier.Reason]uint64  `json:"reasons"`
+	Outcomes map[judgment.Outcome]uint64 `json:"outcomes"`
+	Reasons  map[judgment.Reason]uint64  `json:"reasons"`
 	Windows
 }
 
@@ -51,10 +51,10 @@ type Row struct {
 }
 
 // disabled stands for mode off among the reasons.
-const disabled = verifier.Reason(verifier.OutcomeDisabled)
+const disabled = judgment.Reason(judgment.OutcomeDisabled)
 
-func (c *counts) reasons() map[verifier.Reason]uint64 {
-	reasons := make(map[verifier.Reason]uint64)
+func (c *counts) reasons() map[judgment.Reason]uint64 {
+	reasons := make(map[judgment.Reason]uint64)
 	if n := c[Disabled]; n > 0 {
 		reasons[disabled] = n
 	}
@@ -79,17 +79,17 @@ func (c *counts) window() Window {
 }
 
 func (t *tally) windows() Windows {
-	return Windows{t.minute.window(), t.hour.window(), t.day.window()}
+	return Windows{t[minute].window(), t[hour].window(), t[day].window()}
 }
 
 func (t *tally) counts(id string) *Counts {
-	c := &Counts{ID: id, Requests: t.ever.requests(), Outcomes: make(map[verifier.Outcome]uint64), Reasons: t.ever.reasons(), Windows: t.windows()}
+	c := &Counts{ID: id, Requests: t[ever].requests(), Outcomes: make(map[judgment.Outcome]uint64), Reasons: t[ever].reasons(), Windows: t.windows()}
 	for f := range numFindings {
-		if n := t.ever[f]; n > 0 {
+		if n := t[ever][f]; n > 0 {
 			c.Outcomes[f.Outcome()] += n
 		}
 	}
-	c.Rate = share(c.Outcomes[verifier.OutcomeVerified], c.Requests)
+	c.Rate = share(c.Outcomes[judgment.OutcomeVerified], c.Requests)
 	return c
 }
 
@@ -116,7 +116,7 @@ func (t *Traffic) Stats(top int) *Stats {
 	if top == 0 {
 		slices.SortFunc(stats.Widgets, func(a, b Counts) int { return cmp.Compare(a.ID, b.ID) })
 	}
-	rest := all.without(unknown).without(listed)
+	rest := all.minus(unknown).minus(listed)
 	if counts := rest.counts(""); counts.Requests > 0 {
 		stats.Rest = counts
 	}

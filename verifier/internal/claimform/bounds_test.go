@@ -8,7 +8,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 )
 
-// TestMore: of however many hits a bounded number is kept, and the rest of the
+// TestMore: of however many matches a bounded number is kept, and the rest of the
 // body is still read for what makes it no form.
 func TestMore(t *testing.T) {
 	names := compile("user_id", "sig")
@@ -19,50 +19,50 @@ func TestMore(t *testing.T) {
 	for _, tc := range []struct {
 		name, body string
 		multipart  bool
-		hits       int
+		matches    int
 		more       bool  // of user_id
 		want       error // of a form
 		lenient    error // of a query
 	}{
-		{name: "as many as there is room for", body: strings.Repeat("user_id&", 16), hits: 16},
-		{name: "one more", body: strings.Repeat("user_id&", 17), hits: 16, more: true},
-		{name: "many", body: strings.Repeat("user_id&", many), hits: 16, more: true},
-		{name: "many variants", body: strings.Repeat("User.Id;", many), hits: 16, more: true},
-		{name: "many names", body: strings.Repeat("user_id&sig=1;user%5fid[]&", many), hits: 32, more: true},
-		{name: "another behind many", body: strings.Repeat("user_id&", many) + "sig=1", hits: 17, more: true},
-		{name: "bad escape behind", body: strings.Repeat("user_id&", many) + "a=%", hits: 16, more: true, want: claimform.ErrEscape},
-		{name: "bad escape before", body: "user_id=%&" + strings.Repeat("user_id&", many), hits: 16, more: true},
-		{name: "name not UTF-8 behind", body: strings.Repeat("user_id&", many) + "%ff", hits: 16, more: true, want: claimform.ErrUTF8},
+		{name: "as many as there is room for", body: strings.Repeat("user_id&", 16), matches: 16},
+		{name: "one more", body: strings.Repeat("user_id&", 17), matches: 16, more: true},
+		{name: "many", body: strings.Repeat("user_id&", many), matches: 16, more: true},
+		{name: "many variants", body: strings.Repeat("User.Id;", many), matches: 16, more: true},
+		{name: "many names", body: strings.Repeat("user_id&sig=1;user%5fid[]&", many), matches: 32, more: true},
+		{name: "another behind many", body: strings.Repeat("user_id&", many) + "sig=1", matches: 17, more: true},
+		{name: "bad escape behind", body: strings.Repeat("user_id&", many) + "a=%", matches: 16, more: true, want: claimform.ErrEscape},
+		{name: "bad escape before", body: "user_id=%&" + strings.Repeat("user_id&", many), matches: 16, more: true},
+		{name: "name not UTF-8 behind", body: strings.Repeat("user_id&", many) + "%ff", matches: 16, more: true, want: claimform.ErrUTF8},
 		{name: "NUL behind", body: strings.Repeat("user_id&", many) + "\x00", want: claimform.ErrEscape, lenient: claimform.ErrEscape},
-		{name: "parts", body: parts(16, "--b--"), multipart: true, hits: 16},
-		{name: "one more part", body: parts(17, "--b--"), multipart: true, hits: 16, more: true},
-		{name: "many parts", body: parts(many, "--b--"), multipart: true, hits: 16, more: true},
-		{name: "another behind many parts", body: parts(many, "--b\r\n"+sigPart+"\r\n--b--"), multipart: true, hits: 17, more: true},
+		{name: "parts", body: parts(16, "--b--"), multipart: true, matches: 16},
+		{name: "one more part", body: parts(17, "--b--"), multipart: true, matches: 16, more: true},
+		{name: "many parts", body: parts(many, "--b--"), multipart: true, matches: 16, more: true},
+		{name: "another behind many parts", body: parts(many, "--b\r\n"+sigPart+"\r\n--b--"), multipart: true, matches: 17, more: true},
 		{name: "many parts, not closed", body: parts(many, ""), multipart: true, want: claimform.ErrMultipart},
 		{name: "many parts, then no header", body: parts(many, "--b\r\nX--b--"), multipart: true, want: claimform.ErrMultipart},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
+			var matches claimform.Matches
 			check := func(err, want error) {
 				t.Helper()
 				if !errors.Is(err, want) || (err == nil) != (want == nil) {
 					t.Errorf("got %v, want %v", err, want)
 				}
-				if err == nil && (hits.More(0) != tc.more || len(hits.List) != tc.hits) || err != nil && (hits.More(0) || len(hits.List) > 0) {
-					t.Errorf("%d hits, more %v", len(hits.List), hits.More(0))
+				if err == nil && (matches.More(0) != tc.more || len(matches.List) != tc.matches) || err != nil && (matches.More(0) || len(matches.List) > 0) {
+					t.Errorf("%d matches, more %v", len(matches.List), matches.More(0))
 				}
-				if hits.Memory() > 32<<10 {
-					t.Errorf("%d bytes are kept", hits.Memory())
+				if matches.Memory() > 32<<10 {
+					t.Errorf("%d bytes are kept", matches.Memory())
 				}
 			}
 			if tc.multipart {
-				check(readMultipart([]byte(tc.body), "b", names, &hits), tc.want)
+				check(readMultipart([]byte(tc.body), "b", names, &matches), tc.want)
 				return
 			}
-			check(claimform.URLEncoded([]byte(tc.body), names, true, &hits), tc.want)
-			check(claimform.URLEncoded([]byte(tc.body), names, false, &hits), tc.lenient)
-			if err := claimform.URLEncoded([]byte("user_id=1"), names, true, &hits); err != nil || hits.More(0) || len(hits.List) != 1 {
-				t.Errorf("the next reads %v, %+v", err, hits)
+			check(claimform.URLEncoded([]byte(tc.body), names, true, &matches), tc.want)
+			check(claimform.URLEncoded([]byte(tc.body), names, false, &matches), tc.lenient)
+			if err := claimform.URLEncoded([]byte("user_id=1"), names, true, &matches); err != nil || matches.More(0) || len(matches.List) != 1 {
+				t.Errorf("the next reads %v, %+v", err, matches)
 			}
 		})
 	}
@@ -95,19 +95,19 @@ func TestLong(t *testing.T) {
 		{name: "part on the way", multipart: true, raw: sized("variables", mib) + sized("user_id", 60<<10), kept: 3 * mib},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
+			var matches claimform.Matches
 			var err error
 			if tc.multipart {
-				err = readMultipart([]byte(tc.raw+"--b--"), "b", names, &hits)
+				err = readMultipart([]byte(tc.raw+"--b--"), "b", names, &matches)
 			} else {
-				err = claimform.URLEncoded([]byte(tc.raw), names, true, &hits)
+				err = claimform.URLEncoded([]byte(tc.raw), names, true, &matches)
 			}
 			if tc.want == nil {
 				tc.field = -1
 			}
-			checkFault(t, err, &hits, tc.want, tc.field)
-			if most := tc.kept + 8<<10; hits.Memory() > most {
-				t.Errorf("%d bytes are kept, want at most %d", hits.Memory(), most)
+			checkFault(t, err, &matches, tc.want, tc.field)
+			if most := tc.kept + 8<<10; matches.Memory() > most {
+				t.Errorf("%d bytes are kept, want at most %d", matches.Memory(), most)
 			}
 		})
 	}

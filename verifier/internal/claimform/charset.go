@@ -51,7 +51,7 @@ func isASCIICharset(name []byte) bool {
 	return false
 }
 
-// leavesUTF8 says whether a value of _charset_ leaves a form in UTF-8.
+// leavesUTF8 reports whether a value of _charset_ leaves a form in UTF-8.
 func leavesUTF8(value []byte) bool {
 	return equalFold(value, "utf-8") || equalFold(value, "utf8") || equalFold(value, "us-ascii") || equalFold(value, "ascii")
 }

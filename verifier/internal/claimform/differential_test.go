@@ -30,16 +30,16 @@ func under(fields []field, name string) (values []field) {
 	return values
 }
 
-// compare holds the parsers' readings against hits, and counts for each parser
+// compare holds the parsers' readings against matches, and counts for each parser
 // how often it read the same value. Where some may be lost, a parser may have
 // given up.
-func compare(t *testing.T, body []byte, hits []claimform.Hit, lost bool, all readings, agreed map[string]int) {
+func compare(t *testing.T, body []byte, matches []claimform.Match, lost bool, all readings, agreed map[string]int) {
 	t.Helper()
 	for i, name := range watched {
-		var own []claimform.Hit
-		for _, hit := range hits {
-			if hit.Name == i {
-				own = append(own, hit)
+		var own []claimform.Match
+		for _, match := range matches {
+			if match.Name == i {
+				own = append(own, match)
 			}
 		}
 		for parser, fields := range all {
@@ -78,13 +78,13 @@ func describe(fields []field) string {
 // tally counts outcomes, so that a test in which everything is refused fails.
 type tally struct{ refused, nothing, plain, other int }
 
-func (c *tally) add(hits []claimform.Hit, err error) {
+func (c *tally) add(matches []claimform.Match, err error) {
 	switch {
-	case err != nil || slices.ContainsFunc(hits, func(hit claimform.Hit) bool { return hit.Err != nil }):
+	case err != nil || slices.ContainsFunc(matches, func(match claimform.Match) bool { return match.Err != nil }):
 		c.refused++
-	case len(hits) == 0:
+	case len(matches) == 0:
 		c.nothing++
-	case len(hits) == 1 && !hits[0].Variant:
+	case len(matches) == 1 && !matches[0].Variant:
 		c.plain++
 	default:
 		c.other++
@@ -115,22 +115,22 @@ func TestDifferentialURLEncoded(t *testing.T) {
 	names := compile(watched...)
 	var count tally
 	var bodies []multipartBody
-	var found [][]claimform.Hit
+	var found [][]claimform.Match
 	for _, body := range formBodies() {
-		var strict, hits claimform.Hits
+		var strict, matches claimform.Matches
 		errStrict := claimform.URLEncoded(body, names, true, &strict)
 		count.add(strict.List, errStrict)
-		err := claimform.URLEncoded(body, names, false, &hits)
+		err := claimform.URLEncoded(body, names, false, &matches)
 		if err != nil {
 			if errStrict == nil {
 				t.Errorf("%q: refused only when not strict: %v", body, err)
 			}
 			continue
 		}
-		if errStrict == nil && !reflect.DeepEqual(strict.List, hits.List) {
-			t.Errorf("%q: %v when strict, else %v", body, strict.List, hits.List)
+		if errStrict == nil && !reflect.DeepEqual(strict.List, matches.List) {
+			t.Errorf("%q: %v when strict, else %v", body, strict.List, matches.List)
 		}
-		bodies, found = append(bodies, multipartBody{body: body}), append(found, hits.List)
+		bodies, found = append(bodies, multipartBody{body: body}), append(found, matches.List)
 	}
 	agreed := make(map[string]int)
 	for i, all := range parseAll(t, bodies) {
@@ -155,8 +155,8 @@ func TestDifferentialNested(t *testing.T) {
 			name.WriteString(pieces[random.IntN(len(pieces))])
 		}
 		body := []byte(url.QueryEscape(name.String()) + "=1")
-		var hits claimform.Hits
-		if err := claimform.URLEncoded(body, names, false, &hits); err != nil {
+		var matches claimform.Matches
+		if err := claimform.URLEncoded(body, names, false, &matches); err != nil {
 			t.Fatal(err)
 		}
 		all, err := php.post("/?nested", "text/plain", body)
@@ -166,8 +166,8 @@ func TestDifferentialNested(t *testing.T) {
 		for _, f := range all["php nested"] {
 			if f.name == "/user/id" || strings.HasPrefix(f.name, "/user/id/") {
 				found++
-				if len(hits.List) != 1 || !hits.List[0].Variant {
-					t.Errorf("PHP reads %s in %q, where %v was found", f.name, name.String(), hits.List)
+				if len(matches.List) != 1 || !matches.List[0].Variant {
+					t.Errorf("PHP reads %s in %q, where %v was found", f.name, name.String(), matches.List)
 				}
 			}
 		}
@@ -181,20 +181,20 @@ func TestDifferentialMultipart(t *testing.T) {
 	names := compile(watched...)
 	var count tally
 	var bodies []multipartBody
-	var found [][]claimform.Hit
+	var found [][]claimform.Match
 	var odd []bool // by body, a header does not read in one way
 	for _, c := range multipartBodies() {
-		var hits claimform.Hits
+		var matches claimform.Matches
 		isOdd := false
 		m := claimform.NewMultipart(c.boundary, names, func(header []byte) (string, bool) {
 			isOdd = true
 			return nameStands(header)
-		}, math.MaxInt64, &hits)
+		}, math.MaxInt64, &matches)
 		m.Write(c.body)
 		err := m.Close()
-		count.add(hits.List, err)
+		count.add(matches.List, err)
 		if err == nil {
-			bodies, found, odd = append(bodies, c), append(found, hits.List), append(odd, isOdd)
+			bodies, found, odd = append(bodies, c), append(found, matches.List), append(odd, isOdd)
 		}
 	}
 	agreed := make(map[string]int)

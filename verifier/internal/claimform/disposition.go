@@ -9,7 +9,7 @@ import (
 type disposition struct {
 	name  []byte
 	file  bool // there is a filename
-	usual bool // one blank or more, the last a space, stand before the name: without it Ruby's CGI finds none
+	usual bool // spaces or tabs, the last a space, precede the name: without it Ruby's CGI finds none
 }
 
 const maxParameters = 8

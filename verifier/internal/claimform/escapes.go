@@ -7,7 +7,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/names"
 )
 
-// badEscape says whether a percent sign is not followed by two hexadecimal digits.
+// badEscape reports whether a percent sign is not followed by two hexadecimal digits.
 func badEscape(s []byte) bool {
 	for i := 0; i < len(s); i += 3 {
 		if s[i] != '%' {
@@ -51,7 +51,7 @@ func decode(buf, s []byte, c coding) []byte {
 	return buf
 }
 
-// escaped says whether decode changes s.
+// escaped reports whether decode changes s.
 func (c coding) escaped(s []byte) bool {
 	return c != plain && bytes.IndexByte(s, '%') >= 0 || c == query && bytes.IndexByte(s, '+') >= 0
 }

@@ -26,20 +26,20 @@ func needSeeds(f *testing.F) {
 }
 
 // checkHits checks what holds for every reading, and returns the single plain
-// value of each watched name that has no other hit.
-func checkHits(t *testing.T, raw []byte, hits []claimform.Hit) map[string]string {
+// value of each watched name that has no other match.
+func checkHits(t *testing.T, raw []byte, matches []claimform.Match) map[string]string {
 	t.Helper()
 	plain, count := make(map[string]string), make(map[string]int)
 	at := 0
-	for _, hit := range hits {
-		if hit.Span.Start < at || hit.Span.End <= hit.Span.Start || hit.Span.End > len(raw) {
-			t.Fatalf("%q: spans not in order: %v", raw, hits)
+	for _, match := range matches {
+		if match.Span.Start < at || match.Span.End <= match.Span.Start || match.Span.End > len(raw) {
+			t.Fatalf("%q: spans not in order: %v", raw, matches)
 		}
-		at = hit.Span.End
-		name := watched[hit.Name]
+		at = match.Span.End
+		name := watched[match.Name]
 		count[name]++
-		if !hit.Variant && hit.Err == nil {
-			plain[name] = string(hit.Value)
+		if !match.Variant && match.Err == nil {
+			plain[name] = string(match.Value)
 		}
 	}
 	for name, n := range count {
@@ -50,9 +50,9 @@ func checkHits(t *testing.T, raw []byte, hits []claimform.Hit) map[string]string
 	return plain
 }
 
-func more(hits *claimform.Hits) bool {
+func more(matches *claimform.Matches) bool {
 	for i := range watched {
-		if hits.More(i) {
+		if matches.More(i) {
 			return true
 		}
 	}
@@ -85,15 +85,15 @@ func FuzzURLEncoded(f *testing.F) {
 	}
 	names := compile(watched...)
 	f.Fuzz(func(t *testing.T, raw []byte, strict bool) {
-		var hits, again claimform.Hits
-		if claimform.URLEncoded(raw, names, strict, &hits) != nil || more(&hits) {
+		var matches, again claimform.Matches
+		if claimform.URLEncoded(raw, names, strict, &matches) != nil || more(&matches) {
 			return
 		}
-		plain := checkHits(t, raw, hits.List)
+		plain := checkHits(t, raw, matches.List)
 		values, _ := url.ParseQuery(string(raw))
 		for i, name := range watched {
 			value, ok := plain[name]
-			found := slices.ContainsFunc(hits.List, func(hit claimform.Hit) bool { return hit.Name == i })
+			found := slices.ContainsFunc(matches.List, func(match claimform.Match) bool { return match.Name == i })
 			if ok && (len(values[name]) != 1 || values[name][0] != value) {
 				t.Errorf("%q: %q is %q for Go, not %q", raw, name, values[name], value)
 			}
@@ -102,7 +102,7 @@ func FuzzURLEncoded(f *testing.F) {
 			}
 		}
 
-		left := cutHits(raw, hits.List, every)
+		left := cutHits(raw, matches.List, every)
 		if err := claimform.URLEncoded(left, names, strict, &again); err != nil || len(again.List) > 0 {
 			t.Errorf("%q: cut to %q: %v, %v", raw, left, again.List, err)
 		}
@@ -116,15 +116,15 @@ func FuzzURLEncoded(f *testing.F) {
 				t.Errorf("%q: cut to %q: others are %s, were %s", raw, left, describe(got), describe(rest))
 			}
 		}
-		// Each hit may be cut alone. What ';' no longer splits is read, and may be refused.
-		for k := range hits.List {
-			one := cutHits(raw, hits.List[k:k+1], every)
+		// Each match may be cut alone. What ';' no longer splits is read, and may be refused.
+		for k := range matches.List {
+			one := cutHits(raw, matches.List[k:k+1], every)
 			err := claimform.URLEncoded(one, names, strict, &again)
 			if err != nil && bytes.Contains(raw, []byte(";")) {
 				continue
 			}
-			if err != nil || len(again.List) != len(hits.List)-1 {
-				t.Errorf("%q: without hit %d %q: %v, %v", raw, k, one, again.List, err)
+			if err != nil || len(again.List) != len(matches.List)-1 {
+				t.Errorf("%q: without match %d %q: %v, %v", raw, k, one, again.List, err)
 			}
 		}
 	})
@@ -139,26 +139,26 @@ func FuzzMultipart(f *testing.F) {
 	}
 	names := compile(watched...)
 	f.Fuzz(func(t *testing.T, raw []byte, boundary string) {
-		var hits, again claimform.Hits
-		err := readMultipart(raw, boundary, names, &hits)
+		var matches, again claimform.Matches
+		err := readMultipart(raw, boundary, names, &matches)
 		m := claimform.NewMultipart(boundary, names, nameStands, math.MaxInt64, &again)
 		for piece := range slices.Chunk(raw, 1+len(raw)%5) {
 			m.Write(piece)
 		}
-		if got := m.Close(); !reflect.DeepEqual(got, err) || !reflect.DeepEqual(again.List, hits.List) {
-			t.Errorf("%q: at once %v, %v, in pieces %v, %v", raw, err, hits.List, got, again.List)
+		if got := m.Close(); !reflect.DeepEqual(got, err) || !reflect.DeepEqual(again.List, matches.List) {
+			t.Errorf("%q: at once %v, %v, in pieces %v, %v", raw, err, matches.List, got, again.List)
 		}
-		if err != nil || more(&hits) {
+		if err != nil || more(&matches) {
 			return
 		}
-		plain := checkHits(t, raw, hits.List)
+		plain := checkHits(t, raw, matches.List)
 		fields, ok := goMultipart(raw, boundary)
 		if !ok {
 			return
 		}
 		for i, name := range watched {
 			value, single := plain[name]
-			found := slices.ContainsFunc(hits.List, func(hit claimform.Hit) bool { return hit.Name == i })
+			found := slices.ContainsFunc(matches.List, func(match claimform.Match) bool { return match.Name == i })
 			values := under(fields, name)
 			if single && (len(values) != 1 || values[0].value == nil || *values[0].value != value) {
 				t.Errorf("%q: %q is %s for Go, not %q", raw, name, describe(values), value)
@@ -168,23 +168,23 @@ func FuzzMultipart(f *testing.F) {
 			}
 		}
 
-		left := cutHits(raw, hits.List, every)
+		left := cutHits(raw, matches.List, every)
 		if err := readMultipart(left, boundary, names, &again); err != nil || len(again.List) > 0 {
 			t.Errorf("%q: cut to %q: %v, %v", raw, left, again.List, err)
 		}
-		if len(hits.List) > 0 {
+		if len(matches.List) > 0 {
 			rest, ok := goMultipart(left, boundary)
 			if !ok {
 				t.Fatalf("%q: cut to %q, which Go refuses", raw, left)
 			}
-			if len(rest) != len(fields)-len(hits.List) || !isSubsequence(rest, fields) {
+			if len(rest) != len(fields)-len(matches.List) || !isSubsequence(rest, fields) {
 				t.Errorf("%q: cut to %q: others are %s, were %s", raw, left, describe(rest), describe(fields))
 			}
 		}
-		for k := range hits.List {
-			one := cutHits(raw, hits.List[k:k+1], every)
-			if err := readMultipart(one, boundary, names, &again); err != nil || len(again.List) != len(hits.List)-1 {
-				t.Errorf("%q: without hit %d %q: %v, %v", raw, k, one, again.List, err)
+		for k := range matches.List {
+			one := cutHits(raw, matches.List[k:k+1], every)
+			if err := readMultipart(one, boundary, names, &again); err != nil || len(again.List) != len(matches.List)-1 {
+				t.Errorf("%q: without match %d %q: %v, %v", raw, k, one, again.List, err)
 			}
 		}
 	})
@@ -214,15 +214,15 @@ func FuzzNames(f *testing.F) {
 		if len(want) == 0 || len(watched) > 100 || strings.ContainsRune(name+watched, utf8.RuneError) {
 			return // found in no other spelling
 		}
-		var hits claimform.Hits
-		if err := claimform.URLEncoded(raw, compile(watched), false, &hits); err != nil {
+		var matches claimform.Matches
+		if err := claimform.URLEncoded(raw, compile(watched), false, &matches); err != nil {
 			t.Fatal(err)
 		}
 		upToNUL, _, _ := strings.Cut(name, "\x00")
-		if got := len(hits.List) > 0; got != taken([]rune(upToNUL), want) {
+		if got := len(matches.List) > 0; got != taken([]rune(upToNUL), want) {
 			t.Errorf("%q for %q: found %v", raw, watched, got)
-		} else if got && hits.List[0].Err == nil && hits.List[0].Variant != (name != watched) {
-			t.Errorf("%q for %q: %+v", raw, watched, hits.List[0])
+		} else if got && matches.List[0].Err == nil && matches.List[0].Variant != (name != watched) {
+			t.Errorf("%q for %q: %+v", raw, watched, matches.List[0])
 		}
 	})
 }
@@ -246,7 +246,7 @@ func ignored(r rune) bool { return blank(r) || strings.ContainsRune("[]?", r) }
 
 func underscore(r rune) bool { return r == '_' || r == '.' || blank(r) }
 
-// taken says whether some parser takes a name for the wanted one.
+// taken reports whether some parser takes a name for the wanted one.
 func taken(name, want []rune) bool {
 	for i, r := range name {
 		if r == '[' && alike(name[:i], want, true) || r == ']' && alike(name[:i], want, false) {
@@ -256,7 +256,7 @@ func taken(name, want []rune) bool {
 	return alike(name, want, true)
 }
 
-// alike says whether a name is the wanted one, but for what may stand in front of
+// alike reports whether a name is the wanted one, but for what may stand in front of
 // it and blanks behind. If brackets is set, '[' is an underscore.
 func alike(name, want []rune, brackets bool) bool {
 	for marks := "!_."; ; name = name[1:] {

@@ -21,7 +21,7 @@ type header struct {
 
 // parse reads a part's header lines, each with its CRLF, the last of them empty.
 // Only what RFC 822 and MIME parsers cannot disagree about is accepted: no folded
-// lines, no blanks before the colon, no control characters, no duplicate of a
+// lines, no space before the colon, no control characters, no duplicate of a
 // header that counts.
 func (h *header) parse(lines []byte) bool {
 	var disposed, typed, transferred bool
@@ -88,7 +88,7 @@ func cutPrefixFold(s []byte, prefix string) ([]byte, bool) {
 	return s[len(prefix):], true
 }
 
-// ContainsFold says whether s holds sub, which is in lower case and ASCII.
+// ContainsFold reports whether s holds sub, which is in lower case and ASCII.
 func ContainsFold(s []byte, sub string) bool {
 	for i := 0; i+len(sub) <= len(s); i++ {
 		if lower(s[i]) == sub[0] && equalFold(s[i:i+len(sub)], sub) {
@@ -98,7 +98,7 @@ func ContainsFold(s []byte, sub string) bool {
 	return false
 }
 
-// equalFold says whether s is lowered, which is in lower case and ASCII.
+// equalFold reports whether s is lowered, which is in lower case and ASCII.
 func equalFold(s []byte, lowered string) bool {
 	if len(s) != len(lowered) {
 		return false
@@ -120,7 +120,7 @@ func lower(c byte) byte {
 
 func trimSpaces(s []byte) []byte { return bytes.Trim(s, " \t") }
 
-// isText says whether s holds no control character but the tab.
+// isText reports whether s holds no control character but the tab.
 func isText(s []byte) bool {
 	for _, c := range s {
 		if c < ' ' && c != '\t' || c == 0x7f {

@@ -5,8 +5,8 @@ import "strings"
 // maxBoundary is RFC 2046's.
 const maxBoundary = 70
 
-// ValidBoundary says whether s is a boundary that all parsers read alike: 1 to
-// 70 of the characters of RFC 2046 section 5.1.1, but neither a blank nor a
+// ValidBoundary reports whether s is a boundary that all parsers read alike: 1 to
+// 70 of the characters of RFC 2046 section 5.1.1, but neither a space nor a
 // comma, at which Rack, PHP and Ruby's CGI end it, or of those of a token (RFC
 // 9110 section 5.6.2), which nobody's Content-Type ends at: "*****" is Android's.
 func ValidBoundary(s string) bool {
@@ -39,7 +39,7 @@ type InHeader func(header []byte) (name string, stands bool)
 // The zero value is ready for [Multipart.Reset].
 type Multipart struct {
 	names    *Names
-	hits     *Hits
+	matches  *Matches
 	inHeader InHeader
 
 	buf       [2 + maxBoundary]byte
@@ -74,7 +74,7 @@ const (
 )
 
 // NewMultipart returns a Multipart that has been reset.
-func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Hits) *Multipart {
+func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Matches) *Multipart {
 	m := new(Multipart)
 	m.Reset(boundary, n, inHeader, maxFields, h)
 	return m
@@ -84,9 +84,9 @@ func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64,
 // headers, maxFields bytes are allowed. A part is a field if it has no file name
 // and no type but text/plain, or is one that n watches. What is found goes into
 // h. A nil inHeader answers that a name can always stand there.
-func (m *Multipart) Reset(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Hits) {
+func (m *Multipart) Reset(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Matches) {
 	h.begin(len(n.list))
-	*m = Multipart{names: n, hits: h, inHeader: inHeader, allowed: maxFields, head: m.head[:0]}
+	*m = Multipart{names: n, matches: h, inHeader: inHeader, allowed: maxFields, head: m.head[:0]}
 	if !ValidBoundary(boundary) {
 		m.step = broken
 		return
@@ -123,9 +123,9 @@ func (m *Multipart) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Close says how the body reads: nil if in one way, so that the hits are all
+// Close says how the body reads: nil if in one way, so that the matches are all
 // there is, or ErrFields, ErrCharset, an ErrHeader or ErrMultipart, which leave
-// no hits.
+// no matches.
 func (m *Multipart) Close() error {
 	err := m.refused
 	switch {
@@ -137,7 +137,7 @@ func (m *Multipart) Close() error {
 		err = ErrMultipart
 	}
 	if err != nil {
-		m.hits.Reset()
+		m.matches.Reset()
 	}
 	return err
 }

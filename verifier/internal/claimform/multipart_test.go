@@ -26,7 +26,7 @@ func TestValidBoundary(t *testing.T) {
 			t.Errorf("%q: %v", tc.boundary, got)
 		}
 	}
-	if err := readMultipart([]byte("--a,b--"), "a,b", compile(), new(claimform.Hits)); !errors.Is(err, claimform.ErrMultipart) {
+	if err := readMultipart([]byte("--a,b--"), "a,b", compile(), new(claimform.Matches)); !errors.Is(err, claimform.ErrMultipart) {
 		t.Errorf("read with a bad boundary: %v", err)
 	}
 }
@@ -74,14 +74,14 @@ func TestMultipart(t *testing.T) {
 		{"blank", string(form("b", part("", `form-data; name=" user_id"`, "", "1"))), "user_id?", "--b--\r\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
-			if err := readMultipart([]byte(tc.body), "b", names, &hits); err != nil {
+			var matches claimform.Matches
+			if err := readMultipart([]byte(tc.body), "b", names, &matches); err != nil {
 				t.Fatalf("refused: %v", err)
 			}
-			if got := show(list, hits.List); got != tc.want {
+			if got := show(list, matches.List); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
-			if left := cutHits([]byte(tc.body), hits.List, every); string(left) != tc.left {
+			if left := cutHits([]byte(tc.body), matches.List, every); string(left) != tc.left {
 				t.Errorf("leaves %q, want %q", left, tc.left)
 			}
 		})
@@ -142,8 +142,8 @@ func TestMultipartShape(t *testing.T) {
 		{"part of no end", "--b\r\n" + strings.Repeat("x", 1<<20), claimform.ErrMultipart},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
-			checkFault(t, readMultipart([]byte(tc.body), "b", names, &hits), &hits, tc.want, -1)
+			var matches claimform.Matches
+			checkFault(t, readMultipart([]byte(tc.body), "b", names, &matches), &matches, tc.want, -1)
 		})
 	}
 }
@@ -181,8 +181,8 @@ func TestMaxFields(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			body := form("boundary", tc.parts...)
 			for _, size := range []int{len(body), 1, 7, 100} {
-				var hits claimform.Hits
-				m := claimform.NewMultipart("boundary", nested("user_id", "user/"), nameStands, int64(tc.max), &hits)
+				var matches claimform.Matches
+				m := claimform.NewMultipart("boundary", nested("user_id", "user/"), nameStands, int64(tc.max), &matches)
 				n, wrote, err := 0, 0, error(nil)
 				for chunk := range slices.Chunk(body, size) {
 					if n, err = m.Write(chunk); err != nil {
@@ -211,10 +211,10 @@ func TestMaxFields(t *testing.T) {
 func TestMultipartPieces(t *testing.T) {
 	names := nested("user_id", "user_hash", "user/")
 	random := rand.New(rand.NewPCG(5, 6))
-	var at, pieces claimform.Hits
+	var at, pieces claimform.Matches
 	var m claimform.Multipart
-	read := func(c multipartBody, max int64, hits *claimform.Hits, size func() int) error {
-		m.Reset(c.boundary, names, nameStands, max, hits)
+	read := func(c multipartBody, max int64, matches *claimform.Matches, size func() int) error {
+		m.Reset(c.boundary, names, nameStands, max, matches)
 		for rest := c.body; len(rest) > 0; {
 			n := min(size(), len(rest))
 			piece := slices.Clone(rest[:n]) // as a buffer that is used again
@@ -246,11 +246,11 @@ func TestMultipartAllocs(t *testing.T) {
 		parts = append(parts, userPart, otherPart, filePart, part("X\r\n", `form-data; name="c"`, "", "1"), part("", `form-data; name="u%73er_id"`, "", "1"), part("", fmt.Sprintf(`form-data; name="a%d"`, i), "", ""))
 	}
 	body := form("----WebKitFormBoundaryAbC123", parts...)
-	var hits claimform.Hits
+	var matches claimform.Matches
 	var m claimform.Multipart
 	for _, size := range []int{len(body), 100} {
 		read := func() {
-			m.Reset("----WebKitFormBoundaryAbC123", names, func([]byte) (string, bool) { return "", false }, math.MaxInt64, &hits)
+			m.Reset("----WebKitFormBoundaryAbC123", names, func([]byte) (string, bool) { return "", false }, math.MaxInt64, &matches)
 			for chunk := range slices.Chunk(body, size) {
 				m.Write(chunk)
 			}
@@ -259,8 +259,8 @@ func TestMultipartAllocs(t *testing.T) {
 			}
 		}
 		read()
-		if len(hits.List) != 16 || !hits.More(0) {
-			t.Errorf("%d hits", len(hits.List))
+		if len(matches.List) != 16 || !matches.More(0) {
+			t.Errorf("%d matches", len(matches.List))
 		}
 		if n := testing.AllocsPerRun(5, read); n != 0 {
 			t.Errorf("%v allocations", n)
@@ -283,12 +283,12 @@ func BenchmarkMultipart(b *testing.B) {
 	} {
 		b.Run(tc.name, func(b *testing.B) {
 			body := form(boundary, userPart, sigPart, otherPart, "Content-Disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\n\r\n"+tc.file)
-			var hits claimform.Hits
+			var matches claimform.Matches
 			var m claimform.Multipart
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				m.Reset(boundary, names, nil, math.MaxInt64, &hits)
+				m.Reset(boundary, names, nil, math.MaxInt64, &matches)
 				for chunk := range slices.Chunk(body, 32<<10) {
 					m.Write(chunk)
 				}

@@ -23,7 +23,7 @@ type Name struct {
 	// such a name is a variant.
 	Path []string
 	// Way says that what is wanted may stand within the value, as a text. Every
-	// hit of such a name has its value; a name that goes on, but for indexes, is
+	// match of such a name has its value; a name that goes on, but for indexes, is
 	// none.
 	Way bool
 }
@@ -38,7 +38,7 @@ type Names struct {
 	machine
 }
 
-// Compile prepares names, whose indexes Hit.Name will bear. A name without
+// Compile prepares names, whose indexes Match.Name will bear. A name without
 // tokens, or with an empty one, is never found, and nor is a nested one with a
 // token of spaces and brackets alone.
 func Compile(names []Name) *Names {
@@ -80,7 +80,7 @@ func bracketed(path []string) string {
 }
 
 // match adds to h.matched the names that some parser takes name for.
-func (n *Names) match(name []byte, c coding, h *Hits) {
+func (n *Names) match(name []byte, c coding, h *Matches) {
 	symbols, at := &n.symbols[c], n.start
 	for i := 0; i < len(name); {
 		symbol := uint32(symbols[name[i]])
@@ -118,7 +118,7 @@ func (n *Names) character(text []byte, i int, c coding) (symbol uint32, end int)
 }
 
 // take adds to h.matched the names that are found for a name.
-func (n *Names) take(found []int, name []byte, c coding, h *Hits) {
+func (n *Names) take(found []int, name []byte, c coding, h *Matches) {
 	for _, i := range found {
 		if root := i - n.charset() - 1; root >= 0 {
 			n.nested(n.roots[root], name, c, h)
@@ -128,12 +128,12 @@ func (n *Names) take(found []int, name []byte, c coding, h *Hits) {
 	}
 }
 
-// variant says whether a name is the i-th in another spelling than the plain one.
+// variant reports whether a name is the i-th in another spelling than the plain one.
 func (n *Names) variant(i int, name []byte, c coding) bool {
 	return len(n.list[i].Path) > 1 && !n.list[i].Way || !n.is(i, name, c)
 }
 
-// is says whether a name is exactly the i-th.
+// is reports whether a name is exactly the i-th.
 func (n *Names) is(i int, name []byte, c coding) bool {
 	want := n.plain[i]
 	if len(name) > 6*len(want) { // no escape has more than six bytes

@@ -154,11 +154,11 @@ func TestWay(t *testing.T) {
 		t.Run(tc.raw, func(t *testing.T) { checkNames(t, nested(names...), names, tc.raw, tc.want) })
 	}
 	// A bad escape is in none of the fields that are looked for.
-	var hits claimform.Hits
+	var matches claimform.Matches
 	raw := []byte("user=%zz")
-	checkFault(t, claimform.URLEncoded(raw, nested(names...), true, &hits), &hits, claimform.ErrEscape, -1)
-	if err := claimform.URLEncoded(raw, nested(names...), false, &hits); err != nil || show(names, hits.List) != "user/=%zz" {
-		t.Errorf("in a query: %v, %q", err, show(names, hits.List))
+	checkFault(t, claimform.URLEncoded(raw, nested(names...), true, &matches), &matches, claimform.ErrEscape, -1)
+	if err := claimform.URLEncoded(raw, nested(names...), false, &matches); err != nil || show(names, matches.List) != "user/=%zz" {
+		t.Errorf("in a query: %v, %q", err, show(names, matches.List))
 	}
 }
 
@@ -166,19 +166,19 @@ func TestWay(t *testing.T) {
 // parts, where no '+' is a blank.
 func checkNames(t *testing.T, names *claimform.Names, list []string, raw, want string) {
 	t.Helper()
-	var hits claimform.Hits
-	if err := claimform.URLEncoded([]byte(raw), names, false, &hits); err != nil {
+	var matches claimform.Matches
+	if err := claimform.URLEncoded([]byte(raw), names, false, &matches); err != nil {
 		t.Fatal(err)
 	}
-	if got := show(list, hits.List); got != want {
+	if got := show(list, matches.List); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	at := claimform.Span{}
-	for _, hit := range hits.List {
-		if hit.Span != at && hit.Span.Start < at.End || hit.Span.End <= hit.Span.Start || hit.Span.End > len(raw) {
-			t.Errorf("spans not in order: %v", hits.List)
+	for _, match := range matches.List {
+		if match.Span != at && match.Span.Start < at.End || match.Span.End <= match.Span.Start || match.Span.End > len(raw) {
+			t.Errorf("spans not in order: %v", matches.List)
 		}
-		at = hit.Span
+		at = match.Span
 	}
 	if strings.ContainsAny(raw, ";") {
 		return
@@ -192,11 +192,11 @@ func checkNames(t *testing.T, names *claimform.Names, list []string, raw, want s
 		}
 		parts = append(parts, part("", `form-data; name="`+name+`"`, "", value))
 	}
-	err := readMultipart(form("b", parts...), "b", names, &hits)
+	err := readMultipart(form("b", parts...), "b", names, &matches)
 	if slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(p, "charset") }) {
 		return
 	}
-	if got := show(list, hits.List); err != nil || got != want {
+	if got := show(list, matches.List); err != nil || got != want {
 		t.Errorf("in parts: %v, %q, want %q", err, got, want)
 	}
 }

@@ -57,7 +57,7 @@ const maxNested = 4 << 10
 //     dots).
 //
 // A name may also end at a NUL, as PHP's does.
-func (n *Names) nested(root *branch, name []byte, c coding, h *Hits) {
+func (n *Names) nested(root *branch, name []byte, c coding, h *Matches) {
 	if len(name) > maxNested {
 		root.each(h.match)
 		return
@@ -66,7 +66,7 @@ func (n *Names) nested(root *branch, name []byte, c coding, h *Hits) {
 		h.name = decode(h.name[:0], name, c)
 		name = h.name
 	}
-	w := walk{name: name, hits: h, root: root}
+	w := walk{name: name, matches: h, root: root}
 	w.takeApart()
 	if end := bytes.IndexByte(name, 0); end >= 0 {
 		w.name = name[:end]
@@ -89,11 +89,11 @@ func (b *branch) each(of func(name int)) {
 
 // walk follows a name through a tree.
 type walk struct {
-	name []byte
-	hits *Hits
-	root *branch
-	at   *branch // nil where the root's token has not been read yet
-	lost bool
+	name    []byte
+	matches *Matches
+	root    *branch
+	at      *branch // nil where the root's token has not been read yet
+	lost    bool
 }
 
 func (w *walk) takeApart() {
@@ -103,7 +103,7 @@ func (w *walk) takeApart() {
 	}
 }
 
-// between takes a name apart at every dot and bracket. It says whether something
+// between takes a name apart at every dot and bracket. It reports whether something
 // else may be found at closed brackets: where there is more than text and such
 // brackets behind it.
 func (w *walk) between() (more bool) {
@@ -179,7 +179,7 @@ func (w *walk) token(text []byte) {
 		if b.is(text) {
 			w.at = b
 			for _, i := range b.fields {
-				w.hits.match(i)
+				w.matches.match(i)
 			}
 			return
 		}
@@ -195,11 +195,11 @@ func (w *walk) end() {
 		return
 	}
 	for _, i := range w.at.ways {
-		w.hits.match(i)
+		w.matches.match(i)
 	}
 }
 
-// begins says whether the root's token is text, but for what does not count in
+// begins reports whether the root's token is text, but for what does not count in
 // front of a name.
 func (w *walk) begins(text []byte) bool {
 	const ignored, bang, mark = 0, 1, 2
@@ -221,7 +221,7 @@ func (w *walk) begins(text []byte) bool {
 	return false
 }
 
-// is says whether text has the branch's normal form.
+// is reports whether text has the branch's normal form.
 func (b *branch) is(text []byte) bool {
 	form := b.form
 	for len(text) > 0 && len(form) > 0 {

@@ -10,9 +10,9 @@ type part struct {
 	start  int // of its delimiter
 	length int // of its content so far
 	field  bool
-	first  int // of its hits
+	first  int // of its matches
 
-	kept    bool  // its content goes to Hits.text
+	kept    bool  // its content goes to Matches.text
 	text    int   // where it begins there
 	whole   bool  // whatever its length, since it is a text on the way
 	unnamed bool  // it may be a text on the way, since its header does not read in one way
@@ -26,8 +26,8 @@ type part struct {
 // describe reads a part's header. It reports false for a part that is made of parts
 // itself, which RFC 7578 section 4.3 deprecates and parsers differ over.
 func (m *Multipart) describe(head []byte) bool {
-	p, hits := &m.part, m.hits
-	p.first, p.text = len(hits.List), len(hits.text)
+	p, matches := &m.part, m.matches
+	p.first, p.text = len(matches.List), len(matches.text)
 	var h header
 	if !h.parse(head) {
 		return m.unreadable(head)
@@ -36,15 +36,15 @@ func (m *Multipart) describe(head []byte) bool {
 		return false
 	}
 	name := h.disposition.name
-	hits.matched = hits.matched[:0]
-	m.names.match(name, plain, hits)
+	matches.matched = matches.matched[:0]
+	m.names.match(name, plain, matches)
 	if bytes.IndexByte(name, '%') >= 0 {
 		// Browsers escape quotes and line breaks so, and some parsers undo it.
-		m.names.match(name, percent, hits)
+		m.names.match(name, percent, matches)
 	}
 	p.field = !h.disposition.file && !h.otherType
 	p.ascii, p.err, p.wayErr = h.charset == inASCII, h.fieldError(), h.wayError()
-	for _, i := range hits.matched {
+	for _, i := range matches.matched {
 		if i == m.names.charset() {
 			p.charset, p.kept = true, true
 			continue
@@ -55,10 +55,10 @@ func (m *Multipart) describe(head []byte) bool {
 			p.unnamed = true
 			continue
 		}
-		hit := Hit{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
-		hits.add(hit)
+		match := Match{Name: i, Variant: m.names.variant(i, name, plain), Span: Span{Start: p.start}}
+		matches.add(match)
 		p.whole = p.whole || way
-		p.kept = p.kept || way || !hit.Variant && p.err == nil
+		p.kept = p.kept || way || !match.Variant && p.err == nil
 	}
 	p.field = p.field || p.kept
 	return true
@@ -100,16 +100,16 @@ func mayBeCoded(head []byte) bool {
 func (m *Multipart) onWay() {
 	p := &m.part
 	p.unnamed = false
-	m.hits.matched = m.hits.matched[:0]
-	if m.hits.match(m.names.way); len(m.hits.matched) > 0 {
-		m.hits.add(Hit{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
+	m.matches.matched = m.matches.matched[:0]
+	if m.matches.match(m.names.way); len(m.matches.matched) > 0 {
+		m.matches.add(Match{Name: m.names.way, Variant: true, Span: Span{Start: p.start}})
 		p.kept, p.whole, p.field = true, true, true
 	}
 }
 
 // keep takes content of a part that is found.
 func (m *Multipart) keep(content []byte) {
-	p, h := &m.part, m.hits
+	p, h := &m.part, m.matches
 	if p.unnamed {
 		content = m.begins(content)
 	}
@@ -145,10 +145,10 @@ func (m *Multipart) begins(content []byte) []byte {
 	return nil
 }
 
-// finish completes the hits of a part, which has a content of that length and
+// finish completes the matches of a part, which has a content of that length and
 // ends at that offset.
 func (m *Multipart) finish(length, end int) {
-	p, h := &m.part, m.hits
+	p, h := &m.part, m.matches
 	var value []byte
 	if p.kept {
 		h.text = h.text[:len(h.text)-(p.length-length)]
@@ -159,24 +159,24 @@ func (m *Multipart) finish(length, end int) {
 	}
 	long, used := p.long || h.kept+len(value) > maxText, false
 	for i := p.first; i < len(h.List); i++ {
-		hit := &h.List[i]
-		hit.Span.End = end
+		match := &h.List[i]
+		match.Span.End = end
 		switch {
-		case m.names.list[hit.Name].Way:
-			hit.Value, hit.Err, used = value, p.wayErr, true
+		case m.names.list[match.Name].Way:
+			match.Value, match.Err, used = value, p.wayErr, true
 			continue
 		case p.err != nil:
-			hit.Err = p.err
-		case hit.Variant:
+			match.Err = p.err
+		case match.Variant:
 		case long:
-			hit.Err = ErrLong
+			match.Err = ErrLong
 		// undici drops a byte-order mark.
 		case !utf8.Valid(value) || bytes.HasPrefix(value, []byte("\ufeff")):
-			hit.Err = ErrUTF8
+			match.Err = ErrUTF8
 		case p.ascii && !isASCII(value):
-			hit.Err = ErrPart
+			match.Err = ErrPart
 		default:
-			hit.Value, used = value, true
+			match.Value, used = value, true
 			if !p.whole {
 				h.kept += len(value)
 			}

@@ -87,20 +87,20 @@ func TestPartHeaders(t *testing.T) {
 					odd = strings.NewReplacer("sig", "xyz", "Sig", "Xyz", "si", "xy", `s\ig`, `x\yz`, "%73ig", "%78yz", "s=69g", "x=79z").Replace(odd)
 				}
 				body := form("b", odd, userPart)
-				var hits claimform.Hits
-				err := readMultipart(body, "b", names, &hits)
+				var matches claimform.Matches
+				err := readMultipart(body, "b", names, &matches)
 				if named && !tc.plain {
-					checkFault(t, err, &hits, claimform.ErrHeader, -1)
+					checkFault(t, err, &matches, claimform.ErrHeader, -1)
 					if he, ok := errors.AsType[*claimform.HeaderError](err); !ok || he.Name != "sig" {
 						t.Errorf("%v names no sig", err)
 					}
 					// Whatever the caller does not say can stand there.
-					m := claimform.NewMultipart("b", names, nil, math.MaxInt64, &hits)
+					m := claimform.NewMultipart("b", names, nil, math.MaxInt64, &matches)
 					m.Write(body)
-					checkFault(t, m.Close(), &hits, claimform.ErrHeader, -1)
-				} else if got := show([]string{"user_id", "sig"}, hits.List); err != nil || got != "user_id=42" {
+					checkFault(t, m.Close(), &matches, claimform.ErrHeader, -1)
+				} else if got := show([]string{"user_id", "sig"}, matches.List); err != nil || got != "user_id=42" {
 					t.Errorf("named %v: got %v, %q", named, err, got)
-				} else if left := string(cutHits(body, hits.List, every)); left != string(form("b", odd)) {
+				} else if left := string(cutHits(body, matches.List, every)); left != string(form("b", odd)) {
 					t.Errorf("leaves %q", left)
 				}
 			}
@@ -158,15 +158,15 @@ func TestPartFields(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			bad := part("", tc.disposition, tc.more, tc.content)
-			var hits claimform.Hits
-			checkFault(t, readMultipart(form("b", bad, userPart), "b", names, &hits), &hits, tc.want, 1)
-			if len(hits.List) != 2 || string(hits.List[1].Value) != "42" || tc.want == nil && string(hits.List[0].Value) != tc.content {
-				t.Errorf("found %q", show(list, hits.List))
+			var matches claimform.Matches
+			checkFault(t, readMultipart(form("b", bad, userPart), "b", names, &matches), &matches, tc.want, 1)
+			if len(matches.List) != 2 || string(matches.List[1].Value) != "42" || tc.want == nil && string(matches.List[0].Value) != tc.content {
+				t.Errorf("found %q", show(list, matches.List))
 			}
 			// Of a field that nobody looks for all that means nothing.
 			other := strings.ReplaceAll(bad, "sig", "xyz")
-			if err := readMultipart(form("b", other, userPart), "b", names, &hits); err != nil || show(list, hits.List) != "user_id=42" {
-				t.Errorf("another's: %v, %q", err, show(list, hits.List))
+			if err := readMultipart(form("b", other, userPart), "b", names, &matches); err != nil || show(list, matches.List) != "user_id=42" {
+				t.Errorf("another's: %v, %q", err, show(list, matches.List))
 			}
 		})
 	}
@@ -189,9 +189,9 @@ func TestCharsetPart(t *testing.T) {
 		{`form-data; name="_charset_"`, "Content-Transfer-Encoding: base64\r\n", "utf-8", claimform.ErrCharset},
 		{`form-data; name="_charset_";`, "", "utf-8", claimform.ErrCharset},
 	} {
-		var hits claimform.Hits
-		err := readMultipart(form("b", userPart, part("", tc.disposition, tc.more, tc.content)), "b", compile("user_id"), &hits)
-		checkFault(t, err, &hits, tc.want, -1)
+		var matches claimform.Matches
+		err := readMultipart(form("b", userPart, part("", tc.disposition, tc.more, tc.content)), "b", compile("user_id"), &matches)
+		checkFault(t, err, &matches, tc.want, -1)
 	}
 }
 
@@ -226,17 +226,17 @@ func TestWayPart(t *testing.T) {
 		{`attachment; filename="x"`, "Content-Transfer-Encoding: base64\r\n", "eyJpZCI6MX0=", "user/?!=eyJpZCI6MX0="},
 		{`form-data; name="user"; x`, "X: filename\r\nContent-Type: text/plain; charset=utf-7\r\n", "+AHs-", "user/?!=+AHs-"},
 	} {
-		var hits claimform.Hits
+		var matches claimform.Matches
 		body := form("b", part("", tc.disposition, tc.more, tc.content), part("", `form-data; name="id"`, "", "2"))
-		err := readMultipart(body, "b", nested(list...), &hits)
+		err := readMultipart(body, "b", nested(list...), &matches)
 		want := strings.TrimSpace(tc.want + " id=2")
-		if got := show(list, hits.List); err != nil || got != want {
+		if got := show(list, matches.List); err != nil || got != want {
 			t.Errorf("%s, %q: got %v, %q, want %q", tc.disposition, tc.content, err, got, want)
 		}
 		if tc.want == "" {
 			continue
 		}
-		if left := cutHits(body, hits.List, every); string(left) != "--b--\r\n" {
+		if left := cutHits(body, matches.List, every); string(left) != "--b--\r\n" {
 			t.Errorf("%s, %q: leaves %q", tc.disposition, tc.content, left)
 		}
 	}

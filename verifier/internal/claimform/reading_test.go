@@ -23,8 +23,8 @@ func compile(names ...string) *claimform.Names {
 
 // readMultipart reads a whole body, in a header of which names that are compared
 // as nameStands does can stand.
-func readMultipart(body []byte, boundary string, names *claimform.Names, hits *claimform.Hits) error {
-	m := claimform.NewMultipart(boundary, names, nameStands, math.MaxInt64, hits)
+func readMultipart(body []byte, boundary string, names *claimform.Names, matches *claimform.Matches) error {
+	m := claimform.NewMultipart(boundary, names, nameStands, math.MaxInt64, matches)
 	if _, err := m.Write(body); err != nil {
 		return err
 	}
@@ -64,15 +64,15 @@ func nameStands(header []byte) (name string, stands bool) {
 }
 
 // checkFault checks what is wrong with a reading: with the body, which leaves no
-// hits, or with the first hit that has an error, where field is its name.
-func checkFault(t *testing.T, err error, hits *claimform.Hits, want error, field int) {
+// matches, or with the first match that has an error, where field is its name.
+func checkFault(t *testing.T, err error, matches *claimform.Matches, want error, field int) {
 	t.Helper()
-	if err != nil && len(hits.List) > 0 {
-		t.Error("hits beside an error")
+	if err != nil && len(matches.List) > 0 {
+		t.Error("matches beside an error")
 	}
 	got := -1
-	if i := slices.IndexFunc(hits.List, func(hit claimform.Hit) bool { return hit.Err != nil }); i >= 0 {
-		got, err = hits.List[i].Name, hits.List[i].Err
+	if i := slices.IndexFunc(matches.List, func(match claimform.Match) bool { return match.Err != nil }); i >= 0 {
+		got, err = matches.List[i].Name, matches.List[i].Err
 	}
 	if !errors.Is(err, want) || (err == nil) != (want == nil) {
 		t.Errorf("got %v, want %v", err, want)

@@ -114,29 +114,29 @@ func (s *speller) symbols(of string) (list []uint32) {
 // normalise returns a name folded, without what is cut from names, and with '_'
 // for what PHP reads so.
 func normalise(name string) (form []rune) {
-	blanks := 0
+	spaces := 0
 	for _, r := range name {
 		switch {
 		case r == 0:
 			return form
 		case isBlank(r):
-			blanks++
+			spaces++
 			continue
 		case len(form) == 0 && (r == '[' || r == ']' || r == '?'):
-			blanks = 0
+			spaces = 0
 			continue
 		case r == '.' || r == '[':
 			r = '_'
 		}
 		if len(form) > 0 {
-			form = append(form, slices.Repeat([]rune{'_'}, blanks)...)
+			form = append(form, slices.Repeat([]rune{'_'}, spaces)...)
 		}
-		form, blanks = append(form, names.Fold(r)), 0
+		form, spaces = append(form, names.Fold(r)), 0
 	}
 	return form
 }
 
-// spell draws the spellings of a name, and says whether it has no more than one.
+// spell draws the spellings of a name, and reports whether it has no more than one.
 func (s *speller) spell(name string, i int) (bare bool) {
 	form := normalise(name)
 	if len(form) == 0 {

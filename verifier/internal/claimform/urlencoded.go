@@ -10,15 +10,15 @@ import (
 // With strict, for a body that is declared to be a form, it is an error where a
 // bad percent escape stands in any but a watched field, where a name is not
 // UTF-8, and where a field _charset_ names another charset. On an error h is
-// empty. What is wrong with a single watched field is its hit's error.
+// empty. What is wrong with a single watched field is its match's error.
 //
-// A name that decodes to exactly a watched name is a plain hit, with an empty
+// A name that decodes to exactly a watched name is a plain match, with an empty
 // value where there is no '='. It is a variant if its segment holds a raw ';',
 // at which some parsers split and for which Go drops the segment, or if its
 // value holds "]=", where qs ends the name.
-func URLEncoded(raw []byte, n *Names, strict bool, h *Hits) error {
+func URLEncoded(raw []byte, n *Names, strict bool, h *Matches) error {
 	h.begin(len(n.list))
-	u := urlencoded{raw: raw, names: n, hits: h, strict: strict}
+	u := urlencoded{raw: raw, names: n, matches: h, strict: strict}
 	if err := u.read(); err != nil {
 		h.Reset()
 		return err
@@ -27,13 +27,13 @@ func URLEncoded(raw []byte, n *Names, strict bool, h *Hits) error {
 }
 
 type urlencoded struct {
-	raw    []byte
-	names  *Names
-	hits   *Hits
-	strict bool
-	bad    bool // there may be a bad escape
-	split  bool // there is a raw ';'
-	valid  bool // it is UTF-8 but for its escapes
+	raw     []byte
+	names   *Names
+	matches *Matches
+	strict  bool
+	bad     bool // there may be a bad escape
+	split   bool // there is a raw ';'
+	valid   bool // it is UTF-8 but for its escapes
 	// leading says that every segment so far is cut with the '&' after it. A
 	// later one is cut with the '&' before it, so that it does not matter which
 	// of its neighbours stay.
@@ -74,7 +74,7 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		u.leading = false
 		return end, nil
 	}
-	from, whole, occurrences := len(u.hits.List), false, 0
+	from, whole, occurrences := len(u.matches.List), false, 0
 	for p := start; p < end; {
 		if u.raw[p] == ';' {
 			p++
@@ -92,27 +92,27 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		if u.strict && odd && !validName(name) {
 			return end, ErrUTF8
 		}
-		own := len(u.hits.List)
+		own := len(u.matches.List)
 		if found {
 			if err := u.add(name, u.raw[min(equals+1, end):end], split, span); err != nil {
 				return end, err
 			}
-			if len(u.hits.List) > own {
+			if len(u.matches.List) > own {
 				occurrences++
 				whole = whole || p == start
 			}
 		}
-		if u.strict && u.bad && badEscape(u.raw[p:span.End]) && !u.mark(u.hits.List[own:], ErrEscape) {
+		if u.strict && u.bad && badEscape(u.raw[p:span.End]) && !u.mark(u.matches.List[own:], ErrEscape) {
 			return end, ErrEscape
 		}
 		p = span.End + 1
 	}
-	hits := u.hits.List[from:]
+	matches := u.matches.List[from:]
 	if u.bad && badEscape(u.raw[start:end]) {
-		u.mark(hits, ErrEscape)
+		u.mark(matches, ErrEscape)
 	}
 	if whole {
-		u.trim(hits, Span{start, end}, occurrences)
+		u.trim(matches, Span{start, end}, occurrences)
 	}
 	u.leading = u.leading && whole && occurrences == 1
 	return end, nil
@@ -120,13 +120,13 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 
 // readName reads a name that begins at i. It returns where it ends, whether it
 // may not be UTF-8 once it is decoded, and whether it stands for names that are
-// looked for, which u.hits has then.
+// looked for, which u.matches has then.
 //
 // Hostile bodies are made of short names that are nearly looked for. What such a
 // name is must not be asked at each of its bytes: the processor would guess wrong.
 func (u *urlencoded) readName(i int) (end int, odd, found bool) {
 	n, at, start := u.names, u.names.start, i
-	u.hits.matched = u.hits.matched[:0]
+	u.matches.matched = u.matches.matched[:0]
 	for symbol := uint32(0); symbol != stop && i < len(u.raw); {
 		for _, c := range u.raw[i:min(i+8, len(u.raw))] {
 			if symbol = uint32(n.symbols[query][c]); symbol >= stop {
@@ -149,11 +149,11 @@ func (u *urlencoded) readName(i int) (end int, odd, found bool) {
 	if len(n.found[at]) == 0 {
 		return i, odd, false
 	}
-	n.take(n.found[at], u.raw[start:i], query, u.hits)
-	return i, odd, len(u.hits.matched) > 0
+	n.take(n.found[at], u.raw[start:i], query, u.matches)
+	return i, odd, len(u.matches.matched) > 0
 }
 
-// odd says whether what is escaped at i may not be UTF-8 once it is decoded.
+// odd reports whether what is escaped at i may not be UTF-8 once it is decoded.
 func (u *urlencoded) odd(i int) bool {
 	c := u.raw[i]
 	return c == '%' && i+1 < len(u.raw) && u.raw[i+1] >= '8' || c >= utf8.RuneSelf && !u.valid
@@ -184,39 +184,39 @@ func (u *urlencoded) until(c byte, i, end int) int {
 	return end
 }
 
-// add adds hits for the names that readName has found. The value is all that follows
+// add adds matches for the names that readName has found. The value is all that follows
 // in the segment: what ';' splits of it is another field for some.
 func (u *urlencoded) add(name, value []byte, split bool, span Span) error {
-	for _, i := range u.hits.matched {
+	for _, i := range u.matches.matched {
 		if i == u.names.charset() {
 			if text := decode(nil, value, query); u.strict && !leavesUTF8(text) {
 				return ErrCharset
 			}
 			continue
 		}
-		hit := Hit{Name: i, Variant: split || u.names.variant(i, name, query), Span: span}
-		u.value(&hit, value)
-		u.hits.add(hit)
+		match := Match{Name: i, Variant: split || u.names.variant(i, name, query), Span: span}
+		u.value(&match, value)
+		u.matches.add(match)
 	}
 	return nil
 }
 
-// mark gives an error to the hits that have none of fields that are no texts on
-// the way, and says whether there are such.
-func (u *urlencoded) mark(hits []Hit, err error) (marked bool) {
-	for i := range hits {
-		if hit := &hits[i]; !u.names.list[hit.Name].Way {
-			hit.Value, marked = nil, true
-			hit.Err = err
+// mark gives an error to the matches that have none of fields that are no texts on
+// the way, and reports whether there are such.
+func (u *urlencoded) mark(matches []Match, err error) (marked bool) {
+	for i := range matches {
+		if match := &matches[i]; !u.names.list[match.Name].Way {
+			match.Value, marked = nil, true
+			match.Err = err
 		}
 	}
 	return marked
 }
 
-// trim gives the hits of a segment whose own name is watched all of its bytes:
+// trim gives the matches of a segment whose own name is watched all of its bytes:
 // what remained of it would be another field. One occurrence takes a '&' along;
 // several, which ';' splits, leave it, since each may be cut alone.
-func (u *urlencoded) trim(hits []Hit, seg Span, occurrences int) {
+func (u *urlencoded) trim(matches []Match, seg Span, occurrences int) {
 	if occurrences == 1 {
 		switch {
 		case !u.leading:
@@ -224,16 +224,16 @@ func (u *urlencoded) trim(hits []Hit, seg Span, occurrences int) {
 		case seg.End < len(u.raw):
 			seg.End++
 		}
-		for i := range hits {
-			hits[i].Span = seg
+		for i := range matches {
+			matches[i].Span = seg
 		}
 		return
 	}
 	next := seg.End
-	for i := len(hits) - 1; i >= 0; {
-		start := hits[i].Span.Start
-		for ; i >= 0 && hits[i].Span.Start == start; i-- {
-			hits[i].Span.End = next
+	for i := len(matches) - 1; i >= 0; {
+		start := matches[i].Span.Start
+		for ; i >= 0 && matches[i].Span.Start == start; i-- {
+			matches[i].Span.End = next
 		}
 		next = start
 	}

@@ -9,39 +9,39 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
 )
 
-// show writes hits as "name=value", or "name?" for a variant; one of a text on
+// show writes matches as "name=value", or "name?" for a variant; one of a text on
 // the way has its value, and what cannot be read "!".
-func show(names []string, hits []claimform.Hit) string {
+func show(names []string, matches []claimform.Match) string {
 	var all []string
-	for _, hit := range hits {
-		text := names[hit.Name]
-		if hit.Variant {
+	for _, match := range matches {
+		text := names[match.Name]
+		if match.Variant {
 			text += "?"
 		}
-		if hit.Err != nil {
+		if match.Err != nil {
 			text += "!"
 		}
-		if hit.Value != nil || !hit.Variant && hit.Err == nil {
-			text += "=" + string(hit.Value)
+		if match.Value != nil || !match.Variant && match.Err == nil {
+			text += "=" + string(match.Value)
 		}
 		all = append(all, text)
 	}
 	return strings.Join(all, " ")
 }
 
-func cutHits(raw []byte, hits []claimform.Hit, of func(claimform.Hit) bool) []byte {
+func cutHits(raw []byte, matches []claimform.Match, of func(claimform.Match) bool) []byte {
 	var left []byte
 	at := 0
-	for _, hit := range hits {
-		if of(hit) && hit.Span.Start >= at { // not what the hit before has cut
-			left = append(left, raw[at:hit.Span.Start]...)
-			at = hit.Span.End
+	for _, match := range matches {
+		if of(match) && match.Span.Start >= at { // not what the match before has cut
+			left = append(left, raw[at:match.Span.Start]...)
+			at = match.Span.End
 		}
 	}
 	return append(left, raw[at:]...)
 }
 
-func every(claimform.Hit) bool { return true }
+func every(claimform.Match) bool { return true }
 
 func TestURLEncoded(t *testing.T) {
 	list := []string{"user_id", "sig", "имя"}
@@ -116,15 +116,15 @@ func TestURLEncoded(t *testing.T) {
 		{"semicolon elsewhere", "a;b&user_id=5", "user_id=5", "a;b"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
+			var matches claimform.Matches
 			for _, strict := range []bool{true, false} {
-				if err := claimform.URLEncoded([]byte(tc.raw), names, strict, &hits); err != nil {
+				if err := claimform.URLEncoded([]byte(tc.raw), names, strict, &matches); err != nil {
 					t.Fatalf("refused: %v", err)
 				}
-				if got := show(list, hits.List); got != tc.want {
+				if got := show(list, matches.List); got != tc.want {
 					t.Errorf("got %q, want %q", got, tc.want)
 				}
-				if left := cutHits([]byte(tc.raw), hits.List, every); string(left) != tc.left {
+				if left := cutHits([]byte(tc.raw), matches.List, every); string(left) != tc.left {
 					t.Errorf("leaves %q, want %q", left, tc.left)
 				}
 			}
@@ -166,7 +166,7 @@ func TestURLEncodedErrors(t *testing.T) {
 		{"raw NUL", "a=\x00", claimform.ErrEscape, claimform.ErrEscape, -1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			var hits claimform.Hits
+			var matches claimform.Matches
 			for _, strict := range []bool{true, false} {
 				want := tc.lenient
 				if strict {
@@ -176,7 +176,7 @@ func TestURLEncodedErrors(t *testing.T) {
 				if !strict && want != nil && bytes.IndexByte([]byte(tc.raw), 0) < 0 {
 					field = max(field, 0) // nothing but a watched field is refused
 				}
-				checkFault(t, claimform.URLEncoded([]byte(tc.raw), names, strict, &hits), &hits, want, field)
+				checkFault(t, claimform.URLEncoded([]byte(tc.raw), names, strict, &matches), &matches, want, field)
 			}
 		})
 	}
@@ -195,9 +195,9 @@ func TestUnreadableFields(t *testing.T) {
 		{"email=é&user_id=1;x&sig=%C3%A9", "email! user_id? sig=é"},
 		{"user_id=1&email=" + strings.Repeat("+", 70<<10) + "&sig=%32", "user_id=1 email! sig=2"},
 	} {
-		var hits claimform.Hits
-		if err := claimform.URLEncoded([]byte(tc.raw), compile(list...), true, &hits); err != nil || show(list, hits.List) != tc.want {
-			t.Errorf("%.40q: %v, %q, want %q", tc.raw, err, show(list, hits.List), tc.want)
+		var matches claimform.Matches
+		if err := claimform.URLEncoded([]byte(tc.raw), compile(list...), true, &matches); err != nil || show(list, matches.List) != tc.want {
+			t.Errorf("%.40q: %v, %q, want %q", tc.raw, err, show(list, matches.List), tc.want)
 		}
 	}
 }
@@ -215,11 +215,11 @@ func TestURLEncodedCutSome(t *testing.T) {
 		{"a=1&email=x;user_id=5&b=2", "a=1&email=x&b=2"},
 		{"a=1;user_id=5;email=x&b=2", "a=1;email=x&b=2"},
 	} {
-		var hits claimform.Hits
-		if err := claimform.URLEncoded([]byte(tc.raw), names, true, &hits); err != nil {
+		var matches claimform.Matches
+		if err := claimform.URLEncoded([]byte(tc.raw), names, true, &matches); err != nil {
 			t.Fatal(err)
 		}
-		left := cutHits([]byte(tc.raw), hits.List, func(hit claimform.Hit) bool { return hit.Name == 0 })
+		left := cutHits([]byte(tc.raw), matches.List, func(match claimform.Match) bool { return match.Name == 0 })
 		if string(left) != tc.left {
 			t.Errorf("%q leaves %q, want %q", tc.raw, left, tc.left)
 		}
@@ -227,15 +227,15 @@ func TestURLEncodedCutSome(t *testing.T) {
 }
 
 // TestURLEncodedAllocs fixes that a body of any shape costs no allocation once
-// its Hits have grown, which also rules out work that is done again and again.
+// its Matches have grown, which also rules out work that is done again and again.
 func TestURLEncodedAllocs(t *testing.T) {
 	names := compile("user_id", "sig")
 	for _, unit := range []string{"&", ";", "a;", "a&", "%20", "u", "user_id;", "user_id&", "[", "user_id[", "]=", "user_id=%41&", "u%73er_id=1;", "=", "+", "?"} {
 		t.Run(unit, func(t *testing.T) {
 			raw := []byte(strings.Repeat(unit, 64<<10/len(unit)))
-			var hits claimform.Hits
+			var matches claimform.Matches
 			read := func() {
-				if err := claimform.URLEncoded(raw, names, true, &hits); err != nil {
+				if err := claimform.URLEncoded(raw, names, true, &matches); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -255,10 +255,10 @@ func TestURLEncodedLinear(t *testing.T) {
 		for _, frame := range []string{"%s", "user_id%s", "%suser_id", "user_id=%s&a=%%", "a;%s"} {
 			raw := fmt.Appendf(nil, frame, strings.Repeat(unit, 1<<20/len(unit)))
 			for _, strict := range []bool{true, false} {
-				var hits claimform.Hits
-				claimform.URLEncoded(raw, names, strict, &hits)
-				if n := bytes.Count(raw, []byte("user_id")); len(hits.List) > n {
-					t.Errorf("%q in %q: %d hits of %d", unit, frame, len(hits.List), n)
+				var matches claimform.Matches
+				claimform.URLEncoded(raw, names, strict, &matches)
+				if n := bytes.Count(raw, []byte("user_id")); len(matches.List) > n {
+					t.Errorf("%q in %q: %d matches of %d", unit, frame, len(matches.List), n)
 				}
 			}
 		}
@@ -274,11 +274,11 @@ func BenchmarkURLEncoded(b *testing.B) {
 	} {
 		b.Run(tc.name, func(b *testing.B) {
 			raw := []byte(tc.raw)
-			var hits claimform.Hits
+			var matches claimform.Matches
 			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := claimform.URLEncoded(raw, names, true, &hits); err != nil {
+				if err := claimform.URLEncoded(raw, names, true, &matches); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -5,33 +5,33 @@ import (
 	"unicode/utf8"
 )
 
-// value reads the value of a hit.
-func (u *urlencoded) value(hit *Hit, value []byte) {
-	if u.names.list[hit.Name].Way {
-		hit.Value, _ = u.hits.decode(value, true)
+// value reads the value of a match.
+func (u *urlencoded) value(match *Match, value []byte) {
+	if u.names.list[match.Name].Way {
+		match.Value, _ = u.matches.decode(value, true)
 		return
 	}
-	text := u.names.plain[hit.Name]
+	text := u.names.plain[match.Name]
 	if text[len(text)-1] != ']' && endsBracket(value) {
-		hit.Variant = true
+		match.Variant = true
 	}
-	if hit.Variant {
+	if match.Variant {
 		return
 	}
-	decoded, err := u.hits.decode(value, false)
+	decoded, err := u.matches.decode(value, false)
 	switch {
 	case err != nil:
-		hit.Err = err
+		match.Err = err
 	case !utf8.Valid(decoded):
-		hit.Err = ErrUTF8
-	case !isASCII(u.raw[hit.Span.Start:hit.Span.End]):
-		hit.Err = ErrEscape
+		match.Err = ErrUTF8
+	case !isASCII(u.raw[match.Span.Start:match.Span.End]):
+		match.Err = ErrEscape
 	default:
-		hit.Value = decoded
+		match.Value = decoded
 	}
 }
 
-// endsBracket says whether a value holds "]=", for which qs, that of newer
+// endsBracket reports whether a value holds "]=", for which qs, that of newer
 // versions also escaped, looks first: "id=x]=y" is a field "id=x]" there.
 func endsBracket(value []byte) bool {
 	for i := 0; ; i++ {
@@ -46,7 +46,7 @@ func endsBracket(value []byte) bool {
 	}
 }
 
-// isASCII says whether nothing is left unescaped that the WHATWG URL standard's
+// isASCII reports whether nothing is left unescaped that the WHATWG URL standard's
 // serializer escapes for its meaning in another charset: busboy reads raw bytes
 // as Latin-1, and Ruby's URI refuses them.
 func isASCII(s []byte) bool {
@@ -58,7 +58,7 @@ func isASCII(s []byte) bool {
 	return true
 }
 
-// validName says whether a name is UTF-8 once it is decoded.
+// validName reports whether a name is UTF-8 once it is decoded.
 func validName(name []byte) bool {
 	for i := 0; i < len(name); {
 		b, end := query.byte(name, i)

@@ -3,7 +3,7 @@ package claimjson
 import "slices"
 
 // Span is a range of bytes in a body: Start up to, but not with, End.
-type Span struct{ Start, End int }
+type Span = struct{ Start, End int }
 
 // Cut appends to dst the body without the spans, which must be in order and
 // apart, as Scan leaves them in Found.Cuts.

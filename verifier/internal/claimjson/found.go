@@ -16,14 +16,14 @@ const (
 )
 
 // Value is what was found of one target. Kind, Start, End and Escaped are of
-// the first occurrence with exactly the pointer's names; Twice and Variant
+// the first occurrence with exactly the pointer's names; Duplicate and Variant
 // speak of all. Kind None with Variant: it stands, if at all, only where some
 // readers would find it.
 type Value struct {
 	Kind       Kind
 	Start, End int  // the value's bytes in the body, quotes included
 	Escaped    bool // a string that holds a backslash
-	Twice      bool // its name, or one on its way, is a duplicate within one object, either exactly or in other letter cases
+	Duplicate  bool // its name, or one on its way, is a duplicate within one object, either exactly or in other letter cases
 	Variant    bool // its name, or one on its way, stands in another letter case (Unicode simple folding), or an array or a text is on its way in which it stands
 	Way        bool // such an array or text is
 }
@@ -41,7 +41,7 @@ type Found struct {
 // there are targets, but for arrays, which are cut as a whole then.
 const maxCuts = 256
 
-// full says whether Cuts may not hold another one, and takes note of that.
+// full reports whether Cuts may not hold another one, and takes note of that.
 func (f *Found) full() bool {
 	f.More = f.More || len(f.Cuts) == maxCuts
 	return f.More

@@ -14,7 +14,7 @@ func show(body string, v claimjson.Value) string {
 	if v.Kind != claimjson.None {
 		s = body[v.Start:v.End]
 	}
-	if v.Twice {
+	if v.Duplicate {
 		s += "*"
 	}
 	if v.Variant {

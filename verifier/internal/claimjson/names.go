@@ -123,7 +123,7 @@ func (c *child) spelled(name []byte) int {
 	return -1
 }
 
-// foldsTo says whether an ASCII name of the same length folds to folded.
+// foldsTo reports whether an ASCII name of the same length folds to folded.
 func foldsTo(name []byte, folded string) bool {
 	for i, c := range name {
 		if 'a' <= c && c <= 'z' {

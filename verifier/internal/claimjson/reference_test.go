@@ -196,7 +196,7 @@ func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 			continue
 		}
 		if exact > 1 || variant > 1 {
-			w.found.Twice = true
+			w.found.Duplicate = true
 		}
 		isFirst := first && exact == 1 && m.name == tokens[0]
 		if len(tokens) > 1 {
@@ -225,7 +225,7 @@ var (
 	skipsToHere = regexp.MustCompile(skipped + `(?:(?://|#)[^\n\r\x{2028}\x{2029}]*|/\*(?:[^*]|\*+[^*/])*\**)?$`)
 )
 
-// beginsJSON says whether an object or array begins in a text: as far as half a
+// beginsJSON reports whether an object or array begins in a text: as far as half a
 // surrogate pair, at which it cannot be told.
 func beginsJSON(raw string) bool {
 	text, _, lone := strings.Cut(decodeName(raw), "\xff")

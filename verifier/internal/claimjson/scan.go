@@ -50,7 +50,7 @@ func Scan(body []byte, p *Paths, found *Found) error {
 		return err
 	}
 	for i, bit := range p.bits {
-		found.Values[i].Twice = s.twice&bit != 0
+		found.Values[i].Duplicate = s.duplicate&bit != 0
 		found.Values[i].Variant = s.variant&bit != 0
 		found.Values[i].Way = s.way&bit != 0
 	}
@@ -59,18 +59,18 @@ func Scan(body []byte, p *Paths, found *Found) error {
 
 // A scanner's methods return the index after what they read, or -1 with err set.
 type scanner struct {
-	body    []byte
-	paths   *Paths
-	found   *Found
-	err     error
-	depth   int                     // of open containers
-	twice   uint64                  // pointers
-	variant uint64                  // pointers
-	way     uint64                  // pointers, variants for what is on the way
-	whole   bool                    // the value just read is to be cut with the member that holds it
-	opened  [maxDepth/64 + 1]uint64 // see skip
-	names   [32]seen
-	lengths lengths
+	body      []byte
+	paths     *Paths
+	found     *Found
+	err       error
+	depth     int                     // of open containers
+	duplicate uint64                  // pointers
+	variant   uint64                  // pointers
+	way       uint64                  // pointers, variants for what is on the way
+	whole     bool                    // the value just read is to be cut with the member that holds it
+	opened    [maxDepth/64 + 1]uint64 // see skip
+	names     [32]seen
+	lengths   lengths
 }
 
 func (s *scanner) fail(err error) int {
@@ -79,11 +79,11 @@ func (s *scanner) fail(err error) int {
 }
 
 func (s *scanner) scan() error {
-	i := endBlanks(s.body, 0)
+	i := endSpaces(s.body, 0)
 	if i = s.inside(i, place{node: &s.paths.root, live: ^uint64(0)}); i < 0 {
 		return s.err
 	}
-	if endBlanks(s.body, i) != len(s.body) {
+	if endSpaces(s.body, i) != len(s.body) {
 		return ErrSyntax
 	}
 	if s.whole {
@@ -110,7 +110,7 @@ func (s *scanner) object(i int, at place) int {
 	b := s.body
 	var exact, variant uint64 // pointers whose name has stood in this object
 	trim := trimmer{run: -1, comma: -1}
-	if i = endBlanks(b, i+1); i < len(b) && b[i] == '}' {
+	if i = endSpaces(b, i+1); i < len(b) && b[i] == '}' {
 		s.depth--
 		return i + 1
 	}
@@ -123,10 +123,10 @@ func (s *scanner) object(i int, at place) int {
 			return s.fail(ErrSyntax)
 		}
 		c, spelled := at.node.find(b[start+1 : i-1])
-		if i = endBlanks(b, i); i >= len(b) || b[i] != ':' {
+		if i = endSpaces(b, i); i >= len(b) || b[i] != ':' {
 			return s.fail(ErrSyntax)
 		}
-		i = endBlanks(b, i+1)
+		i = endSpaces(b, i+1)
 		cut, cuts := false, len(s.found.Cuts)
 		if c == nil {
 			i = s.skip(i)
@@ -142,7 +142,7 @@ func (s *scanner) object(i int, at place) int {
 			return -1
 		}
 		end := i
-		if i = endBlanks(b, i); i >= len(b) {
+		if i = endSpaces(b, i); i >= len(b) {
 			return s.fail(ErrSyntax)
 		}
 		switch b[i] {
@@ -152,7 +152,7 @@ func (s *scanner) object(i int, at place) int {
 			} else {
 				trim.keep(i)
 			}
-			i = endBlanks(b, i+1)
+			i = endSpaces(b, i+1)
 		case '}':
 			if cut {
 				trim.remove(s.found, start, end)
@@ -177,13 +177,13 @@ func (s *scanner) enter(c *child, spelled int, at place, exact, variant *uint64)
 			if *exact&bits == 0 {
 				next.live = at.live & bits
 			} else {
-				s.twice |= bits
+				s.duplicate |= bits
 			}
 			*exact |= bits
 			continue
 		}
 		s.variant |= bits
-		s.twice |= bits & *variant
+		s.duplicate |= bits & *variant
 		*variant |= bits
 	}
 	return next

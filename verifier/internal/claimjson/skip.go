@@ -7,7 +7,7 @@ import "math/bits"
 // the objects, so that no input can make it grow.
 //
 // It is what large bodies cost, so it asks for what is likely first, and for
-// blanks only where that is not there. Indexes are compared as unsigned, which
+// spaces only where that is not there. Indexes are compared as unsigned, which
 // is the compiler's own check, so that it makes no second one.
 func (s *scanner) skip(i int) int {
 	b := s.body
@@ -24,7 +24,7 @@ func (s *scanner) skip(i int) int {
 			k++
 		}
 		if uint(i) < uint(len(b)) && b[i] <= ' ' {
-			i = endBlanks(b, i)
+			i = endSpaces(b, i)
 		}
 		if uint(i) >= uint(len(b)) {
 			return s.fail(ErrSyntax)
@@ -63,7 +63,7 @@ func (s *scanner) skip(i int) int {
 			}
 			i++
 			if uint(i) < uint(len(b)) && b[i] <= ' ' {
-				i = endBlanks(b, i)
+				i = endSpaces(b, i)
 			}
 			// '{' and '[' are two below their closing bracket.
 			if uint(i) >= uint(len(b)) || b[i] != c+2 {
@@ -88,7 +88,7 @@ func (s *scanner) skip(i int) int {
 				return i
 			}
 			if uint(i) < uint(len(b)) && b[i] <= ' ' {
-				i = endBlanks(b, i)
+				i = endSpaces(b, i)
 			}
 			if uint(i) >= uint(len(b)) {
 				return s.fail(ErrSyntax)
@@ -118,16 +118,16 @@ func (s *scanner) push(depth int, object bool) {
 }
 
 // name reads the k-th member of an object, which begins at i with its name or
-// with blanks, as far as the colon.
+// with spaces, as far as the colon.
 func (s *scanner) name(i int, k uint8) int {
 	b, start := s.body, i
-	if i = endBlanks(b, i); i >= len(b) || b[i] != '"' {
+	if i = endSpaces(b, i); i >= len(b) || b[i] != '"' {
 		return -1
 	}
 	if i = endString(b, i+1); i < 0 {
 		return -1
 	}
-	if i = endBlanks(b, i); i >= len(b) || b[i] != ':' {
+	if i = endSpaces(b, i); i >= len(b) || b[i] != ':' {
 		return -1
 	}
 	i++
@@ -217,9 +217,9 @@ func endLiteral(b []byte, i int, literal string) int {
 	return i + len(literal)
 }
 
-// endBlanks returns the index of the first byte from i on that is no blank of
+// endSpaces returns the index of the first byte from i on that is no space of
 // RFC 8259, section 2, or len(b).
-func endBlanks(b []byte, i int) int {
+func endSpaces(b []byte, i int) int {
 	for uint(i) < uint(len(b)) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}

@@ -15,12 +15,12 @@ func (s *scanner) array(i int, at place) int {
 	at.live, at.inArray = 0, true
 	b, base, more, whole := s.body, s.depth, s.found.More, false
 	for {
-		if i = endBlanks(b, i); i < len(b) && b[i] == '[' {
+		if i = endSpaces(b, i); i < len(b) && b[i] == '[' {
 			if s.depth == maxDepth {
 				return s.fail(ErrDepth)
 			}
 			s.depth++
-			if i = endBlanks(b, i+1); i >= len(b) || b[i] != ']' {
+			if i = endSpaces(b, i+1); i >= len(b) || b[i] != ']' {
 				continue
 			}
 		} else if i = s.inside(i, at); i < 0 {
@@ -30,7 +30,7 @@ func (s *scanner) array(i int, at place) int {
 			whole, at.inCut, s.whole = true, true, false
 		}
 		for {
-			if i = endBlanks(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
+			if i = endSpaces(b, i); i >= len(b) || b[i] != ',' && b[i] != ']' {
 				return s.fail(ErrSyntax)
 			}
 			i++

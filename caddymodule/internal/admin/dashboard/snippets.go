@@ -50,12 +50,12 @@ type names struct {
 }
 
 // For returns the snippets of a widget, by its id, in a dialect with the default
-// message and nonces of the default length. It reports whether there is such a
+// message and nonces of the default length. It is an error where there is no such
 // dialect.
-func For(dialect, widget string) (*Snippets, bool) {
-	d, known := verifier.LookupDialect(dialect)
-	if !known {
-		return nil, false
+func For(dialect, widget string) (*Snippets, error) {
+	d, err := verifier.LookupDialect(dialect)
+	if err != nil {
+		return nil, err
 	}
 	n := namesOf(&d)
 	n.ID = widget
@@ -69,7 +69,7 @@ func For(dialect, widget string) (*Snippets, bool) {
 			Language: language.keyword, Title: language.title, Code: fill(language.keyword, n), Browser: browser,
 		})
 	}
-	return made, true
+	return made, nil
 }
 
 func namesOf(d *verifier.Dialect) names {

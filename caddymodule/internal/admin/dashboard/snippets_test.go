@@ -94,15 +94,7 @@ func sign(command []string, secret, user string) (string, error) {
 // verify checks a body as the gateway does, and returns whom it verifies.
 func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 	t.Helper()
-	reader, err := verifier.NewReader(d.AllPlaces(), verifier.ReaderOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := d.Policy("", verifier.DefaultNonceLength)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := verifier.New(policy)
+	v, err := d.Verifier()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,25 +103,23 @@ func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 		t.Fatal(err)
 	}
 	var reading verifier.Reading
-	reader.JSON(body, &reading)
-	if err := v.Shape(&reading); err != nil {
+	v.JSON(body, &reading)
+	id, err := v.Verify(&reading, verifier.NewKey(secret))
+	if err != nil {
 		t.Fatalf("%v: %s", err, body)
 	}
-	if err := v.Verify(&reading.Claim, []*verifier.Key{verifier.NewKey(secret)}); err != nil {
-		t.Fatalf("%v: %s", err, body)
+	if widget := string(reading.Unverified(verifier.Widget)); d.NamesWidget() && widget != "" && widget != "shop" {
+		t.Errorf("of widget %s", widget)
 	}
-	if d.NamesWidget() && string(reading.Claim[verifier.Widget]) != "" && string(reading.Claim[verifier.Widget]) != "shop" {
-		t.Errorf("of widget %s", reading.Claim[verifier.Widget])
-	}
-	return string(reading.Claim[verifier.UserID])
+	return id.User()
 }
 
 // TestSnippets runs what the page tells to put on a server, for every language
 // and every dialect, and has the verifier check what it returns.
 func TestSnippets(t *testing.T) {
 	for _, d := range verifier.Dialects {
-		snippets, known := For(d.Name, "shop")
-		if !known || len(snippets.Snippets) != 5 {
+		snippets, err := For(d.Name, "shop")
+		if err != nil || len(snippets.Snippets) != 5 {
 			t.Fatalf("%s: %+v", d.Name, snippets)
 		}
 		for _, s := range snippets.Snippets {
@@ -165,7 +155,7 @@ func TestSnippets(t *testing.T) {
 			})
 		}
 	}
-	if _, known := For("klingon", "shop"); known {
+	if _, err := For("klingon", "shop"); err == nil {
 		t.Error("snippets for a dialect that there is not")
 	}
 }

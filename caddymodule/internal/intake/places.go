@@ -1,0 +1,150 @@
+// Package intake reads an identity claim out of a request, in its query, headers,
+// cookies and body, and cuts it out again. What a claim is, the verifier knows; how
+// its parts are spelled on the way, hop and body.
+package intake
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// The parts of a request, as a configuration and a [verifier.Place] have them.
+const (
+	AtBody   = "body"
+	AtQuery  = "query"
+	AtHeader = "header"
+	AtCookie = "cookie"
+)
+
+// Member returns the place of a member of the document's root.
+func Member(f verifier.Field, name string) verifier.Place {
+	return verifier.Place{Field: f, Location: AtBody, Name: string(jsontext.Pointer("").AppendToken(name)), Root: f > verifier.Widget}
+}
+
+// Places are where a request's claim is read.
+type Places struct {
+	*verifier.Verifier
+	headers []Header
+	cookies []Cookie
+	body    bool
+}
+
+// NewPlaces returns the places of a verifier.
+func NewPlaces(v *verifier.Verifier, places []verifier.Place) *Places {
+	p := &Places{Verifier: v}
+	for _, place := range places {
+		switch place.Location {
+		case AtBody:
+			p.body = true
+		case AtHeader:
+			p.headers = append(p.headers, NewHeader(place))
+		case AtCookie:
+			p.cookies = append(p.cookies, NewCookie(place))
+		}
+	}
+	return p
+}
+
+// InBody reports whether one of the places is in the body.
+func (p *Places) InBody() bool { return p.body }
+
+// ReadHead reads the places outside of the body.
+func (p *Places) ReadHead(r *http.Request, to *verifier.Reading) {
+	if query := r.URL.RawQuery; query != "" {
+		p.Query(to.Copy(query), to)
+	}
+	for i := range p.headers {
+		p.headers[i].Read(r, to)
+	}
+	for i := range p.cookies {
+		p.cookies[i].Read(r, to)
+	}
+}
+
+// CutHead removes those fields from the headers and cookies.
+func (p *Places) CutHead(header http.Header, cuts func(verifier.Field) bool) {
+	for i := range p.headers {
+		if h := &p.headers[i]; cuts(h.Field) {
+			h.Cut(header)
+		}
+	}
+	for i := range p.cookies {
+		if c := &p.cookies[i]; cuts(c.Field) {
+			c.Cut(header)
+		}
+	}
+}
+
+// CutQuery returns a query without the claim. One that cannot be read, or has more
+// of it than is kept, is given up as a whole.
+func (p *Places) CutQuery(query string) string {
+	if query == "" {
+		return ""
+	}
+	var reading verifier.Reading
+	p.Query([]byte(query), &reading)
+	if reading.Err() != nil {
+		return ""
+	}
+	if len(reading.QueryCuts) == 0 {
+		return query
+	}
+	return string(reading.WithoutQuery([]byte(query)))
+}
+
+// Header is a field in a header.
+type Header struct {
+	verifier.Place
+	hop.Header
+}
+
+// NewHeader returns the header of that place.
+func NewHeader(p verifier.Place) Header { return Header{p, hop.NewHeader(p.Name)} }
+
+// Read reads the field.
+func (h *Header) Read(r *http.Request, to *verifier.Reading) {
+	value, there, more := h.Find(r.Header)
+	switch {
+	case !there:
+		return
+	case h.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0:
+		// RFC 9110 section 5.3: two lines may have been joined so.
+		to.MarkMalformed(h.Place, "is a list in a header: an id with a comma must be sent elsewhere")
+	default:
+		to.Text(h.Place, to.Copy(value))
+	}
+	if more {
+		to.MarkDuplicate(h.Place)
+	}
+}
+
+// Cookie is a field in a cookie.
+type Cookie struct {
+	verifier.Place
+	hop.Cookie
+}
+
+// NewCookie returns the cookie of that place.
+func NewCookie(p verifier.Place) Cookie { return Cookie{p, hop.NewCookie(p.Name)} }
+
+// Read reads the field.
+func (c *Cookie) Read(r *http.Request, to *verifier.Reading) {
+	found := c.Find(r.Header)
+	if found.Variant {
+		to.MarkVariant(c.Place)
+	}
+	if found.Value != "" {
+		to.Text(c.Place, to.Copy(found.Value))
+	}
+	if found.Broken {
+		to.MarkMalformed(c.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
+	}
+	if found.Twice {
+		to.MarkDuplicate(c.Place)
+	}
+}

@@ -1,0 +1,106 @@
+package ledgers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+)
+
+// What an operator is told, and what he can do.
+const (
+	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are refused, "
+	lossWay   = ". Put it back in its place and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
+
+	closedByLoss = lossFound + "and requests that name a conversation, too; visitors are not merged" + lossWay
+	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay
+
+	moved = "this configuration names another ledger than before, which knows nothing of what that one recorded: one-time signatures " +
+		"could be used again, and conversations and visitors are free to take. If that is not intended, move the file and restart"
+)
+
+var errLost = fmt.Errorf("%w: %s", ledger.ErrUnavailable, closedByLoss)
+
+// Loss says that the ledger was lost, and what to do; "" where it was not, or
+// somebody has accepted that.
+func (k *Known) Loss() string {
+	s := k.state.Load()
+	switch {
+	case s == nil || !s.lost:
+		return ""
+	case k.options.Shared:
+		return openByLoss
+	}
+	return closedByLoss
+}
+
+// report tells an operator of a loss, once it is found and then again and again.
+func (k *Known) report(loss string, found bool) {
+	level := zapcore.WarnLevel
+	if found {
+		level = zapcore.ErrorLevel
+	} else if time.Since(k.reminded) < k.options.Reminder {
+		return
+	}
+	k.reminded = time.Now()
+	fields := []zap.Field{zap.String("place", k.options.Place), zap.String("ledger", k.note.last)}
+	if k.note.own != "" {
+		fields = append(fields, zap.String("lost", k.note.own))
+	}
+	k.options.Log.Log(level, loss, fields...)
+}
+
+// Watch looks now and then whether it still is the ledger it was, until ctx ends.
+func (k *Known) Watch(ctx context.Context) {
+	ticker := time.NewTicker(k.options.Period)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		_ = k.take(ctx, func(ctx context.Context) error {
+			_, err := k.identify(ctx)
+			if errors.Is(err, ledger.ErrGone) && k.note != nil {
+				k.report(err.Error(), false)
+			}
+			return nil
+		})
+	}
+}
+
+// Acceptance is what became of a loss.
+type Acceptance struct {
+	Accepted bool   // there was one
+	Ledger   string // the id of the one that is used from now on
+	Lost     string // and of the one before
+}
+
+// Accept has the ledger that is there be the one of this gateway. Where it went
+// while it was in use, one is created.
+func (k *Known) Accept(ctx context.Context) (a Acceptance, err error) {
+	err = k.take(ctx, func(ctx context.Context) error {
+		id, err := k.identify(ctx)
+		if errors.Is(err, ledger.ErrGone) {
+			if err = k.Ledger.Forget(ctx); err == nil {
+				id, err = k.identify(ctx)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		a = Acceptance{Accepted: k.Loss() != "", Ledger: id}
+		if a.Accepted {
+			a.Lost = k.note.own
+			err = k.write(ctx, &note{last: id, own: id})
+		}
+		return err
+	})
+	return a, err
+}

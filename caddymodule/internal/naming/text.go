@@ -1,0 +1,219 @@
+package naming
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// Text is a text with placeholders that names a request's widget, conversation or
+// visitor.
+type Text struct {
+	Field verifier.Field
+	// Query is the query's parameter that the text consists of, "" where it is
+	// any other text.
+	Query string
+	// Twins read the queries' parameters from the body, too, where the text is more
+	// than one of them.
+	Twins []*intake.Places
+	// OfPath says that one of the placeholders has to do with the path.
+	OfPath bool
+
+	text string
+	// headers, queries and cookies are what the placeholders ask for.
+	headers []intake.Header
+	queries []*verifier.Verifier
+	cookies []intake.Cookie
+	// header is the header that the text consists of, looked up without Caddy's
+	// replacer; "" if it is any other text.
+	header string
+}
+
+// New returns the text of that field. Nothing can be named by a header that removed
+// reports to be removed from every request.
+func New(field verifier.Field, text string, removed func(header string) bool) (*Text, error) {
+	t := &Text{Field: field, text: text}
+	for rest := t.text; ; {
+		before, after, ok := strings.Cut(rest, "{")
+		if !ok {
+			return t, nil
+		}
+		if strings.HasSuffix(before, `\`) { // a brace of the text
+			rest = after
+			continue
+		}
+		inner, after, ok := strings.Cut(after, "}")
+		if !ok || strings.Contains(inner, "{") {
+			return nil, fmt.Errorf("%s: '{' is not closed in '%s'", field, text)
+		}
+		if err := checkPlaceholder(inner); err != nil {
+			return nil, fmt.Errorf("%s: %w", field, err)
+		}
+		rest = after
+		t.OfPath = t.OfPath || UsesPath(inner)
+		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
+			if removed(name) {
+				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
+			}
+			t.headers = append(t.headers, intake.NewHeader(verifier.Place{Field: field, Name: name}))
+			if text == "{"+inner+"}" {
+				t.header = textproto.CanonicalMIMEHeaderKey(name)
+			}
+		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
+			reader, err := newReader(verifier.Place{Field: field, Location: intake.AtQuery, Name: name})
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", field, err)
+			}
+			t.queries = append(t.queries, reader)
+			if text == "{"+inner+"}" {
+				t.Query = name
+				continue
+			}
+			both := []verifier.Place{{Field: field, Location: intake.AtQuery, Name: name}, intake.Member(field, name)}
+			twin, err := newReader(both...)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", field, err)
+			}
+			t.Twins = append(t.Twins, intake.NewPlaces(twin, both))
+		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
+			t.cookies = append(t.cookies, intake.NewCookie(verifier.Place{Field: field, Name: name}))
+		}
+	}
+}
+
+// newReader returns what finds a field in these places, and never a claim.
+func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
+}
+
+// RequestParts are what Caddy's placeholders of a request begin with, behind
+// http.request, and URIParts what those of its URI do (caddyhttp's replacer).
+var (
+	RequestParts = []string{
+		"body", "body_base64", "cookie", "duration", "duration_ms", "header", "host", "hostport", "local", "method", "orig_method",
+		"orig_uri", "port", "proto", "proto_name", "remote", "scheme", "tls", "uri", "uri_escaped", "uuid",
+	}
+	URIParts = []string{"path", "path_escaped", "prefixed_query", "query", "query_escaped"}
+)
+
+// shorthands are how a placeholder of a request is written short, or often
+// wrongly. The Caddyfile has written out the short ones, where one stood in it.
+var shorthands = map[string]string{
+	"header": "http.request.header.", "headers": "http.request.header.",
+	"cookie": "http.request.cookie.", "cookies": "http.request.cookie.",
+	"query": "http.request.uri.query.",
+}
+
+// checkPlaceholder refuses a placeholder that nothing sets, so that no request
+// could ever name anything by it. Those of other modules have names of their own.
+func checkPlaceholder(name string) error {
+	first, rest := firstPart(name)
+	if full, ok := shorthands[first]; ok && rest != "" {
+		return fmt.Errorf("there is no placeholder {%s}: write {%s%s}", name, full, rest)
+	}
+	known, within := RequestParts, "http.request"
+	inside, ok := strings.CutPrefix(name, "http.request.")
+	if after, inURI := strings.CutPrefix(inside, "uri."); inURI {
+		known, within, inside = URIParts, "http.request.uri", after
+	}
+	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
+		return fmt.Errorf("there is no placeholder {%s}: behind %s comes one of %s", name, within, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// firstPart cuts a placeholder's name behind its first part.
+func firstPart(name string) (part, rest string) {
+	if end := strings.IndexAny(name, "./"); end >= 0 {
+		return name[:end], name[end+1:]
+	}
+	return name, ""
+}
+
+// String returns the text.
+func (t *Text) String() string { return t.text }
+
+// Read reads the id, by way of a reading of its own.
+func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
+	id, place := t.Of(r, own), verifier.Place{Field: t.Field}
+	switch fault := own.Fault(t.Field); {
+	case fault != nil:
+		to.MarkMalformed(place, fault.Detail)
+	case !own.Plain():
+		to.MarkDuplicate(place)
+	case id != "":
+		to.Text(place, to.Copy(id))
+	}
+	own.Reset()
+}
+
+// Of returns the id. Where the request names two, or one that cannot be read,
+// there is none, and the reading says so.
+func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
+	if t.OfPath {
+		if flaw := PathFlaw(r); flaw != "" {
+			to.MarkMalformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+			return ""
+		}
+	}
+	if values := r.Header[t.header]; t.header != "" && t.Field == verifier.Widget && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
+		return values[0] // as a rule
+	}
+	for i := range t.headers {
+		if t.headers[i].Read(r, to); !settled(to) {
+			return ""
+		}
+		if t.Field != verifier.Widget && t.headers[i].Respelled(r.Header) {
+			to.MarkDuplicate(t.headers[i].Place)
+			return ""
+		}
+	}
+	for _, reader := range t.queries {
+		if reader.Query(to.Copy(r.URL.RawQuery), to); !settled(to) {
+			return ""
+		}
+	}
+	if t.header != "" {
+		return strings.Join(r.Header[t.header], ",") // as the replacer has it
+	}
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	for i := range t.cookies {
+		cookie := &t.cookies[i]
+		cookie.Read(r, to)
+		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.Field)) > 0 {
+			to.MarkDuplicate(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
+		}
+		if !settled(to) {
+			return ""
+		}
+	}
+	if t.Field == verifier.Widget {
+		return repl.ReplaceAll(t.text, "")
+	}
+	// A text around an empty placeholder would be everybody's conversation.
+	id, err := repl.ReplaceOrErr(t.text, true, true)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// settled reports whether a place names one thing or none. Then the reading
+// forgets it: another place, or the claim, is another matter.
+func settled(to *verifier.Reading) bool {
+	if !to.Plain() {
+		return false
+	}
+	to.Reset()
+	return true
+}

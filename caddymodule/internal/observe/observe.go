@@ -1,0 +1,92 @@
+// Package observe counts and times what a store or a ledger is asked, and shows
+// each operation in the request's trace.
+package observe
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// The results of an operation.
+const (
+	resultOK    = "ok"
+	resultHeld  = "held" // somebody else has it
+	resultError = "error"
+)
+
+var (
+	store = newOperations("store", "What the store of widgets was asked", []string{"lookup", "update", "list"},
+		[]string{resultOK, resultError})
+	ledgers = newOperations("ledger", "What the ledger was asked", []string{"reserve", "keep", "release", "held"},
+		[]string{resultOK, resultHeld, resultError})
+
+	// Metrics are those of all stores and ledgers of the process.
+	Metrics = []prometheus.Collector{store.total, store.seconds, ledgers.total, ledgers.seconds}
+)
+
+type operations struct {
+	asked   string // store or ledger
+	total   *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+}
+
+// newOperations creates every series there will be, so that a rate over one is
+// right from the first on.
+func newOperations(asked, help string, names, results []string) *operations {
+	prefix := "caddy_chat_identity_" + asked
+	o := &operations{
+		asked: asked,
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: prefix + "_operations_total", Help: help + ", by result.",
+		}, []string{"operation", "result"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: prefix + "_operation_duration_seconds", Help: help + ": how long it took.",
+			Buckets: []float64{25e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5},
+		}, []string{"operation"}),
+	}
+	for _, name := range names {
+		o.seconds.WithLabelValues(name)
+		for _, result := range results {
+			o.total.WithLabelValues(name, result)
+		}
+	}
+	return o
+}
+
+// asking is an operation under way.
+type asking struct {
+	*operations
+	name  string
+	began time.Time
+	span  trace.Span // nil where nobody traces
+}
+
+// begin begins an operation, which began at that time.
+func (o *operations) begin(ctx context.Context, name string, at time.Time) (context.Context, asking) {
+	a := asking{operations: o, name: name, began: at}
+	if span := trace.SpanFromContext(ctx); span.IsRecording() {
+		tracer := span.TracerProvider().Tracer("github.com/chatidentity/caddy-chat-identity")
+		ctx, a.span = tracer.Start(ctx, "chat_identity."+o.asked+" "+name,
+			trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindClient))
+	}
+	return ctx, a
+}
+
+// end counts the operation by its result.
+func (a *asking) end(result string) {
+	a.seconds.WithLabelValues(a.name).Observe(time.Since(a.began).Seconds())
+	a.total.WithLabelValues(a.name, result).Inc()
+	if a.span == nil {
+		return
+	}
+	if result == resultError {
+		a.span.SetStatus(codes.Error, a.asked+" unavailable")
+	}
+	a.span.SetAttributes(attribute.String("chat_identity.result", result))
+	a.span.End()
+}

@@ -1,0 +1,106 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+)
+
+// certificate makes one for 127.0.0.1, and returns the files of it and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"redis.example"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for name, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestTLS(t *testing.T) {
+	t.Parallel()
+	cert, key := certificate(t)
+	server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
+	port := redistest.FreePort(t)
+	server.Do("CONFIG", "SET", "tls-port", port)
+	address := "rediss://127.0.0.1:" + port
+	ca, pair := "?ca="+url.PathEscape(cert), "&cert="+url.PathEscape(cert)+"&key="+url.PathEscape(key)
+	s := ready(t, address+ca+pair, Options{})
+	change(t, s, to("1"), "w")
+	wants(t, s, "w", "1")
+	named := ready(t, address+ca+pair+"&server_name=redis.example", Options{})
+	wants(t, named, "w", "1")
+	for _, c := range []struct{ name, url, text string }{
+		{"the system's authorities", address + strings.Replace(pair, "&", "?", 1), "check ca, server_name, cert and key"},
+		{"another name", address + ca + pair + "&server_name=other.example", "check ca, server_name, cert and key"},
+		{"no certificate", address + ca, "certificate"},
+		{"no TLS", "redis://127.0.0.1:" + port, "a server that wants TLS"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			denied(t, gateway(t, c.url, Options{}), c.text)
+		})
+	}
+}
+
+func TestUnix(t *testing.T) {
+	t.Parallel()
+	dir, err := os.MkdirTemp("", "redis") // a test's own may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	server := redistest.Start(t, "--unixsocket", socket)
+	s := ready(t, "redis+unix://"+socket+"?db=3", Options{})
+	change(t, s, to("1"), "w")
+	wants(t, s, "w", "1")
+	if got := server.Do("KEYS", "*"); got != "[]" {
+		t.Errorf("database 0 has %s", got)
+	}
+}
+
+// TestApart: stores of two prefixes know nothing of each other.
+func TestApart(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	a, b := ready(t, "redis://"+server.Addr, Options{}), ready(t, "redis://"+server.Addr+"/?prefix=b:", Options{})
+	change(t, a, to("1"), "w")
+	wants(t, b, "w", "unknown")
+	if records, err := b.List(context.Background(), "", 10); len(records) != 0 || err != nil {
+		t.Errorf("a list: %v, %v", records, err)
+	}
+}

@@ -1,0 +1,109 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+)
+
+const (
+	// interval is the time between two heartbeats.
+	interval = 250 * time.Millisecond
+	// lease is how long remembered records may be used after the last heartbeat
+	// that was answered was sent.
+	lease = time.Second
+	// writerWait is how long a writer waits for the leases of others to end. It is
+	// more than a lease by what clocks may differ in speed.
+	writerWait = lease + 100*time.Millisecond
+	never      = math.MinInt64 / 2
+)
+
+// heartbeat says in one step which version the widgets are, whether Redis takes
+// writes, and which dialects there are. Nothing written to nothing creates no key.
+const heartbeat = `
+local probe = redis.pcall('SETRANGE', KEYS[2], 0, '')
+local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and probe.err or ''}
+for _, text in ipairs(redis.call('HGETALL', KEYS[3])) do answer[#answer + 1] = text end
+return answer`
+
+// watch checks Redis until the store is closed.
+func (s *Store) watch() {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for s.alive.Err() == nil {
+		_ = s.check()
+		select {
+		case <-ticker.C:
+		case <-s.alive.Done():
+		}
+	}
+}
+
+// check finds out whether Redis is away. Of all who want to know, one asks.
+func (s *Store) check() error {
+	_, err, _ := s.checks.Do("", func() (any, error) {
+		err := s.beat(redislink.Timeout)
+		if err != nil && redislink.Explain(err).Code == "" {
+			// That may be this process' own fault: it was stopped, and perhaps its
+			// connection was cut meanwhile. Were Redis taken to be away then, it would
+			// serve what was retired while it was stopped. So it asks once more, not
+			// for long, since requests wait for the verdict.
+			err = s.beat(redislink.Timeout / 2)
+		}
+		switch {
+		case s.alive.Err() != nil:
+			return nil, errClosed
+		case err == nil:
+			s.away.Store(nil)
+			s.readAlarm.Clear()
+			return nil, nil
+		}
+		code := redislink.Explain(err).Code
+		err = unreadable(err)
+		s.away.Store(&err)
+		s.dialects.forget()
+		s.readAlarm.Raise(code, err)
+		return nil, err
+	})
+	return err
+}
+
+// beat sends one heartbeat. If the widgets have changed, nothing that was read
+// before is used any more; otherwise all of it is current as of now.
+func (s *Store) beat(within time.Duration) error {
+	ctx, cancel := context.WithTimeout(s.alive, within)
+	defer cancel()
+	client, err := s.link.Client(ctx)
+	if err != nil {
+		return err
+	}
+	sent := s.clock()
+	answer, err := client.Do(ctx, client.B().Eval().Script(heartbeat).Numkeys(3).
+		Key(s.keys.version, s.keys.probe, s.keys.dialects).Build().ToRetryable()).AsStrSlice()
+	if err == nil && len(answer) < 2 {
+		err = errors.New("the answer to a heartbeat is too short")
+	}
+	if err != nil {
+		return err
+	}
+	if err := redislink.Refusal(answer[1]); err == "" {
+		s.unwritable.Store(nil)
+		s.writeAlarm.Clear()
+	} else if f := redislink.Explain(err); f.Is("OOM", "MISCONF", "NOREPLICAS") {
+		err := unwritten(err)
+		s.unwritable.Store(&err)
+		s.writeAlarm.Raise(f.Code, err)
+	} else {
+		return err // a replica, say, which knows of changes later than writers believe
+	}
+	s.dialects.count(answer[2:], sent)
+	if answer[0] != s.version {
+		s.version = answer[0]
+		s.epoch.Add(1)
+	}
+	s.confirmed.Store(int64(sent)) // after the epoch, see Lookup
+	return nil
+}

@@ -1,0 +1,71 @@
+package sites
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// passingOn are the handlers that send a request nowhere.
+var passingOn = [...]string{
+	"chat_identity", "encode", "error", "file_server", "headers", "log_append", "map", "request_body",
+	"rewrite", "static_response", "templates", "vars",
+}
+
+// ErrorRoutesProxy reports whether the server's error routes may send the request to
+// an upstream after all. Which of them runs depends on matchers that cannot be
+// evaluated yet, but for the host.
+func ErrorRoutesProxy(r *http.Request) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return true
+	}
+	if server.Errors == nil {
+		return false
+	}
+	asked := []*http.Request{r}
+	// A handler may have changed the host of a copy. The error routes have the original.
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.Host != r.Host {
+		asked = append(asked, original.WithContext(r.Context()))
+	}
+	for i := range server.Errors.Routes {
+		route := &server.Errors.Routes[i]
+		matches := func(r *http.Request) bool { return hostMatches(route.MatcherSets, r) }
+		if slices.ContainsFunc(asked, matches) && mayProxy(route.Handlers) {
+			return true
+		}
+	}
+	return false
+}
+
+// hostMatches reports whether the hosts of a route leave the request in.
+func hostMatches(sets caddyhttp.MatcherSets, r *http.Request) bool {
+	return len(sets) == 0 || slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
+		return !slices.ContainsFunc(set, func(matcher any) bool {
+			host, ok := matcher.(*caddyhttp.MatchHost)
+			if !ok {
+				return false
+			}
+			matched, err := host.MatchWithError(r)
+			return !matched && err == nil
+		})
+	})
+}
+
+// mayProxy reports whether one of the handlers, or of those within, is not known to
+// send a request nowhere.
+func mayProxy(handlers []caddyhttp.MiddlewareHandler) bool {
+	within := func(routes caddyhttp.RouteList) bool {
+		return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool { return mayProxy(route.Handlers) })
+	}
+	return slices.ContainsFunc(handlers, func(handler caddyhttp.MiddlewareHandler) bool {
+		if h, ok := handler.(*caddyhttp.Subroute); ok {
+			return within(h.Routes) || h.Errors != nil && within(h.Errors.Routes)
+		}
+		module, ok := handler.(caddy.Module)
+		return !ok || !slices.Contains(passingOn[:], strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers."))
+	})
+}

@@ -1,0 +1,80 @@
+package sites
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
+)
+
+// captured is what the placeholders of a regular expression's captures begin with.
+const captured = "http.regexp."
+
+// setFromPath notes the placeholders that a matcher fills with captures of the path.
+func (s *Site) setFromPath(sets caddyhttp.MatcherSets) {
+	anyMatcher(sets, func(name, text string) bool {
+		switch name {
+		case "path_regexp":
+			var matcher struct{ Name string }
+			_ = json.Unmarshal([]byte(text), &matcher) // Caddy has written it
+			s.fromPath = append(s.fromPath, captured+matcher.Name)
+		case "vars_regexp":
+			var matcher map[string]struct{ Name string }
+			_ = json.Unmarshal([]byte(text), &matcher)
+			for source, m := range matcher {
+				if s.ReadsPath(source) || s.isFromPath("http.vars."+source) {
+					s.fromPath = append(s.fromPath, captured+m.Name)
+				}
+			}
+		case "expression":
+			if strings.Contains(text, "path_regexp(") {
+				s.fromPath = append(s.fromPath, captured) // whose names are in the expression
+			}
+		}
+		return false
+	})
+}
+
+// mapsFromPath notes the placeholders that map fills according to the path.
+func (s *Site) mapsFromPath(h *maphandler.Handler) {
+	if s.ReadsPath(h.Source) {
+		s.fromPath = append(s.fromPath, h.Destinations...)
+	}
+}
+
+// varsFromPath notes the variables that vars fills with parts of the path.
+func (s *Site) varsFromPath(h caddyhttp.VarsMiddleware) {
+	for name, value := range h {
+		if text, ok := value.(string); ok && s.ReadsPath(text) {
+			s.fromPath = append(s.fromPath, "http.vars."+name)
+		}
+	}
+}
+
+// ReadsPath reports whether one of a text's placeholders has to do with the path.
+func (s *Site) ReadsPath(text string) bool {
+	for _, piece := range strings.Split(text, "{")[1:] {
+		if placeholder, _, _ := strings.Cut(piece, "}"); naming.UsesPath(placeholder) || s.isFromPath(placeholder) {
+			return true
+		}
+	}
+	return false
+}
+
+// isFromPath reports whether the placeholder is one that was noted. Captures have a
+// name without that of their expression, too.
+func (s *Site) isFromPath(placeholder string) bool {
+	return slices.ContainsFunc(s.fromPath, func(name string) bool {
+		of, isCapture := strings.CutPrefix(name, captured)
+		if !isCapture {
+			return placeholder == name
+		}
+		capture, ok := strings.CutPrefix(placeholder, captured)
+		expression, _, named := strings.Cut(capture, ".")
+		return ok && (of == "" || !named || expression == of)
+	})
+}

@@ -1,0 +1,99 @@
+package sites
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// unclear reports whether two routes in that order can match one request without
+// the first being the more specific.
+func unclear(first, second caddyhttp.MatcherSets) bool {
+	switch {
+	case len(second) == 0:
+		return len(first) == 0
+	case len(first) == 0:
+		return true
+	case len(first) == 1 && len(second) == 1:
+		// By these alone Caddy sorts.
+		a, b := listed[caddyhttp.MatchPath](first[0]), listed[caddyhttp.MatchPath](second[0])
+		if len(a) == 1 && len(b) == 1 && a[0] != b[0] && contains(b[0], a[0]) {
+			return false
+		}
+	}
+	for _, a := range first {
+		for _, b := range second {
+			if !disjoint(a, b) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// covers reports whether it is certain that a matches every request that b does.
+func covers(a, b caddyhttp.MatcherSets) bool {
+	if len(a) == 0 {
+		return true
+	}
+	var prefixes []string
+	for _, set := range a {
+		if len(set) == 1 {
+			prefixes = append(prefixes, listed[caddyhttp.MatchPath](set)...)
+		}
+	}
+	for _, set := range b {
+		paths := listed[caddyhttp.MatchPath](set)
+		for _, p := range paths {
+			if !slices.ContainsFunc(prefixes, func(prefix string) bool { return prefix == p || contains(prefix, p) }) {
+				return false
+			}
+		}
+		if len(paths) == 0 {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// disjoint reports whether it is certain that no request matches both.
+func disjoint(a, b caddyhttp.MatcherSet) bool {
+	return allApart(listed[caddyhttp.MatchPath](a), listed[caddyhttp.MatchPath](b), meet) ||
+		allApart(listed[caddyhttp.MatchMethod](a), listed[caddyhttp.MatchMethod](b), func(p, q string) bool { return p == q })
+}
+
+// allApart reports whether both lists name something, and none of the one meets any
+// of the other.
+func allApart(a, b []string, meet func(p, q string) bool) bool {
+	for _, p := range a {
+		if slices.ContainsFunc(b, func(q string) bool { return meet(p, q) }) {
+			return false
+		}
+	}
+	return len(a) > 0 && len(b) > 0
+}
+
+// lead returns what every path begins with that the pattern matches, and whether
+// that is the whole path.
+func lead(pattern string) (string, bool) {
+	end := strings.IndexAny(pattern, `*%?[\{`)
+	if end < 0 {
+		return pattern, true
+	}
+	return pattern[:end], false
+}
+
+// contains reports whether it is certain that p matches every path that q does.
+func contains(p, q string) bool {
+	prefix, _ := lead(p)
+	other, _ := lead(q)
+	return p == prefix+"*" && strings.HasPrefix(other, prefix)
+}
+
+// meet reports whether two patterns may match one path.
+func meet(p, q string) bool {
+	a, aWhole := lead(p)
+	b, bWhole := lead(q)
+	return a == b || !aWhole && strings.HasPrefix(b, a) || !bWhole && strings.HasPrefix(a, b)
+}

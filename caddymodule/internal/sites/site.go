@@ -1,0 +1,241 @@
+// Package sites reads the routes of Caddy's http app: which chat_identity handlers a
+// site has, what runs before and beside them, and where a client could get past them.
+package sites
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
+	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+)
+
+// Handler is what matters here of a chat_identity handler, and what is found of it.
+type Handler struct {
+	Guard   bool         // it only guards, and never decides
+	Renamed []hop.Header // what its headers are renamed to
+
+	// Caught says that errors behind it are handled by routes of their own.
+	Caught bool
+}
+
+// Site is what is known of a site: the routes of a server that have the same hosts.
+type Site struct {
+	Handlers []*Handler // guards included
+
+	server, hosts string
+	known         func(caddyhttp.MiddlewareHandler) *Handler
+	named         map[string]*caddyhttp.Route
+	invoked       []string // named routes on the way
+
+	unguarded []string // the ways to what proxies without one
+	asked     []string // the ways to what asks a server before one
+	early     []early  // matchers before one
+	method    string   // what a method is changed to behind one
+	catching  bool     // a route on the way handles errors
+	fromPath  []string // placeholders that are filled from the path
+	own       bool     // a handler is matched by the outcome that it would find
+	overlaps  [][2]string
+	never     [][2]string // directives that an earlier one leaves nothing to decide
+
+	outer     []*caddyhttp.Route // that decide before the routes on the way
+	enclosing *caddyhttp.Route   // the nearest one on the way with a matcher
+}
+
+// Of goes through the sites of an http app. Known tells which handlers are ours.
+func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (all []*Site) {
+	for name, server := range app.Servers {
+		all = append(all, sitesOf(name, server, known)...)
+	}
+	return all
+}
+
+// sitesOf goes through the routes of a server. Those of one host that nothing
+// follows are a site, and so is the rest.
+func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
+	var sites []*Site
+	find := func(route *caddyhttp.Route) *Site {
+		hosts := "any host"
+		if matched := hostsOf(route.MatcherSets); len(matched) > 0 && route.Terminal { // as the Caddyfile's sites are
+			hosts = strings.Join(matched, ", ")
+		}
+		i := slices.IndexFunc(sites, func(s *Site) bool { return s.hosts == hosts })
+		if i < 0 {
+			i, sites = len(sites), append(sites, &Site{server: name, hosts: hosts, known: known, named: server.NamedRoutes})
+		}
+		return sites[i]
+	}
+	perSite := func(routes caddyhttp.RouteList, way string) {
+		grouped := make(map[*Site]caddyhttp.RouteList)
+		for i := range routes {
+			s := find(&routes[i])
+			grouped[s] = append(grouped[s], routes[i])
+		}
+		for s, routes := range grouped {
+			s.list(routes, way, false)
+		}
+	}
+	perSite(server.Routes, "")
+	if server.Errors != nil {
+		perSite(server.Errors.Routes, "handle_errors")
+	}
+	return sites
+}
+
+// list goes through routes in their order. It reports whether every request that
+// has passed them has met a handler, as all have before if guarded is set.
+func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
+	var deciding []*caddyhttp.Route
+	groups := make(map[string]bool)
+	outer, enclosing := s.outer, s.enclosing
+	defer func() { s.outer, s.enclosing = outer, enclosing }()
+	for i := range routes {
+		route := &routes[i]
+		here := way
+		if conditions := s.describe(route.MatcherSets); conditions != "" {
+			here = strings.TrimPrefix(way+" > "+conditions, " > ")
+		}
+		if !guarded && len(route.MatcherSets) > 0 {
+			s.early = append(s.early, early{here, route.MatcherSets})
+		}
+		s.setFromPath(route.MatcherSets)
+		s.outer = slices.Concat(outer, deciding)
+		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
+			s.enclosing = route
+		}
+		passed := s.handle(route.Handlers, here, guarded)
+		// Of a group only one route runs, so all of its routes have to guard.
+		inGroup, known := groups[route.Group]
+		groups[route.Group] = passed && (inGroup || !known)
+		if len(route.MatcherSets) == 0 && (route.Group == "" || groups[route.Group]) {
+			guarded = passed
+		}
+		for _, handler := range route.Handlers {
+			if h := s.known(handler); h == nil || h.Guard {
+				continue
+			}
+			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
+			s.compare(route, deciding, outer, enclosing, here)
+			deciding = append(deciding, route)
+		}
+	}
+	return guarded
+}
+
+// compare compares a route that decides with those that decide before it, in its
+// own list and in outer ones.
+func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
+	pair := func(earlier *caddyhttp.Route) [2]string {
+		return [2]string{cmp.Or(s.describe(earlier.MatcherSets), "all requests"), cmp.Or(way, "all requests")}
+	}
+	within := route.MatcherSets
+	if enclosing != nil { // which may have rewritten the path
+		within = enclosing.MatcherSets
+	}
+	for _, earlier := range outer {
+		if covers(earlier.MatcherSets, within) {
+			s.never = append(s.never, pair(earlier))
+			return
+		}
+	}
+	for _, earlier := range before {
+		if covers(earlier.MatcherSets, route.MatcherSets) {
+			s.never = append(s.never, pair(earlier))
+			return
+		}
+	}
+	for _, earlier := range before {
+		if unclear(earlier.MatcherSets, route.MatcherSets) {
+			s.overlaps = append(s.overlaps, pair(earlier))
+		}
+	}
+}
+
+// handle goes through the handlers of one route.
+func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarded bool) bool {
+	for _, handler := range handlers {
+		if ours := s.known(handler); ours != nil {
+			s.Handlers = append(s.Handlers, ours)
+			ours.Caught = ours.Caught || s.catching
+			guarded = true
+		}
+		switch h := handler.(type) {
+		case *rewrite.Rewrite:
+			s.changesMethod(h, guarded)
+		case *maphandler.Handler:
+			s.mapsFromPath(h)
+		case *caddyhttp.VarsMiddleware:
+			s.varsFromPath(*h)
+		case *caddyhttp.Subroute:
+			if h.Errors != nil {
+				// An error may have been raised before a handler was met.
+				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > handle_errors", " > "), false)
+			}
+			outer := s.catching
+			s.catching = outer || h.Errors != nil
+			guarded = s.list(h.Routes, way, guarded)
+			s.catching = outer
+		case *caddyhttp.Invoke:
+			if route := s.named[h.Name]; route != nil && !slices.Contains(s.invoked, h.Name) {
+				s.invoked = append(s.invoked, h.Name)
+				guarded = s.list(caddyhttp.RouteList{*route}, way, guarded)
+				s.invoked = s.invoked[:len(s.invoked)-1]
+			}
+		case *reverseproxy.Handler:
+			s.changesMethod(h.Rewrite, guarded)
+			switch here := cmp.Or(way, "the rest of the site"); {
+			case guarded:
+			case asksOnly(h):
+				s.asked = append(s.asked, here)
+			default:
+				s.unguarded = append(s.unguarded, here)
+			}
+			s.responses(h.HandleResponse, way, guarded)
+		case *intercept.Intercept:
+			s.responses(h.HandleResponse, way, guarded)
+		}
+	}
+	return guarded
+}
+
+func (s *Site) responses(handlers []caddyhttp.ResponseHandler, way string, guarded bool) {
+	for _, h := range handlers {
+		s.list(h.Routes, way, guarded)
+	}
+}
+
+// Renamed returns what our headers are renamed to by the handlers of the site.
+func (s *Site) Renamed() (names []hop.Header) {
+	for _, h := range s.Handlers {
+		names = append(names, h.Renamed...)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(names)))
+}
+
+// changesMethod notes a method that is changed behind a handler to what a request
+// chooses, or to CONNECT.
+func (s *Site) changesMethod(r *rewrite.Rewrite, guarded bool) {
+	if guarded && r != nil && (strings.Contains(r.Method, "{") || strings.EqualFold(r.Method, http.MethodConnect)) {
+		s.method = r.Method
+	}
+}
+
+// asksOnly reports whether a proxy asks a server about the request, and has what
+// follows answer it, as forward_auth does.
+func asksOnly(h *reverseproxy.Handler) bool {
+	return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet
+}
+
+func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
+	for _, set := range sets {
+		hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
+	}
+	return hosts
+}

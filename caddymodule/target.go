@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"cmp"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// target is whose a request is: the widget that it names, and with it how its claim
+// is read and what happens if that does not verify.
+type target struct {
+	widget *widget // nil where the request has none
+	plan   *plan
+	mode   widgets.Mode
+	// unknown is why it currently cannot be told whether there is such a widget, or
+	// what its secrets are.
+	unknown error
+	// unserved is the id of a widget that exists and that is not the request's
+	// all the same: its store is away, or the handler cannot speak its dialect.
+	// Required mode refuses what names it, so that is counted as the widget's.
+	unserved string
+
+	found widget // what widget points to, where it was looked up
+}
+
+// find looks for the widget wherever it is named outside of the claim.
+func (x *exchange) find() {
+	x.mode = x.h.modeFor(nil)
+	switch {
+	case x.h.single != nil:
+		x.take(x.h.single)
+	case x.h.literal != nil:
+		x.lookup(x.h.literal)
+	case x.h.named != nil:
+		x.id = append(x.id[:0], x.h.named.Of(x.r, &x.reading)...)
+		x.lookup(x.id)
+	}
+}
+
+func (x *exchange) lookup(id []byte) {
+	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
+		return
+	}
+	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
+	if x.unknown = err; found {
+		x.take(&x.found)
+	} else if err != nil {
+		x.unserved = x.h.app.traffic.Known(id)
+	}
+}
+
+// take makes w the request's widget, unless the handler cannot speak its dialect.
+func (x *exchange) take(w *widget) {
+	if w.dialect != "" && w.dialect != x.plan.dialect {
+		p := x.h.plans[w.dialect]
+		if p == nil || p.cutOnly {
+			x.unserved = w.id
+			return
+		}
+		x.plan = p
+	}
+	x.widget, x.mode = w, x.h.modeFor(w)
+}
+
+// renew looks the widget up again. The body came at the client's pace: who began
+// to send it before a rotation or a reload must not be verified by what that
+// retired.
+func (x *exchange) renew() {
+	if x.widget == nil {
+		return
+	}
+	x.found = *x.widget
+	x.id, x.widget = append(x.id[:0], x.found.id...), nil
+	found, err := x.h.widgets.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
+	x.unknown = err
+	switch {
+	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
+		x.widget = &x.found
+	case found: // its claim would have to be read anew
+		x.unserved = x.found.id
+	case err != nil:
+		x.unserved = x.h.app.traffic.Known(x.id)
+	}
+	x.mode = max(x.mode, x.h.modeFor(x.widget))
+}

@@ -1,0 +1,80 @@
+package diagnose
+
+import (
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// claim holds the fields of a claim as they were sent.
+type claim [verifier.Attributes][]byte
+
+// format is what is signed, and how the signature is written.
+type format struct {
+	template string
+	parts    []part
+	encoding string
+}
+
+// part is a field of the template, or the text before, between or after fields.
+type part struct {
+	field   verifier.Field
+	literal string // where not "", the part is this text
+}
+
+// newFormat reads a template that a [verifier.Verifier] has accepted.
+func newFormat(template, encoding string) *format {
+	p := &format{template: template, encoding: encoding}
+	for rest := template; rest != ""; {
+		literal, after, _ := strings.Cut(rest, "{")
+		if literal != "" {
+			p.parts = append(p.parts, part{literal: literal})
+		}
+		name, after, found := strings.Cut(after, "}")
+		if found {
+			var f verifier.Field
+			_ = f.UnmarshalText([]byte(name)) // known, since it was accepted
+			p.parts = append(p.parts, part{field: f})
+		}
+		rest = after
+	}
+	return p
+}
+
+// fields returns the template's fields in their order.
+func (p *format) fields() []verifier.Field {
+	var fields []verifier.Field
+	for _, part := range p.parts {
+		if part.literal == "" {
+			fields = append(fields, part.field)
+		}
+	}
+	return fields
+}
+
+func (p *format) signs(f verifier.Field) bool {
+	for _, part := range p.parts {
+		if part.literal == "" && part.field == f {
+			return true
+		}
+	}
+	return false
+}
+
+// message returns what is signed of the claim.
+func (p *format) message(c *claim) []byte { return p.arrange(p.fields(), c) }
+
+// arrange returns the message with its fields in another order.
+func (p *format) arrange(order []verifier.Field, c *claim) []byte {
+	var text []byte
+	next := 0
+	for _, part := range p.parts {
+		if part.literal != "" {
+			text = append(text, part.literal...)
+			continue
+		}
+		text = append(text, c[order[next]]...)
+		next++
+	}
+	return text
+}
