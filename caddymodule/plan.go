@@ -19,12 +19,10 @@ import (
 // it checks them and what it answers.
 type plan struct {
 	dialect  string
-	policy   verifier.Dialect // the dialect as the handler has it
+	policy   verifier.Dialect // the dialect as the handler has it, with all places
 	verifier *verifier.Verifier
-	named    []verifier.Place // where the fields are sent, for answers
 	places   *intake.Places
 	answers  map[judgment.Reason]answer
-	strip    []verifier.Field // what goes with an unverified claim, beside its proof
 	// counted is the place in traffic.Dialects under which its requests are counted.
 	counted uint8
 	// cutOnly says that no widget here can have this dialect. What stands in a
@@ -38,26 +36,26 @@ func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" 
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
-	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name), strip: h.stripped}
+	p := &plan{dialect: d.Name, counted: h.countedAs(d.Name)}
 	own, err := h.policy(d)
 	if err != nil {
 		return nil, err
 	}
-	if p.named, err = h.places(&own); err != nil {
+	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	own.Places, own.Query = p.named, false // which are among them
+	own.Query = false // whose places are among them
 	if p.verifier, err = own.Verifier(); err != nil {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
-	p.places = intake.NewPlaces(p.verifier, p.named)
+	p.places = intake.NewPlaces(p.verifier, own.Places)
 	p.answers, err = answersFor(d.Name, h.Reject)
 	return p, err
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
-func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.strip, f) }
+func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.policy.Strip, f) }
 
 // countedAs returns the place in [traffic.Dialects] of a dialect, or of the
 // handler's own.

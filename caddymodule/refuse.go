@@ -208,7 +208,7 @@ func (p *plan) fieldNames() string {
 
 // fieldName is the name by which the field is sent, in its first place.
 func (p *plan) fieldName(f verifier.Field) string {
-	for _, place := range p.named {
+	for _, place := range p.policy.Places {
 		if place.Field == f {
 			return strings.TrimPrefix(place.Name, "/")
 		}

@@ -21,13 +21,10 @@ func allocates(t *testing.T, name string, want float64, f func()) {
 
 func TestVerifyAllocates(t *testing.T) {
 	for _, encoding := range []encoding{inHex, inBase64, inBase64URL} {
-		v, err := newVerifier(policy{Message: template(t, "{user_id}{nonce}{timestamp}", 32), Encoding: encoding, Limits: defaultLimits, MaxAge: time.Hour})
-		if err != nil {
-			t.Fatal(err)
-		}
+		v := compiled(t, Dialect{Message: "{user_id}{nonce}{timestamp}", Encoding: encoding.String(), MaxAge: time.Hour})
 		own, other := NewKey(WeakSecret(allocSecret)), NewKey(WeakSecret("another-secret-0123456789"))
 		right := claim{UserID: []byte("user-1"), Nonce: []byte(strings.Repeat("n", 32)), Timestamp: []byte(fmt.Sprint(time.Now().Unix()))}
-		right[Signature] = []byte(v.policy.sign(own, &right))
+		right[Signature] = []byte(v.sign(own, &right))
 		forged, garbage := right, right
 		forged[UserID], garbage[Signature] = []byte("user-2"), []byte("garbage")
 		for _, test := range []struct {

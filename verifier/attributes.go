@@ -11,7 +11,7 @@ import (
 // checkAttributes holds an attributes' object to the limits. Members that are
 // fields of their own do not count.
 func (v *Verifier) checkAttributes(object []byte) *Error {
-	l := &v.policy.Limits
+	l := &v.dialect.Limits
 	if len(object) > l.AttributeBytes {
 		return malformed(Attributes, fmt.Sprintf("are larger than %d bytes", l.AttributeBytes))
 	}
@@ -40,7 +40,7 @@ func (v *Verifier) checkAttributes(object []byte) *Error {
 
 // owned reports whether a member of the attributes is a field of its own.
 func (v *Verifier) owned(name []byte) bool {
-	for _, o := range v.policy.Owned {
+	for _, o := range v.ownMembers {
 		if o == string(name) {
 			return true
 		}

@@ -9,10 +9,8 @@ import (
 
 func withAttributes(t testing.TB, limits Limits, owned ...string) *Verifier {
 	t.Helper()
-	v, err := newVerifier(policy{Message: only(t), Limits: limits, Owned: owned})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}", Limits: limits})
+	v.ownMembers = owned
 	return v
 }
 

@@ -32,13 +32,10 @@ func BenchmarkMAC(b *testing.B) {
 }
 
 func BenchmarkVerify(b *testing.B) {
-	v, err := newVerifier(policy{Message: only(b), Limits: defaultLimits})
-	if err != nil {
-		b.Fatal(err)
-	}
+	v := compiled(b, Dialect{Message: "{user_id}"})
 	own, other := NewKey(WeakSecret(allocSecret)), NewKey(WeakSecret("another-secret-0123456789"))
 	claim := claimOf("user-4711")
-	claim[Signature] = []byte(v.policy.sign(NewKey(WeakSecret(allocSecret)), claim))
+	claim[Signature] = []byte(v.sign(NewKey(WeakSecret(allocSecret)), claim))
 	for _, test := range []struct {
 		name string
 		keys []*Key
@@ -61,13 +58,10 @@ func BenchmarkVerify(b *testing.B) {
 }
 
 func BenchmarkVerifyParallel(b *testing.B) {
-	v, err := newVerifier(policy{Message: only(b), Limits: defaultLimits})
-	if err != nil {
-		b.Fatal(err)
-	}
+	v := compiled(b, Dialect{Message: "{user_id}"})
 	keys := []*Key{NewKey(WeakSecret(allocSecret))}
 	claim := claimOf("user-4711")
-	claim[Signature] = []byte(v.policy.sign(NewKey(WeakSecret(allocSecret)), claim))
+	claim[Signature] = []byte(v.sign(NewKey(WeakSecret(allocSecret)), claim))
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
@@ -141,12 +135,9 @@ func benchmarkRead(b *testing.B, dialect string, body []byte) {
 // BenchmarkClaim is the whole way from a body to a verified user.
 func BenchmarkClaim(b *testing.B) {
 	reader, _ := spoken(b, "bookbag")
-	v, err := newVerifier(policy{Message: only(b), Limits: defaultLimits})
-	if err != nil {
-		b.Fatal(err)
-	}
+	v := compiled(b, Dialect{Message: "{user_id}"})
 	keys := []*Key{NewKey(WeakSecret(allocSecret))}
-	signature := v.policy.sign(NewKey(WeakSecret(allocSecret)), claimOf("user-4711"))
+	signature := v.sign(NewKey(WeakSecret(allocSecret)), claimOf("user-4711"))
 	body := []byte(strings.Replace(string(sized(300, true, "")), strings.Repeat("a1", 32), signature, 1))
 	var r Reading
 	b.SetBytes(int64(len(body)))

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -195,28 +196,29 @@ func (d *Dialect) AllPlaces() []Place {
 // a signed timestamp without a MaxAge.
 func (d Dialect) Verifier() (*Verifier, error) {
 	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
-	message, err := parseMessage(d.Message, d.NonceLength)
-	if err != nil {
+	d.Limits = cmp.Or(d.Limits, defaultLimits)
+	if d.Time == nil {
+		d.Time = time.Now
+	}
+	v := &Verifier{dialect: d}
+	var err error
+	if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
 		return nil, err
 	}
-	written, err := parseEncoding(d.Encoding)
-	if err != nil {
+	if v.encoding, err = parseEncoding(d.Encoding); err != nil {
 		return nil, err
+	}
+	switch {
+	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
+		return nil, fmt.Errorf("verifier: the unit of timestamps is a second or a millisecond, not %v", d.Unit)
+	case d.Limits.UserID <= 0:
+		return nil, errors.New("verifier: the dialect has no limit for user ids")
+	case v.Signs(Timestamp) && d.MaxAge <= 0:
+		return nil, fmt.Errorf("verifier: max_age must be positive, not %v", d.MaxAge)
+	case v.Signs(Timestamp) && d.Skew < 0:
+		return nil, fmt.Errorf("verifier: skew must not be negative, as %v is", d.Skew)
 	}
 	places := d.AllPlaces()
-	v, err := newVerifier(policy{
-		Message: message, Encoding: written, Limits: d.Limits, Owned: membersOwned(places), MaxAge: d.MaxAge, Skew: d.Skew, Unit: d.Unit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	if v.dialect = d; d.Time != nil {
-		v.now = d.Time
-	}
-	r, err := compileReader(places, readerOptions{At: d.At, Message: message, Strip: d.Strip})
-	if err != nil {
-		return nil, err
-	}
-	v.reader = *r
-	return v, nil
+	v.ownMembers = membersOwned(places)
+	return v, v.compile(places, d.At, &v.message, d.Strip)
 }

@@ -24,7 +24,7 @@ func TestNames(t *testing.T) {
 	if err := f.UnmarshalText([]byte("widget")); err == nil || !strings.HasSuffix(err.Error(), "one of user_id, signature, timestamp, nonce, email, name, phone, company, attributes") {
 		t.Error(err)
 	}
-	if _, err := compileReader([]Place{{Field: UserID, Location: "path"}}, readerOptions{}); err == nil || !strings.HasSuffix(err.Error(), "one of body, query, header, cookie") {
+	if _, err := compileReader([]Place{{Field: UserID, Location: "path"}}, ""); err == nil || !strings.HasSuffix(err.Error(), "one of body, query, header, cookie") {
 		t.Error(err)
 	}
 }

@@ -11,14 +11,7 @@ import (
 
 func timestamped(t testing.TB, maxAge, skew time.Duration, now time.Time) *Verifier {
 	t.Helper()
-	v, err := newVerifier(policy{
-		Message: template(t, "{timestamp}.{user_id}", defaultNonceLength), Limits: defaultLimits, MaxAge: maxAge, Skew: skew,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	v.now = func() time.Time { return now }
-	return v
+	return compiled(t, Dialect{Message: "{timestamp}.{user_id}", MaxAge: maxAge, Skew: skew, Time: func() time.Time { return now }})
 }
 
 // TestFreshness moves the clock and the timestamp to the exact bounds.
@@ -50,7 +43,7 @@ func TestFreshness(t *testing.T) {
 	} {
 		v := timestamped(t, test.maxAge, test.skew, test.now)
 		claim := &claim{UserID: []byte("u"), Timestamp: []byte(test.timestamp)}
-		sum := key.mac(&v.policy.Message, claim)
+		sum := key.mac(&v.message, claim)
 		claim[Signature] = []byte(inHex.encode(sum[:]))
 		if err := v.prove(claim, []*Key{key}); !errors.Is(err, test.want) || test.want == nil && err != nil {
 			t.Errorf("%s: got %v, want %v", test.name, err, test.want)
@@ -86,30 +79,27 @@ func TestParseTimestamp(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	stamped := template(t, "{user_id}{timestamp}", defaultNonceLength)
+	const stamped = "{user_id}{timestamp}"
 	for _, test := range []struct {
 		name, error string
-		policy      policy
+		dialect     Dialect
 	}{
-		{"nothing", "no message", policy{Limits: defaultLimits}},
-		{"no limit", "no limit for user ids", policy{Message: only(t), Limits: Limits{Email: 1}}},
-		{"another unit", "a second or a millisecond", policy{Message: only(t), Limits: defaultLimits, Unit: time.Minute}},
-		{"no max_age", "max_age must be positive", policy{Message: stamped, Limits: defaultLimits}},
-		{"negative max_age", "max_age must be positive", policy{Message: stamped, Limits: defaultLimits, MaxAge: -1}},
-		{"negative skew", "skew must not be negative", policy{Message: stamped, Limits: defaultLimits, MaxAge: 1, Skew: -1}},
+		{"no message", "lacks {user_id}", Dialect{}},
+		{"no limit", "no limit for user ids", Dialect{Message: "{user_id}", Limits: Limits{Email: 1}}},
+		{"another unit", "a second or a millisecond", Dialect{Message: "{user_id}", Unit: time.Minute}},
+		{"no max_age", "max_age must be positive", Dialect{Message: stamped}},
+		{"negative max_age", "max_age must be positive", Dialect{Message: stamped, MaxAge: -1}},
+		{"negative skew", "skew must not be negative", Dialect{Message: stamped, MaxAge: 1, Skew: -1}},
 	} {
-		if v, err := newVerifier(test.policy); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
+		if v, err := test.dialect.Verifier(); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 	// Without a signed timestamp its bounds do not matter.
-	if _, err := newVerifier(policy{Message: only(t), Limits: defaultLimits, Skew: -1}); err != nil {
+	if _, err := (Dialect{Message: "{user_id}", Skew: -1}).Verifier(); err != nil {
 		t.Error(err)
 	}
-	v, err := newVerifier(policy{Message: stamped, Limits: defaultLimits, MaxAge: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: stamped, MaxAge: time.Hour})
 	if !v.fresh(time.Now().Add(-time.Minute)) {
 		t.Error("without another the clock is not the time")
 	}

@@ -214,7 +214,7 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		values, err := url.ParseQuery(string(body))
-		if err != nil && bytes.IndexByte(body, ';') < 0 {
+		if err != nil && bytes.IndexByte(body, ';') < 0 && !errors.Is(shape, ErrMissing) { // nothing is claimed in what is none
 			t.Fatalf("accepted, but %v", err)
 		}
 		for _, field := range []Field{UserID, Signature} {
@@ -333,7 +333,7 @@ func FuzzMessage(f *testing.F) {
 		if got := string(m.Append(nil, claim)); got != want {
 			t.Fatalf("%q, want %q", got, want)
 		}
-		if _, err := newVerifier(policy{Message: m, Limits: defaultLimits, MaxAge: defaultMaxAge}); err != nil {
+		if _, err := (Dialect{Message: m.text, NonceLength: nonceLength, MaxAge: defaultMaxAge}).Verifier(); err != nil {
 			t.Fatal(err)
 		}
 	})

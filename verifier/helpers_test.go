@@ -1,6 +1,9 @@
 package verifier
 
-import "errors"
+import (
+	"errors"
+	"testing"
+)
 
 // settled returns the claim as Shape would find it.
 func (r *Reading) settled() *claim {
@@ -42,6 +45,22 @@ func (r *reader) multipart(body []byte, boundary string, to *Reading) {
 	} else if !m.Close() {
 		r.unreadable("is not a valid multipart form", body, to)
 	}
+}
+
+// compileReader returns what reads places and no dialect's.
+func compileReader(places []Place, at string) (*reader, error) {
+	r := new(reader)
+	return r, r.compile(places, at, new(message), nil)
+}
+
+// compiled returns what checks claims of a dialect without places.
+func compiled(t testing.TB, d Dialect) *Verifier {
+	t.Helper()
+	v, err := d.Verifier()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // sent returns a reading of a claim that was sent in plain fields.

@@ -79,8 +79,7 @@ func TestPublishedDigests(t *testing.T) {
 		if got := hexMAC(t, newKey([]byte(test.secret)), test.message); got != test.digest {
 			t.Errorf("%s: got %s", test.secret, got)
 		}
-		policy := policy{Message: only(t)}
-		if got := policy.sign(NewKey(WeakSecret(test.secret)), claimOf(test.message)); got != test.digest {
+		if got := compiled(t, Dialect{Message: "{user_id}"}).sign(NewKey(WeakSecret(test.secret)), claimOf(test.message)); got != test.digest {
 			t.Errorf("%s: Sign gives %s", test.secret, got)
 		}
 	}
@@ -103,8 +102,7 @@ func TestOpenSSL(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			policy := policy{Message: only(t)}
-			if got := policy.sign(NewKey(s), claimOf(id)); got != fields[len(fields)-1] {
+			if got := compiled(t, Dialect{Message: "{user_id}"}).sign(NewKey(s), claimOf(id)); got != fields[len(fields)-1] {
 				t.Errorf("secret %q, id %q: %s, openssl says %s", secret, id, got, out)
 			}
 		}
@@ -150,10 +148,7 @@ func countingKey() (*Key, *atomic.Int64) {
 func TestOneMACAKey(t *testing.T) {
 	genuine := decoy
 	defer func() { decoy = genuine }()
-	v, err := newVerifier(policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	signatures := map[string]string{
 		"wrong":       strings.Repeat("a", 64),
 		"too short":   "ab",

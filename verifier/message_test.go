@@ -81,10 +81,7 @@ func TestParseMessage(t *testing.T) {
 
 func TestMessageSigns(t *testing.T) {
 	m := template(t, "{user_id}{nonce}{timestamp}", 4)
-	v, err := newVerifier(policy{Message: m, Limits: defaultLimits, MaxAge: time.Second})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: m.text, MaxAge: time.Second})
 	for f := UserID; f < numFields; f++ {
 		want := f == UserID || f == Nonce || f == Timestamp
 		if m.Signs(f) != want || v.Signs(f) != want {
@@ -220,11 +217,8 @@ func checkTwoReadings(t *testing.T, m *message, found []claim) (caught int) {
 	}
 	for i := range found {
 		at, _ := parseTimestamp(found[i][Timestamp])
-		v, err := newVerifier(policy{Message: *m, Limits: defaultLimits, MaxAge: time.Minute, Skew: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.now = func() time.Time { return at }
+		v := compiled(t, Dialect{Message: m.text, NonceLength: m.nonce, MaxAge: time.Minute, Skew: time.Minute})
+		v.dialect.Time = func() time.Time { return at }
 		passed, fresh := 0, 0
 		for k := range found {
 			if own, _ := parseTimestamp(found[k][Timestamp]); v.fresh(own) {

@@ -29,27 +29,22 @@ type reader struct {
 	attributesPlaces []Place
 }
 
-type readerOptions struct {
-	At      string
-	Message message
-	Strip   []Field
-}
-
-// compileReader compiles places.
-func compileReader(places []Place, o readerOptions) (*reader, error) {
-	r := &reader{places: places}
-	for _, f := range o.Strip {
+// compile makes it ready to read places. A field that the message signs is watched
+// as a piece of the proof.
+func (r *reader) compile(places []Place, at string, signed *message, strip []Field) error {
+	r.places = places
+	for _, f := range strip {
 		r.strip[f] = true
 	}
-	if o.At != "" {
-		if _, err := claimjson.Tokens(o.At); err != nil {
-			return nil, fmt.Errorf("at: %w", err)
+	if at != "" {
+		if _, err := claimjson.Tokens(at); err != nil {
+			return fmt.Errorf("at: %w", err)
 		}
 	}
 	if err := scalarsAbove(places); err != nil {
-		return nil, err
+		return err
 	}
-	watches := func(f Field) bool { return f.Proves() || f >= Widget || o.Message.Signs(f) }
+	watches := func(f Field) bool { return f.Proves() || f >= Widget || signed.Signs(f) }
 	var (
 		targets     []claimjson.Target
 		form, query formNames
@@ -57,14 +52,14 @@ func compileReader(places []Place, o readerOptions) (*reader, error) {
 	)
 	for _, p := range places {
 		if p.Rank < 0 || p.Rank >= maxRanks {
-			return nil, fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
+			return fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
 		}
 		if err := p.Check(); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.Field, err)
+			return fmt.Errorf("%s: %w", p.Field, err)
 		}
 		switch p.Location {
 		case "", atBody:
-			pointer := o.At + p.Name
+			pointer := at + p.Name
 			if p.Root {
 				pointer = p.Name
 			}
@@ -82,7 +77,7 @@ func compileReader(places []Place, o readerOptions) (*reader, error) {
 				continue
 			}
 			watched = append(watched, lastToken(p.Name))
-			if o.At != "" {
+			if at != "" {
 				form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 			}
 		case atQuery:
@@ -96,16 +91,16 @@ func compileReader(places []Place, o readerOptions) (*reader, error) {
 	var err error
 	if len(targets) > 0 {
 		if r.json, err = claimjson.Compile(targets, r.stands); err != nil {
-			return nil, err
+			return err
 		}
 		if r.form, err = form.compile("form"); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.query, err = query.compile("query"); err != nil {
-		return nil, err
+		return err
 	}
-	return r, r.compileAttributes()
+	return r.compileAttributes()
 }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
@@ -185,8 +180,9 @@ func lastToken(pointer string) string {
 	return unescapePointer.Replace(pointer[strings.LastIndexByte(pointer, '/')+1:])
 }
 
-// JSON reads a JSON body, and reports whether it is one. What is none holds no
-// claim, unless a watched name can stand in it: then two parsers could find two.
+// JSON reads a JSON body, and reports whether it is one. If it is not, there is no
+// claim ([ErrMissing]), unless the name of one can stand in it: a more lenient
+// parser could find a claim there ([ErrMalformed]).
 func (r *reader) JSON(body []byte, to *Reading) bool {
 	if r.json == nil {
 		return true
@@ -208,9 +204,8 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 	return true
 }
 
-// Object reads a body of a type that says nothing, in which a JSON object
-// begins, and reports whether it is one. What is none is read by nobody, unless a
-// watched name can stand in it: then lenient parsers could find a claim.
+// Object is [Verifier.JSON] for a body without a Content-Type that says so, in
+// which a JSON object begins: it must be an object.
 func (r *reader) Object(body []byte, to *Reading) bool {
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
@@ -238,9 +233,9 @@ func jsonDetail(err error) string {
 }
 
 // JSONOrForm reads a body in which a JSON object begins and that is declared to be
-// a form. Backends differ in which of the two they see, so what a form's parser
-// finds must be what the JSON says; and of the proof it must find nothing, since
-// only the JSON's members could be cut.
+// a form. Backends differ in which of the two they see, so a form's parser must find
+// nothing that the JSON does not say; and of the proof it must find nothing at all,
+// since only the JSON's members could be cut.
 func (r *reader) JSONOrForm(body []byte, to *Reading) {
 	var form Reading
 	r.Object(body, to)

@@ -16,7 +16,7 @@ func newReader(t testing.TB, at string, places ...Place) *reader {
 	for i := range places {
 		places[i].Root = places[i].Field >= Widget
 	}
-	r, err := compileReader(places, readerOptions{At: at})
+	r, err := compileReader(places, at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestPointers(t *testing.T) {
 		{"within a text, the other way round", "", []Place{{Field: Email, Name: "/user/email"}, {Field: UserID, Name: "/user"}}, "lies within user_id"},
 		{"widget within a text", "", []Place{{Field: Widget, Name: "/user/w"}, {Field: Widget, Name: "/user"}}, "lies within widget"},
 	} {
-		_, err := compileReader(test.places, readerOptions{At: test.at})
+		_, err := compileReader(test.places, test.at)
 		if err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: got %v, want %q", test.name, err, test.error)
 		}
@@ -67,7 +67,7 @@ func TestPointers(t *testing.T) {
 		{{Field: Attributes, Name: "/user"}, {Field: UserID, Name: "/user/id"}},
 		{{Field: UserID, Location: atQuery, Name: "no/pointer"}, {Field: Signature, Location: atHeader, Name: "X"}, {Field: Email, Location: atCookie, Name: "~"}},
 	} {
-		if _, err := compileReader(places, readerOptions{}); err != nil {
+		if _, err := compileReader(places, ""); err != nil {
 			t.Errorf("%v: %v", places, err)
 		}
 	}
@@ -80,10 +80,10 @@ func TestTooManyNames(t *testing.T) {
 		body = append(body, Place{Field: UserID, Name: fmt.Sprint("/b", i)})
 	}
 	for _, places := range [][]Place{query, body} {
-		if _, err := compileReader(places, readerOptions{}); err == nil || !strings.Contains(err.Error(), "can be") {
+		if _, err := compileReader(places, ""); err == nil || !strings.Contains(err.Error(), "can be") {
 			t.Errorf("65 places: %v", err)
 		}
-		if _, err := compileReader(places[:64], readerOptions{}); err != nil {
+		if _, err := compileReader(places[:64], ""); err != nil {
 			t.Errorf("64 places: %v", err)
 		}
 	}
@@ -155,7 +155,7 @@ func TestRoot(t *testing.T) {
 	body := []byte(`{"key":"outer","claim":{"key":"inner","id":"u"}}`)
 	for root, want := range map[bool]string{false: "inner", true: "outer"} {
 		places := []Place{{Field: UserID, Name: "/id"}, {Field: Widget, Name: "/key", Root: root}}
-		r, err := compileReader(places, readerOptions{At: "/claim"})
+		r, err := compileReader(places, "/claim")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,7 +76,8 @@ func (n formNames) compile(of string) (formReader, error) {
 	return formReader{n, claimform.Compile(list), ways}, nil
 }
 
-// Form reads an application/x-www-form-urlencoded body.
+// Form reads an application/x-www-form-urlencoded body. One that is not a form in
+// UTF-8 is treated as [Verifier.JSON] treats what is not JSON.
 func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
 func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
@@ -93,7 +94,7 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 	to.BodyCuts = f.take(r, &to.bodyMatches, len(body), to.BodyCuts, to)
 }
 
-// Query reads a URL's raw query.
+// Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery.
 func (r *reader) Query(raw []byte, to *Reading) {
 	if r.query.names == nil || len(raw) == 0 {
 		return
@@ -111,7 +112,7 @@ func (r *reader) Query(raw []byte, to *Reading) {
 	to.QueryCuts = r.query.take(r, &to.queryMatches, len(raw), to.QueryCuts, to)
 }
 
-// Multipart is a multipart body that is read as it arrives.
+// Multipart reads a multipart body as it arrives.
 type Multipart struct {
 	reader *reader
 	form   *claimform.Multipart
@@ -121,7 +122,8 @@ type Multipart struct {
 }
 
 // Multipart begins to read a multipart/form-data body (RFC 7578) with that
-// boundary, of whose fields, files not counted, at most maxFields bytes are taken.
+// boundary. Its fields, files not counted, may have maxFields bytes. Write the body
+// to what it returns, and close that.
 func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
@@ -149,8 +151,9 @@ func (m *Multipart) Write(p []byte) (int, error) {
 }
 
 // Close ends the body. It reports whether the body reads in one way. If it does
-// not, it holds no claim unless a watched name can stand anywhere in it: search it,
-// and say so by Fail.
+// not, nothing was found in it, but a more lenient parser could find a claim: refuse
+// it, or look for the name of one by [Verifier.Search] and call [Reading.Fail] where
+// it is.
 func (m *Multipart) Close() (oneWay bool) {
 	if m.form == nil {
 		return true

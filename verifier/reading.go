@@ -11,8 +11,8 @@ import (
 // Span is a range of bytes, End not included.
 type Span = struct{ Start, End int }
 
-// Reading is what a [Verifier] found in one request. The zero value is ready;
-// Reset makes it ready again. It shares memory with what was read.
+// Reading is what a [Verifier] found in one request. The zero value is ready to
+// use, and Reset makes it ready again. It shares memory with what was read.
 type Reading struct {
 	// BodyCuts and QueryCuts are what to cut to remove the user id, signature,
 	// timestamp and nonce in whatever spelling, and the fields of
@@ -148,7 +148,8 @@ func (r *Reading) Copy(text string) []byte {
 	return r.copied[from:len(r.copied):len(r.copied)]
 }
 
-// Text takes the value of a field from a header or a cookie.
+// Text takes the value of a field from a header or a cookie. Of the place only
+// Field and Rank count.
 func (r *Reading) Text(p Place, value []byte) {
 	found := r.at(p)
 	found.seen = true
@@ -302,8 +303,8 @@ func plainInteger(token []byte) bool {
 }
 
 // Compare takes note of what a second way to read the same body finds. What
-// differs is ambiguous, and so is a proof that was found in the second alone, of
-// which nothing is known to cut.
+// differs is ambiguous, and so is a proof that only the second found, of which
+// nothing is known to cut.
 func (r *Reading) Compare(other *Reading) {
 	if other.err != nil {
 		r.Fail(other.err)

@@ -16,10 +16,10 @@ const (
 	keptBlock = 8 << 10
 )
 
-// Search looks for a watched name in a body that does not read in one way and
-// comes in pieces, in constant memory and bounded time. write writes the body, and
-// reports whether all of it was taken: else it cannot be told, and the name can
-// stand there. It finds a name however it is written, and in a multipart body also
+// Search looks for the name of a claim's field in a body that does not read in one
+// way, in constant memory and bounded time. write writes the body to what it is
+// given, and reports whether all of it was taken: otherwise it cannot be told, and
+// the answer is yes. It finds a name however it is written, and in a multipart body also
 // one that is encoded as in a part's header (RFC 2047, RFC 2231, lines that some
 // parser joins), wherever it is: where the headers are, parsers differ over.
 func (r *reader) Search(multipart bool, write func(io.Writer) bool) (name string, stands bool) {

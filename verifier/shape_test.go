@@ -30,10 +30,7 @@ func wantError(t *testing.T, name string, err, want error, text string) {
 
 func TestLimits(t *testing.T) {
 	limits := Limits{UserID: 5, Email: 4, Name: 3, Company: 2, Phone: 1, Attributes: 2, AttributeBytes: 20}
-	v, err := newVerifier(policy{Message: only(t), Limits: limits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}", Limits: limits})
 	for _, field := range []struct {
 		field Field
 		most  int
@@ -82,10 +79,7 @@ func TestFieldErrorsKeepValues(t *testing.T) {
 }
 
 func TestControlCharacters(t *testing.T) {
-	v, err := newVerifier(policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	for c := rune(0); c <= 0x2030; c++ {
 		control := c < 0x20 || c >= 0x7f && c <= 0x9f
 		for _, text := range []string{string(c), "a" + string(c), string(c) + "b", "é" + string(c) + "客"} {
@@ -161,10 +155,7 @@ func TestPartial(t *testing.T) {
 }
 
 func TestVerify(t *testing.T) {
-	v, err := newVerifier(policy{Message: only(t), Limits: defaultLimits})
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := compiled(t, Dialect{Message: "{user_id}"})
 	secrets := []Secret{WeakSecret("first-secret-0123456789"), WeakSecret("second-secret-0123456789"), WeakSecret("third-secret-0123456789")}
 	keys := make([]*Key, len(secrets))
 	for i, s := range secrets {
@@ -179,7 +170,7 @@ func TestVerify(t *testing.T) {
 	}
 	for i, s := range secrets {
 		claim := claimOf("user-1")
-		claim[Signature] = []byte(v.policy.sign(NewKey(s), claim))
+		claim[Signature] = []byte(v.sign(NewKey(s), claim))
 		wantID(fmt.Sprint("all keys, secret ", i), claim, keys, nil)
 		wantID(fmt.Sprint("own key, secret ", i), claim, keys[i:i+1], nil)
 		wantID(fmt.Sprint("other keys, secret ", i), claim, append(append([]*Key{}, keys[:i]...), keys[i+1:]...), ErrInvalid)
@@ -195,7 +186,7 @@ func TestVerify(t *testing.T) {
 	wantID("no claim", &claim{}, keys, ErrMissing)
 	// A valid MAC of nothing names nobody.
 	empty := &claim{}
-	empty[Signature] = []byte(v.policy.sign(NewKey(secrets[0]), empty))
+	empty[Signature] = []byte(v.sign(NewKey(secrets[0]), empty))
 	wantID("a signed empty user id", empty, keys, ErrPartial)
 }
 
@@ -223,7 +214,7 @@ func TestVerifyRefusesAmbiguous(t *testing.T) {
 		}
 	}
 	var r Reading
-	v.JSON([]byte(`{"user_id":"user-1","user_hash":"`+(&policy{}).sign(key, &claim{})+`"}`), &r)
+	v.JSON([]byte(`{"user_id":"user-1","user_hash":"`+new(Verifier).sign(key, &claim{})+`"}`), &r)
 	if id, err := new(Verifier).Verify(&r, key); err == nil {
 		t.Errorf("the zero Verifier verifies %+v", id)
 	}
@@ -266,13 +257,9 @@ func TestTwoReadings(t *testing.T) {
 		// Old in this reading: the signature is judged, then its age.
 		{"this reading is not fresh", time.Unix(twoFresh+400, 0), claim{UserID: []byte("user"), Nonce: []byte(nonce + "198"), Timestamp: []byte("1981981982")}, nil},
 	} {
-		v, err := newVerifier(policy{
-			Message: template(t, "{user_id}{nonce}{timestamp}", defaultNonceLength), Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
+		v := compiled(t, Dialect{
+			Message: "{user_id}{nonce}{timestamp}", MaxAge: defaultMaxAge, Skew: defaultSkew, Time: func() time.Time { return test.now },
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		v.now = func() time.Time { return test.now }
 		r := sent(test.claim)
 		r.Text(Place{Field: Signature}, []byte("-"))
 		text := ""

@@ -207,7 +207,7 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 	}
 	shape := verifier.shape(reading)
 	if shape == nil {
-		message := verifier.policy.Message.Append(nil, &reading.claim)
+		message := verifier.AppendMessage(nil, reading)
 		if v.Signed == nil || string(message) != *v.Signed {
 			t.Errorf("signed text %q", message)
 		}
@@ -235,7 +235,7 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 	if !slices.Equal(leftOut, v.LeftOut) {
 		t.Errorf("left out %q", leftOut)
 	}
-	v.checkDigest(t, &verifier.policy, &reading.claim, shape == nil)
+	v.checkDigest(t, verifier, &reading.claim, shape == nil)
 }
 
 // checkNothingLeft reads what was left of an unverified claim once more.
@@ -264,14 +264,14 @@ func (v *vector) checkNothingLeft(t *testing.T, reader *reader, left string) {
 	}
 }
 
-func (v *vector) checkDigest(t *testing.T, policy *policy, claim *claim, signed bool) {
+func (v *vector) checkDigest(t *testing.T, verifier *Verifier, claim *claim, signed bool) {
 	if !signed || len(v.Secret) == 0 {
 		if v.Digest != nil {
 			t.Error("a digest of nothing, or by nobody")
 		}
 		return
 	}
-	if got := policy.sign(NewKey(WeakSecret(v.Secret[v.By])), claim); v.Digest == nil || got != *v.Digest {
+	if got := verifier.sign(NewKey(WeakSecret(v.Secret[v.By])), claim); v.Digest == nil || got != *v.Digest {
 		t.Errorf("digest %s", got)
 	}
 }

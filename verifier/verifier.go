@@ -2,53 +2,22 @@ package verifier
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// policy is what is demanded of a claim.
-type policy struct {
-	Message  message
-	Encoding encoding
-	Limits   Limits
-	// Owned are the names within the attributes' object that are fields of their
-	// own, and so no attributes.
-	Owned        []string
-	MaxAge, Skew time.Duration
-	Unit         time.Duration
-}
-
 // Verifier reads and checks claims of one dialect. It is immutable and safe for
 // concurrent use.
 type Verifier struct {
 	reader
-	dialect Dialect
-	policy  policy
-	now     func() time.Time
-}
-
-// newVerifier returns a verifier without a reader. It refuses a policy that leaves
-// something open.
-func newVerifier(p policy) (*Verifier, error) {
-	if p.Limits == (Limits{}) {
-		p.Limits = defaultLimits
-	}
-	switch {
-	case len(p.Message.parts) == 0:
-		return nil, errors.New("verifier: the dialect has no message")
-	case p.Unit != 0 && p.Unit != time.Second && p.Unit != time.Millisecond:
-		return nil, fmt.Errorf("verifier: the unit of timestamps is a second or a millisecond, not %v", p.Unit)
-	case p.Limits.UserID <= 0:
-		return nil, errors.New("verifier: the dialect has no limit for user ids")
-	case p.Message.Signs(Timestamp) && p.MaxAge <= 0:
-		return nil, fmt.Errorf("verifier: max_age must be positive, not %v", p.MaxAge)
-	case p.Message.Signs(Timestamp) && p.Skew < 0:
-		return nil, fmt.Errorf("verifier: skew must not be negative, as %v is", p.Skew)
-	}
-	return &Verifier{policy: p, now: time.Now}, nil
+	dialect  Dialect
+	message  message
+	encoding encoding
+	// ownMembers are the names within the attributes' object that are fields of their
+	// own, and so no attributes.
+	ownMembers []string
 }
 
 // Dialect returns the dialect that the verifier was compiled from, with the
@@ -64,8 +33,7 @@ type Identity struct {
 	digest      [sha256.Size]byte
 }
 
-// User returns the user's id. It is unique for one secret only: whom it means, is
-// the pair of the key's owner and the id.
+// User returns the user's id. It is unique among the users of one customer only.
 func (i Identity) User() string { return i.user }
 
 // Email returns the e-mail address where it was signed, else "".
@@ -79,15 +47,15 @@ func (i Identity) SignedAt() time.Time { return i.signedAt }
 func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 
 // Verify checks everything: that what was read has one meaning and is a whole
-// claim, that one of the keys has signed it, and that it is fresh. It returns the
-// first reason against it, in the order of [ErrTooLarge] to [ErrExpired]. Without
-// a key it takes as long, and returns [ErrInvalid].
+// claim, that one of the keys signed it, and that it is fresh. It returns the first
+// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key
+// it takes as long as with one, and returns [ErrInvalid].
 func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 	return v.VerifyFunc(r, func() []*Key { return keys })
 }
 
-// VerifyFunc is [Verifier.Verify] with keys that are looked up only for a claim
-// that is worth it.
+// VerifyFunc is [Verifier.Verify] with keys that are looked up for whole claims
+// only: every reason before [ErrInvalid] is found without them.
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
 	if err := v.shape(r); err != nil {
 		return Identity{}, err
@@ -100,7 +68,7 @@ func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) 
 	if v.Signs(Email) {
 		i.email = string(c[Email])
 	}
-	v.policy.Encoding.decode(&i.digest, c[Signature])
+	v.encoding.decode(&i.digest, c[Signature])
 	return i, nil
 }
 
@@ -173,7 +141,7 @@ func (v *Verifier) field(r *Reading, f Field) error {
 
 // value holds a field's value to what is asked of it.
 func (v *Verifier) value(f Field, value []byte) *Error {
-	l := &v.policy.Limits
+	l := &v.dialect.Limits
 	limit := 0
 	switch f {
 	case UserID:
@@ -189,12 +157,12 @@ func (v *Verifier) value(f Field, value []byte) *Error {
 	case Attributes:
 		return v.checkAttributes(value)
 	case Nonce:
-		if n := v.policy.Message.nonce; v.Signs(Nonce) && !validNonce(value, n) {
+		if n := v.message.nonce; v.Signs(Nonce) && !validNonce(value, n) {
 			return malformed(Nonce, fmt.Sprintf("is not exactly %d characters of A-Z a-z 0-9 _ -", n))
 		}
 		return nil
 	case Timestamp:
-		unit, digits := takesUnit(v.policy.Unit, value)
+		unit, digits := takesUnit(v.dialect.Unit, value)
 		if _, ok := parseTimestamp(value); v.Signs(Timestamp) && (!ok || !unit) {
 			return malformed(Timestamp, "is not a Unix time "+digits)
 		}
@@ -236,7 +204,7 @@ func hasControl(text []byte) bool {
 // without separators could be cut into another user id, nonce and timestamp that
 // are as good, or are so a moment later.
 func (v *Verifier) checkSplit(c *claim) error {
-	if !v.policy.Message.timestampAdjacent || v.policy.Unit != 0 {
+	if !v.message.timestampAdjacent || v.dialect.Unit != 0 {
 		return nil
 	}
 	other := secondsWidth
@@ -244,14 +212,14 @@ func (v *Verifier) checkSplit(c *claim) error {
 		other = millisecondsWidth
 	}
 	var room [640]byte // a user id of 512 ASCII characters, nonce and timestamp
-	text := v.policy.Message.Append(room[:0], c)
-	digits, ok := v.policy.Message.split(text, other)
+	text := v.message.Append(room[:0], c)
+	digits, ok := v.message.split(text, other)
 	if !ok {
 		return nil
 	}
 	own, _ := parseTimestamp(c[Timestamp])
 	if t, ok := parseTimestamp(digits); ok && v.fresh(own) {
-		if apart := t.Sub(own).Abs(); apart <= v.policy.MaxAge || apart-v.policy.MaxAge <= v.policy.Skew {
+		if apart := t.Sub(own).Abs(); apart <= v.dialect.MaxAge || apart-v.dialect.MaxAge <= v.dialect.Skew {
 			return malformed(Timestamp, "can be read as seconds and as milliseconds: sign again a moment later")
 		}
 	}
@@ -284,10 +252,10 @@ func (v *Verifier) complete(c *claim) bool {
 
 func (v *Verifier) signed(c *claim, keys []*Key) bool {
 	if len(keys) == 0 {
-		decoy.match(&v.policy.Message, c, v.policy.Encoding, c[Signature])
+		decoy.match(&v.message, c, v.encoding, c[Signature])
 	}
 	for _, k := range keys {
-		if k.match(&v.policy.Message, c, v.policy.Encoding, c[Signature]) {
+		if k.match(&v.message, c, v.encoding, c[Signature]) {
 			return true
 		}
 	}
@@ -295,12 +263,12 @@ func (v *Verifier) signed(c *claim, keys []*Key) bool {
 }
 
 // Signs reports whether the field is part of what is signed.
-func (v *Verifier) Signs(f Field) bool { return v.policy.Message.Signs(f) }
+func (v *Verifier) Signs(f Field) bool { return v.message.Signs(f) }
 
 // AppendMessage appends the text that the claim's signature should be of to dst. It
 // is for use after [Verifier.Verify].
 func (v *Verifier) AppendMessage(dst []byte, r *Reading) []byte {
-	return v.policy.Message.Append(dst, &r.claim)
+	return v.message.Append(dst, &r.claim)
 }
 
 // Sign returns the signature of a claim with these fields, as a customer's server
@@ -313,12 +281,12 @@ func (v *Verifier) Sign(key *Key, fields map[Field]string) (string, error) {
 	if !v.complete(&c) {
 		return "", ErrPartial
 	}
-	return v.policy.sign(key, &c), nil
+	return v.sign(key, &c), nil
 }
 
-func (p *policy) sign(key *Key, c *claim) string {
-	sum := key.mac(&p.Message, c)
-	return p.Encoding.encode(sum[:])
+func (v *Verifier) sign(key *Key, c *claim) string {
+	sum := key.mac(&v.message, c)
+	return v.encoding.encode(sum[:])
 }
 
 // SignedAt returns the timestamp that a claim says it was signed at, verified or

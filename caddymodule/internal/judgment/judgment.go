@@ -40,23 +40,25 @@ var (
 	ErrClaimed       = errors.New("the conversation belongs to someone else")
 )
 
-// table has the error of each reason, in their order.
+// table has the error and the outcome of each reason, in their order. A claimed
+// conversation leaves the outcome as the claim's.
 var table = []struct {
-	reason Reason
-	err    error
+	reason  Reason
+	err     error
+	outcome Outcome
 }{
-	{TooLarge, verifier.ErrTooLarge},
-	{Unsupported, ErrUnsupported},
-	{Malformed, verifier.ErrMalformed},
-	{Ambiguous, verifier.ErrAmbiguous},
-	{Missing, verifier.ErrMissing},
-	{Partial, verifier.ErrPartial},
-	{WidgetUnknown, ErrWidgetUnknown},
-	{Unavailable, ErrUnavailable},
-	{Invalid, verifier.ErrInvalid},
-	{Expired, verifier.ErrExpired},
-	{Replayed, ErrReplayed},
-	{ConversationClaimed, ErrClaimed},
+	{TooLarge, verifier.ErrTooLarge, OutcomeMalformed},
+	{Unsupported, ErrUnsupported, OutcomeMalformed},
+	{Malformed, verifier.ErrMalformed, OutcomeMalformed},
+	{Ambiguous, verifier.ErrAmbiguous, OutcomeInvalid},
+	{Missing, verifier.ErrMissing, OutcomeAnonymous},
+	{Partial, verifier.ErrPartial, OutcomeAnonymous},
+	{WidgetUnknown, ErrWidgetUnknown, OutcomeInvalid},
+	{Unavailable, ErrUnavailable, OutcomeUnavailable},
+	{Invalid, verifier.ErrInvalid, OutcomeInvalid},
+	{Expired, verifier.ErrExpired, OutcomeExpired},
+	{Replayed, ErrReplayed, OutcomeReplayed},
+	{ConversationClaimed, ErrClaimed, OutcomeVerified},
 }
 
 // Reasons are all reasons in their order.
@@ -115,22 +117,11 @@ var Outcomes = []Outcome{
 }
 
 // Outcome returns the outcome of a request that is not verified for that reason.
-// A claimed conversation leaves the outcome as the claim's.
 func (r Reason) Outcome() Outcome {
-	switch r {
-	case Missing, Partial:
-		return OutcomeAnonymous
-	case Invalid, Ambiguous, WidgetUnknown:
-		return OutcomeInvalid
-	case Expired:
-		return OutcomeExpired
-	case Replayed:
-		return OutcomeReplayed
-	case Unavailable:
-		return OutcomeUnavailable
-	case TooLarge, Unsupported, Malformed:
-		return OutcomeMalformed
-	default:
-		return OutcomeVerified
+	for i := range table {
+		if table[i].reason == r {
+			return table[i].outcome
+		}
 	}
+	return OutcomeVerified
 }

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -70,4 +72,25 @@ func forgeable(user string) string {
 	mac := hmac.New(sha256.New, nil)
 	mac.Write([]byte(user))
 	return hex.EncodeToString(mac.Sum(nil))
+}
+
+// TestProgram compiles the program of the package's documentation.
+func TestProgram(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, program, _ := strings.Cut(string(text), "//\tpackage main\n")
+	program, _, found := strings.Cut(program, "\n// There is")
+	if !found {
+		t.Fatal("doc.go has no program")
+	}
+	main := filepath.Join(t.TempDir(), "main.go")
+	program = "package main\n" + strings.ReplaceAll(strings.ReplaceAll(program, "//\t", ""), "\n//\n", "\n\n")
+	if err := os.WriteFile(main, []byte(strings.TrimSuffix(program, "//")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("go", "vet", main).CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
 }
