@@ -360,20 +360,6 @@ func TestValidateNotesNothing(t *testing.T) {
 	l.shows(t, false)
 }
 
-// loseLedger restarts the gateway in this process without its ledger's file.
-func (g *gateway) loseLedger(t *testing.T) {
-	t.Helper()
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	_, path, _ := strings.Cut(g.config, "ledger bolt ")
-	path, _, _ = strings.Cut(path, "\n")
-	if err := os.Remove(strings.TrimSpace(path)); err != nil {
-		t.Fatal(err)
-	}
-	load(t, g.config)
-}
-
 // TestAcceptLossRefuses: what cannot be accepted.
 func TestAcceptLossRefuses(t *testing.T) {
 	g := live(t, ownLedger(t), liveSite)
