@@ -5,7 +5,7 @@ SHELL := bash
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME ?= 10s
 PARSERTIME ?= 10m
-LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor)
+LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 
 # What needs Chromium is a module of its own.
 BROWSERTESTS := caddymodule/browsertests
@@ -65,19 +65,20 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@# Many tests wait most of the time, above all in one package: so it runs in
 	@# two halves, beside all others.
 	@$(RACE) go run ./internal/testsummary \
-		-timeout 20m -run '$(LONG)' ./caddymodule -- \
-		-timeout 20m -skip '$(LONG)' ./caddymodule -- \
+		-timeout 20m -parallel 4 -run '$(LONG)' ./caddymodule -- \
+		-timeout 20m -parallel 4 -skip '$(LONG)' ./caddymodule -- \
 		-timeout 20m $$(go list ./... | grep -v '/caddymodule$$') -- \
-		-C $(BROWSERTESTS) -timeout 20m ./...
+		-C $(BROWSERTESTS) -timeout 20m -parallel 4 ./...
 	@# Allocations can only be counted without the race detector. Where that needs a
 	@# Caddy that is compiled without it, too, the test is a slow one.
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' verifier caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
-test-slow: deps ## checks what takes other servers, gunicorn and PHP behind the gateway, and a disk that is full
+test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
-	$(RACE) go vet -tags slow ./caddymodule ./caddymodule/internal/body ./caddymodule/internal/redisstore ./caddymodule/internal/redisledger
-	@$(RACE) go run ./internal/testsummary -timeout 20m -tags slow -run '^TestSlow' ./caddymodule ./caddymodule/internal/body ./caddymodule/internal/redisstore ./caddymodule/internal/redisledger
+	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
+	export $(RACE); go vet -tags slow $$slow; \
+	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow
 	@go run ./internal/testsummary -run Alloc ./caddymodule
 
 .PHONY: lint

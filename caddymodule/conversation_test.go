@@ -568,6 +568,7 @@ func TestConversationRaceForNothing(t *testing.T) {
 // TestConversationSurvives: a conversation that the upstream has accepted is
 // its user's after kill -9.
 func TestConversationSurvives(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), conversing("", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	for i := range 3 {

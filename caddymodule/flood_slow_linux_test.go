@@ -20,6 +20,7 @@ import (
 // TestSlowFlood: bodies that repeat a watched name hundreds of thousands of times, or
 // its escapes, cost the gateway hardly more memory than the bodies themselves.
 func TestSlowFlood(t *testing.T) {
+	t.Parallel()
 	const limit = 200 << 20
 	p := newProcess(t, "", "chat_identity optional {\nsecret {env.TEST_SECRET}\ndialect replybubble\n}\nreverse_proxy UPSTREAM")
 	p.binary = filepath.Join(t.TempDir(), "caddy")

@@ -123,7 +123,8 @@ type gateway struct {
 	url      string
 	admin    string // the admin endpoint's address, "off" where there is none
 	upstream *upstream
-	config   string // the Caddyfile
+	config   string       // the Caddyfile
+	client   *http.Client // nil is the default one
 }
 
 // globals keeps a test's Caddy to itself.
@@ -326,7 +327,11 @@ func (g *gateway) do(t testing.TB, method, path, body string, headers ...string)
 func (g *gateway) send(t testing.TB, r *http.Request) *answered {
 	t.Helper()
 	g.upstream.take()
-	response, err := http.DefaultClient.Do(r)
+	client := http.DefaultClient
+	if g.client != nil {
+		client = g.client
+	}
+	response, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -194,6 +194,7 @@ func TestGivenBackOnce(t *testing.T) {
 
 // TestKilledBeforeGivenBack: what was not given back stays spent.
 func TestKilledBeforeGivenBack(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), oneTime("required", "")+
 		fmt.Sprintf("reverse_proxy 127.0.0.1:%d {\nlb_try_duration 10m\nlb_try_interval 9m\n}", freePort(t)))
 	p.run(t)

@@ -653,3 +653,13 @@ func TestDoubtfulVariables(t *testing.T) {
 		_ = caddy.Stop()
 	}
 }
+
+// TestSignatureOfAnotherWidget: secrets are not shared.
+func TestSignatureOfAnotherWidget(t *testing.T) {
+	g := start(t, "chat_identity {\nwidget a {\nsecret {env.TEST_SECRET}\n}\nwidget b {\nsecret another-secret-of-widget-b\n}\n}",
+		"chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
+	if a := g.post(t, claim("zoe"), "X-Widget-Key: a"); a.seen == nil || a.seen.Header.Get("X-Verified-Widget") != "a" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	checkProblem(t, g.post(t, claim("zoe"), "X-Widget-Key: b"), 401, "invalid", "bookbag")
+}

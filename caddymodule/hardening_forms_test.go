@@ -1,8 +1,13 @@
 package caddymodule
 
 import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // formAttacks are on the reading of forms and queries.
@@ -82,5 +87,110 @@ func TestMoreThanIsKept(t *testing.T) {
 	a := g.do(t, "OPTIONS", "/?a=1&"+strings.Repeat("user_id=victim&", many), "", "Origin: https://example.com", "Access-Control-Request-Method: POST")
 	if a.StatusCode != 200 || a.seen == nil || a.seen.URI != "/" {
 		t.Errorf("preflight: %d %+v", a.StatusCode, a.seen)
+	}
+}
+
+// TestUnreadBodies: a refusal comes at once, before a body that never comes.
+func TestUnreadBodies(t *testing.T) {
+	g := start(t, "", `handle /body {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle /head {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+			claim user_id header X-User
+			claim signature header X-Signature
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle /error {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+			claim user_id header X-User
+			claim signature header X-Signature
+			refuse error
+		}
+		reverse_proxy UPSTREAM
+	}
+	handle_errors {
+		respond {err.status_code}
+	}`)
+	for _, c := range []struct {
+		name, path, headers string
+		want                int
+	}{
+		{"too large", "/body", "Content-Type: application/json\r\nContent-Length: 10000000\r\n\r\n", 413},
+		{"too large, continue", "/body", "Content-Type: application/json\r\nContent-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 413},
+		{"too large form", "/body", "Content-Type: multipart/form-data; boundary=a\r\nContent-Length: 100000000\r\n\r\n", 413},
+		{"encoded", "/body", "Content-Encoding: br\r\nContent-Length: 10000000\r\n\r\n", 415},
+		{"encoded, chunked", "/body", "Content-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 415},
+		{"encoded, chunked, nothing sent", "/body", "Content-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n", 415},
+		{"a form in UTF-7", "/body", "Content-Type: multipart/form-data; boundary=a; charset=utf-7\r\nTransfer-Encoding: chunked\r\n\r\n", 415},
+		{"endless chunks", "/body", "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1000\r\n"+strings.Repeat(" ", 0x1000)+"\r\n", 300), 413},
+		{"nothing read", "/head", "Content-Length: 10000000\r\n\r\n", 401},
+		{"nothing read, a little sent", "/head", "Content-Length: 10000000\r\n\r\n" + strings.Repeat("x", 70000), 401},
+		{"nothing read, continue", "/head", "Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 401},
+		{"nothing read, chunked", "/head", "Transfer-Encoding: chunked\r\n\r\n", 401},
+		{"error", "/error", "Content-Length: 10000000\r\n\r\n", 401},
+		{"error, continue", "/error", "Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n", 401},
+		{"error, chunked", "/error", "Transfer-Encoding: chunked\r\n\r\n5\r\n", 401},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			address := strings.TrimPrefix(g.url, "http://")
+			conn, err := net.Dial("tcp", address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			// A server that waits for the body gives up after a minute.
+			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {
+				t.Fatal(err)
+			}
+			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer response.Body.Close()
+			body, err := io.ReadAll(response.Body)
+			if err != nil || response.StatusCode != c.want || !response.Close || len(body) == 0 {
+				t.Errorf("%d, close %v, %s, %v; want %d", response.StatusCode, response.Close, body, err, c.want)
+			}
+		})
+	}
+}
+
+// TestUploadsPass: a handler that reads nothing from bodies has no limit for
+// them, and one that does has none for what is no claim.
+func TestUploadsPass(t *testing.T) {
+	g := start(t, "", "handle /head {\nchat_identity required {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\nclaim user_id header X-User\nclaim signature header X-Signature\n}\nreverse_proxy UPSTREAM\n}\n"+
+		"handle /small/* {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 10\n}\nreverse_proxy UPSTREAM\n}\n"+
+		"handle {\nchat_identity optional {\nsecret {env.TEST_SECRET}\nmax_body 1KiB\n}\nreverse_proxy UPSTREAM\n}")
+	large := strings.Repeat("x", 3<<20)
+	for _, kind := range []string{"application/json", "multipart/form-data; boundary=x", "application/octet-stream", "text/plain"} {
+		a := g.do(t, "PUT", "/head", large, "Content-Type: "+kind, "X-User: zoe", "X-Signature: "+sign("zoe"), "Content-Encoding: gzip")
+		if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
+			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
+		}
+	}
+	for _, path := range []string{"/upload", "/small/upload"} {
+		for _, kind := range []string{"application/octet-stream", "text/plain", "image/png"} {
+			a := g.do(t, "PUT", path+"?user_id=zoe&user_hash="+sign("zoe"), large, "Content-Type: "+kind)
+			if a.seen == nil || a.seen.user() != "zoe" || a.seen.Body != large || a.seen.Chunked {
+				t.Errorf("%s, %s: %d %s", path, kind, a.StatusCode, a.body)
+			}
+		}
+		// What may become an object has the limit, though.
+		for _, body := range []string{`{"a":` + large, strings.Repeat(" \t", 3<<19)} {
+			if a := g.do(t, "PUT", path, body, "Content-Type: text/plain"); a.StatusCode != 413 {
+				t.Errorf("%s, %.5q: %d", path, body, a.StatusCode)
+			}
+		}
 	}
 }

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
@@ -129,4 +131,40 @@ func TestTrailersOfPlaces(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConcurrentUsers: what is reused between requests carries nothing over.
+func TestConcurrentUsers(t *testing.T) {
+	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n}")
+	g.upstream.mu.Lock()
+	g.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Verified-User")+" "+r.Header.Get("X-Identity-Email")+" "+r.Header.Get("X-Identity-Outcome"))
+	}
+	g.upstream.mu.Unlock()
+	var group sync.WaitGroup
+	for worker := range 8 {
+		group.Go(func() {
+			for i := range 60 {
+				id := fmt.Sprintf("user-%d-%d", worker, i)
+				body, want := `{"text":"hi"}`, "  anonymous"
+				switch i % 3 {
+				case 0:
+					body, want = `{"user_id":"`+id+`","user_hash":"`+sign(id)+`","user_metadata":{"email":"`+id+`@example.com"}}`, id+" "+id+"@example.com verified"
+				case 1:
+					body, want = `{"user_id":"`+id+`","user_hash":"`+sign("mallory")+`","user_metadata":{"email":"`+id+`@example.com"}}`, "  invalid"
+				}
+				response, err := http.Post(g.url+"/chat", "application/json", strings.NewReader(body))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				got, _ := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if string(got) != want {
+					t.Errorf("%s: got %q, want %q", body, got, want)
+				}
+			}
+		})
+	}
+	group.Wait()
 }

@@ -1,6 +1,9 @@
 package caddymodule
 
-import "strings"
+import (
+	"strings"
+	"testing"
+)
 
 // jsonAttacks are on the reading of JSON.
 func jsonAttacks() []attack {
@@ -56,5 +59,30 @@ func jsonAttacks() []attack {
 		{"claim in the text", "/chat", "text/plain", `{` + victim + `,` + hash + `}`, nil},
 		{"claim without a type", "/chat", "", `{` + victim + `,` + hash + `}`, nil},
 		{"claim as image", "/chat", "image/png", " \r\n{ " + victim + `,` + hash + `}`, nil},
+	}
+}
+
+// TestGoodClaims: what looks odd but is right must get through, or operators
+// will turn the gateway off.
+func TestGoodClaims(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\n}")
+	far := `{"text":"` + strings.Repeat("x", 100<<10) + `",`
+	for name, c := range map[string]struct{ body, want string }{
+		"escapes":                {`{"user_id":"z\u006fe","user_hash":"` + sign("zoe") + `"}`, "zoe"},
+		"surrogate pair":         {`{"user_id":"\ud83d\ude00","user_hash":"` + sign("😀") + `"}`, "%F0%9F%98%80"},
+		"integer":                {`{"user_id":42,"user_hash":"` + sign("42") + `"}`, "42"},
+		"upper-case digest":      {`{"user_id":"zoe","user_hash":"` + strings.ToUpper(sign("zoe")) + `"}`, "zoe"},
+		"fields beyond 16 KiB":   {far + claim("zoe")[1:], "zoe"},
+		"blanks":                 {" \r\n\t{ \"user_id\" : \"zoe\" , \"user_hash\" : \"" + sign("zoe") + "\" } \n", "zoe"},
+		"ids within other names": {`{"user":{"user_id":"other"},"user_id":"zoe","user_hash":"` + sign("zoe") + `","x":[{"user_id":"another"}]}`, "zoe"},
+	} {
+		if a := g.post(t, c.body); a.seen == nil || a.seen.user() != c.want || a.seen.Body != c.body {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	for _, number := range []string{"42.0", "4.2e1", "42e0", "-0", "042", "+42", "9007199254740993", "1e400", "NaN", "0x2a"} {
+		if a := g.post(t, `{"user_id":`+number+`,"user_hash":"`+sign(number)+`"}`); a.StatusCode != 400 || a.seen != nil {
+			t.Errorf("%s: %d %+v", number, a.StatusCode, a.seen)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -460,7 +461,9 @@ func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
 // back what was used under a shorter one. Nor does a shorter one in between have
 // what is used forgotten earlier.
 func TestLongerMaxAge(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), windowed("2s"))
+	p.client = &http.Client{Transport: retried{&http.Transport{DisableKeepAlives: true}}}
 	long := strings.Replace(p.config, "max_age 2s", "max_age 1h", 1)
 	short := p.config
 	reload := func(config string) {
@@ -477,7 +480,6 @@ func TestLongerMaxAge(t *testing.T) {
 		if response.StatusCode != 200 {
 			t.Fatal(response.Status)
 		}
-		http.DefaultClient.CloseIdleConnections() // the old server closes them
 	}
 	p.run(t)
 	first := p.spend(t)
@@ -500,6 +502,7 @@ func TestLongerMaxAge(t *testing.T) {
 // TestLongerMaxAgeAfterRestart: the process that used the token is not the one
 // that has the longer max_age.
 func TestLongerMaxAgeAfterRestart(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), windowed("2s"))
 	p.run(t)
 	used := p.spend(t)
@@ -530,4 +533,26 @@ func TestLongerMaxAgeInFleet(t *testing.T) {
 	long.run(t)
 	checkStaysSpent(t, long.gateway, before, "401 expired")
 	checkStaysSpent(t, long.gateway, after, "403 replayed")
+}
+
+// TestSplitSignature: a signature of concatenated fields is good for one split.
+func TestSplitSignature(t *testing.T) {
+	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}")
+	stamp := strconv.FormatInt(time.Now().Unix(), 10)
+	good := sign("ab" + testNonce + stamp)
+	send := func(user, nonce, stamp string) *answered {
+		t.Helper()
+		return g.post(t, fmt.Sprintf(`{"user_id":"%s","hmacSignature":"%s","hmacNonce":"%s","hmacTimestamp":"%s"}`, user, good, nonce, stamp))
+	}
+	if a := send("ab", testNonce, stamp); a.seen == nil || a.seen.user() != "ab" {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	for _, c := range [][3]string{
+		{"a", "b" + testNonce, stamp}, {"ab" + testNonce[:1], testNonce[1:], stamp}, {"ab", testNonce + stamp[:1], stamp[1:]}, {"ab" + testNonce, "", stamp},
+		{"ab" + testNonce[:3], testNonce[3:] + stamp[:3], stamp[3:]},
+	} {
+		if a := send(c[0], c[1], c[2]); a.seen != nil || a.StatusCode < 400 || a.StatusCode >= 500 {
+			t.Errorf("%q: %d %s", c, a.StatusCode, a.body)
+		}
+	}
 }

@@ -111,6 +111,7 @@ func (l *loser) accept(t *testing.T, want string) {
 // TestLedgerDeleted: a ledger's file that was deleted is not made anew in
 // silence. What was used stays refused, before and after the loss is accepted.
 func TestLedgerDeleted(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
@@ -169,6 +170,7 @@ func TestLedgerDeleted(t *testing.T) {
 // TestLedgerMoved: a ledger at another path is another one, which knows nothing of
 // what the first recorded. The log says so.
 func TestLedgerMoved(t *testing.T) {
+	t.Parallel()
 	const moved = "this configuration names another ledger than before"
 	l := newLoser(t)
 	l.run(t)
@@ -200,6 +202,7 @@ func TestLedgerMoved(t *testing.T) {
 // TestLedgerDeletedWhileInUse: the running gateway notices by itself, refuses
 // what needs the ledger, and begins anew once it is told to.
 func TestLedgerDeletedWhileInUse(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
@@ -246,6 +249,7 @@ func createLedger(t *testing.T, path string) {
 // TestKilledBeforeTheNote: whenever a gateway is killed between the creation of
 // a ledger and the note of it, the next one is neither alarmed nor deceived.
 func TestKilledBeforeTheNote(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	createLedger(t, l.path)
 	l.run(t)
@@ -269,6 +273,7 @@ func TestKilledBeforeTheNote(t *testing.T) {
 
 // TestKilledAtStart kills gateways that start with a new ledger, at any moment.
 func TestKilledAtStart(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	for i := range 12 {
 		cmd := caddyCommand(l.dir, "run", "--config", "-", "--adapter", "caddyfile")
@@ -327,6 +332,7 @@ func (l *loser) removeNotes() error {
 // TestValidateNotesNothing: a configuration that is only looked at leaves nothing,
 // and forgets nothing.
 func TestValidateNotesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	validate := func() {
 		t.Helper()
@@ -433,6 +439,7 @@ func TestLossInFleet(t *testing.T) {
 
 // TestEitherNote: one of the two notes is enough for a loss to be noticed.
 func TestEitherNote(t *testing.T) {
+	t.Parallel()
 	for _, which := range []string{"widgets", "data directory"} {
 		l := newLoser(t)
 		l.run(t)
@@ -460,6 +467,7 @@ func TestEitherNote(t *testing.T) {
 // TestLedgerReturns: a ledger that comes back after its loss was accepted knows
 // nothing of what was recorded since, so it counts as lost again.
 func TestLedgerReturns(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	l.use(t)

@@ -10,6 +10,7 @@ import (
 // TestNoteAside: where the widgets' folder takes no note, not even root's, it is
 // in Caddy's data directory, and a loss is noticed all the same.
 func TestNoteAside(t *testing.T) {
+	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := &loser{process: newProcess(t, "widgets file /proc/chat_identity/widgets.jsonl\nledger bolt "+path, losing), path: path}
 	l.run(t)
@@ -36,6 +37,7 @@ func TestNoteAside(t *testing.T) {
 // TestNoNote: a ledger that can be noted nowhere is not used, and the log says
 // why. One that is noted is not, because the note cannot be read, either.
 func TestNoNote(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.config = strings.Replace(l.config, widgetsFile(l.config), "/proc/chat_identity/widgets.jsonl", 1)
 	data := filepath.Join(l.dir, "caddy", "chat_identity")
@@ -63,6 +65,7 @@ func TestNoNote(t *testing.T) {
 
 // TestNoteDamaged: of a note that cannot be understood, the ledger is not known.
 func TestNoteDamaged(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	l.use(t)
@@ -95,6 +98,7 @@ func TestNoteDamaged(t *testing.T) {
 // TestAcceptLossNotNoted: a loss whose acceptance cannot be noted is not accepted,
 // and nobody takes a conversation of before.
 func TestAcceptLossNotNoted(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	l.use(t)

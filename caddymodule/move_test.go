@@ -9,6 +9,7 @@ import (
 
 // TestExportImport moves widgets from one gateway to another.
 func TestExportImport(t *testing.T) {
+	t.Parallel()
 	from := newProcess(t, "encryption_key {env.TEST_KEY}", liveSite)
 	from.run(t)
 	secrets := map[string]string{}

@@ -29,6 +29,7 @@ func read(t *testing.T, path string) []byte {
 // operator has to wait: an old copy that is put back while the gateway is stopped,
 // and the loss of everything that knew it.
 func TestRestoreLedger(t *testing.T) {
+	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	before := l.use(t)
@@ -71,6 +72,7 @@ func TestRestoreLedger(t *testing.T) {
 // TestRestoreKey: without its key a store is of no use, and no other key is created
 // beside it. With another one configured, a rotation brings a widget back.
 func TestRestoreKey(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "", liveSite)
 	p.run(t)
 	lost := p.create(t, `{"id":"shop"}`)
@@ -114,6 +116,7 @@ func TestRestoreKey(t *testing.T) {
 // TestRestoreWidgets: a copy that is made while the gateway runs is whole, and one
 // that is put back brings back what was retired since. The log names it.
 func TestRestoreWidgets(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "encryption_key {env.TEST_KEY}", liveSite)
 	p.run(t)
 	retired := p.create(t, `{"id":"shop"}`)

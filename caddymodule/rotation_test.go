@@ -100,8 +100,9 @@ const echo = "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nrespond
 
 // TestRotationsUnderLoad: from the moment a rotation has answered, no request
 // is verified by the secret before, and every one by the new.
-func TestRotationsUnderLoad(t *testing.T) {
-	const count, clients = 200, 64
+func TestRotationsUnderLoad(t *testing.T) { testRotationsUnderLoad(t, 20, 16) }
+
+func testRotationsUnderLoad(t *testing.T, count int64, clients int) {
 	g := live(t, "", echo)
 	r := new(rotations)
 	r.append("the-secret-that-came-with-the-widget")
@@ -141,8 +142,9 @@ func TestRotationsUnderLoad(t *testing.T) {
 }
 
 // TestRotationsInGrace: with a grace, neither the old secret fails nor the new.
-func TestRotationsInGrace(t *testing.T) {
-	const count, clients = 200, 16
+func TestRotationsInGrace(t *testing.T) { testRotationsInGrace(t, 20, 8) }
+
+func testRotationsInGrace(t *testing.T, count int64, clients int) {
 	g := live(t, "", echo)
 	r := new(rotations)
 	r.append(g.create(t, `{"id":"shop"}`))
@@ -156,7 +158,7 @@ func TestRotationsInGrace(t *testing.T) {
 			t.Errorf("the secret of rotation %d fails in its grace", generation)
 		}
 	})
-	for generation := 1; generation <= count && !t.Failed(); generation++ {
+	for generation := int64(1); generation <= count && !t.Failed(); generation++ {
 		before := s.sent.Load()
 		r.append(g.rotate(t, "shop", `{"grace":"1h"}`))
 		for s.sent.Load() < before+10 && !t.Failed() {

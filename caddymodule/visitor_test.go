@@ -134,6 +134,7 @@ func TestVisitorDead(t *testing.T) {
 // TestVisitorSurvives: what was confirmed stays so after kill -9, and what was
 // not is told again.
 func TestVisitorSurvives(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	for _, step := range []struct{ method, visitor string }{{"POST", "confirmed"}, {"GET", "read"}} {
