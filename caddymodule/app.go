@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,7 +83,10 @@ type App struct {
 	log     *zap.Logger
 	spool   *body.Spool // of the process: uploads outlive a reload
 
-	tookOver []any // keys of what is shared with the configurations before and after
+	// What is shared with the configurations before and after.
+	sharedTraffic pooled[*traffic.Traffic]
+	sharedKeys    pooled[*widgets.Keys]
+	sharedSpool   pooled[*body.Spool]
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
@@ -146,10 +150,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
-	var err error
-	if a.traffic, err = takeOver(a, trafficKey, newTraffic(time.Now)); err != nil {
+	if err := a.sharedTraffic.take("", newTraffic(time.Now)); err != nil {
 		return err
 	}
+	a.traffic = a.sharedTraffic.shared
 	if err := a.provisionSpool(); err != nil {
 		return err
 	}
@@ -245,21 +249,28 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 // defaultStale is how long a known widget is served while its store is away.
 const defaultStale = time.Minute
 
-// cacheKey is the key of a cache of decrypted keys, its size.
-type cacheKey int64
-
-func (a *App) provisionCache() (err error) {
+func (a *App) provisionCache() error {
 	if a.Cache == 0 {
 		a.Cache = widgets.DefaultCache
 	}
 	if a.Cache < widgets.MinCache || a.Cache > maxCache {
 		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
-	a.opener, err = takeOver(a, cacheKey(a.Cache), func() (handover[*widgets.Keys], error) {
-		keys, err := widgets.NewKeys(a.Cache, time.Now)
-		return handover[*widgets.Keys]{value: keys}, err // not closed: requests may outlive their configuration
-	})
-	return err
+	size := strconv.FormatInt(a.Cache, 10)
+	if err := a.sharedKeys.take(size, func() (*widgets.Keys, error) { return widgets.NewKeys(a.Cache, time.Now) }); err != nil {
+		return fmt.Errorf("cache: %w", err)
+	}
+	a.opener = a.sharedKeys.shared
+	return nil
+}
+
+// newTraffic returns what begins to count requests by that clock.
+func newTraffic(clock func() time.Time) func() (*traffic.Traffic, error) {
+	return func() (*traffic.Traffic, error) {
+		counts := traffic.New(clock)
+		counts.Start()
+		return counts, nil
+	}
 }
 
 // maxCache bounds the configured cache, in bytes: more is a slip of the pen.

@@ -115,7 +115,7 @@ func TestNothingRunsOn(t *testing.T) {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		for _, stack := range strings.Split(string(stacks), "\n\n") {
-			if strings.Contains(stack, "(*App).countStore") || strings.Contains(stack, "(*Traffic).Run") {
+			if strings.Contains(stack, "(*App).countStore") || strings.Contains(stack, "(*Traffic).Start") {
 				n++
 			}
 		}

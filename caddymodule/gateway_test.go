@@ -174,13 +174,12 @@ func live(t testing.TB, options, site string) *gateway {
 // that clock.
 func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	t.Helper()
-	a := new(App)
-	counts, err := takeOver(a, trafficKey, newTraffic(clock))
-	if err != nil {
+	var counts pooled[*traffic.Traffic]
+	if err := counts.take("", newTraffic(clock)); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = a.Cleanup() })
-	return counts
+	t.Cleanup(func() { _ = counts.Cleanup() })
+	return counts.shared
 }
 
 // provision returns the context of a configuration that has this app and never

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
@@ -364,20 +362,6 @@ func TestValidateNotesNothing(t *testing.T) {
 	l.config = there
 	l.restart(t)
 	l.shows(t, false)
-}
-
-// loseLedger restarts the gateway in this process without its ledger's file.
-func (g *gateway) loseLedger(t *testing.T) {
-	t.Helper()
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	_, path, _ := strings.Cut(g.config, "ledger bolt ")
-	path, _, _ = strings.Cut(path, "\n")
-	if err := os.Remove(strings.TrimSpace(path)); err != nil {
-		t.Fatal(err)
-	}
-	load(t, g.config)
 }
 
 // TestAcceptLossRefuses: what cannot be accepted.

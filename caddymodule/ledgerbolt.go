@@ -16,8 +16,8 @@ func init() {
 //
 // What is recorded is on the disk before a request is answered. The file belongs to one process; gateways of a fleet need
 // a ledger that they share. A file that is found damaged when it is opened is refused rather than forgotten: what needs it
-// is unavailable until it is restored or moved away. After one that was lost, conversations are unavailable until `caddy chat-identity ledger
-// accept-loss`.
+// is unavailable until it is restored or moved away. After one that was lost, conversations are unavailable until
+// `caddy chat-identity ledger accept-loss`.
 type BoltLedger struct {
 	// The file's path. Default: `chat_identity/ledger.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`

@@ -95,12 +95,7 @@ func (a *App) Cleanup() error {
 		a.counting.Wait()
 		a.traffic.ForgetModes() // that its handlers had to the last
 	}
-	var err error
-	for _, key := range a.tookOver {
-		_, failed := handedOver.Delete(key)
-		err = errors.Join(err, failed)
-	}
-	return err
+	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup())
 }
 
 // checkStore logs which stored widgets cannot be used, and why.

@@ -322,7 +322,7 @@ func TestCountsEnd(t *testing.T) {
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if users, there := handedOver.References(trafficKey); there {
+	if users, there := pool.References(poolKey[*traffic.Traffic]("")); there {
 		t.Errorf("%d configurations still use the counts", users)
 	}
 }

@@ -14,9 +14,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
 
-// spoolKey is the key of the one spool of the process: uploads outlive a reload.
-const spoolKey = "spool"
-
 // largestMaxSpool is the most that the temporary files of multipart bodies may take
 // together, in bytes.
 const largestMaxSpool = 1 << 50
@@ -24,7 +21,7 @@ const largestMaxSpool = 1 << 50
 // provisionSpool determines where the temporary files of multipart bodies lie. A folder
 // that is configured must be there, or multipart bodies would be refused one by one
 // later; the system's is looked at when it is needed, since many never need it.
-func (a *App) provisionSpool() (err error) {
+func (a *App) provisionSpool() error {
 	if a.MaxSpool == 0 {
 		a.MaxSpool = body.DefaultMaxSpool
 	}
@@ -34,9 +31,8 @@ func (a *App) provisionSpool() (err error) {
 	if err := a.provisionFolder(); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
-	a.spool, err = takeOver(a, spoolKey, func() (handover[*body.Spool], error) {
-		return handover[*body.Spool]{value: new(body.Spool)}, nil // its files are their requests'
-	})
+	err := a.sharedSpool.take("", func() (*body.Spool, error) { return new(body.Spool), nil }) // its files are their requests'
+	a.spool = a.sharedSpool.shared
 	return err
 }
 

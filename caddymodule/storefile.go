@@ -11,7 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -63,9 +62,6 @@ func storeChanged() {
 	}
 }
 
-// lookupAsked counts the lookups of stores that ask elsewhere.
-var lookupAsked = observe.Lookup
-
 // Store implements [WidgetStore]. What was read last is served for as long as it takes.
 func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.shared, nil }
 
@@ -109,7 +105,7 @@ func resolvePath(path, name string) (string, error) {
 	return path, nil
 }
 
-// checkPath refuses a path that is a slip of the pen, or an unset variable.
+// checkPath refuses a path that is a mistake, or an unset variable.
 func checkPath(path string) error {
 	switch {
 	case path == "":

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redisstore"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -91,7 +92,7 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	}
 	if err := r.take(key+staleIfError.String(), func() (*redisstore.Store, error) {
 		return redisstore.Open(redisstore.Options{
-			Link: r.link.shared, StaleIfError: staleIfError, Asked: lookupAsked,
+			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup,
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), nil

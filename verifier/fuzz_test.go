@@ -214,7 +214,7 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		values, err := url.ParseQuery(string(body))
-		if err != nil && bytes.IndexByte(body, ';') < 0 {
+		if err != nil && bytes.IndexByte(body, ';') < 0 && !errors.Is(shape, ErrMissing) { // nothing is claimed in what is none
 			t.Fatalf("accepted, but %v", err)
 		}
 		for _, field := range []Field{UserID, Signature} {

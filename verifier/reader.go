@@ -192,7 +192,7 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 		return false
 	}
 	for i := range to.json.Values {
-		to.member(r.jsonPlaces[i], body, &to.json.Values[i])
+		to.member(&r.jsonPlaces[i], body, &to.json.Values[i])
 	}
 	to.BodyCuts = append(to.BodyCuts, to.json.Cuts...)
 	if to.json.More {

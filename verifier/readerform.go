@@ -205,7 +205,7 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, size int, cuts 
 		}
 		// What the rest holds is not known.
 		for _, p := range f.list[i].places {
-			found := to.at(p)
+			found := to.at(&p)
 			if found.seen, found.duplicate = true, true; r.cuts(p.Field) {
 				cuts = append(cuts[:0], Span{End: size})
 			}
@@ -231,13 +231,13 @@ func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
 func (r *reader) document(match *claimform.Match, places []Place, only bool, to *Reading) bool {
 	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.json) != nil {
 		for _, p := range places {
-			found := to.at(p)
+			found := to.at(&p)
 			found.seen, found.variant, found.way = true, true, true
 		}
 		return true
 	}
 	for i := range to.json.Values {
-		to.member(r.jsonPlaces[i], match.Value, &to.json.Values[i])
+		to.member(&r.jsonPlaces[i], match.Value, &to.json.Values[i])
 	}
 	return to.HasProof()
 }
@@ -255,11 +255,11 @@ func (f *formReader) takeMatch(r *reader, match *claimform.Match, p Place, dupli
 		if !r.onWay(match) {
 			return false
 		}
-		found := to.at(p)
+		found := to.at(&p)
 		found.seen, found.variant, found.way = true, true, true
 		return r.cuts(p.Field)
 	}
-	found := to.at(p)
+	found := to.at(&p)
 	found.seen = true
 	switch {
 	case match.Err != nil:
@@ -284,10 +284,10 @@ func (r *reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
 		to.MarkMalformed(p, "is not a JSON object")
 		return r.cuts(Attributes) || r.stripsBelow
 	}
-	to.at(p).add(Attributes, text)
+	to.at(&p).add(Attributes, text)
 	for i := range to.attributesFound.Values {
 		v, below := &to.attributesFound.Values[i], r.attributesPlaces[i]
-		to.member(below, text, v)
+		to.member(&below, text, v)
 		cut = cut || r.strip[below.Field] && (v.Kind != claimjson.None || v.Variant)
 	}
 	return cut || r.strip[Attributes]

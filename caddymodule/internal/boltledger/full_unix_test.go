@@ -96,7 +96,7 @@ func fillUntilFull(path string) {
 	check()
 	limit(1 << 30)
 	// Nobody asks, and yet it is found out that there is room.
-	for deadline := time.Now().Add(30 * time.Second); l.Err() != nil; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); l.Err() != nil; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			panic(l.Err())
 		}

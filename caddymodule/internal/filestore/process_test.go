@@ -421,7 +421,7 @@ func writeUntilRoom(path, _ string) error {
 		s.mu.Lock()
 		s.tried = time.Time{} // as if it were long ago
 		s.mu.Unlock()
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			s.mu.Lock()
 			tried := !s.tried.IsZero()
 			s.mu.Unlock()

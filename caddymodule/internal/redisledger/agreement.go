@@ -3,7 +3,6 @@ package redisledger
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,7 +13,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-var errContended = errors.New("the marker changes all the time: two servers may answer by turns, so give the address of one")
+var errContended = &unfit{"contended", "the marker changes all the time: two servers may answer by turns, so give the address of one"}
 
 // unfit is a server that must not be used as it is.
 type unfit struct{ kind, text string }

@@ -26,7 +26,7 @@ type marker struct {
 	extended             int64
 }
 
-// byServer stands in a marker to come for the server's time.
+// byServer takes the place of the server's time in a marker to come.
 const byServer = -1
 
 // parseMarker returns nil for what is none.

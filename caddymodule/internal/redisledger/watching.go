@@ -93,7 +93,7 @@ func (l *Ledger) noteFailure(err error) error {
 	if !redislink.Explain(err).Away {
 		l.refused.Store(&explained)
 	} else if s := l.state.Load(); s != nil {
-		l.state.Store(&state{explained, s.server})
+		l.state.CompareAndSwap(s, &state{explained, s.server}) // else a look has just ended, which knows better
 	}
 	l.alarm.Raise(code, explained)
 	return explained

@@ -70,19 +70,20 @@ func Open(options Options) (*Link, error) {
 		Dialer:           dialer,
 		ConnWriteTimeout: Timeout,
 		ClientName:       "chat-identity",
-		ClientSetInfo:    rueidis.DisableClientSetInfo, // a user of few rights is refused it
-		// Its cache holds answers, and trusts them until a time to live is over.
+		ClientSetInfo:    rueidis.DisableClientSetInfo, // a user with few rights may not send it
+		// The client's own cache trusts answers for a fixed time.
 		DisableCache:      true,
 		ForceSingleClient: options.Kind == Single,
-		// One connection to a server, on which all commands are pipelined. Of
-		// several, a change would come upon one that broke unnoticed, and nobody
-		// knew whether it was made; so the read before it has found that out.
+		// One connection to a server, on which all commands are pipelined. With
+		// several, a change could be the first to use one that broke unnoticed, and
+		// nobody would know whether it happened. With one, the read before the
+		// change has found out.
 		PipelineMultiplex:   -1,
 		ReadBufferEachConn:  buffer,
 		WriteBufferEachConn: buffer,
 	}
-	// Twice is for a connection that broke unnoticed. Who repeats for as long as
-	// there is time never learns that nobody is there.
+	// Two more attempts are for a connection that broke unnoticed. To retry for as
+	// long as there is time would hide that nobody is there.
 	option.RetryDelay = func(attempt int, _ rueidis.Completed, _ error) time.Duration {
 		if attempt > 2 {
 			return -1

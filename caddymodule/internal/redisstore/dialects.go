@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,16 +11,13 @@ import (
 type dialects struct {
 	spoken atomic.Pointer[map[string]bool] // nil while that is not known
 
-	mu    sync.Mutex
-	noted map[string]time.Duration // when a record with the dialect was last seen
+	mu   sync.Mutex
+	seen map[string]time.Duration // when there last was a widget with the dialect
 }
 
 func (d *dialects) speaks(dialect string) bool {
-	if dialect == "" {
-		return false
-	}
 	spoken := d.spoken.Load()
-	return spoken == nil || (*spoken)[dialect]
+	return dialect != "" && (spoken == nil || (*spoken)[dialect])
 }
 
 // note says that there is a record with that dialect. The counts in Redis are
@@ -30,43 +28,31 @@ func (d *dialects) note(dialect string, now time.Duration) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.noted == nil {
-		d.noted = make(map[string]time.Duration)
+	if d.seen == nil {
+		d.seen = make(map[string]time.Duration)
 	}
-	d.noted[dialect] = now
-	spoken := d.spoken.Load()
-	if spoken == nil || (*spoken)[dialect] {
-		return
+	d.seen[dialect] = now
+	if !d.speaks(dialect) {
+		d.publish()
 	}
-	next := map[string]bool{dialect: true}
-	for other := range *spoken {
-		next[other] = true
-	}
-	d.spoken.Store(&next)
 }
 
 // count takes the counts that were asked for at that time, each behind its
-// dialect. What was noted later they may not know yet.
+// dialect. What was noted later they may not know yet; of others they know better.
 func (d *dialects) count(counts []string, asked time.Duration) {
+	for i := 0; i < len(counts); i += 2 {
+		d.note(counts[i], asked) // a count that falls to zero is removed
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	next := make(map[string]bool, len(counts)/2)
-	for i := 0; i < len(counts); i += 2 {
-		next[counts[i]] = true // a count that falls to zero is removed
-	}
-	for dialect, seen := range d.noted {
-		if seen >= asked {
-			next[dialect] = true
-		} else {
-			delete(d.noted, dialect)
-		}
-	}
-	d.spoken.Store(&next)
+	maps.DeleteFunc(d.seen, func(_ string, seen time.Duration) bool { return seen < asked })
+	d.publish()
 }
 
-// forget says that the counts are not known any more.
-func (d *dialects) forget() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.spoken.Store(nil)
+func (d *dialects) publish() {
+	spoken := make(map[string]bool, len(d.seen))
+	for dialect := range d.seen {
+		spoken[dialect] = true
+	}
+	d.spoken.Store(&spoken)
 }

@@ -64,7 +64,7 @@ func (s *Store) check() error {
 		code := redislink.Explain(err).Code
 		err = unreadable(err)
 		s.away.Store(&err)
-		s.dialects.forget()
+		s.dialects.spoken.Store(nil)
 		s.readAlarm.Raise(code, err)
 		return nil, err
 	})

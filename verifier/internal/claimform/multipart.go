@@ -35,8 +35,6 @@ type InHeader func(header []byte) (name string, stands bool)
 // stand is a delimiter (RFC 2046 section 5.1.1) that ends its line without
 // padding. Parts within a part, a part that begins with an empty line, and one
 // whose header is too long are not of it.
-//
-// The zero value is ready for [Multipart.Reset].
 type Multipart struct {
 	names    *Names
 	matches  *Matches
@@ -73,29 +71,20 @@ const (
 	broken
 )
 
-// NewMultipart returns a Multipart that has been reset.
-func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Matches) *Multipart {
-	m := new(Multipart)
-	m.Reset(boundary, n, inHeader, maxFields, h)
-	return m
-}
-
-// Reset makes m ready for a body with that boundary, of whose fields, with their
-// headers, maxFields bytes are allowed. A part is a field if it has no file name
-// and no type but text/plain, or is one that n watches. What is found goes into
+// NewMultipart returns what reads a body with that boundary, of whose fields, with
+// their headers, maxFields bytes are allowed. A part is a field if it has no file
+// name and no type but text/plain, or is one that n watches. What is found goes into
 // h. A nil inHeader answers that a name can always stand there.
-func (m *Multipart) Reset(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Matches) {
+func NewMultipart(boundary string, n *Names, inHeader InHeader, maxFields int64, h *Matches) *Multipart {
 	h.begin(len(n.list))
-	*m = Multipart{names: n, matches: h, inHeader: inHeader, allowed: maxFields, head: m.head[:0]}
+	m := &Multipart{names: n, matches: h, inHeader: inHeader, allowed: maxFields}
 	if !ValidBoundary(boundary) {
 		m.step = broken
-		return
+		return m
 	}
 	m.delimiter = append(append(m.buf[:0], "--"...), boundary...)
+	return m
 }
-
-// Memory is about how many bytes Reset keeps.
-func (m *Multipart) Memory() int { return cap(m.head) }
 
 // Write reads on. It fails with ErrFields, as soon as that is certain, and then
 // again; whatever else is wrong, Close says.

@@ -212,9 +212,8 @@ func TestMultipartPieces(t *testing.T) {
 	names := nested("user_id", "user_hash", "user/")
 	random := rand.New(rand.NewPCG(5, 6))
 	var at, pieces claimform.Matches
-	var m claimform.Multipart
 	read := func(c multipartBody, max int64, matches *claimform.Matches, size func() int) error {
-		m.Reset(c.boundary, names, nameStands, max, matches)
+		m := claimform.NewMultipart(c.boundary, names, nameStands, max, matches)
 		for rest := c.body; len(rest) > 0; {
 			n := min(size(), len(rest))
 			piece := slices.Clone(rest[:n]) // as a buffer that is used again
@@ -247,10 +246,9 @@ func TestMultipartAllocs(t *testing.T) {
 	}
 	body := form("----WebKitFormBoundaryAbC123", parts...)
 	var matches claimform.Matches
-	var m claimform.Multipart
 	for _, size := range []int{len(body), 100} {
 		read := func() {
-			m.Reset("----WebKitFormBoundaryAbC123", names, func([]byte) (string, bool) { return "", false }, math.MaxInt64, &matches)
+			m := claimform.NewMultipart("----WebKitFormBoundaryAbC123", names, func([]byte) (string, bool) { return "", false }, math.MaxInt64, &matches)
 			for chunk := range slices.Chunk(body, size) {
 				m.Write(chunk)
 			}
@@ -262,7 +260,7 @@ func TestMultipartAllocs(t *testing.T) {
 		if len(matches.List) != 16 || !matches.More(0) {
 			t.Errorf("%d matches", len(matches.List))
 		}
-		if n := testing.AllocsPerRun(5, read); n != 0 {
+		if n := testing.AllocsPerRun(5, read); n > 4 { // of its own, and of a header in pieces
 			t.Errorf("%v allocations", n)
 		}
 	}
@@ -284,11 +282,10 @@ func BenchmarkMultipart(b *testing.B) {
 		b.Run(tc.name, func(b *testing.B) {
 			body := form(boundary, userPart, sigPart, otherPart, "Content-Disposition: form-data; name=\"f\"; filename=\"x.bin\"\r\n\r\n"+tc.file)
 			var matches claimform.Matches
-			var m claimform.Multipart
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				m.Reset(boundary, names, nil, math.MaxInt64, &matches)
+				m := claimform.NewMultipart(boundary, names, nil, math.MaxInt64, &matches)
 				for chunk := range slices.Chunk(body, 32<<10) {
 					m.Write(chunk)
 				}
