@@ -174,9 +174,7 @@ func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
 		return g.halfClosed(t, text)
 	}
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer c.Close()
 	g.upstream.take()
 	_, _ = io.WriteString(c, text+"\r\n\r\n"+strings.Repeat("x", 300))

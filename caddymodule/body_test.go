@@ -34,9 +34,7 @@ type conn struct {
 func (g *gateway) dial(t testing.TB) *conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
 	return &conn{c, bufio.NewReader(c), t}
@@ -202,9 +200,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 	} {
 		out, in := io.Pipe()
 		r, err := http.NewRequest("PUT", g.url+"/upload", out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if c.contentType != "" {
 			r.Header.Set("Content-Type", c.contentType)
 		}
@@ -235,9 +231,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 		if n := <-done; n != size {
 			t.Errorf("%s: %d of %d bytes arrived", c.contentType, n, size)
 		}
-		if err := <-answered; err != nil {
-			t.Errorf("%s: %v", c.contentType, err)
-		}
+		equal(t, <-answered, nil, "%s", c.contentType)
 	}
 }
 
@@ -249,9 +243,7 @@ func TestOpaqueBodyIsNotHeldInMemory(t *testing.T) {
 	})
 	send := func(size int64) {
 		response, err := http.Post(g.url, "application/octet-stream", io.LimitReader(zeros{}, size))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		_ = response.Body.Close()
 	}
 	send(1 << 20) // what connections need once
@@ -308,9 +300,7 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 					body = io.MultiReader(body)
 				}
 				r, err := http.NewRequest("POST", g.url+"/chat", body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				if c.contentType != "" {
 					r.Header.Set("Content-Type", c.contentType)
 				}
@@ -476,9 +466,7 @@ func TestLimitBeforeUsIsTooLarge(t *testing.T) {
 	g := start(t, "", "request_body {\nmax_size 50\n}\n"+fmt.Sprintf(bookbagSite, "optional", "")+"\nreverse_proxy UPSTREAM")
 	for _, body := range []io.Reader{strings.NewReader(claim("alice")), io.MultiReader(strings.NewReader(claim("alice")))} {
 		r, err := http.NewRequest("POST", g.url, body)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Header.Set("Content-Type", "application/json")
 		if a := g.send(t, r); a.StatusCode != 413 || a.seen != nil {
 			t.Errorf("%d %s", a.StatusCode, a.body)
@@ -537,9 +525,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 				body = io.MultiReader(body)
 			}
 			r, err := http.NewRequest("POST", g.url+"/chat", body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			for _, header := range digests {
 				name, value, _ := strings.Cut(header, ": ")
 				r.Header.Set(name, value)
@@ -585,9 +571,7 @@ func TestRetryKeepsTheBody(t *testing.T) {
 				body = io.MultiReader(body)
 			}
 			r, err := http.NewRequest("PUT", g.url, body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			r.Header.Set("Content-Type", c.contentType)
 			a := g.send(t, r)
 			want := strings.Replace(c.body, `"user_id":"victim",`, "", 1)

@@ -153,6 +153,22 @@ func eventually(t testing.TB, what string, done func() bool) {
 
 func freePort(t testing.TB) int { return testbed.FreePort(t) }
 
+// must ends a test whose preparations fail.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// equal compares what came of something, which the format names.
+func equal[T comparable](t testing.TB, got, want T, format string, args ...any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %v, want %v", fmt.Sprintf(format, args...), got, want)
+	}
+}
+
 // start runs a site of which the body is given; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
@@ -175,9 +191,7 @@ func live(t testing.TB, options, site string) *gateway {
 func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	t.Helper()
 	var counts pooled[*traffic.Traffic]
-	if err := counts.take("", newTraffic(clock)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, counts.take("", newTraffic(clock)))
 	t.Cleanup(func() { _ = counts.Cleanup() })
 	return counts.shared
 }
@@ -187,9 +201,7 @@ func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 func provision(t testing.TB, app string) caddy.Context {
 	t.Helper()
 	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { // which nobody cancels
 		if loaded, err := ctx.AppIfConfigured("chat_identity"); err != nil || loaded.(*App).Cleanup() != nil {
 			t.Error("the app is not cleaned up")
@@ -202,9 +214,7 @@ func provision(t testing.TB, app string) caddy.Context {
 func active(t testing.TB) *App {
 	t.Helper()
 	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return app
 }
 
@@ -314,9 +324,7 @@ func (g *gateway) do(t testing.TB, method, path, body string, headers ...string)
 		reader = strings.NewReader(body)
 	}
 	r, err := http.NewRequest(method, g.url+path, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header[name] = append(r.Header[name], value)
@@ -332,14 +340,10 @@ func (g *gateway) send(t testing.TB, r *http.Request) *answered {
 		client = g.client
 	}
 	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return &answered{response, string(body), g.upstream.take()}
 }
 

@@ -34,13 +34,9 @@ func TestSplitTokens(t *testing.T) {
 		k := newToken("zoe-and-ada")
 		text := k.user + k.nonce + k.stamp
 		want := text[:len(text)-10-first]
-		if got := send(text, first, 10); got != want {
-			t.Errorf("a nonce of %d: %s, want %s", first, got, want)
-		}
+		equal(t, send(text, first, 10), want, "a nonce of %d", first)
 		for length := 31; length <= 33; length++ {
-			if got := send(text, length, 10); got != "403 replayed" {
-				t.Errorf("first of %d, then of %d: %s", first, length, got)
-			}
+			equal(t, send(text, length, 10), "403 replayed", "first of %d, then of %d", first, length)
 			for _, stamp := range []int{9, 11, 13} {
 				if got := send(text, length, stamp); got != "400 malformed" && got != "401 expired" {
 					t.Errorf("first of %d, then of %d with %d digits: %s", first, length, stamp, got)
@@ -60,9 +56,7 @@ func TestSplitTokens(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)); got != want {
-			t.Errorf("the owner: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)), want, "the owner")
 	}
 }
 
@@ -118,9 +112,7 @@ func TestTimestampUnit(t *testing.T) {
 		{"/seconds", milli, "400 malformed"},
 		{"/seconds", fresh, "zoe"},
 	} {
-		if got := verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
-			t.Errorf("%s, %s of %s: %s, want %s", c.path, c.token.user, c.token.stamp, got, c.want)
-		}
+		equal(t, verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)), c.want, "%s, %s of %s", c.path, c.token.user, c.token.stamp)
 	}
 }
 
@@ -320,28 +312,18 @@ func TestConversationIDs(t *testing.T) {
 		`"."`:                    nil,
 		`0`:                      {`"0"`, `-0`, `"-0.0"`, `"00"`},
 	} {
-		if got := send("zoe", c); got != "zoe" {
-			t.Errorf("%.40s: %s", c, got)
-		}
+		equal(t, send("zoe", c), "zoe", "%.40s", c)
 		for _, other := range append(others, c) {
-			if got := send("ada", other); got != "403 conversation_claimed" {
-				t.Errorf("%.40s, held as %.40s: %s", other, c, got)
-			}
-			if got := send("zoe", other); got != "zoe" {
-				t.Errorf("%.40s, his own: %s", other, got)
-			}
+			equal(t, send("ada", other), "403 conversation_claimed", "%.40s, held as %.40s", other, c)
+			equal(t, send("zoe", other), "zoe", "%.40s, his own", other)
 		}
 	}
 	for _, c := range []string{
 		`"` + long + `x"`, `"a b"`, `"a?b"`, `"a%20b"`, `"ä"`, `"a\u0000"`, `"a#b"`, `"a|b"`, `"{a}"`, `"a\"b"`, `true`, `1e16`, `1e400`, `9007199254740992`, `9007199254740991.9`,
 		`-9007199254740992`, `[]`, `{}`, `["a"]`, `"\ud800"`, `" "`, `"\u212a"`,
 	} {
-		if got := send("zoe", c); got != "400 malformed" {
-			t.Errorf("%.40s: %s", c, got)
-		}
-		if got := verdict(t, g.post(t, `{"c":`+c+`}`)); got != "400 malformed" {
-			t.Errorf("%.40s, anonymous: %s", c, got)
-		}
+		equal(t, send("zoe", c), "400 malformed", "%.40s", c)
+		equal(t, verdict(t, g.post(t, `{"c":`+c+`}`)), "400 malformed", "%.40s, anonymous", c)
 	}
 }
 
@@ -445,15 +427,11 @@ const overShort = 6 * time.Second
 func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
 	t.Helper()
 	for range 2 {
-		if got := verdict(t, g.post(t, used.json())); got != want {
-			t.Errorf("what was used under a shorter window: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.post(t, used.json())), want, "what was used under a shorter window")
 	}
 	k := newToken("ada")
 	for _, want := range []string{"ada", "403 replayed"} {
-		if got := verdict(t, g.post(t, k.json())); got != want {
-			t.Errorf("a new token: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.post(t, k.json())), want, "a new token")
 	}
 }
 
@@ -469,13 +447,9 @@ func TestLongerMaxAge(t *testing.T) {
 	reload := func(config string) {
 		t.Helper()
 		text, err := adapt(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		response, err := http.Post("http://"+p.admin+"/load", "application/json", bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		response.Body.Close()
 		if response.StatusCode != 200 {
 			t.Fatal(response.Status)

@@ -41,9 +41,7 @@ func TestForgedHeaders(t *testing.T) {
 			for _, name := range names {
 				for _, spelling := range spellings(name) {
 					r, err := http.NewRequest("POST", g.url+"/chat", strings.NewReader(claim("zoe")))
-					if err != nil {
-						t.Fatal(err)
-					}
+					must(t, err)
 					r.Header = http.Header{"Content-Type": {"application/json"}, spelling: {"victim", "verified"}}
 					a := g.send(t, r)
 					if a.seen == nil {
@@ -416,9 +414,7 @@ func TestIdentityHeadersBound(t *testing.T) {
 	} {
 		body, err := json.Marshal(map[string]any{"user_id": "zoe", "user_hash": sign("zoe"),
 			"user_metadata": map[string]string{"name": c.name, "email": c.email, "plan": c.attribute}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		a := g.post(t, string(body))
 		if a.seen == nil || a.seen.user() != "zoe" {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -445,9 +441,7 @@ func TestAccessLog(t *testing.T) {
 	g.post(t, claim("zoë"))
 	g.post(t, `{"user_id":"ada","user_hash":"`+sign("zoe")+`"}`)
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], `"user":"zoë"`) || !strings.Contains(lines[0], `"user_id":""`) || strings.Contains(lines[1], "ada") {
 		t.Errorf("%q", lines)

@@ -273,9 +273,7 @@ func TestIdentifyTakesNothing(t *testing.T) {
 	if verdict(t, a) != "ada" || a.seen.Header.Get("X-Identity-Merge-From") != "v1" {
 		t.Errorf("another user's: %d %s", a.StatusCode, a.body)
 	}
-	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
-		t.Errorf("the token: %s", got)
-	}
+	equal(t, verdict(t, g.post(t, k.json())), "zoe", "the token")
 	// Whose the conversation is, and whether the token was used, is not asked.
 	checkIdentified(t, g.do(t, "POST", "/identify", body, jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
 }
@@ -313,21 +311,15 @@ func TestIdentifyAtOnce(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer conn.Close()
 			// A server that waits for the body gives up after a minute.
-			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, conn.SetDeadline(time.Now().Add(patience)))
 			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {
 				t.Fatal(err)
 			}
 			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer response.Body.Close()
 			body, err := io.ReadAll(response.Body)
 			if err != nil || response.StatusCode != c.status || response.Close != c.closes || c.want != "" && string(body) != c.want+"\n" {

@@ -148,9 +148,7 @@ func outcomeRequest(t *testing.T, url string, row outcomeCase, chunked bool) *ht
 		body = io.MultiReader(body) // of a type whose length is unknown
 	}
 	r, err := http.NewRequest("POST", url, body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.Header.Set("Content-Type", "application/json")
 	if !row.bare {
 		r.Header.Set("X-Widget-Key", "shop")
@@ -240,9 +238,7 @@ func checkProblem(t *testing.T, a *answered, status int, reason, dialect string)
 	if detail == "" || strings.Contains(a.body, secretive) || strings.Contains(a.body, "mallory") || hexDigest.MatchString(a.body) {
 		t.Errorf("detail %q", detail)
 	}
-	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
-		t.Errorf("Content-Type %q", got)
-	}
+	equal(t, a.Header.Get("Content-Type"), "application/problem+json", "Content-Type")
 	if got := a.Header["Cache-Control"]; !slices.Equal(got, []string{"no-store"}) {
 		t.Errorf("Cache-Control %q", got)
 	}

@@ -46,9 +46,7 @@ func TestLimitsOfOthersOnStreams(t *testing.T) {
 	}
 	reverse_proxy UPSTREAM`)
 	r, err := http.NewRequest("POST", g.url, struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", 240<<10))})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.ContentLength = -1
 	r.Header.Set("Content-Type", "application/octet-stream")
 	if a := g.send(t, r); a.StatusCode != http.StatusRequestEntityTooLarge {
