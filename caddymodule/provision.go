@@ -42,7 +42,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
-	h.widgets = h.app
 	if err := h.checkGuard(); err != nil {
 		return err
 	}
