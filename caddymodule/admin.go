@@ -45,7 +45,7 @@ func activeGateway() (*admin.Gateway, error) {
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
-	if a.recorded {
+	if a.usesLedger {
 		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
 			accepted, err := a.ledger.Accept(ctx)
 			return adminapi.Acceptance(accepted), err

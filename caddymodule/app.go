@@ -97,10 +97,10 @@ type App struct {
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // widgets that handlers brought along, by id
-	// asked says that some handler looks widgets up, recorded that some handler
+	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
-	asked, recorded bool
-	window          ledger.Window // the longest of the handlers with one_time
+	usesStore, usesLedger bool
+	window                ledger.Window // the longest of all handlers with one_time
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -281,5 +281,4 @@ var (
 	_ caddy.App          = (*App)(nil)
 	_ caddy.Provisioner  = (*App)(nil)
 	_ caddy.CleanerUpper = (*App)(nil)
-	_ widgetSource       = (*App)(nil)
 )

@@ -106,23 +106,16 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
 	}
-	seen := make(map[string]caddyfile.Dispenser) // each where its option is
-	for d.NextBlock(0) {
-		name := d.Val()
-		if _, twice := seen[name]; twice && name != "claim" && name != "reject" && name != "header" {
-			return d.Errf("%s is given twice", name)
-		}
+	seen := make(map[string]caddyfile.Dispenser) // the position of each option
+	err := eachOption(d, []string{"claim", "reject", "header"}, []string{"conversation"}, func(name string) error {
 		seen[name] = *d
-		if err := h.unmarshalOption(d, name); err != nil {
-			return err
-		}
-		if name != "conversation" && (d.NextBlock(1) || d.Val() == "}") {
-			return d.Errf("%s has no block", name)
-		}
+		return h.unmarshalOption(d, name)
+	})
+	if err != nil {
+		return err
 	}
-	err := h.check()
-	var fault *optionError
-	if errors.As(err, &fault) {
+	err = h.check()
+	if fault, ok := errors.AsType[*optionError](err); ok {
 		if at, written := seen[fault.option]; written {
 			return at.WrapErr(err)
 		}

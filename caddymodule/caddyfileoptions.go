@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,27 +84,15 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 	if err := h.Conversation.unmarshal(d); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for d.NextBlock(1) {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		var err error
+	return eachOption(d, nil, nil, func(name string) error {
 		switch name {
 		case "keep":
-			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(minKeep))
+			return durationArg(d, &h.Conversation.Keep, caddy.Duration(minKeep))
 		case "limit":
-			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
-		default:
-			err = d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
+			return numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
+	})
 }
 
 func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
@@ -119,7 +108,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 		return d.Errf("reject %s: '%s' is not a status from 400 to 599", reason, text)
 	}
 	if _, twice := h.Reject[reason]; twice {
-		return d.Errf("reject %s is given twice", reason)
+		return d.Errf("reject %s is repeated", reason)
 	}
 	if h.Reject == nil {
 		h.Reject = make(map[string]int)
@@ -134,7 +123,7 @@ func (h *Handler) headerOption(d *caddyfile.Dispenser) error {
 		return d.Errf("header needs one of %s and a header's name or off, as in 'header user X-Chat-User'", strings.Join(headerKeys[:], ", "))
 	}
 	if _, twice := h.Headers[key]; twice {
-		return d.Errf("header %s is given twice", key)
+		return d.Errf("header %s is repeated", key)
 	}
 	if h.Headers == nil {
 		h.Headers = make(map[string]string)
@@ -152,6 +141,26 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var _ caddyfile.Unmarshaler = (*Handler)(nil)
+
+// eachOption visits the options of a block. An option may be repeated, or have a block
+// of its own, only if it is listed.
+func eachOption(d *caddyfile.Dispenser, repeatable, blocks []string, visit func(name string) error) error {
+	seen, nesting := make(map[string]bool), d.Nesting()
+	for d.NextBlock(nesting) {
+		name := d.Val()
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return d.Errf("%s is repeated", name)
+		}
+		seen[name] = true
+		if err := visit(name); err != nil {
+			return err
+		}
+		if !slices.Contains(blocks, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
+			return d.Errf("%s has no block", name)
+		}
+	}
+	return nil
+}
 
 // wrap adds file and line to an error, if there is one.
 func wrap(d *caddyfile.Dispenser, err error) error {

@@ -136,7 +136,6 @@ type Handler struct {
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
-	widgets widgetSource
 	single  *widget        // the handler's only widget, if the configuration has it
 	literal []byte         // its id, if the store has it
 	named   *naming.Text   // how requests name theirs, if not in the claim

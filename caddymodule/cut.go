@@ -27,7 +27,7 @@ func (x *exchange) withoutClaim() {
 	for i := range verifier.Dialects {
 		dialect := verifier.Dialects[i].Name
 		p := x.h.plans[dialect]
-		if p == nil || dialect == x.h.Dialect || !x.h.widgets.speaks(dialect) {
+		if p == nil || dialect == x.h.Dialect || !x.h.app.speaks(dialect) {
 			continue
 		}
 		x.reading.Reset()

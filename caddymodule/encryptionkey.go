@@ -42,7 +42,7 @@ func (a *App) provisionKeys() error {
 		}
 		for _, other := range keys {
 			if other.ID() == key.ID() {
-				return fmt.Errorf("encryption_key %d: the same key is given twice", i+1)
+				return fmt.Errorf("encryption_key %d: the same key is repeated", i+1)
 			}
 		}
 		keys = append(keys, key)

@@ -50,7 +50,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
-	if h.single = app.ask(h.Widget); h.single != nil || h.Widget == "" {
+	if h.single = app.useStore(h.Widget); h.single != nil || h.Widget == "" {
 		return nil
 	}
 	if strings.Contains(h.Widget, "{") {

@@ -44,7 +44,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		if !search || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.widgets.secrets(x.widget), nil)
+		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.app.secrets(x.widget), nil)
 		if !ok {
 			return noMistake, ""
 		}

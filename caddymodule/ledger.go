@@ -70,7 +70,7 @@ func (a *App) ledgerNotes() []ledgers.Note {
 func (a *App) useLedger() ledger.Ledger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.recorded = true
+	a.usesLedger = true
 	return a.ledger
 }
 

@@ -21,7 +21,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
-	if a.asked {
+	if a.usesStore {
 		if err := a.ensureRing(); err != nil {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
@@ -32,7 +32,7 @@ func (a *App) Start() error {
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx) })
-	if a.recorded {
+	if a.usesLedger {
 		a.openLedger(ctx)
 		a.counting.Go(func() { a.ledger.Watch(ctx) })
 	}

@@ -101,7 +101,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	gauge(cacheCost, float64(stats.Cost))
 	gauge(cacheLimit, float64(stats.Size))
 	gauge(storeReachable, reachable(app.store.Err()))
-	if app.recorded {
+	if app.usesLedger {
 		err, lost := app.ledger.Err(), 0.0
 		gauge(ledgerReachable, reachable(err))
 		if app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone) {

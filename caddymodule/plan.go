@@ -192,7 +192,7 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 			return nil, err
 		}
 		if slices.ContainsFunc(inOrder, func(p verifier.Place) bool { return p.Location == place.Location && p.Name == place.Name }) {
-			return nil, fmt.Errorf("claim %s: %s %s is given twice", field, e.Location, e.Name)
+			return nil, fmt.Errorf("claim %s: %s %s is repeated", field, e.Location, e.Name)
 		}
 		place.Rank = len(inOrder)
 		inOrder = append(inOrder, place)

@@ -42,7 +42,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
-	h.widgets = h.app
 	if err := h.checkGuard(); err != nil {
 		return err
 	}
@@ -145,7 +144,7 @@ func (h *Handler) provisionUnverified() error {
 		case field.Proves():
 			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
 		case slices.Contains(h.stripped, field):
-			return fmt.Errorf("unverified: %s is given twice", name)
+			return fmt.Errorf("unverified: %s is repeated", name)
 		}
 		h.stripped = append(h.stripped, field)
 	}

@@ -65,7 +65,7 @@ func (x *exchange) verify() {
 // currentKeys returns the keys that the widget has now.
 func (x *exchange) currentKeys() []*verifier.Key {
 	if x.renew(); x.widget != nil {
-		x.keys, x.unknown = x.h.widgets.keys(x.keys, x.widget)
+		x.keys, x.unknown = x.h.app.keys(x.keys, x.widget)
 	}
 	return x.keys
 }

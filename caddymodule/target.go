@@ -41,7 +41,7 @@ func (x *exchange) lookup(id []byte) {
 	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
 		return
 	}
-	found, err := x.h.widgets.lookup(x.r.Context(), id, &x.found)
+	found, err := x.h.app.lookup(x.r.Context(), id, &x.found)
 	if x.unknown = err; found {
 		x.take(&x.found)
 	} else if err != nil {
@@ -71,7 +71,7 @@ func (x *exchange) renew() {
 	}
 	x.found = *x.widget
 	x.id, x.widget = append(x.id[:0], x.found.id...), nil
-	found, err := x.h.widgets.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
+	found, err := x.h.app.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
 	x.unknown = err
 	switch {
 	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
