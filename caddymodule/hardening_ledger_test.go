@@ -135,16 +135,12 @@ func TestConversationSpellings(t *testing.T) {
 		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 	}
 	multi := part("user_id", "mallory") + part("user_hash", sign("mallory"))
-	type spelling struct {
-		name, path, kind, body string
-		headers                []string
-	}
 	for _, site := range []struct {
 		option    string
-		claim     spelling // zoe's
-		spellings []spelling
+		claim     attack // zoe's
+		spellings []attack
 	}{
-		{"body /c", spelling{"", "/", js, in("c1", claim("zoe")), nil}, []spelling{
+		{"body /c", attack{"", "/", js, in("c1", claim("zoe")), nil}, []attack{
 			{"as it is", "/", js, `{"c":"c1",` + mallory + `}`, nil},
 			{"capitals", "/", js, `{"c":"C1",` + mallory + `}`, nil},
 			{"escaped value", "/", js, `{"c":"\u00631",` + mallory + `}`, nil},
@@ -185,7 +181,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"multipart, file", "/", boundaryType, multi + strings.Replace(part("c", "c1"), `"c"`, `"c"; filename="c1"`, 1) + "------x--\r\n", nil},
 			{"multipart, array", "/", boundaryType, multi + part("c[]", "c1") + "------x--\r\n", nil},
 		}},
-		{"body /meta/c", spelling{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []spelling{
+		{"body /meta/c", attack{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []attack{
 			{"nested", "/", js, `{"meta":{"c":"c1"},` + mallory + `}`, nil},
 			{"twice on the way", "/", js, `{"meta":{},"meta":{"c":"c1"},` + mallory + `}`, nil},
 			{"capitals on the way", "/", js, `{"META":{"c":"c1"},` + mallory + `}`, nil},
@@ -196,7 +192,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"nested, form with brackets beside her own", "/", form, "c=hers&meta[c]=c1&" + query, nil},
 			{"nested, multipart with brackets", "/", boundaryType, multi + part("meta[c]", "c1") + "------x--\r\n", nil},
 		}},
-		{"query c", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+		{"query c", attack{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []attack{
 			{"query", "/?c=c1&" + query, "", "", nil},
 			{"query, capitals", "/?c=C1&" + query, "", "", nil},
 			{"query beside her own", "/?c=hers&c=c1&" + query, "", "", nil},
@@ -209,7 +205,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
 			{"query of an absolute URL", "http://127.0.0.1/?c=c1&" + query, "", "", nil},
 		}},
-		{"header X-Conversation", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+		{"header X-Conversation", attack{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []attack{
 			{"header", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
 			{"small letters", "/", js, `{` + mallory + `}`, []string{"x-conversation: C1"}},
 			{"headers", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
@@ -219,7 +215,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"header, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers, c1"}},
 			{"header, empty first", "/", js, `{` + mallory + `}`, []string{"X-Conversation:", "X-Conversation: c1"}},
 		}},
-		{"cookie c", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+		{"cookie c", attack{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []attack{
 			{"cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
 			{"cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
 			{"two lines of cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers", "Cookie: c=c1"}},
@@ -229,20 +225,20 @@ func TestConversationSpellings(t *testing.T) {
 			{"cookie, array", "/", js, `{` + mallory + `}`, []string{"Cookie: c[]=c1"}},
 			{"cookie, quoted", "/", js, `{` + mallory + `}`, []string{`Cookie: c="c1"`}},
 		}},
-		{"{header.X-Conversation}", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+		{"{header.X-Conversation}", attack{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []attack{
 			{"text", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
 			{"text, two", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
 			{"text, underscore", "/", js, `{` + mallory + `}`, []string{"X_Conversation: c1"}},
 			{"text, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers,c1"}},
 		}},
-		{"{query.c}", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+		{"{query.c}", attack{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []attack{
 			{"text of a query", "/?c=c1&" + query, "", "", nil},
 			{"text of a query, two", "/?c=hers&c=c1&" + query, "", "", nil},
 			{"text of a query, capitals", "/?C=c1&" + query, "", "", nil},
 			{"text of a query, array", "/?c[]=c1&" + query, "", "", nil},
 			{"text of a query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
 		}},
-		{"{cookie.c}", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+		{"{cookie.c}", attack{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []attack{
 			{"text of a cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
 			{"text of a cookie, two", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
 			{"text of a cookie, capitals", "/", js, `{` + mallory + `}`, []string{"Cookie: C=c1"}},
@@ -253,11 +249,10 @@ func TestConversationSpellings(t *testing.T) {
 		for _, global := range []string{"", allowAll + "\n"} {
 			allowed := strings.NewReplacer("X_* ", "X_* X_Conversation ", "X.* ", "X.* X.Conversation ").Replace(global)
 			g := start(t, allowed+"chat_identity {\n"+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nconversation "+site.option+"\n}\nreverse_proxy UPSTREAM")
-			send := func(c spelling) (status int, arrived *seen) {
+			send := func(c attack) (status int, arrived *seen) {
 				t.Helper()
-				a := attack{path: c.path, kind: c.kind, body: c.body, headers: c.headers}
-				status = statusOf(g.raw(t, a.text(g)))
-				return status, g.upstream.take()
+				answer, arrived := c.send(t, g)
+				return statusOf(answer), arrived
 			}
 			if status, s := send(site.claim); status != 200 || s == nil || s.user() != "zoe" {
 				t.Fatalf("%s: %d %+v", site.option, status, s)
@@ -267,7 +262,7 @@ func TestConversationSpellings(t *testing.T) {
 				t.Run(site.option+"/"+c.name, func(t *testing.T) {
 					unsigned := c
 					unsigned.path, unsigned.body = anonymous.Replace(c.path), anonymous.Replace(c.body)
-					for who, c := range map[string]spelling{"mallory": c, "anonymous": unsigned} {
+					for who, c := range map[string]attack{"mallory": c, "anonymous": unsigned} {
 						status, s := send(c)
 						if s != nil && !strings.Contains(fmt.Sprintf("%s %v %s", s.URI, s.Header, s.Body), "c1") {
 							continue // Caddy has dropped the header that named it

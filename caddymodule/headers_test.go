@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,10 +39,7 @@ func TestForgedHeaders(t *testing.T) {
 			g := start(t, global, "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\nheader name X-Chat-User\nheader reason off\nheader widget off\n}\nreverse_proxy UPSTREAM")
 			for _, name := range names {
 				for _, spelling := range spellings(name) {
-					r, err := http.NewRequest("POST", g.url+"/chat", strings.NewReader(claim("zoe")))
-					must(t, err)
-					r.Header = http.Header{"Content-Type": {"application/json"}, spelling: {"victim", "verified"}}
-					a := g.send(t, r)
+					a := g.post(t, claim("zoe"), spelling+": victim", spelling+": verified")
 					if a.seen == nil {
 						t.Fatalf("%d %s", a.StatusCode, a.body)
 					}

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -60,20 +59,6 @@ func (k ticket) query() string {
 	return url.Values{"user_id": {k.user}, "hmacNonce": {k.nonce}, "hmacTimestamp": {k.stamp}, "hmacSignature": {k.signature}}.Encode()
 }
 
-// verdict says what became of a request: the user as whom it was forwarded, or
-// the outcome and the reason, or the status and the reason of its refusal.
-func verdict(t testing.TB, a *answered) string {
-	t.Helper()
-	if a.seen == nil {
-		return strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode, a.problem(t).Reason))
-	}
-	outcome := a.seen.Header.Get("X-Identity-Outcome")
-	if user := a.seen.user(); user != "" && outcome == "verified" {
-		return user
-	}
-	return strings.TrimSpace(outcome + " " + a.seen.Header.Get("X-Identity-Reason"))
-}
-
 // oneTime is a directive that accepts a token once.
 func oneTime(mode, options string) string {
 	return "chat_identity " + mode + " {\ndialect snapengage\nsecret {env.TEST_SECRET}\none_time\n" + options + "\n}\n"
@@ -114,26 +99,6 @@ func (g *gateway) answers(answer func(w http.ResponseWriter, r *http.Request)) {
 	g.upstream.mu.Lock()
 	defer g.upstream.mu.Unlock()
 	g.upstream.answer = answer
-}
-
-// manyClients has as many connections as are wanted at once.
-func manyClients(n int) *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, MaxConnsPerHost: n}}
-}
-
-// status posts a JSON body and returns the status of the answer, 0 where none came.
-func (g *gateway) status(client *http.Client, body string) int {
-	return g.statusAt(client, "/chat", body)
-}
-
-func (g *gateway) statusAt(client *http.Client, path, body string) int {
-	response, err := client.Post(g.url+path, "application/json", strings.NewReader(body))
-	if err != nil {
-		return 0
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, response.Body)
-	return response.StatusCode
 }
 
 // TestOneTime: of many clients that send the same token at once, one is let in.

@@ -229,24 +229,6 @@ func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	}
 }
 
-// retried sends a request again that was not answered: when Caddy changes its
-// listening socket, the kernel resets the connections which the old one had not
-// accepted yet, and the old server closes those of which it has read nothing.
-type retried struct{ next http.RoundTripper }
-
-func (r retried) RoundTrip(request *http.Request) (response *http.Response, err error) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if response, err = r.next.RoundTrip(request); err == nil {
-			return response, nil
-		}
-		time.Sleep(2 * time.Millisecond)
-		if request.Body, err = request.GetBody(); err != nil {
-			return nil, err
-		}
-	}
-	return r.next.RoundTrip(request)
-}
-
 // TestUnknownWidgetsCostNothing: whoever invents widgets makes nothing grow.
 func TestUnknownWidgetsCostNothing(t *testing.T) {
 	const requests, before = 1_000_000, 10_000

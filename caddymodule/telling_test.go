@@ -129,10 +129,12 @@ func TestTracedLookup(t *testing.T) {
 	g, spans := traced(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, "tracing\n"+liveSite)
 	eventually(t, "Redis is not reached", func() bool { return g.call(t, "POST", "widgets", `{"id":"shop"}`).status == 201 })
 	first := g.scrape(t)
-	asked := func() float64 { return grown(first, g.scrape(t))[`store_operations_total{operation="lookup",result="ok"}`] }
-	eventually(t, "every request asks Redis", func() bool { // until the store has its first lease, each does
+	asked := func() float64 {
+		return grown(first, g.scrape(t))[`store_operations_total{operation="lookup",result="ok"}`]
+	}
+	eventually(t, "every request asks Redis", func() bool { // each does while the store has no lease
 		before := asked()
-		g.outcome(t, "nobody", testSecret)
+		g.outcome(t, "shop", testSecret)
 		return before > 0 && asked() == before
 	})
 	lookups := asked()
