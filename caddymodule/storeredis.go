@@ -113,7 +113,7 @@ func (r *RedisWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 var errRedisKey = errors.New("widgets redis needs an encryption_key, the same for all gateways: " +
-	"'caddy chat-identity keygen --encryption-key' makes one")
+	"'caddy chat-identity keygen --encryption-key' creates one")
 
 // Interface guards
 var (
