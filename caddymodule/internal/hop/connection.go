@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// StripConnection takes from the fields that are for one hop alone what a client
-// could do with them to the next. A proxy drops the headers that Connection names
-// (RFC 9110 section 7.6.1), also those that the gateway sets or has read the body
-// by: keeps reports whether one of that name is to be kept. And a proxy passes on an
-// Upgrade (section 7.8): to a backend that takes "h2c" the client could then speak
-// past the gateway, so WebSocket is the only upgrade there is.
+// StripConnection removes what a client could do to the next hop by hop-by-hop fields. A
+// proxy drops the headers that Connection names (RFC 9110 section 7.6.1), even those that
+// the gateway sets or has read the body by: keeps reports whether a header of that name
+// must stay. And a proxy forwards an Upgrade (section 7.8), by which a client could talk
+// past the gateway to a backend that accepts h2c: only WebSocket is let through.
 func StripConnection(header http.Header, keeps func(name string) bool) {
 	upgrade := header["Upgrade"]
 	tunnels := len(upgrade) > 0 && (len(upgrade) > 1 || !strings.EqualFold(strings.Trim(upgrade[0], " \t"), "websocket"))
