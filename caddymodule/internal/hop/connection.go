@@ -1,3 +1,5 @@
+// Package hop knows what may not cross a gateway, and how names in HTTP are spelled that
+// several programs read: headers, of which CGI-like backends merge spellings, and cookies.
 package hop
 
 import (
@@ -59,4 +61,20 @@ func withoutOptions(line string, removed func(option string) bool) string {
 		}
 	}
 	return strings.Join(kept, ", ")
+}
+
+// IsTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6), other than an
+// extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy forwards the stream of
+// any other CONNECT as raw bytes on a keep-alive connection, and the upstream would parse
+// them as its next request, which no gateway has checked. The method is compared
+// case-insensitively because some servers do.
+func IsTunnel(r *http.Request) bool {
+	if !strings.EqualFold(r.Method, http.MethodConnect) {
+		return false
+	}
+	protocol := r.Proto // HTTP/3
+	if r.ProtoMajor == 2 {
+		protocol = r.Header.Get(":protocol")
+	}
+	return r.Method != http.MethodConnect || r.ProtoMajor < 2 || protocol != "websocket"
 }
