@@ -124,8 +124,8 @@ type InlineWidget struct {
 
 // WidgetStore is a module of the namespace `chat_identity.widgets`.
 type WidgetStore interface {
-	// Store opens the store. Where it is away, it serves for that long what it
-	// knows.
+	// Store opens the store. It is called once the module is provisioned. While the
+	// store is unreachable, it goes on for staleIfError with what it knows.
 	Store(staleIfError time.Duration) (widgets.Store, error)
 }
 

@@ -97,14 +97,14 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.Errf("'%s' is no mode: one of off, optional, required", d.Val())
+			return d.Errf("'%s' is not a mode: one of off, optional, required", d.Val())
 		}
 	}
 	if d.NextArg() {
 		if strings.IndexAny(d.Val(), "/@*") == 0 {
 			return d.Errf("unexpected '%s': the matcher goes before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
 		}
-		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
+		return d.Errf("unexpected '%s': only a block may follow the mode", d.Val())
 	}
 	seen := make(map[string]caddyfile.Dispenser) // the position of each option
 	err := eachOption(d, []string{"claim", "reject", "header"}, []string{"conversation"}, func(name string) error {
