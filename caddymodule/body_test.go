@@ -168,7 +168,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 		if n := <-done; n != size {
 			t.Errorf("%s: %d of %d bytes arrived", c.contentType, n, size)
 		}
-		equal(t, <-answered, nil, "%s", c.contentType)
+		errorSays(t, <-answered, "", "%s", c.contentType)
 	}
 }
 

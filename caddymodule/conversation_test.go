@@ -590,10 +590,7 @@ func TestConversationUpgrade(t *testing.T) {
 		if step.user != "" {
 			query += "&" + signedQuery(step.user)
 		}
-		c := g.dial(t)
-		c.write("GET /ws" + query + strings.NewReplacer("127.0.0.1", strings.TrimPrefix(g.url, "http://"), "websocket", step.upgrade).Replace(handshake) + "Connection: Upgrade\r\n\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		must(t, err)
+		c, response := g.upgrade(t, "/ws"+query, step.upgrade)
 		if response.StatusCode != step.want {
 			t.Errorf("step %d: %d, want %d", i, response.StatusCode, step.want)
 		} else if step.want == 101 {

@@ -165,6 +165,14 @@ func equal[T comparable](t testing.TB, got, want T, format string, args ...any) 
 	}
 }
 
+// errorSays compares an error with what it has to say; "" is none.
+func errorSays(t testing.TB, err error, want, format string, args ...any) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: error %v, want %q", fmt.Sprintf(format, args...), err, want)
+	}
+}
+
 // start runs a site of which the body is given; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {

@@ -249,10 +249,7 @@ func TestWebSocketIsNotGivenBack(t *testing.T) {
 	})
 	k := newToken("zoe")
 	for i, want := range []int{101, 403} {
-		c := g.dial(t)
-		c.write("GET /chat?" + k.query() + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		if response, body := c.answer(); response.StatusCode != want {
-			t.Errorf("%d: %d %s", i, response.StatusCode, body)
-		}
+		_, response := g.upgrade(t, "/chat?"+k.query(), "websocket")
+		equal(t, response.StatusCode, want, "request %d", i)
 	}
 }

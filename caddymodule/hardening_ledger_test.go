@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +16,14 @@ import (
 )
 
 // TestSplitTokens: of one signed text, whichever way it is cut into user,
-// nonce and timestamp, one token comes, and so one user.
+// nonce and timestamp, one token comes, and so one user. Where it may be used
+// again, as well.
 func TestSplitTokens(t *testing.T) {
 	var site strings.Builder
 	for length := 31; length <= 33; length++ {
 		fmt.Fprintf(&site, "handle /%d {\n%sreverse_proxy UPSTREAM\n}\n", length, oneTime("required", fmt.Sprint("nonce_length ", length)))
 	}
-	g := ledgered(t, site.String())
+	g := ledgered(t, site.String()+"handle /again {\n"+snapengageIn("")+"}\n")
 	send := func(text string, length, stamp int) string {
 		t.Helper()
 		user, nonce := len(text)-stamp-length, len(text)-stamp
@@ -46,13 +46,16 @@ func TestSplitTokens(t *testing.T) {
 	}
 	// Before it is used, the splits that are none neither pass nor spend it.
 	k := newToken("zoe")
+	equal(t, verdict(t, g.do(t, "POST", "/again", k.json(), jsonType)), "zoe", "the owner")
 	for _, c := range []ticket{
-		{"zo", "e" + k.nonce, k.stamp, k.signature}, {"zoe" + k.nonce[:1], k.nonce[1:], k.stamp, k.signature},
+		{"zo", "e" + k.nonce, k.stamp, k.signature}, {"zoe" + k.nonce[:3], k.nonce[3:] + k.stamp[:3], k.stamp[3:], k.signature}, {"zoe" + k.nonce[:1], k.nonce[1:], k.stamp, k.signature},
 		{"zoe", k.nonce + k.stamp[:1], k.stamp[1:], k.signature}, {"zo", "e" + k.nonce[:31], k.nonce[31:] + k.stamp, k.signature},
 		{"zoe" + k.nonce + k.stamp, "", "", k.signature},
 	} {
-		if got := verdict(t, g.do(t, "POST", "/32", c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
-			t.Errorf("%+v: %s", c, got)
+		for _, path := range []string{"/32", "/again"} {
+			if got := verdict(t, g.do(t, "POST", path, c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
+				t.Errorf("%s %+v: %s", path, c, got)
+			}
 		}
 	}
 	for _, want := range []string{"zoe", "403 replayed"} {
@@ -502,26 +505,4 @@ func TestLongerMaxAgeInFleet(t *testing.T) {
 	long.run(t)
 	checkStaysSpent(t, long.gateway, before, "401 expired")
 	checkStaysSpent(t, long.gateway, after, "403 replayed")
-}
-
-// TestSplitSignature: a signature of concatenated fields is good for one split.
-func TestSplitSignature(t *testing.T) {
-	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}")
-	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	good := sign("ab" + testNonce + stamp)
-	send := func(user, nonce, stamp string) *answered {
-		t.Helper()
-		return g.post(t, fmt.Sprintf(`{"user_id":"%s","hmacSignature":"%s","hmacNonce":"%s","hmacTimestamp":"%s"}`, user, good, nonce, stamp))
-	}
-	if a := send("ab", testNonce, stamp); a.seen == nil || a.seen.user() != "ab" {
-		t.Fatalf("%d %s", a.StatusCode, a.body)
-	}
-	for _, c := range [][3]string{
-		{"a", "b" + testNonce, stamp}, {"ab" + testNonce[:1], testNonce[1:], stamp}, {"ab", testNonce + stamp[:1], stamp[1:]}, {"ab" + testNonce, "", stamp},
-		{"ab" + testNonce[:3], testNonce[3:] + stamp[:3], stamp[3:]},
-	} {
-		if a := send(c[0], c[1], c[2]); a.seen != nil || a.StatusCode < 400 || a.StatusCode >= 500 {
-			t.Errorf("%q: %d %s", c, a.StatusCode, a.body)
-		}
-	}
 }

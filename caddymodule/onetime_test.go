@@ -439,12 +439,8 @@ func TestOneTimeWithoutBody(t *testing.T) {
 	g = ledgered(t, oneTime("required", "")+"reverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
 	k := newToken("zoe")
 	for _, want := range []int{101, 403} {
-		c := g.dial(t)
-		c.write("GET /ws?" + k.query() + strings.Replace(handshake, "127.0.0.1", strings.TrimPrefix(g.url, "http://"), 1) + "Connection: Upgrade\r\n\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		if err != nil || response.StatusCode != want {
-			t.Fatalf("upgrade: %v, %v; want %d", response, err, want)
-		}
+		c, response := g.upgrade(t, "/ws?"+k.query(), "websocket")
+		equal(t, response.StatusCode, want, "upgrade")
 		if want == 101 {
 			c.echoes(t, "one time")
 		}

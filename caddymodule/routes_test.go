@@ -139,9 +139,9 @@ func TestMethodsChangedBehind(t *testing.T) {
 	} {
 		config, err := adapt(fmt.Sprintf("{%s\nhttp_port %d\n}\nhttp://site.localhost {\n%s\n}", globals, freePort(t), site))
 		must(t, err)
-		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: '") || !strings.Contains(err.Error(), "sets the method after chat_identity has run") {
-			t.Errorf("%s: %v", name, err)
-		}
+		err = caddy.Load(config, true)
+		errorSays(t, err, "site.localhost: '", "%s", name)
+		errorSays(t, err, "sets the method after chat_identity has run", "%s", name)
 		_ = caddy.Stop()
 	}
 }
