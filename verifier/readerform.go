@@ -81,6 +81,7 @@ func (n formNames) compile(of string) (formReader, error) {
 func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
 func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
+	to.begin(r)
 	if f.names == nil {
 		return
 	}
@@ -96,6 +97,7 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 
 // Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery.
 func (r *reader) Query(raw []byte, to *Reading) {
+	to.begin(r)
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
@@ -125,6 +127,7 @@ type Multipart struct {
 // boundary. Its fields, files not counted, may have maxFields bytes. Write the body
 // to what it returns, and close that.
 func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+	to.begin(r)
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
 		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyMatches)

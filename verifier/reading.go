@@ -29,6 +29,10 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
+	by      *reader // which has read, nil for none
+	judged  bool    // it was verified
+	misused bool    // it was read on after that, or by more than one reader
+
 	text                      []byte // decoded strings, at most maxText bytes
 	copied                    []byte // see Copy
 	json, attributesFound     claimjson.Found
@@ -66,6 +70,7 @@ func (r *Reading) Reset() {
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
+	r.by, r.judged, r.misused = nil, false, false
 	clear(r.leftOut[:])
 	r.bodyMatches.Reset()
 	r.queryMatches.Reset()
@@ -179,8 +184,15 @@ func (r *Reading) Fail(err error) {
 	}
 }
 
+// begin takes note of who reads.
+func (r *Reading) begin(by *reader) {
+	r.misused = r.misused || r.judged || r.by != nil && r.by != by
+	r.by = by
+}
+
 // at returns what was found of the place's field in its rank.
 func (r *Reading) at(p *Place) *finding {
+	r.misused = r.misused || r.judged
 	r.ranks = max(r.ranks, p.Rank)
 	return &r.found[p.Rank][p.Field]
 }
@@ -198,6 +210,7 @@ func (r *Reading) first(f Field) *finding {
 
 // settle leaves of each field the finding that counts.
 func (r *Reading) settle() {
+	r.judged = true
 	if r.ranks > 0 {
 		for f := range r.found[0] {
 			r.found[0][f] = *r.first(Field(f))

@@ -272,6 +272,49 @@ func TestClocksApart(t *testing.T) {
 	}
 }
 
+// TestLate has a gateway stand still, or its connection be slow, between its look
+// at the clock and the server's at the entry, until the entry has ended. The other
+// gateway's clock is as far behind as may be, or is the same.
+func TestLate(t *testing.T) {
+	s := redistest.Start(t, volatile...)
+	client := clientOf(t, s)
+	for _, skew := range []time.Duration{0, 10 * time.Second} {
+		window := ledger.Window{MaxAge: time.Minute, Skew: skew}
+		url := "redis://" + s.Addr + "?prefix=" + skew.String() + ":"
+		first := opened(t, on(t, url))
+		used := signed("token", first.now())
+		if accepted, err := spendIn(first, used, window); !accepted || err != nil {
+			t.Fatal(accepted, err)
+		}
+		// By this clock it is just about fresh.
+		var late atomic.Bool
+		var looks atomic.Int64
+		now := used.signed.Add(window.MaxAge)
+		second := opened(t, on(t, url, func(o *Options) {
+			o.Now = func() time.Time {
+				if !late.Load() {
+					return now
+				}
+				if looks.Add(1) > 2 {
+					return now.Add(3 * time.Second)
+				}
+				if looks.Load() == 2 { // the last before the server is asked
+					elapse(t, client, 3*time.Second)
+				}
+				return now
+			}
+		}))
+		elapse(t, client, window.MaxAge+skew)
+		if accepted, err := spendIn(second, used, window); accepted || err != nil {
+			t.Fatalf("skew %v: in time: %v, %v", skew, accepted, err)
+		}
+		late.Store(true)
+		if accepted, err := spendIn(second, used, window); accepted || !errors.Is(err, ledger.ErrTooOld) {
+			t.Errorf("skew %v: late: %v, %v", skew, accepted, err)
+		}
+	}
+}
+
 // TestReasonToForget tells markers that vouch from those that do not.
 func TestReasonToForget(t *testing.T) {
 	known := &serverState{marker: "id 0 run1 l 0 0 0 0", clock: 1_000_000, began: time.Now()}

@@ -139,7 +139,15 @@ func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder
 		}
 		r := &record{holder: holder, until: seconds}
 		a, err := o.run(lua().spend, "", r.value(), strconv.FormatInt(ttl, 10))
-		return a.entry(), err
+		if err == nil && a.record.holder == holder {
+			// It was free when the server came to it, which may be later than the
+			// clock was looked at: another's entry may have ended in between.
+			err = o.server.memory.Vouch(signed, l.now())
+		}
+		if err != nil {
+			return ledger.Entry{}, err
+		}
+		return a.entry(), nil
 	})
 }
 

@@ -28,6 +28,9 @@ type entry struct {
 	record *widgets.Record
 }
 
+// sent is when it was asked for.
+func (e *entry) sent() time.Duration { return e.until - reread }
+
 // recordCache remembers entries. It may forget any, and may come up with one that
 // was replaced: whether an entry can be used, the entry itself says. That there is
 // no record of an id is not remembered: then a new widget is known at once, and who

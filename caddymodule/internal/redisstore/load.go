@@ -28,24 +28,32 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 	if err := s.away.Load(); err != nil {
 		return s.remembered(id, hash, *err)
 	}
-	found, err, _ := s.flights.Do(string(id), func() (any, error) {
-		record, err := s.get(request, string(id), hash)
-		if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
-			return s.get(request, string(id), hash)
+	began := s.clock()
+	for {
+		found, err, _ := s.flights.Do(string(id), func() (any, error) {
+			e, err := s.get(request, string(id), hash)
+			if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
+				return s.get(request, string(id), hash)
+			}
+			return e, err
+		})
+		switch {
+		case err == nil && began-found.(*entry).sent() >= lease:
+			// The answer was there before this request began, but whoever asked was
+			// stopped with it in his hands: it may have been retired meanwhile.
+			continue
+		case err == nil:
+			return found.(*entry).record, nil
+		case !isBad(err) && s.away.Load() != nil:
+			return s.remembered(id, hash, err)
 		}
-		return record, err
-	})
-	switch {
-	case err == nil:
-		return found.(*widgets.Record), nil
-	case !isBad(err) && s.away.Load() != nil:
-		return s.remembered(id, hash, err)
+		return nil, err
 	}
-	return nil, err
 }
 
-// get asks Redis, for the request of that context among others.
-func (s *Store) get(request context.Context, id string, hash uint64) (record *widgets.Record, err error) {
+// get asks Redis, for the request of that context among others. The entry has no
+// record where there is none.
+func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, err error) {
 	began := time.Now()
 	defer func() { s.asked(request, began, err) }()
 	ctx, cancel := context.WithTimeout(context.Background(), redislink.Timeout)
@@ -61,7 +69,7 @@ func (s *Store) get(request context.Context, id string, hash uint64) (record *wi
 		return nil, unreadable(err)
 	}
 	sent := s.clock()
-	e := &entry{id: id, epoch: s.epoch.Load(), until: sent + reread}
+	e = &entry{id: id, epoch: s.epoch.Load(), until: sent + reread}
 	value, err := client.Do(ctx, client.B().Get().Key(s.keys.record(id)).Build()).ToString()
 	none := rueidis.IsRedisNil(err)
 	switch {
@@ -77,14 +85,14 @@ func (s *Store) get(request context.Context, id string, hash uint64) (record *wi
 		return nil, unreadable(context.DeadlineExceeded)
 	}
 	if none {
-		return nil, nil
+		return e, nil
 	}
 	if e.record, err = decode(id, value); err != nil {
 		return nil, s.logBadRecord(id, err)
 	}
 	s.dialects.note(e.record.Dialect, s.clock())
 	s.records.put(hash, e, len(value))
-	return e.record, nil
+	return e, nil
 }
 
 // remembered returns what is remembered while Redis cannot be asked: what was

@@ -13,7 +13,8 @@
 // ([lease]). Whoever replaces or deletes a record waits, once Redis has
 // acknowledged it, until every lease from before has ended ([writerWait]). So when
 // Update returns, no gateway verifies by what was retired, be it slow, paused or
-// cut off, and none of them was asked for an acknowledgement.
+// cut off, and none of them was asked for an acknowledgement. Who finds done already
+// what he asked for waits for another writer's change in the same way.
 //
 // This holds within limits:
 //   - A gateway that cannot reach Redis goes on with what it remembers for as
@@ -93,7 +94,7 @@ type Store struct {
 	// confirmed is when the last heartbeat that was answered was sent.
 	confirmed atomic.Int64
 
-	version               string // of the widgets, as the last heartbeat said
+	seen                  atomic.Pointer[seen]
 	readAlarm, writeAlarm redislink.Alarm
 
 	away       atomic.Pointer[error] // why Redis cannot be read
@@ -103,6 +104,13 @@ type Store struct {
 	alive   context.Context // until the store is closed
 	stop    context.CancelFunc
 	watcher sync.WaitGroup
+}
+
+// seen is the version of the widgets as the last heartbeat said, and when one first
+// did.
+type seen struct {
+	version string
+	at      time.Duration
 }
 
 // Open opens the store. It does not fail: where Redis cannot be used,
@@ -131,13 +139,13 @@ func Open(options Options) *Store {
 		seed:    maphash.MakeSeed(),
 		records: newRecordCache(options.Cache),
 		loads:   make(chan struct{}, maxLoads),
-		version: "none was read yet",
 		readAlarm: redislink.Alarm{Log: log, Good: "Redis can be used again for widgets",
 			Bad: "Redis cannot be used: requests of widgets are refused, but for those that stale_if_error still lets be served, and changes are refused"},
 		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
 	}
 	s.confirmed.Store(never)
+	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
 	s.alive, s.stop = context.WithCancel(context.Background())
 	s.watcher.Go(s.watch)

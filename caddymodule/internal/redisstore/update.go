@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -31,7 +32,9 @@ type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 // another writer was faster comes when groups before it are changed.
 //
 // Where a record was replaced or deleted, Update returns when no gateway uses it
-// any more, a second later, whether or not ctx has ended meanwhile.
+// any more, a second later, whether or not ctx has ended meanwhile. So it does
+// where a record is left as it is, or change refuses, but another writer has changed
+// something just now: what was found then holds everywhere, too.
 func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 	if s.alive.Err() != nil {
 		return errClosed
@@ -51,8 +54,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 		}
 	}
 	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
-	if err == nil && u.retired {
+	switch {
+	case err == nil && u.retired:
 		time.Sleep(writerWait)
+	case u.left && !errors.Is(err, widgets.ErrUnavailable):
+		time.Sleep(u.settled - s.clock())
 	}
 	return err
 }
@@ -64,6 +70,9 @@ type update struct {
 	times   map[string]int // how often each id was given
 	written bool           // something is changed, or may be
 	retired bool           // and that replaced a record
+	left    bool           // something is to stay as it was found
+	// settled is when no gateway uses what others had retired before it was read.
+	settled time.Duration
 }
 
 // run changes the groups. All are planned before the first is changed, so that
@@ -111,20 +120,28 @@ func (u *update) run(ctx context.Context, groups [][]string) error {
 
 // plan reads the records of a group, and asks what is to be in their places.
 func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
-	values, records, err := u.store.read(ctx, u.client, ids)
+	values, records, version, err := u.store.read(ctx, u.client, ids)
 	if err != nil && u.written {
 		return nil, unsure(err)
 	} else if err != nil {
 		return nil, err
 	}
+	retired := u.store.clock()
+	if seen := u.store.seen.Load(); seen.version == version {
+		retired = seen.at
+	}
+	u.settled = max(u.settled, retired+writerWait)
 	var writes []write
 	for i, id := range ids {
 		w, err := u.ask(id, values[i], records[i], u.times[id])
 		if err != nil {
+			u.left = true
 			return nil, err
 		}
 		if w.next != w.seen {
 			writes = append(writes, w)
+		} else {
+			u.left = true
 		}
 	}
 	return writes, nil

@@ -100,8 +100,8 @@ func (s *Store) beat(within time.Duration) error {
 		return err // a replica, say, which knows of changes later than writers believe
 	}
 	s.dialects.count(answer[2:], sent)
-	if answer[0] != s.version {
-		s.version = answer[0]
+	if answer[0] != s.seen.Load().version {
+		s.seen.Store(&seen{answer[0], s.clock()})
 		s.epoch.Add(1)
 	}
 	s.confirmed.Store(int64(sent)) // after the epoch, see Lookup
