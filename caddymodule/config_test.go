@@ -172,8 +172,8 @@ func TestPlaceholderNames(t *testing.T) {
 	for text, want := range map[string]string{
 		"{http.request.header.X-Widget-Key": "'{' is not closed", "{http.request.header.X-{http.request.host}": "'{' is not closed",
 		"{header.X-Widget-Key}": "write {http.request.header.X-Widget-Key}", "a-{headers.X-Widget-Key}": "write {http.request.header.X-Widget-Key}",
-		"{cookies.w}": "write {http.request.cookie.w}", "{query.w}": "write {http.request.uri.query.w}", "{http.request.headr.X}": "behind http.request comes one of body,",
-		"{http.request.uri.qury.w}": "behind http.request.uri comes one of path,", "{http.request.}": "no placeholder",
+		"{cookies.w}": "write {http.request.cookie.w}", "{query.w}": "write {http.request.uri.query.w}", "{http.request.headr.X}": "http.request is followed by one of body,",
+		"{http.request.uri.qury.w}": "http.request.uri is followed by one of path,", "{http.request.}": "no placeholder",
 	} {
 		for option, handler := range map[string]string{
 			"widget":       `"widget":"` + text + `"`,
