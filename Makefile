@@ -63,15 +63,18 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	go mod tidy -diff
 	cd $(BROWSERTESTS) && go mod tidy -diff
 	@# Many tests wait most of the time, above all in one package: so it runs in
-	@# two halves, beside all others.
+	@# two halves, beside all others. The library starts no goroutines: one test says
+	@# what may be shared, and the gateway's race it, too.
 	@$(RACE) go run ./internal/testsummary \
 		-timeout 20m -parallel 4 -run '$(LONG)' ./caddymodule -- \
 		-timeout 20m -parallel 4 -skip '$(LONG)' ./caddymodule -- \
-		-timeout 20m $$(go list ./... | grep -v '/caddymodule$$') -- \
+		-timeout 20m $$(go list ./... | grep -v -e '/caddymodule$$' -e /verifier) -- \
+		-timeout 20m -race=false ./verifier/... -- \
+		-timeout 20m -run Concurrent ./verifier -- \
 		-C $(BROWSERTESTS) -timeout 20m -parallel 4 ./...
 	@# Allocations can only be counted without the race detector. Where that needs a
 	@# Caddy that is compiled without it, too, the test is a slow one.
-	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' verifier caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
 test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages

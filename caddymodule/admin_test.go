@@ -38,9 +38,7 @@ var adminHTTP = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}
 // restart stops the gateway and starts it again.
 func (g *gateway) restart(t testing.TB) {
 	t.Helper()
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, caddy.Stop())
 	http.DefaultClient.CloseIdleConnections()
 	load(t, g.config)
 }
@@ -49,9 +47,7 @@ func (g *gateway) restart(t testing.TB) {
 func (g *gateway) call(t testing.TB, method, path, body string) *called {
 	t.Helper()
 	c, err := g.tryCall(method, path, body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return c
 }
 
@@ -118,9 +114,7 @@ func TestAdminWidgetLife(t *testing.T) {
 	g := live(t, "", liveSite)
 	want := func(secret, want string) {
 		t.Helper()
-		if got := g.outcome(t, "shop", secret); got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
+		equal(t, g.outcome(t, "shop", secret), want, "outcome")
 	}
 	want(testSecret, "invalid widget_unknown")
 
@@ -182,9 +176,7 @@ func TestAdminLiveDialect(t *testing.T) {
 	check := func(body, want string) {
 		t.Helper()
 		a := g.post(t, body, "X-Widget-Key: shop")
-		if got := a.seen.Header.Get("X-Identity-Outcome"); got != want {
-			t.Errorf("%s: %s, want %s", body, got, want)
-		}
+		equal(t, a.seen.Header.Get("X-Identity-Outcome"), want, "%s", body)
 	}
 	check(bookbag, "verified")
 	check(nextcap, "anonymous")
@@ -212,21 +204,15 @@ func TestAdminLiveDialect(t *testing.T) {
 func TestAdminModeFloor(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
 	g.create(t, `{"id":"shop","mode":"off"}`)
-	if got := g.outcome(t, "shop", testSecret); got != "401" {
-		t.Errorf("a stored widget is laxer than the Caddyfile: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", testSecret), "401", "a stored widget is laxer than the Caddyfile")
 }
 
 // A handler that names one widget finds it once it is made.
 func TestAdminLiteralWidget(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget shop\n}\nreverse_proxy UPSTREAM")
-	if got := g.outcome(t, "shop", testSecret); got != "403" {
-		t.Errorf("before: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", testSecret), "403", "before")
 	secret := g.create(t, `{"id":"shop"}`)
-	if got := g.outcome(t, "shop", secret); got != "verified" {
-		t.Errorf("after: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "verified", "after")
 }
 
 func TestAdminRefuses(t *testing.T) {
@@ -360,17 +346,11 @@ func TestAdminInlineHidesStored(t *testing.T) {
 	g := live(t, "widgets file "+path, liveSite)
 	stored := g.create(t, `{"id":"shop"}`)
 	g = live(t, "widgets file "+path+"\nwidget shop {\nsecret {env.TEST_SECRET}\n}", liveSite)
-	if got := g.outcome(t, "shop", testSecret); got != "verified" {
-		t.Errorf("declared: %s", got)
-	}
-	if got := g.outcome(t, "shop", stored); got != "invalid invalid" {
-		t.Errorf("stored: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", testSecret), "verified", "declared")
+	equal(t, g.outcome(t, "shop", stored), "invalid invalid", "stored")
 	// One that is a handler's own is not the store's elsewhere.
 	g = live(t, "widgets file "+path, liveSite+"\nchat_identity /own {\nwidget shop\nsecret {env.TEST_SECRET}\n}")
-	if got := g.outcome(t, "shop", stored); got != "invalid widget_unknown" {
-		t.Errorf("one id stands for two secrets: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", stored), "invalid widget_unknown", "one id stands for two secrets")
 }
 
 func TestAdminStats(t *testing.T) {
@@ -382,9 +362,7 @@ func TestAdminStats(t *testing.T) {
 	g.outcome(t, "shop", testSecret)
 	g.outcome(t, "nobody", testSecret)
 	var got traffic.Stats
-	if err := json.Unmarshal([]byte(g.call(t, "GET", "stats", "").body), &got); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal([]byte(g.call(t, "GET", "stats", "").body), &got))
 	if len(got.Widgets) != 1 || got.Widgets[0].ID != "shop" || got.Widgets[0].Requests != 4 || got.Widgets[0].Rate != 0.75 ||
 		got.Widgets[0].Outcomes["verified"] != 3 || got.Widgets[0].Outcomes["invalid"] != 1 {
 		t.Errorf("widgets %+v", got.Widgets)
@@ -400,22 +378,14 @@ func TestAdminAfterFailedReload(t *testing.T) {
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	broken, err := adapt(strings.Replace(g.config, "widget {header.X-Widget-Key}", "secret {env.NOT_SET}", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if err := caddy.Load(broken, true); err == nil || !strings.Contains(err.Error(), "NOT_SET") {
 		t.Fatalf("the broken configuration loads: %v", err)
 	}
-	if got := g.outcome(t, "shop", secret); got != "verified" {
-		t.Errorf("after the failed reload: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "verified", "after the failed reload")
 	next := g.rotate(t, "shop", "")
-	if got := g.outcome(t, "shop", secret); got != "invalid invalid" {
-		t.Errorf("the old secret: %s", got)
-	}
-	if got := g.outcome(t, "shop", next); got != "verified" {
-		t.Errorf("the new secret: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "invalid invalid", "the old secret")
+	equal(t, g.outcome(t, "shop", next), "verified", "the new secret")
 }
 
 // Grace ends by itself, and a restart does not prolong it.
@@ -448,9 +418,7 @@ func TestMadeEncryptionKey(t *testing.T) {
 		t.Fatalf("%v, %v", info, err)
 	}
 	g.restart(t)
-	if got := g.outcome(t, "shop", secret); got != "verified" {
-		t.Errorf("after a restart: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "verified", "after a restart")
 }
 
 // A key that is lost is not replaced by another, which would only hide that.
@@ -461,16 +429,10 @@ func TestLostEncryptionKey(t *testing.T) {
 	secret := g.create(t, `{"id":"shop"}`)
 	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
 	key, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, os.Remove(path))
 	g.restart(t)
-	if got := g.outcome(t, "shop", secret); got != "unavailable unavailable" {
-		t.Errorf("without its key: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "without its key")
 	if c := g.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "is missing") {
 		t.Errorf("%s", c.body)
 	}
@@ -482,13 +444,9 @@ func TestLostEncryptionKey(t *testing.T) {
 	if _, err := os.Stat(path); err == nil {
 		t.Error("another key was made")
 	}
-	if err := os.WriteFile(path, key, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, key, 0o600))
 	g.restart(t)
-	if got := g.outcome(t, "shop", secret); got != "verified" {
-		t.Errorf("with its key again: %s", got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "verified", "with its key again")
 }
 
 // TestReseal changes the encryption key, and drops the old one.
@@ -502,9 +460,7 @@ func TestReseal(t *testing.T) {
 	check := func(want string) {
 		t.Helper()
 		for _, secret := range []string{old, current} {
-			if got := g.outcome(t, "shop", secret); got != want {
-				t.Errorf("%s, want %s", got, want)
-			}
+			equal(t, g.outcome(t, "shop", secret), want, "outcome")
 		}
 	}
 	g = live(t, "encryption_key {env.NEXT_KEY}"+options, liveSite)

@@ -17,9 +17,7 @@ import (
 func fetch(t testing.TB, method, url, body string, headers ...string) *answered {
 	t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		if r.Header.Set(name, value); name == "Host" {
@@ -27,14 +25,10 @@ func fetch(t testing.TB, method, url, body string, headers ...string) *answered 
 		}
 	}
 	response, err := adminHTTP.Transport.RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return &answered{Response: response, body: string(text)}
 }
 
@@ -211,16 +205,10 @@ func openDashboard(t *testing.T, admin string) string {
 	t.Helper()
 	cmd := caddyCommand(t.TempDir(), "chat-identity", "dashboard", "--address", admin)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	said, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

@@ -214,15 +214,11 @@ func TestReadinessWithoutStore(t *testing.T) {
 		secret = c.Secret
 		return c.status == 201
 	})
-	if got := g.outcome(t, "shop", secret); got != "verified" {
-		t.Fatal(got)
-	}
+	equal(t, g.outcome(t, "shop", secret), "verified", "at first")
 	server.Kill()
 	eventually(t, "Redis is still there", func() bool { return g.outcome(t, "shop", secret) != "verified" })
 	for range 3 {
-		if got := g.outcome(t, "shop", secret); got != "unavailable unavailable" {
-			t.Fatal(got)
-		}
+		equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "at first")
 	}
 	g.outcome(t, "stranger", secret)
 	server.Restart()

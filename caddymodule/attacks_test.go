@@ -5,9 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -33,8 +31,7 @@ func TestAttacks(t *testing.T) {
 			g := start(t, global, "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
 			for _, c := range attacks() {
 				t.Run(mode+"/"+c.name, func(t *testing.T) {
-					answer := g.raw(t, c.text(g))
-					s := g.upstream.take()
+					answer, s := c.send(t, g)
 					status := statusOf(answer)
 					if status < 200 || status >= 500 {
 						t.Fatalf("%.200q", answer)
@@ -57,34 +54,19 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
-// text is the request as it is sent.
-func (a *attack) text(g *gateway) string {
-	method, kind := "POST", a.kind
-	if kind == "OPTIONS" {
-		method, kind = "OPTIONS", ""
+// send sends the request. A kind of OPTIONS is a method, and no type.
+func (a *attack) send(t testing.TB, g *gateway) (answer string, s *seen) {
+	t.Helper()
+	method, headers := "POST", a.headers
+	switch a.kind {
+	case "":
+	case "OPTIONS":
+		method = a.kind
+	default:
+		headers = append([]string{"Content-Type: " + a.kind}, headers...)
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: %s\r\n", method, a.path, strings.TrimPrefix(g.url, "http://"))
-	if kind != "" {
-		fmt.Fprintf(&b, "Content-Type: %s\r\n", kind)
-	}
-	for _, h := range a.headers {
-		b.WriteString(h + "\r\n")
-	}
-	if a.body != "" {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", len(a.body))
-	}
-	return b.String() + "Connection: close\r\n\r\n" + a.body
-}
-
-var statusLine = regexp.MustCompile(`(?m)^HTTP/1\.[01] (\d{3})`)
-
-// statusOf returns the last status of a raw answer, 0 where there is none.
-func statusOf(answer string) (status int) {
-	for _, m := range statusLine.FindAllStringSubmatch(answer, -1) {
-		status, _ = strconv.Atoi(m[1])
-	}
-	return status
+	answer = g.raw(t, g.wire(method, a.path, a.body, headers...))
+	return answer, g.upstream.take()
 }
 
 // TestMutatedRequests: no bytes that a client can send make this gateway fail,
@@ -102,10 +84,9 @@ func TestMutatedRequests(t *testing.T) {
 		max_body 4KiB
 	}
 	reverse_proxy UPSTREAM`)
-	host := strings.TrimPrefix(g.url, "http://")
 	jsonBody, formBody := claim("zoe"), "user_id=zoe&text=a+b&user_hash="+sign("zoe")
 	multi := "--b\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nzoe\r\n--b\r\nContent-Disposition: form-data; name=\"user_hash\"\r\n\r\n" + sign("zoe") + "\r\n--b--\r\n"
-	head := " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\nX-Verified-User: mallory\r\n"
+	head := " HTTP/1.1\r\nHost: " + g.host() + "\r\nConnection: close\r\nX-Verified-User: mallory\r\n"
 	seeds := []string{
 		fmt.Sprintf("POST /chat%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", head, len(jsonBody), jsonBody),
 		fmt.Sprintf("POST /chat%sContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s", head, len(formBody), formBody),
@@ -173,17 +154,14 @@ func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
 	if stop {
 		return g.halfClosed(t, text)
 	}
-	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := g.dial(t)
 	defer c.Close()
 	g.upstream.take()
 	_, _ = io.WriteString(c, text+"\r\n\r\n"+strings.Repeat("x", 300))
-	_ = c.SetReadDeadline(time.Now().Add(500 * time.Millisecond))
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Millisecond)) // if it waits for more, or for the next request
 	answer, _ := io.ReadAll(c)
 	if len(answer) == 0 {
-		_ = c.(*net.TCPConn).CloseWrite()
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		_ = c.SetReadDeadline(time.Now().Add(patience))
 		answer, _ = io.ReadAll(c)
 	}

@@ -1,16 +1,15 @@
 package caddymodule
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,69 +20,6 @@ const bookbagSite = "chat_identity %s {\nsecret {env.TEST_SECRET}\n%s\n}"
 func bookbag(t testing.TB, mode, options string) *gateway {
 	t.Helper()
 	return chat(t, fmt.Sprintf(bookbagSite, mode, options))
-}
-
-// conn is a connection on which a test writes an HTTP/1.1 request by hand.
-type conn struct {
-	net.Conn
-	in *bufio.Reader
-	t  testing.TB
-}
-
-// dial connects to a gateway. Whatever then hangs fails the test.
-func (g *gateway) dial(t testing.TB) *conn {
-	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(patience))
-	return &conn{c, bufio.NewReader(c), t}
-}
-
-func (c *conn) write(text string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c, text); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// endRequest closes the connection's sending half.
-func (c *conn) endRequest() {
-	c.t.Helper()
-	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
-// answer reads one answer, its body included.
-func (c *conn) answer() (*http.Response, string) {
-	c.t.Helper()
-	response, err := http.ReadResponse(c.in, nil)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return response, string(body)
-}
-
-// chunks frames a body in chunks of odd sizes, one with an extension.
-func chunks(body string) string {
-	var b strings.Builder
-	for size := 1; body != ""; size = size*3%101 + 1 {
-		size = min(size, len(body))
-		extension := ""
-		if size%2 == 0 {
-			extension = ";x=\"y\""
-		}
-		fmt.Fprintf(&b, "%x%s\r\n%s\r\n", size, extension, body[:size])
-		body = body[size:]
-	}
-	return b.String() + "0\r\n\r\n"
 }
 
 func randomBytes(n int) string {
@@ -125,17 +61,16 @@ func TestBodyPassesByteForByte(t *testing.T) {
 		{"blanks alone", "text/plain", " \n\t", ""},
 		{"large", "application/json", claim("alice") + strings.Repeat(" ", 1<<20-len(claim("alice"))), "alice"},
 	} {
-		typed := ""
+		var typed []string
 		if c.contentType != "" {
-			typed = "Content-Type: " + c.contentType + "\r\n"
+			typed = []string{"Content-Type: " + c.contentType}
 		}
-		head := "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n" + typed
 		for _, framing := range []struct {
 			name, text string
 			length     int64
 		}{
-			{"length", fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body), int64(len(c.body))},
-			{"chunked", "Transfer-Encoding: chunked\r\n\r\n" + chunks(c.body), -1},
+			{"length", g.wire("POST", "/chat", c.body, typed...), int64(len(c.body))},
+			{"chunked", g.wire("POST", "/chat", chunks(c.body), append(typed, "Transfer-Encoding: chunked")...), -1},
 		} {
 			if c.user != "" || c.contentType == "application/json" || strings.HasPrefix(c.body, "{") {
 				framing.length = int64(len(c.body)) // what was read whole goes on with its length
@@ -143,7 +78,7 @@ func TestBodyPassesByteForByte(t *testing.T) {
 			if c.contentType == "" {
 				c.contentType = "application/json" // so that nobody takes it for a form
 			}
-			answer := g.raw(t, head+framing.text)
+			answer := g.raw(t, framing.text)
 			s := g.upstream.take()
 			if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || s == nil {
 				t.Errorf("%s, %s: %.300q", c.title, framing.name, answer)
@@ -161,12 +96,12 @@ func TestBodyPassesByteForByte(t *testing.T) {
 
 func TestEmptyBodyKeepsItsFraming(t *testing.T) {
 	g := bookbag(t, "optional", "")
-	for framing, length := range map[string]int64{"": 0, "Content-Length: 0\r\n": 0, "Transfer-Encoding: chunked\r\n": -1} {
-		rest := "\r\n"
-		if length < 0 {
-			rest += "0\r\n\r\n"
+	for _, framing := range [][]string{nil, {"Content-Length: 0"}, {"Transfer-Encoding: chunked"}} {
+		body, length := "", int64(0)
+		if slices.Contains(framing, "Transfer-Encoding: chunked") {
+			body, length = chunks(""), -1
 		}
-		answer := g.raw(t, "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"+framing+rest)
+		answer := g.raw(t, g.wire("POST", "/chat", body, append(framing, jsonType)...))
 		s := g.upstream.take()
 		if !strings.HasPrefix(answer, "HTTP/1.1 200 ") || s == nil || s.Body != "" || s.Length != length || s.Header.Get("X-Identity-Reason") != "missing" {
 			t.Errorf("%q: %.200q %+v", framing, answer, s)
@@ -202,9 +137,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 	} {
 		out, in := io.Pipe()
 		r, err := http.NewRequest("PUT", g.url+"/upload", out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if c.contentType != "" {
 			r.Header.Set("Content-Type", c.contentType)
 		}
@@ -235,9 +168,7 @@ func TestOpaqueBodyIsStreamed(t *testing.T) {
 		if n := <-done; n != size {
 			t.Errorf("%s: %d of %d bytes arrived", c.contentType, n, size)
 		}
-		if err := <-answered; err != nil {
-			t.Errorf("%s: %v", c.contentType, err)
-		}
+		equal(t, <-answered, nil, "%s", c.contentType)
 	}
 }
 
@@ -249,9 +180,7 @@ func TestOpaqueBodyIsNotHeldInMemory(t *testing.T) {
 	})
 	send := func(size int64) {
 		response, err := http.Post(g.url, "application/octet-stream", io.LimitReader(zeros{}, size))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		_ = response.Body.Close()
 	}
 	send(1 << 20) // what connections need once
@@ -303,14 +232,7 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 	} {
 		for _, n := range []int{limit - 1, limit, limit + 1, 10 * limit} {
 			for _, chunked := range []bool{false, true} {
-				body := io.Reader(strings.NewReader(c.body(n)))
-				if chunked {
-					body = io.MultiReader(body)
-				}
-				r, err := http.NewRequest("POST", g.url+"/chat", body)
-				if err != nil {
-					t.Fatal(err)
-				}
+				r := g.request(t, "POST", "/chat", c.body(n), chunked)
 				if c.contentType != "" {
 					r.Header.Set("Content-Type", c.contentType)
 				}
@@ -394,34 +316,6 @@ func TestBodyThatCannotBeReadIsRefused(t *testing.T) {
 	}
 }
 
-// A refusal that the header alone explains does not wait for the body.
-func TestRefusalDoesNotWaitForTheBody(t *testing.T) {
-	g := bookbag(t, "optional", "max_body 1000")
-	for title, c := range map[string]struct {
-		header string
-		status int
-	}{
-		"coding, length":   {"Content-Type: application/json\r\nContent-Encoding: gzip\r\nContent-Length: 999\r\n", 415},
-		"coding, chunked":  {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\n", 415},
-		"charset, chunked": {"Content-Type: application/json; charset=utf-7\r\nTransfer-Encoding: chunked\r\n", 415},
-		"too large":        {"Content-Type: application/json\r\nContent-Length: 1001\r\n", 413},
-		"expecting":        {"Content-Type: application/json\r\nContent-Length: 1001\r\nExpect: 100-continue\r\n", 413},
-		"expecting, coded": {"Content-Encoding: br\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n", 415},
-	} {
-		connection := g.dial(t)
-		_ = connection.SetDeadline(time.Now().Add(patience))
-		connection.write("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n" + c.header + "\r\n")
-		response, body := connection.answer()
-		// The rest of the body would be taken for the next request.
-		if response.StatusCode != c.status || !response.Close || !strings.Contains(body, "identity_") {
-			t.Errorf("%s: %d, close %v: %s", title, response.StatusCode, response.Close, body)
-		}
-	}
-	if g.upstream.take() != nil {
-		t.Error("something reached the upstream")
-	}
-}
-
 func TestExpectedContinueIsAsked(t *testing.T) {
 	g := bookbag(t, "required", "")
 	c := g.dial(t)
@@ -441,46 +335,10 @@ func TestExpectedContinueIsAsked(t *testing.T) {
 	}
 }
 
-// Nothing of a body that is read reaches the upstream before all of it is there.
-func TestTruncatedBodyIsRefused(t *testing.T) {
-	for _, mode := range []string{"optional", "required"} {
-		g := bookbag(t, mode, "")
-		signed := claim("alice")
-		for title, request := range map[string]string{
-			"length":          jsonType + fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(signed)+1, signed),
-			"nothing":         jsonType + "\r\nContent-Length: 5\r\n\r\n",
-			"chunk":           jsonType + "\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + signed,
-			"no last chunk":   jsonType + fmt.Sprintf("\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", len(signed), signed),
-			"bad chunk":       jsonType + fmt.Sprintf("\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\nxyz\r\n", len(signed), signed),
-			"form":            "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 90\r\n\r\nuser_id=alice",
-			"unknown type":    fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(signed)+5, signed),
-			"unclear as yet":  "Content-Length: 5\r\n\r\n  {",
-			"chunks, unclear": "Transfer-Encoding: chunked\r\n\r\n2\r\n{ \r\n",
-			"not even begun":  "Transfer-Encoding: chunked\r\n\r\n",
-		} {
-			c := g.dial(t)
-			c.write("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n" + request)
-			c.endRequest()
-			response, body := c.answer()
-			if response.StatusCode != 400 || !strings.Contains(body, `"malformed"`) {
-				t.Errorf("%s, %s: %d %s", mode, title, response.StatusCode, body)
-			}
-			if s := g.upstream.take(); s != nil {
-				t.Errorf("%s, %s: reached the upstream: %+v", mode, title, s)
-			}
-		}
-	}
-}
-
 func TestLimitBeforeUsIsTooLarge(t *testing.T) {
 	g := start(t, "", "request_body {\nmax_size 50\n}\n"+fmt.Sprintf(bookbagSite, "optional", "")+"\nreverse_proxy UPSTREAM")
-	for _, body := range []io.Reader{strings.NewReader(claim("alice")), io.MultiReader(strings.NewReader(claim("alice")))} {
-		r, err := http.NewRequest("POST", g.url, body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Content-Type", "application/json")
-		if a := g.send(t, r); a.StatusCode != 413 || a.seen != nil {
+	for _, chunked := range []bool{false, true} {
+		if a := g.send(t, g.request(t, "POST", "/", claim("alice"), chunked, jsonType)); a.StatusCode != 413 || a.seen != nil {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
 	}
@@ -500,16 +358,17 @@ func TestHandlerWithoutPlacesInTheBodyDoesNotReadIt(t *testing.T) {
 		"charset":       {"\x00{", []string{"Content-Type: application/json; charset=utf-16"}},
 		"two types":     {"x", []string{jsonType, "Content-Type: text/plain"}},
 		"another claim": {`{"user_id":"bob","user_hash":"x"}`, []string{jsonType}},
+		"multipart":     {large, []string{"Content-Type: multipart/form-data; boundary=x", "Content-Encoding: gzip"}},
+		"text":          {large, []string{"Content-Type: text/plain", "Content-Encoding: gzip"}},
+		"opaque":        {large, []string{"Content-Type: application/octet-stream", "Content-Encoding: gzip"}},
 	} {
 		a := g.do(t, "PUT", "/upload", c.body, append(c.headers, claimed...)...)
-		if a.StatusCode != 200 || a.seen == nil || a.seen.user() != "alice" || a.seen.Body != c.body || a.seen.Length != int64(len(c.body)) {
+		if a.StatusCode != 200 || a.seen == nil || a.seen.user() != "alice" || a.seen.Body != c.body || a.seen.Length != int64(len(c.body)) || a.seen.Chunked {
 			t.Errorf("%s: %d %.200s", title, a.StatusCode, a.body)
 		}
 	}
 	// A refusal does not wait for such a body at all.
-	c := g.dial(t)
-	c.write("PUT /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5000000\r\n\r\n")
-	if response, body := c.answer(); response.StatusCode != 401 || !response.Close {
+	if response, body := g.early(t, "/upload", "Content-Length: 5000000\r\n\r\n"); response.StatusCode != 401 || !response.Close {
 		t.Errorf("%d, close %v: %s", response.StatusCode, response.Close, body)
 	}
 }
@@ -532,18 +391,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 		{boundaryType, formWithFile("victim", forged, file), cutForm},
 	} {
 		for _, chunked := range []bool{false, true} {
-			body := io.Reader(strings.NewReader(c.body))
-			if chunked {
-				body = io.MultiReader(body)
-			}
-			r, err := http.NewRequest("POST", g.url+"/chat", body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, header := range digests {
-				name, value, _ := strings.Cut(header, ": ")
-				r.Header.Set(name, value)
-			}
+			r := g.request(t, "POST", "/chat", c.body, chunked, digests...)
 			if c.contentType != "" {
 				r.Header.Set("Content-Type", c.contentType)
 			}
@@ -580,16 +428,7 @@ func TestRetryKeepsTheBody(t *testing.T) {
 		{"text/plain", large, ""},
 	} {
 		for _, chunked := range []bool{false, true} {
-			body := io.Reader(strings.NewReader(c.body))
-			if chunked {
-				body = io.MultiReader(body)
-			}
-			r, err := http.NewRequest("PUT", g.url, body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.Header.Set("Content-Type", c.contentType)
-			a := g.send(t, r)
+			a := g.send(t, g.request(t, "PUT", "/", c.body, chunked, "Content-Type: "+c.contentType))
 			want := strings.Replace(c.body, `"user_id":"victim",`, "", 1)
 			if a.StatusCode != 200 || a.seen == nil || a.seen.Body != want || a.seen.user() != c.user {
 				t.Errorf("%.60q, chunked %v: %d", c.body, chunked, a.StatusCode)

@@ -28,15 +28,11 @@ func TestCaddyfiles(t *testing.T) {
 		t.Fatalf("no files: %v", err)
 	}
 	previous := filepath.Join(t.TempDir(), "previous")
-	if err := os.WriteFile(previous, []byte("a-secret-of-yesterday\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(previous, []byte("a-secret-of-yesterday\n"), 0o600))
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			text, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			caddyfile, want, ok := strings.Cut(string(text), separator)
 			if !ok {
 				t.Fatal("no line of ten dashes")
@@ -51,25 +47,17 @@ func TestCaddyfiles(t *testing.T) {
 				}
 				return
 			}
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			var gotText, wantText bytes.Buffer
-			if err := json.Indent(&gotText, got, "", "\t"); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Indent(&wantText, []byte(strings.TrimSpace(want)), "", "\t"); err != nil {
-				t.Fatal(err)
-			}
+			must(t, json.Indent(&gotText, got, "", "\t"))
+			must(t, json.Indent(&wantText, []byte(strings.TrimSpace(want)), "", "\t"))
 			if gotText.String() != wantText.String() {
 				t.Errorf("got %s", gotText.String())
 			}
 			if !strings.HasSuffix(file, ".good.caddyfiletest") {
 				t.Error("no error, but the name does not end in .good.caddyfiletest")
 			}
-			if err := validate(strings.ReplaceAll(caddyfile, "/run/secrets/previous", previous)); err != nil {
-				t.Error(err)
-			}
+			must(t, validate(strings.ReplaceAll(caddyfile, "/run/secrets/previous", previous)))
 		})
 	}
 }
@@ -104,9 +92,7 @@ func wantFile(t *testing.T, name string) {
 func cases(t *testing.T, file, function string) (texts []string) {
 	t.Helper()
 	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, declaration := range source.Decls {
 		f, ok := declaration.(*ast.FuncDecl)
 		if !ok || f.Name.Name != function {
@@ -117,9 +103,7 @@ func cases(t *testing.T, file, function string) (texts []string) {
 				for _, expression := range clause.List {
 					if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
 						text, err := strconv.Unquote(literal.Value)
-						if err != nil {
-							t.Fatal(err)
-						}
+						must(t, err)
 						texts = append(texts, text)
 					}
 				}
@@ -137,9 +121,7 @@ func TestUnmarshalCaddyfileDocuments(t *testing.T) {
 		{"caddyfile.go", "unmarshalOption"}, {"globaloption.go", "unmarshalOption"}, {"globaloption.go", "unmarshalInlineWidget"},
 	} {
 		text, err := os.ReadFile(in[0])
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		for _, option := range cases(t, in[0], in[1]) {
 			if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
 				t.Errorf("%s does not document %s", in[0], option)
@@ -152,9 +134,7 @@ func TestUnmarshalCaddyfileDocuments(t *testing.T) {
 // operator's own header handling.
 func TestWithoutOrder(t *testing.T) {
 	config, err := adapt(":80 {\nreverse_proxy 127.0.0.1:1\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nrequest_header -X-A\n}")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	text := string(config)
 	header, ours, proxy := strings.Index(text, `"handler":"headers"`), strings.Index(text, `"handler":"chat_identity"`), strings.Index(text, `"handler":"reverse_proxy"`)
 	if header < 0 || ours < header || proxy < ours {

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -38,7 +39,7 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 	for d.NextArg() {
 		var e ElsePlace
 		if d.Val() != "else" {
-			return d.Errf("claim %s: unexpected '%s': behind a field, a location and a name come further places, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
+			return d.Errf("claim %s: unexpected '%s': further places follow the field, location and name, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
 		}
 		if !d.Args(&e.Location, &e.Name) {
 			return d.Errf("claim %s: else needs a location and a name, as in 'claim user_id body /id else body /email'", c.Field)
@@ -55,7 +56,7 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 func (h *Handler) unverifiedOption(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.Err("unverified takes strip, which fields may follow that are cut out as well, or keep: as in 'unverified strip email phone'")
+		return d.Err("unverified takes keep, or strip and further fields to cut out, as in 'unverified strip email phone'")
 	}
 	h.Unverified, h.UnverifiedFields = args[0], args[1:]
 	if len(h.UnverifiedFields) == 0 {
@@ -83,27 +84,15 @@ func (h *Handler) conversationOption(d *caddyfile.Dispenser) error {
 	if err := h.Conversation.unmarshal(d); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for d.NextBlock(1) {
-		name := d.Val()
-		if seen[name] {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		var err error
+	return eachOption(d, nil, nil, func(name string) error {
 		switch name {
 		case "keep":
-			err = durationArg(d, &h.Conversation.Keep, caddy.Duration(minKeep))
+			return durationArg(d, &h.Conversation.Keep, caddy.Duration(minKeep))
 		case "limit":
-			err = numberArg(d, &h.Conversation.Limit, 1, maxLimit)
-		default:
-			err = d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
+			return numberArg(d, &h.Conversation.Limit, 1, maxLimit)
 		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+		return d.Errf("unknown option '%s' of conversation: one of keep, limit", name)
+	})
 }
 
 func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
@@ -119,7 +108,7 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 		return d.Errf("reject %s: '%s' is not a status from 400 to 599", reason, text)
 	}
 	if _, twice := h.Reject[reason]; twice {
-		return d.Errf("reject %s is given twice", reason)
+		return d.Errf("reject %s is repeated", reason)
 	}
 	if h.Reject == nil {
 		h.Reject = make(map[string]int)
@@ -134,7 +123,7 @@ func (h *Handler) headerOption(d *caddyfile.Dispenser) error {
 		return d.Errf("header needs one of %s and a header's name or off, as in 'header user X-Chat-User'", strings.Join(headerKeys[:], ", "))
 	}
 	if _, twice := h.Headers[key]; twice {
-		return d.Errf("header %s is given twice", key)
+		return d.Errf("header %s is repeated", key)
 	}
 	if h.Headers == nil {
 		h.Headers = make(map[string]string)
@@ -152,6 +141,26 @@ func (h *Handler) corsOption(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var _ caddyfile.Unmarshaler = (*Handler)(nil)
+
+// eachOption visits the options of a block. An option may be repeated, or have a block
+// of its own, only if it is listed.
+func eachOption(d *caddyfile.Dispenser, repeatable, blocks []string, visit func(name string) error) error {
+	seen, nesting := make(map[string]bool), d.Nesting()
+	for d.NextBlock(nesting) {
+		name := d.Val()
+		if seen[name] && !slices.Contains(repeatable, name) {
+			return d.Errf("%s is repeated", name)
+		}
+		seen[name] = true
+		if err := visit(name); err != nil {
+			return err
+		}
+		if !slices.Contains(blocks, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
+			return d.Errf("%s has no block", name)
+		}
+	}
+	return nil
+}
 
 // wrap adds file and line to an error, if there is one.
 func wrap(d *caddyfile.Dispenser, err error) error {
@@ -178,7 +187,7 @@ func dialectArg(d *caddyfile.Dispenser, to *string) error {
 	return wrap(d, err)
 }
 
-// checkClaim refuses what makes of a dialect one that cannot be.
+// checkClaim refuses a change that makes a dialect invalid.
 func checkClaim(change func(*verifier.Dialect)) error {
 	d := verifier.Dialects[0]
 	change(&d)
@@ -206,7 +215,7 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 	return d.Errf("%s: '%s' is not %s", name, *to, wanted)
 }
 
-// sizeArg takes a size in bytes, such as 1MiB.
+// sizeArg takes a size in bytes, such as 1MiB, from min to max.
 func sizeArg(d *caddyfile.Dispenser, to *int64, min, max uint64) error {
 	name := d.Val()
 	var text string
@@ -232,7 +241,7 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 		return d.Errf("%s: '%s' is too short: it is at least %v", name, text, time.Duration(min))
 	}
 	if err != nil || caddy.Duration(value) < min {
-		return d.Errf("%s: '%s' is no duration that makes sense here, such as 30s or 5m", name, text)
+		return d.Errf("%s: '%s' is not a valid duration, such as 30s or 5m", name, text)
 	}
 	*to = caddy.Duration(value)
 	return nil
@@ -246,7 +255,7 @@ func numberArg(d *caddyfile.Dispenser, to *int, min, max int) error {
 	}
 	value, err := strconv.Atoi(text)
 	if err != nil || value < min || value > max {
-		return d.Errf("%s: '%s' is no number from %d to %d", name, text, min, max)
+		return d.Errf("%s: '%s' is not a number from %d to %d", name, text, min, max)
 	}
 	*to = value
 	return nil

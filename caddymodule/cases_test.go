@@ -97,9 +97,7 @@ func TestCases(t *testing.T) {
 	t.Cleanup(func() { _ = caddy.Stop() })
 	for _, name := range files {
 		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		var file caseFile
 		if err := json.Unmarshal(text, &file); err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -180,17 +178,11 @@ func checkLoadError(t *testing.T, c *caseConfig, words []string) {
 func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
 	t.Helper()
 	dir, err := os.MkdirTemp(os.Getenv("TEST_FOLDER"), "case-*") // outlives the test, as the gateway may
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for name, text := range c.Files {
 		file := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.MkdirAll(filepath.Dir(file), 0o700))
+		must(t, os.WriteFile(file, []byte(text), 0o600))
 	}
 	g := &caseGateway{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
 	upstream := g.upstream(t, c.Upstream)
@@ -218,18 +210,15 @@ func (g *caseGateway) upstream(t *testing.T, kind string) string {
 		return fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if kind == "fastcgi" {
 		go g.serveFastCGI(listener)
 		return listener.Addr().String()
 	}
 	status := http.StatusOK
 	if text, ok := strings.CutPrefix(kind, "status "); ok {
-		if status, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
+		status, err = strconv.Atoi(text)
+		must(t, err)
 	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -303,20 +292,14 @@ func (g *caseGateway) sendCase(t *testing.T, r *caseRequest) *caseAnswer {
 		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(body), body)
 	}
 	c, err := net.Dial("tcp", g.address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	go func() { _, _ = c.Write(text.Bytes()) }() // the answer may come before all is sent
 	response, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: r.Method})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return &caseAnswer{response.StatusCode, answer, g.seen}

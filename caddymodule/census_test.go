@@ -31,9 +31,7 @@ func TestCensus(t *testing.T) {
 	count := func() {
 		app := active(t)
 		found, err := app.takeCensus(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		app.census.Store(found)
 	}
 	eventually(t, "the census does not count what is stored", func() bool { // the app's own may come in between
@@ -115,7 +113,7 @@ func TestNothingRunsOn(t *testing.T) {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		for _, stack := range strings.Split(string(stacks), "\n\n") {
-			if strings.Contains(stack, "(*App).countStore") || strings.Contains(stack, "(*Traffic).Run") {
+			if strings.Contains(stack, "(*App).countStore") || strings.Contains(stack, "(*Traffic).Start") {
 				n++
 			}
 		}
@@ -126,8 +124,6 @@ func TestNothingRunsOn(t *testing.T) {
 		// One that was only just started stands in no stack yet.
 		eventually(t, "what runs beside one configuration is not two", func() bool { return ours() == 2 })
 	}
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, caddy.Stop())
 	eventually(t, "something runs on", func() bool { return ours() == 0 })
 }

@@ -158,9 +158,7 @@ func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
 // does not matter for verifying, and braces within a literal are its own.
 func TestSecretSources(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte("a-secret-from-a-file\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte("a-secret-from-a-file\r\n"), 0o600))
 	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET} {file."+file+"} `{a} literal {env.TEST_SECRET}`\n}")
 	for secret, want := range map[string]int{
 		testSecret: 200, "a-secret-from-a-file": 200, "{a} literal {env.TEST_SECRET}": 200, "a-secret-from-a-file\r\n": 401, "{env.TEST_SECRET}": 401, "{a} literal " + testSecret: 401,
@@ -180,9 +178,7 @@ func TestPlaceholderNames(t *testing.T) {
 		"http.vars.widget", "http.regexp.widget.1", "http.auth.user.id", "http.matchers.file.relative", "http.chat_identity.widget", "env.WIDGET", "geoip2.country_code", "jwt", "headers",
 	}, knownToCaddy(t)...) {
 		handler := `{"handler":"chat_identity","widget":"a-{` + name + `}","visitor":{"text":"\\{a\\}{` + name + `}"}}`
-		if err := validateHandler(`{}`, handler); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		equal(t, validateHandler(`{}`, handler), nil, "%s", name)
 	}
 	for text, want := range map[string]string{
 		"{http.request.header.X-Widget-Key": "'{' is not closed", "{http.request.header.X-{http.request.host}": "'{' is not closed",
@@ -253,9 +249,7 @@ func TestCORS(t *testing.T) {
 // TestExample: the commented Caddyfile that people start from adapts.
 func TestExample(t *testing.T) {
 	text, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if _, err := adapt(string(text)); err != nil {
 		t.Error(err)
 	}
@@ -264,9 +258,7 @@ func TestExample(t *testing.T) {
 // TestXcaddy: the build that xcaddy.json describes is the one that is tested.
 func TestXcaddy(t *testing.T) {
 	text, err := os.ReadFile("../xcaddy.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var builder struct {
 		CaddyVersion string `json:"caddy_version"`
 		Plugins      []struct {
@@ -275,13 +267,9 @@ func TestXcaddy(t *testing.T) {
 		} `json:"plugins"`
 		Replacements []struct{ Old, New string } `json:"replacements"`
 	}
-	if err := json.Unmarshal(text, &builder); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(text, &builder))
 	module, err := os.ReadFile("../go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	version := regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/caddyserver/caddy/v2\s+(v\S+)`).FindSubmatch(module)
 	if version == nil || string(version[1]) != builder.CaddyVersion {
 		t.Errorf("caddy_version is %s, go.mod requires %s", builder.CaddyVersion, version)

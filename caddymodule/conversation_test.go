@@ -43,9 +43,7 @@ func heldUntil(t *testing.T, conversation string) time.Time {
 	t.Helper()
 	app := active(t)
 	entry, err := app.ledger.Held(t.Context(), ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte(conversation))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return entry.Until
 }
 
@@ -95,9 +93,7 @@ func TestConversation(t *testing.T) {
 			}
 			for conversation, want := range wants {
 				for range 2 {
-					if got := send(ask.body(), ask.widget, conversation); got != want {
-						t.Errorf("%s, %s, %s: %s, want %s", mode, ask.who, conversation, got, want)
-					}
+					equal(t, send(ask.body(), ask.widget, conversation), want, "%s, %s, %s", mode, ask.who, conversation)
 				}
 			}
 			// Whoever only asks takes nothing.
@@ -109,13 +105,9 @@ func TestConversation(t *testing.T) {
 		}
 	}
 	// Without a conversation the unknown widget is the old matter.
-	if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")); got != "invalid widget_unknown" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")), "invalid widget_unknown", "without a conversation")
 	for _, empty := range []string{`""`, "null"} {
-		if got := verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")); got != "zoe" {
-			t.Errorf("%s: %s", empty, got)
-		}
+		equal(t, verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")), "zoe", "%s", empty)
 	}
 }
 
@@ -126,9 +118,7 @@ func TestConversationRefusal(t *testing.T) {
 	g := ledgered(t, "handle /problem {\n"+conversing("optional", "")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle /status {\n"+conversing("optional", "reject conversation_claimed 409")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle {\n"+conversing("optional", "refuse error")+"reverse_proxy UPSTREAM\n}\n"+strings.Replace(errorSite, "FIRST", "chat_identity off", 1))
-	if got := verdict(t, g.do(t, "POST", "/problem", in("c1", claim("mallory")), jsonType)); got != "mallory" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, g.do(t, "POST", "/problem", in("c1", claim("mallory")), jsonType)), "mallory", "at first")
 	for body, outcome := range map[string]string{claim("zoe"): "verified", `{"a":1}`: "anonymous", forged: "invalid"} {
 		checkProblem(t, g.do(t, "POST", "/problem", in("c1", body), jsonType), 403, "conversation_claimed", "bookbag")
 		checkProblem(t, g.do(t, "POST", "/status", in("c1", body), jsonType), 409, "conversation_claimed", "bookbag")
@@ -223,9 +213,7 @@ func TestConversationPlaces(t *testing.T) {
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation {header.X-Room}:{query.c}\n}\nreverse_proxy UPSTREAM")
 	for _, user := range []string{"zoe", "ada"} {
 		for _, headers := range [][]string{{jsonType}, {jsonType, "X-Room: lobby"}} {
-			if got := verdict(t, g.do(t, "POST", "/chat", claim(user), headers...)); got != user {
-				t.Errorf("%s %v: %s", user, headers, got)
-			}
+			equal(t, verdict(t, g.do(t, "POST", "/chat", claim(user), headers...)), user, "%s %v", user, headers)
 		}
 	}
 }
@@ -247,9 +235,7 @@ func TestConversationWidgets(t *testing.T) {
 		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"}, {"ada", "shop", "403 conversation_claimed"}, {"zoe", "help", "403 conversation_claimed"},
 		{"zoe", "shop", "zoe"}, {"ada", "help", "ada"},
 	} {
-		if got := verdict(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)); got != step.want {
-			t.Errorf("step %d: %s, want %s", i, got, step.want)
-		}
+		equal(t, verdict(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)), step.want, "step %d", i)
 	}
 	if a := g.post(t, `{"c":"c1"}`, "X-Widget-Key: shop"); a.StatusCode != 403 {
 		t.Errorf("anonymous: %d", a.StatusCode)
@@ -283,9 +269,7 @@ func TestConversationProvisional(t *testing.T) {
 				conversation := fmt.Sprint("c", i)
 				g.answersWith(c.status)
 				r, err := http.NewRequest("POST", g.url+c.path, strings.NewReader(in(conversation, claim("zoe"))))
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				r.Header.Set("Content-Type", "application/json")
 				response, err := http.DefaultTransport.RoundTrip(r) // follows nowhere
 				if err != nil {
@@ -298,18 +282,14 @@ func TestConversationProvisional(t *testing.T) {
 					t.Errorf("%s: it is held for %v, want %v", name, until.Sub(now).Round(time.Second), kept)
 				}
 				want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
-				if got := verdict(t, g.say(t, "ada", conversation)); got != want {
-					t.Errorf("%s: another user: %s, want %s", name, got, want)
-				}
+				equal(t, verdict(t, g.say(t, "ada", conversation)), want, "%s: another user", name)
 			}
 			// Once accepted it stays, whatever comes then.
 			g.say(t, "zoe", "stays")
 			for _, status := range []int{500, 404, 302} {
 				g.answersWith(status)
 				g.say(t, "zoe", "stays")
-				if got := verdict(t, g.say(t, "ada", "stays")); got != "403 conversation_claimed" {
-					t.Errorf("a conversation that was accepted, and then a %d: %s", status, got)
-				}
+				equal(t, verdict(t, g.say(t, "ada", "stays")), "403 conversation_claimed", "a conversation that was accepted, and then a %d", status)
 			}
 		})
 	}
@@ -323,9 +303,7 @@ func TestConversationUse(t *testing.T) {
 	app := active(t)
 	key := ledger.Key(ledgerDigest(kindConversation, defaultWidget, []byte("c1")))
 	zoe := ledger.Holder(ledgerDigest(kindUser, defaultWidget, []byte("zoe")))
-	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, g.say(t, "zoe", "c1")), "zoe", "at first")
 	for _, c := range []struct {
 		name    string
 		ago     time.Duration // since the last use
@@ -415,9 +393,7 @@ func TestConversationAnswers(t *testing.T) {
 		g.status(http.DefaultClient, in(conversation, claim("zoe")))
 		g.answersWith(200)
 		want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
-		if got := verdict(t, g.say(t, "ada", conversation)); got != want {
-			t.Errorf("%s: another user: %s, want %s", c.name, got, want)
-		}
+		equal(t, verdict(t, g.say(t, "ada", conversation)), want, "%s: another user", c.name)
 	}
 	// An event stream goes on; it has been accepted when it begins.
 	end := make(chan struct{})
@@ -429,9 +405,7 @@ func TestConversationAnswers(t *testing.T) {
 	})
 	defer close(end)
 	response, err := http.Post(g.url+"/events", "application/json", strings.NewReader(in("stream", claim("zoe"))))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	event := make([]byte, 9)
 	if _, err := io.ReadFull(response.Body, event); err != nil || string(event) != "data: 1\n\n" {
@@ -496,9 +470,7 @@ func TestConversationOverlap(t *testing.T) {
 				}
 			}
 			g.answersWith(200)
-			if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
-				t.Errorf("another user: %s", got)
-			}
+			equal(t, verdict(t, g.say(t, "ada", "c1")), "403 conversation_claimed", "another user")
 			if until := heldUntil(t, "c1"); time.Until(until) < 80*24*time.Hour {
 				t.Errorf("it is held until %v", until)
 			}
@@ -560,9 +532,7 @@ func TestConversationRaceForNothing(t *testing.T) {
 	}
 	group.Wait()
 	g.answersWith(200)
-	if got := verdict(t, g.say(t, "zoe", "c1")); got != "zoe" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, g.say(t, "zoe", "c1")), "zoe", "once it is accepted")
 }
 
 // TestConversationSurvives: a conversation that the upstream has accepted is
@@ -572,17 +542,13 @@ func TestConversationSurvives(t *testing.T) {
 	p := newProcess(t, ownLedger(t), conversing("", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	for i := range 3 {
-		if got := verdict(t, p.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
-			t.Fatal(got)
-		}
+		equal(t, verdict(t, p.say(t, "zoe", fmt.Sprint("c", i))), "zoe", "at first")
 		p.kill(t)
 		http.DefaultClient.CloseIdleConnections()
 		p.run(t)
 		for before := range i + 1 {
 			for user, want := range map[string]string{"ada": "403 conversation_claimed", "zoe": "zoe"} {
-				if got := verdict(t, p.say(t, user, fmt.Sprint("c", before))); got != want {
-					t.Errorf("after kill %d: conversation %d for %s: %s", i, before, user, got)
-				}
+				equal(t, verdict(t, p.say(t, user, fmt.Sprint("c", before))), want, "after kill %d: conversation %d for %s", i, before, user)
 			}
 		}
 	}
@@ -600,16 +566,10 @@ func TestConversationReload(t *testing.T) {
 	for _, limit := range []string{"5", "6"} {
 		load(t, strings.Replace(g.config, "body /c", "body /c {\nlimit "+limit+"\n}", 1))
 		want := map[string]string{"5": "403 conversation_claimed", "6": "zoe"}[limit]
-		if got := verdict(t, g.say(t, "zoe", "new")); got != want {
-			t.Errorf("limit %s: %s, want %s", limit, got, want)
-		}
+		equal(t, verdict(t, g.say(t, "zoe", "new")), want, "limit %s", limit)
 		for i := range 5 {
-			if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != "zoe" {
-				t.Errorf("limit %s, conversation %d: %s", limit, i, got)
-			}
-			if got := verdict(t, g.say(t, "ada", fmt.Sprint("c", i))); got != "403 conversation_claimed" {
-				t.Errorf("limit %s, conversation %d for another: %s", limit, i, got)
-			}
+			equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))), "zoe", "limit %s, conversation %d", limit, i)
+			equal(t, verdict(t, g.say(t, "ada", fmt.Sprint("c", i))), "403 conversation_claimed", "limit %s, conversation %d for another", limit, i)
 		}
 	}
 }
@@ -633,9 +593,7 @@ func TestConversationUpgrade(t *testing.T) {
 		c := g.dial(t)
 		c.write("GET /ws" + query + strings.NewReplacer("127.0.0.1", strings.TrimPrefix(g.url, "http://"), "websocket", step.upgrade).Replace(handshake) + "Connection: Upgrade\r\n\r\n")
 		response, err := http.ReadResponse(c.in, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if response.StatusCode != step.want {
 			t.Errorf("step %d: %d, want %d", i, response.StatusCode, step.want)
 		} else if step.want == 101 {
@@ -651,9 +609,7 @@ func TestConversationLimit(t *testing.T) {
 	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nlimit 3\n}", 1)+"reverse_proxy UPSTREAM")
 	g.answersWith(500)
 	for i := range 10 {
-		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("failed-", i))); got != "zoe" {
-			t.Errorf("one that fails: %s", got)
-		}
+		equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("failed-", i))), "zoe", "one that fails")
 	}
 	g.answersWith(200)
 	for i := range 6 {
@@ -661,18 +617,12 @@ func TestConversationLimit(t *testing.T) {
 		if i >= 3 {
 			want = "403 conversation_claimed"
 		}
-		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))); got != want {
-			t.Errorf("conversation %d: %s, want %s", i, got, want)
-		}
+		equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("c", i))), want, "conversation %d", i)
 	}
 	for i := range 3 {
-		if got := verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))); got != "zoe" {
-			t.Errorf("one of his: %s", got)
-		}
+		equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))), "zoe", "one of his")
 	}
-	if got := verdict(t, g.say(t, "ada", "c4")); got != "ada" {
-		t.Errorf("one that he did not get, for another: %s", got)
-	}
+	equal(t, verdict(t, g.say(t, "ada", "c4")), "ada", "one that he did not get, for another")
 	told := false
 	for _, line := range lines() {
 		told = told || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
@@ -706,9 +656,7 @@ func TestConversationLimitAtOnce(t *testing.T) {
 // requests that name one are turned away, and others are not.
 func TestConversationLedgerDown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, []byte("damaged"), 0o600))
 	g := live(t, "ledger bolt "+path, "handle /optional {\n"+conversing("optional", "")+"reverse_proxy UPSTREAM\n}\nhandle {\n"+conversing("required", "")+"reverse_proxy UPSTREAM\n}")
 	const forged = `{"user_id":"zoe","user_hash":"no"}`
 	for _, c := range []struct{ name, path, body, want string }{
@@ -724,9 +672,7 @@ func TestConversationLedgerDown(t *testing.T) {
 		{"malformed, optional", "/optional", in("c 1", claim("zoe")), "400 malformed"},
 	} {
 		a := g.do(t, "POST", c.path, c.body, jsonType)
-		if got := verdict(t, a); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
+		equal(t, verdict(t, a), c.want, "%s", c.name)
 		if a.StatusCode == 503 {
 			checkProblem(t, a, 503, "unavailable", "bookbag")
 			if a.Header.Get("Retry-After") == "" {
@@ -734,13 +680,9 @@ func TestConversationLedgerDown(t *testing.T) {
 			}
 		}
 	}
-	if err := os.Rename(path, path+".damaged"); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(path, path+".damaged"))
 	eventually(t, "it does not recover", func() bool { return verdict(t, g.say(t, "zoe", "c1")) == "zoe" })
-	if got := verdict(t, g.say(t, "ada", "c1")); got != "403 conversation_claimed" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, g.say(t, "ada", "c1")), "403 conversation_claimed", "another user")
 }
 
 // TestConversationWidgetUnavailable: a claim that cannot be checked may be the
@@ -753,9 +695,7 @@ func TestConversationWidgetUnavailable(t *testing.T) {
 	secret := g.create(t, `{"id":"shop"}`)
 	body := strings.Replace(claim("zoe"), sign("zoe"), signWith(secret, "zoe"), 1)
 	const shop = "X-Widget-Key: shop"
-	if got := verdict(t, g.post(t, in("c1", body), shop)); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, g.post(t, in("c1", body), shop)), "zoe", "at first")
 	t.Setenv("ANOTHER_KEY", "YW5vdGhlci1lbmNyeXB0aW9uLWtleS0zMi1ieXRlcyE=")
 	g = live(t, "encryption_key {env.ANOTHER_KEY}\nwidgets file "+path+"\n"+ledger, site)
 	for name, c := range map[string]struct{ body, want string }{
@@ -766,9 +706,7 @@ func TestConversationWidgetUnavailable(t *testing.T) {
 		"anonymous, free": {in("c2", `{"a":1}`), "anonymous missing"},
 	} {
 		a := g.post(t, c.body, shop)
-		if got := verdict(t, a); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
+		equal(t, verdict(t, a), c.want, "%s", name)
 		if a.seen != nil && name == "none" && (strings.Contains(a.seen.Body, "zoe") || !maps.Equal(ourHeaders(a.seen),
 			map[string]string{"X-Identity-Outcome": "unavailable", "X-Identity-Reason": "unavailable"})) {
 			t.Errorf("%s: %+v", name, a.seen)

@@ -60,9 +60,7 @@ func costed(t testing.TB, h *Handler) *Handler {
 	t.Helper()
 	ctx := provision(t, `{}`)
 	h.Secrets = []string{"{env.TEST_SECRET}"}
-	if err := h.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
+	must(t, h.Provision(ctx))
 	return h
 }
 
@@ -72,9 +70,7 @@ func costedByHeader(t testing.TB, h *Handler) *Handler {
 	t.Helper()
 	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"]}]}`)
 	h.Widget = "{http.request.header.X-Widget-Key}"
-	if err := h.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
+	must(t, h.Provision(ctx))
 	return h
 }
 

@@ -575,9 +575,7 @@ func testBodies(t *testing.T, of int) {
 				body = io.MultiReader(body) // of unknown length
 			}
 			r, err := http.NewRequest("POST", s.url+"/chat", body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if p.contentType != "" {
 				r.Header.Set("Content-Type", p.contentType)
 			}
@@ -635,9 +633,7 @@ func TestNoBackendReadsAnotherUserInAQuery(t *testing.T) {
 		}
 		for _, query := range queries {
 			r, err := http.NewRequest("GET", s.url+"/chat", nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			r.URL.RawQuery = sendable(query)
 			if len(r.URL.RawQuery) > 8000 {
 				continue // longer than the servers of some languages take

@@ -1,7 +1,7 @@
-// Package caddymodule is the chat_identity module for Caddy: the handler that
-// verifies who is chatting, the app that its handlers share, the matcher and
-// the command. What is a claim and whether it holds is decided by the package
-// verifier; this one knows HTTP, Caddy and the operator's configuration.
+// Package caddymodule is the chat_identity module for Caddy: the handler that verifies
+// who is chatting, the app that handlers share, the matcher and the command. Package
+// verifier decides what a claim is and whether it holds; this package knows HTTP, Caddy
+// and the operator's configuration.
 package caddymodule
 
 import (

@@ -25,9 +25,7 @@ func documents(t testing.TB) map[string]string {
 	pages, _ := filepath.Glob("../docs/*.md")
 	for _, file := range append(pages, "../README.md") {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		found[strings.TrimPrefix(filepath.ToSlash(file), "../")] = string(text)
 	}
 	if len(found) < 2 {
@@ -99,18 +97,12 @@ func validates(t *testing.T, caddyfile string) {
 	t.Helper()
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
-	if err := os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600))
 	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllString(caddyfile, "{file."+secret+"}")
 	text, err := adapt(caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var config *caddy.Config
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(text, &config))
 	config.Admin = &caddy.AdminConfig{Disabled: true}
 	if err := caddy.Validate(config); err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
@@ -140,9 +132,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 func TestCaddyfileExample(t *testing.T) {
 	setDocumentedEnvironment(t)
 	text, err := os.ReadFile("../Caddyfile.example")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	validates(t, string(text))
 	var all []string
 	for _, block := range optionBlocks {
@@ -169,9 +159,7 @@ func TestDocsLogFilter(t *testing.T) {
 	}
 	for _, file := range []string{"../Caddyfile.example", "../examples/quickstart/Caddyfile", "../docs/operations.md"} {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		for _, name := range names {
 			if !regexp.MustCompile(`(?m)^\t+delete ` + name + `$`).Match(text) {
 				t.Errorf("%s does not filter %s", file, name)

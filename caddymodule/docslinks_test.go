@@ -35,9 +35,7 @@ func TestDocsLinks(t *testing.T) {
 	followed := 0
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(path, "://") {
@@ -88,9 +86,7 @@ func TestDocsPages(t *testing.T) {
 // builds with the Caddy that is tested.
 func TestDocsMake(t *testing.T) {
 	makefile, err := os.ReadFile("../Makefile")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var builder struct {
 		Version string `json:"caddy_version"`
 	}

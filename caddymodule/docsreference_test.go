@@ -147,9 +147,7 @@ func TestDocsDefaults(t *testing.T) {
 		}
 	}
 	v, err := verifier.Dialects[0].Verifier()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defaults := v.Dialect()
 	for name, want := range map[string]time.Duration{
 		"max_age": defaults.MaxAge, "skew": defaults.Skew, "keep": defaultKeep, "stale_if_error": defaultStale,

@@ -56,9 +56,7 @@ func parseRequest(t *testing.T, text string) *http.Request {
 	head, body, _ := strings.Cut(text, "\n\n")
 	body = strings.TrimSuffix(body, "\n")
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 	return r
 }
@@ -67,9 +65,7 @@ func parseRequest(t *testing.T, text string) *http.Request {
 // other languages are tested beside themselves, in examples/signing.
 func TestDocsSigner(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sign.js")
-	if err := os.WriteFile(file, []byte(find(t, "js")+"\nconsole.log(userHash(process.argv[2]))\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(find(t, "js")+"\nconsole.log(userHash(process.argv[2]))\n"), 0o600))
 	for _, id := range []string{"user-123", "42", "zoë@exämple.com", "名前"} {
 		node := exec.Command("node", file, id)
 		node.Env = append(os.Environ(), "CHAT_IDENTITY_SECRET="+testSecret)
@@ -77,9 +73,7 @@ func TestDocsSigner(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if got := strings.TrimSpace(string(out)); got != sign(id) {
-			t.Errorf("%s: %s, want %s", id, got, sign(id))
-		}
+		equal(t, strings.TrimSpace(string(out)), sign(id), "%s", id)
 	}
 }
 
@@ -112,14 +106,10 @@ type shell struct{ dir string }
 func newShell(t *testing.T) shell {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	dir := t.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\n%s=1 exec '%s' \"$@\"\n", asCaddy, self)
-	if err := os.WriteFile(filepath.Join(dir, "caddy"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(dir, "caddy"), []byte(script), 0o700))
 	return shell{dir}
 }
 

@@ -24,9 +24,7 @@ func TestDocsAnswers(t *testing.T) {
 		always := !strings.HasPrefix(row[2], "forwarded")
 		for column, dialect := range map[int]string{3: "nextcap", 4: "bookbag", 5: "replybubble"} {
 			known, err := answersFor(dialect, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			want := known[reason]
 			switch row[0] {
 			case "a multipart body that brings less than 64 KiB in 30 s":
@@ -127,9 +125,7 @@ func TestDocsMetrics(t *testing.T) {
 // TestDocsRequests compares the calls of the admin API with those of its code.
 func TestDocsRequests(t *testing.T) {
 	source, err := os.ReadFile("internal/admin/admin.go")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var documented, known []string
 	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]+) ([^"]+)":`).FindAllStringSubmatch(string(source), -1) {
 		known = append(known, m[1]+" /chat_identity/"+strings.ReplaceAll(m[2], "{id}", "<id>"))
@@ -161,9 +157,7 @@ func TestDocsRights(t *testing.T) {
 	var known []string
 	for _, file := range []string{"internal/redisstore/store.go", "internal/redisledger/ledger.go"} {
 		source, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		doc, _, _ := strings.Cut(string(source), "\npackage ")
 		known = append(known, right.FindAllString(doc, -1)...)
 	}

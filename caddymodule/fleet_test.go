@@ -119,9 +119,7 @@ func (f *fleet) verifies(t *testing.T, p *process, widget, secret string) bool {
 func (f *fleet) everywhere(t *testing.T, widget, secret string, want bool) {
 	t.Helper()
 	for i, p := range f.gateways {
-		if got := f.verifies(t, p, widget, secret); got != want {
-			t.Errorf("widget %s at gateway %d: verified %t, want %t", widget, i, got, want)
-		}
+		equal(t, f.verifies(t, p, widget, secret), want, "widget %s at gateway %d: verified", widget, i)
 	}
 }
 
@@ -312,9 +310,7 @@ func (f *fleet) testChanges(t *testing.T) {
 	want := func(path, body, want string) {
 		t.Helper()
 		f.each(func(i int, p *process) {
-			if said := f.answer(t, p, path, "changed", body); said != want {
-				t.Errorf("gateway %d: %s, want %s", i, said, want)
-			}
+			equal(t, f.answer(t, p, path, "changed", body), want, "gateway %d", i)
 		})
 	}
 	for n, by := range f.gateways {
@@ -453,9 +449,7 @@ func (f *fleet) testPaused(t *testing.T) {
 	by, stopped := f.gateways[0], f.gateways[2]
 	signal := func(s syscall.Signal) {
 		t.Helper()
-		if err := stopped.cmd.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
+		must(t, stopped.cmd.Process.Signal(s))
 	}
 	t.Cleanup(func() { signal(syscall.SIGCONT) }) // a test that has failed leaves it stopped
 	secret := by.create(t, `{"id":"paused"}`)
@@ -541,9 +535,7 @@ func commands(t *testing.T, server *redistest.Server) map[string]int {
 		}
 		calls, _, _ := strings.Cut(rest, ",")
 		n, err := strconv.Atoi(calls)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		counts[name] = n
 	}
 	if len(counts) == 0 {
@@ -709,9 +701,7 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	}
 	f.each(func(i int, p *process) {
 		_, body := f.signed(testSecret)
-		if said := f.ask(t, p, "/chat", stranger, body); said != want {
-			t.Errorf("a widget that gateway %d has not seen: %s, want %s", i, said, want)
-		}
+		equal(t, f.ask(t, p, "/chat", stranger, body), want, "a widget that gateway %d has not seen", i)
 		if said, _ := f.token(t, p); said != "503 unavailable" {
 			t.Errorf("a token at gateway %d, which cannot be remembered: %s", i, said)
 		}
@@ -827,9 +817,7 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	restarted.kill(t)
 	f.client.CloseIdleConnections()
 	restarted.run(t)
-	if said := f.ask(t, restarted, "/once", "known", k.json()); said != "503 unavailable" {
-		t.Errorf("a token that was used before Redis was emptied, at a gateway that was started since: %s", said)
-	}
+	equal(t, f.ask(t, restarted, "/once", "known", k.json()), "503 unavailable", "a token that was used before Redis was emptied, at a gateway that was started since")
 	found := false
 	for i := range f.gateways {
 		found = found || strings.Contains(since(i), "the ledger may have forgotten")

@@ -1,10 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -153,6 +149,22 @@ func eventually(t testing.TB, what string, done func() bool) {
 
 func freePort(t testing.TB) int { return testbed.FreePort(t) }
 
+// must ends a test whose preparations fail.
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// equal compares what came of something, which the format names.
+func equal[T comparable](t testing.TB, got, want T, format string, args ...any) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: %v, want %v", fmt.Sprintf(format, args...), got, want)
+	}
+}
+
 // start runs a site of which the body is given; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
@@ -174,13 +186,10 @@ func live(t testing.TB, options, site string) *gateway {
 // that clock.
 func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 	t.Helper()
-	a := new(App)
-	counts, err := takeOver(a, trafficKey, newTraffic(clock))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = a.Cleanup() })
-	return counts
+	var counts pooled[*traffic.Traffic]
+	must(t, counts.take("", newTraffic(clock)))
+	t.Cleanup(func() { _ = counts.Cleanup() })
+	return counts.shared
 }
 
 // provision returns the context of a configuration that has this app and never
@@ -188,9 +197,7 @@ func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 func provision(t testing.TB, app string) caddy.Context {
 	t.Helper()
 	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { // which nobody cancels
 		if loaded, err := ctx.AppIfConfigured("chat_identity"); err != nil || loaded.(*App).Cleanup() != nil {
 			t.Error("the app is not cleaned up")
@@ -203,9 +210,7 @@ func provision(t testing.TB, app string) caddy.Context {
 func active(t testing.TB) *App {
 	t.Helper()
 	app, err := activeApp()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return app
 }
 
@@ -286,96 +291,4 @@ func activate(config []byte) error {
 func adapt(caddyfile string) ([]byte, error) {
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
 	return config, err
-}
-
-// answered is an answer with what the upstream saw of the request, if it came through.
-type answered struct {
-	*http.Response
-	body string
-	seen *seen
-}
-
-// problem returns the answer's problem document, empty where it is none.
-func (a *answered) problem(t testing.TB) (p problem) {
-	t.Helper()
-	if a.Header.Get("Content-Type") != "application/problem+json" {
-		return p
-	}
-	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
-		t.Fatalf("%v: %s", err, a.body)
-	}
-	return p
-}
-
-// do sends a request. Headers are "Name: value".
-func (g *gateway) do(t testing.TB, method, path, body string, headers ...string) *answered {
-	t.Helper()
-	var reader io.Reader
-	if body != "" {
-		reader = strings.NewReader(body)
-	}
-	r, err := http.NewRequest(method, g.url+path, reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, h := range headers {
-		name, value, _ := strings.Cut(h, ": ")
-		r.Header[name] = append(r.Header[name], value)
-	}
-	return g.send(t, r)
-}
-
-func (g *gateway) send(t testing.TB, r *http.Request) *answered {
-	t.Helper()
-	g.upstream.take()
-	client := http.DefaultClient
-	if g.client != nil {
-		client = g.client
-	}
-	response, err := client.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &answered{response, string(body), g.upstream.take()}
-}
-
-const jsonType = "Content-Type: application/json"
-
-// post sends a JSON body.
-func (g *gateway) post(t testing.TB, body string, headers ...string) *answered {
-	t.Helper()
-	return g.do(t, "POST", "/chat", body, append([]string{jsonType}, headers...)...)
-}
-
-// raw writes bytes to the gateway and returns everything that comes back
-// until the connection closes.
-func (g *gateway) raw(t testing.TB, text string) string {
-	t.Helper()
-	c := g.dial(t)
-	defer c.Close() // not at the end of the test: some call this by the thousand
-	g.upstream.take()
-	c.write(text)
-	var answer bytes.Buffer
-	_, _ = io.Copy(&answer, c)
-	return answer.String()
-}
-
-// sign returns the hex HMAC-SHA256 of a message with the test's secret.
-func sign(message string) string { return signWith(testSecret, message) }
-
-func signWith(secret, message string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(message))
-	return hex.EncodeToString(mac.Sum(nil))
-}
-
-// claim is a signed bookbag claim as a JSON body.
-func claim(user string) string {
-	id, _ := json.Marshal(user)
-	return fmt.Sprintf(`{"user_id":%s,"user_hash":"%s","text":"hi"}`, id, sign(user))
 }

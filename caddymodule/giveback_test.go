@@ -21,9 +21,7 @@ import (
 func hangup(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
@@ -123,30 +121,21 @@ func (g *gateway) fate(t *testing.T, k ticket) string {
 func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 	g := newLive(t, ownLedger(t), oneTime("required", "")+fmt.Sprintf("reverse_proxy 127.0.0.1:%d", freePort(t)))
 	text, err := adapt(g.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	var config map[string]any
-	if err := json.Unmarshal(text, &config); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(text, &config))
 	server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["srv0"].(map[string]any)
 	answer := []any{map[string]any{"handle": []any{map[string]any{"handler": "headers"}}}}
 	server["routes"] = []any{map[string]any{"handle": []any{
 		map[string]any{"handler": "subroute", "routes": server["routes"], "errors": map[string]any{"routes": answer}},
 		map[string]any{"handler": "reverse_proxy", "upstreams": []any{map[string]any{"dial": strings.TrimPrefix(g.upstream.URL, "http://")}}},
 	}}}
-	if text, err = json.Marshal(config); err != nil {
-		t.Fatal(err)
-	}
-	if err := activate(text); err != nil {
-		t.Fatal(err)
-	}
+	text, err = json.Marshal(config)
+	must(t, err)
+	must(t, activate(text))
 	t.Cleanup(func() { _ = caddy.Stop() })
 	k := newToken("zoe")
-	if got := g.fate(t, k) + ", " + g.fate(t, k); got != "200 zoe, 403 replayed" {
-		t.Error(got)
-	}
+	equal(t, g.fate(t, k)+", "+g.fate(t, k), "200 zoe, 403 replayed", "sent twice")
 }
 
 // TestGivenBackOnce: while a request is on its way, another with its signature is a
@@ -203,16 +192,12 @@ func TestKilledBeforeGivenBack(t *testing.T) {
 	for range 2 {
 		go func() { statuses <- p.status(client, k.json()) }()
 	}
-	if status := <-statuses; status != 403 { // so the other is on its way
-		t.Fatal(status)
-	}
+	equal(t, <-statuses, 403, "beside the other") // so the other is on its way
 	p.kill(t)
 	<-statuses
 	client.CloseIdleConnections()
 	p.run(t)
-	if status := p.status(client, k.json()); status != 403 {
-		t.Errorf("after the kill: %d", status)
-	}
+	equal(t, p.status(client, k.json()), 403, "after the kill")
 }
 
 // TestGivenBackInFleet: what one gateway gives back is free at another.
@@ -229,9 +214,7 @@ func TestGivenBackInFleet(t *testing.T) {
 	for n := range 10 {
 		k := newToken(fmt.Sprint("user-", n))
 		for range 2 {
-			if status := dead.status(client, k.json()); status != 502 {
-				t.Fatal(status)
-			}
+			equal(t, dead.status(client, k.json()), 502, "at the gateway with a dead upstream")
 		}
 		var mu sync.Mutex
 		statuses := make(map[int]int)
@@ -248,9 +231,7 @@ func TestGivenBackInFleet(t *testing.T) {
 		if statuses[200] != 1 || statuses[403] != 15 {
 			t.Errorf("token %d: %v", n, statuses)
 		}
-		if status := dead.status(client, k.json()); status != 403 {
-			t.Errorf("token %d, used elsewhere: %d", n, status)
-		}
+		equal(t, dead.status(client, k.json()), 403, "token %d, used elsewhere", n)
 	}
 }
 

@@ -18,7 +18,7 @@ func init() {
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		d.Next() // so that the error says where
-		return nil, d.Err("the global option chat_identity is given twice: put all of it into one block")
+		return nil, d.Err("the global option chat_identity is repeated: put all of it into one block")
 	}
 	app := new(App)
 	if err := app.UnmarshalCaddyfile(d); err != nil {
@@ -49,21 +49,8 @@ func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("unexpected '%s': the global option chat_identity takes a block", d.Val())
 	}
-	seen := make(map[string]bool)
-	for d.NextBlock(0) {
-		name := d.Val()
-		if seen[name] && name != "widget" {
-			return d.Errf("%s is given twice", name)
-		}
-		seen[name] = true
-		if err := a.unmarshalOption(d, name); err != nil {
-			return err
-		}
-		if name != "widget" && (d.NextBlock(1) || d.Val() == "}") {
-			return d.Errf("%s has no block", name)
-		}
-	}
-	return nil
+	widget := []string{"widget"}
+	return eachOption(d, widget, widget, func(name string) error { return a.unmarshalOption(d, name) })
 }
 
 func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
@@ -71,9 +58,9 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "encryption_key":
 		return a.unmarshalKeys(d)
 	case "widgets":
-		return unmarshalGuest(d, "chat_identity.widgets", "file", &a.WidgetsRaw)
+		return unmarshalStore(d, "chat_identity.widgets", "file", &a.WidgetsRaw)
 	case "ledger":
-		return unmarshalGuest(d, "chat_identity.ledgers", "bolt", &a.LedgerRaw)
+		return unmarshalStore(d, "chat_identity.ledgers", "bolt", &a.LedgerRaw)
 	case "stale_if_error":
 		a.StaleIfError = new(caddy.Duration)
 		return durationArg(d, a.StaleIfError, 0)
@@ -114,16 +101,16 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshalGuest reads a line with the module of the namespace that it names,
-// and that module's arguments. usual is one that there is.
-func unmarshalGuest(d *caddyfile.Dispenser, namespace, usual string, to *json.RawMessage) error {
+// unmarshalStore reads a line that names a module of the namespace and has that module's
+// arguments. file is the name of the one that keeps a file.
+func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.RawMessage) error {
 	option := d.Val()
 	if !d.NextArg() {
-		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, usual)
+		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
-		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, usual)
+		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, file)
 	}
 	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {
@@ -157,40 +144,26 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 	if w.ID == defaultWidget {
 		return w, d.Errf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
 	}
-	seen := make(map[string]bool)
-	nesting := d.Nesting()
-	for d.NextBlock(nesting) {
-		name := d.Val()
-		if seen[name] {
-			return w, d.Errf("%s is given twice in widget %s", name, w.ID)
-		}
-		seen[name] = true
+	err = eachOption(d, nil, nil, func(name string) error {
 		switch name {
 		case "secret":
 			if w.Secrets = d.RemainingArgs(); len(w.Secrets) == 0 {
-				return w, d.Err("secret needs at least one secret, as in 'secret {env.SHOP_SECRET}'")
+				return d.Err("secret needs at least one secret, as in 'secret {env.SHOP_SECRET}'")
 			}
-			if err := checkLiterals(w.Secrets); err != nil {
-				return w, d.WrapErr(err)
-			}
+			return wrap(d, checkLiterals(w.Secrets))
 		case "mode":
 			var text string
 			if err := oneArg(d, &text, "off, optional or required"); err != nil {
-				return w, err
+				return err
 			}
-			if w.Mode, err = widgets.ParseMode(text); err != nil {
-				return w, d.WrapErr(err)
-			}
+			return wrap(d, w.Mode.UnmarshalText([]byte(text)))
 		case "dialect":
-			if err := dialectArg(d, &w.Dialect); err != nil {
-				return w, err
-			}
-		default:
-			return w, d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)
+			return dialectArg(d, &w.Dialect)
 		}
-		if d.NextBlock(nesting+1) || d.Val() == "}" {
-			return w, d.Errf("%s has no block", name)
-		}
+		return d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)
+	})
+	if err != nil {
+		return w, err
 	}
 	if len(w.Secrets) == 0 {
 		return w, d.Errf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", w.ID)

@@ -36,18 +36,12 @@ func TestConfigurationHidesSecrets(t *testing.T) {
 	}
 	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}","`+testSecret+`-two"]}]}`)
 	app, err := ctx.App("chat_identity")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	handler, err := ctx.LoadModuleByID("http.handlers.chat_identity", json.RawMessage(`{"secrets":["{env.TEST_SECRET}","`+testSecret+`-two"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	for _, value := range []any{app, handler} {
 		text, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		// A verb that does not fit would go on into what other goroutines write.
 		all := fmt.Sprintf("%s %+v %#v %v", text, value, value, value)
 		if strings.Contains(all, testSecret) {
@@ -60,9 +54,7 @@ func TestConfigurationHidesSecrets(t *testing.T) {
 func TestLoadErrorsHideSecrets(t *testing.T) {
 	t.Setenv("SHORT_SECRET", "hunter2hunter2")
 	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte("hunter2hunter2\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte("hunter2hunter2\n"), 0o600))
 	for _, secret := range []string{"{env.SHORT_SECRET}", "{file." + file + "}", "hunter2hunter2"} {
 		for _, caddyfile := range []string{
 			":0 {\nchat_identity {\nsecret " + secret + "\n}\n}",
@@ -91,9 +83,7 @@ func TestNamesAreNoSecrets(t *testing.T) {
 		"%CHAT_IDENTITY_SECRET%", "<CHAT_IDENTITY_SECRET>", "<your secret goes here>",
 	} {
 		quoted, err := json.Marshal(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		t.Setenv("NAME_AS_SECRET", name)
 		for where, err := range map[string]error{
 			"handler":     validate(":0 {\nchat_identity {\nsecret `" + name + "`\n}\n}"),
@@ -138,9 +128,7 @@ func TestSecretsAreNoNames(t *testing.T) {
 		secrets = append(secrets, string(bytes))
 	}
 	for _, secret := range secrets {
-		if err := checkLiterals([]string{secret}); err != nil {
-			t.Errorf("%s: %v", secret, err)
-		}
+		equal(t, checkLiterals([]string{secret}), nil, "%s", secret)
 		// From a file, too, but for those that are in quotes by chance.
 		if err := secrettext.Check(secret); err != nil && !(strings.Contains(err.Error(), "is in quotes") && secret[0] == secret[len(secret)-1]) {
 			t.Errorf("%s from a file: %v", secret, err)
@@ -191,9 +179,7 @@ func TestSecretsStandAlone(t *testing.T) {
 		file := filepath.Join(t.TempDir(), "secret")
 		for _, text := range []string{secret, key} {
 			written := c.around(text)
-			if err := os.WriteFile(file, []byte(written), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(file, []byte(written), 0o600))
 			sources := []string{"{file." + file + "}"}
 			if strings.Contains(c.want, "nothing has replaced") {
 				t.Setenv("SURROUNDED", written)
@@ -225,13 +211,9 @@ func TestSecretsStandAlone(t *testing.T) {
 	}
 	// The key that was made on the first start, saved again by an editor.
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	if err := os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700))
 	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
-		if err := os.WriteFile(madeKeyPath(), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(madeKeyPath(), []byte(text), 0o600))
 		if _, err := readMadeKey(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", text, err)
 		}
@@ -240,9 +222,7 @@ func TestSecretsStandAlone(t *testing.T) {
 	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
 	t.Setenv("A_LINE", "correct-horse-battery-staple\n")
 	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}", "{env.A_LINE}"} {
-		if err := validate(":0 {\nchat_identity {\nsecret " + fine + "\n}\n}"); err != nil {
-			t.Errorf("%s: %v", fine, err)
-		}
+		equal(t, validate(":0 {\nchat_identity {\nsecret "+fine+"\n}\n}"), nil, "%s", fine)
 	}
 }
 
@@ -367,9 +347,7 @@ func TestEarlyMatcher(t *testing.T) {
 		}
 	}
 	config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
 	if err := activate(config); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
 		t.Errorf("its own matcher in JSON: %v", err)
@@ -438,18 +416,14 @@ request_header X-Early {http.chat_identity.user}
 	header_up X-Vars {vars.copied}
 }`)
 	a = g.post(t, exampleClaim("Zoe"), forged)
-	if got := <-saw; got != "admin" {
-		t.Errorf("before chat_identity, forward_auth sees %q", got)
-	}
+	equal(t, <-saw, "admin", "before chat_identity, forward_auth sees")
 	if a.seen == nil || a.seen.user() != "zoe" {
 		t.Fatalf("%+v", a.seen)
 	}
 	for name, want := range map[string]string{
 		"X-Auth": "yes", "X-Copied": "from-auth", "X-Early": "{http.chat_identity.user}", "X-Vars": "admin", "X-Tier": "gold", "X-Late": "zoe",
 	} {
-		if got := a.seen.Header.Get(name); got != want {
-			t.Errorf("%s: %q, want %q", name, got, want)
-		}
+		equal(t, a.seen.Header.Get(name), want, "%s", name)
 	}
 	if a = g.post(t, `{}`, forged); a.seen == nil || a.seen.user() != "" || a.seen.Header.Get("X-Tier") != "none" {
 		t.Errorf("what forward_auth set under our name is still there: %+v", a.seen)
@@ -475,13 +449,9 @@ request_header X-Early {http.chat_identity.user}
 // unless they have files of the operator's alone, as docs/security.md tells to write it.
 func TestTemplates(t *testing.T) {
 	folder := t.TempDir()
-	if err := os.Mkdir(filepath.Join(folder, "pages"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(filepath.Join(folder, "pages"), 0o700))
 	const page = `{{placeholder "http.chat_identity.name"}}, {{placeholder "http.chat_identity.name" | html}}`
-	if err := os.WriteFile(filepath.Join(folder, "pages", "hello.html"), []byte(page), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(filepath.Join(folder, "pages", "hello.html"), []byte(page), 0o600))
 	echo := func(w http.ResponseWriter, r *http.Request) {
 		name, _ := url.PathUnescape(r.Header.Get("X-Identity-Name"))
 		w.Header().Set("Content-Type", "text/html")
@@ -614,12 +584,8 @@ func TestStopInAnyOrder(t *testing.T) {
 			// What follows happens while a request of the old configuration is under way.
 			if removed {
 				config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := activate(config); err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
+				must(t, activate(config))
 			} else if err := caddy.Stop(); err != nil {
 				t.Fatal(err)
 			}

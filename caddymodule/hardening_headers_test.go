@@ -58,8 +58,7 @@ func TestAttacksOnHeadersAndCookies(t *testing.T) {
 		{"X-Claim-User: mallory", "Cookie: uid=victim; sig=" + hash},
 	} {
 		a := attack{path: "/chat", headers: headers}
-		answer := g.raw(t, a.text(g))
-		s := g.upstream.take()
+		answer, s := a.send(t, g)
 		if status := statusOf(answer); status < 200 || status >= 500 || s == nil != (status == 400) {
 			t.Errorf("%q: %.200q", headers, answer)
 		}

@@ -34,13 +34,9 @@ func TestSplitTokens(t *testing.T) {
 		k := newToken("zoe-and-ada")
 		text := k.user + k.nonce + k.stamp
 		want := text[:len(text)-10-first]
-		if got := send(text, first, 10); got != want {
-			t.Errorf("a nonce of %d: %s, want %s", first, got, want)
-		}
+		equal(t, send(text, first, 10), want, "a nonce of %d", first)
 		for length := 31; length <= 33; length++ {
-			if got := send(text, length, 10); got != "403 replayed" {
-				t.Errorf("first of %d, then of %d: %s", first, length, got)
-			}
+			equal(t, send(text, length, 10), "403 replayed", "first of %d, then of %d", first, length)
 			for _, stamp := range []int{9, 11, 13} {
 				if got := send(text, length, stamp); got != "400 malformed" && got != "401 expired" {
 					t.Errorf("first of %d, then of %d with %d digits: %s", first, length, stamp, got)
@@ -60,9 +56,7 @@ func TestSplitTokens(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)); got != want {
-			t.Errorf("the owner: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.do(t, "POST", "/32", k.json(), jsonType)), want, "the owner")
 	}
 }
 
@@ -118,9 +112,7 @@ func TestTimestampUnit(t *testing.T) {
 		{"/seconds", milli, "400 malformed"},
 		{"/seconds", fresh, "zoe"},
 	} {
-		if got := verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)); got != c.want {
-			t.Errorf("%s, %s of %s: %s, want %s", c.path, c.token.user, c.token.stamp, got, c.want)
-		}
+		equal(t, verdict(t, g.do(t, "POST", c.path, c.token.json(), jsonType)), c.want, "%s, %s of %s", c.path, c.token.user, c.token.stamp)
 	}
 }
 
@@ -143,16 +135,12 @@ func TestConversationSpellings(t *testing.T) {
 		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 	}
 	multi := part("user_id", "mallory") + part("user_hash", sign("mallory"))
-	type spelling struct {
-		name, path, kind, body string
-		headers                []string
-	}
 	for _, site := range []struct {
 		option    string
-		claim     spelling // zoe's
-		spellings []spelling
+		claim     attack // zoe's
+		spellings []attack
 	}{
-		{"body /c", spelling{"", "/", js, in("c1", claim("zoe")), nil}, []spelling{
+		{"body /c", attack{"", "/", js, in("c1", claim("zoe")), nil}, []attack{
 			{"as it is", "/", js, `{"c":"c1",` + mallory + `}`, nil},
 			{"capitals", "/", js, `{"c":"C1",` + mallory + `}`, nil},
 			{"escaped value", "/", js, `{"c":"\u00631",` + mallory + `}`, nil},
@@ -193,7 +181,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"multipart, file", "/", boundaryType, multi + strings.Replace(part("c", "c1"), `"c"`, `"c"; filename="c1"`, 1) + "------x--\r\n", nil},
 			{"multipart, array", "/", boundaryType, multi + part("c[]", "c1") + "------x--\r\n", nil},
 		}},
-		{"body /meta/c", spelling{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []spelling{
+		{"body /meta/c", attack{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []attack{
 			{"nested", "/", js, `{"meta":{"c":"c1"},` + mallory + `}`, nil},
 			{"twice on the way", "/", js, `{"meta":{},"meta":{"c":"c1"},` + mallory + `}`, nil},
 			{"capitals on the way", "/", js, `{"META":{"c":"c1"},` + mallory + `}`, nil},
@@ -204,7 +192,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"nested, form with brackets beside her own", "/", form, "c=hers&meta[c]=c1&" + query, nil},
 			{"nested, multipart with brackets", "/", boundaryType, multi + part("meta[c]", "c1") + "------x--\r\n", nil},
 		}},
-		{"query c", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+		{"query c", attack{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []attack{
 			{"query", "/?c=c1&" + query, "", "", nil},
 			{"query, capitals", "/?c=C1&" + query, "", "", nil},
 			{"query beside her own", "/?c=hers&c=c1&" + query, "", "", nil},
@@ -217,7 +205,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
 			{"query of an absolute URL", "http://127.0.0.1/?c=c1&" + query, "", "", nil},
 		}},
-		{"header X-Conversation", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+		{"header X-Conversation", attack{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []attack{
 			{"header", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
 			{"small letters", "/", js, `{` + mallory + `}`, []string{"x-conversation: C1"}},
 			{"headers", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
@@ -227,7 +215,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"header, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers, c1"}},
 			{"header, empty first", "/", js, `{` + mallory + `}`, []string{"X-Conversation:", "X-Conversation: c1"}},
 		}},
-		{"cookie c", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+		{"cookie c", attack{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []attack{
 			{"cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
 			{"cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
 			{"two lines of cookies", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers", "Cookie: c=c1"}},
@@ -237,20 +225,20 @@ func TestConversationSpellings(t *testing.T) {
 			{"cookie, array", "/", js, `{` + mallory + `}`, []string{"Cookie: c[]=c1"}},
 			{"cookie, quoted", "/", js, `{` + mallory + `}`, []string{`Cookie: c="c1"`}},
 		}},
-		{"{header.X-Conversation}", spelling{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []spelling{
+		{"{header.X-Conversation}", attack{"", "/", js, claim("zoe"), []string{"X-Conversation: c1"}}, []attack{
 			{"text", "/", js, `{` + mallory + `}`, []string{"X-Conversation: c1"}},
 			{"text, two", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers", "X-Conversation: c1"}},
 			{"text, underscore", "/", js, `{` + mallory + `}`, []string{"X_Conversation: c1"}},
 			{"text, list", "/", js, `{` + mallory + `}`, []string{"X-Conversation: hers,c1"}},
 		}},
-		{"{query.c}", spelling{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []spelling{
+		{"{query.c}", attack{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []attack{
 			{"text of a query", "/?c=c1&" + query, "", "", nil},
 			{"text of a query, two", "/?c=hers&c=c1&" + query, "", "", nil},
 			{"text of a query, capitals", "/?C=c1&" + query, "", "", nil},
 			{"text of a query, array", "/?c[]=c1&" + query, "", "", nil},
 			{"text of a query, bad escape", "/?c=c1%zz&" + query, "", "", nil},
 		}},
-		{"{cookie.c}", spelling{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []spelling{
+		{"{cookie.c}", attack{"", "/", js, claim("zoe"), []string{"Cookie: c=c1"}}, []attack{
 			{"text of a cookie", "/", js, `{` + mallory + `}`, []string{"Cookie: c=c1"}},
 			{"text of a cookie, two", "/", js, `{` + mallory + `}`, []string{"Cookie: c=hers; c=c1"}},
 			{"text of a cookie, capitals", "/", js, `{` + mallory + `}`, []string{"Cookie: C=c1"}},
@@ -261,11 +249,10 @@ func TestConversationSpellings(t *testing.T) {
 		for _, global := range []string{"", allowAll + "\n"} {
 			allowed := strings.NewReplacer("X_* ", "X_* X_Conversation ", "X.* ", "X.* X.Conversation ").Replace(global)
 			g := start(t, allowed+"chat_identity {\n"+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nconversation "+site.option+"\n}\nreverse_proxy UPSTREAM")
-			send := func(c spelling) (status int, arrived *seen) {
+			send := func(c attack) (status int, arrived *seen) {
 				t.Helper()
-				a := attack{path: c.path, kind: c.kind, body: c.body, headers: c.headers}
-				status = statusOf(g.raw(t, a.text(g)))
-				return status, g.upstream.take()
+				answer, arrived := c.send(t, g)
+				return statusOf(answer), arrived
 			}
 			if status, s := send(site.claim); status != 200 || s == nil || s.user() != "zoe" {
 				t.Fatalf("%s: %d %+v", site.option, status, s)
@@ -275,7 +262,7 @@ func TestConversationSpellings(t *testing.T) {
 				t.Run(site.option+"/"+c.name, func(t *testing.T) {
 					unsigned := c
 					unsigned.path, unsigned.body = anonymous.Replace(c.path), anonymous.Replace(c.body)
-					for who, c := range map[string]spelling{"mallory": c, "anonymous": unsigned} {
+					for who, c := range map[string]attack{"mallory": c, "anonymous": unsigned} {
 						status, s := send(c)
 						if s != nil && !strings.Contains(fmt.Sprintf("%s %v %s", s.URI, s.Header, s.Body), "c1") {
 							continue // Caddy has dropped the header that named it
@@ -320,28 +307,18 @@ func TestConversationIDs(t *testing.T) {
 		`"."`:                    nil,
 		`0`:                      {`"0"`, `-0`, `"-0.0"`, `"00"`},
 	} {
-		if got := send("zoe", c); got != "zoe" {
-			t.Errorf("%.40s: %s", c, got)
-		}
+		equal(t, send("zoe", c), "zoe", "%.40s", c)
 		for _, other := range append(others, c) {
-			if got := send("ada", other); got != "403 conversation_claimed" {
-				t.Errorf("%.40s, held as %.40s: %s", other, c, got)
-			}
-			if got := send("zoe", other); got != "zoe" {
-				t.Errorf("%.40s, his own: %s", other, got)
-			}
+			equal(t, send("ada", other), "403 conversation_claimed", "%.40s, held as %.40s", other, c)
+			equal(t, send("zoe", other), "zoe", "%.40s, his own", other)
 		}
 	}
 	for _, c := range []string{
 		`"` + long + `x"`, `"a b"`, `"a?b"`, `"a%20b"`, `"ä"`, `"a\u0000"`, `"a#b"`, `"a|b"`, `"{a}"`, `"a\"b"`, `true`, `1e16`, `1e400`, `9007199254740992`, `9007199254740991.9`,
 		`-9007199254740992`, `[]`, `{}`, `["a"]`, `"\ud800"`, `" "`, `"\u212a"`,
 	} {
-		if got := send("zoe", c); got != "400 malformed" {
-			t.Errorf("%.40s: %s", c, got)
-		}
-		if got := verdict(t, g.post(t, `{"c":`+c+`}`)); got != "400 malformed" {
-			t.Errorf("%.40s, anonymous: %s", c, got)
-		}
+		equal(t, send("zoe", c), "400 malformed", "%.40s", c)
+		equal(t, verdict(t, g.post(t, `{"c":`+c+`}`)), "400 malformed", "%.40s, anonymous", c)
 	}
 }
 
@@ -445,15 +422,11 @@ const overShort = 6 * time.Second
 func checkStaysSpent(t *testing.T, g *gateway, used ticket, want string) {
 	t.Helper()
 	for range 2 {
-		if got := verdict(t, g.post(t, used.json())); got != want {
-			t.Errorf("what was used under a shorter window: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.post(t, used.json())), want, "what was used under a shorter window")
 	}
 	k := newToken("ada")
 	for _, want := range []string{"ada", "403 replayed"} {
-		if got := verdict(t, g.post(t, k.json())); got != want {
-			t.Errorf("a new token: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, g.post(t, k.json())), want, "a new token")
 	}
 }
 
@@ -469,13 +442,9 @@ func TestLongerMaxAge(t *testing.T) {
 	reload := func(config string) {
 		t.Helper()
 		text, err := adapt(config)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		response, err := http.Post("http://"+p.admin+"/load", "application/json", bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		response.Body.Close()
 		if response.StatusCode != 200 {
 			t.Fatal(response.Status)

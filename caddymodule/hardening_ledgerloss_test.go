@@ -62,9 +62,7 @@ func (l *loser) restart(t *testing.T) {
 func (l *loser) remove(t *testing.T) {
 	t.Helper()
 	l.kill(t)
-	if err := os.Remove(l.path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(l.path))
 	l.since()
 	l.run(t)
 }
@@ -115,25 +113,19 @@ func TestLedgerDeleted(t *testing.T) {
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
-	if got := l.talk(t, "zoe", "c1"); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	l.restart(t)
 	l.shows(t, false)
 
 	l.remove(t)
-	if got := l.once(t, used); got != "503 unavailable" {
-		t.Errorf("used before the loss: %s", got)
-	}
+	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	l.shows(t, true)
 	after := l.use(t)
 	// Whose a conversation is, nobody can tell.
 	talks := func(want map[string]string) {
 		t.Helper()
 		for user, want := range want {
-			if got := l.talk(t, user, "c1"); got != want {
-				t.Errorf("%s names a conversation from before: %s, want %s", user, got, want)
-			}
+			equal(t, l.talk(t, user, "c1"), want, "%s names a conversation from before", user)
 		}
 	}
 	talks(map[string]string{"zoe": "503 unavailable", "ada": "503 unavailable"})
@@ -141,9 +133,7 @@ func TestLedgerDeleted(t *testing.T) {
 	l.shows(t, true)
 	talks(map[string]string{"zoe": "503 unavailable", "ada": "503 unavailable"})
 	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
-		if got := l.once(t, k); got != want {
-			t.Errorf("after a restart: %s, want %s", got, want)
-		}
+		equal(t, l.once(t, k), want, "after a restart")
 	}
 
 	l.accept(t, "is accepted")
@@ -157,9 +147,7 @@ func TestLedgerDeleted(t *testing.T) {
 	l.restart(t)
 	l.shows(t, false)
 	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
-		if got := l.once(t, k); got != want {
-			t.Errorf("after the loss was accepted: %s, want %s", got, want)
-		}
+		equal(t, l.once(t, k), want, "after the loss was accepted")
 	}
 	stdout, stderr, err := l.command(t, "", "ledger", "accept-loss", "--json")
 	if err != nil || !strings.HasPrefix(stdout, `{"accepted":false,"ledger":"`) {
@@ -175,9 +163,7 @@ func TestLedgerMoved(t *testing.T) {
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
-	if got := l.talk(t, "zoe", "c1"); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	there := l.config
 	l.config = strings.Replace(there, l.path, filepath.Join(t.TempDir(), "elsewhere.db"), 1)
 	l.restart(t)
@@ -191,9 +177,7 @@ func TestLedgerMoved(t *testing.T) {
 	}
 	l.config = there
 	l.restart(t)
-	if got := l.once(t, used); got != "403 replayed" {
-		t.Errorf("back where it was: %s", got)
-	}
+	equal(t, l.once(t, used), "403 replayed", "back where it was")
 	if got := l.talk(t, "ada", "c1"); got != "403 conversation_claimed" || !strings.Contains(l.since(), moved) {
 		t.Errorf("a conversation: %s", got)
 	}
@@ -206,14 +190,10 @@ func TestLedgerDeletedWhileInUse(t *testing.T) {
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
-	if err := os.Remove(l.path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(l.path))
 	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	for _, k := range []ticket{used, newToken("zoe")} {
-		if got := l.once(t, k); got != "503 unavailable" {
-			t.Errorf("without a ledger: %s", got)
-		}
+		equal(t, l.once(t, k), "503 unavailable", "without a ledger")
 	}
 	var v adminapi.Overview
 	if l.askInto(t, "overview", &v); v.Ledger.Reachable || !strings.Contains(v.Ledger.Error, "accept-loss") {
@@ -221,17 +201,13 @@ func TestLedgerDeletedWhileInUse(t *testing.T) {
 	}
 	l.accept(t, "is accepted")
 	l.since()
-	if got := l.once(t, used); got != "503 unavailable" {
-		t.Errorf("used before the loss: %s", got)
-	}
+	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	after := l.use(t)
 	l.shows(t, false)
 	l.restart(t)
 	l.shows(t, false)
 	for k, want := range map[ticket]string{used: "503 unavailable", after: "403 replayed"} {
-		if got := l.once(t, k); got != want {
-			t.Errorf("after a restart: %s, want %s", got, want)
-		}
+		equal(t, l.once(t, k), want, "after a restart")
 	}
 }
 
@@ -241,9 +217,7 @@ func createLedger(t *testing.T, path string) {
 	t.Helper()
 	b := boltledger.New(boltledger.Options{Path: path})
 	_, err := b.Open(t.Context(), ledger.Window{})
-	if err := errors.Join(err, b.Close()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(err, b.Close()))
 }
 
 // TestKilledBeforeTheNote: whenever a gateway is killed between the creation of
@@ -255,20 +229,14 @@ func TestKilledBeforeTheNote(t *testing.T) {
 	l.run(t)
 	l.shows(t, false)
 	used := newToken("zoe")
-	if got := l.once(t, used); got != "zoe" {
-		t.Errorf("a first token: %s", got)
-	}
+	equal(t, l.once(t, used), "zoe", "a first token")
 	l.kill(t)
-	if err := os.Remove(l.path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(l.path))
 	createLedger(t, l.path)
 	l.since()
 	l.run(t)
 	l.shows(t, true)
-	if got := l.once(t, used); got != "503 unavailable" {
-		t.Errorf("used before the loss: %s", got)
-	}
+	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 }
 
 // TestKilledAtStart kills gateways that start with a new ledger, at any moment.
@@ -278,9 +246,7 @@ func TestKilledAtStart(t *testing.T) {
 	for i := range 12 {
 		cmd := caddyCommand(l.dir, "run", "--config", "-", "--adapter", "caddyfile")
 		cmd.Stdin = strings.NewReader(l.config)
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		must(t, cmd.Start())
 		for begun := time.Now(); time.Since(begun) < patience; time.Sleep(100 * time.Microsecond) {
 			if _, err := os.Stat(l.path); err == nil {
 				break
@@ -295,14 +261,10 @@ func TestKilledAtStart(t *testing.T) {
 		l.since()
 		l.run(t)
 		l.shows(t, false)
-		if got := l.once(t, newToken("zoe")); got != "zoe" {
-			t.Errorf("round %d: %s", i, got)
-		}
+		equal(t, l.once(t, newToken("zoe")), "zoe", "round %d", i)
 		l.kill(t)
 		// Everything goes, and so nothing is lost.
-		if err := errors.Join(os.RemoveAll(filepath.Dir(l.path)), l.removeNotes()); err != nil {
-			t.Fatal(err)
-		}
+		must(t, errors.Join(os.RemoveAll(filepath.Dir(l.path)), l.removeNotes()))
 	}
 }
 
@@ -371,9 +333,7 @@ func TestAcceptLossRefuses(t *testing.T) {
 		t.Errorf("unused: %d %s", c.status, c.body)
 	}
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	if err := os.WriteFile(path, []byte(strings.Repeat("no ledger ", 1000)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, []byte(strings.Repeat("no ledger ", 1000)), 0o600))
 	g = live(t, "ledger bolt "+path, losing)
 	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 503 || !strings.Contains(c.Error, "is not a ledger") {
 		t.Errorf("damaged: %d %s", c.status, c.body)
@@ -417,22 +377,16 @@ func TestLossInFleet(t *testing.T) {
 	server.Do("FLUSHALL")
 	for i, l := range shared {
 		eventually(t, "the loss is not noticed", func() bool { return strings.Contains(l.page(t, "/metrics"), "ledger_lost 1\n") })
-		if got := l.once(t, used); got != "503 unavailable" {
-			t.Errorf("gateway %d, used before the loss: %s", i, got)
-		}
+		equal(t, l.once(t, used), "503 unavailable", "gateway %d, used before the loss", i)
 		l.shows(t, true)
-		if got := l.talk(t, "ada", "c1"); got != "ada" { // as after every loss of a Redis
-			t.Errorf("gateway %d, a conversation: %s", i, got)
-		}
+		equal(t, l.talk(t, "ada", "c1"), "ada", "gateway %d, a conversation", i) // as after every loss of a Redis
 		l.restart(t)
 		l.shows(t, true)
 		l.accept(t, "is accepted")
 		l.since()
 		l.restart(t)
 		l.shows(t, false)
-		if got := l.once(t, used); got != "503 unavailable" {
-			t.Errorf("gateway %d, after the loss was accepted: %s", i, got)
-		}
+		equal(t, l.once(t, used), "503 unavailable", "gateway %d, after the loss was accepted", i)
 		l.use(t)
 	}
 }
@@ -452,14 +406,10 @@ func TestEitherNote(t *testing.T) {
 		if len(notes) != 1 {
 			t.Fatalf("%s: %q", which, notes)
 		}
-		if err := errors.Join(os.Remove(notes[0]), os.Remove(l.path)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, errors.Join(os.Remove(notes[0]), os.Remove(l.path)))
 		l.since()
 		l.run(t)
-		if got := l.once(t, used); got != "503 unavailable" {
-			t.Errorf("without the note of the %s: %s", which, got)
-		}
+		equal(t, l.once(t, used), "503 unavailable", "without the note of the %s", which)
 		l.shows(t, true)
 	}
 }
@@ -473,23 +423,15 @@ func TestLedgerReturns(t *testing.T) {
 	l.use(t)
 	l.kill(t)
 	aside := filepath.Join(t.TempDir(), "first.db")
-	if err := os.Rename(l.path, aside); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(l.path, aside))
 	l.run(t)
 	l.accept(t, "is accepted")
-	if got := l.talk(t, "zoe", "c2"); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, l.talk(t, "zoe", "c2"), "zoe", "at first")
 	l.kill(t)
-	if err := os.Rename(aside, l.path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(aside, l.path))
 	l.since()
 	l.run(t)
-	if got := l.talk(t, "ada", "c2"); got != "503 unavailable" {
-		t.Errorf("a conversation taken meanwhile: %s", got)
-	}
+	equal(t, l.talk(t, "ada", "c2"), "503 unavailable", "a conversation taken meanwhile")
 	l.shows(t, true)
 	l.accept(t, "is accepted")
 	l.restart(t)

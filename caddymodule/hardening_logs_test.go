@@ -24,9 +24,7 @@ func logged(t *testing.T, level, site string) (*gateway, func() []string) {
 	return g, func() []string {
 		t.Helper()
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
 }
@@ -148,9 +146,7 @@ var hostile = []string{
 func sendHostile(t *testing.T, g *gateway, text string) {
 	t.Helper()
 	quoted, err := json.Marshal(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	q, escaped := string(quoted), url.QueryEscape(text)
 	head := strings.Map(func(r rune) rune {
 		if r < ' ' {
@@ -215,19 +211,13 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 		places[path] = c.body
 	}
 	response, err := adminHTTP.Get("http://" + g.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	metrics, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	places["metrics"] = string(metrics)
 	log, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	lines, fields := 0, 0
 	for line := range strings.Lines(string(log)) {
 		var entry struct {

@@ -102,9 +102,7 @@ func checkTunnel(t *testing.T, u *upstream, title string, response *http.Respons
 func tunnelOverHTTP1(t *testing.T, address, text string) *http.Response {
 	t.Helper()
 	c, err := tls.Dial("tcp", address, untrusted())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, text); err != nil {
@@ -125,14 +123,10 @@ func tunnelOverHTTP1(t *testing.T, address, text string) *http.Response {
 func tunnelOverHTTP2(t *testing.T, address string) *http.Response {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodConnect, "https://"+address, strings.NewReader(smuggled))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.ContentLength = -1
 	response, err := http2Client(t).RoundTrip(r)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_ = response.Body.Close()
 	return response
 }
@@ -143,18 +137,12 @@ func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 	defer cancel()
 	h3 := dialHTTP3(ctx, t, address)
 	stream, err := h3.OpenRequestStream(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	_ = stream.SetDeadline(time.Now().Add(patience))
 	r, err := http.NewRequest(http.MethodConnect, "https://"+address+"/chat", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	r.Proto = protocol
-	if err := stream.SendRequestHeader(r); err != nil {
-		t.Fatal(err)
-	}
+	must(t, stream.SendRequestHeader(r))
 	_, _ = io.WriteString(stream, smuggled) // a refusal may have come before
 	response, err := stream.ReadResponse()
 	if err != nil {
@@ -175,9 +163,7 @@ func TestGuards(t *testing.T) {
 				arrived := 0
 				for _, path := range []string{"/chat", "/chat/open", "/other", "/identify", "/?" + signedQuery("alice")} {
 					r, err := http.NewRequest("PUT", "https://"+address+path, io.MultiReader(strings.NewReader("{}")))
-					if err != nil {
-						t.Fatal(err)
-					}
+					must(t, err)
 					r.Header = http.Header{
 						"Content-Type": {"text/plain"}, "X-Verified-User": {"victim"}, "x-verified-widget": {"victim"}, "X-Identity-Outcome": {"victim"},
 						"X-Verified-Assertion": {"victim"}, "X-Identity-Merge-From": {"victim"},
@@ -226,9 +212,7 @@ func TestEveryHandlerGuards(t *testing.T) {
 	}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		config, _, _ := strings.Cut(string(text), "----------")
 		configs = append(configs, config)
 	}
@@ -261,9 +245,7 @@ func handlersOf(t *testing.T, config []byte) (handlers []json.RawMessage) {
 				delete(node, "handler")
 				raw, err := json.Marshal(node)
 				node["handler"] = "chat_identity"
-				if err != nil {
-					t.Fatal(err)
-				}
+				must(t, err)
 				handlers = append(handlers, raw)
 			}
 			for _, child := range node {
@@ -285,9 +267,7 @@ func handlersOf(t *testing.T, config []byte) (handlers []json.RawMessage) {
 		}
 	}
 	var tree any
-	if err := json.Unmarshal(config, &tree); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(config, &tree))
 	walk(tree)
 	return handlers
 }
@@ -300,9 +280,7 @@ func asList(node any) []any {
 func checkGuards(t *testing.T, config []byte, raw json.RawMessage) {
 	t.Helper()
 	parsed := new(caddy.Config)
-	if err := json.Unmarshal(config, parsed); err != nil {
-		t.Fatal(err)
-	}
+	must(t, json.Unmarshal(config, parsed))
 	ctx := provision(t, string(parsed.AppsRaw["chat_identity"]))
 	loaded, err := ctx.LoadModuleByID("http.handlers.chat_identity", raw)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -40,12 +39,7 @@ func TestForgedHeaders(t *testing.T) {
 			g := start(t, global, "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\nheader name X-Chat-User\nheader reason off\nheader widget off\n}\nreverse_proxy UPSTREAM")
 			for _, name := range names {
 				for _, spelling := range spellings(name) {
-					r, err := http.NewRequest("POST", g.url+"/chat", strings.NewReader(claim("zoe")))
-					if err != nil {
-						t.Fatal(err)
-					}
-					r.Header = http.Header{"Content-Type": {"application/json"}, spelling: {"victim", "verified"}}
-					a := g.send(t, r)
+					a := g.post(t, claim("zoe"), spelling+": victim", spelling+": verified")
 					if a.seen == nil {
 						t.Fatalf("%d %s", a.StatusCode, a.body)
 					}
@@ -416,9 +410,7 @@ func TestIdentityHeadersBound(t *testing.T) {
 	} {
 		body, err := json.Marshal(map[string]any{"user_id": "zoe", "user_hash": sign("zoe"),
 			"user_metadata": map[string]string{"name": c.name, "email": c.email, "plan": c.attribute}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		a := g.post(t, string(body))
 		if a.seen == nil || a.seen.user() != "zoe" {
 			t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -445,9 +437,7 @@ func TestAccessLog(t *testing.T) {
 	g.post(t, claim("zoë"))
 	g.post(t, `{"user_id":"ada","user_hash":"`+sign("zoe")+`"}`)
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if len(lines) != 2 || !strings.Contains(lines[0], `"user":"zoë"`) || !strings.Contains(lines[0], `"user_id":""`) || strings.Contains(lines[1], "ada") {
 		t.Errorf("%q", lines)

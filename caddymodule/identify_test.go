@@ -1,12 +1,8 @@
 package caddymodule
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -273,9 +269,7 @@ func TestIdentifyTakesNothing(t *testing.T) {
 	if verdict(t, a) != "ada" || a.seen.Header.Get("X-Identity-Merge-From") != "v1" {
 		t.Errorf("another user's: %d %s", a.StatusCode, a.body)
 	}
-	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
-		t.Errorf("the token: %s", got)
-	}
+	equal(t, verdict(t, g.post(t, k.json())), "zoe", "the token")
 	// Whose the conversation is, and whether the token was used, is not asked.
 	checkIdentified(t, g.do(t, "POST", "/identify", body, jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
 }
@@ -287,7 +281,6 @@ func TestIdentifyAtOnce(t *testing.T) {
 	g := start(t, "", "handle /head {\nchat_identity {\nsecret {env.TEST_SECRET}\nidentify /head\n"+inHead+"}\n}\n"+
 		"handle /off {\nchat_identity off {\nsecret {env.TEST_SECRET}\nidentify /off\n}\n}\n"+
 		"handle /body {\nchat_identity {\nsecret {env.TEST_SECRET}\nidentify /body\nmax_body 1KiB\n}\n}\nreverse_proxy UPSTREAM")
-	address := strings.TrimPrefix(g.url, "http://")
 	signed := "X-User: zoe\r\nX-Hash: " + sign("zoe") + "\r\n"
 	const verified, anonymous = `{"verified":true,"user":{"id":"zoe"}}`, `{"verified":false,"prefill":{}}`
 	for _, c := range []struct {
@@ -312,26 +305,9 @@ func TestIdentifyAtOnce(t *testing.T) {
 		{"opaque, in chunks", "/body", "Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 200, anonymous, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			conn, err := net.Dial("tcp", address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			// A server that waits for the body gives up after a minute.
-			if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := io.WriteString(conn, "POST "+c.path+" HTTP/1.1\r\nHost: "+address+"\r\n"+c.headers); err != nil {
-				t.Fatal(err)
-			}
-			response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer response.Body.Close()
-			body, err := io.ReadAll(response.Body)
-			if err != nil || response.StatusCode != c.status || response.Close != c.closes || c.want != "" && string(body) != c.want+"\n" {
-				t.Errorf("%d, close %v, %s, %v; want %d, %v, %s", response.StatusCode, response.Close, body, err, c.status, c.closes, c.want)
+			response, body := g.early(t, c.path, c.headers)
+			if response.StatusCode != c.status || response.Close != c.closes || c.want != "" && body != c.want+"\n" {
+				t.Errorf("%d, close %v, %s; want %d, %v, %s", response.StatusCode, response.Close, body, c.status, c.closes, c.want)
 			}
 		})
 	}
@@ -339,25 +315,20 @@ func TestIdentifyAtOnce(t *testing.T) {
 	c := g.dial(t)
 	for range 2 {
 		body := claim("zoe")
-		c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", address, len(body)))
-		if line, err := c.in.ReadString('\n'); err != nil || !strings.Contains(line, " 100 ") {
-			t.Fatalf("%q, %v", line, err)
-		}
-		if line, err := c.in.ReadString('\n'); err != nil || line != "\r\n" {
-			t.Fatalf("%q, %v", line, err)
-		}
+		c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", g.host(), len(body)))
+		equal(t, c.head().StatusCode, 100, "a body that is needed")
 		c.write(body)
 		if response, text := c.answer(); response.StatusCode != 200 || text != verified+"\n" || response.Close {
 			t.Errorf("%v %s", response, text)
 		}
 	}
 	// In chunks, too.
-	c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%s", address, chunks(claim("zoe"))))
+	c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%s", g.host(), chunks(claim("zoe"))))
 	if response, text := c.answer(); response.StatusCode != 200 || text != verified+"\n" {
 		t.Errorf("%v %s", response, text)
 	}
 	// A client that stops in the middle.
-	if answer := g.halfClosed(t, fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"user", address)); statusOf(answer) != 400 {
+	if answer := g.halfClosed(t, fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"user", g.host())); statusOf(answer) != 400 {
 		t.Errorf("%.300s", answer)
 	}
 }

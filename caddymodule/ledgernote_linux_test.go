@@ -26,9 +26,7 @@ func TestNoteAside(t *testing.T) {
 	l.shows(t, false)
 	l.remove(t)
 	l.shows(t, true)
-	if got := l.once(t, used); got != "503 unavailable" {
-		t.Errorf("used before the loss: %s", got)
-	}
+	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	l.accept(t, "is accepted")
 	l.restart(t)
 	l.shows(t, false)
@@ -41,25 +39,15 @@ func TestNoNote(t *testing.T) {
 	l := newLoser(t)
 	l.config = strings.Replace(l.config, widgetsFile(l.config), "/proc/chat_identity/widgets.jsonl", 1)
 	data := filepath.Join(l.dir, "caddy", "chat_identity")
-	if err := os.MkdirAll(filepath.Dir(data), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(data, nil, 0o600); err != nil { // no folder
-		t.Fatal(err)
-	}
+	must(t, os.MkdirAll(filepath.Dir(data), 0o700))
+	must(t, os.WriteFile(data, nil, 0o600)) // no folder
 	l.run(t)
-	if got := l.once(t, newToken("zoe")); got != "503 unavailable" {
-		t.Errorf("a token: %s", got)
-	}
+	equal(t, l.once(t, newToken("zoe")), "503 unavailable", "a token")
 	if text := l.since(); !strings.Contains(text, "ledger of before") && !strings.Contains(text, "cannot be noted") {
 		t.Errorf("the log does not say why: %s", text)
 	}
-	if got := l.talk(t, "zoe", "c1"); got != "503 unavailable" {
-		t.Errorf("a conversation: %s", got)
-	}
-	if err := os.Remove(data); err != nil {
-		t.Fatal(err)
-	}
+	equal(t, l.talk(t, "zoe", "c1"), "503 unavailable", "a conversation")
+	must(t, os.Remove(data))
 	l.use(t) // without a restart
 }
 
@@ -73,9 +61,7 @@ func TestNoteDamaged(t *testing.T) {
 	damage := func(text string) {
 		t.Helper()
 		l.kill(t)
-		if err := os.WriteFile(note, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.WriteFile(note, []byte(text), 0o600))
 		l.since()
 		l.run(t)
 	}
@@ -87,9 +73,7 @@ func TestNoteDamaged(t *testing.T) {
 		l.shows(t, false)
 	}
 	damage("\n")
-	if got := l.once(t, newToken("zoe")); got != "503 unavailable" {
-		t.Errorf("an empty note: %s", got)
-	}
+	equal(t, l.once(t, newToken("zoe")), "503 unavailable", "an empty note")
 	if text := l.since(); !strings.Contains(text, note+" is empty") {
 		t.Errorf("the log does not say why: %s", text)
 	}
@@ -102,35 +86,23 @@ func TestAcceptLossNotNoted(t *testing.T) {
 	l := newLoser(t)
 	l.run(t)
 	l.use(t)
-	if got := l.talk(t, "zoe", "c1"); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	aside, _ := filepath.Glob(filepath.Join(l.dir, "*", "chat_identity", "ledger-*"))
 	notes := append(aside, notesOf(l.config)...)
 	for _, note := range notes { // no file can take the place of a folder
-		if err := os.Remove(note); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.MkdirAll(filepath.Join(note, "full"), 0o700); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.Remove(note))
+		must(t, os.MkdirAll(filepath.Join(note, "full"), 0o700))
 	}
-	if err := os.Remove(l.path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(l.path))
 	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	if _, stderr, err := l.command(t, "", "ledger", "accept-loss"); err == nil || !strings.Contains(stderr, "cannot be noted") {
 		t.Errorf("%v %s", err, stderr)
 	}
 	for range 3 {
-		if got := l.talk(t, "ada", "c1"); got != "503 unavailable" {
-			t.Errorf("a conversation of before: %s", got)
-		}
+		equal(t, l.talk(t, "ada", "c1"), "503 unavailable", "a conversation of before")
 	}
 	for _, note := range notes {
-		if err := os.RemoveAll(note); err != nil {
-			t.Fatal(err)
-		}
+		must(t, os.RemoveAll(note))
 	}
 	eventually(t, "it cannot be accepted", func() bool {
 		_, _, err := l.command(t, "", "ledger", "accept-loss")

@@ -20,14 +20,10 @@ import (
 func (g *gateway) scrape(t testing.TB) map[string]float64 {
 	t.Helper()
 	response, err := adminHTTP.Get("http://" + g.admin + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
 	if err != nil {
@@ -164,9 +160,7 @@ func TestSeriesAreFixed(t *testing.T) {
 		t.Errorf("%d series of requests_total", largest)
 	}
 	registry := prometheus.NewPedanticRegistry()
-	if err := registry.Register(appMetrics{}); err != nil {
-		t.Error(err)
-	}
+	must(t, registry.Register(appMetrics{}))
 }
 
 func TestOperationMetrics(t *testing.T) {

@@ -51,22 +51,14 @@ func TestExportImport(t *testing.T) {
 	run(exported, false, "imported: 5 unchanged: 0")
 	run(exported, false, "imported: 0 unchanged: 5")
 	for id, secret := range secrets {
-		if got := to.outcome(t, id, secret); got != "verified" {
-			t.Errorf("%s: %s", id, got)
-		}
+		equal(t, to.outcome(t, id, secret), "verified", "%s", id)
 	}
-	if got := to.outcome(t, "shop-0", old); got != "verified" {
-		t.Errorf("in grace: %s", got)
-	}
+	equal(t, to.outcome(t, "shop-0", old), "verified", "in grace")
 	rotated := to.rotate(t, "shop-1", "")
 	run(exported, true, `"kept":["shop-1"]`, "--json")
-	if got := to.outcome(t, "shop-1", secrets["shop-1"]); got != "401" {
-		t.Errorf("an import has brought a retired secret back: %s", got)
-	}
+	equal(t, to.outcome(t, "shop-1", secrets["shop-1"]), "401", "an import has brought a retired secret back")
 	run(exported, false, "imported: 1 unchanged: 4", "--replace")
-	if got := to.outcome(t, "shop-1", rotated); got != "401" {
-		t.Errorf("after --replace: %s", got)
-	}
+	equal(t, to.outcome(t, "shop-1", rotated), "401", "after --replace")
 	// A record that was put under another id does not open.
 	stolen := strings.Replace(to.call(t, "GET", "export", "").body, `"id":"shop-2"`, `"id":"thief"`, 1)
 	if c := to.call(t, "POST", "import", stolen); c.status != 200 {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -60,20 +59,6 @@ func (k ticket) query() string {
 	return url.Values{"user_id": {k.user}, "hmacNonce": {k.nonce}, "hmacTimestamp": {k.stamp}, "hmacSignature": {k.signature}}.Encode()
 }
 
-// verdict says what became of a request: the user as whom it was forwarded, or
-// the outcome and the reason, or the status and the reason of its refusal.
-func verdict(t testing.TB, a *answered) string {
-	t.Helper()
-	if a.seen == nil {
-		return strings.TrimSpace(fmt.Sprintf("%d %s", a.StatusCode, a.problem(t).Reason))
-	}
-	outcome := a.seen.Header.Get("X-Identity-Outcome")
-	if user := a.seen.user(); user != "" && outcome == "verified" {
-		return user
-	}
-	return strings.TrimSpace(outcome + " " + a.seen.Header.Get("X-Identity-Reason"))
-}
-
 // oneTime is a directive that accepts a token once.
 func oneTime(mode, options string) string {
 	return "chat_identity " + mode + " {\ndialect snapengage\nsecret {env.TEST_SECRET}\none_time\n" + options + "\n}\n"
@@ -116,26 +101,6 @@ func (g *gateway) answers(answer func(w http.ResponseWriter, r *http.Request)) {
 	g.upstream.answer = answer
 }
 
-// manyClients has as many connections as are wanted at once.
-func manyClients(n int) *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, MaxConnsPerHost: n}}
-}
-
-// status posts a JSON body and returns the status of the answer, 0 where none came.
-func (g *gateway) status(client *http.Client, body string) int {
-	return g.statusAt(client, "/chat", body)
-}
-
-func (g *gateway) statusAt(client *http.Client, path, body string) int {
-	response, err := client.Post(g.url+path, "application/json", strings.NewReader(body))
-	if err != nil {
-		return 0
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, response.Body)
-	return response.StatusCode
-}
-
 // TestOneTime: of many clients that send the same token at once, one is let in.
 func TestOneTime(t *testing.T) { testOneTime(t, 20, 32) }
 
@@ -169,9 +134,7 @@ func TestOneTimeReloads(t *testing.T) {
 	g := newLive(t, ownLedger(t), oneTime("required", "")+"reverse_proxy UPSTREAM")
 	load(t, g.config)
 	config, err := adapt(g.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	arrived := g.arrivals()
 	s := newStress(g, clients)
 	s.client.Transport = retried{&http.Transport{DisableKeepAlives: true}}
@@ -194,9 +157,7 @@ func TestOneTimeReloads(t *testing.T) {
 	})
 	for range reloads {
 		before := s.sent.Load()
-		if err := activate(config); err != nil {
-			t.Fatal(err)
-		}
+		must(t, activate(config))
 		for s.sent.Load() < before+clients && !t.Failed() {
 			time.Sleep(time.Millisecond)
 		}
@@ -204,9 +165,7 @@ func TestOneTimeReloads(t *testing.T) {
 	end()
 	for i, k := range used {
 		if i%10 == 0 {
-			if status := g.status(s.client, k.json()); status != 403 {
-				t.Errorf("after the reloads: %d", status)
-			}
+			equal(t, g.status(s.client, k.json()), 403, "after the reloads")
 		}
 		if n := arrived.of(k.user); n != 1 {
 			t.Errorf("%s arrived %d times", k.user, n)
@@ -316,9 +275,7 @@ func TestOneTimeSpellings(t *testing.T) {
 				if i > 0 {
 					want = "403 " + c.reason
 				}
-				if got := verdict(t, g.post(t, spell(k).json())); got != want {
-					t.Errorf("spelling %d: %s, want %s", i, got, want)
-				}
+				equal(t, verdict(t, g.post(t, spell(k).json())), want, "spelling %d", i)
 			}
 		})
 	}
@@ -415,25 +372,17 @@ func TestOneTimeNotSpent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			k := newToken("zoe")
 			for range 2 {
-				if got := verdict(t, c.send(k)); got != c.want {
-					t.Errorf("first: %s, want %s", got, c.want)
-				}
+				equal(t, verdict(t, c.send(k)), c.want, "first")
 			}
-			if got := verdict(t, g.post(t, k.json(), shop)); got != "zoe" {
-				t.Errorf("the owner: %s", got)
-			}
-			if got := verdict(t, g.post(t, k.json(), shop)); got != "403 replayed" {
-				t.Errorf("again: %s", got)
-			}
+			equal(t, verdict(t, g.post(t, k.json(), shop)), "zoe", "the owner")
+			equal(t, verdict(t, g.post(t, k.json(), shop)), "403 replayed", "again")
 		})
 	}
 	// Nor does one that has expired, or comes too early, begin to count.
 	for name, at := range map[string]time.Duration{"old": -time.Hour, "ahead": time.Hour} {
 		k := tokenAt("zoe", time.Now().Add(at))
 		for range 2 {
-			if got := verdict(t, g.post(t, k.json(), shop)); got != "401 expired" {
-				t.Errorf("%s: %s", name, got)
-			}
+			equal(t, verdict(t, g.post(t, k.json(), shop)), "401 expired", "%s", name)
 		}
 	}
 }
@@ -461,13 +410,9 @@ func TestOneTimeOnceAWay(t *testing.T) {
 			g.config = strings.Replace(g.config, "\n"+g.url, "\n"+c.before+g.url, 1)
 			load(t, g.config)
 			k := newToken("zoe")
-			if got := verdict(t, g.post(t, k.json())); got != "zoe" {
-				t.Errorf("first: %s", got)
-			}
+			equal(t, verdict(t, g.post(t, k.json())), "zoe", "first")
 			for range 2 {
-				if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
-					t.Errorf("again: %s", got)
-				}
+				equal(t, verdict(t, g.post(t, k.json())), "403 replayed", "again")
 			}
 		})
 	}
@@ -487,9 +432,7 @@ func TestOneTimeWithoutBody(t *testing.T) {
 				t.Errorf("%s: %s, want %s", method, got, want)
 			}
 		}
-		if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
-			t.Errorf("in a body: %s", got)
-		}
+		equal(t, verdict(t, g.post(t, k.json())), "403 replayed", "in a body")
 	}
 
 	u := websocketBackend(t)
@@ -519,26 +462,18 @@ func TestOneTimeTwoSites(t *testing.T) {
 	const shop = "X-Widget-Key: shop"
 	k := newToken("zoe")
 	for i, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, []*gateway{g, two}[i].post(t, k.json(), shop)); got != want {
-			t.Errorf("one, then the other: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, []*gateway{g, two}[i].post(t, k.json(), shop)), want, "one, then the other")
 	}
 	k = newToken("zoe")
 	for i, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, []*gateway{two, g}[i].post(t, k.json(), shop)); got != want {
-			t.Errorf("the other, then one: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, []*gateway{two, g}[i].post(t, k.json(), shop)), want, "the other, then one")
 	}
 	// Another widget's tokens are its own.
 	k = newToken("zoe")
-	if got := verdict(t, two.post(t, k.json(), shop)); got != "zoe" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, two.post(t, k.json(), shop)), "zoe", "a new token")
 	k.signature = signWith(otherSecret, k.user+k.nonce+k.stamp)
 	for _, want := range []string{"zoe", "403 replayed"} {
-		if got := verdict(t, two.post(t, k.json(), "X-Widget-Key: other")); got != want {
-			t.Errorf("another widget: %s, want %s", got, want)
-		}
+		equal(t, verdict(t, two.post(t, k.json(), "X-Widget-Key: other")), want, "another widget")
 	}
 }
 
@@ -589,18 +524,14 @@ func TestOneTimeOptional(t *testing.T) {
 	g := ledgered(t, "@replayed chat_identity replayed\nroute {\n"+oneTime("optional", "")+
 		"header @replayed X-Matched {http.chat_identity.outcome}-{http.chat_identity.reason}-{http.chat_identity.user}\nreverse_proxy UPSTREAM\n}")
 	k := newToken("zoe")
-	if got := verdict(t, g.post(t, k.json(`"text":"hi"`))); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, g.post(t, k.json(`"text":"hi"`))), "zoe", "at first")
 	want := map[string]string{"X-Identity-Outcome": "replayed", "X-Identity-Reason": "replayed"}
 	for range 2 {
 		a := g.do(t, "POST", "/chat?"+k.query(), k.json(`"text":"hi"`), jsonType)
 		if a.StatusCode != 200 || a.seen == nil || a.seen.Body != `{"text":"hi"}` || a.seen.URI != "/chat" || !maps.Equal(ourHeaders(a.seen), want) {
 			t.Errorf("%d %+v", a.StatusCode, a.seen)
 		}
-		if got := a.Header.Get("X-Matched"); got != "replayed-replayed-" {
-			t.Errorf("matched %q", got)
-		}
+		equal(t, a.Header.Get("X-Matched"), "replayed-replayed-", "matched")
 	}
 	for name, c := range map[string]struct{ directive, want string }{
 		"rejected":  {oneTime("optional", "reject replayed 409"), "409 replayed"},
@@ -613,9 +544,7 @@ func TestOneTimeOptional(t *testing.T) {
 			body = fmt.Sprintf(`{"user_id":"zoe","hmacTimestamp":%s,"user_hash":"%s"}`, stamp, sign("zoe:"+stamp))
 		}
 		for _, want := range []string{"zoe", c.want, c.want} {
-			if got := verdict(t, g.post(t, body)); got != want {
-				t.Errorf("%s: %s, want %s", name, got, want)
-			}
+			equal(t, verdict(t, g.post(t, body)), want, "%s", name)
 		}
 	}
 }
@@ -641,9 +570,7 @@ func TestOneTimeTimestampOnly(t *testing.T) {
 		{body("zoe", now), "zoe"}, {body("zoe", now), "401 replayed"}, {body("ada", now), "ada"},
 		{body("zoe", now.Add(-time.Millisecond)), "zoe"}, {body("zoe:1", now), "zoe:1"}, {body("zoe", now), "401 replayed"},
 	} {
-		if got := verdict(t, g.post(t, c.body)); got != c.want {
-			t.Errorf("%d: %s, want %s", i, got, c.want)
-		}
+		equal(t, verdict(t, g.post(t, c.body)), c.want, "%d", i)
 	}
 }
 
@@ -659,9 +586,7 @@ func TestOneTimeLedgerInUse(t *testing.T) {
 	p := newProcess(t, ledger, oneTime("required", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	there := newToken("zoe")
-	if got := verdict(t, p.post(t, there.json())); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, p.post(t, there.json())), "zoe", "at first")
 	g := live(t, ledger, bothModes)
 	here := newToken("zoe")
 	checkUnavailable(t, g, here)
@@ -672,9 +597,7 @@ func TestOneTimeLedgerInUse(t *testing.T) {
 		token ticket
 		want  string
 	}{{"what the other process has accepted", there, "403 replayed"}, {"what nobody has", here, "zoe"}, {"again", here, "403 replayed"}} {
-		if got := verdict(t, g.post(t, k.token.json())); got != k.want {
-			t.Errorf("%s: %s, want %s", k.name, got, k.want)
-		}
+		equal(t, verdict(t, g.post(t, k.token.json())), k.want, "%s", k.name)
 	}
 }
 
@@ -683,23 +606,17 @@ func TestOneTimeLedgerDamaged(t *testing.T) {
 	for name, text := range map[string]string{"empty": "", "no ledger": strings.Repeat("no ledger at all. ", 4000)} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "ledger.db")
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.WriteFile(path, []byte(text), 0o600))
 			g := live(t, "ledger bolt "+path, bothModes)
 			k := newToken("zoe")
 			checkUnavailable(t, g, k)
 			if left, err := os.ReadFile(path); err != nil || string(left) != text {
 				t.Errorf("the file was touched: %v", err)
 			}
-			if err := os.Rename(path, path+".damaged"); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Rename(path, path+".damaged"))
 			awaitLedger(t, g)
 			for _, want := range []string{"zoe", "403 replayed"} {
-				if got := verdict(t, g.post(t, k.json())); got != want {
-					t.Errorf("%s, want %s", got, want)
-				}
+				equal(t, verdict(t, g.post(t, k.json())), want, "once the ledger answers")
 			}
 		})
 	}
@@ -729,9 +646,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 		"optional": {"/optional", `{}`, "anonymous missing"},
 		"identify": {"/identify", k.json(), "200"},
 	} {
-		if got := verdict(t, g.do(t, "POST", c.path, c.body, jsonType)); got != c.want {
-			t.Errorf("%s: %s, want %s", name, got, c.want)
-		}
+		equal(t, verdict(t, g.do(t, "POST", c.path, c.body, jsonType)), c.want, "%s", name)
 	}
 }
 
@@ -746,9 +661,7 @@ func awaitLedger(t *testing.T, g *gateway) {
 func TestOneTimeNeedsNoLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "ledger.db")
 	g := live(t, "ledger bolt "+path, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM")
-	if got := verdict(t, g.post(t, claim("zoe"))); got != "zoe" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, g.post(t, claim("zoe"))), "zoe", "forwarded as")
 	if a := g.do(t, "POST", "/identify", claim("zoe"), jsonType); a.StatusCode != 200 {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
@@ -764,15 +677,11 @@ func TestDefaultLedger(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", data)
 	g := live(t, "", oneTime("required", "")+"reverse_proxy UPSTREAM")
 	k := newToken("zoe")
-	if got := verdict(t, g.post(t, k.json())); got != "zoe" {
-		t.Fatal(got)
-	}
+	equal(t, verdict(t, g.post(t, k.json())), "zoe", "at first")
 	info, err := os.Stat(filepath.Join(data, "caddy", "chat_identity", "ledger.db"))
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
 	g.restart(t)
-	if got := verdict(t, g.post(t, k.json())); got != "403 replayed" {
-		t.Errorf("after a restart: %s", got)
-	}
+	equal(t, verdict(t, g.post(t, k.json())), "403 replayed", "after a restart")
 }

@@ -74,9 +74,7 @@ func (p *process) run(t testing.TB) {
 	}
 	p.cmd.Stdin = strings.NewReader(p.config)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, p.cmd.Start())
 	cmd := p.cmd
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil {
@@ -102,9 +100,7 @@ func (p *process) run(t testing.TB) {
 // kill ends the process as a power cut would.
 func (p *process) kill(t testing.TB) {
 	t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, p.cmd.Process.Kill())
 	_ = p.cmd.Wait()
 }
 
@@ -139,9 +135,7 @@ func runCommand(t testing.TB, input string, args ...string) (stdout, stderr stri
 func (p *process) page(t testing.TB, path string) string {
 	t.Helper()
 	response, err := http.Get("http://" + p.admin + path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer response.Body.Close()
 	var body bytes.Buffer
 	if _, err := body.ReadFrom(response.Body); err != nil || response.StatusCode != 200 {
@@ -175,15 +169,11 @@ func TestProcess(t *testing.T) {
 		return text
 	}
 	first := secret("create", "shop", "--mode", "required")
-	if got := p.outcome(t, "shop", first); got != "verified" {
-		t.Errorf("made by the command: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", first), "verified", "made by the command")
 	second := secret("rotate", "shop", "--grace", "1h")
 	third := secret("rotate", "shop", "--grace", "1h")
 	for i, s := range []string{first, second, third} {
-		if got := p.outcome(t, "shop", s); got != "verified" {
-			t.Errorf("secret %d in grace: %s", i, got)
-		}
+		equal(t, p.outcome(t, "shop", s), "verified", "secret %d in grace", i)
 	}
 	if again := secret("reveal", "shop"); again != third {
 		t.Errorf("reveal shows another secret")
@@ -193,9 +183,7 @@ func TestProcess(t *testing.T) {
 	if out, stderr, err := p.command(t, brought+"\n", "create", "brought", "--secret-stdin"); err != nil || strings.Contains(out+stderr, brought) {
 		t.Errorf("%v: %s%s", err, out, stderr)
 	}
-	if got := p.outcome(t, "brought", brought); got != "verified" {
-		t.Errorf("a secret that was brought along: %s", got)
-	}
+	equal(t, p.outcome(t, "brought", brought), "verified", "a secret that was brought along")
 	for _, c := range []struct {
 		want string
 		args []string
@@ -229,13 +217,9 @@ func TestProcess(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	p.run(t)
 	for i, s := range []string{first, second, third} {
-		if got := p.outcome(t, "shop", s); got != "verified" {
-			t.Errorf("after kill -9, secret %d: %s", i, got)
-		}
+		equal(t, p.outcome(t, "shop", s), "verified", "after kill -9, secret %d", i)
 	}
-	if got := p.outcome(t, "shop", testSecret); got != "401" {
-		t.Errorf("after kill -9, another secret: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", testSecret), "401", "after kill -9, another secret")
 
 	// What a client signed is no secret of ours, but nobody may find it in our logs either.
 	hidden[signWith(third, "user-1")] = "a signature that was received"
@@ -243,9 +227,7 @@ func TestProcess(t *testing.T) {
 	if stdout, stderr, err := p.command(t, "", "delete", "shop"); err != nil {
 		t.Errorf("%v: %s%s", err, stdout, stderr)
 	}
-	if got := p.outcome(t, "shop", third); got != "invalid widget_unknown" {
-		t.Errorf("deleted: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", third), "invalid widget_unknown", "deleted")
 }
 
 // regexpSealed finds what is long and random in the store's file.
@@ -257,9 +239,7 @@ func (p *process) storeText(t testing.TB) string {
 	_, rest, _ := strings.Cut(p.config, "widgets file ")
 	path, _, _ := strings.Cut(rest, "\n")
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return string(text)
 }
 
@@ -272,9 +252,7 @@ func findFiles(t testing.TB, folder string) (files []string) {
 		}
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return files
 }
 
@@ -284,9 +262,7 @@ func (p *process) leaks(t *testing.T, hidden map[string]string) {
 	var stored strings.Builder
 	for _, path := range findFiles(t, p.dir) {
 		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		stored.Write(text)
 	}
 	places := map[string]string{

@@ -115,9 +115,7 @@ func protocolClients(t *testing.T, directive, upstream string) []*protocolClient
 func (c *protocolClient) do(t *testing.T, method, path string, body io.Reader, length int64, header http.Header) (*http.Response, string) {
 	t.Helper()
 	r, err := http.NewRequest(method, c.url+path, body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if body != nil {
 		r.ContentLength = length
 	}
@@ -247,9 +245,7 @@ func TestForgedTrailerNeverArrives(t *testing.T) {
 		} {
 			body := &trailing{Reader: strings.NewReader(q.body)}
 			r, err := http.NewRequest("POST", c.url+"/chat", body)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			r.Header.Set("Content-Type", q.contentType)
 			r.Trailer = http.Header{"X-Verified-User": nil, "X_verified_user": nil, "X-Identity-Outcome": nil, "X-Sum": nil}
 			body.trailer = r.Trailer
@@ -315,9 +311,7 @@ func TestEventStreamIsDeliveredAsItComes(t *testing.T) {
 	t.Cleanup(u.Close)
 	for _, c := range protocolClients(t, requiredSite, u.URL) {
 		r, err := http.NewRequest("GET", c.url+"/events?since=1&"+signedQuery("alice"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Header.Set("Accept", "text/event-stream")
 		response, err := c.Do(r)
 		if err != nil {
@@ -424,9 +418,7 @@ func TestWebSocketIsVerifiedOutsideOfItsBody(t *testing.T) {
 				t.Errorf("%s: the upstream saw %q", title, seen)
 			}
 		}
-		if got := response.Header.Get("Seen-User"); got != user {
-			t.Errorf("%s: the upstream saw the user %q", title, got)
-		}
+		equal(t, response.Header.Get("Seen-User"), user, "%s: the upstream saw the user", title)
 		c.echoes(t, title)
 	}
 }
@@ -466,9 +458,7 @@ func dialHTTP3(ctx context.Context, t *testing.T, address string) *http3.ClientC
 	config := untrusted()
 	config.NextProtos = []string{http3.NextProtoH3}
 	connection, err := quic.DialAddr(ctx, address, config, new(quic.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = connection.CloseWithError(0, "") })
 	h3 := new(http3.Transport).NewClientConn(connection)
 	select {
@@ -502,21 +492,15 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		{"", "?" + signedQuery("alice"), nil, 405},
 	} {
 		stream, err := h3.OpenRequestStream(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		_ = stream.SetDeadline(time.Now().Add(patience))
 		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Proto = q.protocol
 		if q.header != nil {
 			r.Header = q.header
 		}
-		if err := stream.SendRequestHeader(r); err != nil {
-			t.Fatal(err)
-		}
+		must(t, stream.SendRequestHeader(r))
 		response, err := stream.ReadResponse()
 		if err != nil {
 			t.Fatalf("%q %s: %v", q.protocol, q.query, err)
@@ -528,9 +512,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		if q.status != 200 {
 			continue
 		}
-		if user := response.Header.Get("Seen-User"); user != "alice" {
-			t.Errorf("the upstream saw the user %q", user)
-		}
+		equal(t, response.Header.Get("Seen-User"), "alice", "the upstream saw the user")
 		for _, text := range []string{"hello", "again"} {
 			if _, err := io.WriteString(stream, text); err != nil {
 				t.Fatal(err)
@@ -583,9 +565,7 @@ func TestExtendedConnectOverHTTP2(t *testing.T) {
 	} {
 		out, in := io.Pipe()
 		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, out)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if q.protocol != "" {
 			r.Header[":protocol"] = []string{q.protocol}
 		}
@@ -596,9 +576,7 @@ func TestExtendedConnectOverHTTP2(t *testing.T) {
 		if response.StatusCode != q.status {
 			t.Errorf("%q %s: %s", q.protocol, q.query, response.Status)
 		} else if q.status == 200 {
-			if user := response.Header.Get("Seen-User"); user != "alice" {
-				t.Errorf("the upstream saw the user %q", user)
-			}
+			equal(t, response.Header.Get("Seen-User"), "alice", "the upstream saw the user")
 			_, _ = io.WriteString(in, "hello")
 			back := make([]byte, 5)
 			if _, err := io.ReadFull(response.Body, back); err != nil || string(back) != "hello" {

@@ -26,9 +26,7 @@ func reloadable(t *testing.T, secret string) (g *gateway, config []byte) {
 	u := newUpstream(t)
 	g = &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
 	config, err := adapt("{" + globals + "\n}\n" + g.url + " {\nchat_identity required {\nsecret " + secret + "\n}\nreverse_proxy " + strings.TrimPrefix(u.URL, "http://") + "\n}\n")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = caddy.Stop() })
 	return g, config
 }
@@ -47,9 +45,7 @@ func TestReloads(t *testing.T) {
 		t.Helper()
 		t.Setenv("RELOADED_SECRET", reloadSecret(generation))
 		begun.Store(generation)
-		if err := activate(config); err != nil {
-			t.Fatal(err)
-		}
+		must(t, activate(config))
 		done.Store(generation)
 	}
 	reload(1)
@@ -79,9 +75,7 @@ func TestReloads(t *testing.T) {
 				user := fmt.Sprintf("user-%d-%d", worker, i)
 				generation := done.Load()
 				if i%2 == 1 {
-					if status := send(user, generation-1); status != 401 {
-						t.Errorf("a retired secret: %d", status)
-					}
+					equal(t, send(user, generation-1), 401, "a retired secret")
 					retired.Add(1)
 					continue
 				}
@@ -98,9 +92,7 @@ func TestReloads(t *testing.T) {
 		before := current.Load() + retired.Load()
 		reload(generation)
 		for current.Load()+retired.Load() < before+8 && !t.Failed() {
-			if status := send("between", generation); status != 200 {
-				t.Errorf("after a reload: %d", status)
-			}
+			equal(t, send("between", generation), 200, "after a reload")
 		}
 	}
 	close(stop)
@@ -115,28 +107,20 @@ func TestReloads(t *testing.T) {
 func TestFailedReload(t *testing.T) {
 	t.Setenv("RELOADED_SECRET", reloadSecret(1))
 	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(reloadSecret(1)+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(reloadSecret(1)+"\n"), 0o600))
 	for secret, spoil := range map[string]func(t *testing.T) (want string){
 		"{env.RELOADED_SECRET}": func(t *testing.T) string {
-			if err := os.Unsetenv("RELOADED_SECRET"); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Unsetenv("RELOADED_SECRET"))
 			return "RELOADED_SECRET"
 		},
 		"{file." + file + "}": func(t *testing.T) string {
-			if err := os.Remove(file); err != nil {
-				t.Fatal(err)
-			}
+			must(t, os.Remove(file))
 			return file
 		},
 	} {
 		t.Run(secret[:5], func(t *testing.T) {
 			g, config := reloadable(t, secret)
-			if err := activate(config); err != nil {
-				t.Fatal(err)
-			}
+			must(t, activate(config))
 			good := `{"user_id":"zoe","user_hash":"` + signWith(reloadSecret(1), "zoe") + `"}`
 			if a := g.post(t, good); a.StatusCode != 200 {
 				t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -159,9 +143,7 @@ func TestFailedReload(t *testing.T) {
 func TestEmptySecretsFail(t *testing.T) {
 	t.Setenv("EMPTY_SECRET", "")
 	file := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(file, []byte(" \r\n\r\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, []byte(" \r\n\r\n"), 0o600))
 	for secret, want := range map[string]string{"{env.EMPTY_SECRET}": "EMPTY_SECRET", "{file." + file + "}": "empty", "{file." + filepath.Dir(file) + "}": filepath.Dir(file)} {
 		if err := validate(":0 {\nchat_identity {\nsecret " + secret + "\n}\n}"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", secret, err)
@@ -177,15 +159,11 @@ func TestReloadsKeepTheStore(t *testing.T) { testReloadsKeepTheStore(t, 20, 8) }
 func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	g := newLive(t, "cache 1MiB", echo)
 	config, err := adapt(g.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { _ = caddy.Stop() })
 	reload := func() {
 		t.Helper()
-		if err := activate(config); err != nil {
-			t.Fatal(err)
-		}
+		must(t, activate(config))
 	}
 	reload()
 	r := new(rotations)
@@ -251,24 +229,6 @@ func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	}
 }
 
-// retried sends a request again that was not answered: when Caddy changes its
-// listening socket, the kernel resets the connections which the old one had not
-// accepted yet, and the old server closes those of which it has read nothing.
-type retried struct{ next http.RoundTripper }
-
-func (r retried) RoundTrip(request *http.Request) (response *http.Response, err error) {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if response, err = r.next.RoundTrip(request); err == nil {
-			return response, nil
-		}
-		time.Sleep(2 * time.Millisecond)
-		if request.Body, err = request.GetBody(); err != nil {
-			return nil, err
-		}
-	}
-	return r.next.RoundTrip(request)
-}
-
 // TestUnknownWidgetsCostNothing: whoever invents widgets makes nothing grow.
 func TestUnknownWidgetsCostNothing(t *testing.T) {
 	const requests, before = 1_000_000, 10_000
@@ -276,9 +236,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer cancel()
 	app.WidgetsRaw = json.RawMessage(`{"store":"file","path":"` + filepath.Join(t.TempDir(), "widgets.jsonl") + `"}`)
-	if err := app.Provision(ctx); err != nil {
-		t.Fatal(err)
-	}
+	must(t, app.Provision(ctx))
 	defer app.Cleanup()
 	var w widget
 	id := []byte("stranger-0000000000")
@@ -319,10 +277,8 @@ func TestCountsEnd(t *testing.T) {
 	if now := active(t).traffic; now != counts {
 		t.Error("a reload begins to count anew")
 	}
-	if err := caddy.Stop(); err != nil {
-		t.Fatal(err)
-	}
-	if users, there := handedOver.References(trafficKey); there {
+	must(t, caddy.Stop())
+	if users, there := pool.References(poolKey[*traffic.Traffic]("")); there {
 		t.Errorf("%d configurations still use the counts", users)
 	}
 }

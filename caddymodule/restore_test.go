@@ -11,17 +11,13 @@ import (
 // putBack replaces a file as a restored backup does, in one step.
 func putBack(t *testing.T, path string, copied []byte) {
 	t.Helper()
-	if err := errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path)))
 }
 
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return text
 }
 
@@ -45,27 +41,19 @@ func TestRestoreLedger(t *testing.T) {
 	l.since()
 	l.run(t)
 	for k, want := range map[ticket]string{before: "403 replayed", since: "zoe"} {
-		if got := l.once(t, k); got != want {
-			t.Errorf("an old copy: %s, want %s", got, want)
-		}
+		equal(t, l.once(t, k), want, "an old copy")
 	}
 	for conversation, want := range map[string]string{"before": "403 conversation_claimed", "since": "ada"} {
-		if got := l.talk(t, "ada", conversation); got != want {
-			t.Errorf("an old copy, conversation %s: %s, want %s", conversation, got, want)
-		}
+		equal(t, l.talk(t, "ada", conversation), want, "an old copy, conversation %s", conversation)
 	}
 	l.shows(t, false)
 
 	used := l.use(t)
 	l.kill(t)
-	if err := errors.Join(os.Remove(l.path), l.removeNotes()); err != nil {
-		t.Fatal(err)
-	}
+	must(t, errors.Join(os.Remove(l.path), l.removeNotes()))
 	l.since()
 	l.run(t)
-	if got := l.once(t, used); got != "zoe" {
-		t.Errorf("the ledger and both notes are lost: %s", got)
-	}
+	equal(t, l.once(t, used), "zoe", "the ledger and both notes are lost")
 	l.shows(t, false)
 }
 
@@ -82,13 +70,9 @@ func TestRestoreKey(t *testing.T) {
 		t.Fatal(keys)
 	}
 	key := read(t, keys[0])
-	if err := os.Remove(keys[0]); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(keys[0]))
 	p.run(t)
-	if got := p.outcome(t, "shop", lost); got != "unavailable unavailable" {
-		t.Errorf("without the key: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", lost), "unavailable unavailable", "without the key")
 	if c := p.call(t, "POST", "widgets/shop/rotate", ""); c.status != 503 || !strings.Contains(c.Error, "missing") {
 		t.Errorf("%d %s", c.status, c.body)
 	}
@@ -98,19 +82,13 @@ func TestRestoreKey(t *testing.T) {
 	p.kill(t)
 	putBack(t, keys[0], key)
 	p.run(t)
-	if got := p.outcome(t, "shop", lost); got != "verified" {
-		t.Errorf("with the key: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", lost), "verified", "with the key")
 	p.kill(t)
 
-	if err := os.Remove(keys[0]); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(keys[0]))
 	p.config = strings.Replace(p.config, "chat_identity {", "chat_identity {\nencryption_key {env.TEST_KEY}", 1)
 	p.run(t)
-	if got := p.outcome(t, "shop", p.rotate(t, "shop", "")); got != "verified" {
-		t.Errorf("rotated under another key: %s", got)
-	}
+	equal(t, p.outcome(t, "shop", p.rotate(t, "shop", "")), "verified", "rotated under another key")
 }
 
 // TestRestoreWidgets: a copy that is made while the gateway runs is whole, and one

@@ -17,9 +17,7 @@ func warnings(t *testing.T, sites string) []string {
 	file := filepath.Join(t.TempDir(), "caddy.log")
 	load(t, fmt.Sprintf("{%s\nhttp_port %d\nlog {\noutput file %s\nformat json\n}\n}\n%s", globals, freePort(t), file, sites))
 	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
 		return !strings.Contains(line, `"level":"warn"`) || !strings.Contains(line, `"logger":"chat_identity"`)
 	})
@@ -140,9 +138,7 @@ func TestMethodsChangedBehind(t *testing.T) {
 		"a guard's":    "chat_identity /chat* off\nroute {\nmethod {query.m}\nreverse_proxy 127.0.0.1:1\n}",
 	} {
 		config, err := adapt(fmt.Sprintf("{%s\nhttp_port %d\n}\nhttp://site.localhost {\n%s\n}", globals, freePort(t), site))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: '") || !strings.Contains(err.Error(), "sets the method after chat_identity has run") {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -19,13 +19,9 @@ import (
 func TestSpool(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(file, nil, 0o600))
 	good := filepath.Join(dir, "spool")
-	if err := os.Mkdir(good, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(good, 0o700))
 	t.Setenv("TEST_SPOOL", good)
 	for app, want := range map[string]string{
 		`{}`:                              "",
@@ -54,9 +50,7 @@ func TestSpoolDefaults(t *testing.T) {
 	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\nunverified strip phone\n}")
 	app := active(t)
 	http, err := caddy.ActiveContext().App("http")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	sites.Of(http.(*caddyhttp.App), func(found caddyhttp.MiddlewareHandler) *sites.Handler {
 		h, ours := found.(*Handler)
 		if !ours {

@@ -8,9 +8,7 @@ func TestAttribute(t *testing.T) {
 		"plan": "pro", "café": "🦊", "seats": "5", "tags": `["a"]`, "null": "null", "yes": "true", "empty": "", "last": "l",
 		"Plan": "", "": "", "a": "",
 	} {
-		if got := attributeOf(object, name); got != want {
-			t.Errorf("%s: %q", name, got)
-		}
+		equal(t, attributeOf(object, name), want, "%s", name)
 	}
 	if attributeOf("", "plan") != "" || attributeOf("{}", "plan") != "" {
 		t.Error("an attribute of nothing")

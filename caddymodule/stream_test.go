@@ -45,13 +45,7 @@ func TestLimitsOfOthersOnStreams(t *testing.T) {
 		secret {env.TEST_SECRET}
 	}
 	reverse_proxy UPSTREAM`)
-	r, err := http.NewRequest("POST", g.url, struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", 240<<10))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.ContentLength = -1
-	r.Header.Set("Content-Type", "application/octet-stream")
-	if a := g.send(t, r); a.StatusCode != http.StatusRequestEntityTooLarge {
+	if a := g.send(t, g.request(t, "POST", "/", strings.Repeat("x", 240<<10), true, "Content-Type: application/octet-stream")); a.StatusCode != http.StatusRequestEntityTooLarge {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }

@@ -49,9 +49,7 @@ func TestSlowTunnels(t *testing.T) {
 			address := secureSite(t, proxy, "127.0.0.1:1")
 			client := http.Client{Transport: &http.Transport{TLSClientConfig: untrusted()}, Timeout: patience}
 			response, err := client.Get("https://" + address + "/chat")
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			_ = response.Body.Close()
 			if text, err := os.ReadFile(asked); err != nil || !strings.Contains(string(text), "GET") {
 				t.Errorf("%s %q, %v", response.Status, text, err)
@@ -105,9 +103,7 @@ func phpFPM(t *testing.T, dir string) string {
 
 func writeFile(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(name, []byte(text), 0o644))
 }
 
 // serve runs a server until the test ends, and returns once it accepts connections.
@@ -116,9 +112,7 @@ func serve(t *testing.T, dir, address, program string, args ...string) {
 	command := exec.Command(program, args...)
 	command.Dir = dir
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, command.Start())
 	t.Cleanup(func() {
 		_ = command.Process.Signal(os.Interrupt)
 		_ = command.Wait()

@@ -42,13 +42,9 @@ func (g *gateway) mergedFrom(t testing.TB, method, user, visitor string, headers
 func TestVisitor(t *testing.T) {
 	g := newLive(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
 	config, err := adapt(g.config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	reload := func() {
-		if err := activate(config); err != nil {
-			t.Fatal(err)
-		}
+		must(t, activate(config))
 	}
 	load(t, g.config)
 	throughReloads(t)
@@ -68,15 +64,11 @@ func TestVisitor(t *testing.T) {
 			if i > 0 && c.confirms {
 				want = ""
 			}
-			if got := g.mergedFrom(t, c.method, "zoe", visitor); got != want {
-				t.Errorf("%s, request %d: %q, want %q", visitor, i, got, want)
-			}
+			equal(t, g.mergedFrom(t, c.method, "zoe", visitor), want, "%s, request %d", visitor, i)
 		}
 		g.answersWith(200)
 		if !c.confirms {
-			if got := g.mergedFrom(t, "POST", "zoe", visitor); got != visitor {
-				t.Errorf("%s, before it is confirmed: %q", visitor, got)
-			}
+			equal(t, g.mergedFrom(t, "POST", "zoe", visitor), visitor, "%s, before it is confirmed", visitor)
 		}
 		for name, between := range map[string]func(){"at once": func() {}, "reload": reload, "restart": func() { g.restart(t) }} {
 			if c.status > 201 && name != "at once" {
@@ -90,12 +82,8 @@ func TestVisitor(t *testing.T) {
 			}
 		}
 		// It is one visitor in whatever letters, and another one is another matter.
-		if got := g.mergedFrom(t, "POST", "zoe", strings.ToLower(visitor)); got != "" {
-			t.Errorf("%s in small letters: %q", visitor, got)
-		}
-		if got := g.mergedFrom(t, "GET", "zoe", visitor+"-2"); got != visitor+"-2" {
-			t.Errorf("the user's second visitor: %q", got)
-		}
+		equal(t, g.mergedFrom(t, "POST", "zoe", strings.ToLower(visitor)), "", "%s in small letters", visitor)
+		equal(t, g.mergedFrom(t, "GET", "zoe", visitor+"-2"), visitor+"-2", "the user's second visitor")
 	}
 }
 
@@ -125,9 +113,7 @@ func TestVisitorDead(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"v1", ""} {
-		if got := g.mergedFrom(t, "POST", "zoe", "v1"); got != want {
-			t.Errorf("%q, want %q", got, want)
-		}
+		equal(t, g.mergedFrom(t, "POST", "zoe", "v1"), want, "merged from")
 	}
 }
 
@@ -138,9 +124,7 @@ func TestVisitorSurvives(t *testing.T) {
 	p := newProcess(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
 	p.run(t)
 	for _, step := range []struct{ method, visitor string }{{"POST", "confirmed"}, {"GET", "read"}} {
-		if got := p.mergedFrom(t, step.method, "zoe", step.visitor); got != step.visitor {
-			t.Errorf("%s: %q", step.visitor, got)
-		}
+		equal(t, p.mergedFrom(t, step.method, "zoe", step.visitor), step.visitor, "%s", step.visitor)
 	}
 	p.kill(t)
 	http.DefaultClient.CloseIdleConnections()
@@ -148,9 +132,7 @@ func TestVisitorSurvives(t *testing.T) {
 	for _, step := range []struct{ user, visitor, want string }{
 		{"zoe", "confirmed", ""}, {"ada", "confirmed", ""}, {"ada", "read", ""}, {"zoe", "read", "read"}, {"zoe", "read", ""},
 	} {
-		if got := p.mergedFrom(t, "POST", step.user, step.visitor); got != step.want {
-			t.Errorf("%+v: %q", step, got)
-		}
+		equal(t, p.mergedFrom(t, "POST", step.user, step.visitor), step.want, "%+v", step)
 	}
 }
 
@@ -174,9 +156,7 @@ func TestVisitorUpgrade(t *testing.T) {
 		if err != nil || response.StatusCode != step.status {
 			t.Fatalf("step %d: %v, %v", i, response, err)
 		}
-		if got := <-told; got != step.want {
-			t.Errorf("step %d: %q, want %q", i, got, step.want)
-		}
+		equal(t, <-told, step.want, "step %d", i)
 		_ = c.Close()
 	}
 }
@@ -202,9 +182,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 	config := untrusted()
 	config.NextProtos = []string{http3.NextProtoH3}
 	connection, err := quic.DialAddr(ctx, strings.TrimPrefix(address, "https://"), config, new(quic.Config))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	defer func() { _ = connection.CloseWithError(0, "") }()
 	h3 := new(http3.Transport).NewClientConn(connection)
 	<-h3.ReceivedSettings()
@@ -219,26 +197,18 @@ func TestVisitorOverHTTP3(t *testing.T) {
 		{newToken("ada"), "c1", 403, ""}, {newToken("ada"), "refused", 418, ""},
 	} {
 		stream, err := h3.OpenRequestStream(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		_ = stream.SetDeadline(time.Now().Add(patience))
 		r, err := http.NewRequest(http.MethodConnect, address+"/ws?v=v1&c="+step.conversation+"&"+step.token.query(), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		r.Proto = "websocket"
-		if err := stream.SendRequestHeader(r); err != nil {
-			t.Fatal(err)
-		}
+		must(t, stream.SendRequestHeader(r))
 		response, err := stream.ReadResponse()
 		if err != nil || response.StatusCode != step.status {
 			t.Fatalf("step %d: %v, %v; want %d", i, response, err, step.status)
 		}
 		if step.status != 403 {
-			if got := <-told; got != step.from {
-				t.Errorf("step %d: %q, want %q", i, got, step.from)
-			}
+			equal(t, <-told, step.from, "step %d", i)
 		}
 		stream.CancelRead(0)
 		_ = stream.Close()
@@ -250,22 +220,16 @@ func TestVisitorOverHTTP3(t *testing.T) {
 func TestVisitorOfAnother(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	g, lines := logged(t, "INFO", visiting("", "")+"reverse_proxy UPSTREAM")
-	if got := g.mergedFrom(t, "POST", "zoe", "visitor-7f3a"); got != "visitor-7f3a" {
-		t.Fatal(got)
-	}
+	equal(t, g.mergedFrom(t, "POST", "zoe", "visitor-7f3a"), "visitor-7f3a", "at first")
 	// One who is not merged yet is spoken for as well.
-	if got := g.mergedFrom(t, "GET", "zoe", "visitor-8f3a"); got != "visitor-8f3a" {
-		t.Fatal(got)
-	}
+	equal(t, g.mergedFrom(t, "GET", "zoe", "visitor-8f3a"), "visitor-8f3a", "at first")
 	const attempts = 100
 	for i := range attempts {
 		if got := g.mergedFrom(t, "POST", "mallory", []string{"visitor-7f3a", "VISITOR-7F3A", "visitor-8f3a"}[i%3]); got != "" {
 			t.Fatalf("merged into mallory: %q", got)
 		}
 	}
-	if got := g.mergedFrom(t, "POST", "zoe", "visitor-8f3a"); got != "visitor-8f3a" {
-		t.Errorf("merged into its user: %q", got)
-	}
+	equal(t, g.mergedFrom(t, "POST", "zoe", "visitor-8f3a"), "visitor-8f3a", "merged into its user")
 	warned := 0
 	for _, line := range lines() {
 		if !strings.Contains(line, ourLogger) {
@@ -313,9 +277,7 @@ func TestVisitorUnverified(t *testing.T) {
 				if mode == "off" {
 					continue
 				}
-				if got := g.mergedFrom(t, "POST", "ada", name); got != name {
-					t.Errorf("%s, %s, of ada: %q", mode, name, got)
-				}
+				equal(t, g.mergedFrom(t, "POST", "ada", name), name, "%s, %s, of ada", mode, name)
 			}
 		}
 	}
@@ -328,19 +290,13 @@ func TestVisitorRefused(t *testing.T) {
 	a := g.do(t, "POST", "/chat?v=v1", in("c1", claim("ada")), jsonType)
 	checkProblem(t, a, 403, "conversation_claimed", "bookbag")
 	a = g.do(t, "POST", "/chat?v=v1", in("c1", claim("zoe")), jsonType)
-	if got := a.seen.Header.Get("X-Identity-Merge-From"); got != "v1" {
-		t.Errorf("ada's refused request has taken the visitor: %q", got)
-	}
+	equal(t, a.seen.Header.Get("X-Identity-Merge-From"), "v1", "ada's refused request has taken the visitor")
 	// Both are settled by one answer.
 	for i, want := range []string{"v2", ""} {
 		a = g.do(t, "POST", "/chat?v=v2", in("c2", claim("zoe")), jsonType)
-		if got := a.seen.Header.Get("X-Identity-Merge-From"); got != want {
-			t.Errorf("request %d: %q, want %q", i, got, want)
-		}
+		equal(t, a.seen.Header.Get("X-Identity-Merge-From"), want, "request %d", i)
 	}
-	if got := verdict(t, g.say(t, "ada", "c2")); got != "403 conversation_claimed" {
-		t.Error(got)
-	}
+	equal(t, verdict(t, g.say(t, "ada", "c2")), "403 conversation_claimed", "another user")
 }
 
 // TestVisitorHeader: the header has the name that the operator gives it, and
@@ -419,9 +375,7 @@ func TestVisitorPlaces(t *testing.T) {
 		}
 		for want, requests := range c.bad {
 			for _, r := range requests {
-				if got := verdict(t, send(r)); got != want {
-					t.Errorf("%s: %.200q: %s, want %s", c.option, fmt.Sprint(r), got, want)
-				}
+				equal(t, verdict(t, send(r)), want, "%s: %.200q", c.option, fmt.Sprint(r))
 			}
 		}
 		if a := send(request{"", claim("zoe"), nil}); a.seen == nil || a.seen.Header.Get("X-Identity-Merge-From") != "" {
@@ -443,9 +397,7 @@ func TestVisitorWidgets(t *testing.T) {
 	for i, step := range []struct{ user, widget, want string }{
 		{"zoe", "shop", "v1"}, {"ada", "help", "v1"}, {"ada", "shop", ""}, {"zoe", "help", ""}, {"ada", "help", ""},
 	} {
-		if got := g.mergedFrom(t, "POST", step.user, "v1", "X-Widget-Key: "+step.widget); got != step.want {
-			t.Errorf("step %d: %q, want %q", i, got, step.want)
-		}
+		equal(t, g.mergedFrom(t, "POST", step.user, "v1", "X-Widget-Key: "+step.widget), step.want, "step %d", i)
 	}
 }
 
@@ -470,9 +422,7 @@ func TestVisitorRace(t *testing.T) {
 		var group sync.WaitGroup
 		for u := range users {
 			group.Go(func() {
-				if status := g.statusAt(client, fmt.Sprint("/chat?v=v", i), claim(fmt.Sprint("user-", u))); status != 200 {
-					t.Errorf("status %d", status)
-				}
+				equal(t, g.statusAt(client, fmt.Sprint("/chat?v=v", i), claim(fmt.Sprint("user-", u))), 200, "status")
 			})
 		}
 		group.Wait()
@@ -516,9 +466,7 @@ func TestVisitorBound(t *testing.T) {
 	client := manyClients(made)
 	for i := range made {
 		group.Go(func() {
-			if status := g.statusAt(client, fmt.Sprint("/chat?v=made-up-", i), claim("mallory")); status != 200 {
-				t.Errorf("status %d", status)
-			}
+			equal(t, g.statusAt(client, fmt.Sprint("/chat?v=made-up-", i), claim("mallory")), 200, "status")
 		})
 	}
 	group.Wait()
@@ -533,20 +481,12 @@ func TestVisitorBound(t *testing.T) {
 // TestVisitorLedgerDown: merging can wait.
 func TestVisitorLedgerDown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, []byte("damaged"), 0o600))
 	g := live(t, "ledger bolt "+path, visiting("required", "")+"reverse_proxy UPSTREAM")
 	for range 3 {
-		if got := g.mergedFrom(t, "POST", "zoe", "v1"); got != "" {
-			t.Errorf("merged from %q", got)
-		}
+		equal(t, g.mergedFrom(t, "POST", "zoe", "v1"), "", "merged from")
 	}
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(path))
 	eventually(t, "it does not recover", func() bool { return g.mergedFrom(t, "POST", "zoe", "v1") == "v1" })
-	if got := g.mergedFrom(t, "POST", "zoe", "v1"); got != "" {
-		t.Errorf("confirmed: %q", got)
-	}
+	equal(t, g.mergedFrom(t, "POST", "zoe", "v1"), "", "confirmed")
 }

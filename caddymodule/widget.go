@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -21,43 +20,26 @@ type widget struct {
 	mode    widgets.Mode // widgets.ModeUnset where the handler's counts
 	dialect string       // "" where the handler's counts
 
-	// A widget of the configuration has its keys, a stored one its record.
+	// An inline widget has its keys, a stored one its record.
 	inline *inlineKeys
 	record *widgets.Record
 }
 
-// inlineKeys are the secrets of a widget that the configuration declares.
+// inlineKeys are the secrets of an inline widget.
 type inlineKeys struct {
 	keys []*verifier.Key
-	// secrets are what the keys were made of, for the hint in the log about a
-	// signature that does not match.
+	// secrets are what the keys were derived from. The log's hint about a signature
+	// that does not match needs them.
 	secrets []verifier.Secret
-	// doubt is why a secret may not be what its variable was meant to hold.
+	// doubt is why a secret may not be what the operator meant to put into its
+	// environment variable, nil for none.
 	doubt error
-	// digest is of the secrets in order, to tell two definitions apart: the first
-	// is the one that the page signs with.
+	// digest identifies the list of secrets. Their order counts, since the page signs
+	// with the first.
 	digest [sha256.Size]byte
 }
 
-// widgetSource finds widgets by the id that a request names, and their secrets.
-type widgetSource interface {
-	// lookup fills in w and reports whether there is such a widget, for the
-	// request of ctx. An error says that this cannot be told at present.
-	lookup(ctx context.Context, id []byte, w *widget) (found bool, err error)
-	// renew is lookup for a widget that was found before, and that w holds, in
-	// the configuration that is active now. own says that it is its handler's
-	// only one, which no request names.
-	renew(ctx context.Context, id []byte, own bool, w *widget) (found bool, err error)
-	// keys appends the keys that check the widget's signatures. With an error,
-	// they are not all.
-	keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error)
-	// secrets returns what the keys were made of, as far as it can be opened.
-	secrets(w *widget) []verifier.Secret
-	// speaks reports whether any widget has that dialect.
-	speaks(dialect string) bool
-}
-
-// newWidget makes a widget of its configuration. The first secret is current.
+// newWidget creates a configured widget. The first secret is current.
 func newWidget(id string, written []string, mode widgets.Mode, dialect string) (w *widget, literals bool, err error) {
 	if !widgets.ValidID(id) {
 		return nil, false, badWidgetID(id)
@@ -86,7 +68,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		inline.secrets = append(inline.secrets, secret)
 		inline.keys = append(inline.keys, verifier.NewKey(secret))
 		one := sha256.Sum256([]byte(secret.Reveal()))
-		sum.Write(one[:]) // in their order: the page signs with the first
+		sum.Write(one[:])
 	}
 	sum.Sum(inline.digest[:0])
 	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil
@@ -94,7 +76,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 
 func hintShort(err error) error {
 	if errors.Is(err, verifier.ErrSecretShort) || errors.Is(err, verifier.ErrSecretEmpty) {
-		return fmt.Errorf("%w: 'caddy chat-identity keygen' makes a good one", err)
+		return fmt.Errorf("%w: 'caddy chat-identity keygen' creates a good one", err)
 	}
 	return err
 }

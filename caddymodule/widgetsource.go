@@ -11,8 +11,10 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// lookup implements [widgetSource]. A declared widget hides a stored one of the
-// same id; a handler's own is nobody else's, and hides it, too.
+// lookup finds a widget for the request of ctx by the id that the request names,
+// and fills in w. An inline widget hides a stored one of the same id. So does a
+// handler's own, which no other request may name. An error says that it is currently
+// unknown whether there is such a widget.
 func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if inline := a.inline[string(id)]; inline != nil {
 		*w = *inline
@@ -30,8 +32,9 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	return true, nil
 }
 
-// renew implements [widgetSource]. Which configuration is active is asked of
-// Caddy: one that failed to load has never been.
+// renew looks up the widget in w again, in the configuration that is active now. own
+// says that it is its handler's only widget, which no request names. Caddy is asked
+// which configuration is active, since one that failed to load never was.
 func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, error) {
 	active, err := a.active()
 	if active == nil {
@@ -46,7 +49,7 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 	}
 	inline := current.inline
 	if current.id == defaultWidget {
-		// Whose widget has no name now may be another customer.
+		// The handler that has no widget name now may be another customer's.
 		inline = inline.sharedWith(w.inline)
 	}
 	*w = *current
@@ -54,7 +57,7 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 	return true, nil
 }
 
-// sharedWith returns those of the secrets that the other has, too.
+// sharedWith returns the secrets that the other widget has, too.
 func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 	shared := new(inlineKeys)
 	for i, secret := range k.secrets {
@@ -65,10 +68,10 @@ func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 	return shared
 }
 
-// active returns the app of the configuration that is active, or this one while
-// its own is about to be. It is nil where the active configuration has none, and
-// with an error where that cannot be told. Caddy stops the apps of a configuration
-// in no order, and the servers may still have requests to end when this one is.
+// active returns the app of the active configuration, or this one while its own is
+// about to become active. It is nil if the active configuration has no app, or, with
+// an error, if that is unknown: Caddy stops the apps of a configuration in no
+// particular order, so this one may be stopped before the last request has ended.
 func (a *App) active() (*App, error) {
 	none := caddy.ActiveContext().Context == nil
 	if none && !a.replaced.Load() {
@@ -91,7 +94,8 @@ func (a *App) active() (*App, error) {
 
 var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
-// keys implements [widgetSource].
+// keys appends the keys that check the widget's signatures. After an error, some are
+// missing.
 func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
 	if w.inline != nil {
 		return append(dst, w.inline.keys...), nil
@@ -99,22 +103,22 @@ func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
 	return a.opener.Append(dst, w.record, a.ring.Load())
 }
 
-// secrets implements [widgetSource].
+// secrets returns what the keys were derived from, as far as it can be decrypted.
 func (a *App) secrets(w *widget) []verifier.Secret {
 	if w.inline != nil {
 		return w.inline.secrets
 	}
-	var opened []verifier.Secret
+	var decrypted []verifier.Secret
 	ring := a.ring.Load()
 	for i := range w.record.Secrets {
 		if secret, err := ring.Open(w.record.ID, &w.record.Secrets[i]); err == nil {
-			opened = append(opened, secret)
+			decrypted = append(decrypted, secret)
 		}
 	}
-	return opened
+	return decrypted
 }
 
-// speaks implements [widgetSource].
+// speaks reports whether any widget has that dialect.
 func (a *App) speaks(dialect string) bool {
 	for _, w := range a.inline {
 		if w.dialect == dialect {
@@ -124,7 +128,7 @@ func (a *App) speaks(dialect string) bool {
 	return a.store.Speaks(dialect)
 }
 
-// declaration returns the widget of that id that the configuration has.
+// declaration returns the widget with that id in the configuration, nil for none.
 func (a *App) declaration(id string) *widget {
 	if w := a.inline[id]; w != nil {
 		return w
@@ -135,16 +139,16 @@ func (a *App) declaration(id string) *widget {
 	return nil
 }
 
-// ask notes that a handler looks widgets up, and returns the declared one of
-// that id, nil where requests have to ask the store.
-func (a *App) ask(id string) *widget {
+// useStore notes that a handler looks widgets up. It returns the inline widget with
+// that id, nil if there is none and requests have to ask the store.
+func (a *App) useStore(id string) *widget {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.asked = true
+	a.usesStore = true
 	return a.inline[id]
 }
 
-// stored reports whether the store has the widget at present.
+// stored reports whether the store currently has the widget.
 func (a *App) stored(id string) bool {
 	record, _ := a.store.Lookup(context.Background(), []byte(id))
 	return record != nil

@@ -159,16 +159,23 @@ var Dialects = []Dialect{
 	},
 }
 
-// LookupDialect returns the dialect of that name.
+// LookupDialect returns the dialect of that name, which is the caller's to change.
 func LookupDialect(name string) (Dialect, error) {
 	var names []string
 	for _, d := range Dialects {
 		if d.Name == name {
-			return d, nil
+			return d.clone(), nil
 		}
 		names = append(names, d.Name)
 	}
 	return Dialect{}, fmt.Errorf("unknown dialect '%s': one of %s", name, strings.Join(names, ", "))
+}
+
+// clone returns a dialect that can be changed without changing this one.
+func (d *Dialect) clone() Dialect {
+	copied := *d
+	copied.Places, copied.Strip = slices.Clone(d.Places), slices.Clone(d.Strip)
+	return copied
 }
 
 // NamesWidget reports whether a claim of the dialect names its widget.
@@ -200,7 +207,7 @@ func (d Dialect) Verifier() (*Verifier, error) {
 	if d.Time == nil {
 		d.Time = time.Now
 	}
-	v := &Verifier{dialect: d}
+	v := &Verifier{dialect: d.clone()}
 	var err error
 	if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
 		return nil, err

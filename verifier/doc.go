@@ -170,8 +170,9 @@
 // # Performance
 //
 // A Verifier and a [Key] are safe for concurrent use; a Reading belongs to one
-// request and can be used again after Reset. Reading a JSON body of 300 bytes and
-// checking its claim takes a few microseconds and allocates only the user id.
+// request and can be used again after Reset. One Verifier fills and verifies it:
+// another one could mean another user by it, and returns an error. Reading a JSON body of 300 bytes and
+// checking its claim takes about a microsecond and allocates only the user id.
 //
 // # For proxies
 //

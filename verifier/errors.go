@@ -23,6 +23,11 @@ var (
 	ErrExpired = errors.New("verifier: the timestamp is too old or too far ahead")
 )
 
+// errReading is no reason against a claim: the program has read it with another
+// Verifier than the one that verifies it, for which it may say something else, or into
+// a Reading that an earlier request has left without Reset.
+var errReading = errors.New("verifier: the Reading was made by another Verifier, or was not Reset")
+
 // Error says what is wrong with a claim to whoever wrote the program that sends
 // it. It never holds a value of the request.
 type Error struct {

@@ -24,8 +24,17 @@ type macState struct {
 	got  [sha256.Size]byte
 }
 
-// NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text.
-func NewKey(secret Secret) *Key { return newKey([]byte(secret.Reveal())) }
+// NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text. The zero Secret, which
+// [NewSecret] returns with an error, makes a key of random bytes: nobody has signed
+// with it. To make it of the empty text would let everybody sign.
+func NewKey(secret Secret) *Key {
+	if secret.text == nil {
+		var random [sha256.Size]byte
+		_, _ = rand.Read(random[:]) // never fails: it ends the process first
+		return newKey(random[:])
+	}
+	return newKey([]byte(*secret.text))
+}
 
 func newKey(secret []byte) *Key {
 	proto := hmac.New(sha256.New, secret)
@@ -45,11 +54,11 @@ func newKey(secret []byte) *Key {
 
 // decoy stands in for the key of a widget that does not exist, so that asking
 // for one costs as much as for one that does.
-var decoy = func() *Key {
-	var random [sha256.Size]byte
-	_, _ = rand.Read(random[:]) // never fails: it ends the process first
-	return newKey(random[:])
-}()
+var decoy = NewKey(Secret{})
+
+// usable reports whether there is a key: a map of tenants has nil for one that it does
+// not know.
+func (k *Key) usable() bool { return k != nil && k.states.New != nil }
 
 // match reports in constant time whether signature encodes the MAC of the
 // claim's message. A signature of another shape costs a MAC as well.

@@ -184,6 +184,7 @@ func lastToken(pointer string) string {
 // claim ([ErrMissing]), unless the name of one can stand in it: a more lenient
 // parser could find a claim there ([ErrMalformed]).
 func (r *reader) JSON(body []byte, to *Reading) bool {
+	to.begin(r)
 	if r.json == nil {
 		return true
 	}
@@ -192,7 +193,7 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 		return false
 	}
 	for i := range to.json.Values {
-		to.member(r.jsonPlaces[i], body, &to.json.Values[i])
+		to.member(&r.jsonPlaces[i], body, &to.json.Values[i])
 	}
 	to.BodyCuts = append(to.BodyCuts, to.json.Cuts...)
 	if to.json.More {
@@ -207,6 +208,7 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 // Object is [Verifier.JSON] for a body without a Content-Type that says so, in
 // which a JSON object begins: it must be an object.
 func (r *reader) Object(body []byte, to *Reading) bool {
+	to.begin(r)
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
 		return false

@@ -81,6 +81,7 @@ func (n formNames) compile(of string) (formReader, error) {
 func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
 func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
+	to.begin(r)
 	if f.names == nil {
 		return
 	}
@@ -96,6 +97,7 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 
 // Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery.
 func (r *reader) Query(raw []byte, to *Reading) {
+	to.begin(r)
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
@@ -125,6 +127,7 @@ type Multipart struct {
 // boundary. Its fields, files not counted, may have maxFields bytes. Write the body
 // to what it returns, and close that.
 func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+	to.begin(r)
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
 	if r.form.names != nil {
 		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyMatches)
@@ -205,7 +208,7 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, size int, cuts 
 		}
 		// What the rest holds is not known.
 		for _, p := range f.list[i].places {
-			found := to.at(p)
+			found := to.at(&p)
 			if found.seen, found.duplicate = true, true; r.cuts(p.Field) {
 				cuts = append(cuts[:0], Span{End: size})
 			}
@@ -231,13 +234,13 @@ func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
 func (r *reader) document(match *claimform.Match, places []Place, only bool, to *Reading) bool {
 	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.json) != nil {
 		for _, p := range places {
-			found := to.at(p)
+			found := to.at(&p)
 			found.seen, found.variant, found.way = true, true, true
 		}
 		return true
 	}
 	for i := range to.json.Values {
-		to.member(r.jsonPlaces[i], match.Value, &to.json.Values[i])
+		to.member(&r.jsonPlaces[i], match.Value, &to.json.Values[i])
 	}
 	return to.HasProof()
 }
@@ -255,11 +258,11 @@ func (f *formReader) takeMatch(r *reader, match *claimform.Match, p Place, dupli
 		if !r.onWay(match) {
 			return false
 		}
-		found := to.at(p)
+		found := to.at(&p)
 		found.seen, found.variant, found.way = true, true, true
 		return r.cuts(p.Field)
 	}
-	found := to.at(p)
+	found := to.at(&p)
 	found.seen = true
 	switch {
 	case match.Err != nil:
@@ -284,10 +287,10 @@ func (r *reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
 		to.MarkMalformed(p, "is not a JSON object")
 		return r.cuts(Attributes) || r.stripsBelow
 	}
-	to.at(p).add(Attributes, text)
+	to.at(&p).add(Attributes, text)
 	for i := range to.attributesFound.Values {
 		v, below := &to.attributesFound.Values[i], r.attributesPlaces[i]
-		to.member(below, text, v)
+		to.member(&below, text, v)
 		cut = cut || r.strip[below.Field] && (v.Kind != claimjson.None || v.Variant)
 	}
 	return cut || r.strip[Attributes]

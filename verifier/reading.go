@@ -29,6 +29,10 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
+	by      *reader // which has read, nil for none
+	judged  bool    // it was verified
+	misused bool    // it was read on after that, or by more than one reader
+
 	text                      []byte // decoded strings, at most maxText bytes
 	copied                    []byte // see Copy
 	json, attributesFound     claimjson.Found
@@ -66,6 +70,7 @@ func (r *Reading) Reset() {
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
+	r.by, r.judged, r.misused = nil, false, false
 	clear(r.leftOut[:])
 	r.bodyMatches.Reset()
 	r.queryMatches.Reset()
@@ -151,7 +156,7 @@ func (r *Reading) Copy(text string) []byte {
 // Text takes the value of a field from a header or a cookie. Of the place only
 // Field and Rank count.
 func (r *Reading) Text(p Place, value []byte) {
-	found := r.at(p)
+	found := r.at(&p)
 	found.seen = true
 	switch {
 	case !utf8.Valid(value):
@@ -164,13 +169,13 @@ func (r *Reading) Text(p Place, value []byte) {
 }
 
 // MarkDuplicate takes note of a field that appears more than once in one place.
-func (r *Reading) MarkDuplicate(p Place) { r.at(p).duplicate = true }
+func (r *Reading) MarkDuplicate(p Place) { r.at(&p).duplicate = true }
 
 // MarkVariant takes note of a field in a spelling that only some backends take for it.
-func (r *Reading) MarkVariant(p Place) { r.at(p).variant = true }
+func (r *Reading) MarkVariant(p Place) { r.at(&p).variant = true }
 
 // MarkMalformed takes note of a field that cannot be decoded.
-func (r *Reading) MarkMalformed(p Place, detail string) { r.at(p).fail(malformed(p.Field, detail)) }
+func (r *Reading) MarkMalformed(p Place, detail string) { r.at(&p).fail(malformed(p.Field, detail)) }
 
 // Fail takes note of a body that cannot be read.
 func (r *Reading) Fail(err error) {
@@ -179,8 +184,15 @@ func (r *Reading) Fail(err error) {
 	}
 }
 
+// begin takes note of who reads.
+func (r *Reading) begin(by *reader) {
+	r.misused = r.misused || r.judged || r.by != nil && r.by != by
+	r.by = by
+}
+
 // at returns what was found of the place's field in its rank.
-func (r *Reading) at(p Place) *finding {
+func (r *Reading) at(p *Place) *finding {
+	r.misused = r.misused || r.judged
 	r.ranks = max(r.ranks, p.Rank)
 	return &r.found[p.Rank][p.Field]
 }
@@ -198,6 +210,7 @@ func (r *Reading) first(f Field) *finding {
 
 // settle leaves of each field the finding that counts.
 func (r *Reading) settle() {
+	r.judged = true
 	if r.ranks > 0 {
 		for f := range r.found[0] {
 			r.found[0][f] = *r.first(Field(f))
@@ -232,7 +245,7 @@ func (f *finding) add(field Field, value []byte) {
 var noPaths, _ = claimjson.Compile(nil, never)
 
 // member takes a member of a JSON object.
-func (r *Reading) member(p Place, text []byte, v *claimjson.Value) {
+func (r *Reading) member(p *Place, text []byte, v *claimjson.Value) {
 	if v.Kind == claimjson.None && !v.Duplicate && !v.Variant {
 		return
 	}
@@ -315,7 +328,7 @@ func (r *Reading) Compare(other *Reading) {
 			if !o.seen {
 				continue
 			}
-			mine := r.at(Place{Field: Field(f), Rank: rank})
+			mine := r.at(&Place{Field: Field(f), Rank: rank})
 			if o.duplicate || o.variant || o.err != nil || !(string(o.value) == string(mine.value) || Field(f).names() && sameID(o.value, mine.value)) || Field(f).Proves() && len(o.value) > 0 {
 				mine.duplicate = true
 			}

@@ -22,7 +22,7 @@ type Verifier struct {
 
 // Dialect returns the dialect that the verifier was compiled from, with the
 // defaults of what it left out.
-func (v *Verifier) Dialect() Dialect { return v.dialect }
+func (v *Verifier) Dialect() Dialect { return v.dialect.clone() }
 
 // Identity is who a verified claim is of. Only [Verifier.Verify] returns one that
 // says so; the zero value is nobody. It holds what was signed and nothing else, in
@@ -48,8 +48,10 @@ func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 
 // Verify checks everything: that what was read has one meaning and is a whole
 // claim, that one of the keys signed it, and that it is fresh. It returns the first
-// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key
-// it takes as long as with one, and returns [ErrInvalid].
+// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key,
+// or with nil for one, it takes as long as with one, and returns [ErrInvalid]. A
+// reading that another Verifier has made, or that was read on after it was verified and
+// not Reset, is a mistake of the program: never verified, and the error is no reason.
 func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 	return v.VerifyFunc(r, func() []*Key { return keys })
 }
@@ -59,6 +61,9 @@ func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
 	if err := v.shape(r); err != nil {
 		return Identity{}, err
+	}
+	if r.misused || r.by != nil && r.by != &v.reader {
+		return Identity{}, errReading
 	}
 	c := &r.claim
 	if err := v.prove(c, keys()); err != nil {
@@ -251,13 +256,17 @@ func (v *Verifier) complete(c *claim) bool {
 }
 
 func (v *Verifier) signed(c *claim, keys []*Key) bool {
-	if len(keys) == 0 {
-		decoy.match(&v.message, c, v.encoding, c[Signature])
-	}
+	some := false
 	for _, k := range keys {
-		if k.match(&v.message, c, v.encoding, c[Signature]) {
+		if !k.usable() {
+			continue
+		}
+		if some = true; k.match(&v.message, c, v.encoding, c[Signature]) {
 			return true
 		}
+	}
+	if !some {
+		decoy.match(&v.message, c, v.encoding, c[Signature])
 	}
 	return false
 }

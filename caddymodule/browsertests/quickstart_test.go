@@ -1,11 +1,8 @@
 package browsertests
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -332,29 +329,11 @@ func pageKeys(t *testing.T, base string) {
 // runQuickstart runs the demo until the test ends, and returns its address.
 func runQuickstart(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	program, base := filepath.Join(dir, "quickstart"), fmt.Sprintf("http://localhost:%d", testbed.FreePort(t))
+	program := filepath.Join(t.TempDir(), "quickstart")
 	testbed.Build(t, program, "./examples/quickstart")
-	demo := exec.Command(program, "-gateway", testbed.Gateway(t))
-	demo.Env = append(os.Environ(), "PORT="+base[len("http://localhost:"):], "CHAT_IDENTITY_SECRET="+testSecret, "HOME="+dir, "TMPDIR="+t.TempDir())
-	demo.Stderr = os.Stderr
-	out, err := demo.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := demo.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = demo.Process.Signal(os.Interrupt)
-		if err := demo.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil || !strings.Contains(line, base+" ") {
-		t.Fatalf("printed %q, %v", line, err)
-	}
-	return base
+	demo := testbed.StartDemo(t, program, testbed.Gateway(t), "CHAT_IDENTITY_SECRET="+testSecret)
+	demo.Prints(t, demo.URL+" ")
+	return demo.URL
 }
 
 func openChat(t *testing.T, base string) *chat {

@@ -1,7 +1,6 @@
 package observability_test
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,68 +22,37 @@ const (
 	openingSecret = "0123456789abcdef-openings"
 )
 
-// gateway is the gateway with the example's Caddyfile. Started again, it
-// finds what it had kept.
+// gateway is the gateway with the example's Caddyfile. Started again, it finds
+// what it has stored.
 type gateway struct {
+	*testbed.Process
 	home        string
 	site, admin string // their ports
-	log         bytes.Buffer
-	cmd         *exec.Cmd
 }
 
 func newGateway(t *testing.T) *gateway {
 	t.Helper()
 	g := &gateway{home: t.TempDir(), site: strconv.Itoa(testbed.FreePort(t)), admin: strconv.Itoa(testbed.FreePort(t))}
-	t.Cleanup(func() { g.stop(t) })
+	g.start(t)
 	return g
 }
 
 func (g *gateway) start(t *testing.T) {
 	t.Helper()
-	g.cmd = exec.Command(testbed.Gateway(t), "run", "--config", "Caddyfile", "--adapter", "caddyfile")
-	g.cmd.Env = append(os.Environ(), "HOME="+g.home, "XDG_DATA_HOME="+g.home, "XDG_CONFIG_HOME="+g.home,
-		"PORT="+g.site, "ADMIN_PORT="+g.admin, "CHAT_IDENTITY_SECRET="+chatSecret, "OPENING_SECRET="+openingSecret)
-	g.cmd.Stderr = &g.log // read only when it has ended
-	if err := g.cmd.Start(); err != nil {
+	caddyfile, err := os.ReadFile("Caddyfile")
+	if err != nil {
 		t.Fatal(err)
 	}
 	// The sites answer a moment before the admin API knows their configuration.
-	for deadline := time.Now().Add(time.Minute); !g.serves(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			g.stop(t)
-			t.Fatalf("the gateway does not answer:\n%s", g.log.String())
-		}
-	}
+	g.Process = testbed.Run(t, string(caddyfile), g.home, "http://localhost:"+g.admin+"/chat_identity/stats",
+		"PORT="+g.site, "ADMIN_PORT="+g.admin, "CHAT_IDENTITY_SECRET="+chatSecret, "OPENING_SECRET="+openingSecret)
 }
 
-func (g *gateway) serves() bool {
-	res, err := http.Get("http://localhost:" + g.admin + "/chat_identity/stats")
-	if err != nil {
-		return false
-	}
-	defer res.Body.Close()
-	return res.StatusCode == http.StatusOK
-}
-
-func (g *gateway) stop(t *testing.T) {
-	t.Helper()
-	if g.cmd == nil {
-		return
-	}
-	_ = g.cmd.Process.Signal(os.Interrupt)
-	if err := g.cmd.Wait(); err != nil {
-		t.Errorf("the gateway ended with %v:\n%s", err, g.log.String())
-	}
-	g.cmd = nil
-}
-
-func (g *gateway) url(path string) string { return "http://localhost:" + g.site + path }
-
-// send sends a request to the site, or to the admin endpoint where the path is
-// one of its, and wants a status.
+// send sends a request to the site, or to the admin endpoint if the path is
+// one of its, and expects a status.
 func (g *gateway) send(t *testing.T, want int, method, path, body string, header ...string) string {
 	t.Helper()
-	url := g.url(path)
+	url := "http://localhost:" + g.site + path
 	if strings.HasPrefix(path, "/chat_identity/") || path == "/metrics" {
 		url = "http://localhost:" + g.admin + path
 	}
@@ -112,14 +79,13 @@ func (g *gateway) send(t *testing.T, want int, method, path, body string, header
 	return string(text)
 }
 
-// stock makes widgets whose encryption key is then lost, and one in grace.
+// stock creates widgets whose encryption key is then lost, and one in grace.
 func (g *gateway) stock(t *testing.T) {
 	t.Helper()
-	g.start(t)
 	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"shop"}`)
 	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"quiet","mode":"off"}`)
 	g.send(t, 200, "POST", "/chat_identity/widgets/shop/rotate", `{"grace":"24h"}`)
-	g.stop(t)
+	g.Stop(t)
 	if err := os.Remove(filepath.Join(g.home, "caddy", "chat_identity", "encryption.key")); err != nil {
 		t.Fatal(err)
 	}
@@ -147,8 +113,8 @@ func (g *gateway) visit(t *testing.T) {
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "shop")
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "quiet")
 
-	once := func(made time.Time) string {
-		nonce, at := strings.Repeat("n", 32), strconv.FormatInt(made.Unix(), 10)
+	once := func(signed time.Time) string {
+		nonce, at := strings.Repeat("n", 32), strconv.FormatInt(signed.Unix(), 10)
 		return fmt.Sprintf(`{"user_id":"ada","hmacNonce":%q,"hmacTimestamp":%q,"hmacSignature":%q}`, nonce, at, sign(openingSecret, "ada"+nonce+at))
 	}
 	opening := once(time.Now())
@@ -160,15 +126,12 @@ func (g *gateway) visit(t *testing.T) {
 // scrape returns the metrics, once the stored widgets have been counted.
 func (g *gateway) scrape(t *testing.T) string {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		text := g.send(t, 200, "GET", "/metrics", "")
-		if strings.Contains(text, "\ncaddy_chat_identity_secrets_in_grace 1\n") {
-			return text
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no secret in grace was counted:\n%s", text)
-		}
-	}
+	var text string
+	testbed.Until(t, "a secret in grace to be counted", func() bool {
+		text = g.send(t, 200, "GET", "/metrics", "")
+		return strings.Contains(text, "\ncaddy_chat_identity_secrets_in_grace 1\n")
+	})
+	return text
 }
 
 func sign(secret, text string) string {

@@ -76,8 +76,8 @@ func TestAgainstGateway(t *testing.T) {
 		}
 	})
 
-	g.stop(t)
-	log := g.log.String()
+	g.Stop(t)
+	log := g.Log.String()
 	if strings.Contains(log, hash) || strings.Contains(log, chatSecret) {
 		t.Error("a signature or a secret is in the log")
 	}

@@ -58,7 +58,7 @@ func testMerging(t *testing.T, s *stand) {
 		check(t, ada, "c1", "and again", 200, "", nil)
 	})
 	t.Run("a gateway that was killed knows what was accepted", func(t *testing.T) {
-		s.restart(t)
+		s.restart()
 		check(t, ada, "c1", "still here", 200, "", nil)
 	})
 	t.Run("and what was not", func(t *testing.T) {
@@ -66,7 +66,7 @@ func testMerging(t *testing.T, s *stand) {
 		check(t, phone, "c2", "on the phone", 200, "", nil)
 		phone.signIn(t, "ada")
 		check(t, phone, "c2", " ", 400, "", nil)
-		s.restart(t)
+		s.restart()
 		check(t, phone, "c2", "me again", 200, visitorB, 1.0)
 		check(t, phone, "c2", "and again", 200, "", nil)
 	})
@@ -80,7 +80,7 @@ func testMerging(t *testing.T, s *stand) {
 		_, answer := ada.read(t, "required", "c1")
 		before := answer["messages"].([]any)
 		s.home = elsewhere
-		s.restart(t)
+		s.restart()
 		check(t, ada, "c1", "once more", 200, visitorA, 0.0)
 		check(t, ada, "c1", "and more", 200, "", nil)
 		_, answer = ada.read(t, "required", "c1")
@@ -138,7 +138,7 @@ func testConversations(t *testing.T, s *stand) {
 			})
 		}
 		if when == "" {
-			s.restart(t)
+			s.restart()
 		}
 	}
 	if _, answer := ada.read(t, "required", "c1"); len(answer["messages"].([]any)) != 6 {
@@ -193,7 +193,7 @@ func testCalls(t *testing.T, s *stand) {
 		check(t, "/calls", first, 403, "replayed")
 	})
 	t.Run("replayed after the gateway was killed", func(t *testing.T) {
-		s.restart(t)
+		s.restart()
 		check(t, "/calls", first, 403, "replayed")
 	})
 	t.Run("expired", func(t *testing.T) { check(t, "/calls", sign(t, `{"old":true}`), 401, "expired") })

@@ -7,23 +7,20 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
-	"os"
-	"os/exec"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
-// stand is the demo's parts on their own, so that the gateway can be started
-// anew while the backend goes on.
+// stand is the demo's parts on their own, so that the gateway can be restarted
+// while the backend goes on.
 type stand struct {
+	t       *testing.T // which the gateway runs for, also if a subtest restarts it
 	base    string
-	home    string // what the gateway keeps: started again with it, it goes on where it was
+	home    string // what the gateway stores: restarted with it, it goes on where it was
 	port    int
 	backend string
-	gateway *exec.Cmd
+	gateway *testbed.Process
 }
 
 func newStand(t *testing.T) *stand {
@@ -31,42 +28,19 @@ func newStand(t *testing.T) *stand {
 	backend := httptest.NewServer(newBackend(testSecrets))
 	t.Cleanup(backend.Close)
 	port := testbed.FreePort(t)
-	s := &stand{base: fmt.Sprintf("http://localhost:%d", port), home: t.TempDir(), port: port, backend: backend.Listener.Addr().String()}
-	s.start(t)
-	t.Cleanup(s.kill)
+	s := &stand{t: t, base: fmt.Sprintf("http://localhost:%d", port), home: t.TempDir(), port: port, backend: backend.Listener.Addr().String()}
+	s.start()
 	return s
 }
 
-func (s *stand) start(t *testing.T) {
-	t.Helper()
-	s.gateway = exec.Command(testbed.Gateway(t), "run", "--config", "-", "--adapter", "caddyfile")
-	s.gateway.Stdin = strings.NewReader(caddyfile)
-	s.gateway.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", s.port), "BACKEND="+s.backend, "CHAT_IDENTITY_SECRET="+testSecrets.chat,
-		"CALLS_SECRET="+testSecrets.calls, "HOME="+s.home, "XDG_DATA_HOME="+s.home, "XDG_CONFIG_HOME="+s.home)
-	if err := s.gateway.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if res, err := http.Get(s.base); err == nil {
-			res.Body.Close()
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the gateway does not answer")
-		}
-	}
+func (s *stand) start() {
+	s.gateway = testbed.Run(s.t, caddyfile, s.home, s.base, fmt.Sprintf("PORT=%d", s.port), "BACKEND="+s.backend,
+		"CHAT_IDENTITY_SECRET="+testSecrets.chat, "CALLS_SECRET="+testSecrets.calls)
 }
 
-// kill ends the gateway, which cannot write anything down then.
-func (s *stand) kill() {
-	_ = s.gateway.Process.Kill()
-	_ = s.gateway.Wait()
-}
-
-func (s *stand) restart(t *testing.T) {
-	t.Helper()
-	s.kill()
-	s.start(t)
+func (s *stand) restart() {
+	s.gateway.Kill()
+	s.start()
 }
 
 // browser is a page somewhere, with its cookies and the claim of who is signed in.
@@ -75,6 +49,8 @@ type browser struct {
 	client  http.Client
 	visitor string
 	claim   map[string]any
+	header  http.Header // of each request
+	kind    string      // the last answer's media type
 }
 
 func (s *stand) browser(t *testing.T, visitor string) *browser {
@@ -83,7 +59,7 @@ func (s *stand) browser(t *testing.T, visitor string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{stand: s, client: http.Client{Jar: jar}, visitor: visitor}
+	return &browser{stand: s, client: http.Client{Jar: jar}, visitor: visitor, header: http.Header{}}
 }
 
 func (b *browser) signIn(t *testing.T, person string) {
@@ -133,6 +109,7 @@ func (b *browser) send(t *testing.T, method, path string, body []byte) (int, map
 	if err != nil {
 		t.Fatal(err)
 	}
+	req.Header = b.header.Clone()
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -141,6 +118,7 @@ func (b *browser) send(t *testing.T, method, path string, body []byte) (int, map
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
+	b.kind = res.Header.Get("Content-Type")
 	var answer map[string]any
 	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
 		t.Fatalf("%s %s answered %s, not JSON: %v", method, path, res.Status, err)

@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
@@ -17,7 +14,8 @@ import (
 // TestSignersThroughGateway sends what each sample signs through a real
 // gateway, which answers with the user it verified.
 func TestSignersThroughGateway(t *testing.T) {
-	url := startGateway(t)
+	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
+	testbed.Run(t, caddyfile, t.TempDir(), url, "URL="+url, "CHAT_IDENTITY_SECRET="+secret)
 	for _, s := range signers(t) {
 		t.Run(s.Name, func(t *testing.T) {
 			for _, id := range userIDs {
@@ -50,45 +48,15 @@ func expect(t *testing.T, url, user, hash string, status int, verified string) {
 	}
 }
 
-// startGateway runs the gateway and returns its URL.
-func startGateway(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
-
-	gateway := exec.Command(testbed.Gateway(t), "run", "--config", "-", "--adapter", "caddyfile")
-	gateway.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir, "CHAT_IDENTITY_SECRET="+secret)
-	gateway.Stdin = strings.NewReader(`{
+const caddyfile = `{
 	admin off
 	persist_config off
 	auto_https off
 }
-` + url + ` {
+{$URL} {
 	chat_identity required {
 		secret {env.CHAT_IDENTITY_SECRET}
 	}
 	respond "{http.chat_identity.user}"
 }
-`)
-	var log strings.Builder
-	gateway.Stderr = &log
-	if err := gateway.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = gateway.Process.Signal(os.Interrupt)
-		if err := gateway.Wait(); err != nil {
-			t.Errorf("the gateway ended with %v:\n%s", err, log.String())
-		}
-	})
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get(url)
-		if err == nil {
-			response.Body.Close()
-			return url
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the gateway does not answer: %v", err)
-		}
-	}
-}
+`

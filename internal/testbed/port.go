@@ -1,4 +1,5 @@
-// Package testbed gives tests what they share: TCP ports, and the built gateway.
+// Package testbed has what tests of several packages share: TCP ports, and running
+// gateways and demos.
 package testbed
 
 import (
@@ -9,11 +10,10 @@ import (
 	"testing"
 )
 
-// Ports are taken in blocks, from below those that the system gives to
-// connections and to listeners without a port of their own; 10,000 above, where a
-// node of a Redis cluster listens, too, nothing is handed out. The first port of
-// a block is listened on for as long as the process runs, which keeps other
-// processes from handing out the rest.
+// Ports are taken in blocks, from below the system's range of ephemeral ports.
+// No port that is 10,000 above another is handed out: a node of a Redis cluster
+// listens there, too. The process listens on the first port of a block, which keeps
+// other processes from handing out the rest.
 const (
 	first, last = 10_000, 20_000
 	block       = 50
@@ -25,8 +25,8 @@ var (
 	held       []net.Listener
 )
 
-// FreePort returns a port that nobody listens on, and that no other call in this or
-// another process returns before long.
+// FreePort returns a port that nothing listens on. No other call, in this process or
+// another, returns it while this process runs.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	mu.Lock()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestSummary runs go test on packages that fail in each way there is.
+// TestSummary runs go test on packages that fail in every way.
 func TestSummary(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
@@ -40,7 +40,7 @@ func TestLong(t *testing.T) {
 	}
 	logs := t.TempDir()
 	var progress strings.Builder
-	s := newSummary(&progress, logs)
+	s := &summary{progress: &progress, folder: logs}
 	run := func(args ...string) {
 		command := exec.Command("go", append([]string{"test", "-json", "-vet=off"}, args...)...)
 		command.Dir = dir
@@ -72,7 +72,7 @@ func TestLong(t *testing.T) {
 		}
 	}
 	if text, err := os.ReadFile(filepath.Join(logs, "m_noisy.log")); err != nil || strings.Count(string(text), "a request") != 5000 {
-		t.Errorf("the log is not whole: %v", err)
+		t.Errorf("the log is incomplete: %v", err)
 	}
 	if !strings.Contains(progress.String(), "ok   m/good ") {
 		t.Error(progress.String())
@@ -81,15 +81,9 @@ func TestLong(t *testing.T) {
 
 // TestNothingRan: a go test that cannot even begin is a failure that says why.
 func TestNothingRan(t *testing.T) {
-	s := newSummary(io.Discard, t.TempDir())
+	s := &summary{progress: io.Discard, folder: t.TempDir()}
 	s.run(exec.Command("go", "test", "-json", "./no-such-folder"))
 	if report := strings.Join(s.failures(), "\n"); !strings.Contains(report, "./no-such-folder") {
 		t.Error(report)
-	}
-}
-
-func TestSplit(t *testing.T) {
-	if parts := split([]string{"a", "b", "--", "c"}); len(parts) != 2 || len(parts[0]) != 2 || parts[1][0] != "c" {
-		t.Error(parts)
 	}
 }

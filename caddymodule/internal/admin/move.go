@@ -16,8 +16,8 @@ import (
 // maxMoved bounds the body of an import, in bytes.
 const maxMoved = 64 << 20
 
-// export answers a page of the stored records, with their secrets encrypted, and
-// where the next page is.
+// export answers with a page of the stored records, their secrets encrypted, and a
+// link to the next.
 func (c *call) export() error {
 	after := c.r.URL.Query().Get("after")
 	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
@@ -36,9 +36,9 @@ func (c *call) export() error {
 	return nil
 }
 
-// importRecords stores records of an export. Those that are stored already are kept
-// unless the call says replace=true: an old export must not bring back a retired
-// secret by accident.
+// importRecords stores records of an export. Stored ones are kept as they are unless
+// the call says replace=true: an old export must not bring back a retired secret by
+// accident.
 func (c *call) importRecords() error {
 	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
 	if err != nil && c.r.URL.Query().Has("replace") {

@@ -2,26 +2,34 @@ package traffic
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"time"
 )
 
-// Run samples until the context ends.
-func (t *Traffic) Run(ctx context.Context) {
-	ticker := time.NewTicker(tick)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			t.Sample()
+// Start has samples taken until [Traffic.Close].
+func (t *Traffic) Start() {
+	t.sampling.Go(func() {
+		ticker := time.NewTicker(tick)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-t.closed:
+				return
+			case <-ticker.C:
+				t.Sample()
+			}
 		}
-	}
+	})
 }
 
-// Sample takes the samples that are due: [Traffic.Run] calls it.
+// Close ends the sampling.
+func (t *Traffic) Close() error {
+	close(t.closed)
+	t.sampling.Wait()
+	return nil
+}
+
+// Sample takes the samples that are due: [Traffic.Start] calls it.
 func (t *Traffic) Sample() {
 	t.mu.Lock()
 	defer t.mu.Unlock()

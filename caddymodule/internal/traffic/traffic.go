@@ -62,6 +62,9 @@ type Traffic struct {
 
 	diagnoses *rate.Limiter // of all widgets together
 
+	sampling sync.WaitGroup
+	closed   chan struct{}
+
 	mu      sync.Mutex
 	places  int     // how many widgets have a place
 	crowded bool    // whether all places were ever taken, so that not all widgets have one
@@ -72,7 +75,7 @@ type Traffic struct {
 // New returns a Traffic that begins to count now.
 func New(clock func() time.Time) *Traffic {
 	t := &Traffic{
-		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(),
+		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(), closed: make(chan struct{}),
 		diagnoses: rate.NewLimiter(rate.Every(diagnoseAll), allBurst),
 	}
 	t.unknown = newSeries("", t.since)
