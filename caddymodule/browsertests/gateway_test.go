@@ -1,7 +1,6 @@
 package browsertests
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,16 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
-
-// patience is how long anything may take before it counts as hanging.
-const patience = time.Minute
 
 const (
 	testSecret = "test-secret-of-more-than-16-bytes"            // {env.TEST_SECRET}
@@ -42,25 +36,7 @@ type gateway struct {
 	config     string // the Caddyfile
 	dir        string
 	cmd        *exec.Cmd
-	log        lines
-}
-
-// lines is what a process has written so far.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	log        testbed.Buffer
 }
 
 // newGateway is one that does not run yet. Browsers may open its admin endpoint
@@ -116,11 +92,7 @@ func (g *gateway) run(t *testing.T) {
 // logs waits until the log says that more often.
 func (g *gateway) logs(t *testing.T, text string, before int) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); strings.Count(g.log.String(), text) <= before; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log does not say %q", text)
-		}
-	}
+	testbed.Until(t, fmt.Sprintf("the log to say %q", text), func() bool { return strings.Count(g.log.String(), text) > before })
 }
 
 // load gives the process another configuration, and waits until the endpoint of
