@@ -90,7 +90,7 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 
 // newReader returns what finds a field in these places, and never a claim.
 func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
-	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Reader()
 }
 
 // RequestParts are what Caddy's placeholders of a request begin with, behind
