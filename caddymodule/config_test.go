@@ -70,7 +70,7 @@ func TestJSONConfiguration(t *testing.T) {
 		secret + `,"nonce_length":-1,"dialect":"snapengage"`:                                   "nonce_length",
 		secret + `,"nonce_length":1000,"dialect":"snapengage"`:                                 "nonce_length",
 		secret + `,"encoding":"octal"`:                                                         "encoding",
-		secret + `,"message":"{user_id}{email}"`:                                               "run together",
+		secret + `,"message":"{user_id}{email}"`:                                               "could be split in two ways",
 		secret + `,"at":"x"`:                                                                   "at:",
 		secret + `,"reject":{"forged":403}`:                                                    "reject",
 		secret + `,"reject":{"invalid":302}`:                                                   "reject invalid",
