@@ -70,7 +70,7 @@ func TestJSONConfiguration(t *testing.T) {
 		secret + `,"nonce_length":-1,"dialect":"snapengage"`:                                   "nonce_length",
 		secret + `,"nonce_length":1000,"dialect":"snapengage"`:                                 "nonce_length",
 		secret + `,"encoding":"octal"`:                                                         "encoding",
-		secret + `,"message":"{user_id}{email}"`:                                               "run together",
+		secret + `,"message":"{user_id}{email}"`:                                               "could be split in two ways",
 		secret + `,"at":"x"`:                                                                   "at:",
 		secret + `,"reject":{"forged":403}`:                                                    "reject",
 		secret + `,"reject":{"invalid":302}`:                                                   "reject invalid",
@@ -212,8 +212,7 @@ func knownToCaddy(t *testing.T) (names []string) {
 
 // TestXcaddy: the build that xcaddy.json describes is the one that is tested.
 func TestXcaddy(t *testing.T) {
-	text, err := os.ReadFile("../xcaddy.json")
-	must(t, err)
+	text := read(t, "../xcaddy.json")
 	var builder struct {
 		CaddyVersion string `json:"caddy_version"`
 		Plugins      []struct {
@@ -223,8 +222,7 @@ func TestXcaddy(t *testing.T) {
 		Replacements []struct{ Old, New string } `json:"replacements"`
 	}
 	must(t, json.Unmarshal(text, &builder))
-	module, err := os.ReadFile("../go.mod")
-	must(t, err)
+	module := read(t, "../go.mod")
 	version := regexp.MustCompile(`(?m)^\s*(?:require\s+)?github\.com/caddyserver/caddy/v2\s+(v\S+)`).FindSubmatch(module)
 	if version == nil || string(version[1]) != builder.CaddyVersion {
 		t.Errorf("caddy_version is %s, go.mod requires %s", builder.CaddyVersion, version)

@@ -135,9 +135,6 @@ func TestConversationRefusal(t *testing.T) {
 // TestConversationPlaces: wherever a request names its conversation.
 func TestConversationPlaces(t *testing.T) {
 	const form = "Content-Type: application/x-www-form-urlencoded"
-	part := func(name, value string) string {
-		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
-	}
 	signed := func(user string) string { return `{"user_id":"` + user + `","user_hash":"` + sign(user) + `"` }
 	for _, c := range []struct {
 		name, option string
@@ -163,7 +160,7 @@ func TestConversationPlaces(t *testing.T) {
 			return g.do(t, "POST", "/chat", "%63="+escapeAll(c)+"&"+signedQuery(user), form)
 		}},
 		{"multipart", "body /c", func(g *gateway, user, c string) *answered {
-			return g.do(t, "POST", "/chat", part("c", c)+part("user_id", user)+part("user_hash", sign(user))+"------x--\r\n", "Content-Type: "+boundaryType)
+			return g.do(t, "POST", "/chat", formPart("c", c)+formPart("user_id", user)+formPart("user_hash", sign(user))+"------x--\r\n", "Content-Type: "+boundaryType)
 		}},
 		{"query", "query c", func(g *gateway, user, c string) *answered {
 			return g.do(t, "GET", "/chat?a=1&c="+c+"&"+signedQuery(user), "")

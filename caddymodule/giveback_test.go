@@ -120,8 +120,7 @@ func (g *gateway) fate(t *testing.T, k ticket) string {
 // that go on, may still reach an upstream.
 func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 	g := newLive(t, ownLedger(t), oneTime("required", "")+fmt.Sprintf("reverse_proxy 127.0.0.1:%d", freePort(t)))
-	text, err := adapt(g.config)
-	must(t, err)
+	text := adapted(t, g.config)
 	var config map[string]any
 	must(t, json.Unmarshal(text, &config))
 	server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["srv0"].(map[string]any)
@@ -130,7 +129,7 @@ func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 		map[string]any{"handler": "subroute", "routes": server["routes"], "errors": map[string]any{"routes": answer}},
 		map[string]any{"handler": "reverse_proxy", "upstreams": []any{map[string]any{"dial": strings.TrimPrefix(g.upstream.URL, "http://")}}},
 	}}}
-	text, err = json.Marshal(config)
+	text, err := json.Marshal(config)
 	must(t, err)
 	must(t, activate(text))
 	t.Cleanup(func() { _ = caddy.Stop() })

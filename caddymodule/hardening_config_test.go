@@ -341,8 +341,7 @@ func TestEarlyMatcher(t *testing.T) {
 		_, err := adapt(":80 {\n@own {\n" + matcher + "\n}\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}")
 		errorSays(t, err, "cannot be given a matcher that depends on what chat_identity finds", "its own matcher %s", matcher)
 	}
-	config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
-	must(t, err)
+	config := adapted(t, fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
 	errorSays(t, activate(config), "cannot be given a matcher that depends on what chat_identity finds", "its own matcher in JSON")
 	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, not an outcome: match 'anonymous'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
@@ -574,8 +573,7 @@ func TestStopInAnyOrder(t *testing.T) {
 			old := active(t)
 			// What follows happens while a request of the old configuration is under way.
 			if removed {
-				config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
-				must(t, err)
+				config := adapted(t, fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
 				must(t, activate(config))
 			} else if err := caddy.Stop(); err != nil {
 				t.Fatal(err)

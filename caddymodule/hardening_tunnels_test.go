@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -202,8 +201,7 @@ func TestEveryHandlerGuards(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		config, _, _ := strings.Cut(string(text), "----------")
 		configs = append(configs, config)
 	}

@@ -57,15 +57,13 @@ http://localhost:%d {
 // makes after it has started.
 func awaitCertificate(t *testing.T, port int) {
 	t.Helper()
-	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		var c *tls.Conn
-		if c, err = tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted()); err == nil {
+	eventually(t, "there is no certificate", func() bool {
+		c, err := tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted())
+		if err == nil {
 			_ = c.Close()
-			return
 		}
-	}
-	t.Fatal(err)
+		return err == nil
+	})
 }
 
 // The gateway's certificate is of a CA that the test has no reason to install.
@@ -264,15 +262,6 @@ func TestForgedTrailerNeverArrives(t *testing.T) {
 				t.Errorf("%s: trailers %v arrived", c.name, s.Trailer)
 			}
 		}
-	}
-	// By hand, one that is not even announced.
-	g := chat(t, requiredSite)
-	signed := claim("alice")
-	answer := g.raw(t, "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"+jsonType+"\r\nTrailer: X-Verified-User\r\nTransfer-Encoding: chunked\r\n\r\n"+
-		fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Verified-User: victim\r\nX_Verified_User: victim\r\nX-Other: 1\r\n\r\n", len(signed), signed))
-	s := g.upstream.take()
-	if !strings.HasPrefix(answer, "HTTP/1.1 200") || s == nil || s.user() != "alice" || len(s.Header["X-Verified-User"]) != 1 || len(s.Trailer) > 0 {
-		t.Errorf("%.100q %+v", answer, s)
 	}
 }
 

@@ -38,8 +38,7 @@ func (g *gateway) mergedFrom(t testing.TB, method, user, visitor string, headers
 // TestVisitor: the upstream is told until it has confirmed that it knows.
 func TestVisitor(t *testing.T) {
 	g := newLive(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
-	config, err := adapt(g.config)
-	must(t, err)
+	config := adapted(t, g.config)
 	reload := func() {
 		must(t, activate(config))
 	}

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"unicode/utf8"
 )
 
@@ -70,7 +71,7 @@ func (b *Backend) Ask(r *Request) (Answer, error) {
 		if response, err = transport.RoundTrip(request); err == nil {
 			break
 		}
-		if !errors.Is(err, io.EOF) {
+		if !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
 			return nil, fmt.Errorf("%s: %w", b.Name, err)
 		}
 	}
