@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 	"github.com/chromedp/chromedp"
 )
 
@@ -55,7 +56,7 @@ func (p *tab) text() string {
 // wait waits until an expression is true in the page.
 func (p *tab) wait(expression string) {
 	p.t.Helper()
-	deadline, next := time.Now().Add(patience), time.Now().Add(time.Second)
+	deadline, next := time.Now().Add(testbed.Patience), time.Now().Add(time.Second)
 	for {
 		if p.between != "" && time.Now().After(next) {
 			next = time.Now().Add(time.Second)
