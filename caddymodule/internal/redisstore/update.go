@@ -164,7 +164,7 @@ func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, er
 				return w, err
 			}
 			if next.ID != id {
-				return w, fmt.Errorf("%w of widget %s: it is to take the place of widget %s", widgets.ErrRecord, next.ID, id)
+				return w, fmt.Errorf("%w of widget %s: it would replace widget %s", widgets.ErrRecord, next.ID, id)
 			}
 		}
 		record = next
