@@ -191,7 +191,7 @@ func dialectArg(d *caddyfile.Dispenser, to *string) error {
 func checkClaim(change func(*verifier.Dialect)) error {
 	d := verifier.Dialects[0]
 	change(&d)
-	_, err := d.Verifier()
+	_, err := d.Reader()
 	return err
 }
 

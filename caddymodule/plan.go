@@ -45,7 +45,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		return nil, err
 	}
 	own.Query = false // own.Places includes those
-	if p.verifier, err = own.Verifier(); err != nil {
+	if p.verifier, err = own.Reader(); err != nil {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
@@ -87,7 +87,7 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
 
 // places applies the handler's own places to the dialect's.
 func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
-	claims, err := d.Verifier() // without the handler's places: it tells what is signed
+	claims, err := d.Reader() // without the handler's places: it tells what is signed
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,8 @@ var (
 	ErrAmbiguous = errors.New("verifier: a field appears more than once, or with two values")
 	// ErrMissing: there is no claim. The request is from an anonymous visitor.
 	ErrMissing = errors.New("verifier: no claim")
-	// ErrPartial: there is a user id without a signature, or the reverse.
+	// ErrPartial: there is a user id without a signature, or the reverse, or one of
+	// them is there only in another spelling or inside an array. An [Error] says which.
 	ErrPartial = errors.New("verifier: half a claim")
 	// ErrInvalid: no key gives the signature.
 	ErrInvalid = errors.New("verifier: the signature does not match")
@@ -25,13 +26,18 @@ var (
 
 // errReading is no reason against a claim: the program has read it with another
 // Verifier than the one that verifies it, for which it may say something else, or into
-// a Reading that an earlier request has left without Reset.
-var errReading = errors.New("verifier: the Reading was made by another Verifier, or was not Reset")
+// a Reading that an earlier request has left without Reset. Nor is errOpen, of a form of
+// which nothing is known before its end.
+var (
+	errReading = errors.New("verifier: the Reading was made by another Verifier, or was not Reset")
+	errOpen    = errors.New("verifier: the Multipart was not closed")
+	errNoKey   = errors.New("verifier: there is no key to sign with")
+)
 
 // Error says what is wrong with a claim to whoever wrote the program that sends
 // it. It never holds a value of the request.
 type Error struct {
-	// Err is the reason: [ErrMalformed] or [ErrAmbiguous].
+	// Err is the reason: [ErrMalformed], [ErrAmbiguous] or [ErrPartial].
 	Err error
 	// Part is "body" or "query" where that cannot be read in one way, and "" where
 	// the error is about a field.

@@ -11,7 +11,8 @@ import (
 
 // Key is a secret made ready to check signatures: the HMAC state after its key
 // block, without the secret's text. It is safe for concurrent use and does not
-// allocate once warm.
+// allocate once warm. The package diagnose needs the [Secret], which a Key does not give
+// back: to call it, keep both.
 type Key struct {
 	states sync.Pool // of *macState
 }

@@ -50,8 +50,9 @@ func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 // claim, that one of the keys signed it, and that it is fresh. It returns the first
 // reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key,
 // or with nil for one, it takes as long as with one, and returns [ErrInvalid]. A
-// reading that another Verifier has made, or that was read on after it was verified and
-// not Reset, is a mistake of the program: never verified, and the error is no reason.
+// reading that another Verifier has made, that was read on after it was verified and
+// not Reset, or whose [Multipart] was not closed, is a mistake of the program: never
+// verified and never anonymous, and the error is no reason.
 func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 	return v.VerifyFunc(r, func() []*Key { return keys })
 }
@@ -59,11 +60,16 @@ func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 // VerifyFunc is [Verifier.Verify] with keys that are looked up for whole claims
 // only: every reason before [ErrInvalid] is found without them.
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
-	if err := v.shape(r); err != nil {
-		return Identity{}, err
+	err := v.shape(r)
+	switch {
+	case err != nil && err == r.err: // the body's fault comes first
+	case r.misused || r.by != nil && r.by != &v.reader:
+		err = errReading
+	case r.open != nil:
+		err = errOpen
 	}
-	if r.misused || r.by != nil && r.by != &v.reader {
-		return Identity{}, errReading
+	if err != nil {
+		return Identity{}, err
 	}
 	c := &r.claim
 	if err := v.prove(c, keys()); err != nil {
@@ -105,8 +111,15 @@ func (v *Verifier) shape(r *Reading) error {
 	switch {
 	case !some:
 		return ErrMissing
-	case !v.complete(c) || len(c[Signature]) == 0:
-		return ErrPartial
+	}
+	for f := UserID; f <= Email; f++ {
+		if len(c[f]) == 0 && (f == Signature || v.Signs(f)) {
+			detail := "is missing"
+			if r.found[0][f].there() {
+				detail = "is there only in another spelling or inside an array"
+			}
+			return &Error{Err: ErrPartial, Field: f, Detail: detail}
+		}
 	}
 	return v.checkSplit(c)
 }
@@ -245,16 +258,6 @@ func (v *Verifier) prove(c *claim, keys []*Key) error {
 	return nil
 }
 
-// complete reports whether all that is signed is there.
-func (v *Verifier) complete(c *claim) bool {
-	for f := UserID; f <= Email; f++ {
-		if len(c[f]) == 0 && v.Signs(f) {
-			return false
-		}
-	}
-	return true
-}
-
 func (v *Verifier) signed(c *claim, keys []*Key) bool {
 	some := false
 	for _, k := range keys {
@@ -281,16 +284,24 @@ func (v *Verifier) AppendMessage(dst []byte, r *Reading) []byte {
 }
 
 // Sign returns the signature of a claim with these fields, as a customer's server
-// makes it. It is an error to leave one out that is signed.
+// makes it. What Verify would refuse it refuses for the same reason: [ErrPartial]
+// where a field is left out that is signed, [ErrMalformed] where one is too long or
+// holds a control character. Only a timestamp may be of any time.
 func (v *Verifier) Sign(key *Key, fields map[Field]string) (string, error) {
-	var c claim
+	if !key.usable() {
+		return "", errNoKey
+	}
+	var r Reading
+	r.Text(Place{Field: Signature}, []byte("to come"))
 	for f, text := range fields {
-		c[f] = []byte(text)
+		if f != Signature && v.Signs(f) {
+			r.Text(Place{Field: f}, []byte(text))
+		}
 	}
-	if !v.complete(&c) {
-		return "", ErrPartial
+	if err := v.shape(&r); err != nil {
+		return "", err
 	}
-	return v.sign(key, &c), nil
+	return v.sign(key, &r.claim), nil
 }
 
 func (v *Verifier) sign(key *Key, c *claim) string {

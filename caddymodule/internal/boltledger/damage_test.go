@@ -236,7 +236,7 @@ func TestRefused(t *testing.T) {
 			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 3))
 		}), "has format 3"},
 		{"another format's name", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Put(formatKey, []byte("x")) }), "header is not"},
-		{"no memory of what it forgot", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(forgottenKey) }), "what it has forgotten"},
+		{"no memory of what it forgot", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(forgottenKey) }), "what it has dropped"},
 		{"no memory", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(memoryKey) }), "which ledger it is"},
 		{"another id", edited(func(tx *bbolt.Tx) error {
 			value := bytes.Clone(tx.Bucket(headerName).Get(memoryKey))

@@ -49,7 +49,7 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 		d.Message = cmp.Or(f.message, d.Message)
 	}
 	d.At, d.Encoding, d.MaxAge = f.at, f.encoding, cmp.Or(f.maxAge, d.MaxAge)
-	v, err := d.Verifier()
+	v, err := d.Reader()
 	return &checker{d, v}, err
 }
 

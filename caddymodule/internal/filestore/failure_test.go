@@ -108,7 +108,7 @@ func TestRemedies(t *testing.T) {
 		{syscall.EROFS, unwritable, "mounted read-only"},
 		{syscall.EFBIG, unwritable, "ulimit -f"},
 		{fs.ErrPermission, unwritable, "must belong to the user"},
-		{syscall.EIO, unwritable, "can make files in the folder"},
+		{syscall.EIO, unwritable, "can create files in the folder"},
 		{fs.ErrPermission, unreadable, "must belong to the user"},
 		{syscall.EIO, unreadable, "can read the file"},
 		{syscall.EIO, unsure, "the change is in effect, but may not survive a power cut"},

@@ -89,7 +89,7 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 
 // newReader returns a verifier that only reads one field, from these places.
 func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
-	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Reader()
 }
 
 // RequestParts are the first parts of Caddy's placeholders behind http.request, URIParts
