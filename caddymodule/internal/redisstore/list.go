@@ -78,7 +78,7 @@ func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (
 	names = append(names, s.keys.version)
 	answers, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
 	if err == nil && len(answers) != len(names) {
-		err = errors.New("Redis answered with a wrong number of values")
+		err = errors.New("the answer has a wrong number of values")
 	}
 	if err != nil {
 		return nil, nil, "", unreadable(err)
