@@ -377,8 +377,7 @@ func TestAdminStats(t *testing.T) {
 func TestAdminAfterFailedReload(t *testing.T) {
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
-	broken, err := adapt(strings.Replace(g.config, "widget {header.X-Widget-Key}", "secret {env.NOT_SET}", 1))
-	must(t, err)
+	broken := adapted(t, strings.Replace(g.config, "widget {header.X-Widget-Key}", "secret {env.NOT_SET}", 1))
 	if err := caddy.Load(broken, true); err == nil || !strings.Contains(err.Error(), "NOT_SET") {
 		t.Fatalf("the broken configuration loads: %v", err)
 	}
@@ -428,8 +427,7 @@ func TestLostEncryptionKey(t *testing.T) {
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
-	key, err := os.ReadFile(path)
-	must(t, err)
+	key := read(t, path)
 	must(t, os.Remove(path))
 	g.restart(t)
 	equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "without its key")

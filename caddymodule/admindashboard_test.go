@@ -32,6 +32,14 @@ func fetch(t testing.TB, method, url, body string, headers ...string) *answered 
 	return &answered{Response: response, body: string(text)}
 }
 
+// page returns what a page of the admin endpoint says.
+func (g *gateway) page(t testing.TB, path string) string {
+	t.Helper()
+	a := fetch(t, "GET", "http://"+g.admin+path, "")
+	equal(t, a.StatusCode, 200, "%s", path)
+	return a.body
+}
+
 func TestAdminDashboardIsServed(t *testing.T) {
 	g := live(t, "", liveSite)
 	base := "http://" + g.admin

@@ -31,8 +31,7 @@ func TestCaddyfiles(t *testing.T) {
 	must(t, os.WriteFile(previous, []byte("a-secret-of-yesterday\n"), 0o600))
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
-			text, err := os.ReadFile(file)
-			must(t, err)
+			text := read(t, file)
 			caddyfile, want, ok := strings.Cut(string(text), separator)
 			if !ok {
 				t.Fatal("no line of ten dashes")
@@ -120,8 +119,7 @@ func TestUnmarshalCaddyfileDocuments(t *testing.T) {
 	for _, in := range [][2]string{
 		{"caddyfile.go", "unmarshalOption"}, {"globaloption.go", "unmarshalOption"}, {"globaloption.go", "unmarshalInlineWidget"},
 	} {
-		text, err := os.ReadFile(in[0])
-		must(t, err)
+		text := read(t, in[0])
 		for _, option := range cases(t, in[0], in[1]) {
 			if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
 				t.Errorf("%s does not document %s", in[0], option)
@@ -133,8 +131,7 @@ func TestUnmarshalCaddyfileDocuments(t *testing.T) {
 // TestWithoutOrder: the directive needs no order option, and comes after the
 // operator's own header handling.
 func TestWithoutOrder(t *testing.T) {
-	config, err := adapt(":80 {\nreverse_proxy 127.0.0.1:1\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nrequest_header -X-A\n}")
-	must(t, err)
+	config := adapted(t, ":80 {\nreverse_proxy 127.0.0.1:1\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nrequest_header -X-A\n}")
 	text := string(config)
 	header, ours, proxy := strings.Index(text, `"handler":"headers"`), strings.Index(text, `"handler":"chat_identity"`), strings.Index(text, `"handler":"reverse_proxy"`)
 	if header < 0 || ours < header || proxy < ours {

@@ -96,8 +96,7 @@ func TestCases(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = caddy.Stop() })
 	for _, name := range files {
-		text, err := os.ReadFile(name)
-		must(t, err)
+		text := read(t, name)
 		var file caseFile
 		if err := json.Unmarshal(text, &file); err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -135,9 +135,6 @@ func TestConversationRefusal(t *testing.T) {
 // TestConversationPlaces: wherever a request names its conversation.
 func TestConversationPlaces(t *testing.T) {
 	const form = "Content-Type: application/x-www-form-urlencoded"
-	part := func(name, value string) string {
-		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
-	}
 	signed := func(user string) string { return `{"user_id":"` + user + `","user_hash":"` + sign(user) + `"` }
 	for _, c := range []struct {
 		name, option string
@@ -163,7 +160,7 @@ func TestConversationPlaces(t *testing.T) {
 			return g.do(t, "POST", "/chat", "%63="+escapeAll(c)+"&"+signedQuery(user), form)
 		}},
 		{"multipart", "body /c", func(g *gateway, user, c string) *answered {
-			return g.do(t, "POST", "/chat", part("c", c)+part("user_id", user)+part("user_hash", sign(user))+"------x--\r\n", "Content-Type: "+boundaryType)
+			return g.do(t, "POST", "/chat", formPart("c", c)+formPart("user_id", user)+formPart("user_hash", sign(user))+"------x--\r\n", "Content-Type: "+boundaryType)
 		}},
 		{"query", "query c", func(g *gateway, user, c string) *answered {
 			return g.do(t, "GET", "/chat?a=1&c="+c+"&"+signedQuery(user), "")
@@ -590,10 +587,7 @@ func TestConversationUpgrade(t *testing.T) {
 		if step.user != "" {
 			query += "&" + signedQuery(step.user)
 		}
-		c := g.dial(t)
-		c.write("GET /ws" + query + strings.NewReplacer("127.0.0.1", strings.TrimPrefix(g.url, "http://"), "websocket", step.upgrade).Replace(handshake) + "Connection: Upgrade\r\n\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		must(t, err)
+		c, response := g.upgrade(t, "/ws"+query, step.upgrade)
 		if response.StatusCode != step.want {
 			t.Errorf("step %d: %d, want %d", i, response.StatusCode, step.want)
 		} else if step.want == 101 {

@@ -24,8 +24,7 @@ func documents(t testing.TB) map[string]string {
 	found := make(map[string]string)
 	pages, _ := filepath.Glob("../docs/*.md")
 	for _, file := range append(pages, "../README.md") {
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		found[strings.TrimPrefix(filepath.ToSlash(file), "../")] = string(text)
 	}
 	if len(found) < 2 {
@@ -99,8 +98,7 @@ func validates(t *testing.T, caddyfile string) {
 	secret := filepath.Join(dir, "secret")
 	must(t, os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600))
 	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllString(caddyfile, "{file."+secret+"}")
-	text, err := adapt(caddyfile)
-	must(t, err)
+	text := adapted(t, caddyfile)
 	var config *caddy.Config
 	must(t, json.Unmarshal(text, &config))
 	config.Admin = &caddy.AdminConfig{Disabled: true}
@@ -131,8 +129,7 @@ func TestDocsCaddyfiles(t *testing.T) {
 
 func TestCaddyfileExample(t *testing.T) {
 	setDocumentedEnvironment(t)
-	text, err := os.ReadFile("../Caddyfile.example")
-	must(t, err)
+	text := read(t, "../Caddyfile.example")
 	validates(t, string(text))
 	var all []string
 	for _, block := range optionBlocks {
@@ -158,8 +155,7 @@ func TestDocsLogFilter(t *testing.T) {
 		}
 	}
 	for _, file := range []string{"../Caddyfile.example", "../examples/quickstart/Caddyfile", "../docs/operations.md"} {
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		for _, name := range names {
 			if !regexp.MustCompile(`(?m)^\t+delete ` + name + `$`).Match(text) {
 				t.Errorf("%s does not filter %s", file, name)

@@ -34,8 +34,7 @@ func TestDocsLinks(t *testing.T) {
 	}
 	followed := 0
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		for _, m := range link.FindAllStringSubmatch(code.ReplaceAllString(string(text), ""), -1) {
 			path, anchor, _ := strings.Cut(m[1], "#")
 			if strings.Contains(path, "://") {
@@ -85,8 +84,7 @@ func TestDocsPages(t *testing.T) {
 // TestDocsMake: the targets that the documents tell to make are there, and xcaddy
 // builds with the Caddy that is tested.
 func TestDocsMake(t *testing.T) {
-	makefile, err := os.ReadFile("../Makefile")
-	must(t, err)
+	makefile := read(t, "../Makefile")
 	var builder struct {
 		Version string `json:"caddy_version"`
 	}

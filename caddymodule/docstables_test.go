@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -124,8 +123,7 @@ func TestDocsMetrics(t *testing.T) {
 
 // TestDocsRequests compares the calls of the admin API with those of its code.
 func TestDocsRequests(t *testing.T) {
-	source, err := os.ReadFile("internal/admin/admin.go")
-	must(t, err)
+	source := read(t, "internal/admin/admin.go")
 	var documented, known []string
 	for _, m := range regexp.MustCompile(`(?m)^\t"([A-Z]+) ([^"]+)":`).FindAllStringSubmatch(string(source), -1) {
 		known = append(known, m[1]+" /chat_identity/"+strings.ReplaceAll(m[2], "{id}", "<id>"))
@@ -136,7 +134,7 @@ func TestDocsRequests(t *testing.T) {
 	same(t, "requests", documented, known)
 
 	page := documents(t)["docs/admin-api.md"]
-	_, _, err = runCommand(t, "", "unknown")
+	_, _, err := runCommand(t, "", "unknown")
 	_, list, ok := strings.Cut(err.Error(), ": use one of ")
 	if !ok {
 		t.Fatal(err)
@@ -156,8 +154,7 @@ func TestDocsRights(t *testing.T) {
 	text, _, _ = strings.Cut(text, "\n## ")
 	var known []string
 	for _, file := range []string{"internal/redisstore/store.go", "internal/redisledger/ledger.go"} {
-		source, err := os.ReadFile(file)
-		must(t, err)
+		source := read(t, file)
 		doc, _, _ := strings.Cut(string(source), "\npackage ")
 		known = append(known, right.FindAllString(doc, -1)...)
 	}

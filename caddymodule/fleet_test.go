@@ -132,34 +132,12 @@ func (f *fleet) each(do func(i int, p *process)) {
 	group.Wait()
 }
 
-// load sends all the time, from some clients at every gateway, until the
-// returned function is called. It returns once each of them has sent something.
+// load sends all the time, from some clients at every gateway, as busy does.
 func (f *fleet) load(t *testing.T, clients int, turn func(i int, p *process)) (end func()) {
-	group, stop, ready := new(sync.WaitGroup), make(chan struct{}), new(sync.WaitGroup)
-	end = sync.OnceFunc(func() {
-		close(stop)
-		group.Wait()
+	return busy(t, clients*len(f.gateways), func(client, i int) {
+		turn(i, f.gateways[client%len(f.gateways)])
+		time.Sleep(time.Millisecond) // leave the gateways some of the processors
 	})
-	t.Cleanup(end)
-	for n := range clients * len(f.gateways) {
-		p := f.gateways[n%len(f.gateways)]
-		ready.Add(1)
-		group.Go(func() {
-			for i := 0; ; i++ {
-				turn(i, p)
-				if i == 0 {
-					ready.Done()
-				}
-				select {
-				case <-stop:
-					return
-				case <-time.After(time.Millisecond): // leave the gateways some of the processors
-				}
-			}
-		})
-	}
-	ready.Wait()
-	return end
 }
 
 // TestFleet: three gateways are as one.
@@ -320,13 +298,9 @@ func (f *fleet) testChanges(t *testing.T) {
 		nextcap := fmt.Sprintf(`{"userId":"%s","userHash":"%s"}`, user, signWith(secret, user))
 		// A new widget is known everywhere in moments: it retires nothing.
 		f.each(func(i int, p *process) {
-			deadline := time.Now().Add(patience)
-			for f.ask(t, p, "/own", "changed", bookbag) != "200 "+user {
-				if time.Now().After(deadline) {
-					t.Errorf("gateway %d does not come to know a new widget", i)
-					return
-				}
-			}
+			eventually(t, fmt.Sprintf("gateway %d does not come to know a new widget", i), func() bool {
+				return f.ask(t, p, "/own", "changed", bookbag) == "200 "+user
+			})
 		})
 		want("/own", `{"text":"hi"}`, "200")
 		next := f.gateways[(n+1)%len(f.gateways)]

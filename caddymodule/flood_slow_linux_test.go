@@ -94,8 +94,7 @@ func (w waiting) Read([]byte) (int, error) {
 // peak returns the most memory that the process has had, in bytes (proc_pid_status(5)).
 func (p *process) peak(t testing.TB) int {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
-	must(t, err)
+	status := read(t, fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	_, after, _ := strings.Cut(string(status), "VmHWM:")
 	kilobytes, err := strconv.Atoi(strings.Fields(after)[0])
 	must(t, err)

@@ -149,6 +149,13 @@ func eventually(t testing.TB, what string, done func() bool) {
 
 func freePort(t testing.TB) int { return testbed.FreePort(t) }
 
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	must(t, err)
+	return text
+}
+
 // must ends a test whose preparations fail.
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -162,6 +169,14 @@ func equal[T comparable](t testing.TB, got, want T, format string, args ...any) 
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: %v, want %v", fmt.Sprintf(format, args...), got, want)
+	}
+}
+
+// errorSays compares an error with what it has to say; "" is none.
+func errorSays(t testing.TB, err error, want, format string, args ...any) {
+	t.Helper()
+	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		t.Errorf("%s: error %v, want %q", fmt.Sprintf(format, args...), err, want)
 	}
 }
 
@@ -260,8 +275,9 @@ func load(t testing.TB, caddyfile string) {
 }
 
 // activate is caddy.Load that returns when what has listened before on the same
-// addresses is closed. Caddy does not wait for that, and until then the server
-// before may answer, or the kernel resets what it had not accepted yet.
+// addresses is closed, and the admin endpoint answers. Caddy waits for neither: until
+// then the server before may answer, the kernel may reset what it had not accepted
+// yet, and the next configuration's endpoint may take this one's listener for its own.
 func activate(config []byte) error {
 	var listening struct {
 		Admin struct{ Listen string }
@@ -279,13 +295,33 @@ func activate(config []byte) error {
 		addresses = append(addresses, server.Listen...)
 	}
 	err := caddy.Load(config, true)
-	for deadline := time.Now().Add(patience); slices.ContainsFunc(addresses, func(address string) bool { return caddy.ListenerUsage("tcp", address) > 1 }); {
-		if time.Now().After(deadline) {
-			return errors.Join(err, fmt.Errorf("two servers listen on one of %v", addresses))
+	settled := func() bool {
+		if slices.ContainsFunc(addresses, func(address string) bool { return caddy.ListenerUsage("tcp", address) > 1 }) {
+			return false
 		}
-		time.Sleep(time.Millisecond)
+		if err != nil || !strings.HasPrefix(listening.Admin.Listen, "127.") {
+			return true
+		}
+		response, err := adminHTTP.Get("http://" + listening.Admin.Listen)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		return err == nil
+	}
+	for deadline := time.Now().Add(patience); !settled(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			return errors.Join(err, fmt.Errorf("two servers listen on one of %v, or the admin endpoint does not answer", addresses))
+		}
 	}
 	return err
+}
+
+// adapted is adapt where nothing can be wrong.
+func adapted(t testing.TB, caddyfile string) []byte {
+	t.Helper()
+	config, err := adapt(caddyfile)
+	must(t, err)
+	return config
 }
 
 func adapt(caddyfile string) ([]byte, error) {

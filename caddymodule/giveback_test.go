@@ -120,8 +120,7 @@ func (g *gateway) fate(t *testing.T, k ticket) string {
 // that go on, may still reach an upstream.
 func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 	g := newLive(t, ownLedger(t), oneTime("required", "")+fmt.Sprintf("reverse_proxy 127.0.0.1:%d", freePort(t)))
-	text, err := adapt(g.config)
-	must(t, err)
+	text := adapted(t, g.config)
 	var config map[string]any
 	must(t, json.Unmarshal(text, &config))
 	server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["srv0"].(map[string]any)
@@ -130,7 +129,7 @@ func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 		map[string]any{"handler": "subroute", "routes": server["routes"], "errors": map[string]any{"routes": answer}},
 		map[string]any{"handler": "reverse_proxy", "upstreams": []any{map[string]any{"dial": strings.TrimPrefix(g.upstream.URL, "http://")}}},
 	}}}
-	text, err = json.Marshal(config)
+	text, err := json.Marshal(config)
 	must(t, err)
 	must(t, activate(text))
 	t.Cleanup(func() { _ = caddy.Stop() })
@@ -249,10 +248,7 @@ func TestWebSocketIsNotGivenBack(t *testing.T) {
 	})
 	k := newToken("zoe")
 	for i, want := range []int{101, 403} {
-		c := g.dial(t)
-		c.write("GET /chat?" + k.query() + " HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		if response, body := c.answer(); response.StatusCode != want {
-			t.Errorf("%d: %d %s", i, response.StatusCode, body)
-		}
+		_, response := g.upgrade(t, "/chat?"+k.query(), "websocket")
+		equal(t, response.StatusCode, want, "request %d", i)
 	}
 }

@@ -100,9 +100,7 @@ func TestNamesAreNoSecrets(t *testing.T) {
 	}
 	for _, password := range []string{"{env.REDIS_PASSWORD", "env.REDIS_PASSWORD", "$REDIS_PASSWORD"} {
 		store := `{"widgets":{"store":"redis","url":"redis://:` + password + `@localhost"},"encryption_keys":["` + widgets.NewEncryptionKey() + `"]}`
-		if err := validateHandler(store, `{"handler":"chat_identity","widget":"shop"}`); err == nil || !strings.Contains(err.Error(), "nothing has replaced") {
-			t.Errorf("password %s: %v", password, err)
-		}
+		errorSays(t, validateHandler(store, `{"handler":"chat_identity","widget":"shop"}`), "nothing has replaced", "password %s", password)
 	}
 }
 
@@ -128,7 +126,7 @@ func TestSecretsAreNoNames(t *testing.T) {
 		secrets = append(secrets, string(bytes))
 	}
 	for _, secret := range secrets {
-		equal(t, checkLiterals([]string{secret}), nil, "%s", secret)
+		errorSays(t, checkLiterals([]string{secret}), "", "%s", secret)
 		// From a file, too, but for those that are in quotes by chance.
 		if err := secrettext.Check(secret); err != nil && !(strings.Contains(err.Error(), "is in quotes") && secret[0] == secret[len(secret)-1]) {
 			t.Errorf("%s from a file: %v", secret, err)
@@ -214,15 +212,14 @@ func TestSecretsStandAlone(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700))
 	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
 		must(t, os.WriteFile(madeKeyPath(), []byte(text), 0o600))
-		if _, err := readMadeKey(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v", text, err)
-		}
+		_, err := readMadeKey()
+		errorSays(t, err, want, "%q", text)
 	}
 	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
 	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
 	t.Setenv("A_LINE", "correct-horse-battery-staple\n")
 	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}", "{env.A_LINE}"} {
-		equal(t, validate(":0 {\nchat_identity {\nsecret "+fine+"\n}\n}"), nil, "%s", fine)
+		errorSays(t, validate(":0 {\nchat_identity {\nsecret "+fine+"\n}\n}"), "", "%s", fine)
 	}
 }
 
@@ -342,21 +339,14 @@ func TestEarlyMatcher(t *testing.T) {
 	}
 	for _, matcher := range []string{"chat_identity anonymous", "path /a\nchat_identity anonymous", "not chat_identity verified", "not {\nnot {\npath /a\nchat_identity verified\n}\n}", "vars {http.chat_identity.reason} missing"} {
 		_, err := adapt(":80 {\n@own {\n" + matcher + "\n}\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}")
-		if err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
-			t.Errorf("its own matcher %s: %v", matcher, err)
-		}
+		errorSays(t, err, "cannot be given a matcher that depends on what chat_identity finds", "its own matcher %s", matcher)
 	}
-	config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
-	must(t, err)
+	config := adapted(t, fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\n@own path /a\nchat_identity @own {\nsecret {env.TEST_SECRET}\n}\n}", globals, freePort(t)))
 	config = []byte(strings.Replace(string(config), `"path":["/a"]`, `"not":[{"chat_identity":["verified"]}]`, 1))
-	if err := activate(config); err == nil || !strings.Contains(err.Error(), "cannot be given a matcher that depends on what chat_identity finds") {
-		t.Errorf("its own matcher in JSON: %v", err)
-	}
+	errorSays(t, activate(config), "cannot be given a matcher that depends on what chat_identity finds", "its own matcher in JSON")
 	for list, want := range map[string]string{`["verified"]`: "", `["known"]`: "unknown outcome 'known'", `["missing"]`: "'missing' is a reason, not an outcome: match 'anonymous'", `[]`: "no outcome", `null`: "cannot be null", `"verified"`: "cannot unmarshal", `{}`: "cannot unmarshal"} {
 		err := validateHandler(`{}`, `{"handler":"subroute","routes":[{"match":[{"chat_identity":`+list+`}]}]}`)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", list, err)
-		}
+		errorSays(t, err, want, "%s", list)
 	}
 }
 
@@ -583,8 +573,7 @@ func TestStopInAnyOrder(t *testing.T) {
 			old := active(t)
 			// What follows happens while a request of the old configuration is under way.
 			if removed {
-				config, err := adapt(fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
-				must(t, err)
+				config := adapted(t, fmt.Sprintf("{%s\n}\nhttp://127.0.0.1:%d {\nrespond hi\n}", globals, freePort(t)))
 				must(t, activate(config))
 			} else if err := caddy.Stop(); err != nil {
 				t.Fatal(err)

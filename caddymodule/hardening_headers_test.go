@@ -120,9 +120,9 @@ func TestTrailersOfPlaces(t *testing.T) {
 	g := ledgered(t, "chat_identity /chat* {\nsecret {env.TEST_SECRET}\nclaim user_id header X-Claim-User\nclaim signature header X-Claim-Hash\nconversation header X-Conversation\n}\nreverse_proxy UPSTREAM")
 	for _, path := range []string{"/chat", "/other"} {
 		for _, kind := range []string{"application/json", "text/plain", "application/x-www-form-urlencoded"} {
-			for _, announced := range []string{"", "Trailer: X-Claim-User, x_claim_user, X-Conversation\r\n"} {
-				answer := g.raw(t, "POST "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Claim-User: zoe\r\nX-Claim-Hash: "+sign("zoe")+"\r\nContent-Type: "+kind+"\r\n"+
-					announced+"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-Claim-User: victim\r\nx_claim_user: victim\r\nX.Claim.User: victim\r\nX-Conversation: victims\r\n\r\n")
+			for _, announced := range [][]string{nil, {"Trailer: X-Claim-User, x_claim_user, X-Conversation"}} {
+				answer := g.raw(t, g.wire("POST", path, "2\r\n{}\r\n0\r\nX-Claim-User: victim\r\nx_claim_user: victim\r\nX.Claim.User: victim\r\nX-Conversation: victims\r\n\r\n",
+					append(announced, "X-Claim-User: zoe", "X-Claim-Hash: "+sign("zoe"), "Content-Type: "+kind, "Transfer-Encoding: chunked")...))
 				s := g.upstream.take()
 				if statusOf(answer) != 200 || s == nil || path == "/chat" && s.user() != "zoe" || len(s.Trailer) > 0 || strings.Contains(fmt.Sprint(s.Header), "victim") {
 					t.Errorf("%s %s %q: %.200q %+v", path, kind, announced, answer, s)
@@ -135,11 +135,9 @@ func TestTrailersOfPlaces(t *testing.T) {
 // TestConcurrentUsers: what is reused between requests carries nothing over.
 func TestConcurrentUsers(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n}")
-	g.upstream.mu.Lock()
-	g.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
+	g.answers(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.Header.Get("X-Verified-User")+" "+r.Header.Get("X-Identity-Email")+" "+r.Header.Get("X-Identity-Outcome"))
-	}
-	g.upstream.mu.Unlock()
+	})
 	var group sync.WaitGroup
 	for worker := range 8 {
 		group.Go(func() {

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -17,13 +16,14 @@ import (
 )
 
 // TestSplitTokens: of one signed text, whichever way it is cut into user,
-// nonce and timestamp, one token comes, and so one user.
+// nonce and timestamp, one token comes, and so one user. Where it may be used
+// again, as well.
 func TestSplitTokens(t *testing.T) {
 	var site strings.Builder
 	for length := 31; length <= 33; length++ {
 		fmt.Fprintf(&site, "handle /%d {\n%sreverse_proxy UPSTREAM\n}\n", length, oneTime("required", fmt.Sprint("nonce_length ", length)))
 	}
-	g := ledgered(t, site.String())
+	g := ledgered(t, site.String()+"handle /again {\n"+snapengageIn("")+"}\n")
 	send := func(text string, length, stamp int) string {
 		t.Helper()
 		user, nonce := len(text)-stamp-length, len(text)-stamp
@@ -46,13 +46,16 @@ func TestSplitTokens(t *testing.T) {
 	}
 	// Before it is used, the splits that are none neither pass nor spend it.
 	k := newToken("zoe")
+	equal(t, verdict(t, g.do(t, "POST", "/again", k.json(), jsonType)), "zoe", "the owner")
 	for _, c := range []ticket{
-		{"zo", "e" + k.nonce, k.stamp, k.signature}, {"zoe" + k.nonce[:1], k.nonce[1:], k.stamp, k.signature},
+		{"zo", "e" + k.nonce, k.stamp, k.signature}, {"zoe" + k.nonce[:3], k.nonce[3:] + k.stamp[:3], k.stamp[3:], k.signature}, {"zoe" + k.nonce[:1], k.nonce[1:], k.stamp, k.signature},
 		{"zoe", k.nonce + k.stamp[:1], k.stamp[1:], k.signature}, {"zo", "e" + k.nonce[:31], k.nonce[31:] + k.stamp, k.signature},
 		{"zoe" + k.nonce + k.stamp, "", "", k.signature},
 	} {
-		if got := verdict(t, g.do(t, "POST", "/32", c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
-			t.Errorf("%+v: %s", c, got)
+		for _, path := range []string{"/32", "/again"} {
+			if got := verdict(t, g.do(t, "POST", path, c.json(), jsonType)); got != "400 malformed" && got != "401 partial" {
+				t.Errorf("%s %+v: %s", path, c, got)
+			}
 		}
 	}
 	for _, want := range []string{"zoe", "403 replayed"} {
@@ -131,10 +134,7 @@ func TestConversationSpellings(t *testing.T) {
 	const js, form = "application/json", "application/x-www-form-urlencoded"
 	mallory := `"user_id":"mallory","user_hash":"` + sign("mallory") + `"`
 	query := signedQuery("mallory")
-	part := func(name, value string) string {
-		return "------x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
-	}
-	multi := part("user_id", "mallory") + part("user_hash", sign("mallory"))
+	multi := formPart("user_id", "mallory") + formPart("user_hash", sign("mallory"))
 	for _, site := range []struct {
 		option    string
 		claim     attack // zoe's
@@ -176,10 +176,10 @@ func TestConversationSpellings(t *testing.T) {
 			{"form, NUL", "/", form, "c%00=c1&" + query, nil},
 			{"form, semicolon", "/", form, "a=1;c=c1&" + query, nil},
 			{"form, bad escape", "/", form, "c=c1%&" + query, nil},
-			{"multipart", "/", boundaryType, multi + part("c", "c1") + "------x--\r\n", nil},
-			{"multipart beside her own", "/", boundaryType, multi + part("c", "hers") + part("c", "c1") + "------x--\r\n", nil},
-			{"multipart, file", "/", boundaryType, multi + strings.Replace(part("c", "c1"), `"c"`, `"c"; filename="c1"`, 1) + "------x--\r\n", nil},
-			{"multipart, array", "/", boundaryType, multi + part("c[]", "c1") + "------x--\r\n", nil},
+			{"multipart", "/", boundaryType, multi + formPart("c", "c1") + "------x--\r\n", nil},
+			{"multipart beside her own", "/", boundaryType, multi + formPart("c", "hers") + formPart("c", "c1") + "------x--\r\n", nil},
+			{"multipart, file", "/", boundaryType, multi + strings.Replace(formPart("c", "c1"), `"c"`, `"c"; filename="c1"`, 1) + "------x--\r\n", nil},
+			{"multipart, array", "/", boundaryType, multi + formPart("c[]", "c1") + "------x--\r\n", nil},
 		}},
 		{"body /meta/c", attack{"", "/", js, `{"meta":{"c":"c1"},` + claim("zoe")[1:], nil}, []attack{
 			{"nested", "/", js, `{"meta":{"c":"c1"},` + mallory + `}`, nil},
@@ -190,7 +190,7 @@ func TestConversationSpellings(t *testing.T) {
 			{"nested, form with brackets", "/", form, "meta[c]=c1&" + query, nil},
 			{"nested, form with escaped brackets", "/", form, "meta%5Bc%5D=c1&" + query, nil},
 			{"nested, form with brackets beside her own", "/", form, "c=hers&meta[c]=c1&" + query, nil},
-			{"nested, multipart with brackets", "/", boundaryType, multi + part("meta[c]", "c1") + "------x--\r\n", nil},
+			{"nested, multipart with brackets", "/", boundaryType, multi + formPart("meta[c]", "c1") + "------x--\r\n", nil},
 		}},
 		{"query c", attack{"", "/?c=c1&" + signedQuery("zoe"), "", "", nil}, []attack{
 			{"query", "/?c=c1&" + query, "", "", nil},
@@ -346,55 +346,40 @@ func TestOneTimeCutsOtherDialects(t *testing.T) {
 // of a backend may read one.
 func TestNoBackendReadsATakenConversation(t *testing.T) {
 	taken := []string{"alice", "victim", "42", "1", "43"}
-	g := ledgered(t, "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id header X-User\nclaim signature header X-Hash\nconversation body /cid\n}\nreverse_proxy UPSTREAM")
-	for _, conversation := range taken {
-		if got := verdict(t, g.post(t, `{"cid":"`+conversation+`"}`, "X-User: zoe", "X-Hash: "+sign("zoe"))); got != "zoe" {
-			t.Fatalf("%s: %s", conversation, got)
+	site := &differentialSite{title: "taken", names: []string{"cid"}, signature: "sig",
+		directive: "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id header X-User\nclaim signature header X-Hash\nconversation body /cid\n}"}
+	t.Setenv("XDG_DATA_HOME", t.TempDir()) // the ledger's
+	c := compare(t, []*differentialSite{site}, inBodies, func(c *comparison, _ int, s *differentialSite) {
+		send := func(user string, r *parsertest.Request) *said {
+			r.Header["X-User"], r.Header["X-Hash"] = []string{user}, []string{sign(user)}
+			return c.send(s, r)
 		}
-	}
-	s := &differentialSite{names: []string{"cid"}, signature: "sig"}
-	known := make(map[sample]bool)
-	var survivors []*parsertest.Request
-	refused := 0
-	for _, p := range s.samples(rand.New(rand.NewPCG(20, 26))) {
-		if known[p] || p.chunked || strings.ContainsFunc(p.contentType, func(c rune) bool { return c < ' ' && c != '\t' }) {
-			continue // a client cannot send it, or has
-		}
-		known[p] = true
-		headers := []string{"X-User: mallory", "X-Hash: " + sign("mallory")}
-		if p.contentType != "" {
-			headers = append(headers, "Content-Type: "+p.contentType)
-		}
-		a := g.do(t, "POST", "/chat", p.body, headers...)
-		switch {
-		case a.StatusCode >= 500:
-			t.Errorf("%d for type %q, body %q", a.StatusCode, p.contentType, p.body)
-		case a.seen == nil:
-			refused++
-		default:
-			survivors = append(survivors, a.seen.request())
-		}
-	}
-	t.Logf("%d arrived, %d were refused", len(survivors), refused)
-	if len(survivors) < 300 || refused < 300 {
-		t.Error("too few of a kind to prove anything")
-	}
-	for _, b := range parsertest.Start(t, s.paths()) {
-		failures := 0
-		for _, request := range survivors {
-			answer, err := b.Ask(request)
-			if err != nil {
-				t.Fatalf("%v, asked about %q", err, request.Body)
+		for _, conversation := range taken {
+			p := sample{"application/json", `{"cid":"` + conversation + `"}`, false}
+			if said := send("zoe", p.request()); said == nil || said.user != "zoe" {
+				t.Errorf("%s: %v", conversation, said)
 			}
-			for parser, values := range readAt(answer, inBodies, s.paths()) {
-				for _, value := range values { // behind a letter for its type
-					if failures < 5 && slices.Contains(taken, strings.ToLower(value[1:])) {
-						failures++
-						t.Errorf("%s reads zoe's %q: type %q, body %q", parser, value, request.Header["Content-Type"], request.Body)
-					}
+		}
+		known := make(map[sample]bool)
+		for _, p := range s.samples(rand.New(rand.NewPCG(20, 26))) {
+			r := p.request()
+			if r == nil || known[p] {
+				continue
+			}
+			known[p] = true
+			said := send("mallory", r)
+			if said == nil {
+				continue
+			}
+			for _, f := range said.seen.read(inBodies, s.paths()[0]) {
+				if slices.Contains(taken, strings.ToLower(f.read[1:])) { // behind a letter for its type
+					t.Errorf("%s reads zoe's %q: type %q, body %q", f.parser, f.read, r.Header["Content-Type"], r.Body)
 				}
 			}
 		}
+	})
+	if c.verified < 300 || c.refused < 300 {
+		t.Error("too few of a kind to prove anything")
 	}
 }
 
@@ -441,8 +426,7 @@ func TestLongerMaxAge(t *testing.T) {
 	short := p.config
 	reload := func(config string) {
 		t.Helper()
-		text, err := adapt(config)
-		must(t, err)
+		text := adapted(t, config)
 		response, err := http.Post("http://"+p.admin+"/load", "application/json", bytes.NewReader(text))
 		must(t, err)
 		response.Body.Close()
@@ -502,26 +486,4 @@ func TestLongerMaxAgeInFleet(t *testing.T) {
 	long.run(t)
 	checkStaysSpent(t, long.gateway, before, "401 expired")
 	checkStaysSpent(t, long.gateway, after, "403 replayed")
-}
-
-// TestSplitSignature: a signature of concatenated fields is good for one split.
-func TestSplitSignature(t *testing.T) {
-	g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}")
-	stamp := strconv.FormatInt(time.Now().Unix(), 10)
-	good := sign("ab" + testNonce + stamp)
-	send := func(user, nonce, stamp string) *answered {
-		t.Helper()
-		return g.post(t, fmt.Sprintf(`{"user_id":"%s","hmacSignature":"%s","hmacNonce":"%s","hmacTimestamp":"%s"}`, user, good, nonce, stamp))
-	}
-	if a := send("ab", testNonce, stamp); a.seen == nil || a.seen.user() != "ab" {
-		t.Fatalf("%d %s", a.StatusCode, a.body)
-	}
-	for _, c := range [][3]string{
-		{"a", "b" + testNonce, stamp}, {"ab" + testNonce[:1], testNonce[1:], stamp}, {"ab", testNonce + stamp[:1], stamp[1:]}, {"ab" + testNonce, "", stamp},
-		{"ab" + testNonce[:3], testNonce[3:] + stamp[:3], stamp[3:]},
-	} {
-		if a := send(c[0], c[1], c[2]); a.seen != nil || a.StatusCode < 400 || a.StatusCode >= 500 {
-			t.Errorf("%q: %d %s", c, a.StatusCode, a.body)
-		}
-	}
 }

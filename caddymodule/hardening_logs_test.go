@@ -3,15 +3,12 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/url"
-	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
@@ -23,8 +20,7 @@ func logged(t *testing.T, level, site string) (*gateway, func() []string) {
 	g := start(t, "log {\noutput file "+file+"\nformat json\nlevel "+level+"\n}\nservers {\ntrace\n}", site)
 	return g, func() []string {
 		t.Helper()
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		return strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
 }
@@ -100,11 +96,9 @@ func TestFloodOfForgeries(t *testing.T) {
 		LeftOut int     `json:"suppressed"`
 	}
 	// What was left out in one second is told in the next.
-	for deadline := time.Now().Add(patience); ; {
-		sent := 0
+	eventually(t, "nothing is left out", func() bool {
 		for range 200 {
 			g.post(t, forged)
-			sent++
 		}
 		perSecond, left := make(map[int64]int), 0
 		for _, line := range lines() {
@@ -120,13 +114,8 @@ func TestFloodOfForgeries(t *testing.T) {
 				t.Fatalf("%d lines in second %d", n, second)
 			}
 		}
-		if left > 100 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v lines a second, %d left out", perSecond, left)
-		}
-	}
+		return left > 100
+	})
 }
 
 // hostile is what an attacker would like a page, a log or a scrape to take for
@@ -210,14 +199,8 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 		}
 		places[path] = c.body
 	}
-	response, err := adminHTTP.Get("http://" + g.admin + "/metrics")
-	must(t, err)
-	defer response.Body.Close()
-	metrics, err := io.ReadAll(response.Body)
-	must(t, err)
-	places["metrics"] = string(metrics)
-	log, err := os.ReadFile(file)
-	must(t, err)
+	places["metrics"] = g.page(t, "/metrics")
+	log := read(t, file)
 	lines, fields := 0, 0
 	for line := range strings.Lines(string(log)) {
 		var entry struct {

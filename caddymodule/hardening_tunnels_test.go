@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -135,19 +134,10 @@ func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	h3 := dialHTTP3(ctx, t, address)
-	stream, err := h3.OpenRequestStream(ctx)
-	must(t, err)
-	_ = stream.SetDeadline(time.Now().Add(patience))
-	r, err := http.NewRequest(http.MethodConnect, "https://"+address+"/chat", nil)
-	must(t, err)
-	r.Proto = protocol
-	must(t, stream.SendRequestHeader(r))
+	stream := extendedConnect(ctx, t, dialHTTP3(ctx, t, address), "https://"+address+"/chat", protocol, nil)
 	_, _ = io.WriteString(stream, smuggled) // a refusal may have come before
 	response, err := stream.ReadResponse()
-	if err != nil {
-		t.Fatalf("%q: %v", protocol, err)
-	}
+	must(t, err)
 	return response
 }
 
@@ -211,8 +201,7 @@ func TestEveryHandlerGuards(t *testing.T) {
 		t.Fatal(files, err)
 	}
 	for _, file := range files {
-		text, err := os.ReadFile(file)
-		must(t, err)
+		text := read(t, file)
 		config, _, _ := strings.Cut(string(text), "----------")
 		configs = append(configs, config)
 	}

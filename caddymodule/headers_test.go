@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -119,12 +117,11 @@ func TestConnectionCannotNameOurs(t *testing.T) {
 		{"keep-alive", "X-Verified-User", "X-Identity-Outcome, x-chat-name"}, {" X-Verified-User\t,\tX-Chat-Name"}, {"Content-Type, X-Verified-User"},
 		{"X_Verified_User, X-Verified-User"}, {"X-Verified-User;q=1, X-Verified-User"}, {"\"X-Verified-User\", X-Verified-User"},
 	} {
-		text := "POST /chat HTTP/1.1\r\nHost: " + strings.TrimPrefix(g.url, "http://") + "\r\nContent-Type: application/json\r\n"
+		headers := []string{jsonType, "CONNECTION: close"}
 		for _, line := range lines {
-			text += "Connection: " + line + "\r\n"
+			headers = append(headers, "Connection: "+line)
 		}
-		text += fmt.Sprintf("CONNECTION: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
-		if answer := g.raw(t, text); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
+		if answer := g.raw(t, g.wire("POST", "/chat", body, headers...)); !strings.HasPrefix(answer, "HTTP/1.1 200 ") {
 			t.Fatalf("%q: %.200s", lines, answer)
 		}
 		s := g.upstream.take()
@@ -139,8 +136,7 @@ func TestConnectionCannotNameOurs(t *testing.T) {
 // an upgrade still is one.
 func TestConnectionKeepsItsOwn(t *testing.T) {
 	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\n}")
-	host := strings.TrimPrefix(g.url, "http://")
-	g.raw(t, "GET /chat HTTP/1.1\r\nHost: "+host+"\r\nConnection: X-Hop, X-Verified-User, close\r\nX-Hop: gone\r\n\r\n")
+	g.raw(t, g.wire("GET", "/chat", "", "Connection: X-Hop, X-Verified-User, close", "X-Hop: gone"))
 	if s := g.upstream.take(); s == nil || s.Header.Get("X-Hop") != "" || s.Header.Get("X-Identity-Outcome") != "anonymous" {
 		t.Errorf("%+v", s)
 	}
@@ -155,15 +151,15 @@ func TestConnectionKeepsItsOwn(t *testing.T) {
 func TestTrailers(t *testing.T) {
 	for _, mode := range []string{"off", "optional", "required"} {
 		g := start(t, allowAll, "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
-		for _, declared := range []string{"", "Trailer: X-Verified-User, X-Identity-Outcome\r\n", "Trailer: X_Verified_User\r\n", "trailer: x-verified-user\r\nTrailer: X-Other\r\n"} {
+		for _, declared := range [][]string{nil, {"Trailer: X-Verified-User, X-Identity-Outcome"}, {"Trailer: X_Verified_User"}, {"trailer: x-verified-user", "Trailer: X-Other"}} {
 			for _, kind := range []string{"application/json", "text/plain"} {
 				body := claim("zoe")
 				if kind == "text/plain" {
 					body = "no claim here"
 				}
-				g.raw(t, fmt.Sprintf("POST /chat?user_id=zoe&user_hash=%s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nConnection: close, Te\r\nTE: trailers\r\n%sTransfer-Encoding: chunked\r\n\r\n"+
-					"%x\r\n%s\r\n0\r\nX-Verified-User: victim\r\nX_Verified_User: victim\r\nX-Identity-Outcome: victim\r\nX-Other: 1\r\n\r\n",
-					sign("zoe"), strings.TrimPrefix(g.url, "http://"), kind, declared, len(body), body))
+				g.raw(t, g.wire("POST", "/chat?"+signedQuery("zoe"), fmt.Sprintf("%x\r\n%s\r\n0\r\n", len(body), body)+
+					"X-Verified-User: victim\r\nX_Verified_User: victim\r\nX-Identity-Outcome: victim\r\nX-Other: 1\r\n\r\n",
+					append(declared, "Content-Type: "+kind, "Connection: Te", "TE: trailers", "Transfer-Encoding: chunked")...))
 				s := g.upstream.take()
 				if s == nil || s.Body != body {
 					t.Fatalf("%s, %q: %+v", mode, declared, s)
@@ -209,9 +205,7 @@ func checkCoverage(t *testing.T, g *gateway, verified, stripped []string) {
 	send := func(path string) *seen {
 		t.Helper()
 		// Go's client would clean the path.
-		body := claim("zoe")
-		answer := g.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nConnection: close\r\nX-Verified-User: victim\r\n"+
-			"X-Identity-Outcome: verified\r\nContent-Length: %d\r\n\r\n%s", path, strings.TrimPrefix(g.url, "http://"), len(body), body))
+		answer := g.raw(t, g.wire("POST", path, claim("zoe"), jsonType, "X-Verified-User: victim", "X-Identity-Outcome: verified"))
 		s := g.upstream.take()
 		if s == nil {
 			t.Fatalf("%s: %.300s", path, answer)
@@ -426,20 +420,5 @@ func TestIdentityHeadersBound(t *testing.T) {
 			t.Errorf("%d bytes: name %v, e-mail %v, attributes %v; want %v, %v, %v", size, has("X-Identity-Name"), has("X-Identity-Email"), has("X-Identity-Attributes"),
 				c.wantName, c.wantEmail, c.wantedAttributes)
 		}
-	}
-}
-
-// TestAccessLog: a verified user is in the log, an unverified one is not. Caddy's
-// own field user_id is an operator's.
-func TestAccessLog(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "access.log")
-	g := start(t, "", "log {\noutput file "+file+"\nformat json\n}\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
-	g.post(t, claim("zoë"))
-	g.post(t, `{"user_id":"ada","user_hash":"`+sign("zoe")+`"}`)
-	text, err := os.ReadFile(file)
-	must(t, err)
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], `"user":"zoë"`) || !strings.Contains(lines[0], `"user_id":""`) || strings.Contains(lines[1], "ada") {
-		t.Errorf("%q", lines)
 	}
 }

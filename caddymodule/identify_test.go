@@ -155,6 +155,7 @@ func TestIdentifyCORS(t *testing.T) {
 			check("verified", g.do(t, "POST", "/identify", claim("zoe"), jsonType, "Origin: "+origin))
 			check("missing", g.do(t, "POST", "/identify", `{}`, jsonType, "Origin: "+origin))
 			check("malformed", g.do(t, "POST", "/identify", `{`, jsonType, "Origin: "+origin))
+			check("refused elsewhere", g.post(t, `{user_id`, "Origin: "+origin))
 			a := g.do(t, "OPTIONS", "/identify", "", "Origin: "+origin, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,x-widget-key")
 			check("preflight", a)
 			methods, headers := "", ""
@@ -169,12 +170,15 @@ func TestIdentifyCORS(t *testing.T) {
 		if a.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("two origins: %v", a.Header)
 		}
+		if a := g.post(t, claim("zoe"), page); a.Header.Get("Access-Control-Allow-Origin") != "" {
+			t.Errorf("the upstream's answer is not this module's to share: %v", a.Header)
+		}
 	}
-	g := start(t, "", "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\ncors *\n}\nreverse_proxy UPSTREAM")
-	for _, method := range []string{"POST", "OPTIONS"} {
-		a := g.do(t, method, "/identify", "", "Origin: https://any.example", "Access-Control-Request-Method: POST")
+	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\ncors *\n}")
+	for _, c := range [][3]string{{"POST", "/identify", ""}, {"OPTIONS", "/identify", ""}, {"POST", "/chat", `{user_id`}} {
+		a := g.do(t, c[0], c[1], c[2], jsonType, "Origin: https://any.example", "Access-Control-Request-Method: POST")
 		if a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Access-Control-Allow-Credentials") != "" || a.seen != nil {
-			t.Errorf("%s: %d %v", method, a.StatusCode, a.Header)
+			t.Errorf("%s: %d %v", c, a.StatusCode, a.Header)
 		}
 	}
 	// Without cors, preflights are the upstream's.

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +18,9 @@ import (
 // by name and labels, as in `requests_total{dialect="bookbag",…}`.
 func (g *gateway) scrape(t testing.TB) map[string]float64 {
 	t.Helper()
-	response, err := adminHTTP.Get("http://" + g.admin + "/metrics")
-	must(t, err)
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	must(t, err)
+	text := g.page(t, "/metrics")
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(string(text)))
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
 	if err != nil {
 		t.Fatalf("%v in %s", err, text)
 	}

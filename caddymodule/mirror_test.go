@@ -17,6 +17,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
+// Where backends read a user: whatever the request holds, and queries alone.
+var (
+	inBodies  = []string{parsertest.JSON, parsertest.Form, parsertest.Merged}
+	inQueries = []string{parsertest.Query, parsertest.Merged}
+)
+
 // A mirror is an upstream that answers with what it was sent, and with what the
 // parsers of every backend read of it.
 type mirror struct {
@@ -157,6 +163,18 @@ func (m *mirrored) read(places []string, path []string) (found []finding) {
 	}
 	slices.SortFunc(found, func(a, b finding) int { return strings.Compare(a.parser+a.read, b.parser+b.read) })
 	return slices.Compact(found)
+}
+
+// unvouched is what parsers read as a user at some paths, and the gateway did not verify.
+func (s *said) unvouched(places []string, paths ...[]string) (found []finding) {
+	for _, path := range paths {
+		for _, f := range s.seen.read(places, path) {
+			if s.user == "" || f.read != "s"+s.user && f.read != "i"+s.user {
+				found = append(found, f)
+			}
+		}
+	}
+	return found
 }
 
 // asSent reports whether a body arrived byte for byte.

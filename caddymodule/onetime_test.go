@@ -133,8 +133,7 @@ func TestOneTimeReloads(t *testing.T) {
 	const clients, reloads = 8, 20
 	g := newLive(t, ownLedger(t), oneTime("required", "")+"reverse_proxy UPSTREAM")
 	load(t, g.config)
-	config, err := adapt(g.config)
-	must(t, err)
+	config := adapted(t, g.config)
 	arrived := g.arrivals()
 	s := newStress(g, clients)
 	s.client.Transport = retried{&http.Transport{DisableKeepAlives: true}}
@@ -439,12 +438,8 @@ func TestOneTimeWithoutBody(t *testing.T) {
 	g = ledgered(t, oneTime("required", "")+"reverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
 	k := newToken("zoe")
 	for _, want := range []int{101, 403} {
-		c := g.dial(t)
-		c.write("GET /ws?" + k.query() + strings.Replace(handshake, "127.0.0.1", strings.TrimPrefix(g.url, "http://"), 1) + "Connection: Upgrade\r\n\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		if err != nil || response.StatusCode != want {
-			t.Fatalf("upgrade: %v, %v; want %d", response, err, want)
-		}
+		c, response := g.upgrade(t, "/ws?"+k.query(), "websocket")
+		equal(t, response.StatusCode, want, "upgrade")
 		if want == 101 {
 			c.echoes(t, "one time")
 		}
@@ -482,15 +477,11 @@ func TestOneTimeTwoSites(t *testing.T) {
 func TestOneTimeLongestAge(t *testing.T) {
 	g := ledgered(t, "handle /short {\n"+oneTime("required", "max_age 1s\nskew 0s")+"reverse_proxy UPSTREAM\n}\n"+
 		"handle /long {\n"+oneTime("required", "max_age 1h")+"reverse_proxy UPSTREAM\n}")
-	k := newToken("zoe")
-	got := verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
-	for end := time.Now().Add(time.Minute); got == "401 expired" && time.Now().Before(end); { // a second is short where much runs
+	var k ticket
+	eventually(t, "no token is accepted", func() bool { // a second is short where much runs
 		k = newToken("zoe")
-		got = verdict(t, g.do(t, "POST", "/short", k.json(), jsonType))
-	}
-	if got != "zoe" {
-		t.Fatal(got)
-	}
+		return verdict(t, g.do(t, "POST", "/short", k.json(), jsonType)) == "zoe"
+	})
 	for end := time.Now().Add(4 * time.Second); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if got := verdict(t, g.do(t, "POST", "/long", k.json(), jsonType)); got != "403 replayed" {
 			t.Fatalf("the handler with the longer max_age: %s", got)

@@ -131,19 +131,6 @@ func runCommand(t testing.TB, input string, args ...string) (stdout, stderr stri
 	return out.String(), errors.String(), err
 }
 
-// page returns what a page of the admin endpoint says.
-func (p *process) page(t testing.TB, path string) string {
-	t.Helper()
-	response, err := http.Get("http://" + p.admin + path)
-	must(t, err)
-	defer response.Body.Close()
-	var body bytes.Buffer
-	if _, err := body.ReadFrom(response.Body); err != nil || response.StatusCode != 200 {
-		t.Fatalf("%s: %d, %v", path, response.StatusCode, err)
-	}
-	return body.String()
-}
-
 // TestProcess: what is made in one process is there in the next, the command
 // works against the real gateway, and nothing that is secret shows anywhere.
 func TestProcess(t *testing.T) {
@@ -238,8 +225,7 @@ func (p *process) storeText(t testing.TB) string {
 	t.Helper()
 	_, rest, _ := strings.Cut(p.config, "widgets file ")
 	path, _, _ := strings.Cut(rest, "\n")
-	text, err := os.ReadFile(path)
-	must(t, err)
+	text := read(t, path)
 	return string(text)
 }
 
@@ -261,8 +247,7 @@ func (p *process) leaks(t *testing.T, hidden map[string]string) {
 	t.Helper()
 	var stored strings.Builder
 	for _, path := range findFiles(t, p.dir) {
-		text, err := os.ReadFile(path)
-		must(t, err)
+		text := read(t, path)
 		stored.Write(text)
 	}
 	places := map[string]string{

@@ -57,15 +57,13 @@ http://localhost:%d {
 // makes after it has started.
 func awaitCertificate(t *testing.T, port int) {
 	t.Helper()
-	var err error
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		var c *tls.Conn
-		if c, err = tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted()); err == nil {
+	eventually(t, "there is no certificate", func() bool {
+		c, err := tls.Dial("tcp", fmt.Sprintf("localhost:%d", port), untrusted())
+		if err == nil {
 			_ = c.Close()
-			return
 		}
-	}
-	t.Fatal(err)
+		return err == nil
+	})
 }
 
 // The gateway's certificate is of a CA that the test has no reason to install.
@@ -265,15 +263,6 @@ func TestForgedTrailerNeverArrives(t *testing.T) {
 			}
 		}
 	}
-	// By hand, one that is not even announced.
-	g := chat(t, requiredSite)
-	signed := claim("alice")
-	answer := g.raw(t, "POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"+jsonType+"\r\nTrailer: X-Verified-User\r\nTransfer-Encoding: chunked\r\n\r\n"+
-		fmt.Sprintf("%x\r\n%s\r\n0\r\nX-Verified-User: victim\r\nX_Verified_User: victim\r\nX-Other: 1\r\n\r\n", len(signed), signed))
-	s := g.upstream.take()
-	if !strings.HasPrefix(answer, "HTTP/1.1 200") || s == nil || s.user() != "alice" || len(s.Header["X-Verified-User"]) != 1 || len(s.Trailer) > 0 {
-		t.Errorf("%.100q %+v", answer, s)
-	}
 }
 
 // trailing is a body that fills in the trailers at its end.
@@ -370,39 +359,46 @@ func (c *conn) echoes(t *testing.T, title string) {
 	}
 }
 
-const handshake = " HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+// upgrade asks for a WebSocket, or another protocol, and returns the connection with
+// the head of the answer.
+func (g *gateway) upgrade(t testing.TB, target, protocol string, headers ...string) (*conn, *http.Response) {
+	t.Helper()
+	text := "GET " + target + " HTTP/1.1\r\nHost: " + g.host() + "\r\nUpgrade: " + protocol + "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+	if !strings.Contains(strings.Join(headers, "\r\n"), "Connection: ") {
+		headers = append(headers, "Connection: Upgrade")
+	}
+	c := g.dial(t)
+	c.write(text + strings.Join(headers, "\r\n") + "\r\n\r\n")
+	return c, c.head()
+}
 
 func TestWebSocketIsVerifiedOutsideOfItsBody(t *testing.T) {
 	u := websocketBackend(t)
 	alice, bob := sign("alice"), sign("bob")
-	for _, site := range []struct{ mode, options, query, header, status string }{
-		{"required", "", "?room=1&user_id=alice&user_hash=" + alice, "", "101"},
-		{"required", "", "?user_id=alice&user_hash=" + alice, "Connection: keep-alive, Upgrade, X-Verified-User\r\n", "101"},
-		{"required", "", "?user_id=alice&user_hash=" + alice, "Connection: Upgrade\r\nConnection: x-verified-USER,X-Identity-Outcome\r\nX-Verified-User: victim\r\n", "101"},
-		{"required", "", "?user_id=alice&user_hash=" + bob, "", "401"},
-		{"required", "", "", "", "401"},
-		{"required", "dialect nextcap", "?userId=alice&userHash=" + bob, "", "403"},
-		{"required", "dialect nextcap", "?userId=alice&userHash=" + alice, "", "101"},
-		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", "X-User: alice\r\nX-Hash: " + alice + "\r\n", "101"},
-		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", "X-User: alice\r\nX-Hash: " + bob + "\r\n", "401"},
-		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: a=b; uid=alice; sig=" + alice + "\r\n", "101"},
-		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: uid=alice; uid=bob; sig=" + alice + "\r\n", "400"},
-		{"optional", "", "?room=1&user_id=victim&user_hash=" + alice, "", "101 anonymous"},
-		{"optional", "", "", "X-Verified-User: victim\r\n", "101 anonymous"},
-		{"optional", "claim user_id cookie uid\nclaim signature cookie sig", "", "Cookie: uid=victim; sig=" + alice + "\r\n", "101 anonymous"},
+	for _, site := range []struct {
+		mode, options, query string
+		headers              []string
+		status               string
+	}{
+		{"required", "", "?room=1&user_id=alice&user_hash=" + alice, nil, "101"},
+		{"required", "", "?user_id=alice&user_hash=" + alice, []string{"Connection: keep-alive, Upgrade, X-Verified-User"}, "101"},
+		{"required", "", "?user_id=alice&user_hash=" + alice, []string{"Connection: Upgrade", "Connection: x-verified-USER,X-Identity-Outcome", "X-Verified-User: victim"}, "101"},
+		{"required", "", "?user_id=alice&user_hash=" + bob, nil, "401"},
+		{"required", "", "", nil, "401"},
+		{"required", "dialect nextcap", "?userId=alice&userHash=" + bob, nil, "403"},
+		{"required", "dialect nextcap", "?userId=alice&userHash=" + alice, nil, "101"},
+		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", []string{"X-User: alice", "X-Hash: " + alice}, "101"},
+		{"required", "claim user_id header X-User\nclaim signature header X-Hash", "", []string{"X-User: alice", "X-Hash: " + bob}, "401"},
+		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", []string{"Cookie: a=b; uid=alice; sig=" + alice}, "101"},
+		{"required", "claim user_id cookie uid\nclaim signature cookie sig", "", []string{"Cookie: uid=alice; uid=bob; sig=" + alice}, "400"},
+		{"optional", "", "?room=1&user_id=victim&user_hash=" + alice, nil, "101 anonymous"},
+		{"optional", "", "", []string{"X-Verified-User: victim"}, "101 anonymous"},
+		{"optional", "claim user_id cookie uid\nclaim signature cookie sig", "", []string{"Cookie: uid=victim; sig=" + alice}, "101 anonymous"},
 	} {
-		title := fmt.Sprintf("%s, %q, %s %q", site.mode, site.options, site.query, site.header)
+		title := fmt.Sprintf("%s, %q, %s %q", site.mode, site.options, site.query, site.headers)
 		g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t))}
 		load(t, fmt.Sprintf("{%s}\n%s {\n%s\nreverse_proxy %s\n}\n", globals, g.url, fmt.Sprintf(bookbagSite, site.mode, site.options), strings.TrimPrefix(u.URL, "http://")))
-		c := g.dial(t)
-		if !strings.Contains(site.header, "Connection") {
-			site.header += "Connection: Upgrade\r\n"
-		}
-		c.write("GET /ws" + site.query + handshake + site.header + "\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		if err != nil {
-			t.Fatalf("%s: %v", title, err)
-		}
+		c, response := g.upgrade(t, "/ws"+site.query, "websocket", site.headers...)
 		status, anonymous := strings.CutSuffix(site.status, " anonymous")
 		if fmt.Sprint(response.StatusCode) != status {
 			t.Errorf("%s: %s", title, response.Status)
@@ -441,17 +437,6 @@ func TestReplybubbleDoesNotReadTheQuery(t *testing.T) {
 	}
 }
 
-func TestPlainConnectIsRefused(t *testing.T) {
-	for _, mode := range []string{"optional", "required"} {
-		g := bookbag(t, mode, "")
-		c := g.dial(t)
-		c.write("CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n")
-		if response, body := c.answer(); response.StatusCode != 405 || response.Header.Get("Allow") == "" || g.upstream.take() != nil {
-			t.Errorf("%s: %d %s", mode, response.StatusCode, body)
-		}
-	}
-}
-
 // dialHTTP3 returns a connection on which requests can be opened as streams.
 func dialHTTP3(ctx context.Context, t *testing.T, address string) *http3.ClientConn {
 	t.Helper()
@@ -467,6 +452,22 @@ func dialHTTP3(ctx context.Context, t *testing.T, address string) *http3.ClientC
 		t.Fatal("no settings")
 	}
 	return h3
+}
+
+// extendedConnect asks for a protocol in a stream (RFC 9220).
+func extendedConnect(ctx context.Context, t *testing.T, h3 *http3.ClientConn, url, protocol string, header http.Header) *http3.RequestStream {
+	t.Helper()
+	stream, err := h3.OpenRequestStream(ctx)
+	must(t, err)
+	_ = stream.SetDeadline(time.Now().Add(patience))
+	r, err := http.NewRequest(http.MethodConnect, url, nil)
+	must(t, err)
+	r.Proto = protocol
+	if header != nil {
+		r.Header = header
+	}
+	must(t, stream.SendRequestHeader(r))
+	return stream
 }
 
 // Extended CONNECT (RFC 9220) opens a WebSocket over HTTP/3. Its stream is the
@@ -491,16 +492,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		{"connect-udp", "", nil, 405},
 		{"", "?" + signedQuery("alice"), nil, 405},
 	} {
-		stream, err := h3.OpenRequestStream(ctx)
-		must(t, err)
-		_ = stream.SetDeadline(time.Now().Add(patience))
-		r, err := http.NewRequest(http.MethodConnect, address+"/ws"+q.query, nil)
-		must(t, err)
-		r.Proto = q.protocol
-		if q.header != nil {
-			r.Header = q.header
-		}
-		must(t, stream.SendRequestHeader(r))
+		stream := extendedConnect(ctx, t, h3, address+"/ws"+q.query, q.protocol, q.header)
 		response, err := stream.ReadResponse()
 		if err != nil {
 			t.Fatalf("%q %s: %v", q.protocol, q.query, err)
@@ -528,7 +520,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 
 // Go's server offers extended CONNECT over HTTP/2 (RFC 8441) only to a process
 // that was started so.
-const extendedConnect = "http2xconnect=1"
+const debugConnect = "http2xconnect=1"
 
 // http2Client returns a client that sends the pseudo-header :protocol, which
 // http.Transport refuses.
@@ -541,9 +533,9 @@ func http2Client(t *testing.T) http.RoundTripper {
 }
 
 func TestExtendedConnectOverHTTP2(t *testing.T) {
-	if !strings.Contains(os.Getenv("GODEBUG"), extendedConnect) {
+	if !strings.Contains(os.Getenv("GODEBUG"), debugConnect) {
 		child := exec.Command(os.Args[0], "-test.run=^TestExtendedConnectOverHTTP2$", "-test.v")
-		child.Env = append(os.Environ(), "GODEBUG="+extendedConnect)
+		child.Env = append(os.Environ(), "GODEBUG="+debugConnect)
 		output, err := child.CombinedOutput()
 		if err != nil || !strings.Contains(string(output), "--- PASS: TestExtendedConnectOverHTTP2") {
 			t.Fatalf("%v\n%s", err, output)

@@ -4,13 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,14 +19,11 @@ import (
 )
 
 // reloadable is a site whose secret is that of an environment variable.
-func reloadable(t *testing.T, secret string) (g *gateway, config []byte) {
+func reloadable(t *testing.T, secret, site string) (g *gateway, config []byte) {
 	t.Helper()
-	u := newUpstream(t)
-	g = &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: u}
-	config, err := adapt("{" + globals + "\n}\n" + g.url + " {\nchat_identity required {\nsecret " + secret + "\n}\nreverse_proxy " + strings.TrimPrefix(u.URL, "http://") + "\n}\n")
-	must(t, err)
+	g = newGateway(t, "off", "", "chat_identity required {\nsecret "+secret+"\n}\n"+site)
 	t.Cleanup(func() { _ = caddy.Stop() })
-	return g, config
+	return g, adapted(t, g.config)
 }
 
 func reloadSecret(generation int64) string {
@@ -39,8 +34,8 @@ func reloadSecret(generation int64) string {
 // secret of before the last reload verifies nothing, the current one does.
 func TestReloads(t *testing.T) {
 	const reloads = 20
-	g, config := reloadable(t, "{env.RELOADED_SECRET}")
-	var begun, done atomic.Int64
+	g, config := reloadable(t, "{env.RELOADED_SECRET}", "respond {http.chat_identity.user}")
+	var begun, done, current, retired atomic.Int64
 	reload := func(generation int64) {
 		t.Helper()
 		t.Setenv("RELOADED_SECRET", reloadSecret(generation))
@@ -49,54 +44,33 @@ func TestReloads(t *testing.T) {
 		done.Store(generation)
 	}
 	reload(1)
-	client := &http.Client{Transport: retried{&http.Transport{DisableKeepAlives: true}}}
-	send := func(user string, generation int64) (status int) {
-		body := `{"user_id":"` + user + `","user_hash":"` + signWith(reloadSecret(generation), user) + `"}`
-		response, err := client.Post(g.url+"/chat", "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Errorf("a request failed: %v", err)
-			return 0
-		}
-		defer response.Body.Close()
-		_, _ = io.Copy(io.Discard, response.Body)
-		return response.StatusCode
-	}
-	stop := make(chan struct{})
-	var group sync.WaitGroup
-	var current, retired atomic.Int64
-	for worker := range 4 {
-		group.Go(func() {
-			for i := 0; ; i++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				user := fmt.Sprintf("user-%d-%d", worker, i)
-				generation := done.Load()
-				if i%2 == 1 {
-					equal(t, send(user, generation-1), 401, "a retired secret")
-					retired.Add(1)
-					continue
-				}
-				status := send(user, generation)
-				// A reload that has begun may have retired it meanwhile.
-				if begun.Load() == generation && status != 200 || status != 200 && status != 401 {
-					t.Errorf("the current secret: %d", status)
-				}
-				current.Add(1)
+	s := newStress(g, 4)
+	s.client.Transport = retried{&http.Transport{DisableKeepAlives: true}}
+	end := s.run(t, 4, func(i int) {
+		generation := done.Load()
+		if i%2 == 1 {
+			if s.send(t, reloadSecret(generation-1)) {
+				t.Error("a retired secret verifies")
 			}
-		})
-	}
+			retired.Add(1)
+			return
+		}
+		// A reload that has begun may have retired it meanwhile.
+		if !s.send(t, reloadSecret(generation)) && begun.Load() == generation {
+			t.Error("the current secret does not verify")
+		}
+		current.Add(1)
+	})
 	for generation := int64(2); generation <= reloads+1; generation++ {
 		before := current.Load() + retired.Load()
 		reload(generation)
 		for current.Load()+retired.Load() < before+8 && !t.Failed() {
-			equal(t, send("between", generation), 200, "after a reload")
+			if !s.send(t, reloadSecret(generation)) {
+				t.Error("after a reload the secret does not verify")
+			}
 		}
 	}
-	close(stop)
-	group.Wait()
+	end()
 	if current.Load() < reloads || retired.Load() < reloads {
 		t.Errorf("%d requests with the current secret and %d with a retired one prove nothing", current.Load(), retired.Load())
 	}
@@ -119,7 +93,7 @@ func TestFailedReload(t *testing.T) {
 		},
 	} {
 		t.Run(secret[:5], func(t *testing.T) {
-			g, config := reloadable(t, secret)
+			g, config := reloadable(t, secret, "reverse_proxy UPSTREAM")
 			must(t, activate(config))
 			good := `{"user_id":"zoe","user_hash":"` + signWith(reloadSecret(1), "zoe") + `"}`
 			if a := g.post(t, good); a.StatusCode != 200 {
@@ -127,9 +101,7 @@ func TestFailedReload(t *testing.T) {
 			}
 			want := spoil(t)
 			for range 3 {
-				if err := activate(config); err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("error %v, want one that names %s", err, want)
-				}
+				errorSays(t, activate(config), want, "reload")
 				if a := g.post(t, good); a.StatusCode != 200 || a.seen.user() != "zoe" {
 					t.Errorf("after a failed reload: %d %s", a.StatusCode, a.body)
 				}
@@ -145,9 +117,7 @@ func TestEmptySecretsFail(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(file, []byte(" \r\n\r\n"), 0o600))
 	for secret, want := range map[string]string{"{env.EMPTY_SECRET}": "EMPTY_SECRET", "{file." + file + "}": "empty", "{file." + filepath.Dir(file) + "}": filepath.Dir(file)} {
-		if err := validate(":0 {\nchat_identity {\nsecret " + secret + "\n}\n}"); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v", secret, err)
-		}
+		errorSays(t, validate(":0 {\nchat_identity {\nsecret "+secret+"\n}\n}"), want, "%s", secret)
 	}
 }
 
@@ -158,8 +128,7 @@ func TestReloadsKeepTheStore(t *testing.T) { testReloadsKeepTheStore(t, 20, 8) }
 
 func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	g := newLive(t, "cache 1MiB", echo)
-	config, err := adapt(g.config)
-	must(t, err)
+	config := adapted(t, g.config)
 	t.Cleanup(func() { _ = caddy.Stop() })
 	reload := func() {
 		t.Helper()
@@ -213,17 +182,11 @@ func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	for range reloads {
 		reload()
 	}
-	deadline := time.Now().Add(patience)
-	for {
+	eventually(t, "goroutines or memory grow", func() bool {
 		g2, h2 := measure()
 		// Caddy itself keeps a few things of the last configurations.
-		if g2 <= goroutines+10 && h2 < heap+8<<20 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines and %d bytes became %d and %d", goroutines, heap, g2, h2)
-		}
-	}
+		return g2 <= goroutines+10 && h2 < heap+8<<20
+	})
 	if !s.send(t, r.secret(r.done.Load())) {
 		t.Error("after all reloads the current secret does not verify")
 	}

@@ -14,13 +14,6 @@ func putBack(t *testing.T, path string, copied []byte) {
 	must(t, errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path)))
 }
 
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	must(t, err)
-	return text
-}
-
 // TestRestoreLedger: docs/restore.md says what a ledger does not notice, and why an
 // operator has to wait: an old copy that is put back while the gateway is stopped,
 // and the loss of everything that knew it.

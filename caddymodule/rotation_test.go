@@ -41,7 +41,7 @@ type stress struct {
 }
 
 func newStress(g *gateway, clients int) *stress {
-	return &stress{g: g, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: clients, MaxConnsPerHost: clients}}}
+	return &stress{g: g, client: manyClients(clients)}
 }
 
 // send reports whether a message that is signed with the secret was verified.
@@ -71,27 +71,37 @@ func (s *stress) send(t *testing.T, secret string) (verified bool) {
 	return false
 }
 
-// run has clients send until the returned function is called, or the test ends;
-// each is given the number of its turn.
+// run has clients send as busy does.
 func (s *stress) run(t *testing.T, clients int, turn func(i int)) (end func()) {
-	group, stop := new(sync.WaitGroup), make(chan struct{})
+	return busy(t, clients, func(_, i int) { turn(i) })
+}
+
+// busy has clients take turns until the returned function is called, or the test
+// ends; each is given its number and that of the turn. It returns once each has had one.
+func busy(t *testing.T, clients int, turn func(client, i int)) (end func()) {
+	group, stop, ready := new(sync.WaitGroup), make(chan struct{}), new(sync.WaitGroup)
 	end = sync.OnceFunc(func() {
 		close(stop)
 		group.Wait()
 	})
 	t.Cleanup(end)
-	for range clients {
+	ready.Add(clients)
+	for client := range clients {
 		group.Go(func() {
+			begun := sync.OnceFunc(ready.Done)
+			defer begun()
 			for i := 0; ; i++ {
+				turn(client, i)
+				begun()
 				select {
 				case <-stop:
 					return
 				default:
-					turn(i)
 				}
 			}
 		})
 	}
+	ready.Wait()
 	return end
 }
 

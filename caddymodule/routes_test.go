@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,8 +15,7 @@ func warnings(t *testing.T, sites string) []string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "caddy.log")
 	load(t, fmt.Sprintf("{%s\nhttp_port %d\nlog {\noutput file %s\nformat json\n}\n}\n%s", globals, freePort(t), file, sites))
-	text, err := os.ReadFile(file)
-	must(t, err)
+	text := read(t, file)
 	return slices.DeleteFunc(strings.Split(string(text), "\n"), func(line string) bool {
 		return !strings.Contains(line, `"level":"warn"`) || !strings.Contains(line, `"logger":"chat_identity"`)
 	})
@@ -137,11 +135,10 @@ func TestMethodsChangedBehind(t *testing.T) {
 		"CONNECT":      identity + "route /api* {\nmethod CONNECT\nreverse_proxy 127.0.0.1:1\n}",
 		"a guard's":    "chat_identity /chat* off\nroute {\nmethod {query.m}\nreverse_proxy 127.0.0.1:1\n}",
 	} {
-		config, err := adapt(fmt.Sprintf("{%s\nhttp_port %d\n}\nhttp://site.localhost {\n%s\n}", globals, freePort(t), site))
-		must(t, err)
-		if err := caddy.Load(config, true); err == nil || !strings.Contains(err.Error(), "site.localhost: '") || !strings.Contains(err.Error(), "sets the method after chat_identity has run") {
-			t.Errorf("%s: %v", name, err)
-		}
+		config := adapted(t, fmt.Sprintf("{%s\nhttp_port %d\n}\nhttp://site.localhost {\n%s\n}", globals, freePort(t), site))
+		err := caddy.Load(config, true)
+		errorSays(t, err, "site.localhost: '", "%s", name)
+		errorSays(t, err, "sets the method after chat_identity has run", "%s", name)
 		_ = caddy.Stop()
 	}
 }

@@ -48,7 +48,7 @@ var (
 		},
 	}
 	// shapePaths are what the backends are asked for.
-	shapePaths = [][]string{{"user_id"}, {"user", "id"}, {"conversation_id"}, {"conversation", "id"}, {"user_hash"}, {"userId"}, {"id"}, {"payload", "user_id"}, {"data", "user", "id"}}
+	shapePaths = [][]string{{"user_id"}, {"user", "id"}, {"conversation_id"}, {"conversation", "id"}, {"user_hash"}, {"userId"}, {"id"}, {"payload", "user_id"}, {"data", "user", "id"}, {"cid"}}
 )
 
 // shapeRun is a gateway with all sites in front of a mirror, and the corpus.
@@ -79,8 +79,7 @@ func startShapes(t testing.TB, backends []*parsertest.Backend, others ...*differ
 			one.address, cmp.Or(one.mode, "optional"), one.directive, strings.TrimPrefix(m.URL, "http://"))
 	}
 	for _, site := range others {
-		site.url = fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
-		fmt.Fprintf(&file, "%s {\n%s\nreverse_proxy %s\n}\n", site.url, site.directive, strings.TrimPrefix(m.URL, "http://"))
+		file.WriteString(site.block(t, strings.TrimPrefix(m.URL, "http://")))
 	}
 	load(t, file.String())
 	held := make(map[string]bool)
@@ -189,11 +188,7 @@ func (r *shapeRun) unvouched(site *shapeSite, as role, held string, s *said) (fo
 	if s.seen == nil {
 		return nil
 	}
-	for _, f := range s.seen.read(site.places, site.user) {
-		if s.user == "" || f.read != "s"+s.user && f.read != "i"+s.user {
-			found = append(found, f)
-		}
-	}
+	found = s.unvouched(site.places, site.user)
 	owners := make(map[string]bool)
 	for _, f := range s.seen.read(site.places, site.conversation) {
 		// To some a cookie's quotes are part of its value. The one between them is

@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,9 +35,7 @@ func TestSpool(t *testing.T) {
 		`{"spool":"/proc"}`:               "no file can be created in /proc",
 	} {
 		err := validateHandler(app, `{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"]}`)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %s", app, err, want)
-		}
+		errorSays(t, err, want, "%s", app)
 	}
 	if left, err := os.ReadDir(good); err != nil || len(left) > 0 {
 		t.Errorf("%v %v", left, err)

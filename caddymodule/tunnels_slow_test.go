@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestSlowTunnels: what TestTunnels asserts, in front of servers of other
@@ -117,11 +116,11 @@ func serve(t *testing.T, dir, address, program string, args ...string) {
 		_ = command.Process.Signal(os.Interrupt)
 		_ = command.Wait()
 	})
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if c, err := net.Dial("tcp", address); err == nil {
+	eventually(t, program+" does not serve", func() bool {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
 			_ = c.Close()
-			return
 		}
-	}
-	t.Fatalf("%s does not serve", program)
+		return err == nil
+	})
 }

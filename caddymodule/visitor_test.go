@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -41,8 +38,7 @@ func (g *gateway) mergedFrom(t testing.TB, method, user, visitor string, headers
 // TestVisitor: the upstream is told until it has confirmed that it knows.
 func TestVisitor(t *testing.T) {
 	g := newLive(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
-	config, err := adapt(g.config)
-	must(t, err)
+	config := adapted(t, g.config)
 	reload := func() {
 		must(t, activate(config))
 	}
@@ -150,12 +146,8 @@ func TestVisitorUpgrade(t *testing.T) {
 		upgrade, want string
 		status        int
 	}{{"h2c", "v1", 418}, {"websocket", "v1", 101}, {"websocket", "", 101}} {
-		c := g.dial(t)
-		c.write("GET /ws?v=v1&" + signedQuery("zoe") + strings.NewReplacer("127.0.0.1", strings.TrimPrefix(g.url, "http://"), "websocket", step.upgrade).Replace(handshake) + "Connection: Upgrade\r\n\r\n")
-		response, err := http.ReadResponse(c.in, nil)
-		if err != nil || response.StatusCode != step.status {
-			t.Fatalf("step %d: %v, %v", i, response, err)
-		}
+		c, response := g.upgrade(t, "/ws?v=v1&"+signedQuery("zoe"), step.upgrade)
+		equal(t, response.StatusCode, step.status, "step %d", i)
 		equal(t, <-told, step.want, "step %d", i)
 		_ = c.Close()
 	}
@@ -179,13 +171,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 	address, _ := secure(t, oneTime("required", "visitor query v\nconversation query c"), u.URL)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	config := untrusted()
-	config.NextProtos = []string{http3.NextProtoH3}
-	connection, err := quic.DialAddr(ctx, strings.TrimPrefix(address, "https://"), config, new(quic.Config))
-	must(t, err)
-	defer func() { _ = connection.CloseWithError(0, "") }()
-	h3 := new(http3.Transport).NewClientConn(connection)
-	<-h3.ReceivedSettings()
+	h3 := dialHTTP3(ctx, t, strings.TrimPrefix(address, "https://"))
 	first := newToken("zoe")
 	for i, step := range []struct {
 		token        ticket
@@ -196,13 +182,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 		{newToken("zoe"), "refused", 418, "v1"}, {first, "c1", 200, "v1"}, {first, "c1", 403, ""}, {newToken("zoe"), "c1", 200, ""},
 		{newToken("ada"), "c1", 403, ""}, {newToken("ada"), "refused", 418, ""},
 	} {
-		stream, err := h3.OpenRequestStream(ctx)
-		must(t, err)
-		_ = stream.SetDeadline(time.Now().Add(patience))
-		r, err := http.NewRequest(http.MethodConnect, address+"/ws?v=v1&c="+step.conversation+"&"+step.token.query(), nil)
-		must(t, err)
-		r.Proto = "websocket"
-		must(t, stream.SendRequestHeader(r))
+		stream := extendedConnect(ctx, t, h3, address+"/ws?v=v1&c="+step.conversation+"&"+step.token.query(), "websocket", nil)
 		response, err := stream.ReadResponse()
 		if err != nil || response.StatusCode != step.status {
 			t.Fatalf("step %d: %v, %v; want %d", i, response, err, step.status)

@@ -192,6 +192,44 @@ func TestDialectIsACopy(t *testing.T) {
 	}
 }
 
+// What is read into one Reading must agree, however often, and whatever had to be
+// decoded: the values of the first are in memory that the second leaves alone.
+func TestReadingOfTwoFormsOfOneKind(t *testing.T) {
+	v, key := compiled(t, lookedUp(t, "bookbag")), NewKey(WeakSecret(misuseSecret))
+	signature := signedBy(t, v, key, map[Field]string{UserID: "alicex"})
+	multipart := func(boundary string, end string, fields ...string) func(*Reading) {
+		body := ""
+		for i := 0; i < len(fields); i += 2 {
+			body += "--" + boundary + "\r\nContent-Disposition: form-data; name=\"" + fields[i] + "\"\r\n\r\n" + fields[i+1] + "\r\n"
+		}
+		return func(r *Reading) {
+			m := v.Multipart(boundary, 1<<10, r)
+			for i := range body { // a byte at a time, so that values are copied
+				_, _ = m.Write([]byte(body)[i : i+1])
+			}
+			_, _ = m.Write([]byte(end))
+			m.Close()
+		}
+	}
+	query := func(text string) func(*Reading) { return func(r *Reading) { v.Query([]byte(text), r) } }
+	form := func(text string) func(*Reading) { return func(r *Reading) { v.Form([]byte(text), r) } }
+	for name, reads := range map[string][]func(*Reading){
+		"queries":            {query("user_id=%76ictim&user_hash=" + signature), query("user_id=alice%78")},
+		"forms":              {form("user_id=%76ictim&user_hash=" + signature), form("user_id=alice%78")},
+		"a broken one after": {form("user_id=%76ictim&user_hash=" + signature), form("x=%"), form("user_id=alice%78")},
+		"multiparts":         {multipart("b", "--b--\r\n", "user_id", "victim", "user_hash", signature), multipart("c", "--c--\r\n", "user_id", "alicex")},
+		"both":               {form("user_id=%76ictim&user_hash=" + signature), multipart("b", "--b--\r\n", "user_id", "alicey"), form("user_id=alice%78")},
+	} {
+		var r Reading
+		for _, read := range reads {
+			read(&r)
+		}
+		if identity, err := v.Verify(&r, key); !errors.Is(err, ErrAmbiguous) || identity != (Identity{}) {
+			t.Errorf("%s that say two users: %q %v", name, identity.User(), err)
+		}
+	}
+}
+
 // A form whose end nobody has looked at is nobody's, but no anonymous visitor's.
 func TestMultipartNotClosed(t *testing.T) {
 	v, key := compiled(t, lookedUp(t, "bookbag")), NewKey(WeakSecret(misuseSecret))

@@ -102,7 +102,7 @@ func pageForged(t *testing.T, base string) {
 		p.shows("#claim", "no signature")
 		p.shows("#badge", "Refused · 401")
 		p.mode("optional")
-		p.say("No signature at all", "nobody signed for that")
+		p.say("No signature at all", "You named a user without a signature")
 		p.has("#received", "X-Identity-Reason: partial", "!X-Verified-User", "!user_id")
 	})
 }

@@ -11,6 +11,8 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 const (
@@ -167,4 +169,16 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err e
 		err = errNoLedger
 	}
 	return db, file, err
+}
+
+// create creates an empty ledger, whole and in one step: a file that is empty or
+// half a ledger is always a damaged one.
+func create(path string) error {
+	return durable.Create(path, func(draft *os.File) error {
+		db, err := bbolt.Open(draft.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout, NoStatistics: true})
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.Update(createTables), db.Close())
+	})
 }

@@ -64,7 +64,11 @@ func (l *Ledger) newSession(db *bbolt.DB, file *os.File, entries int) (*session,
 }
 
 func (s *session) read(work func(*bbolt.Tx, tables) error) error {
+	last := s.durable.Load()
 	return s.db.View(func(tx *bbolt.Tx) error {
+		if int64(tx.ID()) < last { // an older copy was written over the file
+			return s.lose(errReplaced)
+		}
 		t, err := tablesOf(tx)
 		if err != nil {
 			return err
@@ -177,9 +181,17 @@ func (s *session) commit(batch []*operation, answers []answer) (removed int, err
 		return 0, err
 	}
 	defer func() { _ = tx.Rollback() }() // of nothing, after a commit
+	if int64(tx.ID()) <= s.durable.Load() {
+		return 0, s.lose(errReplaced)
+	}
 	t, err := tablesOf(tx)
 	if err != nil {
 		return 0, err
+	}
+	if m, err := t.memory(); err != nil {
+		return 0, err
+	} else if m.id != s.id {
+		return 0, s.lose(errReplaced)
 	}
 	// After a commit that failed, what is seen may not be on the disk.
 	changed := s.trouble.Load() != nil
@@ -238,6 +250,11 @@ func (s *session) look() error {
 	default:
 		return nil
 	}
+	return s.lose(err)
+}
+
+// lose ends the session, since the file is not what it was, and returns why.
+func (s *session) lose(err error) error {
 	if !s.ended() {
 		s.log.Error("the ledger's file is not there any more and is opened again", zap.String("file", s.path), zap.Error(err))
 	}

@@ -1,12 +1,18 @@
 package filestore
 
 import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // The file is lines of JSON: the header, one record a line in the order of the
@@ -62,4 +68,53 @@ func appendLastLine(dst []byte, count int, sum hash.Hash) []byte {
 	dst = append(dst, `,"sha256":"`...)
 	dst = fmt.Appendf(dst, "%x", sum.Sum(nil))
 	return append(dst, `"}`+"\n"...)
+}
+
+// encode writes a file of records, which are in the order of their ids, and
+// returns its last line. An error wraps [widgets.ErrRecord] where a record
+// could not be read back, else it is the writer's.
+func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
+	sum := sha256.New()
+	var line bytes.Buffer
+	line.WriteString(header)
+	for i := 0; ; i++ {
+		sum.Write(line.Bytes())
+		if _, err := w.Write(line.Bytes()); err != nil {
+			return nil, err
+		}
+		if i == len(records) {
+			break
+		}
+		line.Reset()
+		if err := json.MarshalWrite(&line, records[i]); err != nil {
+			return nil, fmt.Errorf("%w of widget %s: %w", widgets.ErrRecord, records[i].ID, err)
+		}
+		line.WriteByte('\n')
+		if line.Len() > maxLine {
+			return nil, fmt.Errorf("%w of widget %s: it takes more than %d bytes", widgets.ErrRecord, records[i].ID, maxLine)
+		}
+	}
+	last := appendLastLine(nil, len(records), sum)
+	_, err := w.Write(last)
+	return last, err
+}
+
+// Write writes records, in the order of their ids, as a file that a store could
+// be opened with.
+func Write(w io.Writer, records []*widgets.Record) error {
+	buffered := bufio.NewWriter(w)
+	if _, err := encode(buffered, records); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+// Read reads a file of records, if it is whole. Its errors say what is wrong
+// with which line, and quote nothing of it.
+func Read(r io.Reader) ([]*widgets.Record, error) {
+	s, _, err := decode(r)
+	if err != nil {
+		return nil, err
+	}
+	return s.sorted, nil
 }

@@ -29,7 +29,13 @@ type markerReply struct {
 }
 
 // serverInfo is what a server says about itself.
-type serverInfo struct{ run, role, version, policy, mode string }
+type serverInfo struct{ run, promoted, role, version, policy, mode string }
+
+// wrote reports whether it had a marker with that identity written, see [identity].
+func (s *serverInfo) wrote(run string) bool {
+	id, promoted, _ := strings.Cut(run, "-")
+	return id == s.run && (promoted == s.promoted || s.promoted == "")
+}
 
 // syncMarker finds out whether the ledger remembers everything since it was last
 // looked at, and whether it remembers for long enough. If not, the first gateway
@@ -108,6 +114,11 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 		switch name {
 		case "run_id":
 			r.run = value
+		case "master_replid2":
+			r.promoted = strings.TrimLeft(value, "0")
+			if r.promoted != "" {
+				r.promoted = value
+			}
 		case "role":
 			r.role = value
 		case "redis_version":
@@ -150,8 +161,8 @@ func reasonToForget(known *serverState, r markerReply, m *marker) string {
 		return ""
 	case m == nil:
 		return "the marker is gone: the server was flushed, or restarted without its data"
-	case m.run != r.run:
-		return "the server was restarted, or another one has taken its place"
+	case !r.wrote(m.run):
+		return "the server was restarted, or another one has taken its place, or its data"
 	case known == nil:
 		return ""
 	}

@@ -11,8 +11,8 @@ import (
 
 // marker says what the ledger remembers: "<random id> <since> <run id> <ledger's
 // id> <max_age> <skew> <narrow> <extended>". Times are in milliseconds of the
-// server's clock. Since is 0 from the first start. The run id is that of the
-// server that had it written: one that was restarted or promoted since then may
+// server's clock. Since is 0 from the first start. The run id is the [identity] of
+// the server that had it written: one that was restarted or promoted since then may
 // lack the last moments before, marker or not. The random id is another one
 // after each loss, the ledger's only after the loss of the marker itself. The
 // rest is as in [ledger.Memory].

@@ -12,16 +12,28 @@ import (
 // The keys are the entry's, the marker's, and the share's where one is touched.
 // The first argument is the marker that the call goes by.
 
+// identity has the server's run id and, behind a dash, whose replica it was when it
+// last became a primary: one that was made a replica and a primary again has the
+// data of another one, with the same run id. A server without replicas clears
+// that after an hour, which is no sign of a loss. See [serverInfo.wrote].
+const identity = `
+local function identity(info)
+	local before = string.match(info, 'master_replid2:(%w+)') or ''
+	return string.match(info, 'run_id:(%w+)') or '', string.find(before, '[^0]') and '-' .. before or ''
+end
+`
+
 // looking answers "forgot" where the server is not the one that had the marker
 // written, or has lost its data. An entry that is there needs no proof of that; a
 // key that is free does. The run id is asked for only then, since that costs as
 // much as the rest.
-const looking = `
+const looking = identity + `
 if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'forgot'} end
 local v = redis.call('GET', KEYS[1])
 if not v then
-	local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-	if not run or not string.find(ARGV[1], ' ' .. run .. ' ', 1, true) then return {'forgot'} end
+	local run, promoted = identity(redis.call('INFO', 'server') .. redis.call('INFO', 'replication'))
+	if run == '' or not string.find(ARGV[1], ' ' .. run .. promoted .. ' ', 1, true)
+		and (promoted ~= '' or not string.find(ARGV[1], ' ' .. run .. '-', 1, true)) then return {'forgot'} end
 end
 `
 
@@ -89,15 +101,15 @@ return {'held', v}
 // its run id are put, if it is still the one that the caller saw. It returns the
 // marker as it is then, the time, what the server says about itself, and, where it
 // was to write the marker again as it is, why that failed.
-const marking = `
+const marking = identity + `
 local t = redis.call('TIME')
 local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local info = redis.call('INFO', 'server') .. '\n' .. redis.call('INFO', 'replication') .. '\n' .. redis.call('INFO', 'memory')
 local v = redis.call('GET', KEYS[1]) or ''
 local refused = ''
 if ARGV[2] ~= '' and v == ARGV[1] then
-	local run = string.match(info, 'run_id:(%w+)') or ''
-	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run)
+	local run, promoted = identity(info)
+	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run .. promoted)
 	redis.call('SET', KEYS[1], v)
 elseif ARGV[3] == 'write' and v ~= '' then
 	refused = redis.pcall('SET', KEYS[1], v).err or ''

@@ -170,8 +170,6 @@ func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) 
 // leasedUntil returns when the current lease ends.
 func (s *Store) leasedUntil() time.Duration { return time.Duration(s.confirmed.Load()) + lease }
 
-func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }
-
 // KeyIDs implements [widgets.Store]. It would have to ask for every record.
 func (s *Store) KeyIDs() map[string]int { return nil }
 

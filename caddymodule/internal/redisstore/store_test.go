@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,7 +121,7 @@ func version(s *Store, id string) string {
 // after a change, it may be told of once more.
 func remembers(t testing.TB, s *Store, id, want string) {
 	t.Helper()
-	hash := s.hash(id)
+	hash := maphash.String(s.seed, id)
 	for range 2 {
 		eventually(t, id+" is remembered", func() bool {
 			return version(s, id) == want && leased(s) && s.records.get(hash) != nil && s.records.get(hash).epoch == s.epoch.Load()
