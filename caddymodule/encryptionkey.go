@@ -109,8 +109,7 @@ func (a *App) ensureRing() error {
 	}
 	for keyID := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			return fmt.Errorf("%w of this store's: encryption key %s is missing: restore %s from a backup, "+
-				"or configure encryption_key with that key", widgets.ErrNoKey, keyID, madeKeyPath())
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID))
 		}
 	}
 	if a.ring.Load() != nil {
@@ -148,8 +147,16 @@ func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 
 // whereKeyIs tells an operator what to do about a missing encryption key.
 func (a *App) whereKeyIs(keyID string) string {
-	if key, err := readMadeKey(); err == nil && key.ID() == keyID {
+	key, err := readMadeKey()
+	switch {
+	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
+	case a.configured:
+		return "add the encryption key of that id to encryption_key, behind the first"
+	case err == nil && key.ID() == keyID:
+		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
+	case err == nil: // of another id, which may have encrypted secrets since
+		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id", madeKeyPath())
 	}
-	return "add the encryption key of that id to encryption_key, behind the first"
+	return fmt.Sprintf("put %s back from a backup and restart, or configure encryption_key with that key", madeKeyPath())
 }

@@ -96,6 +96,8 @@ func (h *Handler) provisionDefaults() error {
 		return fmt.Errorf("max_upload: %d bytes is not from 1 byte to 1 TiB", h.MaxUpload)
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
+	case h.Skew != nil && *h.Skew < 0:
+		return errors.New("skew must not be negative")
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):

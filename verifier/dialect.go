@@ -218,7 +218,7 @@ func (d Dialect) Verifier() (*Verifier, error) {
 		return nil, err
 	}
 	if v.Signs(Nonce) && v.dialect.NonceLength < minNonceLength {
-		return nil, fmt.Errorf("NonceLength must be at least %d, not %d", minNonceLength, v.dialect.NonceLength)
+		return nil, fmt.Errorf("dialect: NonceLength must be at least %d, not %d", minNonceLength, v.dialect.NonceLength)
 	}
 	for f := UserID; f <= Email; f++ {
 		placed := slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
@@ -252,13 +252,13 @@ func (d Dialect) Reader() (*Verifier, error) {
 	}
 	switch {
 	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
-		return nil, fmt.Errorf("Unit must be a second or a millisecond, not %v", d.Unit)
+		return nil, fmt.Errorf("dialect: Unit must be a second or a millisecond, not %v", d.Unit)
 	case d.Limits.UserID <= 0:
-		return nil, errors.New("Limits must have one for user ids")
+		return nil, errors.New("dialect: Limits must have one for user ids")
 	case v.Signs(Timestamp) && d.MaxAge <= 0:
-		return nil, fmt.Errorf("MaxAge must be positive, not %v", d.MaxAge)
+		return nil, fmt.Errorf("dialect: MaxAge must be positive, not %v", d.MaxAge)
 	case v.Signs(Timestamp) && d.Skew < 0:
-		return nil, fmt.Errorf("Skew must not be negative, as %v is", d.Skew)
+		return nil, fmt.Errorf("dialect: Skew must not be negative, as %v is", d.Skew)
 	}
 	places := d.AllPlaces()
 	v.ownMembers = membersOwned(places)

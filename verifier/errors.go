@@ -65,6 +65,15 @@ func (e *Error) Error() string {
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
+// partial has what half a claim may lack, made once: such claims are many.
+var partial = func() (errs [Email + 1]struct{ missing, misspelled Error }) {
+	for f := range errs {
+		errs[f].missing = Error{Err: ErrPartial, Field: Field(f), Detail: "is missing"}
+		errs[f].misspelled = Error{Err: ErrPartial, Field: Field(f), Detail: "is there only in another spelling or inside an array"}
+	}
+	return errs
+}()
+
 func malformed(f Field, detail string) *Error {
 	return &Error{Err: ErrMalformed, Field: f, Detail: detail}
 }

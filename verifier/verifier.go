@@ -62,7 +62,7 @@ func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
 	err := v.shape(r)
 	switch {
-	case err != nil && err == r.err: // the body's fault comes first
+	case err != nil && err != ErrMissing: // not even an anonymous visitor's
 	case r.misused || r.by != nil && r.by != &v.reader:
 		err = errReading
 	case r.open != nil:
@@ -114,11 +114,10 @@ func (v *Verifier) shape(r *Reading) error {
 	}
 	for f := UserID; f <= Email; f++ {
 		if len(c[f]) == 0 && (f == Signature || v.Signs(f)) {
-			detail := "is missing"
 			if r.found[0][f].there() {
-				detail = "is there only in another spelling or inside an array"
+				return &partial[f].misspelled
 			}
-			return &Error{Err: ErrPartial, Field: f, Detail: detail}
+			return &partial[f].missing
 		}
 	}
 	return v.checkSplit(c)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -80,16 +81,26 @@ func (c *call) importRecords() error {
 	if err != nil {
 		return err
 	}
-	var done adminapi.Imported
+	done := adminapi.Imported{MissingKeys: map[string]int{}}
 	for _, id := range ids {
 		switch old := found[id]; {
 		case old != nil && reflect.DeepEqual(old, byID[id]):
 			done.Unchanged++
 		case old != nil && !replace:
 			done.Kept = append(done.Kept, id)
+			continue
 		default:
 			done.Imported++
 		}
+		for _, secret := range byID[id].Secrets {
+			if !c.Ring().Has(secret.KeyID) {
+				done.MissingKeys[secret.KeyID]++
+			}
+		}
+	}
+	for keyID, secrets := range done.MissingKeys {
+		c.Log.Error("imported secrets cannot be decrypted, so their widgets are unavailable: "+c.WhereKeyIs(keyID),
+			zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
 	}
 	return c.answer(http.StatusOK, done)
 }

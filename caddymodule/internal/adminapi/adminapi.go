@@ -55,6 +55,9 @@ type Imported struct {
 	Imported  int      `json:"imported"`
 	Unchanged int      `json:"unchanged"`      // already stored, and equal
 	Kept      []string `json:"kept,omitempty"` // already stored, but different, and not replaced
+	// MissingKeys maps the ids of encryption keys that the gateway does not have to how
+	// many secrets of the others it cannot decrypt without them.
+	MissingKeys map[string]int `json:"missing_encryption_keys,omitempty"`
 }
 
 // Resealed is the result of resealing.

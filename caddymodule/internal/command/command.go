@@ -1,3 +1,6 @@
+// Package command is "caddy chat-identity": the client of the admin API, and what needs
+// no gateway, such as signing a claim and explaining one. Each command has the file of
+// its name; claim.go has what sign and explain share, client.go how the API is asked.
 package command
 
 import (

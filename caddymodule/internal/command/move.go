@@ -3,7 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -72,7 +74,7 @@ would bring retired secrets back.`,
 			if err != nil {
 				return err
 			}
-			var all adminapi.Imported
+			all := adminapi.Imported{MissingKeys: map[string]int{}}
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)
 				var done adminapi.Imported
@@ -85,6 +87,9 @@ would bring retired secrets back.`,
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
 				all.Kept = append(all.Kept, done.Kept...)
+				for keyID, secrets := range done.MissingKeys {
+					all.MissingKeys[keyID] += secrets
+				}
 				records = records[n:]
 			}
 			return printImported(cmd, &all, admin.json)
@@ -112,6 +117,13 @@ func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error 
 		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
 			return err
 		}
+	}
+	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
+		secrets := "1 secret"
+		if n := i.MissingKeys[keyID]; n > 1 {
+			secrets = fmt.Sprintf("%d secrets", n)
+		}
+		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n", secrets, plain(keyID))
 	}
 	if len(i.Kept) > 0 {
 		cmd.SilenceErrors = asJSON
