@@ -55,9 +55,7 @@ func TestAdminDashboardIsServed(t *testing.T) {
 	if r := fetch(t, "HEAD", base+adminapi.Path, ""); r.StatusCode != 200 || r.body != "" || r.ContentLength != int64(len(page.body)) {
 		t.Errorf("HEAD: %d, %d bytes", r.StatusCode, r.ContentLength)
 	}
-	if r := fetch(t, "GET", base+adminapi.Path, "", "If-None-Match: "+page.Header.Get("ETag")); r.StatusCode != 304 {
-		t.Errorf("known already: %d", r.StatusCode)
-	}
+	equal(t, fetch(t, "GET", base+adminapi.Path, "", "If-None-Match: "+page.Header.Get("ETag")).StatusCode, 304, "known already")
 	if r := fetch(t, "GET", base+adminapi.Path+"assets/app.js", ""); r.StatusCode != 200 || r.Header.Get("Content-Type") != "text/javascript; charset=utf-8" {
 		t.Errorf("a script: %d %v", r.StatusCode, r.Header)
 	}
@@ -165,9 +163,7 @@ func TestDashboardCommand(t *testing.T) {
 		if r := fetch(t, "POST", url+"widgets", `{"id":"shop"}`, browser...); r.StatusCode != 201 || r.Header.Get("Access-Control-Allow-Origin") != "" {
 			t.Errorf("%d %s", r.StatusCode, r.body)
 		}
-		if r := fetch(t, "POST", url+"widgets", `{"id":"shop"}`, browser...); r.StatusCode != 409 {
-			t.Errorf("%d %s", r.StatusCode, r.body)
-		}
+		equal(t, fetch(t, "POST", url+"widgets", `{"id":"shop"}`, browser...).StatusCode, 409, "status")
 		for _, c := range []struct {
 			method, url string
 			headers     []string
@@ -183,9 +179,7 @@ func TestDashboardCommand(t *testing.T) {
 			{"POST", url + "widgets/shop/rotate", []string{"Origin: https://evil.example"}, 403},
 			{"POST", url + "widgets/shop/rotate", []string{"Sec-Fetch-Site: same-site", "Origin: http://127.0.0.1:1"}, 403},
 		} {
-			if r := fetch(t, c.method, c.url, "", c.headers...); r.StatusCode != c.status {
-				t.Errorf("%s %s %v: %d, want %d: %s", c.method, c.url, c.headers, r.StatusCode, c.status, r.body)
-			}
+			equal(t, fetch(t, c.method, c.url, "", c.headers...).StatusCode, c.status, "%s %s %v", c.method, c.url, c.headers)
 		}
 	}
 }

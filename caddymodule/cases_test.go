@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
@@ -15,9 +14,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -104,7 +101,7 @@ func TestCases(t *testing.T) {
 		for key, value := range file.Secrets {
 			t.Setenv(key, value)
 		}
-		shared := make(map[string]*caseGateway)
+		shared := make(map[string]*gateway)
 		for _, c := range file.Cases {
 			t.Run(filepath.Base(name)+"/"+c.ID, func(t *testing.T) {
 				config := file.Configs[c.Config]
@@ -135,27 +132,6 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// caseGateway is a gateway of a case's configuration, with its upstream.
-type caseGateway struct {
-	address string
-	mu      sync.Mutex
-	seen    *caseSeen
-}
-
-// caseSeen is a request as the upstream was sent it.
-type caseSeen struct {
-	uri    string
-	header http.Header
-	cgi    map[string]string
-	body   []byte
-}
-
-type caseAnswer struct {
-	status int
-	body   []byte
-	seen   *caseSeen
-}
-
 func (c *caseConfig) text(dir, address, upstream string) string {
 	replace := strings.NewReplacer("$UPSTREAM", upstream, "$DIR", dir)
 	return fmt.Sprintf("{%s\n%s\n}\nhttp://%s {\n%s\n}\n", globals, replace.Replace(c.Global), address, replace.Replace(c.Site))
@@ -174,7 +150,7 @@ func checkLoadError(t *testing.T, c *caseConfig, words []string) {
 	}
 }
 
-func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
+func runCaseConfig(t *testing.T, c *caseConfig) *gateway {
 	t.Helper()
 	dir, err := os.MkdirTemp(os.Getenv("TEST_FOLDER"), "case-*") // outlives the test, as the gateway may
 	must(t, err)
@@ -183,15 +159,20 @@ func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
 		must(t, os.MkdirAll(filepath.Dir(file), 0o700))
 		must(t, os.WriteFile(file, []byte(text), 0o600))
 	}
-	g := &caseGateway{address: fmt.Sprintf("127.0.0.1:%d", freePort(t))}
-	upstream := g.upstream(t, c.Upstream)
+	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", freePort(t)), upstream: new(upstream)}
+	backend := fmt.Sprintf("127.0.0.1:%d", freePort(t)) // which is down
+	if c.Upstream != "down" {
+		listener, err := net.Listen("tcp", backend) // it outlives the test, too
+		must(t, err)
+		go serveCase(g.upstream, listener, c.Upstream)
+	}
 	options := ""
 	if !strings.Contains(c.Global, "chat_identity") {
 		options = "chat_identity {\nwidgets file " + dir + "/widgets.jsonl\nledger bolt " + dir + "/ledger.db\n}\n"
 	}
 	copied := *c
 	copied.Global = options + c.Global
-	text := copied.text(dir, g.address, upstream)
+	text := copied.text(dir, g.host(), backend)
 	config, err := adapt(text)
 	if err == nil {
 		err = activate(config) // the next configuration replaces it
@@ -202,49 +183,29 @@ func runCaseConfig(t *testing.T, c *caseConfig) *caseGateway {
 	return g
 }
 
-// upstream starts the upstream that a configuration asks for.
-func (g *caseGateway) upstream(t *testing.T, kind string) string {
-	t.Helper()
-	if kind == "down" {
-		return fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+// serveCase serves as the upstream that a configuration asks for: one that answers
+// with a status, or a FastCGI responder, which keeps the parameters as well.
+func serveCase(u *upstream, listener net.Listener, kind string) {
 	if kind == "fastcgi" {
-		go g.serveFastCGI(listener)
-		return listener.Addr().String()
+		_ = fcgi.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			cgi := fcgi.ProcessEnv(r)
+			r.RequestURI = r.URL.RequestURI()
+			cgi["QUERY_STRING"], cgi["REQUEST_URI"], cgi["CONTENT_LENGTH"] = r.URL.RawQuery, r.RequestURI, strconv.FormatInt(r.ContentLength, 10)
+			for name := range r.Header {
+				cgi["HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = r.Header.Get(name)
+			}
+			u.receive(r, cgi)
+		}))
+		return
 	}
-	status := http.StatusOK
 	if text, ok := strings.CutPrefix(kind, "status "); ok {
-		status, err = strconv.Atoi(text)
-		must(t, err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		g.saw(&caseSeen{uri: r.RequestURI, header: r.Header.Clone(), body: body})
-		w.WriteHeader(status)
-	})}
-	go func() { _ = server.Serve(listener) }()
-	return listener.Addr().String()
-}
-
-func (g *caseGateway) saw(s *caseSeen) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.seen = s
-}
-
-// serveFastCGI is a FastCGI responder that records parameters and input.
-func (g *caseGateway) serveFastCGI(listener net.Listener) {
-	_ = fcgi.Serve(listener, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		cgi := fcgi.ProcessEnv(r)
-		cgi["QUERY_STRING"], cgi["REQUEST_URI"], cgi["CONTENT_LENGTH"] = r.URL.RawQuery, r.URL.RequestURI(), strconv.FormatInt(r.ContentLength, 10)
-		for name := range r.Header {
-			cgi["HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = r.Header.Get(name)
+		status, err := strconv.Atoi(text)
+		if err != nil {
+			panic(err)
 		}
-		g.saw(&caseSeen{uri: cgi["REQUEST_URI"], header: r.Header.Clone(), cgi: cgi, body: body})
-	}))
+		u.answer = func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }
+	}
+	_ = http.Serve(listener, u)
 }
 
 // bytes returns the request's body, nil for none.
@@ -269,43 +230,37 @@ func decode64(text string) []byte {
 }
 
 // sendCase writes the request byte for byte.
-func (g *caseGateway) sendCase(t *testing.T, r *caseRequest) *caseAnswer {
+func (g *gateway) sendCase(t *testing.T, r *caseRequest) *answered {
 	t.Helper()
-	g.saw(nil)
-	version := r.Version
-	if version == "" {
-		version = "HTTP/1.1"
-	}
-	var text bytes.Buffer
-	fmt.Fprintf(&text, "%s %s %s\r\nHost: %s\r\nConnection: close\r\n", r.Method, r.Path, version, g.address)
+	g.upstream.take()
+	var headers []string
 	for _, h := range r.Headers {
-		fmt.Fprintf(&text, "%s: %s\r\n", h[0], h[1])
+		headers = append(headers, h[0]+": "+h[1])
 	}
 	body := r.bytes()
+	text := string(body)
 	switch {
-	case body == nil:
-		text.WriteString("\r\n")
 	case r.Chunked:
-		text.WriteString("Transfer-Encoding: chunked\r\n\r\n" + chunks(string(body)))
-	default:
-		fmt.Fprintf(&text, "Content-Length: %d\r\n\r\n%s", len(body), body)
+		headers, text = append(headers, "Transfer-Encoding: chunked"), chunks(text)
+	case body != nil:
+		headers = append(headers, fmt.Sprintf("Content-Length: %d", len(body)))
 	}
-	c, err := net.Dial("tcp", g.address)
-	must(t, err)
+	text = g.wire(r.Method, r.Path, text, headers...)
+	if r.Version != "" {
+		text = strings.Replace(text, "HTTP/1.1", r.Version, 1)
+	}
+	c := g.dial(t)
 	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(patience))
-	go func() { _, _ = c.Write(text.Bytes()) }() // the answer may come before all is sent
-	response, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: r.Method})
+	go func() { _, _ = io.WriteString(c, text) }() // the answer may come before all is sent
+	response, err := http.ReadResponse(c.in, &http.Request{Method: r.Method})
 	must(t, err)
 	answer, err := io.ReadAll(response.Body)
 	must(t, err)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return &caseAnswer{response.StatusCode, answer, g.seen}
+	return &answered{response, string(answer), g.upstream.take()}
 }
 
 // check returns what is not as it is expected to be.
-func (e *expectation) check(r *caseRequest, a *caseAnswer) (faults []string) {
+func (e *expectation) check(r *caseRequest, a *answered) (faults []string) {
 	wrong := func(key string, got, want any) {
 		faults = append(faults, fmt.Sprintf("%s is %.300q, want %.300q", key, fmt.Sprint(got), fmt.Sprint(want)))
 	}
@@ -318,27 +273,27 @@ func (e *expectation) check(r *caseRequest, a *caseAnswer) (faults []string) {
 			faults = append(faults, alternative...)
 		}
 	}
-	if e.Status != 0 && a.status != e.Status {
-		wrong("status", fmt.Sprint(a.status, " ", string(a.body)), e.Status)
+	if e.Status != 0 && a.StatusCode != e.Status {
+		wrong("status", fmt.Sprint(a.StatusCode, " ", a.body), e.Status)
 	}
 	if e.Forwarded != nil && *e.Forwarded != (a.seen != nil) {
 		wrong("forwarded", a.seen != nil, *e.Forwarded)
 	}
-	seen := a.seen
-	if seen == nil {
+	arrived := a.seen
+	if arrived == nil {
 		var document problem
-		_ = json.Unmarshal(a.body, &document)
+		_ = json.Unmarshal([]byte(a.body), &document)
 		if e.Reason != nil && string(document.Reason) != *e.Reason {
 			wrong("reason", document.Reason, *e.Reason)
 		}
-		seen = new(caseSeen)
+		arrived = new(seen)
 		if e.Outcome != nil || e.Body != "" || e.BodyJSON != nil || e.BodyParts != nil || e.Path != nil || e.CGI != nil {
-			wrong("answer", fmt.Sprint(a.status, " ", string(a.body)), "a request at the upstream")
+			wrong("answer", fmt.Sprint(a.StatusCode, " ", a.body), "a request at the upstream")
 			return faults
 		}
 	}
 	header := func(key, name string, want *string) {
-		values := seen.header.Values(name)
+		values := arrived.Header.Values(name)
 		switch {
 		case want == nil && len(values) > 0:
 			wrong(key, values, "none")
@@ -362,43 +317,43 @@ func (e *expectation) check(r *caseRequest, a *caseAnswer) (faults []string) {
 	for name, want := range e.Headers {
 		header(name, name, want)
 	}
-	sent := r.bytes()
-	if e.Body == "as_sent" && !bytes.Equal(seen.body, sent) {
-		wrong("body", string(seen.body), string(sent))
+	sent := string(r.bytes())
+	if e.Body == "as_sent" && arrived.Body != sent {
+		wrong("body", arrived.Body, sent)
 	}
-	if e.BodyIsNot == "as_sent" && bytes.Equal(seen.body, sent) {
+	if e.BodyIsNot == "as_sent" && arrived.Body == sent {
 		wrong("body", "as sent", "changed")
 	}
-	sameJSON := func(key string, got []byte, want json.RawMessage) {
+	sameJSON := func(key string, got string, want json.RawMessage) {
 		var a, b any
-		if json.Unmarshal(got, &a) != nil || json.Unmarshal(want, &b) != nil || !reflect.DeepEqual(a, b) {
-			wrong(key, string(got), string(want))
+		if json.Unmarshal([]byte(got), &a) != nil || json.Unmarshal(want, &b) != nil || !reflect.DeepEqual(a, b) {
+			wrong(key, got, string(want))
 		}
 	}
 	if e.BodyJSON != nil {
-		sameJSON("body", seen.body, e.BodyJSON)
+		sameJSON("body", arrived.Body, e.BodyJSON)
 	}
 	if e.BodyParts != nil {
-		if want := e.BodyParts.bytes(); !bytes.Equal(seen.body, want) {
-			wrong("body", string(seen.body), string(want))
+		if want := string(e.BodyParts.bytes()); arrived.Body != want {
+			wrong("body", arrived.Body, want)
 		}
 	}
-	if e.Path != nil && seen.uri != *e.Path {
-		wrong("path", seen.uri, *e.Path)
+	if e.Path != nil && arrived.URI != *e.Path {
+		wrong("path", arrived.URI, *e.Path)
 	}
-	everything := seen.uri + fmt.Sprint(seen.header) + string(seen.body)
+	everything := arrived.URI + fmt.Sprint(arrived.Header) + arrived.Body
 	for _, text := range e.Absent {
 		if strings.Contains(everything, text) {
 			wrong("request", everything, "no "+text)
 		}
 	}
 	for name, want := range e.CGI {
-		if seen.cgi[name] != want {
-			wrong(name, seen.cgi[name], want)
+		if arrived.CGI[name] != want {
+			wrong(name, arrived.CGI[name], want)
 		}
 	}
-	if e.CGILength && seen.cgi["CONTENT_LENGTH"] != strconv.Itoa(len(seen.body)) {
-		wrong("CONTENT_LENGTH", seen.cgi["CONTENT_LENGTH"], len(seen.body))
+	if e.CGILength && arrived.CGI["CONTENT_LENGTH"] != strconv.Itoa(len(arrived.Body)) {
+		wrong("CONTENT_LENGTH", arrived.CGI["CONTENT_LENGTH"], len(arrived.Body))
 	}
 	if e.AnswerJSON != nil {
 		sameJSON("answer", a.body, e.AnswerJSON)

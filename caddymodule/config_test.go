@@ -152,9 +152,7 @@ func TestSecretSources(t *testing.T) {
 	for secret, want := range map[string]int{
 		testSecret: 200, "a-secret-from-a-file": 200, "{a} literal {env.TEST_SECRET}": 200, "a-secret-from-a-file\r\n": 401, "{env.TEST_SECRET}": 401, "{a} literal " + testSecret: 401,
 	} {
-		if a := g.post(t, `{"user_id":"zoe","user_hash":"`+signWith(secret, "zoe")+`"}`); a.StatusCode != want {
-			t.Errorf("%q: %d, want %d", secret, a.StatusCode, want)
-		}
+		equal(t, g.post(t, `{"user_id":"zoe","user_hash":"`+signWith(secret, "zoe")+`"}`).StatusCode, want, "%q", secret)
 	}
 }
 

@@ -234,9 +234,7 @@ func TestConversationWidgets(t *testing.T) {
 	} {
 		equal(t, verdict(t, g.say(t, step.user, "c1", "X-Widget-Key: "+step.widget)), step.want, "step %d", i)
 	}
-	if a := g.post(t, `{"c":"c1"}`, "X-Widget-Key: shop"); a.StatusCode != 403 {
-		t.Errorf("anonymous: %d", a.StatusCode)
-	}
+	equal(t, g.post(t, `{"c":"c1"}`, "X-Widget-Key: shop").StatusCode, 403, "anonymous")
 }
 
 // TestConversationProvisional: what the upstream does not accept is nobody's

@@ -11,9 +11,7 @@ import (
 func TestCookieSpellings(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nclaim user_id cookie uid\nclaim signature cookie sig\n}")
 	good := "uid=mallory; sig=" + sign("mallory")
-	if a := g.do(t, "GET", "/", "", "Cookie: a=b; "+good); a.seen == nil || a.seen.user() != "mallory" {
-		t.Fatalf("%d %+v", a.StatusCode, a.seen)
-	}
+	equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: a=b; "+good)), "mallory", "the claim")
 	for _, odd := range []string{
 		"uid =victim", "uid\t=victim", "uid\u00a0=victim", "\ufeffuid=victim", "uid[]=victim", "uid[0]=victim",
 		"UID=victim", "%75id=victim", "uid%20=victim", "uid%00x=victim", "x=1 uid=victim", "x=1\tuid=victim", "uid=victim x",
@@ -25,9 +23,7 @@ func TestCookieSpellings(t *testing.T) {
 				t.Errorf("alone: %d %v", a.StatusCode, a.seen)
 			}
 			for _, cookies := range []string{odd + "; " + good, good + "; " + odd} {
-				if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 400 || a.problem(t).Reason != judgment.Ambiguous {
-					t.Errorf("%s: %d %s", cookies, a.StatusCode, a.body)
-				}
+				equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: "+cookies)), "400 ambiguous", "%s", cookies)
 			}
 		})
 	}
@@ -38,25 +34,17 @@ func TestCookieSpellings(t *testing.T) {
 		"_uid=x", "a=uid:victim", "a=(uid)", "==", ";;;", "a=\"", "uid-2=\"", "=uid2",
 	} {
 		for _, cookies := range []string{good + "; " + other, other + "; " + good} {
-			if a := g.do(t, "GET", "/", "", "Cookie: "+cookies); a.StatusCode != 200 || a.seen.user() != "mallory" {
-				t.Errorf("%q: %d %s", cookies, a.StatusCode, a.body)
-			}
+			equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: "+cookies)), "mallory", "%q", cookies)
 		}
 	}
 	for _, other := range []string{"uid=victim", `uid="victim"`, "uid=Mallory", "uid=mallory2"} {
-		if a := g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other); a.StatusCode != 400 || a.problem(t).Reason != judgment.Ambiguous {
-			t.Errorf("%q: %d %s", other, a.StatusCode, a.body)
-		}
+		equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: "+good+"; "+other)), "400 ambiguous", "%q", other)
 	}
 	for _, broken := range []string{`uid="mallory`, `uid=mallory"`, `uid="`, `uid="m"allory"`, `uid="\155allory"`, "uid=%zz", `uid="%"`} {
-		if a := g.do(t, "GET", "/", "", "Cookie: "+broken+"; sig="+sign("mallory")); a.StatusCode != 400 || a.problem(t).Reason != judgment.Malformed {
-			t.Errorf("%q: %d %s", broken, a.StatusCode, a.body)
-		}
+		equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: "+broken+"; sig="+sign("mallory"))), "400 malformed", "%q", broken)
 	}
 	spaced := `uid="mal lory, jr"; sig=` + sign("mal lory, jr")
-	if a := g.do(t, "GET", "/", "", "Cookie: "+spaced); a.StatusCode != 200 || a.seen.user() != "mal%20lory%2C%20jr" {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
+	equal(t, verdict(t, g.do(t, "GET", "/", "", "Cookie: "+spaced)), "mal%20lory%2C%20jr", "the claim")
 }
 
 // TestNestedFormNames: parsers that build objects from forms put a nested name
@@ -71,16 +59,12 @@ func TestNestedFormNames(t *testing.T) {
 			g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n"+tc.options+"\n}")
 			const form = "Content-Type: application/x-www-form-urlencoded"
 			good := tc.id + "=mallory&" + tc.hash + "=" + sign("mallory")
-			if a := g.do(t, "POST", "/", "t=1&"+good, form); a.StatusCode != 200 || a.seen.user() != "mallory" {
-				t.Fatalf("%d %s", a.StatusCode, a.body)
-			}
+			equal(t, verdict(t, g.do(t, "POST", "/", "t=1&"+good, form)), "mallory", "the claim")
 			for _, spelling := range []string{tc.nested, tc.nested + "[]", " " + tc.nested} {
 				if a := g.do(t, "POST", "/", "t=1&"+spelling+"=victim", form); a.StatusCode != 200 || a.seen.Body != "t=1" {
 					t.Errorf("%s alone: %d %+v", spelling, a.StatusCode, a.seen)
 				}
-				if a := g.do(t, "POST", "/", good+"&"+spelling+"=victim", form); a.StatusCode != 400 {
-					t.Errorf("%s beside a claim: %d", spelling, a.StatusCode)
-				}
+				equal(t, g.do(t, "POST", "/", good+"&"+spelling+"=victim", form).StatusCode, 400, "%s beside a claim", spelling)
 			}
 		})
 	}

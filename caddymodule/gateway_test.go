@@ -70,6 +70,7 @@ type seen struct {
 	Body               string
 	Length             int64
 	Chunked            bool
+	CGI                map[string]string // of a FastCGI responder
 }
 
 // user returns the header that backends believe.
@@ -86,23 +87,29 @@ type upstream struct {
 func newUpstream(t testing.TB) *upstream {
 	t.Helper()
 	u := new(upstream)
-	u.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		u.mu.Lock()
-		u.last = &seen{
-			r.Method, r.RequestURI, r.Proto, r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body), r.ContentLength,
-			len(r.TransferEncoding) > 0,
-		}
-		answer := u.answer
-		u.mu.Unlock()
-		if answer != nil {
-			answer(w, r)
-			return
-		}
-		_, _ = io.WriteString(w, "upstream")
-	}))
+	u.Server = httptest.NewServer(u)
 	t.Cleanup(u.Close)
 	return u
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if answer := u.receive(r, nil); answer != nil {
+		answer(w, r)
+		return
+	}
+	_, _ = io.WriteString(w, "upstream")
+}
+
+// receive keeps a request, and returns what is to answer it.
+func (u *upstream) receive(r *http.Request, cgi map[string]string) func(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.last = &seen{
+		r.Method, r.RequestURI, r.Proto, r.Host, r.Header.Clone(), r.Trailer.Clone(), string(body), r.ContentLength,
+		len(r.TransferEncoding) > 0, cgi,
+	}
+	return u.answer
 }
 
 // take returns what the upstream saw last and forgets it; nil where nothing came.
@@ -135,7 +142,7 @@ const quiet = `
 
 // patience is how long anything may take before it counts as hanging. It is far
 // beyond what is documented: tests run on busy machines.
-const patience = time.Minute
+const patience = testbed.Patience
 
 // eventually waits for what the gateway does beside its requests.
 func eventually(t testing.TB, what string, done func() bool) {

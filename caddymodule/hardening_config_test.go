@@ -477,9 +477,7 @@ func TestPathParameters(t *testing.T) {
 	} {
 		for i, body := range []string{site, bare} {
 			g := start(t, "", body)
-			if a := g.do(t, "GET", path, ""); a.StatusCode != want[i] {
-				t.Errorf("%s: %d, want %d", path, a.StatusCode, want[i])
-			}
+			equal(t, g.do(t, "GET", path, "").StatusCode, want[i], "%s", path)
 		}
 	}
 }
@@ -567,9 +565,7 @@ func TestStopInAnyOrder(t *testing.T) {
 	for _, removed := range []bool{false, true} {
 		for _, appFirst := range []bool{false, true} {
 			g := chat(t, "chat_identity required {\nsecret {env.TEST_SECRET}\n}")
-			if a := g.post(t, claim("alice")); a.StatusCode != 200 {
-				t.Fatal(a.StatusCode)
-			}
+			equal(t, g.post(t, claim("alice")).StatusCode, 200, "status")
 			old := active(t)
 			// What follows happens while a request of the old configuration is under way.
 			if removed {

@@ -160,9 +160,7 @@ func TestUploadsPass(t *testing.T) {
 		}
 		// What may become an object has the limit, though.
 		for _, body := range []string{`{"a":` + large, strings.Repeat(" \t", 3<<19)} {
-			if a := g.do(t, "PUT", path, body, "Content-Type: text/plain"); a.StatusCode != 413 {
-				t.Errorf("%s, %.5q: %d", path, body, a.StatusCode)
-			}
+			equal(t, g.do(t, "PUT", path, body, "Content-Type: text/plain").StatusCode, 413, "%s, %.5q", path, body)
 		}
 	}
 }

@@ -51,21 +51,19 @@ func (l *loser) since() string {
 	return text[l.seen:]
 }
 
-func (l *loser) restart(t *testing.T) {
+// restart starts the gateway again, after what is done meanwhile.
+func (l *loser) restart(t *testing.T, meanwhile ...func() error) {
 	t.Helper()
 	l.kill(t)
+	for _, do := range meanwhile {
+		must(t, do())
+	}
 	l.since()
 	l.run(t)
 }
 
-// remove has the ledger's file be gone when the gateway is started again.
-func (l *loser) remove(t *testing.T) {
-	t.Helper()
-	l.kill(t)
-	must(t, os.Remove(l.path))
-	l.since()
-	l.run(t)
-}
+// remove removes the ledger's file.
+func (l *loser) remove() error { return os.Remove(l.path) }
 
 // use uses a token, which works once the skew after a loss is over.
 func (l *loser) use(t *testing.T) ticket {
@@ -117,7 +115,7 @@ func TestLedgerDeleted(t *testing.T) {
 	l.restart(t)
 	l.shows(t, false)
 
-	l.remove(t)
+	l.restart(t, l.remove)
 	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	l.shows(t, true)
 	after := l.use(t)
@@ -230,11 +228,7 @@ func TestKilledBeforeTheNote(t *testing.T) {
 	l.shows(t, false)
 	used := newToken("zoe")
 	equal(t, l.once(t, used), "zoe", "a first token")
-	l.kill(t)
-	must(t, os.Remove(l.path))
-	createLedger(t, l.path)
-	l.since()
-	l.run(t)
+	l.restart(t, l.remove, func() error { createLedger(t, l.path); return nil })
 	l.shows(t, true)
 	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 }
@@ -364,7 +358,7 @@ func TestLossInFleet(t *testing.T) {
 		l.restart(t)
 		l.shows(t, false)
 	}
-	own[0].remove(t)
+	own[0].restart(t, own[0].remove)
 	own[0].shows(t, true)
 	own[1].restart(t)
 	own[1].shows(t, false)
@@ -406,7 +400,7 @@ func TestEitherNote(t *testing.T) {
 		if len(notes) != 1 {
 			t.Fatalf("%s: %q", which, notes)
 		}
-		must(t, errors.Join(os.Remove(notes[0]), os.Remove(l.path)))
+		must(t, errors.Join(os.Remove(notes[0]), l.remove()))
 		l.since()
 		l.run(t)
 		equal(t, l.once(t, used), "503 unavailable", "without the note of the %s", which)
@@ -421,16 +415,11 @@ func TestLedgerReturns(t *testing.T) {
 	l := newLoser(t)
 	l.run(t)
 	l.use(t)
-	l.kill(t)
 	aside := filepath.Join(t.TempDir(), "first.db")
-	must(t, os.Rename(l.path, aside))
-	l.run(t)
+	l.restart(t, func() error { return os.Rename(l.path, aside) })
 	l.accept(t, "is accepted")
 	equal(t, l.talk(t, "zoe", "c2"), "zoe", "at first")
-	l.kill(t)
-	must(t, os.Rename(aside, l.path))
-	l.since()
-	l.run(t)
+	l.restart(t, func() error { return os.Rename(aside, l.path) })
 	equal(t, l.talk(t, "ada", "c2"), "503 unavailable", "a conversation taken meanwhile")
 	l.shows(t, true)
 	l.accept(t, "is accepted")

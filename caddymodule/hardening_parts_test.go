@@ -78,9 +78,7 @@ func TestEncodedTexts(t *testing.T) {
 			"folded, base64":   ";\r\n x=y\r\nX: filename\r\nContent-Transfer-Encoding: base64\r\n\r\n" + base64.StdEncoding.EncodeToString([]byte(c.text)),
 		} {
 			body := "--XX\r\nContent-Disposition: form-data; name=\"" + c.name + "\"" + part + "\r\n--XX--\r\n"
-			if a := g.do(t, "POST", path+mallory, body, "Content-Type: multipart/form-data; boundary=XX"); a.StatusCode != 400 {
-				t.Errorf("%s, %s: beside a claim: %d %+v", path, kind, a.StatusCode, a.seen)
-			}
+			equal(t, g.do(t, "POST", path+mallory, body, "Content-Type: multipart/form-data; boundary=XX").StatusCode, 400, "%s, %s: beside a claim", path, kind)
 			if a := g.do(t, "POST", path, body, "Content-Type: multipart/form-data; boundary=XX"); a.StatusCode != 400 && (a.seen == nil || strings.Contains(a.seen.Body, part)) {
 				t.Errorf("%s, %s: alone: %d %+v", path, kind, a.StatusCode, a.seen)
 			}
@@ -92,9 +90,7 @@ func TestEncodedTexts(t *testing.T) {
 // before, and cuts each at a NUL.
 func TestJoinedLines(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nconversation body /conversation_id\n}")
-	if a := g.post(t, strings.Replace(claim("owner"), "{", `{"conversation_id":"cv",`, 1)); a.StatusCode != 200 || a.seen.user() != "owner" {
-		t.Fatal(a.StatusCode, a.body)
-	}
+	equal(t, verdict(t, g.post(t, strings.Replace(claim("owner"), "{", `{"conversation_id":"cv",`, 1))), "owner", "the claim")
 	long := `form-data; x="` + strings.Repeat("\r\n "+strings.Repeat("a", 997), 15) + "\r\n " + strings.Repeat("b", 1265) + `"; name=` + strings.Repeat(" ", 90)
 	for _, name := range []string{
 		"form-data; name=\"conversation_\r\nid\"", "form-data; name=\"conversation_\nid\"", "form-data; name=\"conv\r\nersation\r\n_id\"",
@@ -104,9 +100,7 @@ func TestJoinedLines(t *testing.T) {
 		for _, preamble := range []string{"", "x\r\n"} {
 			for _, query := range []string{"", "?user_id=mallory&user_hash=" + sign("mallory")} {
 				body := preamble + "--XX\r\nContent-Disposition: " + name + "\r\n\r\ncv\r\n--XX--\r\n"
-				if a := g.do(t, "POST", "/chat"+query, body, "Content-Type: multipart/form-data; boundary=XX"); a.StatusCode != 400 {
-					t.Errorf("%.60q, %q, %q: %d %s", name, preamble, query, a.StatusCode, a.body)
-				}
+				equal(t, g.do(t, "POST", "/chat"+query, body, "Content-Type: multipart/form-data; boundary=XX").StatusCode, 400, "%.60q, %q, %q", name, preamble, query)
 			}
 		}
 	}
@@ -116,9 +110,7 @@ func TestJoinedLines(t *testing.T) {
 func TestQueryInTexts(t *testing.T) {
 	for _, text := range []string{"{query.c}", "shop-{query.c}", "{host}/{query.c}"} {
 		g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nconversation "+text+"\n}")
-		if a := g.do(t, "POST", "/chat?c=theirs", claim("owner"), jsonType); a.StatusCode != 200 || a.seen.user() != "owner" {
-			t.Fatal(a.StatusCode, a.body)
-		}
+		equal(t, verdict(t, g.do(t, "POST", "/chat?c=theirs", claim("owner"), jsonType)), "owner", "the claim")
 		mine := strings.TrimSuffix(claim("mallory"), "}")
 		form := "user_id=mallory&user_hash=" + sign("mallory")
 		for _, c := range []struct{ path, body, kind string }{
@@ -129,9 +121,7 @@ func TestQueryInTexts(t *testing.T) {
 				t.Errorf("%s: %s %s: %d %+v", text, c.path, c.body, a.StatusCode, a.seen)
 			}
 		}
-		if a := g.do(t, "POST", "/chat?c=mine", mine+`,"c":"mine"}`, jsonType); a.StatusCode != 200 || a.seen.user() != "mallory" {
-			t.Errorf("%s: the same: %d %s", text, a.StatusCode, a.body)
-		}
+		equal(t, verdict(t, g.do(t, "POST", "/chat?c=mine", mine+`,"c":"mine"}`, jsonType)), "mallory", "%s: the same", text)
 	}
 }
 

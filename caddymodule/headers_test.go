@@ -313,9 +313,7 @@ func TestRequestHeaderBefore(t *testing.T) {
 		"request_header -X-Verified-*\nchat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM",
 		"chat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM\nrequest_header -X-Verified-*\nrequest_header -X-Identity-*",
 	} {
-		if a := start(t, "", site).post(t, claim("zoe"), "X-Verified-User: victim"); a.seen == nil || a.seen.user() != "zoe" {
-			t.Errorf("%+v", a.seen)
-		}
+		equal(t, verdict(t, start(t, "", site).post(t, claim("zoe"), "X-Verified-User: victim")), "zoe", "the claim")
 	}
 }
 
@@ -338,9 +336,7 @@ func TestUserEncoding(t *testing.T) {
 		}
 	}
 	for _, id := range []string{"a\r\nX-Verified-User: b", "a\x00", "a\tb", "\u0085", "\x7f", "\u009f"} {
-		if a := g.post(t, claim(id)); a.StatusCode != 400 || a.seen != nil || a.problem(t).Reason != "malformed" {
-			t.Errorf("%q: %d %s", id, a.StatusCode, a.body)
-		}
+		equal(t, verdict(t, g.post(t, claim(id))), "400 malformed", "%q", id)
 	}
 	for c := range rune(256) {
 		id := "a" + string(c) + "b"

@@ -24,7 +24,7 @@ func TestNoteAside(t *testing.T) {
 	}
 	l.restart(t)
 	l.shows(t, false)
-	l.remove(t)
+	l.restart(t, l.remove)
 	l.shows(t, true)
 	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	l.accept(t, "is accepted")
@@ -60,10 +60,7 @@ func TestNoteDamaged(t *testing.T) {
 	note := notesOf(l.config)[0]
 	damage := func(text string) {
 		t.Helper()
-		l.kill(t)
-		must(t, os.WriteFile(note, []byte(text), 0o600))
-		l.since()
-		l.run(t)
+		l.restart(t, func() error { return os.WriteFile(note, []byte(text), 0o600) })
 	}
 	for _, text := range []string{"x\n", "one two\n"} {
 		damage(text)

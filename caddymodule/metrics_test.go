@@ -173,9 +173,7 @@ reverse_proxy UPSTREAM`)
 	nonce, now := strings.Repeat("n", 32), time.Now().Unix()
 	token := fmt.Sprintf(body, nonce, now, sign(fmt.Sprint("user-1", nonce, now)))
 	for _, want := range []int{200, 403} {
-		if a := g.post(t, token); a.StatusCode != want {
-			t.Fatalf("%d %s", a.StatusCode, a.body)
-		}
+		equal(t, g.post(t, token).StatusCode, want, "status")
 	}
 	by := grown(first, g.scrape(t))
 	for series, want := range map[string]float64{

@@ -653,9 +653,7 @@ func TestOneTimeNeedsNoLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "ledger.db")
 	g := live(t, "ledger bolt "+path, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM")
 	equal(t, verdict(t, g.post(t, claim("zoe"))), "zoe", "forwarded as")
-	if a := g.do(t, "POST", "/identify", claim("zoe"), jsonType); a.StatusCode != 200 {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
+	equal(t, g.do(t, "POST", "/identify", claim("zoe"), jsonType).StatusCode, 200, "status")
 	if _, err := os.Stat(path); !os.IsNotExist(err) {
 		t.Errorf("there is a ledger: %v", err)
 	}

@@ -315,9 +315,7 @@ func TestReject(t *testing.T) {
 	if a := g.post(t, `{"text":"hi"}`); a.StatusCode != 200 || a.seen.user() != "" {
 		t.Errorf("anonymous: %d", a.StatusCode)
 	}
-	if a := g.post(t, claim("zoe")); a.StatusCode != 200 || a.seen.user() != "zoe" {
-		t.Errorf("verified: %d", a.StatusCode)
-	}
+	equal(t, verdict(t, g.post(t, claim("zoe"))), "zoe", "verified")
 }
 
 // TestRejectOverDialect: the operator's status wins over the product's.
@@ -762,9 +760,7 @@ func TestMethods(t *testing.T) {
 		checkProblem(t, g.do(t, method, "/chat", `{"user_id":"zoe","user_hash":"`+sign("ada")+`"}`, jsonType), 401, "invalid", "bookbag")
 		checkProblem(t, g.do(t, method, "/chat", ``), 401, "missing", "bookbag")
 	}
-	if a := g.do(t, "HEAD", "/chat?user_id=zoe&user_hash="+sign("zoe"), ""); a.StatusCode != 200 || a.seen == nil || a.seen.user() != "zoe" {
-		t.Errorf("HEAD: %d %+v", a.StatusCode, a.seen)
-	}
+	equal(t, verdict(t, g.do(t, "HEAD", "/chat?user_id=zoe&user_hash="+sign("zoe"), "")), "zoe", "HEAD")
 	a := g.do(t, "HEAD", "/chat?user_id=zoe&user_hash="+sign("ada"), "")
 	if a.StatusCode != 401 || a.seen != nil || a.body != "" || a.Header.Get("Content-Type") != "application/problem+json" || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("HEAD of a forged claim: %d %v %q", a.StatusCode, a.Header, a.body)
@@ -836,9 +832,7 @@ func TestUpstreamStops(t *testing.T) {
 		if kind == "text/plain" {
 			body = strings.Repeat("x", 1<<20)
 		}
-		if a := g.do(t, "POST", "/chat", body, "Content-Type: "+kind); a.StatusCode != 502 {
-			t.Errorf("%s: %d %s", kind, a.StatusCode, a.body)
-		}
+		equal(t, g.do(t, "POST", "/chat", body, "Content-Type: "+kind).StatusCode, 502, "%s", kind)
 	}
 }
 

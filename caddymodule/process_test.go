@@ -10,12 +10,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // asCaddy is the environment variable with which this test's binary is the
@@ -36,31 +36,13 @@ type process struct {
 	binary string // of the gateway; "" for this test's own
 	dir    string
 	cmd    *exec.Cmd
-	log    *logBuffer
-}
-
-// logBuffer is a buffer that is read while a process writes to it.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
+	log    *testbed.Buffer
 }
 
 // newProcess is newLive in a process of its own.
 func newProcess(t testing.TB, options, site string) *process {
 	t.Helper()
-	p := &process{gateway: newLive(t, options, site), dir: t.TempDir(), log: new(logBuffer)}
+	p := &process{gateway: newLive(t, options, site), dir: t.TempDir(), log: new(testbed.Buffer)}
 	p.config = strings.Replace(p.config, "persist_config off", "", 1)
 	return p
 }
@@ -82,19 +64,14 @@ func (p *process) run(t testing.TB) {
 			_ = cmd.Wait()
 		}
 	})
-	deadline := time.Now().Add(60 * time.Second)
-	for {
-		if response, err := http.Get("http://" + p.admin + "/config/"); err == nil {
-			response.Body.Close()
-			if response.StatusCode == 200 && strings.Contains(p.log.String(), "serving initial configuration") {
-				return
-			}
+	testbed.Until(t, "the gateway to start", func() bool {
+		response, err := http.Get("http://" + p.admin + "/config/")
+		if err != nil {
+			return false
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the gateway does not start: %s", p.log)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		response.Body.Close()
+		return response.StatusCode == 200 && strings.Contains(p.log.String(), "serving initial configuration")
+	}, p.log)
 }
 
 // kill ends the process as a power cut would.

@@ -9,9 +9,8 @@ import (
 )
 
 // putBack replaces a file as a restored backup does, in one step.
-func putBack(t *testing.T, path string, copied []byte) {
-	t.Helper()
-	must(t, errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path)))
+func putBack(path string, copied []byte) error {
+	return errors.Join(os.WriteFile(path+".copy", copied, 0o600), os.Rename(path+".copy", path))
 }
 
 // TestRestoreLedger: docs/restore.md says what a ledger does not notice, and why an
@@ -28,11 +27,7 @@ func TestRestoreLedger(t *testing.T) {
 	l.run(t)
 	since := l.use(t)
 	l.talk(t, "zoe", "since")
-	l.kill(t)
-
-	putBack(t, l.path, copied)
-	l.since()
-	l.run(t)
+	l.restart(t, func() error { return putBack(l.path, copied) })
 	for k, want := range map[ticket]string{before: "403 replayed", since: "zoe"} {
 		equal(t, l.once(t, k), want, "an old copy")
 	}
@@ -42,10 +37,7 @@ func TestRestoreLedger(t *testing.T) {
 	l.shows(t, false)
 
 	used := l.use(t)
-	l.kill(t)
-	must(t, errors.Join(os.Remove(l.path), l.removeNotes()))
-	l.since()
-	l.run(t)
+	l.restart(t, l.remove, l.removeNotes)
 	equal(t, l.once(t, used), "zoe", "the ledger and both notes are lost")
 	l.shows(t, false)
 }
@@ -76,7 +68,7 @@ func TestRestoreKey(t *testing.T) {
 	if c := p.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, put) || !strings.Contains(p.log.String(), put) {
 		t.Errorf("the remedy: %s", c.body)
 	}
-	putBack(t, keys[0], key)
+	must(t, putBack(keys[0], key))
 	if c := p.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "restart, since the key is in "+keys[0]+" again") {
 		t.Errorf("the remedy once the key is back: %s", c.body)
 	}
@@ -140,7 +132,7 @@ func TestRestoreWidgets(t *testing.T) {
 	if got := p.outcome(t, "shop", retired); got == "verified" {
 		t.Fatal(got)
 	}
-	putBack(t, widgetsFile(p.config), copied)
+	must(t, putBack(widgetsFile(p.config), copied))
 	eventually(t, "the copy is not served", func() bool { return p.outcome(t, "shop", retired) == "verified" })
 	if text := p.log.String(); !strings.Contains(text, "older state") || !strings.Contains(text, "shop") {
 		t.Errorf("the log says: %s", text)

@@ -64,7 +64,5 @@ func TestSpoolDefaults(t *testing.T) {
 	if app.MaxSpool != 4<<30 || app.Spool != "" {
 		t.Errorf("max_spool %d, spool %q", app.MaxSpool, app.Spool)
 	}
-	if a := g.post(t, claim("zoe")); a.seen.user() != "zoe" {
-		t.Error(a.StatusCode)
-	}
+	equal(t, verdict(t, g.post(t, claim("zoe"))), "zoe", "the claim")
 }

@@ -45,7 +45,5 @@ func TestLimitsOfOthersOnStreams(t *testing.T) {
 		secret {env.TEST_SECRET}
 	}
 	reverse_proxy UPSTREAM`)
-	if a := g.send(t, g.request(t, "POST", "/", strings.Repeat("x", 240<<10), true, "Content-Type: application/octet-stream")); a.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
+	equal(t, g.send(t, g.request(t, "POST", "/", strings.Repeat("x", 240<<10), true, "Content-Type: application/octet-stream")).StatusCode, http.StatusRequestEntityTooLarge, "status")
 }

@@ -87,9 +87,7 @@ reverse_proxy UPSTREAM`)
 	nonce, now := strings.Repeat("n", 32), time.Now().Unix()
 	token := fmt.Sprintf(`{"user_id":"user-1","hmacNonce":"%s","hmacTimestamp":"%d","hmacSignature":"%s"}`, nonce, now, signWith(secret, fmt.Sprint("user-1", nonce, now)))
 	for _, want := range []int{200, 403} {
-		if a := g.post(t, token, "X-Widget-Key: shop"); a.StatusCode != want {
-			t.Fatalf("%d %s", a.StatusCode, a.body)
-		}
+		equal(t, g.post(t, token, "X-Widget-Key: shop").StatusCode, want, "status")
 	}
 	g.post(t, `{"user_id":"<img src=x onerror=alert(1)>"}`, "X-Widget-Key: <script>")
 

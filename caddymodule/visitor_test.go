@@ -104,9 +104,7 @@ func TestVisitorHead(t *testing.T) {
 func TestVisitorDead(t *testing.T) {
 	g := ledgered(t, visiting("", "")+fmt.Sprintf("@dead method PUT\nreverse_proxy @dead 127.0.0.1:%d\nreverse_proxy UPSTREAM", freePort(t)))
 	for range 2 {
-		if a := g.do(t, "PUT", "/chat?v=v1", claim("zoe"), jsonType); a.StatusCode != 502 {
-			t.Errorf("%d %s", a.StatusCode, a.body)
-		}
+		equal(t, g.do(t, "PUT", "/chat?v=v1", claim("zoe"), jsonType).StatusCode, 502, "status")
 	}
 	for _, want := range []string{"v1", ""} {
 		equal(t, g.mergedFrom(t, "POST", "zoe", "v1"), want, "merged from")

@@ -66,9 +66,7 @@ func newBrowser(t testing.TB) context.Context {
 	if err := chromedp.Listen(ctx, collected.listen(ctx)); err != nil {
 		t.Fatalf("Chromium does not start: %v", err)
 	}
-	if err := chromedp.Do(ctx, size(1280, 800), colors(false)); err != nil {
-		t.Fatal(err)
-	}
+	must(t, chromedp.Do(ctx, size(1280, 800), colors(false)))
 	t.Cleanup(func() {
 		for _, trouble := range troublesOf(t, ctx) {
 			t.Errorf("in the browser: %s", trouble)

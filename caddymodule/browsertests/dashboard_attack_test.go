@@ -138,9 +138,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 		}
 		return said.join('\n')
 	})()`, api), chromedp.EvalAwaitPromise))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if !strings.Contains(tried, "GET cors 200") || !strings.Contains(tried, "POST cors 403") {
 		t.Errorf("the origin is not allowed by Caddy, so nothing is proved:\n%s", tried)
 	}

@@ -57,18 +57,12 @@ func TestDashboardWarns(t *testing.T) {
 	b.wait("!document.body.innerText.includes('An encryption key is missing.')")
 
 	whole, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte("damaged\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, os.WriteFile(path, []byte("damaged\n"), 0o600))
 	b.says("The store of widgets cannot be reached.")
 	b.wait("document.getElementById('create').disabled")
 	b.says("shop") // what is known is shown all the same
-	if err := os.WriteFile(path, whole, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.WriteFile(path, whole, 0o600))
 	b.wait("!document.getElementById('create').disabled")
 
 	// A configuration without this module, too, is said in words.
@@ -87,9 +81,7 @@ func TestDashboardLostLedger(t *testing.T) {
 	b.open("/")
 	b.says("Ledger reachable")
 	b.kill()
-	if err := os.Remove(ledger); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Remove(ledger))
 	b.run(t)
 	b.says("The ledger was lost.")
 	b.says("Ledger lost")
@@ -186,28 +178,20 @@ func TestDashboardOfMany(t *testing.T) {
 	const many = 10_000
 	b := openBoard(t, "encryption_key {env.TEST_KEY}", liveSite)
 	key, err := widgets.ParseEncryptionKey(testKey)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	secret, err := verifier.NewSecret(testSecret)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	ring := widgets.NewRing(key)
 	id := func(i int) string { return fmt.Sprintf("widget-%05d.with-a-name-of-some-length", i) }
 	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
 		for i := first; i < first+adminapi.MovePage; i++ {
 			made, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			records = append(records, made)
 		}
 		body, err := json.Marshal(records)
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if c := b.call(t, "POST", "import", string(body)); c.status != 200 {
 			t.Fatalf("%d %s", c.status, c.body)
 		}
@@ -269,19 +253,13 @@ func (g *gateway) dashboard(t *testing.T) string {
 	t.Helper()
 	cmd := g.caddy(t, "chat-identity", "dashboard", "--address", g.admin)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	must(t, cmd.Start())
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	line, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return strings.TrimSpace(line)
 }

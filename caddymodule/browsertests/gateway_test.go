@@ -1,7 +1,6 @@
 package browsertests
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,16 +12,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
-
-// patience is how long anything may take before it counts as hanging.
-const patience = time.Minute
 
 const (
 	testSecret = "test-secret-of-more-than-16-bytes"            // {env.TEST_SECRET}
@@ -41,26 +35,7 @@ type gateway struct {
 	url, admin string
 	config     string // the Caddyfile
 	dir        string
-	cmd        *exec.Cmd
-	log        lines
-}
-
-// lines is what a process has written so far.
-type lines struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
+	*testbed.Process
 }
 
 // newGateway is one that does not run yet. Browsers may open its admin endpoint
@@ -77,9 +52,8 @@ func newGateway(t *testing.T, options, site string, origins []string) *gateway {
 	}
 	g.config = fmt.Sprintf("{\n%s\nauto_https off\ngrace_period 1s\nchat_identity {\n%s\n}\n}\n%s {\n%s\n}\n", g.endpoint(origins), options, g.url, site)
 	t.Cleanup(func() {
-		g.kill()
-		if t.Failed() {
-			fmt.Println(g.log.String())
+		if t.Failed() && g.Process != nil {
+			fmt.Println(g.Log.String())
 		}
 	})
 	return g
@@ -104,23 +78,8 @@ func (g *gateway) caddy(t *testing.T, args ...string) *exec.Cmd {
 // run starts the process and waits until it answers.
 func (g *gateway) run(t *testing.T) {
 	t.Helper()
-	g.cmd = g.caddy(t, "run", "--config", "-", "--adapter", "caddyfile")
-	g.cmd.Stdin, g.cmd.Stdout, g.cmd.Stderr = strings.NewReader(g.config), &g.log, &g.log
-	started := strings.Count(g.log.String(), "serving initial configuration")
-	if err := g.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	g.logs(t, "serving initial configuration", started)
-}
-
-// logs waits until the log says that more often.
-func (g *gateway) logs(t *testing.T, text string, before int) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); strings.Count(g.log.String(), text) <= before; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the log does not say %q", text)
-		}
-	}
+	g.Process = testbed.Run(t, g.config, g.dir, "http://"+g.admin, "TEST_SECRET="+testSecret, "TEST_KEY="+testKey)
+	testbed.Until(t, "its first configuration", func() bool { return strings.Contains(g.Log.String(), "serving initial configuration") })
 }
 
 // load gives the process another configuration, and waits until the endpoint of
@@ -128,26 +87,26 @@ func (g *gateway) logs(t *testing.T, text string, before int) {
 func (g *gateway) load(t *testing.T, config string) {
 	t.Helper()
 	const closed = "stopped previous server"
-	before := strings.Count(g.log.String(), closed)
-	response, err := http.Post("http://"+g.admin+"/load", "text/caddyfile", strings.NewReader(config))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	if text, _ := io.ReadAll(response.Body); response.StatusCode != 200 {
+	before := strings.Count(g.Log.String(), closed)
+	response, text := request(t, "POST", "http://"+g.admin+"/load", config, "Content-Type: text/caddyfile")
+	if response.StatusCode != 200 {
 		t.Fatalf("%s %s", response.Status, text)
 	}
 	http.DefaultClient.CloseIdleConnections()
-	g.logs(t, closed, before)
+	testbed.Until(t, "the endpoint before to close", func() bool { return strings.Count(g.Log.String(), closed) > before })
 }
 
 // kill ends the process as a power cut would.
 func (g *gateway) kill() {
-	if g.cmd != nil && g.cmd.ProcessState == nil {
-		_ = g.cmd.Process.Kill()
-		_ = g.cmd.Wait()
-	}
+	g.Kill()
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // called is an answer of the admin API.

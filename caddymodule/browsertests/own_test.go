@@ -62,13 +62,9 @@ func TestEachHasItsOwn(t *testing.T) {
 	url := serve(t, ``, `localStorage.count = 1 + Number(localStorage.count || 0)`)
 	for range 2 {
 		ctx := newBrowser(t)
-		if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
-			t.Fatal(err)
-		}
+		must(t, chromedp.Do(ctx, chromedp.Navigate(url)))
 		count, err := chromedp.Run(ctx, chromedp.Evaluate[string](`localStorage.count`))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		if count != "1" {
 			t.Errorf("the page was visited %s times", count)
 		}
@@ -83,17 +79,13 @@ func TestView(t *testing.T) {
 	ctx := newBrowser(t)
 	look := func(before ...chromedp.Action[chromedp.Void]) view {
 		t.Helper()
-		if err := chromedp.Do(ctx, before...); err != nil {
-			t.Fatal(err)
-		}
+		must(t, chromedp.Do(ctx, before...))
 		seen, err := chromedp.Run(ctx, chromedp.Evaluate[view](`({
 			width: innerWidth,
 			dark: matchMedia('(prefers-color-scheme: dark)').matches,
 			still: matchMedia('(prefers-reduced-motion: reduce)').matches,
 		})`))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return seen
 	}
 	if got, want := look(chromedp.Navigate(serve(t, `<p>hello</p>`, ``))), (view{1280, false, true}); got != want {

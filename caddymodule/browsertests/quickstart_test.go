@@ -55,8 +55,7 @@ func pageAnonymous(t *testing.T, base string) {
 func pageMerges(t *testing.T, base string) {
 	p := openChat(t, base)
 	p.say("Where is my order?", "I do not know who you are")
-	p.signIn("ada")
-	p.shows("#identified-line", "The gateway says: this is usr_ada.")
+	p.signIn("ada", "The gateway says: this is usr_ada.")
 	p.shows("#log .pending", "Written before you signed in")
 	p.say("It is me, Ada", "Hello Ada! Your website vouches for you")
 	p.has("#log", "Merged: 1 message of visitor")
@@ -72,8 +71,7 @@ func pageMerges(t *testing.T, base string) {
 func pageForged(t *testing.T, base string) {
 	p := openChat(t, base)
 	p.do(colors(true))
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 
 	// Grace's id, with the signature that Ada was given.
 	p.click("#forge button[type=submit]")
@@ -114,8 +112,7 @@ func pageRequired(t *testing.T, base string) {
 	p.say("Anybody there?", "Not delivered: 401 identity_unverified")
 	p.has("#received-line", "Refused at the gateway")
 	p.has("#received", `"reason": "missing"`)
-	p.signIn("grace")
-	p.shows("#identified-line", "this is 1906")
+	p.signIn("grace", "this is 1906")
 	p.say("And now?", "Hello Grace!")
 	p.has("#received", "X-Verified-User: 1906")
 
@@ -126,8 +123,7 @@ func pageRequired(t *testing.T, base string) {
 
 func pageClaimed(t *testing.T, base string) {
 	p := openChat(t, base)
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 	p.say("A secret of mine", "Hello Ada!")
 	p.click("#as-user")
 	p.shows("#intrude-verdict", "403 identity_conversation_claimed")
@@ -141,8 +137,7 @@ func pageClaimed(t *testing.T, base string) {
 
 func pageCalls(t *testing.T, base string) {
 	p := openChat(t, base)
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 	p.click("#call-once")
 	p.shows("#call-verdict", "200 accepted")
 	p.has("#received", "X-Verified-User: usr_ada", "X-Verified-Widget: calls")
@@ -156,13 +151,11 @@ func pageCalls(t *testing.T, base string) {
 
 func pageSignsOut(t *testing.T, base string) {
 	p := openChat(t, base)
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 	p.say("Only for my eyes", "Hello Ada!")
 	before := p.place()
 
-	p.signIn("")
-	p.shows("#identified-line", "The gateway knows of nobody.")
+	p.signIn("", "The gateway knows of nobody.")
 	p.shows("#log", "Say hello")
 	p.has("#log", "!Only for my eyes")
 	after := p.place()
@@ -173,21 +166,18 @@ func pageSignsOut(t *testing.T, base string) {
 	p.has("#sent", after.Visitor, after.Conversation, "!"+before.Visitor, "!user_id")
 
 	// What was hers waits for her, and what was the other's is not hers.
-	p.click("input[name=person][value='grace']")
-	p.shows("#identified-line", "this is 1906")
-	p.signIn("ada")
+	p.signIn("grace", "this is 1906")
+	p.signIn("ada", "this is usr_ada")
 	p.shows("#log", "Only for my eyes")
 	p.has("#log", "!Somebody else")
 }
 
 func pageChangesAccount(t *testing.T, base string) {
 	p := openChat(t, base)
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 	p.say("Ada was here", "Hello Ada!")
 	before := p.place()
-	p.signIn("grace")
-	p.shows("#identified-line", "this is 1906")
+	p.signIn("grace", "this is 1906")
 	p.wait(`!document.querySelector('#log').textContent.includes('Ada was here')`)
 	p.say("Grace was here", "Hello Grace!")
 	p.has("#received", "X-Verified-User: 1906", "!"+before.Visitor)
@@ -275,8 +265,7 @@ func pagePhone(t *testing.T, base string) {
 	}
 	fits("at first")
 	p.say("Where is my order? "+strings.Repeat("0123456789", 12), "I do not know who you are")
-	p.signIn("ada")
-	p.shows("#identified-line", "this is usr_ada")
+	p.signIn("ada", "this is usr_ada")
 	p.say("It is me, Ada", "Merged: 1 message")
 	fits("after a conversation")
 	screenshot(t, p.ctx, "quickstart-phone")
@@ -350,10 +339,12 @@ func (p *chat) open(base string) {
 	p.wait(`document.querySelector('#log').childElementCount`)
 }
 
-// signIn chooses who is signed in on the website: ada, grace or nobody, "".
-func (p *chat) signIn(person string) {
+// signIn chooses who is signed in on the website: ada, grace or nobody, "". It waits
+// until the gateway says who that is.
+func (p *chat) signIn(person, says string) {
 	p.t.Helper()
 	p.click(fmt.Sprintf(`input[name=person][value=%q]`, person))
+	p.shows("#identified-line", says)
 }
 
 func (p *chat) mode(name string) {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // tab is a page in a browser of its own, and somebody in front of it.
@@ -55,7 +57,7 @@ func (p *tab) text() string {
 // wait waits until an expression is true in the page.
 func (p *tab) wait(expression string) {
 	p.t.Helper()
-	deadline, next := time.Now().Add(patience), time.Now().Add(time.Second)
+	deadline, next := time.Now().Add(testbed.Patience), time.Now().Add(time.Second)
 	for {
 		if p.between != "" && time.Now().After(next) {
 			next = time.Now().Add(time.Second)

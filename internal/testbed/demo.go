@@ -17,12 +17,12 @@ import (
 // Patience is how long tests wait for what must happen, on a machine under load.
 const Patience = time.Minute
 
-// Until waits until the condition holds.
-func Until(t testing.TB, what string, condition func() bool) {
+// Until waits until the condition holds. If it never does, the logs are printed.
+func Until(t testing.TB, what string, condition func() bool, logs ...fmt.Stringer) {
 	t.Helper()
 	for deadline := time.Now().Add(Patience); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for %s", what)
+			t.Fatalf("waited a minute for %s\n%v", what, logs)
 		}
 	}
 }
@@ -101,7 +101,7 @@ func (d *Demo) Prints(t testing.TB, text string) {
 		default:
 		}
 		return strings.Contains(d.Printed.String(), text)
-	})
+	}, &d.Printed, &d.Errors)
 }
 
 // Stop sends a signal to the demo and waits until it ends.

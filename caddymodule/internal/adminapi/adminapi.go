@@ -3,7 +3,10 @@
 package adminapi
 
 import (
+	"strings"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Path is where Caddy's admin endpoint has this module's part.
@@ -76,4 +79,13 @@ type Acceptance struct {
 	Accepted bool   `json:"accepted"`
 	Ledger   string `json:"ledger"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
+}
+
+// Dialects lists the dialects for help texts and errors.
+func Dialects() string {
+	var names []string
+	for _, d := range verifier.Dialects {
+		names = append(names, d.Name)
+	}
+	return strings.Join(names, ", ")
 }

@@ -26,7 +26,7 @@ func acceptLossCommand() *cobra.Command {
 	var admin adminFlags
 	cmd := &cobra.Command{
 		Use:   "accept-loss",
-		Short: "Accepts that the ledger was lost, and goes on with the new one",
+		Short: "Accepts that the ledger was lost, and continues with the new one",
 		Long: `
 A gateway notices if its ledger is not the one that it used before, because the
 file was deleted or replaced. It logs that, and refuses requests that name a

@@ -15,9 +15,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// The file is lines of JSON: the header, one record a line in the order of the
-// ids, and a last line with the number of records and the SHA-256 of all bytes
-// before it. Without its last line a file is not whole, and none of it counts.
+// The file consists of lines of JSON: the header, one record per line in the order of the
+// ids, and a last line with the number of records and the SHA-256 of all bytes before it.
+// A file without its last line is incomplete, and not used.
 const (
 	format  = "chat_identity widgets"
 	version = 1
@@ -26,16 +26,16 @@ const (
 	// lastLineStart cannot begin a record, which has no member of that name.
 	lastLineStart = `{"widgets":`
 
-	// maxLine bounds a line, in bytes: as many secrets as a widget may have, of
-	// almost 6,000 bytes each.
+	// maxLine bounds a line, in bytes: the maximum number of secrets, of almost 6,000
+	// bytes each.
 	maxLine = 4 << 20
 )
 
-// errNewer says that a file is of a version that came after this one.
+// errNewer says that a file has a later version.
 var errNewer = errors.New("it was written by a newer version of this program")
 
-// damage is what is wrong with what a file says. It never quotes the file,
-// which holds sealed secrets.
+// damage is what is wrong with a file's content. It never quotes the file, which contains
+// encrypted secrets.
 type damage struct {
 	line int
 	err  error
@@ -46,7 +46,7 @@ func (d *damage) Error() string { return fmt.Sprintf("line %d: %v", d.line, d.er
 // Unwrap returns what is wrong with the line.
 func (d *damage) Unwrap() error { return d.err }
 
-// checkHeader takes one header only, but tells a later version from damage.
+// checkHeader accepts exactly one header, and distinguishes a later version from damage.
 func checkHeader(line []byte) error {
 	if string(line) == header {
 		return nil
@@ -61,7 +61,7 @@ func checkHeader(line []byte) error {
 	return errors.New("it is not the first line of a file of chat widgets")
 }
 
-// appendLastLine appends the line that makes a file whole.
+// appendLastLine appends the last line of a file.
 func appendLastLine(dst []byte, count int, sum hash.Hash) []byte {
 	dst = append(dst, lastLineStart...)
 	dst = strconv.AppendInt(dst, int64(count), 10)
@@ -70,9 +70,9 @@ func appendLastLine(dst []byte, count int, sum hash.Hash) []byte {
 	return append(dst, `"}`+"\n"...)
 }
 
-// encode writes a file of records, which are in the order of their ids, and
-// returns its last line. An error wraps [widgets.ErrRecord] where a record
-// could not be read back, else it is the writer's.
+// encode writes a file of records, which must be in the order of their ids, and returns its
+// last line. An error wraps [widgets.ErrRecord] if a record could not be read back, else it
+// is the writer's.
 func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
 	sum := sha256.New()
 	var line bytes.Buffer
@@ -91,7 +91,7 @@ func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
 		}
 		line.WriteByte('\n')
 		if line.Len() > maxLine {
-			return nil, fmt.Errorf("%w of widget %s: it takes more than %d bytes", widgets.ErrRecord, records[i].ID, maxLine)
+			return nil, fmt.Errorf("%w of widget %s: it has more than %d bytes", widgets.ErrRecord, records[i].ID, maxLine)
 		}
 	}
 	last := appendLastLine(nil, len(records), sum)
@@ -99,8 +99,7 @@ func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
 	return last, err
 }
 
-// Write writes records, in the order of their ids, as a file that a store could
-// be opened with.
+// Write writes records, in the order of their ids, as a store's file.
 func Write(w io.Writer, records []*widgets.Record) error {
 	buffered := bufio.NewWriter(w)
 	if _, err := encode(buffered, records); err != nil {
@@ -109,8 +108,7 @@ func Write(w io.Writer, records []*widgets.Record) error {
 	return buffered.Flush()
 }
 
-// Read reads a file of records, if it is whole. Its errors say what is wrong
-// with which line, and quote nothing of it.
+// Read reads a store's file. Its errors name the line and quote nothing of it.
 func Read(r io.Reader) ([]*widgets.Record, error) {
 	s, _, err := decode(r)
 	if err != nil {

@@ -12,9 +12,8 @@ import (
 // page is how many records are read at once.
 const page = 256
 
-// List implements [widgets.Store]. It goes by an index of the ids, so that a page
-// costs the same however many widgets there are. What is changed meanwhile is in
-// it or is not.
+// List implements [widgets.Store]. It uses an index of the ids, so that a page costs the same
+// for any number of widgets. Concurrent changes may or may not be included.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
 	if s.alive.Err() != nil {
 		return nil, errClosed
@@ -38,7 +37,7 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 			return nil, err
 		}
 		for i, record := range found {
-			if after = ids[i]; record != nil { // else it is gone
+			if after = ids[i]; record != nil { // otherwise it was deleted
 				records = append(records, record)
 			}
 		}
@@ -63,8 +62,8 @@ func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after strin
 	return ids, nil
 }
 
-// read reads the values of ids, empty where there are none, and the records in
-// them, with the version that all of it has.
+// read reads the values of ids, empty for none, their records, and the version, all at one
+// moment.
 func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (values []string, records []*widgets.Record, version string, err error) {
 	values, records = make([]string, len(ids)), make([]*widgets.Record, len(ids))
 	if len(ids) == 0 {
@@ -79,7 +78,7 @@ func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (
 	names = append(names, s.keys.version)
 	answers, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
 	if err == nil && len(answers) != len(names) {
-		err = errors.New("another number of values was answered")
+		err = errors.New("the answer has a wrong number of values")
 	}
 	if err != nil {
 		return nil, nil, "", unreadable(err)

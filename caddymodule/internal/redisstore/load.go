@@ -14,16 +14,15 @@ import (
 )
 
 const (
-	// maxLoads is how many GETs are under way at most. A connection has room for
-	// about a thousand commands, and who finds it full waits without an end.
+	// maxLoads bounds concurrent GETs. A connection has room for about a thousand commands,
+	// and a full one blocks without a timeout.
 	maxLoads = 256
-	// reread is how long a record is used before it is read again, whatever the
-	// version says: somebody may change Redis by hand.
+	// reread is when a record is read again even if the version is the same, since somebody
+	// may change Redis by hand.
 	reread = time.Minute
 )
 
-// load reads the record of an id that is not remembered, or not known to be
-// current.
+// load reads a record that is not cached, or not known to be current.
 func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.Record, error) {
 	if err := s.away.Load(); err != nil {
 		return s.remembered(id, hash, *err)
@@ -32,7 +31,7 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 	for {
 		found, err, _ := s.flights.Do(string(id), func() (any, error) {
 			e, err := s.get(request, string(id), hash)
-			if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
+			if err != nil && !isBad(err) && s.check() == nil { // one failed answer says little
 				return s.get(request, string(id), hash)
 			}
 			return e, err
@@ -51,8 +50,8 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 	}
 }
 
-// get asks Redis, for the request of that context among others. The entry has no
-// record where there is none.
+// get reads a record from Redis. Other requests than that of the context may share it. The
+// entry's record is nil if there is none.
 func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, err error) {
 	began := time.Now()
 	defer func() { s.asked(request, began, err) }()
@@ -79,8 +78,8 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 	case err != nil:
 		return nil, unreadable(err)
 	}
-	// To a process that was stopped meanwhile, the answer may be older than any
-	// writer has waited for.
+	// If this process was stopped meanwhile, the answer may be older than writers waited
+	// for.
 	if s.clock()-sent >= lease {
 		return nil, unreadable(context.DeadlineExceeded)
 	}
@@ -95,8 +94,8 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 	return e, nil
 }
 
-// remembered returns what is remembered while Redis cannot be asked: what was
-// current as of the last heartbeat that was answered.
+// remembered returns a cached record while Redis is away, if it was current at the last
+// heartbeat that was answered.
 func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, error) {
 	e := s.records.get(hash)
 	if e != nil && e.id == string(id) && e.epoch == s.epoch.Load() &&
@@ -106,7 +105,7 @@ func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, 
 	return nil, err
 }
 
-// logBadRecord logs a record that cannot be used, now and then.
+// logBadRecord logs a record that cannot be used, at most once a minute.
 func (s *Store) logBadRecord(id string, cause error) error {
 	bad := &badRecord{s.keys.record(id), id, cause}
 	now, last := int64(s.clock())+1, s.badLogged.Load()
