@@ -268,8 +268,8 @@ reverse_proxy UPSTREAM`)
 	}
 }
 
-// TestReadinessMode: a widget is not required while some handler is laxer, after
-// a reload that made it so, or because one of its id was.
+// TestReadinessMode: a widget is not required while some handler is laxer. A reload
+// can change that, and a widget that is created again starts without a mode.
 func TestReadinessMode(t *testing.T) {
 	g := live(t, "", `chat_identity /optional {
 	widget {header.X-Widget-Key}
@@ -305,7 +305,7 @@ respond 204`)
 	g.create(t, `{"id":"shop"}`)
 	var v adminapi.Readiness
 	if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != "" || v.Requests != 0 || len(v.Refusals) != 0 {
-		t.Errorf("made anew: %+v", v.Readiness)
+		t.Errorf("created again: %+v", v.Readiness)
 	}
 	var stats traffic.Stats
 	if g.askInto(t, "stats", &stats); stats.Rest == nil || stats.Total.Requests != stats.Rest.Requests || stats.Rest.Requests != 5 {

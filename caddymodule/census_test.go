@@ -121,7 +121,7 @@ func TestNothingRunsOn(t *testing.T) {
 	}
 	for range 3 {
 		load(t, g.config)
-		// One that was only just started stands in no stack yet.
+		// A goroutine that was only just started is in no stack yet.
 		eventually(t, "what runs beside one configuration is not two", func() bool { return ours() == 2 })
 	}
 	must(t, caddy.Stop())

@@ -27,8 +27,8 @@ func validateHandler(app, handler string) error {
 	return caddy.Validate(&config)
 }
 
-// TestJSONConfiguration: what is wrong in a configuration that no Caddyfile
-// made is refused as well, and the error names the option.
+// TestJSONConfiguration: what is wrong in a configuration that comes
+// from no Caddyfile is refused as well, and the error names the option.
 func TestJSONConfiguration(t *testing.T) {
 	const secret = `"secrets":["{env.TEST_SECRET}"]`
 	for fields, want := range map[string]string{
@@ -143,7 +143,7 @@ func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
 	checkProblem(t, g.post(t, `{}`), 401, "missing", "bookbag")
 }
 
-// TestSecretSources: a file's last line end is no part of the secret, the order
+// TestSecretSources: a newline at the end of a file is no part of the secret, the order
 // does not matter for verifying, and braces within a literal are its own.
 func TestSecretSources(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")

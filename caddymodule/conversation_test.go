@@ -206,7 +206,7 @@ func TestConversationPlaces(t *testing.T) {
 			}
 		})
 	}
-	// A text of which a part is missing names nothing; that is not everybody's conversation.
+	// A text with a missing part names nothing; it is not a conversation that all share.
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation {header.X-Room}:{query.c}\n}\nreverse_proxy UPSTREAM")
 	for _, user := range []string{"zoe", "ada"} {
 		for _, headers := range [][]string{{jsonType}, {jsonType, "X-Room: lobby"}} {
@@ -615,11 +615,11 @@ func TestConversationLimit(t *testing.T) {
 		equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))), "zoe", "one of his")
 	}
 	equal(t, verdict(t, g.say(t, "ada", "c4")), "ada", "one that he did not get, for another")
-	told := false
+	logged := false
 	for _, line := range lines() {
-		told = told || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
+		logged = logged || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
 	}
-	if !told {
+	if !logged {
 		t.Error("the log does not say that his share is used up")
 	}
 }
@@ -644,8 +644,8 @@ func TestConversationLimitAtOnce(t *testing.T) {
 	}
 }
 
-// TestConversationLedgerDown: while nobody can tell whose a conversation is,
-// requests that name one are turned away, and others are not.
+// TestConversationLedgerDown: while the ledger cannot say whose a conversation is,
+// requests that name one are refused, and others are not.
 func TestConversationLedgerDown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	must(t, os.WriteFile(path, []byte("damaged"), 0o600))

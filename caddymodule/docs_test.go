@@ -142,7 +142,7 @@ func TestCaddyfileExample(t *testing.T) {
 	}
 }
 
-// TestDocsLogFilter: what the documents tell to filter keeps the signature
+// TestDocsLogFilter: the filter in the documents keeps the signature
 // of every dialect out of the access log, and the samples filter as much.
 func TestDocsLogFilter(t *testing.T) {
 	site := find(t, "caddyfile logs")

@@ -18,7 +18,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
-// fleetSite answers who was verified. What stands first on a path decides.
+// fleetSite answers who was verified. The first directive that matches a path decides.
 const fleetSite = `chat_identity /once required {
 	widget {header.X-Widget-Key}
 	dialect snapengage
@@ -73,16 +73,16 @@ func (f *fleet) ask(t *testing.T, p *process, path, widget, body string) string 
 		return "failed"
 	}
 	defer response.Body.Close()
-	told, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Errorf("an answer was cut short: %v", err)
 		return "failed"
 	}
-	said := string(told)
+	said := string(text)
 	if response.StatusCode != 200 {
 		var refusal problem
-		if err := json.Unmarshal(told, &refusal); err != nil {
-			t.Errorf("%d %s", response.StatusCode, told)
+		if err := json.Unmarshal(text, &refusal); err != nil {
+			t.Errorf("%d %s", response.StatusCode, text)
 		}
 		said = string(refusal.Reason)
 	}

@@ -187,7 +187,7 @@ func errorSays(t testing.TB, err error, want, format string, args ...any) {
 	}
 }
 
-// start runs a site of which the body is given; UPSTREAM in it is the
+// start runs a site with the given body; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
 	t.Helper()

@@ -207,7 +207,7 @@ func TestSecretsStandAlone(t *testing.T) {
 			t.Errorf("%s, sign: %v %s", name, err, errors)
 		}
 	}
-	// The key that was made on the first start, saved again by an editor.
+	// The key that was created on the first start, saved again by an editor.
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	must(t, os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700))
 	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
@@ -366,7 +366,7 @@ func exampleClaim(name string) string {
 }
 
 // TestEarlierDirectives: what docs/security.md says of directives that run before
-// chat_identity holds, and what it tells to write instead does, too.
+// chat_identity holds, and its alternatives work.
 func TestEarlierDirectives(t *testing.T) {
 	saw := make(chan string, 10)
 	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -436,7 +436,7 @@ request_header X-Early {http.chat_identity.user}
 }
 
 // TestTemplates: templates execute what a user is called wherever a page shows it,
-// unless they have files of the operator's alone, as docs/security.md tells to write it.
+// unless they have files of the operator's alone, as in docs/security.md.
 func TestTemplates(t *testing.T) {
 	folder := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(folder, "pages"), 0o700))
@@ -524,12 +524,7 @@ func TestReloadRetires(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := start(t, c.global, c.site+"reverse_proxy UPSTREAM")
 			body := claim("alice")
-			client := g.dial(t)
-			client.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Widget-Key: shop\r\nContent-Type: application/json\r\n"+
-				"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
-			if response, err := http.ReadResponse(client.in, nil); err != nil || response.StatusCode != 100 {
-				t.Fatal(response, err)
-			}
+			client := g.begin(t, "/chat", body, jsonType, "X-Widget-Key: shop")
 			client.write(body[:10]) // the handler is at the body
 			config := strings.Replace(g.config, c.site, c.siteAfter, 1)
 			if c.global != "" {
@@ -544,9 +539,6 @@ func TestReloadRetires(t *testing.T) {
 			}
 			client.write(body[10:])
 			response, text := client.answer()
-			for response.StatusCode == 100 { // the upstream asks, too
-				response, text = client.answer()
-			}
 			if response.StatusCode != c.status {
 				t.Errorf("%s %s", response.Status, text)
 			}
@@ -598,7 +590,7 @@ func TestDoubtfulVariables(t *testing.T) {
 		t.Setenv("DOUBTFUL", value)
 		_, lines := logged(t, "WARN", "chat_identity {\nsecret {env.DOUBTFUL}\n}")
 		text := strings.Join(lines(), "\n")
-		if told := strings.Contains(text, "environment variable DOUBTFUL: "); told != (want != "") || !strings.Contains(text, want) || strings.Contains(text, "correct-horse") {
+		if warned := strings.Contains(text, "environment variable DOUBTFUL: "); warned != (want != "") || !strings.Contains(text, want) || strings.Contains(text, "correct-horse") {
 			t.Errorf("%q: %s", value, text)
 		}
 		_ = caddy.Stop()

@@ -15,7 +15,7 @@ func formAttacks() []attack {
 		{"form", "/chat", form, "user_id=mallory&user_id=victim&" + query, nil},
 		{"form, array", "/chat", form, "user_id=mallory&user_id[]=victim&" + query, nil},
 		{"form, dot", "/chat", form, "user_id=mallory&user.id=victim&" + query, nil},
-		{"form, blank", "/chat", form, "user_id=mallory&+user_id=victim&" + query, nil},
+		{"form, space", "/chat", form, "user_id=mallory&+user_id=victim&" + query, nil},
 		{"form, semicolon", "/chat", form, "user_id=mallory;user_id=victim&" + query, nil},
 		{"form, NUL", "/chat", form, "user_id=mallory&user_id%00=victim&" + query, nil},
 		{"form with a bad escape", "/chat", form, "user_id=victim%&" + query, nil},

@@ -91,7 +91,7 @@ func TestAcceptLossNotNoted(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(note, "full"), 0o700))
 	}
 	must(t, os.Remove(l.path))
-	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
+	eventually(t, "the log does not say so", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	if _, stderr, err := l.command(t, "", "ledger", "accept-loss"); err == nil || !strings.Contains(stderr, "cannot be noted") {
 		t.Errorf("%v %s", err, stderr)
 	}

@@ -322,7 +322,7 @@ func TestEventStreamIsDeliveredAsItComes(t *testing.T) {
 	}
 }
 
-// websocketBackend upgrades, tells as whom, and echoes.
+// websocketBackend upgrades, says for whom, and echoes.
 func websocketBackend(t *testing.T) *httptest.Server {
 	t.Helper()
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -471,7 +471,7 @@ func extendedConnect(ctx context.Context, t *testing.T, h3 *http3.ClientConn, ur
 }
 
 // Extended CONNECT (RFC 9220) opens a WebSocket over HTTP/3. Its stream is the
-// tunnel, of which nothing may be read before the backend has agreed.
+// tunnel: nothing of it may be read before the backend has agreed.
 func TestExtendedConnectOverHTTP3(t *testing.T) {
 	u := websocketBackend(t)
 	address, _ := secure(t, requiredSite, u.URL)

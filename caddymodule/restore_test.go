@@ -76,7 +76,7 @@ func TestRestoreKey(t *testing.T) {
 	equal(t, p.outcome(t, "shop", p.rotate(t, "shop", "")), "verified", "rotated under another key")
 }
 
-// TestRestoreWidgets: a copy that is made while the gateway runs is whole, and one
+// TestRestoreWidgets: a copy taken while the gateway runs is whole, and one
 // that is put back brings back what was retired since. The log names it.
 func TestRestoreWidgets(t *testing.T) {
 	t.Parallel()

@@ -138,7 +138,7 @@ func (r *shapeRun) send(address string, request *parsertest.Request) *said {
 	return s
 }
 
-// A role is what stands at a shape's name.
+// A role is the name and value that a shape is filled with.
 type role int
 
 const (
@@ -209,9 +209,9 @@ func (r *shapeRun) unvouched(site *shapeSite, as role, held string, s *said) (fo
 	return found
 }
 
-// TestShapes sends each shape of the corpus in each role. What a watched name may
-// stand in is refused, or cut until no parser of five languages reads it; what
-// none stands in arrives as it was sent.
+// TestShapes sends each shape of the corpus in each role. What may hold a watched
+// name is refused, or cut until no parser of five languages reads it; what holds
+// none arrives as it was sent.
 func TestShapes(t *testing.T) {
 	run := startShapes(t, parsertest.Start(t, shapePaths))
 	for _, shape := range run.shapes {

@@ -205,7 +205,7 @@ func TestDashboardByKeyboard(t *testing.T) {
 	b.gone(secret)
 	b.wait("document.activeElement.matches('h1') && document.activeElement.textContent === 'by-keys'")
 	if c := b.call(t, "GET", "widgets/by-keys", ""); c.Mode != "required" {
-		t.Errorf("made as %s", c.body)
+		t.Errorf("created as %s", c.body)
 	}
 	if got := b.outcome(t, "by-keys", secret); got != "verified" {
 		t.Errorf("signed with its secret: %s", got)

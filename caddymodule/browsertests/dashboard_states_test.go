@@ -101,7 +101,7 @@ func TestDashboardWithoutGateway(t *testing.T) {
 	b.kill()
 	b.says("The gateway does not answer.")
 	b.wait("document.getElementById('freshness').textContent === 'No connection'")
-	b.says("shop") // what was known still stands there
+	b.says("shop") // what was known is still there
 	b.press("New widget")
 	b.write("another")
 	b.press("Create")
@@ -186,9 +186,9 @@ func TestDashboardOfMany(t *testing.T) {
 	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
 		for i := first; i < first+adminapi.MovePage; i++ {
-			made, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
+			record, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
 			must(t, err)
-			records = append(records, made)
+			records = append(records, record)
 		}
 		body, err := json.Marshal(records)
 		must(t, err)

@@ -219,7 +219,7 @@ func pageMarkup(t *testing.T, base string) {
 			p.has(selector, image)
 		}
 		if got := look[int](p.tab, `document.querySelectorAll('main :is(img, script, svg, b)').length`); got != 0 {
-			t.Errorf("%d elements were made of text", got)
+			t.Errorf("%d elements came of text", got)
 		}
 		if look[bool](p.tab, `'executed' in window`) {
 			t.Error("a script was executed")
