@@ -200,7 +200,7 @@ func TestAdminLiveDialect(t *testing.T) {
 	}
 }
 
-// A mode that the Caddyfile has is a floor under the stored widget's.
+// A mode in the Caddyfile is a minimum for a stored widget's mode.
 func TestAdminModeFloor(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
 	g.create(t, `{"id":"shop","mode":"off"}`)
@@ -348,7 +348,7 @@ func TestAdminInlineHidesStored(t *testing.T) {
 	g = live(t, "widgets file "+path+"\nwidget shop {\nsecret {env.TEST_SECRET}\n}", liveSite)
 	equal(t, g.outcome(t, "shop", testSecret), "verified", "declared")
 	equal(t, g.outcome(t, "shop", stored), "invalid invalid", "stored")
-	// One that is a handler's own is not the store's elsewhere.
+	// A handler's own widget is not the store's widget of that id in other handlers.
 	g = live(t, "widgets file "+path, liveSite+"\nchat_identity /own {\nwidget shop\nsecret {env.TEST_SECRET}\n}")
 	equal(t, g.outcome(t, "shop", stored), "invalid widget_unknown", "one id with two secrets")
 }

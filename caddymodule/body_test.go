@@ -121,7 +121,7 @@ func streamed(t *testing.T, directive string, handler http.HandlerFunc) *gateway
 }
 
 // An opaque body is not held back: the upstream has its beginning before the
-// client has sent, or has, the rest.
+// client has sent the rest.
 func TestOpaqueBodyIsStreamed(t *testing.T) {
 	const size = 5 << 20
 	arrived, done := make(chan string, 1), make(chan int64, 1)
@@ -226,7 +226,7 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 		{"JSON without a type", "", padded, "alice", false},
 		{"form", "application/x-www-form-urlencoded", form, "alice", false},
 		{"multipart", boundaryType, multi, "alice", false},
-		// Something may still follow: there is no telling without reading on.
+		// Only reading on shows whether something follows.
 		{"spaces before a brace", "text/plain", spaces, "", false},
 		{"opaque", "text/plain", func(n int) string { return "x" + strings.Repeat(" ", n-1) }, "", true},
 		{"array of a type unknown", "text/plain", func(n int) string { return "[1]" + strings.Repeat(" ", n-3) }, "", true},
@@ -399,7 +399,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 			}
 		}
 	}
-	// Of a body that stays as it is, they stay true.
+	// The digests of an unchanged body stay.
 	if a := g.post(t, `{"a":1}`, digests...); a.seen == nil || a.seen.Header.Get("Content-Digest") == "" {
 		t.Errorf("the digest of an untouched body is gone: %+v", a.seen)
 	}
@@ -408,7 +408,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 // withoutSpaces evens out which of the spaces around a cut member remain.
 func withoutSpaces(text string) string { return strings.ReplaceAll(text, " ", "") }
 
-// A body that was read, or only begun, survives a backend that cannot be reached.
+// A body that was read, in full or in part, is sent to the next backend where the first cannot be reached.
 func TestRetryKeepsTheBody(t *testing.T) {
 	dead := freePort(t)
 	g := start(t, "", fmt.Sprintf(bookbagSite, "optional", "")+
@@ -440,7 +440,7 @@ func TestModeOffDoesNotReadBodies(t *testing.T) {
 }
 
 // TestBodyWithoutTypeIsNoForm: some backends take a body without a type for a
-// form, which nobody has read here.
+// form, which the gateway has not read as one.
 func TestBodyWithoutTypeIsNoForm(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n}")
 	const body = "user_id=victim&user_hash=x"

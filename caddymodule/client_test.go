@@ -116,7 +116,7 @@ func (g *gateway) status(client *http.Client, body string) int {
 	return g.statusAt(client, "/chat", body)
 }
 
-// manyClients has as many connections as are wanted at once.
+// manyClients returns a client with up to n connections at once.
 func manyClients(n int) *http.Client {
 	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, MaxConnsPerHost: n}}
 }

@@ -114,8 +114,8 @@ func TestJSONApp(t *testing.T) {
 	}
 }
 
-// TestOneNameOneSecret: who someone is, is the pair of widget and user, so a
-// name must not stand for two secrets.
+// TestOneNameOneSecret: an identity is a pair of widget and user, so one widget id
+// must not have two secrets.
 func TestOneNameOneSecret(t *testing.T) {
 	const other = "another-secret-of-16-bytes"
 	site := func(port, name, secret string) string {
@@ -137,7 +137,7 @@ func TestOneNameOneSecret(t *testing.T) {
 }
 
 // TestDeclaredWidgetKeepsItsMode: a handler that repeats a declared widget's
-// secret does not thereby get a laxer one.
+// secret does not get a laxer mode.
 func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
 	g := start(t, "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\nmode required\n}\n}", "chat_identity {\nwidget shop\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
 	checkProblem(t, g.post(t, `{}`), 401, "missing", "bookbag")

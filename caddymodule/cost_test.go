@@ -26,7 +26,7 @@ type costedRequest struct {
 	failed  string
 }
 
-// emptyHandler is the least that a handler can be.
+// emptyHandler does nothing but call the next handler.
 type emptyHandler struct{}
 
 func (emptyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {

@@ -427,7 +427,7 @@ func (s *differentialSite) randomJSON(random *rand.Rand) string {
 	return s.fill(s.wrap(b.String()))
 }
 
-// mutate changes a few bytes, mostly for others that mean something.
+// mutate changes a few bytes, mostly to others with a meaning.
 func mutate(random *rand.Rand, body string) string {
 	b := []byte(body)
 	for range 1 + random.IntN(3) {

@@ -104,7 +104,7 @@ func TestNamesAreNoSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsAreNoNames: what secrets look like is taken, punctuation or not.
+// TestSecretsAreNoNames: what looks like a secret is accepted, punctuation or not.
 func TestSecretsAreNoNames(t *testing.T) {
 	secrets := []string{
 		"correct horse battery staple", "correct.horse.battery.staple", "file.acorn.march.hut.lamp", "environment.of.the.file",
@@ -143,7 +143,8 @@ func inUTF16(order binary.AppendByteOrder, text string) string {
 	return string(b)
 }
 
-// TestSecretsStandAlone: anything around a secret in a file would become part of it. The error says where, what it is and what to do, and never the text.
+// TestSecretsStandAlone: anything around a secret in a file would become part of it.
+// The error says where, what it is and what to do, and never shows the text.
 func TestSecretsStandAlone(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	key := widgets.NewEncryptionKey()
@@ -215,7 +216,7 @@ func TestSecretsStandAlone(t *testing.T) {
 		_, err := readMadeKey()
 		errorSays(t, err, want, "%q", text)
 	}
-	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
+	// A literal secret is taken as it is, quotes and all; a single quote does not count as quotes.
 	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
 	t.Setenv("A_LINE", "correct-horse-battery-staple\n")
 	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}", "{env.A_LINE}"} {
@@ -297,9 +298,9 @@ func TestSharedDefault(t *testing.T) {
 	}
 }
 
-// TestEarlyMatcher: a matcher that is asked before any handler has run, as where
-// Caddy sorts its directive first, matches nothing, and each says so once. It says
-// nothing where a handler has run and did not take the request.
+// TestEarlyMatcher: a matcher that is evaluated before any handler has run, as where
+// Caddy sorts its directive first, matches nothing and logs that once. It logs nothing
+// where a handler has run and did not take the request.
 func TestEarlyMatcher(t *testing.T) {
 	const directive = "chat_identity /chat {\nsecret {env.TEST_SECRET}\n}\n"
 	const matcher = "@known chat_identity verified\n@other not chat_identity verified\n"

@@ -15,9 +15,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
-// TestSplitTokens: of one signed text, whichever way it is cut into user,
-// nonce and timestamp, one token comes, and so one user. Where it may be used
-// again, as well.
+// TestSplitTokens: one signed text is one token of one user, however it is cut into
+// user, nonce and timestamp. That holds where tokens may be used again, too.
 func TestSplitTokens(t *testing.T) {
 	var site strings.Builder
 	for length := 31; length <= 33; length++ {
@@ -44,7 +43,7 @@ func TestSplitTokens(t *testing.T) {
 			}
 		}
 	}
-	// Before it is used, the splits that are none neither pass nor spend it.
+	// Before it is used, wrong splits neither pass nor spend it.
 	k := newToken("zoe")
 	equal(t, verdict(t, g.do(t, "POST", "/again", k.json(), jsonType)), "zoe", "the owner")
 	for _, c := range []ticket{
@@ -119,7 +118,7 @@ func TestTimestampUnit(t *testing.T) {
 	}
 }
 
-// snapengageIn is a site whose timestamps count that unit, "" for either.
+// snapengageIn is a site with timestamps in that unit, "" for either.
 func snapengageIn(unit string) string {
 	if unit != "" {
 		unit = "timestamp_unit " + unit
@@ -282,7 +281,7 @@ func TestConversationSpellings(t *testing.T) {
 	}
 }
 
-// TestConversationIDs: what is an id of a conversation, and what is not.
+// TestConversationIDs: which ids of conversations are valid, and which are the same.
 func TestConversationIDs(t *testing.T) {
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\n}\nreverse_proxy UPSTREAM")
 	send := func(user, c string) string {

@@ -17,12 +17,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// losing is a site that needs its ledger. Few seconds must pass in these tests,
-// so clocks may hardly be apart.
+// losing is a site that needs its ledger. Its skew is short, so that tests need not wait.
 var losing = "handle /once {\n" + oneTime("required", "skew 1s") + "reverse_proxy UPSTREAM\n}\n" +
 	"handle {\n" + conversing("required", "") + "reverse_proxy UPSTREAM\n}"
 
-// loser is a gateway in its own process, whose ledger gets lost.
+// loser is a gateway in a process of its own that loses its ledger.
 type loser struct {
 	*process
 	path string // of the ledger
@@ -285,8 +284,8 @@ func (l *loser) removeNotes() error {
 	return nil
 }
 
-// TestValidateNotesNothing: a configuration that is only looked at leaves nothing,
-// and forgets nothing.
+// TestValidateNotesNothing: validating a configuration neither creates nor changes
+// notes.
 func TestValidateNotesNothing(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)

@@ -141,8 +141,8 @@ func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 	return response
 }
 
-// TestGuards: whatever keeps a client from talking past the gateway does so on
-// every request of a site, over every protocol.
+// TestGuards: what keeps a client from talking past the gateway works for every
+// request of a site, over every protocol.
 func TestGuards(t *testing.T) {
 	u := newUpstream(t)
 	for name, site := range guarded() {

@@ -175,7 +175,7 @@ func testRotationsInGrace(t *testing.T, count int64, clients int) {
 		}
 	}
 	end()
-	// One without ends them all.
+	// A rotation without a grace ends them all.
 	g.rotate(t, "shop", "")
 	for _, generation := range []int64{0, count / 2, count} {
 		if s.send(t, r.secret(generation)) {
@@ -211,8 +211,8 @@ func TestConcurrentRotations(t *testing.T) {
 	}
 }
 
-// TestSlowBody: who begins a request before a rotation and ends it after that is
-// not verified by what it retired.
+// TestSlowBody: a request that begins before a rotation and ends after it is not
+// verified by the retired secret.
 func TestSlowBody(t *testing.T) {
 	for name, retire := range map[string]func(g *gateway){
 		"rotated":  func(g *gateway) { g.rotate(t, "shop", "") },

@@ -219,8 +219,8 @@ func recording(t testing.TB, logs *caddyhttp.ServerLogConfig) func() {
 	}
 }
 
-// TestTellingAllocates: telling metrics and traces takes no memory, and telling
-// the access log, where somebody writes one, what Caddy's list of fields takes.
+// TestTellingAllocates: recording metrics and traces allocates nothing, and recording
+// for an access log what Caddy's list of fields takes.
 func TestTellingAllocates(t *testing.T) {
 	for _, test := range []struct {
 		name string

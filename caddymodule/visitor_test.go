@@ -77,7 +77,7 @@ func TestVisitor(t *testing.T) {
 				}
 			}
 		}
-		// It is one visitor in whatever letters, and another one is another matter.
+		// Letter case makes no other visitor; another id does.
 		equal(t, g.mergedFrom(t, "POST", "zoe", strings.ToLower(visitor)), "", "%s in small letters", visitor)
 		equal(t, g.mergedFrom(t, "GET", "zoe", visitor+"-2"), visitor+"-2", "the user's second visitor")
 	}
@@ -199,7 +199,7 @@ func TestVisitorOfAnother(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	g, lines := logged(t, "INFO", visiting("", "")+"reverse_proxy UPSTREAM")
 	equal(t, g.mergedFrom(t, "POST", "zoe", "visitor-7f3a"), "visitor-7f3a", "at first")
-	// One who is not merged yet is spoken for as well.
+	// One that is not merged yet is reserved as well.
 	equal(t, g.mergedFrom(t, "GET", "zoe", "visitor-8f3a"), "visitor-8f3a", "at first")
 	const attempts = 100
 	for i := range attempts {
@@ -250,7 +250,7 @@ func TestVisitorUnverified(t *testing.T) {
 					}
 				}
 			}
-			// Whoever was nobody has taken nobody.
+			// Requests without a verified user have reserved no visitor.
 			for _, name := range []string{"anonymous", "partial", "invalid"} {
 				if mode == "off" {
 					continue
@@ -299,7 +299,8 @@ func TestVisitorHeader(t *testing.T) {
 	}
 }
 
-// TestVisitorPlaces: wherever a request names its visitor, and however not.
+// TestVisitorPlaces: the places where a request can name its visitor, and the spellings
+// that are refused.
 func TestVisitorPlaces(t *testing.T) {
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	type request struct {
@@ -417,7 +418,7 @@ func TestVisitorRace(t *testing.T) {
 	}
 }
 
-// TestVisitorBound: who makes up visitors fills no disk. His share is bounded,
+// TestVisitorBound: made-up visitors do not fill the disk. A user's share is limited,
 // his requests pass, and others' visitors are merged.
 func TestVisitorBound(t *testing.T) {
 	const left, many = 10, 40

@@ -65,7 +65,7 @@ func TestDashboardWarns(t *testing.T) {
 	must(t, os.WriteFile(path, whole, 0o600))
 	b.wait("!document.getElementById('create').disabled")
 
-	// A configuration without this module, too, is said in words.
+	// A configuration without this module is explained, too.
 	b.load(t, "{\n"+b.endpoint([]string{""})+"\n}")
 	b.says("The running configuration has no chat_identity")
 	b.load(t, b.config)
@@ -91,7 +91,7 @@ func TestDashboardLostLedger(t *testing.T) {
 	b.says("Ledger reachable")
 }
 
-// TestDashboardWithoutGateway: the gateway goes while somebody looks, and comes back.
+// TestDashboardWithoutGateway: the gateway stops while the page is open, and comes back.
 func TestDashboardWithoutGateway(t *testing.T) {
 	t.Parallel()
 	b := openBoard(t, "", liveSite)
