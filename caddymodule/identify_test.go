@@ -13,7 +13,7 @@ import (
 
 const page = "Origin: https://www.example.com"
 
-// checkIdentified holds an answer of identify() against the contract.
+// checkIdentified compares an answer of identify() with the contract.
 func checkIdentified(t *testing.T, a *answered, want string) {
 	t.Helper()
 	if a.StatusCode != 200 || a.body != want+"\n" || a.seen != nil {
@@ -274,7 +274,7 @@ func TestIdentifyTakesNothing(t *testing.T) {
 		t.Errorf("another user's: %d %s", a.StatusCode, a.body)
 	}
 	equal(t, verdict(t, g.post(t, k.json())), "zoe", "the token")
-	// Whose the conversation is, and whether the token was used, is not asked.
+	// It checks neither whose the conversation is nor whether the token was used.
 	checkIdentified(t, g.do(t, "POST", "/identify", body, jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
 }
 

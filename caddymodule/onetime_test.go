@@ -102,7 +102,7 @@ func (a *arrivals) all() int {
 	return a.total
 }
 
-// answers has the upstream answer otherwise from now on.
+// answers sets what the upstream answers from now on.
 func (g *gateway) answers(answer func(w http.ResponseWriter, r *http.Request)) {
 	g.upstream.mu.Lock()
 	defer g.upstream.mu.Unlock()
@@ -320,8 +320,8 @@ func bump(last string) string {
 	return string(alphabet[strings.Index(alphabet, last)+1])
 }
 
-// TestOneTimeNotSpent: whatever is refused for another reason leaves the token
-// to its owner. He uses it afterwards, and nobody again.
+// TestOneTimeNotSpent: a request that is refused for another reason does not spend its
+// token. The owner can use it afterwards, once.
 func TestOneTimeNotSpent(t *testing.T) {
 	const options = "widget shop {\nsecret {env.TEST_SECRET}\n}\nwidget other {\nsecret " + otherSecret + "\n}\nwidget plain {\nsecret {env.TEST_SECRET}\ndialect bookbag\n}\n"
 	g := live(t, options+ownLedger(t), `handle_path /optional/* {
@@ -384,7 +384,7 @@ func TestOneTimeNotSpent(t *testing.T) {
 			g.acceptsOnce(t, k, "the owner", shop)
 		})
 	}
-	// Nor does one that has expired, or comes too early, begin to count.
+	// Nor is one recorded that has expired or comes too early.
 	for name, at := range map[string]time.Duration{"old": -time.Hour, "ahead": time.Hour} {
 		k := tokenAt("zoe", time.Now().Add(at))
 		for range 2 {
@@ -393,8 +393,8 @@ func TestOneTimeNotSpent(t *testing.T) {
 	}
 }
 
-// TestOneTimeOnceAWay: a request spends its token once, however often the
-// directive is on its way.
+// TestOneTimeOnceAWay: a request spends its token once, however many directives it
+// passes.
 func TestOneTimeOnceAWay(t *testing.T) {
 	guard, dead := oneTime("required", ""), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	retries := "reverse_proxy " + dead + " UPSTREAM {\nlb_policy first\nlb_retries 3\nfail_duration 1m\n}\n"
@@ -570,9 +570,8 @@ func TestOneTimeTimestampOnly(t *testing.T) {
 var bothModes = "handle /optional {\n" + oneTime("optional", "") + "reverse_proxy UPSTREAM\n}\n" +
 	"handle {\n" + oneTime("required", "identify /identify") + "reverse_proxy UPSTREAM\n}"
 
-// TestOneTimeLedgerInUse: while another process has the ledger's file, nothing
-// that it would be needed for is verified. Afterwards everything is, and what
-// was used in the meantime stays used.
+// TestOneTimeLedgerInUse: while another process has the ledger's file, nothing that
+// needs it is verified. Afterwards everything is, and what was used meanwhile stays used.
 func TestOneTimeLedgerInUse(t *testing.T) {
 	ledger := ownLedger(t)
 	p := newProcess(t, ledger, oneTime("required", "")+"reverse_proxy UPSTREAM")
@@ -627,7 +626,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 			t.Errorf("optional: %d %+v", a.StatusCode, a.seen)
 		}
 	}
-	// What needs no ledger is answered as ever.
+	// What needs no ledger is answered as usual.
 	forged := k
 	forged.user = "mallory"
 	for name, c := range map[string]struct{ path, body, want string }{
@@ -646,8 +645,8 @@ func awaitLedger(t *testing.T, g *gateway) {
 	eventually(t, "the ledger does not recover", func() bool { return verdict(t, g.post(t, newToken("first").json())) == "first" })
 }
 
-// TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing
-// do not make one.
+// TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing do not
+// create a ledger.
 func TestOneTimeNeedsNoLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "ledger.db")
 	g := live(t, "ledger bolt "+path, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM")

@@ -183,7 +183,7 @@ func TestProcess(t *testing.T) {
 	}
 	equal(t, p.outcome(t, "shop", testSecret), "401", "after kill -9, another secret")
 
-	// What a client signed is no secret of ours, but nobody may find it in our logs either.
+	// A client's signature is no secret of the gateway's, but is not logged either.
 	hidden[signWith(third, "user-1")] = "a signature that was received"
 	p.leaks(t, hidden)
 	if stdout, stderr, err := p.command(t, "", "delete", "shop"); err != nil {

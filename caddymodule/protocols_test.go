@@ -54,7 +54,7 @@ http://localhost:%d {
 }
 
 // awaitCertificate returns once the gateway has its certificate, which Caddy
-// makes after it has started.
+// requests after it has started.
 func awaitCertificate(t *testing.T, port int) {
 	t.Helper()
 	eventually(t, "there is no certificate", func() bool {
@@ -66,7 +66,7 @@ func awaitCertificate(t *testing.T, port int) {
 	})
 }
 
-// The gateway's certificate is of a CA that the test has no reason to install.
+// untrusted accepts the gateway's certificate, whose CA is not installed.
 func untrusted() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
 // protocolClient is a client that speaks one version of HTTP only.
@@ -487,7 +487,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		{"websocket", "?" + signedQuery("alice"), http.Header{"X-Verified-User": {"victim"}}, 200},
 		{"websocket", "?user_id=victim&user_hash=" + sign("alice"), nil, 401},
 		{"websocket", "", nil, 401},
-		// To the upstream these would be plain ones.
+		// The upstream would see these as plain ones.
 		{"webtransport", "?" + signedQuery("alice"), nil, 405},
 		{"connect-udp", "", nil, 405},
 		{"", "?" + signedQuery("alice"), nil, 405},
