@@ -72,7 +72,7 @@ func (g *gateway) tryCall(method, path, body string) (*called, error) {
 	return c, err
 }
 
-// create makes a widget and returns its secret.
+// create creates a widget and returns its secret.
 func (g *gateway) create(t testing.TB, body string) string {
 	t.Helper()
 	c := g.call(t, "POST", "widgets", body)
@@ -93,7 +93,7 @@ func (g *gateway) rotate(t testing.TB, id, body string) string {
 }
 
 // outcome sends a message of user-1 for the widget, signed with the secret, and
-// returns what the upstream was told, or the status where it was refused.
+// returns the outcome that the upstream was sent, or the status of the refusal.
 func (g *gateway) outcome(t testing.TB, widget, secret string) string {
 	t.Helper()
 	body := fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s"}`, signWith(secret, "user-1"))
@@ -186,7 +186,7 @@ func TestAdminLiveDialect(t *testing.T) {
 	check(bookbag, "anonymous")
 	check(nextcap, "verified")
 
-	// A stranger's request is cut in the dialect of any widget.
+	// The request of an unknown widget loses claims in the dialect of any widget.
 	a := g.post(t, nextcap, "X-Widget-Key: unknown")
 	if strings.Contains(a.seen.Body, "userHash") || strings.Contains(a.seen.Body, "user-1") {
 		t.Errorf("the claim was left: %s", a.seen.Body)
@@ -200,14 +200,14 @@ func TestAdminLiveDialect(t *testing.T) {
 	}
 }
 
-// A mode that the Caddyfile has is a floor under the stored widget's.
+// A mode in the Caddyfile is a minimum for a stored widget's mode.
 func TestAdminModeFloor(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
 	g.create(t, `{"id":"shop","mode":"off"}`)
 	equal(t, g.outcome(t, "shop", testSecret), "401", "a stored widget is laxer than the Caddyfile")
 }
 
-// A handler that names one widget finds it once it is made.
+// A handler that names one widget finds it once it is created.
 func TestAdminLiteralWidget(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget shop\n}\nreverse_proxy UPSTREAM")
 	equal(t, g.outcome(t, "shop", testSecret), "403", "before")
@@ -348,9 +348,9 @@ func TestAdminInlineHidesStored(t *testing.T) {
 	g = live(t, "widgets file "+path+"\nwidget shop {\nsecret {env.TEST_SECRET}\n}", liveSite)
 	equal(t, g.outcome(t, "shop", testSecret), "verified", "declared")
 	equal(t, g.outcome(t, "shop", stored), "invalid invalid", "stored")
-	// One that is a handler's own is not the store's elsewhere.
+	// A handler's own widget is not the store's widget of that id in other handlers.
 	g = live(t, "widgets file "+path, liveSite+"\nchat_identity /own {\nwidget shop\nsecret {env.TEST_SECRET}\n}")
-	equal(t, g.outcome(t, "shop", stored), "invalid widget_unknown", "one id stands for two secrets")
+	equal(t, g.outcome(t, "shop", stored), "invalid widget_unknown", "one id with two secrets")
 }
 
 func TestAdminStats(t *testing.T) {
@@ -404,29 +404,19 @@ func TestGraceEnds(t *testing.T) {
 	eventually(t, "the grace does not end", func() bool { return g.outcome(t, "shop", old) != "verified" })
 }
 
-// The made key is kept for its owner alone, and opens what it has sealed after
-// a restart.
-func TestMadeEncryptionKey(t *testing.T) {
+// The key that was created is its owner's alone, and decrypts after a restart. Lost, it
+// is not replaced by another, which would only hide that.
+func TestCreatedEncryptionKey(t *testing.T) {
 	data := t.TempDir()
 	t.Setenv("XDG_DATA_HOME", data)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
-	info, err := os.Stat(path)
-	if err != nil || info.Mode().Perm() != 0o600 {
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("%v, %v", info, err)
 	}
 	g.restart(t)
 	equal(t, g.outcome(t, "shop", secret), "verified", "after a restart")
-}
-
-// A key that is lost is not replaced by another, which would only hide that.
-func TestLostEncryptionKey(t *testing.T) {
-	data := t.TempDir()
-	t.Setenv("XDG_DATA_HOME", data)
-	g := live(t, "", liveSite)
-	secret := g.create(t, `{"id":"shop"}`)
-	path := filepath.Join(data, "caddy", "chat_identity", "encryption.key")
 	key := read(t, path)
 	must(t, os.Remove(path))
 	g.restart(t)
@@ -440,7 +430,7 @@ func TestLostEncryptionKey(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(path); err == nil {
-		t.Error("another key was made")
+		t.Error("another key was created")
 	}
 	must(t, os.WriteFile(path, key, 0o600))
 	g.restart(t)

@@ -69,7 +69,7 @@ func TestAdminDashboardIsServed(t *testing.T) {
 			t.Errorf("%s: %d, allowed %s", method, r.StatusCode, r.Header.Get("Allow"))
 		}
 	}
-	// Answers of the API can be taken for nothing else either.
+	// Answers of the API cannot be taken for anything else either.
 	if r := g.call(t, "GET", "widgets", ""); r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("Cross-Origin-Resource-Policy") != "same-origin" {
 		t.Errorf("%v", r.header)
 	}
@@ -141,7 +141,7 @@ func TestAdminCrossOrigin(t *testing.T) {
 }
 
 // TestDashboardCommand opens the dashboard through the command, at a port and at
-// a unix socket, as a program that could be anybody's.
+// a unix socket, as any program could.
 func TestDashboardCommand(t *testing.T) {
 	for _, where := range []string{"", "unix/" + filepath.Join(t.TempDir(), "admin.sock")} {
 		g := newLive(t, "", liveSite)

@@ -16,7 +16,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
-// askInto asks the admin API and reads its answer, which has to be good.
+// askInto decodes an answer of the admin API, which must be 200.
 func (g *gateway) askInto(t testing.TB, path string, into any) {
 	t.Helper()
 	c := g.call(t, "GET", path, "")
@@ -194,7 +194,7 @@ func TestReadiness(t *testing.T) {
 		t.Errorf("%d %s", c.status, c.body)
 	}
 
-	// A mode that no request has met yet is the mode all the same.
+	// A mode counts before the first request under it.
 	for _, mode := range []string{"required", "optional"} {
 		g.call(t, "PATCH", "widgets/shop", `{"mode":"`+mode+`"}`)
 		if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != mode {
@@ -203,8 +203,8 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
-// TestReadinessWithoutStore: what a known widget's requests were while its store
-// was away is held against required mode, and what names any other is nobody's.
+// TestReadinessWithoutStore: a known widget's requests while its store was away count
+// against required mode; those that name another widget count for none.
 func TestReadinessWithoutStore(t *testing.T) {
 	server := redistest.Start(t)
 	g := live(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0\nwidgets redis redis://"+server.Addr, liveSite)
@@ -268,8 +268,8 @@ reverse_proxy UPSTREAM`)
 	}
 }
 
-// TestReadinessMode: a widget is not required while some handler is laxer, after
-// a reload that made it so, or because one of its id was.
+// TestReadinessMode: a widget is not required while some handler is laxer. A reload
+// can change that, and a widget that is created again starts without a mode.
 func TestReadinessMode(t *testing.T) {
 	g := live(t, "", `chat_identity /optional {
 	widget {header.X-Widget-Key}
@@ -305,7 +305,7 @@ respond 204`)
 	g.create(t, `{"id":"shop"}`)
 	var v adminapi.Readiness
 	if g.askInto(t, "widgets/shop/readiness", &v); v.Mode != "" || v.Requests != 0 || len(v.Refusals) != 0 {
-		t.Errorf("made anew: %+v", v.Readiness)
+		t.Errorf("created again: %+v", v.Readiness)
 	}
 	var stats traffic.Stats
 	if g.askInto(t, "stats", &stats); stats.Rest == nil || stats.Total.Requests != stats.Rest.Requests || stats.Rest.Requests != 5 {
@@ -313,8 +313,8 @@ respond 204`)
 	}
 }
 
-// TestWidgetlessIsNotCounted: mode off for what is no chat says nothing about
-// how many of the chat's requests verify.
+// TestWidgetlessIsNotCounted: requests in mode off that are no chat do not count in
+// the share of the chat's requests that verify.
 func TestWidgetlessIsNotCounted(t *testing.T) {
 	g := live(t, "", `chat_identity /chat {
 	widget {header.X-Widget-Key}
@@ -348,7 +348,7 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 	g.fill(t, many)
 	for hour := range 24 {
 		for i := range many {
-			// Some are busy all day, most now and then.
+			// Some are busy all day, the others now and then.
 			for range 1 + 100/(i+1) {
 				reason := judgment.Reasons[(i+hour)%len(judgment.Reasons)]
 				finding := traffic.FindingOf(reason.Outcome(), reason)

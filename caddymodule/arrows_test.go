@@ -78,8 +78,8 @@ var arrows = map[string][]string{
 var knowCaddy = []string{"caddymodule", "caddymodule/cmd/caddy", "caddymodule/internal/admin", "caddymodule/internal/command",
 	"caddymodule/internal/naming", "caddymodule/internal/sites"}
 
-// TestArrows: a package imports what it may, and only the adapters know Caddy, be
-// it through others.
+// TestArrows: a package imports what it may, and only the adapters depend on Caddy,
+// directly or through others.
 func TestArrows(t *testing.T) {
 	const module, caddy = "github.com/chatidentity/caddy-chat-identity/", "github.com/caddyserver/caddy/"
 	list := exec.Command("go", "list", "-deps", "-f", `{{.ImportPath}} {{join .Imports " "}}|{{join .Deps " "}}`, "./...")

@@ -147,8 +147,8 @@ func TestMutatedRequests(t *testing.T) {
 	}
 }
 
-// mutated sends a request that may lack some of what it announces: either it
-// stops there, or there is more to come until an answer does.
+// mutated sends a request that may be incomplete: either it stops there, or more
+// follows until there is an answer.
 func (g *gateway) mutated(t *testing.T, text string, stop bool) string {
 	t.Helper()
 	if stop {

@@ -47,7 +47,7 @@ func TestBodyPassesByteForByte(t *testing.T) {
 	g := bookbag(t, "optional", "")
 	file := randomBytes(200 << 10)
 	for _, c := range []struct{ title, contentType, body, user string }{
-		{"claim with blanks", "application/json", " \r\n\t{ \"text\" : \"\\u00e9\\/\" ,\"user_id\":\"zo\\u00eb\",\n\"user_hash\":\"" + sign("zoë") + "\", \"n\": 1.50e+03 } \n", "zo%C3%AB"},
+		{"claim with spaces", "application/json", " \r\n\t{ \"text\" : \"\\u00e9\\/\" ,\"user_id\":\"zo\\u00eb\",\n\"user_hash\":\"" + sign("zoë") + "\", \"n\": 1.50e+03 } \n", "zo%C3%AB"},
 		{"JSON without a claim", "application/json", `{"a":[1,2,{"user_id":"nested"}],"é":null}`, ""},
 		{"JSON array", "application/json", `[{"id":"x"}]`, ""},
 		{"JSON scalar", "application/json", ` "user_id" `, ""},
@@ -59,7 +59,7 @@ func TestBodyPassesByteForByte(t *testing.T) {
 		{"text", "text/plain", "user_id=alice&user_hash=" + sign("alice"), ""},
 		{"a brace that opens no object", "text/plain", "{ hello }", ""},
 		{"a brace alone", "text/plain", "{", ""},
-		{"blanks alone", "text/plain", " \n\t", ""},
+		{"spaces alone", "text/plain", " \n\t", ""},
 		{"large", "application/json", claim("alice") + strings.Repeat(" ", 1<<20-len(claim("alice"))), "alice"},
 	} {
 		var typed []string
@@ -121,7 +121,7 @@ func streamed(t *testing.T, directive string, handler http.HandlerFunc) *gateway
 }
 
 // An opaque body is not held back: the upstream has its beginning before the
-// client has sent, or has, the rest.
+// client has sent the rest.
 func TestOpaqueBodyIsStreamed(t *testing.T) {
 	const size = 5 << 20
 	arrived, done := make(chan string, 1), make(chan int64, 1)
@@ -214,7 +214,7 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 	multi := func(n int) string {
 		return formWithFile("alice", sign("alice"), strings.Repeat("f", n-len(formWithFile("alice", sign("alice"), ""))))
 	}
-	blanks := func(n int) string { return strings.Repeat(" \t", (n-1)/2) + "{}"[:n-(n-1)/2*2] }
+	spaces := func(n int) string { return strings.Repeat(" \t", (n-1)/2) + "{}"[:n-(n-1)/2*2] }
 	for _, c := range []struct {
 		title, contentType string
 		body               func(int) string
@@ -226,8 +226,8 @@ func TestMaxBodyBoundsWhatIsRead(t *testing.T) {
 		{"JSON without a type", "", padded, "alice", false},
 		{"form", "application/x-www-form-urlencoded", form, "alice", false},
 		{"multipart", boundaryType, multi, "alice", false},
-		// Something may still follow: there is no telling without reading on.
-		{"spaces before a brace", "text/plain", blanks, "", false},
+		// Only reading on shows whether something follows.
+		{"spaces before a brace", "text/plain", spaces, "", false},
 		{"opaque", "text/plain", func(n int) string { return "x" + strings.Repeat(" ", n-1) }, "", true},
 		{"array of a type unknown", "text/plain", func(n int) string { return "[1]" + strings.Repeat(" ", n-3) }, "", true},
 	} {
@@ -302,7 +302,7 @@ func TestBodyThatCannotBeReadIsRefused(t *testing.T) {
 		{"half a comment", "/", []string{"Content-Type: text/plain"}, 200},
 		{"half a byte-order mark", "\xef\xbb", []string{"Content-Type: text/plain"}, 200},
 		{"not JSON", "{", []string{jsonType}, 200},
-		{"empty but for blanks", "  ", []string{jsonType}, 200},
+		{"spaces alone", "  ", []string{jsonType}, 200},
 		{"JSON in a form", signed, []string{"Content-Type: application/x-www-form-urlencoded"}, 200},
 		{"a form as JSON", "user_id=alice", []string{jsonType}, 400},
 		{"bytes that are not UTF-8", "{\"a\":\"\xff\"}", []string{jsonType}, 200},
@@ -319,18 +319,10 @@ func TestBodyThatCannotBeReadIsRefused(t *testing.T) {
 
 func TestExpectedContinueIsAsked(t *testing.T) {
 	g := bookbag(t, "required", "")
-	c := g.dial(t)
 	body := claim("alice")
-	c.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", jsonType, len(body)))
-	if line, err := c.in.ReadString('\n'); err != nil || !strings.HasPrefix(line, "HTTP/1.1 100 ") {
-		t.Fatalf("%q %v", line, err)
-	}
-	_, _ = c.in.ReadString('\n')
+	c := g.begin(t, "/chat", body, jsonType)
 	c.write(body)
 	response, text := c.answer()
-	for response.StatusCode == 100 { // the upstream asks, too
-		response, text = c.answer()
-	}
 	if s := g.upstream.take(); response.StatusCode != 200 || s == nil || s.user() != "alice" || s.Body != body {
 		t.Errorf("%d %s %+v", response.StatusCode, text, s)
 	}
@@ -396,7 +388,7 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 				r.Header.Set("Content-Type", c.contentType)
 			}
 			a := g.send(t, r)
-			if a.seen == nil || normalBlanks(a.seen.Body) != normalBlanks(c.want) || a.seen.user() != "" || a.seen.Length != int64(len(a.seen.Body)) {
+			if a.seen == nil || withoutSpaces(a.seen.Body) != withoutSpaces(c.want) || a.seen.user() != "" || a.seen.Length != int64(len(a.seen.Body)) {
 				t.Errorf("%.200q, chunked %v: %d %+v", c.body, chunked, a.StatusCode, a.seen)
 				continue
 			}
@@ -407,16 +399,16 @@ func TestUnverifiedClaimIsCutOutOfTheBody(t *testing.T) {
 			}
 		}
 	}
-	// Of a body that stays as it is, they stay true.
+	// The digests of an unchanged body stay.
 	if a := g.post(t, `{"a":1}`, digests...); a.seen == nil || a.seen.Header.Get("Content-Digest") == "" {
 		t.Errorf("the digest of an untouched body is gone: %+v", a.seen)
 	}
 }
 
-// normalBlanks evens out which of the blanks around a cut member remain.
-func normalBlanks(text string) string { return strings.ReplaceAll(text, " ", "") }
+// withoutSpaces evens out which of the spaces around a cut member remain.
+func withoutSpaces(text string) string { return strings.ReplaceAll(text, " ", "") }
 
-// A body that was read, or only begun, survives a backend that cannot be reached.
+// A body that was read, in full or in part, is sent to the next backend where the first cannot be reached.
 func TestRetryKeepsTheBody(t *testing.T) {
 	dead := freePort(t)
 	g := start(t, "", fmt.Sprintf(bookbagSite, "optional", "")+
@@ -448,7 +440,7 @@ func TestModeOffDoesNotReadBodies(t *testing.T) {
 }
 
 // TestBodyWithoutTypeIsNoForm: some backends take a body without a type for a
-// form, which nobody has read here.
+// form, which the gateway has not read as one.
 func TestBodyWithoutTypeIsNoForm(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\n}")
 	const body = "user_id=victim&user_hash=x"

@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// separator stands between a Caddyfile and what becomes of it: the JSON that it
-// adapts to, or "error: " and what the error says.
+// separator is the line between a Caddyfile and its expected result: the JSON that it
+// adapts to, or "error: " and a part of the error.
 const separator = "\n----------\n"
 
 var where = regexp.MustCompile(`, at Caddyfile:\d+$`)

@@ -52,7 +52,7 @@ type caseRequest struct {
 	BodyParts             bodyParts `json:"body_parts"`
 }
 
-// bodyParts are pieces of a body, each so often (0 is once).
+// bodyParts are pieces of a body, each repeated as often as it says (0 is once).
 type bodyParts []struct {
 	Text, Base64 string
 	Times        int
@@ -66,7 +66,7 @@ func (b bodyParts) bytes() []byte {
 	return body
 }
 
-// expectation says only what is asked; a pointer that is nil asks nothing.
+// expectation is what to compare; a nil pointer compares nothing.
 type expectation struct {
 	Any          []*expectation
 	Status       int
@@ -259,7 +259,7 @@ func (g *gateway) sendCase(t *testing.T, r *caseRequest) *answered {
 	return &answered{response, string(answer), g.upstream.take()}
 }
 
-// check returns what is not as it is expected to be.
+// check returns the differences from what is expected.
 func (e *expectation) check(r *caseRequest, a *answered) (faults []string) {
 	wrong := func(key string, got, want any) {
 		faults = append(faults, fmt.Sprintf("%s is %.300q, want %.300q", key, fmt.Sprint(got), fmt.Sprint(want)))

@@ -46,7 +46,7 @@ func TestCensus(t *testing.T) {
 		return age > 0 && age < 60 && time.Since(time.UnixMilli(int64(1000*at))) < time.Minute
 	})
 
-	// A lost encryption key is counted, and named.
+	// A lost encryption key is counted and named.
 	load(t, strings.Replace(g.config, "chat_identity {", "chat_identity {\nencryption_key bG9zdC1hbmQtZm91bmQtbG9zdC1hbmQtZm91bmQtMDA=", 1))
 	eventually(t, "the missing key is not counted", func() bool {
 		count()
@@ -86,7 +86,7 @@ func (s slowStore) List(ctx context.Context, after string, limit int) ([]*widget
 	return s.Store.List(ctx, after, limit)
 }
 
-// A census takes no more than its share of the time, and gives up at once.
+// A census rests between pages, and ends at once with its context.
 func TestCensusRests(t *testing.T) {
 	g := live(t, "", liveSite)
 	app := g.fill(t, censusPage+1)
@@ -105,7 +105,7 @@ func TestCensusRests(t *testing.T) {
 	}
 }
 
-// What runs beside ends with the configuration.
+// The goroutines of a configuration end with it.
 func TestNothingRunsOn(t *testing.T) {
 	g := live(t, "", liveSite)
 	g.outcome(t, "shop", testSecret)
@@ -121,7 +121,7 @@ func TestNothingRunsOn(t *testing.T) {
 	}
 	for range 3 {
 		load(t, g.config)
-		// One that was only just started stands in no stack yet.
+		// A goroutine that was only just started is in no stack yet.
 		eventually(t, "what runs beside one configuration is not two", func() bool { return ours() == 2 })
 	}
 	must(t, caddy.Stop())

@@ -116,14 +116,14 @@ func (g *gateway) status(client *http.Client, body string) int {
 	return g.statusAt(client, "/chat", body)
 }
 
-// manyClients has as many connections as are wanted at once.
+// manyClients returns a client with up to n connections at once.
 func manyClients(n int) *http.Client {
 	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: n, MaxConnsPerHost: n}}
 }
 
 // retried sends a request again that was not answered: when Caddy changes its
 // listening socket, the kernel resets the connections which the old one had not
-// accepted yet, and the old server closes those of which it has read nothing.
+// accepted yet, and the old server closes those from which it has read nothing.
 type retried struct{ next http.RoundTripper }
 
 func (r retried) RoundTrip(request *http.Request) (response *http.Response, err error) {
@@ -162,10 +162,14 @@ func (c *conn) write(text string) {
 	must(c.t, err)
 }
 
-// answer reads one answer, its body included.
+// answer reads one answer, its body included, and passes over those that only ask for
+// the request's body, as upstreams do, too.
 func (c *conn) answer() (*http.Response, string) {
 	c.t.Helper()
 	response := c.head()
+	for response.StatusCode == http.StatusContinue {
+		response = c.head()
+	}
 	body, err := io.ReadAll(response.Body)
 	must(c.t, err)
 	return response, string(body)
@@ -189,11 +193,20 @@ func (g *gateway) early(t testing.TB, path, text string) (*http.Response, string
 	return c.answer()
 }
 
+// begin sends the head of a POST, and returns once the gateway asks for the body.
+func (g *gateway) begin(t testing.TB, path, body string, headers ...string) *conn {
+	t.Helper()
+	c := g.dial(t)
+	c.write(strings.Replace(g.wire("POST", path, "", append(headers, "Expect: 100-continue", fmt.Sprintf("Content-Length: %d", len(body)))...), "Connection: close\r\n", "", 1))
+	equal(t, c.head().StatusCode, http.StatusContinue, "the head of a request")
+	return c
+}
+
 // host is the gateway's address.
 func (g *gateway) host() string { return strings.TrimPrefix(g.url, "http://") }
 
-// wire is a request as it is sent on a connection of its own. Its length is told
-// where a header tells nothing of it.
+// wire is a request as it is sent on a connection of its own. Unless a header frames
+// the body, it has a Content-Length.
 func (g *gateway) wire(method, path, body string, headers ...string) string {
 	text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, path, g.host())
 	framed := body == ""

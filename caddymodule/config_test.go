@@ -27,8 +27,8 @@ func validateHandler(app, handler string) error {
 	return caddy.Validate(&config)
 }
 
-// TestJSONConfiguration: what is wrong in a configuration that no Caddyfile
-// made is refused as well, and the error names the option.
+// TestJSONConfiguration: what is wrong in a configuration that comes
+// from no Caddyfile is refused as well, and the error names the option.
 func TestJSONConfiguration(t *testing.T) {
 	const secret = `"secrets":["{env.TEST_SECRET}"]`
 	for fields, want := range map[string]string{
@@ -114,8 +114,8 @@ func TestJSONApp(t *testing.T) {
 	}
 }
 
-// TestOneNameOneSecret: who someone is, is the pair of widget and user, so a
-// name must not stand for two secrets.
+// TestOneNameOneSecret: an identity is a pair of widget and user, so one widget id
+// must not have two secrets.
 func TestOneNameOneSecret(t *testing.T) {
 	const other = "another-secret-of-16-bytes"
 	site := func(port, name, secret string) string {
@@ -137,13 +137,13 @@ func TestOneNameOneSecret(t *testing.T) {
 }
 
 // TestDeclaredWidgetKeepsItsMode: a handler that repeats a declared widget's
-// secret does not thereby get a laxer one.
+// secret does not get a laxer mode.
 func TestDeclaredWidgetKeepsItsMode(t *testing.T) {
 	g := start(t, "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\nmode required\n}\n}", "chat_identity {\nwidget shop\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
 	checkProblem(t, g.post(t, `{}`), 401, "missing", "bookbag")
 }
 
-// TestSecretSources: a file's last line end is no part of the secret, the order
+// TestSecretSources: a newline at the end of a file is no part of the secret, the order
 // does not matter for verifying, and braces within a literal are its own.
 func TestSecretSources(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "secret")

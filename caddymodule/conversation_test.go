@@ -96,7 +96,7 @@ func TestConversation(t *testing.T) {
 					equal(t, send(ask.body(), ask.widget, conversation), want, "%s, %s, %s", mode, ask.who, conversation)
 				}
 			}
-			// Whoever only asks takes nothing.
+			// Requests that are not verified claim nothing.
 			if ask.who != "verified" && mode != "off" {
 				if a := g.do(t, "POST", "/required", in(free, newToken("ada").json()), jsonType, "X-Widget-Key: shop"); verdict(t, a) != "ada" {
 					t.Errorf("%s, %s has taken a conversation: %d %s", mode, ask.who, a.StatusCode, a.body)
@@ -104,7 +104,7 @@ func TestConversation(t *testing.T) {
 			}
 		}
 	}
-	// Without a conversation the unknown widget is the old matter.
+	// Without a conversation, an unknown widget is what it always was.
 	equal(t, verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(), jsonType, "X-Widget-Key: nobody")), "invalid widget_unknown", "without a conversation")
 	for _, empty := range []string{`""`, "null"} {
 		equal(t, verdict(t, g.do(t, "POST", "/optional", newToken("zoe").json(`"c":`+empty), jsonType, "X-Widget-Key: shop")), "zoe", "%s", empty)
@@ -206,7 +206,7 @@ func TestConversationPlaces(t *testing.T) {
 			}
 		})
 	}
-	// A text of which a part is missing names nothing; that is not everybody's conversation.
+	// A text with a missing part names nothing; it is not a conversation that all share.
 	g := ledgered(t, "chat_identity {\nsecret {env.TEST_SECRET}\nconversation {header.X-Room}:{query.c}\n}\nreverse_proxy UPSTREAM")
 	for _, user := range []string{"zoe", "ada"} {
 		for _, headers := range [][]string{{jsonType}, {jsonType, "X-Room: lobby"}} {
@@ -279,7 +279,7 @@ func TestConversationProvisional(t *testing.T) {
 				want := map[bool]string{true: "403 conversation_claimed", false: "ada"}[c.kept]
 				equal(t, verdict(t, g.say(t, "ada", conversation)), want, "%s: another user", name)
 			}
-			// Once accepted it stays, whatever comes then.
+			// Once accepted, it stays claimed, whatever the next answers are.
 			g.say(t, "zoe", "stays")
 			for _, status := range []int{500, 404, 302} {
 				g.answersWith(status)
@@ -291,7 +291,7 @@ func TestConversationProvisional(t *testing.T) {
 }
 
 // TestConversationUse: a conversation is kept since its last use, which is
-// written down once a day; a use that fails neither prolongs nor ends it.
+// recorded once a day; a use that fails neither prolongs nor ends it.
 func TestConversationUse(t *testing.T) {
 	const day, kept = 24 * time.Hour, 90 * 24 * time.Hour
 	g := ledgered(t, conversing("", "")+"reverse_proxy UPSTREAM")
@@ -594,8 +594,8 @@ func TestConversationUpgrade(t *testing.T) {
 	}
 }
 
-// TestConversationLimit: nobody squats on more than his share, and what he was
-// refused does not count.
+// TestConversationLimit: a user claims no more than his share, and refused claims do
+// not count.
 func TestConversationLimit(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	g, lines := logged(t, "INFO", strings.Replace(conversing("", ""), "body /c", "body /c {\nlimit 3\n}", 1)+"reverse_proxy UPSTREAM")
@@ -615,16 +615,16 @@ func TestConversationLimit(t *testing.T) {
 		equal(t, verdict(t, g.say(t, "zoe", fmt.Sprint("C", i))), "zoe", "one of his")
 	}
 	equal(t, verdict(t, g.say(t, "ada", "c4")), "ada", "one that he did not get, for another")
-	told := false
+	logged := false
 	for _, line := range lines() {
-		told = told || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
+		logged = logged || strings.Contains(line, ourLogger) && strings.Contains(line, `"reason":"conversation_claimed"`) && strings.Contains(line, "share is used up")
 	}
-	if !told {
+	if !logged {
 		t.Error("the log does not say that his share is used up")
 	}
 }
 
-// TestConversationLimitAtOnce: nor does he get more by asking for all at once.
+// TestConversationLimitAtOnce: nor does he get more with concurrent requests.
 func TestConversationLimitAtOnce(t *testing.T) {
 	const limit, asked = 5, 40
 	g := ledgered(t, strings.Replace(conversing("", ""), "body /c", fmt.Sprintf("body /c {\nlimit %d\n}", limit), 1)+"reverse_proxy UPSTREAM")
@@ -644,8 +644,8 @@ func TestConversationLimitAtOnce(t *testing.T) {
 	}
 }
 
-// TestConversationLedgerDown: while nobody can tell whose a conversation is,
-// requests that name one are turned away, and others are not.
+// TestConversationLedgerDown: while the ledger cannot say whose a conversation is,
+// requests that name one are refused, and others are not.
 func TestConversationLedgerDown(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	must(t, os.WriteFile(path, []byte("damaged"), 0o600))

@@ -27,7 +27,7 @@ func TestCookieSpellings(t *testing.T) {
 			}
 		})
 	}
-	// What else the cookies are, and how often the same one is there, is nobody's business.
+	// Other cookies, and repetitions of the same one, do not matter.
 	for _, other := range []string{
 		"auid=x", "uid2=x", "a=uid", "a= uid", "", "=", "a", "uid=mallory", `uid="mallory"`, "uid=%6dallory", "uid=", `uid=""`, "uid",
 		"prefs=50%", "_ga=GA1.2 3", "a=1; a=2", "a=%zz; A=1", `a="b; c"d`, `a={"uid":"victim","b":[1, 2]}`, "a=\xff\xfe", "uid2[]=1", "a=b&uid=victim",

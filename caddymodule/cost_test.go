@@ -26,7 +26,7 @@ type costedRequest struct {
 	failed  string
 }
 
-// emptyHandler is the least that a handler can be.
+// emptyHandler does nothing but call the next handler.
 type emptyHandler struct{}
 
 func (emptyHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
@@ -55,24 +55,19 @@ func newCosted(t testing.TB, handler caddyhttp.MiddlewareHandler, body, user str
 	return c
 }
 
-// costed returns a handler as a Caddyfile would make it.
+// costed returns a handler as a Caddyfile would configure it: with a secret, or with
+// requests that name their widget in a header, as those of many widgets do.
 func costed(t testing.TB, h *Handler) *Handler {
 	t.Helper()
-	ctx := provision(t, `{}`)
-	h.Secrets = []string{"{env.TEST_SECRET}"}
+	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"]}]}`)
+	if h.Widget == "" {
+		h.Secrets = []string{"{env.TEST_SECRET}"}
+	}
 	must(t, h.Provision(ctx))
 	return h
 }
 
-// costedByHeader returns a handler whose requests name their widget in a header,
-// as those of many widgets do.
-func costedByHeader(t testing.TB, h *Handler) *Handler {
-	t.Helper()
-	ctx := provision(t, `{"inline_widgets":[{"id":"shop","secrets":["{env.TEST_SECRET}"]}]}`)
-	h.Widget = "{http.request.header.X-Widget-Key}"
-	must(t, h.Provision(ctx))
-	return h
-}
+const widgetHeader = "{http.request.header.X-Widget-Key}"
 
 func (c *costedRequest) serve() {
 	c.read.Reset(c.body)
@@ -114,7 +109,7 @@ func BenchmarkHandler(b *testing.B) {
 		}{
 			{"empty", emptyHandler{}, text, ""},
 			{"verified", costed(b, &Handler{Mode: widgets.ModeRequired}), text, "user-123"},
-			{"by_header", costedByHeader(b, &Handler{Mode: widgets.ModeRequired}), text, "user-123"},
+			{"by_header", costed(b, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123"},
 			{"cut", costed(b, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), ""},
 		} {
 			b.Run(body.name+"/"+bench.name, func(b *testing.B) {
@@ -149,10 +144,10 @@ func TestHandlerAllocates(t *testing.T) {
 			handler *Handler
 			body    string
 			user    string
-			most    float64
+			limit   float64
 		}{
 			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
-			{"by header", costedByHeader(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
+			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 3},
 			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
@@ -161,8 +156,8 @@ func TestHandlerAllocates(t *testing.T) {
 			if c.failed != "" || empty.failed != "" {
 				t.Fatalf("%s, %s: %s%s", body.name, test.name, c.failed, empty.failed)
 			}
-			if !raceEnabled && got > test.most {
-				t.Errorf("%s, %s: %v allocations beyond an empty handler, want at most %v", body.name, test.name, got, test.most)
+			if !raceEnabled && got > test.limit {
+				t.Errorf("%s, %s: %v allocations beyond an empty handler, want at most %v", body.name, test.name, got, test.limit)
 			}
 		}
 	}

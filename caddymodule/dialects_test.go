@@ -2,8 +2,8 @@ package caddymodule
 
 import "testing"
 
-// TestUnknownWidgetLosesClaimsOfAllDialects: where nobody knows whose request
-// it is, a backend may read it as that of any widget.
+// TestUnknownWidgetLosesClaimsOfAllDialects: where the widget is unknown, a backend
+// may read the request as that of any widget.
 func TestUnknownWidgetLosesClaimsOfAllDialects(t *testing.T) {
 	g := start(t, `
 	chat_identity {

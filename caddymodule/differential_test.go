@@ -15,7 +15,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
-// A differentialSite is a gateway of which the user id stands somewhere else.
+// A differentialSite is a gateway that reads the user id in a place of its own.
 type differentialSite struct {
 	title     string
 	directive string
@@ -153,7 +153,7 @@ func (s *differentialSite) jsonDocuments() (documents []string) {
 		add(s.wrap(m))
 	}
 	for i, name := range s.way {
-		// Two ways to the place, of which parsers take the first or the last.
+		// Two ways to the place: parsers take the first or the last.
 		within := func(names []string, document string) string {
 			for _, name := range slices.Backward(names) {
 				document = fmt.Sprintf("{%q:%s}", name, document)
@@ -427,7 +427,7 @@ func (s *differentialSite) randomJSON(random *rand.Rand) string {
 	return s.fill(s.wrap(b.String()))
 }
 
-// mutate changes a few bytes, mostly for others that mean something.
+// mutate changes a few bytes, mostly to others with a meaning.
 func mutate(random *rand.Rand, body string) string {
 	b := []byte(body)
 	for range 1 + random.IntN(3) {

@@ -70,7 +70,7 @@ func find(t *testing.T, info string) string {
 	return text
 }
 
-// TestDocsBlocksAreTested fails for a block of a kind that no test runs.
+// TestDocsBlocksAreTested fails for a kind of block that no test runs.
 func TestDocsBlocksAreTested(t *testing.T) {
 	known := regexp.MustCompile(`^(sh|sh live|sh try|js|json problem|text readiness|http before|http after|caddyfile [a-z]+)$`)
 	for _, b := range blocks(t) {
@@ -142,7 +142,7 @@ func TestCaddyfileExample(t *testing.T) {
 	}
 }
 
-// TestDocsLogFilter: what the documents tell to filter keeps the signature
+// TestDocsLogFilter: the filter in the documents keeps the signature
 // of every dialect out of the access log, and the samples filter as much.
 func TestDocsLogFilter(t *testing.T) {
 	site := find(t, "caddyfile logs")

@@ -81,7 +81,7 @@ func TestDocsPages(t *testing.T) {
 	}
 }
 
-// TestDocsMake: the targets that the documents tell to make are there, and xcaddy
+// TestDocsMake: the make targets in the documents exist, and xcaddy
 // builds with the Caddy that is tested.
 func TestDocsMake(t *testing.T) {
 	makefile := read(t, "../Makefile")

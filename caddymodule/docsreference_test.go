@@ -106,7 +106,7 @@ var optionBlocks = map[string]string{
 }
 
 // TestDocsOptions: the reference has every option of the Caddyfile and every field
-// of the configuration, and none that there is not.
+// of the configuration, and nothing else.
 func TestDocsOptions(t *testing.T) {
 	const page = "docs/configuration.md"
 	for under, of := range map[string][]any{

@@ -61,7 +61,7 @@ func parseRequest(t *testing.T, text string) *http.Request {
 	return r
 }
 
-// TestDocsSigner runs what the README tells to put on a server. The signers of
+// TestDocsSigner runs the code that the README puts on a server. The signers of
 // other languages are tested beside themselves, in examples/signing.
 func TestDocsSigner(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "sign.js")
@@ -77,10 +77,10 @@ func TestDocsSigner(t *testing.T) {
 	}
 }
 
-// varying is what no two readiness reports have alike.
+// varying is what differs between any two readiness reports.
 var varying = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d (?:[A-Z]+|[+-]\d+)|[0-9a-f]{8}-[0-9a-f-]{27}|\([0-9hms]+\)`)
 
-// TestDocsReadiness has the requests be made that the documents' report tells of.
+// TestDocsReadiness sends the requests that the documents' report counts.
 func TestDocsReadiness(t *testing.T) {
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)

@@ -18,7 +18,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
-// fleetSite answers who was verified. What stands first on a path decides.
+// fleetSite answers who was verified. The first directive that matches a path decides.
 const fleetSite = `chat_identity /once required {
 	widget {header.X-Widget-Key}
 	dialect snapengage
@@ -73,16 +73,16 @@ func (f *fleet) ask(t *testing.T, p *process, path, widget, body string) string 
 		return "failed"
 	}
 	defer response.Body.Close()
-	told, err := io.ReadAll(response.Body)
+	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Errorf("an answer was cut short: %v", err)
 		return "failed"
 	}
-	said := string(told)
+	said := string(text)
 	if response.StatusCode != 200 {
 		var refusal problem
-		if err := json.Unmarshal(told, &refusal); err != nil {
-			t.Errorf("%d %s", response.StatusCode, told)
+		if err := json.Unmarshal(text, &refusal); err != nil {
+			t.Errorf("%d %s", response.StatusCode, text)
 		}
 		said = string(refusal.Reason)
 	}
@@ -104,8 +104,8 @@ func (f *fleet) signed(secret string) (user, body string) {
 	return user, fmt.Sprintf(`{"user_id":"%s","user_hash":"%s"}`, user, signWith(secret, user))
 }
 
-// verifies reports whether the widget's secret verifies at the gateway. It must
-// do so or not: any other answer is an error.
+// verifies reports whether the widget's secret verifies at the gateway. Any answer
+// other than verified or invalid is an error.
 func (f *fleet) verifies(t *testing.T, p *process, widget, secret string) bool {
 	user, body := f.signed(secret)
 	said := f.answer(t, p, "/chat", widget, body)
@@ -296,7 +296,7 @@ func (f *fleet) testChanges(t *testing.T) {
 		secret := by.create(t, `{"id":"changed"}`)
 		user, bookbag := f.signed(secret)
 		nextcap := fmt.Sprintf(`{"userId":"%s","userHash":"%s"}`, user, signWith(secret, user))
-		// A new widget is known everywhere in moments: it retires nothing.
+		// A new widget retires nothing, so it may take a moment until all gateways know it.
 		f.each(func(i int, p *process) {
 			eventually(t, fmt.Sprintf("gateway %d does not come to know a new widget", i), func() bool {
 				return f.ask(t, p, "/own", "changed", bookbag) == "200 "+user
@@ -417,8 +417,8 @@ func (f *fleet) testMoving(t *testing.T) {
 	single.everywhere(t, "moved-1", retired, false)
 }
 
-// testPaused: a gateway whose process is stopped holds no rotation up, and does
-// not serve what was retired meanwhile when it goes on.
+// testPaused: a gateway whose process is stopped delays no rotation, and when it
+// continues it does not serve what was retired meanwhile.
 func (f *fleet) testPaused(t *testing.T) {
 	by, stopped := f.gateways[0], f.gateways[2]
 	signal := func(s syscall.Signal) {
@@ -525,7 +525,7 @@ type outage struct {
 	readable   bool // Redis still says what it holds
 }
 
-// grant makes the gateways' user, whom only a file of Redis' own would outlive.
+// grant creates the gateways' user, whom Redis forgets when it restarts.
 func grant(s *redistest.Server, password string) {
 	s.Do("ACL", "SETUSER", "gateway", "on", "resetpass", ">"+password, "~*", "+@all")
 }
@@ -660,8 +660,8 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 			return f.ask(t, p, "/chat", "known", body), "200 " + user
 		})
 	}
-	// It counts from when Redis has confirmed what is known, which was before. On a
-	// busy machine nothing may be left of that.
+	// stale_if_error counts from the last confirmation by Redis, which was earlier. On a
+	// busy machine it may be over already.
 	for time.Since(begun) < stale/2 && !t.Failed() {
 		if !serves() && time.Since(begun) < stale/2 {
 			t.Error("what is known is not served")
@@ -756,9 +756,8 @@ func (f *fleet) replay(t *testing.T) (end func()) {
 	}
 }
 
-// testEmptied: a Redis that somebody has flushed has neither widgets nor a memory
-// of tokens. Widgets that come from a backup are served, and what may have been
-// used is not.
+// testEmptied: a flushed Redis has neither widgets nor used tokens. Widgets from a
+// backup are served, and tokens that may have been used are refused.
 func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	f.everywhere(t, "known", testSecret, true)
 	since := f.logs()

@@ -79,7 +79,7 @@ func TestSlowFlood(t *testing.T) {
 	}
 }
 
-// waiting is empty, which who reads it learns as soon as all have arrived.
+// waiting is an empty reader that blocks until all have arrived.
 type waiting struct {
 	arrive func()
 	all    *sync.WaitGroup

@@ -163,7 +163,7 @@ func read(t testing.TB, path string) []byte {
 	return text
 }
 
-// must ends a test whose preparations fail.
+// must ends the test on an error.
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -171,7 +171,7 @@ func must(t testing.TB, err error) {
 	}
 }
 
-// equal compares what came of something, which the format names.
+// equal compares a result, which the format names.
 func equal[T comparable](t testing.TB, got, want T, format string, args ...any) {
 	t.Helper()
 	if got != want {
@@ -179,7 +179,7 @@ func equal[T comparable](t testing.TB, got, want T, format string, args ...any) 
 	}
 }
 
-// errorSays compares an error with what it has to say; "" is none.
+// errorSays checks that an error contains a text; "" wants no error.
 func errorSays(t testing.TB, err error, want, format string, args ...any) {
 	t.Helper()
 	if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -187,7 +187,7 @@ func errorSays(t testing.TB, err error, want, format string, args ...any) {
 	}
 }
 
-// start runs a site of which the body is given; UPSTREAM in it is the
+// start runs a site with the given body; UPSTREAM in it is the
 // backend's address. The global options are added to the test's own.
 func start(t testing.TB, global, site string) *gateway {
 	t.Helper()

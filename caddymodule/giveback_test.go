@@ -116,8 +116,8 @@ func (g *gateway) fate(t *testing.T, k ticket) string {
 	return strings.TrimSpace(said)
 }
 
-// TestNotGivenBackWithinErrorRoutes: who handles the error in between, with routes
-// that go on, may still reach an upstream.
+// TestNotGivenBackWithinErrorRoutes: routes that handle the error and continue may
+// still reach an upstream.
 func TestNotGivenBackWithinErrorRoutes(t *testing.T) {
 	g := newLive(t, ownLedger(t), oneTime("required", "")+fmt.Sprintf("reverse_proxy 127.0.0.1:%d", freePort(t)))
 	text := adapted(t, g.config)
@@ -234,7 +234,7 @@ func TestGivenBackInFleet(t *testing.T) {
 	}
 }
 
-// TestWebSocketIsNotGivenBack: whoever hijacks the connection has been reached.
+// TestWebSocketIsNotGivenBack: an upstream that hijacks the connection was reached.
 func TestWebSocketIsNotGivenBack(t *testing.T) {
 	g := ledgered(t, oneTime("required", "")+"reverse_proxy UPSTREAM")
 	g.answers(func(w http.ResponseWriter, _ *http.Request) {

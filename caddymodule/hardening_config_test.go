@@ -104,7 +104,7 @@ func TestNamesAreNoSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsAreNoNames: what secrets look like is taken, punctuation or not.
+// TestSecretsAreNoNames: what looks like a secret is accepted, punctuation or not.
 func TestSecretsAreNoNames(t *testing.T) {
 	secrets := []string{
 		"correct horse battery staple", "correct.horse.battery.staple", "file.acorn.march.hut.lamp", "environment.of.the.file",
@@ -143,7 +143,8 @@ func inUTF16(order binary.AppendByteOrder, text string) string {
 	return string(b)
 }
 
-// TestSecretsStandAlone: anything around a secret in a file would become part of it. The error says where, what it is and what to do, and never the text.
+// TestSecretsStandAlone: anything around a secret in a file would become part of it.
+// The error says where, what it is and what to do, and never shows the text.
 func TestSecretsStandAlone(t *testing.T) {
 	const secret = "correct-horse-battery-staple"
 	key := widgets.NewEncryptionKey()
@@ -207,7 +208,7 @@ func TestSecretsStandAlone(t *testing.T) {
 			t.Errorf("%s, sign: %v %s", name, err, errors)
 		}
 	}
-	// The key that was made on the first start, saved again by an editor.
+	// The key that was created on the first start, saved again by an editor.
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	must(t, os.MkdirAll(filepath.Dir(madeKeyPath()), 0o700))
 	for text, want := range map[string]string{inUTF16(binary.LittleEndian, marked+key+"\r\n"): "is in UTF-16", marked + key + "\r\n": "byte-order mark", `"` + key + "\"\n": "is in quotes", key + " \r\n": ""} {
@@ -215,7 +216,7 @@ func TestSecretsStandAlone(t *testing.T) {
 		_, err := readMadeKey()
 		errorSays(t, err, want, "%q", text)
 	}
-	// Written out, a secret is taken as it is, quotes and all; and one quote is none.
+	// A literal secret is taken as it is, quotes and all; a single quote does not count as quotes.
 	t.Setenv("ONE_QUOTE", `"correct-horse-battery-staple`)
 	t.Setenv("A_LINE", "correct-horse-battery-staple\n")
 	for _, fine := range []string{"`\"correct-horse-battery-staple\"`", "\"'correct-horse-battery-staple'\"", "{env.ONE_QUOTE}", "{env.A_LINE}"} {
@@ -297,9 +298,9 @@ func TestSharedDefault(t *testing.T) {
 	}
 }
 
-// TestEarlyMatcher: a matcher that is asked before any handler has run, as where
-// Caddy sorts its directive first, matches nothing, and each says so once. It says
-// nothing where a handler has run and did not take the request.
+// TestEarlyMatcher: a matcher that is evaluated before any handler has run, as where
+// Caddy sorts its directive first, matches nothing and logs that once. It logs nothing
+// where a handler has run and did not take the request.
 func TestEarlyMatcher(t *testing.T) {
 	const directive = "chat_identity /chat {\nsecret {env.TEST_SECRET}\n}\n"
 	const matcher = "@known chat_identity verified\n@other not chat_identity verified\n"
@@ -366,7 +367,7 @@ func exampleClaim(name string) string {
 }
 
 // TestEarlierDirectives: what docs/security.md says of directives that run before
-// chat_identity holds, and what it tells to write instead does, too.
+// chat_identity holds, and its alternatives work.
 func TestEarlierDirectives(t *testing.T) {
 	saw := make(chan string, 10)
 	auth := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -436,7 +437,7 @@ request_header X-Early {http.chat_identity.user}
 }
 
 // TestTemplates: templates execute what a user is called wherever a page shows it,
-// unless they have files of the operator's alone, as docs/security.md tells to write it.
+// unless they have files of the operator's alone, as in docs/security.md.
 func TestTemplates(t *testing.T) {
 	folder := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(folder, "pages"), 0o700))
@@ -524,12 +525,7 @@ func TestReloadRetires(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := start(t, c.global, c.site+"reverse_proxy UPSTREAM")
 			body := claim("alice")
-			client := g.dial(t)
-			client.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Widget-Key: shop\r\nContent-Type: application/json\r\n"+
-				"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body)))
-			if response, err := http.ReadResponse(client.in, nil); err != nil || response.StatusCode != 100 {
-				t.Fatal(response, err)
-			}
+			client := g.begin(t, "/chat", body, jsonType, "X-Widget-Key: shop")
 			client.write(body[:10]) // the handler is at the body
 			config := strings.Replace(g.config, c.site, c.siteAfter, 1)
 			if c.global != "" {
@@ -544,9 +540,6 @@ func TestReloadRetires(t *testing.T) {
 			}
 			client.write(body[10:])
 			response, text := client.answer()
-			for response.StatusCode == 100 { // the upstream asks, too
-				response, text = client.answer()
-			}
 			if response.StatusCode != c.status {
 				t.Errorf("%s %s", response.Status, text)
 			}
@@ -598,7 +591,7 @@ func TestDoubtfulVariables(t *testing.T) {
 		t.Setenv("DOUBTFUL", value)
 		_, lines := logged(t, "WARN", "chat_identity {\nsecret {env.DOUBTFUL}\n}")
 		text := strings.Join(lines(), "\n")
-		if told := strings.Contains(text, "environment variable DOUBTFUL: "); told != (want != "") || !strings.Contains(text, want) || strings.Contains(text, "correct-horse") {
+		if warned := strings.Contains(text, "environment variable DOUBTFUL: "); warned != (want != "") || !strings.Contains(text, want) || strings.Contains(text, "correct-horse") {
 			t.Errorf("%q: %s", value, text)
 		}
 		_ = caddy.Stop()

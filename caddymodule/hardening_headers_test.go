@@ -81,8 +81,8 @@ func TestHeaderNamesFold(t *testing.T) {
 	}
 }
 
-// TestRenamedEverywhere: what ours are renamed to by one handler is removed by all
-// of its site, whatever block they stand in.
+// TestRenamedEverywhere: a header name of one handler is removed by all handlers of
+// its site, whatever block they are in.
 func TestRenamedEverywhere(t *testing.T) {
 	const named = "chat_identity optional {\nsecret {env.TEST_SECRET}\nheader user X-User\n}\n"
 	const proxy = "reverse_proxy UPSTREAM\n"

@@ -34,8 +34,8 @@ func jsonAttacks() []attack {
 		{"64 characters beyond ASCII as signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("é", 64) + `"}`, nil},
 		{"long s in the signature", "/chat", js, `{` + victim + `,"user_hash":"` + strings.Repeat("ſ", 32) + `"}`, nil},
 		{"signature with dashes", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim")[:32] + "-" + sign("victim")[32:] + `"}`, nil},
-		{"signature with a line end", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim") + `\n"}`, nil},
-		{"line end in the id", "/chat", js, `{"user_id":"mallory\r\nX-Verified-User: victim","user_hash":"` + sign("mallory\r\nX-Verified-User: victim") + `"}`, nil},
+		{"signature with a newline", "/chat", js, `{` + victim + `,"user_hash":"` + sign("victim") + `\n"}`, nil},
+		{"newline in the id", "/chat", js, `{"user_id":"mallory\r\nX-Verified-User: victim","user_hash":"` + sign("mallory\r\nX-Verified-User: victim") + `"}`, nil},
 		{"NUL in the id", "/chat", js, `{"user_id":"victim\u0000","user_hash":"` + sign("victim\x00") + `"}`, nil},
 		{"second document", "/chat", js, `{` + mallory + `,` + hash + `}{` + victim + `}`, nil},
 		{"garbage after the fields", "/chat", js, `{` + mallory + `,` + hash + `,victim}`, nil},
@@ -73,7 +73,7 @@ func TestGoodClaims(t *testing.T) {
 		"integer":                {`{"user_id":42,"user_hash":"` + sign("42") + `"}`, "42"},
 		"upper-case digest":      {`{"user_id":"zoe","user_hash":"` + strings.ToUpper(sign("zoe")) + `"}`, "zoe"},
 		"fields beyond 16 KiB":   {far + claim("zoe")[1:], "zoe"},
-		"blanks":                 {" \r\n\t{ \"user_id\" : \"zoe\" , \"user_hash\" : \"" + sign("zoe") + "\" } \n", "zoe"},
+		"spaces":                 {" \r\n\t{ \"user_id\" : \"zoe\" , \"user_hash\" : \"" + sign("zoe") + "\" } \n", "zoe"},
 		"ids within other names": {`{"user":{"user_id":"other"},"user_id":"zoe","user_hash":"` + sign("zoe") + `","x":[{"user_id":"another"}]}`, "zoe"},
 	} {
 		if a := g.post(t, c.body); a.seen == nil || a.seen.user() != c.want || a.seen.Body != c.body {

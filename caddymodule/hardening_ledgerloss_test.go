@@ -17,12 +17,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// losing is a site that needs its ledger. Few seconds must pass in these tests,
-// so clocks may hardly be apart.
+// losing is a site that needs its ledger. Its skew is short, so that tests need not wait.
 var losing = "handle /once {\n" + oneTime("required", "skew 1s") + "reverse_proxy UPSTREAM\n}\n" +
 	"handle {\n" + conversing("required", "") + "reverse_proxy UPSTREAM\n}"
 
-// loser is a gateway in its own process, whose ledger gets lost.
+// loser is a gateway in a process of its own that loses its ledger.
 type loser struct {
 	*process
 	path string // of the ledger
@@ -104,8 +103,8 @@ func (l *loser) accept(t *testing.T, want string) {
 	}
 }
 
-// TestLedgerDeleted: a ledger's file that was deleted is not made anew in
-// silence. What was used stays refused, before and after the loss is accepted.
+// TestLedgerDeleted: a ledger's file that was deleted is not replaced
+// in silence. What was used stays refused, before and after the loss is accepted.
 func TestLedgerDeleted(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
@@ -119,7 +118,7 @@ func TestLedgerDeleted(t *testing.T) {
 	equal(t, l.once(t, used), "503 unavailable", "used before the loss")
 	l.shows(t, true)
 	after := l.use(t)
-	// Whose a conversation is, nobody can tell.
+	// Nobody knows whose a conversation is.
 	talks := func(want map[string]string) {
 		t.Helper()
 		for user, want := range want {
@@ -182,14 +181,14 @@ func TestLedgerMoved(t *testing.T) {
 }
 
 // TestLedgerDeletedWhileInUse: the running gateway notices by itself, refuses
-// what needs the ledger, and begins anew once it is told to.
+// what needs the ledger, and starts over once the loss is accepted.
 func TestLedgerDeletedWhileInUse(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
 	l.run(t)
 	used := l.use(t)
 	must(t, os.Remove(l.path))
-	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
+	eventually(t, "the log does not say so", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	for _, k := range []ticket{used, newToken("zoe")} {
 		equal(t, l.once(t, k), "503 unavailable", "without a ledger")
 	}
@@ -285,8 +284,8 @@ func (l *loser) removeNotes() error {
 	return nil
 }
 
-// TestValidateNotesNothing: a configuration that is only looked at leaves nothing,
-// and forgets nothing.
+// TestValidateNotesNothing: validating a configuration neither creates nor changes
+// notes.
 func TestValidateNotesNothing(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
@@ -338,7 +337,7 @@ func TestAcceptLossRefuses(t *testing.T) {
 }
 
 // TestLossInFleet: gateways that share a Redis notice that it was emptied, one by
-// one accept it, and have ledgers of their own told apart.
+// one accept it, and each knows its own ledger from the others'.
 func TestLossInFleet(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

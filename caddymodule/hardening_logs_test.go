@@ -59,7 +59,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			g.do(t, "POST", path, body, jsonType)
 		}
 	}
-	ours, traced, warned, told := 0, 0, false, false
+	ours, traced, warned, logged := 0, 0, false, false
 	for _, line := range lines() {
 		if strings.Contains(line, testSecret) || strings.Contains(line, "a-literal-secret") {
 			t.Errorf("a secret in %.300s", line)
@@ -70,7 +70,7 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 		}
 		ours++
 		warned = warned || strings.Contains(line, "written into the configuration")
-		told = told || strings.Contains(line, `"reason":"invalid","widget":"default","dialect":"bookbag","request_id":"`) && strings.Contains(line, `"status":401`)
+		logged = logged || strings.Contains(line, `"reason":"invalid","widget":"default","dialect":"bookbag","request_id":"`) && strings.Contains(line, `"status":401`)
 		for _, private := range []string{"zoe@", "zoe-private", "Private", "private"} {
 			if strings.Contains(line, private) {
 				t.Errorf("%q in %s", private, line)
@@ -80,8 +80,8 @@ func TestLogsHoldNoSecrets(t *testing.T) {
 			t.Errorf("a digest in %s", line)
 		}
 	}
-	if ours < 5 || traced == 0 || !warned || !told {
-		t.Errorf("%d lines, %d traced, literal secret warned of %v, forgery told %v: too few to prove anything", ours, traced, warned, told)
+	if ours < 5 || traced == 0 || !warned || !logged {
+		t.Errorf("%d lines, %d traced, literal secret warned of %v, forgery logged %v: too few to prove anything", ours, traced, warned, logged)
 	}
 }
 
@@ -95,7 +95,7 @@ func TestFloodOfForgeries(t *testing.T) {
 		Second  float64 `json:"ts"`
 		LeftOut int     `json:"suppressed"`
 	}
-	// What was left out in one second is told in the next.
+	// What was left out in one second is logged in the next.
 	eventually(t, "nothing is left out", func() bool {
 		for range 200 {
 			g.post(t, forged)
@@ -236,7 +236,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	}
 }
 
-// TestSeriesOfAFlood: a flood of made-up widgets, users and dialects makes no
+// TestSeriesOfAFlood: a flood of made-up widgets, users and dialects creates no
 // series, and no widget in the stats.
 func TestSeriesOfAFlood(t *testing.T) {
 	g := live(t, "", manyKinds)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestEncodedNames: in a multipart body that does not read in one way, a name that
-// is encoded as headers are is found wherever a parser may look for it.
+// TestEncodedNames: in a multipart body that parsers read differently, a name in a
+// header's encoding is found wherever a parser may look for it.
 func TestEncodedNames(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nconversation body /conversation_id\n}")
 	a := g.post(t, strings.Replace(claim("owner"), "{", `{"conversation_id":"cv",`, 1))
@@ -125,8 +125,8 @@ func TestQueryInTexts(t *testing.T) {
 	}
 }
 
-// TestOffKeepsBodies: where the widget is looked for in the body, and is off, the
-// body goes on as it came.
+// TestOffKeepsBodies: where the body names a widget that is off, the body is forwarded
+// unchanged.
 func TestOffKeepsBodies(t *testing.T) {
 	for _, option := range []string{"dialect inviaro", "widget body /key"} {
 		g := start(t, "chat_identity {\nwidget a {\nsecret {env.TEST_SECRET}\nmode off\n}\n}", "chat_identity {\n"+option+"\n}\nreverse_proxy UPSTREAM")
@@ -137,7 +137,7 @@ func TestOffKeepsBodies(t *testing.T) {
 	}
 }
 
-// TestStripWithinAttributes: a field that goes with a forged claim goes from the
+// TestStripWithinAttributes: a field that is cut with a forged claim is cut from the
 // attributes, too, however they are written.
 func TestStripWithinAttributes(t *testing.T) {
 	g := chat(t, "chat_identity optional {\nsecret {env.TEST_SECRET}\nunverified strip email\n}")

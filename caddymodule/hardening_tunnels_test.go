@@ -19,8 +19,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// guarded are sites in which a handler of this module stands in every place that
-// the Caddyfile has for one. UPSTREAM is proxied to from /chat and from elsewhere.
+// guarded are sites with a handler of this module in every place that the Caddyfile
+// has for one. UPSTREAM is proxied to from /chat and from elsewhere.
 func guarded() map[string]string {
 	const proxy = "\nreverse_proxy UPSTREAM\n"
 	options := " {\nsecret {env.TEST_SECRET}\n}\n"
@@ -141,8 +141,8 @@ func tunnelOverHTTP3(t *testing.T, address, protocol string) *http.Response {
 	return response
 }
 
-// TestGuards: whatever keeps a client from talking past the gateway does so on
-// every request of a site, over every protocol.
+// TestGuards: what keeps a client from talking past the gateway works for every
+// request of a site, over every protocol.
 func TestGuards(t *testing.T) {
 	u := newUpstream(t)
 	for name, site := range guarded() {
@@ -189,8 +189,8 @@ func TestGuards(t *testing.T) {
 }
 
 // TestEveryHandlerGuards goes through the handlers of configurations, as they are
-// adapted: none lets a tunnel or a forged header pass, and none that is reached
-// only where a matcher matches stands without another that is always reached.
+// adapted: none lets a tunnel or a forged header pass, and one that is reached only
+// where a matcher matches comes with another that is always reached.
 func TestEveryHandlerGuards(t *testing.T) {
 	var configs []string
 	for _, site := range guarded() {

@@ -65,7 +65,7 @@ func TestOddHeaderSpellings(t *testing.T) {
 	}
 }
 
-// TestHeadersOfOthers stay as they are.
+// TestHeadersOfOthers: other headers stay as they are.
 func TestHeadersOfOthers(t *testing.T) {
 	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\n}")
 	for _, name := range []string{"X-Verified", "X-Identity", "X-Verifieduser", "Verified-User", "X-Chat-User", "Authorization", "X-User", "Xx-Verified-User"} {
@@ -287,7 +287,7 @@ func TestTwoHandlers(t *testing.T) {
 
 // TestErrorRoutes: what happens to a forged header where an error is raised
 // before chat_identity has run. A proxying error route needs a chat_identity
-// of its own; one that comes after it has none left.
+// of its own; an error that is raised after it has none left.
 func TestErrorRoutes(t *testing.T) {
 	for _, c := range []struct {
 		name, site string

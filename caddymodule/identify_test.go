@@ -13,7 +13,7 @@ import (
 
 const page = "Origin: https://www.example.com"
 
-// checkIdentified holds an answer of identify() against the contract.
+// checkIdentified compares an answer of identify() with the contract.
 func checkIdentified(t *testing.T, a *answered, want string) {
 	t.Helper()
 	if a.StatusCode != 200 || a.body != want+"\n" || a.seen != nil {
@@ -62,7 +62,7 @@ func TestIdentify(t *testing.T) {
 		{"as long as it may be", "shop", `{"name":"` + strings.Repeat("é", 200) + `"}`, `{"verified":false,"prefill":{"name":"` + strings.Repeat("é", 200) + `"}}`, "401 missing"},
 		{"name too long", "shop", `{"name":"` + strings.Repeat("é", 201) + `"}`, anonymous, "401 missing"},
 		{"address too long", "shop", `{"email":"` + strings.Repeat("e", 255) + `"}`, anonymous, "401 missing"},
-		{"line end in an address", "shop", `{"email":"a\r\nb"}`, anonymous, "401 missing"},
+		{"newline in an address", "shop", `{"email":"a\r\nb"}`, anonymous, "401 missing"},
 		{"name of another type", "shop", `{"name":["Zoe"]}`, anonymous, "401 missing"},
 		{"no JSON", "shop", `{"user_id":`, "400 malformed", "400 malformed"},
 		{"no JSON, no claim", "shop", `{"name":`, anonymous, "401 missing"},
@@ -134,7 +134,7 @@ func TestIdentifyPath(t *testing.T) {
 }
 
 // TestIdentifyCORS: scripts of the operator's origins may ask and read, others
-// are told nothing that would let them.
+// get no header that would let them.
 func TestIdentifyCORS(t *testing.T) {
 	for _, mode := range []string{"optional", "required"} {
 		g := start(t, "", "chat_identity "+mode+" {\nsecret {env.TEST_SECRET}\nidentify /identify\ncors https://www.example.com http://localhost:3000\n}\nreverse_proxy UPSTREAM")
@@ -242,8 +242,8 @@ func TestIdentifyBehindAnother(t *testing.T) {
 	}
 }
 
-// TestIdentifyConfirmsNothing: what an earlier handler has told the upstream, as
-// it thinks, a later one's identify() has kept to itself. So it is told again.
+// TestIdentifyConfirmsNothing: identify() of a later handler answers in place of the
+// upstream, so what an earlier one has set has not arrived. It is sent again.
 func TestIdentifyConfirmsNothing(t *testing.T) {
 	g := ledgered(t, "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\nvisitor body /v\n}\n"+
 		"chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM\n}")
@@ -253,7 +253,7 @@ func TestIdentifyConfirmsNothing(t *testing.T) {
 		t.Errorf("the conversation is zoe's until %v", until)
 	}
 	if a := g.post(t, body("zoe")); a.seen == nil || a.seen.Header.Get("X-Identity-Merge-From") != "v1" {
-		t.Errorf("the upstream is not told of the visitor: %d %+v", a.StatusCode, a.seen)
+		t.Errorf("the visitor is not sent again: %d %+v", a.StatusCode, a.seen)
 	}
 }
 
@@ -274,7 +274,7 @@ func TestIdentifyTakesNothing(t *testing.T) {
 		t.Errorf("another user's: %d %s", a.StatusCode, a.body)
 	}
 	equal(t, verdict(t, g.post(t, k.json())), "zoe", "the token")
-	// Whose the conversation is, and whether the token was used, is not asked.
+	// It checks neither whose the conversation is nor whether the token was used.
 	checkIdentified(t, g.do(t, "POST", "/identify", body, jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
 }
 
@@ -316,20 +316,15 @@ func TestIdentifyAtOnce(t *testing.T) {
 		})
 	}
 	// A body that is needed is asked for, and the connection lives on.
-	c := g.dial(t)
-	for range 2 {
-		body := claim("zoe")
-		c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", g.host(), len(body)))
-		equal(t, c.head().StatusCode, 100, "a body that is needed")
-		c.write(body)
+	c := g.begin(t, "/body", claim("zoe"), jsonType)
+	c.write(claim("zoe"))
+	for _, next := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(claim("zoe")), claim("zoe")), "Transfer-Encoding: chunked\r\n\r\n" + chunks(claim("zoe")), ""} {
 		if response, text := c.answer(); response.StatusCode != 200 || text != verified+"\n" || response.Close {
 			t.Errorf("%v %s", response, text)
 		}
-	}
-	// In chunks, too.
-	c.write(fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n%s", g.host(), chunks(claim("zoe"))))
-	if response, text := c.answer(); response.StatusCode != 200 || text != verified+"\n" {
-		t.Errorf("%v %s", response, text)
+		if next != "" {
+			c.write("POST /body HTTP/1.1\r\nHost: " + g.host() + "\r\n" + jsonType + "\r\n" + next)
+		}
 	}
 	// A client that stops in the middle.
 	if answer := g.halfClosed(t, fmt.Sprintf("POST /body HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"user", g.host())); statusOf(answer) != 400 {

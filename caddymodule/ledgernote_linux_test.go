@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestNoteAside: where the widgets' folder takes no note, not even root's, it is
-// in Caddy's data directory, and a loss is noticed all the same.
+// TestNoteAside: where no note can be written beside the widgets, it is in Caddy's
+// data directory, and a loss is noticed all the same.
 func TestNoteAside(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
@@ -32,8 +32,7 @@ func TestNoteAside(t *testing.T) {
 	l.shows(t, false)
 }
 
-// TestNoNote: a ledger that can be noted nowhere is not used, and the log says
-// why. One that is noted is not, because the note cannot be read, either.
+// TestNoNote: a ledger that cannot be noted anywhere is not used, and the log says why.
 func TestNoNote(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
@@ -51,7 +50,7 @@ func TestNoNote(t *testing.T) {
 	l.use(t) // without a restart
 }
 
-// TestNoteDamaged: of a note that cannot be understood, the ledger is not known.
+// TestNoteDamaged: a damaged note is the note of an unknown ledger.
 func TestNoteDamaged(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
@@ -77,7 +76,7 @@ func TestNoteDamaged(t *testing.T) {
 }
 
 // TestAcceptLossNotNoted: a loss whose acceptance cannot be noted is not accepted,
-// and nobody takes a conversation of before.
+// and nobody claims a conversation from before.
 func TestAcceptLossNotNoted(t *testing.T) {
 	t.Parallel()
 	l := newLoser(t)
@@ -91,7 +90,7 @@ func TestAcceptLossNotNoted(t *testing.T) {
 		must(t, os.MkdirAll(filepath.Join(note, "full"), 0o700))
 	}
 	must(t, os.Remove(l.path))
-	eventually(t, "the log does not tell", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
+	eventually(t, "the log does not say so", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	if _, stderr, err := l.command(t, "", "ledger", "accept-loss"); err == nil || !strings.Contains(stderr, "cannot be noted") {
 		t.Errorf("%v %s", err, stderr)
 	}

@@ -118,8 +118,8 @@ chat_identity /custom off {
 	}
 }
 
-// TestMetricsAfterFailedReload: what runs is still measured, and goes on counting,
-// when a new configuration is refused, whatever of it fails.
+// TestMetricsAfterFailedReload: the running configuration keeps its metrics when a new
+// one fails to load, whichever app fails.
 func TestMetricsAfterFailedReload(t *testing.T) {
 	const verified = `requests_total{dialect="bookbag",mode="optional",outcome="verified",reason=""}`
 	g := live(t, "", liveSite)
@@ -148,7 +148,7 @@ func TestMetricsAfterFailedReload(t *testing.T) {
 	}
 }
 
-// TestSeriesAreFixed: what may grow without an end would be a client's to grow.
+// TestSeriesAreFixed: the number of series is limited, or clients could grow it.
 func TestSeriesAreFixed(t *testing.T) {
 	largest := int(traffic.Findings) * int(widgets.ModeRequired) * len(traffic.Dialects())
 	if largest > 400 {

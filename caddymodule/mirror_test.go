@@ -62,7 +62,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(&seen)
 }
 
-// A said is what a gateway made of a request.
+// A said is a gateway's answer to a request.
 type said struct {
 	status int
 	reason string

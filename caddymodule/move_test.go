@@ -59,7 +59,7 @@ func TestExportImport(t *testing.T) {
 	equal(t, to.outcome(t, "shop-1", secrets["shop-1"]), "401", "an import has brought a retired secret back")
 	run(exported, false, "imported: 1 unchanged: 4", "--replace")
 	equal(t, to.outcome(t, "shop-1", rotated), "401", "after --replace")
-	// A record that was put under another id does not open.
+	// A record under another id cannot be decrypted.
 	stolen := strings.Replace(to.call(t, "GET", "export", "").body, `"id":"shop-2"`, `"id":"thief"`, 1)
 	if c := to.call(t, "POST", "import", stolen); c.status != 200 {
 		t.Fatalf("%d: %s", c.status, c.body)

@@ -64,6 +64,14 @@ func oneTime(mode, options string) string {
 	return "chat_identity " + mode + " {\ndialect snapengage\nsecret {env.TEST_SECRET}\none_time\n" + options + "\n}\n"
 }
 
+// acceptsOnce sends a token again and again.
+func (g *gateway) acceptsOnce(t testing.TB, k ticket, what string, headers ...string) {
+	t.Helper()
+	for _, want := range []string{k.user, "403 replayed", "403 replayed"} {
+		equal(t, verdict(t, g.post(t, k.json(), headers...)), want, "%s", what)
+	}
+}
+
 // arrivals counts the requests of each verified user that reach the upstream.
 type arrivals struct {
 	mu    sync.Mutex
@@ -94,7 +102,7 @@ func (a *arrivals) all() int {
 	return a.total
 }
 
-// answers has the upstream answer otherwise from now on.
+// answers sets what the upstream answers from now on.
 func (g *gateway) answers(answer func(w http.ResponseWriter, r *http.Request)) {
 	g.upstream.mu.Lock()
 	defer g.upstream.mu.Unlock()
@@ -206,14 +214,14 @@ func testOneTimeSurvivesKills(t *testing.T, kills int) {
 		group.Wait()
 		client.CloseIdleConnections()
 		p.run(t)
-		told, lost := 0, 0
+		kept, lost := 0, 0
 		for i, k := range batch {
 			again := p.status(client, k.json())
 			switch {
 			case first[i] == 200 && again != 403:
 				t.Errorf("accepted before the kill, and then %d", again)
 			case first[i] == 200:
-				told++
+				kept++
 			case first[i] != 0 || again != 200 && again != 403:
 				t.Errorf("%d, then %d", first[i], again)
 			default:
@@ -223,8 +231,8 @@ func testOneTimeSurvivesKills(t *testing.T, kills int) {
 				t.Errorf("%s arrived %d times, status %d", k.user, n, again)
 			}
 		}
-		if told < 20 || lost < 20 {
-			t.Errorf("%d were accepted and %d lost: too few to prove anything", told, lost)
+		if kept < 20 || lost < 20 {
+			t.Errorf("%d were accepted and %d lost: too few to prove anything", kept, lost)
 		}
 	}
 }
@@ -312,8 +320,8 @@ func bump(last string) string {
 	return string(alphabet[strings.Index(alphabet, last)+1])
 }
 
-// TestOneTimeNotSpent: whatever is refused for another reason leaves the token
-// to its owner. He uses it afterwards, and nobody again.
+// TestOneTimeNotSpent: a request that is refused for another reason does not spend its
+// token. The owner can use it afterwards, once.
 func TestOneTimeNotSpent(t *testing.T) {
 	const options = "widget shop {\nsecret {env.TEST_SECRET}\n}\nwidget other {\nsecret " + otherSecret + "\n}\nwidget plain {\nsecret {env.TEST_SECRET}\ndialect bookbag\n}\n"
 	g := live(t, options+ownLedger(t), `handle_path /optional/* {
@@ -373,11 +381,10 @@ func TestOneTimeNotSpent(t *testing.T) {
 			for range 2 {
 				equal(t, verdict(t, c.send(k)), c.want, "first")
 			}
-			equal(t, verdict(t, g.post(t, k.json(), shop)), "zoe", "the owner")
-			equal(t, verdict(t, g.post(t, k.json(), shop)), "403 replayed", "again")
+			g.acceptsOnce(t, k, "the owner", shop)
 		})
 	}
-	// Nor does one that has expired, or comes too early, begin to count.
+	// Nor is one recorded that has expired or comes too early.
 	for name, at := range map[string]time.Duration{"old": -time.Hour, "ahead": time.Hour} {
 		k := tokenAt("zoe", time.Now().Add(at))
 		for range 2 {
@@ -386,8 +393,8 @@ func TestOneTimeNotSpent(t *testing.T) {
 	}
 }
 
-// TestOneTimeOnceAWay: a request spends its token once, however often the
-// directive stands on its way.
+// TestOneTimeOnceAWay: a request spends its token once, however many directives it
+// passes.
 func TestOneTimeOnceAWay(t *testing.T) {
 	guard, dead := oneTime("required", ""), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	retries := "reverse_proxy " + dead + " UPSTREAM {\nlb_policy first\nlb_retries 3\nfail_duration 1m\n}\n"
@@ -408,11 +415,7 @@ func TestOneTimeOnceAWay(t *testing.T) {
 			g := newLive(t, ownLedger(t), c.site)
 			g.config = strings.Replace(g.config, "\n"+g.url, "\n"+c.before+g.url, 1)
 			load(t, g.config)
-			k := newToken("zoe")
-			equal(t, verdict(t, g.post(t, k.json())), "zoe", "first")
-			for range 2 {
-				equal(t, verdict(t, g.post(t, k.json())), "403 replayed", "again")
-			}
+			g.acceptsOnce(t, newToken("zoe"), "the token")
 		})
 	}
 }
@@ -467,9 +470,7 @@ func TestOneTimeTwoSites(t *testing.T) {
 	k = newToken("zoe")
 	equal(t, verdict(t, two.post(t, k.json(), shop)), "zoe", "a new token")
 	k.signature = signWith(otherSecret, k.user+k.nonce+k.stamp)
-	for _, want := range []string{"zoe", "403 replayed"} {
-		equal(t, verdict(t, two.post(t, k.json(), "X-Widget-Key: other")), want, "another widget")
-	}
+	two.acceptsOnce(t, k, "another widget", "X-Widget-Key: other")
 }
 
 // TestOneTimeLongestAge: a token is remembered for as long as any handler
@@ -569,9 +570,8 @@ func TestOneTimeTimestampOnly(t *testing.T) {
 var bothModes = "handle /optional {\n" + oneTime("optional", "") + "reverse_proxy UPSTREAM\n}\n" +
 	"handle {\n" + oneTime("required", "identify /identify") + "reverse_proxy UPSTREAM\n}"
 
-// TestOneTimeLedgerInUse: while another process has the ledger's file, nothing
-// that it would be needed for is verified. Afterwards everything is, and what
-// was used in the meantime stays used.
+// TestOneTimeLedgerInUse: while another process has the ledger's file, nothing that
+// needs it is verified. Afterwards everything is, and what was used meanwhile stays used.
 func TestOneTimeLedgerInUse(t *testing.T) {
 	ledger := ownLedger(t)
 	p := newProcess(t, ledger, oneTime("required", "")+"reverse_proxy UPSTREAM")
@@ -606,9 +606,7 @@ func TestOneTimeLedgerDamaged(t *testing.T) {
 			}
 			must(t, os.Rename(path, path+".damaged"))
 			awaitLedger(t, g)
-			for _, want := range []string{"zoe", "403 replayed"} {
-				equal(t, verdict(t, g.post(t, k.json())), want, "once the ledger answers")
-			}
+			g.acceptsOnce(t, k, "once the ledger answers")
 		})
 	}
 }
@@ -628,7 +626,7 @@ func checkUnavailable(t *testing.T, g *gateway, k ticket) {
 			t.Errorf("optional: %d %+v", a.StatusCode, a.seen)
 		}
 	}
-	// What needs no ledger is answered as ever.
+	// What needs no ledger is answered as usual.
 	forged := k
 	forged.user = "mallory"
 	for name, c := range map[string]struct{ path, body, want string }{
@@ -647,8 +645,8 @@ func awaitLedger(t *testing.T, g *gateway) {
 	eventually(t, "the ledger does not recover", func() bool { return verdict(t, g.post(t, newToken("first").json())) == "first" })
 }
 
-// TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing
-// do not make one.
+// TestOneTimeNeedsNoLedger: identify() calls and handlers that record nothing do not
+// create a ledger.
 func TestOneTimeNeedsNoLedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "folder", "ledger.db")
 	g := live(t, "ledger bolt "+path, "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM")

@@ -205,7 +205,7 @@ func ourHeaders(s *seen) map[string]string {
 	return found
 }
 
-// checkProblem holds a refusal against the contract.
+// checkProblem compares a refusal with the contract.
 func checkProblem(t *testing.T, a *answered, status int, reason, dialect string) {
 	t.Helper()
 	if a.StatusCode != status || a.seen != nil {
@@ -351,8 +351,8 @@ const errorSite = `
 	}`
 
 // TestRefuseError: the error routes get the status and the reason, and nothing
-// of the request that anyone could believe. Handlers that copy the request on
-// its way  must not bring it back.
+// of the request that anyone could believe. Handlers that copy the request before
+// chat_identity must not bring it back.
 func TestRefuseError(t *testing.T) {
 	forged := `{"user_id":"victim","user_hash":"` + sign("ada") + `"}`
 	for before, first := range map[string]string{
@@ -702,7 +702,7 @@ func TestMatcher(t *testing.T) {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}
-	// Where no handler ran there is no outcome, not even the one that means nothing.
+	// Where no handler ran there is no outcome, not even "disabled".
 	g = start(t, "", "@any chat_identity disabled anonymous verified invalid expired replayed unavailable malformed\nrespond @any matched\nrespond none")
 	if a := g.post(t, claim("zoe")); a.body != "none" {
 		t.Errorf("matched without a handler: %s", a.body)
@@ -823,7 +823,7 @@ func TestClientStops(t *testing.T) {
 	}
 }
 
-// TestUpstreamStops: a fault of the upstream is none of the client's.
+// TestUpstreamStops: an error of the upstream is not reported as the client's.
 func TestUpstreamStops(t *testing.T) {
 	g := chat(t, "chat_identity {\nsecret {env.TEST_SECRET}\n}")
 	g.upstream.Close()

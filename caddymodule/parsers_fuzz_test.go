@@ -168,7 +168,7 @@ func (r *fuzzRun) mixed(random *rand.Rand) {
 var knownCharset = regexp.MustCompile(`(?i)^"?(utf-?(8|16|32)([bl]e)?|us-ascii|ascii|iso-8859-[0-9]+|windows-125[0-9]|)"?$`)
 
 // cannotTell reports whether the contract lets a gateway refuse a request because
-// it cannot tell whether a name stands in it.
+// it cannot tell whether it holds a name.
 func cannotTell(r *parsertest.Request) bool {
 	if r.Header.Get("Content-Encoding") != "" || strings.Contains(string(r.Body), "_charset_") {
 		return true

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestUncleanPaths: wherever a text has to do with the path, one that is not clean
-// names nothing.
+// TestUncleanPaths: wherever a text depends on the path, a path that is not clean is
+// refused.
 func TestUncleanPaths(t *testing.T) {
 	const paths = "/chat/mine/../c1 /chat/./c1 /chat//c1 /chat/c1;x /chat/%63%31 /chat/x%2f..%2fc1 /chat/x%5cc1 /chat/c1%00"
 	const directive = "chat_identity {\nsecret {env.TEST_SECRET}\nconversation %s\n}\n"

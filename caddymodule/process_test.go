@@ -108,7 +108,7 @@ func runCommand(t testing.TB, input string, args ...string) (stdout, stderr stri
 	return out.String(), errors.String(), err
 }
 
-// TestProcess: what is made in one process is there in the next, the command
+// TestProcess: what is created in one process is there in the next, the command
 // works against the real gateway, and nothing that is secret shows anywhere.
 func TestProcess(t *testing.T) {
 	const inline = "the-secret-of-an-inline-widget"
@@ -133,7 +133,7 @@ func TestProcess(t *testing.T) {
 		return text
 	}
 	first := secret("create", "shop", "--mode", "required")
-	equal(t, p.outcome(t, "shop", first), "verified", "made by the command")
+	equal(t, p.outcome(t, "shop", first), "verified", "created by the command")
 	second := secret("rotate", "shop", "--grace", "1h")
 	third := secret("rotate", "shop", "--grace", "1h")
 	for i, s := range []string{first, second, third} {
@@ -185,7 +185,7 @@ func TestProcess(t *testing.T) {
 	}
 	equal(t, p.outcome(t, "shop", testSecret), "401", "after kill -9, another secret")
 
-	// What a client signed is no secret of ours, but nobody may find it in our logs either.
+	// A client's signature is no secret of the gateway's, but is not logged either.
 	hidden[signWith(third, "user-1")] = "a signature that was received"
 	p.leaks(t, hidden)
 	if stdout, stderr, err := p.command(t, "", "delete", "shop"); err != nil {

@@ -54,7 +54,7 @@ http://localhost:%d {
 }
 
 // awaitCertificate returns once the gateway has its certificate, which Caddy
-// makes after it has started.
+// requests after it has started.
 func awaitCertificate(t *testing.T, port int) {
 	t.Helper()
 	eventually(t, "there is no certificate", func() bool {
@@ -66,7 +66,7 @@ func awaitCertificate(t *testing.T, port int) {
 	})
 }
 
-// The gateway's certificate is of a CA that the test has no reason to install.
+// untrusted accepts the gateway's certificate, whose CA is not installed.
 func untrusted() *tls.Config { return &tls.Config{InsecureSkipVerify: true} }
 
 // protocolClient is a client that speaks one version of HTTP only.
@@ -322,7 +322,7 @@ func TestEventStreamIsDeliveredAsItComes(t *testing.T) {
 	}
 }
 
-// websocketBackend upgrades, tells as whom, and echoes.
+// websocketBackend upgrades, says for whom, and echoes.
 func websocketBackend(t *testing.T) *httptest.Server {
 	t.Helper()
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -471,7 +471,7 @@ func extendedConnect(ctx context.Context, t *testing.T, h3 *http3.ClientConn, ur
 }
 
 // Extended CONNECT (RFC 9220) opens a WebSocket over HTTP/3. Its stream is the
-// tunnel, of which nothing may be read before the backend has agreed.
+// tunnel: nothing of it may be read before the backend has agreed.
 func TestExtendedConnectOverHTTP3(t *testing.T) {
 	u := websocketBackend(t)
 	address, _ := secure(t, requiredSite, u.URL)
@@ -487,7 +487,7 @@ func TestExtendedConnectOverHTTP3(t *testing.T) {
 		{"websocket", "?" + signedQuery("alice"), http.Header{"X-Verified-User": {"victim"}}, 200},
 		{"websocket", "?user_id=victim&user_hash=" + sign("alice"), nil, 401},
 		{"websocket", "", nil, 401},
-		// To the upstream these would be plain ones.
+		// The upstream would see these as plain ones.
 		{"webtransport", "?" + signedQuery("alice"), nil, 405},
 		{"connect-udp", "", nil, 405},
 		{"", "?" + signedQuery("alice"), nil, 405},

@@ -31,7 +31,7 @@ func reloadSecret(generation int64) string {
 }
 
 // TestReloads changes the secret twenty times under load. No request fails, a
-// secret of before the last reload verifies nothing, the current one does.
+// secret from before the last reload verifies nothing, the current one does.
 func TestReloads(t *testing.T) {
 	const reloads = 20
 	g, config := reloadable(t, "{env.RELOADED_SECRET}", "respond {http.chat_identity.user}")
@@ -77,7 +77,7 @@ func TestReloads(t *testing.T) {
 }
 
 // TestFailedReload: a configuration that cannot be loaded says what is missing,
-// and the one before it serves on.
+// and the previous one goes on serving.
 func TestFailedReload(t *testing.T) {
 	t.Setenv("RELOADED_SECRET", reloadSecret(1))
 	file := filepath.Join(t.TempDir(), "secret")
@@ -107,7 +107,7 @@ func TestFailedReload(t *testing.T) {
 	}
 }
 
-// TestEmptySecretsFail: an empty variable or file is as good as none.
+// TestEmptySecretsFail: an empty variable or file is no secret.
 func TestEmptySecretsFail(t *testing.T) {
 	t.Setenv("EMPTY_SECRET", "")
 	file := filepath.Join(t.TempDir(), "secret")
@@ -188,7 +188,7 @@ func testReloadsKeepTheStore(t *testing.T, reloads, clients int) {
 	}
 }
 
-// TestUnknownWidgetsCostNothing: whoever invents widgets makes nothing grow.
+// TestUnknownWidgetsCostNothing: made-up widgets take no memory.
 func TestUnknownWidgetsCostNothing(t *testing.T) {
 	const requests, before = 1_000_000, 10_000
 	app := new(App)
@@ -227,8 +227,7 @@ func TestUnknownWidgetsCostNothing(t *testing.T) {
 	}
 }
 
-// TestCountsEnd: a reload goes on counting, and when no configuration is left,
-// nothing of the counts is.
+// TestCountsEnd: a reload keeps the counts, and they go with the last configuration.
 func TestCountsEnd(t *testing.T) {
 	g := live(t, "", liveSite)
 	counts := active(t).traffic

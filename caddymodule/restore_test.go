@@ -120,7 +120,7 @@ func TestRestoreWithoutKey(t *testing.T) {
 	}
 }
 
-// TestRestoreWidgets: a copy that is made while the gateway runs is whole, and one
+// TestRestoreWidgets: a copy taken while the gateway runs is whole, and one
 // that is put back brings back what was retired since. The log names it.
 func TestRestoreWidgets(t *testing.T) {
 	t.Parallel()

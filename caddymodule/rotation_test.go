@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,8 +15,8 @@ import (
 type rotations struct {
 	mu      sync.Mutex
 	secrets []string
-	begun   atomic.Int64 // the generation that a rotation is making
-	done    atomic.Int64 // the generation that the last answered rotation made
+	begun   atomic.Int64 // the generation of the rotation that has begun
+	done    atomic.Int64 // the generation of the last rotation that was answered
 }
 
 func (r *rotations) secret(generation int64) string {
@@ -60,14 +59,14 @@ func (s *stress) send(t *testing.T, secret string) (verified bool) {
 		return false
 	}
 	defer response.Body.Close()
-	told, _ := io.ReadAll(response.Body)
+	text, _ := io.ReadAll(response.Body)
 	switch {
-	case response.StatusCode == 200 && string(told) == user:
+	case response.StatusCode == 200 && string(text) == user:
 		return true
 	case response.StatusCode == 401:
 		return false
 	}
-	t.Errorf("%d %s", response.StatusCode, told)
+	t.Errorf("%d %s", response.StatusCode, text)
 	return false
 }
 
@@ -176,7 +175,7 @@ func testRotationsInGrace(t *testing.T, count int64, clients int) {
 		}
 	}
 	end()
-	// One without ends them all.
+	// A rotation without a grace ends them all.
 	g.rotate(t, "shop", "")
 	for _, generation := range []int64{0, count / 2, count} {
 		if s.send(t, r.secret(generation)) {
@@ -212,8 +211,8 @@ func TestConcurrentRotations(t *testing.T) {
 	}
 }
 
-// TestSlowBody: who begins a request before a rotation and ends it after that is
-// not verified by what it retired.
+// TestSlowBody: a request that begins before a rotation and ends after it is not
+// verified by the retired secret.
 func TestSlowBody(t *testing.T) {
 	for name, retire := range map[string]func(g *gateway){
 		"rotated":  func(g *gateway) { g.rotate(t, "shop", "") },
@@ -229,19 +228,16 @@ func TestSlowBody(t *testing.T) {
 			g := live(t, "", liveSite)
 			secret := g.create(t, `{"id":"shop"}`)
 			body := fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s"}`, signWith(secret, "user-1"))
-			c := g.dial(t)
-			defer c.Close()
-			c.write(fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: %s\r\nConnection: close\r\nContent-Type: application/json\r\n"+
-				"X-Widget-Key: shop\r\nContent-Length: %d\r\n\r\n%s", strings.TrimPrefix(g.url, "http://"), len(body), body[:len(body)-1]))
-			time.Sleep(50 * time.Millisecond) // the handler has the head, and waits
+			c := g.begin(t, "/chat", body, jsonType, "X-Widget-Key: shop")
+			c.write(body[:len(body)-1]) // the handler has the head, and waits
 			retire(g)
 			c.write(body[len(body)-1:])
-			answer, _ := io.ReadAll(c)
+			_, answer := c.answer()
 			seen := g.upstream.take()
 			if seen != nil && seen.user() != "" {
 				t.Errorf("verified as %s", seen.user())
 			}
-			if refused := bytes.Contains(answer, []byte(`"reason":"invalid"`)); seen == nil && !refused {
+			if refused := strings.Contains(answer, `"reason":"invalid"`); seen == nil && !refused {
 				t.Errorf("neither forwarded nor refused: %s", answer)
 			}
 		})

@@ -80,8 +80,8 @@ func TestUnguardedProxies(t *testing.T) {
 	}
 }
 
-// Of two directives the more specific decides. Where that cannot be told, the
-// first does, and the operator is told so.
+// Of two directives the more specific one decides. Where neither is, the first one
+// does, and the operator is warned.
 func TestOverlappingDirectives(t *testing.T) {
 	directive := func(matcher string) string {
 		return "chat_identity " + matcher + " required {\nsecret {env.TEST_SECRET}\n}\n"

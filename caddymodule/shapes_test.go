@@ -117,14 +117,14 @@ func (s *shapeSite) claimIn(r *parsertest.Request, user string) bool {
 	return true
 }
 
-// name has a user name a conversation in the plainest way.
+// name sends a user's request that names a conversation in the plainest way.
 func (r *shapeRun) name(user, conversation string) *said {
 	r.t.Helper()
 	body := fmt.Sprintf(`{"user_id":%q,"user_hash":%q,"conversation_id":%q}`, user, sign(user), conversation)
 	return r.send(r.sites["watched"].address, &parsertest.Request{Method: "POST", Target: "/chat/messages", Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)})
 }
 
-// send sends a request to a site. What went wrong fails the test, and is no answer.
+// send sends a request to a site. An error fails the test.
 func (r *shapeRun) send(address string, request *parsertest.Request) *said {
 	r.t.Helper()
 	s, err := sendTo(address, request)
@@ -138,7 +138,7 @@ func (r *shapeRun) send(address string, request *parsertest.Request) *said {
 	return s
 }
 
-// A role is what stands at a shape's name.
+// A role is the name and value that a shape is filled with.
 type role int
 
 const (
@@ -209,9 +209,9 @@ func (r *shapeRun) unvouched(site *shapeSite, as role, held string, s *said) (fo
 	return found
 }
 
-// TestShapes sends each shape of the corpus in each role. What a watched name may
-// stand in is refused, or cut until no parser of five languages reads it; what
-// none stands in arrives as it was sent.
+// TestShapes sends each shape of the corpus in each role. What may hold a watched
+// name is refused, or cut until no parser of five languages reads it; what holds
+// none arrives as it was sent.
 func TestShapes(t *testing.T) {
 	run := startShapes(t, parsertest.Start(t, shapePaths))
 	for _, shape := range run.shapes {
@@ -233,7 +233,7 @@ func TestShapes(t *testing.T) {
 	}
 }
 
-// shapeFault says what is wrong with what became of a shape, whatever parsers read.
+// shapeFault says what is wrong with the result, whatever parsers read.
 func shapeFault(shape *parsertest.Shape, as role, value string, r *parsertest.Request, s *said) string {
 	refused := s.seen == nil && slices.Contains([]string{"malformed", "ambiguous", "unsupported"}, s.reason)
 	switch {

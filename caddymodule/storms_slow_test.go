@@ -4,8 +4,8 @@ package caddymodule
 
 import "testing"
 
-// What make test tries a few times is tried here as often, and by as many clients
-// at once, as it takes to meet what is rare.
+// What make test tries a few times is tried here often enough, and by enough clients
+// at once, to meet what is rare.
 
 func TestSlowRotationsUnderLoad(t *testing.T)   { testRotationsUnderLoad(t, 200, 64) }
 func TestSlowRotationsInGrace(t *testing.T)     { testRotationsInGrace(t, 200, 16) }

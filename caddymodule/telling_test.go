@@ -40,7 +40,7 @@ func (s *span) attributes() map[string]string {
 	return all
 }
 
-// traced runs a gateway of which Caddy's own tracing prints the spans, and
+// traced runs a gateway whose spans Caddy's own tracing prints, and
 // returns a way to stop it and read them.
 func traced(t *testing.T, options, site string) (*gateway, func() []span) {
 	t.Helper()
@@ -65,8 +65,8 @@ func traced(t *testing.T, options, site string) (*gateway, func() []span) {
 	}
 }
 
-// TestTraces: Caddy's span says what was found, and below it stands what a
-// store or a ledger was asked, and nothing that they knew by themselves.
+// TestTraces: Caddy's span has the outcome, and below it are the questions to a store
+// or a ledger, without those that they could answer by themselves.
 func TestTraces(t *testing.T) {
 	server := redistest.Start(t)
 	g, spans := traced(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, `tracing {
@@ -204,25 +204,30 @@ reverse_proxy UPSTREAM`)
 	}
 }
 
-// TestTellingAllocates: telling metrics and traces takes no memory, and telling
-// the access log, where somebody writes one, what Caddy's list of fields takes.
+// recording records the outcome of a request, again and again.
+func recording(t testing.TB, logs *caddyhttp.ServerLogConfig) func() {
+	extra := new(caddyhttp.ExtraLogFields)
+	ctx := context.WithValue(t.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: logs})
+	ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
+	x := &exchange{oneRequest: oneRequest{
+		h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
+		target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
+	}}
+	return func() {
+		*extra = caddyhttp.ExtraLogFields{} // each request has its own
+		x.recordOutcome()
+	}
+}
+
+// TestTellingAllocates: recording metrics and traces allocates nothing, and recording
+// for an access log what Caddy's list of fields takes.
 func TestTellingAllocates(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		logs *caddyhttp.ServerLogConfig
 		want float64
 	}{{"no access log", nil, 0}, {"an access log", new(caddyhttp.ServerLogConfig), 3}} {
-		extra := new(caddyhttp.ExtraLogFields)
-		ctx := context.WithValue(t.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: test.logs})
-		ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
-		x := &exchange{oneRequest: oneRequest{
-			h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-			target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
-		}}
-		got := testing.AllocsPerRun(200, func() {
-			*extra = caddyhttp.ExtraLogFields{} // each request has its own
-			x.recordOutcome()
-		})
+		got := testing.AllocsPerRun(200, recording(t, test.logs))
 		if got > test.want {
 			t.Errorf("%s: %v allocations, want %v at most", test.name, got, test.want)
 		}
@@ -232,17 +237,10 @@ func TestTellingAllocates(t *testing.T) {
 func BenchmarkTelling(b *testing.B) {
 	for _, logs := range []*caddyhttp.ServerLogConfig{nil, {}} {
 		b.Run(fmt.Sprintf("log=%v", logs != nil), func(b *testing.B) {
-			extra := new(caddyhttp.ExtraLogFields)
-			ctx := context.WithValue(b.Context(), caddyhttp.ServerCtxKey, &caddyhttp.Server{Logs: logs})
-			ctx = context.WithValue(ctx, caddyhttp.ExtraLogFieldsCtxKey, extra)
-			x := &exchange{oneRequest: oneRequest{
-				h: new(Handler), r: httptest.NewRequestWithContext(ctx, "GET", "/", nil), s: new(state),
-				target: target{plan: new(plan), mode: widgets.ModeRequired, widget: &widget{id: "shop"}}, began: time.Now(), ruling: ruling{claim: verifier.ErrMissing},
-			}}
+			record := recording(b, logs)
 			b.ReportAllocs()
 			for b.Loop() {
-				*extra = caddyhttp.ExtraLogFields{}
-				x.recordOutcome()
+				record()
 			}
 		})
 	}

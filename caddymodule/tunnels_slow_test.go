@@ -44,7 +44,7 @@ func TestSlowTunnels(t *testing.T) {
 			if text, err := os.ReadFile(asked); err == nil {
 				t.Errorf("the backend was asked: %s", text)
 			}
-			// And it would have written that down.
+			// The log works.
 			address := secureSite(t, proxy, "127.0.0.1:1")
 			client := http.Client{Transport: &http.Transport{TLSClientConfig: untrusted()}, Timeout: patience}
 			response, err := client.Get("https://" + address + "/chat")

@@ -21,8 +21,8 @@ func visiting(mode, options string) string {
 	return "chat_identity " + mode + " {\nsecret {env.TEST_SECRET}\nvisitor query v\n" + options + "\n}\n"
 }
 
-// mergedFrom sends a request of a visitor's, and returns whom the upstream was
-// told to merge into the user.
+// mergedFrom sends a visitor's request, and returns whom the upstream is to merge into
+// the user.
 func (g *gateway) mergedFrom(t testing.TB, method, user, visitor string, headers ...string) string {
 	t.Helper()
 	a := g.do(t, method, "/chat?v="+visitor, claim(user), append(headers, jsonType)...)
@@ -35,7 +35,7 @@ func (g *gateway) mergedFrom(t testing.TB, method, user, visitor string, headers
 	return a.seen.Header.Get("X-Identity-Merge-From")
 }
 
-// TestVisitor: the upstream is told until it has confirmed that it knows.
+// TestVisitor: the header comes with every request until the upstream has confirmed it.
 func TestVisitor(t *testing.T) {
 	g := newLive(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
 	config := adapted(t, g.config)
@@ -77,7 +77,7 @@ func TestVisitor(t *testing.T) {
 				}
 			}
 		}
-		// It is one visitor in whatever letters, and another one is another matter.
+		// Letter case makes no other visitor; another id does.
 		equal(t, g.mergedFrom(t, "POST", "zoe", strings.ToLower(visitor)), "", "%s in small letters", visitor)
 		equal(t, g.mergedFrom(t, "GET", "zoe", visitor+"-2"), visitor+"-2", "the user's second visitor")
 	}
@@ -112,7 +112,7 @@ func TestVisitorDead(t *testing.T) {
 }
 
 // TestVisitorSurvives: what was confirmed stays so after kill -9, and what was
-// not is told again.
+// not comes again.
 func TestVisitorSurvives(t *testing.T) {
 	t.Parallel()
 	p := newProcess(t, ownLedger(t), visiting("", "")+"reverse_proxy UPSTREAM")
@@ -132,11 +132,11 @@ func TestVisitorSurvives(t *testing.T) {
 
 // TestVisitorUpgrade: a WebSocket confirms, although it begins with a GET.
 func TestVisitorUpgrade(t *testing.T) {
-	told := make(chan string, 1)
+	merged := make(chan string, 1)
 	u := websocketBackend(t)
 	backend := u.Config.Handler
 	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told <- r.Header.Get("X-Identity-Merge-From")
+		merged <- r.Header.Get("X-Identity-Merge-From")
 		backend.ServeHTTP(w, r)
 	})
 	g := ledgered(t, visiting("", "")+"reverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
@@ -146,7 +146,7 @@ func TestVisitorUpgrade(t *testing.T) {
 	}{{"h2c", "v1", 418}, {"websocket", "v1", 101}, {"websocket", "", 101}} {
 		c, response := g.upgrade(t, "/ws?v=v1&"+signedQuery("zoe"), step.upgrade)
 		equal(t, response.StatusCode, step.status, "step %d", i)
-		equal(t, <-told, step.want, "step %d", i)
+		equal(t, <-merged, step.want, "step %d", i)
 		_ = c.Close()
 	}
 }
@@ -155,11 +155,11 @@ func TestVisitorUpgrade(t *testing.T) {
 // begins with a CONNECT and a 200. It takes its conversation and its token along.
 func TestVisitorOverHTTP3(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	told := make(chan string, 1)
+	merged := make(chan string, 1)
 	u := websocketBackend(t)
 	backend := u.Config.Handler
 	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		told <- r.Header.Get("X-Identity-Merge-From")
+		merged <- r.Header.Get("X-Identity-Merge-From")
 		if r.URL.Query().Get("c") == "refused" {
 			w.WriteHeader(http.StatusTeapot)
 			return
@@ -186,7 +186,7 @@ func TestVisitorOverHTTP3(t *testing.T) {
 			t.Fatalf("step %d: %v, %v; want %d", i, response, err, step.status)
 		}
 		if step.status != 403 {
-			equal(t, <-told, step.from, "step %d", i)
+			equal(t, <-merged, step.from, "step %d", i)
 		}
 		stream.CancelRead(0)
 		_ = stream.Close()
@@ -194,12 +194,12 @@ func TestVisitorOverHTTP3(t *testing.T) {
 }
 
 // TestVisitorOfAnother: a visitor who is merged into one user is not merged
-// into another, of which the operator is told, a few lines a second.
+// into another. The operator is warned, a few lines a second.
 func TestVisitorOfAnother(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	g, lines := logged(t, "INFO", visiting("", "")+"reverse_proxy UPSTREAM")
 	equal(t, g.mergedFrom(t, "POST", "zoe", "visitor-7f3a"), "visitor-7f3a", "at first")
-	// One who is not merged yet is spoken for as well.
+	// One that is not merged yet is reserved as well.
 	equal(t, g.mergedFrom(t, "GET", "zoe", "visitor-8f3a"), "visitor-8f3a", "at first")
 	const attempts = 100
 	for i := range attempts {
@@ -225,7 +225,7 @@ func TestVisitorOfAnother(t *testing.T) {
 	}
 }
 
-// TestVisitorUnverified: nobody but a verified user is told of, whoever asks.
+// TestVisitorUnverified: only a verified user's visitor is merged, whoever asks.
 func TestVisitorUnverified(t *testing.T) {
 	for _, mode := range []string{"off", "optional", "required"} {
 		for _, global := range []string{"", allowAll + "\n"} {
@@ -250,7 +250,7 @@ func TestVisitorUnverified(t *testing.T) {
 					}
 				}
 			}
-			// Whoever was nobody has taken nobody.
+			// Requests without a verified user have reserved no visitor.
 			for _, name := range []string{"anonymous", "partial", "invalid"} {
 				if mode == "off" {
 					continue
@@ -299,7 +299,8 @@ func TestVisitorHeader(t *testing.T) {
 	}
 }
 
-// TestVisitorPlaces: wherever a request names its visitor, and however not.
+// TestVisitorPlaces: the places where a request can name its visitor, and the spellings
+// that are refused.
 func TestVisitorPlaces(t *testing.T) {
 	const form = "Content-Type: application/x-www-form-urlencoded"
 	type request struct {
@@ -379,20 +380,20 @@ func TestVisitorWidgets(t *testing.T) {
 	}
 }
 
-// TestVisitorRace: of many users who bring a visitor along at once, one is told of.
+// TestVisitorRace: of many users who bring one visitor along at once, one gets it.
 func TestVisitorRace(t *testing.T) {
 	const users, visitors = 16, 10
 	g := ledgered(t, visiting("", "")+"reverse_proxy UPSTREAM")
 	var mu sync.Mutex
-	told := make(map[string]map[string]bool)
+	merged := make(map[string]map[string]bool)
 	g.answers(func(_ http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		if v := r.Header.Get("X-Identity-Merge-From"); v != "" {
-			if told[v] == nil {
-				told[v] = make(map[string]bool)
+			if merged[v] == nil {
+				merged[v] = make(map[string]bool)
 			}
-			told[v][r.Header.Get("X-Verified-User")] = true
+			merged[v][r.Header.Get("X-Verified-User")] = true
 		}
 	})
 	client := manyClients(users)
@@ -407,20 +408,20 @@ func TestVisitorRace(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if len(told) != visitors {
-		t.Errorf("%d of %d visitors were told of", len(told), visitors)
+	if len(merged) != visitors {
+		t.Errorf("%d of %d visitors were merged", len(merged), visitors)
 	}
-	for v, users := range told {
+	for v, users := range merged {
 		if len(users) != 1 {
 			t.Errorf("%s was merged into %v", v, users)
 		}
 	}
 }
 
-// TestVisitorBound: who makes up visitors fills no disk. His share is bounded,
+// TestVisitorBound: made-up visitors do not fill the disk. A user's share is limited,
 // his requests pass, and others' visitors are merged.
 func TestVisitorBound(t *testing.T) {
-	const left, made = 10, 40
+	const left, many = 10, 40
 	g := ledgered(t, visiting("", "")+"reverse_proxy UPSTREAM")
 	app := active(t)
 	// Most of his share is used up already.
@@ -435,23 +436,23 @@ func TestVisitorBound(t *testing.T) {
 		})
 	}
 	group.Wait()
-	var told atomic.Int64
+	var merged atomic.Int64
 	g.answers(func(_ http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("X-Identity-Merge-From") != "" {
-			told.Add(1)
+			merged.Add(1)
 		}
 	})
-	client := manyClients(made)
-	for i := range made {
+	client := manyClients(many)
+	for i := range many {
 		group.Go(func() {
 			equal(t, g.statusAt(client, fmt.Sprint("/chat?v=made-up-", i), claim("mallory")), 200, "status")
 		})
 	}
 	group.Wait()
-	if told.Load() != left {
-		t.Errorf("%d visitors were told of, want %d", told.Load(), left)
+	if merged.Load() != left {
+		t.Errorf("%d visitors were merged, want %d", merged.Load(), left)
 	}
-	if got := g.mergedFrom(t, "POST", "zoe", fmt.Sprint("made-up-", made)); got == "" {
+	if got := g.mergedFrom(t, "POST", "zoe", fmt.Sprint("made-up-", many)); got == "" {
 		t.Error("another user's visitor is not merged")
 	}
 }

@@ -9,13 +9,12 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// limit is how long a test may drive its browser: a page that waits for what
-// never comes ends then, on a slow machine later than it has to.
+// limit is how long a test may drive its browser, in case a page waits for what
+// never comes. It leaves room for slow machines.
 const limit = 5 * time.Minute
 
-// flags make a browser that asks nobody for anything. No name but this machine's
-// is resolved, so that a page which loads something from elsewhere fails alike
-// everywhere.
+// flags make a browser that contacts no other machine. Only this machine's name is
+// resolved, so that a page that loads something from elsewhere fails everywhere.
 var flags = []chromedp.ExecAllocatorOption{
 	chromedp.Headless,
 	chromedp.NoFirstRun,
@@ -37,7 +36,7 @@ var flags = []chromedp.ExecAllocatorOption{
 	chromedp.Flag("password-store", "basic"),
 	chromedp.Flag("no-proxy-server", true),
 	chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
-	// The same colours and letters wherever a screenshot is taken.
+	// The same colors and language wherever a screenshot is taken.
 	chromedp.Flag("force-color-profile", "srgb"),
 	chromedp.Flag("lang", "en-US"),
 }

@@ -71,7 +71,7 @@ func TestDashboardExecutesNothing(t *testing.T) {
 	if look[bool](b.tab, "'executed' in window") {
 		t.Error("a client's script was executed")
 	}
-	// The policy is no decoration: what is injected all the same does not run.
+	// The policy is effective: injected scripts do not run.
 	b.script(`{
 		const script = document.createElement('script')
 		try { script.textContent = 'window.executed = 1' } catch { script.append(new Text('window.executed = 1')) }
@@ -147,7 +147,7 @@ func TestDashboardFromElsewhere(t *testing.T) {
 			t.Errorf("from elsewhere: %s", line)
 		}
 	}
-	// A form needs nobody's leave to be sent.
+	// A form can be sent without permission.
 	b.script(fmt.Sprintf(`{
 		document.querySelector('iframe').addEventListener('load', () => { document.title = 'framed' })
 		const form = document.createElement('form')

@@ -9,7 +9,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// TestDashboardWidgetLife leads a widget from its making to its end, by mouse.
+// TestDashboardWidgetLife creates, uses and deletes a widget, by mouse.
 func TestDashboardWidgetLife(t *testing.T) {
 	t.Parallel()
 	b := openBoard(t, "", liveSite)
@@ -60,7 +60,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 	if got := b.outcome(t, "shop", third); got != "verified" {
 		t.Errorf("the newest: %s", got)
 	}
-	// One for a time that somebody has thought of.
+	// A duration that is typed in.
 	b.press("Rotate…")
 	b.choose("Another duration")
 	b.write("soon")
@@ -156,8 +156,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.wait("!document.querySelector('#snippet').textContent.includes('user_hash')")
 }
 
-// TestDashboardByKeyboard makes a widget without a mouse. Wherever the focus is,
-// it can be seen.
+// TestDashboardByKeyboard creates a widget without a mouse. The focus is always visible.
 func TestDashboardByKeyboard(t *testing.T) {
 	t.Parallel()
 	b := openBoard(t, "", liveSite)
@@ -173,7 +172,7 @@ func TestDashboardByKeyboard(t *testing.T) {
 				const style = getComputedStyle(e.classList.contains('id') ? e.closest('tr') : e)
 				return e === document.body || style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 ? '' : e.outerHTML
 			})()`); seen != "" {
-				t.Errorf("the focus cannot be seen on %s", seen)
+				t.Errorf("the focus is not visible on %s", seen)
 			}
 			if look[bool](b.tab, until) {
 				return
@@ -194,7 +193,7 @@ func TestDashboardByKeyboard(t *testing.T) {
 	tab("document.activeElement.textContent === 'Create'")
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.wait("document.activeElement.textContent === 'Copy the secret'")
-	// A slip does not lose it.
+	// A stray key does not lose it.
 	b.do(chromedp.KeyEvent(kb.Escape))
 	b.says("You have not copied it.")
 	secret := look[string](b.tab, "document.querySelector('dialog .secret').textContent")
@@ -205,15 +204,15 @@ func TestDashboardByKeyboard(t *testing.T) {
 	b.gone(secret)
 	b.wait("document.activeElement.matches('h1') && document.activeElement.textContent === 'by-keys'")
 	if c := b.call(t, "GET", "widgets/by-keys", ""); c.Mode != "required" {
-		t.Errorf("made as %s", c.body)
+		t.Errorf("created as %s", c.body)
 	}
 	if got := b.outcome(t, "by-keys", secret); got != "verified" {
 		t.Errorf("signed with its secret: %s", got)
 	}
 }
 
-// TestDashboardKeepsFocus: the list is brought up to date by itself, and whoever has
-// something open or focused keeps it.
+// TestDashboardKeepsFocus: the list refreshes itself without closing a dialog or moving
+// the focus.
 func TestDashboardKeepsFocus(t *testing.T) {
 	t.Parallel()
 	b := openBoard(t, "", liveSite)

@@ -15,8 +15,7 @@ type board struct {
 	*gateway
 }
 
-// hurry has the page believe that its reader has just come back: then it asks for
-// news at once.
+// hurry tells the page that it became visible, so that it refreshes at once.
 const hurry = "document.dispatchEvent(new Event('visibilitychange'))"
 
 // openBoard starts a gateway and a browser. Other origins, too, may ask its admin

@@ -7,8 +7,8 @@ import (
 )
 
 // show takes screenshots by day and night, and of a phone, and checks in each
-// that everything can be read and named, and that nothing stands out over the
-// phone's edge.
+// that everything can be read and named, and that nothing is wider than the
+// phone.
 func (b *board) show(name string) {
 	b.t.Helper()
 	for _, view := range []struct {

@@ -65,7 +65,7 @@ func TestDashboardWarns(t *testing.T) {
 	must(t, os.WriteFile(path, whole, 0o600))
 	b.wait("!document.getElementById('create').disabled")
 
-	// A configuration without this module, too, is said in words.
+	// A configuration without this module is explained, too.
 	b.load(t, "{\n"+b.endpoint([]string{""})+"\n}")
 	b.says("The running configuration has no chat_identity")
 	b.load(t, b.config)
@@ -91,7 +91,7 @@ func TestDashboardLostLedger(t *testing.T) {
 	b.says("Ledger reachable")
 }
 
-// TestDashboardWithoutGateway: the gateway goes while somebody looks, and comes back.
+// TestDashboardWithoutGateway: the gateway stops while the page is open, and comes back.
 func TestDashboardWithoutGateway(t *testing.T) {
 	t.Parallel()
 	b := openBoard(t, "", liveSite)
@@ -101,7 +101,7 @@ func TestDashboardWithoutGateway(t *testing.T) {
 	b.kill()
 	b.says("The gateway does not answer.")
 	b.wait("document.getElementById('freshness').textContent === 'No connection'")
-	b.says("shop") // what was known still stands there
+	b.says("shop") // what was known is still there
 	b.press("New widget")
 	b.write("another")
 	b.press("Create")
@@ -186,9 +186,9 @@ func TestDashboardOfMany(t *testing.T) {
 	for first := 0; first < many; first += adminapi.MovePage {
 		var records []*widgets.Record
 		for i := first; i < first+adminapi.MovePage; i++ {
-			made, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
+			record, err := widgets.NewRecord(id(i), "optional", "bookbag", secret, ring, time.Now())
 			must(t, err)
-			records = append(records, made)
+			records = append(records, record)
 		}
 		body, err := json.Marshal(records)
 		must(t, err)

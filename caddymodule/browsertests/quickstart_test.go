@@ -165,7 +165,7 @@ func pageSignsOut(t *testing.T, base string) {
 	p.say("Somebody else", "I do not know who you are")
 	p.has("#sent", after.Visitor, after.Conversation, "!"+before.Visitor, "!user_id")
 
-	// What was hers waits for her, and what was the other's is not hers.
+	// Her conversation is kept for her, and the other's is not hers.
 	p.signIn("grace", "this is 1906")
 	p.signIn("ada", "this is usr_ada")
 	p.shows("#log", "Only for my eyes")
@@ -218,7 +218,7 @@ func pageMarkup(t *testing.T, base string) {
 			p.has(selector, image)
 		}
 		if got := look[int](p.tab, `document.querySelectorAll('main :is(img, script, svg, b)').length`); got != 0 {
-			t.Errorf("%d elements were made of text", got)
+			t.Errorf("%d elements came of text", got)
 		}
 		if look[bool](p.tab, `'executed' in window`) {
 			t.Error("a script was executed")
@@ -281,8 +281,8 @@ func pagePhone(t *testing.T, base string) {
 	fits("with everything open")
 }
 
-// pageKeys goes the main way without a mouse: signs in, chooses a mode, writes,
-// forges. What has the focus must show it.
+// pageKeys uses the page without a mouse: signs in, chooses a mode, writes, forges.
+// The focus must be visible.
 func pageKeys(t *testing.T, base string) {
 	p := openChat(t, base)
 	tabTo := func(selector string) {
@@ -290,13 +290,13 @@ func pageKeys(t *testing.T, base string) {
 		for range 30 {
 			p.keys(kb.Tab)
 			if look[string](p.tab, `getComputedStyle(document.activeElement.matches('.segments input') ? document.activeElement.nextElementSibling : document.activeElement).outlineStyle`) == "none" {
-				t.Errorf("the focus is not to be seen on %s", look[string](p.tab, `document.activeElement.outerHTML`))
+				t.Errorf("the focus is not visible on %s", look[string](p.tab, `document.activeElement.outerHTML`))
 			}
 			if look[bool](p.tab, fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) {
 				return
 			}
 		}
-		t.Fatalf("the tab key never comes to %s", selector)
+		t.Fatalf("the tab key never reaches %s", selector)
 	}
 	tabTo("input[name=person]")
 	p.keys(kb.ArrowRight)

@@ -12,7 +12,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
-// tab is a page in a browser of its own, and somebody in front of it.
+// tab is a page in a browser of its own.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -68,7 +68,7 @@ func (p *tab) wait(expression string) {
 			return
 		}
 		if time.Now().After(deadline) || p.ctx.Err() != nil {
-			p.t.Fatalf("in vain for %s (%v); the page says:\n%s", expression, err, p.text())
+			p.t.Fatalf("waited for %s (%v); the page says:\n%s", expression, err, p.text())
 		}
 		time.Sleep(25 * time.Millisecond)
 	}

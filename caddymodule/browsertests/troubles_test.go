@@ -16,8 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// troubles are the things that a sound page does not do, and a page into which
-// somebody has smuggled a script most likely does.
+// troubles are things that a sound page does not do, and a page with an injected
+// script most likely does.
 type troubles struct {
 	mu   sync.Mutex
 	seen []string
@@ -28,10 +28,10 @@ type troublesKey struct{}
 // troublesOf returns what the page has done wrong since it was last asked: scripts
 // that threw, errors that were logged, what the Content-Security-Policy had to
 // stop, dialogs (alert and the like, which are closed), requests to other
-// machines, crashes. What is returned here fails the test no more: so a test of
-// an attack can look at what it has provoked.
+// machines, crashes. What is returned here no longer fails the test, so that a test
+// of an attack can look at what it provoked.
 //
-// An answer with a status of 400 and above is none: pages are meant to bear it.
+// An answer with a status of 400 or above is none: pages must handle it.
 func troublesOf(t testing.TB, ctx context.Context) []string {
 	t.Helper()
 	// What has happened in the page before this arrives before its result.
