@@ -7,11 +7,11 @@ FUZZTIME ?= 10s
 PARSERTIME ?= 10m
 LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 
-# What needs Chromium is a module of its own.
+# The tests that need Chromium are in a module of their own.
 BROWSERTESTS := caddymodule/browsertests
 
-# All of Caddy is compiled once: vet, the tests and the gateways that tests
-# build share what was compiled with the race detector.
+# Caddy is compiled once: vet, the tests and the gateways that they build all use
+# the race detector.
 RACE := GOFLAGS="$(shell go env GOFLAGS) -race"
 
 # Installs each package of a program that is missing.
@@ -59,19 +59,22 @@ testgateway:
 	$(RACE) go build -o $(CHAT_IDENTITY_TEST_GATEWAY) ./caddymodule/cmd/caddy
 
 .PHONY: test
-test: deps testgateway lint ## checks everything: lint, go.mod, tests with the race detector, what the fuzzers know
+test: deps testgateway lint ## checks everything: lint, go.mod, tests with the race detector, the fuzzers' seeds
 	go mod tidy -diff
 	cd $(BROWSERTESTS) && go mod tidy -diff
-	@# Many tests wait most of the time, above all in one package: so it runs in
-	@# two halves, beside all others.
+	@# Many tests mostly wait, above all in one package, so its two halves and all
+	@# others run concurrently. The library starts no goroutines: one test says
+	@# what may be shared, and the gateway's race it, too.
 	@$(RACE) go run ./internal/testsummary \
 		-timeout 20m -parallel 4 -run '$(LONG)' ./caddymodule -- \
 		-timeout 20m -parallel 4 -skip '$(LONG)' ./caddymodule -- \
-		-timeout 20m $$(go list ./... | grep -v '/caddymodule$$') -- \
+		-timeout 20m $$(go list ./... | grep -v -e '/caddymodule$$' -e /verifier) -- \
+		-timeout 20m -race=false ./verifier/... -- \
+		-timeout 20m -run Concurrent ./verifier -- \
 		-C $(BROWSERTESTS) -timeout 20m -parallel 4 ./...
-	@# Allocations can only be counted without the race detector. Where that needs a
-	@# Caddy that is compiled without it, too, the test is a slow one.
-	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' verifier caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
+	@# Allocations can only be counted without the race detector. Tests that need a
+	@# Caddy without it are in test-slow.
+	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
 test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
@@ -91,14 +94,14 @@ lint: ## gofmt, go vet and staticcheck
 	$(RACE) bin/staticcheck ./...
 	cd $(BROWSERTESTS) && $(RACE) $(CURDIR)/bin/staticcheck ./...
 
-# The tests run every fuzzer's seeds and what was found before. To look for more
-# is a matter of luck, which must not decide whether a commit passes.
-# go test fuzzes one target of one package at a time. Its fuzzer sometimes takes
-# the end of its time for a failure, and says "context deadline exceeded" without
-# an input that fails: then it runs once more. The ledger in Redis has a fuzzer
-# for by hand: each of its workers starts servers. The tests run its seeds.
+# The tests run every fuzzer's seeds and earlier findings. Finding more is a matter
+# of luck, which must not decide whether a commit passes.
+# go test fuzzes one target of one package at a time. Sometimes it reports the end
+# of its time as a failure, "context deadline exceeded", without a failing input:
+# then it runs once more. The fuzzer of the ledger in Redis is left out, because each
+# of its workers starts servers. The tests run its seeds.
 .PHONY: fuzz
-fuzz: fuzzers parsers ## looks for more: every fuzzer for FUZZTIME (10s), other parsers for PARSERTIME (10m)
+fuzz: fuzzers parsers ## fuzzes: every fuzzer for FUZZTIME (10s), other parsers for PARSERTIME (10m)
 
 .PHONY: fuzzers
 fuzzers:
@@ -116,15 +119,15 @@ fuzzers:
 		esac; \
 	done <<< "$$targets"
 
-# Sends requests in all shapes through a gateway, to the parsers of servers and
-# frameworks: none may read a claim that was not verified. SEED repeats a run.
+# Sends requests in all shapes through a gateway to the parsers of servers and
+# frameworks, none of which may read an unverified claim. SEED repeats a run.
 .PHONY: parsers
 parsers: deps
 	@cache=$$(internal/parsertest/install.sh) && \
 	FUZZ_CACHE=$$cache FUZZTIME=$(PARSERTIME) go test -count=1 -tags fuzz -timeout 0 -v -run '^TestFuzz' ./caddymodule
 
-# The tests run the real things. Node and Python come in too many ways to choose
-# one for you.
+# The tests use the real programs. Node and Python can be installed in too many ways
+# to choose one for you.
 .PHONY: deps
 deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool and curl
 	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl)

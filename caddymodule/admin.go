@@ -25,8 +25,8 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision implements [caddy.Provisioner]. The endpoint is there before any app
-// is, and stays if one of them fails.
+// Provision implements [caddy.Provisioner]. Caddy provisions the endpoint before any app,
+// and keeps it if an app fails.
 func (adminAPI) Provision(ctx caddy.Context) error { return registerMetrics(ctx) }
 
 // Routes implements [caddy.AdminRouter].
@@ -34,7 +34,7 @@ func (adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminapi.Path, Handler: admin.Handler(activeGateway)}}
 }
 
-// activeGateway returns what the API needs of the app that runs.
+// activeGateway returns what the API needs from the active app.
 func activeGateway() (*admin.Gateway, error) {
 	a, err := activeApp()
 	if err != nil {
@@ -54,7 +54,7 @@ func activeGateway() (*admin.Gateway, error) {
 	return g, nil
 }
 
-// ownWidgets returns the widgets of the configuration by id.
+// ownWidgets returns the configuration's widgets by id.
 func (a *App) ownWidgets() map[string]admin.Configured {
 	all := make(map[string]admin.Configured, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated

@@ -436,7 +436,7 @@ func TestCreatedEncryptionKey(t *testing.T) {
 		t.Errorf("%s", c.body)
 	}
 	for _, call := range [][2]string{{"widgets", `{"id":"new"}`}, {"widgets/shop/rotate", ""}, {"reseal", ""}} {
-		if c := g.call(t, "POST", call[0], call[1]); c.status != 503 || !strings.Contains(c.Error, "restore "+path) {
+		if c := g.call(t, "POST", call[0], call[1]); c.status != 503 || !strings.Contains(c.Error, "put "+path+" back from a backup and restart") {
 			t.Errorf("%s: %d %s", call[0], c.status, c.body)
 		}
 	}

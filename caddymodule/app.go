@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,29 +34,29 @@ func init() {
 // request names here: among those defined in the configuration, else in the store, which the admin API and
 // `caddy chat-identity` change while Caddy runs. Handlers with a `secret` of their own need no app.
 type App struct {
-	// Keys under which the store's secrets are sealed, each the base64 of 32 bytes. The first seals, all open. A value
-	// that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up when the configuration is loaded. Default: one
-	// that is made on the first start and kept in Caddy's data directory.
+	// Keys that encrypt the store's secrets, each the base64 of 32 bytes. The first encrypts, all decrypt. A value that is
+	// one `{env.NAME}` or `{file.PATH}` placeholder is resolved when the configuration is loaded. Default: a key that is
+	// created on the first start and kept in Caddy's data directory.
 	EncryptionKeys []string `json:"encryption_keys,omitempty"`
 
 	// Where widgets are kept that are not defined in the configuration. Default: `file`.
 	WidgetsRaw json.RawMessage `json:"widgets,omitempty" caddy:"namespace=chat_identity.widgets inline_key=store"`
 
-	// Where it is recorded what was used or taken: one-time signatures, conversations, merged visitors. Default: `bolt`.
+	// Where used one-time signatures, claimed conversations and merged visitors are recorded. Default: `bolt`.
 	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=chat_identity.ledgers inline_key=store"`
 
-	// How long a known widget is used while its store cannot be reached; 0 is not at all. The file store always serves
-	// what it read last. Default: 1m.
+	// How long a known widget is served while the store is unreachable; 0 fails closed at once. The file store always
+	// serves what it read last. Default: 1m.
 	StaleIfError *caddy.Duration `json:"stale_if_error,omitempty"`
 
-	// How much memory the cache of opened secrets takes, in bytes. Default: 64 MiB.
+	// The maximum memory for cached decrypted secrets, in bytes. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
-	// How much disk space the temporary files of multipart bodies may take together, in bytes; one client at most an eighth.
-	// Beyond it such a body is answered 503. Default: 4 GiB.
+	// The maximum disk space for the temporary files of multipart bodies, in bytes; one client may use an eighth. Beyond it
+	// such a body is answered 503. Default: 4 GiB.
 	MaxSpool int64 `json:"max_spool,omitempty"`
 
-	// The folder of these files, which have no name while they are in use. It must be there and writable. Default: the
+	// The folder for these files, which have no name while they are in use. It must exist and be writable. Default: the
 	// system's temporary folder.
 	Spool string `json:"spool,omitempty"`
 
@@ -65,13 +66,13 @@ type App struct {
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
-	// generation counts configurations, in the order in which they were loaded.
+	// generation numbers configurations in the order in which they were loaded.
 	generation uint64
 	ctx        caddy.Context
-	// served says that this configuration has been active, replaced that it is no
-	// longer or never will be.
+	// served says that this configuration has been active, replaced that it no longer
+	// is or never will be.
 	served, replaced atomic.Bool
-	// sites goes through the sites once, when all of them are provisioned.
+	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
 
 	inline  map[string]*widget
@@ -83,20 +84,19 @@ type App struct {
 	log     *zap.Logger
 	spool   *body.Spool // of the process: uploads outlive a reload
 
-	// What is shared with the configurations before and after.
+	// Shared with the configurations before and after this one.
 	sharedTraffic pooled[*traffic.Traffic]
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
-	stop     context.CancelFunc // ends what runs beside; nil where nothing does
-	// configured says that the encryption keys are the configuration's, and not
-	// one that was made.
+	stop     context.CancelFunc // ends the background work; nil before Start
+	// configured says that the encryption keys are configured, not created here.
 	configured bool
 
 	mu     sync.Mutex
-	owners map[string]*handlerWidget // widgets that handlers brought along, by id
+	owners map[string]*handlerWidget // handlers' own widgets, by id
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger bool
@@ -110,7 +110,7 @@ type InlineWidget struct {
 	ID string `json:"id"`
 
 	// The secrets, current first; the rest still verify, for a rotation without a gap. Each at least 16 bytes.
-	// A value that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up when the configuration is loaded;
+	// A value that is one `{env.NAME}` or `{file.PATH}` placeholder is resolved when the configuration is loaded;
 	// any other value is the secret itself, and visible to whoever can read the configuration.
 	Secrets []string `json:"secrets"`
 
@@ -122,11 +122,10 @@ type InlineWidget struct {
 	Dialect string `json:"dialect,omitempty"`
 }
 
-// WidgetStore is a module of the namespace `chat_identity.widgets`. What it
-// returns is used once it is provisioned.
+// WidgetStore is a module of the namespace `chat_identity.widgets`.
 type WidgetStore interface {
-	// Store opens the store. Where it is away, it serves for that long what it
-	// knows.
+	// Store opens the store. It is called once the module is provisioned. While the
+	// store is unreachable, it goes on for staleIfError with what it knows.
 	Store(staleIfError time.Duration) (widgets.Store, error)
 }
 
@@ -140,13 +139,13 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 var generations atomic.Uint64
 
-// Provision resolves secrets and opens the store. Nothing is written, since it
-// runs for `caddy validate`, too.
+// Provision resolves secrets and opens the store. It writes nothing, since it also
+// runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
-	// First: if what follows fails, Caddy's admin endpoint goes on to show the
-	// metrics of this configuration, and the one that runs is to be seen there.
+	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
+	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {
 		return err
 	}
@@ -154,22 +153,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.traffic = a.sharedTraffic.shared
-	if err := a.provisionSpool(); err != nil {
-		return err
-	}
-	if err := a.provisionInline(); err != nil {
-		return err
-	}
-	if err := a.provisionKeys(); err != nil {
-		return err
-	}
-	if err := a.provisionStore(ctx); err != nil {
-		return err
-	}
-	if err := a.provisionLedger(ctx); err != nil {
-		return err
-	}
-	return a.provisionCache()
+	return inOrder(a.provisionSpool, a.provisionInline, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache)
 }
 
 func (a *App) provisionInline() error {
@@ -202,14 +186,14 @@ func warnLiteral(log *zap.Logger, which zap.Field) {
 		"write {env.NAME} or {file.PATH} instead", which)
 }
 
-// warnDoubt warns of a secret that a variable may hold by mistake.
+// warnDoubt warns about an environment variable that may hold more than a secret.
 func warnDoubt(log *zap.Logger, w *widget) {
 	if w.inline.doubt != nil {
-		log.Warn("a secret is taken as it is, but may not be what was meant", zap.String("widget", w.id), zap.Error(w.inline.doubt))
+		log.Warn("a secret is used as it is, but may not be what was meant", zap.String("widget", w.id), zap.Error(w.inline.doubt))
 	}
 }
 
-func (a *App) provisionStore(ctx caddy.Context) error {
+func (a *App) provisionStore() error {
 	if a.WidgetsRaw == nil {
 		a.WidgetsRaw = json.RawMessage(`{"store":"file"}`)
 	}
@@ -230,13 +214,13 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 	if stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
-	loaded, err := ctx.LoadModule(a, "WidgetsRaw")
+	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
 	}
 	module, ok := loaded.(WidgetStore)
 	if !ok {
-		return fmt.Errorf("widgets: the module %T is no store of widgets", loaded)
+		return fmt.Errorf("widgets: the module %T is not a store of widgets", loaded)
 	}
 	store, err := module.Store(stale)
 	if err != nil {
@@ -250,9 +234,7 @@ func (a *App) provisionStore(ctx caddy.Context) error {
 const defaultStale = time.Minute
 
 func (a *App) provisionCache() error {
-	if a.Cache == 0 {
-		a.Cache = widgets.DefaultCache
-	}
+	a.Cache = cmp.Or(a.Cache, widgets.DefaultCache)
 	if a.Cache < widgets.MinCache || a.Cache > maxCache {
 		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
@@ -264,7 +246,7 @@ func (a *App) provisionCache() error {
 	return nil
 }
 
-// newTraffic returns what begins to count requests by that clock.
+// newTraffic returns a constructor of request counts by that clock.
 func newTraffic(clock func() time.Time) func() (*traffic.Traffic, error) {
 	return func() (*traffic.Traffic, error) {
 		counts := traffic.New(clock)
@@ -273,7 +255,7 @@ func newTraffic(clock func() time.Time) func() (*traffic.Traffic, error) {
 	}
 }
 
-// maxCache bounds the configured cache, in bytes: more is a slip of the pen.
+// maxCache bounds the configured cache, in bytes: more is a typo.
 const maxCache = 1 << 40
 
 // Interface guards

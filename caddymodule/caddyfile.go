@@ -20,9 +20,9 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("chat_identity", httpcaddyfile.After, "request_header")
 }
 
-// parseDirective returns the directive's routes. One has its matcher, by which
-// Caddy sorts it among its siblings, the more specific path first. Behind a
-// matcher comes one without: it guards every request of the site.
+// parseDirective returns the directive's routes. Caddy sorts the first by its matcher,
+// the more specific path first. If there is a matcher, a second route without one
+// guards every request of the site.
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if !h.Next() {
 		return nil, h.ArgErr()
@@ -49,8 +49,8 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	return append(h.NewRoute(matcher, handler), h.NewRoute(nil, handler.guard())...), nil
 }
 
-// guard returns the handler of the requests that the matcher leaves out: all of
-// it where there are identify() calls to answer.
+// guard returns the handler for requests that the matcher does not select. It is a
+// complete one where there are identify() calls to answer.
 func (h *Handler) guard() *Handler {
 	g := &Handler{Headers: h.Headers, Dialect: h.Dialect}
 	if h.Identify != "" {
@@ -97,14 +97,14 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.Errf("'%s' is no mode: one of off, optional, required", d.Val())
+			return d.Errf("'%s' is not a mode: one of off, optional, required", d.Val())
 		}
 	}
 	if d.NextArg() {
 		if strings.IndexAny(d.Val(), "/@*") == 0 {
 			return d.Errf("unexpected '%s': the matcher goes before the mode, as in 'chat_identity %s %s'", d.Val(), d.Val(), h.Mode)
 		}
-		return d.Errf("unexpected '%s': after the mode only a block follows", d.Val())
+		return d.Errf("unexpected '%s': only a block may follow the mode", d.Val())
 	}
 	seen := make(map[string]caddyfile.Dispenser) // the position of each option
 	err := eachOption(d, []string{"claim", "reject", "header"}, []string{"conversation"}, func(name string) error {
@@ -123,8 +123,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return wrap(d, err)
 }
 
-// optionError is an error of one option that only the handler's other options
-// show, or that JSON can hold as well. It says which one, for the line.
+// optionError is an error about one option that is found when all of them are known.
+// The option gives the line.
 type optionError struct {
 	option string
 	error
@@ -132,7 +132,7 @@ type optionError struct {
 
 func (e *optionError) Unwrap() error { return e.error }
 
-// ofOption says which option an error is of, if there is one.
+// ofOption attributes an error, if there is one, to an option.
 func ofOption(option string, err error) error {
 	if err == nil {
 		return nil
@@ -140,17 +140,15 @@ func ofOption(option string, err error) error {
 	return &optionError{option, err}
 }
 
-// check finds what is wrong with the options taken together while file and
-// line are known. What depends on the environment is left to Provision.
+// check validates the options together while file and line are known. What depends
+// on the environment is left to Provision.
 func (h *Handler) check() error {
 	dry := *h
 	if h.Conversation != nil {
-		dry.Conversation = new(*h.Conversation) // whose defaults are not to be written out
+		dry.Conversation = new(*h.Conversation) // a copy, to keep defaults out of the JSON
 	}
-	for _, check := range []func() error{dry.provisionDefaults, dry.provisionHeaders, dry.checkWidget, dry.provisionNames} {
-		if err := check(); err != nil {
-			return err
-		}
+	if err := inOrder(dry.provisionDefaults, dry.provisionHeaders, dry.checkWidget, dry.provisionNames); err != nil {
+		return err
 	}
 	if _, err := dry.newText(verifier.Widget, dry.Widget); err != nil {
 		return ofOption("widget", err)

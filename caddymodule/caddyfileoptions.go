@@ -39,7 +39,7 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 	for d.NextArg() {
 		var e ElsePlace
 		if d.Val() != "else" {
-			return d.Errf("claim %s: unexpected '%s': behind a field, a location and a name come further places, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
+			return d.Errf("claim %s: unexpected '%s': further places follow the field, location and name, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
 		}
 		if !d.Args(&e.Location, &e.Name) {
 			return d.Errf("claim %s: else needs a location and a name, as in 'claim user_id body /id else body /email'", c.Field)
@@ -56,7 +56,7 @@ func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
 func (h *Handler) unverifiedOption(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
 	if len(args) == 0 {
-		return d.Err("unverified takes strip, which fields may follow that are cut out as well, or keep: as in 'unverified strip email phone'")
+		return d.Err("unverified takes keep, or strip and further fields to cut out, as in 'unverified strip email phone'")
 	}
 	h.Unverified, h.UnverifiedFields = args[0], args[1:]
 	if len(h.UnverifiedFields) == 0 {
@@ -187,11 +187,11 @@ func dialectArg(d *caddyfile.Dispenser, to *string) error {
 	return wrap(d, err)
 }
 
-// checkClaim refuses what makes of a dialect one that cannot be.
+// checkClaim refuses a change that makes a dialect invalid.
 func checkClaim(change func(*verifier.Dialect)) error {
 	d := verifier.Dialects[0]
 	change(&d)
-	_, err := d.Verifier()
+	_, err := d.Reader()
 	return err
 }
 
@@ -215,7 +215,7 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 	return d.Errf("%s: '%s' is not %s", name, *to, wanted)
 }
 
-// sizeArg takes a size in bytes, such as 1MiB.
+// sizeArg takes a size in bytes, such as 1MiB, from min to max.
 func sizeArg(d *caddyfile.Dispenser, to *int64, min, max uint64) error {
 	name := d.Val()
 	var text string
@@ -241,7 +241,7 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 		return d.Errf("%s: '%s' is too short: it is at least %v", name, text, time.Duration(min))
 	}
 	if err != nil || caddy.Duration(value) < min {
-		return d.Errf("%s: '%s' is no duration that makes sense here, such as 30s or 5m", name, text)
+		return d.Errf("%s: '%s' is not a valid duration, such as 30s or 5m", name, text)
 	}
 	*to = caddy.Duration(value)
 	return nil
@@ -255,7 +255,7 @@ func numberArg(d *caddyfile.Dispenser, to *int, min, max int) error {
 	}
 	value, err := strconv.Atoi(text)
 	if err != nil || value < min || value > max {
-		return d.Errf("%s: '%s' is no number from %d to %d", name, text, min, max)
+		return d.Errf("%s: '%s' is not a number from %d to %d", name, text, min, max)
 	}
 	*to = value
 	return nil

@@ -9,28 +9,27 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// How the store is counted.
 const (
-	// censusPeriod is how long after one census the next begins, at the least.
+	// censusPeriod is the minimum time between two censuses.
 	censusPeriod = 15 * time.Second
-	censusPage   = 500
-	// censusRest is how much longer than a page takes is waited before the next:
-	// counting takes a twentieth of one client's time at the most, and a million
-	// widgets in Redis a quarter of an hour.
+	censusPage   = 500 // records
+	// censusRest is the pause after a page, as a multiple of the time that reading it
+	// took: a census keeps one client of the store busy for at most a twentieth of the
+	// time, and a million widgets in Redis take a quarter of an hour.
 	censusRest = 19
-	// censusRetry is when it is tried again after it has failed.
+	// censusRetry is the pause after a census that failed.
 	censusRetry = 5 * time.Second
-	// maxGraces is how many ends of secrets in grace are remembered.
+	// maxGraces bounds how many ends of graces are kept in memory.
 	maxGraces = 100_000
 )
 
-// census is what the store held when it was last gone through.
+// census is what the store held when all of it was last read.
 type census struct {
 	at      time.Time
 	widgets [widgets.NumModes]int // by their own mode
-	oldest  time.Time             // when the oldest current secret was made; zero where there is none
-	graces  []time.Time
-	keys    map[string]bool // the encryption keys that secrets are sealed under
+	oldest  time.Time             // when the oldest current secret was created; zero for none
+	graces  []time.Time           // when secrets in grace end
+	keys    map[string]bool       // the encryption keys of the secrets
 }
 
 // inGrace is how many secrets are still in grace.
@@ -69,7 +68,7 @@ func (c *census) count(r *widgets.Record, now time.Time) {
 	}
 }
 
-// countStore counts what the store holds, again and again, until the context ends.
+// countStore takes censuses until the context ends.
 func (a *App) countStore(ctx context.Context) {
 	for {
 		wait := censusPeriod
@@ -84,7 +83,7 @@ func (a *App) countStore(ctx context.Context) {
 	}
 }
 
-// takeCensus goes through the store once, a page at a time.
+// takeCensus reads the whole store, a page at a time.
 func (a *App) takeCensus(ctx context.Context) (*census, error) {
 	found := &census{keys: make(map[string]bool)}
 	for after := ""; ; {
@@ -107,7 +106,7 @@ func (a *App) takeCensus(ctx context.Context) (*census, error) {
 	}
 }
 
-// sleep waits, and reports false if the context has ended before.
+// sleep reports whether it waited that long. It returns early if the context ends.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -119,8 +118,8 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// missingKeys are the ids of encryption keys that stored secrets need and that
-// are not configured, as far as the store or the last census knows.
+// missingKeys returns the ids of encryption keys that stored secrets need but that are
+// not configured, as far as the store or the last census knows.
 func (a *App) missingKeys() []string {
 	needed := make(map[string]bool)
 	for id := range a.store.KeyIDs() {

@@ -18,10 +18,9 @@ func init() {
 
 // Handler verifies who is chatting, from the user id and HMAC signature that a chat widget sends with its requests.
 //
-// It reads the claim from a request's body, query, headers or cookies as a chat product's dialect has it, checks it
-// with the widget's secret, and either refuses the request or tells the upstream in `X-Verified-User` who is there.
-// Headers of that kind which the client sent are removed first, and a CONNECT that opens no WebSocket is refused, in every
-// mode.
+// It reads the claim from a request's body, query, headers or cookies as a chat product's dialect defines, checks it
+// with the widget's secret, and either refuses the request or tells the upstream the user in `X-Verified-User`. In every
+// mode, headers of that kind that the client sent are removed first, and a CONNECT that opens no WebSocket is refused.
 //
 // Placeholders are available to later handlers:
 //
@@ -43,32 +42,32 @@ type Handler struct {
 	Guard bool `json:"guard,omitempty"`
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
-	// `required` refuses it. A written mode is a floor under the widget's own. Default: the widget's, else `optional`.
+	// `required` refuses it. A widget's own mode may be stricter, not laxer. Default: the widget's, else `optional`.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
 	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`.
 	// A widget's own dialect wins. Default: `bookbag`.
 	Dialect string `json:"dialect,omitempty"`
 
-	// The id of the request's widget, a text with placeholders such as `{http.request.header.X-Widget-Key}`.
+	// The id of the request's widget, or a text with placeholders such as `{http.request.header.X-Widget-Key}`.
 	Widget string `json:"widget,omitempty"`
 
-	// Where in a JSON body the widget's id stands, a JSON pointer (RFC 6901) from the document's root.
+	// Where the widget's id is in a JSON body, as a JSON pointer (RFC 6901) from the document's root.
 	WidgetBody string `json:"widget_body,omitempty"`
 
 	// Secrets of this handler's only widget, current first; the rest still verify. The widget is named by `widget`,
 	// else `default`; handlers with different secrets need different names. Each secret has at least 16 bytes. A value
-	// that is one `{env.NAME}` or `{file.PATH}` placeholder is looked up when the configuration is loaded; what looks
-	// like the name of a variable that nothing has replaced is refused.
+	// that is one `{env.NAME}` or `{file.PATH}` placeholder is resolved when the configuration is loaded; what looks
+	// like the name of a variable that was not replaced is refused.
 	Secrets []string `json:"secrets,omitempty"`
 
 	// Places that replace the dialect's, in the order given: the first for a field replaces, further ones add.
 	Claims []ClaimPlace `json:"claims,omitempty"`
 
-	// The object in the body that the dialect's and the claims' pointers start from, a JSON pointer. Default: the root.
+	// The object in the body that the dialect's and the claims' pointers start from, as a JSON pointer. Default: the root.
 	At string `json:"at,omitempty"`
 
-	// What is signed, if not what the dialect signs: `{user_id}`, `{email}`, `{timestamp}`, `{nonce}` and literal text.
+	// What is signed, made of `{user_id}`, `{email}`, `{timestamp}`, `{nonce}` and literal text. Default: the dialect's.
 	Message string `json:"message,omitempty"`
 
 	// How the signature is written: `hex`, `base64` or `base64url`. Default: `hex`.
@@ -80,21 +79,21 @@ type Handler struct {
 	// How far ahead a signed timestamp may be; 0 allows no difference between clocks. Default: 30s.
 	Skew *caddy.Duration `json:"skew,omitempty"`
 
-	// What a signed timestamp counts: `seconds` or `milliseconds`. Default: either, told apart by their digits.
+	// The unit of a signed timestamp: `seconds` or `milliseconds`. Default: either, told apart by the number of digits.
 	TimestampUnit string `json:"timestamp_unit,omitempty"`
 
 	// The length of a signed nonce, in characters. Default: 32.
 	NonceLength int `json:"nonce_length,omitempty"`
 
-	// Accepts each signature once. It needs a signed timestamp, so that what was used need not be remembered for ever.
+	// Accepts each signature once. It needs a signed timestamp, so that used signatures need not be remembered forever.
 	// Default: false.
 	OneTime bool `json:"one_time,omitempty"`
 
 	// Where a request names its conversation, which belongs to the first verified user to name it. Default: nowhere.
 	Conversation *Conversation `json:"conversation,omitempty"`
 
-	// Where a request names the anonymous visitor that its user was before. The upstream is told to merge the two, until
-	// it has confirmed that. Default: nowhere.
+	// Where a request names the anonymous visitor that its user was before. The upstream is told to merge the two until it
+	// has confirmed that. Default: nowhere.
 	Visitor *Naming `json:"visitor,omitempty"`
 
 	// A path at which the handler itself answers who the caller is, whatever the matcher. Default: none.
@@ -104,19 +103,19 @@ type Handler struct {
 	// `handle_errors`. Default: `problem`.
 	Refuse string `json:"refuse,omitempty"`
 
-	// What becomes of a claim that is not verified: `strip` cuts the user id, signature, timestamp and nonce out of the
+	// What happens to a claim that is not verified: `strip` cuts the user id, signature, timestamp and nonce out of the
 	// request, `keep` leaves them to an upstream that must not believe them. Default: `strip`.
 	Unverified string `json:"unverified,omitempty"`
 
-	// What is cut out with a claim that did not verify, besides: `email`, `name`, `phone`, `company`, `attributes`. For
-	// upstreams that find a contact by them. Default: nothing.
+	// Further fields that are cut out of an unverified claim: `email`, `name`, `phone`, `company`, `attributes`. For
+	// upstreams that find a contact by them. Default: none.
 	UnverifiedFields []string `json:"unverified_fields,omitempty"`
 
-	// The largest JSON or URL-encoded body that is read for a claim, in bytes, and the limit for the fields of a multipart
-	// one. Bodies that are not read have no limit. Default: 1 MiB.
+	// The maximum size of a JSON or URL-encoded body that is read for a claim, and of the fields of a multipart one, in
+	// bytes. Bodies that are not read have no limit. Default: 1 MiB.
 	MaxBody int64 `json:"max_body,omitempty"`
 
-	// The largest multipart body that is read for a claim, files included, in bytes. Default: 64 MiB.
+	// The maximum size of a multipart body that is read for a claim, files included, in bytes. Default: 64 MiB.
 	MaxUpload int64 `json:"max_upload,omitempty"`
 
 	// Statuses that replace the default ones, by reason: `missing`, `partial`, `invalid`, `ambiguous`, `expired`,
@@ -124,7 +123,7 @@ type Handler struct {
 	// Default: the table in the project's docs/backends.md.
 	Reject map[string]int `json:"reject,omitempty"`
 
-	// Names that replace those of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:
+	// Names of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:
 	// `X-Verified-Widget`, `outcome`: `X-Identity-Outcome`, `reason`: `X-Identity-Reason`, `email`: `X-Identity-Email`,
 	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `merge_from`: `X-Identity-Merge-From`.
 	Headers map[string]string `json:"headers,omitempty"`
@@ -136,20 +135,19 @@ type Handler struct {
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
-	single  *widget        // the handler's only widget, if the configuration has it
-	literal []byte         // its id, if the store has it
-	named   *naming.Text   // how requests name theirs, if not in the claim
-	texts   []*naming.Text // how they name their conversation and visitor, if by placeholders
-	ledger  ledger.Ledger  // where one is needed
-	// widgetInClaim says that the widget's id travels with the claim.
+	single  *widget        // the handler's only widget, if it is in the configuration
+	literal []byte         // the id of its only widget, if that is in the store
+	named   *naming.Text   // how requests name their widget, if by placeholders
+	texts   []*naming.Text // how requests name conversation and visitor, if by placeholders
+	ledger  ledger.Ledger  // nil if it is not needed
+	// widgetInClaim says that the widget's id is read with the claim.
 	widgetInClaim bool
-	// stripped are the fields that are cut out of an unverified claim besides.
-	stripped []verifier.Field
-	names    [numHeaders]string
-	// renamed are the headers, folded, that ours are renamed to: by the handler
-	// itself, and once the app has gone through the sites, by any of its site.
+	stripped      []verifier.Field   // UnverifiedFields
+	names         [numHeaders]string // of the headers for the upstream, "" for off
+	// renamed are the names that ours are renamed to: by this handler, and once the app
+	// has read the sites, by any handler of its site.
 	renamed []hop.Header
-	place   *sites.Handler // what the app has found of it among its routes; nil before
+	place   *sites.Handler // what the app has learned from the sites; nil before
 	log     *logger
 }
 
@@ -177,16 +175,16 @@ type ClaimPlace struct {
 	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
 	Name string `json:"name"`
 
-	// Where the field is if it is not there, in this order: the first place that has it counts.
+	// Further places for the field, in order of preference: the first that has it counts.
 	Else []ElsePlace `json:"else,omitempty"`
 }
 
-// ElsePlace is where a field travels if it is in none of the places before.
+// ElsePlace is where a field travels if no earlier place has it.
 type ElsePlace struct {
 	// `body`, `query`, `header` or `cookie`.
 	Location string `json:"location"`
 
-	// As the name of the place before.
+	// As in `claims`: a JSON pointer, or the parameter's, header's or cookie's name.
 	Name string `json:"name"`
 }
 

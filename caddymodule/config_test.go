@@ -70,7 +70,7 @@ func TestJSONConfiguration(t *testing.T) {
 		secret + `,"nonce_length":-1,"dialect":"snapengage"`:                                   "nonce_length",
 		secret + `,"nonce_length":1000,"dialect":"snapengage"`:                                 "nonce_length",
 		secret + `,"encoding":"octal"`:                                                         "encoding",
-		secret + `,"message":"{user_id}{email}"`:                                               "run together",
+		secret + `,"message":"{user_id}{email}"`:                                               "could be split in two ways",
 		secret + `,"at":"x"`:                                                                   "at:",
 		secret + `,"reject":{"forged":403}`:                                                    "reject",
 		secret + `,"reject":{"invalid":302}`:                                                   "reject invalid",
@@ -170,8 +170,8 @@ func TestPlaceholderNames(t *testing.T) {
 	for text, want := range map[string]string{
 		"{http.request.header.X-Widget-Key": "'{' is not closed", "{http.request.header.X-{http.request.host}": "'{' is not closed",
 		"{header.X-Widget-Key}": "write {http.request.header.X-Widget-Key}", "a-{headers.X-Widget-Key}": "write {http.request.header.X-Widget-Key}",
-		"{cookies.w}": "write {http.request.cookie.w}", "{query.w}": "write {http.request.uri.query.w}", "{http.request.headr.X}": "behind http.request comes one of body,",
-		"{http.request.uri.qury.w}": "behind http.request.uri comes one of path,", "{http.request.}": "no placeholder",
+		"{cookies.w}": "write {http.request.cookie.w}", "{query.w}": "write {http.request.uri.query.w}", "{http.request.headr.X}": "http.request is followed by one of body,",
+		"{http.request.uri.qury.w}": "http.request.uri is followed by one of path,", "{http.request.}": "no placeholder",
 	} {
 		for option, handler := range map[string]string{
 			"widget":       `"widget":"` + text + `"`,

@@ -12,8 +12,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// confirming passes an answer on, and resolves what is pending before the client
-// sees anything of it: what a client was told must hold after kill -9, too.
+// confirming passes an answer on, and resolves what is pending before the client sees any
+// of it: what a client was told must survive kill -9.
 type confirming struct {
 	*caddyhttp.ResponseWriterWrapper
 	h        *Handler
@@ -59,8 +59,8 @@ func (c *confirming) ReadFrom(r io.Reader) (int64, error) {
 	return c.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// serve has the next handler answer. What one leaves open that answers nothing
-// is resolved behind it; after a panic it ends by itself.
+// serve has the next handler answer, and resolves what is pending if it wrote nothing.
+// After a panic, provisional entries expire.
 func (c *confirming) serve(next caddyhttp.Handler) error {
 	err := next.ServeHTTP(c, c.r)
 	if err != nil {
@@ -70,7 +70,8 @@ func (c *confirming) serve(next caddyhttp.Handler) error {
 	return err
 }
 
-// resolve is called with the status of the answer. The first call counts.
+// resolve keeps or releases what is pending by the status of the answer. Only the first
+// call counts.
 func (c *confirming) resolve(status int) {
 	if c.resolved {
 		return
@@ -92,13 +93,13 @@ func (c *confirming) resolve(status int) {
 		case accepted && (upgraded || !c.safe):
 			c.keep(ctx, hold, "visitor")
 		case status >= 400 && status < 500:
-			c.release(ctx, hold) // refused; what failed is tried again
+			c.release(ctx, hold) // refused; after a 5xx the client tries again
 		}
 	}
 }
 
-// keep confirms an entry. One that has ended meanwhile is made again, unless
-// somebody else has taken its key.
+// keep confirms an entry. One that has expired meanwhile is created again, unless
+// somebody else has claimed its key.
 func (c *confirming) keep(ctx context.Context, hold *holding, what string) {
 	until := time.Now().Add(hold.keep)
 	entry, err := c.h.ledger.Keep(ctx, hold.key, hold.holder, until)
@@ -110,14 +111,14 @@ func (c *confirming) keep(ctx context.Context, hold *holding, what string) {
 	}
 }
 
-// release frees what the upstream has not accepted, so that nobody holds what
-// no backend knows. One that was confirmed before stays.
+// release frees what the upstream has not accepted, so that nobody holds what no backend
+// knows. An entry that was confirmed earlier stays.
 func (c *confirming) release(ctx context.Context, hold *holding) {
 	if hold.until.After(time.Now().Add(provisional + time.Minute)) {
 		return
 	}
 	if err := c.h.ledger.Release(ctx, hold.key, hold.holder, hold.until); err != nil {
-		c.h.log.zap.Debug("what the upstream did not accept was not released, and ends by itself", zap.Error(err))
+		c.h.log.zap.Debug("what the upstream did not accept could not be released, and expires by itself", zap.Error(err))
 	}
 }
 

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,24 +19,25 @@ import (
 
 // How long things are kept in the ledger, and how many.
 const (
-	// provisional is how long an entry is kept that no answer of the upstream has
-	// confirmed yet.
+	// provisional is how long an entry is kept until the upstream's answer confirms it.
 	provisional = 2 * time.Minute
-	// defaultKeep is how long a conversation is kept since its last use, and the
-	// merging of a visitor since it was confirmed.
+	// defaultKeep is how long a conversation is kept after its last use, and the merge
+	// of a visitor after it was confirmed.
 	defaultKeep = 90 * 24 * time.Hour
-	// minKeep keeps provisional entries apart from confirmed ones.
+	// minKeep distinguishes confirmed entries from provisional ones.
 	minKeep = time.Hour
-	// defaultLimit is how many conversations one user of a widget holds, and how
-	// many visitors he is merged with.
+	// defaultLimit is how many conversations one user of a widget may hold, and how many
+	// visitors may be merged into that user.
 	defaultLimit = 1000
+	// maxLimit bounds how many conversations a user may be allowed.
+	maxLimit = 1_000_000
 )
 
-// Conversation says where a request names its conversation, and how long that is its user's.
+// Conversation says where a request names its conversation, and how long that belongs to its user.
 type Conversation struct {
 	Naming
 
-	// How long a conversation is kept since its last use. Default: 90d.
+	// How long a conversation is kept after its last use. Default: 90d.
 	Keep caddy.Duration `json:"keep,omitempty"`
 
 	// How many conversations one user of a widget may hold. Default: 1000.
@@ -51,12 +53,7 @@ func (c *Conversation) naming() *Naming {
 }
 
 func (c *Conversation) provision() error {
-	if c.Keep == 0 {
-		c.Keep = caddy.Duration(defaultKeep)
-	}
-	if c.Limit == 0 {
-		c.Limit = defaultLimit
-	}
+	c.Keep, c.Limit = cmp.Or(c.Keep, caddy.Duration(defaultKeep)), cmp.Or(c.Limit, defaultLimit)
 	switch {
 	case time.Duration(c.Keep) < minKeep:
 		return fmt.Errorf("conversation: keep is at least %v", minKeep)
@@ -65,9 +62,6 @@ func (c *Conversation) provision() error {
 	}
 	return nil
 }
-
-// maxLimit bounds how many conversations a user may be allowed.
-const maxLimit = 1_000_000
 
 // provisionNames determines how a request names its conversation and its visitor.
 func (h *Handler) provisionNames() error {
@@ -91,13 +85,13 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	case n.Text != "" && n.Location != "" || n.Text == "" && n.Location == "":
 		return fmt.Errorf("%s is either a text with placeholders or a place", field)
 	case n.Text == "":
-		return nil // a place of each plan
+		return nil // newPlan reads the place
 	case !strings.Contains(n.Text, "{"):
 		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
 	}
 	text, err := h.newText(field, n.Text)
 	if err == nil && text.Query != "" {
-		// A place like any other, which backends may find in the body, too.
+		// A plain place: its twin in the body is watched.
 		*n = Naming{Location: intake.AtQuery, Name: text.Query}
 		return nil
 	}
@@ -105,22 +99,23 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	return ofOption(field.String(), err)
 }
 
-// newText returns a text by which requests name something.
+// newText parses a text with placeholders by which requests name something.
 func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
 	return naming.New(field, text, h.ours)
 }
 
-// claimConversation returns why a request may not take part in the conversation that
-// it names, if so. The first verified user to name it has it: provisionally, until the
-// upstream has answered him.
+// claimConversation claims the conversation that a request names: the first verified
+// user to name it holds it, provisionally until the upstream has answered. The error is
+// why the request may not take part in it; the holding is nil if there is nothing to
+// confirm.
 func (h *Handler) claimConversation(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
 	switch {
 	case len(read.Unverified(verifier.Conversation)) == 0:
 		return nil, nil
 	case judgment.ReasonOf(r.claim) == judgment.Unavailable:
-		return nil, r.claim // it could be its user's own
+		return nil, r.claim // it may belong to this user
 	case w == nil:
-		return nil, judgment.ErrClaimed // it may be a conversation of any widget
+		return nil, judgment.ErrClaimed // another widget may have this conversation
 	}
 	hold := newHolding(kindConversation, w, read.AppendID(nil, verifier.Conversation), &r.identity, h.Conversation.Limit, time.Duration(h.Conversation.Keep))
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
@@ -142,18 +137,18 @@ func (h *Handler) claimConversation(ctx context.Context, w *widget, read *verifi
 	case entry.Holder != hold.holder:
 		return nil, judgment.ErrClaimed
 	case !entry.Until.Before(now.Add(hold.keep - min(24*time.Hour, hold.keep/2))):
-		return nil, nil // the use is written down once a day
+		return nil, nil // its use is recorded at most once a day
 	}
 	hold.until = entry.Until
 	return hold, nil
 }
 
-// errVisitorTaken refuses a visitor whom another user has brought along.
+// errVisitorTaken says that the visitor was merged into another user.
 var errVisitorTaken = errors.New("the visitor is another user's")
 
-// claimVisitor returns the anonymous visitor whom the verified user was, where the
-// upstream is to be told of him: until it has confirmed that. A visitor is merged into
-// one user: the first to bring him along, unless the upstream refuses that.
+// claimVisitor claims the anonymous visitor that the verified user was before. A visitor
+// is merged into one user, the first to name it, unless the upstream refuses that. The
+// holding is nil if the upstream need not be told: it has confirmed the merge before.
 func (h *Handler) claimVisitor(ctx context.Context, w *widget, read *verifier.Reading, r *ruling) (*holding, error) {
 	if len(read.Unverified(verifier.Visitor)) == 0 {
 		return nil, nil
@@ -164,7 +159,7 @@ func (h *Handler) claimVisitor(ctx context.Context, w *widget, read *verifier.Re
 	now := time.Now()
 	entry, err := h.ledger.Reserve(ctx, hold.key, hold.holder, now.Add(provisional), hold.share)
 	switch {
-	case err != nil: // it is delivered at least once, and so with a later request
+	case err != nil: // a later request delivers it
 		return nil, err
 	case entry.Holder != hold.holder:
 		return nil, errVisitorTaken

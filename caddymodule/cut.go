@@ -12,8 +12,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// withoutClaim removes the user id and what should have proved it from a
-// request that is not verified, so that no upstream can believe them.
+// withoutClaim removes the user id and its proof from an unverified request, so that no
+// upstream can believe them.
 func (x *exchange) withoutClaim() {
 	if x.h.Unverified == claimKeep {
 		return
@@ -22,8 +22,7 @@ func (x *exchange) withoutClaim() {
 	if x.widget != nil || x.h.single != nil {
 		return
 	}
-	// Nobody knows whose request it is: a backend may read it in the dialect of
-	// any widget.
+	// The request has no known widget, so a backend may read it in any widget's dialect.
 	for i := range verifier.Dialects {
 		dialect := verifier.Dialects[i].Name
 		p := x.h.plans[dialect]
@@ -34,14 +33,13 @@ func (x *exchange) withoutClaim() {
 		x.readHead(p)
 		x.body.Parse(p.places, &x.reading)
 		if x.cut(p); x.body.Unclear(&x.reading) {
-			// What cannot be read in one way cannot be cut in one, and of this
-			// dialect nobody has refused it.
+			// It was not refused in this dialect, but what is ambiguous cannot be cut.
 			x.body.Discard(x.r)
 		}
 	}
 }
 
-// cut removes what was read by a plan, if that is a claim.
+// cut removes what was read by the plan, if it has a proof.
 func (x *exchange) cut(p *plan) {
 	if !x.reading.HasProof() {
 		return
@@ -51,8 +49,8 @@ func (x *exchange) cut(p *plan) {
 	x.body.Cut(&x.reading)
 }
 
-// cutQuery removes the claim from the query, and from the one that the request
-// came with, to which Caddy returns for its error routes.
+// cutQuery removes the claim from the query, and from the original one, which Caddy
+// restores for its error routes.
 func cutQuery(r *http.Request, p *intake.Places) {
 	query := p.CutQuery(r.URL.RawQuery)
 	original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
@@ -70,7 +68,7 @@ func cutQuery(r *http.Request, p *intake.Places) {
 	if ok {
 		original.RequestURI = withQuery(original.RequestURI, query)
 		*r = *r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
-		// Where a handler before this one has copied the request, the server's has the original URI still.
+		// If an earlier handler copied the request, the server's still has the original URI.
 		if repl, known := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); known {
 			repl.Set("http.request.orig_uri", original.RequestURI)
 		}

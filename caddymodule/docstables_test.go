@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"maps"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -41,6 +42,35 @@ func TestDocsAnswers(t *testing.T) {
 		known = append(known, string(reason))
 	}
 	same(t, "reasons", reasons, known)
+}
+
+// TestVerifierStatuses compares the statuses that the library's manual tells with those
+// that this gateway answers with, and the files that the package comment tells with those
+// that there are.
+func TestVerifierStatuses(t *testing.T) {
+	text, err := os.ReadFile("../verifier/doc.go")
+	must(t, err)
+	told := regexp.MustCompile(`(?m)^//\t(Err[A-Za-z]+) +(\d+)  `).FindAllStringSubmatch(string(text), -1)
+	errs := map[string]error{
+		"ErrTooLarge": verifier.ErrTooLarge, "ErrMalformed": verifier.ErrMalformed, "ErrAmbiguous": verifier.ErrAmbiguous,
+		"ErrMissing": verifier.ErrMissing, "ErrPartial": verifier.ErrPartial, "ErrInvalid": verifier.ErrInvalid, "ErrExpired": verifier.ErrExpired,
+	}
+	if len(told) != len(errs) {
+		t.Errorf("%q", told)
+	}
+	for _, row := range told {
+		equal(t, row[2], strconv.Itoa(answers[judgment.ReasonOf(errs[row[1]])].status), "%s", row[1])
+	}
+	text, err = os.ReadFile("doc.go")
+	must(t, err)
+	files := regexp.MustCompile(`[a-z]+\.go\b`).FindAllString(string(text), -1)
+	if len(files) < 15 {
+		t.Errorf("%q", files)
+	}
+	for _, file := range files {
+		_, err := os.Stat(file)
+		must(t, err)
+	}
 }
 
 // TestDocsHeaders compares the headers for backends, and the outcomes in them.

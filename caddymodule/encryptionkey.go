@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,15 +18,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// dataPath is where this module keeps a file unless told otherwise.
+// dataPath is where this module keeps a file unless configured otherwise.
 func dataPath(name string) string {
 	return filepath.Join(caddy.AppDataDir(), "chat_identity", name)
 }
 
-// madeKeyPath is the file of the encryption key that is made where none is configured.
+// madeKeyPath is the file of the encryption key that is created if none is configured.
 func madeKeyPath() string { return dataPath("encryption.key") }
 
-// provisionKeys reads the encryption keys, but makes none.
+// provisionKeys reads the encryption keys. It creates none.
 func (a *App) provisionKeys() error {
 	var keys []widgets.EncryptionKey
 	for i, written := range a.EncryptionKeys {
@@ -40,14 +41,12 @@ func (a *App) provisionKeys() error {
 		if literal {
 			warnLiteral(a.log, zap.String("encryption_key", key.ID()))
 		}
-		for _, other := range keys {
-			if other.ID() == key.ID() {
-				return fmt.Errorf("encryption_key %d: the same key is repeated", i+1)
-			}
+		if slices.ContainsFunc(keys, func(other widgets.EncryptionKey) bool { return other.ID() == key.ID() }) {
+			return fmt.Errorf("encryption_key %d: the same key is repeated", i+1)
 		}
 		keys = append(keys, key)
 	}
-	a.EncryptionKeys = nil // as the secrets of widgets
+	a.EncryptionKeys = nil // Caddy's request trace prints exported fields
 	a.configured = len(keys) > 0
 	if len(keys) == 0 {
 		key, err := readMadeKey()
@@ -56,7 +55,7 @@ func (a *App) provisionKeys() error {
 			keys = append(keys, key)
 			a.warnReadable()
 		case !errors.Is(err, fs.ErrNotExist):
-			// Widgets that need it will be unavailable, the others work.
+			// Only widgets that need it will be unavailable.
 			a.log.Error("the encryption key in Caddy's data directory cannot be used", zap.Error(err))
 		}
 	}
@@ -64,11 +63,11 @@ func (a *App) provisionKeys() error {
 	return nil
 }
 
-// parseEncryptionKey adds to an error how to get a key.
+// parseEncryptionKey is [widgets.ParseEncryptionKey], and says how to create a key.
 func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
 	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
-		err = fmt.Errorf("%w: 'caddy chat-identity keygen --encryption-key' makes one", err)
+		err = fmt.Errorf("%w: 'caddy chat-identity keygen --encryption-key' creates one", err)
 	}
 	return key, err
 }
@@ -84,35 +83,33 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 		key, err = widgets.ParseEncryptionKey(text)
 	}
 	if err != nil {
-		return key, fmt.Errorf("%s: %w: restore it from a backup, without which no stored secret can be opened", madeKeyPath(), err)
+		return key, fmt.Errorf("%s: %w: restore it from a backup, without which no stored secret can be decrypted", madeKeyPath(), err)
 	}
 	return key, nil
 }
 
-// warnReadable warns of a made key that others can read.
+// warnReadable warns about a created key that other users can read.
 func (a *App) warnReadable() {
 	if info, err := os.Stat(madeKeyPath()); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
 		a.log.Warn("the encryption key can be read by other users: chmod 600", zap.String("file", madeKeyPath()))
 	}
 }
 
-// ensureRing makes an encryption key where there is none, and keeps it in
-// Caddy's data directory.
+// ensureRing creates an encryption key in Caddy's data directory if there is none.
 func (a *App) ensureRing() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.configured {
 		return nil
 	}
-	// A key that is made beside secrets which it does not open would hide that
-	// theirs is lost, or that another gateway of the same store has its own.
+	// A new key beside secrets that it does not decrypt would hide that theirs is lost,
+	// or that another gateway of the same store has its own.
 	if err := a.store.Err(); err != nil && !errors.Is(err, widgets.ErrUnwritable) {
 		return err
 	}
 	for keyID := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			return fmt.Errorf("%w of this store's: encryption key %s is missing: restore %s from a backup, "+
-				"or configure encryption_key with that key", widgets.ErrNoKey, keyID, madeKeyPath())
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID))
 		}
 	}
 	if a.ring.Load() != nil {
@@ -120,19 +117,19 @@ func (a *App) ensureRing() error {
 	}
 	key, made, err := makeKey()
 	if err != nil {
-		return fmt.Errorf("making an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)
+		return fmt.Errorf("creating an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)
 	}
 	a.ring.Store(widgets.NewRing(key))
 	if made {
-		a.log.Warn("no encryption_key is configured, so one was made: back this file up, apart from the widgets. "+
-			"Without it no stored secret can be opened",
+		a.log.Warn("no encryption_key is configured, so one was created: back this file up, apart from the widgets. "+
+			"Without it no stored secret can be decrypted",
 			zap.String("file", madeKeyPath()), zap.String("encryption_key", key.ID()))
 	}
 	return nil
 }
 
-// makeKey returns the key in the data directory, which it makes if need be. Of
-// several processes that try at once, one makes it and all use that.
+// makeKey returns the key in the data directory, and creates it if there is none. If
+// several processes try at once, all use the one that the first has created.
 func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 	if key, err = readMadeKey(); !errors.Is(err, fs.ErrNotExist) {
 		return key, false, err
@@ -148,10 +145,18 @@ func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 	return key, err == nil, err
 }
 
-// whereKeyIs says what an operator can do about a missing encryption key.
+// whereKeyIs tells an operator what to do about a missing encryption key.
 func (a *App) whereKeyIs(keyID string) string {
-	if key, err := readMadeKey(); err == nil && key.ID() == keyID {
+	key, err := readMadeKey()
+	switch {
+	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
+	case a.configured:
+		return "add the encryption key of that id to encryption_key, behind the first"
+	case err == nil && key.ID() == keyID:
+		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
+	case err == nil: // of another id, which may have encrypted secrets since
+		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id", madeKeyPath())
 	}
-	return "add the encryption key of that id to encryption_key, behind the first"
+	return fmt.Sprintf("put %s back from a backup and restart, or configure encryption_key with that key", madeKeyPath())
 }

@@ -18,31 +18,31 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// exchange is one request on its way through a handler. It ends before the
-// next handler begins; what outlives it is in the request and its state.
+// exchange is one request on its way through a handler. It ends before the next handler
+// runs. What outlives it is in the request and its state.
 type exchange struct {
 	oneRequest
 
-	// What is kept for the next request is memory, of which it sees no more.
+	// These are emptied and their memory is reused.
 	reading verifier.Reading // the claim
-	named   verifier.Reading // of the places in the handler's texts, one at a time
+	named   verifier.Reading // one placeholder of the handler's texts at a time
 	keys    []*verifier.Key  // the widget's
-	id      []byte           // its id, while it is looked up
+	id      []byte           // the widget's, while it is looked up
 }
 
-// oneRequest is what an exchange knows of its request, and forgets with it: in the
-// order in which it comes to know it.
+// oneRequest is what an exchange learns about its request, in that order, and forgets at
+// the end.
 type oneRequest struct {
 	h *Handler
 	w http.ResponseWriter
 	r *http.Request
 	s *state
 
-	target                  // whose widget's it is
-	body    intake.Body     // the body, as far as it was read
-	began   time.Time       // when the claim's text was there
-	ruling                  // what the claim is worth
-	counted *traffic.Series // what it was counted in, nil for none of its own
+	target
+	body  intake.Body // as far as it was read
+	began time.Time   // when the claim's text had arrived
+	ruling
+	counted *traffic.Series // what the request was counted in; nil if it has none of its own
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}
@@ -53,12 +53,11 @@ func newExchange(h *Handler, w http.ResponseWriter, r *http.Request, s *state) *
 	return x
 }
 
-// keptReading is how many bytes of memory a reading keeps: a request that was
-// made to need much must not pin it in the pool.
+// keptReading is how many bytes of memory a reading keeps for the next request. One
+// large request must not pin memory in the pool.
 const keptReading = 64 << 10
 
-// release forgets the request and keeps what memory may be used again. The
-// body's text is the request's from now on.
+// release forgets the request and returns the exchange to the pool.
 func (x *exchange) release() {
 	if empty(&x.reading); len(x.h.texts) > 0 {
 		empty(&x.named)
@@ -69,15 +68,15 @@ func (x *exchange) release() {
 	exchanges.Put(x)
 }
 
-// empty has a reading forget what it holds, and its memory where that is much.
+// empty resets a reading, and drops its memory if that is large.
 func empty(r *verifier.Reading) {
 	if r.Reset(); r.Memory() > keptReading {
 		*r = verifier.Reading{}
 	}
 }
 
-// read finds the widget, with it the mode and the dialect, and the claim. In
-// mode off it reads no more than it takes to find the widget.
+// read finds the widget, which determines mode and dialect, and reads the claim. In mode
+// off it reads no more than it needs to find the widget.
 func (x *exchange) read() {
 	x.find()
 	if x.mode == widgets.ModeOff && !x.h.widgetInClaim {
@@ -109,27 +108,27 @@ func (x *exchange) readClaim() {
 	}
 }
 
-// begin begins to time the verification, of which waiting for the client is no
-// part, and of which a second reading is.
+// begin starts the clock for the verification's duration, unless it is running. Waiting
+// for the client does not count, reading the claim in a second dialect does.
 func (x *exchange) begin() {
 	if x.began.IsZero() {
 		x.began = time.Now()
 	}
 }
 
-// readHead reads the places of a plan outside of the body.
+// readHead reads a plan's places outside of the body.
 func (x *exchange) readHead(p *plan) {
 	p.places.ReadHead(x.r, &x.reading)
 	for _, text := range x.h.texts {
 		text.Read(x.r, &x.named, &x.reading)
 	}
 	if x.h.named != nil && x.h.named.Query != "" && x.widget != nil {
-		// What the body says must be the same.
+		// The body must not name another widget.
 		x.reading.Text(verifier.Place{Field: verifier.Widget}, x.reading.Copy(x.widget.id))
 	}
 }
 
-// readBody reads the body as far as it must be, once.
+// readBody reads the body, once, as far as a claim may be in it.
 func (x *exchange) readBody() {
 	if x.body.Body != nil {
 		return
@@ -142,7 +141,7 @@ func (x *exchange) readBody() {
 	}
 }
 
-// openBody has the request's body ready to be read.
+// openBody returns the request's body, ready to be read.
 func (x *exchange) openBody() *intake.Body {
 	if x.body.Body == nil {
 		x.body.Body = body.Open(x.r, &x.s.body, isTooLarge)
@@ -150,22 +149,22 @@ func (x *exchange) openBody() *intake.Body {
 	return &x.body
 }
 
-// isTooLarge reports whether reading has met a limit that Caddy's request_body set.
+// isTooLarge reports whether a body exceeded a limit set by Caddy's request_body.
 func isTooLarge(err error) bool {
 	e, ok := errors.AsType[caddyhttp.HandlerError](err)
 	return ok && e.StatusCode == http.StatusRequestEntityTooLarge
 }
 
-// clientAddress is the client's address as Caddy tells it, behind trusted proxies
-// too, or none.
+// clientAddress is the client's address as Caddy determined it, trusted proxies
+// considered. It is invalid if there is none.
 func clientAddress(r *http.Request) netip.Addr {
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
 	addr, _ := netip.ParseAddr(text)
 	return addr
 }
 
-// watchTwins looks in the body for the query's parameters in a text. Backends that
-// merge the two take it from there, so what is there must be what the query has.
+// watchTwins looks in the body for a text's query parameters. Backends that merge the two
+// may read the body's, so it must equal the query's.
 func (x *exchange) watchTwins(text *naming.Text) {
 	for _, twin := range text.Twins {
 		var reading verifier.Reading
@@ -178,8 +177,8 @@ func (x *exchange) watchTwins(text *naming.Text) {
 	}
 }
 
-// passPreflight leaves a preflight ready to be forwarded. It says nothing of
-// who is there, so nothing is published.
+// passPreflight leaves a preflight ready to be forwarded. Nothing is published, since a
+// preflight is nobody's request.
 func (x *exchange) passPreflight() {
 	if x.mode == widgets.ModeOff {
 		x.recordOutcome()
@@ -189,17 +188,17 @@ func (x *exchange) passPreflight() {
 	x.passBody()
 }
 
-// isPreflight reports whether the request is a CORS preflight: a browser's
-// question, which never carries a claim and must not be refused for that.
+// isPreflight reports whether the request is a CORS preflight. A browser sends it without
+// a claim, so required mode must not refuse it.
 func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openBody().Present() }
 
-// passBody has the request go on with the body as it is by now.
+// passBody leaves the request with its body less what was cut.
 func (x *exchange) passBody() {
 	x.s.streamed = x.openBody().Pass(x.r, x.plan.places.InBody())
 }
 
-// returnBody has the request go on with its body as it came, where the widget was
-// looked for in it.
+// returnBody leaves the request with its body as it came, if the widget was looked for
+// in it.
 func (x *exchange) returnBody() {
 	if x.body.Body != nil {
 		x.s.streamed = x.body.Body.Pass(x.r)

@@ -14,13 +14,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 )
 
-// journey is how far a request got on its way to any upstream. A proxy may try
-// several, and what it returns is the error of the last one: that an earlier try
-// was more than a failed dial, only the connections tell. Both fields are set from
-// whichever goroutine dials.
+// journey records whether a request reached an upstream. A proxy may try several and
+// returns the error of the last one, so only the connections tell whether an earlier
+// attempt went further than a failed dial. Any goroutine may dial.
 type journey struct {
 	begun   atomic.Bool // the transport reports its connections at all
-	reached atomic.Bool // one was there, new or kept from an earlier request
+	reached atomic.Bool // there was a connection, new or kept alive
 }
 
 func (j *journey) trace() *httptrace.ClientTrace {
@@ -37,16 +36,16 @@ func (j *journey) trace() *httptrace.ClientTrace {
 	}
 }
 
-// ended reports whether it is certain that the request reached no upstream: the
-// error is a failed dial, and every try was one.
+// ended reports whether the request has certainly reached no upstream: every attempt
+// ended with a failed dial.
 func (j *journey) ended(err error) bool {
 	var dial reverseproxy.DialError
 	return errors.As(err, &dial) && j.begun.Load() && !j.reached.Load()
 }
 
-// givingBack has the request's one-time signature released if the next handler
-// reaches no upstream: the client then sends the same request again, and that is no
-// replay. It is released before the client is answered.
+// givingBack releases the request's one-time signature, before the client is answered, if
+// the next handler reaches no upstream. The client then sends the same request again,
+// which is no replay.
 func (h *Handler) givingBack(s *state, next caddyhttp.Handler) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		way := new(journey)

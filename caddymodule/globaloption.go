@@ -58,9 +58,9 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "encryption_key":
 		return a.unmarshalKeys(d)
 	case "widgets":
-		return unmarshalGuest(d, "chat_identity.widgets", "file", &a.WidgetsRaw)
+		return unmarshalStore(d, "chat_identity.widgets", "file", &a.WidgetsRaw)
 	case "ledger":
-		return unmarshalGuest(d, "chat_identity.ledgers", "bolt", &a.LedgerRaw)
+		return unmarshalStore(d, "chat_identity.ledgers", "bolt", &a.LedgerRaw)
 	case "stale_if_error":
 		a.StaleIfError = new(caddy.Duration)
 		return durationArg(d, a.StaleIfError, 0)
@@ -101,16 +101,16 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// unmarshalGuest reads a line with the module of the namespace that it names,
-// and that module's arguments. usual is one that there is.
-func unmarshalGuest(d *caddyfile.Dispenser, namespace, usual string, to *json.RawMessage) error {
+// unmarshalStore reads a line that names a module of the namespace and has that module's
+// arguments. file is the name of the one that keeps a file.
+func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.RawMessage) error {
 	option := d.Val()
 	if !d.NextArg() {
-		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, usual)
+		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
 	}
 	name := d.Val()
 	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
-		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, usual)
+		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, file)
 	}
 	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {

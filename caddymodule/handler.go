@@ -10,9 +10,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// ServeHTTP implements [caddyhttp.MiddlewareHandler]. What keeps a client from
-// talking past the gateway comes first, whatever matcher and mode; what is found
-// is published last.
+// ServeHTTP implements [caddyhttp.MiddlewareHandler]. What keeps a client from talking
+// past the gateway comes first, whatever the mode and matcher.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	s := ensureState(r)
 	if h.strip(r, s); hop.IsTunnel(r) {
@@ -42,8 +41,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return s.endBody(err)
 }
 
-// decide finds out what the request's claim is worth. It refuses the request, or
-// leaves it ready to be forwarded.
+// decide checks the request's claim. It either refuses the request or leaves it ready to
+// be forwarded.
 func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refused bool, err error) {
 	x := newExchange(h, w, r, s)
 	defer x.release()
@@ -75,8 +74,8 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	return false, nil
 }
 
-// takes reports whether this handler decides about the request: it is more than
-// a guard, and no handler before it has decided.
+// takes reports whether this handler decides the request: it is not a guard, and no
+// earlier handler has decided.
 func (h *Handler) takes(s *state) bool {
 	if h.Guard {
 		return false
@@ -91,14 +90,14 @@ func (h *Handler) takes(s *state) bool {
 	return true
 }
 
-// widgetless reports whether the handler has no widget and no way to one, as
-// only mode off may be.
+// widgetless reports whether the handler has neither a widget nor a way to find one,
+// which only mode off allows.
 func (h *Handler) widgetless() bool {
 	return h.single == nil && h.literal == nil && h.named == nil && !h.widgetInClaim
 }
 
-// overruledSilently reports whether an earlier handler was laxer than this one
-// would have been, and the operator was not told yet.
+// overruledSilently reports whether an earlier handler decided in a laxer mode than this
+// one has, and that was not logged yet.
 func (h *Handler) overruledSilently(s *state) bool {
 	return s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
 }

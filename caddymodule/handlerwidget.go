@@ -14,7 +14,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// checkWidget refuses options that leave open which widget a request has.
+// checkWidget refuses options that do not determine a request's widget.
 func (h *Handler) checkWidget() error {
 	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
 	unnamed := h.Widget == "" && h.WidgetBody == ""
@@ -27,7 +27,7 @@ func (h *Handler) checkWidget() error {
 	case !named && !unnamed && !widgets.ValidID(h.Widget):
 		return ofOption("widget", badWidgetID(h.Widget))
 	case named && len(h.Secrets) > 0:
-		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or declare widgets in the global chat_identity block"))
+		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or define widgets in the global chat_identity block"))
 	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
@@ -60,20 +60,20 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	h.literal = []byte(h.Widget)
 	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither inline nor stored, so that no request verifies until it is: "+
-			"'caddy chat-identity create "+h.Widget+"' makes it", zap.String("widget", h.Widget))
+		h.log.zap.Warn("this handler's widget is neither inline nor stored, so no request verifies until it is: "+
+			"'caddy chat-identity create "+h.Widget+"' creates it", zap.String("widget", h.Widget))
 	}
 	return nil
 }
 
-// provisionSingle creates the only widget of the handler, which is on that site.
+// provisionSingle creates the handler's own widget. The site is for errors.
 func (h *Handler) provisionSingle(site string) error {
 	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
 	if err != nil {
 		return err
 	}
-	if !h.Guard { // its handler says so
+	if !h.Guard { // the handler that it belongs to warns
 		if literals {
 			warnLiteral(h.log.zap, zap.String("widget", id))
 		}
@@ -85,19 +85,19 @@ func (h *Handler) provisionSingle(site string) error {
 	return err
 }
 
-// handlerWidget is a widget that handlers bring along, and how they treat it.
+// handlerWidget is the own widget of one or more handlers.
 type handlerWidget struct {
 	w       *widget
-	site    string       // of the first handler that brought it
+	site    string       // of the first handler
 	laxest  widgets.Mode // of the handlers' modes
-	mode    widgets.Mode // of the handlers, widgets.ModeUnset where they differ
-	dialect string       // of the handlers, "" where they differ
+	mode    widgets.Mode // of the handlers, widgets.ModeUnset if they differ
+	dialect string       // of the handlers, "" if they differ
 }
 
-// own registers the widget of a handler on that site. The pair of widget and
-// user is who someone is, so one id, `default` as any other, must not stand for
-// two secrets: either customer could sign for the other's users. It returns the
-// widget as it was declared, if it was, since its mode and dialect hold everywhere.
+// own registers a handler's own widget. A user is identified by widget and user id, so no
+// widget id, not even `default`, may have two lists of secrets: either customer could sign
+// for the other's users. It returns the inline widget with that id if there is one, since
+// its mode and dialect hold everywhere.
 func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -117,7 +117,7 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	return cmp.Or(declared, w), nil
 }
 
-// addHandler adds how one more handler treats the widget.
+// addHandler adds a handler with that mode and dialect.
 func (o *handlerWidget) addHandler(mode widgets.Mode, dialect string) {
 	o.laxest = min(o.laxest, mode)
 	if o.mode != mode {
@@ -134,11 +134,11 @@ func otherSecrets(id, site, other string) error {
 			"give each a name, as in 'widget shop' and 'widget support'. They are: %s; and %s", site, other)
 	}
 	return fmt.Errorf("widget %s has different secrets elsewhere in this configuration: give one of the two another id, "+
-		"or declare it once in the global chat_identity block. They are: %s; and %s", id, site, other)
+		"or define it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// handlerSite says where an operator finds the handler that is being provisioned,
-// and where its secrets come from.
+// handlerSite tells an operator where the handler that is being provisioned is, and where
+// its secrets come from.
 func handlerSite(ctx caddy.Context, h *Handler) string {
 	words := append(sites.Where(ctx), "with the secret")
 	for _, written := range h.Secrets {

@@ -12,7 +12,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// The headers for the upstream, by the order of Handler.names.
+// The headers for the upstream, as indexes of Handler.names.
 const (
 	headerUser = iota
 	headerWidget
@@ -25,7 +25,7 @@ const (
 	numHeaders
 )
 
-// headerKeys are the headers' names in a configuration, headerDefaults those on the wire.
+// headerKeys are the headers' names in a configuration, headerDefaults those in a request.
 var (
 	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "merge_from"}
 	headerDefaults = [numHeaders]string{
@@ -34,17 +34,17 @@ var (
 	}
 )
 
-// maxIdentityHeaders bounds what X-Identity-* take together, names included,
-// so that no request grows beyond what an upstream accepts.
+// maxIdentityHeaders bounds all X-Identity-* headers together, in bytes, names included:
+// an upstream may refuse larger headers.
 const maxIdentityHeaders = 4 << 10
 
-// reservedHeaders are those that carry the request itself.
+// reservedHeaders belong to HTTP itself.
 var reservedHeaders = []string{
 	"Connection", "Content-Encoding", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Keep-Alive",
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-// provisionHeaders applies the operator's names for our headers.
+// provisionHeaders applies the configured names of our headers.
 func (h *Handler) provisionHeaders() error {
 	h.names = headerDefaults
 	for key, name := range h.Headers {
@@ -57,7 +57,7 @@ func (h *Handler) provisionHeaders() error {
 			continue
 		}
 		if !httpguts.ValidHeaderFieldName(name) {
-			return fmt.Errorf("header %s: '%s' is no header name", key, name)
+			return fmt.Errorf("header %s: '%s' is not a header name", key, name)
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
 		if slices.Contains(reservedHeaders, name) {
@@ -76,7 +76,7 @@ func (h *Handler) provisionHeaders() error {
 	return nil
 }
 
-// publish writes what is known of the request into its headers.
+// publish sets the headers that tell the upstream what was found.
 func (h *Handler) publish(r *http.Request, s *state) {
 	room := maxIdentityHeaders
 	h.set(r, s, headerOutcome, string(s.outcome), &room)
@@ -95,7 +95,7 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	}
 }
 
-// unpublish takes back what was said of a request that is refused after all.
+// unpublish removes what was published about a request that is refused after all.
 func (h *Handler) unpublish(r *http.Request, s *state) {
 	for _, name := range h.names {
 		delete(r.Header, name)
@@ -104,8 +104,8 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 	s.user, s.email, s.name, s.attributes, s.mergeFrom = "", "", "", "", ""
 }
 
-// set writes one header, if there is something to say, its name is not off and
-// it fits into what room is left.
+// set sets a header, unless its value is empty or its name off. It reports whether the
+// header fits into room, in bytes; nil has no limit.
 func (h *Handler) set(r *http.Request, s *state, header int, value string, room *int) bool {
 	name := h.names[header]
 	if name == "" || value == "" {
@@ -123,14 +123,14 @@ func (h *Handler) set(r *http.Request, s *state, header int, value string, room 
 	return true
 }
 
-// plainHeaderByte reports whether a byte of an id stands for itself in a header.
+// plainHeaderByte reports whether encodeHeader keeps a byte.
 func plainHeaderByte(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~@:", c) >= 0
 }
 
-// encodeHeader percent-encodes every byte but letters, digits and -._~@: (RFC
-// 3986 section 2.1), so that any URL decoder gives the text back. A header
-// loses outer blanks and cannot hold line ends or, reliably, anything beyond ASCII.
+// encodeHeader percent-encodes every byte but letters, digits and -._~@: (RFC 3986 section
+// 2.1), so that any URL decoder restores the text. A header loses leading and trailing
+// spaces, cannot hold newlines and does not reliably hold anything beyond ASCII.
 func encodeHeader(text string) string {
 	escapes := 0
 	for i := 0; i < len(text); i++ {

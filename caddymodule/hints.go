@@ -13,30 +13,29 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
 
-// noMistake is the hint where none of the usual mistakes was made.
+// noMistake is the hint if no common mistake explains the signature.
 var noMistake = traffic.Hint{
 	ID:   "none_known",
 	Text: "None of the usual mistakes gives this signature: most likely another secret was used, or another text was signed.",
 }
 
-// otherDialect is the hint where the widget is known, and not taken.
+// otherDialect is the hint if the widget is known but not accepted here.
 var otherDialect = traffic.Hint{
 	ID:   "other_dialect",
 	Text: "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp.",
 }
 
-// keptShorter is the hint where a one-time signature is fresh now, and was not
-// for the configuration under which it was made.
+// keptShorter is the hint if a one-time signature is fresh now but was not under the
+// configuration when it was created.
 var keptShorter = traffic.Hint{
 	ID: "kept_shorter",
 	Text: "max_age has become longer since this was signed, and used signatures were kept only for the shorter one: " +
 		"it may have been used before. Sign anew.",
 }
 
-// hint says what is wrong with the exchange's claim, in words of ours alone:
-// to the operator, in logs and readiness. Where it would have to be diagnosed,
-// which takes a millisecond or two, it says nothing unless that is asked for.
-// The detail is what is wrong with this very one, "" where that is the hint.
+// hint tells an operator, in logs and readiness, what is wrong with the claim. It quotes
+// nothing of the request. A signature is diagnosed, which takes a millisecond or two, only
+// if search is set. The detail is about this claim alone, "" if the hint says it all.
 func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	reason, cause := x.s.reason, x.cause()
 	switch reason {
@@ -67,7 +66,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
 }
 
-// bodyText is a body that lies in memory.
+// bodyText returns the body if it was read into memory.
 func (x *exchange) bodyText() []byte {
 	if x.body.Body == nil {
 		return nil
@@ -75,7 +74,7 @@ func (x *exchange) bodyText() []byte {
 	return x.body.Text()
 }
 
-// halfHint says which half of the claim is missing.
+// halfHint says which part of the claim is missing.
 func (x *exchange) halfHint() traffic.Hint {
 	var ids, names []string
 	for field := verifier.UserID; field <= verifier.Email; field++ {
@@ -91,7 +90,7 @@ func (x *exchange) halfHint() traffic.Hint {
 	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
 }
 
-// ageHint says how old the timestamp is, or how far ahead.
+// ageHint says how far the timestamp is in the past or future.
 func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
 	age := time.Since(x.plan.verifier.SignedAt(&x.reading)).Round(time.Second)
@@ -102,10 +101,10 @@ func (x *exchange) ageHint() (traffic.Hint, string) {
 		return traffic.Hint{
 			ID:   "ahead",
 			Text: fmt.Sprintf("The signed timestamp is more than %v ahead: set the signing server's clock.", p.Skew),
-		}, fmt.Sprintf("the timestamp is %v ahead, and %v is the most", -age, p.Skew)
+		}, fmt.Sprintf("the timestamp is %v ahead, and the limit is %v", -age, p.Skew)
 	}
 	return traffic.Hint{
 		ID:   "too_old",
 		Text: fmt.Sprintf("The signed timestamp is older than %v: sign anew for each page, and check the signing server's clock.", p.MaxAge),
-	}, fmt.Sprintf("the timestamp is %v old, and %v is the most", age, p.MaxAge)
+	}, fmt.Sprintf("the timestamp is %v old, and the limit is %v", age, p.MaxAge)
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// holding is an entry of the ledger that depends on what becomes of the request
-// at the upstream.
+// holding is an entry of the ledger whose fate depends on the upstream's answer.
 type holding struct {
 	key    ledger.Key
 	holder ledger.Holder
 	share  ledger.Share
-	until  time.Time     // when the entry ends, unless it is confirmed
-	keep   time.Duration // how long it is kept from then on
+	until  time.Time     // when the entry ends unless it is confirmed
+	keep   time.Duration // how long a confirmed one is kept
 }
 
-// newHolding returns what a user of a widget names by that name, of a kind.
+// newHolding returns a user's entry for something of that kind, such as a conversation,
+// by the name that the request gives it.
 func newHolding(kind string, w *widget, name []byte, of *verifier.Identity, limit int, keep time.Duration) *holding {
 	user := []byte(of.User())
 	return &holding{
@@ -30,14 +30,14 @@ func newHolding(kind string, w *widget, name []byte, of *verifier.Identity, limi
 	}
 }
 
-// pending is what of a request is open until the upstream answers.
+// pending is what a request has claimed until the upstream answers.
 type pending struct {
 	conversation *holding
 	visitor      *holding
 }
 
-// What a ledger's keys and holders are digests of. A digest of one kind is none
-// of another.
+// The kinds of what a ledger's keys and holders are digests of. Digests of different
+// kinds differ.
 const (
 	kindSignature     = "signature"            // widget, digest that was signed
 	kindConversation  = "conversation"         // widget, conversation
@@ -47,11 +47,11 @@ const (
 	kindVisitors      = "visitors merged into" // widget, user
 )
 
-// sharedBy are the kinds of what a user's share of another kind is counted under.
+// sharedBy maps a kind to the kind under which a user's share of it is counted.
 var sharedBy = map[string]string{kindConversation: kindConversations, kindVisitor: kindVisitors}
 
-// ledgerDigest returns the SHA-256 of a kind and two parts of it, each behind its
-// length: no two splits of a text are one digest.
+// ledgerDigest returns the SHA-256 of a kind, a widget and a part. The widget's length is
+// included, so that no two splits of a text have the same digest.
 func ledgerDigest(kind string, widget string, part []byte) [32]byte {
 	var room [256]byte // most ids fit
 	text := append(room[:0], kind...)

@@ -21,14 +21,14 @@ type identifiedUser struct {
 	ID string `json:"id"`
 }
 
-// prefill is what an unverified visitor said of himself, for the widget's form.
+// prefill is what an unverified visitor's browser sent, for the widget's form.
 type prefill struct {
 	Name  string `json:"name,omitempty"`
 	Email string `json:"email,omitempty"`
 }
 
-// identifies reports whether the handler answers the request itself: an
-// identify() call, or the preflight of one from an origin of the operator's.
+// identifies reports whether the request is an identify() call, or the preflight of one
+// where cors is configured.
 func (h *Handler) identifies(r *http.Request) bool {
 	if h.Identify == "" || r.URL.Path != h.Identify {
 		return false
@@ -36,12 +36,12 @@ func (h *Handler) identifies(r *http.Request) bool {
 	return r.Method == http.MethodPost || len(h.CORS) > 0 && cors.IsPreflight(r)
 }
 
-// identify answers who the caller is. It spends no token and takes no
-// conversation: a page asks as often as it likes.
+// identify answers who the caller is. It uses up no signature and claims no conversation,
+// since a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
 	s.decider = h
 	if s.confirming != nil {
-		// What an earlier handler holds waits for an upstream, which sees nothing of this.
+		// An earlier handler waits for an upstream, which never sees this request.
 		s.confirming.resolve(http.StatusInternalServerError)
 	}
 	x := newExchange(h, w, r, s)

@@ -17,23 +17,23 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// LedgerModule is a module of the namespace `chat_identity.ledgers`. What it
-// returns is used once it is provisioned.
+// LedgerModule is a module of the namespace `chat_identity.ledgers`.
 type LedgerModule interface {
+	// Ledger returns the ledger. It is called once the module is provisioned.
 	Ledger() ledger.Ledger
 }
 
-func (a *App) provisionLedger(ctx caddy.Context) error {
+func (a *App) provisionLedger() error {
 	if a.LedgerRaw == nil {
 		a.LedgerRaw = json.RawMessage(`{"store":"bolt"}`)
 	}
-	loaded, err := ctx.LoadModule(a, "LedgerRaw")
+	loaded, err := a.ctx.LoadModule(a, "LedgerRaw")
 	if err != nil {
 		return fmt.Errorf("ledger: %w", err)
 	}
 	module, ok := loaded.(LedgerModule)
 	if !ok {
-		return fmt.Errorf("ledger: the module %T is no ledger", loaded)
+		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
 	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {
@@ -47,9 +47,9 @@ func (a *App) provisionLedger(ctx caddy.Context) error {
 	return nil
 }
 
-// ledgerNotes are with the widgets and in Caddy's data directory. Gateways of one
-// machine that share their widgets have data directories of their own, or one
-// note.
+// ledgerNotes are kept beside the widgets and in Caddy's data directory. The name
+// distinguishes gateways on one machine that share their widgets but not their data
+// directory.
 func (a *App) ledgerNotes() []ledgers.Note {
 	sum := sha256.Sum256([]byte(caddy.AppDataDir()))
 	name := "ledger-" + hex.EncodeToString(sum[:8])
@@ -66,7 +66,7 @@ func (a *App) ledgerNotes() []ledgers.Note {
 	}
 }
 
-// useLedger returns the ledger to a handler that needs it.
+// useLedger notes that a handler needs the ledger, and returns it.
 func (a *App) useLedger() ledger.Ledger {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -74,11 +74,11 @@ func (a *App) useLedger() ledger.Ledger {
 	return a.ledger
 }
 
-// openLedger opens the ledger early, so that an operator learns at the start
-// what is wrong with it, and not from the first request.
+// openLedger opens the ledger at start, so that an operator need not wait for the first
+// request to learn what is wrong with it.
 func (a *App) openLedger(ctx context.Context) {
 	if _, err := a.ledger.Open(ctx, a.window); err != nil {
-		a.log.Error("the ledger cannot be opened: what is accepted once, conversations and merging are unavailable until it can be",
+		a.log.Error("the ledger cannot be opened: one-time signatures, conversations and the merging of visitors are unavailable until it can be",
 			zap.Error(err))
 	}
 }

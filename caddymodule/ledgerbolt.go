@@ -12,12 +12,11 @@ func init() {
 	caddy.RegisterModule(new(BoltLedger))
 }
 
-// BoltLedger keeps in a file what was used or taken: one-time signatures, conversations and merged visitors.
+// BoltLedger records used one-time signatures, conversations and merged visitors in a file.
 //
-// What is recorded is on the disk before a request is answered. The file belongs to one process; gateways of a fleet need
-// a ledger that they share. A file that is found damaged when it is opened is refused rather than forgotten: what needs it
-// is unavailable until it is restored or moved away. After one that was lost, conversations are unavailable until
-// `caddy chat-identity ledger accept-loss`.
+// Records are on the disk before a request is answered. The file belongs to one process; the gateways of a fleet need a
+// shared ledger. A damaged file is refused rather than replaced: what needs it is unavailable until it is restored or
+// moved away. After the loss of a file, conversations are unavailable until `caddy chat-identity ledger accept-loss`.
 type BoltLedger struct {
 	// The file's path. Default: `chat_identity/ledger.db` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
@@ -33,8 +32,8 @@ func (*BoltLedger) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision opens nothing: it runs for `caddy validate`, beside a server that
-// has the file open.
+// Provision opens nothing: it also runs for `caddy validate`, beside a server that has the
+// file open.
 func (b *BoltLedger) Provision(caddy.Context) error {
 	path, err := resolvePath(b.Path, "ledger.db")
 	if err != nil {

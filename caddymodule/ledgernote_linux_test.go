@@ -42,7 +42,7 @@ func TestNoNote(t *testing.T) {
 	must(t, os.WriteFile(data, nil, 0o600)) // no folder
 	l.run(t)
 	equal(t, l.once(t, newToken("zoe")), "503 unavailable", "a token")
-	if text := l.since(); !strings.Contains(text, "ledger of before") && !strings.Contains(text, "cannot be noted") {
+	if text := l.since(); !strings.Contains(text, "same ledger as before") && !strings.Contains(text, "cannot be noted") {
 		t.Errorf("the log does not say why: %s", text)
 	}
 	equal(t, l.talk(t, "zoe", "c1"), "503 unavailable", "a conversation")

@@ -14,10 +14,10 @@ func init() {
 	caddy.RegisterModule(new(RedisLedger))
 }
 
-// RedisLedger keeps in Redis or Valkey what was used or taken, for a fleet of gateways.
+// RedisLedger records used one-time signatures, conversations and merged visitors in Redis or Valkey, for a fleet of gateways.
 //
-// The server must not forget by itself: one whose `maxmemory-policy` evicts keys is refused. While it cannot be reached,
-// what needs the ledger is unavailable.
+// A server whose `maxmemory-policy` evicts keys is refused. While the server is unreachable, what needs the ledger is
+// unavailable.
 type RedisLedger struct {
 	RedisServer
 	pooled[*redisledger.Ledger]
@@ -31,7 +31,7 @@ func (*RedisLedger) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision takes the ledger, which touches nothing before it is first asked.
+// Provision connects to nothing.
 func (r *RedisLedger) Provision(caddy.Context) error {
 	key, err := r.connect()
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *RedisLedger) Provision(caddy.Context) error {
 // Ledger implements [LedgerModule].
 func (r *RedisLedger) Ledger() ledger.Ledger { return r.shared }
 
-// Cleanup gives the ledger and the link back.
+// Cleanup releases the ledger and the connection.
 func (r *RedisLedger) Cleanup() error { return errors.Join(r.pooled.Cleanup(), r.link.Cleanup()) }
 
 // UnmarshalCaddyfile sets up the ledger. Syntax:

@@ -13,8 +13,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 )
 
-// Start makes the encryption key that was not configured, where it will be
-// needed, and tells the operator what will not work.
+// Start checks the sites, creates an encryption key if one is needed and none is
+// configured, and logs what will not work.
 func (a *App) Start() error {
 	for _, s := range a.sites() {
 		if err := s.Check(a.log); err != nil {
@@ -28,7 +28,7 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
-	a.traffic.ForgetModes() // those of the handlers before
+	a.traffic.ForgetModes() // of the previous configuration's handlers
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx) })
@@ -39,9 +39,9 @@ func (a *App) Start() error {
 	return nil
 }
 
-// readSites goes through the sites of the configuration. What ours are renamed to
-// by one handler of a site is then removed by every other, too, and a text knows
-// whether what it is made of comes from the path.
+// readSites reads the routes of all sites. From then on, all handlers of a site remove
+// the headers to which one of them renames ours, and a text knows whether its placeholders
+// depend on the path.
 func (a *App) readSites() []*sites.Site {
 	loaded, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
@@ -79,31 +79,30 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// replace takes note that another configuration is active, unless none is: when
-// Caddy itself stops, nothing replaces this one.
+// replace notes that another configuration is active. When Caddy itself stops, none is.
 func (a *App) replace() {
 	if caddy.ActiveContext().Context != nil {
 		a.replaced.Store(true)
 	}
 }
 
-// Cleanup ends what runs beside, and gives back what other configurations may share.
+// Cleanup ends the background work, and releases what configurations share.
 func (a *App) Cleanup() error {
 	a.replace() // Caddy does not stop an app that failed to start
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()
-		a.traffic.ForgetModes() // that its handlers had to the last
+		a.traffic.ForgetModes() // of its handlers
 	}
 	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup())
 }
 
-// checkStore logs which stored widgets cannot be used, and why.
+// checkStore logs which stored widgets are unused or unavailable, and why.
 func (a *App) checkStore() {
 	for id := range a.inline {
 		if a.stored(id) {
-			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one counts, "+
-				"and without it the stored one would again", zap.String("widget", id))
+			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one is used, "+
+				"and the stored one would be without it", zap.String("widget", id))
 		}
 	}
 	for id := range a.owners {
@@ -113,15 +112,15 @@ func (a *App) checkStore() {
 	}
 	for keyID, secrets := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			a.log.Error("stored secrets cannot be opened, their widgets are unavailable: "+a.whereKeyIs(keyID),
+			a.log.Error("stored secrets cannot be decrypted, so their widgets are unavailable: "+a.whereKeyIs(keyID),
 				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
 		}
 	}
 }
 
-// activeApp returns the app of the configuration that runs. What outlives a
-// configuration asks for it each time: after a reload that failed, Caddy's admin
-// API still has the routes of the configuration that never ran.
+// activeApp returns the app of the active configuration. Whatever outlives a
+// configuration asks for it each time: after a failed reload, Caddy's admin API still
+// has the routes of the configuration that never ran.
 func activeApp() (*App, error) {
 	loaded, err := caddy.ActiveContext().AppIfConfigured("chat_identity")
 	if errors.Is(err, caddy.ErrNotConfigured) {

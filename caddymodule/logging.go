@@ -15,15 +15,13 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// warningsPerSecond bounds what clients can make this module log, of each kind.
+// warningsPerSecond bounds how much clients can make this module log, per budget.
 const warningsPerSecond = 5
 
-// logger logs what clients cause, a few lines a second, and says how many it
-// suppressed.
+// logger logs what clients cause, a few lines per second, and how many it suppressed.
 type logger struct {
 	zap *zap.Logger
-	// Requests without a claim are many where one is required. They must not
-	// hide the forged ones.
+	// There may be many requests without a claim. They must not hide forged ones.
 	unsigned, others budget
 	overrideLogged   atomic.Bool
 }
@@ -36,10 +34,10 @@ func newLogger(log *zap.Logger) *logger {
 	return l
 }
 
-// budget is how much may be logged.
+// budget bounds one kind of log lines.
 type budget struct {
-	lines *rate.Limiter
-	left  atomic.Int64 // how many were left out
+	lines      *rate.Limiter
+	suppressed atomic.Int64 // since the last line
 }
 
 // allow reports whether one more line may be logged now.
@@ -47,20 +45,20 @@ func (b *budget) allow() bool {
 	if b.lines.Allow() {
 		return true
 	}
-	b.left.Add(1)
+	b.suppressed.Add(1)
 	return false
 }
 
-// write logs a line for which allow was asked.
+// write logs a line that allow has allowed.
 func (b *budget) write(log *zap.Logger, message string, fields ...zap.Field) {
-	if left := b.left.Swap(0); left > 0 {
-		fields = append(fields, zap.Int64("suppressed", left))
+	if n := b.suppressed.Swap(0); n > 0 {
+		fields = append(fields, zap.Int64("suppressed", n))
 	}
 	log.Warn(message, fields...)
 }
 
-// overruled says, once, that a request which this handler is to decide was
-// decided by one before it. The first decides, and is laxer here.
+// overruled logs, once, that an earlier handler in a laxer mode decided a request that
+// this one matches.
 func (l *logger) overruled(s *state) {
 	if !l.overrideLogged.Swap(true) {
 		l.zap.Warn("an earlier chat_identity decided requests that this one matches, in a laxer mode: "+
@@ -68,7 +66,7 @@ func (l *logger) overruled(s *state) {
 	}
 }
 
-// overlong logs that a user's headers were too long.
+// overlong logs that a user's headers exceed their limit.
 func (l *logger) overlong(r *http.Request, s *state) {
 	if l.others.allow() {
 		l.others.write(l.zap, "attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
@@ -76,8 +74,8 @@ func (l *logger) overlong(r *http.Request, s *state) {
 	}
 }
 
-// leftOut logs which fields of a verified claim did not count for how they were
-// sent, and counts them.
+// leftOut logs and counts fields of a verified claim that were left out because of how
+// they were sent.
 func (l *logger) leftOut(x *exchange) {
 	fields := leftOutOf(&x.reading)
 	if len(fields) == 0 || !x.reading.HasProof() {
@@ -104,24 +102,24 @@ func leftOutField(fields []verifier.Field) zap.Field {
 	return zap.Stringers("left_out", fields)
 }
 
-// notMerged logs why a verified user's visitor is not passed on.
+// notMerged logs why the upstream is not told to merge a visitor.
 func (l *logger) notMerged(x *exchange, err error) {
 	why := "the ledger cannot tell whether this visitor was merged before"
 	switch {
 	case errors.Is(err, ledger.ErrShare):
-		why, err = "the user has brought along as many visitors as may be", nil
+		why, err = "as many visitors as allowed were merged into the user", nil
 	case errors.Is(err, errVisitorTaken):
-		why, err = "a visitor whom another user has brought along is not merged", nil
+		why, err = "a visitor that was merged into another user is not merged again", nil
 	}
 	if l.others.allow() {
 		l.others.write(l.zap, why, zap.String("widget", x.widget.id), requestID(x.r), zap.Error(err))
 	}
 }
 
-// notKept logs that what an upstream has accepted could not be written down.
+// notKept logs that what an upstream has accepted could not be recorded.
 func (l *logger) notKept(r *http.Request, what string, err error) {
 	if l.others.allow() {
-		l.others.write(l.zap, "the upstream has accepted a "+what+" that the ledger could not keep: another user may take it",
+		l.others.write(l.zap, "the upstream has accepted a "+what+" that the ledger could not keep: another user may claim it",
 			requestID(r), zap.Error(err))
 	}
 }
@@ -134,14 +132,13 @@ func (l *logger) budgetOf(reason judgment.Reason) *budget {
 	return &l.others
 }
 
-// refused logs a request that was not forwarded. Caddy itself logs such
-// answers at level debug only.
+// refused logs a request that was not forwarded. Caddy itself logs those only at level
+// debug.
 func (l *logger) refused(x *exchange, status int) {
 	l.unverified(x, l.budgetOf(x.s.reason), "request refused", zap.Int("status", status))
 }
 
-// forwarded logs a request that was forwarded without its claim, unless there
-// was none.
+// forwarded logs a request that was forwarded without its claim, if there was one.
 func (l *logger) forwarded(x *exchange) {
 	var b *budget
 	if x.s.reason != judgment.Missing {
@@ -150,8 +147,8 @@ func (l *logger) forwarded(x *exchange) {
 	l.unverified(x, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
 }
 
-// unverified logs a request within a budget, and keeps it as an example of its
-// widget's. What is wrong with it is asked once, for both.
+// unverified logs a request within a budget, and keeps it as an example for readiness.
+// Both share one hint, since a diagnosis is costly.
 func (l *logger) unverified(x *exchange, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
 	kept := x.h.app.traffic.TakesExample(x.counted, x.s.reason)
@@ -182,7 +179,7 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 	b.write(l.zap, message, fields...)
 }
 
-// requestID is the id that Caddy's own logs and {http.request.uuid} have.
+// requestID is the request's id in Caddy's own logs and {http.request.uuid}.
 func requestID(r *http.Request) zap.Field {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {

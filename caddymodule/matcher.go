@@ -20,7 +20,7 @@ func init() {
 	caddy.RegisterModule(new(Matcher))
 }
 
-// Matcher matches requests by what a `chat_identity` handler that ran earlier found out about them.
+// Matcher matches requests by the outcome that a `chat_identity` handler found earlier.
 //
 // The outcomes are `disabled`, `anonymous`, `verified`, `invalid`, `expired`, `replayed`, `unavailable` and
 // `malformed`; the matcher matches if the request's is one of those listed. It matches nothing where no handler has
@@ -30,7 +30,7 @@ type Matcher struct {
 	Outcomes []judgment.Outcome `json:"-"`
 
 	log   *zap.Logger
-	early sync.Once // that no handler had run is said once
+	early sync.Once // the warning that no handler had run
 }
 
 // CaddyModule returns the Caddy module information.
@@ -63,10 +63,7 @@ func (m *Matcher) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("the chat_identity matcher has no block")
 		}
 	}
-	if err := m.Validate(); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
+	return wrap(d, m.Validate())
 }
 
 // Provision implements [caddy.Provisioner].
@@ -75,7 +72,7 @@ func (m *Matcher) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Validate refuses what no request can be.
+// Validate refuses outcomes that do not exist.
 func (m *Matcher) Validate() error {
 	if len(m.Outcomes) == 0 {
 		return errors.New("no outcome to match: list at least one, such as verified")
@@ -102,9 +99,9 @@ func (m *Matcher) MatchWithError(r *http.Request) (bool, error) {
 	return slices.Contains(m.Outcomes, s.outcome), nil
 }
 
-// warnEarly says, once, that no handler had run, which no error in the
-// configuration's text shows: Caddy sorts directives. In the error routes it says
-// nothing, since an error may have kept the request from the handler.
+// warnEarly warns, once, that no handler had run. Caddy sorts directives, so the
+// configuration's text does not show that. There is no warning in error routes, since an
+// error may have kept the request from the handler.
 func (m *Matcher) warnEarly(r *http.Request) {
 	if r.Context().Value(caddyhttp.ErrorCtxKey) != nil {
 		return

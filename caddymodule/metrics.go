@@ -18,12 +18,11 @@ import (
 // metricPrefix begins the name of every metric of this module.
 const metricPrefix = "caddy_chat_identity_"
 
-// appMetrics shows what is counted. All counters outlive configurations, and
-// every label is an enumeration of ours: clients cannot make series.
+// appMetrics collects the metrics of the active configuration. All counters outlive
+// configurations, and all labels are enumerations, so that clients cannot create series.
 type appMetrics struct{}
 
-// registerMetrics has a configuration show the metrics, of which it may be
-// asked twice.
+// registerMetrics registers the metrics with a configuration, unless they are already.
 func registerMetrics(ctx caddy.Context) error {
 	err := ctx.GetMetricsRegistry().Register(appMetrics{})
 	if _, twice := errors.AsType[prometheus.AlreadyRegisteredError](err); twice {
@@ -38,31 +37,31 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	requestsTotal = desc("requests_total",
-		"Requests by what was found, why they were not verified, and the mode and dialect they were under.", "outcome", "reason", "mode", "dialect")
+		"Requests by outcome, the reason why they were not verified, mode and dialect.", "outcome", "reason", "mode", "dialect")
 	cacheHits       = desc("cache_hits_total", "Decrypted keys found in the cache.")
 	cacheMisses     = desc("cache_misses_total", "Keys that were not in the cache and had to be decrypted.")
 	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")
 	cacheLimit      = desc("cache_limit_bytes", "The maximum memory that decrypted keys may take.")
 	storeReachable  = desc("store_reachable", "Whether the store of widgets can be read and written: 1 or 0.")
-	ledgerReachable = desc("ledger_reachable", "Whether the ledger can be asked: 1 or 0. Where no handler needs it, it is not asked.")
-	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and nobody has accepted that yet: 1 or 0. Only where a handler needs it.")
-	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is none of its own.", "mode")
+	ledgerReachable = desc("ledger_reachable", "Whether the ledger is available: 1 or 0. Only if a handler needs it.")
+	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and that has not been accepted yet: 1 or 0. Only if a handler needs it.")
+	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is for those without one.", "mode")
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
 	missingKeys     = desc("missing_encryption_keys", "Encryption keys that stored secrets need and that are not configured.")
 	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
 )
 
-// verificationSeconds is how long it takes from the claim's text to the outcome.
+// verificationSeconds is the time from a claim's arrival to the outcome.
 var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 	Name: metricPrefix + "verification_duration_seconds",
-	Help: "Time from a claim's text being there to the outcome, the ledger's answer included and the client's sending not.",
+	Help: "Time from the arrival of a claim to the outcome, the ledger's answer included.",
 	Buckets: []float64{
 		5e-6, 10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1,
 	},
 })
 
-// lasting are the metrics that count by themselves.
+// lasting are the metrics that are counted where they occur.
 var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metrics...)
 
 // Describe implements [prometheus.Collector].
@@ -80,7 +79,7 @@ func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements [prometheus.Collector].
 func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
-	// After a reload that failed, Caddy shows the registry of what never ran.
+	// After a failed reload, Caddy shows the registry of the configuration that never ran.
 	app, err := activeApp()
 	if err != nil {
 		return
@@ -120,10 +119,10 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// eachCell visits the requests that there were, by outcome, reason, mode and dialect.
-// Verified and unavailable ones are visited before there are any: a counter that
-// begins with its first requests has not grown by them, and those of an outage
-// would raise no alert.
+// eachCell visits the counts of requests by outcome, reason, mode and dialect, unless they
+// are zero. Those of verified and unavailable requests it visits in any case: a counter
+// that appears with its first requests has not grown by them, so that an outage would
+// raise no alert.
 func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	dialects := traffic.Dialects()
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)

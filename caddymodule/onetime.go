@@ -15,39 +15,35 @@ import (
 // ledgerTimeout is how long a request waits for the ledger.
 const ledgerTimeout = 5 * time.Second
 
-// checkOneTime refuses one_time where a signature has no end: what was used
-// would have to be remembered for ever.
+// checkOneTime refuses one_time if signatures never expire: used ones would have to be
+// remembered forever.
 func (h *Handler) checkOneTime() error {
-	switch {
-	case !h.OneTime:
-		return nil
-	case !h.plan.verifier.Signs(verifier.Timestamp):
+	if h.OneTime && !h.plan.verifier.Signs(verifier.Timestamp) {
 		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
 			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
 	}
 	return nil
 }
 
-// rememberFor has what is used up be remembered for as long as a plan's claims
-// are fresh.
+// rememberFor has used signatures remembered for as long as a plan's claims are fresh.
 func (h *Handler) rememberFor(p *plan) {
 	if h.OneTime && h.app != nil {
 		h.app.serve(ledger.Window{MaxAge: p.policy.MaxAge, Skew: p.policy.Skew})
 	}
 }
 
-// serve has the ledger know of a window. A token that one handler has accepted
-// may be shown to another that takes it for fresh for longer.
+// serve widens the ledger's window. A signature that one handler has accepted may be sent
+// to another that accepts older ones.
 func (a *App) serve(w ledger.Window) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.window = ledger.Window{MaxAge: max(a.window.MaxAge, w.MaxAge), Skew: max(a.window.Skew, w.Skew)}
 }
 
-// spend accepts a verified signature once. Only what is verified comes here: a
-// stranger must not be able to use up a token with a forged signature.
+// spend accepts a signature once. The claim must be verified, or a stranger could use up
+// other users' signatures.
 func (h *Handler) spend(ctx context.Context, w *widget, of *verifier.Identity) (*holding, error) {
-	signed := of.Digest() // one for all spellings, and for all splits of the message
+	signed := of.Digest() // the same for all spellings, and for all splits of the message
 	hold := &holding{key: ledgerDigest(kindSignature, w.id, signed[:])}
 	_, _ = rand.Read(hold.holder[:]) // never fails: it ends the process first
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)

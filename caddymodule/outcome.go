@@ -16,8 +16,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// recordOutcome writes down what was found, for the upstream and the placeholders,
-// and for whoever observes the gateway.
+// recordOutcome records what was found in the request's state, where headers and
+// placeholders take it from, and reports it.
 func (x *exchange) recordOutcome() {
 	s := x.s
 	s.mode, s.dialect = x.mode, x.plan.dialect
@@ -30,14 +30,14 @@ func (x *exchange) recordOutcome() {
 		s.outcome = judgment.OutcomeDisabled
 	case s.reason == judgment.Unavailable:
 		s.outcome = judgment.OutcomeUnavailable
-	default: // a conversation of somebody else's leaves that of the claim
+	default: // another user's conversation leaves the outcome as the claim's
 		s.outcome = judgment.ReasonOf(x.claim).Outcome()
 	}
 	if x.cause() == nil && x.mode != widgets.ModeOff {
 		x.recordUser()
 	}
-	// Where no widget can be meant, there is no chat to count: an error route or a path
-	// is left out by mode off.
+	// Mode off without a widget excludes a path or an error route: there is no chat to
+	// count.
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
@@ -53,17 +53,8 @@ func (x *exchange) recordUser() {
 	}
 }
 
-// The attributes of spans. None is of a client's words: a widget's id is one
-// that is known here.
-const (
-	attributeOutcome = attribute.Key("chat_identity.outcome")
-	attributeReason  = attribute.Key("chat_identity.reason")
-	attributeWidget  = attribute.Key("chat_identity.widget")
-	attributeDialect = attribute.Key("chat_identity.dialect")
-	attributeMode    = attribute.Key("chat_identity.mode")
-)
-
-// observe tells metrics, the trace and the access log what was found.
+// observe reports to metrics, the trace and the access log what was found. No text of
+// a client's gets there but the id of a verified user: a widget's id is a known one.
 func (x *exchange) observe() {
 	if x.mode != widgets.ModeOff && !x.began.IsZero() {
 		verificationSeconds.Observe(time.Since(x.began).Seconds())
@@ -71,13 +62,14 @@ func (x *exchange) observe() {
 	ctx, s := x.r.Context(), x.s
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		span.SetAttributes(
-			attributeOutcome.String(string(s.outcome)), attributeReason.String(string(s.reason)), attributeWidget.String(s.widget),
-			attributeDialect.String(s.dialect), attributeMode.String(s.mode.String()),
+			attribute.String("chat_identity.outcome", string(s.outcome)), attribute.String("chat_identity.reason", string(s.reason)),
+			attribute.String("chat_identity.widget", s.widget), attribute.String("chat_identity.dialect", s.dialect),
+			attribute.Stringer("chat_identity.mode", s.mode),
 		)
 	}
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil || server.Logs == nil {
-		return // nobody writes an access log
+		return // there is no access log
 	}
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Add(zap.Object("chat_identity", s))

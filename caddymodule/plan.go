@@ -15,7 +15,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// plan is how a handler treats claims of one dialect: where it reads them, how
+// plan is a handler's configuration compiled for one dialect: where it reads claims, how
 // it checks them and what it answers.
 type plan struct {
 	dialect  string
@@ -23,15 +23,15 @@ type plan struct {
 	verifier *verifier.Verifier
 	places   *intake.Places
 	answers  map[judgment.Reason]answer
-	// counted is the place in traffic.Dialects under which its requests are counted.
+	// counted is the index in [traffic.Dialects] under which its requests are counted.
 	counted uint8
-	// cutOnly says that no widget here can have this dialect. What stands in a
-	// request in it is still no upstream's to believe.
+	// cutOnly says that this handler accepts no widget of this dialect. Claims in it are
+	// still cut, since an upstream might believe them.
 	cutOnly bool
 }
 
-// ownClaim reports whether the handler has a claim of its own making, which
-// widgets of another dialect cannot have.
+// ownClaim reports whether the handler defines a claim of its own, which widgets of
+// another dialect cannot use.
 func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" || h.Encoding != "" }
 
 // newPlan compiles the handler's configuration for one dialect.
@@ -44,8 +44,8 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}
-	own.Query = false // whose places are among them
-	if p.verifier, err = own.Verifier(); err != nil {
+	own.Query = false // own.Places includes those
+	if p.verifier, err = own.Reader(); err != nil {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
@@ -54,11 +54,10 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	return p, err
 }
 
-// cuts reports whether what is found of the field goes with an unverified claim.
+// cuts reports whether the field is cut out of an unverified claim.
 func (p *plan) cuts(f verifier.Field) bool { return f.Proves() || slices.Contains(p.policy.Strip, f) }
 
-// countedAs returns the place in [traffic.Dialects] of a dialect, or of the
-// handler's own.
+// countedAs returns the index in [traffic.Dialects] of a dialect, or of the handler's own.
 func (h *Handler) countedAs(dialect string) uint8 {
 	if h.ownClaim() {
 		dialect = traffic.Custom
@@ -88,7 +87,7 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
 
 // places applies the handler's own places to the dialect's.
 func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
-	claims, err := d.Verifier() // without the handler's places, for what is signed
+	claims, err := d.Reader() // without the handler's places: it tells what is signed
 	if err != nil {
 		return nil, err
 	}
@@ -140,9 +139,9 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	return places, nil
 }
 
-// withTwins adds to the place of a widget, conversation or visitor in the body
-// the one of the same name in the query, and the other way round unless no body
-// is read: backends merge the two.
+// withTwins adds to each place of a widget, conversation or visitor in the body the one
+// of the same name in the query, and vice versa if a body is read: backends merge the
+// two.
 func withTwins(places []verifier.Place) []verifier.Place {
 	merged, body := slices.Clone(places), readsBody(places)
 	for _, p := range places {
@@ -166,9 +165,9 @@ func readsBody(places []verifier.Place) bool {
 	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == intake.AtBody })
 }
 
-// withoutIdleBody drops the dialect's places in the body where nothing that is
-// signed, named or configured stands there: what nobody vouches for is no
-// reason to read a body, and an upload must be able to pass unread.
+// withoutIdleBody drops the dialect's places in the body if none of them is signed,
+// names the widget or was configured. Unsigned fields are no reason to read a body, and
+// uploads must be able to pass unread.
 func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
 	inBody := func(p verifier.Place) bool { return p.Location == intake.AtBody }
 	deciding := func(p verifier.Place) bool {
@@ -180,7 +179,7 @@ func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []
 	return slices.DeleteFunc(places, inBody)
 }
 
-// places checks the places of a field, and returns them in their order.
+// places checks the places of a field, and returns them in order.
 func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 	var field verifier.Field
 	if err := field.UnmarshalText([]byte(c.Field)); err != nil {

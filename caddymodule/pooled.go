@@ -6,15 +6,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// pooled is what several configurations share under a key, since it outlives a
-// configuration: the first opens it, and the last that cleans up closes it, where
-// it can be closed. Caddy loads a new configuration before it ends the old one, or
-// ends the new one where that fails, so a reload changes nothing of it. Requests of
-// an old configuration that still use it then are answered from what is in memory,
-// or fail closed.
+// pooled is a resource that configurations share under a key. The first opens it, and
+// the last to clean up closes it. Caddy loads a new configuration before it ends the old
+// one, so a reload keeps it open. Requests that still use it after it was closed are
+// answered from memory, or fail closed.
 type pooled[T any] struct {
 	shared T
-	key    any // nil where nothing is held
+	key    any // nil before take
 }
 
 var pool = caddy.NewUsagePool()
@@ -32,7 +30,7 @@ func (e poolEntry[T]) Destruct() error {
 	return nil
 }
 
-// take takes what is shared under that key, and opens it where nobody does.
+// take acquires what is shared under that key, and opens it if nobody has.
 func (p *pooled[T]) take(key string, open func() (T, error)) error {
 	loaded, _, err := pool.LoadOrNew(poolKey[T](key), func() (caddy.Destructor, error) {
 		shared, err := open()
@@ -45,7 +43,7 @@ func (p *pooled[T]) take(key string, open func() (T, error)) error {
 	return nil
 }
 
-// Cleanup implements [caddy.CleanerUpper]: it gives back what is shared.
+// Cleanup implements [caddy.CleanerUpper]: it releases what is shared.
 func (p *pooled[T]) Cleanup() error {
 	if p.key == nil {
 		return nil

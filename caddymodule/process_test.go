@@ -13,8 +13,9 @@ import (
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // asCaddy is the environment variable with which this test's binary is the
@@ -63,13 +64,14 @@ func (p *process) run(t testing.TB) {
 			_ = cmd.Wait()
 		}
 	})
-	eventually(t, "the gateway does not start", func() bool {
+	testbed.Until(t, "the gateway to start", func() bool {
 		response, err := http.Get("http://" + p.admin + "/config/")
-		if err == nil {
-			_ = response.Body.Close()
+		if err != nil {
+			return false
 		}
-		return err == nil && response.StatusCode == 200 && strings.Contains(p.log.String(), "serving initial configuration")
-	})
+		response.Body.Close()
+		return response.StatusCode == 200 && strings.Contains(p.log.String(), "serving initial configuration")
+	}, p.log)
 }
 
 // kill ends the process as a power cut would.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,16 +13,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// defaultMaxBody is the largest body that is read where nothing else is
-// configured, in bytes: chat messages are text.
-const defaultMaxBody = 1 << 20
-
-// largestMaxBody bounds max_body, in bytes: a body that is read is held in memory.
-const largestMaxBody = 1 << 30
-
-// defaultMaxUpload is the largest multipart body where nothing else is configured,
-// in bytes, and largestMaxUpload bounds it: more is a slip of the pen.
+// The limits of bodies, in bytes. One that is read under max_body is held in memory;
+// more than largestMaxUpload is a typo.
 const (
+	defaultMaxBody   = 1 << 20
+	largestMaxBody   = 1 << 30
 	defaultMaxUpload = 64 << 20
 	largestMaxUpload = 1 << 40
 )
@@ -33,8 +29,8 @@ const (
 	claimKeep     = "keep"
 )
 
-// Provision fills in defaults and compiles the configuration. It has no
-// effects outside of the handler, since it runs for `caddy validate`, too.
+// Provision fills in defaults and compiles the configuration. It has no side
+// effects, since it also runs for `caddy validate`.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = newLogger(ctx.Logger())
 	loaded, err := ctx.App("chat_identity")
@@ -42,13 +38,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
-	if err := h.checkGuard(); err != nil {
-		return err
-	}
-	if err := h.provisionDefaults(); err != nil {
-		return err
-	}
-	if err := h.provisionHeaders(); err != nil {
+	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
 		return err
 	}
 	if h.Guard && h.Identify == "" {
@@ -56,21 +46,25 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		if err != nil {
 			return err
 		}
-		h.plan, err = h.newPlan(d) // for its refusals
+		h.plan, err = h.newPlan(d) // its answers refuse a CONNECT
 		return err
 	}
-	if err := h.provisionWidget(ctx); err != nil {
-		return err
-	}
-	if err := h.provisionNames(); err != nil {
-		return err
-	}
-	if err := h.provisionPlans(); err != nil {
+	if err := inOrder(func() error { return h.provisionWidget(ctx) }, h.provisionNames, h.provisionPlans); err != nil {
 		return err
 	}
 	h.warnUpload()
 	if h.Unverified == claimKeep && !h.Guard {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
+	}
+	return nil
+}
+
+// inOrder returns the first error of the steps, and does not run those behind it.
+func inOrder(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -85,24 +79,14 @@ func (h *Handler) checkGuard() error {
 		return err
 	}
 	if given, err := json.Marshal(h); err != nil || string(given) != string(used) {
-		return errors.New("a handler with \"guard\": true only guards: of the options it may have headers and dialect, and with identify the others")
+		return errors.New("a handler with \"guard\": true takes only the options headers and dialect, unless it has identify")
 	}
 	return nil
 }
 
 func (h *Handler) provisionDefaults() error {
-	if h.Dialect == "" {
-		h.Dialect = verifier.DefaultDialect
-	}
-	if h.Refuse == "" {
-		h.Refuse = refuseProblem
-	}
-	if h.MaxBody == 0 {
-		h.MaxBody = defaultMaxBody
-	}
-	if h.MaxUpload == 0 {
-		h.MaxUpload = defaultMaxUpload
-	}
+	h.Dialect, h.Refuse = cmp.Or(h.Dialect, verifier.DefaultDialect), cmp.Or(h.Refuse, refuseProblem)
+	h.MaxBody, h.MaxUpload = cmp.Or(h.MaxBody, defaultMaxBody), cmp.Or(h.MaxUpload, defaultMaxUpload)
 	switch {
 	case h.Refuse != refuseProblem && h.Refuse != refuseError:
 		return fmt.Errorf("refuse: '%s' is neither problem nor error", h.Refuse)
@@ -112,6 +96,8 @@ func (h *Handler) provisionDefaults() error {
 		return fmt.Errorf("max_upload: %d bytes is not from 1 byte to 1 TiB", h.MaxUpload)
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
+	case h.Skew != nil && *h.Skew < 0:
+		return errors.New("skew must not be negative")
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
@@ -123,11 +109,9 @@ func (h *Handler) provisionDefaults() error {
 	return h.provisionUnverified()
 }
 
-// provisionUnverified determines what is cut out of a claim that is not verified.
+// provisionUnverified determines which fields are cut out of an unverified claim.
 func (h *Handler) provisionUnverified() error {
-	if h.Unverified == "" {
-		h.Unverified = claimStrip
-	}
+	h.Unverified = cmp.Or(h.Unverified, claimStrip)
 	switch {
 	case h.Unverified != claimStrip && h.Unverified != claimKeep:
 		return fmt.Errorf("unverified: '%s' is neither strip nor keep", h.Unverified)
@@ -172,10 +156,7 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if err := h.checkTimes(); err != nil {
-		return err
-	}
-	if err := h.checkOneTime(); err != nil {
+	if err := inOrder(h.checkTimes, h.checkOneTime); err != nil {
 		return err
 	}
 	h.rememberFor(h.plan)
@@ -191,7 +172,7 @@ func (h *Handler) provisionPlans() error {
 		if err != nil {
 			return err
 		}
-		// Where signatures are accepted once, those without an end are only cut.
+		// With one_time, a signature that never expires cannot be accepted, only cut.
 		p.cutOnly = h.OneTime && !p.verifier.Signs(verifier.Timestamp)
 		h.plans[d.Name] = p
 		h.rememberFor(p)
@@ -202,8 +183,8 @@ func (h *Handler) provisionPlans() error {
 	return nil
 }
 
-// checkTimes refuses options that no claim here could ever need: those of a
-// dialect that neither the handler nor a widget of its requests can have.
+// checkTimes refuses options about fields that no claim here signs, in the handler's
+// dialect or in that of a widget that its requests may name.
 func (h *Handler) checkTimes() error {
 	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
 		return nil

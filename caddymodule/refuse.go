@@ -20,11 +20,10 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// retryAfter is how many seconds a client is asked to wait before it tries
-// again what could not be checked.
+// retryAfter is how many seconds a client should wait if the claim could not be checked.
 const retryAfter = "5"
 
-// lingering is how long a client that was refused may go on sending.
+// lingering is how long a client may go on sending after it was answered.
 const lingering = time.Second / 2
 
 // problem is a problem document (RFC 9457).
@@ -37,13 +36,13 @@ type problem struct {
 	Detail string          `json:"detail"`
 }
 
-// refusal is what an error route learns of a refused request.
+// refusal is the error that error routes get for a refused request.
 type refusal struct{ problem }
 
 func (r *refusal) Error() string { return r.Detail }
 
-// refuse answers a request that is not forwarded, or has the error routes
-// answer it. Either is done without waiting for a body that was not read.
+// refuse answers a request, or has the error routes answer it, without waiting for a body
+// that was not read.
 func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
 	p := h.problem(x, x.cause())
 	header := w.Header()
@@ -58,7 +57,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
 	}
 	h.CORS.Allow(header, x.r)
 	if x.unread() {
-		// Else the server would wait for the rest before it sends the answer.
+		// Otherwise the server waits for the rest before it sends the answer.
 		header.Set("Connection", "close")
 	}
 	h.log.refused(x, p.Status)
@@ -76,14 +75,12 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
 	return nil
 }
 
-// unread reports whether the client of an HTTP/1 connection may still be
-// sending its body.
+// unread reports whether the client may still be sending its body over HTTP/1.
 func (x *exchange) unread() bool {
 	return x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.openBody().Whole()
 }
 
-// answer sends this module's own answer, without waiting for a body that was
-// not read.
+// answer sends an answer without waiting for a body that was not read.
 func (x *exchange) answer(w http.ResponseWriter, status int, media string, text []byte) {
 	header := w.Header()
 	if x.unread() {
@@ -96,12 +93,11 @@ func (x *exchange) answer(w http.ResponseWriter, status int, media string, text 
 	if x.unread() {
 		linger(w, x.r.Body)
 	}
-	_ = x.s.body.Close() // nobody else reads what was read
+	_ = x.s.body.Close() // no other handler will read it
 }
 
-// linger passes over what a client is still sending after its answer. To close
-// the connection on it would reset it, and the answer could be lost with what
-// is under way (RFC 9112 section 9.6).
+// linger discards what a client is still sending after it was answered. Closing the
+// connection would reset it, and the client might lose the answer (RFC 9112 section 9.6).
 func linger(w http.ResponseWriter, body io.Reader) {
 	control := http.NewResponseController(w)
 	if control.Flush() == nil && control.SetReadDeadline(time.Now().Add(lingering)) == nil {
@@ -109,8 +105,8 @@ func linger(w http.ResponseWriter, body io.Reader) {
 	}
 }
 
-// problem says what to fix to an integrator, and nothing to an attacker: no
-// value of the request, no secret and no digest.
+// problem tells an integrator what to fix and an attacker nothing: it has no value of the
+// request, no secret and no digest.
 func (h *Handler) problem(x *exchange, cause error) problem {
 	reason := judgment.ReasonOf(cause)
 	status := x.plan.answers[reason].status
@@ -195,7 +191,7 @@ func (h *Handler) tooLargeDetail(x *exchange) string {
 	return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
 }
 
-// fieldNames lists the fields that must come together, as they are sent.
+// fieldNames lists the fields that must be sent together, by the names they are sent by.
 func (p *plan) fieldNames() string {
 	var names []string
 	for f := verifier.UserID; f <= verifier.Email; f++ {
@@ -206,7 +202,7 @@ func (p *plan) fieldNames() string {
 	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
 }
 
-// fieldName is the name by which the field is sent, in its first place.
+// fieldName is the name of the field's first place.
 func (p *plan) fieldName(f verifier.Field) string {
 	for _, place := range p.policy.Places {
 		if place.Field == f {
@@ -216,11 +212,11 @@ func (p *plan) fieldName(f verifier.Field) string {
 	return f.String()
 }
 
-// errTunnel refuses a CONNECT: nothing of its traffic could be verified.
+// errTunnel refuses a CONNECT, whose traffic cannot be verified.
 var errTunnel error = &verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "of a CONNECT request is a tunnel, which cannot be verified"}
 
-// refuseTunnel refuses a tunnel in every mode. It always answers itself, even with
-// refuse error: an error route may proxy.
+// refuseTunnel refuses a tunnel in every mode. It answers even with refuse error, since an
+// error route may proxy.
 func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state) error {
 	x := newExchange(h, w, r, s)
 	defer x.release()
@@ -228,14 +224,14 @@ func (h *Handler) refuseTunnel(w http.ResponseWriter, r *http.Request, s *state)
 	x.claim = errTunnel
 	x.recordOutcome()
 	if r.ProtoMajor == 1 {
-		// Whatever follows on this connection must not be parsed as a request.
+		// What follows on this connection must not be parsed as a request.
 		w.Header().Set("Connection", "close")
 	}
 	return h.refuse(w, x)
 }
 
-// refuseStopped answers a request of which the next handler could not make
-// anything because its client stopped.
+// refuseStopped answers a request that the next handler could not complete because its
+// client stopped sending.
 func (h *Handler) refuseStopped(w http.ResponseWriter, r *http.Request, s *state) error {
 	x := newExchange(h, w, r, s)
 	defer x.release()

@@ -62,8 +62,15 @@ func TestRestoreKey(t *testing.T) {
 	if _, err := os.Stat(keys[0]); err == nil {
 		t.Error("another key was created beside secrets that it cannot decrypt")
 	}
-	p.kill(t)
+	put := "put " + keys[0] + " back from a backup and restart, or configure encryption_key"
+	if c := p.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, put) || !strings.Contains(p.log.String(), put) {
+		t.Errorf("the remedy: %s", c.body)
+	}
 	must(t, putBack(keys[0], key))
+	if c := p.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "restart, since the key is in "+keys[0]+" again") {
+		t.Errorf("the remedy once the key is back: %s", c.body)
+	}
+	p.kill(t)
 	p.run(t)
 	equal(t, p.outcome(t, "shop", lost), "verified", "with the key")
 	p.kill(t)
@@ -72,6 +79,43 @@ func TestRestoreKey(t *testing.T) {
 	p.config = strings.Replace(p.config, "chat_identity {", "chat_identity {\nencryption_key {env.TEST_KEY}", 1)
 	p.run(t)
 	equal(t, p.outcome(t, "shop", p.rotate(t, "shop", "")), "verified", "rotated under another key")
+}
+
+// TestRestoreWithoutKey: an import into a gateway that cannot decrypt it says so, where
+// it is seen, and what to do depends on which keys the gateway has.
+func TestRestoreWithoutKey(t *testing.T) {
+	t.Parallel()
+	from := newProcess(t, "encryption_key {env.TEST_KEY}", liveSite)
+	from.run(t)
+	from.create(t, `{"id":"shop"}`)
+	from.rotate(t, "shop", `{"grace":"1h"}`)
+	from.create(t, `{"id":"bank"}`)
+	exported, _, err := from.command(t, "", "export")
+	must(t, err)
+	from.kill(t)
+
+	to := newProcess(t, "", "respond ok") // without handlers that look widgets up, no key is created at the start
+	to.run(t)
+	for _, args := range [][]string{{"import"}, {"import", "--json"}} { // the second finds all of it there
+		stdout, stderr, err := to.command(t, exported, args...)
+		if err != nil || !strings.HasPrefix(stderr, "3 secrets cannot be decrypted: encryption key ") || !strings.Contains(stdout, "nchanged") {
+			t.Errorf("%v: %v %s%s", args, err, stdout, stderr)
+		}
+	}
+	if text := to.log.String(); !strings.Contains(text, "imported secrets cannot be decrypted") {
+		t.Errorf("the log says: %s", text)
+	}
+	if c := to.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "encryption.key back from a backup") {
+		t.Errorf("without a key: %s", c.body)
+	}
+	for _, id := range []string{"shop", "bank"} {
+		to.call(t, "DELETE", "widgets/"+id, "")
+	}
+	to.create(t, `{"id":"own"}`)
+	_, stderr, err := to.command(t, exported, "import")
+	if c := to.call(t, "GET", "widgets/shop", ""); err != nil || stderr == "" || !strings.Contains(c.Unavailable, "configure encryption_key with the key in ") {
+		t.Errorf("beside a key of its own: %v %s %s", err, stderr, c.body)
+	}
 }
 
 // TestRestoreWidgets: a copy taken while the gateway runs is whole, and one

@@ -9,16 +9,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// ruling is what the checks of a request came to. Its errors stand for the reasons
-// against it, see [judgment.ReasonOf]: what could not be checked is an error of who
-// was asked.
+// ruling is the result of a request's checks. [judgment.ReasonOf] maps its errors to
+// reasons; an error of the store or the ledger means that something could not be checked.
 type ruling struct {
-	identity     verifier.Identity // whose the request is, where its claim is verified
-	claim        error             // why the claim is not verified; nil where it is
-	conversation error             // why it may not take part in the conversation that it names
+	identity     verifier.Identity // whose request it is, if claim is nil
+	claim        error             // why the claim is not verified; nil if it is
+	conversation error             // why the request may not take part in its conversation
 }
 
-// cause returns what the request is refused for, if it is.
+// cause returns why the request is not verified or not allowed, nil if it is.
 func (v *ruling) cause() error {
 	if v.conversation != nil {
 		return v.conversation
@@ -26,8 +25,8 @@ func (v *ruling) cause() error {
 	return v.claim
 }
 
-// evaluate verifies the claim, and then checks what depends on what others did
-// before: nothing is spent or taken by a claim that is not its owner's.
+// evaluate verifies the claim, and only then asks the ledger: a forged claim must not use
+// up a signature, or take a conversation or visitor.
 func (x *exchange) evaluate() {
 	ctx, h := x.r.Context(), x.h
 	x.verify()
@@ -47,7 +46,7 @@ func (x *exchange) evaluate() {
 	}
 }
 
-// verify finds whose claim it is, or the first reason against it.
+// verify determines whose claim it is, or the first reason against it.
 func (x *exchange) verify() {
 	if x.claim = x.body.Err; x.claim != nil {
 		return
@@ -55,14 +54,14 @@ func (x *exchange) verify() {
 	x.identity, x.claim = x.plan.verifier.VerifyFunc(&x.reading, x.currentKeys)
 	switch {
 	case !errors.Is(x.claim, verifier.ErrInvalid):
-	case x.unknown != nil: // a secret that cannot be had may be the one that signed
+	case x.unknown != nil: // the secret that signed may be among the unavailable ones
 		x.claim = x.unknown
 	case x.widget == nil:
 		x.claim = judgment.ErrWidgetUnknown
 	}
 }
 
-// currentKeys returns the keys that the widget has now.
+// currentKeys returns the keys that the widget has now, after the body has arrived.
 func (x *exchange) currentKeys() []*verifier.Key {
 	if x.renew(); x.widget != nil {
 		x.keys, x.unknown = x.h.app.keys(x.keys, x.widget)
@@ -70,12 +69,12 @@ func (x *exchange) currentKeys() []*verifier.Key {
 	return x.keys
 }
 
-// refused reports whether the request is answered here.
+// refused reports whether the request is refused rather than forwarded.
 func (x *exchange) refused() bool {
 	return x.cause() != nil && (x.mode == widgets.ModeRequired || x.refusedAlways())
 }
 
-// refusedAlways reports whether optional mode refuses the request, too.
+// refusedAlways reports whether optional mode refuses the request as well.
 func (x *exchange) refusedAlways() bool {
 	return x.conversation != nil || errors.Is(x.claim, body.ErrNoRoom) || x.plan.answers[judgment.ReasonOf(x.claim)].always
 }

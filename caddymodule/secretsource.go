@@ -3,15 +3,16 @@ package caddymodule
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// resolveSecret returns the secret that a configuration names. A value that is
-// one {env.X} or {file.X} as a whole is looked up; any other is the secret
-// itself, braces included, since a secret may hold any character.
+// resolveSecret returns the secret that a configuration names. A value that is one
+// {env.X} or {file.X} is resolved. Any other is the secret itself, braces included,
+// since a secret may hold any character.
 func resolveSecret(written string) (secret verifier.Secret, literal bool, err error) {
 	text, literal, err := resolveText(written)
 	if err != nil {
@@ -21,8 +22,8 @@ func resolveSecret(written string) (secret verifier.Secret, literal bool, err er
 	return secret, literal, err
 }
 
-// resolveText returns the text that a configuration names. It may not be the name
-// of a variable, wherever it comes from.
+// resolveText is [resolveSecret] for any text. A text that looks like the name of a
+// variable that was not replaced is an error.
 func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
@@ -30,7 +31,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 		if !ok || strings.TrimSpace(value) == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
-		// A variable may hold anything; the log's hint names what surrounds a secret.
+		// A variable may hold anything, quotes included: newWidget only warns of those.
 		if err := secrettext.CheckReplaced(value); err != nil {
 			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
 		}
@@ -53,8 +54,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 	}
 }
 
-// checkLiterals refuses what cannot be a secret among those that are written
-// out; the others are not looked up.
+// checkLiterals refuses literals that cannot be secrets. Placeholders are not resolved.
 func checkLiterals(written []string) error {
 	for i, text := range written {
 		if _, kind := placeholder(text); kind != "" {
@@ -74,25 +74,19 @@ func checkLiterals(written []string) error {
 	return nil
 }
 
-// placeholder returns the name in a value that is one {env.name} or {file.name}.
+// placeholder returns the name and kind of a value that is one {env.name} or
+// {file.name}, "" for any other value.
 func placeholder(written string) (name, kind string) {
-	inner, ok := strings.CutPrefix(written, "{")
-	if !ok {
-		return "", ""
+	if found := placeholderPattern.FindStringSubmatch(written); found != nil {
+		return found[2], found[1]
 	}
-	inner, ok = strings.CutSuffix(inner, "}")
-	if !ok || strings.ContainsAny(inner, "{}") {
-		return "", ""
-	}
-	kind, name, ok = strings.Cut(inner, ".")
-	if !ok || name == "" || kind != "env" && kind != "file" {
-		return "", ""
-	}
-	return name, kind
+	return "", ""
 }
 
-// checkWritten is [secrettext.CheckReplaced] for a text in the configuration, and says how
-// one writes what was meant.
+var placeholderPattern = regexp.MustCompile(`^\{(env|file)\.([^{}]+)\}$`)
+
+// checkWritten is [secrettext.CheckReplaced] for a literal, and says how to write the
+// placeholder that was meant.
 func checkWritten(text string) error {
 	if err := secrettext.CheckReplaced(text); err != nil {
 		return fmt.Errorf("%w: write {env.NAME}, or {file./path/of/the/file} with the whole path", err)

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,17 +15,14 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
 
-// largestMaxSpool is the most that the temporary files of multipart bodies may take
-// together, in bytes.
+// largestMaxSpool bounds max_spool, in bytes: more is a typo.
 const largestMaxSpool = 1 << 50
 
-// provisionSpool determines where the temporary files of multipart bodies lie. A folder
-// that is configured must be there, or multipart bodies would be refused one by one
-// later; the system's is looked at when it is needed, since many never need it.
+// provisionSpool determines where the temporary files of multipart bodies go. A
+// configured folder must exist, or multipart bodies would be refused one by one later.
+// The system's is not checked, since many sites never need it.
 func (a *App) provisionSpool() error {
-	if a.MaxSpool == 0 {
-		a.MaxSpool = body.DefaultMaxSpool
-	}
+	a.MaxSpool = cmp.Or(a.MaxSpool, body.DefaultMaxSpool)
 	if a.MaxSpool < 1 || a.MaxSpool > largestMaxSpool {
 		return fmt.Errorf("max_spool: %d bytes is not from 1 byte to 1 PiB", a.MaxSpool)
 	}
@@ -36,15 +34,15 @@ func (a *App) provisionSpool() error {
 	return err
 }
 
-// useSpool has the files be where this configuration says.
+// useSpool puts the files where this configuration says.
 func (a *App) useSpool() {
 	a.spool.Configure(a.Spool, a.MaxSpool)
 	if dir := a.spool.Dir(); body.InMemory(dir) {
-		a.log.Warn("the temporary files of uploads lie in memory: name a folder on a disk with spool, or lower max_spool", zap.String("folder", dir))
+		a.log.Warn("the temporary files of uploads are held in memory: name a folder on a disk with spool, or lower max_spool", zap.String("folder", dir))
 	}
 }
 
-// provisionFolder determines the folder.
+// provisionFolder resolves and checks the configured folder.
 func (a *App) provisionFolder() error {
 	if a.Spool == "" {
 		return nil
@@ -63,15 +61,15 @@ func (a *App) provisionFolder() error {
 	return err
 }
 
-// checkSpool returns what is wrong with a folder for temporary files, if anything,
-// and what to do about it.
+// checkSpool reports why temporary files cannot be created in a folder, and what to do
+// about it.
 func checkSpool(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("there is no folder %s: create it, owned by the user that Caddy runs as, or leave the option out for the system's temporary folder", dir)
 	case err != nil:
-		return fmt.Errorf("the folder %s cannot be looked at: %w", dir, err)
+		return fmt.Errorf("the folder %s cannot be examined: %w", dir, err)
 	case !info.IsDir():
 		return fmt.Errorf("%s is not a folder: name one for temporary files", dir)
 	}
@@ -82,7 +80,7 @@ func checkSpool(dir string) error {
 	return errors.Join(file.Close(), os.Remove(file.Name()))
 }
 
-// warnUpload warns of a max_upload for which one client never gets the room.
+// warnUpload warns about a max_upload that exceeds one client's share of max_spool.
 func (h *Handler) warnUpload() {
 	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share && !h.Guard {
 		h.log.zap.Warn(fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503. Raise max_spool to at least %s, or lower max_upload",

@@ -16,19 +16,14 @@ import (
 // stateKey is the request variable that holds the state.
 const stateKey = "http.handlers.chat_identity"
 
-// state is what chat_identity knows of one request. All handlers that the
-// request passes share it, as do the matcher and the placeholders.
+// state is what chat_identity knows about one request. Its handlers, the matcher and the
+// placeholders share it.
 type state struct {
-	// stripped is the header from which a handler has removed what clients may not
-	// send; nil before.
-	stripped http.Header
-	// decider is the handler that took the request, nil until one has.
-	decider *Handler
-	// body is the body, where it was read; streamed is it where it passes unread.
-	body     body.Body
-	streamed *body.Streamed
-	// refused says that the request is on its way through the error routes.
-	refused bool
+	stripped http.Header    // the header that was stripped; nil before
+	decider  *Handler       // the handler that decided the request; nil before
+	body     body.Body      // the body, if it was read
+	streamed *body.Streamed // the body, if it passes unread
+	refused  bool           // the error routes answer the request
 
 	outcome    judgment.Outcome
 	reason     judgment.Reason
@@ -38,14 +33,14 @@ type state struct {
 	user       string
 	email      string
 	name       string
-	attributes string // as AppendAttributes makes them
-	mergeFrom  string // the visitor that is to be merged into the user
+	attributes string // the JSON of AppendAttributes
+	mergeFrom  string // the visitor to merge into the user
 
 	spent      *holding    // the one-time signature that the request has used
-	pending    pending     // what waits for the upstream's answer
-	confirming *confirming // what waits
+	pending    pending     // claims that wait for the upstream's answer
+	confirming *confirming // and what resolves them
 
-	// values backs the headers that are set, so that each needs no memory of its own.
+	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string
 }
 
@@ -55,8 +50,8 @@ func stateOf(r *http.Request) *state {
 	return s
 }
 
-// ensureState returns the request's state. It makes the placeholders known in
-// every case: Caddy sends an unknown one to an upstream as it is written.
+// ensureState returns the request's state. It registers the placeholders in any case,
+// since Caddy sends an unknown placeholder to an upstream as it is written.
 func ensureState(r *http.Request) *state {
 	if s := stateOf(r); s != nil {
 		return s
@@ -69,8 +64,8 @@ func ensureState(r *http.Request) *state {
 	return s
 }
 
-// endBody gives back what the body lies in once the request is over, and returns
-// the error with which it is: with one, error routes may want the body.
+// endBody releases the body's memory or file once the request is over, and returns err.
+// After an error, error routes may want the body.
 func (s *state) endBody(err error) error {
 	if err == nil {
 		s.body.End()
@@ -111,8 +106,8 @@ func (s *state) placeholder(key string) (any, bool) {
 	return nil, false
 }
 
-// attributeOf returns one member of an object that AppendAttributes made: a string's
-// text, anything else as JSON. It is "" where there is none.
+// attributeOf returns a member of the JSON of AppendAttributes: a string's text, any other
+// value as JSON, "" if there is none.
 func attributeOf(object, wanted string) string {
 	d := jsontext.NewDecoder(strings.NewReader(object))
 	if _, err := d.ReadToken(); err != nil {

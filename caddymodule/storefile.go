@@ -18,11 +18,11 @@ func init() {
 	caddy.RegisterModule(new(FileWidgets))
 }
 
-// FileWidgets keeps chat widgets in a file, their secrets sealed.
+// FileWidgets stores chat widgets in a file, with encrypted secrets.
 //
-// Every change is written to a new file, which then takes the old one's place. Several processes may share the file: a
-// change by another is noticed within a second. A file that is damaged or gone counts as unreachable, and so does one
-// whose disk had no room for the last change; what was read last is served until it is repaired.
+// Every change is written to a new file, which then replaces the old one. Several processes may share the file: a change
+// by another is noticed within a second. A file that is damaged or missing counts as unreachable, and so does one whose
+// disk was too full for the last change; what was read last is served until that is repaired.
 type FileWidgets struct {
 	// The file's path. Default: `chat_identity/widgets.jsonl` in Caddy's data directory.
 	Path string `json:"path,omitempty"`
@@ -55,14 +55,14 @@ func (f *FileWidgets) Provision(ctx caddy.Context) error {
 	})
 }
 
-// storeChanged looks at a store that was changed from outside.
+// storeChanged checks the store after another process has changed it.
 func storeChanged() {
 	if app, err := activeApp(); err == nil {
 		app.checkStore()
 	}
 }
 
-// Store implements [WidgetStore]. What was read last is served for as long as it takes.
+// Store implements [WidgetStore]. The store serves what it read last without a time limit.
 func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.shared, nil }
 
 // UnmarshalCaddyfile sets up the store. Syntax:
@@ -72,7 +72,7 @@ func (f *FileWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return pathArg(d, "widgets file", &f.Path)
 }
 
-// pathArg takes the rest of a line that names a file, if it wants to.
+// pathArg takes the optional path of a file.
 func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
 	d.Next() // the kind
 	if args := d.RemainingArgs(); len(args) == 1 {
@@ -89,8 +89,8 @@ func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
 	return nil
 }
 
-// resolvePath looks up what a path names, and makes it absolute. Without one it
-// is that of the file of this name in Caddy's data directory.
+// resolvePath replaces a path's placeholders and makes it absolute. An empty path is the
+// file of that name in Caddy's data directory.
 func resolvePath(path, name string) (string, error) {
 	if path == "" {
 		path = dataPath(name)
@@ -105,7 +105,7 @@ func resolvePath(path, name string) (string, error) {
 	return path, nil
 }
 
-// checkPath refuses a path that is a mistake, or an unset variable.
+// checkPath refuses a path that is probably a mistake.
 func checkPath(path string) error {
 	switch {
 	case path == "":

@@ -19,10 +19,10 @@ func init() {
 	caddy.RegisterModule(new(RedisWidgets))
 }
 
-// RedisWidgets keeps chat widgets in Redis or Valkey, for any number of gateways, their secrets sealed.
+// RedisWidgets stores chat widgets in Redis or Valkey, for any number of gateways, with encrypted secrets.
 //
-// What a gateway has looked up it keeps in memory, and asks Redis four times a second whether anything has changed. A
-// change that retires something takes a second: when it is answered, no gateway uses what it retired.
+// A gateway caches what it has looked up, and asks Redis four times a second whether anything has changed. A change that
+// retires a secret takes a second: when it is answered, no gateway uses that secret any more.
 type RedisWidgets struct {
 	RedisServer
 	pooled[*redisstore.Store]
@@ -39,9 +39,9 @@ type RedisServer struct {
 	link pooled[*redislink.Link]
 }
 
-// connect takes the link to the server, which a store and a ledger at one URL
-// share, and returns the key under which it is. It connects to nobody: it runs for
-// `caddy validate`, too.
+// connect acquires the link to the server, which a store and a ledger at one URL share,
+// and returns the key under which it is shared. It does not connect yet, since it also
+// runs for `caddy validate`.
 func (r *RedisServer) connect() (key string, err error) {
 	options, err := redislink.Parse(r.URL)
 	if err != nil {
@@ -61,7 +61,7 @@ func (r *RedisServer) connect() (key string, err error) {
 	return key, r.link.take(key, func() (*redislink.Link, error) { return redislink.Open(options) })
 }
 
-// unmarshal reads the rest of a Caddyfile's line: the URL.
+// unmarshal reads the URL of a line in a Caddyfile.
 func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 	d.Next() // redis
 	if err := oneArg(d, &r.URL, "a URL, as in '"+option+" redis redis://localhost:6379'"); err != nil {
@@ -102,7 +102,7 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	return r.shared, nil
 }
 
-// Cleanup gives the store and the link back.
+// Cleanup releases the store and the connection.
 func (r *RedisWidgets) Cleanup() error { return errors.Join(r.pooled.Cleanup(), r.link.Cleanup()) }
 
 // UnmarshalCaddyfile sets up the store. Syntax:
@@ -113,7 +113,7 @@ func (r *RedisWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 var errRedisKey = errors.New("widgets redis needs an encryption_key, the same for all gateways: " +
-	"'caddy chat-identity keygen --encryption-key' makes one")
+	"'caddy chat-identity keygen --encryption-key' creates one")
 
 // Interface guards
 var (

@@ -10,21 +10,20 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// keptFromConnection are headers that a client's Connection field must not
-// remove on the way to the upstream either: the body was read as they say.
+// keptFromConnection are headers that a client's Connection field must not remove either:
+// the body was read as they say.
 var keptFromConnection = [...]string{"content-type", "content-encoding"}
 
-// strip removes every header by which a client could pass itself off as
-// verified: those with our prefixes and those that ours are renamed to,
-// whatever their letter case, and with _ or . for -, since CGI-like backends
-// take these for the same. The prefixes are removed once per request; a later
-// handler removes only renamed headers. What an earlier handler published stays.
+// strip removes every header by which a client could pretend to be verified: those with
+// our prefixes and those that ours are renamed to, in any letter case and with _ or . for
+// -, which CGI-like backends read as the same. The prefixes are removed once per request;
+// a later handler removes only renamed headers. What an earlier handler published stays.
 func (h *Handler) strip(r *http.Request, s *state) {
-	h.app.sites() // so that renamed has the names of the whole site
-	// A request's trailers arrive after its body and so after every check.
+	h.app.sites() // sets renamed to the names of the whole site
+	// Trailers arrive after the body and so after every check.
 	r.Trailer = nil
 	if s.refused {
-		// A handler before the one that refused may have copied the request: then the error routes have the body again.
+		// If an earlier handler copied the request, the error routes have the body again.
 		body.Remove(r)
 	}
 	again := s.hasStripped(r.Header)
@@ -41,26 +40,21 @@ func (h *Handler) strip(r *http.Request, s *state) {
 	delete(r.Header, "Trailer")
 }
 
-// ours reports whether a header's name is one of this module's, or passes for one.
+// ours reports whether a header's name is one of this module's in any spelling.
 func (h *Handler) ours(name string) bool { return hop.IsOurs(name) || h.renames(name) }
 
 func (h *Handler) keepsFromConnection(name string) bool {
 	return h.ours(name) || slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(name, kept) })
 }
 
-// renames reports whether a header's name is one that ours are renamed to, or
-// passes for one.
+// renames reports whether a header's name is one that ours are renamed to, in any
+// spelling.
 func (h *Handler) renames(name string) bool {
-	for _, renamed := range h.renamed {
-		if renamed.Is(name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(h.renamed, func(renamed hop.Header) bool { return renamed.Is(name) })
 }
 
-// hasStripped reports whether header is the map that was stripped already. Some
-// directives pass on a copy of the request, and error routes have the original.
+// hasStripped reports whether this very map was stripped. Some directives pass on a copy
+// of the request, and error routes have the original.
 func (s *state) hasStripped(header http.Header) bool {
 	return s.stripped != nil && reflect.ValueOf(s.stripped).Pointer() == reflect.ValueOf(header).Pointer()
 }

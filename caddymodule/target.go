@@ -6,24 +6,24 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// target is whose a request is: the widget that it names, and with it how its claim
-// is read and what happens if that does not verify.
+// target is the widget that a request names. It determines how the claim is read and what
+// happens if that does not verify.
 type target struct {
-	widget *widget // nil where the request has none
+	widget *widget // nil if the request has none
 	plan   *plan
 	mode   widgets.Mode
-	// unknown is why it currently cannot be told whether there is such a widget, or
-	// what its secrets are.
+	// unknown is why it is currently unknown whether there is such a widget, or what its
+	// secrets are.
 	unknown error
-	// unserved is the id of a widget that exists and that is not the request's
-	// all the same: its store is away, or the handler cannot speak its dialect.
-	// Required mode refuses what names it, so that is counted as the widget's.
+	// unserved is the id of a widget that exists but cannot be used: its store is
+	// unreachable, or the handler does not accept its dialect. The request is counted as
+	// the widget's.
 	unserved string
 
-	found widget // what widget points to, where it was looked up
+	found widget // the memory of a widget that was looked up
 }
 
-// find looks for the widget wherever it is named outside of the claim.
+// find finds the widget, unless it is named in the claim.
 func (x *exchange) find() {
 	x.mode = x.h.modeFor(nil)
 	switch {
@@ -49,7 +49,7 @@ func (x *exchange) lookup(id []byte) {
 	}
 }
 
-// take makes w the request's widget, unless the handler cannot speak its dialect.
+// take makes w the request's widget, unless the handler does not accept its dialect.
 func (x *exchange) take(w *widget) {
 	if w.dialect != "" && w.dialect != x.plan.dialect {
 		p := x.h.plans[w.dialect]
@@ -62,9 +62,8 @@ func (x *exchange) take(w *widget) {
 	x.widget, x.mode = w, x.h.modeFor(w)
 }
 
-// renew looks the widget up again. The body came at the client's pace: who began
-// to send it before a rotation or a reload must not be verified by what that
-// retired.
+// renew looks the widget up again. The body arrived at the client's pace, and secrets that
+// a rotation or a reload has retired meanwhile must not verify it.
 func (x *exchange) renew() {
 	if x.widget == nil {
 		return
@@ -76,7 +75,7 @@ func (x *exchange) renew() {
 	switch {
 	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
 		x.widget = &x.found
-	case found: // its claim would have to be read anew
+	case found: // in another dialect than the claim was read in
 		x.unserved = x.found.id
 	case err != nil:
 		x.unserved = x.h.app.traffic.Known(x.id)

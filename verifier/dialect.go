@@ -21,29 +21,34 @@ type Dialect struct {
 	// Upgrades and event streams have no body to put it into.
 	Query bool
 	// At points to the object in a JSON body from which the pointers of Places
-	// start. Default: the document's root.
+	// start. Forms and queries have no such object, and are read as without it.
+	// Default: the document's root.
 	At string
 
 	// Message is a template of what is signed, such as "{user_id}" or
 	// "{user_id}.{timestamp}", of the fields user_id, email, timestamp and nonce.
 	// One of which a signed message could be split into fields in two ways is
 	// refused: with "{user_id}{email}" the signature of user "ab" with e-mail "c"
-	// would be one of user "a" with e-mail "bc" too.
+	// would be one of user "a" with e-mail "bc" too. A newline between two fields
+	// always keeps them apart: "{user_id}\n{email}".
 	Message string
 	// Encoding is how the signature is written: "hex", which is the default,
 	// "base64" or "base64url".
 	Encoding string
-	// NonceLength is how many characters a signed nonce has. Default: 32.
+	// NonceLength is how many characters a signed nonce has, at least 8. Default: 32.
 	NonceLength int
 
 	// MaxAge is how old a signed timestamp may be, Skew how far ahead. Both count
-	// only where Message signs a timestamp, and MaxAge must be set there.
+	// only where Message signs a timestamp, and MaxAge must be set there. Neither has
+	// a default; [Dialects] have 5 minutes and 30 seconds.
 	MaxAge, Skew time.Duration
 	// Unit is what a signed timestamp counts: [time.Second] or [time.Millisecond].
 	// Where it is 0 either is taken, which leaves a message without separators open
 	// to a second reading, in the other unit, that becomes fresh months later.
 	Unit time.Duration
-	// Limits bound the fields. Default: those of bookbag.
+	// Limits bound the fields. Default, where none is set: those of bookbag, which are
+	// 512 characters for the user id, 254 for the e-mail address, 200 for name and
+	// company, 50 for the phone number, and 64 attributes in 8 KiB.
 	Limits Limits
 	// Strip are fields to cut with an unverified claim beside those that prove it.
 	Strip []Field
@@ -52,7 +57,8 @@ type Dialect struct {
 	Time func() time.Time
 }
 
-// Limits bound a claim's fields. Lengths are in characters, not bytes.
+// Limits bound a claim's fields. Lengths are in characters, not bytes. Whoever sets one
+// sets all: a limit of 0 leaves no room.
 type Limits struct {
 	UserID, Email, Name, Company, Phone int
 	// Attributes is how many there may be, AttributeBytes how large their
@@ -159,16 +165,23 @@ var Dialects = []Dialect{
 	},
 }
 
-// LookupDialect returns the dialect of that name.
+// LookupDialect returns the dialect of that name, which is the caller's to change.
 func LookupDialect(name string) (Dialect, error) {
 	var names []string
 	for _, d := range Dialects {
 		if d.Name == name {
-			return d, nil
+			return d.clone(), nil
 		}
 		names = append(names, d.Name)
 	}
 	return Dialect{}, fmt.Errorf("unknown dialect '%s': one of %s", name, strings.Join(names, ", "))
+}
+
+// clone returns a dialect that can be changed without changing this one.
+func (d *Dialect) clone() Dialect {
+	copied := *d
+	copied.Places, copied.Strip = slices.Clone(d.Places), slices.Clone(d.Strip)
+	return copied
 }
 
 // NamesWidget reports whether a claim of the dialect names its widget.
@@ -192,15 +205,44 @@ func (d *Dialect) AllPlaces() []Place {
 	return places
 }
 
-// Verifier compiles the dialect. It refuses one that leaves something open, such as
-// a signed timestamp without a MaxAge.
+// minNonceLength is the shortest nonce of a dialect of one's own: of shorter ones, two
+// requests of one second soon have the same.
+const minNonceLength = 8
+
+// Verifier compiles the dialect. It refuses one that leaves something open: a signed
+// timestamp without a MaxAge, a timestamp that is read but not signed, a field that is
+// signed but has no place. List the places in headers and cookies, too.
 func (d Dialect) Verifier() (*Verifier, error) {
+	v, err := d.Reader()
+	if err != nil {
+		return nil, err
+	}
+	if v.Signs(Nonce) && v.dialect.NonceLength < minNonceLength {
+		return nil, fmt.Errorf("dialect: NonceLength must be at least %d, not %d", minNonceLength, v.dialect.NonceLength)
+	}
+	for f := UserID; f <= Email; f++ {
+		placed := slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
+		switch signed := v.Signs(f); {
+		case f == Signature && !placed:
+			return nil, errors.New("there is no place for the signature")
+		case signed && !placed:
+			return nil, fmt.Errorf("message %q: there is no place for the %s", d.Message, f)
+		case placed && !signed && f.Proves() && f != Signature:
+			return nil, fmt.Errorf("a %s is read but not signed: add {%s} to Message, or remove the place", f, f)
+		}
+	}
+	return v, nil
+}
+
+// Reader is [Dialect.Verifier] for a proxy, which also reads and cuts fields that prove
+// nothing: the places need not be those of a whole claim.
+func (d Dialect) Reader() (*Verifier, error) {
 	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
 	d.Limits = cmp.Or(d.Limits, defaultLimits)
 	if d.Time == nil {
 		d.Time = time.Now
 	}
-	v := &Verifier{dialect: d}
+	v := &Verifier{dialect: d.clone()}
 	var err error
 	if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
 		return nil, err
@@ -210,15 +252,18 @@ func (d Dialect) Verifier() (*Verifier, error) {
 	}
 	switch {
 	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
-		return nil, fmt.Errorf("verifier: the unit of timestamps is a second or a millisecond, not %v", d.Unit)
+		return nil, fmt.Errorf("dialect: Unit must be a second or a millisecond, not %v", d.Unit)
 	case d.Limits.UserID <= 0:
-		return nil, errors.New("verifier: the dialect has no limit for user ids")
+		return nil, errors.New("dialect: Limits must have one for user ids")
 	case v.Signs(Timestamp) && d.MaxAge <= 0:
-		return nil, fmt.Errorf("verifier: max_age must be positive, not %v", d.MaxAge)
+		return nil, fmt.Errorf("dialect: MaxAge must be positive, not %v", d.MaxAge)
 	case v.Signs(Timestamp) && d.Skew < 0:
-		return nil, fmt.Errorf("verifier: skew must not be negative, as %v is", d.Skew)
+		return nil, fmt.Errorf("dialect: Skew must not be negative, as %v is", d.Skew)
 	}
 	places := d.AllPlaces()
 	v.ownMembers = membersOwned(places)
-	return v, v.compile(places, d.At, &v.message, d.Strip)
+	if err := v.compile(places, d.At, &v.message, d.Strip); err != nil {
+		return nil, err
+	}
+	return v, nil
 }

@@ -75,25 +75,32 @@
 //
 // Read the request as your own handler does. If it decodes a JSON body, call
 // [Verifier.JSON]; if it also looks at the query, call [Verifier.Query] with the
-// same [Reading], and what the two say must agree. [Verifier.Form] and
-// [Verifier.Multipart] are for forms. A field in a header or a cookie is passed to
-// [Reading.Text].
+// same [Reading], and what the two say must agree. For forms call [Verifier.Form], or
+// [Verifier.JSONOrForm] where the body begins with "{", or [Verifier.Multipart], and
+// close that. Forms and queries have the last token of a pointer as the name: bookbag's
+// e-mail address is the form field email there. A field in a header or a cookie is
+// passed to [Reading.Text].
 //
 // # What is refused
 //
 // The errors are reasons, and [errors.Is] tells them apart. They are judged in this
-// order:
+// order. The numbers are the HTTP statuses that the gateway answers with:
 //
-//	ErrTooLarge   a multipart form's fields exceed the limit that you gave
-//	ErrMalformed  the body does not parse in one way and names a field of a claim;
-//	              or a field is of the wrong type, too long or holds a control
-//	              character; or a nonce or a timestamp is of the wrong length
-//	ErrAmbiguous  a field appears more than once, in two spellings or with two values
-//	ErrMissing    there is no claim: an anonymous visitor
-//	ErrPartial    there is a user id without a signature, or the reverse
-//	ErrInvalid    no key gives this signature
-//	ErrExpired    the signature is right, but older than MaxAge or ahead by more
-//	              than Skew
+//	ErrTooLarge   413  a multipart form's fields exceed the limit that you gave
+//	ErrMalformed  400  the body does not parse in one way and names a field of a
+//	                   claim, or is a multipart form that was cut short; or a field
+//	                   is of the wrong type, too long or holds a control character;
+//	                   or a nonce or a timestamp is of the wrong length
+//	ErrAmbiguous  400  a field appears more than once, in two spellings or with two
+//	                   values
+//	ErrMissing    401  there is no claim: an anonymous visitor, if you serve those
+//	ErrPartial    401  there is a user id without a signature, or the reverse, or one
+//	                   of them is there only in another spelling or inside an array
+//	ErrInvalid    403  no key gives this signature
+//	ErrExpired    401  the signature is right, but older than MaxAge or ahead by more
+//	                   than Skew
+//
+// Any other error is a mistake of your program: 500.
 //
 // Malformed and ambiguous are the reasons for which this package exists. A body such
 // as
@@ -105,13 +112,14 @@
 // reading while another program acts on the other has verified nothing. So names
 // are compared after their escapes are decoded and without regard to case, in forms
 // also as PHP, Rack and Spring write them, and a claim that has two readings is
-// refused, whichever of them is signed. A field met only in a spelling that some
-// parsers take for its name is never more than half a claim.
+// refused, whichever of them is signed. Where "USER_ID" is there and user_id is not, the
+// claim lacks its user id: ErrPartial.
 //
-// Honest requests are odd in many ways, and none of them is refused for that: where
-// no name of a claim's field can stand, nothing is claimed, and the reason is
-// ErrMissing. Fields that prove nothing refuse nothing either. A name that is too
-// long is left out of the reading, and [Reading.LeftOut] says so.
+// Honest requests are odd in many ways, and none of them is refused for that: a body
+// that does not parse is no claim as long as none of the dialect's field names can be
+// found in it, and the reason is ErrMissing. Fields that prove nothing refuse nothing
+// either: a display name that is too long is left out of the reading, and
+// [Reading.LeftOut] says so.
 //
 // An [Error] says which field is at fault and why, in words that are safe to send to
 // the client: they never hold a value, a secret or a digest. To tell an integrator
@@ -170,13 +178,15 @@
 // # Performance
 //
 // A Verifier and a [Key] are safe for concurrent use; a Reading belongs to one
-// request and can be used again after Reset. Reading a JSON body of 300 bytes and
-// checking its claim takes about a microsecond and allocates only the user id.
+// request and can be used again after Reset. One Verifier fills and verifies it:
+// another one could mean another user by it, and returns an error. Reading a JSON body
+// of 300 bytes and checking its claim takes about a microsecond and allocates only the
+// user id.
 //
 // # For proxies
 //
 // The methods that take and return single fields, and those that mark, search and
-// cut, are for programs that forward a request whose claim they have judged, as the
+// cut, and [Dialect.Reader], are for programs that forward a request whose claim they have judged, as the
 // package caddymodule of this module does. A server that only wants to know who is
 // there needs none of them.
 package verifier

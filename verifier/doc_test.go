@@ -74,6 +74,51 @@ func forgeable(user string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// TestDefaultsAreTold: an integrator does not look for constants.
+func TestDefaultsAreTold(t *testing.T) {
+	text, err := os.ReadFile("dialect.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	prose := strings.Join(strings.Fields(strings.ReplaceAll(string(text), "//", "")), " ")
+	l := defaultLimits
+	for _, told := range []string{
+		fmt.Sprintf("%d characters for the user id, %d for the e-mail address, %d for name and company, %d for the phone number, and %d attributes in %d KiB",
+			l.UserID, l.Email, l.Name, l.Phone, l.Attributes, l.AttributeBytes>>10),
+		fmt.Sprintf("%.0f minutes and %.0f seconds", defaultMaxAge.Minutes(), defaultSkew.Seconds()),
+		fmt.Sprintf("characters a signed nonce has, at least %d. Default: %d", minNonceLength, defaultNonceLength),
+	} {
+		if !strings.Contains(prose, told) {
+			t.Errorf("dialect.go does not say %q", told)
+		}
+	}
+	// What is told about two places of one field, and about forms.
+	key := NewKey(WeakSecret(misuseSecret))
+	inviaro, bookbag := compiled(t, lookedUp(t, "inviaro")), compiled(t, lookedUp(t, "bookbag"))
+	hash := signedBy(t, inviaro, key, map[Field]string{UserID: "alice"})
+	var r Reading
+	inviaro.JSON([]byte(`{"user_id":"alice","userId":"alice","user_hash":"`+hash+`"}`), &r)
+	if identity, err := inviaro.Verify(&r, key); identity.User() != "alice" {
+		t.Errorf("both spellings: %v", err)
+	}
+	for form, want := range map[string]string{"email=a@example.com": "a@example.com", "user_metadata[email]=a@example.com": ""} {
+		var r Reading
+		bookbag.Form([]byte("user_id=alice&user_hash="+hash+"&"+form), &r)
+		if identity, err := bookbag.Verify(&r, key); identity.User() != "alice" || string(r.Unverified(Email)) != want {
+			t.Errorf("%s: %q %v", form, r.Unverified(Email), err)
+		}
+	}
+	// And what belongs to JSONOrForm, not to Form.
+	body := []byte(`{"user_id":"alice","user_hash":"` + hash + `"}`)
+	for want, read := range map[error]func([]byte, *Reading){ErrMissing: bookbag.Form, nil: bookbag.JSONOrForm} {
+		var r Reading
+		read(body, &r)
+		if _, err := bookbag.Verify(&r, key); !errors.Is(err, want) {
+			t.Errorf("JSON as a form: %v, want %v", err, want)
+		}
+	}
+}
+
 // TestProgram compiles the program of the package's documentation.
 func TestProgram(t *testing.T) {
 	text, err := os.ReadFile("doc.go")

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
 // Field is one piece of what a chat request says about who is chatting.
@@ -74,50 +72,3 @@ func (f *Field) UnmarshalText(name []byte) (err error) {
 // claim holds the fields that were found, decoded; an absent one is empty. The
 // values may share memory with the request they were read from.
 type claim [numFields][]byte
-
-// The parts of a request.
-const (
-	atBody   = "body"
-	atQuery  = "query"
-	atHeader = "header"
-	atCookie = "cookie"
-)
-
-// Place is where a field travels.
-type Place struct {
-	Field Field
-	// Location is "body", which is the default, "query", "header" or "cookie".
-	// Headers and cookies are for the caller to read: see [Reading.Text].
-	Location string
-	// Name is the name there. In a body it is a JSON Pointer (RFC 6901), whose last
-	// token is the name in form bodies.
-	Name string
-	// Rank is 0 for the places that count first. One of a higher rank, at most 3,
-	// counts only where nothing is in those of lower ranks.
-	Rank int
-	// Root has Name start at the document's root, whatever [Dialect.At] is.
-	Root bool
-}
-
-func (p *Place) inBody() bool { return p.Location == "" || p.Location == atBody }
-
-// Check refuses an unknown location and a Name in a body that is no pointer to a
-// member.
-func (p *Place) Check() error {
-	switch {
-	case p.inBody():
-		_, err := claimjson.Tokens(p.Name)
-		return err
-	case p.Location == atQuery || p.Location == atHeader || p.Location == atCookie:
-		return nil
-	}
-	return fmt.Errorf("unknown location '%s': one of %s, %s, %s, %s", p.Location, atBody, atQuery, atHeader, atCookie)
-}
-
-// Key returns the name of the field in a form or a query: a pointer's last token.
-func (p *Place) Key() string {
-	if !p.inBody() {
-		return p.Name
-	}
-	return lastToken(p.Name)
-}

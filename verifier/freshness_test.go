@@ -85,18 +85,18 @@ func TestNewRefuses(t *testing.T) {
 		dialect     Dialect
 	}{
 		{"no message", "lacks {user_id}", Dialect{}},
-		{"no limit", "no limit for user ids", Dialect{Message: "{user_id}", Limits: Limits{Email: 1}}},
-		{"another unit", "a second or a millisecond", Dialect{Message: "{user_id}", Unit: time.Minute}},
-		{"no max_age", "max_age must be positive", Dialect{Message: stamped}},
-		{"negative max_age", "max_age must be positive", Dialect{Message: stamped, MaxAge: -1}},
-		{"negative skew", "skew must not be negative", Dialect{Message: stamped, MaxAge: 1, Skew: -1}},
+		{"no limit", "Limits must have one for user ids", Dialect{Message: "{user_id}", Limits: Limits{Email: 1}}},
+		{"another unit", "Unit must be a second or a millisecond", Dialect{Message: "{user_id}", Unit: time.Minute}},
+		{"no max_age", "MaxAge must be positive", Dialect{Message: stamped}},
+		{"negative max_age", "MaxAge must be positive", Dialect{Message: stamped, MaxAge: -1}},
+		{"negative skew", "Skew must not be negative", Dialect{Message: stamped, MaxAge: 1, Skew: -1}},
 	} {
 		if v, err := test.dialect.Verifier(); v != nil || err == nil || !strings.Contains(err.Error(), test.error) {
 			t.Errorf("%s: %v", test.name, err)
 		}
 	}
 	// Without a signed timestamp its bounds do not matter.
-	if _, err := (Dialect{Message: "{user_id}", Skew: -1}).Verifier(); err != nil {
+	if _, err := (Dialect{Message: "{user_id}", Skew: -1}).Reader(); err != nil {
 		t.Error(err)
 	}
 	v := compiled(t, Dialect{Message: stamped, MaxAge: time.Hour})

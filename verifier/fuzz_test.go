@@ -333,7 +333,7 @@ func FuzzMessage(f *testing.F) {
 		if got := string(m.Append(nil, claim)); got != want {
 			t.Fatalf("%q, want %q", got, want)
 		}
-		if _, err := (Dialect{Message: m.text, NonceLength: nonceLength, MaxAge: defaultMaxAge}).Verifier(); err != nil {
+		if _, err := (Dialect{Message: m.text, NonceLength: nonceLength, MaxAge: defaultMaxAge}).Reader(); err != nil {
 			t.Fatal(err)
 		}
 	})

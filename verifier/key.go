@@ -11,7 +11,8 @@ import (
 
 // Key is a secret made ready to check signatures: the HMAC state after its key
 // block, without the secret's text. It is safe for concurrent use and does not
-// allocate once warm.
+// allocate once warm. The package diagnose needs the [Secret], which a Key does not give
+// back: to call it, keep both.
 type Key struct {
 	states sync.Pool // of *macState
 }
@@ -24,8 +25,17 @@ type macState struct {
 	got  [sha256.Size]byte
 }
 
-// NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text.
-func NewKey(secret Secret) *Key { return newKey([]byte(secret.Reveal())) }
+// NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text. The zero Secret, which
+// [NewSecret] returns with an error, makes a key of random bytes: nobody has signed
+// with it. To make it of the empty text would let everybody sign.
+func NewKey(secret Secret) *Key {
+	if secret.text == nil {
+		var random [sha256.Size]byte
+		_, _ = rand.Read(random[:]) // never fails: it ends the process first
+		return newKey(random[:])
+	}
+	return newKey([]byte(*secret.text))
+}
 
 func newKey(secret []byte) *Key {
 	proto := hmac.New(sha256.New, secret)
@@ -45,11 +55,11 @@ func newKey(secret []byte) *Key {
 
 // decoy stands in for the key of a widget that does not exist, so that asking
 // for one costs as much as for one that does.
-var decoy = func() *Key {
-	var random [sha256.Size]byte
-	_, _ = rand.Read(random[:]) // never fails: it ends the process first
-	return newKey(random[:])
-}()
+var decoy = NewKey(Secret{})
+
+// usable reports whether there is a key: a map of tenants has nil for one that it does
+// not know.
+func (k *Key) usable() bool { return k != nil && k.states.New != nil }
 
 // match reports in constant time whether signature encodes the MAC of the
 // claim's message. A signature of another shape costs a MAC as well.

@@ -59,7 +59,7 @@ func parseMessage(text string, nonceLength int) (message, error) {
 		rest = rest[end+1:]
 	}
 	if !seen[UserID] {
-		return m, fmt.Errorf("message %q lacks {user_id}: nobody would vouch for the id that the upstream is told", text)
+		return m, fmt.Errorf("message %q lacks {user_id}: its signature would prove nothing about the user", text)
 	}
 	if nonceLength < 1 {
 		return m, fmt.Errorf("a nonce has at least one character, not %d", nonceLength)
@@ -106,8 +106,16 @@ func (m *message) unambiguous() error {
 		}
 	}
 	if first < last {
-		return fmt.Errorf("message %q: {%s} and {%s} run together, so that one signature would fit two users; "+
-			"put a character between them that neither may hold, such as a newline", m.text, m.parts[first].field, m.parts[last].field)
+		one, other := m.parts[first].field, m.parts[last].field
+		why := fmt.Sprintf("between {%s} and {%s}", one, other)
+		switch between := m.parts[first+1 : last]; {
+		case len(between) == 0:
+			why = fmt.Sprintf("since nothing separates {%s} from {%s}", one, other)
+		case len(between) == 1 && len(between[0].literal) == 1:
+			why = fmt.Sprintf("since {%s} and {%s} may both hold '%s'", one, other, between[0].literal)
+		}
+		return fmt.Errorf("message %q could be split in two ways, %s, so that one signature would fit two users: "+
+			"put a newline there, which neither may hold", m.text, why)
 	}
 	for i, p := range m.parts {
 		if p.literal == nil && p.field == Timestamp {

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -41,7 +42,7 @@ func (r *reader) compile(places []Place, at string, signed *message, strip []Fie
 			return fmt.Errorf("at: %w", err)
 		}
 	}
-	if err := scalarsAbove(places); err != nil {
+	if err := cmp.Or(scalarsAbove(places), proofsApart(places)); err != nil {
 		return err
 	}
 	watches := func(f Field) bool { return f.Proves() || f >= Widget || signed.Signs(f) }
@@ -173,6 +174,19 @@ func scalarsAbove(places []Place) error {
 	return nil
 }
 
+// proofsApart refuses one place for two pieces of the proof, say user id and signature:
+// no claim could ever verify.
+func proofsApart(places []Place) error {
+	for i, p := range places {
+		for _, q := range places[:i] {
+			if p.Field != q.Field && p.Field.Proves() && q.Field.Proves() && p.Name == q.Name && (p.Location == q.Location || p.inBody() && q.inBody()) {
+				return fmt.Errorf("%s and %s are both at '%s'", q.Field, p.Field, p.Name)
+			}
+		}
+	}
+	return nil
+}
+
 var unescapePointer = strings.NewReplacer("~1", "/", "~0", "~")
 
 // lastToken returns the name of the member that a pointer points to.
@@ -184,6 +198,7 @@ func lastToken(pointer string) string {
 // claim ([ErrMissing]), unless the name of one can stand in it: a more lenient
 // parser could find a claim there ([ErrMalformed]).
 func (r *reader) JSON(body []byte, to *Reading) bool {
+	to.begin(r)
 	if r.json == nil {
 		return true
 	}
@@ -207,6 +222,7 @@ func (r *reader) JSON(body []byte, to *Reading) bool {
 // Object is [Verifier.JSON] for a body without a Content-Type that says so, in
 // which a JSON object begins: it must be an object.
 func (r *reader) Object(body []byte, to *Reading) bool {
+	to.begin(r)
 	if !isObject(body) {
 		r.unreadable("begins like a JSON object and is none", body, to)
 		return false
@@ -232,10 +248,10 @@ func jsonDetail(err error) string {
 	return "is not valid JSON"
 }
 
-// JSONOrForm reads a body in which a JSON object begins and that is declared to be
-// a form. Backends differ in which of the two they see, so a form's parser must find
-// nothing that the JSON does not say; and of the proof it must find nothing at all,
-// since only the JSON's members could be cut.
+// JSONOrForm reads a body that is declared to be a form but begins with "{", as some
+// widgets send it to spare themselves a preflight. Some servers see JSON in it, others a
+// form. So it is read as JSON, and the claim is ambiguous where a form's parser would
+// find a piece of the proof, or anything else than what the JSON says.
 func (r *reader) JSONOrForm(body []byte, to *Reading) {
 	var form Reading
 	r.Object(body, to)

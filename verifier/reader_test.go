@@ -351,7 +351,7 @@ func TestBodyErrors(t *testing.T) {
 		{"field, escape", "user_id=%", func(r *Reading, b []byte) { reader.Form(b, r) }, "user_id has a bad percent escape"},
 		{"field, UTF-8", "user_hash=%ff", func(r *Reading, b []byte) { reader.Form(b, r) }, "signature is not valid UTF-8"},
 		{"query, escape", "user_id=%", func(r *Reading, b []byte) { reader.Query(b, r) }, "user_id has a bad percent escape"},
-		{"multipart", "--b\r\nuser_id", func(r *Reading, b []byte) { reader.multipart(b, "b", r) }, "the body names user_id and is not a valid multipart form"},
+		{"multipart", "--b\r\nuser_id", func(r *Reading, b []byte) { reader.multipart(b, "b", r) }, "the body names user_id and is not a multipart form that all parsers read alike"},
 		{
 			"file", "--b\r\nContent-Disposition: form-data; name=\"user_id\"; filename=\"f\"\r\n\r\nu\r\n--b--\r\n",
 			func(r *Reading, b []byte) { reader.multipart(b, "b", r) }, "user_id is not sent as a plain form field",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
@@ -77,10 +78,12 @@ func (n formNames) compile(of string) (formReader, error) {
 }
 
 // Form reads an application/x-www-form-urlencoded body. One that is not a form in
-// UTF-8 is treated as [Verifier.JSON] treats what is not JSON.
+// UTF-8 is treated as [Verifier.JSON] treats what is not JSON. It finds nothing in a JSON
+// body: where a form's body begins with "{", call [Verifier.JSONOrForm].
 func (r *reader) Form(body []byte, to *Reading) { r.form.urlencoded(r, body, true, to) }
 
 func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading) {
+	to.begin(r)
 	if f.names == nil {
 		return
 	}
@@ -94,8 +97,10 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 	to.BodyCuts = f.take(r, &to.bodyMatches, len(body), to.BodyCuts, to)
 }
 
-// Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery.
+// Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery: without the
+// question mark, which would be part of the first name.
 func (r *reader) Query(raw []byte, to *Reading) {
+	to.begin(r)
 	if r.query.names == nil || len(raw) == 0 {
 		return
 	}
@@ -118,14 +123,17 @@ type Multipart struct {
 	form   *claimform.Multipart
 	to     *Reading
 	size   int
+	closed bool
 	work   names.Work // what is left for headers
 }
 
 // Multipart begins to read a multipart/form-data body (RFC 7578) with that
 // boundary. Its fields, files not counted, may have maxFields bytes. Write the body
-// to what it returns, and close that.
+// to what it returns, and close that before you verify the reading.
 func (r *reader) Multipart(boundary string, maxFields int64, to *Reading) *Multipart {
+	to.begin(r)
 	m := &Multipart{reader: r, to: to, work: names.FirstWork}
+	to.misused, to.open = to.misused || to.open != nil, m
 	if r.form.names != nil {
 		m.form = claimform.NewMultipart(boundary, r.form.names, m.inHeader, maxFields, &to.bodyMatches)
 	}
@@ -136,8 +144,12 @@ func (m *Multipart) inHeader(header []byte) (name string, stands bool) {
 	return m.reader.watched.StandInHeader(header, &m.work)
 }
 
-// Write implements [io.Writer]. It fails with [ErrTooLarge] alone.
+// Write implements [io.Writer]. Before Close it fails with [ErrTooLarge] alone.
 func (m *Multipart) Write(p []byte) (int, error) {
+	if m.closed || m.to.open != m { // for another request, or beside another one
+		m.to.misused = true
+		return 0, errReading
+	}
 	if m.form == nil {
 		return len(p), nil
 	}
@@ -150,11 +162,35 @@ func (m *Multipart) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the body. It reports whether the body reads in one way. If it does
-// not, nothing was found in it, but a more lenient parser could find a claim: refuse
-// it, or look for the name of one by [Verifier.Search] and call [Reading.Fail] where
-// it is.
-func (m *Multipart) Close() (oneWay bool) {
+// Close ends the body. In one that does not read in one way, such as one that was cut
+// short, nothing was found, but a more lenient parser could find a claim: it is
+// malformed ([ErrMalformed]).
+func (m *Multipart) Close() {
+	m.CloseSearching(func(io.Writer) bool { return false })
+}
+
+// CloseSearching is [Multipart.Close] for whoever has kept the body, and can write it
+// once more: see [Verifier.Search]. Where the name of no field can stand in a body that
+// does not read in one way, there is no claim.
+func (m *Multipart) CloseSearching(write func(io.Writer) bool) {
+	if m.closed {
+		return
+	}
+	m.closed = true
+	if m.to.open != m {
+		m.to.misused = true
+		return
+	}
+	m.to.open = nil
+	if !m.close() {
+		if name, stands := m.reader.Search(true, write); stands {
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: "is not a multipart form that all parsers read alike", Name: name})
+		}
+	}
+}
+
+// close reports whether the body reads in one way.
+func (m *Multipart) close() (oneWay bool) {
 	if m.form == nil {
 		return true
 	}

@@ -29,6 +29,11 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
+	by      *reader    // which has read, nil for none
+	open    *Multipart // which was not closed yet
+	judged  bool       // it was verified
+	misused bool       // it was read on after that, or by more than one reader
+
 	text                      []byte // decoded strings, at most maxText bytes
 	copied                    []byte // see Copy
 	json, attributesFound     claimjson.Found
@@ -66,6 +71,7 @@ func (r *Reading) Reset() {
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err = 0, nil
+	r.by, r.open, r.judged, r.misused = nil, nil, false, false
 	clear(r.leftOut[:])
 	r.bodyMatches.Reset()
 	r.queryMatches.Reset()
@@ -179,8 +185,15 @@ func (r *Reading) Fail(err error) {
 	}
 }
 
+// begin takes note of who reads.
+func (r *Reading) begin(by *reader) {
+	r.misused = r.misused || r.judged || r.by != nil && r.by != by
+	r.by = by
+}
+
 // at returns what was found of the place's field in its rank.
 func (r *Reading) at(p *Place) *finding {
+	r.misused = r.misused || r.judged
 	r.ranks = max(r.ranks, p.Rank)
 	return &r.found[p.Rank][p.Field]
 }
@@ -198,6 +211,7 @@ func (r *Reading) first(f Field) *finding {
 
 // settle leaves of each field the finding that counts.
 func (r *Reading) settle() {
+	r.judged = true
 	if r.ranks > 0 {
 		for f := range r.found[0] {
 			r.found[0][f] = *r.first(Field(f))
@@ -302,9 +316,10 @@ func plainInteger(token []byte) bool {
 	return len(digitsOf) < len(most) || string(digitsOf) <= most
 }
 
-// Compare takes note of what a second way to read the same body finds. What
-// differs is ambiguous, and so is a proof that only the second found, of which
-// nothing is known to cut.
+// Compare is for a body that was read twice, as the JSON and as the form that others may
+// take it for: other is what the second way has found. A field that differs between the
+// two is ambiguous. So is a piece of the proof in other, even an equal one, since
+// BodyCuts has no span for it.
 func (r *Reading) Compare(other *Reading) {
 	if other.err != nil {
 		r.Fail(other.err)

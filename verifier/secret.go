@@ -27,7 +27,8 @@ type Secret struct {
 }
 
 // NewSecret returns a secret. It refuses one that is empty, all spaces or
-// NULs, or shorter than [MinSecret] bytes.
+// NULs, or shorter than [MinSecret] bytes. Otherwise the text counts as it is: cut the
+// newline off a secret that is read from a file.
 func NewSecret(text string) (Secret, error) {
 	if strings.Trim(text, " \t\r\n\x00") == "" {
 		return Secret{}, ErrSecretEmpty

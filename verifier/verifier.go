@@ -22,7 +22,7 @@ type Verifier struct {
 
 // Dialect returns the dialect that the verifier was compiled from, with the
 // defaults of what it left out.
-func (v *Verifier) Dialect() Dialect { return v.dialect }
+func (v *Verifier) Dialect() Dialect { return v.dialect.clone() }
 
 // Identity is who a verified claim is of. Only [Verifier.Verify] returns one that
 // says so; the zero value is nobody. It holds what was signed and nothing else, in
@@ -48,8 +48,11 @@ func (i Identity) Digest() [sha256.Size]byte { return i.digest }
 
 // Verify checks everything: that what was read has one meaning and is a whole
 // claim, that one of the keys signed it, and that it is fresh. It returns the first
-// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key
-// it takes as long as with one, and returns [ErrInvalid].
+// reason against it, in the order from [ErrTooLarge] to [ErrExpired]. Without a key,
+// or with nil for one, it takes as long as with one, and returns [ErrInvalid]. A
+// reading that another Verifier has made, that was read on after it was verified and
+// not Reset, or whose [Multipart] was not closed, is a mistake of the program: never
+// verified and never anonymous, and the error is no reason.
 func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 	return v.VerifyFunc(r, func() []*Key { return keys })
 }
@@ -57,7 +60,15 @@ func (v *Verifier) Verify(r *Reading, keys ...*Key) (Identity, error) {
 // VerifyFunc is [Verifier.Verify] with keys that are looked up for whole claims
 // only: every reason before [ErrInvalid] is found without them.
 func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) {
-	if err := v.shape(r); err != nil {
+	err := v.shape(r)
+	switch {
+	case err != nil && err != ErrMissing: // not even an anonymous visitor's
+	case r.misused || r.by != nil && r.by != &v.reader:
+		err = errReading
+	case r.open != nil:
+		err = errOpen
+	}
+	if err != nil {
 		return Identity{}, err
 	}
 	c := &r.claim
@@ -100,8 +111,14 @@ func (v *Verifier) shape(r *Reading) error {
 	switch {
 	case !some:
 		return ErrMissing
-	case !v.complete(c) || len(c[Signature]) == 0:
-		return ErrPartial
+	}
+	for f := UserID; f <= Email; f++ {
+		if len(c[f]) == 0 && (f == Signature || v.Signs(f)) {
+			if r.found[0][f].there() {
+				return &partial[f].misspelled
+			}
+			return &partial[f].missing
+		}
 	}
 	return v.checkSplit(c)
 }
@@ -240,24 +257,18 @@ func (v *Verifier) prove(c *claim, keys []*Key) error {
 	return nil
 }
 
-// complete reports whether all that is signed is there.
-func (v *Verifier) complete(c *claim) bool {
-	for f := UserID; f <= Email; f++ {
-		if len(c[f]) == 0 && v.Signs(f) {
-			return false
-		}
-	}
-	return true
-}
-
 func (v *Verifier) signed(c *claim, keys []*Key) bool {
-	if len(keys) == 0 {
-		decoy.match(&v.message, c, v.encoding, c[Signature])
-	}
+	some := false
 	for _, k := range keys {
-		if k.match(&v.message, c, v.encoding, c[Signature]) {
+		if !k.usable() {
+			continue
+		}
+		if some = true; k.match(&v.message, c, v.encoding, c[Signature]) {
 			return true
 		}
+	}
+	if !some {
+		decoy.match(&v.message, c, v.encoding, c[Signature])
 	}
 	return false
 }
@@ -272,16 +283,24 @@ func (v *Verifier) AppendMessage(dst []byte, r *Reading) []byte {
 }
 
 // Sign returns the signature of a claim with these fields, as a customer's server
-// makes it. It is an error to leave one out that is signed.
+// makes it. What Verify would refuse it refuses for the same reason: [ErrPartial]
+// where a field is left out that is signed, [ErrMalformed] where one is too long or
+// holds a control character. Only a timestamp may be of any time.
 func (v *Verifier) Sign(key *Key, fields map[Field]string) (string, error) {
-	var c claim
+	if !key.usable() {
+		return "", errNoKey
+	}
+	var r Reading
+	r.Text(Place{Field: Signature}, []byte("to come"))
 	for f, text := range fields {
-		c[f] = []byte(text)
+		if f != Signature && v.Signs(f) {
+			r.Text(Place{Field: f}, []byte(text))
+		}
 	}
-	if !v.complete(&c) {
-		return "", ErrPartial
+	if err := v.shape(&r); err != nil {
+		return "", err
 	}
-	return v.sign(key, &c), nil
+	return v.sign(key, &r.claim), nil
 }
 
 func (v *Verifier) sign(key *Key, c *claim) string {

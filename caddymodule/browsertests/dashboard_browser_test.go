@@ -101,7 +101,7 @@ func (b *board) readiness(secret string) {
 	b.says("Likely mistake")
 	b.wait("/e-mail/.test(document.querySelector('.hints').innerText)")
 	b.show("widget")
-	b.press("Switch to required all the same")
+	b.press("Switch to required anyway")
 	b.says("Required mode would have refused")
 	b.show("require")
 	b.press("Switch to required")

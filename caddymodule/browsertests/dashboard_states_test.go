@@ -141,11 +141,11 @@ func TestDashboardVerdict(t *testing.T) {
 			t.Errorf("%s%v, want %q", out, err, want)
 		}
 	}
-	says("Too early to say.", "not known")
+	says("Too early to say.", "unknown")
 	b.outcome(t, "shop", secret)
 	says("Ready.", "yes\n")
 	b.post(t, "shop", `{"text":"hi"}`)
-	says("Ready, if nobody is to chat without signing in.", "yes, if nobody is to chat without signing in")
+	says("Ready, if users must sign in to chat.", "yes, if users must sign in to chat")
 	b.show("unsigned")
 	b.outcome(t, "shop", testSecret)
 	says("Not yet.", "no\n")

@@ -3,7 +3,6 @@ package browsertests
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -101,7 +100,7 @@ func pageForged(t *testing.T, base string) {
 		p.shows("#claim", "no signature")
 		p.shows("#badge", "Refused · 401")
 		p.mode("optional")
-		p.say("No signature at all", "nobody signed for that")
+		p.say("No signature at all", "You named a user without a signature")
 		p.has("#received", "X-Identity-Reason: partial", "!X-Verified-User", "!user_id")
 	})
 }
@@ -322,7 +321,6 @@ func runQuickstart(t *testing.T) string {
 	program := filepath.Join(t.TempDir(), "quickstart")
 	testbed.Build(t, program, "./examples/quickstart")
 	demo := testbed.StartDemo(t, program, testbed.Gateway(t), "CHAT_IDENTITY_SECRET="+testSecret)
-	t.Cleanup(func() { demo.Stop(t, os.Interrupt) })
 	demo.Prints(t, demo.URL+" ")
 	return demo.URL
 }

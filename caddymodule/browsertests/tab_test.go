@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 	"github.com/chromedp/chromedp"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // tab is a page in a browser of its own.

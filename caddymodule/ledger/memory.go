@@ -2,31 +2,31 @@ package ledger
 
 import "time"
 
-// Window says which signatures a caller takes for fresh.
+// Window says which signatures a caller accepts as fresh.
 type Window struct {
 	MaxAge time.Duration // how old they may be
-	// Skew is how far ahead of the caller's clock they may be signed. Another
-	// caller's clock may be as far behind.
+	// Skew is how far ahead of the caller's clock they may be signed. Another caller's
+	// clock may be as far behind.
 	Skew time.Duration
 }
 
-// Memory says which used signatures a ledger still knows. Every ledger keeps it
-// durably, beside its entries. The zero Memory is that of a new ledger.
+// Memory says which used signatures a ledger still knows. A ledger keeps it durably, beside
+// its entries. The zero Memory is that of a new ledger.
 type Memory struct {
-	// Window is the longest that was ever served. What is used is kept for it,
-	// whatever is served by then: the next configuration, or another gateway,
-	// may serve it again.
+	// Window is the longest that was ever served. Used signatures are kept for it even
+	// after it became shorter, since the next configuration, or another gateway, may
+	// serve it again.
 	Window
-	// Extended is when the window last became longer. What was used before was kept
-	// for no older signatures than Narrow, seen by any caller's clock. Zero: never.
+	// Extended is when the window last became longer, zero for never. Signatures used
+	// earlier were kept only until they were Narrow old by every caller's clock.
 	Extended time.Time
 	Narrow   time.Duration
-	// Since is from when on the ledger knows everything. Zero: always.
+	// Since is when the ledger began to know all used signatures, zero for always.
 	Since time.Time
 }
 
-// Extend returns the memory of a ledger that serves the window from now on, too,
-// and whether that changes anything.
+// Extend returns the memory of a ledger that also serves the window from now on, and
+// whether that changes anything.
 func (m Memory) Extend(w Window, now time.Time) (Memory, bool) {
 	next := m
 	next.MaxAge, next.Skew = max(m.MaxAge, w.MaxAge), max(m.Skew, w.Skew)
@@ -35,10 +35,10 @@ func (m Memory) Extend(w Window, now time.Time) (Memory, bool) {
 	}
 	// A new ledger has kept nothing for less.
 	if m.MaxAge > 0 || !m.Extended.IsZero() {
-		// A caller may now be a longer skew behind than was reckoned with.
+		// A caller may now be further behind than was assumed.
 		narrow := max(0, m.MaxAge+m.Skew-next.Skew)
-		// Where the last extension is not yet older than what it lets in, only
-		// what was kept before that is kept for sure.
+		// While signatures from before the last extension are still accepted, only the
+		// narrower time is certain.
 		if now.Add(-m.MaxAge).Before(next.settled()) {
 			narrow = min(narrow, m.Narrow)
 		}
@@ -50,15 +50,15 @@ func (m Memory) Extend(w Window, now time.Time) (Memory, bool) {
 	return next, true
 }
 
-// Until returns until when the use of what was signed at that time is to be
-// kept. By then no caller takes it for fresh, were his clock a skew behind.
+// Until returns until when the use of a signature must be kept. After that, no caller
+// accepts it, even if its clock is a skew behind.
 func (m Memory) Until(signed time.Time) time.Time {
 	return signed.Add(m.MaxAge).Add(m.Skew).Add(time.Second)
 }
 
-// Vouch returns nil where an entry would still be there, had it been used, and
-// else [ErrTooOld] or [ErrForgotten]. A signature can be used up to a skew before
-// the time at which it says that it was signed.
+// Vouch returns nil if the ledger would still have an entry had the signature been used,
+// else [ErrTooOld] or [ErrForgotten]. A signature can be used up to a skew before the time
+// at which it claims to be signed.
 func (m Memory) Vouch(signed, now time.Time) error {
 	age := now.Sub(signed)
 	switch {
@@ -70,8 +70,8 @@ func (m Memory) Vouch(signed, now time.Time) error {
 	return nil
 }
 
-// settled is from when on nothing that is signed was kept for less: a skew of the
-// signer after the extension, and one of another caller.
+// settled is when signatures began to be kept for the whole window: the signer's skew and
+// another caller's after the extension.
 func (m Memory) settled() time.Time {
 	if m.Extended.IsZero() {
 		return time.Time{}

@@ -16,41 +16,39 @@ import (
 const (
 	DefaultCache = 64 << 20
 	MinCache     = 1 << 20 // as many keys as one widget may have secrets
-	// keyCost is about what a key takes, with the states that requests on a few
-	// processors have made of it since the last garbage collection.
+	// keyCost is approximately the size of a key, with the states that requests on a few
+	// processors have derived from it since the last garbage collection.
 	keyCost = 2 << 10
 )
 
-// Keys makes verification keys of sealed secrets, and caches them. It never
-// answers with a key that the record given does not name: the record says which
-// secrets are current, the cache only saves work.
+// Keys derives verification keys from encrypted secrets, and caches them. The record says
+// which secrets are current, so a cached key is never used after its secret was retired.
 type Keys struct {
-	// cache has the version of a secret for its key. No version is used twice,
-	// so an entry is never replaced, and none has to be deleted to be right.
-	cache  *ristretto.Cache[string, *opened]
+	// cache is keyed by the secret's version. Versions are never reused, so no entry has
+	// to be replaced or deleted for correctness.
+	cache  *ristretto.Cache[string, *decrypted]
 	misses singleflight.Group
 	now    func() time.Time
 }
 
-// opened is a key and what it was made of: the widget and the sealed secret
-// with all that a record says of it. Whoever can write records could otherwise
-// have a cached key stand for a secret that does not open any more.
-type opened struct {
+// decrypted is a key and what it was derived from. All of that is compared: a record that
+// was tampered with must not get a cached key for a secret that no longer decrypts.
+type decrypted struct {
 	id     string
 	sealed Sealed
 	key    *verifier.Key
 }
 
-func (o *opened) is(id string, s *Sealed) bool {
+func (o *decrypted) is(id string, s *Sealed) bool {
 	return o.id == id && o.sealed.Version == s.Version && o.sealed.KeyID == s.KeyID && bytes.Equal(o.sealed.Box, s.Box)
 }
 
-// NewKeys returns a cache of that size in bytes.
+// NewKeys returns a cache of that size in bytes. The clock tells which secrets have ended.
 func NewKeys(size int64, now func() time.Time) (*Keys, error) {
 	if size < MinCache {
 		return nil, fmt.Errorf("widgets: a cache of %d bytes is too small: at least %d", size, MinCache)
 	}
-	cache, err := ristretto.NewCache(&ristretto.Config[string, *opened]{
+	cache, err := ristretto.NewCache(&ristretto.Config[string, *decrypted]{
 		NumCounters:        max(10*size/keyCost, 1000),
 		MaxCost:            size,
 		BufferItems:        64,
@@ -61,15 +59,14 @@ func NewKeys(size int64, now func() time.Time) (*Keys, error) {
 		return nil, err
 	}
 	k := &Keys{cache: cache, now: now}
-	// A cache that is closed while requests use it panics, and requests outlive
-	// the configuration they came in with. So it is closed when nobody can have it.
-	runtime.AddCleanup(k, func(c *ristretto.Cache[string, *opened]) { go c.Close() }, cache)
+	// A cache panics if it is closed while in use, and requests outlive their
+	// configuration. So it is closed when it is unreachable.
+	runtime.AddCleanup(k, func(c *ristretto.Cache[string, *decrypted]) { go c.Close() }, cache)
 	return k, nil
 }
 
-// Append appends the keys of the record's live secrets to keys, current first.
-// Where some cannot be opened it goes on with the others, and returns the first
-// error.
+// Append appends the keys of the record's live secrets, the current one first. If some
+// cannot be decrypted, it appends the others and returns the first error.
 func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.Key, error) {
 	var failed error
 	var now time.Time
@@ -92,19 +89,18 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 }
 
 func (k *Keys) key(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
-	// A key that was removed from the configuration opens nothing any more, be
-	// it cached or not.
+	// A key that was removed from the configuration decrypts nothing, cached or not.
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
 	if o, ok := k.cache.Get(s.Version); ok && o.is(id, s) {
 		return o.key, nil
 	}
-	made, err, _ := k.misses.Do(id+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(id, s, ring) })
+	key, err, _ := k.misses.Do(id+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(id, s, ring) })
 	if err != nil {
 		return nil, err
 	}
-	return made.(*verifier.Key), nil
+	return key.(*verifier.Key), nil
 }
 
 func (k *Keys) open(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
@@ -112,24 +108,24 @@ func (k *Keys) open(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{id, *s, verifier.NewKey(secret)}
+	o := &decrypted{id, *s, verifier.NewKey(secret)}
 	if k.cache.Set(s.Version, o, keyCost) {
-		k.cache.Wait() // a Get before the buffer is drained would open it again
+		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}
 	return o.key, nil
 }
 
-// KeysStats says how the cache does since it was made.
+// KeysStats are the cache's statistics since it was created.
 type KeysStats struct {
 	Hits, Misses uint64
 	Cost         int64 // bytes in use
-	Size         int64 // bytes at most
+	Size         int64 // maximum, in bytes
 }
 
-// Stats returns how the cache does.
+// Stats returns the cache's statistics.
 func (k *Keys) Stats() KeysStats {
 	m := k.cache.Metrics
-	// The two are counted apart and read one after the other.
+	// The two are not read at the same moment.
 	cost := max(int64(m.CostAdded())-int64(m.CostEvicted()), 0)
 	return KeysStats{m.Hits(), m.Misses(), cost, k.cache.MaxCost()}
 }

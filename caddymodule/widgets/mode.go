@@ -5,19 +5,18 @@ import (
 	"strings"
 )
 
-// Mode says what happens to a request that is not verified. The order counts: a
-// later mode is stricter.
+// Mode says what happens to a request that is not verified. A greater mode is stricter.
 type Mode uint8
 
 // The modes.
 const (
-	ModeUnset    Mode = iota // that of the handler counts
+	ModeUnset    Mode = iota // the handler's applies
 	ModeOff                  // nothing is verified
 	ModeOptional             // it is forwarded without its claim
 	ModeRequired             // it is refused
 )
 
-// NumModes is how many modes there are: they are the numbers below it.
+// NumModes is the number of modes, which are the numbers below it.
 const NumModes = len(modeNames)
 
 var modeNames = [...]string{"", "off", "optional", "required"}
@@ -32,7 +31,7 @@ func ParseMode(name string) (Mode, error) {
 	return ModeUnset, fmt.Errorf("unknown mode '%s': one of %s", name, strings.Join(modeNames[ModeOff:], ", "))
 }
 
-// String returns the mode's name, "" where none is set.
+// String returns the mode's name, "" for [ModeUnset].
 func (m Mode) String() string { return modeNames[m] }
 
 // MarshalText implements [encoding.TextMarshaler].

@@ -1,6 +1,5 @@
-// Package widgets keeps chat widgets and their secrets: what a record of one
-// holds, how its secrets are sealed, where records are stored, and the cache of
-// the keys that were made of opened secrets.
+// Package widgets defines the records of chat widgets, encrypts their secrets, caches the
+// keys derived from them, and has the interface of stores.
 package widgets
 
 import (
@@ -8,57 +7,58 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// MaxSecrets is how many secrets one widget may have at a time, those in grace
-// included: each costs a signature check of every forged request.
+// MaxSecrets is the maximum number of secrets of a widget, those in grace included. Every
+// forged request is checked against each of them.
 const MaxSecrets = 512
 
-// DefaultID is the id of a handler's only widget that has no other name. No
-// request can name it, and none is stored under it.
+// DefaultID is the id of a handler's only widget if the configuration gives it none. No
+// request can name it, and no widget is stored under it.
 const DefaultID = "default"
 
-// What is wrong with a change to a widget, or with a record.
+// Errors of changes to a widget, and of records.
 var (
-	ErrExists         = errors.New("widgets: there is a widget of that id")
-	ErrNotFound       = errors.New("widgets: there is no widget of that id")
-	ErrTooManySecrets = fmt.Errorf("widgets: %d secrets of the widget are in grace, which is as many as may be: "+
+	ErrExists         = errors.New("widgets: there is a widget with that id")
+	ErrNotFound       = errors.New("widgets: there is no widget with that id")
+	ErrTooManySecrets = fmt.Errorf("widgets: %d secrets of the widget are in grace, which is the maximum: "+
 		"a rotation without a grace ends them", MaxSecrets-1)
 	ErrRecord = errors.New("widgets: bad record")
 )
 
-// Record is a widget as it is stored. Once a store has it, it does not change:
-// a change makes another.
+// Record is a widget as it is stored. It is immutable once a store has it: a change creates
+// a new one.
 type Record struct {
 	ID      string    `json:"id"`
-	Mode    string    `json:"mode,omitzero"`    // off, optional, required; empty where the handler's counts
-	Dialect string    `json:"dialect,omitzero"` // empty where the handler's counts
+	Mode    string    `json:"mode,omitzero"`    // off, optional, required; empty for the handler's
+	Dialect string    `json:"dialect,omitzero"` // empty for the handler's
 	Created time.Time `json:"created"`
-	Rotated time.Time `json:"rotated"` // when the current secret was made
-	Secrets []Sealed  `json:"secrets"` // the current one first, then those in grace, youngest first
+	Rotated time.Time `json:"rotated"` // when the current secret was created
+	Secrets []Sealed  `json:"secrets"` // the current one, then those in grace, newest first
 }
 
-// Sealed is a secret under an encryption key.
+// Sealed is an encrypted secret.
 type Sealed struct {
-	// Version names the secret. It is random and never used again, so what was
-	// made of this secret cannot be taken for another's.
+	// Version names the secret. It is random and never reused, so that nothing derived
+	// from this secret can be taken for another's.
 	Version string `json:"version"`
 	// KeyID names the encryption key, see [EncryptionKey.ID].
 	KeyID string `json:"key"`
 	// Box is the nonce, the ciphertext and the tag.
 	Box []byte `json:"sealed"`
-	// Until is when a secret in grace stops; zero for the current one.
+	// Until is when a secret in grace ends; zero for the current one.
 	Until time.Time `json:"until,omitzero"`
 }
 
 // NewVersion returns a name for a secret: 130 random bits in base32.
 func NewVersion() string { return rand.Text() }
 
-// NewSecret returns a new secret: 32 random bytes as 64 hexadecimal digits. What
-// signs is that text.
+// NewSecret returns a new secret: 32 random bytes as 64 hexadecimal digits. The HMAC key is
+// that text.
 func NewSecret() verifier.Secret {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails: it ends the process first
@@ -84,23 +84,18 @@ func NewRecord(id, mode, dialect string, secret verifier.Secret, ring *Ring, now
 	return r, r.Check()
 }
 
-// WithPolicy returns the record with another mode and dialect. Secrets whose
-// grace is over are left out, as they are of every change.
+// WithPolicy returns the record with another mode and dialect. Like every change, it drops
+// secrets whose grace is over.
 func (r *Record) WithPolicy(mode, dialect string, now time.Time) (*Record, error) {
 	next := *r
 	next.Mode, next.Dialect = mode, dialect
-	next.Secrets = nil
-	for i := range r.Secrets {
-		if r.Secrets[i].Live(now) {
-			next.Secrets = append(next.Secrets, r.Secrets[i])
-		}
-	}
+	next.Secrets = slices.DeleteFunc(slices.Clone(r.Secrets), func(s Sealed) bool { return !s.Live(now) })
 	return &next, next.Check()
 }
 
-// Rotate returns the record with a new current secret. With a grace, the last
-// current one lives on that long, and those already in grace until their own
-// time; without, all of them stop.
+// Rotate returns the record with a new current secret. With a grace, the previous one
+// still verifies for that long, and those already in grace until their own end. Without a
+// grace, all of them end now.
 func (r *Record) Rotate(secret verifier.Secret, grace time.Duration, ring *Ring, now time.Time) (*Record, error) {
 	now = storedTime(now)
 	sealed, err := ring.Seal(r.ID, NewVersion(), secret)
@@ -126,8 +121,8 @@ func (r *Record) Rotate(secret verifier.Secret, grace time.Duration, ring *Ring,
 	return &next, next.Check()
 }
 
-// Reseal returns the record with all its live secrets under the ring's first
-// key, or the record itself where they are already.
+// Reseal returns the record with all its live secrets encrypted under the ring's first key,
+// or the record itself if they are already.
 func (r *Record) Reseal(ring *Ring, now time.Time) (*Record, error) {
 	next := *r
 	next.Secrets = nil
@@ -158,7 +153,7 @@ func (r *Record) Reseal(ring *Ring, now time.Time) (*Record, error) {
 	return &next, next.Check()
 }
 
-// Check refuses a record that no gateway can have written, with [ErrRecord].
+// Check returns an error that wraps [ErrRecord] if no gateway can have written the record.
 func (r *Record) Check() error {
 	switch {
 	case !ValidID(r.ID):
@@ -175,21 +170,22 @@ func (r *Record) Check() error {
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
 		if s.Version == "" || s.KeyID == "" || len(s.Box) < overhead {
-			return fmt.Errorf("%w of widget %s: secret %d is not whole", ErrRecord, r.ID, i+1)
+			return fmt.Errorf("%w of widget %s: secret %d is incomplete", ErrRecord, r.ID, i+1)
 		}
 		if (i == 0) != s.Until.IsZero() {
-			return fmt.Errorf("%w of widget %s: of its secrets the first, and only that, has no end", ErrRecord, r.ID)
+			return fmt.Errorf("%w of widget %s: the first secret, and only that, must have no end", ErrRecord, r.ID)
 		}
 		for _, other := range r.Secrets[:i] {
 			if other.Version == s.Version {
-				return fmt.Errorf("%w of widget %s: two secrets of one version", ErrRecord, r.ID)
+				return fmt.Errorf("%w of widget %s: two secrets have the same version", ErrRecord, r.ID)
 			}
 		}
 	}
 	return nil
 }
 
-// ValidID holds for 1 to 128 of [A-Za-z0-9._-], beginning with a letter or digit.
+// ValidID reports whether an id is 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter
+// or digit.
 func ValidID[T string | []byte](id T) bool {
 	if len(id) == 0 || len(id) > 128 {
 		return false
@@ -204,5 +200,5 @@ func ValidID[T string | []byte](id T) bool {
 	return true
 }
 
-// storedTime is a time as a record has it: in UTC, to the millisecond.
+// storedTime returns a time as records have it: in UTC, to the millisecond.
 func storedTime(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }

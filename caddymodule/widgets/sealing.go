@@ -17,28 +17,25 @@ import (
 const (
 	encryptionKeySize = 32 // bytes: AES-256
 	nonceSize         = 12
-	// overhead is what a box is longer than its secret, in bytes.
+	// overhead is how much longer than its secret a box is, in bytes.
 	overhead = nonceSize + 16
 )
 
-// Reasons for which a secret cannot be sealed or opened.
+// Errors of encryption and decryption.
 var (
 	ErrEncryptionKey = errors.New("widgets: an encryption key is the base64 of 32 bytes, 44 characters")
 	ErrNoKey         = errors.New("widgets: there is no encryption key")
 	ErrSeal          = errors.New("widgets: the sealed secret was changed, or belongs to another widget")
 )
 
-// MissingKeyError says that a secret was sealed under a key that the ring does
-// not have.
-type MissingKeyError struct {
-	KeyID string
-}
+// MissingKeyError says that a secret was encrypted under a key that the ring lacks.
+type MissingKeyError struct{ KeyID string }
 
 func (e *MissingKeyError) Error() string {
 	return "widgets: encryption key " + e.KeyID + " is missing"
 }
 
-// EncryptionKey seals secrets. It prints as its id.
+// EncryptionKey encrypts secrets. It prints as its id.
 type EncryptionKey struct {
 	id   string
 	aead cipher.AEAD
@@ -47,7 +44,7 @@ type EncryptionKey struct {
 // ParseEncryptionKey reads a key: 32 bytes in base64 (RFC 4648 section 4), padded.
 func ParseEncryptionKey(text string) (EncryptionKey, error) {
 	key, err := base64.StdEncoding.Strict().DecodeString(text)
-	// The decoder passes over line ends.
+	// The decoder ignores newlines.
 	if err != nil || len(key) != encryptionKeySize || len(text) != base64.StdEncoding.EncodedLen(encryptionKeySize) {
 		return EncryptionKey{}, ErrEncryptionKey // the cause would quote the key
 	}
@@ -59,7 +56,7 @@ func ParseEncryptionKey(text string) (EncryptionKey, error) {
 	if err != nil {
 		return EncryptionKey{}, err
 	}
-	// The id tells nothing of the key: it is a MAC under it of a fixed text.
+	// The id, a MAC of a fixed text under the key, reveals nothing about the key.
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("chat_identity encryption key id"))
 	return EncryptionKey{hex.EncodeToString(mac.Sum(nil)[:8]), aead}, nil
@@ -72,7 +69,7 @@ func NewEncryptionKey() string {
 	return base64.StdEncoding.EncodeToString(key[:])
 }
 
-// ID names the key, in 16 hexadecimal digits, without telling anything of it.
+// ID names the key in 16 hexadecimal digits, which reveal nothing about it.
 func (k EncryptionKey) ID() string { return k.id }
 
 // String returns the key's id.
@@ -81,7 +78,7 @@ func (k EncryptionKey) String() string { return k.id }
 // GoString returns the key's id.
 func (k EncryptionKey) GoString() string { return k.id }
 
-// Ring holds the encryption keys: the first seals, all open. A nil ring has none.
+// Ring holds the encryption keys: the first encrypts, all decrypt. A nil ring has none.
 type Ring struct {
 	first EncryptionKey
 	keys  map[string]cipher.AEAD
@@ -99,7 +96,7 @@ func NewRing(keys ...EncryptionKey) *Ring {
 	return r
 }
 
-// First returns the id of the key that seals, "" where there is none.
+// First returns the id of the key that encrypts, "" without one.
 func (r *Ring) First() string {
 	if r == nil {
 		return ""
@@ -107,10 +104,8 @@ func (r *Ring) First() string {
 	return r.first.id
 }
 
-// Has reports whether the ring opens what was sealed under that key.
-func (r *Ring) Has(keyID string) bool {
-	return r != nil && r.keys[keyID] != nil
-}
+// Has reports whether the ring has that key.
+func (r *Ring) Has(keyID string) bool { return r != nil && r.keys[keyID] != nil }
 
 // Seal encrypts a widget's secret with AES-256-GCM (NIST SP 800-38D) under a
 // random nonce, bound to the widget and the version.
@@ -145,7 +140,7 @@ func (r *Ring) Open(id string, s *Sealed) (verifier.Secret, error) {
 	return secret, nil
 }
 
-// binding is the additional data: neither an id nor a version has a NUL.
+// binding is the additional data. Neither an id nor a version contains a NUL.
 func binding(id, version string) []byte {
 	return []byte("chat_identity secret\x00" + id + "\x00" + version)
 }

@@ -1,5 +1,5 @@
-// Command fleet runs three gateways that share their widgets in one Redis, a
-// balancer in front of them and a sample website behind, all on one machine.
+// Command fleet runs three gateways that share their widgets in one Redis, with a
+// balancer in front of them and a sample website behind them, all on one machine.
 package main
 
 import (
@@ -42,7 +42,7 @@ type member struct {
 	port, admin int
 }
 
-// start starts everything, and prints what to try once it answers.
+// start starts everything, and prints what to try when it answers.
 func start(d *demo.Demo) error {
 	site := new(website)
 	backend, err := d.Serve(site.handler())
@@ -53,7 +53,7 @@ func start(d *demo.Demo) error {
 	if err != nil {
 		return err
 	}
-	// Whoever has this key and Redis' data has all secrets: keep the two apart.
+	// Anyone with this key and Redis's data has all secrets: keep the two apart.
 	key := make([]byte, 32)
 	rand.Read(key)
 	shared := []string{
@@ -94,11 +94,11 @@ func start(d *demo.Demo) error {
 	return nil
 }
 
-// startRedis starts a Redis that keeps everything it has acknowledged.
+// startRedis starts a Redis that loses nothing that it has acknowledged.
 func startRedis(d *demo.Demo) (redis *demo.Process, address, password string, err error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		return nil, "", "", errors.New("there is no redis-server on the PATH; install Redis 6 or newer, for example: apt-get install redis-server, or brew install redis")
+		return nil, "", "", errors.New("there is no redis-server on the PATH; install Redis 6 or later, for example: apt-get install redis-server, or brew install redis")
 	}
 	port, err := demo.FreePort()
 	if err != nil {
@@ -157,15 +157,15 @@ func createWidget(d *demo.Demo, m member) (secret string, err error) {
 	return created.Secret, err
 }
 
-// explain says what to open and what to try.
+// explain prints what to open and what to try.
 func explain(w io.Writer, d *demo.Demo, redis *demo.Process, members []member) {
 	rotate := fmt.Sprintf("%s chat-identity rotate %s --address localhost:", d.Gateway, widget)
 	fmt.Fprintf(w, "The fleet is running: open %s in your browser, and press Ctrl-C here to stop it.\n\n", d.URL())
-	fmt.Fprintf(w, "The page sends signed messages of the widget %s through the balancer and shows which gateway said what. Try, in another terminal:\n\n", widget)
+	fmt.Fprintf(w, "The page sends signed messages of the widget %s through the balancer and shows which gateway answered what. Try, in another terminal:\n\n", widget)
 	fmt.Fprintf(w, "  rotate at one gateway, and see all refuse the old secret at once (then give the new one to the page):\n    %s%d\n", rotate, members[1].admin)
-	fmt.Fprintf(w, "  the same, but the old one verifies for five more minutes:\n    %s%d --grace 5m\n", rotate, members[2].admin)
-	fmt.Fprintf(w, "  kill a gateway, and see the others go on:\n    kill -9 %d\n", members[0].PID())
-	fmt.Fprintf(w, "  take Redis away for a while: known widgets are served for a minute, and nothing can be changed:\n    kill -STOP %[1]d\n    kill -CONT %[1]d\n", redis.PID())
+	fmt.Fprintf(w, "  the same, but the old secret verifies for five more minutes:\n    %s%d --grace 5m\n", rotate, members[2].admin)
+	fmt.Fprintf(w, "  kill a gateway, and see the others continue:\n    kill -9 %d\n", members[0].PID())
+	fmt.Fprintf(w, "  suspend Redis for a while: known widgets are served for a minute, and nothing can be changed:\n    kill -STOP %[1]d\n    kill -CONT %[1]d\n", redis.PID())
 	for _, m := range members {
 		fmt.Fprintf(w, "\n%s: port %d, admin API %d, process %d", m.Name, m.port, m.admin, m.PID())
 	}

@@ -17,7 +17,7 @@ import (
 var page embed.FS
 
 // website is the site with the chat, and the chat's backend. It must only be
-// reachable through the gateways, since it takes their headers for the truth.
+// reachable through the gateways, because it trusts their headers.
 type website struct {
 	mu     sync.Mutex
 	secret string
@@ -39,7 +39,7 @@ func (s *website) handler() http.Handler {
 	mux.HandleFunc("POST /claim", s.claim)
 	mux.HandleFunc("POST /secret", s.replace)
 	mux.Handle("GET /", http.FileServerFS(files))
-	// The page loads nothing from elsewhere and runs no inline script.
+	// The page loads nothing from other origins and runs no inline script.
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -48,8 +48,8 @@ func (s *website) handler() http.Handler {
 	}))
 }
 
-// claim signs for the one user of the demo. A site of your own signs the id of
-// whoever its session says is there.
+// claim signs for the demo's only user. Your own site signs the user id of the
+// session.
 func (s *website) claim(w http.ResponseWriter, _ *http.Request) {
 	s.mu.Lock()
 	secret := s.secret
@@ -60,8 +60,8 @@ func (s *website) claim(w http.ResponseWriter, _ *http.Request) {
 	write(w, http.StatusOK, map[string]string{"user_id": user, "user_hash": hex.EncodeToString(mac.Sum(nil))})
 }
 
-// replace gives the website a new secret, as a deployment would. Nobody else can:
-// the page's origin is checked, and all of this listens on one machine only.
+// replace gives the website a new secret, as a deployment would. Nobody else can do
+// that: the page's origin is checked, and everything listens on one machine only.
 func (s *website) replace(w http.ResponseWriter, r *http.Request) {
 	var sent struct{ Secret string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&sent); err != nil || len(strings.TrimSpace(sent.Secret)) < 16 {
@@ -72,7 +72,7 @@ func (s *website) replace(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// chat answers whom the gateway has found the sender to be.
+// chat answers with what the gateway says about the sender.
 func (s *website) chat(w http.ResponseWriter, r *http.Request) {
 	user, err := url.PathUnescape(r.Header.Get("X-Verified-User"))
 	if err != nil {

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// answer is the agent of the demo: what it may say depends on who it knows it is
-// talking to.
+// answer is the demo's agent. What it may say depends on who the sender verifiably
+// is.
 func answer(id identity, c *contact, merged int) string {
 	switch id.Outcome {
 	case "verified":
@@ -19,18 +19,18 @@ func answer(id identity, c *contact, merged int) string {
 			text += fmt.Sprintf(": you are on the %s plan", plan)
 		}
 		if merged > 0 {
-			text += ". And what you wrote before you signed in is with your account now"
+			text += ". And what you wrote before you signed in is now with your account"
 		}
 		return text + "."
 	case "anonymous":
 		if id.Reason == "partial" {
-			return "Hello! You named a user, but nobody signed for that. To me you are a visitor like any other."
+			return "Hello! You named a user without a signature. To me you are a visitor like any other."
 		}
-		return "Hello! I do not know who you are, so general questions only. Sign in and I can say more."
+		return "Hello! I do not know who you are, so I can only answer general questions. Sign in and I can say more."
 	case "invalid":
 		return "Hello! Your claim did not verify, so I was not even told whom you claimed to be. You are a visitor to me."
 	case "disabled":
-		return "Hello! Identity verification is off. Whatever your message says about who sent it, I do not believe it."
+		return "Hello! Identity verification is off. Whatever your message says about its sender, I do not believe it."
 	default:
 		return "Hello! Your claim was not accepted (" + id.Outcome + "), so you are a visitor to me."
 	}

@@ -23,12 +23,12 @@ var page embed.FS
 
 var (
 	conversationID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
-	// Two visitors must not come by the same id, so it is a long one.
+	// Long, so that two visitors do not choose the same one.
 	visitorID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 )
 
-// backend is the sample chat. It must only be reachable through the gateway,
-// since it takes the gateway's headers for the truth.
+// backend is the sample chat. It must only be reachable through the gateway, because
+// it trusts the gateway's headers.
 type backend struct {
 	store *store
 	now   func() time.Time
@@ -52,8 +52,8 @@ func newBackend(secrets secrets) http.Handler {
 	return secured(http.NewCrossOriginProtection().Handler(mux))
 }
 
-// secured sets what every answer of the backend carries. The page loads nothing
-// from elsewhere and runs no inline script, so the policy can say so.
+// secured sets the headers of every answer. The page loads nothing from other
+// origins and runs no inline script, so the policy forbids both.
 func secured(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -65,8 +65,8 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// received is what came through the gateway, for the page to show beside what
-// the browser sent.
+// received is what came through the gateway. The page shows it next to what the
+// browser sent.
 type received struct {
 	identity
 	Headers map[string]string `json:"headers"`
@@ -76,8 +76,8 @@ type received struct {
 	Claim   claimLeft         `json:"claim_in_body"`
 }
 
-// claimLeft says which of the claim's fields still stood in the body. The
-// backend looks at nothing else of them.
+// claimLeft says which of the claim's fields were still in the body. The backend
+// uses them for nothing else.
 type claimLeft struct {
 	UserID   bool `json:"user_id"`
 	UserHash bool `json:"user_hash"`
@@ -105,11 +105,11 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !conversationID.MatchString(sent.Conversation) || !validVisitor(id, sent.Visitor) {
-		problem(w, http.StatusBadRequest, "bad_request", "a message names its conversation, and an anonymous one its visitor")
+		problem(w, http.StatusBadRequest, "bad_request", "a message must name its conversation, and an anonymous one its visitor")
 		return
 	}
 	if n := utf8.RuneCountInString(sent.Text); strings.TrimSpace(sent.Text) == "" || n > maxText {
-		problem(w, http.StatusBadRequest, "bad_request", "a message has 1 to 2000 characters")
+		problem(w, http.StatusBadRequest, "bad_request", "a message must have 1 to 2000 characters")
 		return
 	}
 
@@ -124,9 +124,9 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
 }
 
-// take puts a message into its conversation and answers it. The gateway keeps
-// others out of a user's conversations, but not out of a visitor's, and a
-// backend looks for itself anyway.
+// take adds a message to its conversation and answers it. The gateway keeps others
+// out of a user's conversations, but not out of a visitor's, and a backend makes its
+// own checks in any case.
 func (b *backend) take(from sender, conversation, text string) (seen received, reply message, err error) {
 	if err := b.store.open(conversation, from); err != nil {
 		return seen, reply, err
@@ -169,28 +169,28 @@ func (b *backend) list(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// readBody answers by itself where there is no body to be had.
+// readBody answers the request itself if the body cannot be read.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if err == nil {
 		return body, true
 	}
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		problem(w, http.StatusRequestEntityTooLarge, "too_large", "a body is at most 64 KiB")
+		problem(w, http.StatusRequestEntityTooLarge, "too_large", "the body is larger than 64 KiB")
 	} else {
 		problem(w, http.StatusBadRequest, "bad_request", "the body did not arrive in full")
 	}
 	return nil, false
 }
 
-// validVisitor says whether a request names a usable visitor. A verified one
-// need not name any.
+// validVisitor reports whether a request names a valid visitor. A verified request
+// need not name one.
 func validVisitor(id identity, visitor string) bool {
 	return visitorID.MatchString(visitor) || id.verified() && visitor == ""
 }
 
-// problem answers as the gateway does (RFC 9457), so that the page reads both
-// alike.
+// problem answers as the gateway does (RFC 9457), so that the page reads both in the
+// same way.
 func problem(w http.ResponseWriter, status int, code, detail string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)

@@ -15,11 +15,12 @@ const (
 type sender struct {
 	identity
 	visitor string // the id that the page gave its anonymous visitor
-	browser string // where the visitor sits
+	browser string // a token of the browser
 }
 
-// A visitor's id is in URLs and logs, and is sent by scripts: it says who someone
-// claims to have been. That they were, the cookie shows, which no script can read.
+// browserOf returns the browser's token. A visitor's id is in URLs and logs, and is
+// sent by scripts, so it only says who someone claims to have been. The token, in a
+// cookie that no script can read, proves it.
 func browserOf(r *http.Request) string {
 	c, err := r.Cookie(browserCookie)
 	if err != nil || len(c.Value) != len(rand.Text()) {
@@ -28,7 +29,7 @@ func browserOf(r *http.Request) string {
 	return c.Value
 }
 
-// markBrowser returns the browser's token, which it gets with its first message.
+// markBrowser returns the browser's token, and sets one with its first message.
 func markBrowser(w http.ResponseWriter, r *http.Request) string {
 	if known := browserOf(r); known != "" {
 		return known

@@ -2,12 +2,11 @@ package main
 
 import "net/http"
 
-// callsWidget is the widget of the one route that accepts each signature once.
+// callsWidget is the widget of the route that accepts each signature once.
 const callsWidget = "calls"
 
-// call answers POST /calls, a request to be called back. Those who come by
-// another route have shown what can be shown again, so the widget counts as
-// much as the user.
+// call answers POST /calls, a request to be called back. A signature that came by
+// another route could be replayed, so the widget is checked as well as the user.
 func (b *backend) call(w http.ResponseWriter, r *http.Request) {
 	id, err := readIdentity(r.Header)
 	if err != nil {
@@ -15,7 +14,7 @@ func (b *backend) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !id.verified() || id.Widget != callsWidget {
-		problem(w, http.StatusForbidden, "not_here", "a call is requested at /calls, with a signature of its own")
+		problem(w, http.StatusForbidden, "not_here", "request a call at /calls, with a one-time signature")
 		return
 	}
 	body, ok := readBody(w, r)

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// identity is what the gateway found out about a request. It is read from
-// headers alone: the gateway removes every X-Verified-* and X-Identity-* that a
-// client sends, while a body says whatever its sender likes.
+// identity is what the gateway found out about a request. It is read only from
+// headers: the gateway removes every X-Verified-* and X-Identity-* header of a client,
+// while a body says whatever its sender likes.
 type identity struct {
 	Outcome    string         `json:"outcome"`
 	Reason     string         `json:"reason,omitempty"`
@@ -19,11 +19,10 @@ type identity struct {
 	Email      string         `json:"email,omitempty"`
 	Name       string         `json:"name,omitempty"`
 	Attributes map[string]any `json:"attributes,omitempty"`
-	MergeFrom  string         `json:"merge_from,omitempty"` // the anonymous visitor that the user says he was
+	MergeFrom  string         `json:"merge_from,omitempty"` // the anonymous visitor that the user claims to have been
 }
 
-// person is who someone is: the same user id under another widget is somebody
-// else.
+// person identifies a user: the same user id of another widget is another person.
 type person struct{ widget, user string }
 
 func readIdentity(h http.Header) (identity, error) {
@@ -46,7 +45,7 @@ func readIdentity(h http.Header) (identity, error) {
 			continue
 		}
 		if len(values) > 1 {
-			return identity{}, fmt.Errorf("%s was sent twice", f.header)
+			return identity{}, fmt.Errorf("%s appears more than once", f.header)
 		}
 		*f.value = values[0]
 		if f.encoded {
@@ -78,8 +77,7 @@ func (id identity) verified() bool { return id.Outcome == "verified" }
 
 func (id identity) person() person { return person{id.Widget, id.User} }
 
-// identityHeaders returns the gateway's headers as they arrived, for the page to
-// show.
+// identityHeaders returns the gateway's headers, for the page to show.
 func identityHeaders(h http.Header) map[string]string {
 	found := map[string]string{}
 	for name, values := range h {

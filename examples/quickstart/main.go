@@ -1,5 +1,5 @@
-// Command quickstart runs the whole of a verified chat on one machine: a sample
-// chat backend with its page, and the gateway in front of it.
+// Command quickstart runs a verified chat on one machine: a sample chat backend with
+// its page, and the gateway in front of it.
 package main
 
 import (
@@ -36,14 +36,13 @@ func start(d *demo.Demo) error {
 	return nil
 }
 
-// secrets are those that the website shares with the gateway, one for each kind
-// of signature. With a single one, what is signed for a call, which is several
-// fields run together, would also sign for the chat user whose id is just that.
+// secrets are those that the website shares with the gateway, one for each kind of
+// signature. With a single secret, the concatenated fields that are signed for a call
+// would also be the signature of a chat user with that text as the id.
 type secrets struct{ chat, calls string }
 
-// secretFrom returns the secret that the environment has, or else a new one as
-// the products show them: 32 random bytes as 64 hex characters, whose text is
-// the key.
+// secretFrom returns the secret in the environment, or else a new one in the form
+// that chat products use: 32 random bytes as 64 hex digits, whose text is the key.
 func secretFrom(variable string) string {
 	if secret := os.Getenv(variable); secret != "" {
 		return secret

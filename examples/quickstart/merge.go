@@ -2,14 +2,14 @@ package main
 
 import "time"
 
-// visitor is somebody anonymous, by the id that a page made up for him.
+// visitor is an anonymous user, whose id was chosen by a page.
 type visitor struct {
-	browser string // where he first wrote
-	person  person // whom he turned out to be, once he has signed in
+	browser string // of the first message
+	person  person // who signed in, if any
 	used    time.Time
 }
 
-// merged says what became a person's own.
+// merged says what was given to a person.
 type merged struct {
 	Visitor  string `json:"visitor"`
 	Messages int    `json:"messages"` // of the visitor's, not the agent's
@@ -22,16 +22,15 @@ func (m *merged) count() int {
 	return m.Messages
 }
 
-// before returns who the sender owned things as before he signed in, as the
-// gateway was told.
+// before returns the owner that the sender claims to have been before signing in.
 func (f sender) before() owner { return owner{visitor: f.MergeFrom, browser: f.browser} }
 
-// merge makes what the sender wrote as a visitor the person's who he is now. The
-// gateway asks for it until a message was accepted, so at least once: a second
-// time finds nothing left to do. That he was this visitor is only what the
-// sender says, so the visitor must be nobody else's, and have written in this
-// browser. Else the message is not accepted: that would tell the gateway that
-// the merging is done, and the one it is due to would never have it.
+// merge gives a visitor's conversations to the person who signed in. The gateway asks
+// for it until a message has been accepted, so more than once: then there is nothing
+// left to do. That the sender was this visitor is only a claim, so the visitor must
+// have written from this browser and not have become anyone else. Otherwise the
+// message must be refused: to accept it would tell the gateway that the merging is
+// done, and the rightful user would never get it.
 func (s *store) merge(from sender) (*merged, error) {
 	if from.MergeFrom == "" {
 		return nil, nil
@@ -58,14 +57,14 @@ func (s *store) merge(from sender) (*merged, error) {
 	return done, nil
 }
 
-// isOwn reports whether a visitor may be the sender: one that nobody knows yet,
-// or that sits in this browser and has not become anybody.
+// isOwn reports whether the sender may be a visitor: a new one, or one of this browser
+// that has not become a person.
 func (s *store) isOwn(id string, from sender) bool {
 	v := s.visitors[id]
 	return v == nil || v.browser == from.browser && v.person == (person{})
 }
 
-// visit returns what is known of a visitor, who is here now.
+// visit returns a visitor's entry, and marks it as used.
 func (s *store) visit(id, browser string) *visitor {
 	v := s.visitors[id]
 	if v == nil {

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// oneTimeClaim goes with one request, the one that asks for a call: its
-// signature holds for a minute, and once. Each takes a question to the website's
-// server, so it is for what opens something, and no message carries one.
+// oneTimeClaim is sent with a single request, one for a call: its signature is valid
+// for a minute, and once. Each takes a request to the website's server, so it is meant
+// for requests that open something, not for messages.
 type oneTimeClaim struct {
 	UserID    any    `json:"user_id"`
 	Name      any    `json:"name"`
@@ -21,11 +21,11 @@ type oneTimeClaim struct {
 	Signature string `json:"hmacSignature"`
 }
 
-// signCall answers POST /session/call with a new claim for who is signed in.
+// signCall answers POST /session/call with a new claim for the signed-in user.
 func (s *sessions) signCall(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
-		// Old asks for one that was signed an hour ago. A website has no such
-		// thing: it is for the page to show what becomes of it.
+		// Old asks for one that was signed an hour ago, which a real website never
+		// does, so that the page can show that it is refused.
 		Old bool `json:"old"`
 	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10)).Decode(&asked); err != nil {
@@ -34,7 +34,7 @@ func (s *sessions) signCall(w http.ResponseWriter, r *http.Request) {
 	}
 	who, ok := s.current(r)
 	if !ok {
-		problem(w, http.StatusUnauthorized, "signed_out", "only who is signed in gets a signature")
+		problem(w, http.StatusUnauthorized, "signed_out", "sign in to get a signature")
 		return
 	}
 	at := s.now()
@@ -45,8 +45,8 @@ func (s *sessions) signCall(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *sessions) signOnce(who account, at time.Time) oneTimeClaim {
-	// The fields are signed without anything between them. A letter before the
-	// timestamp leaves no other way to read them.
+	// The fields are signed without separators. A letter before the timestamp makes
+	// them unambiguous.
 	nonce := rand.Text() + "-nonce" // 32 characters
 	timestamp := strconv.FormatInt(at.Unix(), 10)
 	return oneTimeClaim{

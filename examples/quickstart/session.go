@@ -18,15 +18,15 @@ const (
 	maxSessions   = 1000
 )
 
-// claim is what the page hands to the widget's identify.
+// claim is what the page passes to the widget's identify.
 type claim struct {
 	UserID   any            `json:"user_id"`
 	UserHash string         `json:"user_hash"`
 	Metadata map[string]any `json:"user_metadata"`
 }
 
-// account is a user of the website. Grace's id is an integer, as many a database
-// has them: it signs as its digits.
+// account is a user of the website. Grace's id is an integer, as in many databases:
+// its digits are signed.
 type account struct {
 	id       any
 	metadata map[string]any
@@ -41,10 +41,10 @@ var accounts = map[string]account{
 	}},
 }
 
-// sessions is the website's sign-in. In the demo a click on a name stands for
-// the password, and that is all it leaves out: the id that gets signed is the
-// one of the session, held here under the cookie's random token. A route that
-// signed an id taken from the request would give everybody every identity.
+// sessions is the website's sign-in. A click on a name replaces the password, and is
+// the demo's only simplification: the id that is signed is that of the session, which
+// is kept here under the cookie's random token. A route that signed an id from the
+// request would give every identity to everyone.
 type sessions struct {
 	secrets secrets
 	now     func() time.Time
@@ -62,7 +62,7 @@ func newSessions(secrets secrets, now func() time.Time) *sessions {
 	return &sessions{secrets: secrets, now: now, open: map[string]session{}}
 }
 
-// current returns who is signed in.
+// current returns the signed-in account.
 func (s *sessions) current(r *http.Request) (account, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *sessions) current(r *http.Request) (account, bool) {
 	return accounts[current.account], true
 }
 
-// show answers GET /session with the signed claim of who is signed in, or null.
+// show answers GET /session with the claim of the signed-in user, or null.
 func (s *sessions) show(w http.ResponseWriter, r *http.Request) {
 	who, ok := s.current(r)
 	if !ok {
@@ -83,7 +83,7 @@ func (s *sessions) show(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, s.sign(who))
 }
 
-// change answers POST /session: signs a person in, or, with an empty name, out.
+// change answers POST /session: it signs a person in or, with an empty name, out.
 func (s *sessions) change(w http.ResponseWriter, r *http.Request) {
 	var asked struct {
 		Person string `json:"person"`
@@ -104,8 +104,8 @@ func (s *sessions) change(w http.ResponseWriter, r *http.Request) {
 		Name: sessionCookie, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: -1,
 	}
 	if known {
-		// A new token for every sign-in: one that somebody planted in the browser
-		// before must not become the user's. A website served over HTTPS adds Secure.
+		// A new token for every sign-in, so that one planted in the browser before does
+		// not become the user's. A website that is served over HTTPS adds Secure.
 		cookie.Value, cookie.MaxAge = rand.Text(), int(sessionLife.Seconds())
 		makeRoom(s.open, maxSessions, func(s session) time.Time { return s.since })
 		s.open[cookie.Value] = session{asked.Person, s.now()}

@@ -7,19 +7,20 @@ import (
 	"time"
 )
 
-// A demo's memory is bounded: beyond these, what was used longest ago goes.
+// A demo's memory is bounded: beyond these limits, the least recently used entry is
+// dropped.
 const (
 	maxConversations = 1000
 	maxContacts      = 1000
 	maxVisitors      = 2000
 	maxMessages      = 200
-	maxAttributes    = 64 // of one contact; the gateway lets no more through at once
+	maxAttributes    = 64 // of one contact; the gateway allows as many in one request
 )
 
 var errNotYours = errors.New("this conversation belongs to someone else")
 
-// owner is who may read and continue a conversation: a verified person, or the
-// visitor who began it, in the browser where he did.
+// owner may read and continue a conversation: a verified person, or the visitor who
+// began it, in the same browser.
 type owner struct {
 	person
 	visitor, browser string
@@ -39,8 +40,8 @@ type conversation struct {
 	used     time.Time
 }
 
-// contact is what is known of a verified person, brought up to date by every
-// verified request.
+// contact is what is known about a verified person, updated by every verified
+// request.
 type contact struct {
 	ID         string         `json:"id"`
 	Widget     string         `json:"widget"`
@@ -70,8 +71,8 @@ func newStore(now func() time.Time) *store {
 	}
 }
 
-// owner returns who a request may act as. A verified person's visitor id is not
-// part of who they are.
+// owner returns who a request may act as. A verified person's visitor id does not
+// count.
 func (f sender) owner() owner {
 	if f.verified() {
 		return owner{person: f.person()}
@@ -79,8 +80,7 @@ func (f sender) owner() owner {
 	return owner{visitor: f.visitor, browser: f.browser}
 }
 
-// upsert brings a verified person's contact up to date, and counts what they
-// sent. What was not sent stays as it was.
+// upsert updates a verified person's contact with what they sent, and counts it.
 func (s *store) upsert(id identity, messages, calls int) contact {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,7 @@ func (s *store) upsert(id identity, messages, calls int) contact {
 	if id.Name != "" {
 		c.Name = id.Name
 	}
-	// A contact that was handed out is being encoded by its request: its map
-	// must not change.
+	// A returned contact may currently be encoded, so its map must not change.
 	attributes := maps.Clone(c.Attributes)
 	if attributes == nil {
 		attributes = map[string]any{}
@@ -113,8 +112,7 @@ func (s *store) upsert(id identity, messages, calls int) contact {
 	return *c
 }
 
-// open checks that a request may write to a conversation, before anything else
-// is done for it.
+// open checks that a request may write to a conversation, before it has any effect.
 func (s *store) open(conversationID string, from sender) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,9 +144,8 @@ func (s *store) add(conversationID string, from sender, messages ...message) err
 	return nil
 }
 
-// history returns a conversation's messages. A verified person who names a
-// conversation that nobody has begun gets their latest one: that is how they
-// find it again on another device.
+// history returns a conversation's messages. A verified person who names a new
+// conversation gets their latest one, which is how they find it on another device.
 func (s *store) history(conversationID string, from sender) (string, []message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,9 +167,9 @@ func (s *store) history(conversationID string, from sender) (string, []message, 
 	return conversationID, append([]message{}, c.messages...), nil
 }
 
-// find returns the conversation if the request may have it, and nil if there is
-// none. A visitor's is also for the person that will be merged with him, who
-// may want to read before he writes.
+// find returns the conversation if the request may access it, or nil if there is
+// none. A visitor's conversation is also open to the person with whom the visitor will
+// be merged, who may read before writing.
 func (s *store) find(conversationID string, from sender) (*conversation, error) {
 	if !from.verified() && !s.isOwn(from.visitor, from) {
 		return nil, errNotYours
@@ -187,7 +184,7 @@ func (s *store) find(conversationID string, from sender) (*conversation, error) 
 	return nil, errNotYours
 }
 
-// makeRoom drops the entry used longest ago from a full map.
+// makeRoom drops the least recently used entry of a full map.
 func makeRoom[K comparable, V any](m map[K]V, limit int, used func(V) time.Time) {
 	if len(m) < limit {
 		return

@@ -10,8 +10,8 @@ end
 
 if $PROGRAM_NAME == __FILE__
   begin
-    # An argument is labelled with the locale's encoding, which under LANG=C is
-    # not UTF-8; the bytes are what a UTF-8 terminal sent.
+    # Arguments have the locale's encoding, which with LANG=C is not UTF-8, although
+    # their bytes are.
     puts user_hash(ARGV[0].to_s.dup.force_encoding(Encoding::UTF_8))
   rescue ArgumentError => e
     abort "sign.rb: #{e.message}"

@@ -5,13 +5,19 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 const secret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c35f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3"
@@ -21,7 +27,7 @@ var userIDs = []string{
 	"42",
 	"zoë@exämple.com",
 	"名前",
-	` an "id" with 'quotes', blanks & $HOME `,
+	` an "id" with 'quotes', spaces & $HOME `,
 }
 
 // signer is one language's sample. Command takes the user id as its last
@@ -34,7 +40,7 @@ type signer struct {
 }
 
 // signers returns every sample of this folder, the Go one built. A missing
-// interpreter fails the test: a sample nobody ran is not known to work.
+// interpreter fails the test, because an untested sample may not work.
 func signers(t *testing.T) []signer {
 	t.Helper()
 	goBinary := filepath.Join(t.TempDir(), "sign")
@@ -59,28 +65,59 @@ func signers(t *testing.T) []signer {
 	return all
 }
 
+// TestSigners compares what each sample signs with the test's own digest, and has a
+// real gateway verify it, which answers with the user.
 func TestSigners(t *testing.T) {
+	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
+	testbed.Run(t, caddyfile, t.TempDir(), url, "URL="+url, "CHAT_IDENTITY_SECRET="+secret)
 	for _, s := range signers(t) {
 		t.Run(s.Name, func(t *testing.T) {
+			check := func(command []string, id string) {
+				out, _, err := run(t, secret, command)
+				hash := strings.TrimSuffix(out, "\n")
+				if err != nil || hash != digest(id) {
+					t.Errorf("%q: %q, %v, want %q", id, out, err, digest(id))
+				}
+				text, _ := json.Marshal(id)
+				expect(t, url, string(text), hash, 200, id)
+				expect(t, url, `"somebody else"`, hash, 401, "")
+				if id == "42" {
+					expect(t, url, "42", hash, 200, id) // the same id as a JSON integer
+				}
+			}
 			for _, id := range userIDs {
-				out, _, err := run(t, secret, append(s.Command[:len(s.Command):len(s.Command)], id))
-				if err != nil {
-					t.Fatalf("%q: %v", id, err)
-				}
-				if want := digest(id) + "\n"; out != want {
-					t.Errorf("%q: got %q, want %q", id, out, want)
-				}
+				check(append(s.Command[:len(s.Command):len(s.Command)], id), id)
 			}
 			if s.Integer != nil {
-				out, _, err := run(t, secret, s.Integer)
-				if err != nil {
-					t.Fatalf("the integer 42: %v", err)
-				}
-				if want := digest("42") + "\n"; out != want {
-					t.Errorf("the integer 42: got %q, want %q", out, want)
-				}
+				check(s.Integer, "42")
 			}
 		})
+	}
+}
+
+const caddyfile = `{
+	admin off
+	persist_config off
+	auto_https off
+}
+{$URL} {
+	chat_identity required {
+		secret {env.CHAT_IDENTITY_SECRET}
+	}
+	respond "{http.chat_identity.user}"
+}
+`
+
+func expect(t *testing.T, url, user, hash string, status int, verified string) {
+	t.Helper()
+	response, err := http.Post(url, "application/json", strings.NewReader(fmt.Sprintf(`{"user_id":%s,"user_hash":%q}`, user, hash)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, _ := io.ReadAll(response.Body)
+	if response.StatusCode != status || status == 200 && string(body) != verified {
+		t.Errorf("%s: %d %s, want %d %s", user, response.StatusCode, body, status, verified)
 	}
 }
 
@@ -114,8 +151,8 @@ func TestSignersRefuse(t *testing.T) {
 	}
 }
 
-// run runs a command without the secret of whoever runs the test, and under
-// the C locale, as servers often do.
+// run runs a command without the secret in the test's own environment, and in the C
+// locale, as servers often do.
 func run(t *testing.T, secret string, command []string) (stdout, stderr string, err error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)

@@ -1,5 +1,5 @@
-// Package demo runs the examples that start several programs: a website within
-// the example's own process, and gateways around it.
+// Package demo runs examples that consist of several programs: a website in the
+// example's own process, and gateways in front of it.
 package demo
 
 import (
@@ -16,11 +16,11 @@ import (
 	"time"
 )
 
-// A Demo is what runs until it is interrupted.
+// A Demo runs until it is interrupted.
 type Demo struct {
 	Port    int    // of the address to open
 	Gateway string // the gateway's binary
-	Folder  string // for what the programs keep: nothing is left in the user's own folders
+	Folder  string // for the programs' files, so that nothing is left in the user's own folders
 
 	target    string
 	ctx       context.Context
@@ -28,8 +28,8 @@ type Demo struct {
 	broken    chan error
 }
 
-// Main is the main function of the demo that the make target runs. What start
-// has started by the time it fails is stopped.
+// Main is the main function of the demo that the make target runs. If start fails,
+// what it has started is stopped.
 func Main(target string, start func(*Demo) error) {
 	gateway := flag.String("gateway", "./caddy", "the gateway's binary, built by `make build`")
 	flag.Parse()
@@ -48,13 +48,13 @@ func (d *Demo) run(start func(*Demo) error) (err error) {
 	}
 	path, err := exec.LookPath(d.Gateway)
 	if err != nil {
-		return fmt.Errorf("the gateway %s is not there; build it with `make build` (%w)", d.Gateway, err)
+		return fmt.Errorf("there is no gateway %s: build it with `make build` (%w)", d.Gateway, err)
 	}
 	if d.Gateway, err = filepath.Abs(path); err != nil {
 		return err
 	}
 	if d.Folder, err = os.MkdirTemp("", "chat-identity-"+d.target+"-"); err != nil {
-		return fmt.Errorf("no temporary folder: %w", err)
+		return fmt.Errorf("cannot create a temporary folder: %w", err)
 	}
 	defer os.RemoveAll(d.Folder)
 	defer d.stop()
@@ -69,14 +69,14 @@ func (d *Demo) run(start func(*Demo) error) (err error) {
 	}
 }
 
-// stop ends all programs, first what was started last.
+// stop ends all programs, the last one first.
 func (d *Demo) stop() {
 	for i := len(d.processes) - 1; i >= 0; i-- {
 		d.processes[i].stop()
 	}
 }
 
-// Serve serves the website, and returns its address.
+// Serve serves the website and returns its address.
 func (d *Demo) Serve(website http.Handler) (address string, err error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -91,14 +91,14 @@ func (d *Demo) Serve(website http.Handler) (address string, err error) {
 func (d *Demo) fail(err error) {
 	select {
 	case d.broken <- err:
-	default: // the first has ended it
+	default: // it is ending already
 	}
 }
 
 // URL is the address to open.
 func (d *Demo) URL() string { return fmt.Sprintf("http://localhost:%d", d.Port) }
 
-// Until returns when the process has come so far.
+// Until waits until the process is ready.
 func (d *Demo) Until(p *Process, ready func() error) error {
 	deadline := time.After(time.Minute)
 	for {
@@ -119,11 +119,11 @@ func (d *Demo) Until(p *Process, ready func() error) error {
 	}
 }
 
-// Client uses no proxy, whatever the environment says: it could not reach this
-// machine's localhost.
+// Client ignores proxies in the environment, which could not reach this machine's
+// localhost.
 var Client = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
 
-// UntilAnswers returns when a URL answers through the process.
+// UntilAnswers waits until a URL answers through the process.
 func (d *Demo) UntilAnswers(p *Process, url string) error {
 	return d.Until(p, func() error {
 		res, err := Client.Get(url)

@@ -7,8 +7,8 @@ import (
 	"syscall"
 )
 
-// detach leaves a terminal's Ctrl-C to the demo alone, which ends the others in
-// their order.
+// detach keeps a terminal's Ctrl-C from the process, so that the demo ends its
+// processes in order.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} }
 
-func goOn(cmd *exec.Cmd) { _ = cmd.Process.Signal(syscall.SIGCONT) }
+func resume(cmd *exec.Cmd) { _ = cmd.Process.Signal(syscall.SIGCONT) }

@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// log passes on what a process says while it runs, such as warnings of forged
-// claims. What it says while it starts is of interest only if that fails.
+// log passes on a process's output, such as warnings about forged claims. While the
+// process starts, its output is held, and shown only if it fails.
 type log struct {
 	name string
 	to   io.Writer
@@ -17,7 +17,7 @@ type log struct {
 	mu    sync.Mutex
 	held  bool
 	lines []string // the last ones, while held
-	rest  []byte   // a line that has no end yet
+	rest  []byte   // an incomplete line
 }
 
 func (l *log) Write(p []byte) (int, error) {
@@ -25,8 +25,8 @@ func (l *log) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	l.rest = append(l.rest, p...)
 	for {
-		line, rest, whole := bytes.Cut(l.rest, []byte("\n"))
-		if !whole {
+		line, rest, complete := bytes.Cut(l.rest, []byte("\n"))
+		if !complete {
 			return len(p), nil
 		}
 		if l.held {

@@ -14,9 +14,9 @@ import (
 // A Process is a program that the demo runs.
 type Process struct {
 	Name   string
-	Config string // is on its standard input, where no list of processes shows it
+	Config string // for its standard input, where no process list shows it
 	Env    []string
-	Vital  bool // it has the address to open, and the demo ends with it
+	Vital  bool // has the address to open: the demo ends with it
 
 	cmd  *exec.Cmd
 	end  context.CancelFunc
@@ -25,7 +25,7 @@ type Process struct {
 	log  *log
 }
 
-// PID is the number of a process that was started.
+// PID returns the id of a started process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // StartGateway starts Caddy with a data folder of its own.
@@ -40,7 +40,7 @@ func (d *Demo) StartGateway(p *Process) error {
 
 // Start starts a program.
 func (d *Demo) Start(p *Process, program string, args ...string) error {
-	// It outlives the signal that ends the demo until stop has asked it to go.
+	// The signal that ends the demo does not end the process; stop does.
 	ctx, end := context.WithCancel(context.WithoutCancel(d.ctx))
 	p.end, p.done, p.log = end, make(chan struct{}), &log{name: p.Name, to: os.Stderr, held: true}
 	p.cmd = exec.CommandContext(ctx, program, args...)
@@ -64,33 +64,33 @@ func (d *Demo) Start(p *Process, program string, args ...string) error {
 		p.err = p.cmd.Wait()
 		close(p.done)
 		switch {
-		case ctx.Err() != nil: // it was to end
+		case ctx.Err() != nil: // stopped
 		case p.Vital:
 			d.fail(p.failure())
 		default:
-			fmt.Printf("The %s has ended. The others go on.\n", p.Name)
+			fmt.Printf("The %s has ended. The others continue.\n", p.Name)
 		}
 	}()
 	return nil
 }
 
-// stop asks the process to end, and waits for it. One that somebody has stopped
-// (SIGSTOP) has to go on for that.
+// stop asks the process to end, and waits for it. A suspended one (SIGSTOP) is
+// resumed first.
 func (p *Process) stop() {
-	p.log.hold(true) // its farewell is nothing anybody needs to read
+	p.log.hold(true) // its last messages are of no interest
 	p.end()
-	goOn(p.cmd)
+	resume(p.cmd)
 	<-p.done
 }
 
-// failure says how a process ended that nobody had asked to.
+// failure says how a process ended unexpectedly.
 func (p *Process) failure() error {
 	how := "without an error"
 	if p.err != nil {
 		how = p.err.Error()
 	}
 	if p.Vital {
-		how += "; if the port is the reason, choose another one, for example PORT=8081"
+		how += "; if the port is the reason, choose another, for example PORT=8081"
 	}
 	return fmt.Errorf("the %s has ended (%s)\n%s", p.Name, how, p.log.last())
 }

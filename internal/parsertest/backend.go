@@ -14,15 +14,15 @@ import (
 	"unicode/utf8"
 )
 
-// A Request is what a backend is sent.
+// A Request is sent to a backend.
 type Request struct {
 	Method string
-	Target string // as it stands in the request line
+	Target string // as in the request line
 	Header http.Header
 	Body   []byte
 
-	Chunked bool // the body's length is not told
-	Version int  // of HTTP; 0 is 1
+	Chunked bool // without a Content-Length
+	Version int  // of HTTP; 0 means 1
 }
 
 // To returns the request as a client sends it to an address.
@@ -31,7 +31,7 @@ func (r *Request) To(address string) (*http.Request, error) {
 	switch {
 	case len(r.Body) == 0:
 	case r.Chunked:
-		body = io.MultiReader(bytes.NewReader(r.Body)) // of unknown length
+		body = io.MultiReader(bytes.NewReader(r.Body)) // hides the length
 	default:
 		body = bytes.NewReader(r.Body)
 	}
@@ -39,22 +39,22 @@ func (r *Request) To(address string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	path, query, asked := strings.Cut(r.Target, "?")
-	request.URL = &url.URL{Scheme: "http", Host: address, Opaque: path, RawQuery: query, ForceQuery: asked}
+	path, query, force := strings.Cut(r.Target, "?")
+	request.URL = &url.URL{Scheme: "http", Host: address, Opaque: path, RawQuery: query, ForceQuery: force}
 	request.Header = r.Header
 	return request, nil
 }
 
-// A Backend is a running program that says what its parsers read.
+// A Backend is a running program that reports what its parsers read.
 type Backend struct {
 	Name    string
 	address string
-	ascii   bool // its server takes no other bytes in a request line
+	ascii   bool // whether its server accepts only ASCII in a request line
 }
 
 var transport = &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: 16}
 
-// Ask sends a request to a backend. A server that refuses it reads nothing.
+// Ask sends a request to a backend. The answer of a server that refuses it is empty.
 func (b *Backend) Ask(r *Request) (Answer, error) {
 	target := r.Target
 	if b.ascii {
@@ -63,7 +63,7 @@ func (b *Backend) Ask(r *Request) (Answer, error) {
 	sent := &Request{Method: r.Method, Target: target, Header: r.Header.Clone(), Body: r.Body}
 	sent.Header.Del("Expect") // the body is there
 	var response *http.Response
-	for range 2 { // a connection that was kept may be closed by now
+	for range 2 { // an idle connection may have been closed
 		request, err := sent.To(b.address)
 		if err != nil {
 			return nil, err
@@ -96,7 +96,7 @@ func (b *Backend) Ask(r *Request) (Answer, error) {
 	return answer, nil
 }
 
-// AskAll asks several backends at once. What one refuses is an empty answer.
+// AskAll asks several backends concurrently.
 func AskAll(backends []*Backend, r *Request) ([]Answer, error) {
 	answers, faults := make([]Answer, len(backends)), make([]error, len(backends))
 	var asked sync.WaitGroup
@@ -107,7 +107,7 @@ func AskAll(backends []*Backend, r *Request) ([]Answer, error) {
 	return answers, errors.Join(faults...)
 }
 
-// escape writes bytes beyond ASCII as their escapes, as which PHP reads them.
+// escape percent-encodes bytes beyond ASCII, which PHP reads in the same way.
 func escape(target string) string {
 	var b strings.Builder
 	for i := range len(target) {

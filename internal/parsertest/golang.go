@@ -34,7 +34,7 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		"go cookies":     {Place: Cookie, Fields: p.cookies(r)},
 		"go path.Clean":  {Place: Path, Fields: routed(path.Clean(r.URL.Path))},
 	}
-	// Handlers that use FormValue never learn of an error.
+	// Handlers that use FormValue never see an error.
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	_ = r.ParseMultipartForm(1 << 20)
 	fields := p.values(r.PostForm)
@@ -54,7 +54,7 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
-// leaves are what stands below a name.
+// leaves returns the values below a path of names.
 func leaves(names []string, value any) (fields []Field) {
 	add := func(name string, inner any) {
 		fields = append(fields, leaves(append(slices.Clone(names), name), inner)...)
@@ -91,7 +91,7 @@ func leaves(names []string, value any) (fields []Field) {
 	return fields
 }
 
-// pair tells of a name in which a watched one stands.
+// pair returns the values of a name that contains a watched one.
 func (p goParsers) pair(name string, value any) []Field {
 	for _, path := range p {
 		if strings.Contains(strings.ToLower(name), strings.ToLower(path[0])) {
@@ -137,7 +137,7 @@ func (p goParsers) document(document any) []Field {
 	return fields
 }
 
-// decode does not look at what follows the first document.
+// decode ignores what follows the first document.
 func (p goParsers) decode(body []byte) []Field {
 	var document any
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -192,7 +192,7 @@ func structFor(path []string) reflect.Type {
 	}})
 }
 
-// parts are those before a fault, too: handlers that stream act on each.
+// parts includes those before an error, because handlers that stream act on them.
 func (p goParsers) parts(contentType string, body []byte) []Field {
 	_, parameters, err := mime.ParseMediaType(contentType)
 	if err != nil {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what the long differential run asks: Debian's packages of servers and
-# frameworks, and Node's in a folder outside of the repository, whose name it prints.
+# frameworks, and Node's packages in a folder outside the repository, whose path it
+# prints.
 set -eu
 cd "$(dirname "$0")/backends"
 

@@ -1,9 +1,9 @@
-// Package parsertest asks other languages' parsers what they read in a request:
-// no backend may find another claim there than the one that was verified.
+// Package parsertest asks other languages' parsers what they read in a request: no
+// backend may find a claim there other than the verified one.
 //
-// Each language has one program in the folder backends, a server that answers
-// any request with what its parsers read of it. The tests ask those that come
-// with the languages; the long run, "make fuzz", asks frameworks and servers too.
+// Each language has one program in the folder backends, a server that answers every
+// request with what its parsers read. The tests ask the parsers that come with the
+// languages; the long run, "make fuzz", asks frameworks and servers, too.
 package parsertest
 
 import (
@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// Where a parser reads: the body, as JSON or as a form, the query, both of a
-// form, // cookies, or the path, as which a conversation is told behind /chat/c/.
+// Where a parser reads: the body, as JSON or as a form; the query; both of a form
+// (merged); cookies; or the path, where a conversation follows /chat/c/.
 const (
 	JSON   = "json"
 	Form   = "form"
@@ -25,24 +25,24 @@ const (
 	Path   = "path"
 )
 
-// An Answer is what each parser of a backend read of a request, by its name.
+// An Answer is what each parser of a backend read, by its name.
 type Answer map[string]*Reading
 
 // A Reading is what one parser read.
 type Reading struct {
 	Place  string
-	Fields []Field // nil where the parser refused the whole, for the reason Fault
+	Fields []Field // nil if the parser refused the request, for the reason Fault
 	Fault  string
 }
 
-// A Field is a value and the names that lead to it. The value is "s" and a text,
-// "i" and the digits of an integer, or "x" and a description of anything else.
+// A Field is a value and the path of names that leads to it. The value is "s" and a
+// string, "i" and the digits of an integer, or "x" and a description of anything else.
 type Field struct {
 	Path  []string
 	Value string
 }
 
-// UnmarshalJSON reads [path, value], the bytes of a text in base64.
+// UnmarshalJSON reads [path, value], with strings in base64.
 func (f *Field) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &[2]any{&f.Path, &f.Value}); err != nil {
 		return err
@@ -66,9 +66,9 @@ func (f Field) MarshalJSON() ([]byte, error) {
 	return json.Marshal([2]any{f.Path, value})
 }
 
-// Under returns what was read at a path. Outside of JSON that is its last name,
-// too, and the path in brackets or with dots, for parsers that know no structure.
-// What stands below the path is none of the types that an id has.
+// Under returns the values at a path, and those below it, as of another type. Outside
+// JSON, it also returns values at the path's last name, and at the path with brackets
+// or dots, for parsers that know no structure.
 func (r *Reading) Under(path ...string) (values []string) {
 	bracketed := path[0]
 	for _, name := range path[1:] {

@@ -10,26 +10,26 @@ import (
 //go:embed shapes.json
 var shapes []byte
 
-// A Shape is a way to write a name and a value in a request, of which parsers
-// make different things. Its texts have placeholders, as {name}, {name:percent}
-// and {value}: see Fill.
+// A Shape is a way to write a name and a value in a request that parsers read
+// differently. Its texts have placeholders such as {name}, {name:percent} and
+// {value}: see Fill.
 type Shape struct {
 	ID      string      `json:"id"`
-	Reader  string      `json:"reader"`  // who reads it
+	Reader  string      `json:"reader"`  // who reads it so
 	Site    string      `json:"site"`    // which gateway it is for; default "watched"
 	Method  string      `json:"method"`  // default POST
 	Target  string      `json:"target"`  // default /chat/messages
 	Type    []string    `json:"type"`    // the lines of Content-Type
 	Header  [][2]string `json:"header"`  // further lines
 	Body    string      `json:"body"`    //
-	Encode  string      `json:"encode"`  // what is done to the body's bytes
-	Chunked bool        `json:"chunked"` // the body's length is not told
+	Encode  string      `json:"encode"`  // how the body is encoded
+	Chunked bool        `json:"chunked"` // without a Content-Length
 	Version int         `json:"version"` // of HTTP; default 1
-	Held    string      `json:"held"`    // the conversation that another holds; default "conv1"
-	Sent    string      `json:"sent"`    // how it is written; default as held
-	Free    []string    `json:"free"`    // the reasons that fit where no watched name stands; default "missing"
-	Typed   string      `json:"typed"`   // harmless where it goes on under this type
-	Loose   bool        `json:"loose"`   // only parsers say whether it may go on
+	Held    string      `json:"held"`    // the conversation that another user holds; default "conv1"
+	Sent    string      `json:"sent"`    // how it is written; default Held
+	Free    []string    `json:"free"`    // the reasons expected without a watched name; default "missing"
+	Typed   string      `json:"typed"`   // harmless if forwarded with this type
+	Loose   bool        `json:"loose"`   // only the parsers decide whether it may be forwarded
 }
 
 // Shapes returns the corpus.
@@ -54,8 +54,8 @@ func Shapes() ([]*Shape, error) {
 	return all, nil
 }
 
-// Fill returns the request in which a path and a value are written so. A path of
-// two names is {outer} and {inner}; one of one name is {name}.
+// Fill returns the request for a path and a value. {name} is a path of one name;
+// {outer} and {inner} are a path of two.
 func (s *Shape) Fill(path []string, value string) (*Request, error) {
 	r := placeholders(path, value)
 	body, err := encode(s.Encode, r.Replace(s.Body))

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// spellings are the ways to write a name or a value that placeholders name.
+// spellings are the ways to write a name or a value, by their names in placeholders.
 var spellings = map[string]func(string) string{
 	"upper":        strings.ToUpper,
 	"fold":         strings.NewReplacer("s", "ſ", "k", "\u212a").Replace,
@@ -58,7 +58,7 @@ func underscore(by string) func(string) string {
 	return func(text string) string { return strings.ReplaceAll(text, "_", by) }
 }
 
-// overlong writes each letter as two bytes, of which UTF-8 has one.
+// overlong writes each ASCII letter as two bytes, where UTF-8 allows one.
 func overlong(text string) string {
 	var b strings.Builder
 	for i := range len(text) {
@@ -67,7 +67,7 @@ func overlong(text string) string {
 	return b.String()
 }
 
-// encode returns a body's bytes in another encoding or coding.
+// encode returns a body in a character encoding or content coding.
 func encode(encoding, text string) ([]byte, error) {
 	var b bytes.Buffer
 	switch encoding {

@@ -17,8 +17,8 @@ import (
 //go:embed backends
 var programs embed.FS
 
-// Start runs the parsers that come with five languages until the test ends.
-// They tell of names in which the first of a path's stands.
+// Start runs the parsers that come with five languages until the test ends. They
+// report names that contain the first name of a path.
 func Start(t testing.TB, paths [][]string) []*Backend {
 	t.Helper()
 	s := newStarter(t, paths)
@@ -28,14 +28,14 @@ func Start(t testing.TB, paths [][]string) []*Backend {
 	return append(backends, s.run(1, "ruby", "backend.rb")...)
 }
 
-// StartAll runs servers and frameworks as well. What they need is installed by
-// "make fuzz"; packages of Node's are in the folder FUZZ_CACHE/node_modules.
+// StartAll runs servers and frameworks as well. "make fuzz" installs what they need;
+// Node's packages are in the folder FUZZ_CACHE/node_modules.
 func StartAll(t testing.TB, paths [][]string) []*Backend {
 	t.Helper()
 	s := newStarter(t, paths)
 	cache := os.Getenv("FUZZ_CACHE")
 	if cache == "" {
-		t.Fatal(`no FUZZ_CACHE: please start this by "make fuzz"`)
+		t.Fatal(`FUZZ_CACHE is not set: run "make fuzz"`)
 	}
 	s.environment = append(s.environment, "NODE_PATH="+filepath.Join(cache, "node_modules"))
 	backends := []*Backend{s.goBackend(), s.php("php", "1"), s.php("php raw", "0")}
@@ -45,7 +45,7 @@ func StartAll(t testing.TB, paths [][]string) []*Backend {
 	return append(backends, s.run(2, "java", "-cp", classPath(t), "Backend.java")...)
 }
 
-// classPath is of the jars that Debian's packages install.
+// classPath has the jars that Debian's packages install.
 func classPath(t testing.TB) string {
 	t.Helper()
 	var jars []string
@@ -88,34 +88,31 @@ func (s *starter) goBackend() *Backend {
 	return &Backend{Name: "go", address: strings.TrimPrefix(server.URL, "http://")}
 }
 
-func (s *starter) start(name string, arguments ...string) (cmd *exec.Cmd, stdout, stderr io.Reader) {
+// start starts a program that runs until the test ends, and returns the output of
+// the pipe.
+func (s *starter) start(cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) *bufio.Reader {
 	s.t.Helper()
-	cmd = exec.Command(name, arguments...)
 	cmd.Dir, cmd.Env = s.folder, s.environment
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
+	output, err := pipe()
+	if err == nil {
+		err = cmd.Start()
 	}
-	stderr, err = cmd.StderrPipe()
 	if err != nil {
-		s.t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatalf("the differential tests need %s: %v", name, err)
+		s.t.Fatalf("the differential tests need %s: %v", cmd.Path, err)
 	}
 	s.t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	return cmd, stdout, stderr
+	return bufio.NewReader(output)
 }
 
-// run starts a program that tells the names and ports of its servers.
+// run starts a program that prints the names and ports of its servers.
 func (s *starter) run(servers int, name string, arguments ...string) (backends []*Backend) {
 	s.t.Helper()
-	_, stdout, stderr := s.start(name, arguments...)
-	go func() { _, _ = io.Copy(os.Stderr, stderr) }()
-	lines := bufio.NewScanner(stdout)
+	cmd := exec.Command(name, arguments...)
+	cmd.Stderr = os.Stderr
+	lines := bufio.NewScanner(s.start(cmd, cmd.StdoutPipe))
 	for len(backends) < servers && lines.Scan() {
 		name, port, _ := strings.Cut(lines.Text(), " ")
 		backends = append(backends, &Backend{Name: name, address: "127.0.0.1:" + port})
@@ -126,21 +123,21 @@ func (s *starter) run(servers int, name string, arguments ...string) (backends [
 	return backends
 }
 
-// php starts PHP's built-in server, which tells its port in its log.
+// php starts PHP's built-in server, which logs its port.
 func (s *starter) php(name, readsBodies string) *Backend {
 	s.t.Helper()
 	s.environment = append(s.environment, "PHP_CLI_SERVER_WORKERS=2")
-	_, _, stderr := s.start("php", "-n", "-d", "max_input_vars=100000", "-d", "request_order=GP", "-d", "display_errors=0", "-d", "log_errors=0",
+	cmd := exec.Command("php", "-n", "-d", "max_input_vars=100000", "-d", "request_order=GP", "-d", "display_errors=0", "-d", "log_errors=0",
 		"-d", "enable_post_data_reading="+readsBodies, "-S", "127.0.0.1:0", "backend.php")
 	started := regexp.MustCompile(`\(http://(127\.0\.0\.1:\d+)\) started`)
-	for lines := bufio.NewReader(stderr); ; {
+	for lines := s.start(cmd, cmd.StderrPipe); ; {
 		line, err := lines.ReadString('\n')
 		if m := started.FindStringSubmatch(line); m != nil {
 			go func() { _, _ = io.Copy(io.Discard, lines) }()
 			return &Backend{Name: name, address: m[1], ascii: true}
 		}
 		if err != nil {
-			s.t.Fatalf("php's server did not start: %v", err)
+			s.t.Fatalf("PHP's server did not start: %v", err)
 		}
 	}
 }

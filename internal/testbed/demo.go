@@ -17,12 +17,12 @@ import (
 // Patience is how long tests wait for what must happen, on a machine under load.
 const Patience = time.Minute
 
-// Until waits until the condition holds.
-func Until(t testing.TB, what string, condition func() bool) {
+// Until waits until the condition holds. If it never does, the logs are printed.
+func Until(t testing.TB, what string, condition func() bool, logs ...fmt.Stringer) {
 	t.Helper()
 	for deadline := time.Now().Add(Patience); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute for %s", what)
+			t.Fatalf("waited a minute for %s\n%v", what, logs)
 		}
 	}
 }
@@ -52,9 +52,10 @@ type Demo struct {
 	Printed, Errors Buffer
 	Process         *os.Process
 
-	gateway string   // its path, which is this demo's own, so that its processes can be recognized
-	folders []string // what it may write to
-	ended   chan error
+	gateway string        // its path, which is this demo's own, so that its processes can be recognized
+	folders []string      // what it may write to
+	ended   chan struct{} // closed
+	err     error         // how it ended
 }
 
 // StartDemo starts a demo with a gateway, on a free port unless the environment
@@ -64,7 +65,7 @@ func StartDemo(t testing.TB, program, gateway string, environment ...string) *De
 	home, temp, port := t.TempDir(), t.TempDir(), FreePort(t)
 	d := &Demo{
 		URL: fmt.Sprintf("http://localhost:%d", port), gateway: filepath.Join(t.TempDir(), "caddy"),
-		folders: []string{home, temp}, ended: make(chan error, 1),
+		folders: []string{home, temp}, ended: make(chan struct{}),
 	}
 	if err := os.Symlink(gateway, d.gateway); err != nil {
 		t.Fatal(err)
@@ -79,8 +80,14 @@ func StartDemo(t testing.TB, program, gateway string, environment ...string) *De
 		t.Fatal(err)
 	}
 	d.Process = cmd.Process
-	go func() { d.ended <- cmd.Wait() }()
-	t.Cleanup(func() { _ = cmd.Process.Signal(os.Interrupt) })
+	go func() {
+		d.err = cmd.Wait()
+		close(d.ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(os.Interrupt)
+		<-d.ended
+	})
 	return d
 }
 
@@ -89,12 +96,12 @@ func (d *Demo) Prints(t testing.TB, text string) {
 	t.Helper()
 	Until(t, fmt.Sprintf("the demo to print %q", text), func() bool {
 		select {
-		case err := <-d.ended:
-			t.Fatalf("the demo ended: %v\n%s", err, d.Errors.String())
+		case <-d.ended:
+			t.Fatalf("the demo ended: %v\n%s", d.err, d.Errors.String())
 		default:
 		}
 		return strings.Contains(d.Printed.String(), text)
-	})
+	}, &d.Printed, &d.Errors)
 }
 
 // Stop sends a signal to the demo and waits until it ends.
@@ -110,10 +117,10 @@ func (d *Demo) Stop(t testing.TB, signal os.Signal) {
 
 // Wait waits until the demo ends, and checks that nothing is left: no process, no
 // listener, no file. It returns how the demo ended.
-func (d *Demo) Wait(t testing.TB) (err error) {
+func (d *Demo) Wait(t testing.TB) error {
 	t.Helper()
 	select {
-	case err = <-d.ended:
+	case <-d.ended:
 	case <-time.After(Patience):
 		t.Fatal("the demo does not end")
 	}
@@ -130,7 +137,7 @@ func (d *Demo) Wait(t testing.TB) (err error) {
 			t.Errorf("left behind: %v, %v", files, err)
 		}
 	}
-	return err
+	return d.err
 }
 
 // Gateways returns the processes that run the demo's gateway.

@@ -70,7 +70,7 @@ func Run(t testing.TB, caddyfile, home, url string, environment ...string) *Proc
 		}
 		response.Body.Close()
 		return response.StatusCode < 500
-	})
+	}, &p.Log)
 	return p
 }
 

@@ -143,7 +143,7 @@ func (s *summary) finish(p *pkg, e *event, own *output) {
 	}
 }
 
-// fail records a failure, unless it is a test's that says nothing beside its subtests.
+// fail records a failure, unless a test has no message beyond those of its subtests.
 func (s *summary) fail(name string, lines []string) {
 	if len(lines) > 0 || !slices.ContainsFunc(s.failed, func(f output) bool { return strings.HasPrefix(f.name, name+"/") }) {
 		fmt.Fprintln(s.progress, "FAIL", name)

@@ -44,7 +44,7 @@ func newVerifier(t testing.TB, template, encoding string) *verifier.Verifier {
 		t.Fatal(err)
 	}
 	d.Message, d.Encoding = template, encoding
-	v, err := d.Verifier()
+	v, err := d.Reader()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -318,7 +318,7 @@ func TestClaim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := d.Verifier()
+	v, err := d.Reader()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -470,5 +470,18 @@ func BenchmarkDiagnose(b *testing.B) {
 	}
 	for b.Loop() {
 		p.find(c, nil, []verifier.Secret{verifier.WeakSecret(diagnosedSecret)}, nil)
+	}
+}
+
+// A user id with a newline is refused whatever its signature: signing it as it is sent
+// would not help.
+func TestSentWithSpaces(t *testing.T) {
+	for _, user := range []string{"user-42\n", " user-42", "user-42\r\n"} {
+		m := mistaken{user: user, sign: rewritten(strings.TrimSpace)}
+		p, c, document, secret := m.prepare(t)
+		got, _ := p.find(c, document, []verifier.Secret{secret}, nil)
+		if want := "The user id was signed without the spaces or newlines around it: send it without them."; got.ID != "id_trimmed" || got.Text != want {
+			t.Errorf("%q: %+v, want %s", user, got, want)
+		}
 	}
 }

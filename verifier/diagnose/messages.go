@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
@@ -45,6 +46,7 @@ func (v *variants) add(text []byte, usual bool, deviations ...deviation) {
 type rewriting struct {
 	id    string
 	did   string // %s stands for what it was done to
+	fix   string // of a user id; "" is to sign what is sent
 	texts func(text string) []string
 	// message marks what happens to a message of several parts as a whole, too,
 	// substitute what happens to another text that is signed as the user id.
@@ -55,7 +57,7 @@ var rewritings = []rewriting{
 	{id: "newline", did: "a newline was signed after %s", message: true, substitute: true, texts: func(text string) []string {
 		return []string{text + "\n", text + "\r\n"}
 	}},
-	{id: "trimmed", did: "%s was signed without the spaces around it", substitute: true, texts: each(strings.TrimSpace)},
+	{id: "trimmed", did: "%s was signed without the spaces or newlines around it", fix: "send it without them", substitute: true, texts: each(strings.TrimSpace)},
 	{id: "blanks", did: "spaces were signed around %s", message: true, substitute: true, texts: func(text string) []string {
 		return []string{text + " ", " " + text, " " + text + " ", text + "\t", "\n" + text, text + "\r"}
 	}},
@@ -169,7 +171,7 @@ func (p *format) messageVariants(c *claim, document []byte) []variant {
 	}
 	for _, r := range rewritings {
 		for _, text := range r.texts(string(c[verifier.UserID])) {
-			v.add(with(verifier.UserID, text), true, r.done("id_", "the user id", right))
+			v.add(with(verifier.UserID, text), true, r.done("id_", "the user id", cmp.Or(r.fix, right)))
 		}
 		if !r.message || len(p.parts) == 1 {
 			continue

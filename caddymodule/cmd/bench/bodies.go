@@ -1,32 +1,28 @@
 package main
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"fmt"
 	"strings"
 )
 
 const (
-	// secret signs; the gateway has it from its environment.
-	secret = "the-secret-of-the-benchmark"
-	// user is who is verified, as a user of widgetID.
-	user     = "user-123"
+	secret   = "the-secret-of-the-benchmark"
+	user     = "user-123" // of widgetID
 	widgetID = "default-widget"
 )
 
-// body is what clients send, with and without a right signature.
+// body is what clients send, with and without a valid signature.
 type body struct {
 	name             string
 	media            string
 	signed, unsigned string
 	clients          int
 	variants         []*variant
-	large            bool // whether it tells how much memory a body takes
+	large            bool // whether memory is measured with it
 }
 
-// chatText is what people write to a chat, as JSON has it: an escape about every
-// hundred bytes, and beyond ASCII what a browser's JSON.stringify leaves as it is.
+// chatText is what people write to a chat, as JSON: an escape about every hundred
+// bytes, and non-ASCII characters as a browser's JSON.stringify leaves them.
 var chatText = []string{
 	`Hi, I ordered the “Montréal” lamp last Tuesday and it still says \"label created\". `,
 	`Could you check? 🙏\n`,
@@ -38,11 +34,11 @@ var chatText = []string{
 	`Thanks a lot for your help, and have a nice day!\n`,
 }
 
-// plainText needs no escape and is ASCII throughout.
+// plainText is ASCII without escapes.
 var plainText = []string{"Where is my order? I have been waiting for it since last week. "}
 
-// messages returns the chat messages that are measured. The claim stands in
-// front, as widgets send it.
+// messages returns the chat messages that are measured. They begin with the claim, as
+// widgets send it.
 func messages() (all []body) {
 	for _, size := range []struct {
 		name  string
@@ -61,23 +57,21 @@ func messages() (all []body) {
 	return all
 }
 
-// message makes a message of that size, whose last member is what rest returns
-// for the room that is left.
+// message returns a message of that size. rest returns its last member, given the
+// bytes that are left.
 func message(name string, size int, rest func(room int) string) body {
-	make := func(hash string) string {
+	with := func(hash string) string {
 		head := fmt.Sprintf(`{"user_id":"%s","user_hash":"%s",`, user, hash)
 		return head + rest(size-len(head)-1) + "}"
 	}
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(user))
 	return body{
 		name: name, media: "application/json", clients: connections, variants: messageVariants,
-		signed: make(fmt.Sprintf("%x", mac.Sum(nil))), unsigned: make(strings.Repeat("0", 64)),
+		signed: with(fmt.Sprintf("%x", sign(user))), unsigned: with(strings.Repeat("0", 64)),
 	}
 }
 
-// filled returns so many bytes of the sentences, in turn; whole ones, since a cut
-// could fall into an escape.
+// filled returns so many bytes of the sentences, in turn. They are not cut, because
+// that could be within an escape.
 func filled(sentences []string, room int) string {
 	var text strings.Builder
 	for i := 0; text.Len()+len(sentences[i%len(sentences)]) <= room; i++ {
@@ -98,9 +92,8 @@ func objects(room int) string {
 	}
 }
 
-// upload returns a photo or a recording that a visitor sends along: a form with
-// fields and a file, which a gateway has to read to its end, since a claim may
-// stand behind the file.
+// upload returns a form with a field and a file, such as a visitor's recording. A
+// gateway has to read it to its end, because a claim may follow the file.
 func upload() body {
 	const size, boundary = 30 << 20, "----WebKitFormBoundary7MA4YWxkTrZu0gW"
 	head := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"conversation\"\r\n\r\nc-1\r\n" +
@@ -108,7 +101,7 @@ func upload() body {
 	tail := "\r\n--" + boundary + "--\r\n"
 	file := make([]byte, size-len(head)-len(tail))
 	state := uint64(1)
-	for i := range file { // what a codec makes, as far as a search for boundaries can tell
+	for i := range file { // as random as a codec's output, for the search for boundaries
 		state = state*6364136223846793005 + 1442695040888963407
 		file[i] = byte(state >> 56)
 	}

@@ -8,14 +8,15 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
 // gateway is the gateway's process.
 type gateway struct {
-	cmd   *exec.Cmd
-	ports map[*variant]int
-	dir   string
+	cmd     *exec.Cmd
+	address map[*variant]string
+	dir     string
 }
 
 // starter starts gateways.
@@ -26,17 +27,18 @@ func (s starter) start() (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{ports: make(map[*variant]int), dir: dir}
+	g := &gateway{address: make(map[*variant]string), dir: dir}
 	var config strings.Builder
 	config.WriteString("{\nadmin off\npersist_config off\nauto_https off\nlog {\nlevel ERROR\n}\n" +
 		"chat_identity {\nwidget named {\nsecret {env.BENCH_SECRET}\n}\n}\n}\n")
 	for _, v := range allVariants {
-		port, err := freePort()
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		g.ports[v] = port
-		fmt.Fprintf(&config, "http://127.0.0.1:%d {\n%s\n}\n", port, strings.NewReplacer("BACKEND", s.backend, "AUTH", s.auth).Replace(v.site))
+		l.Close()
+		g.address[v] = l.Addr().String()
+		fmt.Fprintf(&config, "http://%s {\n%s\n}\n", g.address[v], strings.NewReplacer("BACKEND", s.backend, "AUTH", s.auth).Replace(v.site))
 	}
 	g.cmd = exec.Command(s.path, "run", "--config", "-", "--adapter", "caddyfile")
 	g.cmd.Env = append(os.Environ(), "BENCH_SECRET="+secret, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
@@ -47,7 +49,7 @@ func (s starter) start() (*gateway, error) {
 		return nil, err
 	}
 	for range 200 {
-		c, err := net.Dial("tcp", "127.0.0.1:"+strconv.Itoa(g.ports[allVariants[len(allVariants)-1]]))
+		c, err := net.Dial("tcp", g.address[bare])
 		if err == nil {
 			c.Close()
 			return g, nil
@@ -64,16 +66,7 @@ func (g *gateway) stop() {
 	_ = os.RemoveAll(g.dir)
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-// cpu returns how much CPU time the gateway has taken, user and system.
+// cpu returns the gateway's CPU time so far, user and system.
 func (g *gateway) cpu() (time.Duration, error) {
 	total := time.Duration(0)
 	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", g.cmd.Process.Pid))
@@ -81,7 +74,7 @@ func (g *gateway) cpu() (time.Duration, error) {
 		return 0, err
 	}
 	for _, thread := range threads {
-		// In nanoseconds, where stat has hundredths of a second.
+		// In nanoseconds; stat has only hundredths of a second.
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%s/schedstat", g.cmd.Process.Pid, thread.Name()))
 		if err != nil {
 			continue // it has ended
@@ -96,13 +89,8 @@ func (g *gateway) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// peak returns the most memory that the gateway ever had, in megabytes.
-func (g *gateway) peak() (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
-	kilobytes, err := strconv.ParseFloat(strings.Fields(rest)[0], 64)
-	return kilobytes / 1024, err
+// peak ends the gateway and returns the most memory that it ever used, in megabytes.
+func (g *gateway) peak() float64 {
+	g.stop()
+	return float64(g.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
 }

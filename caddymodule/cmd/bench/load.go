@@ -10,22 +10,22 @@ import (
 	"time"
 )
 
-// turn is what one variant has shown in one round.
+// turn is the result of one variant in one round.
 type turn struct {
 	rate     float64 // requests a second
 	cpu      float64 // of the gateway, in microseconds a request
 	p50, p99 float64 // milliseconds
 }
 
-// clients are those of one variant and body. Their connections last for all
-// rounds: to open them is no part of what a request costs.
+// clients send one body to one variant. Their connections last for all rounds, so
+// that opening them is not measured.
 type clients struct {
 	g       *gateway
 	request []byte
 	all     []client
 }
 
-// client sends one request after the other over one connection.
+// client sends requests over one connection, one after another.
 type client struct {
 	conn  net.Conn
 	in    *bufio.Reader
@@ -38,14 +38,14 @@ func (g *gateway) dial(v *variant, b body) (*clients, error) {
 	if v.unsigned {
 		text = b.unsigned
 	}
-	head := fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n",
-		g.ports[v], b.media, len(text), v.headers)
+	head := fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n",
+		g.address[v], b.media, len(text), v.headers)
 	if _, rest, ok := strings.Cut(b.signed, `"user_hash":"`); ok {
 		head = strings.Replace(head, "HASH", rest[:64], 1)
 	}
 	c := &clients{g: g, request: []byte(head + text), all: make([]client, b.clients)}
 	for i := range c.all {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", g.ports[v]))
+		conn, err := net.Dial("tcp", g.address[v])
 		if err != nil {
 			c.close()
 			return nil, err
@@ -63,7 +63,7 @@ func (c *clients) close() {
 	}
 }
 
-// load has all clients send for that long, each at least one request.
+// load has all clients send for a duration, each at least one request.
 func (c *clients) load(duration time.Duration) (turn, error) {
 	before, err := c.g.cpu()
 	if err != nil {

@@ -1,47 +1,46 @@
 // Command bench measures what verification costs: requests through a gateway
 // that verifies them against the same requests through its bare reverse_proxy.
 //
-// One gateway process serves all variants, each on a port of its own. In every
-// round each variant has one turn, in an order that is drawn anew, so that
-// whatever else the machine does, and whatever one variant leaves behind, affects
-// them alike. What is compared are ratios within a round; what is printed are the
-// medians over the rounds, with the quartiles, since a figure without its spread
-// says little. The bare proxy runs twice: how far it is from itself is what a
-// difference has to exceed.
+// One gateway process serves all variants, each on its own port. In every round, each
+// variant has one turn, in random order, so that machine noise, and what a variant
+// leaves behind, affects all of them equally. Ratios are taken within each round, and
+// their medians over all rounds are printed, with the quartiles. The bare proxy runs
+// as two variants: a difference means something only if it exceeds theirs.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// How many clients send at once, each over one connection.
+// How many clients send concurrently, each over one connection.
 const (
 	connections       = 64
 	uploadConnections = 16
 )
 
-// options are what the command line says.
+// options are those of the command line.
 type options struct {
 	gateway  string
 	rounds   int
 	duration time.Duration
-	bodies   string // only those whose name has these words
-	variants string // and the bare proxy, which all are compared with
+	bodies   string // only those whose name contains these words
+	variants string // only those whose name contains this, and their peers
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.gateway, "gateway", "./caddy", "the gateway's binary")
-	flag.IntVar(&o.rounds, "rounds", 15, "rounds, in each of which every variant has a turn")
+	flag.IntVar(&o.rounds, "rounds", 15, "rounds; every variant has one turn in each")
 	flag.DurationVar(&o.duration, "duration", 200*time.Millisecond, "how long a turn takes")
-	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name has these words, such as '4 KB' or 'upload'")
-	flag.StringVar(&o.variants, "variant", "", "measure only variants whose name has this in it, and what they are compared with")
+	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name contains these words, such as '4 KB' or 'upload'")
+	flag.StringVar(&o.variants, "variant", "", "measure only variants whose name contains this, and what they are compared with")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -55,21 +54,18 @@ func run(o options) error {
 		return err
 	}
 	defer backend.Close()
-	auth, err := startAuth()
-	if err != nil {
-		return err
-	}
+	auth := httptest.NewServer(http.HandlerFunc(authorize))
 	defer auth.Close()
-	s := starter{o.gateway, backend.Addr().String(), auth.Addr().String()}
+	s := starter{o.gateway, backend.Addr().String(), auth.Listener.Addr().String()}
 	g, err := s.start()
 	if err != nil {
 		return err
 	}
 	defer g.stop()
 
-	fmt.Printf("%s\n\n", commandLine())
-	fmt.Printf("%d connections (uploads: %d), %d rounds of %v. CPU (user and system) is the gateway's; medians, with the\n"+
-		"quartiles in parentheses. Ratios are taken within each round. Peaks of memory are of a gateway that serves nothing else.\n"+
+	fmt.Printf("%q\n\n", os.Args)
+	fmt.Printf("%d connections (uploads: %d), %d rounds of %v. CPU (user and system) is the gateway's. Medians, with\n"+
+		"quartiles in parentheses. Ratios are taken within each round. Peak memory is that of a gateway that serves nothing else.\n"+
 		"same headers: those of a verified request, set by request_header. buffered: the proxy's lines in docs/performance.md.\n\n",
 		connections, uploadConnections, o.rounds, o.duration)
 	printHead()
@@ -84,28 +80,12 @@ func run(o options) error {
 	return nil
 }
 
-// commandLine is how to get the same table again.
-func commandLine() string {
-	words := slices.Clone(os.Args)
-	for i, word := range words {
-		if strings.Contains(word, " ") {
-			words[i] = strconv.Quote(word)
-		}
-	}
-	return strings.Join(words, " ")
-}
-
-// chosen returns the variants whose name has that text in it, and what they are
+// chosen returns the variants whose name contains a text, and those that they are
 // compared with.
-func chosen(all []*variant, text string) []*variant {
-	var some []*variant
-	wanted := func(v *variant) bool { return v == bare || strings.Contains(v.name, text) }
+func chosen(all []*variant, text string) (some []*variant) {
+	wanted := func(v *variant) bool { return strings.Contains(v.name, text) }
 	for _, v := range all {
-		keep := wanted(v)
-		for _, other := range all {
-			keep = keep || other.peer == v && wanted(other)
-		}
-		if keep {
+		if v == bare || wanted(v) || slices.ContainsFunc(all, func(other *variant) bool { return other.peer == v && wanted(other) }) {
 			some = append(some, v)
 		}
 	}

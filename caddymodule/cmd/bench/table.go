@@ -18,7 +18,7 @@ func (s starter) measure(g *gateway, b body, variants []*variant, o options) err
 		all[i] = c
 	}
 	turns := make(map[*variant][]turn)
-	draw := rand.New(rand.NewPCG(1, 2))          // the same order each time the command runs
+	draw := rand.New(rand.NewPCG(1, 2))          // the same order in every run
 	for round := -1; round < o.rounds; round++ { // the first warms up
 		for _, i := range draw.Perm(len(variants)) {
 			t, err := all[i].load(o.duration)
@@ -44,7 +44,7 @@ func (s starter) measure(g *gateway, b body, variants []*variant, o options) err
 	return nil
 }
 
-// memory returns the peak of a gateway that has served nothing else.
+// memory returns the peak memory of a gateway that serves nothing else.
 func (s starter) memory(v *variant, b body, o options) (float64, error) {
 	g, err := s.start()
 	if err != nil {
@@ -59,10 +59,10 @@ func (s starter) memory(v *variant, b body, o options) (float64, error) {
 	if _, err := c.load(o.duration); err != nil {
 		return 0, err
 	}
-	return g.peak()
+	return g.peak(), nil
 }
 
-// row is a table's line: Markdown that a terminal shows well, too.
+// row is a line of the table: Markdown that is readable in a terminal, too.
 const row = "| %-23s | %-26s | %8s | %-18s | %-18s | %8s | %-18s | %7s | %7s | %7s |\n"
 
 func printHead() {
@@ -72,19 +72,18 @@ func printHead() {
 
 func printRow(b body, v *variant, turns map[*variant][]turn, memory string) {
 	cpu := func(t turn) float64 { return t.cpu }
-	added := func(v *variant) string {
-		return number(pairs(turns[v], turns[bare], func(t, of turn) float64 { return t.cpu - of.cpu }), "%.1f")
-	}
-	own := func(value func(turn) float64, format string) string {
-		return number(pairs(turns[v], turns[v], func(t, _ turn) float64 { return value(t) }), format)
+	median := func(format string, value func(t, bare turn) float64) string {
+		sorted := pairs(turns[v], turns[bare], value)
+		return fmt.Sprintf(format, sorted[len(sorted)/2])
 	}
 	peer := ""
 	if v.peer != nil {
 		peer = ratio(turns[v], turns[v.peer], cpu)
 	}
-	fmt.Printf(row, b.name, v.name, own(cpu, "%.1f"), ratio(turns[v], turns[bare], cpu), peer, added(v),
+	fmt.Printf(row, b.name, v.name, median("%.1f", func(t, _ turn) float64 { return t.cpu }), ratio(turns[v], turns[bare], cpu), peer,
+		median("%.1f", func(t, bare turn) float64 { return t.cpu - bare.cpu }),
 		ratio(turns[v], turns[bare], func(t turn) float64 { return t.rate }),
-		own(func(t turn) float64 { return t.p50 }, "%.2f"), own(func(t turn) float64 { return t.p99 }, "%.2f"), memory)
+		median("%.2f", func(t, _ turn) float64 { return t.p50 }), median("%.2f", func(t, _ turn) float64 { return t.p99 }), memory)
 }
 
 // pairs returns a value for each round of two variants, sorted.
@@ -97,11 +96,7 @@ func pairs(turns, of []turn, value func(t, of turn) float64) []float64 {
 	return values
 }
 
-func number(sorted []float64, format string) string {
-	return fmt.Sprintf(format, sorted[len(sorted)/2])
-}
-
-// ratio returns the median of the rounds' ratios, and the quartiles.
+// ratio returns the median and the quartiles of the rounds' ratios.
 func ratio(turns, of []turn, value func(turn) float64) string {
 	sorted := pairs(turns, of, func(t, of turn) float64 { return value(t) / value(of) })
 	n := len(sorted)

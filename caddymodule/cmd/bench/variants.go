@@ -1,22 +1,22 @@
 package main
 
-// variant is a site of the gateway's.
+// variant is a site of the gateway.
 type variant struct {
 	name, site string
-	unsigned   bool     // whether the claim that is sent to it does not verify
-	headers    string   // beside those that every request has
-	peer       *variant // what it is compared with beside the bare proxy, nil for nothing
+	unsigned   bool     // whether to send a claim that does not verify
+	headers    string   // besides those of every request
+	peer       *variant // what it is also compared with, or nil
 }
 
 const (
-	// What a backend is told has to be sent: the same by hand, unverified.
+	// The headers of a verified request, set without verification.
 	sameHeaders = "request_header X-Verified-User " + user + "\nrequest_header X-Verified-Widget " + widgetID +
 		"\nrequest_header X-Identity-Outcome verified\n"
 	verifies = "chat_identity required {\nwidget " + widgetID + "\nsecret {env.BENCH_SECRET}\n}\n"
 
 	proxy = "reverse_proxy BACKEND"
-	// buffering is the proxy that docs/performance.md has for messages: head and
-	// body go out in one write, over connections that are kept.
+	// buffering is the proxy of docs/performance.md: head and body go out in one
+	// write, and more connections are kept.
 	buffering = "reverse_proxy BACKEND {\nrequest_buffers 16KiB\ntransport http {\nwrite_buffer 32KiB\nkeepalive_idle_conns_per_host 256\n}\n}"
 )
 
@@ -37,12 +37,9 @@ var (
 	uploads = &variant{name: "optional, upload", site: "chat_identity {\nsecret {env.BENCH_SECRET}\nwidget " + widgetID + "\n}\n" + proxy}
 )
 
-// allVariants are the gateway's sites.
-var allVariants = append(messageVariants[:len(messageVariants):len(messageVariants)], uploads)
-
-// messageVariants are those that are measured with chat messages, uploadVariants
-// those with files.
+// Which variants are measured with chat messages, and which with files.
 var (
+	allVariants     = append(messageVariants[:len(messageVariants):len(messageVariants)], uploads)
 	messageVariants = []*variant{
 		bare, bareAgain, headers, verified, named, cut, bufferedBare, bufferedHeaders, buffered, forwardAuth,
 	}

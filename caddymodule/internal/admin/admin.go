@@ -12,7 +12,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// mux has the calls of the API by method and path.
+// mux routes the calls of the API by method and path.
 var mux = newMux(map[string]operation{
 	"GET widgets":                (*call).list,
 	"POST widgets":               (*call).create,
@@ -40,15 +40,14 @@ func newMux(operations map[string]operation) *http.ServeMux {
 	return mux
 }
 
-// crossOrigin refuses requests that would change something and that another website
-// had a browser send. Caddy's own check leaves that to the configured origins, of
-// which an operator may allow more than the endpoint's. Clients that are no browser,
-// such as the command, send no origin and pass.
+// crossOrigin refuses requests that would change something and that a browser sends
+// for another website. Caddy's own check allows all configured origins. Clients that
+// are not browsers, such as the command, send no origin and pass.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// Handler returns the API and the dashboard. Each call asks for the gateway of
-// the configuration that runs: after a reload that failed, Caddy's admin endpoint
-// still has the routes of one that never did.
+// Handler returns the API and the dashboard. Each call asks for the gateway of the
+// running configuration, because a failed reload leaves Caddy's admin endpoint with
+// the routes of a configuration that never ran.
 func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
 	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		if err := crossOrigin.Check(r); err != nil {
@@ -73,8 +72,8 @@ func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
 	})
 }
 
-// noCall answers a request that matches no call of the API. The mux would answer
-// in plain text.
+// noCall answers a request that matches no call of the API, which the mux would
+// answer in plain text.
 func noCall(w http.ResponseWriter, r *http.Request) error {
 	var allowed []string
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete} {

@@ -20,17 +20,17 @@ import (
 // maxBody is the largest body of most calls, in bytes.
 const maxBody = 64 << 10
 
-// call is one call of the API. It passes through the mux as the writer of its
-// answer, and takes back its error.
+// call is one call of the API. It passes through the mux as the response writer and
+// brings back the error.
 type call struct {
 	http.ResponseWriter
 	*Gateway
 	r   *http.Request
-	id  string // the widget's, where the path names one
+	id  string // of the widget, if the path names one
 	err error
 }
 
-// operation does what a call asks for.
+// operation performs a call.
 type operation func(*call) error
 
 // ServeHTTP implements [http.Handler].
@@ -73,12 +73,12 @@ func (c *call) failure() error {
 		c.Header().Set("Retry-After", "10")
 		status = http.StatusServiceUnavailable
 	}
-	// Without the package's name, which is of no use to an operator.
+	// Package names are of no use to an operator.
 	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")}
 }
 
-// read reads the call's body as a JSON object into v. An empty body leaves v as it
-// is. Errors contain no values: one could be a secret.
+// read decodes the call's body, a JSON object, into v. An empty body leaves v as it
+// is. Errors contain no values, because one could be a secret.
 func (c *call) read(v any) error { return c.readLarge(v, maxBody) }
 
 // readLarge is read with another limit.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
@@ -8,8 +9,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// servePage answers with a file of the dashboard. That needs no configuration: if
-// there is none, the page says so.
+// servePage answers with a file of the dashboard. The page loads without a
+// configuration, too, and says that there is none.
 func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
@@ -25,17 +26,11 @@ func (c *call) snippets() error {
 	if err != nil {
 		return err
 	}
-	dialect, widget := query.Get("dialect"), query.Get("widget")
-	if dialect == "" {
-		dialect = verifier.DefaultDialect
-	}
-	if widget == "" {
-		widget = "your-widget"
-	}
+	widget := cmp.Or(query.Get("widget"), "your-widget")
 	if !widgets.ValidID(widget) {
 		return badID()
 	}
-	found, err := dashboard.For(dialect, widget)
+	found, err := dashboard.For(cmp.Or(query.Get("dialect"), verifier.DefaultDialect), widget)
 	if err != nil {
 		return adminError(http.StatusBadRequest, "%w", err)
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// page returns up to limit widgets by id: those after the given id whose ids begin
-// with the prefix. next is the last of them if there are more. With an error it
-// returns those of the configuration.
+// page returns up to limit widgets, sorted by id, that come after an id and begin
+// with a prefix. If there are more, next is the last id. With an error, it returns
+// the configuration's widgets.
 func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
 	after = max(after, before(prefix))
 	records, err := g.Store.List(ctx, after, limit+1)
@@ -29,13 +29,13 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 		}
 	}
 	for id, configured := range g.Configured {
-		// Those beyond the store's page wait: stored ones may come before them.
+		// Those after the store's page must wait: stored ones may come before them.
 		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
 			views = append(views, &configured.Widget)
 		}
 	}
 	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
-	// Each stored one of the page is in views, or the configured one that hides it.
+	// Each stored widget of the page is in views, or a configured one that hides it.
 	if len(views) > limit || last != "" && strings.HasPrefix(last, prefix) {
 		views = views[:limit]
 		next = views[limit-1].ID
@@ -43,8 +43,8 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 	return views, next, err
 }
 
-// before returns a text that sorts between the ids with the prefix and all ids
-// before them.
+// before returns a text that sorts before the ids with the prefix and after all
+// ids that come before those.
 func before(prefix string) string {
 	if prefix == "" {
 		return ""
@@ -53,7 +53,7 @@ func before(prefix string) string {
 	return prefix[:last] + string(prefix[last]-1) + "\x7f"
 }
 
-// view returns a widget as the API shows it, nil if it does not exist.
+// view returns a widget as the API shows it, or nil if it does not exist.
 func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
 	if configured, ok := g.Configured[id]; ok {
 		return &configured.Widget, nil

@@ -6,7 +6,7 @@ import (
 	"go.uber.org/zap"
 )
 
-// acceptLoss makes the current ledger this gateway's own.
+// acceptLoss makes the current ledger the gateway's own.
 func (c *call) acceptLoss() error {
 	if c.Ledger == nil {
 		return adminError(http.StatusConflict, "no handler of the running configuration uses the ledger, so it is not known whether it was lost")

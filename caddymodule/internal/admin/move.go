@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -16,8 +17,8 @@ import (
 // maxMoved bounds the body of an import, in bytes.
 const maxMoved = 64 << 20
 
-// export answers a page of the stored records, with their secrets encrypted, and
-// where the next page is.
+// export answers with a page of the stored records, their secrets encrypted, and a
+// link to the next.
 func (c *call) export() error {
 	after := c.r.URL.Query().Get("after")
 	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
@@ -36,9 +37,9 @@ func (c *call) export() error {
 	return nil
 }
 
-// importRecords stores records of an export. Those that are stored already are kept
-// unless the call says replace=true: an old export must not bring back a retired
-// secret by accident.
+// importRecords stores records of an export. Stored ones are kept as they are unless
+// the call says replace=true: an old export must not bring back a retired secret by
+// accident.
 func (c *call) importRecords() error {
 	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
 	if err != nil && c.r.URL.Query().Has("replace") {
@@ -80,16 +81,26 @@ func (c *call) importRecords() error {
 	if err != nil {
 		return err
 	}
-	var done adminapi.Imported
+	done := adminapi.Imported{MissingKeys: map[string]int{}}
 	for _, id := range ids {
 		switch old := found[id]; {
 		case old != nil && reflect.DeepEqual(old, byID[id]):
 			done.Unchanged++
 		case old != nil && !replace:
 			done.Kept = append(done.Kept, id)
+			continue
 		default:
 			done.Imported++
 		}
+		for _, secret := range byID[id].Secrets {
+			if !c.Ring().Has(secret.KeyID) {
+				done.MissingKeys[secret.KeyID]++
+			}
+		}
+	}
+	for keyID, secrets := range done.MissingKeys {
+		c.Log.Error("imported secrets cannot be decrypted, so their widgets are unavailable: "+c.WhereKeyIs(keyID),
+			zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
 	}
 	return c.answer(http.StatusOK, done)
 }

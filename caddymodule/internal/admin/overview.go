@@ -9,10 +9,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
+// The limits of an overview.
 const (
-	// maxRows is the largest limit of an overview.
-	maxRows = 200
-	// defaultRows is the default limit.
+	maxRows     = 200
 	defaultRows = 50
 )
 
@@ -23,8 +22,8 @@ func reachOf(err error) adminapi.Reach {
 	return adminapi.Reach{Reachable: true}
 }
 
-// overview answers the gateway's state and a page of widgets: the busiest, or all
-// by id.
+// overview answers with the gateway's state and a page of widgets, the busiest or
+// all by id.
 func (c *call) overview() error {
 	query, err := c.query("view", "prefix", "after", "limit")
 	if err != nil {
@@ -62,14 +61,14 @@ func (c *call) overview() error {
 	default:
 		err = c.busiest(&v, prefix, limit)
 	}
-	if err != nil { // what is configured, and what was busy, is shown all the same
+	if err != nil { // configured and busy widgets are shown all the same
 		v.Store = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)
 }
 
-// busiest adds those that had requests in the last day, busiest first, and then
+// busiest adds the widgets that had requests in the last day, busiest first, and then
 // others by id.
 func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
 	shown := make(map[string]bool, limit)
@@ -88,7 +87,7 @@ func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err erro
 		shown[row.ID] = true
 		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: row.Windows})
 	}
-	// Those that are shown already may be the first of all.
+	// The first ones may all be shown already.
 	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
 	for _, view := range others {
 		if len(v.Widgets) < limit && !shown[view.ID] {
@@ -101,7 +100,7 @@ func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err erro
 	return err
 }
 
-// stats answers the counts since counting began.
+// stats answers with the counts since counting began.
 func (c *call) stats() error {
 	query, err := c.query("top")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// query returns the call's parameters, and refuses others than these: a misspelled
-// one must not be ignored.
+// query returns the call's parameters. It refuses unknown ones, so that a misspelled
+// one is not ignored.
 func (c *call) query(known ...string) (url.Values, error) {
 	query, err := url.ParseQuery(c.r.URL.RawQuery)
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *call) query(known ...string) (url.Values, error) {
 	return query, nil
 }
 
-// numberIn returns a parameter from 1 to a limit, or the default if it is not given.
+// numberIn returns a parameter between 1 and a limit, or a default if it is missing.
 func numberIn(query url.Values, name string, otherwise, limit int) (int, error) {
 	text := query.Get(name)
 	if text == "" && !query.Has(name) {

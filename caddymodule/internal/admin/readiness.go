@@ -22,9 +22,9 @@ func (c *call) readiness() error {
 	r := c.Traffic.Readiness(c.id, err == nil)
 	switch laxest := c.Configured[c.id].Laxest; {
 	case laxest != "":
-		r.Mode = laxest // of its handlers: requests have no other mode
+		r.Mode = laxest
 	case view != nil:
-		r.Mode = stricter(r.Mode, view.Mode) // no request may have had it yet
+		r.Mode = stricter(r.Mode, view.Mode) // which no request may have had yet
 	}
 	for i := range r.Refusals {
 		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
@@ -34,9 +34,9 @@ func (c *call) readiness() error {
 	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
 }
 
-// stricter returns the stricter of two modes; "" is none.
+// stricter returns the stricter of two modes, either of which may be "".
 func stricter(a, b string) string {
-	one, _ := widgets.ParseMode(a) // both were checked before
+	one, _ := widgets.ParseMode(a) // both have been checked before
 	other, _ := widgets.ParseMode(b)
 	return max(one, other).String()
 }

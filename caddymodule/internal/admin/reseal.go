@@ -10,7 +10,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// resealPage is how many widgets are resealed in one write of the store.
+// resealPage is how many widgets are resealed in one update of the store.
 const resealPage = 10_000
 
 // reseal encrypts every stored secret with the first encryption key, so that the
@@ -34,7 +34,7 @@ func (c *call) reseal() error {
 			ids[i] = record.ID
 		}
 		after = ids[len(ids)-1]
-		// The results of one try: the store may retry.
+		// Of the last attempt: the store may retry.
 		results := make(map[string]error, len(ids))
 		err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 			delete(results, id)
@@ -46,8 +46,8 @@ func (c *call) reseal() error {
 				results[id] = err
 				return old, nil // one that cannot be decrypted does not stop the others
 			}
-			if results[id] = errUnchanged; next != old {
-				results[id] = nil
+			if results[id] = nil; next == old {
+				results[id] = errUnchanged
 			}
 			return next, nil
 		})
@@ -68,7 +68,7 @@ func (c *call) reseal() error {
 	}
 }
 
-var errUnchanged = errors.New("encrypted with that key already")
+var errUnchanged = errors.New("already encrypted with that key")
 
 // unavailability tells an operator why a secret cannot be decrypted.
 func (g *Gateway) unavailability(err error) string {

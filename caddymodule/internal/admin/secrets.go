@@ -16,10 +16,8 @@ import (
 )
 
 const (
-	// maxGrace is the longest grace. A secret that is to live longer is not rotated.
-	maxGrace = 366 * 24 * time.Hour
-	// maxSecret is the longest secret that is stored, in bytes.
-	maxSecret = 1024
+	maxGrace  = 366 * 24 * time.Hour
+	maxSecret = 1024 // bytes of a stored secret
 )
 
 func (c *call) rotate() error {
@@ -31,8 +29,8 @@ func (c *call) rotate() error {
 	}
 	var grace time.Duration
 	if len(asked.Grace) > 0 {
-		// An empty one is a script's unset variable, and must not end the secret
-		// that is in use.
+		// An empty one comes from an unset variable of a script, and must not end the
+		// secret that is in use.
 		var text string
 		err := jsonv2.Unmarshal(asked.Grace, &text)
 		if err == nil {

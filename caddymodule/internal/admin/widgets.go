@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -31,18 +30,14 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	return v
 }
 
-// list answers a page of all widgets by id, and where the next page is (RFC 8288).
+// list answers with a page of all widgets by id, and a link to the next (RFC 8288).
 func (c *call) list() error {
 	query := c.r.URL.Query()
-	after, limit := query.Get("after"), 1000
-	if text := query.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > 10_000 {
-			return adminError(http.StatusBadRequest, "limit must be a number from 1 to 10000")
-		}
-		limit = n
+	limit, err := numberIn(query, "limit", 1000, 10_000)
+	if err != nil {
+		return err
 	}
-	views, next, err := c.page(c.r.Context(), after, "", limit)
+	views, next, err := c.page(c.r.Context(), query.Get("after"), "", limit)
 	if err != nil {
 		return err
 	}
@@ -94,7 +89,7 @@ func (c *call) create() error {
 	return c.answer(http.StatusCreated, view)
 }
 
-// change changes a record and returns what is stored then.
+// change changes a record and returns the one that is then stored.
 func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (record *widgets.Record, err error) {
 	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
 		record, err = change(old)
@@ -159,8 +154,8 @@ func (c *call) set() error {
 	return c.answer(http.StatusOK, c.stored(record))
 }
 
-// checkPolicy refuses a mode or dialect that does not exist. An empty one leaves it
-// to the handler.
+// checkPolicy refuses unknown modes and dialects. Empty ones leave the choice to the
+// handler.
 func checkPolicy(mode, dialect string) error {
 	if _, err := widgets.ParseMode(mode); err != nil {
 		return adminError(http.StatusBadRequest, "%w", err)

@@ -1,10 +1,12 @@
-// Package adminapi is what the admin API and its clients send each other, as
-// JSON. What is counted goes over the wire as package traffic has it: a
-// [traffic.Stats] is the answer of stats.
+// Package adminapi has the JSON that the admin API and its clients exchange. Counts
+// are exchanged as types of package traffic: stats answers with a [traffic.Stats].
 package adminapi
 
 import (
+	"strings"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // Path is where Caddy's admin endpoint has this module's part.
@@ -16,22 +18,22 @@ const MovePage = 1000
 // Widget is a widget as the API shows it.
 type Widget struct {
 	ID          string    `json:"id"`
-	Source      string    `json:"source"` // stored, inline, or handler for one that a handler brings along
+	Source      string    `json:"source"` // stored, inline, or handler for a handler's own
 	Mode        string    `json:"mode,omitempty"`
 	Dialect     string    `json:"dialect,omitempty"`
 	Created     time.Time `json:"created,omitzero"`
 	Rotated     time.Time `json:"rotated,omitzero"`
 	Secrets     []Secret  `json:"secrets,omitempty"` // the current one first
 	Unavailable string    `json:"unavailable,omitempty"`
-	// Secret is shown once, by the calls that generate it.
+	// Secret is only in the answers that generate or reveal it.
 	Secret string `json:"secret,omitempty"`
 }
 
-// Secret is what the API shows of a secret.
+// Secret is what the API shows about a secret.
 type Secret struct {
 	Version string    `json:"version"`
 	KeyID   string    `json:"key"`            // of the encryption key
-	Until   time.Time `json:"until,omitzero"` // when its grace ends; zero for the current one
+	Until   time.Time `json:"until,omitzero"` // when its grace ends; the current one has none
 }
 
 // Creation asks for a new widget.
@@ -39,7 +41,7 @@ type Creation struct {
 	ID      string  `json:"id"`
 	Mode    string  `json:"mode,omitempty"`
 	Dialect string  `json:"dialect,omitempty"`
-	Secret  *string `json:"secret,omitempty"` // nil has one generated
+	Secret  *string `json:"secret,omitempty"` // nil to generate one
 }
 
 // Change asks for another mode or dialect of a widget; nil leaves it as it is.
@@ -48,16 +50,19 @@ type Change struct {
 	Dialect *string `json:"dialect,omitempty"`
 }
 
-// Imported says what an import has done.
+// Imported is the result of an import.
 type Imported struct {
 	Imported  int      `json:"imported"`
-	Unchanged int      `json:"unchanged"`      // stored already, the same
-	Kept      []string `json:"kept,omitempty"` // stored already, but different: not replaced
+	Unchanged int      `json:"unchanged"`      // already stored, and equal
+	Kept      []string `json:"kept,omitempty"` // already stored, but different, and not replaced
+	// MissingKeys maps the ids of encryption keys that the gateway does not have to how
+	// many secrets of the others it cannot decrypt without them.
+	MissingKeys map[string]int `json:"missing_encryption_keys,omitempty"`
 }
 
-// Resealed says what resealing has done.
+// Resealed is the result of resealing.
 type Resealed struct {
-	KeyID     string          `json:"key"` // the encryption key that now seals everything
+	KeyID     string          `json:"key"` // of the encryption key that now encrypts everything
 	Resealed  int             `json:"resealed"`
 	Unchanged int             `json:"unchanged"`
 	Failed    []ResealFailure `json:"failed,omitempty"`
@@ -69,9 +74,18 @@ type ResealFailure struct {
 	Error string `json:"error"`
 }
 
-// Acceptance is what became of the loss of a ledger.
+// Acceptance is the result of accepting the loss of a ledger.
 type Acceptance struct {
 	Accepted bool   `json:"accepted"`
-	Ledger   string `json:"ledger"` // the id of the one that is used from now on
+	Ledger   string `json:"ledger"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
+}
+
+// Dialects lists the dialects for help texts and errors.
+func Dialects() string {
+	var names []string
+	for _, d := range verifier.Dialects {
+		names = append(names, d.Name)
+	}
+	return strings.Join(names, ", ")
 }

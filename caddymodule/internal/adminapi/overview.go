@@ -11,7 +11,7 @@ type Overview struct {
 	Now     time.Time       `json:"now"`
 	Since   time.Time       `json:"since"` // when this process began to count
 	Total   traffic.Windows `json:"total"`
-	Unknown traffic.Windows `json:"unknown"` // requests of no widget, or of one that does not exist
+	Unknown traffic.Windows `json:"unknown"` // requests that name no existing widget
 	Store   Reach           `json:"store"`
 	Ledger  Ledger          `json:"ledger"`
 	// MissingKeys are the ids of encryption keys that stored secrets need and
@@ -20,7 +20,7 @@ type Overview struct {
 	AllowReveal bool     `json:"allow_reveal"`
 	Writable    bool     `json:"writable"` // whether widgets can currently be changed
 	Widgets     []Row    `json:"widgets"`
-	Next        string   `json:"next"` // where the next page begins, "" after the last
+	Next        string   `json:"next"` // where the next page begins, or ""
 }
 
 // Reach says whether something can be reached.
@@ -33,7 +33,7 @@ type Reach struct {
 type Ledger struct {
 	Reach
 	Used bool   `json:"used"`           // whether any handler needs it
-	Lost string `json:"lost,omitempty"` // what is lost and what to do, until the loss is accepted
+	Lost string `json:"lost,omitempty"` // what is lost and what to do, until that is accepted
 }
 
 // Row is a widget and its recent requests.
@@ -42,7 +42,7 @@ type Row struct {
 	traffic.Windows
 }
 
-// Readiness is what required mode would have refused of a widget's requests.
+// Readiness says which of a widget's requests required mode would have refused.
 type Readiness struct {
 	Widget string `json:"widget"`
 	*traffic.Readiness
@@ -57,6 +57,6 @@ const (
 	Required Verdict = "required"      // it is in required mode already
 	Unknown  Verdict = "unknown"       // no request was verified or refused yet
 	Ready    Verdict = "ready"         // nothing would have been refused
-	Unsigned Verdict = "only_unsigned" // nothing but requests without any claim
+	Unsigned Verdict = "only_unsigned" // only requests without a claim
 	NotReady Verdict = "not_ready"
 )

@@ -2,14 +2,13 @@ package body
 
 import "io"
 
-// Begins reports how the body begins, and reads as far as it must for that. It
-// reads at most limit bytes, and a run of one byte beyond them, as of a file
-// full of NULs; if even then no reader's beginning is clear, it is [ErrTooLarge].
+// Begins reports how the body begins, reading as far as necessary: at most limit bytes, and
+// beyond them a run of the same byte, as in a file full of NULs. If that does not suffice,
+// the error is [ErrTooLarge].
 //
-// If the body has a Content-Encoding that is known and it is not declared to be
-// media, the answer is Object also where an object begins in what is decoded, and
-// Unclear where that cannot be told. In a body of an unknown coding only what is
-// sent is looked at.
+// A body with a known Content-Encoding that is not declared to be media is decoded, too:
+// the answer is Object if an object begins in the decoded text, and Unclear if that is
+// unknown. Of a body with an unknown coding only the encoded text is examined.
 func (b *Body) Begins(d *Declaration, limit int64) (Beginning, error) {
 	begins, err := b.begins(d, limit)
 	if err != nil || begins == Object || d.Coding != CodingKnown || d.Media {
@@ -24,7 +23,7 @@ func (b *Body) Begins(d *Declaration, limit int64) (Beginning, error) {
 		if !more || b.whole || int64(len(text)) >= limit {
 			return begins, nil
 		}
-		for most := min(limit, 2*int64(len(text))+1); int64(len(b.text)) < most && !b.whole; {
+		for enough := min(limit, 2*int64(len(text))+1); int64(len(b.text)) < enough && !b.whole; {
 			if err := b.more(limit, 0); err != nil {
 				return Unclear, err
 			}
@@ -32,7 +31,7 @@ func (b *Body) Begins(d *Declaration, limit int64) (Beginning, error) {
 	}
 }
 
-// begins reports how what is sent begins.
+// begins reports how the encoded text begins.
 func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 	s := &b.start
 	if !b.looked {
@@ -61,7 +60,7 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 	}
 }
 
-// fileBegins is begins for a body in a file.
+// fileBegins is [Body.begins] for a body in a file.
 func (b *Body) fileBegins() (Beginning, error) {
 	s := &b.start
 	if s.known != Unclear {
@@ -73,7 +72,7 @@ func (b *Body) fileBegins() (Beginning, error) {
 	return s.end(), nil
 }
 
-// beginning returns the beginning of what is sent, and whether it is all.
+// beginning returns the beginning of the encoded text, and whether that is all of it.
 func (b *Body) beginning(limit int64) (text []byte, all bool, err error) {
 	if !b.inFile {
 		return b.text, b.whole, nil
@@ -85,9 +84,8 @@ func (b *Body) beginning(limit int64) (text []byte, all bool, err error) {
 	return text, b.size <= limit, nil
 }
 
-// beyond is what was read of a body beyond its text: a run of the text's last
-// byte, of which no copy is kept, and what follows until it is clear how the
-// body begins.
+// beyond is what was read of a body beyond its text: a run of the text's last byte, which
+// is only counted, and what follows until it is clear how the body begins.
 type beyond struct {
 	run  int64
 	tail []byte

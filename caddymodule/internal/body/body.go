@@ -3,61 +3,61 @@ package body
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
 	"sync/atomic"
 )
 
-// The memory for a body whose length is not known, and the most that a client
-// gets by its word alone: the rest comes when that much has arrived.
+// The memory for a body of unknown length, and the maximum before anything has arrived,
+// whatever length is declared. In bytes.
 const (
 	firstRead    = 1 << 10
 	maxFirstRead = 16 << 10
 )
 
-// Body is the body of one request. [Open] begins it. It must not be copied, nor
-// used for another request: somebody may still be reading this one's.
+// Body is the body of one request, prepared by [Open]. It must not be copied, nor reused for
+// another request, since a transport may still be reading it.
 //
-// First the handler reads it, alone. Once it has been read whole and passed on by
-// [Body.Pass], it is an [io.ReadCloser] that begins anew, and that any goroutine
-// may read.
+// At first only the handler reads it. Once it was read whole and passed on by [Body.Pass],
+// it is an [io.ReadCloser] that starts from the beginning and that any goroutine may read.
 type Body struct {
-	from     io.ReadCloser // nil if the request has none, or a tunnel
-	length   int64         // as declared; below 0: not known
+	from     io.ReadCloser // nil if the request has no body, or is a tunnel
+	length   int64         // as declared; negative if unknown
 	major    int           // of the request's HTTP version
 	tooLarge func(error) bool
 
-	text   []byte // in memory: what was read, less what was cut out of it
-	block  *block // where it lies
-	inFile bool   // it lies in a file instead
+	text   []byte // what was read, less what was cut, if it is in memory
+	block  *block // the memory of text
+	inFile bool
 	file   *tempFile
-	kept   []segment // of the file: what was not cut out of it
-	size   int64     // once the body is whole: as it reads now
-	whole  bool      // everything is read, to the end
-	asked  bool      // that was asked for
-	cut    bool
-	err    error // what ended the reading, io.EOF if the body did
+	kept   []segment // of the file: what was not cut
+	size   int64     // of a whole body, less what was cut
+	whole  bool      // all of it was read
+	asked  bool      // the handler asked for all of it
+	cut    bool      // something was cut
+	err    error     // what ended the reading, io.EOF at the end of the body
 
 	start   start
-	started int // how much of text it has
+	started int // how much of text start has seen
 	looked  bool
 	beyond  beyond
 
-	// What follows is guarded by mu, as is all above once the body is passed on.
+	// mu guards what follows, and all of the above once the body was passed on.
 	mu     sync.Mutex
-	at     int64 // where the next Read begins
-	closed bool  // somebody has read as much as they want
-	over   bool  // the memory or file is given back, and nobody may read any more
-	ended  atomic.Bool
-	stop   func() bool // of the wait for the request's end
-	room   [4]segment  // what kept has at first
+	at     int64       // where the next Read begins
+	closed bool        // by Close
+	over   bool        // the memory or file was released
+	ended  atomic.Bool // by End
+	stop   func() bool // stops the wait for the request's end
+	room   [4]segment  // the first memory of kept
 }
 
-// Open returns the request's body, ready to be read. If an earlier handler has
-// read it whole, that is the one; otherwise it is b, which must be new. tooLarge,
-// which may be nil, reports whether an error of reading is that of a limit. An
-// [http.MaxBytesError] always is.
+// Open returns the request's body, ready to be read. It is an earlier handler's if that has
+// read all of it, otherwise b, which must be new. tooLarge reports whether an error means
+// that the body exceeds a limit, besides [http.MaxBytesError]; it may be nil.
 func Open(r *http.Request, b *Body, tooLarge func(error) bool) *Body {
 	if earlier, ok := r.Body.(*Body); ok && earlier.untouched() {
 		return earlier
@@ -76,9 +76,8 @@ func (b *Body) untouched() bool {
 	return b.whole && !b.over && b.at == 0
 }
 
-// Present reports whether there is a body at all. One without a declared length,
-// as in every request of HTTP/3 that does not declare it, is asked: that waits
-// for its first bytes.
+// Present reports whether there is a body at all. If its length is not declared, which in
+// HTTP/3 says nothing, Present waits for the first bytes.
 func (b *Body) Present() bool {
 	for b.from != nil && b.length < 0 && len(b.text) == 0 && b.err == nil {
 		_ = b.more(firstRead, 0)
@@ -92,14 +91,14 @@ func (b *Body) Present() bool {
 	return b.length != 0
 }
 
-// Announced reports whether it is clear without reading that the client sends a
-// body: over HTTP/1 and HTTP/2 one of unknown length is announced.
+// Announced reports whether it is clear without reading that the client sends a body: over
+// HTTP/1 and HTTP/2, even one of unknown length is announced.
 func (b *Body) Announced() bool {
 	return b.from != nil && (b.length > 0 || b.length < 0 && b.major < 3)
 }
 
-// ReadAll reads the whole body into memory. A larger one than limit is
-// [ErrTooLarge]; nothing beyond the limit is kept.
+// ReadAll reads the whole body into memory. If it is longer than limit bytes, the error is
+// [ErrTooLarge]; other errors are [ErrBroken].
 func (b *Body) ReadAll(limit int64) error {
 	b.asked = true
 	if !b.whole && (b.length > limit || !b.beyond.empty()) {
@@ -119,8 +118,8 @@ func (b *Body) ReadAll(limit int64) error {
 	return nil
 }
 
-// more reads once, for a text of less than max bytes, of which size are expected
-// with the one that finds the end; 0: nobody knows.
+// more reads once, for a text of less than max bytes. size is the expected length, plus one
+// byte to find the end; 0 if it is unknown.
 func (b *Body) more(max, size int64) error {
 	if b.err != nil {
 		return b.reason(b.err)
@@ -133,7 +132,7 @@ func (b *Body) more(max, size int64) error {
 	return b.ending(int64(len(b.text)), err)
 }
 
-// ending looks at what a read returned, with which so much was read.
+// ending handles the error of a read, after which size bytes were read in all.
 func (b *Body) ending(size int64, err error) error {
 	switch b.err = err; {
 	case err == nil:
@@ -148,7 +147,7 @@ func (b *Body) ending(size int64, err error) error {
 	return nil
 }
 
-// grow gets more memory, for a text of that size if it is above 0.
+// grow gets more memory, for a text of that size if it is not 0.
 func (b *Body) grow(size int) {
 	if b.block == nil {
 		b.block = newBlock(min(cmp.Or(size, firstRead), maxFirstRead))
@@ -161,14 +160,14 @@ func (b *Body) grow(size int) {
 	b.block = larger
 }
 
-// Whole reports whether everything was read.
+// Whole reports whether all of the body was read.
 func (b *Body) Whole() bool { return b.whole }
 
 // Len returns the length of a whole body, less what was cut.
 func (b *Body) Len() int64 { return b.size }
 
-// Text returns a whole body that is in memory, else nil. It is good until the
-// body is passed on, and is what the next handlers will read.
+// Text returns a whole body that is in memory, else nil. It is valid until the body is
+// passed on.
 func (b *Body) Text() []byte {
 	if !b.whole || b.inFile {
 		return nil
@@ -176,9 +175,48 @@ func (b *Body) Text() []byte {
 	return b.text
 }
 
-// wait has the body end at the latest when the request does.
+// wait ends the body when the request ends.
 func (b *Body) wait(ctx context.Context) {
 	b.acquire()
 	defer b.release()
 	b.stop = context.AfterFunc(ctx, b.End)
+}
+
+// Errors of reading a body.
+var (
+	// ErrTooLarge says that the body exceeds the given limit, or one that an earlier
+	// handler set.
+	ErrTooLarge = errors.New("body: larger than its limit")
+	// ErrBroken says that the client stopped before the body was complete.
+	ErrBroken = errors.New("body: ended before it was complete")
+	// ErrStalled says that the client sends too slowly or not at all.
+	ErrStalled = errors.New("body: arrives too slowly")
+	// ErrNoRoom matches every [NoRoomError].
+	ErrNoRoom = errors.New("body: no room for a temporary file")
+)
+
+// NoRoomError says why there is no room for a temporary file. It is for the operator's log,
+// not for the client, since it names a folder of this machine.
+type NoRoomError struct {
+	Cause  error  // what failed
+	Remedy string // what an operator can do about it
+}
+
+// Error implements error.
+func (e *NoRoomError) Error() string {
+	return fmt.Sprintf("%v: %v: %s", ErrNoRoom, e.Cause, e.Remedy)
+}
+
+// Is reports whether target is [ErrNoRoom].
+func (e *NoRoomError) Is(target error) bool { return target == ErrNoRoom }
+
+// Unwrap returns the cause.
+func (e *NoRoomError) Unwrap() error { return e.Cause }
+
+// reason maps an error of reading to [ErrTooLarge], or to [ErrBroken]: the client stopped.
+func (b *Body) reason(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || b.tooLarge != nil && b.tooLarge(err) {
+		return ErrTooLarge
+	}
+	return ErrBroken
 }

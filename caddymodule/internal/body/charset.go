@@ -2,23 +2,22 @@ package body
 
 import "strings"
 
-// Charset says whether names can be found under the charset of a declaration.
+// Charset says whether names can be found in text of a declared charset.
 type Charset uint8
 
-// What a charset can be, from good to bad.
+// The charsets, from good to bad.
 const (
 	// CharsetUTF8 is UTF-8, US-ASCII, or none.
 	CharsetUTF8 Charset = iota
-	// CharsetSearchable is one under which a search for a name finds it: UTF-16,
-	// UTF-32, ISO-8859-* and windows-125*.
+	// CharsetSearchable is one in which a search finds a name: UTF-16, UTF-32, ISO-8859-*
+	// and windows-125*.
 	CharsetSearchable
-	// CharsetUnknown is any other: UTF-7 and EBCDIC hide names from those who
-	// look for ASCII.
+	// CharsetUnknown is any other. UTF-7 and EBCDIC hide names from a search for ASCII.
 	CharsetUnknown
 )
 
-// charsetOf returns the worst charset that any parser could find in a
-// Content-Type, which is in lower case.
+// charsetOf returns the worst charset that any parser could find in a Content-Type, given
+// in lower case.
 func charsetOf(folded string) Charset {
 	worst := CharsetUTF8
 	for {
@@ -41,7 +40,7 @@ func charsetOf(folded string) Charset {
 	}
 }
 
-// charsetNamed knows a charset by its label, whatever punctuation is in it.
+// charsetNamed returns the charset of a label, without regard to punctuation.
 func charsetNamed(label string) Charset {
 	if label == "utf-8" {
 		return CharsetUTF8

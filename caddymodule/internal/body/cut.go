@@ -9,9 +9,9 @@ import (
 // segment is a run of bytes in a file, end not included.
 type segment struct{ start, end int64 }
 
-// Cut takes the spans out of a whole body: the bytes from Start up to End,
-// counted in the body as it reads now. They may be in any order, touch and
-// overlap. Only a handler that has not passed the body on may do that.
+// Cut removes spans from a whole body: the bytes from Start up to End, as offsets in the
+// body as it reads now. They may be in any order, touch and overlap. The body must not have
+// been passed on.
 func Cut[S ~struct{ Start, End int }](b *Body, spans []S) {
 	var room [8]segment
 	cuts := room[:0]
@@ -50,8 +50,8 @@ func Cut[S ~struct{ Start, End int }](b *Body, spans []S) {
 	b.size = int64(len(b.text))
 }
 
-// without returns what is left of the segments, seen as one text, without the
-// cuts, which are sorted.
+// without returns the segments without the cuts, which are sorted offsets in the text that
+// the segments make up.
 func without(kept, cuts []segment) (left []segment) {
 	off := int64(0) // of the segment in the text
 	for _, k := range kept {
@@ -87,10 +87,10 @@ func (b *Body) readFile(p []byte, off int64) (n int, err error) {
 			off -= length
 			continue
 		}
-		most := min(int64(len(p)-n), k.end-k.start-off)
-		m, err := b.file.f.ReadAt(p[n:n+int(most)], k.start+off)
+		size := min(int64(len(p)-n), k.end-k.start-off)
+		m, err := b.file.f.ReadAt(p[n:n+int(size)], k.start+off)
 		n += m
-		if int64(m) < most {
+		if int64(m) < size {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}

@@ -5,57 +5,54 @@ import (
 	"strings"
 )
 
-// Kind is a set of what a body is declared to be.
+// Kind is a set of the kinds that a body is declared to be.
 type Kind uint8
 
-// The kinds of bodies. One of no kind is nobody's business unless an object
-// begins in it.
+// The kinds of bodies. One of no kind has no claim unless a JSON object begins in it.
 const (
-	// KindJSON is application/json and every type that ends with +json, but for
-	// the framed types and application/stream+json, which is lines.
+	// KindJSON is application/json and every type that ends with +json, except the framed
+	// types and application/stream+json, which is JSON lines.
 	KindJSON Kind = 1 << iota
 	// KindForm is application/x-www-form-urlencoded.
 	KindForm
 	// KindMultipart is multipart/form-data.
 	KindMultipart
-	// KindNearForm has the word urlencoded in its type, and is not plainly a
-	// KindForm: some parsers take it for one.
+	// KindNearForm has the word urlencoded in its type but is not plainly a KindForm. Some
+	// parsers take it for one.
 	KindNearForm
-	// KindNearMultipart has the word multipart in its type, and is not plainly a
-	// KindMultipart: some parsers take it for one.
+	// KindNearMultipart has the word multipart in its type but is not plainly a
+	// KindMultipart. Some parsers take it for one.
 	KindNearMultipart
-	// KindFramed is gRPC, gRPC-Web and Connect's streams: messages behind a header
-	// of five bytes that may look like the beginning of anything.
+	// KindFramed is gRPC, gRPC-Web and Connect's streams: messages, each behind a header of
+	// five bytes.
 	KindFramed
 )
 
-// Has reports whether one of these kinds is in the set.
+// Has reports whether any of these kinds is in the set.
 func (k Kind) Has(kinds Kind) bool { return k&kinds != 0 }
 
-// Declaration is what a request says of its body.
+// Declaration is what a request's headers say about its body.
 type Declaration struct {
-	// Kinds are all that are declared: each Content-Type line and each member of
-	// a list counts.
+	// Kinds are all that are declared, by any Content-Type line or member of a list.
 	Kinds Kind
-	// Boundary is the multipart boundary, where every parser finds this one.
+	// Boundary is the multipart boundary if all parsers find the same one.
 	Boundary string
-	// BoundaryAmbiguous says that there is something of a boundary, and that it
-	// cannot be told which one: parsers differ, or none may take it.
+	// BoundaryAmbiguous says that parsers may find different boundaries, or none.
 	BoundaryAmbiguous bool
-	// SeveralBoundaries says that it is because there may be more than one.
+	// SeveralBoundaries says that there may be more than one.
 	SeveralBoundaries bool
-	// Charset is the worst that is named.
+	// Charset is the worst one that is declared.
 	Charset Charset
-	// Coding says what is known of the Content-Encoding.
+	// Coding is what the Content-Encoding is.
 	Coding Coding
-	// Media says that the body is an image, audio, video or font and nothing else.
+	// Media says that only image, audio, video or font types are declared.
 	Media bool
 	// Missing says that there is no type, or an empty one.
 	Missing bool
 	// Several says that there is more than one Content-Type line or type.
 	Several bool
-	// Plain says that there is one type, and that all parsers read it and its
-	// parameters alike.
+	// Plain says that there is one type, and that all parsers read it and its parameters
+	// in the same way.
 	Plain bool
 
 	codings []coding // in the order in which they were applied
@@ -69,14 +66,14 @@ func Declare(header http.Header) Declaration {
 	return d
 }
 
-// Upload reports whether the body must be read whole, however long, because it
-// is a multipart form or something that a parser takes for a form.
+// Upload reports whether the body must be read whole, whatever its length, because it is a
+// multipart form or some parsers take it for a form.
 func (d *Declaration) Upload() bool {
 	return d.Kinds.Has(KindMultipart | KindNearForm | KindNearMultipart)
 }
 
-// Unsupported reports whether the Content-Encoding of a body that begins so hides
-// an object, or may hide one. Media is not looked into.
+// Unsupported reports whether the Content-Encoding of a body that begins like this hides an
+// object, or may hide one. Media is not decoded.
 func (d *Declaration) Unsupported(begins Beginning) bool {
 	switch {
 	case d.Coding == CodingNone:
@@ -92,7 +89,7 @@ func (d *Declaration) readTypes(lines []string) {
 		d.Kinds, d.Plain = KindJSON, true
 		return
 	}
-	text := strings.Join(lines, ", ") // as many servers do
+	text := strings.Join(lines, ", ") // as many servers join them
 	folded := lower(text)
 	if strings.Trim(folded, ", \t") == "" {
 		d.Missing = true
@@ -130,7 +127,7 @@ func (d *Declaration) readTypes(lines []string) {
 	}
 }
 
-// formKind says whether a type that has the word is the form or only near it.
+// formKind returns form if all parsers take the type for one, else near.
 func formKind(member string, named bool, form, near Kind) Kind {
 	if named && plain(member, member) {
 		return form
@@ -149,4 +146,53 @@ func isFramed(essence string) bool {
 func isMedia(essence string) bool {
 	kind, _, _ := strings.Cut(essence, "/")
 	return kind == "image" || kind == "audio" || kind == "video" || kind == "font"
+}
+
+// Coding says whether a Content-Encoding can be decoded.
+type Coding uint8
+
+// The codings.
+const (
+	// CodingNone is no Content-Encoding, or identity.
+	CodingNone Coding = iota
+	// CodingKnown is gzip, deflate, zstd, or a few of them nested.
+	CodingKnown
+	// CodingUnknown is any other.
+	CodingUnknown
+)
+
+// coding is one content coding.
+type coding uint8
+
+const (
+	gzipped coding = iota
+	deflated
+	zstandard
+)
+
+// maxCodings bounds the cost of decoding nested codings. No client sends two.
+const maxCodings = 3
+
+func (d *Declaration) readCodings(lines []string) {
+	for _, line := range lines {
+		for name := range strings.SplitSeq(line, ",") {
+			switch lower(strings.Trim(name, " \t")) {
+			case "", "identity":
+				continue
+			case "gzip", "x-gzip":
+				d.codings = append(d.codings, gzipped)
+			case "deflate":
+				d.codings = append(d.codings, deflated)
+			case "zstd":
+				d.codings = append(d.codings, zstandard)
+			default:
+				d.Coding = CodingUnknown
+				return
+			}
+			d.Coding = CodingKnown
+		}
+	}
+	if len(d.codings) > maxCodings {
+		d.Coding = CodingUnknown
+	}
 }

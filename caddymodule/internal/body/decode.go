@@ -9,17 +9,16 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxWindow is the window that RFC 8878 asks every decoder of zstd for. With a
-// larger one it cannot be told how a body begins.
+// maxWindow is the window that RFC 8878 recommends decoders of zstd to support, in bytes. A
+// body with a larger one is [Unclear].
 const maxWindow = 8 << 20
 
-// decoded says how a body begins once it is decoded. The text is as much of it
-// as has arrived; ended says that this is all. At most limit bytes of what is
-// decoded are looked at. If the answer is Unclear and more is true, more of the
-// text may tell.
+// decoded returns how a body begins once it is decoded. The text is what has arrived of it,
+// all of it if ended. At most limit bytes of the decoded text are examined. After Unclear,
+// more says whether more of the text might help.
 //
-// Nothing is kept between calls: while a client takes its time, no window of
-// some megabytes waits for it.
+// No decoder is kept between calls, since its window of some megabytes would wait for a slow
+// client.
 func (d *Declaration) decoded(text []byte, ended bool, limit int64) (begins Beginning, more bool) {
 	choices := 1
 	for _, c := range d.codings {
@@ -40,8 +39,8 @@ func (d *Declaration) decoded(text []byte, ended bool, limit int64) (begins Begi
 	return begins, more
 }
 
-// decodedFrom decodes in one way; choice has a bit for each deflate. What does
-// not decode is Opaque.
+// decodedFrom decodes in one way. choice has a bit for each deflate. A text that does not
+// decode is Opaque.
 func (d *Declaration) decodedFrom(t *tape, choice int, limit int64) Beginning {
 	var from source = t
 	for i := len(d.codings) - 1; i >= 0; i-- {
@@ -83,18 +82,17 @@ func (d *Declaration) decodedFrom(t *tape, choice int, limit int64) Beginning {
 	return Unclear
 }
 
-// source is what a decoder reads: byte by byte, so that it takes no more than
-// it needs.
+// source is what a decoder reads. ReadByte keeps it from reading more than it needs.
 type source interface {
 	io.Reader
 	io.ByteReader
 }
 
-// tape is a text of which the rest may be yet to come.
+// tape is a text that may not have arrived completely.
 type tape struct {
 	text    []byte
 	ended   bool
-	starved bool // somebody wanted the rest
+	starved bool // a read found that the rest is missing
 }
 
 var errStarved = errors.New("body: more has to arrive")
@@ -122,8 +120,8 @@ func (t *tape) ReadByte() (byte, error) {
 
 var errCoding = errors.New("body: not coded as it says")
 
-// gzipReader decodes RFC 1952. Unlike compress/gzip it checks no checksum, since
-// not everybody does.
+// gzipReader decodes RFC 1952. Unlike compress/gzip it verifies no checksum, since not all
+// readers do.
 type gzipReader struct {
 	from  source
 	plain io.Reader // of the current member
@@ -152,7 +150,7 @@ func (g *gzipReader) Read(p []byte) (int, error) {
 	}
 }
 
-// header reads the header of the next member, io.EOF if there is none.
+// header reads the header of the next member. It returns io.EOF if there is none.
 func (g *gzipReader) header() error {
 	var head [10]byte
 	if _, err := io.ReadFull(g.from, head[:]); err != nil {
@@ -185,7 +183,7 @@ func (g *gzipReader) header() error {
 	return nil
 }
 
-// deflateReader decodes RFC 1950, or RFC 1951 alone. It checks no checksum.
+// deflateReader decodes RFC 1950, or RFC 1951 alone if bare. It verifies no checksum.
 type deflateReader struct {
 	from  source
 	bare  bool

@@ -7,7 +7,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// lower returns the text with the ASCII letters in lower case. It is as long.
+// lower returns the text with ASCII letters in lower case, unlike [strings.ToLower] always
+// of the same length.
 func lower(text string) string {
 	for i := 0; i < len(text); i++ {
 		if c := text[i]; 'A' <= c && c <= 'Z' {
@@ -23,8 +24,8 @@ func lower(text string) string {
 	return text
 }
 
-// essenceOf returns the type and subtype of what is in lower case: what stands
-// before the parameters, whatever separates them.
+// essenceOf returns the type and subtype of a media type in lower case: what precedes the
+// parameters, whatever separates them.
 func essenceOf(member string) string {
 	member = strings.Trim(member, " \t\"'")
 	if end := strings.IndexAny(member, "; \t"); end >= 0 {
@@ -33,8 +34,8 @@ func essenceOf(member string) string {
 	return member
 }
 
-// plain reports whether all parsers read a type alike, including those that do
-// not take it apart; folded is the text in lower case.
+// plain reports whether all parsers read a media type in the same way, including those
+// that only search it; folded is the text in lower case.
 //
 // It takes RFC 9110 section 8.3.1 strictly: type "/" subtype *( OWS ";" OWS
 // [ name "=" ( token / quoted-string without escapes ) ] ), in ASCII, no name
@@ -77,9 +78,8 @@ func plain(text, folded string) bool {
 	return !ambiguous
 }
 
-// value takes a parameter's value from the beginning of the text. It must be a
-// token or a quoted string without escapes, in ASCII, and nothing but spaces may
-// stand between it and the next semicolon.
+// value takes a parameter's value from the beginning of the text. It must be a token or an
+// ASCII quoted string without escapes, and only spaces may precede the next semicolon.
 func value(text string) (value, after string, ok bool) {
 	if quoted, found := strings.CutPrefix(text, `"`); found {
 		value, after, found = strings.Cut(quoted, `"`)
@@ -100,11 +100,10 @@ func value(text string) (value, after string, ok bool) {
 	return value, after, after == "" || after[0] == ';'
 }
 
-// boundaryOf returns the boundary that a Content-Type names, or that it cannot
-// be told which: PHP takes the first "boundary" and what follows the next "=",
-// Ruby's CGI and Rack the last "boundary=", each within other names and quotes,
-// too; some know the continuations of RFC 2231. Within the boundary itself the
-// word is common.
+// boundaryOf returns the boundary that a Content-Type names, or that it is ambiguous: PHP
+// takes what follows the "=" after the first "boundary", Ruby's CGI and Rack the last
+// "boundary=", even within other names and quotes; some know the continuations of RFC 2231.
+// Within the boundary itself the word is common.
 func boundaryOf(text, folded string) (boundary string, ambiguous bool) {
 	const name = "boundary"
 	at := strings.Index(folded, name)
@@ -124,8 +123,8 @@ func boundaryOf(text, folded string) (boundary string, ambiguous bool) {
 
 // severalBoundaries reports whether an ambiguous Content-Type, in lower case, may
 // name more than one boundary. Behind a first "boundary=" that begins a parameter,
-// another counts only where an "=" follows the word, with what RFC 2231, blanks
-// and quotes put between: within a boundary the word is common, as in Qt's
+// another counts only if an "=" follows the word, perhaps after what RFC 2231, spaces and
+// quotes put between: within a boundary the word is common, as in Qt's
 // "boundary_.oOo._ab/cd".
 func severalBoundaries(folded string) bool {
 	const name = "boundary"
@@ -141,9 +140,9 @@ func severalBoundaries(folded string) bool {
 	return false
 }
 
-// validBoundary holds for 1 to 70 characters of a token or of RFC 2046's
-// bchars, without the space and the comma, at which some parsers stop. Android's
-// "*****" is none of the latter, and common.
+// validBoundary reports whether a boundary is 1 to 70 characters of a token or of RFC 2046's
+// bchars, except space and comma, at which some parsers stop. Android's "*****" is only a
+// token, and common.
 func validBoundary(text string) bool {
 	for i := 0; i < len(text); i++ {
 		if c := text[i]; !isToken(text[i:i+1]) && strings.IndexByte("()/:=?", c) < 0 {
@@ -153,5 +152,5 @@ func validBoundary(text string) bool {
 	return 1 <= len(text) && len(text) <= 70
 }
 
-// isToken holds for a token of RFC 9110 section 5.6.2.
+// isToken reports whether the text is a token (RFC 9110 section 5.6.2).
 func isToken(text string) bool { return httpguts.ValidHeaderFieldName(text) }

@@ -2,8 +2,8 @@ package body
 
 import "time"
 
-// Pace is how fast a body must arrive: so many bytes in each period. The zero
-// value is 64 KiB in 30 s.
+// Pace is how fast a body must arrive: that many bytes in each period. The zero value is 64
+// KiB in 30 s.
 type Pace struct {
 	Bytes  int64
 	Period time.Duration
@@ -26,7 +26,7 @@ func (p Pace) withDefaults() Pace {
 // pacer watches the pace of one body.
 type pacer struct {
 	Pace
-	deadline func(time.Time) error // of the reads; nil: they end when they like
+	deadline func(time.Time) error // sets that of reads; nil if it cannot
 	begun    time.Time             // when the period began
 	arrived  int64                 // since then
 }
@@ -38,7 +38,7 @@ func (p *pacer) begin() {
 	}
 }
 
-// add counts what a read has brought.
+// add counts the bytes of a read.
 func (p *pacer) add(n int) error {
 	if p.Now().Sub(p.begun) > p.Period {
 		return ErrStalled
@@ -49,8 +49,8 @@ func (p *pacer) add(n int) error {
 	return nil
 }
 
-// end takes the deadline back. After a stall it stays: a server that reads the
-// rest of the body would wait for it.
+// end removes the deadline, except after a stall, when the server would otherwise wait for
+// the rest of the body.
 func (p *pacer) end(err error) {
 	if p.deadline != nil && err != ErrStalled {
 		_ = p.deadline(time.Time{})

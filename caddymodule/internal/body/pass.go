@@ -6,16 +6,14 @@ import (
 	"strconv"
 )
 
-// digests are headers that are no longer true of a body that was cut (RFC 9530,
-// RFC 3230, RFC 1864).
+// digests are headers that do not hold for a body that was cut (RFC 9530, RFC 3230, RFC
+// 1864).
 var digests = [...]string{"Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
-// Pass has the request go on with the body. One that was read whole goes on with
-// its length, however it came: where a proxy tries a second upstream while the
-// first attempt is still at the body, the second gets the rest, and with a
-// length it can never take that for the whole. One that was not read whole
-// streams: what was looked at is put back in front of it. Pass returns it then,
-// else nil.
+// Pass gives the body back to the request. A body that was read whole gets a length: if a
+// proxy tries a second upstream while the first attempt is still reading, the second gets
+// only the rest, and by the length can tell. Any other body streams, starting with what was
+// read of it; Pass returns it then, else nil.
 func (b *Body) Pass(r *http.Request) *Streamed {
 	switch {
 	case b.from == nil || b.length == 0 && !b.whole:
@@ -25,7 +23,7 @@ func (b *Body) Pass(r *http.Request) *Streamed {
 			r.Body, r.ContentLength = http.NoBody, 0 // spares the upstream an empty chunked body
 		}
 		return nil
-	case !b.whole, !b.asked && b.length < 0: // if its end was seen, then by chance
+	case !b.whole, !b.asked && b.length < 0: // its end may have been seen by chance
 		s := b.stream()
 		r.Body = s
 		return s
@@ -43,8 +41,8 @@ func (b *Body) Pass(r *http.Request) *Streamed {
 	return nil
 }
 
-// Discard leaves nothing of the body to the request, and releases what was read.
-// What was not read is the server's to deal with.
+// Discard leaves the request without a body, and releases what was read. The server deals
+// with the rest.
 func (b *Body) Discard(r *http.Request) {
 	Remove(r)
 	_ = b.Close()
@@ -78,7 +76,7 @@ func (b *Body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// WriteTo implements [io.WriterTo]. The writer must not keep what it is given.
+// WriteTo implements [io.WriterTo].
 func (b *Body) WriteTo(w io.Writer) (written int64, err error) {
 	if done, n, err := b.writeText(w); done {
 		return n, err
@@ -86,7 +84,7 @@ func (b *Body) WriteTo(w io.Writer) (written int64, err error) {
 	return copyTo(struct{ io.Writer }{w}, b)
 }
 
-// writeText writes a body that is in memory; nobody else gets that meanwhile.
+// writeText writes a body that is in memory, and holds the lock meanwhile.
 func (b *Body) writeText(w io.Writer) (done bool, written int64, err error) {
 	b.acquire()
 	defer b.release()
@@ -104,7 +102,7 @@ func (b *Body) writeText(w io.Writer) (done bool, written int64, err error) {
 	return true, 0, nil
 }
 
-// ReadAt implements [io.ReaderAt] for a whole body as it reads now.
+// ReadAt implements [io.ReaderAt] for a whole body, less what was cut.
 func (b *Body) ReadAt(p []byte, off int64) (int, error) {
 	b.acquire()
 	defer b.release()
@@ -125,8 +123,8 @@ func (b *Body) readAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Each gives a whole body, as it reads now, to yield in one or more pieces, until
-// that returns false. It must not keep them.
+// Each passes a whole body, less what was cut, to yield in one or more pieces until that
+// returns false. yield must not keep them.
 func (b *Body) Each(yield func(chunk []byte) bool) error {
 	if !b.inFile {
 		if len(b.text) > 0 {
@@ -148,9 +146,8 @@ func (b *Body) Each(yield func(chunk []byte) bool) error {
 	}
 }
 
-// Close implements [io.Closer]. A body of which something was read is nobody's
-// afterwards: what it lies in is given back at once, since the answer may take
-// long, as a stream of events or a client that reads slowly.
+// Close implements [io.Closer]. If something was read, it releases memory or file at once,
+// since the answer may take long, as a stream of events does.
 func (b *Body) Close() error {
 	b.acquire()
 	defer b.release()
@@ -160,20 +157,18 @@ func (b *Body) Close() error {
 	return nil
 }
 
-// spent reports whether nobody may read any more. A body that was closed before
-// anything of it was read is still good: for another attempt at the upstream, or
-// in an error route. One that was begun is not, or the next upstream would take
-// its rest for the whole.
+// spent reports whether the body can no longer be read. After Close it can still be read if
+// nothing was read before: by another attempt at an upstream, or in an error route.
+// Otherwise the next upstream would take the rest for the whole.
 func (b *Body) spent() bool { return b.over || b.closed && b.at > 0 }
 
-// End gives back what the body lies in, once the request is over. A transport
-// may still read it then, on its own goroutine (see [http.RoundTripper]). It
-// finishes the Read that it is at, and whoever reads after that gets an error:
-// never another client's body. Only a body in memory, of which a part is still
-// to be read, is left to its reader, and its memory to the garbage collector.
+// End releases the body's memory or file once the request is over. A transport may still be
+// reading then (see [http.RoundTripper]): it finishes its current Read, and later ones get
+// an error, never another client's body. Only a body in memory that is not read to its end
+// is left to its reader and to the garbage collector.
 //
-// Where error routes may want the body it must not be ended by its handler. One
-// in a file ends with the request then, whose context [Body.Spool] was given.
+// A handler must not call End if error routes may want the body. A body in a file then ends
+// with the context given to [Body.Spool].
 func (b *Body) End() {
 	b.ended.Store(true)
 	if b.mu.TryLock() {
@@ -182,8 +177,8 @@ func (b *Body) End() {
 	}
 }
 
-// acquire begins to use what the body lies in, release ends it. If the request
-// was over meanwhile, it is release that gives it back.
+// acquire and release guard the use of memory or file. If the request ended meanwhile,
+// release frees them.
 func (b *Body) acquire() { b.mu.Lock() }
 
 func (b *Body) release() {

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// state is the set of places where readers may be before the brace: they differ
-// in what ends a comment. If it is empty, none finds an object.
+// state is the set of positions in which readers may be before the brace, since they differ
+// in what ends a comment. If it is empty, no reader finds an object.
 type state uint16
 
 const (
@@ -22,8 +22,7 @@ const (
 	guarded       // after the last, where Angular takes a comma, too
 )
 
-// next returns where readers are after one more character, and whether one of
-// them finds a brace.
+// next returns the positions after one more character, and whether a reader finds a brace.
 func (s state) next(c rune) (after state, brace bool) {
 	if s&between != 0 {
 		switch {
@@ -76,8 +75,8 @@ func (s state) next(c rune) (after state, brace bool) {
 	return after, false
 }
 
-// isSkipped holds for what some reader skips: white space of Unicode and of
-// JavaScript and, as in Java's trim, every control character.
+// isSkipped reports whether some reader skips the character: white space of Unicode or
+// JavaScript or, as Java's trim does, any control character.
 func isSkipped(c rune) bool {
 	return c <= ' ' || c == 0xFEFF || c == 0x180E || c == 0x200B || c >= 0x80 && unicode.IsSpace(c)
 }
@@ -86,12 +85,12 @@ func isSkipped(c rune) bool {
 type scan struct {
 	width  int               // bytes of a character; 1: UTF-8
 	little bool              // whether the low byte comes first
-	part   [utf8.UTFMax]byte // of a character of which the rest is yet to come
+	part   [utf8.UTFMax]byte // of a character that has not arrived completely
 	held   int               // of part
 	state  state
 }
 
-// feed reports whether a brace is found.
+// feed takes the next piece, and reports whether there is a brace.
 func (s *scan) feed(piece []byte) bool {
 	for len(piece) > 0 && s.state != 0 {
 		n, found := s.run(piece), false
@@ -114,7 +113,7 @@ func (s *scan) feed(piece []byte) bool {
 	return false
 }
 
-// run returns how many bytes change nothing. It is for speed alone: what is
+// run returns how many bytes do not change the state. It only serves speed, since what is
 // skipped may be as long as a body.
 func (s *scan) run(piece []byte) (n int) {
 	switch {
@@ -140,8 +139,8 @@ func (s *scan) run(piece []byte) (n int) {
 	return n
 }
 
-// take reads a character. NULs are nowhere: readers of other encodings see them
-// between the characters, and a scan of UTF-8 is theirs, too.
+// take reads a character. It ignores NULs, since a scan of UTF-8 also serves readers of
+// other encodings.
 func (s *scan) take(c rune) (brace bool) {
 	if c != 0 {
 		s.state, brace = s.state.next(c)
@@ -162,7 +161,7 @@ func (s *scan) wide(char []byte) rune {
 	return rune(min(c, unicode.MaxRune+1))
 }
 
-// piecemeal looks at what is held of a character after one more byte of it.
+// piecemeal handles one more byte of an incomplete character.
 func (s *scan) piecemeal() bool {
 	switch {
 	case s.width == 1:
@@ -176,9 +175,8 @@ func (s *scan) piecemeal() bool {
 	return false
 }
 
-// promising reports whether the byte that was held last may be one of a character
-// that is skipped, or of a brace. If not, there is no need to wait for the rest:
-// the client may not send it before it is answered.
+// promising reports whether the last byte may belong to a brace or a skipped character. If
+// not, the scan must not wait for the rest, which the client may send only after an answer.
 func (s *scan) promising() bool {
 	c := s.part[s.held-1]
 	at := s.held // counted from the low byte
@@ -194,8 +192,8 @@ func (s *scan) promising() bool {
 	return c == 0
 }
 
-// highBytes and lowBytes are those of the characters with which a beginning goes
-// on. All are in the basic plane.
+// highBytes and lowBytes are the bytes of the characters that may begin an object, all of
+// which are in the basic plane.
 var highBytes, lowBytes = func() (high, low [256]bool) {
 	for c := range rune(1 << 16) {
 		if after, brace := between.next(c); after != 0 || brace {
@@ -205,7 +203,7 @@ var highBytes, lowBytes = func() (high, low [256]bool) {
 	return high, low
 }()
 
-// narrow reads what is held as UTF-8, and what is none as ISO-8859-1.
+// narrow reads what is held as UTF-8, or as ISO-8859-1 if it is not.
 func (s *scan) narrow(ended bool) bool {
 	for s.held > 0 && (ended || utf8.FullRune(s.part[:s.held])) {
 		c, size := utf8.DecodeRune(s.part[:s.held])

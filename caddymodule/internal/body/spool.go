@@ -7,17 +7,16 @@ import (
 	"sync"
 )
 
-// DefaultMaxSpool is what temporary files may take together unless configured.
+// DefaultMaxSpool is the default limit of all temporary files together, in bytes.
 const DefaultMaxSpool = 4 << 30
 
-// ClientShare is the part of it that one client may take: an eighth.
+// ClientShare says that one client may use one part in ClientShare of the limit.
 const ClientShare = 8
 
-// Spool is where bodies lie that are too large for memory: a folder, and how
-// much its files may take. All handlers of a process share one. The zero value
-// has the system's temporary folder and [DefaultMaxSpool].
+// Spool is a folder for bodies that are too large for memory, with a limit. All handlers of a
+// process share one. The zero value is the system's temporary folder and [DefaultMaxSpool].
 type Spool struct {
-	// Pace is how fast a body must arrive. It must be set before the first.
+	// Pace is how fast a body must arrive. It must be set before the first use.
 	Pace Pace
 
 	mu      sync.Mutex
@@ -27,9 +26,8 @@ type Spool struct {
 	clients map[netip.Prefix]int64 // what each has used
 }
 
-// Configure names the folder, "" for the system's, and how many bytes the files
-// in it may take together, 0 for [DefaultMaxSpool]. Files that there are stay
-// where they are, and count.
+// Configure sets the folder, "" for the system's, and the limit of all files together in
+// bytes, 0 for [DefaultMaxSpool]. Existing files stay where they are, and count.
 func (s *Spool) Configure(dir string, max int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,15 +44,15 @@ func (s *Spool) Dir() string {
 	return s.dir
 }
 
-// Used returns what the files take now.
+// Used returns the size of all files, in bytes.
 func (s *Spool) Used() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.used
 }
 
-// clientOf returns under what a client counts: an IPv6 client has a /64 to
-// itself. The zero prefix, of an address that is not known, has no share.
+// clientOf returns the prefix by which a client is counted: an IPv6 client usually has a /64.
+// The zero prefix, of an unknown address, has no share.
 func clientOf(addr netip.Addr) netip.Prefix {
 	addr = addr.Unmap().WithZone("")
 	bits := addr.BitLen()
@@ -65,7 +63,7 @@ func clientOf(addr netip.Addr) netip.Prefix {
 	return client
 }
 
-// room reports whether a client may have n bytes more.
+// room returns an error if a client may not have n more bytes.
 func (s *Spool) room(client netip.Prefix, n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,13 +79,13 @@ func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
 	case n > max-s.used:
 		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: temporary files take %d of %d", n, s.used, max), "raise max_spool, or lower max_upload"}
 	case client.IsValid() && n > max/ClientShare-s.clients[client]:
-		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: of client %v temporary files take %d of %d, an eighth of max_spool", n, client, s.clients[client], max/ClientShare),
-			"raise max_spool to eight times max_upload at least; if the address is a proxy's, name it in Caddy's trusted_proxies"}
+		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: temporary files of client %v take %d of %d, an eighth of max_spool", n, client, s.clients[client], max/ClientShare),
+			"raise max_spool to at least eight times max_upload; if the address is a proxy's, name it in Caddy's trusted_proxies"}
 	}
 	return nil
 }
 
-// take takes n bytes for a client.
+// take reserves n bytes for a client.
 func (s *Spool) take(client netip.Prefix, n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +102,7 @@ func (s *Spool) take(client netip.Prefix, n int64) error {
 	return nil
 }
 
-// give gives them back.
+// give releases n bytes of a client.
 func (s *Spool) give(client netip.Prefix, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,26 +1,26 @@
 package body
 
-// Beginning is what is known of how a body begins.
+// Beginning is how a body begins, as far as that is known.
 type Beginning uint8
 
 // How a body begins.
 const (
-	// Unclear says that more of the body is needed, or that nobody can tell.
+	// Unclear says that more of the body is needed, or that it cannot be determined.
 	Unclear Beginning = iota
-	// Opaque says that no object begins in the body, whoever reads it.
+	// Opaque says that the body begins an object for no reader.
 	Opaque
-	// Object says that an object begins for some reader: its first character is
-	// a brace, after what lenient readers skip.
+	// Object says that the body begins an object for some reader: its first character
+	// after what lenient readers skip is a brace.
 	Object
 )
 
-// start finds out how a body begins while it arrives, in pieces of any size.
-// Before the brace it skips what some reader skips: byte-order marks, NULs,
+// start determines how a body begins while it arrives, in pieces of any size. Before the
+// brace it skips what some reader skips: byte-order marks, NULs,
 // spaces of all kinds and control characters, comments (//, /* and #) and )]}'.
 // It reads the body as UTF-8 or ISO-8859-1, and as UTF-16 and UTF-32 of either
 // byte order: an object in one of them is an object.
 type start struct {
-	framed bool // whether a gRPC frame's header is no beginning
+	framed bool // whether to skip a gRPC frame's header
 	head   [frameHead]byte
 	held   int // of head
 	known  Beginning
@@ -58,8 +58,8 @@ func (s *start) end() Beginning {
 	return s.known
 }
 
-// unframed reports whether the body begins with no frame, and scans what was
-// held back of it.
+// unframed reports whether the body does not begin with a frame, and then scans what was
+// held back.
 func (s *start) unframed(ended bool) bool {
 	head := s.head[:s.held]
 	frame, sure := isFrame(head, ended)
@@ -75,9 +75,9 @@ func (s *start) unframed(ended bool) bool {
 	return true
 }
 
-// isFrame says whether a body that begins so begins with a frame: flags, a
-// length of less than 16 MiB, and a message. None begins with a NUL, but UTF-32
-// goes on with one; behind an empty one are the next frame's flags.
+// isFrame reports whether a body begins with a frame: flags, a length of less than 16 MiB,
+// and a message. A message does not begin with a NUL, as UTF-32 would; an empty one is
+// followed by the next frame's flags.
 func isFrame(head []byte, ended bool) (yes, sure bool) {
 	switch {
 	case len(head) > 0 && !isFrameFlag(head[0]), len(head) > 1 && head[1] != 0:
@@ -91,8 +91,8 @@ func isFrame(head []byte, ended bool) (yes, sure bool) {
 	return ended && len(head) == frameHead-1, ended
 }
 
-// isFrameFlag holds for the flags in use: compressed, end of a Connect stream,
-// trailers of gRPC-Web.
+// isFrameFlag reports whether only flags in use are set: compressed, end of a Connect
+// stream, trailers of gRPC-Web.
 func isFrameFlag(c byte) bool { return c&^0x83 == 0 }
 
 func (s *start) scan(piece []byte) Beginning {

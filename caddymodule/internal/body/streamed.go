@@ -5,32 +5,31 @@ import (
 	"sync/atomic"
 )
 
-// Streamed is a body that passes unread but for its beginning, which is put back
-// in front of it. Of the rest nothing is copied.
+// Streamed is a body that passes unread except for its beginning, which is read again first.
 type Streamed struct {
 	head   []byte
 	run    int64 // how often fill follows the head
 	fill   byte
 	tail   []byte
-	err    error // of reading the rest, where it is known
+	err    error // of reading the rest, if it is known
 	from   io.ReadCloser
 	reason func(error) error
 
-	stopped, closed atomic.Bool // a proxy reads and closes when it likes
+	stopped, closed atomic.Bool // a proxy may read and close at the same time
 }
 
-// stream moves what was read to a Streamed.
+// stream moves what was read into a Streamed.
 func (b *Body) stream() *Streamed {
 	s := &Streamed{head: b.text, run: b.beyond.run, tail: b.beyond.tail, err: b.err, from: b.from, reason: b.reason}
 	if s.run > 0 {
 		s.fill = b.text[len(b.text)-1]
 	}
-	b.text, b.block = nil, nil // never another body's: nobody knows when it is read
+	b.text, b.block = nil, nil // not reused, since it is unknown when it is read
 	return s
 }
 
-// Stopped reports whether the client stopped in the middle, which a proxy takes
-// for a fault of its upstream.
+// Stopped reports whether the client stopped sending, which a proxy takes for a fault of its
+// upstream.
 func (s *Streamed) Stopped() bool { return s.stopped.Load() }
 
 // Read implements [io.Reader].
@@ -65,7 +64,7 @@ func (s *Streamed) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// WriteTo implements [io.WriterTo], for writers that would rather read.
+// WriteTo implements [io.WriterTo].
 func (s *Streamed) WriteTo(w io.Writer) (int64, error) {
 	return copyTo(w, s)
 }

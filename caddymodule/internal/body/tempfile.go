@@ -8,21 +8,20 @@ import (
 	"syscall"
 )
 
-// tempFile is a file that has no name, so that it is gone with its last user,
-// however that ends.
+// tempFile is a file without a name, so that it disappears with its process.
 type tempFile struct {
 	f        *os.File
 	spool    *Spool
 	client   netip.Prefix
-	expected int64 // to be written in all, as declared; below 0: not known
+	expected int64 // the declared size; negative if unknown
 	written  int64
-	taken    int64 // of the spool
+	taken    int64 // from the spool
 }
 
-// maxAhead is the most that a file gets before it is written.
+// maxAhead bounds how many bytes are allocated before they are written.
 const maxAhead = 4 << 20
 
-// create creates a file for a client, of that size if it keeps its word.
+// create creates a file for a client, which has declared that size.
 func (s *Spool) create(client netip.Prefix, size int64) (*tempFile, error) {
 	f, err := createNameless(s.Dir())
 	if err != nil {
@@ -31,7 +30,7 @@ func (s *Spool) create(client netip.Prefix, size int64) (*tempFile, error) {
 	return &tempFile{f: f, spool: s, client: client, expected: size}, nil
 }
 
-// write adds to the file.
+// write appends to the file.
 func (t *tempFile) write(p []byte) error {
 	if err := t.take(int64(len(p))); err != nil {
 		return err
@@ -43,9 +42,8 @@ func (t *tempFile) write(p []byte) error {
 	return nil
 }
 
-// take takes room for n bytes more. Where more are to come, as many as are there
-// already come with them: writing into what is allocated is cheaper, and nobody
-// gets much by their word alone.
+// take reserves room for n more bytes. If more are expected, it reserves as many as were
+// written: writing into allocated space is cheaper, and a false declaration gains little.
 func (t *tempFile) take(n int64) error {
 	if n -= t.taken - t.written; n <= 0 {
 		return nil
@@ -62,13 +60,13 @@ func (t *tempFile) take(n int64) error {
 	return nil
 }
 
-// close removes the file. Nobody may be reading it.
+// close removes the file, which must not be in use.
 func (t *tempFile) close() {
 	_ = t.f.Close()
 	t.spool.give(t.client, t.taken)
 }
 
-// noRoom says what an operator can do about an error of the file system.
+// noRoom tells an operator what to do about an error of the file system.
 func noRoom(err error) error {
 	remedy := "resolve that, or name another folder with spool"
 	switch {

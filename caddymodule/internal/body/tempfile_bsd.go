@@ -6,8 +6,7 @@ import "os"
 
 func createNameless(dir string) (*os.File, error) { return createUnlinked(dir) }
 
-// InMemory reports whether what is written to that folder is kept in memory. It
-// can be told on Linux only.
+// InMemory reports whether a folder's files are held in memory. Only Linux tells.
 func InMemory(string) bool { return false }
 
 // allocate is an optimization, on Linux only.

@@ -21,7 +21,7 @@ func createUnlinked(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// isFull reports whether a file system has no room, or none for us.
+// isFull reports whether the file system, or this user's quota, is full.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -16,11 +16,10 @@ func createNameless(dir string) (*os.File, error) {
 	return os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|windows.FILE_FLAG_DELETE_ON_CLOSE, 0o600)
 }
 
-// InMemory reports whether what is written to that folder is kept in memory. It
-// can be told on Linux only.
+// InMemory reports whether a folder's files are held in memory. Only Linux tells.
 func InMemory(string) bool { return false }
 
-// isFull reports whether a file system has no room, or none for us.
+// isFull reports whether the file system, or this user's quota, is full.
 func isFull(err error) bool {
 	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL) || errors.Is(err, windows.ERROR_DISK_QUOTA_EXCEEDED)
 }

@@ -10,33 +10,31 @@ import (
 	"time"
 )
 
-// MemoryLimit is the size up to which an upload is kept in memory. A larger one
-// is all in a file.
+// MemoryLimit is the maximum size of an upload that is kept in memory, in bytes. A larger one
+// goes to a file.
 const MemoryLimit = 1 << 20
 
 // Upload says how to read an upload.
 type Upload struct {
 	// Limit is the largest body, in bytes.
 	Limit int64
-	// Client is who sends it. The zero value is a client that is not known, and
-	// is bound by what all may take only.
+	// Client is the sender's address. An unknown client, the zero value, has no share of
+	// its own to exceed.
 	Client netip.Addr
-	// Deadline ends a read that takes too long, as the SetReadDeadline of an
-	// [http.ResponseController] does; the zero time takes the deadline back.
-	// Without one, or if it returns an error, a body that stalls is noticed when
-	// something of it arrives.
+	// Deadline sets the deadline of reads, as the SetReadDeadline of an
+	// [http.ResponseController] does; the zero time removes it. Without it, or if it
+	// returns an error, a stall is noticed only when the next bytes arrive.
 	Deadline func(time.Time) error
-	// Sink is given the body, from its first byte to its last, while it arrives.
-	// It may be nil. An error that it returns ends the reading, and is returned.
+	// Sink receives the whole body while it arrives. It may be nil. Its error ends the
+	// reading, and is returned.
 	Sink io.Writer
 }
 
-// Spool reads the whole body: into memory up to [MemoryLimit] bytes, else into a
-// file in that spool. While it arrives the sink is given it.
+// Spool reads the whole body: into memory up to [MemoryLimit] bytes, else into a file of the
+// spool.
 //
-// The errors are the sink's and [ErrTooLarge], [ErrBroken], [ErrStalled] and
-// [ErrNoRoom]; then nothing of the body is kept in a file. One that is kept in a
-// file is gone when ctx is done, at the latest.
+// The errors are the sink's and [ErrTooLarge], [ErrBroken], [ErrStalled] and [ErrNoRoom];
+// after one there is no file. A file is removed when ctx is done, at the latest.
 func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	b.asked = true
 	if u.Sink == nil {
@@ -67,7 +65,7 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	return err
 }
 
-// feed gives a body that was read to the sink.
+// feed passes a body that was read whole to the sink.
 func (b *Body) feed(u Upload) (err error) {
 	if b.size > u.Limit {
 		return ErrTooLarge
@@ -82,9 +80,9 @@ func (b *Body) feed(u Upload) (err error) {
 	return broken
 }
 
-// collect reads as much as is kept in memory, and one byte more if there is one.
+// collect reads as much as is kept in memory, and one more byte if there is one.
 func (b *Body) collect(u Upload, pace *pacer) error {
-	most := min(u.Limit, MemoryLimit)
+	limit := min(u.Limit, MemoryLimit)
 	for fed := 0; ; {
 		if fed < len(b.text) {
 			if _, err := u.Sink.Write(b.text[fed:]); err != nil {
@@ -95,27 +93,27 @@ func (b *Body) collect(u Upload, pace *pacer) error {
 		switch {
 		case int64(fed) > u.Limit:
 			return ErrTooLarge
-		case b.whole, int64(fed) > most:
+		case b.whole, int64(fed) > limit:
 			return nil
 		}
-		err := b.more(most+1, min(b.length, most)+1)
+		err := b.more(limit+1, min(b.length, limit)+1)
 		if err := b.stalled(err, pace, len(b.text)-fed); err != nil {
 			return err
 		}
 	}
 }
 
-// store moves to a file what was collected, and reads the rest into it.
+// store moves what was collected to a file, and reads the rest into it.
 func (b *Body) store(s *Spool, client netip.Prefix, u Upload, pace *pacer) (err error) {
 	f, err := s.create(client, b.length)
 	if err != nil {
 		return err
 	}
 	kept := false
-	defer func() { // also of a panic
+	defer func() { // after a panic of the sink, too
 		if !kept {
 			f.close()
-			b.whole, b.err = false, cmp.Or(err, ErrBroken) // what is left is not to be taken for the body
+			b.whole, b.err = false, cmp.Or(err, ErrBroken) // the rest must not be taken for the body
 		}
 	}()
 	size := int64(len(b.text))
@@ -152,7 +150,7 @@ func (b *Body) store(s *Spool, client netip.Prefix, u Upload, pace *pacer) (err 
 	return nil
 }
 
-// stalled says what became of a read that brought n bytes and that error.
+// stalled returns the error of a read that returned n bytes and err, at that pace.
 func (b *Body) stalled(err error, pace *pacer, n int) error {
 	switch {
 	case err == nil && !b.whole:

@@ -1,7 +1,6 @@
-// Package boltcheck reads a bolt file without trusting it. Bolt maps a file and
-// believes every page of it: one that is damaged makes it crash, hang, or answer
-// that what was on it is not there. Its own check is no help, since it follows
-// cycles and wild pointers.
+// Package boltcheck reads a bolt file without trusting it. Bolt maps a file and trusts every
+// page: a damaged one makes it crash, hang, or miss what was on it. Bolt's own check does
+// not help, since it follows cycles and wild pointers.
 package boltcheck
 
 import (
@@ -13,18 +12,18 @@ import (
 	"os"
 )
 
-// ErrDamaged is wrapped with what is wrong with a file.
+// ErrDamaged is wrapped by errors that say what is wrong with a file.
 var ErrDamaged = errors.New("the file is damaged")
 
 func damaged(format string, arguments ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, arguments...)...)
 }
 
-// Walk reads the whole file once, and shows visit every row of every bucket, in
-// the order of the keys. It returns how many rows each bucket has. The error
-// wraps [ErrDamaged] where a page is out of order, is used twice or is not there,
-// or where the file has buckets within buckets; it is visit's own if that fails.
-// Visit may keep what it is shown. Nobody must write meanwhile.
+// Walk reads the whole file once, and calls visit with every row of every bucket in the
+// order of the keys. It returns the number of rows of each bucket. The error is visit's own,
+// or wraps [ErrDamaged] if a page is out of order, missing or used more than once, or if
+// there are nested buckets. visit may keep its arguments. The file must not be written
+// meanwhile.
 func Walk(file *os.File, pageSize int, visit func(bucket string, key, value []byte) error) (rows map[string]int, err error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -35,7 +34,7 @@ func Walk(file *os.File, pageSize int, visit func(bucket string, key, value []by
 		return nil, err
 	}
 	if m.pages > uint64(info.Size())/uint64(pageSize) {
-		return nil, damaged("it was cut short: it has %d bytes of %d", info.Size(), m.pages*uint64(pageSize))
+		return nil, damaged("it was truncated: it has %d bytes of %d", info.Size(), m.pages*uint64(pageSize))
 	}
 	w := &walker{file: file, pageSize: uint64(pageSize), used: make([]bool, max(m.pages, 2))}
 	w.used[0], w.used[1] = true, true
@@ -49,7 +48,7 @@ func Walk(file *os.File, pageSize int, visit func(bucket string, key, value []by
 		return w.bucket(value, func(flags uint32, key, value []byte) error {
 			rows[name]++
 			if flags != 0 {
-				return damaged("there is a bucket within a bucket")
+				return damaged("a bucket contains a bucket")
 			}
 			return visit(name, key, value)
 		})
@@ -60,9 +59,9 @@ func Walk(file *os.File, pageSize int, visit func(bucket string, key, value []by
 	return rows, err
 }
 
-// A bolt file, version 2, is pages in the machine's byte order. The first two
-// are metas, of which the newer one says where the tree begins, where the list
-// of free pages is, and how many pages there are.
+// A bolt file, version 2, consists of pages in the machine's byte order. The first two are
+// meta pages. The newer one says where the tree and the list of free pages are, and how
+// many pages there are.
 const (
 	metaSize    = 64
 	metaMagic   = 0xED0CDAED
@@ -71,12 +70,12 @@ const (
 
 var order = binary.NativeEndian
 
-// meta is the part of a meta page that is needed.
+// meta is the necessary part of a meta page.
 type meta struct{ root, freelist, pages, transaction uint64 }
 
-// readMetas returns the newer meta page. Bolt takes the other one where that is
-// damaged, and forgets the last commit. A commit that was cut off cannot have
-// done this: what counts of a meta page lies within one sector.
+// readMetas returns the newer meta page. If that is damaged, bolt would take the other one
+// and lose the last commit. An interrupted commit cannot damage it, since a meta page lies
+// within one sector.
 func readMetas(file io.ReaderAt, pageSize uint64) (newer meta, err error) {
 	for n := range uint64(2) {
 		var b [metaSize]byte
@@ -85,7 +84,7 @@ func readMetas(file io.ReaderAt, pageSize uint64) (newer meta, err error) {
 		}
 		if order.Uint32(b[:]) != metaMagic || order.Uint32(b[4:]) != metaVersion ||
 			uint64(order.Uint32(b[8:])) != pageSize || order.Uint64(b[metaSize-8:]) != checksum(b[:]) {
-			return newer, damaged("one of its two meta pages is not whole")
+			return newer, damaged("one of its two meta pages is damaged")
 		}
 		if m := (meta{order.Uint64(b[16:]), order.Uint64(b[32:]), order.Uint64(b[40:]), order.Uint64(b[48:])}); m.transaction >= newer.transaction {
 			newer = m

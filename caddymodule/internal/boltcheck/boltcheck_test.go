@@ -152,7 +152,7 @@ func TestPointers(t *testing.T) {
 			}
 			e.key[len(e.key)-1]--
 		}},
-		{"is pointed to twice", func(content []byte) { // a cycle
+		{"is pointed to more than once", func(content []byte) { // a cycle
 			order.PutUint64(at(content, rootOf(content))[pageHeaderSize+8:], rootOf(content))
 		}},
 		{"keys are out of order", func(content []byte) {
@@ -163,7 +163,7 @@ func TestPointers(t *testing.T) {
 			}
 			leaf.key[0] = 'a'
 		}},
-		{"cut short", func(content []byte) {
+		{"truncated", func(content []byte) {
 			for n := range 2 {
 				b := at(content, uint64(n))[pageHeaderSize:]
 				order.PutUint64(b[40:], 1<<40)

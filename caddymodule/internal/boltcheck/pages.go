@@ -16,16 +16,16 @@ const (
 	freelistFlag = 0x10
 	bucketFlag   = 0x01 // of a leaf's element
 
-	manyFree = 0xffff // the count is in front of the list
+	manyFree = 0xffff // the count precedes the list
 )
 
 type walker struct {
 	file     io.ReaderAt
 	pageSize uint64
-	used     []bool // pages that have been met
+	used     []bool // pages that were read
 }
 
-// page is what the header says of a page, and what is behind it.
+// page is a page's header and content.
 type page struct {
 	id           uint64
 	flags, count uint16
@@ -36,11 +36,11 @@ func parsePage(id uint64, b []byte) page {
 	return page{id, order.Uint16(b[8:]), order.Uint16(b[10:]), b[pageHeaderSize:]}
 }
 
-// read reads a page that nothing has pointed to before.
+// read reads a page, which nothing may have pointed to before.
 func (w *walker) read(id uint64) (page, error) {
 	pages := uint64(len(w.used))
 	if id >= pages || w.used[id] {
-		return page{}, damaged("page %d is pointed to twice or does not exist", id)
+		return page{}, damaged("page %d is pointed to more than once or does not exist", id)
 	}
 	b := make([]byte, w.pageSize)
 	if _, err := w.file.ReadAt(b, int64(id*w.pageSize)); err != nil {
@@ -48,11 +48,11 @@ func (w *walker) read(id uint64) (page, error) {
 	}
 	overflow := uint64(order.Uint32(b[12:]))
 	if order.Uint64(b) != id || overflow >= pages-id {
-		return page{}, damaged("page %d is another one", id)
+		return page{}, damaged("page %d has another number", id)
 	}
 	for n := id; n <= id+overflow; n++ {
 		if w.used[n] {
-			return page{}, damaged("page %d is used twice", n)
+			return page{}, damaged("page %d is used more than once", n)
 		}
 		w.used[n] = true
 	}
@@ -65,7 +65,7 @@ func (w *walker) read(id uint64) (page, error) {
 	return parsePage(id, b), nil
 }
 
-// visitor is shown the elements of a tree's leaves in order.
+// visitor is called with the elements of a tree's leaves in order.
 type visitor func(flags uint32, key, value []byte) error
 
 // ordered refuses keys that are out of order.
@@ -80,8 +80,8 @@ func ordered(visit visitor) visitor {
 	}
 }
 
-// child visits what is beneath a page that is pointed to by that key, which must
-// be its first: bolt takes that for granted when it looks for the pointer.
+// child visits a subtree. The key that points to it must be its first one, as bolt assumes
+// when it searches.
 func (w *walker) child(id uint64, first []byte, visit visitor) error {
 	p, err := w.read(id)
 	if err != nil {
@@ -98,7 +98,7 @@ func (w *walker) elements(p page, first []byte, visit visitor) error {
 		e, ok := p.element(i)
 		switch {
 		case !ok:
-			return damaged("page %d points out of itself", p.id)
+			return damaged("page %d points beyond its end", p.id)
 		case i == 0 && first != nil && !bytes.Equal(e.key, first):
 			return damaged("page %d is out of order", p.id)
 		}
@@ -121,8 +121,7 @@ type element struct {
 	page       uint64 // of a branch
 }
 
-// element returns an element of a leaf or a branch. What it points to is counted
-// from itself.
+// element returns an element of a leaf or a branch, whose offsets are relative to itself.
 func (p page) element(i int) (e element, ok bool) {
 	at := i * elementSize
 	if at+elementSize > len(p.elements) {
@@ -146,8 +145,8 @@ func (p page) element(i int) (e element, ok bool) {
 	return e, true
 }
 
-// bucket visits a bucket, given its value in the tree. A small one has its only
-// page there.
+// bucket visits a bucket, given its value in the tree. The value of a small bucket contains
+// its only page.
 func (w *walker) bucket(value []byte, visit visitor) error {
 	if len(value) < bucketSize {
 		return damaged("a bucket is too short")
@@ -165,7 +164,7 @@ func (w *walker) bucket(value []byte, visit visitor) error {
 	return w.elements(p, nil, ordered(visit))
 }
 
-// free checks the list of free pages: a page in it must be nobody's.
+// free checks the list of free pages, which must not be in use.
 func (w *walker) free(id uint64) error {
 	p, err := w.read(id)
 	if err != nil {
@@ -176,7 +175,7 @@ func (w *walker) free(id uint64) error {
 		count, list = order.Uint64(list), list[8:]
 	}
 	if p.flags != freelistFlag || count > uint64(len(list)/8) {
-		return damaged("the list of free pages is none")
+		return damaged("the list of free pages is not one")
 	}
 	for i := range count {
 		id := order.Uint64(list[i*8:])

@@ -228,7 +228,7 @@ func TestRefused(t *testing.T) {
 		{"empty", nil, "is empty"},
 		{"a text", []byte(strings.Repeat("this is not a ledger\n", 1000)), "is not a ledger"},
 		{"zeros", make([]byte, 1<<16), "is not a ledger"},
-		{"cut short", whole[:len(whole)/2], "was cut short"},
+		{"cut short", whole[:len(whole)/2], "was truncated"},
 		{"without its first meta page", append(make([]byte, page), whole[page:]...), "one of its two meta pages"},
 		{"without its second", append(append(bytes.Clone(whole[:page]), make([]byte, page)...), whole[2*page:]...), "one of its two meta pages"},
 		{"another database", edited(func(tx *bbolt.Tx) error { return tx.DeleteBucket(headerName) }), "not a ledger"},
@@ -236,7 +236,7 @@ func TestRefused(t *testing.T) {
 			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 3))
 		}), "has format 3"},
 		{"another format's name", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Put(formatKey, []byte("x")) }), "header is not"},
-		{"no memory of what it forgot", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(forgottenKey) }), "what it has forgotten"},
+		{"no memory of what it forgot", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(forgottenKey) }), "what it has dropped"},
 		{"no memory", edited(func(tx *bbolt.Tx) error { return tx.Bucket(headerName).Delete(memoryKey) }), "which ledger it is"},
 		{"another id", edited(func(tx *bbolt.Tx) error {
 			value := bytes.Clone(tx.Bucket(headerName).Get(memoryKey))
@@ -255,7 +255,7 @@ func TestRefused(t *testing.T) {
 		{"an entry of nobody", edited(func(tx *bbolt.Tx) error {
 			return tables{entries: tx.Bucket(entriesName), byExpiry: tx.Bucket(byExpiryName)}.apply(
 				change{new: &record{key: key("x"), until: 2 * base}})
-		}), "an entry is nobody's"},
+		}), "an entry has no holder"},
 		{"an entry with another's checksum", edited(func(tx *bbolt.Tx) error {
 			k, l := key(sampleName(1)), key(sampleName(3))
 			return tx.Bucket(entriesName).Put(k[:], bytes.Clone(tx.Bucket(entriesName).Get(l[:])))

@@ -12,9 +12,9 @@ import (
 )
 
 const (
-	// acceptance is how to begin anew, and what is forgotten then.
-	acceptance = " ('caddy chat-identity ledger accept-loss'), after which conversations that were taken are free to take"
-	// wayOut is what can be done about a file that is refused.
+	// acceptance is how to accept a loss, and what that means.
+	acceptance = " ('caddy chat-identity ledger accept-loss'), after which claimed conversations are free to claim"
+	// wayOut is what to do about a file that is refused.
 	wayOut = ": restore it from a copy, or move it away and accept the loss" + acceptance
 )
 
@@ -26,13 +26,13 @@ var (
 
 func damaged(what string) error { return fmt.Errorf("%w: %s", boltcheck.ErrDamaged, what) }
 
-// inspect reads the whole file once, before bolt maps it for writing. A ledger
-// that has lost a page would answer that nobody holds what was on it. So every
-// entry must match its checksum, and the indexes name exactly the entries there
-// are: of the same rows, in any order, the hashes have the same sum. A million
-// entries take less than a second once the file is in memory.
+// inspect reads the whole file once, before bolt maps it for writing. A ledger that has lost
+// a page would answer that nobody holds the keys on it. So every entry must match its
+// checksum, and the indexes must name exactly the entries: the sums of their hashes are
+// compared, which do not depend on the order. A million entries take less than a second
+// once the file is in memory.
 func inspect(path string) (version uint64, entries int, err error) {
-	db, file, err := openBolt(path, &bbolt.Options{ReadOnly: true}) // keeps writers off
+	db, file, err := openBolt(path, &bbolt.Options{ReadOnly: true}) // locks writers out
 	if err != nil {
 		return 0, 0, err
 	}
@@ -79,7 +79,7 @@ func inspectHeader(rows map[string]int, header map[string][]byte) (version uint6
 	}
 	value := header[string(versionKey)]
 	if string(header[string(formatKey)]) != formatName || len(value) != 8 {
-		return 0, damaged("its header is not a ledger's")
+		return 0, damaged("its header is not that of a ledger")
 	}
 	switch version = binary.BigEndian.Uint64(value); version {
 	case formatVersion:

@@ -1,9 +1,8 @@
-// Package boltledger keeps a ledger in one file, for one process: what a
-// gateway on a single machine needs. An answer that gives somebody a key is
-// given when the reservation is on the disk, so it outlives kill -9 and a power
-// cut. A file that is damaged, missing or in use is an error and never taken
-// for one that holds nothing. It is inspected when it is opened; whoever writes
-// into it while it is open may crash the process.
+// Package boltledger keeps a ledger in one file, for one process, as a gateway on a single
+// machine needs it. A call that claims a key returns when the entry is on the disk, so that
+// it survives kill -9 and a power cut. A file that is damaged, missing or in use is an
+// error, never an empty ledger. It is inspected when it is opened; another program that
+// writes to it while it is open may crash this process.
 package boltledger
 
 import (
@@ -20,17 +19,17 @@ import (
 )
 
 var (
-	errClosed = errors.New("it has been closed")
-	errNobody = errors.New("the zero holder is nobody, and nobody can hold a key")
+	errClosed = errors.New("it is closed")
+	errNobody = errors.New("the zero holder cannot hold a key")
 )
 
 // Options say where the ledger is.
 type Options struct {
-	// Path is the file. Its folder is created where it is missing.
+	// Path is the file. Its folder is created if it is missing.
 	Path string
-	// Log is told what an operator has to know. Without one nothing is.
+	// Log gets what an operator needs to know. Default: none.
 	Log *zap.Logger
-	// Now is the clock that entries end by: [time.Now], unless it is set.
+	// Now is the clock by which entries end. Default: [time.Now].
 	Now func() time.Time
 }
 
@@ -45,23 +44,22 @@ type Ledger struct {
 	calls   sync.WaitGroup // calls under way, and attempts to open
 	closed  bool
 	session *session      // the last one, which may have ended; nil before the first
-	anew    bool          // the next one takes the place of a ledger that is gone
+	anew    bool          // the next session replaces a ledger that is gone
 	opening chan struct{} // closed when the attempt under way has ended; nil without one
-	failure error         // why the last attempt failed; nil if it did not
+	failure error         // of the last attempt
 	failed  time.Time     // when it did
 
 	closing  sync.Once
 	closeErr error
 }
 
-// setup is what tests set differently.
+// setup has what tests change.
 type setup struct {
 	sweepInterval time.Duration
 	noSync        bool
 }
 
-// New returns a ledger that has touched nothing yet: the file is opened by the
-// first call that needs it.
+// New returns a ledger. The first call that needs the file opens it.
 func New(o Options) *Ledger {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -117,7 +115,7 @@ func (l *Ledger) Forget(ctx context.Context) error {
 		return err
 	}
 	err := forget()
-	for range 2 { // somebody may be opening it for what it was
+	for range 2 { // another call may be opening the ledger that is gone
 		if !errors.Is(err, ledger.ErrGone) {
 			break
 		}
@@ -127,8 +125,8 @@ func (l *Ledger) Forget(ctx context.Context) error {
 	return err
 }
 
-// reset forgets which ledger was open, if it is gone: whatever is there will do,
-// once it has been told that it takes the place of another one.
+// reset drops a session that has ended, so that the next one may open another ledger, which
+// then has to forget.
 func (l *Ledger) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +158,7 @@ func (l *Ledger) do(o *operation) (answer, error) {
 	return a, a.err
 }
 
-// enter counts a call in, so that Close waits for it.
+// enter begins a call, for which Close waits.
 func (l *Ledger) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,7 +169,7 @@ func (l *Ledger) enter() error {
 	return nil
 }
 
-// Err implements [ledger.Ledger]. It never waits, and tries nothing.
+// Err implements [ledger.Ledger]. It never waits.
 func (l *Ledger) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -217,7 +215,7 @@ func (l *Ledger) unavailable(cause error) error {
 	return fmt.Errorf("%w: %s: %w%s", kind, l.path, cause, advice)
 }
 
-// seconds rounds up, so that nothing ends before its time.
+// seconds returns the Unix time rounded up, so that nothing ends early.
 func seconds(t time.Time) int64 {
 	s := t.Unix()
 	if t.Nanosecond() > 0 {

@@ -15,13 +15,12 @@ const (
 	idSize     = 26 // of rand.Text
 	memorySize = idSize + 5*8 + sumSize
 
-	// formatBefore had no memory: how long used signatures were kept, nobody can
-	// tell.
+	// formatBefore had no memory, so it is unknown how long used signatures were kept.
 	formatBefore = 1
 )
 
-// memory is what the file says of itself: which ledger it is, and what that
-// still knows. A copy has the same id.
+// memory says which ledger a file is, and which used signatures that still knows. A copy of
+// the file has the same id.
 type memory struct {
 	id string
 	ledger.Memory
@@ -29,7 +28,7 @@ type memory struct {
 
 func newMemory() *memory { return &memory{id: rand.Text()} }
 
-// value ends in a checksum, as a record's does.
+// value ends with a checksum, like a record's.
 func (m *memory) value() []byte {
 	v := append(make([]byte, 0, memorySize), m.id...)
 	for _, n := range [...]int64{
@@ -59,7 +58,7 @@ func unixOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return t.Unix() // after 1970, as [clock.unix]
+	return t.Unix() // not 0, see [clock.unix]
 }
 
 func timeOrZero(seconds int64) time.Time {
@@ -69,8 +68,8 @@ func timeOrZero(seconds int64) time.Time {
 	return time.Unix(seconds, 0)
 }
 
-// upgrade gives a file of the format before an id. What it holds may have been
-// kept for less than any window, so it vouches for what is signed from now on.
+// upgrade converts a file of formatBefore. Its entries may have been kept for less than any
+// window, so it only vouches for what is signed from now on.
 func upgrade(db *bbolt.DB, now int64) error {
 	return db.Update(func(tx *bbolt.Tx) error {
 		t, err := tablesOf(tx)

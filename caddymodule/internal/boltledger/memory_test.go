@@ -165,6 +165,62 @@ func TestGone(t *testing.T) {
 	spends(t, l, "after", clock.now(), long, ledger.ErrForgotten)
 }
 
+// TestWrittenOver has a copy written over the file while it is open, instead of
+// put in its place. Bolt would go on with what the copy says.
+func TestWrittenOver(t *testing.T) {
+	for commits := 1; commits <= 4; commits++ {
+		for _, another := range []bool{false, true} {
+			l, clock := fresh(t)
+			opened(t, l, long)
+			from := l
+			if another { // with as many commits as the file at least
+				from, _ = fresh(t)
+				opened(t, from, long)
+				for i := range 8 {
+					spends(t, from, fmt.Sprint("other", i), clock.now(), long, nil)
+				}
+			}
+			spends(t, l, "before", clock.now(), long, nil)
+			copied, err := os.ReadFile(from.path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed := clock.now()
+			for i := range commits {
+				spends(t, l, fmt.Sprint("used", i), signed, long, nil)
+			}
+			clock.pass(time.Second)
+			file, err := os.OpenFile(l.path, os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err = file.Write(copied); err != nil {
+				t.Fatal(err)
+			}
+			if err := file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			name := fmt.Sprintf("used%d", commits-1)
+			spends(t, l, name, signed, long, ledger.ErrUnavailable)
+			want := ledger.ErrForgotten
+			if another {
+				want = ledger.ErrGone
+			}
+			eventually(t, "it is opened again", func() error {
+				l.mu.Lock()
+				l.failed = l.failed.Add(-retryAfter)
+				l.mu.Unlock()
+				_, err := l.Open(t.Context(), long)
+				if another && errors.Is(err, ledger.ErrGone) {
+					return nil
+				}
+				return err
+			})
+			spends(t, l, name, signed, long, want)
+		}
+	}
+}
+
 // TestNobodyIsFirst has many ask for what was used while a ledger that is gone
 // begins anew: no use of it comes in between.
 func TestNobodyIsFirst(t *testing.T) {

@@ -11,19 +11,21 @@ import (
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 const (
-	// lockTimeout is how long another process that has the file is waited for:
-	// long enough for one that is about to stop.
+	// lockTimeout is how long to wait for another process that has the file open, which
+	// may be about to stop.
 	lockTimeout = time.Second
-	// retryAfter is how long a failed attempt counts for everybody, so that
-	// requests do not queue up for lockTimeout each.
+	// retryAfter is how long all callers get the error of a failed attempt, so that they
+	// do not queue up for lockTimeout each.
 	retryAfter = time.Second
 )
 
 var (
-	errNoFile = errors.New("it is a folder or a device, and not a file")
+	errNoFile = errors.New("it is a folder or a device, not a file")
 	errInUse  = errors.New("another Caddy process has the file open, an old one that is still stopping or a second one: " +
 		"give each its own file, or use a shared ledger for a fleet")
 	errReplaced = errors.New("the file was replaced while it was in use")
@@ -31,9 +33,9 @@ var (
 	errOther    = errors.New("the file was replaced by another ledger while it was in use: put it back, or accept the loss" + acceptance)
 )
 
-// current returns the session, and opens the file where there is none. Whoever
-// finds an attempt due waits for it, and so does everybody for the first one;
-// else the last error is returned at once.
+// current returns the session, and opens the file if there is none. The first attempt is
+// awaited by all callers, and later ones by the caller that starts them. All others get the
+// last error at once.
 func (l *Ledger) current(ctx context.Context) (*session, error) {
 	l.mu.Lock()
 	if s := l.session; s != nil && !s.ended() {
@@ -67,7 +69,7 @@ func (l *Ledger) attempt() chan struct{} {
 		defer l.calls.Done()
 		defer close(done)
 		if last != nil {
-			<-last.stopped // two sessions would wait for each other's lock
+			<-last.stopped // which releases the lock
 		}
 		s, err := l.open(last, anew)
 		l.mu.Lock()
@@ -86,10 +88,9 @@ func (l *Ledger) attempt() chan struct{} {
 	return done
 }
 
-// open inspects the file and starts a session on it. Where there was one before,
-// it must be the same ledger; if it was put back from a copy that lacks the last
-// transaction that is known to have been on the disk, it has forgotten. One that
-// takes another's place has forgotten before anybody can ask it.
+// open inspects the file and starts a session. After an earlier session it must be the same
+// ledger. If it was restored from a copy that lacks the last transaction known to have been
+// on the disk, or replaces another ledger (anew), it is made to forget before it answers.
 func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if l.path == "" {
 		return nil, errors.New("the ledger has no path")
@@ -101,7 +102,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 		if err := create(l.path); err != nil {
 			return nil, fmt.Errorf("cannot be created: %w", err)
 		}
-		l.log.Info("a ledger was created, which holds nothing yet", zap.String("file", l.path))
+		l.log.Info("an empty ledger was created", zap.String("file", l.path))
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
@@ -132,7 +133,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	case last != nil && s.id != last.id:
 		err = errOther
 	case last != nil && s.durable.Load() < last.durable.Load():
-		l.log.Warn("the ledger's file was put back from a copy: one-time signatures from before are refused", zap.String("file", l.path))
+		l.log.Warn("the ledger's file was restored from a copy: one-time signatures from before are refused", zap.String("file", l.path))
 		anew = true
 	}
 	if err == nil && anew {
@@ -146,12 +147,11 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	return s, nil
 }
 
-// openBolt opens the file with bolt, which does not create it, and returns the
-// file beside it. It belongs to bolt.
+// openBolt opens an existing file with bolt. It also returns the file, which belongs to bolt.
 func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err error) {
 	o.Timeout = lockTimeout
-	// The other kind of free list scatters what it hands out, until no run of
-	// pages is left that is long enough for the list itself: the file grows on.
+	// The hashmap free list scatters allocations until no run of pages is long enough for
+	// the list itself, so that the file keeps growing.
 	o.FreelistType = bbolt.FreelistArrayType
 	o.NoStatistics = true
 	o.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
@@ -163,8 +163,20 @@ func openBolt(path string, o *bbolt.Options) (db *bbolt.DB, file *os.File, err e
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		err = errInUse
-	case err != nil && !errors.As(err, &system): // bolt finds nothing in it
+	case err != nil && !errors.As(err, &system): // it is not a bolt file
 		err = errNoLedger
 	}
 	return db, file, err
+}
+
+// create creates an empty ledger in one step, so that an empty or incomplete file is always
+// a damaged one.
+func create(path string) error {
+	return durable.Create(path, func(draft *os.File) error {
+		db, err := bbolt.Open(draft.Name(), 0o600, &bbolt.Options{Timeout: lockTimeout, NoStatistics: true})
+		if err != nil {
+			return err
+		}
+		return errors.Join(db.Update(createTables), db.Close())
+	})
 }

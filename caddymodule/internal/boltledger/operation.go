@@ -9,9 +9,9 @@ import (
 )
 
 var (
-	errPast   = errors.New("a key cannot be held until a time that has passed")
-	errBehind = errors.New("the clock is before what the file has forgotten already, so nobody can tell what is " +
-		"free: set it right, or, if it was wrong before, move the file away and accept the loss" + acceptance)
+	errPast   = errors.New("a key cannot be held until a time in the past")
+	errBehind = errors.New("the clock is earlier than entries that the file has dropped, so it is unknown which keys are " +
+		"free: correct it, or, if it was wrong before, move the file away and accept the loss" + acceptance)
 )
 
 type kind int
@@ -26,10 +26,10 @@ const (
 	forget
 )
 
-// claims reports whether the operation is a holder's.
+// claims reports whether the operation needs a holder.
 func (k kind) claims() bool { return k >= reserve && k <= spend }
 
-// operation is a call on its way through the queues.
+// operation is a call.
 type operation struct {
 	ctx     context.Context
 	kind    kind
@@ -37,9 +37,9 @@ type operation struct {
 	holder  ledger.Holder
 	until   int64
 	share   ledger.Share
-	signed  time.Time // what is spent
+	signed  time.Time // when a signature that is spent was created
 	window  ledger.Window
-	answers chan answer // takes one without anybody waiting
+	answers chan answer // with room for one
 }
 
 type answer struct {
@@ -48,8 +48,8 @@ type answer struct {
 	err   error
 }
 
-// decide says how the call ends, and what is to be changed before it does. The
-// error is one of the file; the call's own is in the answer.
+// decide returns the answer to the call, and the change to be written first. The error is
+// about the file; the call's own is in the answer.
 func (o *operation) decide(t tables, now int64) (a answer, c change, err error) {
 	switch {
 	case o.kind == extend, o.kind == forget:
@@ -80,13 +80,13 @@ func (o *operation) decide(t tables, now int64) (a answer, c change, err error) 
 	return answer{entry: r.entry()}, c, nil
 }
 
-// decideFree decides about a key that nobody has. The record, if any, has ended.
+// decideFree decides about a key that nobody holds. The record, if any, has ended.
 func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, c change, err error) {
 	if o.kind == release {
 		return a, c, nil
 	}
-	// A clock that was set back makes old signatures fresh again, of which the
-	// file may have forgotten that they were used.
+	// After the clock was set back, used signatures may be fresh again that the file has
+	// dropped.
 	switch forgotten, err := t.forgotten(); {
 	case err != nil:
 		return a, c, err
@@ -103,7 +103,7 @@ func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, c 
 	return answer{entry: r.entry()}, change{old: ended, new: r}, nil
 }
 
-// decideSpend decides about what nobody is known to have used.
+// decideSpend decides about a signature that nobody is known to have used.
 func (o *operation) decideSpend(t tables, ended *record, now int64) (a answer, c change, err error) {
 	m, err := t.memory()
 	if err != nil {
@@ -120,7 +120,7 @@ func (o *operation) decideSpend(t tables, ended *record, now int64) (a answer, c
 	return answer{entry: r.entry()}, c, nil
 }
 
-// decideMemory decides about what the file says of itself.
+// decideMemory decides about the file's memory.
 func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err error) {
 	m, err := t.memory()
 	if err != nil {
@@ -133,7 +133,7 @@ func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err e
 		m.Memory, changes = m.Extend(o.window, after(now))
 	}
 	if changes {
-		// A clock that is before that would date it too early.
+		// A clock that was set back would date it too early.
 		if forgotten, err := t.forgotten(); err != nil || now < forgotten {
 			return answer{err: errBehind}, c, err
 		}
@@ -142,12 +142,11 @@ func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err e
 	return answer{id: m.id}, c, nil
 }
 
-// after is the first second that has not begun yet: everything until now is
-// before it.
+// after returns the next second, before which everything until now is.
 func after(now int64) time.Time { return time.Unix(now+1, 0) }
 
-// confirms reports whether the answer, which changed nothing, promises the
-// caller that something is on the disk.
+// confirms reports whether an answer without a change promises that something is on the
+// disk.
 func (o *operation) confirms(a answer) bool {
 	return o.kind != held && a.err == nil && (o.kind == release || a.entry.Holder == o.holder)
 }

@@ -13,14 +13,13 @@ import (
 
 // A ledger is a bolt file of four buckets.
 var (
-	// header says what the file is, its id, which used signatures it knows, and
-	// up to when it has forgotten what had ended.
+	// header: format, version, the memory, and the latest end of a dropped entry.
 	headerName = []byte("ledger")
-	// entries: key → until, holder, the owner of the share if any, checksum.
+	// entries: key → until, holder, the share's owner if any, checksum.
 	entriesName = []byte("entries")
-	// by_expiry: until, key → nothing. What ends first comes first.
+	// by_expiry: until, key → nothing. The first to end comes first.
 	byExpiryName = []byte("by_expiry")
-	// by_owner: owner, until, key → nothing. What an owner still has comes last.
+	// by_owner: owner, until, key → nothing. What an owner still holds comes last.
 	byOwnerName = []byte("by_owner")
 )
 
@@ -47,7 +46,7 @@ var (
 	noOwner    ledger.Key
 )
 
-// record is an entry as the file has it.
+// record is an entry in the file.
 type record struct {
 	key    ledger.Key
 	holder ledger.Holder
@@ -59,7 +58,7 @@ func (r *record) entry() ledger.Entry {
 	return ledger.Entry{Holder: r.holder, Until: time.Unix(r.until, 0).UTC()}
 }
 
-// value ends in a checksum, which bolt's pages do not have.
+// value ends with a checksum, which bolt's pages lack.
 func (r *record) value() []byte {
 	v := make([]byte, 0, sharedSize)
 	v = binary.BigEndian.AppendUint64(v, uint64(r.until))
@@ -87,7 +86,7 @@ func parseRecord(key, value []byte) (record, error) {
 	r.until = int64(binary.BigEndian.Uint64(value))
 	copy(r.holder[:], value[untilSize:])
 	if r.holder == (ledger.Holder{}) {
-		return r, damaged("an entry is nobody's")
+		return r, damaged("an entry has no holder")
 	}
 	if len(value) == sharedSize {
 		copy(r.owner[:], value[untilSize+digestSize:])
@@ -106,10 +105,10 @@ func ownerKey(owner ledger.Key, until int64, key ledger.Key) []byte {
 	return append(k, key[:]...)
 }
 
-// parseForgotten reads the time up to which the file has forgotten.
+// parseForgotten reads the latest end of a dropped entry.
 func parseForgotten(value []byte) (int64, error) {
 	if len(value) != untilSize {
-		return 0, damaged("its header does not say what it has forgotten")
+		return 0, damaged("its header does not say what it has dropped")
 	}
 	return int64(binary.BigEndian.Uint64(value)), nil
 }

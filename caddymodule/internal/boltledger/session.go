@@ -18,8 +18,8 @@ const (
 	batchLimit  = 1024
 )
 
-// session is the file while it is open. Callers read it themselves; one goroutine
-// writes, so that what comes during a commit shares the next one.
+// session is the file while it is open. Callers read it themselves. One goroutine writes, so
+// that operations that arrive during a commit share the next one.
 type session struct {
 	path    string
 	log     *zap.Logger
@@ -31,18 +31,18 @@ type session struct {
 
 	writes  chan *operation
 	horizon horizon               // the writer's
-	trouble atomic.Pointer[error] // why nothing could be written last; nil if it could
-	durable atomic.Int64          // the number of the last transaction on the disk. Bolt shows a commit earlier.
+	trouble atomic.Pointer[error] // of the last write; nil if it succeeded
+	durable atomic.Int64          // the last transaction on the disk; bolt shows a commit earlier
 
 	ending   sync.Once
 	stop     chan struct{} // closed when the session is to end
-	err      error         // why; set before stop is closed
-	stopped  chan struct{} // closed when it has ended, and the file is closed
+	err      error         // why, set before stop is closed
+	stopped  chan struct{} // closed when the file is closed
 	closeErr error         // set before stopped is closed
 }
 
-// newSession returns a session that serves nothing yet. It syncs first: what a
-// process that was killed had written is visible, but may not be on the disk.
+// newSession returns a session that is not served yet. It syncs the file: what a process
+// wrote before it was killed is visible but may not be on the disk.
 func (l *Ledger) newSession(db *bbolt.DB, file *os.File, entries int) (*session, error) {
 	s := &session{
 		path: l.path, log: l.log, clock: l.clock, db: db, entries: entries,
@@ -64,7 +64,11 @@ func (l *Ledger) newSession(db *bbolt.DB, file *os.File, entries int) (*session,
 }
 
 func (s *session) read(work func(*bbolt.Tx, tables) error) error {
+	last := s.durable.Load()
 	return s.db.View(func(tx *bbolt.Tx) error {
+		if int64(tx.ID()) < last { // an older copy was written over the file
+			return s.lose(errReplaced)
+		}
 		t, err := tablesOf(tx)
 		if err != nil {
 			return err
@@ -73,14 +77,14 @@ func (s *session) read(work func(*bbolt.Tx, tables) error) error {
 	})
 }
 
-// do answers an operation. What needs no change costs no write, and does not wait
-// for one, unless the answer confirms what may not be on the disk yet. A caller
-// who gives up does not learn whether it was carried out.
+// do answers an operation. Without a change it neither writes nor waits, unless the answer
+// confirms what may not be on the disk yet. If the caller gives up, the operation may or
+// may not be carried out.
 func (s *session) do(o *operation) answer {
 	if o.ctx.Err() != nil {
 		return answer{err: context.Cause(o.ctx)}
 	}
-	if o.kind == extend { // whoever opens it wants to know
+	if o.kind == extend { // Open checks that the file is still there
 		if err := s.look(); err != nil {
 			return answer{err: err}
 		}
@@ -117,9 +121,8 @@ func (s *session) do(o *operation) answer {
 	}
 }
 
-// serve writes until the session ends. Now and then it does so without being
-// asked: it removes what may be forgotten, and finds out when commits succeed
-// again, and when the file is gone.
+// serve writes until the session ends, also periodically: to drop entries that have ended,
+// and to notice that commits succeed again or that the file is gone.
 func (s *session) serve(interval time.Duration) {
 	defer close(s.stopped)
 	defer func() { s.closeErr = s.db.Close() }()
@@ -152,14 +155,13 @@ func (s *session) serve(interval time.Duration) {
 	}
 }
 
-// write carries out a batch in one transaction, each operation upon the one
-// before, and answers when that is on the disk. A commit that fails is the
-// batch's error only: bolt goes back to what it had, and the next may succeed.
+// write carries out a batch in one transaction, and answers when that is on the disk. A
+// failed commit is rolled back and is the error of this batch only.
 func (s *session) write(batch []*operation) (removed int) {
 	answers := make([]answer, len(batch))
 	removed, err := s.commit(batch, answers)
 	if err == nil {
-		err = s.look() // what was committed is to be found under the file's name
+		err = s.look() // the path must still name the file that has the commit
 	}
 	s.note(err)
 	for i, o := range batch {
@@ -176,16 +178,24 @@ func (s *session) commit(batch []*operation, answers []answer) (removed int, err
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = tx.Rollback() }() // of nothing, after a commit
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if int64(tx.ID()) <= s.durable.Load() {
+		return 0, s.lose(errReplaced)
+	}
 	t, err := tablesOf(tx)
 	if err != nil {
 		return 0, err
 	}
-	// After a commit that failed, what is seen may not be on the disk.
+	if m, err := t.memory(); err != nil {
+		return 0, err
+	} else if m.id != s.id {
+		return 0, s.lose(errReplaced)
+	}
+	// After a failed commit, what is visible may not be on the disk.
 	changed := s.trouble.Load() != nil
 	now := s.clock.unix()
 	for i, o := range batch {
-		if o.ctx.Err() != nil { // nobody waits for it
+		if o.ctx.Err() != nil { // the caller has given up
 			answers[i].err = context.Cause(o.ctx)
 			continue
 		}
@@ -212,7 +222,7 @@ func (s *session) commit(batch []*operation, answers []answer) (removed int, err
 	return removed, nil
 }
 
-// note logs a change between commits that succeed and commits that fail.
+// note logs when commits begin to fail or to succeed.
 func (s *session) note(failed error) {
 	before := s.trouble.Load()
 	switch {
@@ -227,7 +237,7 @@ func (s *session) note(failed error) {
 	}
 }
 
-// look ends the session if the file is gone, and returns why it then is.
+// look ends the session if the file is gone, and returns why it did.
 func (s *session) look() error {
 	named, err := os.Stat(s.path)
 	switch {
@@ -238,8 +248,13 @@ func (s *session) look() error {
 	default:
 		return nil
 	}
+	return s.lose(err)
+}
+
+// lose ends the session, since the file is not what it was, and returns why.
+func (s *session) lose(err error) error {
 	if !s.ended() {
-		s.log.Error("the ledger's file is not there any more and is opened again", zap.String("file", s.path), zap.Error(err))
+		s.log.Error("the ledger's file is no longer there and is opened again", zap.String("file", s.path), zap.Error(err))
 	}
 	s.end(err)
 	return err

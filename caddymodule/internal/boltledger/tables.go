@@ -10,7 +10,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// tables are the buckets within a transaction.
+// tables are the buckets in a transaction.
 type tables struct {
 	header, entries, byExpiry, byOwner *bbolt.Bucket
 }
@@ -23,7 +23,7 @@ func tablesOf(tx *bbolt.Tx) (tables, error) {
 	return t, nil
 }
 
-// get returns the key's record, ended or not, and nil without one.
+// get returns the key's record, ended or not, nil if there is none.
 func (t tables) get(key ledger.Key) (*record, error) {
 	value := t.entries.Get(key[:])
 	if value == nil {
@@ -33,28 +33,27 @@ func (t tables) get(key ledger.Key) (*record, error) {
 	return &r, err
 }
 
-// forgotten returns the latest end of an entry that has been removed.
+// forgotten returns the latest end of a removed entry.
 func (t tables) forgotten() (int64, error) {
 	return parseForgotten(t.header.Get(forgottenKey))
 }
 
-// memory returns what the file says of itself.
+// memory returns the file's memory.
 func (t tables) memory() (memory, error) {
 	return parseMemory(t.header.Get(memoryKey))
 }
 
-// countLive counts what the owner has at that time, up to most.
-func (t tables) countLive(owner ledger.Key, now int64, most int) (n int) {
+// countLive returns how many keys the owner's share has at that time, up to limit.
+func (t tables) countLive(owner ledger.Key, now int64, limit int) (n int) {
 	c := t.byOwner.Cursor()
-	first := ownerKey(owner, now+1, ledger.Key{}) // alive is what ends later than now
-	for k, _ := c.Seek(first); n < most && bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
+	first := ownerKey(owner, now+1, ledger.Key{}) // live is what ends later than now
+	for k, _ := c.Seek(first); n < limit && bytes.HasPrefix(k, owner[:]); k, _ = c.Next() {
 		n++
 	}
 	return n
 }
 
-// change replaces a record, or adds one, or removes one: both are of one key. It
-// may change what the file says of itself.
+// change replaces, adds or removes the record of one key. It may also replace the memory.
 type change struct {
 	old, new *record
 	memory   *memory
@@ -86,14 +85,14 @@ func (t tables) apply(c change) error {
 	return errors.Join(errs[:]...)
 }
 
-// sweep removes up to limit entries that ended at that time or before, and
-// notes up to when the file has forgotten.
+// sweep removes up to limit entries that ended at that time or before, and records the
+// latest end.
 func (t tables) sweep(horizon int64, limit int) (removed int, err error) {
 	forgotten, err := t.forgotten()
 	if err != nil {
 		return 0, err
 	}
-	var ended []*record // apart, since a cursor does not survive a removal
+	var ended []*record // collected first, since a cursor does not survive a removal
 	c := t.byExpiry.Cursor()
 	for k, _ := c.First(); k != nil && len(ended) < limit; k, _ = c.Next() {
 		if len(k) != untilSize+digestSize {

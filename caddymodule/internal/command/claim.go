@@ -22,7 +22,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// claimFormat is what the flags say of the fields of a claim and what is signed.
+// claimFormat is what the flags say about a claim's fields and what is signed.
 type claimFormat struct {
 	dialect, message, encoding, at string
 	maxAge                         time.Duration
@@ -49,11 +49,11 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 		d.Message = cmp.Or(f.message, d.Message)
 	}
 	d.At, d.Encoding, d.MaxAge = f.at, f.encoding, cmp.Or(f.maxAge, d.MaxAge)
-	v, err := d.Verifier()
+	v, err := d.Reader()
 	return &checker{d, v}, err
 }
 
-// pointers returns where in a body the field may be.
+// pointers returns the places of a field in a JSON body.
 func (c *checker) pointers(f verifier.Field) []string {
 	var pointers []string
 	for _, p := range c.dialect.Places {
@@ -64,8 +64,8 @@ func (c *checker) pointers(f verifier.Field) []string {
 	return pointers
 }
 
-// complete fills in what is signed beside the user id, and refuses what cannot
-// be sent.
+// complete fills in what is signed besides the user id, and refuses what cannot be
+// sent.
 func (c *checker) complete(claim map[verifier.Field]string) error {
 	if claim[verifier.UserID] == "" {
 		return errors.New("no user id: pass one with --user")
@@ -94,25 +94,32 @@ func (c *checker) complete(claim map[verifier.Field]string) error {
 	return nil
 }
 
-// newNonce returns as many random characters as a gateway demands by default, 32,
-// in the alphabet of base64url (RFC 4648 section 5).
+// newNonce returns 32 random characters, the length that gateways expect by default.
 func newNonce() string {
 	var random [24]byte
 	_, _ = rand.Read(random[:])
 	return base64.RawURLEncoding.EncodeToString(random[:])
 }
 
-// write returns the claim as the JSON object that a browser sends, each field
-// at the dialect's first place for it, which may be in an object within.
+// write returns the claim as the JSON object that a browser sends, with each field
+// at the dialect's first place for it, and a newline.
 func (c *checker) write(claim map[verifier.Field]string) ([]byte, error) {
-	tokens := []jsontext.Token{jsontext.BeginObject}
+	var text bytes.Buffer
+	var err error
+	e := jsontext.NewEncoder(&text)
+	put := func(tokens ...jsontext.Token) {
+		for _, token := range tokens {
+			err = errors.Join(err, e.WriteToken(token))
+		}
+	}
+	put(jsontext.BeginObject)
 	open := "/"
 	enter := func(object string) {
 		if object != open && open != "/" {
-			tokens = append(tokens, jsontext.EndObject)
+			put(jsontext.EndObject)
 		}
 		if object != open && object != "/" {
-			tokens = append(tokens, jsontext.String(strings.Trim(object, "/")), jsontext.BeginObject)
+			put(jsontext.String(strings.Trim(object, "/")), jsontext.BeginObject)
 		}
 		open = object
 	}
@@ -120,18 +127,12 @@ func (c *checker) write(claim map[verifier.Field]string) ([]byte, error) {
 		if pointers := c.pointers(f); len(pointers) > 0 && claim[f] != "" {
 			object, name := path.Split(pointers[0])
 			enter(object)
-			tokens = append(tokens, jsontext.String(name), jsontext.String(claim[f]))
+			put(jsontext.String(name), jsontext.String(claim[f]))
 		}
 	}
 	enter("/")
-	var text bytes.Buffer
-	e := jsontext.NewEncoder(&text)
-	for _, token := range append(tokens, jsontext.EndObject) {
-		if err := e.WriteToken(token); err != nil {
-			return nil, err
-		}
-	}
-	return text.Bytes(), nil // with a newline
+	put(jsontext.EndObject)
+	return text.Bytes(), err
 }
 
 func printJSON(w io.Writer, value any) error {
@@ -143,7 +144,7 @@ func printJSON(w io.Writer, value any) error {
 // verify reads a JSON text and checks the claim in it.
 func (c *checker) verify(document []byte, reading *verifier.Reading, key *verifier.Key) error {
 	if !c.verifier.JSON(document, reading) && reading.Err() == nil {
-		// A gateway passes it on as nobody's; who asks what is wrong is told.
+		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
 	_, err := c.verifier.Verify(reading, key)

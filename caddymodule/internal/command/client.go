@@ -22,11 +22,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// How long a command waits for an answer, and how much it reads of all together.
+// How long a command waits for an answer, and how much it reads of all answers.
 const (
 	connectLimit = 5 * time.Second
 	answerLimit  = time.Minute
-	writingLimit = 10 * time.Minute // where many records are written
+	writingLimit = 10 * time.Minute // if many records are written
 	maxAnswers   = 512 << 20        // a list of a million widgets
 )
 
@@ -52,21 +52,18 @@ func (f *adminFlags) addAddress(cmd *cobra.Command) {
 		"Caddy's admin endpoint, such as unix//run/caddy-admin.sock")
 }
 
-// adminClient asks the admin API of one Caddy. Caddy's own client has no
-// timeouts, and repeats an error's body as it is.
+// adminClient calls the admin API of one Caddy. Caddy's own client has no timeouts
+// and prints an error's body unescaped.
 type adminClient struct {
 	address string // for messages
 	origin  string
 	unix    bool
 	client  http.Client
-	left    int64 // how much may still be read
+	left    int64 // bytes that may still be read
 }
 
 func (f *adminFlags) client() (*adminClient, error) {
-	written := f.address
-	if written == "" {
-		written = caddy.DefaultAdminListen
-	}
+	written := cmp.Or(f.address, caddy.DefaultAdminListen)
 	address, err := caddy.ParseNetworkAddressWithDefaults(written, "tcp", adminPort)
 	if err == nil && address.PortRangeSize() != 1 {
 		err = errors.New("several ports")
@@ -85,7 +82,7 @@ func (f *adminFlags) client() (*adminClient, error) {
 		target, _, _ = strings.Cut(target, "|") // the permissions with which the server creates it
 		c.origin = "http://127.0.0.1"           // what Caddy allows on a unix socket
 	} else {
-		// The origin as it is written: it is what the gateway is configured to expect.
+		// As it is written, which is what the gateway is configured to expect.
 		c.origin = "http://" + address.JoinHostPort(0)
 		if address.Host == "" {
 			address.Host = "localhost"
@@ -106,8 +103,8 @@ func (f *adminFlags) client() (*adminClient, error) {
 	return c, nil
 }
 
-// ask sends a command's one request, and expects an answer of which right says
-// that it is the one asked for, once it is decoded.
+// ask sends a command's only request. Once the answer is decoded, right reports
+// whether it is one to that request.
 func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func() bool) (json.RawMessage, error) {
 	c, err := f.client()
 	if err != nil {
@@ -120,13 +117,25 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 	return raw, err
 }
 
+// print asks, and prints the answer: as JSON with --json, and by text otherwise.
+func (f *adminFlags) print(cmd *cobra.Command, r *apiRequest, to any, right func() bool, text func(io.Writer) error) error {
+	raw, err := f.ask(cmd, r, to, right)
+	switch {
+	case err != nil:
+		return err
+	case f.json:
+		return writeJSON(cmd.OutOrStdout(), raw)
+	}
+	return text(cmd.OutOrStdout())
+}
+
 // apiRequest is one request to the admin API.
 type apiRequest struct {
 	method, path string
-	body         any           // sent as JSON, where not nil
+	body         any           // sent as JSON unless nil
 	limit        time.Duration // for the answer; default: answerLimit
-	// lost says, of a request that changes something, what to do if it was sent and
-	// not answered.
+	// lost says what to do if a request that changes something was sent but not
+	// answered.
 	lost string
 }
 
@@ -137,8 +146,8 @@ func (r *apiRequest) unanswered(text string) error {
 	return errors.New(text)
 }
 
-// ask sends a request and decodes its answer, which is also returned as it is.
-// With nil to decode into, there must be none.
+// ask sends a request, decodes the answer and returns it undecoded as well. If
+// there is nothing to decode into, the answer must be empty.
 func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawMessage, http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(r.limit, answerLimit))
 	defer cancel()
@@ -152,13 +161,13 @@ func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawM
 	}
 	request, err := http.NewRequestWithContext(ctx, r.method, c.origin+r.path, body)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--address: %s is no address", c.address)
+		return nil, nil, fmt.Errorf("--address: %s is not a valid address", c.address)
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if !c.unix {
-		request.Header.Set("Origin", c.origin) // as Caddy's own commands do, for enforce_origin
+		request.Header.Set("Origin", c.origin) // for enforce_origin, as Caddy's own commands do
 	}
 	response, err := c.client.Do(request)
 	if err != nil {
@@ -185,7 +194,7 @@ func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawM
 	return answer, response.Header, nil
 }
 
-// unexpectedAnswer is the error for an answer that the API never gives.
+// unexpectedAnswer is the error for an answer that the API never sends.
 func (c *adminClient) unexpectedAnswer(r *apiRequest) error {
 	return r.unanswered(fmt.Sprintf("%s did not answer like the chat_identity API: is it Caddy's admin endpoint, and does that Caddy have this version of the module?", c.address))
 }
@@ -207,8 +216,8 @@ func (c *adminClient) failed(r *apiRequest, err error) error {
 	return r.unanswered(fmt.Sprintf("the answer of %s was incomplete (%s): is it Caddy's admin endpoint?", c.address, plain(err.Error())))
 }
 
-// refusal is the error for a status of 400 or more: the server's own sentence,
-// where there is one.
+// refusal is the error for a status of 400 or more: the server's own message, if
+// there is one.
 func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
 	var said struct {
 		Error string `json:"error"`

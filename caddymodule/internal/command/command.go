@@ -1,3 +1,6 @@
+// Package command is "caddy chat-identity": the client of the admin API, and what needs
+// no gateway, such as signing a claim and explaining one. Each command has the file of
+// its name; claim.go has what sign and explain share, client.go how the API is asked.
 package command
 
 import (
@@ -11,14 +14,14 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Environment variables that hold secrets. There is no flag for them: every process
-// on a machine can read the command lines of the others.
+// Environment variables for secrets. There are no flags for them, because every
+// process on a machine can read the command lines of all others.
 const (
 	secretVariable         = "CHAT_IDENTITY_SECRET"
 	previousSecretVariable = "CHAT_IDENTITY_PREVIOUS_SECRET"
 )
 
-// maxInput is the default max_body: gateways read no larger claim.
+// maxInput is the default max_body. Gateways read no larger claims.
 const maxInput = 1 << 20
 
 // errNotVerified is the exit status of a claim that does not verify. The
@@ -69,7 +72,7 @@ standard output, and messages about it to standard error.`,
 	})
 }
 
-// subcommandMissing answers a call without a subcommand, or with an unknown one.
+// subcommandMissing runs where the subcommand is missing or unknown.
 func subcommandMissing(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
@@ -90,12 +93,10 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s takes no arguments, only flags: a secret is read from %s or standard input, a claim from standard input. "+
-		"If the argument was a secret, replace it: other processes could see it", cmd.Name(), secretVariable)
+	return fmt.Errorf("%s takes no arguments, only flags. "+replaceSecret, cmd.Name())
 }
 
-// oneWidget demands a widget id and nothing else. Arguments are not repeated: one
-// could be a secret.
+// oneWidget demands a widget id and nothing else, and does not repeat it either.
 func oneWidget(cmd *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -108,24 +109,16 @@ func oneWidget(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// onlyFlags is [noArguments] for commands that read nothing else either.
-func onlyFlags(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%s takes no arguments, only flags", cmd.Name())
-}
-
-// replaceSecret follows errors about arguments of which one may be a secret.
+// replaceSecret ends errors about arguments, any of which could be a secret.
 const replaceSecret = "Never pass a secret as an argument: if you did, replace it, since other processes could see it"
 
-// flagError says what is wrong with a flag without repeating its value, or what
-// was run together with it: that could be a secret.
+// flagError says what is wrong with a flag without repeating its value, which could
+// be a secret, as could the rest of a one-letter flag.
 func flagError(cmd *cobra.Command, err error) error {
 	if cmd.HasSubCommands() && cmd.Flags().NArg() > 0 {
-		return subcommandMissing(cmd, cmd.Flags().Args()) // its flags are unknown since it is
+		return subcommandMissing(cmd, cmd.Flags().Args()) // its flags are unknown because it is
 	}
-	type named interface { // unknown, or without the value that it needs
+	type named interface { // an unknown flag, or one without its value
 		error
 		GetSpecifiedName() string
 		GetSpecifiedShortnames() string
@@ -133,7 +126,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	flag, ok := errors.AsType[named](err)
 	switch {
 	case !ok:
-		return errors.New("a flag is misspelled, or has a value although it takes none. " + replaceSecret)
+		return errors.New("a flag is misspelled, or has a value that it does not take. " + replaceSecret)
 	case flag.GetSpecifiedShortnames() != "":
 		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
 	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -15,10 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -34,7 +29,7 @@ type run struct {
 	err         error
 }
 
-// command runs "caddy chat-identity" in this process, as Caddy's Main does.
+// command runs a command that needs no server.
 func command(t *testing.T, r run) run {
 	t.Helper()
 	t.Setenv(secretVariable, r.secret)
@@ -43,21 +38,7 @@ func command(t *testing.T, r run) run {
 			t.Fatal(err)
 		}
 	}
-	registered, ok := caddycmd.Commands()["chat-identity"]
-	if !ok {
-		t.Fatal("the command is not registered")
-	}
-	sub := &cobra.Command{Use: registered.Name, Short: registered.Short, Long: registered.Long}
-	registered.CobraFunc(sub)
-	root := &cobra.Command{Use: "caddy", SilenceUsage: true}
-	root.AddCommand(sub)
-	var out, errors bytes.Buffer
-	root.SetIn(strings.NewReader(r.in))
-	root.SetOut(&out)
-	root.SetErr(&errors)
-	root.SetArgs(append([]string{"chat-identity"}, r.args...))
-	r.err = root.Execute()
-	r.out, r.errors = out.String(), errors.String()
+	r.out, r.errors, r.err = clientRun{in: r.in}.client(t, r.args...)
 	for name, secret := range map[string]string{"environment": r.secret, "constant": commandSecret} {
 		if secret != "" && strings.Contains(r.out+r.errors, secret) {
 			t.Errorf("the secret of the %s was printed:\n%s%s", name, r.out, r.errors)
@@ -123,7 +104,7 @@ func TestSign(t *testing.T) {
 	}
 }
 
-// The digests that openssl prints for these.
+// The digests are openssl's.
 func TestSignKnownDigests(t *testing.T) {
 	for _, x := range []struct{ secret, user, want string }{
 		{"secret", "Message", "aa747c502a898200f9e4fa21bac68136f886a0e27aec70ba06daf2e2a5cb5597"},
@@ -170,7 +151,7 @@ func TestCommandErrors(t *testing.T) {
 		{"short nonce", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--nonce", "n"}, secret: commandSecret}},
 		{"bad timestamp", run{args: []string{"sign", "--dialect", "snapengage", "--user", "u", "--timestamp", "now"}, secret: commandSecret}},
 		{"no secret", run{args: []string{"sign", "--user", "u"}}},
-		{"blank secret", run{args: []string{"sign", "--user", "u"}, secret: "  "}},
+		{"only spaces as secret", run{args: []string{"sign", "--user", "u"}, secret: "  "}},
 		{"two lines", run{args: []string{"sign", "--user", "u"}, in: commandSecret + "\n{}\n"}},
 		{"too large", run{args: []string{"sign", "--user", "u"}, in: strings.Repeat("x", maxInput+1)}},
 		{"no claim", run{args: []string{"explain"}, secret: commandSecret, in: "\n"}},
@@ -194,8 +175,7 @@ func TestCommandErrors(t *testing.T) {
 	}
 }
 
-// shortened returns arguments as a transcript shows them: without what is long,
-// or is no text.
+// shortened returns arguments as a transcript shows them: shortened, and as text.
 func shortened(args []string) []string {
 	args = slices.Clone(args)
 	for i, arg := range args {
@@ -214,7 +194,7 @@ type result struct {
 	Mistake                        struct{ ID, Text string }
 }
 
-// explained runs explain twice, once for people, and checks what both promise.
+// explained runs explain with and without --json, and checks what both promise.
 func explained(t *testing.T, r run) (result, string) {
 	t.Helper()
 	args := append([]string{"explain"}, r.args...)
@@ -353,7 +333,7 @@ func TestExplainMistakes(t *testing.T) {
 	}
 }
 
-// A terminal must not obey what a claim holds.
+// A terminal must not act on what a claim contains.
 func TestExplainQuotes(t *testing.T) {
 	got, text := explained(t, run{secret: commandSecret, in: `{"user_id":"a\u200b\u00a0b ","user_hash":"` + strings.Repeat("0", 64) + `"}`})
 	if got.User != "a\u200b\u00a0b " || !strings.Contains(text, `"a\u200b\u00a0b "`) {
@@ -362,18 +342,5 @@ func TestExplainQuotes(t *testing.T) {
 	_, text = explained(t, run{secret: commandSecret, in: `{"user_id":"\u001b[31m","user_hash":"x"}`})
 	if strings.Contains(text, "\x1b") || !strings.Contains(text, "control character") {
 		t.Errorf("%q", text)
-	}
-}
-
-// The registration is one that Caddy takes.
-func TestCommandHelp(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"keygen", "--help"}, {"sign", "--help"}, {"explain", "--help"}} {
-		r := command(t, run{args: args})
-		if r.err != nil || !strings.Contains(r.out, "Usage:") {
-			t.Errorf("%v: %+v", args, r)
-		}
-	}
-	if _, err := caddy.ParseDuration(verifier.Dialects[0].MaxAge.String()); err != nil {
-		t.Error(err)
 	}
 }

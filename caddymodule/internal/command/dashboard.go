@@ -38,7 +38,7 @@ without it. Whoever has the URL can change widgets for as long as the command ru
 For a gateway on another machine, forward the port:
 
     ssh -t -L 8019:127.0.0.1:8019 gateway.example.com caddy chat-identity dashboard --listen 127.0.0.1:8019`,
-		Args: onlyFlags,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {
@@ -86,21 +86,21 @@ func listenHere(address string) (net.Listener, error) {
 	return listener, nil
 }
 
-// isThisMachine reports whether an address with a port is a loopback address.
+// isThisMachine reports whether an address, with a port, is a loopback address.
 func isThisMachine(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
 	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
-// dashboardProxy lets a browser that knows the key into this module's part of an
-// admin endpoint.
+// dashboardProxy forwards the requests of a browser that knows the key to this
+// module's part of an admin endpoint.
 type dashboardProxy struct {
-	host  string // the address that it listens at
+	host  string // where it listens
 	key   string
 	proxy httputil.ReverseProxy
-	// crossOrigin guards against other pages in the browser, although those do not
-	// know the key.
+	// crossOrigin guards against other pages in the browser, in case one has learned
+	// the key.
 	crossOrigin http.CrossOriginProtection
 }
 
@@ -112,7 +112,7 @@ func newDashboardProxy(c *adminClient, host string) *dashboardProxy {
 			r.SetURL(origin)
 			r.Out.URL.Path, r.Out.URL.RawPath = strings.TrimPrefix(r.In.URL.Path, "/"+d.key), ""
 			r.Out.Host = origin.Host
-			// The gateway knows nothing of this page's origin, which was checked here.
+			// The page's origin was checked here, and the gateway does not know it.
 			for _, name := range []string{"Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest", "Sec-Fetch-User"} {
 				r.Out.Header.Del(name)
 			}
@@ -139,7 +139,7 @@ func (d *dashboardProxy) url() string { return "http://" + d.host + "/" + d.key 
 func (d *dashboardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	below, known := strings.CutPrefix(r.URL.Path, "/"+d.key)
 	switch {
-	case !isThisMachine(r.Host): // a DNS name that somebody points here
+	case !isThisMachine(r.Host): // a DNS name that an attacker points here
 		refuseBrowser(w, http.StatusForbidden, errors.New("the address is "+d.host))
 	case !known || !strings.HasPrefix(below, adminapi.Path) || !clean(below):
 		refuseBrowser(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command printed"))

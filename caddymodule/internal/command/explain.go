@@ -68,7 +68,7 @@ may hold an earlier one.`,
 	return cmd
 }
 
-// explanation is what a gateway finds in a claim.
+// explanation is what a gateway would find in a claim.
 type explanation struct {
 	Verified bool             `json:"verified"`
 	Outcome  judgment.Outcome `json:"outcome"`
@@ -77,7 +77,7 @@ type explanation struct {
 	Dialect  string           `json:"dialect"`
 	User     string           `json:"user,omitempty"`
 	Mistake  *mistake         `json:"mistake,omitempty"`
-	// LeftOut are fields that do not count for how they are sent, and why.
+	// LeftOut lists fields that do not count because of how they are sent, and why.
 	LeftOut []string `json:"left_out,omitempty"`
 
 	read, template, message string
@@ -127,7 +127,7 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 // others returns the other dialects in which the signature is correct or, if no
 // complete claim was found, those that find one.
 func (f *claimFormat) others(c *checker, document []byte, own error, key *verifier.Key) string {
-	var right, whole []string
+	var verifying, complete []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {
 			continue
@@ -139,15 +139,15 @@ func (f *claimFormat) others(c *checker, document []byte, own error, key *verifi
 		var reading verifier.Reading
 		switch err := other.verify(document, &reading, key); {
 		case err == nil || errors.Is(err, verifier.ErrExpired):
-			right = append(right, d.Name)
+			verifying = append(verifying, d.Name)
 		case errors.Is(err, verifier.ErrInvalid):
-			whole = append(whole, d.Name)
+			complete = append(complete, d.Name)
 		}
 	}
-	if len(right) == 0 && !errors.Is(own, verifier.ErrInvalid) {
-		right = whole
+	if len(verifying) == 0 && !errors.Is(own, verifier.ErrInvalid) {
+		verifying = complete
 	}
-	return strings.Join(right, " or ")
+	return strings.Join(verifying, " or ")
 }
 
 // found lists the claim's fields and where in a body each may be.
@@ -164,7 +164,7 @@ func (c *checker) found(r *verifier.Reading) string {
 	return strings.Join(fields, ", ")
 }
 
-// detail says to an integrator what is wrong.
+// detail tells an integrator what is wrong.
 func (c *checker) detail(err error, r *verifier.Reading) string {
 	switch judgment.ReasonOf(err) {
 	case judgment.Missing, judgment.Partial:
@@ -202,9 +202,8 @@ func inWords(err error) string {
 	return strings.TrimPrefix(err.Error(), "verifier: ")
 }
 
-// print writes the explanation for people. What comes from the claim is quoted, so
-// that spaces, newlines and control characters are visible and no terminal acts on
-// them.
+// print writes the explanation as text. Parts of the claim are quoted, so that
+// spaces, newlines and control characters are visible and no terminal acts on them.
 func (e *explanation) print(w io.Writer) error {
 	var b strings.Builder
 	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
@@ -215,12 +214,11 @@ func (e *explanation) print(w io.Writer) error {
 		line("signed is", e.template)
 		line("that is", strconv.Quote(e.message))
 	}
-	switch {
-	case e.Verified:
-		line("verdict", "verifies")
-	default:
-		line("verdict", string(e.Reason)+": "+e.Detail)
+	verdict := "verifies"
+	if !e.Verified {
+		verdict = string(e.Reason) + ": " + e.Detail
 	}
+	line("verdict", verdict)
 	switch {
 	case e.Mistake != nil:
 		line("mistake", e.Mistake.Text)

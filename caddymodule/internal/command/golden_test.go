@@ -9,19 +9,19 @@ import (
 	"time"
 )
 
-// What commands print is compared with files in testdata, so that their English
-// is in one place beside the code. "go test -update" writes them anew.
-var update = flag.Bool("update", false, "write the files of testdata anew")
+// The output of commands is compared with files in testdata, so that its English is
+// in one place besides the code. "go test -update" rewrites the files.
+var update = flag.Bool("update", false, "rewrite the files in testdata")
 
 func TestMain(m *testing.M) {
 	time.Local = time.UTC // as in the files
 	os.Exit(m.Run())
 }
 
-// transcript is what was printed, case by case.
+// transcript is the output of all cases.
 type transcript struct{ strings.Builder }
 
-// add adds a case by name: the command's arguments, its output and its errors.
+// add adds a case: the command's arguments, its output and its errors.
 func (s *transcript) add(name string, args []string, out, errors string) {
 	s.WriteString("# " + name + "\n$ caddy chat-identity " + strings.Join(args, " ") + "\n" + out)
 	for line := range strings.Lines(errors) {
@@ -30,7 +30,7 @@ func (s *transcript) add(name string, args []string, out, errors string) {
 	s.WriteString("\n")
 }
 
-// compare compares the whole with the file of that name in testdata.
+// compare compares the transcript with a file in testdata.
 func (s *transcript) compare(t *testing.T, name string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
@@ -47,9 +47,9 @@ func (s *transcript) compare(t *testing.T, name string) {
 	for i := range max(len(got), len(wanted)) {
 		switch {
 		case i >= len(got):
-			t.Errorf("%s: nobody printed\n%s", path, wanted[i])
+			t.Errorf("%s: not printed:\n%s", path, wanted[i])
 		case i >= len(wanted):
-			t.Errorf("%s has no\n%s", path, got[i])
+			t.Errorf("%s lacks\n%s", path, got[i])
 		case got[i] != wanted[i]:
 			t.Errorf("%s: printed\n%s\nwant\n%s", path, got[i], wanted[i])
 		}

@@ -32,8 +32,8 @@ func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
 	return weakSecret(cmd, text)
 }
 
-// explainInput returns the secret and the claim. Without a secret in the
-// environment, it is the first line.
+// explainInput returns the secret and the claim. If the environment has no secret,
+// it is the first line.
 func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	text, ok := os.LookupEnv(secretVariable)
 	wanted := "the claim as JSON"
@@ -59,7 +59,8 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	return secret, document, err
 }
 
-// standardInput reads all of it; on a terminal it says what it waits for.
+// standardInput reads standard input to its end. On a terminal, it says what it is
+// waiting for.
 func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
 	if file, ok := cmd.InOrStdin().(*os.File); ok {
 		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
@@ -80,8 +81,8 @@ func trimNewline(text string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r")
 }
 
-// weakSecret accepts any secret but an empty one, and warns of one that gateways
-// refuse.
+// weakSecret accepts every secret that is not empty, and warns about those that
+// gateways refuse.
 func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 	_, err := verifier.NewSecret(text)
 	switch {

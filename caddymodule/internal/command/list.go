@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 
+	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -22,8 +22,8 @@ func listCommand() *cobra.Command {
 		Long: `
 Lists the widgets of a running gateway, without their secrets. A dash means that
 the mode or dialect is the handler's, or that it differs between the widget's
-handlers. Of a widget in the configuration (inline) nothing more is shown.`,
-		Args: onlyFlags,
+handlers. For a widget in the configuration (inline), nothing else is shown.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {
@@ -34,7 +34,11 @@ handlers. Of a widget in the configuration (inline) nothing more is shown.`,
 				return err
 			}
 			if admin.json {
-				return writeJSON(cmd.OutOrStdout(), joinArray(all))
+				text, err := jsonv2.Marshal(all)
+				if err != nil {
+					return err
+				}
+				return writeJSON(cmd.OutOrStdout(), text)
 			}
 			if len(all) == 0 {
 				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
@@ -72,9 +76,9 @@ func listRow(w *adminapi.Widget) []string {
 	return []string{plain(w.ID), orDash(w.Mode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
 }
 
-// pages returns the elements of a list that comes in pages, all of them. Each
-// page is requested by the last id of the one before: whatever target a server's
-// Link names, requests go where the first one went.
+// pages returns all elements of a paged list. Each page is requested by the last id
+// of the one before. The target of a server's Link is ignored, so that all requests
+// go where the first one went.
 func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
 	var all []json.RawMessage
 	for after := ""; ; {
@@ -89,22 +93,8 @@ func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage
 		}
 		var last struct{ ID string }
 		if len(page) == 0 || json.Unmarshal(page[len(page)-1], &last) != nil || last.ID <= after {
-			return nil, c.unexpectedAnswer(&apiRequest{}) // it would never end
+			return nil, c.unexpectedAnswer(&apiRequest{}) // the list would never end
 		}
 		after = last.ID
 	}
-}
-
-// joinArray returns the JSON array of these elements.
-func joinArray(elements []json.RawMessage) json.RawMessage {
-	var b bytes.Buffer
-	b.WriteByte('[')
-	for i, element := range elements {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.Write(element)
-	}
-	b.WriteByte(']')
-	return b.Bytes()
 }

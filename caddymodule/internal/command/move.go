@@ -3,7 +3,9 @@ package command
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
@@ -13,9 +15,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// errNotImported is the exit status of an import that left something out. Standard
-// output lists it already.
-var errNotImported = errors.New("some widgets are stored already, but differ: see --replace")
+// errNotImported fails an import that left something out, which standard output
+// lists already.
+var errNotImported = errors.New("some widgets are already stored, but differ: see --replace")
 
 func exportCommand() *cobra.Command {
 	var admin adminFlags
@@ -24,10 +26,9 @@ func exportCommand() *cobra.Command {
 		Short: "Prints all stored widgets, with their secrets encrypted",
 		Long: `
 Prints all stored widgets in the format of the file store: for a backup, or to
-import them elsewhere. The secrets are encrypted; whoever uses the export needs
-the encryption key, too.`,
+import them elsewhere. To use the export, you also need the encryption key.`,
 		Example: "  caddy chat-identity export > widgets.jsonl",
-		Args:    onlyFlags,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {
@@ -58,12 +59,12 @@ func importCommand() *cobra.Command {
 		Short: "Stores the widgets of an export",
 		Long: `
 Reads an export, or the file of a file store, from standard input and stores its
-widgets. If the file is incomplete, nothing is imported. Widgets that are stored
-already and equal are skipped, so an import that was interrupted can simply be run
-again. Those that differ are kept as they are unless --replace is given: an old
-export would bring retired secrets back.`,
+widgets. If the file is incomplete, nothing is imported. Widgets that are already
+stored are skipped if they are equal, so an interrupted import can be run again.
+Those that differ are kept as they are unless --replace is given: an old export
+would bring retired secrets back.`,
 		Example: "  caddy chat-identity import < widgets.jsonl",
-		Args:    onlyFlags,
+		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			records, err := filestore.Read(cmd.InOrStdin())
 			if err != nil {
@@ -73,7 +74,7 @@ export would bring retired secrets back.`,
 			if err != nil {
 				return err
 			}
-			var all adminapi.Imported
+			all := adminapi.Imported{MissingKeys: map[string]int{}}
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)
 				var done adminapi.Imported
@@ -86,6 +87,9 @@ export would bring retired secrets back.`,
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
 				all.Kept = append(all.Kept, done.Kept...)
+				for keyID, secrets := range done.MissingKeys {
+					all.MissingKeys[keyID] += secrets
+				}
 				records = records[n:]
 			}
 			return printImported(cmd, &all, admin.json)
@@ -113,6 +117,13 @@ func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error 
 		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
 			return err
 		}
+	}
+	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
+		secrets := "1 secret"
+		if n := i.MissingKeys[keyID]; n > 1 {
+			secrets = fmt.Sprintf("%d secrets", n)
+		}
+		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n", secrets, plain(keyID))
 	}
 	if len(i.Kept) > 0 {
 		cmd.SilenceErrors = asJSON

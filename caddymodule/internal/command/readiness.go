@@ -22,45 +22,39 @@ func readinessCommand() *cobra.Command {
 		Long: `
 Says whether a widget can be switched to required mode: which of its requests in
 the last day that mode would have refused, why, the likely mistake, and the ids of
-the latest ones, which are in the logs, too. A gateway knows only the requests
-that it has had itself; in a fleet, ask each one.`,
+the latest ones, which are also in the logs. Each gateway counts its own requests:
+in a fleet, ask each one.`,
 		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var shown adminapi.Readiness
 			r := &apiRequest{method: http.MethodGet, path: widgetPath(args[0]) + "/readiness"}
-			raw, err := admin.ask(cmd, r, &shown, func() bool { return shown.Widget == args[0] })
-			if err != nil {
-				return err
-			}
-			if admin.json {
-				return writeJSON(cmd.OutOrStdout(), raw)
-			}
-			return printReadiness(cmd.OutOrStdout(), &shown)
+			return admin.print(cmd, r, &shown, func() bool { return shown.Widget == args[0] }, func(w io.Writer) error {
+				return printReadiness(w, &shown)
+			})
 		},
 	}
 	admin.add(cmd)
 	return cmd
 }
 
-// printReadiness writes it for people. What comes from a server is plain text by then.
 func printReadiness(w io.Writer, s *adminapi.Readiness) error {
 	var b strings.Builder
 	span := s.Now.Sub(s.From).Round(time.Second)
 	would := "would have refused"
 	if s.Verdict == adminapi.Required {
-		would = "has or would have refused" // since it is required, and before
+		would = "has or would have refused" // since it became required, and before
 	}
 	fmt.Fprintf(&b, "required %s %d of %s since %s (%v).\n", would, s.Refused, requestCount(s.Requests-min(s.Disabled, s.Requests)), localTime(s.From), span)
 	if s.Disabled > 0 {
-		fmt.Fprintf(&b, "%s in mode off, of which nothing is known.\n", requestCount(s.Disabled))
+		fmt.Fprintf(&b, "%s in mode off, which verifies nothing.\n", requestCount(s.Disabled))
 	}
 	for i := range s.Refusals {
 		printRefusals(&b, &s.Refusals[i])
 	}
 	for i, f := range s.LeftOut {
 		if i == 0 {
-			b.WriteString("\nleft out for how they were sent, which refuses nobody:\n")
+			b.WriteString("\nleft out because of how they were sent (no request was refused for it):\n")
 		}
 		fmt.Fprintf(&b, "  %s of %s\n", plain(f.Field), requestCount(f.Count))
 	}
@@ -87,12 +81,12 @@ func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
 	}
 }
 
-// verdicts are the API's, in words.
+// verdicts puts the API's verdicts into words.
 var verdicts = map[adminapi.Verdict]string{
 	adminapi.Required: "it is required already",
-	adminapi.Unknown:  "not known, no request was looked at: let some through in optional mode",
+	adminapi.Unknown:  "unknown, since no request was verified or refused yet: let some through in optional mode",
 	adminapi.Ready:    "yes",
-	adminapi.Unsigned: "yes, if nobody is to chat without signing in: all of these had no claim at all",
+	adminapi.Unsigned: "yes, if users must sign in to chat: none of these requests had a claim",
 	adminapi.NotReady: "no",
 }
 

@@ -10,8 +10,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// errNotResealed is the exit status of a resealing that left something out.
-// Standard output lists it already.
+// errNotResealed fails a resealing that left something out, which standard output
+// lists already.
 var errNotResealed = errors.New("some widgets were not resealed")
 
 func resealCommand() *cobra.Command {
@@ -20,12 +20,12 @@ func resealCommand() *cobra.Command {
 		Use:   "reseal",
 		Short: "Encrypts all stored secrets with the first encryption key",
 		Long: `
-Encrypts every stored secret that is encrypted with another key again, with the
-first key of the option encryption_key. The secrets themselves stay the same and
-are not printed, and signatures verify throughout. To replace the key: put the new
-one before the old one in every gateway's configuration, reseal, and then remove
-the old one. The exit status is 1 if a widget could not be resealed.`,
-		Args: onlyFlags,
+Encrypts every stored secret with the first key of the option encryption_key,
+unless it already is. The secrets themselves stay the same and are not printed,
+and signatures verify throughout. To replace the key, put the new one before the
+old one in every gateway's configuration, reseal, and then remove the old one. The
+exit status is 1 if a widget could not be resealed.`,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var done adminapi.Resealed
 			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal", limit: writingLimit,

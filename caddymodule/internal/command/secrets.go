@@ -29,8 +29,8 @@ Creates a widget in the gateway's store and prints its secret, and nothing else,
 to standard output. The secret is not shown again.
 
 With --secret-stdin the widget gets the secret from standard input, such as one
-that a customer signs with already. A trailing newline does not count, and that
-secret is not printed.`,
+that a customer already signs with. A trailing newline is ignored, and the secret
+is not printed.`,
 		Example: "  SECRET=$(caddy chat-identity create shop --mode required)",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -53,7 +53,12 @@ secret is not printed.`,
 			case err != nil:
 				return err
 			case fromInput && admin.json:
-				return writeWithout(cmd, raw, "secret")
+				w.Secret = ""
+				text, err := json.Marshal(w)
+				if err != nil {
+					return err
+				}
+				return writeJSON(cmd.OutOrStdout(), text)
 			case fromInput:
 				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
 				return nil
@@ -97,7 +102,7 @@ func storedSecret(cmd *cobra.Command) (string, error) {
 
 // printSecret prints a secret that the gateway sent, alone or as JSON.
 func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.RawMessage) error {
-	// A closed pipe is an error to report then, and must not end the process.
+	// A closed pipe must not end the process: it is an error to report.
 	signal.Ignore(syscall.SIGPIPE)
 	switch {
 	case secret == "":
@@ -111,20 +116,6 @@ func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.Raw
 	return err
 }
 
-// writeWithout writes a JSON object without one of its members.
-func writeWithout(cmd *cobra.Command, raw json.RawMessage, member string) error {
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &object); err != nil {
-		return err
-	}
-	delete(object, member)
-	text, err := json.Marshal(object)
-	if err != nil {
-		return err
-	}
-	return writeJSON(cmd.OutOrStdout(), text)
-}
-
 func rotateCommand() *cobra.Command {
 	var admin adminFlags
 	var grace string
@@ -136,15 +127,15 @@ Gives a stored widget a new secret and prints it, and nothing else, to standard
 output. The secret is not shown again.
 
 Without --grace every earlier secret stops verifying at once, as it must when one
-has leaked. With it, the current secret verifies for that long, and secrets already
-in grace until their own end, so that the signing server can switch in between.`,
+has leaked. With it, the current secret still verifies for that long, so that the
+signing server can switch. Secrets already in grace keep their own end.`,
 		Example: "  caddy chat-identity rotate shop --grace 24h",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, again := args[0], "caddy chat-identity rotate "+args[0]
 			body := map[string]string{}
-			// An empty grace is a script's unset variable, and must not end the
-			// secret that is in use.
+			// An empty grace comes from an unset variable of a script, and must not
+			// end the secret that is in use.
 			if cmd.Flags().Changed("grace") {
 				duration, err := caddy.ParseDuration(grace)
 				if err != nil || duration <= 0 {
@@ -191,7 +182,7 @@ func revealCommand() *cobra.Command {
 	var admin adminFlags
 	cmd := &cobra.Command{
 		Use:   "reveal <id>",
-		Short: "Prints a widget's current secret, if that is allowed",
+		Short: "Prints a widget's current secret again, if that is allowed",
 		Long: `
 Prints the current secret of a stored widget again, and nothing else, to standard
 output. The gateway's configuration must have allow_reveal.`,

@@ -39,7 +39,7 @@ count.`,
 			}
 			key := verifier.NewKey(secret)
 			if claim[verifier.Signature], err = checker.verifier.Sign(key, claim); err != nil {
-				return err
+				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 			}
 			text, err := checker.write(claim)
 			if err != nil {

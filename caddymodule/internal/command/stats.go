@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -16,27 +17,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
-// statsFlags select what is shown.
-type statsFlags struct {
-	top  int
-	last string
-}
-
-func (f *statsFlags) check() error {
-	switch {
-	case f.top < 0 || f.top > traffic.MaxShown:
-		return fmt.Errorf("--top must be from 1 to %d", traffic.MaxShown)
-	case f.last != "" && !slices.Contains(windowNames, f.last):
-		return errors.New("--last must be one of " + strings.Join(windowNames, ", "))
-	}
-	return nil
-}
-
 var windowNames = []string{"minute", "hour", "day"}
 
 func statsCommand() *cobra.Command {
 	var admin adminFlags
-	var f statsFlags
+	var top int
+	var last string
 	cmd := &cobra.Command{
 		Use:   "stats [--last minute|hour|day] [--top <n>]",
 		Short: "Shows request counts by widget and outcome",
@@ -44,37 +30,35 @@ func statsCommand() *cobra.Command {
 Shows how many requests each widget has had since the gateway began to count, the
 percentage that was verified, since then and in the last minute, hour and day, and
 their outcomes. With --last it shows only that window, and why requests were not
-verified. Further rows are (unknown), for requests that name no widget that exists,
+verified. Further rows are (unknown), for requests that name no existing widget,
 (rest), for widgets that are not listed, and (total).`,
-		Args: onlyFlags,
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.check(); err != nil {
-				return err
+			switch {
+			case top < 0 || top > traffic.MaxShown:
+				return fmt.Errorf("--top must be from 1 to %d", traffic.MaxShown)
+			case last != "" && !slices.Contains(windowNames, last):
+				return errors.New("--last must be one of " + strings.Join(windowNames, ", "))
 			}
 			var stats traffic.Stats
 			r := &apiRequest{method: http.MethodGet, path: adminapi.Path + "stats"}
-			if f.top > 0 {
-				r.path += "?top=" + strconv.Itoa(f.top)
+			if top > 0 {
+				r.path += "?top=" + strconv.Itoa(top)
 			}
-			raw, err := admin.ask(cmd, r, &stats, func() bool { return !stats.Since.IsZero() })
-			if err != nil {
-				return err
-			}
-			if admin.json {
-				return writeJSON(cmd.OutOrStdout(), raw)
-			}
-			if f.last != "" {
-				return writeTable(cmd.OutOrStdout(), windowRows(&stats, f.last))
-			}
-			if _, err := fmt.Fprintf(cmd.OutOrStdout(), "since %s\n", localTime(stats.Since)); err != nil {
-				return err
-			}
-			return writeTable(cmd.OutOrStdout(), statsRows(&stats))
+			return admin.print(cmd, r, &stats, func() bool { return !stats.Since.IsZero() }, func(w io.Writer) error {
+				if last != "" {
+					return writeTable(w, windowRows(&stats, last))
+				}
+				if _, err := fmt.Fprintf(w, "since %s\n", localTime(stats.Since)); err != nil {
+					return err
+				}
+				return writeTable(w, statsRows(&stats))
+			})
 		},
 	}
 	admin.add(cmd)
-	cmd.Flags().StringVar(&f.last, "last", "", "Show only the last minute, hour or day, with the reasons")
-	cmd.Flags().IntVar(&f.top, "top", 0, "Show only this many widgets, the busiest first")
+	cmd.Flags().StringVar(&last, "last", "", "Show only the last minute, hour or day, with the reasons")
+	cmd.Flags().IntVar(&top, "top", 0, "Show only this many widgets, the busiest first")
 	return cmd
 }
 
@@ -89,7 +73,7 @@ func window(c *traffic.Counts, name string) *traffic.Window {
 	}
 }
 
-// allCounts are those of the widgets and of the further rows.
+// allCounts returns the counts of all rows.
 func allCounts(s *traffic.Stats) []traffic.Counts {
 	all := slices.Clone(s.Widgets)
 	for _, extra := range []struct {
@@ -105,8 +89,8 @@ func allCounts(s *traffic.Stats) []traffic.Counts {
 	return all
 }
 
-// columns returns what any of the counts has: first what is known here, in that
-// order, then what a newer gateway counts.
+// columns returns the names that any of the counts has: first the known ones, in
+// order, then those of a newer gateway.
 func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
 	found := map[K]bool{}
 	for i := range all {

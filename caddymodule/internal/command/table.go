@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxPlain is how much of a text is shown, in bytes.
+// maxPlain is how many bytes of a text are shown.
 const maxPlain = 2 << 10
 
-// plain makes a server's text safe for a terminal: one line, with everything that
-// is not printable replaced.
+// plain makes a server's text safe for a terminal: one line, in which everything
+// unprintable is replaced.
 func plain(text string) string {
 	if len(text) > maxPlain {
 		text = text[:maxPlain] + "..."
@@ -32,7 +32,7 @@ func plain(text string) string {
 	}, text)
 }
 
-// orDash returns the text of a cell.
+// orDash returns a cell's text, or a dash if there is none.
 func orDash(text string) string {
 	if text == "" {
 		return "-"
@@ -43,7 +43,7 @@ func orDash(text string) string {
 // localTime formats a time in the local time zone.
 func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
 
-// writeTable aligns the cells of rows, which are plain already.
+// writeTable writes aligned rows of plain text.
 func writeTable(w io.Writer, rows [][]string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -54,8 +54,8 @@ func writeTable(w io.Writer, rows [][]string) error {
 	return table.Flush()
 }
 
-// writeJSON writes a server's JSON as one line, in which what is not printable
-// is escaped. JSON has such characters only in strings, where \u can stand.
+// writeJSON writes a server's JSON on one line and escapes what is not printable,
+// which JSON allows only in strings.
 func writeJSON(w io.Writer, document json.RawMessage) error {
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, document); err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,8 +16,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// inGrace returns how many secrets before the current one still verify, and until
-// when.
+// inGrace returns how many earlier secrets still verify, and until when.
 func inGrace(w *adminapi.Widget) (n int, last time.Time) {
 	for _, s := range w.Secrets {
 		if !s.Until.IsZero() {
@@ -44,26 +44,25 @@ func showCommand() *cobra.Command {
 		Use:   "show <id>",
 		Short: "Shows a widget and which of its secrets verify",
 		Long: `
-Shows a widget: its mode and dialect, or a dash where the handler's apply, when it
-was created and rotated, and for each secret its version, the id of its encryption
-key and, if it is in grace, when that ends. Secrets themselves are not shown.`,
+Shows a widget's mode and dialect, or a dash where the handler's apply, when it was
+created and rotated, and for each secret its version, the id of its encryption key
+and, if it is in grace, when that ends. Secrets themselves are not shown.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
-			if err != nil {
-				return err
-			}
-			return admin.printWidget(cmd, w, raw)
+			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 		},
 	}
 	admin.add(cmd)
 	return cmd
 }
 
-func (f *adminFlags) printWidget(cmd *cobra.Command, w *adminapi.Widget, raw json.RawMessage) error {
-	if f.json {
-		return writeJSON(cmd.OutOrStdout(), raw)
-	}
+// printWidget sends a request about a widget and prints the widget.
+func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) error {
+	var w adminapi.Widget
+	return f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
+}
+
+func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	rows := [][]string{
 		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"dialect:", orDash(w.Dialect)},
 	}
@@ -83,7 +82,7 @@ func (f *adminFlags) printWidget(cmd *cobra.Command, w *adminapi.Widget, raw jso
 	if w.Unavailable != "" {
 		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
 	}
-	return writeTable(cmd.OutOrStdout(), rows)
+	return writeTable(out, rows)
 }
 
 // policyFlags are a widget's own mode and dialect.
@@ -111,9 +110,9 @@ func setCommand() *cobra.Command {
 		Use:   "set <id> [--mode <mode>] [--dialect <name>]",
 		Short: "Changes a widget's mode or dialect",
 		Long: `
-Changes the mode or dialect of a stored widget. What is not given stays the same,
-and an empty value leaves it to the handler again. A mode in the Caddyfile is a
-minimum: a widget can only be stricter.`,
+Changes the mode or dialect of a stored widget. A flag that is not given changes
+nothing, and an empty value leaves the choice to the handler again. A mode in the
+Caddyfile is a minimum: a widget can only be stricter.`,
 		Example: "  caddy chat-identity set shop --mode required --dialect ''",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -130,13 +129,9 @@ minimum: a widget can only be stricter.`,
 			if err := policy.check(); err != nil {
 				return err
 			}
-			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{
+			return admin.printWidget(cmd, args[0], &apiRequest{
 				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
 			})
-			if err != nil {
-				return err
-			}
-			return admin.printWidget(cmd, w, raw)
 		},
 	}
 	policy.add(cmd)
@@ -144,7 +139,7 @@ minimum: a widget can only be stricter.`,
 	return cmd
 }
 
-// lookAt is what to do when it is not known whether a widget was changed.
+// lookAt says how to find out whether a widget was changed.
 func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "'" }
 
 func deleteCommand() *cobra.Command {
@@ -153,9 +148,9 @@ func deleteCommand() *cobra.Command {
 		Use:   "delete <id>",
 		Short: "Deletes a widget and its secrets",
 		Long: `
-Deletes a stored widget and its secrets, at once and permanently: they verify no
-later request, and a widget that is created under the same id has others. With
---json it prints the id as {"deleted": ...}.`,
+Deletes a stored widget and its secrets immediately and permanently. They verify
+no later request, even if a widget with the same id is created again. With --json
+it prints the id as {"deleted": ...}.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}

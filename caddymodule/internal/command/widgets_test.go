@@ -33,7 +33,7 @@ var (
 	withSecret = `,"secret":"` + storedSecretText + `"}`
 )
 
-// Every command, for people and with --json, over TCP and a unix socket.
+// Every command, with and without --json, over TCP and a unix socket.
 func TestCommandWidgets(t *testing.T) {
 	cases := []struct {
 		name, args, in string
@@ -170,7 +170,7 @@ func TestCommandWidgets(t *testing.T) {
 	}
 }
 
-// windowedStats is an answer of a widget with traffic in some windows.
+// windowedStats is the answer for a widget with traffic in some windows.
 const windowedStats = `{"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2},` +
 	`"minute":{"requests":0},"hour":{"requests":4,"verified":3,"verified_rate":0.75,"reasons":{"invalid":1,"newer\u001b":2}},` +
 	`"day":{"requests":10,"verified":8,"verified_rate":0.8,"reasons":{"invalid":2}}}],` +
@@ -190,7 +190,7 @@ func TestCommandResealFailures(t *testing.T) {
 	}
 }
 
-// paged answers lists in pages of one widget, and says where there is more.
+// paged answers lists in pages of one widget, each with a link to the next.
 func paged(link string, ids ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		after := r.URL.Query().Get("after")
@@ -289,8 +289,8 @@ func TestCommandList(t *testing.T) {
 	})
 }
 
-// JSON may hold, unescaped, what a terminal obeys: C1 controls, and what turns
-// the reading direction.
+// JSON may contain, unescaped, what a terminal acts on: C1 controls and characters
+// that change the reading direction.
 func TestCommandJSONEscapes(t *testing.T) {
 	answer := "{\n\t\"id\" : \"shop\",\r\n \"unavailable\": \"\u009b2J\u202e\x7f \U000e0001 é 名 <&> \\u001b\"}"
 	s := startAdmin(t, "tcp", &adminServer{answers: map[string]string{"GET /chat_identity/widgets/shop": "200 " + answer}})
@@ -306,7 +306,7 @@ func TestCommandJSONEscapes(t *testing.T) {
 }
 
 // lostSecrets are the commands whose output cannot be repeated, and what they say
-// if it was lost.
+// if it is lost.
 var lostSecrets = []struct{ args, want string }{
 	{"create shop", "Generate another: caddy chat-identity rotate shop\n"},
 	{"rotate shop", "Rotate again: caddy chat-identity rotate shop\n"},
@@ -348,8 +348,8 @@ func TestCommandSecretNotShown(t *testing.T) {
 	}
 }
 
-// A write to a closed pipe that is its standard output ends a process; a secret
-// that is lost so must be reported.
+// A process whose standard output is a closed pipe ends when it writes; a secret
+// that is lost that way must be reported.
 func TestCommandClosedPipe(t *testing.T) {
 	const variable = "CHAT_IDENTITY_TEST_ARGUMENTS"
 	if args := os.Getenv(variable); args != "" {
@@ -421,9 +421,10 @@ func TestCommandKeygenEncryptionKey(t *testing.T) {
 }
 
 func TestCommandClientHelp(t *testing.T) {
-	for _, name := range []string{"create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats", "readiness"} {
+	for i, name := range []string{"--help", "keygen", "sign", "explain", "create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats", "readiness"} {
 		out, _, err := clientRun{}.client(t, name, "--help")
-		if err != nil || !strings.Contains(out, "unix//run/caddy-admin.sock") || !strings.Contains(out, `(default "`+caddy.DefaultAdminListen+`")`) || !strings.Contains(out, "--json") {
+		asks := strings.Contains(out, "unix//run/caddy-admin.sock") && strings.Contains(out, `(default "`+caddy.DefaultAdminListen+`")`) && strings.Contains(out, "--json")
+		if err != nil || !strings.Contains(out, "Usage:") || i > 3 && !asks {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		for _, line := range strings.Split(out, "\n") {

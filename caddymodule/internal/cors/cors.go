@@ -1,6 +1,5 @@
-// Package cors lets scripts of other origins read this module's own answers (CORS,
-// https://fetch.spec.whatwg.org/#http-cors-protocol). What an upstream answers is the
-// upstream's.
+// Package cors lets scripts of other origins read this module's own answers, not an
+// upstream's (https://fetch.spec.whatwg.org/#http-cors-protocol).
 package cors
 
 import (
@@ -8,7 +7,7 @@ import (
 	"slices"
 )
 
-// Origins are those whose scripts may read the answers; * is every origin.
+// Origins are the origins whose scripts may read the answers; * is any origin.
 type Origins []string
 
 // Check refuses an origin that no browser would send.
@@ -21,13 +20,12 @@ func (o Origins) Check() error {
 	return nil
 }
 
-// IsPreflight reports whether the request is a browser's question whether it may
-// send another.
+// IsPreflight reports whether the request is a preflight.
 func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// Allow lets the request's origin read the answer with that header, if it is one
+// Allow sets the headers of an answer that let the request's origin read it, if it is one
 // of these.
 func (o Origins) Allow(header http.Header, r *http.Request) {
 	if len(o) == 0 {
@@ -50,8 +48,7 @@ func (o Origins) Allow(header http.Header, r *http.Request) {
 	header.Set("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 }
 
-// AnswerPreflight tells a browser that a page of these origins may send a POST, with
-// what headers it likes.
+// AnswerPreflight lets pages of these origins send a POST with any headers.
 func (o Origins) AnswerPreflight(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	o.Allow(header, r)

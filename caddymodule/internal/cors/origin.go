@@ -13,9 +13,8 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// check refuses what would load and never match: an origin (RFC 6454) in
-// any other writing than that in which browsers send it, which is how the URL
-// standard serializes it (https://url.spec.whatwg.org/#host-serializing).
+// check refuses an origin (RFC 6454) that would never match: browsers send only the
+// spelling of the URL standard (https://url.spec.whatwg.org/#host-serializing).
 func check(written string) error {
 	switch {
 	case written == "*":
@@ -42,11 +41,11 @@ var (
 	lastNumber = regexp.MustCompile(`(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$`)
 )
 
-// noPage are schemes at which a page has no origin. Those of apps and
-// of browser extensions, such as capacitor, are taken as they are.
+// noPage are schemes that give a page no origin. Those of apps and browser extensions,
+// such as capacitor, do.
 var noPage = []string{"ws", "wss", "ftp", "file", "data", "blob", "about", "javascript"}
 
-// browserOrigin returns how browsers send an origin.
+// browserOrigin returns an origin as browsers send it.
 func browserOrigin(written string) (sent string, err error) {
 	scheme, rest, ok := strings.Cut(written, "://")
 	scheme = strings.ToLower(scheme)
@@ -89,8 +88,8 @@ func browserOrigin(written string) (sent string, err error) {
 	return scheme + "://" + host + port, nil
 }
 
-// browserPort returns how an origin of the scheme ends for a port, "" where none
-// is written.
+// browserPort returns a port as an origin of the scheme has it, with its colon; "" for the
+// scheme's default.
 func browserPort(scheme, written string) (string, error) {
 	if written == "" {
 		return "", nil
@@ -108,9 +107,8 @@ func browserPort(scheme, written string) (string, error) {
 // domainToASCII is as in the URL standard, section 3.3.
 var domainToASCII = idna.New(idna.MapForLookup(), idna.BidiRule(), idna.CheckHyphens(false), idna.StrictDomainName(false))
 
-// browserHost returns how browsers write a host: domain names in lower case and
-// punycode, and addresses in the one spelling that each has. The dot at the end of
-// a name stays, since browsers keep it.
+// browserHost returns a host as browsers write it: domain names in lower case and punycode,
+// addresses in their canonical form. Browsers keep a trailing dot.
 func browserHost(written string) (string, error) {
 	if strings.HasPrefix(written, "[") {
 		return browserIPv6(written)
@@ -143,7 +141,7 @@ func browserIPv6(written string) (string, error) {
 	switch {
 	case err != nil || !closed || !addr.Is6() || addr.Zone() != "":
 		return "", fmt.Errorf("'%s' is not an IPv6 address that a URL can hold", written)
-	case addr.Is4In6(): // browsers write those, too, in hexadecimal
+	case addr.Is4In6(): // browsers write those in hexadecimal, too
 		b := addr.As16()
 		return fmt.Sprintf("[::ffff:%x:%x]", uint16(b[12])<<8|uint16(b[13]), uint16(b[14])<<8|uint16(b[15])), nil
 	}

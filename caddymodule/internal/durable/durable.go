@@ -1,4 +1,4 @@
-// Package durable writes files that outlive a power cut.
+// Package durable writes files that survive a power cut.
 package durable
 
 import (
@@ -13,7 +13,7 @@ import (
 	"syscall"
 )
 
-// SyncFolder makes what was created, renamed or removed in a folder durable.
+// SyncFolder makes creations, renames and removals in a folder durable.
 func SyncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil // folders cannot be opened there, and NTFS keeps a journal of names
@@ -24,16 +24,16 @@ func SyncFolder(path string) error {
 	}
 	err = folder.Sync()
 	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		err = nil // some file systems have no such thing, and say so
+		err = nil // not every file system can
 	}
 	return errors.Join(err, folder.Close())
 }
 
-// CreateFolder creates a folder and those that it is in, for their owner only.
+// CreateFolder creates a folder and its missing parents, durably, for their owner only.
 func CreateFolder(path string) error {
 	parent := filepath.Dir(path)
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) || parent == path {
-		return os.MkdirAll(path, 0o700) // says if it is no folder
+		return os.MkdirAll(path, 0o700) // an error if it is not a folder
 	}
 	if err := CreateFolder(parent); err != nil {
 		return err
@@ -41,25 +41,25 @@ func CreateFolder(path string) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if err := SyncFolder(parent); err != nil && !errors.Is(err, fs.ErrPermission) { // it need not be open to this user
+	if err := SyncFolder(parent); err != nil && !errors.Is(err, fs.ErrPermission) { // the parent may be closed to this user
 		return err
 	}
 	return nil
 }
 
-// ReadLine returns the line of text in a file, "" where there is no such file.
+// ReadLine returns the line of text in a file, "" if there is no such file.
 func ReadLine(path string) (string, error) {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", nil
 	case err == nil && len(bytes.TrimSpace(text)) == 0:
-		return "", fmt.Errorf("%s is empty: restore it, or remove it to have what it noted forgotten", path)
+		return "", fmt.Errorf("%s is empty: restore it, or remove it to forget what was noted", path)
 	}
 	return strings.TrimSuffix(string(text), "\n"), err
 }
 
-// WriteLine puts a line of text into a file, in place of what is there.
+// WriteLine replaces a file, durably, by one with that line of text.
 func WriteLine(path, text string) error {
 	return put(path, os.Rename, func(draft *os.File) error {
 		_, err := draft.WriteString(text + "\n")
@@ -67,8 +67,8 @@ func WriteLine(path, text string) error {
 	})
 }
 
-// Create creates a file that fill has filled, for its owner only, and the folders
-// it is in. If there is such a file already, it stays.
+// Create creates a file, durably, with the content that fill writes, for its owner only,
+// and its missing parents. A file that exists already stays.
 func Create(path string, fill func(draft *os.File) error) error {
 	err := put(path, os.Link, fill) // unlike a rename, it does not replace what another process has created
 	if errors.Is(err, fs.ErrExist) {
@@ -77,7 +77,7 @@ func Create(path string, fill func(draft *os.File) error) error {
 	return err
 }
 
-// put has a file appear under its name in one step, and whole.
+// put writes a draft and gives it its name in one step.
 func put(path string, name func(from, to string) error, fill func(*os.File) error) error {
 	folder := filepath.Dir(path)
 	if err := CreateFolder(folder); err != nil {
@@ -87,7 +87,7 @@ func put(path string, name func(from, to string) error, fill func(*os.File) erro
 	if err != nil {
 		return err
 	}
-	defer os.Remove(draft.Name()) // where it was not renamed
+	defer os.Remove(draft.Name()) // unless it was renamed
 	err = fill(draft)
 	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
 		return err

@@ -6,13 +6,13 @@ import (
 	"go.uber.org/zap"
 )
 
-// alarmEvery is how often an operator is told of a trouble that lasts.
+// alarmEvery is how often a lasting failure is logged.
 const alarmEvery = time.Minute
 
-// alarm logs that the file cannot be used, for as long as it cannot.
+// alarm logs that the file cannot be used, while it cannot.
 type alarm struct {
 	log    *zap.Logger
-	raised time.Time // zero while all is well
+	raised time.Time // zero without a failure
 }
 
 func newAlarm(log *zap.Logger, path string) alarm {
@@ -31,14 +31,14 @@ func (a *alarm) raise(err error, serving bool, now time.Time) {
 		a.log.Error("the file of widgets cannot be used: what was last read from it is served, and changes are refused", zap.Error(err))
 		return
 	}
-	a.log.Error("the file of widgets cannot be used: no widget of it is known, and changes are refused", zap.Error(err))
+	a.log.Error("the file of widgets cannot be used: none of its widgets is known, and changes are refused", zap.Error(err))
 }
 
-// maxNamed is how many widgets a line of the log names.
+// maxNamed is how many widgets a log line names.
 const maxNamed = 10
 
-// older tells of a change from outside that went back: a backup brings secrets
-// back that were retired since.
+// older logs that the file was replaced by an earlier state, such as a backup, with secrets
+// that were retired since.
 func (a *alarm) older(ids []string) {
 	if len(ids) > 0 {
 		a.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",

@@ -15,11 +15,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// strict refuses what this version would not write back.
+// strict refuses members that this version would not write back.
 var strict = json.RejectUnknownMembers(true)
 
-// decode reads a file and returns its records and its last line. An error is a
-// [*damage] where the file says something wrong, else the reader's.
+// decode reads a file and returns its records and its last line. An error is a [*damage] if
+// the content is wrong, else the reader's.
 func decode(r io.Reader) (*snapshot, []byte, error) {
 	in := newLines(r)
 	line, err := in.next()
@@ -54,14 +54,14 @@ func decode(r io.Reader) (*snapshot, []byte, error) {
 	}
 	switch more, err := in.Scan(), in.Err(); {
 	case more, err == io.ErrUnexpectedEOF, err == bufio.ErrTooLong:
-		return nil, nil, &damage{in.n + 1, errors.New("there is text behind the last line")}
+		return nil, nil, &damage{in.n + 1, errors.New("there is text after the last line")}
 	case err != nil:
 		return nil, nil, err
 	}
 	return newSnapshot(records), want, nil
 }
 
-// share has texts that many records have in common be in memory once.
+// share keeps only one copy of texts that many records have in common.
 func share(r *widgets.Record) {
 	one := func(text *string) { *text = unique.Make(*text).Value() }
 	one(&r.Mode)
@@ -71,17 +71,17 @@ func share(r *widgets.Record) {
 	}
 }
 
-// decodeRecord reads the record after that of the last id. The errors of the
-// JSON library are left out: they quote what they read.
+// decodeRecord reads a record, whose id must come after last. It does not return the JSON
+// library's errors, which quote the file.
 func decodeRecord(line []byte, last string) (*widgets.Record, error) {
 	record := new(widgets.Record)
 	if err := json.Unmarshal(line, record, strict); err != nil {
 		var semantic *json.SemanticError
 		var syntactic *jsontext.SyntacticError
-		what, offset := "it is no record of a widget", int64(0)
+		what, offset := "it is not a record of a widget", int64(0)
 		switch {
 		case errors.Is(err, json.ErrUnknownName):
-			what = "it has a member that is not known"
+			what = "it has an unknown member"
 		case errors.Is(err, jsontext.ErrDuplicateName):
 			what = "it has a duplicate member"
 		}
@@ -99,15 +99,15 @@ func decodeRecord(line []byte, last string) (*widgets.Record, error) {
 		return nil, fmt.Errorf("widget %s appears more than once", last)
 	}
 	if record.ID < last {
-		return nil, fmt.Errorf("widget %s is not in the order of the ids", record.ID)
+		return nil, fmt.Errorf("widget %s is not in order", record.ID)
 	}
 	return record, nil
 }
 
-// lines reads a file by lines.
+// lines reads a file line by line.
 type lines struct {
 	*bufio.Scanner
-	n int // the number of the last line, from 1
+	n int // the number of the current line, from 1
 }
 
 func newLines(r io.Reader) lines {

@@ -105,10 +105,10 @@ func TestRemedies(t *testing.T) {
 	}{
 		{syscall.ENOSPC, unwritable, "nothing was changed: write /w: no space left on device: free some space"},
 		{syscall.EDQUOT, unwritable, "free some space"},
-		{syscall.EROFS, unwritable, "mounted for reading only"},
+		{syscall.EROFS, unwritable, "mounted read-only"},
 		{syscall.EFBIG, unwritable, "ulimit -f"},
 		{fs.ErrPermission, unwritable, "must belong to the user"},
-		{syscall.EIO, unwritable, "can make files in the folder"},
+		{syscall.EIO, unwritable, "can create files in the folder"},
 		{fs.ErrPermission, unreadable, "must belong to the user"},
 		{syscall.EIO, unreadable, "can read the file"},
 		{syscall.EIO, unsure, "the change is in effect, but may not survive a power cut"},

@@ -6,30 +6,29 @@ import (
 )
 
 const (
-	// tryEvery is how often it is tried whether a full disk has room again.
+	// tryEvery is how often a write is tried after the disk was full.
 	tryEvery = 5 * time.Second
-	// tryPatience is how long that waits for others. Whoever writes just now
-	// finds out himself.
-	tryPatience = 100 * time.Millisecond
+	// tryTimeout is how long that waits for the lock. A writer that has it will notice.
+	tryTimeout = 100 * time.Millisecond
 )
 
-// cannotWrite remembers a change that the disk had no room for: a store is
-// well only if the next could be written, too. Whoever calls it holds mu.
+// cannotWrite notes that a change failed because of the disk, so that [Store.Err] reports it
+// until a write succeeds. The caller holds mu.
 func (s *Store) cannotWrite(err error) {
 	if !lacksDisk(err) {
 		return
 	}
 	s.full, s.tried = err, time.Now()
 	last := s.current.Load()
-	if last.err == nil || lacksDisk(last.err) { // else it cannot even be read
+	if last.err == nil || lacksDisk(last.err) { // otherwise it cannot even be read
 		s.current.Store(&state{last.snapshot, err})
 	}
 	s.alarm.raise(err, last.snapshot != nil, s.tried)
 }
 
-// tryWriting finds out whether there is room again, once there was none: nobody
-// may be asking for a change, and the dashboard does not while it is refused.
-// What is written is what a change would write, and thrown away.
+// tryWriting checks whether a full disk has room again, by writing what a change would write
+// and discarding it. There may be no changes otherwise: the dashboard allows none while the
+// store reports an error.
 func (s *Store) tryWriting() {
 	s.mu.Lock()
 	due := s.full != nil && time.Since(s.tried) >= tryEvery
@@ -38,7 +37,7 @@ func (s *Store) tryWriting() {
 	if !due || records == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), tryPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), tryTimeout)
 	defer cancel()
 	target, unlock, err := s.lock(ctx)
 	if err == nil {
@@ -54,5 +53,5 @@ func (s *Store) tryWriting() {
 		s.cannotWrite(err)
 		return
 	}
-	s.full = nil // the next look says so
+	s.full = nil // the next look reports it
 }

@@ -16,22 +16,22 @@ import (
 )
 
 const (
-	// patience is how long a change waits for others.
-	patience = 10 * time.Second
-	// lockSuffix makes the lock's name of the file's.
+	// lockTimeout is how long a change waits for others.
+	lockTimeout = 10 * time.Second
+	// lockSuffix follows the file's name in that of its lock.
 	lockSuffix = ".lock"
 	// lockRetry is how often the lock is tried.
 	lockRetry = 2 * time.Millisecond
-	// lockRest is how long this process leaves the lock alone after it had it.
+	// lockRest is how long this process does not take the lock after releasing it.
 	// Without this pause a busy writer starves other processes, which only poll.
 	lockRest = 3 * lockRetry
 )
 
-// lock waits until no other goroutine and no other process changes the file.
-// It returns the file that is to be replaced, and what gives the lock back.
+// lock waits until no other goroutine and no other process changes the file. It returns the
+// path of the file to replace.
 func (s *Store) lock(ctx context.Context) (target string, unlock func(), err error) {
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lockTimeout)
 	defer cancel()
 	if err := s.takeTurn(ctx); err != nil {
 		return "", nil, busy("this process is making other changes", began, err)
@@ -56,7 +56,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if err != nil {
 			return "", nil, unwritable(err)
 		}
-		// Whoever moved a link meanwhile has turned this into the lock of another file.
+		// If a link was moved meanwhile, this is the lock of another file.
 		if again, err := resolve(s.path); err == nil && again == target {
 			return target, func() {
 				_ = lock.Unlock() // fails only for a lock that is not held
@@ -68,7 +68,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 	}
 }
 
-// takeTurn waits for the other goroutines, and gives other processes a chance.
+// takeTurn waits for the other goroutines, and then gives other processes a chance.
 func (s *Store) takeTurn(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err() // select would choose at random
@@ -93,8 +93,7 @@ func busy(what string, began time.Time, err error) error {
 	return fmt.Errorf("%w: %s, for %s: nothing was changed (%w)", widgets.ErrBusy, what, time.Since(began).Round(time.Millisecond), err)
 }
 
-// resolve returns the file that a path means. It need not be there, unless
-// a link says that it is.
+// resolve follows symbolic links. The file need not exist, unless a link points to it.
 func resolve(path string) (string, error) {
 	target, err := filepath.EvalSymlinks(path)
 	var named *fs.PathError

@@ -10,29 +10,29 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// replace writes the records to a new file and puts it in the old one's place.
-// Where it fails, the old one stays. Whoever calls it holds the lock, so a new
-// file that lies there was left by a process that was killed.
+// replace writes the records to a new file, which then replaces the old one. After an error,
+// the old one is unchanged. The caller holds the lock, so a new file that exists was left
+// by a process that was killed.
 func replace(target string, records []*widgets.Record) (*fileVersion, error) {
 	fresh, written, err := writeBeside(target, records)
 	if err == nil {
 		err = os.Rename(fresh, target)
 	}
 	if err != nil {
-		_ = os.Remove(fresh) // that the next change does, too
+		_ = os.Remove(fresh) // the next change tries again
 		return nil, err
 	}
 	return written, nil
 }
 
-// try writes the records as replace does, and leaves the old file in its place.
+// try writes the records as replace does, but keeps the old file.
 func try(target string, records []*widgets.Record) error {
 	fresh, _, err := writeBeside(target, records)
 	_ = os.Remove(fresh)
 	return err
 }
 
-// writeBeside writes the records to the file that is to take the target's place.
+// writeBeside writes the records to the file that will replace the target.
 func writeBeside(target string, records []*widgets.Record) (fresh string, written *fileVersion, err error) {
 	folder, name := filepath.Split(target)
 	fresh = filepath.Join(folder, "."+name+".new")
@@ -43,7 +43,7 @@ func writeBeside(target string, records []*widgets.Record) (fresh string, writte
 	return fresh, written, err
 }
 
-// write creates a durable file of the records.
+// write durably creates a file of the records.
 func write(path string, records []*widgets.Record) (*fileVersion, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

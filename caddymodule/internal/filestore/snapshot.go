@@ -7,15 +7,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// snapshot is what a file says. It does not change.
+// snapshot is the content of a file. It is immutable.
 type snapshot struct {
 	sorted   []*widgets.Record // by id
 	byID     map[string]*widgets.Record
-	dialects map[string]int // widgets that have the dialect of their own
-	keys     map[string]int // secrets under the encryption key
+	dialects map[string]int // widgets by their own dialect
+	keys     map[string]int // secrets by encryption key
 }
 
-// newSnapshot takes the records, which are in the order of their ids.
+// newSnapshot returns a snapshot of records in the order of their ids.
 func newSnapshot(sorted []*widgets.Record) *snapshot {
 	s := &snapshot{
 		sorted:   sorted,
@@ -35,7 +35,7 @@ func newSnapshot(sorted []*widgets.Record) *snapshot {
 	return s
 }
 
-// after returns up to limit records behind the id.
+// after returns up to limit records after the id.
 func (s *snapshot) after(id string, limit int) []*widgets.Record {
 	i, found := slices.BinarySearchFunc(s.sorted, id, func(r *widgets.Record, id string) int { return cmp.Compare(r.ID, id) })
 	if found {
@@ -44,7 +44,7 @@ func (s *snapshot) after(id string, limit int) []*widgets.Record {
 	return slices.Clone(s.sorted[i:min(len(s.sorted), i+max(0, min(limit, len(s.sorted))))])
 }
 
-// with returns the snapshot after changes: nil deletes a record.
+// with returns the snapshot with changes, of which nil deletes a record.
 func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
 	sorted := make([]*widgets.Record, 0, len(s.sorted)+len(changes))
 	for _, r := range s.sorted {
@@ -61,8 +61,7 @@ func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
 	return newSnapshot(sorted)
 }
 
-// older returns the ids of the widgets whose secret is an earlier one than it
-// was before.
+// older returns the ids of the widgets whose current secret is older than it was.
 func (s *snapshot) older(was *snapshot) (ids []string) {
 	for _, record := range s.sorted {
 		if before := was.byID[record.ID]; before != nil && record.Rotated.Before(before.Rotated) {

@@ -1,4 +1,4 @@
-// Package filestore keeps widgets in a file that several processes may share.
+// Package filestore stores widgets in a file that several processes may share.
 package filestore
 
 import (
@@ -16,39 +16,38 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Options says what a store is opened with.
+// Options are the settings of a store.
 type Options struct {
-	// Path is the file's. It need not be there: then there are no widgets, and
-	// the first change creates it, and the folders it is in. Where it is a symbolic
-	// link, what it points to is replaced. Beside the file lies its lock, with
-	// .lock behind the name, and while it is written a file of the name with a
-	// dot before and .new behind it. A note has its own name behind the file's.
+	// Path is the file's. If it does not exist, there are no widgets, and the first
+	// change creates it and its folders. If it is a symbolic link, its target is
+	// replaced. Beside the file there are its lock, <path>.lock, and its notes,
+	// <path>.<name>, and a change writes .<name of the file>.new first.
 	Path string
-	// Log is told when the file cannot be used, and when it can be again.
+	// Log gets failures of the file and their ends. Default: none.
 	Log *zap.Logger
-	// Changed, if any, is called after another process, or a person, has changed
-	// the file and the store has taken the change. It must not close the store.
+	// Changed, if not nil, is called after another process, or a person, has changed the
+	// file and the store has read it. It must not close the store.
 	Changed func()
 }
 
-// Store implements [widgets.Store] over a file.
+// Store implements [widgets.Store] with a file.
 type Store struct {
 	path    string
 	changed func()
 	current atomic.Pointer[state]
 
 	turn     chan struct{} // holds a value while a change is written
-	released time.Time     // when the lock was last given back; belongs to who has the turn
+	released time.Time     // when the lock was last released; guarded by turn
 
-	mu      sync.Mutex // guards what follows, and that current is stored by one at a time
+	mu      sync.Mutex // guards what follows, and stores to current
 	alarm   alarm
 	existed bool // whether there ever was a file
 	known   *fileVersion
-	bad     *fileVersion // of a file that was not whole, and
-	badErr  error        // what was wrong with it
+	bad     *fileVersion // of a damaged file
+	badErr  error        // and its damage
 	failed  bool         // at the last look
-	full    error        // why the last change could not be written for want of the disk, nil where it could
-	tried   time.Time    // when that was last found
+	full    error        // why the disk could not take the last change, nil if it could
+	tried   time.Time    // when that was last tried
 
 	outside   chan struct{} // holds a value when Changed is to be called
 	stop      chan struct{}
@@ -56,21 +55,21 @@ type Store struct {
 	closeOnce sync.Once
 }
 
-// state is what lookups are answered from.
+// state is what lookups use.
 type state struct {
-	snapshot *snapshot // what was last read from a whole file, nil before
+	snapshot *snapshot // of the last undamaged file, nil before the first
 	err      error
 }
 
-// Open opens the store. It does not fail and creates no file: where the file
-// cannot be used, [Store.Err] says so until it can.
+// Open opens the store. It does not fail and creates no file: while the file cannot be used,
+// [Store.Err] says why.
 func Open(options Options) *Store {
 	s := open(options)
 	go s.watch()
 	return s
 }
 
-// open opens a store that nobody watches the file for.
+// open opens a store that does not watch its file.
 func open(options Options) *Store {
 	s := &Store{
 		path:    options.Path,
@@ -85,14 +84,14 @@ func open(options Options) *Store {
 	s.alarm = newAlarm(options.Log, s.path)
 	s.current.Store(new(state))
 	s.mu.Lock()
-	// The lock is created with the file, and never removed: a store that was not
-	// mounted is not one without widgets.
+	// The lock is created with the file and never removed, which distinguishes a missing
+	// file from a new store.
 	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil
 	if err := s.refresh(); err != nil {
 		s.fail(err)
 	}
-	s.outside = make(chan struct{}, 1) // not before: the first reading is no change
+	s.outside = make(chan struct{}, 1) // only now, since the first reading is no change
 	s.mu.Unlock()
 	return s
 }
@@ -115,7 +114,7 @@ func (s *Store) List(_ context.Context, after string, limit int) ([]*widgets.Rec
 	return current.snapshot.after(after, limit), nil
 }
 
-// Speaks implements [widgets.Store]. Where nothing could be read yet, it may be any.
+// Speaks implements [widgets.Store].
 func (s *Store) Speaks(dialect string) bool {
 	current := s.current.Load()
 	return current.snapshot == nil || current.snapshot.dialects[dialect] > 0
@@ -130,7 +129,7 @@ func (s *Store) KeyIDs() map[string]int {
 	return maps.Clone(current.snapshot.keys)
 }
 
-// Note implements [widgets.Store]. A note is a file beside the widgets' own.
+// Note implements [widgets.Store]. A note is a file beside the store's.
 func (s *Store) Note(_ context.Context, name string) (string, error) {
 	text, err := durable.ReadLine(s.notePath(name))
 	if err != nil {
@@ -152,7 +151,7 @@ func (s *Store) notePath(name string) string { return s.path + "." + name }
 // Err implements [widgets.Store].
 func (s *Store) Err() error { return s.current.Load().err }
 
-// Close implements [widgets.Store]: it ends the watch over the file.
+// Close implements [widgets.Store]. Lookups are still answered.
 func (s *Store) Close() error {
 	s.closeOnce.Do(func() { close(s.stop) })
 	<-s.done

@@ -10,12 +10,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Update implements [widgets.Store]. The file is written whole, so many changes
-// in one call cost as much as one.
+// Update implements [widgets.Store]. It writes the whole file, so many changes in one call
+// cost as much as one.
 func (s *Store) Update(ctx context.Context, ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) error {
 	target, unlock, err := s.lock(ctx)
 	if err != nil {
-		if lacksDisk(err) { // else another's change may go on, and hold mu
+		if lacksDisk(err) { // otherwise another change may be under way, and hold mu
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.cannotWrite(err)
@@ -52,8 +52,7 @@ func (s *Store) Update(ctx context.Context, ids []string, change func(string, *w
 	return nil
 }
 
-// changes asks for each id what is to be in its record's place, and returns
-// what differs.
+// changes calls change for each id, and returns the records that differ.
 func (s *snapshot) changes(ids []string, change func(string, *widgets.Record) (*widgets.Record, error)) (map[string]*widgets.Record, error) {
 	asked := make(map[string]*widgets.Record, len(ids))
 	for _, id := range ids {
@@ -73,7 +72,7 @@ func (s *snapshot) changes(ids []string, change func(string, *widgets.Record) (*
 			return nil, err
 		}
 		if next.ID != id {
-			return nil, fmt.Errorf("%w of widget %s: it is to take the place of widget %s", widgets.ErrRecord, next.ID, id)
+			return nil, fmt.Errorf("%w of widget %s: it would replace widget %s", widgets.ErrRecord, next.ID, id)
 		}
 	}
 	for id, next := range asked {

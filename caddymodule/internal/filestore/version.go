@@ -8,31 +8,29 @@ import (
 	"time"
 )
 
-// tick is the coarsest step of file times in use, FAT's. A file that was
-// changed less than a tick before it was read can be changed once more and keep
-// its time, and with it its size.
+// tick is the coarsest resolution of file times in use, FAT's. A file that was changed less
+// than a tick before it was read can change again and keep its time and size.
 const tick = 2 * time.Second
 
-// fileVersion tells a file from what it may have become since.
+// fileVersion identifies the content of a file.
 type fileVersion struct {
-	info fs.FileInfo
-	last []byte // the last line, where the file was whole
-	// settled says that any change since would have given the file another time.
-	settled bool
+	info    fs.FileInfo
+	last    []byte // the last line, nil if the file is damaged
+	settled bool   // any later change gives the file another time
 }
 
-// newVersion returns the version of a file that is read from that time on.
+// newVersion returns the version of a file that is read at that time.
 func newVersion(info fs.FileInfo, last []byte, from time.Time) *fileVersion {
 	return &fileVersion{info, last, from.Sub(info.ModTime()) > tick}
 }
 
-// looksLike compares what the folder says of the file.
+// looksLike compares the file's identity, size and time.
 func (v *fileVersion) looksLike(info fs.FileInfo) bool {
 	return v != nil && v.info.Size() == info.Size() && v.info.ModTime().Equal(info.ModTime()) && os.SameFile(v.info, info)
 }
 
-// holds reports whether the file still is what it was. In doubt the last lines
-// are compared: of two whole files, they are equal only if the files are.
+// holds reports whether the file has not changed. In doubt it compares the last lines, which
+// have checksums.
 func (v *fileVersion) holds(path string, info fs.FileInfo, now time.Time) bool {
 	if !v.looksLike(info) {
 		return false
@@ -64,14 +62,14 @@ func readEnd(path string, n int) ([]byte, error) {
 	return end, err
 }
 
-// load reads the file, and returns which version it has read.
+// load reads the file, and returns its version.
 func load(path string, now time.Time) (*snapshot, *fileVersion, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat() // before reading: what is written meanwhile shows as a change
+	info, err := f.Stat() // before reading, so that a write meanwhile counts as a change
 	if err != nil {
 		return nil, nil, err
 	}

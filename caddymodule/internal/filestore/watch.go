@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// lookEvery is how often the file is looked at for changes from outside.
+// lookEvery is how often the file is checked for changes by others.
 const lookEvery = 500 * time.Millisecond
 
 func (s *Store) watch() {
@@ -29,8 +29,8 @@ func (s *Store) watch() {
 	}
 }
 
-// look takes a change from outside. The first failure may be somebody writing:
-// only the second in a row counts.
+// look checks the file for changes by others. Somebody may be writing it, so only the second
+// failure in a row counts.
 func (s *Store) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -41,8 +41,7 @@ func (s *Store) look() {
 	s.failed = err != nil
 }
 
-// refresh reads the file unless it is the one that is known. Whoever calls it
-// holds mu.
+// refresh reads the file unless it has not changed. The caller holds mu.
 func (s *Store) refresh() error {
 	now := time.Now()
 	info, err := os.Stat(s.path)
@@ -79,7 +78,7 @@ func (s *Store) refresh() error {
 	return nil
 }
 
-// absent is the state without a file: no widgets, unless there ever was one.
+// absent handles a missing file: an error if there ever was one, otherwise no widgets.
 func (s *Store) absent() error {
 	if info, err := os.Lstat(s.path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errDangling})
@@ -95,7 +94,7 @@ func (s *Store) absent() error {
 	return nil
 }
 
-// serve answers from what a whole file says.
+// serve makes a snapshot current.
 func (s *Store) serve(read *snapshot) {
 	s.failed = false
 	if was := s.current.Load(); was.snapshot != read || was.err != s.full {
@@ -106,7 +105,7 @@ func (s *Store) serve(read *snapshot) {
 	}
 }
 
-// fail goes on with what was read last.
+// fail reports an error, and keeps the last snapshot.
 func (s *Store) fail(err error) {
 	s.failed = true
 	last := s.current.Load().snapshot

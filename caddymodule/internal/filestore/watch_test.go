@@ -254,7 +254,7 @@ func TestBrokenAtOpen(t *testing.T) {
 	put(t, path, []byte("broken"))
 	s, logs := logged(path)
 	refused(t, s, "line 1")
-	if entries := logs.TakeAll(); len(entries) != 1 || !strings.Contains(entries[0].Message, "no widget of it is known") {
+	if entries := logs.TakeAll(); len(entries) != 1 || !strings.Contains(entries[0].Message, "none of its widgets is known") {
 		t.Errorf("logged: %v", entries)
 	}
 	if r, err := s.Lookup(t.Context(), []byte("a")); r != nil || !errors.Is(err, widgets.ErrUnavailable) {

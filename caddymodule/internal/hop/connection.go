@@ -1,3 +1,5 @@
+// Package hop knows what may not cross a gateway, and how names in HTTP are spelled that
+// several programs read: headers, of which CGI-like backends merge spellings, and cookies.
 package hop
 
 import (
@@ -6,12 +8,11 @@ import (
 	"strings"
 )
 
-// StripConnection takes from the fields that are for one hop alone what a client
-// could do with them to the next. A proxy drops the headers that Connection names
-// (RFC 9110 section 7.6.1), also those that the gateway sets or has read the body
-// by: keeps reports whether one of that name is to be kept. And a proxy passes on an
-// Upgrade (section 7.8): to a backend that takes "h2c" the client could then speak
-// past the gateway, so WebSocket is the only upgrade there is.
+// StripConnection removes what a client could do to the next hop by hop-by-hop fields. A
+// proxy drops the headers that Connection names (RFC 9110 section 7.6.1), even those that
+// the gateway sets or has read the body by: keeps reports whether a header of that name
+// must stay. And a proxy forwards an Upgrade (section 7.8), by which a client could talk
+// past the gateway to a backend that accepts h2c: only WebSocket is let through.
 func StripConnection(header http.Header, keeps func(name string) bool) {
 	upgrade := header["Upgrade"]
 	tunnels := len(upgrade) > 0 && (len(upgrade) > 1 || !strings.EqualFold(strings.Trim(upgrade[0], " \t"), "websocket"))
@@ -60,4 +61,20 @@ func withoutOptions(line string, removed func(option string) bool) string {
 		}
 	}
 	return strings.Join(kept, ", ")
+}
+
+// IsTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6), other than an
+// extended one (RFC 8441, RFC 9220) that opens a WebSocket. Caddy forwards the stream of
+// any other CONNECT as raw bytes on a keep-alive connection, and the upstream would parse
+// them as its next request, which no gateway has checked. The method is compared
+// case-insensitively because some servers do.
+func IsTunnel(r *http.Request) bool {
+	if !strings.EqualFold(r.Method, http.MethodConnect) {
+		return false
+	}
+	protocol := r.Proto // HTTP/3
+	if r.ProtoMajor == 2 {
+		protocol = r.Header.Get(":protocol")
+	}
+	return r.Method != http.MethodConnect || r.ProtoMajor < 2 || protocol != "websocket"
 }

@@ -12,8 +12,8 @@ import (
 // Cookie is a cookie's name.
 type Cookie struct {
 	name     string
-	folded   string // as PHP has the name
-	shortest int    // no name of fewer bytes can pass for it
+	folded   string // the name as PHP has it
+	shortest int    // the minimum length of a name that some backend reads as this one
 }
 
 // Name returns the name as it was given.
@@ -26,26 +26,25 @@ func NewCookie(name string) Cookie {
 
 // Found is what a request has under a cookie's name.
 type Found struct {
-	Value string // decoded; "" where there is none, or an empty one, which counts as none
-	// Variant says that the cookie is there in a spelling that only some backends
-	// take for the name, Twice that it is there with two values, or in two such
-	// spellings, and Broken that a value cannot be decoded. What comes behind one that
-	// is twice or broken is not read.
-	Variant, Twice, Broken bool
+	Value     string // decoded; an empty value counts as none
+	Variant   bool   // a spelling that only some backends read as the name
+	Duplicate bool   // two values, or two such spellings
+	Broken    bool   // a value that cannot be decoded
 }
 
-// Find looks for the cookie in the Cookie fields of a request. A browser sends one
-// twice that was set for the host and for its domain: with one value it is one.
+// Find looks for the cookie in the Cookie fields of a request, up to the first duplicate or
+// broken one. A browser repeats a cookie that was set for both the host and its domain:
+// with the same value that is no duplicate.
 func (c *Cookie) Find(header http.Header) (f Found) {
 	for _, line := range header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
-			raw, same, alike := c.match(strings.Trim(pair, " \t"))
+			raw, exact, lookalike := c.match(strings.Trim(pair, " \t"))
 			switch {
-			case !alike:
-			case !same && f.Variant:
-				f.Twice = true
+			case !lookalike:
+			case !exact && f.Variant:
+				f.Duplicate = true
 				return f
-			case !same:
+			case !exact:
 				f.Variant = true
 			default:
 				value, err := decodeCookie(raw)
@@ -54,7 +53,7 @@ func (c *Cookie) Find(header http.Header) (f Found) {
 					f.Broken = true
 					return f
 				case value != "" && f.Value != "" && value != f.Value:
-					f.Twice = true
+					f.Duplicate = true
 					return f
 				case value != "":
 					f.Value = value
@@ -67,10 +66,9 @@ func (c *Cookie) Find(header http.Header) (f Found) {
 
 var errQuote = errors.New("a quote that does not enclose the value, or a backslash within quotes")
 
-// decodeCookie returns what a cookie's value says. Python, Tomcat and Go take quotes
-// around it off, and Python and Tomcat a backslash within. A quote elsewhere makes
-// some of them drop the cookie, or read on behind its semicolon. Scripts write values
-// with encodeURIComponent.
+// decodeCookie decodes a cookie's value. Python, Tomcat and Go remove quotes around it, and
+// Python and Tomcat a backslash within. A quote elsewhere makes some of them drop the
+// cookie, or read on past its semicolon. Scripts encode values with encodeURIComponent.
 func decodeCookie(raw string) (string, error) {
 	if strings.IndexByte(raw, '"') >= 0 {
 		if len(raw) < 2 || raw[0] != '"' || raw[len(raw)-1] != '"' {
@@ -83,14 +81,14 @@ func decodeCookie(raw string) (string, error) {
 	return url.PathUnescape(raw)
 }
 
-// Cut removes the cookies that are of that name or pass for it.
+// Cut removes the cookies that some backend reads as this one.
 func (c *Cookie) Cut(header http.Header) {
 	var lines []string
 	for _, line := range header["Cookie"] {
 		var kept strings.Builder
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
-			if _, _, alike := c.match(pair); alike {
+			if _, _, lookalike := c.match(pair); lookalike {
 				continue
 			}
 			if kept.Len() > 0 {
@@ -109,27 +107,27 @@ func (c *Cookie) Cut(header http.Header) {
 	header["Cookie"] = lines
 }
 
-// match reports whether a pair of a Cookie field is the cookie, with its value as it
-// is written, or would pass for it with some backend. Go and Python trim spaces around
-// names, PHP folds what it cannot have in a variable's name and makes an array of one
-// in brackets, and Python starts a new pair at any space that is not within quotes.
-func (c *Cookie) match(pair string) (value string, same, alike bool) {
+// match reports whether a pair of a Cookie field is exactly this cookie, and returns its raw
+// value, or is a lookalike: some backend reads it as this cookie. Go and Python trim spaces
+// around names, PHP replaces characters that variable names cannot have and reads brackets
+// as an array, and Python starts a new pair at any space outside of quotes.
+func (c *Cookie) match(pair string) (value string, exact, lookalike bool) {
 	if len(pair) < c.shortest {
 		return "", false, false
 	}
 	name, value, _ := strings.Cut(pair, "=")
-	same = name == c.name
-	if same && strings.IndexFunc(value, isCookieSpace) < 0 {
+	exact = name == c.name
+	if exact && strings.IndexFunc(value, isCookieSpace) < 0 {
 		return value, true, true
 	}
 	rest := pair
-	quoted := same && len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"'
+	quoted := exact && len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"'
 	if quoted {
 		rest = value
 	} else if c.passes(name) {
 		return "", false, true
 	}
-	before := "" // the piece before, if it had no '='
+	before := "" // the previous piece, if it had no '='
 	for piece := range strings.FieldsFuncSeq(rest, isCookieSpace) {
 		name, _, ok := strings.Cut(piece, "=")
 		if ok && c.passes(name) || ok && name == "" && c.passes(before) {
@@ -142,7 +140,7 @@ func (c *Cookie) match(pair string) (value string, same, alike bool) {
 	return value, quoted, quoted
 }
 
-// passes reports whether some backend reads a cookie of that name as the place.
+// passes reports whether some backend reads a cookie of that name as this one.
 func (c *Cookie) passes(name string) bool {
 	if len(name)-2*strings.Count(name, "%") < c.shortest {
 		return false
@@ -158,7 +156,7 @@ func (c *Cookie) passes(name string) bool {
 	return c.equals(array) || bracket && c.equals(name)
 }
 
-// equals compares a name with the place's as PHP does, and without regard to case.
+// equals compares names as PHP does, and case-insensitively.
 func (c *Cookie) equals(name string) bool {
 	if len(name) < c.shortest {
 		return false
@@ -176,9 +174,9 @@ func (c *Cookie) equals(name string) bool {
 	return name == ""
 }
 
-// isCookieSpace holds for what some backend takes for the space around or between
-// cookies: commas of RFC 2965, and single bytes beyond ASCII, of which Latin-1 makes
-// spaces.
+// isCookieSpace reports whether some backend takes the character for space around or
+// between cookies: a comma (RFC 2965), or a single byte beyond ASCII, which may be a space
+// in Latin-1.
 func isCookieSpace(r rune) bool {
 	return r <= ' ' || r == ',' || r == 0x7f || r == 0xfeff || r == utf8.RuneError || unicode.IsSpace(r)
 }

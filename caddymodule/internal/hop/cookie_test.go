@@ -22,10 +22,10 @@ func TestFindCookie(t *testing.T) {
 		"": {}, "v2=a; vv=b; a=v": {}, "v=": {}, "v": {}, `v=""`: {}, "a=v=b": {},
 		"v=a": one("a"), "a=b; v=a; c=d": one("a"), "v=a; v=a": one("a"), `v=a; v="a"; v=%61`: one("a"), "v=; v=a": one("a"), "v=a; v=": one("a"),
 		"v=a\nv=a": one("a"), "v=%22a%22": one(`"a"`), "v=a%20b": one("a b"), "v=a+b": one("a+b"), "v=a=b": one("a=b"), `v="a b, c"`: one("a b, c"),
-		"v=a; v=b": {Value: "a", Twice: true}, "v=a\nv=b": {Value: "a", Twice: true}, "v=a; v=A": {Value: "a", Twice: true},
+		"v=a; v=b": {Value: "a", Duplicate: true}, "v=a\nv=b": {Value: "a", Duplicate: true}, "v=a; v=A": {Value: "a", Duplicate: true},
 		"V=a": {Variant: true}, "v[]=a": {Variant: true}, "%76=a": {Variant: true}, "u=x, v=a": {Variant: true}, "u=x v=a": {Variant: true}, "v=a b": {Variant: true},
 		`v="x v=a"`: {Variant: true}, "v = a": {Variant: true},
-		"v=a; V=a": {Value: "a", Variant: true}, "V=a; v=a": {Value: "a", Variant: true}, "V=a; v[]=a": {Variant: true, Twice: true},
+		"v=a; V=a": {Value: "a", Variant: true}, "V=a; v=a": {Value: "a", Variant: true}, "V=a; v[]=a": {Variant: true, Duplicate: true},
 		`v="a`: {Broken: true}, `v=a"`: {Broken: true}, `v="`: {Broken: true}, `v="a"b"`: {Broken: true}, `v="\141"`: {Broken: true}, `v="a"b`: {Broken: true}, "v=%zz": {Broken: true},
 		`v=a; v="b`: {Value: "a", Broken: true}, `v="a; b"`: {Broken: true},
 	} {

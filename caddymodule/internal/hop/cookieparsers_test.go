@@ -150,7 +150,7 @@ func TestNoParserReadsAnotherCookie(t *testing.T) {
 	single := 0
 	for _, field := range fields {
 		f := cookie.Find(http.Header{"Cookie": {field}})
-		if f.Variant || f.Twice || f.Broken {
+		if f.Variant || f.Duplicate || f.Broken {
 			continue // no backend sees it as a claim's
 		}
 		if f.Value != "" {

@@ -5,28 +5,26 @@ import (
 	"strings"
 )
 
-// Header is a header's name, folded: as [Fold] has it.
+// Header is a header's name as [Fold] returns it.
 type Header string
 
-// Ours are what the names of this module's headers begin with.
+// Ours are the prefixes of this module's headers.
 var Ours = [...]Header{"x-verified-", "x-identity-"}
 
-// IsOurs reports whether a header's name begins as one of ours does, or passes for
-// one that does.
+// IsOurs reports whether a header's name has one of our prefixes, in any spelling.
 func IsOurs(name string) bool { return Ours[0].Begins(name) || Ours[1].Begins(name) }
 
 // NewHeader returns the header of that name.
 func NewHeader(name string) Header { return Header(Fold(name)) }
 
-// Is reports whether a name is the header's, or passes for it.
+// Is reports whether a name is the header's, in any spelling.
 func (h Header) Is(name string) bool { return len(name) == len(h) && hasFoldedPrefix(name, string(h)) }
 
-// Begins reports whether a name begins with the header's, or passes for one that
-// does.
+// Begins reports whether a name begins with the header's, in any spelling.
 func (h Header) Begins(name string) bool { return hasFoldedPrefix(name, string(h)) }
 
-// Respelled reports whether the header is there in a spelling that a placeholder
-// does not find, and some backend does: with _ or . for -.
+// Respelled reports whether the header is present in a spelling that some backend finds
+// but Caddy's placeholder does not: with _ or . for -.
 func (h Header) Respelled(header http.Header) bool {
 	for name := range header {
 		if h.Is(name) && !strings.EqualFold(name, string(h)) {
@@ -36,24 +34,23 @@ func (h Header) Respelled(header http.Header) bool {
 	return false
 }
 
-// Find returns a value of the header, in whatever spelling, and whether there are
-// more.
-func (h Header) Find(header http.Header) (value string, there, more bool) {
+// Find returns a value of the header, in any spelling, and whether there are more.
+func (h Header) Find(header http.Header) (value string, found, more bool) {
 	for name, values := range header {
 		if !h.Is(name) {
 			continue
 		}
 		for _, v := range values {
-			if there {
+			if found {
 				return value, true, true
 			}
-			value, there = v, true
+			value, found = v, true
 		}
 	}
-	return value, there, false
+	return value, found, false
 }
 
-// Cut removes the header, in whatever spelling.
+// Cut removes the header, in any spelling.
 func (h Header) Cut(header http.Header) {
 	for name := range header {
 		if h.Is(name) {
@@ -75,9 +72,8 @@ func hasFoldedPrefix(name, prefix string) bool {
 	return true
 }
 
-// foldByte makes one of all spellings that a CGI-like backend puts into one
-// variable: some map _ and . to the same, some every character that is neither
-// letter nor digit.
+// foldByte maps to one character all that CGI-like backends put into one variable: some
+// map only _ and . to -, some every character that is neither a letter nor a digit.
 func foldByte(c byte) byte {
 	switch {
 	case c >= 'A' && c <= 'Z':
@@ -88,7 +84,8 @@ func foldByte(c byte) byte {
 	return '-'
 }
 
-// Fold returns a header's name, or a text with such names, as they are compared.
+// Fold returns a header's name, or a text with such names, in the spelling in which they
+// are compared.
 func Fold(name string) string {
 	folded := []byte(name)
 	for i := range folded {

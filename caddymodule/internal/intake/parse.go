@@ -18,7 +18,7 @@ func (b *Body) Parse(p *Places, to *verifier.Reading) {
 	switch d := &b.Declared; {
 	case b.Err != nil || !b.parsed:
 	case arrived != nil:
-		b.closeForm(p, arrived, to)
+		arrived.CloseSearching(b.each)
 	case d.SeveralBoundaries:
 		to.Fail(errBoundary)
 	case d.Charset != body.CharsetUTF8:
@@ -66,7 +66,7 @@ func (b *Body) parseAs(kind body.Kind, p *Places, to *verifier.Reading) bool {
 	if kind.Has(body.KindMultipart | body.KindNearMultipart) {
 		form := p.Multipart(b.Declared.Boundary, b.limits.Body, to)
 		if b.each(form) {
-			b.closeForm(p, form, to)
+			form.CloseSearching(b.each)
 		} else {
 			to.Fail(verifier.ErrTooLarge)
 		}
@@ -115,14 +115,6 @@ func (b *Body) each(to io.Writer) bool {
 		return failed == nil
 	})
 	return err == nil && failed == nil
-}
-
-// closeForm ends a multipart body. What does not read in one way is nobody's
-// claim unless a name of one can stand in it.
-func (b *Body) closeForm(p *Places, form *verifier.Multipart, to *verifier.Reading) {
-	if !form.Close() {
-		b.failIfNamed(p, "is not a multipart form that all parsers read alike", to)
-	}
 }
 
 func (b *Body) failIfNamed(p *Places, detail string, to *verifier.Reading) {

@@ -1,6 +1,6 @@
-// Package intake reads an identity claim out of a request, in its query, headers,
-// cookies and body, and cuts it out again. What a claim is, the verifier knows; how
-// its parts are spelled on the way, hop and body.
+// Package intake reads an identity claim from a request's query, headers, cookies and body,
+// and cuts it out. Package verifier defines what a claim is; packages hop and body know how
+// HTTP carries it.
 package intake
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// The parts of a request, as a configuration and a [verifier.Place] have them.
+// The parts of a request, as [verifier.Place] names them.
 const (
 	AtBody   = "body"
 	AtQuery  = "query"
@@ -21,12 +21,12 @@ const (
 	AtCookie = "cookie"
 )
 
-// Member returns the place of a member of the document's root.
+// Member returns the place of a member of the JSON document's root.
 func Member(f verifier.Field, name string) verifier.Place {
 	return verifier.Place{Field: f, Location: AtBody, Name: string(jsontext.Pointer("").AppendToken(name)), Root: f > verifier.Widget}
 }
 
-// Places are where a request's claim is read.
+// Places are where a request's claim is read. They do not change.
 type Places struct {
 	*verifier.Verifier
 	headers []Header
@@ -80,8 +80,7 @@ func (p *Places) CutHead(header http.Header, cuts func(verifier.Field) bool) {
 	}
 }
 
-// CutQuery returns a query without the claim. One that cannot be read, or has more
-// of it than is kept, is given up as a whole.
+// CutQuery returns a query without the claim, and "" for a query that cannot be read.
 func (p *Places) CutQuery(query string) string {
 	if query == "" {
 		return ""
@@ -108,12 +107,12 @@ func NewHeader(p verifier.Place) Header { return Header{p, hop.NewHeader(p.Name)
 
 // Read reads the field.
 func (h *Header) Read(r *http.Request, to *verifier.Reading) {
-	value, there, more := h.Find(r.Header)
+	value, found, more := h.Find(r.Header)
 	switch {
-	case !there:
+	case !found:
 		return
 	case h.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0:
-		// RFC 9110 section 5.3: two lines may have been joined so.
+		// Two lines may have been joined (RFC 9110 section 5.3).
 		to.MarkMalformed(h.Place, "is a list in a header: an id with a comma must be sent elsewhere")
 	default:
 		to.Text(h.Place, to.Copy(value))
@@ -144,7 +143,7 @@ func (c *Cookie) Read(r *http.Request, to *verifier.Reading) {
 	if found.Broken {
 		to.MarkMalformed(c.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
 	}
-	if found.Twice {
+	if found.Duplicate {
 		to.MarkDuplicate(c.Place)
 	}
 }

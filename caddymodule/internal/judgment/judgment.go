@@ -1,7 +1,6 @@
-// Package judgment has the gateway's words for what it found: a reason, which may be
-// one of the verifier's or one that only a gateway knows, and an outcome. Both sets
-// are closed, so that a word can be a metric's label, a configuration's keyword and
-// a header's value.
+// Package judgment defines how the gateway names what it found: a reason, either one of the
+// verifier's or one that only a gateway knows, and an outcome. Both are closed sets, so
+// that they can be metric labels, keywords of a configuration and values of headers.
 package judgment
 
 import (
@@ -14,8 +13,7 @@ import (
 // Reason says why a request is not verified.
 type Reason string
 
-// The reasons, in the order in which they are judged: of two that hold, the
-// earlier one is reported.
+// The reasons in order of precedence: if two apply, the earlier one is reported.
 const (
 	TooLarge            Reason = "too_large"
 	Unsupported         Reason = "unsupported"
@@ -31,7 +29,7 @@ const (
 	ConversationClaimed Reason = "conversation_claimed"
 )
 
-// What only a gateway can find.
+// Errors that only a gateway can find.
 var (
 	ErrUnsupported   = errors.New("body has a content encoding or a charset that is not read")
 	ErrWidgetUnknown = errors.New("no such widget")
@@ -40,8 +38,8 @@ var (
 	ErrClaimed       = errors.New("the conversation belongs to someone else")
 )
 
-// table has the error and the outcome of each reason, in their order. A claimed
-// conversation leaves the outcome as the claim's.
+// table has the error and the outcome of each reason, in order. After a claimed conversation
+// the outcome is the claim's.
 var table = []struct {
 	reason  Reason
 	err     error
@@ -61,7 +59,7 @@ var table = []struct {
 	{ConversationClaimed, ErrClaimed, OutcomeVerified},
 }
 
-// Reasons are all reasons in their order.
+// Reasons are all reasons in order.
 var Reasons = func() (all []Reason) {
 	for _, row := range table {
 		all = append(all, row.reason)
@@ -69,8 +67,8 @@ var Reasons = func() (all []Reason) {
 	return all
 }()
 
-// ReasonOf returns the reason that err stands for, "" for nil. An error of another
-// kind is [Unavailable]: whatever could not be checked is not verified.
+// ReasonOf returns the reason for an error, "" for nil. Any other error than those of the
+// table is [Unavailable]: what could not be checked is not verified.
 func ReasonOf(err error) Reason {
 	if err == nil {
 		return ""
@@ -95,7 +93,7 @@ func ParseReason(name string) (Reason, error) {
 	return "", errors.New("unknown reason '" + name + "': one of " + strings.Join(names, ", "))
 }
 
-// Outcome is what verification found, in the words a backend sees.
+// Outcome is what verification found, as a backend sees it.
 type Outcome string
 
 // The outcomes.

@@ -1,7 +1,6 @@
-// Package ledgers has a gateway know which ledger it uses: the one that it used
-// before, or one that takes its place and knows nothing of what that one held. A
-// ledger whose file was deleted would be created anew in silence otherwise, and
-// what was used could be used again.
+// Package ledgers lets a gateway know whether its ledger is the one that it used before, or
+// another one that knows nothing of what that one recorded. Without it, a ledger whose
+// file was deleted would silently be created anew, and what was used could be used again.
 package ledgers
 
 import (
@@ -16,54 +15,54 @@ import (
 )
 
 const (
-	// patience is how long it may take to find out which ledger it is.
-	patience = 5 * time.Second
-	// retryAfter is how long a failure to do so is the answer for all who ask.
+	// identifyTimeout bounds how long it takes to identify the ledger.
+	identifyTimeout = 5 * time.Second
+	// retryAfter is how long all callers get the error of a failed attempt.
 	retryAfter = time.Second
 )
 
 // Options say which ledger is used.
 type Options struct {
 	Ledger ledger.Ledger
-	// Place is where it is. At another place is another ledger.
+	// Place is its address. Another place means another ledger.
 	Place string
-	// Shared says that a fleet uses it. After a loss the fleet goes on, as after
-	// every loss of a Redis; a gateway alone waits until somebody accepts it.
+	// Shared says that a fleet uses it. After a loss a fleet goes on, while a single
+	// gateway waits until an operator accepts the loss.
 	Shared bool
-	// Notes are where it is noted which ledger is used: in several places, since
-	// any may be lost, or another one, when the ledger is.
+	// Notes record which ledger is used. There are several, since one may be lost with
+	// the ledger.
 	Notes []Note
 	Log   *zap.Logger
-	// Period is how often [Known.Watch] looks, and Reminder how often it logs a
-	// loss that nobody has accepted.
+	// Period is how often [Known.Watch] checks the ledger, and Reminder how often it logs
+	// a loss that was not accepted.
 	Period, Reminder time.Duration
 }
 
-// Known is a ledger that nobody uses before it is known which one it is.
+// Known is a ledger that is identified before it is used.
 type Known struct {
 	ledger.Ledger
 	options Options
-	state   atomic.Pointer[state] // nil before it was tried to find out
+	state   atomic.Pointer[state] // nil before the first attempt
 
-	turn     chan struct{} // holds a value while what follows is looked at
-	window   ledger.Window // the longest that it was opened for
+	turn     chan struct{} // a lock for what follows: it holds a value while one uses it
+	window   ledger.Window // the longest that the ledger was opened with
 	book     notebook
 	note     *note     // as it was last read or written; nil before
-	reminded time.Time // when an operator was last told of a loss
+	reminded time.Time // when a loss was last logged
 }
 
 type state struct {
-	err  error // why it is not known which ledger it is
+	err  error // why the ledger could not be identified
 	at   time.Time
-	lost bool // it takes a lost one's place, and nobody has accepted that
+	lost bool // it replaces a lost one, and an operator has not accepted that
 }
 
-// New returns the ledger, of which nothing is known yet.
+// New returns the ledger, which is not identified yet.
 func New(o Options) *Known {
 	return &Known{Ledger: o.Ledger, options: o, turn: make(chan struct{}, 1), book: notebook{notes: o.Notes, place: o.Place}}
 }
 
-// Open implements [ledger.Ledger]: it finds out which ledger it is.
+// Open implements [ledger.Ledger]. It identifies the ledger.
 func (k *Known) Open(ctx context.Context, window ledger.Window) (id string, err error) {
 	err = k.take(ctx, func(ctx context.Context) error {
 		k.window = ledger.Window{MaxAge: max(k.window.MaxAge, window.MaxAge), Skew: max(k.window.Skew, window.Skew)}
@@ -73,8 +72,7 @@ func (k *Known) Open(ctx context.Context, window ledger.Window) (id string, err 
 	return id, err
 }
 
-// known finds out which ledger it is, where that is not known yet. Of many who
-// want to know, one finds out.
+// known identifies the ledger unless that was done. Of concurrent callers, one does.
 func (k *Known) known(ctx context.Context) error {
 	if s := k.state.Load(); s != nil && s.err == nil {
 		return nil
@@ -83,15 +81,15 @@ func (k *Known) known(ctx context.Context) error {
 		if s := k.state.Load(); s != nil && (s.err == nil || time.Since(s.at) < retryAfter) {
 			return s.err
 		}
-		// Others wait for it, too, so it does not end with this request.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		// Others wait for it, so it does not end with this request.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), identifyTimeout)
 		defer cancel()
 		_, err := k.identify(ctx)
 		return err
 	})
 }
 
-// tells reports why it cannot tell who has a key, if so.
+// tells is known, and an error if a lost ledger cannot tell who holds a key.
 func (k *Known) tells(ctx context.Context) error {
 	err := k.known(ctx)
 	if err == nil && k.state.Load().lost && !k.options.Shared {
@@ -100,7 +98,7 @@ func (k *Known) tells(ctx context.Context) error {
 	return err
 }
 
-// take does something when its turn has come.
+// take calls do with the turn.
 func (k *Known) take(ctx context.Context, do func(context.Context) error) error {
 	select {
 	case k.turn <- struct{}{}:
@@ -108,20 +106,19 @@ func (k *Known) take(ctx context.Context, do func(context.Context) error) error 
 		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, context.Cause(ctx))
 	}
 	defer func() { <-k.turn }()
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
 	return do(ctx)
 }
 
-// identify opens the ledger and compares it with what is noted of it. The one
-// who does so has the turn.
+// identify opens the ledger and compares it with what was noted. The caller has the turn.
 //
-// What the note says is done before it is written: whenever this process is
-// killed, the next one finds a ledger that is noted, or does it again. A ledger
-// is noted before anybody uses it, so one that was used is never unknown.
+// A note is written after what it says was done, and before the ledger is used. So whenever
+// this process is killed, the next one either finds the note or repeats the step, and a
+// ledger that was used is always noted.
 func (k *Known) identify(ctx context.Context) (id string, err error) {
 	defer func() {
-		if err != nil && (k.note == nil || id != "" && k.note.last != id) { // it is not noted which one is used
+		if err != nil && (k.note == nil || id != "" && k.note.last != id) { // the one in use is not noted
 			k.state.Store(&state{err: err, at: time.Now()})
 		}
 	}()
@@ -131,11 +128,11 @@ func (k *Known) identify(ctx context.Context) (id string, err error) {
 	found := k.note
 	if found == nil {
 		if found, err = k.book.read(ctx, id); err != nil {
-			return id, fmt.Errorf("%w: it cannot be told whether this is the ledger of before: %w", ledger.ErrUnavailable, err)
+			return id, fmt.Errorf("%w: it is unknown whether this is the same ledger as before: %w", ledger.ErrUnavailable, err)
 		}
 	}
 	if found.last != id {
-		// While it is open, a ledger sees to that itself.
+		// While it is open, a ledger notices a loss by itself.
 		if k.note == nil {
 			if err = k.Ledger.Forget(ctx); err != nil {
 				return id, err
@@ -146,11 +143,11 @@ func (k *Known) identify(ctx context.Context) (id string, err error) {
 	return id, k.write(ctx, found)
 }
 
-// write notes which ledger is used, and has it be used.
+// write notes which ledger is used, and allows its use.
 func (k *Known) write(ctx context.Context, n *note) error {
 	if k.note == nil || *k.note != *n || k.book.moved != "" {
 		if err := k.book.write(ctx, n); err != nil {
-			return fmt.Errorf("%w: it cannot be noted which ledger this is, so that its loss would not be noticed: %w", ledger.ErrUnavailable, err)
+			return fmt.Errorf("%w: which ledger this is cannot be noted, so its loss would go unnoticed: %w", ledger.ErrUnavailable, err)
 		}
 		k.note = n
 		if k.book.moved != "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// What an operator is told, and what he can do.
+// What is logged, and what to do about it.
 const (
 	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are refused, "
 	lossWay   = ". Put it back in its place and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
@@ -26,8 +26,8 @@ const (
 
 var errLost = fmt.Errorf("%w: %s", ledger.ErrUnavailable, closedByLoss)
 
-// Loss says that the ledger was lost, and what to do; "" where it was not, or
-// somebody has accepted that.
+// Loss says that the ledger was lost and what to do about it; "" if it was not, or if an
+// operator has accepted that.
 func (k *Known) Loss() string {
 	s := k.state.Load()
 	switch {
@@ -39,7 +39,7 @@ func (k *Known) Loss() string {
 	return closedByLoss
 }
 
-// report tells an operator of a loss, once it is found and then again and again.
+// report logs a loss when it is found, and repeatedly after that.
 func (k *Known) report(loss string, found bool) {
 	level := zapcore.WarnLevel
 	if found {
@@ -55,7 +55,7 @@ func (k *Known) report(loss string, found bool) {
 	k.options.Log.Log(level, loss, fields...)
 }
 
-// Watch looks now and then whether it still is the ledger it was, until ctx ends.
+// Watch checks periodically that the ledger is still the same, until ctx ends.
 func (k *Known) Watch(ctx context.Context) {
 	ticker := time.NewTicker(k.options.Period)
 	defer ticker.Stop()
@@ -78,12 +78,12 @@ func (k *Known) Watch(ctx context.Context) {
 // Acceptance is what became of a loss.
 type Acceptance struct {
 	Accepted bool   // there was one
-	Ledger   string // the id of the one that is used from now on
-	Lost     string // and of the one before
+	Ledger   string // the id of the ledger that is used from now on
+	Lost     string // the id of the lost one, "" if unknown
 }
 
-// Accept has the ledger that is there be the one of this gateway. Where it went
-// while it was in use, one is created.
+// Accept makes the current ledger this gateway's own. If the ledger disappeared while it
+// was in use, Accept creates one.
 func (k *Known) Accept(ctx context.Context) (a Acceptance, err error) {
 	err = k.take(ctx, func(ctx context.Context) error {
 		id, err := k.identify(ctx)

@@ -6,34 +6,33 @@ import (
 	"strings"
 )
 
-// Note is where a text is kept: "" where there is none yet.
+// Note is a place for a text, "" before the first is written.
 type Note struct {
 	Read  func(context.Context) (string, error)
 	Write func(context.Context, string) error // durably
 }
 
-// note is what a gateway remembers of its ledger, by id, apart from it: the one
-// it used last, and the one that is its own. Any other takes a lost one's place,
-// until an operator accepts that: also one that was its own before, which does
-// not know what was recorded since.
+// note has the ids of the ledger that a gateway used last and of its own one. Any other is
+// a replacement for a lost one until an operator accepts that, even if the gateway owned it
+// earlier: it does not know what was recorded since.
 type note struct{ last, own string }
 
-// maxPlaces is how many other places of ledgers are remembered.
+// maxPlaces bounds how many other places are noted.
 const maxPlaces = 16
 
-// notebook is a gateway's notes, which say the same. Each has a line for every
-// place that the configuration has named, the latest first.
+// notebook is a gateway's notes, all with the same text: a line for every place that a
+// configuration has named, the latest first.
 type notebook struct {
 	notes  []Note
 	place  string   // of the ledger
-	texts  []string // what the notes say
+	texts  []string // of the notes
 	others []string // the lines of other places
 	moved  string   // the place that was named last, if it was another
 }
 
-// read returns what is noted of the place, where the ledger of that id is now. A
-// note that says that it was another one counts, whichever says it. The first
-// that has a text says what was at other places.
+// read returns what is noted about the place, at which there is now the ledger with that
+// id. If any note names another ledger, that one counts. The first note with a text tells
+// about other places.
 func (b *notebook) read(ctx context.Context, id string) (found *note, err error) {
 	b.texts, b.others, b.moved = make([]string, len(b.notes)), nil, ""
 	for i := range b.notes {
@@ -54,8 +53,8 @@ func (b *notebook) read(ctx context.Context, id string) (found *note, err error)
 	return found, nil
 }
 
-// parse returns what a text says of the place. Of one that is damaged, no ledger
-// is the gateway's own.
+// parse returns what a text says about the place. By a damaged one, no ledger is the
+// gateway's own.
 func (b *notebook) parse(text string) (n *note) {
 	for i, line := range strings.Split(text, "\n") {
 		ids, place, ok := strings.Cut(line, "\t")
@@ -75,8 +74,8 @@ func (b *notebook) parse(text string) (n *note) {
 	return n
 }
 
-// write has every note say it that can be written. One that cannot must not say
-// anything else.
+// write writes all notes. It succeeds if at least one could be written, and none of the
+// others has another text.
 func (b *notebook) write(ctx context.Context, n *note) error {
 	lines := append([]string{n.last + " " + n.own + "\t" + b.place}, b.others[:min(len(b.others), maxPlaces)]...)
 	text := strings.Join(lines, "\n")

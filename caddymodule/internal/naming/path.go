@@ -1,5 +1,5 @@
-// Package naming reads what a request names by texts with Caddy's placeholders, of
-// which the path is one that servers read in ways of their own.
+// Package naming evaluates the texts with placeholders by which a request names its widget,
+// conversation or visitor. The path needs care: servers clean it in different ways.
 package naming
 
 import (
@@ -9,8 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// UsesPath reports whether a placeholder is the path, the original one too, or a
-// part of it.
+// UsesPath reports whether a placeholder is the path or a part of it, current or original.
 func UsesPath(placeholder string) bool {
 	for _, uri := range [...]string{"http.request.uri", "http.request.orig_uri"} {
 		if rest, ok := strings.CutPrefix(placeholder, uri); ok && (rest == "" || rest == "_escaped" || strings.HasPrefix(rest, ".path")) {
@@ -20,10 +19,9 @@ func UsesPath(placeholder string) bool {
 	return false
 }
 
-// PathFlaw returns what is wrong with the path of a request that is named by it, the
-// one that goes to the upstream or the one that the client has sent; "" for nothing.
-// Servers and frameworks clean a path in ways of their own before they read it: to
-// Tomcat, nginx and Rails /mine/../theirs is /theirs.
+// PathFlaw returns what is ambiguous in a request's path, either the one for the upstream
+// or the one that the client sent; "" for nothing. Servers and frameworks clean paths
+// before they read them: to Tomcat, nginx and Rails /mine/../theirs is /theirs.
 func PathFlaw(r *http.Request) string {
 	if flaw := flawOf(r.URL.EscapedPath()); flaw != "" {
 		return flaw
@@ -34,7 +32,7 @@ func PathFlaw(r *http.Request) string {
 	return ""
 }
 
-// flawOf returns what is not clean in a path, "" for nothing.
+// flawOf returns what is ambiguous in a path, "" for nothing.
 func flawOf(path string) string {
 	for i := 0; i < len(path); i++ {
 		switch path[i] {
@@ -60,9 +58,8 @@ func flawOf(path string) string {
 	return ""
 }
 
-// needless reports whether an escape of the character makes a path that some parser
-// takes for another one: of what separates or is dropped, and of an unreserved
-// character (RFC 3986 section 2.3), which nobody has to escape.
+// needless reports whether escaping the character makes a path ambiguous: it separates
+// segments, is dropped by some parsers, or is unreserved (RFC 3986 section 2.3).
 func needless(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/\\;\x00", c) >= 0
 }

@@ -17,27 +17,26 @@ import (
 // visitor.
 type Text struct {
 	Field verifier.Field
-	// Query is the query's parameter that the text consists of, "" where it is
-	// any other text.
+	// Query is the query parameter whose placeholder is the whole text, "" for any other
+	// text.
 	Query string
-	// Twins read the queries' parameters from the body, too, where the text is more
-	// than one of them.
+	// Twins read the text's query parameters from the body, unless Query is set.
 	Twins []*intake.Places
-	// OfPath says that one of the placeholders has to do with the path.
+	// OfPath says that a placeholder depends on the path.
 	OfPath bool
 
 	text string
-	// headers, queries and cookies are what the placeholders ask for.
+	// What the placeholders read.
 	headers []intake.Header
 	queries []*verifier.Verifier
 	cookies []intake.Cookie
-	// header is the header that the text consists of, looked up without Caddy's
-	// replacer; "" if it is any other text.
+	// header is the header whose placeholder is the whole text, which saves Caddy's
+	// replacer; "" for any other text.
 	header string
 }
 
-// New returns the text of that field. Nothing can be named by a header that removed
-// reports to be removed from every request.
+// New parses a text. It refuses placeholders that nothing sets, and headers that are
+// removed from every request.
 func New(field verifier.Field, text string, removed func(header string) bool) (*Text, error) {
 	t := &Text{Field: field, text: text}
 	for rest := t.text; ; {
@@ -88,13 +87,13 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 	}
 }
 
-// newReader returns what finds a field in these places, and never a claim.
+// newReader returns a verifier that only reads one field, from these places.
 func newReader(places ...verifier.Place) (*verifier.Verifier, error) {
-	return verifier.Dialect{Places: places, Message: "{user_id}"}.Verifier()
+	return verifier.Dialect{Places: places, Message: "{user_id}"}.Reader()
 }
 
-// RequestParts are what Caddy's placeholders of a request begin with, behind
-// http.request, and URIParts what those of its URI do (caddyhttp's replacer).
+// RequestParts are the first parts of Caddy's placeholders behind http.request, URIParts
+// those behind http.request.uri (caddyhttp's replacer).
 var (
 	RequestParts = []string{
 		"body", "body_base64", "cookie", "duration", "duration_ms", "header", "host", "hostport", "local", "method", "orig_method",
@@ -103,16 +102,16 @@ var (
 	URIParts = []string{"path", "path_escaped", "prefixed_query", "query", "query_escaped"}
 )
 
-// shorthands are how a placeholder of a request is written short, or often
-// wrongly. The Caddyfile has written out the short ones, where one stood in it.
+// shorthands are abbreviations and common misspellings. The Caddyfile adapter has expanded
+// the abbreviations that it knows.
 var shorthands = map[string]string{
 	"header": "http.request.header.", "headers": "http.request.header.",
 	"cookie": "http.request.cookie.", "cookies": "http.request.cookie.",
 	"query": "http.request.uri.query.",
 }
 
-// checkPlaceholder refuses a placeholder that nothing sets, so that no request
-// could ever name anything by it. Those of other modules have names of their own.
+// checkPlaceholder refuses a placeholder of Caddy's that does not exist. Those of other
+// modules are not known here.
 func checkPlaceholder(name string) error {
 	first, rest := firstPart(name)
 	if full, ok := shorthands[first]; ok && rest != "" {
@@ -124,12 +123,12 @@ func checkPlaceholder(name string) error {
 		known, within, inside = URIParts, "http.request.uri", after
 	}
 	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
-		return fmt.Errorf("there is no placeholder {%s}: behind %s comes one of %s", name, within, strings.Join(known, ", "))
+		return fmt.Errorf("there is no placeholder {%s}: %s is followed by one of %s", name, within, strings.Join(known, ", "))
 	}
 	return nil
 }
 
-// firstPart cuts a placeholder's name behind its first part.
+// firstPart cuts a placeholder's name after its first part.
 func firstPart(name string) (part, rest string) {
 	if end := strings.IndexAny(name, "./"); end >= 0 {
 		return name[:end], name[end+1:]
@@ -140,7 +139,7 @@ func firstPart(name string) (part, rest string) {
 // String returns the text.
 func (t *Text) String() string { return t.text }
 
-// Read reads the id, by way of a reading of its own.
+// Read reads the id by means of an empty reading, own.
 func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
 	id, place := t.Of(r, own), verifier.Place{Field: t.Field}
 	switch fault := own.Fault(t.Field); {
@@ -154,17 +153,17 @@ func (t *Text) Read(r *http.Request, own, to *verifier.Reading) {
 	own.Reset()
 }
 
-// Of returns the id. Where the request names two, or one that cannot be read,
-// there is none, and the reading says so.
+// Of returns the id. If the request names two, or one that cannot be read, it returns ""
+// and the reading says so.
 func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 	if t.OfPath {
 		if flaw := PathFlaw(r); flaw != "" {
-			to.MarkMalformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": not every server reads that in the same way")
+			to.MarkMalformed(verifier.Place{Field: t.Field}, "is named by the path, which "+flaw+": servers read that in different ways")
 			return ""
 		}
 	}
 	if values := r.Header[t.header]; t.header != "" && t.Field == verifier.Widget && len(values) == 1 && !t.headers[0].Respelled(r.Header) {
-		return values[0] // as a rule
+		return values[0] // the common case
 	}
 	for i := range t.headers {
 		if t.headers[i].Read(r, to); !settled(to) {
@@ -181,7 +180,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 		}
 	}
 	if t.header != "" {
-		return strings.Join(r.Header[t.header], ",") // as the replacer has it
+		return strings.Join(r.Header[t.header], ",") // as the replacer does
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
@@ -191,7 +190,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 		cookie := &t.cookies[i]
 		cookie.Read(r, to)
 		if value, _ := repl.GetString("http.request.cookie." + cookie.Cookie.Name()); value == "" && len(to.Single(t.Field)) > 0 {
-			to.MarkDuplicate(cookie.Place) // the placeholder is the first one, which is empty or not read by Go
+			to.MarkDuplicate(cookie.Place) // the placeholder reads only the first one, which is empty or not read by Go
 		}
 		if !settled(to) {
 			return ""
@@ -200,7 +199,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 	if t.Field == verifier.Widget {
 		return repl.ReplaceAll(t.text, "")
 	}
-	// A text around an empty placeholder would be everybody's conversation.
+	// A text with an empty placeholder would name the same conversation for everybody.
 	id, err := repl.ReplaceOrErr(t.text, true, true)
 	if err != nil {
 		return ""
@@ -208,8 +207,8 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 	return id
 }
 
-// settled reports whether a place names one thing or none. Then the reading
-// forgets it: another place, or the claim, is another matter.
+// settled reports whether a place names at most one id, and then resets the reading for the
+// next place.
 func settled(to *verifier.Reading) bool {
 	if !to.Plain() {
 		return false

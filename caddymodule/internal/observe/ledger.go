@@ -11,7 +11,7 @@ import (
 // Ledger is a ledger whose operations are counted.
 type Ledger struct{ ledger.Ledger }
 
-// Spend implements [ledger.Ledger]. It is counted as the reservation it is.
+// Spend implements [ledger.Ledger]. It counts as a reservation.
 func (l Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
 	ctx, asking := ledgers.begin(ctx, "reserve", time.Now())
 	entry, err := l.Ledger.Spend(ctx, key, holder, signed, window)
@@ -52,9 +52,8 @@ func (l Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error) 
 	return entry, err
 }
 
-// ledgerResult is an operation's result: whether it is the asker's, or nobody's.
-// A share that is used up, and what is too old, is an answer, and no error of the
-// ledger's.
+// ledgerResult is an operation's result. own says that the key is the caller's or free. A
+// share that is used up or a signature that is too old is an answer, not a failure.
 func ledgerResult(own bool, err error) string {
 	switch {
 	case errors.Is(err, ledger.ErrShare), errors.Is(err, ledger.ErrTooOld):

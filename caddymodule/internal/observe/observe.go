@@ -1,5 +1,5 @@
-// Package observe counts and times what a store or a ledger is asked, and shows
-// each operation in the request's trace.
+// Package observe counts and times the operations of stores and ledgers, and adds them to
+// the request's trace.
 package observe
 
 import (
@@ -15,32 +15,31 @@ import (
 // The results of an operation.
 const (
 	resultOK    = "ok"
-	resultHeld  = "held" // somebody else has it
+	resultHeld  = "held" // by somebody else
 	resultError = "error"
 )
 
 var (
-	store = newOperations("store", "What the store of widgets was asked", []string{"lookup", "update", "list"},
+	store = newOperations("store", "Operations of the store of widgets", []string{"lookup", "update", "list"},
 		[]string{resultOK, resultError})
-	ledgers = newOperations("ledger", "What the ledger was asked", []string{"reserve", "keep", "release", "held"},
+	ledgers = newOperations("ledger", "Operations of the ledger", []string{"reserve", "keep", "release", "held"},
 		[]string{resultOK, resultHeld, resultError})
 
-	// Metrics are those of all stores and ledgers of the process.
+	// Metrics are those of all stores and ledgers in the process.
 	Metrics = []prometheus.Collector{store.total, store.seconds, ledgers.total, ledgers.seconds}
 )
 
 type operations struct {
-	asked   string // store or ledger
+	kind    string // store or ledger
 	total   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 }
 
-// newOperations creates every series there will be, so that a rate over one is
-// right from the first on.
-func newOperations(asked, help string, names, results []string) *operations {
-	prefix := "caddy_chat_identity_" + asked
+// newOperations creates all series at once, so that a rate counts their first operations.
+func newOperations(kind, help string, names, results []string) *operations {
+	prefix := "caddy_chat_identity_" + kind
 	o := &operations{
-		asked: asked,
+		kind: kind,
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: prefix + "_operations_total", Help: help + ", by result.",
 		}, []string{"operation", "result"}),
@@ -63,15 +62,15 @@ type asking struct {
 	*operations
 	name  string
 	began time.Time
-	span  trace.Span // nil where nobody traces
+	span  trace.Span // nil if the request is not traced
 }
 
-// begin begins an operation, which began at that time.
+// begin begins an operation that started at that time.
 func (o *operations) begin(ctx context.Context, name string, at time.Time) (context.Context, asking) {
 	a := asking{operations: o, name: name, began: at}
 	if span := trace.SpanFromContext(ctx); span.IsRecording() {
 		tracer := span.TracerProvider().Tracer("github.com/chatidentity/caddy-chat-identity")
-		ctx, a.span = tracer.Start(ctx, "chat_identity."+o.asked+" "+name,
+		ctx, a.span = tracer.Start(ctx, "chat_identity."+o.kind+" "+name,
 			trace.WithTimestamp(at), trace.WithSpanKind(trace.SpanKindClient))
 	}
 	return ctx, a
@@ -85,7 +84,7 @@ func (a *asking) end(result string) {
 		return
 	}
 	if result == resultError {
-		a.span.SetStatus(codes.Error, a.asked+" unavailable")
+		a.span.SetStatus(codes.Error, a.kind+" unavailable")
 	}
 	a.span.SetAttributes(attribute.String("chat_identity.result", result))
 	a.span.End()

@@ -8,8 +8,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Store is a store whose operations are counted. A lookup that it answers by
-// itself is none: it costs what it did.
+// Store is a store whose operations are counted. Lookups are not: most are answered from
+// memory. Others are counted by [Lookup].
 type Store struct{ widgets.Store }
 
 // Update implements [widgets.Store].
@@ -28,8 +28,8 @@ func (s Store) List(ctx context.Context, after string, limit int) ([]*widgets.Re
 	return records, err
 }
 
-// storeResult is an operation's result. What the store has answered is none of
-// its errors, be it that there is no such widget.
+// storeResult is an operation's result. Any answer of the store is a success, even that
+// there is no such widget.
 func storeResult(err error) string {
 	if errors.Is(err, widgets.ErrUnavailable) || errors.Is(err, widgets.ErrBusy) {
 		return resultError
@@ -37,7 +37,7 @@ func storeResult(err error) string {
 	return resultOK
 }
 
-// Lookup counts a lookup for which a store had to ask elsewhere.
+// Lookup counts a lookup that a store could not answer from memory.
 func Lookup(ctx context.Context, began time.Time, err error) {
 	_, asking := store.begin(ctx, "lookup", began)
 	asking.end(storeResult(err))

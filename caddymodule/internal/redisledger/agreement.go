@@ -13,9 +13,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-var errContended = &unfit{"contended", "the marker changes all the time: two servers may answer by turns, so give the address of one"}
+var errContended = &unfit{"contended", "the marker keeps changing: two servers may answer in turn, so give the address of one"}
 
-// unfit is a server that must not be used as it is.
+// unfit says why a server must not be used.
 type unfit struct{ kind, text string }
 
 func (u *unfit) Error() string { return u.text }
@@ -29,12 +29,17 @@ type markerReply struct {
 }
 
 // serverInfo is what a server says about itself.
-type serverInfo struct{ run, role, version, policy, mode string }
+type serverInfo struct{ run, promoted, role, version, policy, mode string }
 
-// syncMarker finds out whether the ledger remembers everything since it was last
-// looked at, and whether it remembers for long enough. If not, the first gateway
-// to notice replaces the marker. With probe, it also finds out whether the server
-// can be written.
+// wrote reports whether it had a marker with that identity written, see [identity].
+func (s *serverInfo) wrote(run string) bool {
+	id, promoted, _ := strings.Cut(run, "-")
+	return id == s.run && (promoted == s.promoted || s.promoted == "")
+}
+
+// syncMarker determines whether the ledger still has everything since the last look, and
+// keeps it for long enough. If not, the first gateway to notice replaces the marker. With
+// probe, it also determines whether the server accepts writes.
 func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool) (found *serverState, writable bool, err error) {
 	var old, next string
 	var id string // of a marker that this gateway has written for a loss
@@ -52,20 +57,20 @@ func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool)
 		}
 		m := parseMarker(r.text)
 		if r.text != "" && m == nil {
-			return nil, false, &unfit{"marker", "what is held under the marker's key is no marker: something else writes under this prefix"}
+			return nil, false, &unfit{"marker", "the value of the marker's key is not a marker: something else writes under this prefix"}
 		}
 		reason := ""
 		if m == nil || id == "" || m.id != id {
 			reason = reasonToForget(known, r, m)
 			if ordered := orders > 0 && (known == nil || known.orders < orders); reason == "" && ordered {
-				reason = "it takes the place of another ledger"
+				reason = "it replaces another ledger"
 			}
 		}
 		found.marker, found.clock = r.text, r.clock
 		follows := m.extend(window, r.clock)
 		if reason != "" {
 			if r.text != old || id == "" {
-				l.log.Warn("the ledger may have forgotten what it knew: one-time signatures from before are refused, and conversations may be free to take",
+				l.log.Warn("the ledger may have lost entries: one-time signatures from before are refused, and conversations may be free to claim",
 					zap.String("reason", reason))
 			}
 			if follows == nil {
@@ -108,6 +113,11 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 		switch name {
 		case "run_id":
 			r.run = value
+		case "master_replid2":
+			r.promoted = strings.TrimLeft(value, "0")
+			if r.promoted != "" {
+				r.promoted = value
+			}
 		case "role":
 			r.role = value
 		case "redis_version":
@@ -122,7 +132,7 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 	return r, err
 }
 
-// fit returns why the server must not be used, if so.
+// fit returns an [unfit] error if the server must not be used.
 func (s *serverInfo) fit(cluster bool) error {
 	major, _, _ := strings.Cut(s.version, ".")
 	n, err := strconv.Atoi(major)
@@ -130,11 +140,11 @@ func (s *serverInfo) fit(cluster bool) error {
 	case err != nil || n < 6:
 		return &unfit{"version", fmt.Sprintf("the server is Redis %q: use Redis 6 or later, or Valkey", s.version)}
 	case s.run == "" || s.policy == "":
-		return &unfit{"info", "the server's INFO does not tell its run_id or its maxmemory_policy, so nobody can tell whether it forgets: use another"}
+		return &unfit{"info", "the server's INFO has no run_id or no maxmemory_policy, so it is unknown whether it drops entries: use another"}
 	case s.role != "master":
 		return &unfit{"role", fmt.Sprintf("the server's role is %q: name the primary in the URL, or its Sentinels", s.role)}
 	case s.policy != "noeviction":
-		return &unfit{"policy", fmt.Sprintf("the server's maxmemory-policy is %s, with which it forgets what was used when its memory is full: "+
+		return &unfit{"policy", fmt.Sprintf("the server's maxmemory-policy is %s, with which it drops entries when its memory is full: "+
 			"CONFIG SET maxmemory-policy noeviction, in its configuration too, or use a server of its own", s.policy)}
 	case s.mode == "cluster" && !cluster:
 		return &unfit{"mode", "this is a node of a cluster: begin the URL with redis+cluster"}
@@ -142,24 +152,24 @@ func (s *serverInfo) fit(cluster bool) error {
 	return nil
 }
 
-// reasonToForget returns why the marker does not vouch for the data, or "". That
-// there is none is no reason where nothing is known.
+// reasonToForget returns why the marker does not vouch for the data, "" if it does. A missing
+// marker is no reason if nothing was known before.
 func reasonToForget(known *serverState, r markerReply, m *marker) string {
 	switch {
 	case m == nil && known == nil:
 		return ""
 	case m == nil:
 		return "the marker is gone: the server was flushed, or restarted without its data"
-	case m.run != r.run:
-		return "the server was restarted, or another one has taken its place"
+	case !r.wrote(m.run):
+		return "the server was restarted or replaced, or its data"
 	case known == nil:
 		return ""
 	}
 	if before := parseMarker(known.marker); before == nil || m.id != before.id {
-		// A gateway that has just been started takes an empty server for a new
-		// one. Who knew what was there before knows better.
+		// A gateway that has just started takes an empty server for a new one. One that
+		// knew its data knows better.
 		if m.since < known.clock {
-			return "the marker is of a gateway that could not know what was there before"
+			return "the marker was written by a gateway that could not know the data before"
 		}
 		return ""
 	}
@@ -170,8 +180,8 @@ func reasonToForget(known *serverState, r markerReply, m *marker) string {
 	return ""
 }
 
-// adopt goes by the marker from now on. Its times are turned into the callers'
-// clock by their age: the two clocks may differ.
+// adopt makes the marker the current one. It converts times to the callers' clock by their
+// age, since the two clocks may differ.
 func (l *Ledger) adopt(known, found *serverState, m *marker) {
 	found.ledger = m.ledger
 	if known != nil && known.marker == found.marker {

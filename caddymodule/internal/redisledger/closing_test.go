@@ -13,7 +13,7 @@ func TestNewTouchesNothing(t *testing.T) {
 	s := redistest.Start(t, volatile...)
 	before := runtime.NumGoroutine()
 	l := at(t, s)
-	says(t, "before the first call", l.Err(), "not been reached yet")
+	says(t, "before the first call", l.Err(), "not reached yet")
 	if err := l.Close(); err != nil {
 		t.Error(err)
 	}

@@ -1,31 +1,28 @@
 // Package redisledger keeps a ledger in Redis or Valkey, for a fleet of
 // gateways: standalone, behind Sentinel, or in a cluster.
 //
-// All keys are in one hash slot. So one script changes an entry and its share
-// together, and finds out by itself whether the server that runs it still knows
-// everything, in a cluster, too. One node then has all the writes of the ledger:
-// it carries tens of thousands a second (BenchmarkReserve), and a second hop
-// from node to node would cost more than it spreads.
+// All keys are in one hash slot, so that one script can change an entry and its share, and
+// can check that the server that runs it still has all data, even in a cluster. One node
+// then carries all writes of the ledger, which is tens of thousands per second
+// (BenchmarkReserve).
 //
-// Entries end by the server's clock, after the time that the caller's clock had
-// left: how far the two are apart does not matter. A [ledger.Entry] has the time
-// as the gateway that wrote it said it, by its own clock.
+// Entries expire by the server's clock, after the time that was left by the caller's clock,
+// so that the two may differ. A [ledger.Entry] has the time by the clock of the gateway that
+// wrote it.
 //
-// A server that could forget by itself is refused. One that has forgotten, or
-// may have, is noticed before it is believed, and what was signed before is not
-// spent then: it was flushed, it was restarted (even with persistence, which may
-// lack the last moments), or a replica was promoted (which may not have received
-// them). A clock that was set forward is noticed within a quarter of a second.
+// A server that evicts keys is refused. If a server may have lost entries, that is noticed
+// before it is trusted, and what was signed before is refused: it was flushed, restarted
+// (persistence may lack the last moments), or a replica was promoted (which may not have
+// received them). A clock that was set forward is noticed within a quarter of a second.
 //
-// What the ledger itself cannot notice: one that was flushed while no gateway ran
-// is taken for a new one, unless the caller knows its id, and so it is by a
-// gateway that starts after the flush until the others notice; and while a primary
-// that was cut off still serves gateways on its side, the promoted replica serves
-// the others. The server's min-replicas-to-write 1 with min-replicas-max-lag
-// bounds the latter.
+// The ledger itself cannot notice that it was flushed while no gateway ran, unless the
+// caller knows its id; nor can a gateway that starts after a flush until the others notice.
+// And while a primary that was cut off still serves gateways on its side, the promoted
+// replica serves the others, which min-replicas-to-write 1 with min-replicas-max-lag
+// bounds.
 //
-// A user with these rights is enough, with the prefix written out; a cluster
-// needs +cluster|slots and +cluster|shards, too, and Sentinels +role:
+// The user needs these rights, with the prefix written out; a cluster also needs
+// +cluster|slots and +cluster|shards, and Sentinels +role:
 //
 //	user gateway on >password resetkeys ~<prefix>{l}*
 //	     -@all +eval +evalsha +info +ping +time +get +set +del +pexpireat
@@ -48,19 +45,19 @@ import (
 )
 
 var (
-	errClosed  = errors.New("it has been closed")
-	errUnasked = errors.New("it has not been reached yet")
-	errNobody  = errors.New("the zero holder is nobody, and nobody can hold a key")
-	errPast    = errors.New("a key cannot be held until a time that has passed")
+	errClosed  = errors.New("it is closed")
+	errUnasked = errors.New("it was not reached yet")
+	errNobody  = errors.New("the zero holder cannot hold a key")
+	errPast    = errors.New("a key cannot be held until a time in the past")
 )
 
 // Options say where the ledger is.
 type Options struct {
 	// Link is to Redis. The ledger does not close it.
 	Link *redislink.Link
-	// Log is told what an operator has to know. Without one nothing is.
+	// Log gets what an operator needs to know. Default: none.
 	Log *zap.Logger
-	// Now is the clock that callers go by: [time.Now], unless it is set.
+	// Now is the callers' clock. Default: [time.Now].
 	Now func() time.Time
 }
 
@@ -76,18 +73,18 @@ type Ledger struct {
 	calls   sync.WaitGroup // calls under way
 	closed  bool
 	started bool
-	window  ledger.Window // the longest that was asked for, in milliseconds
-	orders  int           // how often it was told to forget
+	window  ledger.Window // the longest that was requested, in whole milliseconds
+	orders  int           // how often Forget was called
 
 	looks   singleflight.Group
 	state   atomic.Pointer[state] // nil before the first look
-	refused atomic.Pointer[error] // why a call was last refused; others go on
+	refused atomic.Pointer[error] // why Redis refused a call; others may succeed
 	alive   context.Context
 	end     context.CancelFunc
 	gone    chan struct{} // closed when the watcher has ended
 }
 
-// New returns a ledger that has touched nothing yet: the first call does.
+// New returns a ledger. The first call that needs Redis connects.
 func New(o Options) *Ledger {
 	if o.Log == nil {
 		o.Log = zap.NewNop()
@@ -118,7 +115,7 @@ func (l *Ledger) Open(ctx context.Context, window ledger.Window) (id string, err
 	return server.ledger, nil
 }
 
-// Forget implements [ledger.Ledger]. It holds for every gateway.
+// Forget implements [ledger.Ledger], for all gateways.
 func (l *Ledger) Forget(ctx context.Context) error {
 	if err := l.enter(); err != nil {
 		return err
@@ -132,7 +129,7 @@ func (l *Ledger) Forget(ctx context.Context) error {
 	return err
 }
 
-// enter begins a call, and the watching with the first.
+// enter begins a call. The first call starts the watcher.
 func (l *Ledger) enter() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -195,6 +196,49 @@ func TestPromoted(t *testing.T) {
 	accept(t, l, "another ")
 }
 
+// TestReplacedByReplication has a server become the replica of an older copy of
+// itself, and a primary again: it has not been restarted, and has the marker. The
+// script itself must notice.
+func TestReplacedByReplication(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t, "--repl-diskless-sync-delay", "0")
+	l := opened(t, at(t, s))
+	synced := func(s *redistest.Server) {
+		t.Helper()
+		eventually(t, "the replica has the data", func() error {
+			if !strings.Contains(s.Do("INFO", "replication"), "master_link_status:up") {
+				return errNotYet
+			}
+			return nil
+		})
+	}
+	older := redistest.Start(t, "--repl-diskless-sync-delay", "0", "--replicaof", "127.0.0.1", s.Port)
+	synced(older)
+	older.Do("REPLICAOF", "NO", "ONE")
+	for range 2 {
+		used := accept(t, l, "token ")
+		before := l.state.Load().server
+		s.Do("REPLICAOF", "127.0.0.1", older.Port)
+		synced(s)
+		s.Do("REPLICAOF", "NO", "ONE")
+		r := &record{holder: holder("a"), until: soon().Unix()}
+		o := &operation{l, t.Context(), before, l.entryKey(used.key)}
+		eventually(t, "the script notices", func() error { // the connections of before end first
+			a, err := o.run(lua().reserve, "", r.value(), "60000", "0")
+			if err == nil {
+				t.Fatalf("reserved: %v", a)
+			}
+			if !errors.Is(err, errForgot) {
+				return err
+			}
+			return nil
+		})
+		refuse(t, l, used)
+		refuse(t, at(t, s), used) // one that starts now
+		accept(t, l, "another ")
+	}
+}
+
 // forward has an address at which the target answers, whichever it is at the
 // moment, and a function that cuts all connections.
 func forward(t *testing.T, target *atomic.Value) (address string, cut func()) {
@@ -272,6 +316,49 @@ func TestClocksApart(t *testing.T) {
 	}
 }
 
+// TestLate has a gateway stand still, or its connection be slow, between its look
+// at the clock and the server's at the entry, until the entry has ended. The other
+// gateway's clock is as far behind as may be, or is the same.
+func TestLate(t *testing.T) {
+	s := redistest.Start(t, volatile...)
+	client := clientOf(t, s)
+	for _, skew := range []time.Duration{0, 10 * time.Second} {
+		window := ledger.Window{MaxAge: time.Minute, Skew: skew}
+		url := "redis://" + s.Addr + "?prefix=" + skew.String() + ":"
+		first := opened(t, on(t, url))
+		used := signed("token", first.now())
+		if accepted, err := spendIn(first, used, window); !accepted || err != nil {
+			t.Fatal(accepted, err)
+		}
+		// By this clock it is just about fresh.
+		var late atomic.Bool
+		var looks atomic.Int64
+		now := used.signed.Add(window.MaxAge)
+		second := opened(t, on(t, url, func(o *Options) {
+			o.Now = func() time.Time {
+				if !late.Load() {
+					return now
+				}
+				if looks.Add(1) > 2 {
+					return now.Add(3 * time.Second)
+				}
+				if looks.Load() == 2 { // the last before the server is asked
+					elapse(t, client, 3*time.Second)
+				}
+				return now
+			}
+		}))
+		elapse(t, client, window.MaxAge+skew)
+		if accepted, err := spendIn(second, used, window); accepted || err != nil {
+			t.Fatalf("skew %v: in time: %v, %v", skew, accepted, err)
+		}
+		late.Store(true)
+		if accepted, err := spendIn(second, used, window); accepted || !errors.Is(err, ledger.ErrTooOld) {
+			t.Errorf("skew %v: late: %v, %v", skew, accepted, err)
+		}
+	}
+}
+
 // TestReasonToForget tells markers that vouch from those that do not.
 func TestReasonToForget(t *testing.T) {
 	known := &serverState{marker: "id 0 run1 l 0 0 0 0", clock: 1_000_000, began: time.Now()}
@@ -286,6 +373,10 @@ func TestReasonToForget(t *testing.T) {
 		{"as it was", known, "id 0 run1 l 0 0 0 0", 1_000_100, "run1", false},
 		{"gone", known, "", 1_000_100, "run1", true},
 		{"restarted, or on another node", known, "id 0 run1 l 0 0 0 0", 1_000_100, "run2", true},
+		{"made a replica and a primary again", known, "id 0 run1 l 0 0 0 0", 1_000_100, "run1-abc", true},
+		{"the same before this process", nil, "id 0 run1-ab l 0 0 0 0", 1_000_100, "run1-abc", true},
+		{"promoted long ago", known, "id 0 run1-abc l 0 0 0 0", 1_000_100, "run1-abc", false},
+		{"promoted long ago, and without replicas since", known, "id 0 run1-abc l 0 0 0 0", 1_000_100, "run1", false},
 		{"restarted before this process", nil, "id 0 run1 l 0 0 0 0", 1_000_100, "run2", true},
 		{"known by nobody", nil, "id 0 run1 l 0 0 0 0", 1_000_100, "run1", false},
 		{"there was none", nil, "", 1_000_100, "run1", false},
@@ -295,7 +386,8 @@ func TestReasonToForget(t *testing.T) {
 		{"the clock is an hour ahead", known, "id 0 run1 l 0 0 0 0", 4_600_000, "run1", true},
 		{"the clock is an hour behind", known, "id 0 run1 l 0 0 0 0", -2_600_000, "run1", false},
 	} {
-		reply := markerReply{text: test.marker, clock: test.clock, serverInfo: serverInfo{run: test.run}}
+		run, promoted, _ := strings.Cut(test.run, "-")
+		reply := markerReply{text: test.marker, clock: test.clock, serverInfo: serverInfo{run: run, promoted: promoted}}
 		if reason := reasonToForget(test.known, reply, parseMarker(test.marker)); (reason != "") != test.forgets {
 			t.Errorf("%s: %q", test.name, reason)
 		}

@@ -9,12 +9,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-// marker says what the ledger remembers: "<random id> <since> <run id> <ledger's
-// id> <max_age> <skew> <narrow> <extended>". Times are in milliseconds of the
-// server's clock. Since is 0 from the first start. The run id is that of the
-// server that had it written: one that was restarted or promoted since then may
-// lack the last moments before, marker or not. The random id is another one
-// after each loss, the ledger's only after the loss of the marker itself. The
+// marker is the ledger's memory in Redis: "<random id> <since> <run id> <ledger's id>
+// <max_age> <skew> <narrow> <extended>". Times are in milliseconds, by the server's clock.
+// Since is 0 until the first loss. The run id is the [identity] of the server on which it
+// was written: one that was restarted or promoted since may lack the last moments. The
+// random id changes with each loss, the ledger's only if the marker itself is lost. The
 // rest is as in [ledger.Memory].
 type marker struct {
 	id     string
@@ -26,10 +25,10 @@ type marker struct {
 	extended             int64
 }
 
-// byServer takes the place of the server's time in a marker to come.
+// byServer stands for the server's time in a marker to be written.
 const byServer = -1
 
-// parseMarker returns nil for what is none.
+// parseMarker returns nil if the text is not a marker.
 func parseMarker(text string) *marker {
 	parts := strings.Split(text, " ")
 	if len(parts) != 8 {
@@ -45,8 +44,7 @@ func parseMarker(text string) *marker {
 	return m
 }
 
-// text is the marker as the script takes it: the server puts in its time and its
-// run id.
+// text returns the marker for the script, in which the server fills in its time and run id.
 func (m *marker) text() string {
 	number := func(n int64) string {
 		if n == byServer {
@@ -59,7 +57,7 @@ func (m *marker) text() string {
 	}, " ")
 }
 
-// memory is what the marker says, by the server's clock.
+// memory returns the marker's memory, by the server's clock.
 func (m *marker) memory() ledger.Memory {
 	return ledger.Memory{
 		Window: ledger.Window{MaxAge: duration(m.maxAge), Skew: duration(m.skew)},
@@ -76,8 +74,8 @@ func timeOrZero(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// extend returns the marker that is to follow for the window, nil for none. The
-// first one follows none.
+// extend returns the marker to write for the window, nil if this one suffices. A nil marker
+// is followed by the first one.
 func (m *marker) extend(w ledger.Window, clock int64) *marker {
 	if m == nil {
 		return &marker{id: rand.Text(), ledger: rand.Text(), maxAge: w.MaxAge.Milliseconds(), skew: w.Skew.Milliseconds()}

@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	errForgot = errors.New("the server was flushed, restarted or replaced since it was last looked at: ask again")
-	errMoving = errors.New("the entry changes all the time: ask again")
+	errForgot = errors.New("the server was flushed, restarted or replaced since the last look: try again")
+	errMoving = errors.New("the entry keeps changing: try again")
 )
 
 // operation is a call on a key.
@@ -24,13 +24,13 @@ type operation struct {
 	key    string
 }
 
-// answer is what a script says about a key.
+// answer is a script's answer.
 type answer struct {
 	status string // held, free, share, counted
 	record record // of what is held
 }
 
-// entry is who holds the key then, if anybody.
+// entry returns who holds the key, if anybody.
 func (a answer) entry() ledger.Entry {
 	if a.status != "held" {
 		return ledger.Entry{}
@@ -38,8 +38,8 @@ func (a answer) entry() ledger.Entry {
 	return a.record.entry()
 }
 
-// call makes a call on a key. A script that finds another marker than at the last
-// look has changed nothing, and the call is made again after the next one.
+// call makes a call on a key. A script that finds another marker than the last look did
+// changes nothing, and the call is repeated after the next look.
 func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation) (ledger.Entry, error)) (ledger.Entry, error) {
 	if err := l.enter(); err != nil {
 		return ledger.Entry{}, err
@@ -59,8 +59,8 @@ func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation)
 	return ledger.Entry{}, err
 }
 
-// run runs a script on the entry, and on the share if one is named. After an
-// error that is not the server's it may have been run all the same.
+// run runs a script on the entry, and on the share if one is named. Unless an error is the
+// server's answer, the script may have run.
 func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) (answer, error) {
 	ctx, cancel := context.WithTimeout(o.ctx, callLimit)
 	defer cancel()
@@ -75,7 +75,7 @@ func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) 
 	parts, err := script.Exec(ctx, client, keys, append([]string{o.server.marker}, arguments...)).AsStrSlice()
 	switch {
 	case err != nil && o.ctx.Err() != nil:
-		return answer{}, unavailable(context.Cause(o.ctx)) // the caller's haste says nothing about the server
+		return answer{}, unavailable(context.Cause(o.ctx)) // this says nothing about the server
 	case err != nil:
 		return answer{}, unavailable(o.l.noteFailure(err))
 	case len(parts) == 0:
@@ -92,8 +92,8 @@ func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) 
 	return a, nil
 }
 
-// runCounted runs a script that may find the entry to be part of a share, and runs
-// it again with the share's name then.
+// runCounted runs a script, and again with the share's key if the entry turns out to be part
+// of a share.
 func (o *operation) runCounted(script *rueidis.Lua, holder ledger.Holder, until int64, length string) (ledger.Entry, error) {
 	var known record
 	for range 4 {
@@ -110,8 +110,8 @@ func (o *operation) runCounted(script *rueidis.Lua, holder ledger.Holder, until 
 	return ledger.Entry{}, unavailable(errMoving)
 }
 
-// Spend implements [ledger.Ledger]. It goes by one marker, which the script finds
-// to be the server's.
+// Spend implements [ledger.Ledger]. The script checks that the marker by which it decides is
+// the server's.
 func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
 	if holder == (ledger.Holder{}) {
 		return ledger.Entry{}, unavailable(errNobody)
@@ -139,7 +139,15 @@ func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder
 		}
 		r := &record{holder: holder, until: seconds}
 		a, err := o.run(lua().spend, "", r.value(), strconv.FormatInt(ttl, 10))
-		return a.entry(), err
+		if err == nil && a.record.holder == holder {
+			// It was free when the server came to it, which may be later than the
+			// clock was looked at: another's entry may have ended in between.
+			err = o.server.memory.Vouch(signed, l.now())
+		}
+		if err != nil {
+			return ledger.Entry{}, err
+		}
+		return a.entry(), nil
 	})
 }
 

@@ -14,20 +14,20 @@ const (
 	plainSize  = digestSize + 8
 	sharedSize = plainSize + digestSize
 
-	// longest is how long an entry is kept at most, in milliseconds: a thousand
-	// years, which Redis can add to its own time.
+	// longest bounds how long an entry is kept, in milliseconds: a thousand years, which
+	// Redis can add to its time.
 	longest = 1000 * 365 * 24 * 3600 * 1000
 )
 
 var (
-	errRecord = errors.New("what is held under an entry's key is no entry: something else writes under this prefix")
+	errRecord = errors.New("the value of an entry's key is not an entry: something else writes under this prefix")
 	noOwner   ledger.Key
 )
 
-// record is an entry as Redis has it: holder, until, and of a share its owner.
+// record is an entry in Redis: holder, until, and the share's owner if any.
 type record struct {
 	holder ledger.Holder
-	until  int64 // Unix time, in seconds, as the holder said
+	until  int64 // Unix time, in seconds, by the writer's clock
 	owner  ledger.Key
 }
 
@@ -42,7 +42,7 @@ func (r *record) value() string {
 	return string(v) + r.share()
 }
 
-// share is the end of the value: the owner, or nothing.
+// share returns the end of the value: the share's owner, or nothing.
 func (r *record) share() string {
 	if r.owner == noOwner {
 		return ""
@@ -64,8 +64,7 @@ func instant(until int64) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(until)))
 }
 
-// markerKey and the others follow a hash tag, which is all that a cluster looks at
-// to choose the slot.
+// markerKey and the other keys share a hash tag, by which a cluster chooses the slot.
 func (l *Ledger) markerKey() string { return l.prefix }
 
 func (l *Ledger) entryKey(k ledger.Key) string {
@@ -76,7 +75,7 @@ func (l *Ledger) shareKey(owner ledger.Key) string {
 	return l.prefix + "s:" + base64.RawURLEncoding.EncodeToString(owner[:])
 }
 
-// wholeSeconds rounds up, so that nothing ends before its time.
+// wholeSeconds returns the Unix time rounded up, so that nothing ends early.
 func wholeSeconds(t time.Time) int64 {
 	if t.Nanosecond() > 0 {
 		return t.Unix() + 1
@@ -84,8 +83,7 @@ func wholeSeconds(t time.Time) int64 {
 	return t.Unix()
 }
 
-// lasting returns the end in whole seconds, and how many milliseconds that is
-// away.
+// lasting returns the end in whole seconds, and how many milliseconds are left until then.
 func (l *Ledger) lasting(until time.Time) (seconds, milliseconds int64, err error) {
 	seconds = wholeSeconds(until)
 	now := l.now()

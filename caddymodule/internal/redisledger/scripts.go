@@ -6,27 +6,37 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// A script is one step that nobody can come between. The client never sends one
-// twice by itself: of these commands it does not know that it could.
+// Scripts are atomic. The client does not retry them by itself.
 //
-// The keys are the entry's, the marker's, and the share's where one is touched.
-// The first argument is the marker that the call goes by.
+// The keys are the entry's, the marker's, and the share's if there is one. The first argument
+// is the marker by which the caller decides.
 
-// looking answers "forgot" where the server is not the one that had the marker
-// written, or has lost its data. An entry that is there needs no proof of that; a
-// key that is free does. The run id is asked for only then, since that costs as
-// much as the rest.
-const looking = `
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'forgot'} end
-local v = redis.call('GET', KEYS[1])
-if not v then
-	local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-	if not run or not string.find(ARGV[1], ' ' .. run .. ' ', 1, true) then return {'forgot'} end
+// identity has the server's run id and, behind a dash, whose replica it was when it
+// last became a primary: one that was made a replica and a primary again has the
+// data of another one, with the same run id. A server without replicas clears
+// that after an hour, which is no sign of a loss. See [serverInfo.wrote].
+const identity = `
+local function identity(info)
+	local before = string.match(info, 'master_replid2:(%w+)') or ''
+	return string.match(info, 'run_id:(%w+)') or '', string.find(before, '[^0]') and '-' .. before or ''
 end
 `
 
-// counting has a share's places, each by the name of its entry and with the time
-// when it ends: a second after the entry, so that no entry is without a place.
+// looking answers "forgot" if the server is not the one on which the marker was written, or
+// has lost its data. Only a free key needs that check: the run id costs as much as all the
+// rest.
+const looking = identity + `
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return {'forgot'} end
+local v = redis.call('GET', KEYS[1])
+if not v then
+	local run, promoted = identity(redis.call('INFO', 'server') .. redis.call('INFO', 'replication'))
+	if run == '' or not string.find(ARGV[1], ' ' .. run .. promoted .. ' ', 1, true)
+		and (promoted ~= '' or not string.find(ARGV[1], ' ' .. run .. '-', 1, true)) then return {'forgot'} end
+end
+`
+
+// counting keeps a share's places in a sorted set: the entry's name, and the time when the
+// place ends, a second after the entry, so that every entry has a place.
 const counting = `
 local place = string.sub(KEYS[1], -43)
 local function now()
@@ -40,8 +50,7 @@ local function count(ttl)
 end
 `
 
-// reserving writes the entry first: that is what Redis refuses when its memory is
-// full. What follows it does not refuse any more.
+// reserving writes the entry first, since that is what Redis refuses when its memory is full.
 const reserving = looking + counting + `
 if v then return {'held', v} end
 if KEYS[3] and redis.call('ZCOUNT', KEYS[3], now(), '+inf') >= tonumber(ARGV[4]) then return {'share'} end
@@ -50,17 +59,16 @@ if KEYS[3] then count(ARGV[3]) end
 return {'held', ARGV[2]}
 `
 
-// spending writes its holder's own entry again: the marker may have changed
-// since, and with it how long the entry is kept.
+// spending writes the holder's own entry again: how long it is kept may have changed with
+// the marker.
 const spending = looking + `
 if v and string.sub(v, 1, 32) ~= string.sub(ARGV[2], 1, 32) then return {'held', v} end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return {'held', ARGV[2]}
 `
 
-// keeping answers "counted" where the entry has a place in a share that the
-// caller has not named yet, and changes nothing then: Redis wants to be told of
-// all keys before.
+// keeping answers "counted", and changes nothing, if the entry is part of a share that the
+// caller has not named: Redis must be given all keys in advance.
 const keeping = looking + counting + `
 if not v then return {'free'} end
 if string.sub(v, 1, 32) ~= ARGV[2] or string.sub(v, 33, 40) == ARGV[3] then return {'held', v} end
@@ -85,19 +93,18 @@ if not v then return {'free'} end
 return {'held', v}
 `
 
-// marking replaces the marker by the one to come, in which the server's time and
-// its run id are put, if it is still the one that the caller saw. It returns the
-// marker as it is then, the time, what the server says about itself, and, where it
-// was to write the marker again as it is, why that failed.
-const marking = `
+// marking replaces the marker, after filling in the server's time and run id, if it is still
+// the one that the caller saw. It returns the current marker, the time, the server's INFO,
+// and, if it was told to rewrite the marker unchanged, why that failed.
+const marking = identity + `
 local t = redis.call('TIME')
 local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
 local info = redis.call('INFO', 'server') .. '\n' .. redis.call('INFO', 'replication') .. '\n' .. redis.call('INFO', 'memory')
 local v = redis.call('GET', KEYS[1]) or ''
 local refused = ''
 if ARGV[2] ~= '' and v == ARGV[1] then
-	local run = string.match(info, 'run_id:(%w+)') or ''
-	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run)
+	local run, promoted = identity(info)
+	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run .. promoted)
 	redis.call('SET', KEYS[1], v)
 elseif ARGV[3] == 'write' and v ~= '' then
 	refused = redis.pcall('SET', KEYS[1], v).err or ''
@@ -107,8 +114,8 @@ return {v, ms, info, refused}
 
 type scripts struct{ reserve, spend, keep, release, held, mark *rueidis.Lua }
 
-// lua is made at the first use: the client names scripts by SHA-1, which a
-// process that may not use it must be able to start without.
+// lua is created at the first use: the client names scripts by SHA-1, and a process that must
+// not use SHA-1 has to be able to start.
 var lua = sync.OnceValue(func() scripts {
 	return scripts{
 		reserve: rueidis.NewLuaScript(reserving), spend: rueidis.NewLuaScript(spending), keep: rueidis.NewLuaScript(keeping),

@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	// lookEvery is how often the server is looked at: whether it answers, whether
-	// it is fit, and whether it remembers.
+	// lookEvery is how often the server is checked: whether it answers, may be used, and
+	// still has its data.
 	lookEvery = 250 * time.Millisecond
-	// callLimit is how long one command may take, whatever the client allows.
+	// callLimit bounds one command, whatever the client allows.
 	callLimit = 2 * time.Second
 )
 
-// state is what calls go by.
+// state is the result of the looks so far.
 type state struct {
-	err    error        // why nothing is currently asked
-	server *serverState // as of the last look that succeeded; nil before
+	err    error        // why Redis is currently not asked
+	server *serverState // from the last look that succeeded; nil before
 }
 
-// serverState is what a look has found. It does not change.
+// serverState is the result of a look. It is immutable.
 type serverState struct {
 	marker string        // as the server has it
 	ledger string        // the ledger's id
 	memory ledger.Memory // by the callers' clock
-	orders int           // how many orders to forget it has carried out
+	orders int           // how many calls of Forget it includes
 	clock  int64         // the server's, in milliseconds
-	began  time.Time     // when it was asked for, by the monotonic clock
+	began  time.Time     // when the look began, by the monotonic clock
 }
 
-// watch looks at the server until the ledger is closed.
+// watch checks the server until the ledger is closed.
 func (l *Ledger) watch() {
 	defer close(l.gone)
 	ticker := time.NewTicker(lookEvery)
@@ -47,7 +47,7 @@ func (l *Ledger) watch() {
 	}
 }
 
-// look looks at the server once, for all who wait.
+// look checks the server once, for all who wait.
 func (l *Ledger) look() (any, error) {
 	var known *serverState
 	if s := l.state.Load(); s != nil {
@@ -76,7 +76,7 @@ func (l *Ledger) look() (any, error) {
 	return nil, nil
 }
 
-// explain says what to do about an error, and names its kind.
+// explain adds to an error what to do about it, and returns its kind.
 func explain(err error) (code string, explained error) {
 	if unfit, ok := err.(*unfit); ok {
 		return unfit.kind, err
@@ -85,22 +85,21 @@ func explain(err error) (code string, explained error) {
 	return f.Code, fmt.Errorf("%w: %s", err, f.Advice)
 }
 
-// noteFailure takes note of a call's error and returns it with what to do. If
-// Redis is away nobody asks again until a look has succeeded, so that requests do
-// not queue up behind timeouts.
+// noteFailure notes a call's error and returns it with what to do. If Redis is away, calls
+// fail at once until a look has succeeded, so that they do not queue up behind timeouts.
 func (l *Ledger) noteFailure(err error) error {
 	code, explained := explain(err)
 	if !redislink.Explain(err).Away {
 		l.refused.Store(&explained)
 	} else if s := l.state.Load(); s != nil {
-		l.state.CompareAndSwap(s, &state{explained, s.server}) // else a look has just ended, which knows better
+		l.state.CompareAndSwap(s, &state{explained, s.server}) // otherwise a look has just ended, which knows better
 	}
 	l.alarm.Raise(code, explained)
 	return explained
 }
 
-// await returns what is known of the server once that holds, or why it cannot be
-// asked. It has the server looked at until then.
+// await repeats looks until holds is true for the server's state, and returns that, or why
+// Redis is unavailable.
 func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*serverState, error) {
 	for {
 		s := l.state.Load()
@@ -118,13 +117,12 @@ func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*ser
 	}
 }
 
-// current returns what is known of the server.
+// current returns the server's state.
 func (l *Ledger) current(ctx context.Context) (*serverState, error) {
 	return l.await(ctx, func(*serverState) bool { return true })
 }
 
-// serving returns what is known of the server once what is used is kept for the
-// window there.
+// serving returns the server's state once it keeps used signatures for the window.
 func (l *Ledger) serving(ctx context.Context, w ledger.Window) (*serverState, error) {
 	serves := func(server *serverState) bool {
 		return w.MaxAge <= server.memory.MaxAge && w.Skew <= server.memory.Skew
@@ -138,7 +136,7 @@ func (l *Ledger) serving(ctx context.Context, w ledger.Window) (*serverState, er
 	return l.await(ctx, serves)
 }
 
-// roundUp returns whole milliseconds, as the marker has them.
+// roundUp rounds up to the marker's milliseconds.
 func roundUp(d time.Duration) time.Duration {
 	if part := d % time.Millisecond; part > 0 {
 		return d - part + time.Millisecond

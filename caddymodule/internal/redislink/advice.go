@@ -12,18 +12,17 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Fault is what an error of Redis means.
+// Fault explains an error of Redis.
 type Fault struct {
-	Code   string // the first word of what Redis answered, "" if it did not answer
+	Code   string // the first word of Redis's answer, "" without an answer
 	Advice string // what an operator can do about it
-	Away   bool   // no other command would succeed either
+	Away   bool   // all other commands would fail, too
 }
 
-// Is reports whether Redis answered with one of the codes.
+// Is reports whether Redis answered with one of these codes.
 func (f Fault) Is(codes ...string) bool { return f.Code != "" && slices.Contains(codes, f.Code) }
 
-// answers are the faults that Redis names, in the order in which they are looked
-// for.
+// answers are the faults that Redis reports, in the order in which they are looked for.
 var answers = []Fault{
 	{"OOM", "Redis has no memory left: raise its maxmemory, and keep maxmemory-policy noeviction", false},
 	{"READONLY", "this is a replica: name the primary in the URL, or its Sentinels", true},
@@ -43,12 +42,12 @@ var answers = []Fault{
 	{"WRONGTYPE", "something else uses these keys: choose another prefix in the URL", false},
 }
 
-// Refusal is what Redis answered to a command within a script, as an error.
+// Refusal is the error of a command within a script.
 type Refusal string
 
 func (r Refusal) Error() string { return string(r) }
 
-// Explain says what an error of the client, or a [Refusal], means.
+// Explain explains an error of the client, or a [Refusal].
 func Explain(err error) Fault {
 	if reply, ok := rueidis.IsRedisErr(err); ok {
 		return explainReply(reply.Error())
@@ -71,8 +70,8 @@ func Explain(err error) Fault {
 	return f
 }
 
-// explainReply reads what Redis answered. Some versions wrap the code of what a
-// script called, and one omits it.
+// explainReply explains an error reply. Within a script, some versions of Redis wrap the
+// code, and one omits it.
 func explainReply(text string) Fault {
 	text = strings.Replace(text, "The user executing the script can't ", "NOPERM can't ", 1)
 	for _, f := range answers {

@@ -8,14 +8,14 @@ import (
 )
 
 const (
-	// repeat is how often the same fault is logged while it lasts.
+	// repeat is how often a fault is logged while it lasts.
 	repeat = time.Minute
-	// quiet is for how long a fault must not have been seen before it is over: one
-	// that comes and goes must not fill the log.
+	// quiet is how long a fault must be absent before it is over: one that comes and goes
+	// must not flood the log.
 	quiet = time.Second
 )
 
-// Alarm logs a fault for as long as it lasts, and then that it is over.
+// Alarm logs a fault while it lasts, and that it is over.
 type Alarm struct {
 	Log       *zap.Logger
 	Bad, Good string
@@ -26,7 +26,7 @@ type Alarm struct {
 	logged, seen time.Time
 }
 
-// Raise says that the fault is there.
+// Raise reports the fault.
 func (a *Alarm) Raise(code string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,7 +39,7 @@ func (a *Alarm) Raise(code string, err error) {
 	a.Log.Error(a.Bad, zap.Error(err))
 }
 
-// Clear says that the fault is not there. It is called again and again.
+// Clear reports that the fault is absent. It is called repeatedly.
 func (a *Alarm) Clear() {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -3,9 +3,11 @@ package redislink
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,29 +17,24 @@ import (
 )
 
 const (
-	// Timeout is how long it may take to connect, and how long to answer: what
-	// waits for a server waits no longer.
+	// Timeout bounds a connection attempt, and an answer.
 	Timeout = time.Second
-	// pause is how long a failure to connect is the answer for all who ask, so
-	// that not each of them waits for one of its own.
+	// pause is how long all callers get the error of a failed connection attempt.
 	pause = 250 * time.Millisecond
-	// refresh is how often sentinels are asked for the primary. What they say on
-	// their own may be lost, and nothing else tells of a primary that was demoted
-	// and lives on.
+	// refresh is how often sentinels are asked for the primary. Their notifications may be
+	// lost, and a demoted primary goes on answering.
 	refresh = 5 * time.Second
-	// buffer is for each direction of a connection. What is sent is small.
+	// buffer is the size, in bytes, of a connection's buffer in each direction.
 	buffer = 64 << 10
 )
 
-// ErrClosed says that a link was closed.
+// ErrClosed says that the link is closed.
 var ErrClosed = errors.New("redis: the link is closed")
 
-// Link is a client that is created when it is first asked for.
+// Link is a client that connects when it is first needed.
 type Link struct {
-	// Prefix begins every key.
-	Prefix string
-	// Cluster says that keys of one command must be in one slot.
-	Cluster bool
+	Prefix  string // of all keys
+	Cluster bool   // the keys of a command must be in one slot
 
 	options    Options
 	option     rueidis.ClientOption
@@ -46,12 +43,12 @@ type Link struct {
 
 	mu     sync.Mutex // held while connecting; guards what follows
 	failed error
-	until  time.Time // failed is the answer till then
+	until  time.Time // when to try again
 	closed bool
 }
 
-// Open prepares a link. It reads the files that the options name, but connects
-// to nobody, since it also runs to validate a configuration.
+// Open returns a link. It reads the files that the options name, but does not connect,
+// since it also runs to validate a configuration.
 func Open(options Options) (*Link, error) {
 	if err := options.check(); err != nil {
 		return nil, err
@@ -74,16 +71,15 @@ func Open(options Options) (*Link, error) {
 		// The client's own cache trusts answers for a fixed time.
 		DisableCache:      true,
 		ForceSingleClient: options.Kind == Single,
-		// One connection to a server, on which all commands are pipelined. With
-		// several, a change could be the first to use one that broke unnoticed, and
-		// nobody would know whether it happened. With one, the read before the
-		// change has found out.
+		// All commands to a server are pipelined on one connection. With several, a
+		// change could be the first command on one that broke unnoticed, with unknown
+		// result. With one, the read before the change notices.
 		PipelineMultiplex:   -1,
 		ReadBufferEachConn:  buffer,
 		WriteBufferEachConn: buffer,
 	}
-	// Two more attempts are for a connection that broke unnoticed. To retry for as
-	// long as there is time would hide that nobody is there.
+	// Two retries are for a connection that broke unnoticed. More would only delay the
+	// error.
 	option.RetryDelay = func(attempt int, _ rueidis.Completed, _ error) time.Duration {
 		if attempt > 2 {
 			return -1
@@ -112,8 +108,8 @@ func Open(options Options) (*Link, error) {
 // String returns the URL without passwords.
 func (l *Link) String() string { return l.options.String() }
 
-// Client returns the client. Where there is none yet it connects; the client
-// then connects again by itself as often as it must.
+// Client returns the client, after connecting if there is none yet. The client reconnects
+// by itself.
 func (l *Link) Client(ctx context.Context) (rueidis.Client, error) {
 	if client := l.client.Load(); client != nil {
 		return *client, nil
@@ -127,7 +123,7 @@ func (l *Link) Client(ctx context.Context) (rueidis.Client, error) {
 	}
 }
 
-// connect connects for all who wait, whoever of them gives up.
+// connect connects on behalf of all who wait, and goes on if some of them give up.
 func (l *Link) connect() (any, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,7 +139,7 @@ func (l *Link) connect() (any, error) {
 	client, err := rueidis.NewClient(l.option)
 	if err != nil {
 		if client != nil {
-			client.Close() // one for a single server is created though nobody answers
+			client.Close() // for a single server there is one even after an error
 		}
 		l.failed, l.until = err, time.Now().Add(pause)
 		return nil, err
@@ -152,7 +148,7 @@ func (l *Link) connect() (any, error) {
 	return client, nil
 }
 
-// Close ends all connections. What is asked of the client then fails.
+// Close closes all connections.
 func (l *Link) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -161,4 +157,30 @@ func (l *Link) Close() error {
 	}
 	l.closed = true
 	return nil
+}
+
+// tlsConfig reads the files that the options name.
+func (o *Options) tlsConfig() (*tls.Config, error) {
+	if !o.TLS {
+		return nil, nil
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: o.ServerName}
+	if o.CA != "" {
+		pem, err := os.ReadFile(o.CA)
+		if err != nil {
+			return nil, wrong("ca: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, wrong("ca: there is no certificate in %s", o.CA)
+		}
+	}
+	if o.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(o.Cert, o.Key)
+		if err != nil {
+			return nil, wrong("cert and key: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return config, nil
 }

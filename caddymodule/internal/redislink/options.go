@@ -1,5 +1,5 @@
-// Package redislink connects to Redis or Valkey by the URL that an operator
-// writes, and says what its errors mean.
+// Package redislink connects to Redis or Valkey by the URL that an operator writes, and
+// explains its errors.
 package redislink
 
 import (
@@ -9,11 +9,11 @@ import (
 	"strings"
 )
 
-// ErrURL says that a URL, or what it names, cannot be used. The text never
-// quotes the URL, since there may be a password in it.
+// ErrURL says that a URL, or what it names, cannot be used. Its text never quotes the URL,
+// which may contain a password.
 var ErrURL = errors.New("redis: bad URL")
 
-// DefaultPrefix begins every key, unless the URL names another.
+// DefaultPrefix is the prefix of all keys unless the URL names another.
 const DefaultPrefix = "chat_identity:"
 
 // Kind is how servers are found.
@@ -21,29 +21,37 @@ type Kind int
 
 const (
 	Single   Kind = iota // the one server at the address
-	Sentinel             // the primary that the sentinels at the addresses name
-	Cluster              // the nodes that those at the addresses name
+	Sentinel             // the primary, as the sentinels at the addresses know it
+	Cluster              // all nodes, as those at the addresses know them
 )
 
-// Options is what a URL says. Username, Password and the sentinels' may hold
-// placeholders, written as they are: whoever parses resolves them before [Open].
+// Options are the settings of a URL. User names and passwords may be placeholders, which
+// the caller of [Parse] replaces before [Open].
 type Options struct {
 	Kind  Kind
 	Addrs []string // host:port, or one path of a socket
 	Unix  bool     // the address is a path
-	// Master is the name by which the sentinels know the primary.
+	// Master is the sentinels' name for the primary.
 	Master             string
 	DB                 int
 	Username, Password string
-	// SentinelUsername and SentinelPassword are for the sentinels: they have
-	// users of their own, and refuse a password where they ask for none.
+	// SentinelUsername and SentinelPassword are for the sentinels, which have users of
+	// their own and refuse a password if they require none.
 	SentinelUsername, SentinelPassword string
 	Prefix                             string
 
 	TLS        bool
 	CA         string // a file of certificates in PEM, in place of the system's
-	ServerName string // in the certificate, in place of the address' host
+	ServerName string // in the certificate, in place of the address's host
 	Cert, Key  string // files in PEM: this client's certificate
+}
+
+// texts are the options behind the question mark, but for db.
+func (o *Options) texts() map[string]*string {
+	return map[string]*string{
+		"prefix": &o.Prefix, "ca": &o.CA, "server_name": &o.ServerName, "cert": &o.Cert, "key": &o.Key,
+		"sentinel_username": &o.SentinelUsername, "sentinel_password": &o.SentinelPassword,
+	}
 }
 
 // String returns the URL without passwords.
@@ -81,12 +89,9 @@ func (o Options) String() string {
 		b.WriteString("/" + strconv.Itoa(o.DB))
 	}
 	query := url.Values{}
-	for name, value := range map[string]string{
-		"prefix": o.Prefix, "ca": o.CA, "server_name": o.ServerName, "cert": o.Cert, "key": o.Key,
-		"sentinel_username": o.SentinelUsername,
-	} {
-		if value != "" {
-			query.Set(name, value)
+	for name, value := range o.texts() {
+		if *value != "" && name != "sentinel_password" {
+			query.Set(name, *value)
 		}
 	}
 	if o.Unix && o.DB != 0 {

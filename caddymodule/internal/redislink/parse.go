@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// schemes are those of URLs.
+// schemes are the schemes of URLs.
 var schemes = map[string]Options{
 	"redis":           {},
 	"rediss":          {TLS: true},
@@ -30,15 +30,15 @@ func wrong(format string, args ...any) error {
 //	redis+sentinel://[user:password@]host[:26379],host[:26379]/name[/db]
 //	redis+cluster://[user:password@]host[:6379],host[:6379]
 //
-// With rediss in place of redis, it speaks TLS. Behind a question mark it takes
-// prefix, db, sentinel_username, sentinel_password, and with TLS ca,
-// server_name, cert and key. net/url is not for this: it refuses several hosts,
-// placeholders in a password, and its errors quote what they refuse.
+// With rediss in place of redis, it uses TLS. Options behind a question mark are prefix,
+// db, sentinel_username, sentinel_password, and with TLS ca, server_name, cert and key.
+// net/url does not parse these URLs: it refuses several hosts and placeholders in a
+// password, and its errors quote the URL.
 func Parse(text string) (Options, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	o, known := schemes[strings.ToLower(scheme)]
 	if !ok || !known {
-		return Options{}, wrong("it begins with none of redis://, rediss://, redis+unix://, redis+sentinel://, " +
+		return Options{}, wrong("it must begin with one of redis://, rediss://, redis+unix://, redis+sentinel://, " +
 			"rediss+sentinel://, redis+cluster://, rediss+cluster://")
 	}
 	rest, query := cut(rest, '?')
@@ -59,7 +59,7 @@ func Parse(text string) (Options, error) {
 	return o, o.check()
 }
 
-// cut cuts at the first separator that is not within the braces of a placeholder.
+// cut cuts at the first separator outside of a placeholder's braces.
 func cut(text string, separator byte) (before, after string) {
 	depth := 0
 	for i := 0; i < len(text); i++ {
@@ -118,7 +118,7 @@ func (o *Options) parseHosts(authority, path string) error {
 	return nil
 }
 
-// address completes a host with the port.
+// address returns host:port, with that port if the text has none.
 func address(text, port string) (string, error) {
 	host := text
 	if h, p, err := net.SplitHostPort(text); err == nil {
@@ -128,8 +128,8 @@ func address(text, port string) (string, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if host == "" || strings.ContainsAny(host, "[]{}@/ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil || err != nil || n == 0 {
-		// A password with an unescaped slash or at sign ends up here.
-		return "", wrong("a host is missing or no host:port; in a password write / as %%2F, @ as %%40, ? as %%3F")
+		// An unescaped slash or at sign in a password leads here.
+		return "", wrong("a host is missing or is not host:port; in a password write / as %%2F, @ as %%40, ? as %%3F")
 	}
 	return net.JoinHostPort(host, port), nil
 }
@@ -160,7 +160,7 @@ func (o *Options) parseDB(text string) error {
 	}
 	db, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return wrong("the path is no number of a database")
+		return wrong("the path is not a number of a database")
 	}
 	o.DB = int(db)
 	return nil
@@ -183,28 +183,15 @@ func (o *Options) parseQuery(query string) error {
 			return wrong("an option appears more than once")
 		}
 		seen[name] = true
-		switch name {
-		case "prefix":
-			o.Prefix = value
-		case "db":
-			if o.DB != 0 {
-				return wrong("two databases")
-			}
+		switch text, known := o.texts()[name]; {
+		case known:
+			*text = value
+		case name == "db" && o.DB != 0:
+			return wrong("two databases")
+		case name == "db":
 			if err := o.parseDB(value); err != nil {
 				return err
 			}
-		case "sentinel_username":
-			o.SentinelUsername = value
-		case "sentinel_password":
-			o.SentinelPassword = value
-		case "ca":
-			o.CA = value
-		case "server_name":
-			o.ServerName = value
-		case "cert":
-			o.Cert = value
-		case "key":
-			o.Key = value
 		default:
 			// The name is not quoted: it may be the end of a password.
 			return wrong("an option behind the question mark is none of prefix, db, sentinel_username, sentinel_password, ca, server_name, cert, key")
@@ -213,7 +200,7 @@ func (o *Options) parseQuery(query string) error {
 	return nil
 }
 
-// check refuses what does not fit together.
+// check refuses options that contradict each other.
 func (o *Options) check() error {
 	switch {
 	case len(o.Addrs) == 0:

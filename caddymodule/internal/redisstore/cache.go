@@ -9,18 +9,18 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Sizes of what is remembered, in bytes.
+// Sizes in bytes.
 const (
 	minCache   = 64 << 10
-	recordCost = 256 // what a record and its place in the cache take beside its secrets
+	recordCost = 256 // of a record and its cache entry, without the texts
 )
 
-// costOf returns about what a record takes, in bytes, whose value is of that
-// size. The texts are no longer than in the value; the half is for the list of
-// secrets, which may have grown to twice what it needs.
+// costOf returns the approximate size of a cached record, in bytes, given that of its value.
+// The texts are no longer than the value; half as much again is for the list of secrets,
+// which may have grown to twice its size.
 func costOf(size int) int { return recordCost + size + size/2 }
 
-// entry is what was read of an id.
+// entry is a cached record.
 type entry struct {
 	id     string
 	epoch  uint64        // of the store, before it was read
@@ -28,14 +28,16 @@ type entry struct {
 	record *widgets.Record
 }
 
-// recordCache remembers entries. It may forget any, and may come up with one that
-// was replaced: whether an entry can be used, the entry itself says. That there is
-// no record of an id is not remembered: then a new widget is known at once, and who
-// asks for many made-up ids drives no record out.
+// sent is when it was asked for.
+func (e *entry) sent() time.Duration { return e.until - reread }
+
+// recordCache caches entries. It may drop any, and may return one that was replaced: the
+// entry's own fields say whether it can be used. That an id has no record is not cached, so
+// that a new widget is known at once, and requests for made-up ids evict nothing.
 type recordCache struct {
 	records *ristretto.Cache[uint64, *entry]
 
-	mu     sync.RWMutex // held for reading while filling: ristretto panics if closed then
+	mu     sync.RWMutex // read-locked while filling, since ristretto panics if closed then
 	closed bool
 }
 
@@ -48,23 +50,23 @@ func newRecordCache(size int64) *recordCache {
 		IgnoreInternalCost: true, // it is in recordCost
 	})
 	if err != nil {
-		panic(err) // it refuses sizes of zero
+		panic(err) // only for sizes of zero
 	}
 	return &recordCache{records: cache}
 }
 
-// get returns nil where nothing is remembered.
+// get returns nil for a miss.
 func (c *recordCache) get(hash uint64) *entry {
 	e, _ := c.records.Get(hash)
 	return e
 }
 
-// put remembers an entry whose value is of that size.
+// put caches an entry whose value has that size.
 func (c *recordCache) put(hash uint64, e *entry, size int) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if !c.closed && c.records.Set(hash, e, int64(costOf(size))) {
-		c.records.Wait() // else the next to ask would read it again
+		c.records.Wait() // otherwise the next lookup would miss
 	}
 }
 

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -146,7 +147,7 @@ func TestMany(t *testing.T) {
 	}
 	held := 0
 	for i := range count {
-		if s.records.get(s.hash(name(i))) != nil {
+		if s.records.get(maphash.String(s.seed, name(i))) != nil {
 			held++
 		}
 	}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// dialects are those that widgets have of their own.
+// dialects are the widgets' own dialects.
 type dialects struct {
-	spoken atomic.Pointer[map[string]bool] // nil while that is not known
+	spoken atomic.Pointer[map[string]bool] // nil while unknown
 
 	mu   sync.Mutex
 	seen map[string]time.Duration // when there last was a widget with the dialect
@@ -20,8 +20,8 @@ func (d *dialects) speaks(dialect string) bool {
 	return dialect != "" && (spoken == nil || (*spoken)[dialect])
 }
 
-// note says that there is a record with that dialect. The counts in Redis are
-// read now and then, and a request need not wait for them.
+// note notes that there is a record with that dialect, before the counts in Redis are read
+// again.
 func (d *dialects) note(dialect string, now time.Duration) {
 	if dialect == "" {
 		return
@@ -37,8 +37,8 @@ func (d *dialects) note(dialect string, now time.Duration) {
 	}
 }
 
-// count takes the counts that were asked for at that time, each behind its
-// dialect. What was noted later they may not know yet; of others they know better.
+// count takes the counts of Redis, which were requested at that time, each after its dialect.
+// Dialects noted later stay, since the counts may not include them.
 func (d *dialects) count(counts []string, asked time.Duration) {
 	for i := 0; i < len(counts); i += 2 {
 		d.note(counts[i], asked) // a count that falls to zero is removed

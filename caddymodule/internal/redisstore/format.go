@@ -6,11 +6,12 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// format is that of values. A record with members that are not known belongs to
-// another: written back, they would be lost.
+// format is the version of values. A record with unknown members is refused, since they would
+// be lost when it is written back.
 const format = 1
 
 type value struct {
@@ -18,14 +19,14 @@ type value struct {
 	Record *widgets.Record `json:"record"`
 }
 
-// badRecord says that what Redis has for an id is no record of it.
+// badRecord says that the value of an id is not a record of it.
 type badRecord struct {
 	key, id string
 	cause   error
 }
 
 func (e *badRecord) Error() string {
-	return fmt.Sprintf("%v: the record of widget %s: %v: restore the key '%s' from a backup, or delete it there and make the widget again",
+	return fmt.Sprintf("%v: the record of widget %s: %v: restore the key '%s' from a backup, or delete it there and create the widget again",
 		widgets.ErrUnavailable, e.id, e.cause, e.key)
 }
 
@@ -40,8 +41,8 @@ func encode(r *widgets.Record) (string, error) {
 	return string(text), nil
 }
 
-// decode returns the record that the value says the id has. The errors of the
-// JSON library are left out: they quote what they read.
+// decode returns the record in an id's value. It does not return the JSON library's errors,
+// which quote the value.
 func decode(id, text string) (*widgets.Record, error) {
 	var v value
 	if err := json.Unmarshal([]byte(text), &v, json.RejectUnknownMembers(true)); err != nil {
@@ -51,11 +52,11 @@ func decode(id, text string) (*widgets.Record, error) {
 		if json.Unmarshal([]byte(text), &newer) == nil && newer.Format > format {
 			return nil, fmt.Errorf("it was written by a newer version (format %d): run that", newer.Format)
 		}
-		return nil, errors.New("it does not decode")
+		return nil, errors.New("it cannot be decoded")
 	}
 	switch {
 	case v.Format != format:
-		return nil, fmt.Errorf("format %d is not known", v.Format)
+		return nil, fmt.Errorf("format %d is unknown", v.Format)
 	case v.Record == nil:
 		return nil, errors.New("it is empty")
 	}
@@ -66,4 +67,25 @@ func decode(id, text string) (*widgets.Record, error) {
 		return nil, fmt.Errorf("it is that of widget %s", v.Record.ID)
 	}
 	return v.Record, nil
+}
+
+var (
+	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)
+	errConnecting = fmt.Errorf("%w: Redis was not reached yet", widgets.ErrUnavailable)
+)
+
+// unreadable tells an operator what to do if Redis cannot be read.
+func unreadable(err error) error {
+	return fmt.Errorf("%w: %w: %s", widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
+}
+
+// unwritten tells an operator what to do if Redis refuses a change.
+func unwritten(err error) error {
+	return fmt.Errorf("%w: nothing was changed: %w: %s", widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
+}
+
+// unsure says that a change was sent and its result is unknown.
+func unsure(err error) error {
+	return fmt.Errorf("%w: it is unknown whether all, some or nothing was changed, so check before you try again: %w: %s",
+		widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
 }

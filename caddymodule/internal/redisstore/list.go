@@ -12,9 +12,8 @@ import (
 // page is how many records are read at once.
 const page = 256
 
-// List implements [widgets.Store]. It goes by an index of the ids, so that a page
-// costs the same however many widgets there are. What is changed meanwhile is in
-// it or is not.
+// List implements [widgets.Store]. It uses an index of the ids, so that a page costs the same
+// for any number of widgets. Concurrent changes may or may not be included.
 func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.Record, error) {
 	if s.alive.Err() != nil {
 		return nil, errClosed
@@ -33,12 +32,12 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 		if err != nil {
 			return nil, err
 		}
-		_, found, err := s.read(ctx, client, ids)
+		_, found, _, err := s.read(ctx, client, ids)
 		if err != nil {
 			return nil, err
 		}
 		for i, record := range found {
-			if after = ids[i]; record != nil { // else it is gone
+			if after = ids[i]; record != nil { // otherwise it was deleted
 				records = append(records, record)
 			}
 		}
@@ -63,25 +62,26 @@ func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after strin
 	return ids, nil
 }
 
-// read reads the values of ids, empty where there are none, and the records in
-// them.
-func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (values []string, records []*widgets.Record, err error) {
+// read reads the values of ids, empty for none, their records, and the version, all at one
+// moment.
+func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (values []string, records []*widgets.Record, version string, err error) {
 	values, records = make([]string, len(ids)), make([]*widgets.Record, len(ids))
 	if len(ids) == 0 {
-		return values, records, nil
+		return values, records, "", nil
 	}
 	ctx, cancel := limited(ctx)
 	defer cancel()
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = s.keys.record(id)
+	names := make([]string, 0, len(ids)+1)
+	for _, id := range ids {
+		names = append(names, s.keys.record(id))
 	}
+	names = append(names, s.keys.version)
 	answers, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
-	if err == nil && len(answers) != len(ids) {
-		err = errors.New("another number of values was answered")
+	if err == nil && len(answers) != len(names) {
+		err = errors.New("the answer has a wrong number of values")
 	}
 	if err != nil {
-		return nil, nil, unreadable(err)
+		return nil, nil, "", unreadable(err)
 	}
 	for i, id := range ids {
 		if values[i], err = answers[i].ToString(); rueidis.IsRedisNil(err) {
@@ -91,8 +91,9 @@ func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (
 			records[i], err = decode(id, values[i])
 		}
 		if err != nil {
-			return nil, nil, &badRecord{names[i], id, err}
+			return nil, nil, "", &badRecord{names[i], id, err}
 		}
 	}
-	return values, records, nil
+	version, _ = answers[len(ids)].ToString() // there may be none
+	return values, records, version, nil
 }

@@ -14,38 +14,45 @@ import (
 )
 
 const (
-	// maxLoads is how many GETs are under way at most. A connection has room for
-	// about a thousand commands, and who finds it full waits without an end.
+	// maxLoads bounds concurrent GETs. A connection has room for about a thousand commands,
+	// and a full one blocks without a timeout.
 	maxLoads = 256
-	// reread is how long a record is used before it is read again, whatever the
-	// version says: somebody may change Redis by hand.
+	// reread is when a record is read again even if the version is the same, since somebody
+	// may change Redis by hand.
 	reread = time.Minute
 )
 
-// load reads the record of an id that is not remembered, or not known to be
-// current.
+// load reads a record that is not cached, or not known to be current.
 func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.Record, error) {
 	if err := s.away.Load(); err != nil {
 		return s.remembered(id, hash, *err)
 	}
-	found, err, _ := s.flights.Do(string(id), func() (any, error) {
-		record, err := s.get(request, string(id), hash)
-		if err != nil && !isBad(err) && s.check() == nil { // that one answer failed says little
-			return s.get(request, string(id), hash)
+	began := s.clock()
+	for {
+		found, err, _ := s.flights.Do(string(id), func() (any, error) {
+			e, err := s.get(request, string(id), hash)
+			if err != nil && !isBad(err) && s.check() == nil { // one failed answer says little
+				return s.get(request, string(id), hash)
+			}
+			return e, err
+		})
+		switch {
+		case err == nil && began-found.(*entry).sent() >= lease:
+			// The answer was there before this request began, but whoever asked was
+			// stopped with it in his hands: it may have been retired meanwhile.
+			continue
+		case err == nil:
+			return found.(*entry).record, nil
+		case !isBad(err) && s.away.Load() != nil:
+			return s.remembered(id, hash, err)
 		}
-		return record, err
-	})
-	switch {
-	case err == nil:
-		return found.(*widgets.Record), nil
-	case !isBad(err) && s.away.Load() != nil:
-		return s.remembered(id, hash, err)
+		return nil, err
 	}
-	return nil, err
 }
 
-// get asks Redis, for the request of that context among others.
-func (s *Store) get(request context.Context, id string, hash uint64) (record *widgets.Record, err error) {
+// get reads a record from Redis. Other requests than that of the context may share it. The
+// entry's record is nil if there is none.
+func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, err error) {
 	began := time.Now()
 	defer func() { s.asked(request, began, err) }()
 	ctx, cancel := context.WithTimeout(context.Background(), redislink.Timeout)
@@ -61,7 +68,7 @@ func (s *Store) get(request context.Context, id string, hash uint64) (record *wi
 		return nil, unreadable(err)
 	}
 	sent := s.clock()
-	e := &entry{id: id, epoch: s.epoch.Load(), until: sent + reread}
+	e = &entry{id: id, epoch: s.epoch.Load(), until: sent + reread}
 	value, err := client.Do(ctx, client.B().Get().Key(s.keys.record(id)).Build()).ToString()
 	none := rueidis.IsRedisNil(err)
 	switch {
@@ -71,24 +78,24 @@ func (s *Store) get(request context.Context, id string, hash uint64) (record *wi
 	case err != nil:
 		return nil, unreadable(err)
 	}
-	// To a process that was stopped meanwhile, the answer may be older than any
-	// writer has waited for.
+	// If this process was stopped meanwhile, the answer may be older than writers waited
+	// for.
 	if s.clock()-sent >= lease {
 		return nil, unreadable(context.DeadlineExceeded)
 	}
 	if none {
-		return nil, nil
+		return e, nil
 	}
 	if e.record, err = decode(id, value); err != nil {
 		return nil, s.logBadRecord(id, err)
 	}
 	s.dialects.note(e.record.Dialect, s.clock())
 	s.records.put(hash, e, len(value))
-	return e.record, nil
+	return e, nil
 }
 
-// remembered returns what is remembered while Redis cannot be asked: what was
-// current as of the last heartbeat that was answered.
+// remembered returns a cached record while Redis is away, if it was current at the last
+// heartbeat that was answered.
 func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, error) {
 	e := s.records.get(hash)
 	if e != nil && e.id == string(id) && e.epoch == s.epoch.Load() &&
@@ -98,7 +105,7 @@ func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, 
 	return nil, err
 }
 
-// logBadRecord logs a record that cannot be used, now and then.
+// logBadRecord logs a record that cannot be used, at most once a minute.
 func (s *Store) logBadRecord(id string, cause error) error {
 	bad := &badRecord{s.keys.record(id), id, cause}
 	now, last := int64(s.clock())+1, s.badLogged.Load()

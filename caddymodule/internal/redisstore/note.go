@@ -9,7 +9,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 )
 
-// Note implements [widgets.Store]. The machine is told by its name.
+// Note implements [widgets.Store]. A machine is identified by its host name.
 func (s *Store) Note(ctx context.Context, name string) (text string, err error) {
 	err = s.noted(ctx, name, func(ctx context.Context, client rueidis.Client, key string) (err error) {
 		text, err = client.Do(ctx, client.B().Get().Key(key).Build()).ToString()
@@ -25,7 +25,7 @@ func (s *Store) SetNote(ctx context.Context, name, text string) error {
 	})
 }
 
-// noted has a note read or written.
+// noted reads or writes a note.
 func (s *Store) noted(ctx context.Context, name string, do func(context.Context, rueidis.Client, string) error) error {
 	host, err := os.Hostname()
 	if err != nil {

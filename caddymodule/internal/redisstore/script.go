@@ -8,12 +8,11 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// script replaces records if they are what the writer has seen. It does so for
-// all it is given, or for none and answers 0. The first keys are the ids, the
-// dialects and the version, then one for each record. The first argument is the
-// version to come; then there are five for each record: the id, the value seen and
-// that to come, empty for none, and the dialects of the two. SET comes first, since
-// it is what Redis refuses when its memory is full.
+// script replaces all given records if their values are those that the writer has seen, or
+// else none and answers 0. The first keys are the ids, the dialects and the version, then
+// one per record. The first argument is the new version; then there are five per record: the
+// id, the old and the new value, empty for none, and the dialects of the two. SET comes
+// first, since it is what Redis refuses when its memory is full.
 const script = `
 local retired = redis.call('GET', KEYS[3]) == false
 for i = 4, #KEYS do
@@ -42,17 +41,16 @@ end
 if retired then redis.call('SET', KEYS[3], ARGV[1]) end
 return 1`
 
-// write is a record to be replaced.
+// write is the replacement of a record.
 type write struct {
 	id       string
-	seen     string // its value, empty for none
-	next     string // what it is to be, empty for none
-	from, to string // the dialects
+	seen     string // the old value, empty for none
+	next     string // the new value, empty for none
+	from, to string // their dialects
 }
 
-// replace runs the script, and reports whether nobody was faster. EVAL names the
-// script by its text: a program that is held to FIPS 140 must not compute the
-// SHA-1 that EVALSHA takes.
+// replace runs the script, and reports whether no other writer was faster. It uses EVAL,
+// since a program in FIPS 140 mode must not compute the SHA-1 for EVALSHA.
 func (s *Store) replace(ctx context.Context, client rueidis.Client, writes []write) (done bool, err error) {
 	names := append(make([]string, 0, 3+len(writes)), s.keys.ids, s.keys.dialects, s.keys.version)
 	args := append(make([]string, 0, 1+5*len(writes)), rand.Text())
@@ -64,3 +62,28 @@ func (s *Store) replace(ctx context.Context, client rueidis.Client, writes []wri
 	n, err := client.Do(ctx, client.B().Arbitrary("EVAL", script, strconv.Itoa(len(names))).Keys(names...).Args(args...).Build()).AsInt64()
 	return n == 1, err
 }
+
+// keys are the store's keys in Redis. All have the same hash tag, so that a cluster keeps
+// them in one slot and a script can change a record, the index of ids and the version
+// together. One node holds millions of records.
+type keys struct {
+	records  string // the prefix of an id
+	ids      string // a sorted set, all scores zero: ids in their order
+	dialects string // a hash: the number of widgets by their own dialect
+	version  string // a random text, replaced by each change that retires a record
+	notes    string // the prefix of a machine's name and the note's
+	probe    string // never exists: the answer to an empty write tells whether writes work
+}
+
+func newKeys(prefix string) keys {
+	return keys{
+		records:  prefix + "{w}:",
+		ids:      prefix + "{w}ids",
+		dialects: prefix + "{w}dialects",
+		version:  prefix + "{w}version",
+		notes:    prefix + "{w}note:",
+		probe:    prefix + "{w}probe",
+	}
+}
+
+func (k *keys) record(id string) string { return k.records + id }

@@ -1,33 +1,29 @@
-// Package redisstore keeps widgets in Redis or Valkey, for any number of
-// gateways.
+// Package redisstore stores widgets in Redis or Valkey, for any number of gateways.
 //
 // # Freshness
 //
-// A gateway remembers the records it has read. Four times a second it asks Redis
-// for the version of all widgets, a random text that every change replaces which
-// retires a record, in the same step as the record. While the version is the one
-// it knows, what it remembers is current; when it is another, everything is read
-// again as it is needed.
+// A gateway caches the records that it has read. Four times a second it asks Redis for the
+// version of all widgets, a random text that is replaced together with every record that is
+// changed or deleted. While the version is the same, cached records are current; when it
+// differs, they are read again as needed.
 //
-// What is remembered is used only for a second after that question was sent
-// ([lease]). Whoever replaces or deletes a record waits, once Redis has
-// acknowledged it, until every lease from before has ended ([writerWait]). So when
-// Update returns, no gateway verifies by what was retired, be it slow, paused or
-// cut off, and none of them was asked for an acknowledgement.
+// Cached records are used only for a second after that question was sent ([lease]). A writer
+// that has replaced or deleted a record waits, after Redis has acknowledged it, until all
+// earlier leases have ended ([writerWait]). So when Update returns, no gateway verifies by
+// what was retired, even if it is slow, paused or cut off, and none had to acknowledge. A
+// writer that finds its change already made by another waits in the same way.
 //
-// This holds within limits:
-//   - A gateway that cannot reach Redis goes on with what it remembers for as
-//     long as Options.StaleIfError says. Zero is the strict choice.
-//   - Redis copies to replicas behind the writer's back: a failover to one that
-//     lags undoes changes that were acknowledged. min-replicas-to-write narrows
-//     that, and a primary that is cut off together with some gateways counts for
-//     them as the primary until it notices.
-//   - A lease is counted by the machine's monotonic clock. A virtual machine
-//     whose clock is stopped with it may use what it remembers for the rest of
-//     one lease.
-//   - A record that somebody changes by hand, without the version, is used for up
-//     to a minute ([reread]).
-//   - maxmemory-policy must be noeviction: another evicts widgets.
+// There are limits:
+//   - A gateway that cannot reach Redis goes on with cached records for
+//     Options.StaleIfError. Zero is the strict choice.
+//   - Redis replicates asynchronously: a failover to a lagging replica undoes changes that
+//     were acknowledged. min-replicas-to-write narrows that. A primary that is cut off
+//     together with some gateways remains their primary until it notices.
+//   - A lease is measured by the machine's monotonic clock. A virtual machine whose clock
+//     stops with it may use cached records for the rest of one lease.
+//   - A record that somebody changes by hand, without the version, may be used for up to a
+//     minute ([reread]).
+//   - maxmemory-policy must be noeviction: any other evicts widgets.
 //
 // # Rights
 //
@@ -50,29 +46,29 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// DefaultCache is how much memory the remembered records take, in bytes.
+// DefaultCache is the default memory for cached records, in bytes.
 const DefaultCache = 64 << 20
 
-// Options says what a store is opened with.
+// Options are the settings of a store.
 type Options struct {
 	// Link is to Redis. The store does not close it.
 	Link *redislink.Link
-	// StaleIfError is for how long, while Redis cannot be reached, records are
-	// used that nobody knows to be current. Zero: not at all.
+	// StaleIfError is how long cached records are used while Redis is unreachable, though
+	// they may not be current. Zero: not at all.
 	StaleIfError time.Duration
-	// Cache is how much memory the remembered records take, in bytes, at least
-	// 64 KiB. Zero: [DefaultCache].
+	// Cache is the memory for cached records, in bytes, at least 64 KiB. Default:
+	// [DefaultCache].
 	Cache int64
-	// Log is told when Redis cannot be used, and when it can be again.
+	// Log gets failures of Redis and their ends. Default: none.
 	Log *zap.Logger
-	// Asked, if any, is told of each lookup for which Redis was asked: for which
-	// request, when that began, and how it ended.
+	// Asked, if not nil, is called after each lookup that asked Redis, with the request's
+	// context, the start and the error.
 	Asked func(ctx context.Context, began time.Time, err error)
-	// Now is the clock. Zero: time.Now.
+	// Now is the clock. Default: [time.Now].
 	Now func() time.Time
 }
 
-// Store implements [widgets.Store] over Redis.
+// Store implements [widgets.Store] with Redis.
 type Store struct {
 	link  *redislink.Link
 	keys  keys
@@ -88,16 +84,16 @@ type Store struct {
 	dialects  dialects
 	badLogged atomic.Int64 // when a bad record was last logged
 
-	// epoch counts how often remembered records may have been replaced.
+	// epoch counts how often cached records may have been replaced.
 	epoch atomic.Uint64
-	// confirmed is when the last heartbeat that was answered was sent.
+	// confirmed is when the last answered heartbeat was sent.
 	confirmed atomic.Int64
 
-	version               string // of the widgets, as the last heartbeat said
+	seen                  atomic.Pointer[seen]
 	readAlarm, writeAlarm redislink.Alarm
 
 	away       atomic.Pointer[error] // why Redis cannot be read
-	unwritable atomic.Pointer[error] // why it can be read only
+	unwritable atomic.Pointer[error] // why Redis refuses changes
 
 	checks  singleflight.Group
 	alive   context.Context // until the store is closed
@@ -105,8 +101,14 @@ type Store struct {
 	watcher sync.WaitGroup
 }
 
-// Open opens the store. It does not fail: where Redis cannot be used,
-// [Store.Err] says so until it can.
+// seen is the version of the widgets as the last heartbeat said, and when one first
+// did.
+type seen struct {
+	version string
+	at      time.Duration
+}
+
+// Open opens the store. It does not fail: while Redis cannot be used, [Store.Err] says why.
 func Open(options Options) *Store {
 	if options.Cache == 0 {
 		options.Cache = DefaultCache
@@ -131,27 +133,27 @@ func Open(options Options) *Store {
 		seed:    maphash.MakeSeed(),
 		records: newRecordCache(options.Cache),
 		loads:   make(chan struct{}, maxLoads),
-		version: "none was read yet",
 		readAlarm: redislink.Alarm{Log: log, Good: "Redis can be used again for widgets",
-			Bad: "Redis cannot be used: requests of widgets are refused, but for those that stale_if_error still lets be served, and changes are refused"},
+			Bad: "Redis cannot be used: only cached widgets are served, for as long as stale_if_error allows, and changes are refused"},
 		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
 	}
 	s.confirmed.Store(never)
+	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
 	s.alive, s.stop = context.WithCancel(context.Background())
 	s.watcher.Go(s.watch)
 	return s
 }
 
-// Lookup implements [widgets.Store]. The context ends nothing: who else waits for
-// the same answer is to have it.
+// Lookup implements [widgets.Store]. Canceling the context ends nothing, since others may wait
+// for the same answer.
 func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) {
 	if s.alive.Err() != nil {
 		return nil, errClosed
 	}
 	hash := maphash.Bytes(s.seed, id)
-	// The lease is looked at first: the epoch was counted before it was given.
+	// The lease is read first, since the epoch is counted before a lease begins.
 	until := s.leasedUntil()
 	if e := s.records.get(hash); e != nil && e.id == string(id) && e.epoch == s.epoch.Load() && s.clock() < min(until, e.until) {
 		return e.record, nil
@@ -162,13 +164,10 @@ func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) 
 // leasedUntil returns when the current lease ends.
 func (s *Store) leasedUntil() time.Duration { return time.Duration(s.confirmed.Load()) + lease }
 
-func (s *Store) hash(id string) uint64 { return maphash.String(s.seed, id) }
-
-// KeyIDs implements [widgets.Store]. It would have to ask for every record.
+// KeyIDs implements [widgets.Store]. It is nil, since only reading all records would tell.
 func (s *Store) KeyIDs() map[string]int { return nil }
 
-// Speaks implements [widgets.Store]. Where that is not known for sure, it says
-// yes: the answer only saves work.
+// Speaks implements [widgets.Store].
 func (s *Store) Speaks(dialect string) bool { return s.dialects.speaks(dialect) }
 
 // Err implements [widgets.Store].
@@ -185,8 +184,8 @@ func (s *Store) Err() error {
 	return nil
 }
 
-// Close ends what the store does in the background. Lookups
-// answer [widgets.ErrUnavailable] then, since nobody tells of changes any more.
+// Close implements [widgets.Store]. Lookups then answer [widgets.ErrUnavailable], since
+// changes would go unnoticed.
 func (s *Store) Close() error {
 	s.stop()
 	s.watcher.Wait()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -120,7 +121,7 @@ func version(s *Store, id string) string {
 // after a change, it may be told of once more.
 func remembers(t testing.TB, s *Store, id, want string) {
 	t.Helper()
-	hash := s.hash(id)
+	hash := maphash.String(s.seed, id)
 	for range 2 {
 		eventually(t, id+" is remembered", func() bool {
 			return version(s, id) == want && leased(s) && s.records.get(hash) != nil && s.records.get(hash).epoch == s.epoch.Load()
@@ -251,6 +252,85 @@ func TestWriterWait(t *testing.T) {
 	t.Logf("%d lookups", sum)
 	if sum < 1000 {
 		t.Errorf("only %d lookups", sum)
+	}
+}
+
+// TestStoppedReader: a gateway that is stopped when it has just read a record, for
+// as long as a change takes, gives that to no request that begins later.
+func TestStoppedReader(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var armed atomic.Bool
+	stopped, resume := make(chan struct{}), make(chan struct{})
+	s := ready(t, "redis://"+server.Addr, Options{Asked: func(context.Context, time.Time, error) {
+		if armed.CompareAndSwap(true, false) {
+			close(stopped)
+			<-resume
+		}
+	}})
+	other := ready(t, "redis://"+server.Addr, Options{})
+	change(t, other, to("1"), "w")
+	armed.Store(true)
+	first, second := make(chan string, 1), make(chan string, 1)
+	go func() { first <- version(s, "w") }()
+	<-stopped
+	change(t, other, to("2"), "w")
+	go func() { second <- version(s, "w") }()
+	time.Sleep(20 * time.Millisecond) // it waits for the first one's answer
+	close(resume)
+	if got := <-second; got != "2" {
+		t.Errorf("a request that began after the change: version %s", got)
+	}
+	<-first
+}
+
+// TestChangedAlready: who asks for what another writer has just done, but has not
+// waited for yet, waits, too. Without another writer nobody waits.
+func TestChangedAlready(t *testing.T) {
+	t.Parallel()
+	for name, how := range map[string]Change{
+		"replaced": to("2"),
+		"deleted":  becomes(nil),
+		"refused": func(_ string, old *widgets.Record) (*widgets.Record, error) {
+			if old == nil || old.Secrets[0].Version == "2" {
+				return nil, widgets.ErrNotFound
+			}
+			return nil, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			var stores [3]*Store
+			for i := range stores {
+				stores[i] = ready(t, "redis://"+server.Addr, Options{})
+			}
+			for i := range 5 {
+				ids := []string{"w"}
+				if i%2 == 1 {
+					ids = append(ids, fmt.Sprint("new", i))
+				}
+				change(t, stores[0], to("1"), "w")
+				remembers(t, stores[2], "w", "1")
+				before := server.Do("GET", stores[0].keys.version)
+				first := make(chan struct{})
+				go func() {
+					defer close(first)
+					change(t, stores[0], how, "w")
+				}()
+				eventually(t, "the change", func() bool { return server.Do("GET", stores[0].keys.version) != before })
+				_ = stores[1].Update(t.Context(), ids, how)
+				if version(stores[2], "w") == "1" {
+					t.Error("what was retired is used")
+				}
+				<-first
+			}
+			eventually(t, "nobody waits any more", func() bool {
+				began := time.Now()
+				_ = stores[1].Update(t.Context(), []string{"w"}, how)
+				return time.Since(began) < lease/2
+			})
+		})
 	}
 }
 

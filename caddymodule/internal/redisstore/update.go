@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -13,25 +14,28 @@ import (
 )
 
 const (
-	// together is how many records one script replaces, all or none. Redis does
-	// nothing else meanwhile.
+	// together is how many records one script replaces atomically. It blocks Redis
+	// meanwhile.
 	together = 256
-	// attempts is how often a group is tried. Each failure is another's success.
+	// attempts is how often a group is tried. Each failure means that another writer
+	// succeeded.
 	attempts = 64
-	// exchangeLimit is how long one exchange of a change, or of a list, may take. It
-	// may be of some megabytes.
+	// exchangeLimit bounds one exchange of a change or a list, which may have some
+	// megabytes.
 	exchangeLimit = 5 * time.Second
 )
 
-// Change is what [widgets.Store.Update] asks with.
+// Change is the callback of [widgets.Store.Update].
 type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 
-// Update implements [widgets.Store]. Up to 256 widgets are changed at once or not
-// at all; of more, groups of that many are. There, an error of change because
-// another writer was faster comes when groups before it are changed.
+// Update implements [widgets.Store]. Up to 256 widgets are changed atomically, more in groups
+// of that many. If change, called again since another writer was faster, returns an error,
+// earlier groups may have been changed.
 //
-// Where a record was replaced or deleted, Update returns when no gateway uses it
-// any more, a second later, whether or not ctx has ended meanwhile.
+// If a record was replaced or deleted, Update returns when no gateway uses the old one any
+// more, a second later, even if ctx has ended meanwhile. It waits as well if it changes
+// nothing, or change refuses, but another writer has just changed something: what Update
+// found then holds everywhere, too.
 func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 	if s.alive.Err() != nil {
 		return errClosed
@@ -51,8 +55,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 		}
 	}
 	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
-	if err == nil && u.retired {
+	switch {
+	case err == nil && u.retired:
 		time.Sleep(writerWait)
+	case u.left && !errors.Is(err, widgets.ErrUnavailable):
+		time.Sleep(u.settled - s.clock())
 	}
 	return err
 }
@@ -62,12 +69,15 @@ type update struct {
 	client  rueidis.Client
 	change  Change
 	times   map[string]int // how often each id was given
-	written bool           // something is changed, or may be
-	retired bool           // and that replaced a record
+	written bool           // something was changed, or may have been
+	retired bool           // that replaced or deleted a record
+	left    bool           // something is to stay as it was found
+	// settled is when no gateway uses what others had retired before it was read.
+	settled time.Duration
 }
 
-// run changes the groups. All are planned before the first is changed, so that
-// change can refuse all.
+// run changes the groups. All are planned before the first is changed, so that an error of
+// change prevents all changes.
 func (u *update) run(ctx context.Context, groups [][]string) error {
 	for attempt := range attempts {
 		if attempt > 0 {
@@ -109,28 +119,36 @@ func (u *update) run(ctx context.Context, groups [][]string) error {
 	return fmt.Errorf("%w: others changed the same widgets %d times", widgets.ErrBusy, attempts)
 }
 
-// plan reads the records of a group, and asks what is to be in their places.
+// plan reads the records of a group, and calls change for each.
 func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
-	values, records, err := u.store.read(ctx, u.client, ids)
+	values, records, version, err := u.store.read(ctx, u.client, ids)
 	if err != nil && u.written {
 		return nil, unsure(err)
 	} else if err != nil {
 		return nil, err
 	}
+	retired := u.store.clock()
+	if seen := u.store.seen.Load(); seen.version == version {
+		retired = seen.at
+	}
+	u.settled = max(u.settled, retired+writerWait)
 	var writes []write
 	for i, id := range ids {
 		w, err := u.ask(id, values[i], records[i], u.times[id])
 		if err != nil {
+			u.left = true
 			return nil, err
 		}
 		if w.next != w.seen {
 			writes = append(writes, w)
+		} else {
+			u.left = true
 		}
 	}
 	return writes, nil
 }
 
-// ask asks what is to be in the record's place, as often as its id was given.
+// ask calls change as often as the id was given.
 func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, error) {
 	w := write{id: id, seen: seen, next: seen}
 	if old != nil {
@@ -147,7 +165,7 @@ func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, er
 				return w, err
 			}
 			if next.ID != id {
-				return w, fmt.Errorf("%w of widget %s: it is to take the place of widget %s", widgets.ErrRecord, next.ID, id)
+				return w, fmt.Errorf("%w of widget %s: it would replace widget %s", widgets.ErrRecord, next.ID, id)
 			}
 		}
 		record = next
@@ -170,7 +188,7 @@ func (u *update) commit(ctx context.Context, writes []write) (done bool, err err
 	if ctx.Err() != nil && !u.written {
 		return false, ctx.Err()
 	}
-	// What is begun is ended: cut short, nobody would know what was changed.
+	// A change that was sent is completed: otherwise its result would be unknown.
 	within, cancel := limited(context.WithoutCancel(ctx))
 	defer cancel()
 	done, err = u.store.replace(within, u.client, writes)
@@ -183,7 +201,7 @@ func (u *update) commit(ctx context.Context, writes []write) (done bool, err err
 	case refused:
 		return false, unwritten(err)
 	}
-	// Changed, or that is not known: what was read before is not current.
+	// Something was changed, or may have been: what was read before is not current.
 	u.written = true
 	for i := range writes {
 		u.retired = u.retired || writes[i].seen != ""
@@ -195,8 +213,8 @@ func (u *update) commit(ctx context.Context, writes []write) (done bool, err err
 	return true, nil
 }
 
-// limited returns a context that ends after that time. It has no deadline, since
-// rueidis may cut one down to what a lookup is given.
+// limited returns a context that ends after exchangeLimit. It has no deadline, which rueidis
+// might shorten to that of a lookup.
 func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	timer := time.AfterFunc(exchangeLimit, cancel)
@@ -206,7 +224,7 @@ func limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// forget has the next lookup of this process read what was written.
+// forget makes this process's next lookup read what was written.
 func (s *Store) forget(w *write) {
 	s.dialects.note(w.to, s.clock())
 	if w.seen != "" {

@@ -12,17 +12,17 @@ import (
 const (
 	// interval is the time between two heartbeats.
 	interval = 250 * time.Millisecond
-	// lease is how long remembered records may be used after the last heartbeat
-	// that was answered was sent.
+	// lease is how long cached records may be used after the last answered heartbeat was
+	// sent.
 	lease = time.Second
-	// writerWait is how long a writer waits for the leases of others to end. It is
-	// more than a lease by what clocks may differ in speed.
+	// writerWait is how long a writer waits for others' leases to end. It is longer than a
+	// lease, since clocks differ in speed.
 	writerWait = lease + 100*time.Millisecond
 	never      = math.MinInt64 / 2
 )
 
-// heartbeat says in one step which version the widgets are, whether Redis takes
-// writes, and which dialects there are. Nothing written to nothing creates no key.
+// heartbeat returns, atomically, the version of the widgets, whether Redis accepts writes, and
+// the counts of dialects. Writing an empty text to a missing key does not create it.
 const heartbeat = `
 local probe = redis.pcall('SETRANGE', KEYS[2], 0, '')
 local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and probe.err or ''}
@@ -42,15 +42,14 @@ func (s *Store) watch() {
 	}
 }
 
-// check finds out whether Redis is away. Of all who want to know, one asks.
+// check determines whether Redis is away. Concurrent callers share one check.
 func (s *Store) check() error {
 	_, err, _ := s.checks.Do("", func() (any, error) {
 		err := s.beat(redislink.Timeout)
 		if err != nil && redislink.Explain(err).Code == "" {
-			// That may be this process' own fault: it was stopped, and perhaps its
-			// connection was cut meanwhile. Were Redis taken to be away then, it would
-			// serve what was retired while it was stopped. So it asks once more, not
-			// for long, since requests wait for the verdict.
+			// This process may have been stopped, and its connection cut meanwhile. If
+			// it took Redis to be away, it would serve what was retired while it was
+			// stopped. So it asks once more, though not for long, since requests wait.
 			err = s.beat(redislink.Timeout / 2)
 		}
 		switch {
@@ -71,8 +70,8 @@ func (s *Store) check() error {
 	return err
 }
 
-// beat sends one heartbeat. If the widgets have changed, nothing that was read
-// before is used any more; otherwise all of it is current as of now.
+// beat sends one heartbeat. If the version has changed, nothing that was read before is used
+// any more; otherwise all of it is current.
 func (s *Store) beat(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.alive, within)
 	defer cancel()
@@ -97,11 +96,11 @@ func (s *Store) beat(within time.Duration) error {
 		s.unwritable.Store(&err)
 		s.writeAlarm.Raise(f.Code, err)
 	} else {
-		return err // a replica, say, which knows of changes later than writers believe
+		return err // for example a replica, which may not have the latest changes
 	}
 	s.dialects.count(answer[2:], sent)
-	if answer[0] != s.version {
-		s.version = answer[0]
+	if answer[0] != s.seen.Load().version {
+		s.seen.Store(&seen{answer[0], s.clock()})
 		s.epoch.Add(1)
 	}
 	s.confirmed.Store(int64(sent)) // after the epoch, see Lookup

@@ -1,5 +1,5 @@
-// Package secrettext tells the text of a secret from what a file, a variable or
-// a pipe holds in its place by mistake.
+// Package secrettext tells a secret from what a file, a variable or a pipe contains
+// instead by mistake.
 package secrettext
 
 import (
@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Anything around a secret would become part of it, and no signature made with the
-// bare secret would match. Like all errors about secrets, these do not quote it.
+// Anything around a secret would become part of it, and signatures with the bare
+// secret would not match. Like all errors about secrets, these do not quote it.
 var (
 	errUTF16  = errors.New("the text is in UTF-16, as some Windows programs save it: save it as UTF-8, in PowerShell by Set-Content -Encoding ascii")
 	errMarked = errors.New("the text begins with a byte-order mark, which would become part of it: save it as UTF-8 without one, in PowerShell by Set-Content -Encoding ascii")
@@ -19,17 +19,17 @@ var (
 	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would become part of it: remove it (echo adds a newline, printf does not)")
 )
 
-// assignment matches a line of an environment file. The end is no padding of base64.
+// assignment matches a line of an environment file, but not the padding of base64.
 var assignment = regexp.MustCompile(`^\s*(?:export\s+)?\w*(?i:secret|key|token|hmac)\w*\s*=\s*[^\s=]`)
 
 // Check refuses the text of a file or pipe that is not the bare secret, or is
 // the name of a variable.
 //
-// A random secret may look like that by chance: of those of all 94 printable
-// characters one in 4,400 begins and ends with the same quote; hexadecimal and
-// base64 never do. It is refused all the same: in a file the slip is far likelier,
-// it would go unnoticed until customers cannot chat, and an operator with such a
-// secret is told at load and can generate another.
+// A random secret may look like that by chance: one in 4,400 random strings of
+// printable ASCII begins and ends with the same quote, though no hexadecimal or
+// base64 does. It is refused all the same. In a file, a mistake is far likelier and
+// would go unnoticed until customers cannot chat, while an operator with such a
+// secret learns about it at load and can generate another.
 func Check(text string) error {
 	trimmed := strings.TrimSpace(text)
 	switch {
@@ -45,14 +45,14 @@ func Check(text string) error {
 		return errNamed
 	case strings.ContainsAny(trimmed, "\r\n"):
 		return errLines
-	case trimmed != text && trimmed != "": // what is all spaces is empty, which says more
+	case trimmed != text && trimmed != "": // only spaces: reported as empty instead
 		return errSpaced
 	}
 	return nil
 }
 
-// everySecondNUL reports whether that is how the text goes on from the first or
-// second byte, as ASCII in UTF-16 does.
+// everySecondNUL reports whether every second byte is NUL, from the given one on, as
+// in ASCII text in UTF-16.
 func everySecondNUL(text string, first int) bool {
 	for i := range len(text) {
 		if (text[i] == 0) != (i%2 == first) {

@@ -6,15 +6,14 @@ import (
 	"strings"
 )
 
-// errUnreplaced refuses the name of a secret in the secret's place: whoever
-// guesses the name would sign for everybody. Like all errors about secrets it
-// does not quote the text.
+// errUnreplaced refuses the name of a variable in place of its value: anyone who
+// guesses the name could sign for everyone.
 var errUnreplaced = errors.New("this looks like a variable that nothing has replaced, not like a secret")
 
-// unreplaced matches what is left of a variable where its syntax is another
-// program's, or was misspelled. Secrets are random text, hexadecimal, base64 and
-// pass phrases, with any punctuation: so each pattern says what the whole text
-// is, and none is one that random characters come upon.
+// unreplaced matches variables that were not replaced because they are misspelled or
+// in another program's syntax. Secrets are random text, hexadecimal, base64 and pass
+// phrases, with any punctuation, so each pattern matches the whole text, and none
+// matches random characters.
 var unreplaced = regexp.MustCompile(`^(?:` + strings.Join([]string{
 	`\S*\{\$?(?:env|file)[.:]\S*`,                      // {env.NAME, closed or not, also within a word
 	`\W{0,3}(?i:env)[.:]` + variableName + `\W{0,3}`,   // env.NAME, $env:NAME
@@ -33,7 +32,7 @@ const (
 	shellName    = `[A-Z_][A-Z0-9_]*`
 )
 
-// CheckReplaced refuses a text that is a variable's name.
+// CheckReplaced refuses the name of a variable.
 func CheckReplaced(text string) error {
 	if unreplaced.MatchString(strings.TrimSpace(text)) {
 		return errUnreplaced

@@ -6,17 +6,17 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
-// ErrOwnOutcome refuses a handler that would never decide anything, or always,
-// in whatever mode it is.
+// ErrOwnOutcome refuses a handler whose matcher depends on its own outcome.
 var ErrOwnOutcome = errors.New("chat_identity cannot be given a matcher that depends on what chat_identity finds: " +
 	"there is no outcome until it has run, and the first directive to match a request decides it")
 
-// Check refuses a site that a client could bypass, and warns about one that is only
-// partly protected.
+// Check returns an error for a site whose protection a client could bypass, and warns
+// about one that is only partly protected.
 func (s *Site) Check(log *zap.Logger) error {
 	log = log.With(zap.String("server", s.server), zap.String("site", s.hosts))
 	switch {
@@ -53,13 +53,13 @@ func (s *Site) Check(log *zap.Logger) error {
 	return nil
 }
 
-// early are matchers that are evaluated before a handler has run.
+// early is a route's matchers that are evaluated before a handler has run.
 type early struct {
 	way  string
 	sets caddyhttp.MatcherSets
 }
 
-// readingOurs returns the early matchers that read a header of ours.
+// readingOurs returns the early matchers that read one of our headers.
 func (s *Site) readingOurs() (ways []string) {
 	renamed := s.Renamed()
 	for _, e := range s.early {
@@ -70,8 +70,7 @@ func (s *Site) readingOurs() (ways []string) {
 	return ways
 }
 
-// describe names matchers for an operator, but for the site's hosts; "" where
-// there are none.
+// describe names matchers for an operator, without the site's hosts.
 func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 	var either []string
 	for _, set := range sets {
@@ -95,4 +94,36 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 		}
 	}
 	return strings.Join(either, " or ")
+}
+
+// Where returns the hosts, paths and listeners of the handler that is being provisioned.
+// Errors of provisioning have no line of the Caddyfile.
+func Where(ctx caddy.Context) (words []string) {
+	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if server != nil {
+		words = routeWords(server.Routes)
+	}
+	for _, module := range ctx.Modules() {
+		if parent, ok := module.(*caddyhttp.Subroute); ok {
+			words = append(words, routeWords(parent.Routes)...)
+		}
+	}
+	if server != nil {
+		words = append(words, "on "+strings.Join(server.Listen, " "))
+	}
+	return words
+}
+
+// routeWords returns the hosts and paths of the route that is being provisioned: the first
+// whose handlers are still JSON. Caddy provisions the matchers of all routes first, and
+// then routes in order.
+func routeWords(routes caddyhttp.RouteList) (words []string) {
+	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
+	if i < 0 {
+		return nil
+	}
+	for _, set := range routes[i].MatcherSets {
+		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
+	}
+	return words
 }

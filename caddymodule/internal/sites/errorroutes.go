@@ -9,15 +9,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// passingOn are the handlers that send a request nowhere.
+// passingOn are the handlers that send a request to no upstream.
 var passingOn = [...]string{
 	"chat_identity", "encode", "error", "file_server", "headers", "log_append", "map", "request_body",
 	"rewrite", "static_response", "templates", "vars",
 }
 
-// ErrorRoutesProxy reports whether the server's error routes may send the request to
-// an upstream after all. Which of them runs depends on matchers that cannot be
-// evaluated yet, but for the host.
+// ErrorRoutesProxy reports whether the server's error routes may send the request to an
+// upstream. Of their matchers only the host can be evaluated before the error is handled.
 func ErrorRoutesProxy(r *http.Request) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -27,7 +26,7 @@ func ErrorRoutesProxy(r *http.Request) bool {
 		return false
 	}
 	asked := []*http.Request{r}
-	// A handler may have changed the host of a copy. The error routes have the original.
+	// Error routes have the original request, whose host a handler may have changed.
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.Host != r.Host {
 		asked = append(asked, original.WithContext(r.Context()))
 	}
@@ -41,7 +40,7 @@ func ErrorRoutesProxy(r *http.Request) bool {
 	return false
 }
 
-// hostMatches reports whether the hosts of a route leave the request in.
+// hostMatches reports whether a route's hosts match the request, or it has none.
 func hostMatches(sets caddyhttp.MatcherSets, r *http.Request) bool {
 	return len(sets) == 0 || slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
 		return !slices.ContainsFunc(set, func(matcher any) bool {
@@ -55,8 +54,8 @@ func hostMatches(sets caddyhttp.MatcherSets, r *http.Request) bool {
 	})
 }
 
-// mayProxy reports whether one of the handlers, or of those within, is not known to
-// send a request nowhere.
+// mayProxy reports whether any handler, nested ones included, may send the request to an
+// upstream. Unknown handlers may.
 func mayProxy(handlers []caddyhttp.MiddlewareHandler) bool {
 	within := func(routes caddyhttp.RouteList) bool {
 		return slices.ContainsFunc(routes, func(route caddyhttp.Route) bool { return mayProxy(route.Handlers) })

@@ -11,16 +11,16 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 )
 
-// captured is what the placeholders of a regular expression's captures begin with.
+// captured is the prefix of placeholders of a regular expression's captures.
 const captured = "http.regexp."
 
-// setFromPath notes the placeholders that a matcher fills with captures of the path.
+// setFromPath notes the placeholders that matchers set to captures of the path.
 func (s *Site) setFromPath(sets caddyhttp.MatcherSets) {
 	anyMatcher(sets, func(name, text string) bool {
 		switch name {
 		case "path_regexp":
 			var matcher struct{ Name string }
-			_ = json.Unmarshal([]byte(text), &matcher) // Caddy has written it
+			_ = json.Unmarshal([]byte(text), &matcher) // Caddy encoded it
 			s.fromPath = append(s.fromPath, captured+matcher.Name)
 		case "vars_regexp":
 			var matcher map[string]struct{ Name string }
@@ -39,14 +39,14 @@ func (s *Site) setFromPath(sets caddyhttp.MatcherSets) {
 	})
 }
 
-// mapsFromPath notes the placeholders that map fills according to the path.
+// mapsFromPath notes the placeholders that a map handler sets by the path.
 func (s *Site) mapsFromPath(h *maphandler.Handler) {
 	if s.ReadsPath(h.Source) {
 		s.fromPath = append(s.fromPath, h.Destinations...)
 	}
 }
 
-// varsFromPath notes the variables that vars fills with parts of the path.
+// varsFromPath notes the variables that a vars handler sets to parts of the path.
 func (s *Site) varsFromPath(h caddyhttp.VarsMiddleware) {
 	for name, value := range h {
 		if text, ok := value.(string); ok && s.ReadsPath(text) {
@@ -55,7 +55,7 @@ func (s *Site) varsFromPath(h caddyhttp.VarsMiddleware) {
 	}
 }
 
-// ReadsPath reports whether one of a text's placeholders has to do with the path.
+// ReadsPath reports whether one of a text's placeholders depends on the path.
 func (s *Site) ReadsPath(text string) bool {
 	for _, piece := range strings.Split(text, "{")[1:] {
 		if placeholder, _, _ := strings.Cut(piece, "}"); naming.UsesPath(placeholder) || s.isFromPath(placeholder) {
@@ -65,8 +65,8 @@ func (s *Site) ReadsPath(text string) bool {
 	return false
 }
 
-// isFromPath reports whether the placeholder is one that was noted. Captures have a
-// name without that of their expression, too.
+// isFromPath reports whether the placeholder was noted. A capture can also be named without
+// its expression.
 func (s *Site) isFromPath(placeholder string) bool {
 	return slices.ContainsFunc(s.fromPath, func(name string) bool {
 		of, isCapture := strings.CutPrefix(name, captured)

@@ -12,9 +12,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// CheckMatcher refuses a chat_identity matcher that reads what chat_identity finds, or
-// a header of ours: it is evaluated before that is removed, so that the client would
-// choose what is verified.
+// CheckMatcher refuses a chat_identity directive's matcher that reads what chat_identity
+// finds, or one of our headers: it is evaluated before the client's are removed, so the
+// client would choose what is verified.
 func CheckMatcher(matcher caddy.ModuleMap, renamed []hop.Header) error {
 	if anyWritten(matcher, readsOutcome) {
 		return ErrOwnOutcome
@@ -30,8 +30,8 @@ func CheckMatcher(matcher caddy.ModuleMap, renamed []hop.Header) error {
 	return nil
 }
 
-// readsHeader returns a header of ours, or one that ours are renamed to, if a
-// matcher of that name reads it; else "". The text is the matcher's JSON.
+// readsHeader returns the first of our headers, or of those that ours are renamed to, that
+// a matcher reads; "" for none. The text is the matcher's JSON.
 func readsHeader(name, text string, renamed []hop.Header) string {
 	before := "http-request-header-" // the placeholder
 	switch name {
@@ -52,13 +52,13 @@ func readsHeader(name, text string, renamed []hop.Header) string {
 	return ""
 }
 
-// readsOutcome reports whether a matcher reads what a handler has found.
+// readsOutcome reports whether a matcher reads a handler's findings.
 func readsOutcome(name, text string) bool {
 	return name == "chat_identity" || strings.Contains(text, "{http.chat_identity.")
 }
 
-// anyMatcher reports whether that holds for the name and the JSON of a matcher, or
-// of one that is negated.
+// anyMatcher reports whether holds is true for the name and JSON of a matcher, negated
+// ones included.
 func anyMatcher(sets caddyhttp.MatcherSets, holds func(name, text string) bool) bool {
 	for _, set := range sets {
 		for _, matcher := range set {
@@ -73,7 +73,7 @@ func anyMatcher(sets caddyhttp.MatcherSets, holds func(name, text string) bool) 
 	return false
 }
 
-// anyWritten is anyMatcher for matchers that are not provisioned.
+// anyWritten is anyMatcher before provisioning.
 func anyWritten(matchers caddy.ModuleMap, holds func(name, text string) bool) bool {
 	for name, text := range matchers {
 		var negated []caddy.ModuleMap
@@ -96,11 +96,11 @@ func written(matcher any) (name, text string) {
 	if !ok {
 		return "matcher", ""
 	}
-	document, _ := json.Marshal(matcher) // what cannot be written reads nothing
+	document, _ := json.Marshal(matcher) // what cannot be encoded reads nothing
 	return strings.TrimPrefix(string(module.CaddyModule().ID), "http.matchers."), string(document)
 }
 
-// listed returns what a matcher of that type lists, nothing where there is none.
+// listed returns the list of the set's matcher of type M, nil without one.
 func listed[M ~[]string](set caddyhttp.MatcherSet) []string {
 	for _, m := range set {
 		if list, ok := m.(*M); ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// unclear reports whether two routes in that order can match one request without
-// the first being the more specific.
+// unclear reports whether two routes in that order can match the same request without the
+// first being the more specific.
 func unclear(first, second caddyhttp.MatcherSets) bool {
 	switch {
 	case len(second) == 0:
@@ -16,7 +16,7 @@ func unclear(first, second caddyhttp.MatcherSets) bool {
 	case len(first) == 0:
 		return true
 	case len(first) == 1 && len(second) == 1:
-		// By these alone Caddy sorts.
+		// Caddy sorts by these alone.
 		a, b := listed[caddyhttp.MatchPath](first[0]), listed[caddyhttp.MatchPath](second[0])
 		if len(a) == 1 && len(b) == 1 && a[0] != b[0] && contains(b[0], a[0]) {
 			return false
@@ -32,7 +32,7 @@ func unclear(first, second caddyhttp.MatcherSets) bool {
 	return false
 }
 
-// covers reports whether it is certain that a matches every request that b does.
+// covers reports whether a certainly matches every request that b matches.
 func covers(a, b caddyhttp.MatcherSets) bool {
 	if len(a) == 0 {
 		return true
@@ -57,14 +57,14 @@ func covers(a, b caddyhttp.MatcherSets) bool {
 	return len(b) > 0
 }
 
-// disjoint reports whether it is certain that no request matches both.
+// disjoint reports whether certainly no request matches both.
 func disjoint(a, b caddyhttp.MatcherSet) bool {
 	return allApart(listed[caddyhttp.MatchPath](a), listed[caddyhttp.MatchPath](b), meet) ||
 		allApart(listed[caddyhttp.MatchMethod](a), listed[caddyhttp.MatchMethod](b), func(p, q string) bool { return p == q })
 }
 
-// allApart reports whether both lists name something, and none of the one meets any
-// of the other.
+// allApart reports whether neither list is empty and no member of one meets any of the
+// other.
 func allApart(a, b []string, meet func(p, q string) bool) bool {
 	for _, p := range a {
 		if slices.ContainsFunc(b, func(q string) bool { return meet(p, q) }) {
@@ -74,8 +74,7 @@ func allApart(a, b []string, meet func(p, q string) bool) bool {
 	return len(a) > 0 && len(b) > 0
 }
 
-// lead returns what every path begins with that the pattern matches, and whether
-// that is the whole path.
+// lead returns the literal beginning of a pattern, and whether that is all of it.
 func lead(pattern string) (string, bool) {
 	end := strings.IndexAny(pattern, `*%?[\{`)
 	if end < 0 {
@@ -84,14 +83,14 @@ func lead(pattern string) (string, bool) {
 	return pattern[:end], false
 }
 
-// contains reports whether it is certain that p matches every path that q does.
+// contains reports whether p certainly matches every path that q matches.
 func contains(p, q string) bool {
 	prefix, _ := lead(p)
 	other, _ := lead(q)
 	return p == prefix+"*" && strings.HasPrefix(other, prefix)
 }
 
-// meet reports whether two patterns may match one path.
+// meet reports whether two patterns may match the same path.
 func meet(p, q string) bool {
 	a, aWhole := lead(p)
 	b, bWhole := lead(q)

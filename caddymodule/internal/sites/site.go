@@ -1,5 +1,5 @@
-// Package sites reads the routes of Caddy's http app: which chat_identity handlers a
-// site has, what runs before and beside them, and where a client could get past them.
+// Package sites reads the routes of Caddy's http app: which chat_identity handlers a site
+// has, what runs before them, and where a client could bypass them.
 package sites
 
 import (
@@ -17,39 +17,40 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 )
 
-// Handler is what matters here of a chat_identity handler, and what is found of it.
+// Handler is a chat_identity handler, as far as it matters here.
 type Handler struct {
-	Guard   bool         // it only guards, and never decides
-	Renamed []hop.Header // what its headers are renamed to
-
-	// Caught says that errors behind it are handled by routes of their own.
-	Caught bool
+	Guard   bool         // it never decides
+	Renamed []hop.Header // the names that it renames our headers to
+	Caught  bool         // found: a subroute around it handles errors
 }
 
-// Site is what is known of a site: the routes of a server that have the same hosts.
+// Site is the routes of a server with the same hosts. A way is an operator's description
+// of how a request gets to a route.
 type Site struct {
 	Handlers []*Handler // guards included
 
 	server, hosts string
 	known         func(caddyhttp.MiddlewareHandler) *Handler
 	named         map[string]*caddyhttp.Route
-	invoked       []string // named routes on the way
 
-	unguarded []string // the ways to what proxies without one
-	asked     []string // the ways to what asks a server before one
-	early     []early  // matchers before one
-	method    string   // what a method is changed to behind one
-	catching  bool     // a route on the way handles errors
-	fromPath  []string // placeholders that are filled from the path
-	own       bool     // a handler is matched by the outcome that it would find
-	overlaps  [][2]string
-	never     [][2]string // directives that an earlier one leaves nothing to decide
+	// Findings. "Before" means before a handler has run.
+	unguarded []string    // ways to proxies before
+	asked     []string    // ways to subrequests before
+	early     []early     // matchers before
+	method    string      // the method that a handler behind ours sets
+	fromPath  []string    // placeholders that depend on the path
+	own       bool        // a handler is matched by its own outcome
+	overlaps  [][2]string // directives of which either may decide
+	never     [][2]string // directives that never decide, each behind the one that does
 
-	outer     []*caddyhttp.Route // that decide before the routes on the way
-	enclosing *caddyhttp.Route   // the nearest one on the way with a matcher
+	// The position while the routes are read.
+	invoked   []string           // named routes around it
+	catching  bool               // a subroute around it handles errors
+	outer     []*caddyhttp.Route // those that decide before the routes around it
+	enclosing *caddyhttp.Route   // the innermost one around it with a matcher
 }
 
-// Of goes through the sites of an http app. Known tells which handlers are ours.
+// Of reads the sites of an http app. Known returns our handlers, nil for all others.
 func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (all []*Site) {
 	for name, server := range app.Servers {
 		all = append(all, sitesOf(name, server, known)...)
@@ -57,13 +58,17 @@ func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (a
 	return all
 }
 
-// sitesOf goes through the routes of a server. Those of one host that nothing
-// follows are a site, and so is the rest.
+// sitesOf reads the routes of a server. Terminal routes with the same hosts are a site, and
+// so are all others together.
 func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
 	var sites []*Site
 	find := func(route *caddyhttp.Route) *Site {
 		hosts := "any host"
-		if matched := hostsOf(route.MatcherSets); len(matched) > 0 && route.Terminal { // as the Caddyfile's sites are
+		var matched []string
+		for _, set := range route.MatcherSets {
+			matched = append(matched, listed[caddyhttp.MatchHost](set)...)
+		}
+		if len(matched) > 0 && route.Terminal { // as the Caddyfile adapter emits sites
 			hosts = strings.Join(matched, ", ")
 		}
 		i := slices.IndexFunc(sites, func(s *Site) bool { return s.hosts == hosts })
@@ -89,8 +94,8 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 	return sites
 }
 
-// list goes through routes in their order. It reports whether every request that
-// has passed them has met a handler, as all have before if guarded is set.
+// list reads routes in order. It reports whether every request that has passed them has
+// passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
 	groups := make(map[string]bool)
@@ -111,7 +116,7 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			s.enclosing = route
 		}
 		passed := s.handle(route.Handlers, here, guarded)
-		// Of a group only one route runs, so all of its routes have to guard.
+		// Only one route of a group runs, so all of them have to guard.
 		inGroup, known := groups[route.Group]
 		groups[route.Group] = passed && (inGroup || !known)
 		if len(route.MatcherSets) == 0 && (route.Group == "" || groups[route.Group]) {
@@ -129,14 +134,14 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	return guarded
 }
 
-// compare compares a route that decides with those that decide before it, in its
-// own list and in outer ones.
+// compare compares a route that decides with earlier ones that do, in its own list and in
+// outer ones.
 func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
 	pair := func(earlier *caddyhttp.Route) [2]string {
 		return [2]string{cmp.Or(s.describe(earlier.MatcherSets), "all requests"), cmp.Or(way, "all requests")}
 	}
 	within := route.MatcherSets
-	if enclosing != nil { // which may have rewritten the path
+	if enclosing != nil { // it may have rewritten the path
 		within = enclosing.MatcherSets
 	}
 	for _, earlier := range outer {
@@ -158,7 +163,7 @@ func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route,
 	}
 }
 
-// handle goes through the handlers of one route.
+// handle reads the handlers of one route.
 func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarded bool) bool {
 	for _, handler := range handlers {
 		if ours := s.known(handler); ours != nil {
@@ -175,7 +180,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			s.varsFromPath(*h)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
-				// An error may have been raised before a handler was met.
+				// The error may have been raised before a handler ran.
 				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > handle_errors", " > "), false)
 			}
 			outer := s.catching
@@ -211,7 +216,7 @@ func (s *Site) responses(handlers []caddyhttp.ResponseHandler, way string, guard
 	}
 }
 
-// Renamed returns what our headers are renamed to by the handlers of the site.
+// Renamed returns the names that the site's handlers rename our headers to.
 func (s *Site) Renamed() (names []hop.Header) {
 	for _, h := range s.Handlers {
 		names = append(names, h.Renamed...)
@@ -219,23 +224,16 @@ func (s *Site) Renamed() (names []hop.Header) {
 	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
 
-// changesMethod notes a method that is changed behind a handler to what a request
-// chooses, or to CONNECT.
+// changesMethod notes that the method is set, behind a handler of ours, to CONNECT or to
+// what the client chooses.
 func (s *Site) changesMethod(r *rewrite.Rewrite, guarded bool) {
 	if guarded && r != nil && (strings.Contains(r.Method, "{") || strings.EqualFold(r.Method, http.MethodConnect)) {
 		s.method = r.Method
 	}
 }
 
-// asksOnly reports whether a proxy asks a server about the request, and has what
-// follows answer it, as forward_auth does.
+// asksOnly reports whether a proxy only asks a server about the request, as forward_auth
+// does, and later handlers answer it.
 func asksOnly(h *reverseproxy.Handler) bool {
 	return len(h.HandleResponse) > 0 && h.Rewrite != nil && h.Rewrite.Method == http.MethodGet
-}
-
-func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
-	for _, set := range sets {
-		hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
-	}
-	return hosts
 }

@@ -1,6 +1,6 @@
-// Package traffic counts requests by widget and outcome, in the last minute, hour
-// and day and since it began, and keeps a few examples of those that were not
-// verified. Its memory is bounded, whatever clients send.
+// Package traffic counts requests by widget, outcome and reason, in the last minute, hour
+// and day and in total, and keeps a few examples of those that were not verified. Its
+// memory is bounded, whatever clients send.
 package traffic
 
 import (
@@ -9,12 +9,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
-// Finding is a request's outcome and reason as one small number, so that counting
-// is an index and an addition.
+// Finding is a request's outcome and reason as a small number, so that counting is an
+// index and an addition.
 type Finding uint8
 
-// The findings: two without a reason, one a reason, and those of a claimed
-// conversation, which leaves the outcome as the claim's.
+// The findings: two without a reason, one per reason, and further ones for a claimed
+// conversation, whose outcome is the claim's.
 const (
 	Verified Finding = iota
 	Disabled
@@ -24,14 +24,14 @@ const (
 	numFindings = firstOther + Finding(len(otherOutcomes))
 )
 
-// otherOutcomes are those that a claimed conversation may leave, but for the
-// verified one, which is the reason's own.
+// otherOutcomes are the outcomes of requests for a claimed conversation, other than
+// verified.
 var otherOutcomes = [...]judgment.Outcome{
 	judgment.OutcomeAnonymous, judgment.OutcomeInvalid, judgment.OutcomeExpired, judgment.OutcomeReplayed,
 	judgment.OutcomeUnavailable, judgment.OutcomeMalformed,
 }
 
-// FindingOf returns the finding of a request. The reason is "" where there is none.
+// FindingOf returns the finding of a request. The reason may be "".
 func FindingOf(outcome judgment.Outcome, reason judgment.Reason) Finding {
 	if reason == "" {
 		if outcome == judgment.OutcomeVerified {
@@ -58,7 +58,7 @@ func reasonIndex(reason judgment.Reason) int {
 	panic("traffic: unknown reason " + string(reason)) // a bug: the set is closed
 }
 
-// Reason returns the reason why a request was not verified, "" where there is none.
+// Reason returns why a request was not verified or not allowed, "" for none.
 func (f Finding) Reason() judgment.Reason {
 	switch {
 	case f < firstReason:
@@ -97,7 +97,7 @@ func (c *counters) load() (n counts) {
 // counts are numbers of requests by finding.
 type counts [numFindings]uint64
 
-// since returns what came after earlier counts.
+// since returns the difference to earlier counts.
 func (c counts) since(earlier *counts) counts {
 	for f := range c {
 		c[f] -= min(c[f], earlier[f])
@@ -112,8 +112,8 @@ func (c *counts) requests() (n uint64) {
 	return n
 }
 
-// of returns the requests for a finding's reason. That of claimed conversations,
-// the last, has several findings.
+// of returns the requests with a finding's reason. Claimed conversations, the last reason,
+// have several findings.
 func (c *counts) of(f Finding) uint64 {
 	n := c[f]
 	if f == firstOther-1 {

@@ -2,12 +2,11 @@ package traffic
 
 import "time"
 
-// tick is how often counts are sampled. A window begins at a sample, so it is up to
-// one of its steps shorter than its name says.
+// tick is how often counts are sampled. A window begins at a sample, so it may be up to one
+// step shorter than its name says.
 const tick = 5 * time.Second
 
-// windows are those of a [tally]: how many ticks a step of each has, and how many
-// steps it has.
+// windows are the windows of a [tally]: the ticks in a step, and the steps.
 var windows = [...]struct{ step, steps int64 }{
 	minute: {1, 12},
 	hour:   {int64(5 * time.Minute / tick), 12},
@@ -16,7 +15,7 @@ var windows = [...]struct{ step, steps int64 }{
 
 const dayHours = 24
 
-// tally is counts in each window, and since the beginning.
+// tally is counts in each window and in total.
 type tally [ever + 1]counts
 
 const (
@@ -26,11 +25,11 @@ const (
 	ever
 )
 
-// history has a series' last samples, for each window. Those that were not taken yet
-// are zero: then all counts are within the window.
+// history has the last samples of a series for each window. Samples not taken yet are zero,
+// so that all counts are within the window.
 type history [len(windows)]struct {
 	samples []counts
-	next    int // the place of the oldest
+	next    int // the index of the oldest
 }
 
 func newHistory() (h history) {
@@ -40,7 +39,7 @@ func newHistory() (h history) {
 	return h
 }
 
-// advance moves from a tick to a later one.
+// advance takes the samples from one tick to a later one.
 func (h *history) advance(now *counts, from, to int64) {
 	for i, w := range windows {
 		past := &h[i]
@@ -67,7 +66,7 @@ func (t *tally) plus(other *tally) {
 	}
 }
 
-// minus returns the difference of the whole and a part.
+// minus returns the whole without a part.
 func (t *tally) minus(part *tally) *tally {
 	rest := new(tally)
 	for i := range t {

@@ -8,23 +8,23 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
-// Readiness is what required mode would have refused of a widget's requests in the
-// last day, or has refused if that is its mode.
+// Readiness is which of a widget's requests in the last day required mode would have
+// refused, or has refused if that is its mode.
 type Readiness struct {
-	Mode     string         `json:"mode"` // the laxest of requests since it was set or configured, "" if there were none
+	Mode     string         `json:"mode"` // the laxest of the requests since the mode was set or configured, "" without requests
 	Now      time.Time      `json:"now"`
 	From     time.Time      `json:"from"` // since when requests are counted, at most a day ago
 	Requests uint64         `json:"requests"`
 	Verified uint64         `json:"verified"`
 	Refused  uint64         `json:"refused"`
 	Refusals []ReasonCounts `json:"refusals"` // most frequent first
-	Disabled uint64         `json:"disabled"` // in mode off: nothing is known of them
-	// LeftOut are fields that did not count for how they were sent, such as a name
-	// over its limit. They refuse nobody.
+	Disabled uint64         `json:"disabled"` // in mode off, so that nothing is known about them
+	// LeftOut are fields that were ignored because of how they were sent, such as a name
+	// over its limit. That refuses no request.
 	LeftOut []FieldCount `json:"left_out"`
 }
 
-// FieldCount is in how many requests a field was left out.
+// FieldCount is the number of requests in which a field was left out.
 type FieldCount struct {
 	Field string `json:"field"`
 	Count uint64 `json:"count"`
@@ -34,9 +34,8 @@ type FieldCount struct {
 type ReasonCounts struct {
 	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
-	// Always says that optional mode refuses it, too.
-	Always bool `json:"always"`
-	// Hints are counted for requests that were diagnosed, which are not all.
+	Always bool            `json:"always"` // optional mode refuses it, too
+	// Hints count only requests that were diagnosed.
 	Hints    []HintCount `json:"hints"`    // most frequent first
 	Examples []Example   `json:"examples"` // newest first
 }
@@ -48,8 +47,8 @@ type HintCount struct {
 	Count uint64 `json:"count"`
 }
 
-// Readiness looks at a widget, which has counts of its own from then on if it is
-// known to exist.
+// Readiness returns a widget's readiness. If the widget is known to exist, it has counts of
+// its own from then on.
 func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,12 +60,12 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	r := &Readiness{Now: now.UTC(), From: t.dayStart().UTC(), Refusals: []ReasonCounts{}, LeftOut: []FieldCount{}}
 	if s == nil {
 		if t.crowded {
-			r.From = r.Now // nothing is known of the widget
+			r.From = r.Now // nothing is known about the widget
 		}
 		return r
 	}
 	if t.crowded && s.joined.After(r.From) {
-		r.From = s.joined.UTC() // before that, it was part of the rest
+		r.From = s.joined.UTC() // earlier requests are part of the rest
 	}
 	r.Mode = s.laxest()
 	counts := &s.tally()[day]
@@ -108,22 +107,22 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 	return v
 }
 
-// ForgetMode forgets the modes of the widget's requests: its mode was changed.
+// ForgetMode forgets the modes of the widget's requests, since its mode has changed.
 func (t *Traffic) ForgetMode(widget string) {
 	if s := t.find(widget); s != nil {
 		s.modes.Store(0)
 	}
 }
 
-// ForgetModes is [Traffic.ForgetMode] for all widgets: handlers have changed.
+// ForgetModes is [Traffic.ForgetMode] for all widgets, since handlers have changed.
 func (t *Traffic) ForgetModes() {
 	for _, s := range t.series() {
 		s.modes.Store(0)
 	}
 }
 
-// Forget frees the place of a widget that was deleted. Its counts become part of the
-// rest: a new widget with that id must not be judged by them.
+// Forget moves the counts of a deleted widget to the rest: they must not count for a new
+// widget with that id.
 func (t *Traffic) Forget(widget string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

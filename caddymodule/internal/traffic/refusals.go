@@ -11,15 +11,15 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// How much is kept of a widget's refusals, for each reason.
+// How much is kept about a widget's refusals, per reason.
 const (
 	maxExamples = 5
 	maxHints    = 8
 )
 
-// How often examples are taken, of a widget and reason, and how often requests are
-// diagnosed, of a widget and in total: a diagnosis takes a millisecond or two, and a
-// flood of forgeries must not cost that.
+// How often examples are taken, per widget and reason, and requests diagnosed, per widget
+// and in total: a diagnosis takes a millisecond or two, which a flood of forgeries must
+// not cost each time.
 const (
 	exampleEvery  = time.Second
 	exampleBurst  = maxExamples
@@ -29,7 +29,7 @@ const (
 	allBurst      = 10
 )
 
-// Hint is what is wrong with a claim, in fixed words.
+// Hint is what is wrong with a claim. Neither field quotes the request.
 type Hint struct {
 	ID   string // a keyword
 	Text string // a sentence
@@ -39,27 +39,26 @@ type Hint struct {
 type Refusal struct {
 	Reason    judgment.Reason
 	RequestID string
-	Hint      Hint   // zero if nothing is known
-	Detail    string // what is wrong with this one, if that is more than the hint
-	// Always says that optional mode refuses it, too.
-	Always bool
+	Hint      Hint   // zero if it was not diagnosed
+	Detail    string // what is wrong with this request, if that is more than the hint
+	Always    bool   // optional mode refuses it, too
 }
 
-// refusals are a widget's.
+// refusals are those of a widget.
 type refusals struct {
 	examples [numReasons]*rate.Limiter
 	diagnose *rate.Limiter
 
 	mu sync.Mutex
 	by [numReasons]*refused
-	// leftOut counts requests of which a field did not count, by field.
+	// leftOut counts requests in which a field was left out, by field.
 	leftOut [verifier.Visitor + 1]*hinted
 }
 
-// refused is what is kept of one reason's.
+// refused are those for one reason.
 type refused struct {
 	always   bool
-	examples []Example // the newest first
+	examples []Example // newest first
 	hints    []hinted
 }
 
@@ -70,20 +69,20 @@ type Example struct {
 	Hint      string    `json:"hint,omitempty"`
 }
 
-// hinted counts a hint by hours.
+// hinted counts a hint by hour.
 type hinted struct {
 	Hint
-	last  int64 // the hour of the last
+	last  int64 // the last hour with one
 	hours [dayHours]uint32
 }
 
-// count counts a hint in an hour since the beginning.
+// count counts a hint in an hour, numbered from the start.
 func (h *hinted) count(hour int64) {
 	h.forget(hour)
 	h.hours[hour%dayHours]++
 }
 
-// forget empties the hours that have passed since the last.
+// forget clears the hours that have passed since the last.
 func (h *hinted) forget(hour int64) {
 	for ; h.last < hour; h.last++ {
 		if hour-h.last > dayHours {
@@ -100,8 +99,8 @@ func (h *hinted) sum() (n uint64) {
 	return n
 }
 
-// TakesExample reports whether a request of this series that is refused now is to be
-// an example: then it is passed to [Traffic.AddExample].
+// TakesExample reports whether a request of this series that is refused now should be
+// passed to [Traffic.AddExample].
 func (t *Traffic) TakesExample(s *Series, reason judgment.Reason) bool {
 	return s != nil && s.refusals.examples[reasonIndex(reason)].AllowN(t.clock(), 1)
 }
@@ -151,8 +150,7 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 	k.hints[i].count(hour)
 }
 
-// LeftOut counts a request of this series whose fields did not count for how they
-// were sent.
+// LeftOut counts a request of this series in which these fields were left out.
 func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
 	if s == nil {
 		return
@@ -169,7 +167,7 @@ func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
 	}
 }
 
-// leftOutView is what was counted by LeftOut in the last day.
+// leftOutView returns what LeftOut counted in the last day.
 func (r *refusals) leftOutView(hour int64) []FieldCount {
 	fields := []FieldCount{}
 	r.mu.Lock()
@@ -186,7 +184,7 @@ func (r *refusals) leftOutView(hour int64) []FieldCount {
 	return fields
 }
 
-// stalest is the hint that is the least loss: the rarest of those seen longest ago.
+// stalest returns the hint to drop: the rarest of those seen longest ago.
 func (k *refused) stalest() (at int) {
 	for i := range k.hints {
 		h, least := &k.hints[i], &k.hints[at]

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Start has samples taken until [Traffic.Close].
+// Start takes samples in the background until [Traffic.Close].
 func (t *Traffic) Start() {
 	t.sampling.Go(func() {
 		ticker := time.NewTicker(tick)
@@ -50,8 +50,8 @@ func (t *Traffic) Sample() {
 	}
 }
 
-// makeRoom frees the places of widgets that are not among the busiest and need not
-// be kept. From then on, their counts are part of the rest.
+// makeRoom frees the places of widgets that are not among the busiest and need not be kept.
+// Their counts become part of the rest.
 func (t *Traffic) makeRoom(series []*Series) {
 	rank(series)
 	now := t.clock()
@@ -73,7 +73,7 @@ func rank(series []*Series) {
 	})
 }
 
-// dayStart is when the window of a day begins.
+// dayStart returns when the window of a day begins.
 func (t *Traffic) dayStart() time.Time {
 	w := windows[day]
 	return t.since.Add(time.Duration(max(t.tick/w.step-w.steps+1, 0)*w.step) * tick)

@@ -10,19 +10,19 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// Series counts the requests of one widget, or those without one. A nil Series
-// stands for a widget that has no counts of its own.
+// Series counts the requests of one widget, or those without one. It is nil for a widget
+// that has no counts of its own.
 type Series struct {
 	id     string
 	joined time.Time // when counting began
 	counts counters
-	modes  atomic.Uint32 // of requests, a bit each, since they were last forgotten
+	modes  atomic.Uint32 // of requests, a bit each
 
 	refusals refusals
 
 	// Guarded by Traffic.mu.
 	past history
-	kept time.Time // until when it keeps its place in any case
+	kept time.Time // until when it keeps its place
 }
 
 func newSeries(id string, now time.Time) *Series {
@@ -41,8 +41,8 @@ func (s *Series) count(f Finding, mode widgets.Mode) {
 	}
 }
 
-// laxest is the laxest mode of requests: a widget is not required while one of its
-// handlers is laxer. It is "" if there was no request.
+// laxest returns the laxest mode of requests, "" without requests. A widget is not ready
+// while one of its handlers is laxer.
 func (s *Series) laxest() string {
 	if seen := s.modes.Load(); seen != 0 {
 		return widgets.Mode(bits.TrailingZeros32(seen)).String()
@@ -52,5 +52,5 @@ func (s *Series) laxest() string {
 
 func (s *Series) tally() *tally { return s.past.tally(s.counts.load()) }
 
-// busy is the number of requests in the last day.
+// busy returns the number of requests in the last day.
 func (s *Series) busy() uint64 { return s.tally()[day].requests() }

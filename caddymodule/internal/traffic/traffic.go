@@ -16,26 +16,25 @@ import (
 const (
 	// MaxShown is how many widgets are listed: the busiest of the last day.
 	MaxShown = 1000
-	// maxPlaces is how many have counts of their own. The places beyond MaxShown are
-	// for newcomers, so that a busy one can replace an idle widget.
+	// maxPlaces is how many have counts of their own. Those beyond MaxShown are for new
+	// ones, so that a busy widget can replace an idle one.
 	maxPlaces = MaxShown + 250
 	// maxWatched is how many more may have, because an operator looked at them.
 	maxWatched = 50
 
-	// How long a newcomer keeps its place in any case, and one that an operator
-	// looked at.
+	// How long a new widget, and one that an operator looked at, keeps its place.
 	probation = 5 * time.Minute
 	watching  = 24 * time.Hour
 )
 
-// Custom is the dialect of a handler whose claim is none of the dialects'.
+// Custom stands for the dialect of a handler with a claim of its own.
 const Custom = "custom"
 
 // maxDialects has room for all dialects and [Custom].
 const maxDialects = 8
 
-// Dialects returns the dialects that requests are counted by. [Traffic.Count] takes
-// an index into them.
+// Dialects returns the dialects by which requests are counted, as [Traffic.Count] indexes
+// them.
 func Dialects() []string {
 	var names []string
 	for _, d := range verifier.Dialects {
@@ -44,11 +43,11 @@ func Dialects() []string {
 	return append(names, Custom)
 }
 
-// shards is how many maps the widgets are spread over. A newcomer's map is copied.
+// shards is how many maps the widgets are spread over. A new widget's map is copied.
 const shards = 64
 
-// Traffic counts requests. Counting takes no lock and no memory: it reads one
-// map that is only ever replaced, and adds to two numbers.
+// Traffic counts requests. Counting takes no lock and allocates nothing: it reads a map that
+// is never changed, only replaced, and adds to two numbers.
 type Traffic struct {
 	clock func() time.Time
 	since time.Time
@@ -67,12 +66,12 @@ type Traffic struct {
 
 	mu      sync.Mutex
 	places  int     // how many widgets have a place
-	crowded bool    // whether all places were ever taken, so that not all widgets have one
-	tick    int64   // the last that was sampled, since the beginning
+	crowded bool    // whether all places ever were taken, so that a widget may lack one
+	tick    int64   // the last that was sampled, counted from the start
 	past    history // of all requests
 }
 
-// New returns a Traffic that begins to count now.
+// New returns a Traffic that counts from now on.
 func New(clock func() time.Time) *Traffic {
 	t := &Traffic{
 		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(), closed: make(chan struct{}),
@@ -85,9 +84,9 @@ func New(clock func() time.Time) *Traffic {
 	return t
 }
 
-// Count counts a request of a known widget, or of none (""), by its finding, its mode
-// and the index of its dialect in [Dialects]. It returns the series that the request
-// was counted in, nil if that is only the rest.
+// Count counts a request of a known widget, or of none (""), by finding, mode and index of
+// the dialect in [Dialects]. It returns the series in which the request was counted, nil if
+// that is only the rest.
 func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uint8) *Series {
 	var s *Series
 	if widget == "" {
@@ -95,8 +94,8 @@ func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uin
 	} else if s = t.seriesOf(widget); s != nil {
 		s.count(f, mode)
 	}
-	// All last: readers go in the other order, so that what is in the count of all is
-	// in its widget's, too, and no rest appears where all widgets are counted.
+	// The total comes last, and readers read it first: what it counts is in its widget's
+	// count, too, or the difference would show as the rest.
 	t.all[mode][dialect][f].Add(1)
 	return s
 }
@@ -111,19 +110,19 @@ func (t *Traffic) seriesOf(widget string) *Series {
 	return t.place(widget, maxPlaces, probation)
 }
 
-// Cell returns how many requests with that finding, mode and dialect were counted.
+// Cell returns the number of requests with that finding, mode and dialect.
 func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
 	return t.all[mode][dialect][f].Load()
 }
 
-// Findings is how many findings there are: they are the numbers below it.
+// Findings is the number of findings, which are the numbers below it.
 const Findings = numFindings
 
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }
 
-// Known returns the id if that widget has counts of its own, else "". Clients can
-// name any id, so the name alone must not give one a place.
+// Known returns the id if that widget has counts of its own, else "". Clients can name any
+// id, so naming one must not give it a place.
 func (t *Traffic) Known(id []byte) string {
 	if s := t.find(string(id)); s != nil {
 		return s.id
@@ -137,8 +136,8 @@ func (t *Traffic) shard(widget string) *atomic.Pointer[map[string]*Series] {
 
 func (t *Traffic) find(widget string) *Series { return (*t.shard(widget).Load())[widget] }
 
-// place gives a widget a place for some time at least, if fewer than so many are
-// taken. The caller holds the mutex.
+// place gives a widget a place for at least that time, if fewer than limit are taken. The
+// caller holds the mutex.
 func (t *Traffic) place(widget string, limit int, atLeast time.Duration) *Series {
 	s, now := t.find(widget), t.clock()
 	if s == nil {
@@ -185,7 +184,7 @@ func (t *Traffic) series() []*Series {
 	return all
 }
 
-// ever is the counts of all requests since the beginning.
+// ever returns the counts of all requests.
 func (t *Traffic) ever() (n counts) {
 	for mode := range t.all {
 		for dialect := range t.all[mode] {

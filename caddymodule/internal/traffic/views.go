@@ -9,12 +9,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
-// Window is the requests of a span of time.
+// Window is the requests in a period.
 type Window struct {
 	Requests uint64  `json:"requests"`
 	Verified uint64  `json:"verified"`
 	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
-	// Reasons are why the rest was not verified, "disabled" in mode off.
+	// Reasons are why others were not verified, "disabled" in mode off.
 	Reasons map[judgment.Reason]uint64 `json:"reasons"`
 }
 
@@ -93,8 +93,8 @@ func (t *tally) counts(id string) *Counts {
 	return c
 }
 
-// Stats returns the counts since counting began: of the busiest widgets, by id, or,
-// with a top, of only that many of them, busiest first.
+// Stats returns the counts since counting began: those of the busiest widgets by id, or, if
+// top is not 0, of only that many, busiest first.
 func (t *Traffic) Stats(top int) *Stats {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -123,7 +123,7 @@ func (t *Traffic) Stats(top int) *Stats {
 	if counts := unknown.counts(""); counts.Requests > 0 {
 		stats.Unknown = counts
 	}
-	// The sum of what is shown, not what was counted a moment later.
+	// The sum of what is shown: more may have been counted meanwhile.
 	listed.plus(rest)
 	listed.plus(unknown)
 	stats.Total = *listed.counts("")

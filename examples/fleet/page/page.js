@@ -32,8 +32,8 @@ function show(name, said, verified) {
   }
 }
 
-// What the website has signed holds until its secret changes. Asking each time
-// would have a balancer of two send all messages to the same one.
+// The signature is valid until the secret changes. Fetching it for each message would
+// make a balancer of two send all messages to the same gateway.
 let claim = null
 
 async function send() {

@@ -142,8 +142,8 @@ $('session').addEventListener('change', async (event) => {
     body: JSON.stringify({ person: event.target.value }),
   });
   forged = false;
-  // Someone who goes from one account straight to another must not take the
-  // first one's conversation along.
+  // A user who switches directly from one account to another must not keep the
+  // first one's conversation.
   if (signedIn) chat('reset');
   signedIn = res.ok ? await res.json() : null;
   chat('identify', signedIn);
@@ -167,7 +167,7 @@ $('honest').addEventListener('click', () => {
   $('forged-id').focus();
 });
 
-// An attacker has a conversation of their own, and leaves it behind.
+// An attacker has another conversation, which is left behind.
 function begin(claim) {
   chat('reset');
   chat('identify', claim);

@@ -1,3 +1,3 @@
-// The part that a website puts into its own page: commands given before the
-// widget has loaded wait here.
+// A website puts this part into its own page: it queues commands until the widget
+// has loaded.
 window.chat = window.chat || function () { (window.chat.q = window.chat.q || []).push(arguments); };

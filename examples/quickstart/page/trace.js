@@ -1,5 +1,5 @@
-// The two listings: what a browser sent, and what came of it. Whatever a person
-// typed reaches the document as text, never as HTML.
+// The two listings: what a browser sent, and the result. Input reaches the document
+// as text, never as HTML.
 export const $ = (id) => document.getElementById(id);
 
 export function element(tag, className, text) {
@@ -22,7 +22,7 @@ const marked = new RegExp('^( *)('
   + '"(?:user_id|user_hash|hmacSignature|hmacNonce|hmacTimestamp|code|reason)":.*'
   + '|X-Verified-.*|X-Identity-(?:Outcome|Reason|Merge-From):.*)$');
 
-// code fills a listing, the lines about identity marked.
+// code fills a listing and marks the lines about identity.
 export function code(id, text) {
   $(id).replaceChildren(...text.split('\n').flatMap((line) => {
     const [, indent, rest] = line.match(marked) || [];
@@ -75,7 +75,7 @@ export function count(messages) {
   return `${messages} message${messages === 1 ? '' : 's'}`;
 }
 
-// verdict says in a line how a request ended.
+// verdict says on one line how a request ended.
 export function verdict(answer) {
   if (!answer.status) return String(answer.body);
   if (answer.ok) return `${answer.status} accepted`;

@@ -1,11 +1,11 @@
-// What others may try: to write into this conversation, and to send a signature
-// twice. It goes to the gateway as the widget's requests do, past the widget.
+// What attackers may try: to write into this conversation, and to send a signature
+// again. The requests go to the gateway like the widget's, but without the widget.
 import { $, showReceived, showSent, verdict } from './trace.js';
 
 let chatting = { identity: null, mode: 'optional', conversation: '', visitor: '' };
 let used = null; // the claim of the last call that was requested
 
-// post sends a request, and says how it ended: below the button, and in the
+// post sends a request, and shows how it ended, below the button and in the
 // listings.
 async function post(line, path, body, from, options) {
   const request = { method: 'POST', path, body };
@@ -36,8 +36,8 @@ async function send(path, body, options) {
   }
 }
 
-// Without the cookies of this browser, a request is like another one's. It knows
-// all that can be known: the ids of the conversation and of its visitor.
+// Without the cookies of this browser, a request is like one from another browser
+// that knows the ids of the conversation and of its visitor.
 const elsewhere = { credentials: 'omit' };
 
 function intrude(claim, visitor) {
@@ -58,7 +58,7 @@ function other() {
   return grace ? { person: 'ada', name: 'Ada' } : { person: 'grace', name: 'Grace' };
 }
 
-// An empty conversation has nothing to break into, and would become theirs.
+// An empty conversation would become the attacker's.
 function inhabited(yes) {
   for (const id of ['as-user', 'as-stranger']) $(id).disabled = !yes;
   $('intrude-hint').hidden = yes;

@@ -1,7 +1,7 @@
 // The chat widget's client. A website drives it by commands:
 //
 //   chat('identify', claim)   claim: {user_id, user_hash, user_metadata}, or null
-//   chat('reset')             forget who it was: a new visitor, a new conversation
+//   chat('reset')             forgets the user: a new visitor, a new conversation
 //   chat('send', text)
 //   chat('mode', name)        off, optional or required: which route of the demo to use
 //   chat('on', event, f)      change, identified, sent, answer, history
@@ -18,7 +18,7 @@
   let asked = false; // a history request stands in the line
 
   // The visitor id says which anonymous visitor this was, once they sign in. It
-  // proves nothing, and never names two: whoever comes after a reset is another.
+  // proves nothing, and a reset chooses a new one.
   function fresh() {
     return { visitor: crypto.randomUUID(), conversation: crypto.randomUUID(), identified: false };
   }
@@ -61,7 +61,7 @@
 
   function identify(claim) {
     if (claim === null || claim === undefined) {
-      // The conversation of someone who has signed out stays theirs.
+      // The conversation stays with the user who has signed out.
       if (identity || place.identified) return reset();
       return changed();
     }
@@ -96,7 +96,7 @@
     });
   }
 
-  // The gateway says who it takes this for, without any message being sent.
+  // The gateway says who the user is, without a message.
   async function ask() {
     const request = { method: 'POST', path: `/${mode}/chat/identify`, body: { ...identity } };
     emit('identified', { request, ...await post(request) });
@@ -110,7 +110,7 @@
     });
   }
 
-  // A GET has no body, so the claim travels in the query.
+  // A GET has no body, so the claim is sent in the query.
   function fetchHistory() {
     const query = new URLSearchParams({ conversation: place.conversation, visitor: place.visitor });
     for (const field of ['user_id', 'user_hash']) {
@@ -122,12 +122,12 @@
   async function history() {
     let answer = await fetchHistory();
     if (answer.status === 403 && (answer.body.code === 'not_yours' || answer.body.reason === 'conversation_claimed')) {
-      // Whoever this is now, is not who began the conversation.
+      // The user is now someone else than the one who began the conversation.
       moved({ ...fresh(), identified: place.identified });
       answer = await fetchHistory();
     }
     if (answer.ok && answer.body.conversation !== place.conversation) {
-      // A known user on a new device goes on where they were.
+      // A known user on a new device continues the conversation.
       moved({ ...place, conversation: answer.body.conversation });
     }
     emit('history', { ...answer, messages: answer.ok ? answer.body.messages : [] });

@@ -1,6 +1,6 @@
-// Says what Java's parsers read in the requests that it is sent: Tomcat's of
-// forms, and those of JSON and Spring's naming by what Tomcat read. README.md of
-// this folder has the protocol.
+// Reports what Java's parsers read in requests: Tomcat's form parser, JSON parsers, and
+// Spring's binding of what Tomcat read. README.md in this folder describes the
+// protocol.
 
 import com.fasterxml.jackson.core.json.JsonReadFeature;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -96,7 +96,7 @@ public class Backend {
         return (value instanceof Number && value.toString().matches("-?[0-9]+") ? "i" : "x") + value;
     }
 
-    // What stands below a name: [path, what is told of the value].
+    // The values below a path: [path, reported value].
     static void leaves(List<Object> found, List<String> path, Object value) {
         if (value == null || "".equals(value)) {
             return;
@@ -199,7 +199,7 @@ public class Backend {
         void bind(Map<String, String[]> parameters) {
             MutablePropertyValues values = new MutablePropertyValues();
             parameters.forEach((name, v) -> {
-                // Of several values Spring makes one text, of equal and empty ones too.
+                // Spring joins several values into one string, also equal and empty ones.
                 Object[] different = Arrays.stream(v).filter(one -> !one.isEmpty()).distinct().toArray();
                 if (different.length > 0) {
                     values.addPropertyValue(name, different.length == 1 ? different[0] : v);

@@ -1,5 +1,5 @@
-// Says what Node's parsers read in the requests that it is sent. README.md of
-// this folder has the protocol. With the argument "all" it asks packages, too.
+// Reports what Node's parsers read in requests. README.md in this folder describes
+// the protocol. With the argument "all" it asks packages, too.
 'use strict';
 const http = require('http');
 const net = require('net');
@@ -18,7 +18,7 @@ function told(value) {
   return 'x' + String(JSON.stringify(value)).slice(0, 200);
 }
 
-// What stands below a name: [path, what is told of the value].
+// The values below a path: [path, reported value].
 function leaves(path, value) {
   if (value === undefined || value === null || value === '') return [];
   const inner = typeof value === 'object' && !Buffer.isBuffer(value) ? Object.entries(value) : [];
@@ -28,11 +28,11 @@ function leaves(path, value) {
 const isWatched = (name) => watched.some((one) => String(name).toLowerCase().includes(one));
 const pairs = (fields) => [...fields].filter(([name]) => isWatched(name)).flatMap(([name, value]) => leaves([String(name)], value));
 const document = (value) => (value && typeof value === 'object' && !Array.isArray(value) ? pairs(Object.entries(value)) : []);
-// Where dots make objects, an id's name with one behind it is none of the id's.
+// For parsers that turn dots into objects: only exact paths count.
 const exactly = (value) => document(value).filter(([path]) => paths.some((one) => one.join('\0') === path.join('\0')));
 const file = {};
 
-// What querystring and qs give for a repeated name is told as one value each.
+// querystring and qs return an array for a repeated name: each value is reported.
 const repeated = (read) => pairs(Object.entries(read).flatMap(([name, value]) => [].concat(value).map((one) => [name, one])));
 
 const formData = async (r) =>
@@ -51,7 +51,7 @@ const isJSON = (r) => /json/i.test(r.type);
 const always = () => true;
 const maxKeys = { maxKeys: 0 };
 
-// Each parser: where it reads, whether it would be asked, and what it reads.
+// Each parser: where it reads, whether it applies, and what it reads.
 const parsers = {
   'JSON.parse': ['json', always, (r) => document(JSON.parse(r.body.toString('utf8')))],
   'Response.json': ['json', always, async (r) => document(await new Response(r.body).json())],
@@ -78,7 +78,7 @@ function addPackages() {
   const multiparty = require('multiparty');
   const qs = require('qs');
 
-  // A request that packages read as they read one of Node's server.
+  // A request in the form that packages expect of Node's server.
   const incoming = (r) => {
     const request = new http.IncomingMessage(new net.Socket());
     Object.assign(request, { method: r.method, url: r.target, headers: { ...r.headers }, rawHeaders: r.rawHeaders, complete: true });
@@ -97,7 +97,7 @@ function addPackages() {
   const bodyParser = (handler) => (r) => middleware(handler, r, (request) => document(request.body));
   const upload = multer({ storage: multer.memoryStorage() }).any();
 
-  // A handler has the fields before it learns that the rest cannot be read.
+  // A handler gets the fields before it learns that the rest cannot be read.
   const streamed = (r) =>
     new Promise((resolve) => {
       const fields = [];
@@ -127,7 +127,7 @@ function addPackages() {
   const formidableFields = async (r) => {
     const [fields, uploaded] = await formidable({ uploadDir: os.tmpdir(), allowEmptyFiles: true, minFileSize: 0, hashAlgorithm: false, fileWriteStreamHandler: discard })
       .parse(incoming(r));
-    // What has a type and no file name is a file to it, and no field.
+    // It takes a part with a type and no file name for a file.
     return [...(isJSON(r) ? document : repeated)(fields), ...pairs(Object.entries(uploaded).filter(([, list]) => list.some((f) => f.originalFilename)).map(([name]) => [name, file]))];
   };
   const discard = () => new Writable({ write: (chunk, encoding, done) => done() });
@@ -172,7 +172,7 @@ async function answer(r) {
 }
 
 if (process.argv.includes('all')) addPackages();
-// Of a parser that was given up.
+// From parsers that have been abandoned.
 process.on('uncaughtException', () => {}).on('unhandledRejection', () => {});
 const server = http.createServer({ maxHeaderSize: 1 << 20 }, (request, response) => {
   const chunks = [];

@@ -1,10 +1,10 @@
 <?php
-// Router script for PHP's built-in server, whose form parsers read requests
-// only. README.md of this folder has the protocol. Where the server does not
-// read bodies itself (enable_post_data_reading=0), this script has them.
+// Router script for PHP's built-in server. README.md in this folder describes the
+// protocol. If the server does not read bodies itself (enable_post_data_reading=0),
+// this script does.
 $watched = array_map(fn($path) => strtolower($path[0]), json_decode(getenv('WATCHED'), true));
 
-// What stands below a name: [path, what is told of the value].
+// The values below a path: [path, reported value].
 function leaves(array $path, $value): array {
     if ($value === null || $value === '') {
         return [];

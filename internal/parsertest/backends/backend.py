@@ -1,5 +1,5 @@
-# Says what Python's parsers read in the requests that it is sent. README.md of
-# this folder has the protocol. With the argument "all" it asks frameworks, too.
+# Reports what Python's parsers read in requests. README.md in this folder describes
+# the protocol. With the argument "all" it asks frameworks, too.
 import base64
 import email.message
 import email.policy
@@ -46,7 +46,7 @@ def text(name):
 
 
 def leaves(path, value):
-    """Yields what stands below a name: [path, what is told of the value]."""
+    """Yields the values below a path: [path, reported value]."""
     if value is None or value == "" or value == b"":
         return
     if len(path) < 8 and isinstance(value, dict) and value:
@@ -73,7 +73,7 @@ def document(value):
 
 
 class Request:
-    """A request as it came, with its body in memory."""
+    """A request as received, with its body in memory."""
 
     def __init__(self, head, stream):
         lines = head.split(b"\r\n")
@@ -90,7 +90,7 @@ class Request:
         return next((value for n, value in self.headers if n == name), None)
 
     def environ(self):
-        """WSGI's environment; servers keep the last line of a type."""
+        """WSGI's environment. Servers keep the last Content-Type."""
         environ = {
             "REQUEST_METHOD": self.method, "SCRIPT_NAME": "", "PATH_INFO": urllib.parse.unquote_to_bytes(self.path).decode("latin-1"),
             "QUERY_STRING": self.query, "SERVER_NAME": "localhost", "SERVER_PORT": "80", "SERVER_PROTOCOL": "HTTP/1.1",
@@ -155,7 +155,7 @@ def always(r):
     return True
 
 
-# Each parser: where it reads, whether it would be asked, and what it reads.
+# Each parser: where it reads, whether it applies, and what it reads.
 PARSERS = {
     "json.loads": ("json", always, lambda r: document(json.loads(r.body))),
     "json.loads by charset": ("json", always, by_charset),
@@ -304,7 +304,7 @@ def add_frameworks():
         "aiohttp post": ("form", always, aiohttp_post),
         "falcon parts": ("form", is_multipart, falcon_parts),
         "falcon params": ("merged", always, lambda r: pairs(falcon_request(r).params.items())),
-        # It takes a body of any type for a form, which no gateway can foresee.
+        # It reads a body of any type as a form, which no gateway can know.
         "bottle forms": ("form", lambda r: is_form(r) or is_multipart(r), bottle_forms),
         "bottle json": ("json", always, lambda r: document(bottle.BaseRequest(r.environ()).json)),
         "bottle query": ("query", always, lambda r: pairs(bottle.BaseRequest(r.environ()).query.allitems())),

@@ -1,6 +1,6 @@
-# Says what Ruby's parsers read in the requests that it is sent. README.md of
-# this folder has the protocol. With the argument "all" it asks Rack and those
-# that build on it, too, behind Puma.
+# Reports what Ruby's parsers read in requests. README.md in this folder describes the
+# protocol. With the argument "all" it also asks Rack and frameworks on top of it,
+# behind Puma.
 require 'base64'
 require 'cgi'
 require 'json'
@@ -21,7 +21,7 @@ end
 
 def text(name) = name.to_s.dup.force_encoding('UTF-8').scrub
 
-# What stands below a name: [path, what is told of the value].
+# The values below a path: [path, reported value].
 def leaves(path, value)
   return [] if value.nil? || value == ''
 
@@ -67,7 +67,7 @@ def read_cgi(request)
 end
 
 ALWAYS = ->(_) { true }
-# Each parser: where it reads, whether it would be asked, and what it reads.
+# Each parser: where it reads, whether it applies, and what it reads.
 PARSERS = {
   'JSON.parse' => ['json', ALWAYS, ->(r) { document(JSON.parse(utf8(r.body))) }],
   'JSON.parse of bytes' => ['json', ALWAYS, ->(r) { document(JSON.parse(r.body)) }],

@@ -68,8 +68,8 @@ const (
 // matches follow each other with the same span. Otherwise spans are in order and
 // apart, and any of them may be cut without the others.
 //
-// The zero value is ready. Reused between reads, it saves their allocations and
-// overwrites earlier values.
+// The zero value is ready. Used for a second read, it forgets the matches of the first,
+// of which values that were taken stay as they are until Reset.
 type Matches struct {
 	List []Match
 
@@ -91,14 +91,19 @@ func (h *Matches) Memory() int {
 
 // Reset forgets what was found and keeps the memory.
 func (h *Matches) Reset() {
+	h.forget()
+	h.text = h.text[:0]
+}
+
+// forget forgets what was found, but for the text of values.
+func (h *Matches) forget() {
 	clear(h.List)
-	h.List, h.counts = h.List[:0], h.counts[:0]
-	h.text, h.kept = h.text[:0], 0
+	h.List, h.counts, h.kept = h.List[:0], h.counts[:0], 0
 }
 
 // begin makes it ready for so many names, and _charset_.
 func (h *Matches) begin(names int) {
-	h.Reset()
+	h.forget()
 	names++
 	if cap(h.counts) < names {
 		h.counts = make([]uint8, names)

@@ -126,7 +126,7 @@ func (m *Multipart) Close() error {
 		err = ErrMultipart
 	}
 	if err != nil {
-		m.matches.Reset()
+		m.matches.forget()
 	}
 	return err
 }

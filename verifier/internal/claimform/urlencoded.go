@@ -20,7 +20,7 @@ func URLEncoded(raw []byte, n *Names, strict bool, h *Matches) error {
 	h.begin(len(n.list))
 	u := urlencoded{raw: raw, names: n, matches: h, strict: strict}
 	if err := u.read(); err != nil {
-		h.Reset()
+		h.forget()
 		return err
 	}
 	return nil

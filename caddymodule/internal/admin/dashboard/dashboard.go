@@ -1,6 +1,6 @@
 // Package dashboard is the page for managing chat widgets, and the code samples for
-// signing that it shows. It knows neither Caddy nor the admin API, which the page
-// calls by relative URLs: it works wherever it is mounted.
+// signing that it shows. It depends neither on Caddy nor on the admin API. The page
+// calls the API by relative URLs, so it works wherever it is mounted.
 package dashboard
 
 import (
@@ -19,18 +19,17 @@ import (
 //go:embed page
 var embedded embed.FS
 
-// file is a part of the page, as it is sent.
+// file is a part of the page.
 type file struct {
 	content []byte
 	kind    string // its media type
 	etag    string
 }
 
-// files are the parts by their path below the page; the page itself is "".
+// files are the parts by their path below the page, which itself is "".
 var files = load()
 
-// kinds are the media types of the page's files. The system's own table may lack
-// them, or have others.
+// kinds are the media types of the page's files. The system's own table may differ.
 var kinds = map[string]string{
 	".html": "text/html; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
@@ -60,40 +59,34 @@ func load() map[string]*file {
 		return nil
 	})
 	if err != nil {
-		panic(err) // the files were embedded when this was compiled
+		panic(err) // the files are compiled in
 	}
 	return found
 }
 
-// policy is the page's Content-Security-Policy: its own scripts, styles and
-// calls and nothing else, no text that becomes script, no frame around it. The
-// one image is the icon, which the page holds itself: Caddy's admin endpoint
-// refuses requests in the mode in which browsers load images.
+// policy is the page's Content-Security-Policy: only its own scripts, styles and
+// calls, no text that becomes script, and no frame around it. Its only image is an
+// icon in a data URL, because Caddy's admin endpoint refuses requests with
+// Sec-Fetch-Mode: no-cors, which is how browsers load images.
 const policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'; " +
 	"require-trusted-types-for 'script'; trusted-types 'none'"
 
-// Serve answers a GET or HEAD request for a part of the page, by its path below
-// the page: "" is the page. It reports whether there is such a part.
-func Serve(w http.ResponseWriter, r *http.Request, name string) bool {
-	f := files[name]
-	if f == nil {
-		return false
-	}
-	h := w.Header()
+// Serve answers a GET or HEAD request for a part that the page has.
+func Serve(w http.ResponseWriter, r *http.Request, name string) {
+	f, h := files[name], w.Header()
 	h.Set("Content-Type", f.kind)
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	// The page's own calls need a referrer: without an Origin, which browsers
-	// leave out of GET requests, it is what Caddy's admin endpoint looks at.
+	// Caddy's admin endpoint checks the referrer of requests without an Origin, such
+	// as a browser's GET requests.
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-cache")
 	h.Set("ETag", f.etag)
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(f.content))
-	return true
 }
 
-// Has reports whether the page has a part of that path.
+// Has reports whether the page has a part with that path below it; "" is the page.
 func Has(name string) bool { return files[name] != nil }

@@ -9,13 +9,13 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// Snippets are the code with which a website claims identities in a dialect.
+// Snippets is the code that claims identities in a dialect.
 type Snippets struct {
 	Dialect string `json:"dialect"`
 	// Message is the template of what is signed.
 	Message string `json:"message"`
-	// Fields are the names that the server's part of the claim has, in the
-	// order in which the samples write them.
+	// Fields are the names of the server's part of the claim, in the order of the
+	// samples.
 	Fields   []string  `json:"fields"`
 	Snippets []Snippet `json:"snippets"`
 }
@@ -23,7 +23,7 @@ type Snippets struct {
 // Snippet is the code for a server of one language.
 type Snippet struct {
 	Language string `json:"language"` // a keyword
-	Title    string `json:"title"`    // its name, for people
+	Title    string `json:"title"`    // its display name
 	Code     string `json:"code"`     // of the server
 	Browser  string `json:"browser"`  // of the page, whatever the server's language
 }
@@ -31,27 +31,24 @@ type Snippet struct {
 //go:embed snippets/*.tmpl
 var sources embed.FS
 
-// Templates are filled with names of fields and a widget's id, which are letters
-// and digits, so that nothing needs escaping in any language.
+// The templates are filled with field names and widget ids, whose characters need
+// no escaping in any language.
 var templates = template.Must(template.ParseFS(sources, "snippets/*.tmpl"))
 
 var languages = []struct{ keyword, title string }{
 	{"node", "Node.js"}, {"python", "Python"}, {"php", "PHP"}, {"ruby", "Ruby"}, {"go", "Go"},
 }
 
-// names are what a dialect calls the fields, by the first of their spellings.
+// names are a dialect's names for the fields, in their first spelling.
 type names struct {
 	UserID, Signature, Nonce, Timestamp string
 	Name, Email, Attributes, Widget     string
-	// ID is the widget's, for dialects whose claims name it.
-	ID string
-	// Nested says that name and e-mail stand within the attributes.
-	Nested bool
+	ID                                  string // of the widget, for dialects whose claims name it
+	Nested                              bool   // whether name and e-mail are within the attributes
 }
 
-// For returns the snippets of a widget, by its id, in a dialect with the default
-// message and nonces of the default length. It is an error where there is no such
-// dialect.
+// For returns the snippets for a widget in a dialect, with its default message and
+// nonces of the default length.
 func For(dialect, widget string) (*Snippets, error) {
 	d, err := verifier.LookupDialect(dialect)
 	if err != nil {
@@ -59,17 +56,17 @@ func For(dialect, widget string) (*Snippets, error) {
 	}
 	n := namesOf(&d)
 	n.ID = widget
-	made := &Snippets{Dialect: d.Name, Message: d.Message, Fields: []string{n.UserID, n.Signature}}
+	snippets := &Snippets{Dialect: d.Name, Message: d.Message, Fields: []string{n.UserID, n.Signature}}
 	if n.Nonce != "" {
-		made.Fields = []string{n.UserID, n.Nonce, n.Timestamp, n.Signature}
+		snippets.Fields = []string{n.UserID, n.Nonce, n.Timestamp, n.Signature}
 	}
 	browser := fill("browser", n)
 	for _, language := range languages {
-		made.Snippets = append(made.Snippets, Snippet{
+		snippets.Snippets = append(snippets.Snippets, Snippet{
 			Language: language.keyword, Title: language.title, Code: fill(language.keyword, n), Browser: browser,
 		})
 	}
-	return made, nil
+	return snippets, nil
 }
 
 func namesOf(d *verifier.Dialect) names {
@@ -81,7 +78,7 @@ func namesOf(d *verifier.Dialect) names {
 	for _, place := range d.Places {
 		name := of[place.Field]
 		if name == nil || *name != "" {
-			continue // of no use here, or another spelling
+			continue // not in the snippets, or another spelling
 		}
 		above, last, _ := strings.Cut(strings.TrimPrefix(place.Name, "/"), "/")
 		if last != "" {

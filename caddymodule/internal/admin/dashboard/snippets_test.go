@@ -16,8 +16,8 @@ import (
 
 const testSecret = "snippet-test-secret-of-more-than-16-bytes"
 
-// runner is how a language's snippet is made a program that prints the claim of
-// its first argument as JSON.
+// runner turns a language's snippet into a program that prints the claim for its
+// first argument as JSON.
 type runner struct {
 	file, call string
 	command    []string
@@ -49,7 +49,7 @@ func main() {
 }
 `
 
-// program writes a snippet down and returns the command that runs it.
+// program writes a snippet to a file and returns the command that runs it.
 func program(t *testing.T, s Snippet) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -91,7 +91,7 @@ func sign(command []string, secret, user string) (string, error) {
 	return string(out) + said.String(), err
 }
 
-// verify checks a body as the gateway does, and returns whom it verifies.
+// verify checks a body as the gateway does, and returns the verified user.
 func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 	t.Helper()
 	v, err := d.Verifier()
@@ -114,8 +114,8 @@ func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 	return id.User()
 }
 
-// TestSnippets runs what the page tells to put on a server, for every language
-// and every dialect, and has the verifier check what it returns.
+// TestSnippets runs the server's code in every language and dialect, and verifies
+// what it returns.
 func TestSnippets(t *testing.T) {
 	for _, d := range verifier.Dialects {
 		snippets, err := For(d.Name, "shop")
@@ -156,12 +156,12 @@ func TestSnippets(t *testing.T) {
 		}
 	}
 	if _, err := For("klingon", "shop"); err == nil {
-		t.Error("snippets for a dialect that there is not")
+		t.Error("snippets for an unknown dialect")
 	}
 }
 
-// TestBrowserSnippet runs the page's part with the server's, and has the
-// verifier check the body that is sent.
+// TestBrowserSnippet runs the page's code with the server's, and verifies the body
+// that is sent.
 func TestBrowserSnippet(t *testing.T) {
 	const stub = `
 const sent = []

@@ -5,7 +5,7 @@ import { sentence } from './format.js'
 
 const timeout = 15_000 // milliseconds
 
-// Refusal is the gateway’s error, or that it did not answer.
+// Refusal is the gateway’s error, or says that it did not answer.
 export class Refusal extends Error {
   constructor(message, status) {
     super(message)

@@ -29,12 +29,12 @@ export function create() {
       const asked = { id: id.value.trim() }
       if (chosen(mode)) asked.mode = chosen(mode)
       if (dialect.value) asked.dialect = dialect.value
-      const made = await api.create(asked)
-      return () => showSecret(made.secret, {
-        title: `The secret of ${made.id}`,
+      const created = await api.create(asked)
+      return () => showSecret(created.secret, {
+        title: `The secret of ${created.id}`,
         note: 'The widget was created. This is its secret, with which your server signs:',
         then: () => {
-          location.hash = `#/widgets/${encodeURIComponent(made.id)}`
+          location.hash = `#/widgets/${encodeURIComponent(created.id)}`
           refresh()
         },
       })

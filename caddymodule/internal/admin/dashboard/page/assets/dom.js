@@ -18,14 +18,13 @@ export function make(tag, properties = {}, ...children) {
   return element
 }
 
-// write sets an element's text, and touches nothing where it is the same.
+// write sets an element's text, unless it is the same already.
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-// refill replaces what a container holds, unless that is the same already, or the
-// reader has selected some of it. What he has opened, closed or focused, by its
-// data-key, stays so.
+// refill replaces a container's content, unless it is the same already or the user
+// has selected part of it. Elements with a data-key stay open, closed or focused.
 export function refill(container, ...children) {
   const next = children.flat(2).filter(Boolean)
   const now = [...container.childNodes]
@@ -39,14 +38,14 @@ export function refill(container, ...children) {
   if (key) [...container.querySelectorAll('[data-key]')].find((element) => element.dataset.key === key)?.focus({ preventScroll: true })
 }
 
-// announce tells a text to screen readers.
+// announce has screen readers read a text.
 export function announce(text) {
   const announcer = document.getElementById('announcer')
   announcer.textContent = ''
   requestAnimationFrame(() => { announcer.textContent = text })
 }
 
-// copyButton copies a text, and says whether that worked.
+// copyButton copies a text and shows whether that worked.
 export function copyButton(label, text, properties = {}) {
   const button = make('button', { type: 'button', ...properties }, label)
   button.addEventListener('click', async () => {

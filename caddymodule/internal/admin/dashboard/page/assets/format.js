@@ -7,7 +7,7 @@ export const number = (n) => whole.format(n)
 
 export const requests = (n) => (n === 1 ? '1 request' : `${number(n)} requests`)
 
-// percent never rounds to all or nothing what is neither.
+// percent never rounds to 0 or 100 what is neither.
 export function percent(part, of) {
   if (!of) return '–'
   if (part === of) return '100\u00a0%'
@@ -20,7 +20,7 @@ const minute = 60_000
 const hour = 60 * minute
 const day = 24 * hour
 
-// span writes a length of time, in milliseconds, in its largest unit that fits twice.
+// span writes a duration, in milliseconds, in the largest unit of which it has two.
 export function span(milliseconds) {
   const [unit, name] = milliseconds >= 2 * day ? [day, 'day'] : milliseconds >= 2 * hour ? [hour, 'hour']
     : milliseconds >= 2 * minute ? [minute, 'minute'] : [1000, 'second']
@@ -28,7 +28,7 @@ export function span(milliseconds) {
   return `${number(n)} ${name}${n === 1 ? '' : 's'}`
 }
 
-// since and until measure by the gateway's clock, not by the reader's.
+// since and until use the gateway's clock, not the browser's.
 export function since(time, now, atOnce) {
   const passed = new Date(now) - new Date(time)
   return atOnce && passed < minute ? atOnce : span(passed)
@@ -38,7 +38,7 @@ export const until = (time, now) => span(new Date(time) - new Date(now))
 
 export const time = (text) => stamp.format(new Date(text))
 
-// sentence makes one of what the gateway says, which begins in small letters.
+// sentence turns the gateway's lower-case message into a sentence.
 export function sentence(text) {
   const first = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(first) ? first : `${first}.`

@@ -70,7 +70,7 @@ export function home() {
     const asked = { view: query.view, limit: pageSize }
     if (query.prefix) asked.prefix = query.prefix
     if (query.view === 'all' && after) asked.after = after
-    // What cannot begin an id is not requested: it finds nothing.
+    // What cannot begin an id would find nothing.
     const possible = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$/.test(query.prefix)
     if (!possible) delete asked.prefix
     const found = await overview(asked)
@@ -106,6 +106,6 @@ function stateOf(found) {
       found.ledger.reachable && !found.ledger.lost)
       : make('span', { class: 'light' }, 'Ledger ', make('b', {}, 'not used')),
     make('span', {}, `This gateway has counted for ${since(found.since, found.now)}`),
-    stray > 0 && make('span', {}, `${requests(stray)} in the last day named no widget that exists`),
+    stray > 0 && make('span', {}, `${requests(stray)} in the last day named no existing widget`),
   ]
 }

@@ -1,7 +1,6 @@
 // The table of widgets. Rows stay the same elements from one answer to the next,
-// so that whoever has focused or selected something keeps that; and while a
-// pointer or the focus is on the table, the order stays, so that nobody hits
-// another row than he aimed at.
+// so that focus and selection are kept. While the pointer or the focus is on the
+// table, the order stays, so that no click hits another row.
 import { make, write } from './dom.js'
 import { number, percent, since, time, until } from './format.js'
 import { bar, main, windows } from './traffic.js'

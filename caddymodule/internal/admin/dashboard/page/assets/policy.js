@@ -44,7 +44,7 @@ export function policy(id) {
 
   return {
     element,
-    // show takes what is stored, unless somebody is changing it.
+    // show takes what is stored, unless the user is changing it.
     show(widget, ready) {
       readiness = ready
       const pristine = !changed()
@@ -63,7 +63,7 @@ export function require(id, readiness, wanted = { mode: 'required' }) {
   const refused = readiness?.refused ?? 0
   const judged = readiness ? readiness.requests - readiness.disabled : 0
   const would = (readiness?.refusals ?? []).map(({ reason, count }) => make('li', {}, `${title(reason)} `, make('span', { class: 'count' }, number(count))))
-  let says = 'Nothing is known about its requests: those that are not verified will be refused.'
+  let says = 'No request has been verified or refused yet. Requests that are not verified will be refused.'
   if (judged > 0 && refused === 0) says = 'Of the requests that were seen, none would have been refused.'
   if (refused > 0) says = `Required mode would have refused ${number(refused)} of ${requests(judged)} (${percent(refused, judged)}). It will refuse such requests from now on:`
   form(`Require verification for ${id}`, [

@@ -1,5 +1,5 @@
-// May I switch to required? What that mode would have refused, and why. The
-// command "caddy chat-identity readiness" shows the same.
+// Can this widget be switched to required? What that mode would have refused, and
+// why. The command "caddy chat-identity readiness" shows the same.
 import { make } from './dom.js'
 import { number, percent, requests, sentence, span, time } from './format.js'
 import { require } from './policy.js'
@@ -10,14 +10,14 @@ export function readiness(found, stored) {
   return [
     make('div', { class: `verdict ${state}` }, make('strong', {}, head), ' ', text),
     found.refusals.map(refusal),
-    found.disabled > 0 && make('p', { class: 'hint' }, `${requests(found.disabled)} came while the mode was off: nothing is known of them.`),
+    found.disabled > 0 && make('p', { class: 'hint' }, `${requests(found.disabled)} came while the mode was off and were not verified.`),
     stored && found.mode !== 'required' && make('div', { class: 'actions left' }, make('button', {
       type: 'button', class: state === 'good' ? 'primary' : '', 'data-key': 'require', on: { click: () => require(found.widget, found) },
-    }, state === 'good' ? 'Switch to required' : 'Switch to required all the same')),
+    }, state === 'good' ? 'Switch to required' : 'Switch to required anyway')),
   ]
 }
 
-// verdict puts the API's into words.
+// verdict puts the API's verdict into words.
 function verdict(found) {
   const watched = span(new Date(found.now) - new Date(found.from))
   const judged = found.requests - found.disabled
@@ -34,7 +34,7 @@ function verdict(found) {
     case 'ready':
       return ['good', 'Ready.', `In the last ${watched}, of ${requests(judged)}, none would have been refused.`]
     case 'only_unsigned':
-      return ['plain', 'Ready, if nobody is to chat without signing in.', `In the last ${watched}, required mode would have refused ${refused}, all without any claim:`]
+      return ['plain', 'Ready, if users must sign in to chat.', `In the last ${watched}, required mode would have refused ${refused}, all without a claim:`]
     default:
       return ['warn', 'Not yet.', `In the last ${watched}, required mode would have refused ${refused}:`]
   }

@@ -1,7 +1,7 @@
-// What the reasons mean to somebody who has to do something about them. The
-// gateway's own hints say more about single requests.
+// What the reasons mean to an operator who has to act on them. The gateway's own
+// hints say more about single requests.
 
-const nobody = 'quiet' // nobody claimed to be anybody
+const nobody = 'quiet' // the request claimed nothing
 const wrong = 'warn' // a claim that does not hold
 const fault = 'bad' // the gateway's own
 

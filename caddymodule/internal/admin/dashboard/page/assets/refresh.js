@@ -1,4 +1,4 @@
-// Keeps what is shown up to date, as long as somebody looks and has not said stop.
+// Keeps the page up to date while it is visible and not paused.
 import { announce } from './dom.js'
 
 const period = 5000 // milliseconds
@@ -9,7 +9,7 @@ const button = document.getElementById('pause')
 let task = async () => {}
 let timer
 let paused = false
-let shown // the run of which the result is shown; earlier ones come too late
+let shown // the run whose result is shown; earlier ones come too late
 
 // show starts to run a task, again and again, until another one is shown.
 export function show(next) {

@@ -29,8 +29,8 @@ export function rotate(id) {
     action: 'Generate a new secret',
     ready: () => chosen(grace) !== 'own' || duration.test(own.value.trim()),
     send: async () => {
-      const made = await api.rotate(id, written())
-      return () => showSecret(made.secret, {
+      const created = await api.rotate(id, written())
+      return () => showSecret(created.secret, {
         title: `The new secret of ${id}`,
         note: written() ? 'Sign with it from now on. The previous one verifies until its grace ends.' : 'Sign with it from now on. Every earlier one has stopped verifying.',
         then: refresh,

@@ -3,13 +3,14 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
+	"maps"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// modeFor returns the mode for a widget, nil for none. The written mode is a floor:
-// the client chooses the widget, and must not choose a laxer mode with it.
+// modeFor returns the mode for a widget, nil for none. The handler's mode is a minimum: the
+// client chooses the widget, and must not choose a laxer mode with it.
 func (h *Handler) modeFor(w *widget) widgets.Mode {
 	if w != nil && w.mode > h.Mode {
 		return w.mode
@@ -17,14 +18,13 @@ func (h *Handler) modeFor(w *widget) widgets.Mode {
 	return cmp.Or(h.Mode, widgets.ModeOptional)
 }
 
-// answer is the status that a reason is refused with, and whether optional
-// mode refuses it too.
+// answer is how a reason is refused.
 type answer struct {
 	status int
-	always bool
+	always bool // in optional mode, too
 }
 
-// answers is the one table from reasons to statuses.
+// answers are the defaults.
 var answers = map[judgment.Reason]answer{
 	judgment.TooLarge:            {413, true},
 	judgment.Unsupported:         {415, true},
@@ -40,24 +40,21 @@ var answers = map[judgment.Reason]answer{
 	judgment.ConversationClaimed: {403, true},
 }
 
-// unverified are the reasons that some products answer alike.
+// unverified are the reasons that some products answer with one status.
 var unverified = []judgment.Reason{
 	judgment.Missing, judgment.Partial, judgment.Invalid, judgment.Expired, judgment.Replayed,
 }
 
-// dialectStatus is the status with which a product answers everything in unverified.
+// dialectStatus is that status by dialect.
 var dialectStatus = map[string]int{
 	"bookbag":     401, // documented as 401 identity_unverified
 	"replybubble": 403, // documented as 403, signed wrongly or not at all
 }
 
-// answersFor returns the table for a dialect, the operator's overrides applied.
-// An override holds in optional mode, too.
+// answersFor returns the answers for a dialect with the operator's overrides, which hold
+// in optional mode, too.
 func answersFor(dialect string, reject map[string]int) (map[judgment.Reason]answer, error) {
-	table := make(map[judgment.Reason]answer, len(answers))
-	for reason, a := range answers {
-		table[reason] = a
-	}
+	table := maps.Clone(answers)
 	if status, ok := dialectStatus[dialect]; ok {
 		for _, reason := range unverified {
 			table[reason] = answer{status, false}
