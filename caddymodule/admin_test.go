@@ -82,6 +82,17 @@ func (g *gateway) create(t testing.TB, body string) string {
 	return c.Secret
 }
 
+// createInRedis creates the widget shop as soon as Redis is reached, and returns its secret.
+func (g *gateway) createInRedis(t testing.TB) (secret string) {
+	t.Helper()
+	eventually(t, "Redis is not reached", func() bool {
+		c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
+		secret = c.Secret
+		return c.status == http.StatusCreated
+	})
+	return secret
+}
+
 // rotate rotates a widget and returns its new secret.
 func (g *gateway) rotate(t testing.TB, id, body string) string {
 	t.Helper()

@@ -148,7 +148,7 @@ func TestDocsCommands(t *testing.T) {
 	}
 }
 
-// TestDocsTry does what the README tells to try, on ports of its own.
+// TestDocsTry runs the README's commands to try, on ports of its own.
 func TestDocsTry(t *testing.T) {
 	bash := newShell(t)
 	admin, site := fmt.Sprint(freePort(t)), fmt.Sprint(freePort(t))

@@ -608,6 +608,12 @@ func (f *fleet) all(t *testing.T, claim func(p *process) (said, want string)) bo
 	return fails.Load() == 0
 }
 
+// awaits waits until all gateways answer a new claim like that.
+func (f *fleet) awaits(t *testing.T, what string, claim func(p *process) (said, want string)) {
+	t.Helper()
+	eventually(t, what, func() bool { return f.all(t, claim) })
+}
+
 // token asks with a token that nobody has used.
 func (f *fleet) token(t *testing.T, p *process) (said string, k ticket) {
 	k = newToken(fmt.Sprintf("user-%d", f.sent.Add(1)))
@@ -690,21 +696,17 @@ func (f *fleet) testOutage(t *testing.T, server *redistest.Server, o outage) {
 	if o.readable {
 		f.everywhere(t, "known", known, true)
 	} else {
-		eventually(t, "a known widget is unavailable after stale_if_error", func() bool {
-			return f.all(t, func(p *process) (string, string) {
-				_, body := f.signed(known)
-				return f.ask(t, p, "/chat", "known", body), "503 unavailable"
-			})
+		f.awaits(t, "a known widget is unavailable after stale_if_error", func(p *process) (string, string) {
+			_, body := f.signed(known)
+			return f.ask(t, p, "/chat", "known", body), "503 unavailable"
 		})
 	}
 
 	recover()
 	eventually(t, "both serve again", serves)
-	eventually(t, "both accept tokens again", func() bool {
-		return f.all(t, func(p *process) (string, string) {
-			said, k := f.token(t, p)
-			return said, "200 " + k.user
-		})
+	f.awaits(t, "both accept tokens again", func(p *process) (string, string) {
+		said, k := f.token(t, p)
+		return said, "200 " + k.user
 	})
 	eventually(t, "both log that it is back: "+back, logged(back))
 	replayed()
@@ -768,21 +770,17 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	}
 	replayed := f.replay(t)
 	server.Do("FLUSHALL")
-	eventually(t, "no gateway knows the widget", func() bool {
-		return f.all(t, func(p *process) (string, string) {
-			_, body := f.signed(testSecret)
-			return f.ask(t, p, "/chat", "known", body), "403 widget_unknown"
-		})
+	f.awaits(t, "no gateway knows the widget", func(p *process) (string, string) {
+		_, body := f.signed(testSecret)
+		return f.ask(t, p, "/chat", "known", body), "403 widget_unknown"
 	})
 	if c := f.gateways[1].call(t, "POST", "import", backup); c.status != 200 {
 		t.Fatalf("%d: %s", c.status, c.body)
 	}
 	f.everywhere(t, "known", testSecret, true)
-	eventually(t, "both accept tokens again", func() bool {
-		return f.all(t, func(p *process) (string, string) {
-			said, k := f.token(t, p)
-			return said, "200 " + k.user
-		})
+	f.awaits(t, "both accept tokens again", func(p *process) (string, string) {
+		said, k := f.token(t, p)
+		return said, "200 " + k.user
 	})
 	replayed()
 	// The first request of a gateway that knows nothing yet.

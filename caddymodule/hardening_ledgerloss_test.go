@@ -33,6 +33,14 @@ func newLoser(t *testing.T) *loser {
 	return &loser{process: newProcess(t, "ledger bolt "+path, losing), path: path}
 }
 
+// startLoser returns one that runs, and a token that was used.
+func startLoser(t *testing.T) (l *loser, used ticket) {
+	t.Helper()
+	l = newLoser(t)
+	l.run(t)
+	return l, l.use(t)
+}
+
 func (l *loser) once(t *testing.T, k ticket) string {
 	t.Helper()
 	return verdict(t, l.do(t, "POST", "/once", k.json(), jsonType))
@@ -107,9 +115,7 @@ func (l *loser) accept(t *testing.T, want string) {
 // in silence. What was used stays refused, before and after the loss is accepted.
 func TestLedgerDeleted(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	used := l.use(t)
+	l, used := startLoser(t)
 	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	l.restart(t)
 	l.shows(t, false)
@@ -157,9 +163,7 @@ func TestLedgerDeleted(t *testing.T) {
 func TestLedgerMoved(t *testing.T) {
 	t.Parallel()
 	const moved = "this configuration names another ledger than before"
-	l := newLoser(t)
-	l.run(t)
-	used := l.use(t)
+	l, used := startLoser(t)
 	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	there := l.config
 	l.config = strings.Replace(there, l.path, filepath.Join(t.TempDir(), "elsewhere.db"), 1)
@@ -184,9 +188,7 @@ func TestLedgerMoved(t *testing.T) {
 // what needs the ledger, and starts over once the loss is accepted.
 func TestLedgerDeletedWhileInUse(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	used := l.use(t)
+	l, used := startLoser(t)
 	must(t, os.Remove(l.path))
 	eventually(t, "the log does not say so", func() bool { return strings.Contains(l.log.String(), "accept the loss") })
 	for _, k := range []ticket{used, newToken("zoe")} {
@@ -388,9 +390,7 @@ func TestLossInFleet(t *testing.T) {
 func TestEitherNote(t *testing.T) {
 	t.Parallel()
 	for _, which := range []string{"widgets", "data directory"} {
-		l := newLoser(t)
-		l.run(t)
-		used := l.use(t)
+		l, used := startLoser(t)
 		l.kill(t)
 		notes := notesOf(l.config)
 		if which == "data directory" {
@@ -411,9 +411,7 @@ func TestEitherNote(t *testing.T) {
 // nothing of what was recorded since, so it counts as lost again.
 func TestLedgerReturns(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	l.use(t)
+	l, _ := startLoser(t)
 	aside := filepath.Join(t.TempDir(), "first.db")
 	l.restart(t, func() error { return os.Rename(l.path, aside) })
 	l.accept(t, "is accepted")

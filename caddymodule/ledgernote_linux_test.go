@@ -53,9 +53,7 @@ func TestNoNote(t *testing.T) {
 // TestNoteDamaged: a damaged note is the note of an unknown ledger.
 func TestNoteDamaged(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	l.use(t)
+	l, _ := startLoser(t)
 	note := notesOf(l.config)[0]
 	damage := func(text string) {
 		t.Helper()
@@ -79,9 +77,7 @@ func TestNoteDamaged(t *testing.T) {
 // and nobody claims a conversation from before.
 func TestAcceptLossNotNoted(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	l.use(t)
+	l, _ := startLoser(t)
 	equal(t, l.talk(t, "zoe", "c1"), "zoe", "at first")
 	aside, _ := filepath.Glob(filepath.Join(l.dir, "*", "chat_identity", "ledger-*"))
 	notes := append(aside, notesOf(l.config)...)

@@ -18,9 +18,7 @@ func putBack(path string, copied []byte) error {
 // and the loss of everything that knew it.
 func TestRestoreLedger(t *testing.T) {
 	t.Parallel()
-	l := newLoser(t)
-	l.run(t)
-	before := l.use(t)
+	l, before := startLoser(t)
 	l.talk(t, "zoe", "before")
 	l.kill(t)
 	copied := read(t, l.path)

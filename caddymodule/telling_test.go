@@ -78,12 +78,7 @@ chat_identity required {
 	one_time
 }
 reverse_proxy UPSTREAM`)
-	var secret string
-	eventually(t, "Redis is not reached", func() bool {
-		c := g.call(t, "POST", "widgets", `{"id":"shop"}`)
-		secret = c.Secret
-		return c.status == 201
-	})
+	secret := g.createInRedis(t)
 	nonce, now := strings.Repeat("n", 32), time.Now().Unix()
 	token := fmt.Sprintf(`{"user_id":"user-1","hmacNonce":"%s","hmacTimestamp":"%d","hmacSignature":"%s"}`, nonce, now, signWith(secret, fmt.Sprint("user-1", nonce, now)))
 	for _, want := range []int{200, 403} {
@@ -125,7 +120,7 @@ reverse_proxy UPSTREAM`)
 func TestTracedLookup(t *testing.T) {
 	server := redistest.Start(t)
 	g, spans := traced(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, "tracing\n"+liveSite)
-	eventually(t, "Redis is not reached", func() bool { return g.call(t, "POST", "widgets", `{"id":"shop"}`).status == 201 })
+	g.createInRedis(t)
 	first := g.scrape(t)
 	asked := func() float64 {
 		return grown(first, g.scrape(t))[`store_operations_total{operation="lookup",result="ok"}`]

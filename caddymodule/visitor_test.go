@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,15 +131,27 @@ func TestVisitorSurvives(t *testing.T) {
 	}
 }
 
-// TestVisitorUpgrade: a WebSocket confirms, although it begins with a GET.
-func TestVisitorUpgrade(t *testing.T) {
+// mergingBackend is a websocketBackend that says whom it is to merge, and refuses one
+// conversation.
+func mergingBackend(t *testing.T) (*httptest.Server, <-chan string) {
+	t.Helper()
 	merged := make(chan string, 1)
 	u := websocketBackend(t)
 	backend := u.Config.Handler
 	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		merged <- r.Header.Get("X-Identity-Merge-From")
+		if r.URL.Query().Get("c") == "refused" {
+			w.WriteHeader(http.StatusTeapot)
+			return
+		}
 		backend.ServeHTTP(w, r)
 	})
+	return u, merged
+}
+
+// TestVisitorUpgrade: a WebSocket confirms, although it begins with a GET.
+func TestVisitorUpgrade(t *testing.T) {
+	u, merged := mergingBackend(t)
 	g := ledgered(t, visiting("", "")+"reverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
 	for i, step := range []struct {
 		upgrade, want string
@@ -155,17 +168,7 @@ func TestVisitorUpgrade(t *testing.T) {
 // begins with a CONNECT and a 200. It takes its conversation and its token along.
 func TestVisitorOverHTTP3(t *testing.T) {
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
-	merged := make(chan string, 1)
-	u := websocketBackend(t)
-	backend := u.Config.Handler
-	u.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		merged <- r.Header.Get("X-Identity-Merge-From")
-		if r.URL.Query().Get("c") == "refused" {
-			w.WriteHeader(http.StatusTeapot)
-			return
-		}
-		backend.ServeHTTP(w, r)
-	})
+	u, merged := mergingBackend(t)
 	address, _ := secure(t, oneTime("required", "visitor query v\nconversation query c"), u.URL)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
