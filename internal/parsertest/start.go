@@ -93,6 +93,7 @@ func (s *starter) goBackend() *Backend {
 func (s *starter) start(cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) *bufio.Reader {
 	s.t.Helper()
 	cmd.Dir, cmd.Env = s.folder, s.environment
+	end := ownGroup(cmd)
 	output, err := pipe()
 	if err == nil {
 		err = cmd.Start()
@@ -101,7 +102,7 @@ func (s *starter) start(cmd *exec.Cmd, pipe func() (io.ReadCloser, error)) *bufi
 		s.t.Fatalf("the differential tests need %s: %v", cmd.Path, err)
 	}
 	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		end()
 		_ = cmd.Wait()
 	})
 	return bufio.NewReader(output)
