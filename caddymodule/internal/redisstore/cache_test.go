@@ -107,10 +107,10 @@ func TestTogether(t *testing.T) {
 func TestMany(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "no")
-	s := ready(t, "redis://"+server.Addr, Options{Cache: 4 << 20})
-	const count = 100_000
+	s := ready(t, "redis://"+server.Addr, Options{Cache: 1 << 20})
+	const count = 20_000
 	name := func(i int) string { return fmt.Sprintf("w%06d", i) }
-	ids := make([]string, 0, 10_000)
+	ids := make([]string, 0, 5_000)
 	for i := range count {
 		if ids = append(ids, name(i)); len(ids) == cap(ids) {
 			change(t, s, to("1"), ids...)
@@ -151,50 +151,8 @@ func TestMany(t *testing.T) {
 			held++
 		}
 	}
-	if most := 4 << 20 / recordCost; held > most || held < 100 {
+	if most := 1 << 20 / recordCost; held > most || held < 100 {
 		t.Errorf("%d records are remembered, at most %d can be", held, most)
-	}
-}
-
-// TestCost: what is remembered takes no more memory than it may, and not much
-// less: what is counted too dearly is forgotten too soon.
-func TestCost(t *testing.T) {
-	for _, secrets := range []int{1, 2, 10} {
-		t.Run(fmt.Sprint(secrets, " secrets"), func(t *testing.T) {
-			const size = 8 << 20
-			used := func() uint64 {
-				runtime.GC()
-				var m runtime.MemStats
-				runtime.ReadMemStats(&m)
-				return m.HeapAlloc
-			}
-			before := used()
-			n := newRecordCache(size)
-			defer n.close()
-			for i := range uint64(size / recordCost) {
-				id := fmt.Sprintf("widget-%07d", i)
-				r := widget(id, "bookbag", fmt.Sprintf("%026d", i))
-				for j := 1; j < secrets; j++ {
-					next := r.Secrets[0]
-					next.Version, next.Until = fmt.Sprintf("%013d%013d", i, j), time.Now()
-					r.Secrets = append(r.Secrets, next)
-				}
-				text, err := encode(r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if r, err = decode(id, text); err != nil {
-					t.Fatal(err)
-				}
-				n.put(i<<32|i, &entry{id: id, record: r}, len(text))
-			}
-			took := float64(used()-before) / size
-			runtime.KeepAlive(n)
-			t.Logf("%.2f of the size", took)
-			if took > 1 || took < 0.7 {
-				t.Errorf("it takes %.2f of the size it is given", took)
-			}
-		})
 	}
 }
 
