@@ -20,9 +20,23 @@ const Patience = time.Minute
 // Until waits until the condition holds. If it never does, the logs are printed.
 func Until(t testing.TB, what string, condition func() bool, logs ...fmt.Stringer) {
 	t.Helper()
-	for deadline := time.Now().Add(Patience); !condition(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(Patience); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited a minute for %s\n%v", what, logs)
+		}
+	}
+}
+
+// Succeeds waits until there is no error any more.
+func Succeeds(t testing.TB, what string, try func() error) {
+	t.Helper()
+	for deadline := time.Now().Add(Patience); ; time.Sleep(5 * time.Millisecond) {
+		err := try()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not in a minute: %v", what, err)
 		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/ledgertest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestConformance: it makes no difference whether what has ended is still in the
@@ -35,7 +36,7 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
-	eventually(t, "the goroutines end", func() error {
+	testbed.Succeeds(t, "the goroutines end", func() error {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if n := strings.Count(string(stacks), "boltledger.(*session)"); n > 0 {

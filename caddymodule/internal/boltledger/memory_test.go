@@ -13,6 +13,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 var (
@@ -124,7 +125,7 @@ func TestGone(t *testing.T) {
 	if err := os.Rename(aside, l.path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it goes on", func() error {
+	testbed.Succeeds(t, "it goes on", func() error {
 		due()
 		_, err := l.Open(t.Context(), long)
 		return err
@@ -206,7 +207,7 @@ func TestWrittenOver(t *testing.T) {
 			if another {
 				want = ledger.ErrGone
 			}
-			eventually(t, "it is opened again", func() error {
+			testbed.Succeeds(t, "it is opened again", func() error {
 				l.mu.Lock()
 				l.failed = l.failed.Add(-retryAfter)
 				l.mu.Unlock()
@@ -270,7 +271,7 @@ func TestGoneWhileIdle(t *testing.T) {
 	if err := os.Remove(l.path); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "it is noticed", func() error {
+	testbed.Succeeds(t, "it is noticed", func() error {
 		if err := l.Err(); !errors.Is(err, ledger.ErrGone) {
 			return errors.Join(errors.New("not yet"), err)
 		}
@@ -294,7 +295,7 @@ func TestCopyPutBack(t *testing.T) {
 	if err := errors.Join(os.WriteFile(l.path+".copy", copied, 0o600), os.Rename(l.path+".copy", l.path)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the copy is opened", func() error {
+	testbed.Succeeds(t, "the copy is opened", func() error {
 		_, err := l.Spend(t.Context(), key("more"), holder("a"), clock.now(), long)
 		if !errors.Is(err, ledger.ErrForgotten) {
 			return errors.Join(errors.New("not yet"), err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // childVariable names the part that this binary plays when a test starts it as
@@ -216,27 +217,11 @@ func TestSecondProcess(t *testing.T) {
 		t.Errorf("%d attempts to open, more than %d", attempts, most)
 	}
 	_ = c.in.Close()
-	eventually(t, "it recovers", func() error {
+	testbed.Succeeds(t, "it recovers", func() error {
 		_, err := l.Reserve(t.Context(), key("k"), holder("a"), farAway(), ledger.Share{})
 		return err
 	})
 	if err := l.Err(); err != nil {
 		t.Error(err)
-	}
-}
-
-// eventually waits, generously, until there is no error any more.
-func eventually(t testing.TB, what string, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in a minute: %v", what, err)
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestReplaysCostNoWrite replays what is held, which must not reach the disk.
@@ -118,7 +119,7 @@ func TestCallersGiveUp(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the queue is full", func() error {
+	testbed.Succeeds(t, "the queue is full", func() error {
 		if n := len(l.session.writes); n < queueLength {
 			return fmt.Errorf("%d wait", n)
 		}

@@ -12,6 +12,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // rows counts what the file has of everything.
@@ -103,7 +104,7 @@ func TestSweepsByItself(t *testing.T) {
 			_, _ = l.Reserve(t.Context(), key(fmt.Sprint(i)), holder("a"), clock.in(time.Minute), ledger.Share{})
 		}()
 	}
-	eventually(t, "everything is reserved", func() error {
+	testbed.Succeeds(t, "everything is reserved", func() error {
 		e, err := l.Held(t.Context(), key("0"))
 		if err == nil && e.Holder != holder("a") {
 			err = errors.New("nothing is")
@@ -119,7 +120,7 @@ func TestSweepsByItself(t *testing.T) {
 	if _, err := l.Reserve(t.Context(), key("staying"), holder("a"), clock.in(24*time.Hour), ledger.Share{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "everything is swept", func() error {
+	testbed.Succeeds(t, "everything is swept", func() error {
 		clock.pass(time.Minute)
 		if e, x, o := rows(t, l); e != 1 || x != 1 || o != 0 {
 			return fmt.Errorf("%d entries, %d and %d rows", e, x, o)

@@ -24,6 +24,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestMain makes the test binary the other process, too, when it is started as such.
@@ -211,7 +212,7 @@ func TestProcesses(t *testing.T) {
 	for _, p := range writers {
 		p.succeeds(t)
 	}
-	eventually(t, "all changes are seen", func() bool {
+	testbed.Until(t, "all changes are seen", func() bool {
 		r, err := s.Lookup(t.Context(), []byte("count"))
 		return err == nil && len(r.Secrets) == 1+each*len(names)
 	})

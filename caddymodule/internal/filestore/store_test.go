@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"go.uber.org/zap"
@@ -48,15 +47,6 @@ func watched(t testing.TB, options Options) *Store {
 func logged(path string) (*Store, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.DebugLevel)
 	return open(Options{Path: path, Log: zap.New(core)}), logs
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
 }
 
 // becomes is a change that puts the record in the old one's place.

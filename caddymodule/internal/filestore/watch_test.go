@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // refused fails unless the store is in an error state that says all the texts,
@@ -287,14 +288,14 @@ func TestWatch(t *testing.T) {
 	update(t, s, widget("a", "bookbag"))
 	other, _ := logged(path)
 	update(t, other, widget("b", ""))
-	eventually(t, "the other's change is seen", func() bool { return known(t, s) == "a b" && changes.Load() == 1 })
+	testbed.Until(t, "the other's change is seen", func() bool { return known(t, s) == "a b" && changes.Load() == 1 })
 	put(t, path, []byte("broken"))
-	eventually(t, "the damage is seen", func() bool { return s.Err() != nil && logs.Len() == 1 })
+	testbed.Until(t, "the damage is seen", func() bool { return s.Err() != nil && logs.Len() == 1 })
 	if got := known(t, s); got != "a b" {
 		t.Errorf("of the last good state there are %s", got)
 	}
 	put(t, path, encoded(t, widget("c", "")))
-	eventually(t, "the repair is seen", func() bool { return s.Err() == nil && known(t, s) == "c" && changes.Load() == 2 })
+	testbed.Until(t, "the repair is seen", func() bool { return s.Err() == nil && known(t, s) == "c" && changes.Load() == 2 })
 }
 
 // TestMountedLink: Kubernetes mounts a file as a link through a link to a

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestNewTouchesNothing makes a ledger as a configuration that is only validated does.
@@ -20,7 +21,7 @@ func TestNewTouchesNothing(t *testing.T) {
 	if n := s.Do("DBSIZE"); n != "0" {
 		t.Errorf("%s keys were written", n)
 	}
-	eventually(t, "the goroutines end", func() error {
+	testbed.Succeeds(t, "the goroutines end", func() error {
 		if n := runtime.NumGoroutine(); n > before {
 			return fmt.Errorf("%d run, and %d did", n, before)
 		}

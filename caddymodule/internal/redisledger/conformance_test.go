@@ -10,6 +10,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger/ledgertest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestConformance: it makes no difference whether Redis is one server or the nodes
@@ -41,7 +42,7 @@ func TestConformance(t *testing.T) {
 			})
 		})
 	}
-	eventually(t, "the goroutines end", func() error {
+	testbed.Succeeds(t, "the goroutines end", func() error {
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		if n := strings.Count(string(stacks), "redisledger.(*Ledger)"); n > 0 {

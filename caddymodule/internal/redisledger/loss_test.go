@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // token is what a caller accepts once.
@@ -55,7 +56,7 @@ func accept(t *testing.T, l *Ledger, name string) token {
 	t.Helper()
 	var used token
 	n := 0
-	eventually(t, "a token is accepted", func() error {
+	testbed.Succeeds(t, "a token is accepted", func() error {
 		n++
 		used = signed(fmt.Sprint(name, n), l.now())
 		accepted, err := spend(l, used)
@@ -70,7 +71,7 @@ func accept(t *testing.T, l *Ledger, name string) token {
 // refuse spends a token that was used before, from now until the ledger answers.
 func refuse(t *testing.T, l *Ledger, used token) {
 	t.Helper()
-	eventually(t, "the ledger answers", func() error {
+	testbed.Succeeds(t, "the ledger answers", func() error {
 		accepted, err := spend(l, used)
 		if accepted {
 			t.Fatal("a token was accepted twice")
@@ -122,7 +123,7 @@ func TestStartedAfterLoss(t *testing.T) {
 	s.Do("FLUSHALL")
 	b := opened(t, at(t, s))
 	refuse(t, a, used)
-	eventually(t, "the other agrees", func() error {
+	testbed.Succeeds(t, "the other agrees", func() error {
 		if accepted, err := spend(b, used); accepted || err != nil || since(b).IsZero() {
 			return fmt.Errorf("since %v: %v", since(b), err)
 		}
@@ -161,7 +162,7 @@ func TestRestarted(t *testing.T) {
 					t.Errorf("what was acknowledged is not held: %v, %v", e, err)
 				}
 			}
-			eventually(t, "the restart is noticed", func() error {
+			testbed.Succeeds(t, "the restart is noticed", func() error {
 				if since(a).Before(used.signed) { // an entry that is held is answered before
 					return fmt.Errorf("since %v, signed %v", since(a), used.signed)
 				}
@@ -182,7 +183,7 @@ func TestPromoted(t *testing.T) {
 	front, cut := forward(t, &target)
 	l := opened(t, on(t, "redis://"+front+"?prefix=test:"))
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1", primary.Port)
-	eventually(t, "the replica has the marker", func() error {
+	testbed.Succeeds(t, "the replica has the marker", func() error {
 		if replica.Do("EXISTS", l.markerKey()) != "1" {
 			return errNotYet
 		}
@@ -205,7 +206,7 @@ func TestReplacedByReplication(t *testing.T) {
 	l := opened(t, at(t, s))
 	synced := func(s *redistest.Server) {
 		t.Helper()
-		eventually(t, "the replica has the data", func() error {
+		testbed.Succeeds(t, "the replica has the data", func() error {
 			if !strings.Contains(s.Do("INFO", "replication"), "master_link_status:up") {
 				return errNotYet
 			}
@@ -223,7 +224,7 @@ func TestReplacedByReplication(t *testing.T) {
 		s.Do("REPLICAOF", "NO", "ONE")
 		r := &record{holder: holder("a"), until: soon().Unix()}
 		o := &operation{l, t.Context(), before, l.entryKey(used.key)}
-		eventually(t, "the script notices", func() error { // the connections of before end first
+		testbed.Succeeds(t, "the script notices", func() error { // the connections of before end first
 			a, err := o.run(lua().reserve, "", r.value(), "60000", "0")
 			if err == nil {
 				t.Fatalf("reserved: %v", a)
@@ -307,7 +308,7 @@ func TestClocksApart(t *testing.T) {
 		if since := since(l); since.Before(used.signed) || since.After(l.now()) {
 			t.Errorf("since %v, signed %v, now %v", since, used.signed, l.now())
 		}
-		eventually(t, "the other says so in its own time", func() error {
+		testbed.Succeeds(t, "the other says so in its own time", func() error {
 			if s := since(other); s.IsZero() || s.Sub(since(l).Add(-skew)).Abs() > 10*time.Second {
 				return fmt.Errorf("since %v and %v", s, since(l))
 			}
@@ -413,7 +414,7 @@ func TestNoWindow(t *testing.T) {
 	restart(s)
 	o := &operation{l, t.Context(), before, l.entryKey(key("k"))}
 	r := &record{holder: holder("a"), until: soon().Unix()}
-	eventually(t, "the script notices", func() error { // the connections of before end first
+	testbed.Succeeds(t, "the script notices", func() error { // the connections of before end first
 		a, err := o.run(lua().reserve, "", r.value(), "60000", "0")
 		if err == nil {
 			t.Fatalf("reserved: %v", a)

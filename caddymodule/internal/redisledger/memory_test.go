@@ -10,6 +10,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 var long = ledger.Window{MaxAge: time.Hour, Skew: time.Second}
@@ -56,7 +57,7 @@ func TestWindowRace(t *testing.T) {
 		})
 	}
 	count := func(n int) {
-		eventually(t, "signatures are used", func() error {
+		testbed.Succeeds(t, "signatures are used", func() error {
 			mu.Lock()
 			defer mu.Unlock()
 			if len(all) < n {
@@ -105,7 +106,7 @@ func TestID(t *testing.T) {
 	id := openedFor(t, a, long)
 	openedFor(t, b, long)
 	restart(s)
-	eventually(t, "the restart is noticed", func() error {
+	testbed.Succeeds(t, "the restart is noticed", func() error {
 		again, err := a.Open(t.Context(), long)
 		if err == nil && again != id {
 			t.Fatalf("another id after a restart: %s and %s", id, again)
@@ -116,7 +117,7 @@ func TestID(t *testing.T) {
 		return err
 	})
 	s.Do("FLUSHALL")
-	eventually(t, "the flush is noticed", func() error {
+	testbed.Succeeds(t, "the flush is noticed", func() error {
 		first, err := a.Open(t.Context(), long)
 		second, err2 := b.Open(t.Context(), long)
 		if first == id || second != first {

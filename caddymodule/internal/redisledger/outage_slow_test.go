@@ -13,6 +13,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestSlowNodes uses keys and shares in a cluster of three nodes, loses the one that
@@ -65,7 +66,7 @@ func TestSlowNodes(t *testing.T) {
 	}
 	accept(t, gateways[1], "another ")
 	for _, l := range gateways {
-		eventually(t, "the loss is noticed", func() error {
+		testbed.Succeeds(t, "the loss is noticed", func() error {
 			if since(l).Before(used[len(used)-1].signed) {
 				return fmt.Errorf("since %v", since(l))
 			}

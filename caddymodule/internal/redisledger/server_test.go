@@ -113,22 +113,6 @@ func (c *handClock) pass(d time.Duration) {
 	c.wall = c.wall.Add(d)
 }
 
-// eventually waits, generously, until there is no error any more.
-func eventually(t testing.TB, what string, try func() error) {
-	t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in a minute: %v", what, err)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
 func failed(_ string, err error) error { return err }
 
 var errNotYet = errors.New("not yet")

@@ -14,6 +14,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // says wants an error that is the ledger's and says so.
@@ -27,7 +28,7 @@ func says(t *testing.T, what string, err error, text string) {
 // until waits for the ledger's Err to say that, or nothing.
 func until(t *testing.T, l *Ledger, text string) {
 	t.Helper()
-	eventually(t, "Err says "+text, func() error {
+	testbed.Succeeds(t, "Err says "+text, func() error {
 		err := l.Err()
 		if text == "" {
 			return err
@@ -66,7 +67,7 @@ func TestPolicy(t *testing.T) {
 	if n := logs.FilterLevelExact(zap.ErrorLevel).Len(); n != 1 {
 		t.Errorf("%d errors were logged, want one a minute: %v", n, logs.All())
 	}
-	eventually(t, "the log says that it is available again", func() error {
+	testbed.Succeeds(t, "the log says that it is available again", func() error {
 		if n := logs.FilterMessageSnippet("available again").Len(); n != 1 {
 			return fmt.Errorf("%d lines", n)
 		}
@@ -91,7 +92,7 @@ func TestReplica(t *testing.T) {
 	until(t, l, "name the primary")
 	// A replica has the marker, so nothing but its role speaks against it.
 	opened(t, at(t, primary))
-	eventually(t, "the replica has the marker", func() error {
+	testbed.Succeeds(t, "the replica has the marker", func() error {
 		if got := replica.Do("GET", l.markerKey()); got != primary.Do("GET", l.markerKey()) {
 			return errors.New("not yet")
 		}
@@ -180,7 +181,7 @@ func TestAway(t *testing.T) {
 	until(t, l, "see whether Redis runs")
 	s.Restart()
 	accept(t, l, "token ")
-	eventually(t, "the log", func() error {
+	testbed.Succeeds(t, "the log", func() error {
 		if logs.FilterMessageSnippet("available again").Len() == 0 {
 			return errors.New("does not say that it is back")
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 func open(t *testing.T, url string) *redislink.Link {
@@ -39,15 +40,6 @@ func ping(link *redislink.Link) error {
 	return client.Do(context.Background(), client.B().Ping().Build()).Error()
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
-}
-
 // TestLazy: opening connects to nobody, and the client is made when the server is
 // there.
 func TestLazy(t *testing.T) {
@@ -62,10 +54,10 @@ func TestLazy(t *testing.T) {
 		t.Error("without a server a second time")
 	}
 	server.Restart()
-	eventually(t, "an answer", func() bool { return ping(link) == nil })
+	testbed.Until(t, "an answer", func() bool { return ping(link) == nil })
 	server.Kill()
 	server.Restart()
-	eventually(t, "an answer after a restart", func() bool { return ping(link) == nil })
+	testbed.Until(t, "an answer after a restart", func() bool { return ping(link) == nil })
 }
 
 // TestAtOnce: many who ask for the client get the same one.
@@ -137,7 +129,7 @@ func TestClose(t *testing.T) {
 	early := open(t, "redis://"+server.Addr)
 	go func() { _ = ping(early) }()
 	early.Close()
-	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
+	testbed.Until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 // TestOpenRefuses: files that cannot be used are told at once.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // rights are those in the package's documentation.
@@ -18,7 +19,7 @@ const rights = "+get +mget +set +del +setrange +zadd +zrem +zrangebylex +hincrby
 // the password in it.
 func denied(t *testing.T, s *Store, text string) {
 	t.Helper()
-	eventually(t, text, func() bool {
+	testbed.Until(t, text, func() bool {
 		err := s.Err()
 		return err != nil && strings.Contains(err.Error(), text)
 	})
@@ -71,7 +72,7 @@ func TestRights(t *testing.T) {
 	}
 	user("reader", []string{"+get", "+setrange", "+hgetall", "+eval", "+mget"})
 	reader := gateway(t, fmt.Sprintf(url, "reader"), Options{})
-	eventually(t, "a lease", func() bool { return leased(reader) })
+	testbed.Until(t, "a lease", func() bool { return leased(reader) })
 	if err := reader.Update(context.Background(), []string{"w"}, to("1")); !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "give the user this right") {
 		t.Errorf("a change: %v", err)
 	}
@@ -105,7 +106,7 @@ func TestBadRecords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server.Do("SET", "chat_identity:{w}:w", value)
 			var err error
-			eventually(t, "an error", func() bool {
+			testbed.Until(t, "an error", func() bool {
 				var r *widgets.Record
 				r, err = s.Lookup(t.Context(), []byte("w"))
 				if r == nil && err == nil {
@@ -134,7 +135,7 @@ func TestBadRecords(t *testing.T) {
 		t.Errorf("logged: %v", logs.All())
 	}
 	server.Do("DEL", "chat_identity:{w}:w")
-	eventually(t, "it is gone", func() bool { return version(s, "w") == "unknown" })
+	testbed.Until(t, "it is gone", func() bool { return version(s, "w") == "unknown" })
 	if got := listed(t, s, "", 10); got != "x" {
 		t.Errorf("there are %s", got)
 	}

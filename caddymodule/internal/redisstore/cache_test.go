@@ -14,6 +14,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // gets returns how many GETs the server has answered.
@@ -52,7 +53,7 @@ func TestWarm(t *testing.T) {
 	change(t, s, to("1"), "w")
 	remembers(t, s, "w", "1")
 	// On a machine with much else to do a lease ends now and then.
-	eventually(t, "lookups without a command", func() bool {
+	testbed.Until(t, "lookups without a command", func() bool {
 		before := calls(t, server)
 		for range 2000 {
 			wants(t, s, "w", "1")
@@ -168,14 +169,14 @@ func TestGoroutines(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := Open(Options{Link: link})
-		eventually(t, "a lease", func() bool { return leased(s) })
+		testbed.Until(t, "a lease", func() bool { return leased(s) })
 		_, _ = s.Lookup(t.Context(), []byte("w"))
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
 		_ = link.Close()
 	}
-	eventually(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
+	testbed.Until(t, "no goroutine is left", func() bool { return runtime.NumGoroutine() <= before })
 }
 
 func BenchmarkLookup(b *testing.B) {
@@ -214,7 +215,7 @@ func TestAllocations(t *testing.T) {
 	id := []byte("w")
 	var record *widgets.Record
 	// Now and then a renewal or a reading that is due falls into a run.
-	eventually(t, "a lookup without garbage", func() bool {
+	testbed.Until(t, "a lookup without garbage", func() bool {
 		time.Sleep(10 * time.Millisecond)
 		return testing.AllocsPerRun(1000, func() { record, _ = s.Lookup(t.Context(), id) }) == 0
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestSlowCluster: all keys lie in one slot, before the cluster is up, while it is
@@ -20,9 +21,9 @@ func TestSlowCluster(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	down := gateway(t, "redis+cluster://"+server.Addr, Options{})
-	eventually(t, "it is not up yet", func() bool { return down.away.Load() != nil })
+	testbed.Until(t, "it is not up yet", func() bool { return down.away.Load() != nil })
 	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
-	eventually(t, "the cluster is up", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
+	testbed.Until(t, "the cluster is up", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	a, b := ready(t, "redis+cluster://"+server.Addr, Options{StaleIfError: time.Hour}), ready(t, "redis+cluster://"+server.Addr, Options{})
 	change(t, a, to("1"), "w", "x", "y")
 	remembers(t, a, "w", "1")
@@ -34,15 +35,15 @@ func TestSlowCluster(t *testing.T) {
 	}
 	remembers(t, a, "w", "2")
 	server.Kill()
-	eventually(t, "away", func() bool { return a.away.Load() != nil })
+	testbed.Until(t, "away", func() bool { return a.away.Load() != nil })
 	wants(t, a, "w", "2")
 	server.Restart()
-	eventually(t, "it is back", func() bool {
+	testbed.Until(t, "it is back", func() bool {
 		return a.Err() == nil && b.Err() == nil && version(a, "y") == "2" && version(b, "y") == "2"
 	})
 	change(t, b, to("3"), "w")
 	wants(t, a, "w", "3")
-	eventually(t, "who came too early", func() bool { return down.Err() == nil && version(down, "w") == "3" })
+	testbed.Until(t, "who came too early", func() bool { return down.Err() == nil && version(down, "w") == "3" })
 }
 
 // TestSlowSentinel: after a failover the new primary is found, and a demoted one
@@ -58,7 +59,7 @@ func TestSlowSentinel(t *testing.T) {
 		t.Fatal(err)
 	}
 	sentinel := redistest.StartSentinel(t, config)
-	eventually(t, "the replica follows", func() bool {
+	testbed.Until(t, "the replica follows", func() bool {
 		return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") &&
 			strings.Contains(sentinel.Do("INFO", "sentinel"), "slaves=1")
 	})
@@ -67,12 +68,12 @@ func TestSlowSentinel(t *testing.T) {
 	change(t, a, to("1"), "w")
 	change(t, b, to("2"), "w")
 	wants(t, a, "w", "2")
-	eventually(t, "the replica has it", func() bool { return replica.Do("EXISTS", "chat_identity:{w}:w") == "1" })
+	testbed.Until(t, "the replica has it", func() bool { return replica.Do("EXISTS", "chat_identity:{w}:w") == "1" })
 	primary.Kill()
-	eventually(t, "the replica is the primary", func() bool {
+	testbed.Until(t, "the replica is the primary", func() bool {
 		return strings.Contains(replica.Do("INFO", "replication"), "role:master")
 	})
-	eventually(t, "both have found it", func() bool {
+	testbed.Until(t, "both have found it", func() bool {
 		return version(a, "w") == "2" && version(b, "w") == "2" && a.Err() == nil && b.Err() == nil
 	})
 	change(t, b, to("3"), "w")
@@ -101,7 +102,7 @@ func TestSlowFrozen(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("lookups hang")
 	}
-	eventually(t, "away", func() bool { return s.away.Load() != nil })
+	testbed.Until(t, "away", func() bool { return s.away.Load() != nil })
 	if err := s.Err(); !strings.Contains(err.Error(), "overloaded or stopped") {
 		t.Errorf("the state: %v", err)
 	}
@@ -110,7 +111,7 @@ func TestSlowFrozen(t *testing.T) {
 		wants(t, s, "none", "unavailable")
 	}
 	server.Resume()
-	eventually(t, "it is back", func() bool { return s.Err() == nil })
+	testbed.Until(t, "it is back", func() bool { return s.Err() == nil })
 	change(t, s, to("2"), "w")
 	wants(t, s, "w", "2")
 }

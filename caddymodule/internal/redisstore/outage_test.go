@@ -11,6 +11,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestRestart: while Redis is gone the remembered is served, nothing else is
@@ -27,11 +28,11 @@ func TestRestart(t *testing.T) {
 	remembers(t, strict, "w", "1")
 
 	server.Kill()
-	eventually(t, "away", func() bool { return kept.away.Load() != nil && strict.away.Load() != nil })
+	testbed.Until(t, "away", func() bool { return kept.away.Load() != nil && strict.away.Load() != nil })
 	wants(t, kept, "w", "1")
 	wants(t, kept, "x", "unavailable")
 	wants(t, kept, "none", "unavailable")
-	eventually(t, "the end of the lease", func() bool { return version(strict, "w") == "unavailable" })
+	testbed.Until(t, "the end of the lease", func() bool { return version(strict, "w") == "unavailable" })
 	wants(t, kept, "w", "1")
 	if !kept.Speaks("nextcap") {
 		t.Error("it is sure that a dialect is not spoken")
@@ -39,24 +40,24 @@ func TestRestart(t *testing.T) {
 	if err := kept.Update(context.Background(), []string{"w"}, to("2")); !errors.Is(err, widgets.ErrUnavailable) {
 		t.Errorf("a change: %v", err)
 	}
-	eventually(t, "the state says what to do", func() bool {
+	testbed.Until(t, "the state says what to do", func() bool {
 		err := kept.Err()
 		return errors.Is(err, widgets.ErrUnavailable) && strings.Contains(err.Error(), "see whether Redis runs")
 	})
 
 	server.Restart()
-	eventually(t, "it is back", func() bool { return kept.Err() == nil && version(kept, "x") == "1" })
+	testbed.Until(t, "it is back", func() bool { return kept.Err() == nil && version(kept, "x") == "1" })
 	wants(t, kept, "w", "1")
 	backs := func(n int) {
-		eventually(t, "it is logged", func() bool { return logs.FilterMessageSnippet("can be used again").Len() == n })
+		testbed.Until(t, "it is logged", func() bool { return logs.FilterMessageSnippet("can be used again").Len() == n })
 	}
 	backs(1)
 
 	server.Kill()
-	eventually(t, "away again", func() bool { return kept.away.Load() != nil })
+	testbed.Until(t, "away again", func() bool { return kept.away.Load() != nil })
 	server.Empty()
 	server.Restart()
-	eventually(t, "it is back, empty", func() bool { return kept.Err() == nil && version(kept, "w") == "unknown" })
+	testbed.Until(t, "it is back, empty", func() bool { return kept.Err() == nil && version(kept, "w") == "unknown" })
 	backs(2)
 	if gone := logs.FilterMessageSnippet("cannot be used"); gone.Len() != 2 || logs.Len() != 4 {
 		t.Errorf("logged: %v", logs.All())
@@ -74,7 +75,7 @@ func TestStaleEnds(t *testing.T) {
 	change(t, s, to("1"), "w")
 	remembers(t, s, "w", "1")
 	server.Kill()
-	eventually(t, "away", func() bool { return s.away.Load() != nil })
+	testbed.Until(t, "away", func() bool { return s.away.Load() != nil })
 	moved.Store(int64(50 * time.Minute))
 	wants(t, s, "w", "1")
 	moved.Store(int64(61 * time.Minute))
@@ -90,13 +91,13 @@ func TestFlush(t *testing.T) {
 	remembers(t, s, "a", "1")
 	remembers(t, s, "b", "1")
 	server.Do("FLUSHALL")
-	eventually(t, "a is not known", func() bool { return version(s, "a") == "unknown" })
+	testbed.Until(t, "a is not known", func() bool { return version(s, "a") == "unknown" })
 	beats(t, s)
-	eventually(t, "a lease", func() bool { return leased(s) })
+	testbed.Until(t, "a lease", func() bool { return leased(s) })
 	wants(t, s, "b", "unknown")
 	server.Kill()
-	eventually(t, "away", func() bool { return s.away.Load() != nil })
-	eventually(t, "the end of the lease", func() bool { return version(s, "a") == "unavailable" })
+	testbed.Until(t, "away", func() bool { return s.away.Load() != nil })
+	testbed.Until(t, "the end of the lease", func() bool { return version(s, "a") == "unavailable" })
 }
 
 // TestConnectionCut: a lost connection is made again, and what was changed
@@ -134,7 +135,7 @@ func TestAwayAtStart(t *testing.T) {
 		t.Errorf("a list: %v", err)
 	}
 	server.Restart()
-	eventually(t, "it is there", func() bool { return s.Err() == nil && version(s, "w") == "unknown" })
+	testbed.Until(t, "it is there", func() bool { return s.Err() == nil && version(s, "w") == "unknown" })
 }
 
 // TestReplica: what is now a replica is told of changes later than writers
@@ -145,7 +146,7 @@ func TestReplica(t *testing.T) {
 	s := ready(t, "redis://"+server.Addr, Options{})
 	change(t, s, to("1"), "w")
 	server.Do("REPLICAOF", "127.0.0.1", primary.Port)
-	eventually(t, "read only", func() bool {
+	testbed.Until(t, "read only", func() bool {
 		err := s.Err()
 		return err != nil && strings.Contains(err.Error(), "name the primary") && version(s, "w") == "unavailable"
 	})
@@ -153,7 +154,7 @@ func TestReplica(t *testing.T) {
 		t.Errorf("a change: %v", err)
 	}
 	server.Do("REPLICAOF", "NO", "ONE")
-	eventually(t, "writable", func() bool { return s.Err() == nil })
+	testbed.Until(t, "writable", func() bool { return s.Err() == nil })
 }
 
 // TestFull: without memory nothing is written, and everything is served.
@@ -168,13 +169,13 @@ func TestFull(t *testing.T) {
 	if !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "maxmemory") {
 		t.Errorf("a change: %v", err)
 	}
-	eventually(t, "the state", func() bool { return s.Err() != nil && strings.Contains(s.Err().Error(), "maxmemory") })
+	testbed.Until(t, "the state", func() bool { return s.Err() != nil && strings.Contains(s.Err().Error(), "maxmemory") })
 	wants(t, s, "w", "1")
 	wants(t, s, "new", "unknown")
 	change(t, s, becomes(nil), "gone") // that takes no memory
 	wants(t, s, "gone", "unknown")
 	server.Do("CONFIG", "SET", "maxmemory", "0")
-	eventually(t, "memory", func() bool { return s.Err() == nil })
+	testbed.Until(t, "memory", func() bool { return s.Err() == nil })
 	change(t, s, to("2"), "w")
 	if got := logs.FilterMessageSnippet("takes").Len(); got != 2 || logs.Len() != 2 {
 		t.Errorf("logged: %v", logs.All())

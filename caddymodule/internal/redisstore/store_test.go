@@ -18,6 +18,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 var made = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
@@ -64,7 +65,7 @@ func gateway(t testing.TB, url string, options Options) *Store {
 func ready(t testing.TB, url string, options Options) *Store {
 	t.Helper()
 	s := gateway(t, url, options)
-	eventually(t, "a lease", func() bool { return s.Err() == nil && leased(s) })
+	testbed.Until(t, "a lease", func() bool { return s.Err() == nil && leased(s) })
 	return s
 }
 
@@ -73,15 +74,6 @@ func leased(s *Store) bool { return s.clock() < s.leasedUntil() }
 func logged() (Options, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.DebugLevel)
 	return Options{Log: zap.New(core)}, logs
-}
-
-func eventually(t testing.TB, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(2 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("did not come about: %s", what)
-		}
-	}
 }
 
 // change makes a change that may be made twice. On a machine with too much else
@@ -123,7 +115,7 @@ func remembers(t testing.TB, s *Store, id, want string) {
 	t.Helper()
 	hash := maphash.String(s.seed, id)
 	for range 2 {
-		eventually(t, id+" is remembered", func() bool {
+		testbed.Until(t, id+" is remembered", func() bool {
 			return version(s, id) == want && leased(s) && s.records.get(hash) != nil && s.records.get(hash).epoch == s.epoch.Load()
 		})
 		beats(t, s)
@@ -135,7 +127,7 @@ func beats(t testing.TB, s *Store) {
 	t.Helper()
 	for range 2 {
 		last := s.confirmed.Load()
-		eventually(t, "a heartbeat", func() bool { return s.confirmed.Load() > last })
+		testbed.Until(t, "a heartbeat", func() bool { return s.confirmed.Load() > last })
 	}
 }
 
@@ -157,7 +149,7 @@ func wants(t testing.TB, s *Store, id, want string) {
 func listed(t testing.TB, s *Store, after string, limit int) string {
 	t.Helper()
 	var records []*widgets.Record
-	eventually(t, "a list", func() bool {
+	testbed.Until(t, "a list", func() bool {
 		var err error
 		records, err = s.List(context.Background(), after, limit)
 		return err == nil
@@ -318,14 +310,14 @@ func TestChangedAlready(t *testing.T) {
 					defer close(first)
 					change(t, stores[0], how, "w")
 				}()
-				eventually(t, "the change", func() bool { return server.Do("GET", stores[0].keys.version) != before })
+				testbed.Until(t, "the change", func() bool { return server.Do("GET", stores[0].keys.version) != before })
 				_ = stores[1].Update(t.Context(), ids, how)
 				if version(stores[2], "w") == "1" {
 					t.Error("what was retired is used")
 				}
 				<-first
 			}
-			eventually(t, "nobody waits any more", func() bool {
+			testbed.Until(t, "nobody waits any more", func() bool {
 				began := time.Now()
 				_ = stores[1].Update(t.Context(), []string{"w"}, how)
 				return time.Since(began) < lease/2
@@ -461,7 +453,7 @@ func TestVersion(t *testing.T) {
 		remembers(t, s, "w", "2")
 		epoch := s.epoch.Load()
 		c()
-		eventually(t, "another epoch", func() bool { return s.epoch.Load() != epoch })
+		testbed.Until(t, "another epoch", func() bool { return s.epoch.Load() != epoch })
 	}
 	remembers(t, s, "w", "2")
 	epoch := s.epoch.Load()
@@ -485,5 +477,5 @@ func TestByHand(t *testing.T) {
 	remembers(t, s, "w", "1")
 	server.Do("SET", "chat_identity:{w}:w", strings.Replace(server.Do("GET", "chat_identity:{w}:w"), `"version":"1"`, `"version":"2"`, 1))
 	moved.Store(int64(reread))
-	eventually(t, "the change", func() bool { return version(s, "w") == "2" })
+	testbed.Until(t, "the change", func() bool { return version(s, "w") == "2" })
 }
