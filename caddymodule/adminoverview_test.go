@@ -80,28 +80,77 @@ func TestOverview(t *testing.T) {
 	if v.Total.Day.Requests != 5 || v.Total.Day.Verified != 3 || v.Unknown.Day.Requests != 1 || v.Unknown.Minute.Reasons["widget_unknown"] != 1 {
 		t.Errorf("total %+v, unknown %+v", v.Total.Day, v.Unknown.Day)
 	}
-	if !v.Store.Reachable || !v.Writable || !v.Ledger.Reachable || v.Ledger.Used || v.AllowReveal || len(v.MissingKeys) != 0 || v.Next != "" || v.Since.IsZero() {
+	if !v.Store.Reachable || !v.Writable || !v.Ledger.Reachable || v.Ledger.Used || v.AllowReveal || len(v.MissingKeys) != 0 || v.Found.Matches != 6 || v.Since.IsZero() {
 		t.Errorf("%+v", v)
 	}
 
+	g.call(t, "POST", "widgets/b1/rotate", `{"grace":"1h"}`)
+	g.call(t, "PATCH", "widgets/a1", `{"mode":"off"}`)
 	for _, test := range []struct{ query, want string }{
-		{"view=all", "a1 a2 b1 declared default own "},
-		{"view=all&limit=2", "a1 a2 a2"},
-		{"view=all&limit=2&after=a2", "b1 declared declared"},
-		{"view=all&prefix=a", "a1 a2 "},
-		{"view=all&prefix=a2", "a2 "},
-		{"view=all&prefix=d&limit=1", "declared declared"},
-		{"view=all&prefix=d&after=declared", "default "},
-		{"prefix=a", "a2 a1 "},
-		{"limit=2", "declared a2 "},
-		{"limit=5", "declared a2 default a1 b1 "},
-		{"view=busiest&prefix=zzz", " "},
+		{"sort=id", "1 of 6: a1 a2 b1 declared default own"},
+		{"sort=id&limit=2", "1 of 6: a1 a2"},
+		{"sort=id&limit=2&from=3", "3 of 6: b1 declared"},
+		{"sort=id&limit=4&from=41", "5 of 6: default own"}, // as many as there were once
+		{"sort=id&after=b1", "1 of 3: declared default own"},
+		{"sort=id&prefix=a", "1 of 2: a1 a2"},
+		{"sort=id&prefix=a2", "1 of 1: a2"},
+		{"sort=id&prefix=d&limit=1", "1 of 2: declared"},
+		{"sort=id&prefix=d&after=declared", "1 of 1: default"},
+		{"prefix=a", "1 of 2: a2 a1"},
+		{"limit=2", "1 of 6: declared a2"},
+		{"limit=5", "1 of 6: declared a2 default a1 b1"},
+		{"limit=2&from=3", "3 of 6: default a1"},
+		{"prefix=zzz", "0 of 0:"},
+		{"sort=rate", "1 of 6: a2 declared default a1 b1 own"},
+		{"sort=newest", "1 of 6: b1 a2 a1 declared default own"},
+		{"sort=oldest", "1 of 6: a1 a2 b1 declared default own"},
+		{"mode=off", "1 of 1: a1"},
+		{"mode=required&sort=id", "1 of 1: declared"},
+		{"filter=failing", "1 of 1: a2"},
+		{"filter=grace", "1 of 1: b1"},
+		{"filter=unavailable", "0 of 0:"},
+		{"filter=grace&mode=off", "0 of 0:"},
+		{"widget=own", "0 of 0: own"},
+		{"widget=a22", "0 of 0: near a2"},
+		{"widget=b7.x", "0 of 0: near b1"},
 	} {
 		var page adminapi.Overview
 		g.askInto(t, "overview?"+test.query, &page)
-		if got := strings.Join(append(idsOf(&page), page.Next), " "); got != strings.TrimPrefix(test.want, " ") {
+		got := append([]string{fmt.Sprintf("%d of %d:", page.Found.From, page.Found.Matches)}, idsOf(&page)...)
+		if len(page.Nearest) > 0 {
+			got = append(append(got, "near"), page.Nearest...)
+		}
+		if got := strings.Join(got, " "); got != test.want {
 			t.Errorf("%s: %q, want %q", test.query, got, test.want)
 		}
+		if page.Found.Stopped != "" {
+			t.Errorf("%s: stopped at %s", test.query, page.Found.Stopped)
+		}
+	}
+}
+
+// TestOverviewStops: one search reads a bounded part of a large store, says where it
+// stopped, and can go on there. What is busy is found wherever it is.
+func TestOverviewStops(t *testing.T) {
+	g := live(t, "", liveSite)
+	app := g.fill(t, 10_500)
+	counted, err := app.takeCensus(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	app.census.Store(counted)
+	g.outcome(t, "w-10400", testSecret)
+	var first, rest adminapi.Overview
+	g.askInto(t, "overview?limit=2", &first)
+	if first.Found.Searched != 10_000 || first.Found.Matches != 10_001 || first.Found.Stopped != "w-09998" || first.Found.Stored != 10_501 || first.Found.Counted.IsZero() {
+		t.Errorf("%+v", first.Found)
+	}
+	if got := idsOf(&first); !slices.Equal(got, []string{"w-10400", "first"}) {
+		t.Errorf("the busiest: %v", got)
+	}
+	g.askInto(t, "overview?sort=id&limit=2&after="+first.Found.Stopped, &rest)
+	if got := idsOf(&rest); rest.Found.Matches != 501 || rest.Found.Stopped != "" || !slices.Equal(got, []string{"w-09999", "w-10000"}) {
+		t.Errorf("the rest: %v of %+v", got, rest.Found)
 	}
 }
 
@@ -113,14 +162,19 @@ func TestTrafficCallsRefuse(t *testing.T) {
 		status int
 		want   string
 	}{
-		{"overview?view=some", 400, "busiest or all"},
-		{"overview?after=shop", 400, "view=all"},
+		{"overview?sort=some", 400, "busiest, id, rate, newest or oldest"},
+		{"overview?filter=some", 400, "failing, grace or unavailable"},
+		{"overview?mode=some", 400, "off, optional or required"},
+		{"overview?mode=", 400, "off, optional or required"},
+		{"overview?from=0", 400, "from must be a number from 1"},
+		{"overview?widget=..", 400, "the id of one"},
+		{"overview?widget=shop&limit=1", 400, "the only parameter"},
 		{"overview?limit=0", 400, "1 to 200"},
 		{"overview?limit=201", 400, "1 to 200"},
 		{"overview?limit=", 400, "1 to 200"},
 		{"overview?prefix=%3Cimg%3E", 400, "a widget id"},
-		{"overview?view=all&after=..", 400, "a widget id"},
-		{"overview?page=2", 400, "this call takes view, prefix, after, limit"},
+		{"overview?after=..", 400, "a widget id"},
+		{"overview?page=2", 400, "this call takes widget, prefix, mode, filter, sort, after, from, limit"},
 		{"overview?limit=1&limit=2", 400, "more than once"},
 		{"overview?limit=%zz", 400, "malformed"},
 		{"stats?top=0", 400, "1 to 1000"},
@@ -356,7 +410,7 @@ func TestOverviewOfManyWidgets(t *testing.T) {
 		passed.Add(1)
 		counted.Sample()
 	}
-	for _, path := range []string{"overview", "overview?view=all", "overview?view=all&after=w-05000&limit=200", "overview?prefix=w-09", "stats?top=50", "stats"} {
+	for _, path := range []string{"overview", "overview?sort=id", "overview?sort=id&after=w-05000&limit=200", "overview?prefix=w-09", "stats?top=50", "stats"} {
 		began := time.Now()
 		c := g.call(t, "GET", path, "")
 		t.Logf("%s: %d bytes in %v", path, len(c.body), time.Since(began).Round(time.Millisecond))

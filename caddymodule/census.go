@@ -118,6 +118,18 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// counted returns how many widgets the store had at the last census, and when that was.
+func (a *App) counted() (stored int, at time.Time) {
+	found := a.census.Load()
+	if found == nil {
+		return 0, at
+	}
+	for _, n := range found.widgets {
+		stored += n
+	}
+	return stored, found.at
+}
+
 // missingKeys returns the ids of encryption keys that stored secrets need but that are
 // not configured, as far as the store or the last census knows.
 func (a *App) missingKeys() []string {

@@ -192,7 +192,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 		sendHostile(t, g, text)
 	}
 	places := map[string]string{}
-	for _, path := range []string{"stats", "overview", "overview?view=all", "widgets/shop/readiness", "widgets/default/readiness", "widgets"} {
+	for _, path := range []string{"stats", "overview", "overview?sort=id", "widgets/shop/readiness", "widgets/default/readiness", "widgets"} {
 		c := g.call(t, "GET", path, "")
 		if c.status != 200 {
 			t.Errorf("%s: %d %s", path, c.status, c.body)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -14,10 +15,13 @@ import (
 // Gateway is what the API shows and changes: as much of a configuration's app as it
 // needs.
 type Gateway struct {
-	Log         *zap.Logger
-	Traffic     *traffic.Traffic
-	Store       widgets.Store
-	Configured  map[string]Configured // the configuration's own widgets, by id
+	Log        *zap.Logger
+	Traffic    *traffic.Traffic
+	Store      widgets.Store
+	Configured map[string]Configured // the configuration's own widgets, by id
+	// Census returns how many widgets the store had, and when they were counted: the zero
+	// time while they were not.
+	Census      func() (stored int, at time.Time)
 	AllowReveal bool
 	Ledger      *Ledger // nil if no handler needs one
 

@@ -22,22 +22,19 @@ func reachOf(err error) adminapi.Reach {
 	return adminapi.Reach{Reachable: true}
 }
 
-// overview answers with the gateway's state and a page of widgets, the busiest or
-// all by id.
+// overview answers with the gateway's state and a page of widgets, or one of them.
 func (c *call) overview() error {
-	query, err := c.query("view", "prefix", "after", "limit")
+	query, err := c.query("widget", "prefix", "mode", "filter", "sort", "after", "from", "limit")
 	if err != nil {
 		return err
 	}
-	limit, err := numberIn(query, "limit", defaultRows, maxRows)
+	wanted, err := searchIn(query)
 	if err != nil {
 		return err
 	}
-	prefix, after := query.Get("prefix"), query.Get("after")
-	for _, id := range []string{prefix, after} {
-		if id != "" && !widgets.ValidID(id) {
-			return adminError(http.StatusBadRequest, "prefix and after must be a widget id, or the beginning of one")
-		}
+	id := query.Get("widget")
+	if query.Has("widget") && (len(query) > 1 || !widgets.ValidID(id)) {
+		return adminError(http.StatusBadRequest, "widget must be the id of one, and the only parameter")
 	}
 	v := adminapi.Overview{
 		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
@@ -47,57 +44,17 @@ func (c *call) overview() error {
 		v.Ledger = adminapi.Ledger{Reach: reachOf(c.Ledger.Err()), Used: true, Lost: c.Ledger.Loss()}
 	}
 	v.Total, v.Unknown = c.Traffic.Overview()
-	var views []*adminapi.Widget
-	switch view := query.Get("view"); {
-	case view == "all":
-		views, v.Next, err = c.page(c.r.Context(), after, prefix, limit)
-		for _, one := range views {
-			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *one, Windows: c.Traffic.Of(one.ID)})
-		}
-	case view != "" && view != "busiest":
-		return adminError(http.StatusBadRequest, "view must be busiest or all")
-	case after != "":
-		return adminError(http.StatusBadRequest, "after needs view=all: which widgets are busiest changes from call to call")
-	default:
-		err = c.busiest(&v, prefix, limit)
+	if id != "" {
+		err = c.one(&v, id)
+	} else {
+		v.Found.Stored, v.Found.Counted = c.Census()
+		err = c.search(&v, wanted)
 	}
 	if err != nil { // configured and busy widgets are shown all the same
 		v.Store = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)
-}
-
-// busiest adds the widgets that had requests in the last day, busiest first, and then
-// others by id.
-func (c *call) busiest(v *adminapi.Overview, prefix string, limit int) (err error) {
-	shown := make(map[string]bool, limit)
-	for _, row := range c.Traffic.Busiest(prefix, traffic.MaxShown) {
-		if len(v.Widgets) == limit {
-			return err
-		}
-		view, failed := c.view(c.r.Context(), row.ID)
-		if failed != nil {
-			err = failed
-			view = &adminapi.Widget{ID: row.ID, Source: "stored", Unavailable: failed.Error()}
-		}
-		if view == nil {
-			continue // deleted meanwhile
-		}
-		shown[row.ID] = true
-		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: row.Windows})
-	}
-	// The first ones may all be shown already.
-	others, _, failed := c.page(c.r.Context(), "", prefix, limit+len(shown))
-	for _, view := range others {
-		if len(v.Widgets) < limit && !shown[view.ID] {
-			v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: c.Traffic.Of(view.ID)})
-		}
-	}
-	if failed != nil {
-		err = failed
-	}
-	return err
 }
 
 // stats answers with the counts since counting began.

@@ -20,7 +20,21 @@ type Overview struct {
 	AllowReveal bool     `json:"allow_reveal"`
 	Writable    bool     `json:"writable"` // whether widgets can currently be changed
 	Widgets     []Row    `json:"widgets"`
-	Next        string   `json:"next"` // where the next page begins, or ""
+	Found       Found    `json:"found"`
+	// Nearest are ids like the one that was asked for and does not exist.
+	Nearest []string `json:"nearest,omitempty"`
+}
+
+// Found says what an overview's page of widgets was chosen from.
+type Found struct {
+	From     int    `json:"from"`              // the number of the page's first widget among the matches
+	Matches  int    `json:"matches"`           // of those that were searched
+	Searched int    `json:"searched"`          // how many widgets were read
+	Stopped  string `json:"stopped,omitempty"` // the last that was read, if there are more: after= goes on there
+	// Stored is how many widgets the store had when it was last counted, which takes
+	// a while.
+	Stored  int       `json:"stored"`
+	Counted time.Time `json:"counted,omitzero"`
 }
 
 // Reach says whether something can be reached.

@@ -1,0 +1,176 @@
+package admin
+
+import (
+	"cmp"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// The limits of one search: an open dashboard repeats it every few seconds, with any
+// number of widgets in the store.
+const (
+	maxSearched = 10_000
+	searchTime  = 2 * time.Second
+	searchPage  = 1000
+	maxNearest  = 5
+)
+
+// orders compare two found widgets. Equal ones are by id.
+var orders = map[string]func(a, b *found) int{
+	"busiest": func(a, b *found) int { return cmp.Compare(b.Day.Requests, a.Day.Requests) },
+	"id":      func(_, _ *found) int { return 0 },
+	"rate": func(a, b *found) int { // lowest first; without requests there is none
+		return cmp.Or(cmp.Compare(min(b.Day.Requests, 1), min(a.Day.Requests, 1)), cmp.Compare(a.Day.Rate, b.Day.Rate),
+			cmp.Compare(b.Day.Requests, a.Day.Requests))
+	},
+	"newest": func(a, b *found) int { return b.rotated().Compare(a.rotated()) },
+	"oldest": func(a, b *found) int { // without a date last
+		return cmp.Or(cmp.Compare(dateless(a), dateless(b)), a.rotated().Compare(b.rotated()))
+	},
+}
+
+// states are what a search can ask for besides the mode.
+var states = map[string]func(*found) bool{
+	"failing":     (*found).failing,
+	"grace":       func(f *found) bool { return len(f.Secrets) > 1 },
+	"unavailable": func(f *found) bool { return f.Unavailable != "" },
+}
+
+// search is a question for widgets.
+type search struct {
+	prefix, after, mode string
+	is                  func(*found) bool // nil for any
+	order               func(a, b *found) int
+	from, limit         int
+}
+
+// found is a widget that matches, so far.
+type found struct{ *adminapi.Row }
+
+// failing reports whether a claim of the last hour did not verify.
+func (f *found) failing() bool {
+	for reason := range f.Hour.Reasons {
+		if reason != judgment.Missing && reason != judgment.Reason(judgment.OutcomeDisabled) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *found) rotated() time.Time { return f.Rotated }
+
+func dateless(f *found) int {
+	if f.Rotated.IsZero() {
+		return 1
+	}
+	return 0
+}
+
+// searchIn reads a search from a call's parameters.
+func searchIn(query url.Values) (s search, err error) {
+	s.prefix, s.after, s.mode = query.Get("prefix"), query.Get("after"), query.Get("mode")
+	for _, id := range []string{s.prefix, s.after} {
+		if id != "" && !widgets.ValidID(id) {
+			return s, adminError(http.StatusBadRequest, "prefix and after must be a widget id, or the beginning of one")
+		}
+	}
+	if mode, err := widgets.ParseMode(s.mode); err != nil || query.Has("mode") && mode == widgets.ModeUnset {
+		return s, adminError(http.StatusBadRequest, "mode must be off, optional or required")
+	}
+	known := false
+	if s.order, known = orders[cmp.Or(query.Get("sort"), "busiest")]; !known {
+		return s, adminError(http.StatusBadRequest, "sort must be busiest, id, rate, newest or oldest")
+	}
+	if s.is, known = states[query.Get("filter")]; !known && query.Has("filter") {
+		return s, adminError(http.StatusBadRequest, "filter must be failing, grace or unavailable")
+	}
+	if s.limit, err = numberIn(query, "limit", defaultRows, maxRows); err != nil {
+		return s, err
+	}
+	s.from, err = numberIn(query, "from", 1, math.MaxInt32)
+	return s, err
+}
+
+// search adds to an overview the widgets that match, and what they were chosen from.
+// Beyond its limits it stops and says where. With an error, it has what is known all the
+// same.
+func (c *call) search(v *adminapi.Overview, s search) error {
+	began, busy, none := time.Now(), make(map[string]traffic.Windows), c.Traffic.Of("")
+	for _, row := range c.Traffic.Busiest(s.prefix, math.MaxInt) {
+		busy[row.ID] = row.Windows
+	}
+	var matches []*found
+	consider := func(view *adminapi.Widget) {
+		windows, counted := busy[view.ID]
+		if delete(busy, view.ID); !counted {
+			windows = none
+		}
+		f := &found{&adminapi.Row{Widget: *view, Windows: windows}}
+		if (s.mode == "" || f.Mode == s.mode) && (s.is == nil || s.is(f)) {
+			matches = append(matches, f)
+		}
+	}
+	of := &v.Found
+	var err error
+	for after := s.after; of.Stopped == ""; {
+		var views []*adminapi.Widget
+		views, after, err = c.page(c.r.Context(), after, s.prefix, searchPage)
+		for _, view := range views {
+			consider(view)
+		}
+		if of.Searched += len(views); after == "" {
+			break
+		}
+		if of.Searched >= maxSearched || time.Since(began) > searchTime {
+			of.Stopped = after
+		}
+	}
+	if s.after == "" && (of.Stopped != "" || err != nil) {
+		for id := range busy { // these are found wherever they are
+			view, failed := c.view(c.r.Context(), id)
+			if failed != nil {
+				view = &adminapi.Widget{ID: id, Source: "stored", Unavailable: failed.Error()}
+			}
+			if view != nil { // else it was deleted
+				consider(view)
+			}
+		}
+	}
+	slices.SortFunc(matches, func(a, b *found) int { return cmp.Or(s.order(a, b), strings.Compare(a.ID, b.ID)) })
+	of.Matches = len(matches)
+	first := s.from - 1
+	if first >= len(matches) { // there were more before
+		first = max(len(matches)-1, 0) / s.limit * s.limit
+	}
+	of.From = min(first+1, len(matches))
+	for _, f := range matches[first:min(first+s.limit, len(matches))] {
+		v.Widgets = append(v.Widgets, *f.Row)
+	}
+	return err
+}
+
+// one adds to an overview a widget, or, if it does not exist, ids that begin alike.
+func (c *call) one(v *adminapi.Overview, id string) error {
+	view, err := c.view(c.r.Context(), id)
+	if view != nil {
+		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: c.Traffic.Of(id)})
+		return err
+	}
+	for n := len(id) - 1; n > 0 && err == nil && len(v.Nearest) == 0; n /= 2 {
+		var near []*adminapi.Widget
+		near, _, err = c.page(c.r.Context(), "", id[:n], maxNearest)
+		for _, view := range near {
+			v.Nearest = append(v.Nearest, view.ID)
+		}
+	}
+	return err
+}
