@@ -39,10 +39,12 @@ export async function ask(method, path, body) {
 }
 
 export const overview = (query) => ask('GET', `overview?${new URLSearchParams(query)}`)
+export const history = () => ask('GET', 'history')
 export const readiness = (id) => ask('GET', `widgets/${encodeURIComponent(id)}/readiness`)
-export const snippets = (dialect, widget) => ask('GET', `snippets?${new URLSearchParams({ dialect, widget })}`)
+export const snippets = (query) => ask('GET', `snippets?${new URLSearchParams(query)}`)
 export const create = (widget) => ask('POST', 'widgets', widget)
 export const set = (id, policy) => ask('PATCH', `widgets/${encodeURIComponent(id)}`, policy)
 export const rotate = (id, grace) => ask('POST', `widgets/${encodeURIComponent(id)}/rotate`, grace ? { grace } : {})
+export const endGrace = (id) => ask('POST', `widgets/${encodeURIComponent(id)}/rotate`, { end_grace: true })
 export const reveal = (id) => ask('POST', `widgets/${encodeURIComponent(id)}/reveal`)
 export const remove = (id) => ask('DELETE', `widgets/${encodeURIComponent(id)}`)

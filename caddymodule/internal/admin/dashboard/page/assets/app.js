@@ -1,25 +1,27 @@
 // Which page is shown: the list of widgets, or one of them.
 import { make } from './dom.js'
 import { home } from './home.js'
+import { place } from './place.js'
 import { show } from './refresh.js'
 import { widget } from './widget.js'
 
 const main = document.getElementById('main')
+let shown = null // what is shown: a widget’s id, or '' for the list
+let view
 
 function route() {
-  const match = /^#\/widgets\/([A-Za-z0-9][A-Za-z0-9._-]{0,127})$/.exec(location.hash)
-  const view = match ? widget(match[1]) : home()
-  document.title = match ? `${match[1]} – Chat identity` : 'Chat identity'
-  main.replaceChildren(view.element)
-  scrollTo(0, 0)
-  show(async (isCurrent) => {
-    try {
-      await view.update(isCurrent)
-    } catch (error) {
-      if (isCurrent()) view.failed(error)
-      throw error
-    }
-  })
+  const { id, query } = place()
+  const other = id !== shown
+  if (other) {
+    for (const dialog of document.querySelectorAll('dialog')) dialog.remove()
+    shown = id
+    view = id ? widget(id) : home()
+    main.replaceChildren(view.element)
+    document.title = id ? `${id} – Chat identity` : 'Chat identity'
+  }
+  view.turn?.(query)
+  show((isCurrent) => view.update(isCurrent))
+  return other
 }
 
 document.querySelector('.skip').addEventListener('click', (event) => {
@@ -27,9 +29,10 @@ document.querySelector('.skip').addEventListener('click', (event) => {
   main.focus()
 })
 
-addEventListener('hashchange', () => {
-  for (const dialog of document.querySelectorAll('dialog')) dialog.remove()
-  route()
+// Links and Back come here, and so does what place.go shows.
+addEventListener('popstate', () => {
+  if (!route()) return
+  scrollTo(0, 0)
   main.querySelector('h1')?.focus({ preventScroll: true })
 })
 

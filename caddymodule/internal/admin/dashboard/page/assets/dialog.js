@@ -51,12 +51,23 @@ export function form(title, fields, { action, danger, send, ready = () => true }
 
 let fields = 0
 
-// field is an input with its label and a hint.
-export function field(label, input, hint) {
+// field is an input with its label, a hint, and what is wrong with what is typed.
+export function field(label, input, hint, wrong) {
   const id = `field-${++fields}`
   input.id = id
   const said = hint && make('p', { class: 'hint', id: `${id}-hint` }, ...[hint].flat())
   if (said) input.setAttribute('aria-describedby', said.id)
+  if (wrong) {
+    const usual = said.textContent
+    const check = () => {
+      const fault = wrong(input.value)
+      input.setAttribute('aria-invalid', String(fault !== ''))
+      said.classList.toggle('wrong', fault !== '')
+      said.textContent = fault || usual
+    }
+    said.setAttribute('role', 'status')
+    input.addEventListener('input', check)
+  }
   return make('div', { class: 'field' }, make('label', { for: id }, label), input, said)
 }
 

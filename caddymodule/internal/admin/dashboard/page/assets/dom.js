@@ -18,6 +18,14 @@ export function make(tag, properties = {}, ...children) {
   return element
 }
 
+// svg returns a part of a drawing.
+export function svg(tag, properties = {}, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag)
+  for (const [name, value] of Object.entries(properties)) element.setAttribute(name, value)
+  element.append(...children)
+  return element
+}
+
 // write sets an element's text, unless it is the same already.
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text

@@ -1,111 +1,130 @@
 // The list of widgets, below the state of the gateway.
-import { overview } from './api.js'
+import * as api from './api.js'
 import { create } from './create.js'
 import { make, refill } from './dom.js'
-import { requests, since } from './format.js'
+import { count, number, requests, time } from './format.js'
 import { list } from './list.js'
-import { refresh } from './refresh.js'
+import { go, toList, toWidget } from './place.js'
+import { timeline } from './timeline.js'
 import { cards } from './traffic.js'
 import { warnings } from './warnings.js'
 
 const pageSize = 50
 
+const questions = [
+  ['sort', 'Order', [['', 'Busiest first'], ['rate', 'Lowest verified rate first'], ['id', 'By id'], ['newest', 'Last rotated first'], ['oldest', 'Longest not rotated first']]],
+  ['mode', 'Mode', [['', 'Any mode'], ['off', 'Off'], ['optional', 'Optional'], ['required', 'Required']]],
+  ['filter', 'State', [['', 'Any state'], ['failing', 'Failing in the last hour'], ['grace', 'In a grace'], ['unavailable', 'Unavailable']]],
+]
+
 export function home() {
-  const query = { view: 'busiest', prefix: '', after: [''] }
   const notices = make('div', { class: 'notices' })
   const totals = make('div', { class: 'windows' })
+  const overTime = timeline()
   const state = make('p', { class: 'state' })
   const table = list()
-  const again = () => {
-    table.loading()
-    return refresh()
-  }
+  const pager = make('nav', { class: 'paging', 'aria-label': 'Pages' })
+  const strays = make('div')
+  let query = new URLSearchParams()
 
+  // Whatever is asked for begins on the first page.
+  const ask = (name, value, options) => go(toList({ [name]: value, from: '', after: '' }), options)
   const search = make('input', {
     type: 'search', id: 'search', placeholder: 'Find by id', autocomplete: 'off', spellcheck: 'false', 'aria-label': 'Find widgets whose id begins with',
   })
   let typed
   search.addEventListener('input', () => {
     clearTimeout(typed)
-    typed = setTimeout(() => {
-      query.prefix = search.value.trim()
-      query.after = ['']
-      again()
-    }, 150)
+    typed = setTimeout(() => ask('prefix', search.value.trim(), { replace: true }), 150)
   })
-
-  const views = [['busiest', 'Busiest'], ['all', 'All by id']].map(([name, label]) => make('button', {
-    type: 'button', 'aria-pressed': String(query.view === name), on: {
-      click: () => {
-        query.view = name
-        query.after = ['']
-        for (const [i, other] of ['busiest', 'all'].entries()) views[i].setAttribute('aria-pressed', String(other === name))
-        again()
-      },
-    },
-  }, label))
+  const selects = questions.map(([name, label, options]) => make('select', {
+    'aria-label': label, name, on: { change: (event) => ask(name, event.target.value) },
+  }, options.map(([value, text]) => make('option', { value }, text))))
   const createButton = make('button', { type: 'button', class: 'primary', id: 'create', on: { click: () => create() } }, 'New widget')
-
-  const previous = make('button', { type: 'button', disabled: true }, 'Previous')
-  const next = make('button', { type: 'button', disabled: true }, 'Next')
-  let following = ''
-  previous.addEventListener('click', () => {
-    query.after.pop()
-    again()
-  })
-  next.addEventListener('click', () => {
-    query.after.push(following)
-    again()
-  })
-  const paging = make('nav', { class: 'paging', 'aria-label': 'Pages', hidden: true }, previous, next)
 
   const element = make('div', { class: 'home' },
     make('h1', { class: 'unseen', tabindex: '-1' }, 'Chat widgets'),
-    notices, totals, state,
-    make('div', { class: 'bar-of-list' }, make('h2', {}, 'Widgets'), make('div', { class: 'segments', role: 'group', 'aria-label': 'Order' }, views), search, createButton),
-    table.element, paging)
+    notices, totals, overTime.element, state,
+    make('div', { class: 'bar-of-list' }, make('h2', {}, 'Widgets'), search, selects, createButton),
+    table.element, pager, strays)
+
+  // turn shows what the URL asks for.
+  function turn(next) {
+    overTime.turn(next)
+    if ([...questions.map(([name]) => name), 'prefix', 'from', 'after'].some((name) => next.get(name) !== query.get(name))) table.loading()
+    query = next
+    for (const [i, [name]] of questions.entries()) selects[i].value = query.get(name) ?? ''
+    if (document.activeElement !== search) search.value = query.get('prefix') ?? ''
+  }
 
   async function update(isCurrent) {
-    const after = query.after.at(-1)
-    const asked = { view: query.view, limit: pageSize }
-    if (query.prefix) asked.prefix = query.prefix
-    if (query.view === 'all' && after) asked.after = after
+    const asked = { limit: pageSize }
+    for (const name of ['sort', 'mode', 'filter', 'prefix', 'after', 'from']) if (query.get(name)) asked[name] = query.get(name)
     // What cannot begin an id would find nothing.
-    const possible = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$/.test(query.prefix)
+    const possible = /^([A-Za-z0-9][A-Za-z0-9._-]{0,127})?$/.test(asked.prefix ?? '')
     if (!possible) delete asked.prefix
-    const found = await overview(asked)
+    let found, history
+    try {
+      [found, history] = await Promise.all([api.overview(asked), api.history()])
+    } catch (error) {
+      if (isCurrent()) table.failed()
+      throw error
+    }
     if (!isCurrent()) return
-    if (!possible) Object.assign(found, { widgets: [], next: '' })
+    if (!possible) Object.assign(found, { widgets: [], found: { ...found.found, from: 0, matches: 0, stopped: '' } })
     refill(notices, warnings(found))
     refill(totals, cards(found.total))
+    overTime.show(history, found.since)
     refill(state, stateOf(found))
     createButton.disabled = !found.writable
     createButton.title = found.writable ? '' : 'The store cannot currently be written to.'
-    table.show(found, query.prefix, () => create())
-    following = found.next
-    previous.disabled = query.after.length < 2
-    next.disabled = query.view !== 'all' || !found.next
-    paging.hidden = previous.disabled && next.disabled
+    table.show(found, query, () => create())
+    refill(pager, pages(found.found, query))
+    refill(strays, strangers(found))
   }
 
-  function failed(error) {
-    refill(notices, make('p', { class: 'notice bad', role: 'alert' }, error.message))
-    if (!totals.hasChildNodes()) table.failed()
-  }
-
-  return { element, update, failed }
+  return { element, update, turn }
 }
 
 function stateOf(found) {
-  const light = (name, text, good) => make('span', { class: 'light' },
+  const light = (name, text, good) => make('span', {},
     make('span', { class: `dot ${good ? 'verified' : 'bad'}`, 'aria-hidden': 'true' }), `${name} `, make('b', {}, text))
-  const stray = found.unknown.day.requests
+  const reach = (one) => (!one.reachable ? 'unreachable' : one.lost ? 'lost' : 'reachable')
+  const { name, version, caddy } = found.gateway ?? {}
   return [
-    light('Store', found.store.reachable ? 'reachable' : 'unreachable', found.store.reachable),
-    found.ledger.used ? light('Ledger', !found.ledger.reachable ? 'unreachable' : found.ledger.lost ? 'lost' : 'reachable',
-      found.ledger.reachable && !found.ledger.lost)
-      : make('span', { class: 'light' }, 'Ledger ', make('b', {}, 'not used')),
-    make('span', {}, `This gateway has counted for ${since(found.since, found.now)}`),
-    stray > 0 && make('span', {}, `${requests(stray)} in the last day named no existing widget`),
+    name && make('span', {}, 'Gateway ', make('b', {}, name)),
+    version && make('span', {}, `version ${version}, Caddy ${caddy}`),
+    light('Store', reach(found.store), reach(found.store) === 'reachable'),
+    found.ledger.used ? light('Ledger', reach(found.ledger), reach(found.ledger) === 'reachable')
+      : make('span', {}, 'Ledger ', make('b', {}, 'not used')),
+    make('span', {}, `counting since ${time(found.since)}`),
   ]
+}
+
+// pages says which part of the widgets is shown, and leads to the others.
+function pages({ from, matches, stopped, searched, stored }, query) {
+  const link = (label, to, rel) => make('a', to ? { class: 'button', href: to, rel, 'data-key': label } : { class: 'button', role: 'link', 'aria-disabled': 'true' }, label)
+  const last = Math.min(from + pageSize - 1, matches)
+  const after = query.get('after')
+  return [
+    (stopped || after) && make('p', { class: 'hint' },
+      `${count(searched, 'widget')}${stored > searched ? ` of about ${number(stored)}` : ''} searched by id, ${after ? `those after ${after}` : 'from the first'}${stopped ? ` up to ${stopped}` : ''}. `,
+      stopped && make('a', { href: toList({ after: stopped, from: '' }), 'data-key': 'on' }, 'Search on from there'),
+      stopped && after && ' · ', after && make('a', { href: toList({ after: '', from: '' }), 'data-key': 'first' }, 'From the first')),
+    matches > 0 && make('span', { class: 'position' }, `${number(from)}–${number(last)} of ${number(matches)}`),
+    matches > pageSize && link('Previous', from > 1 && toList({ from: from > pageSize + 1 ? from - pageSize : '' }), 'prev'),
+    matches > pageSize && link('Next', last < matches && toList({ from: last + 1 }), 'next'),
+  ]
+}
+
+// strangers are the ids that requests named and no widget has.
+function strangers(found) {
+  const all = found.unknown_widgets ?? []
+  const stray = found.unknown.day.requests
+  if (all.length === 0 && stray === 0) return null
+  return make('section', { class: 'card strays' }, make('h2', {}, 'Requests of no widget'),
+    make('p', { class: 'hint' }, `${requests(stray)} in the last day named no widget that exists.`),
+    make('ul', {}, all.map(({ id, requests: n, last, nearest }) => make('li', {},
+      make('code', {}, id), make('span', { class: 'soft' }, ` ${requests(n)}, the last at ${time(last)}. `),
+      nearest?.length > 0 && make('span', {}, 'Meant is perhaps ', nearest.flatMap((near, i) => [i > 0 && ', ', make('a', { href: toWidget(near), 'data-key': `${id} ${near}` }, near)]))))))
 }

@@ -3,6 +3,7 @@
 // table, the order stays, so that no click hits another row.
 import { make, write } from './dom.js'
 import { number, percent, since, time, until } from './format.js'
+import { toList, toWidget } from './place.js'
 import { bar, main, windows } from './traffic.js'
 
 const columns = ['Widget', 'Mode', 'Dialect', 'Minute', 'Hour', 'Day', 'Why not the rest', 'Secret']
@@ -20,7 +21,7 @@ export function list() {
 
   const busy = () => element.matches(':hover') || element.contains(document.activeElement)
 
-  function show(found, prefix, create) {
+  function show(found, query, create) {
     const order = found.widgets.map((widget) => widget.id)
     for (const widget of found.widgets) {
       if (!rows.has(widget.id)) rows.set(widget.id, row(widget.id))
@@ -39,8 +40,8 @@ export function list() {
     element.setAttribute('aria-busy', 'false')
     table.hidden = order.length === 0
     status.hidden = order.length > 0
-    const key = `${order.length} ${prefix} ${found.writable}`
-    if (order.length === 0 && asked !== key) status.replaceChildren(...empty(prefix, found.writable, create))
+    const key = `${query} ${found.writable}`
+    if (order.length === 0 && asked !== key) status.replaceChildren(...empty(query, found.writable, create))
     asked = key
   }
 
@@ -51,13 +52,16 @@ export function list() {
     failed: () => {
       element.setAttribute('aria-busy', 'false')
       asked = ''
-      status.textContent = 'The widgets could not be loaded. This page tries again by itself.'
+      if (rows.size === 0) status.textContent = 'The widgets could not be loaded.'
     },
   }
 }
 
-function empty(prefix, writable, create) {
-  if (prefix) return [make('p', {}, `No widget’s id begins with “${prefix}”.`)]
+function empty(query, writable, create) {
+  const prefix = query.get('prefix')
+  const narrowed = ['mode', 'filter', 'after'].some((name) => query.get(name))
+  if (prefix && !narrowed) return [make('p', {}, `No widget’s id begins with “${prefix}”.`)]
+  if (narrowed) return [make('p', {}, 'No widget is like that.'), make('a', { href: toList({ prefix: '', mode: '', filter: '', after: '', from: '' }) }, 'Show all widgets')]
   return [
     make('h3', {}, 'No widgets yet'),
     make('p', {}, 'A widget is one chat on one website, with a secret of its own. Your server signs user ids with it, and the gateway checks them.'),
@@ -76,7 +80,7 @@ function row(id) {
   const note = make('span', { class: 'note', hidden: true })
   const cell = (label, ...content) => make('td', { 'data-label': label }, ...content)
   const element = make('tr', { 'data-id': id },
-    make('th', { scope: 'row' }, make('a', { href: `#/widgets/${encodeURIComponent(id)}`, class: 'id' }, id), tag),
+    make('th', { scope: 'row' }, make('a', { href: toWidget(id), class: 'id' }, id), tag),
     cell('Mode', mode), cell('Dialect', dialect),
     ...rates.map(({ rate, of }, i) => cell(columns[3 + i], rate, of)),
     cell(columns[6], line, why), cell('Secret', age, note))
@@ -84,8 +88,9 @@ function row(id) {
   function show(widget, now) {
     tag.hidden = widget.source === 'stored'
     write(tag, widget.source === 'handler' ? 'in the site block' : 'inline')
-    mode.dataset.mode = widget.mode || 'handler'
-    write(mode, widget.mode || 'inherited')
+    mode.dataset.mode = widget.effective_mode || widget.mode || ''
+    write(mode, widget.effective_mode || widget.mode || 'inherited')
+    mode.title = widget.mode_why ?? ''
     write(dialect, widget.dialect || 'inherited')
     dialect.className = widget.dialect ? '' : 'soft'
     for (const [i, [name]] of windows.entries()) {

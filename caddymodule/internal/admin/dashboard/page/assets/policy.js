@@ -2,8 +2,8 @@
 import * as api from './api.js'
 import { modes } from './create.js'
 import { choice, chosen, dialectSelect, field, form } from './dialog.js'
-import { announce, make } from './dom.js'
-import { number, percent, requests } from './format.js'
+import { announce, make, write } from './dom.js'
+import { number } from './format.js'
 import { refresh } from './refresh.js'
 import { title } from './reasons.js'
 
@@ -12,7 +12,8 @@ export function policy(id) {
   const dialect = dialectSelect('', 'As in the site block')
   const save = make('button', { type: 'submit', class: 'primary', disabled: true }, 'Save')
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
-  const element = make('form', { novalidate: true }, mode,
+  const effective = make('p', { class: 'hint' })
+  const element = make('form', { novalidate: true }, mode, effective,
     make('p', { class: 'hint' }, 'A mode in the Caddyfile is a minimum: a widget can be stricter, never laxer.'),
     field('Dialect', dialect), error, make('div', { class: 'actions' }, save))
   let stored = { mode: '', dialect: '' }
@@ -47,6 +48,7 @@ export function policy(id) {
     // show takes what is stored, unless the user is changing it.
     show(widget, ready) {
       readiness = ready
+      write(effective, widget.mode_why ?? '')
       const pristine = !changed()
       stored = { mode: widget.mode ?? '', dialect: widget.dialect ?? '' }
       if (pristine) {
@@ -61,13 +63,9 @@ export function policy(id) {
 // require asks before a widget is switched to required mode, and says what that would do.
 export function require(id, readiness, wanted = { mode: 'required' }) {
   const refused = readiness?.refused ?? 0
-  const judged = readiness ? readiness.requests - readiness.disabled : 0
   const would = (readiness?.refusals ?? []).map(({ reason, count }) => make('li', {}, `${title(reason)} `, make('span', { class: 'count' }, number(count))))
-  let says = 'No request has been verified or refused yet. Requests that are not verified will be refused.'
-  if (judged > 0 && refused === 0) says = 'Of the requests that were seen, none would have been refused.'
-  if (refused > 0) says = `Required mode would have refused ${number(refused)} of ${requests(judged)} (${percent(refused, judged)}). It will refuse such requests from now on:`
   form(`Require verification for ${id}`, [
-    make('p', {}, says),
+    make('p', {}, readiness?.verdict_text ?? 'Requests that are not verified will be refused.'),
     would.length > 0 && make('ul', { class: 'legend' }, would),
     make('p', { class: 'hint' }, 'It takes effect with the next request, and can be undone in the same way.'),
   ].filter(Boolean), {

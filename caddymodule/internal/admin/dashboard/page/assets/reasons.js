@@ -4,6 +4,7 @@
 const nobody = 'quiet' // the request claimed nothing
 const wrong = 'warn' // a claim that does not hold
 const fault = 'bad' // the gateway's own
+export const kinds = [nobody, wrong, fault]
 
 const table = {
   missing: ['No claim', nobody, 'No user id and no signature were sent: the visitor is not signed in, or the page does not send them yet.'],

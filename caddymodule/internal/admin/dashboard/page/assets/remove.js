@@ -2,6 +2,10 @@
 import * as api from './api.js'
 import { field, form } from './dialog.js'
 import { announce, make } from './dom.js'
+import { refresh } from './refresh.js'
+
+// removed has when widgets were deleted on this page.
+export const removed = new Map()
 
 export function remove(id) {
   const typed = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none' })
@@ -16,7 +20,8 @@ export function remove(id) {
       await api.remove(id)
       return () => {
         announce(`${id} was deleted`)
-        location.hash = '#/'
+        removed.set(id, new Date())
+        refresh()
       }
     },
   })

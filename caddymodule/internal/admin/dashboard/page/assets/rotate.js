@@ -1,7 +1,7 @@
 // Gives a widget a new secret.
 import * as api from './api.js'
 import { choice, chosen, field, form } from './dialog.js'
-import { make } from './dom.js'
+import { announce, make } from './dom.js'
 import { refresh } from './refresh.js'
 import { showSecret } from './secret.js'
 
@@ -35,6 +35,25 @@ export function rotate(id) {
         note: written() ? 'Sign with it from now on. The previous one verifies until its grace ends.' : 'Sign with it from now on. Every earlier one has stopped verifying.',
         then: refresh,
       })
+    },
+  })
+}
+
+// endGrace asks before earlier secrets stop verifying. uses says when each was used.
+export function endGrace(id, uses) {
+  form(`End the grace of ${id}`, [
+    make('p', {}, 'The previous secret verifies no later request, on any gateway. The current one stays as it is.'),
+    make('ul', {}, uses.filter(Boolean).map((said) => make('li', {}, `On this gateway, the previous secret was ${said}.`))),
+    make('p', { class: 'hint' }, 'A server that still signs with it will have its users refused, or treated as anonymous. In a fleet, look at the other gateways, too.'),
+  ], {
+    action: 'End the grace',
+    danger: true,
+    send: async () => {
+      await api.endGrace(id)
+      return () => {
+        announce('The grace has ended')
+        refresh()
+      }
     },
   })
 }

@@ -55,7 +55,7 @@ export function signing(id) {
     if (loaded === dialect) return
     loaded = dialect
     try {
-      const answer = await snippets(dialect, id)
+      const answer = await snippets({ dialect, widget: id })
       if (loaded !== dialect) return // another was chosen meanwhile
       found = answer
       error.hidden = true

@@ -1,7 +1,18 @@
 // What is wrong with the gateway, and what to do about it.
 import { make } from './dom.js'
+import { sentence } from './format.js'
 
 export function warnings(found) {
+  const problems = found.health?.problems ?? []
+  const all = problems.map((problem) => make('p', { class: `notice ${found.health.status === 'down' ? 'bad' : 'warn'}`, role: 'alert' }, sentence(problem)))
+  if (found.allow_reveal) {
+    all.push(make('div', { class: 'notice' }, make('strong', {}, 'Secrets can be shown again.'), ' ', code('allow_reveal'),
+      ' is configured: whoever can reach this endpoint can read every stored secret.'))
+  }
+  return found.health ? all : all.concat(without(found))
+}
+
+function without(found) {
   const all = []
   const warn = (title, ...text) => all.push(make('div', { class: 'notice bad', role: 'alert' }, make('strong', {}, title), ' ', ...text))
   if (!found.store.reachable) {
@@ -18,10 +29,6 @@ export function warnings(found) {
   for (const key of found.missing_encryption_keys ?? []) {
     warn('An encryption key is missing.', 'Secrets that are encrypted with ', code(key),
       ' cannot be decrypted, and their widgets are unavailable. Add that key to ', code('encryption_key'), ' in the global chat_identity block, and reload.')
-  }
-  if (found.allow_reveal) {
-    all.push(make('div', { class: 'notice' }, make('strong', {}, 'Secrets can be shown again.'), ' ', code('allow_reveal'),
-      ' is configured: whoever can reach this endpoint can read every stored secret.'))
   }
   return all
 }

@@ -1,13 +1,16 @@
 // One widget.
 import { overview, readiness } from './api.js'
+import { create } from './create.js'
 import { announce, make, refill } from './dom.js'
-import { since, time, until } from './format.js'
+import { count, requests, since, time, until } from './format.js'
+import { toWidget, validID } from './place.js'
 import { policy } from './policy.js'
 import { readiness as readinessView } from './readiness.js'
-import { remove } from './remove.js'
-import { reveal, rotate } from './rotate.js'
+import { remove, removed } from './remove.js'
+import { endGrace, reveal, rotate } from './rotate.js'
 import { signing } from './signing.js'
 import { cards } from './traffic.js'
+import { warnings } from './warnings.js'
 
 const readOnly = {
   inline: 'This widget is defined in the configuration’s global chat_identity block. Change it there, then reload.',
@@ -37,16 +40,26 @@ export function widget(id) {
     make('div', { class: 'title' }, make('h1', { tabindex: '-1' }, id), tags),
     notices, content)
 
+  let seen = '' // when the widget was last there
+
   async function update(isCurrent) {
-    const [found, judged] = await Promise.all([overview({ view: 'all', prefix: id, limit: 1 }), readiness(id)])
+    if (!validID.test(id)) {
+      refill(notices, notHere(id))
+      return
+    }
+    const found = await overview({ widget: id })
+    const row = found.widgets[0]
+    // Without its store, a widget may exist all the same.
+    const judged = row || !found.store.reachable ? await readiness(id).catch(unlessMissing) : null
     if (!isCurrent()) return
-    const row = found.widgets.find((one) => one.id === id)
-    if (!row) throw new Error(`There is no widget ${id}.`)
-    const stored = row.source === 'stored'
-    content.hidden = false
-    refill(tags, ...describe(row))
-    refill(notices, !stored && make('p', { class: 'notice' }, readOnly[row.source] ?? readOnly.inline),
-      row.unavailable && make('p', { class: 'notice bad', role: 'alert' }, row.unavailable))
+    const stored = row?.source === 'stored'
+    content.hidden = !row || !judged
+    refill(tags, row ? describe(row) : null)
+    refill(notices, warnings(found), row && !stored && make('p', { class: 'notice' }, readOnly[row.source] ?? readOnly.inline),
+      row?.unavailable && make('p', { class: 'notice bad', role: 'alert' }, row.unavailable),
+      !row && found.store.reachable && notHere(id, found, seen))
+    if (content.hidden) return
+    seen = found.now
     refill(totals, cards(row, `${id} `))
     refill(ready, readinessView(judged, stored))
     policySection.hidden = !stored
@@ -59,16 +72,40 @@ export function widget(id) {
     await code.show(row)
   }
 
-  function failed(error) {
-    refill(notices, make('p', { class: 'notice bad', role: 'alert' }, error.message))
-  }
+  return { element, update }
+}
 
-  return { element, update, failed }
+function unlessMissing(error) {
+  if (error.status !== 404) throw error
+  return null
+}
+
+// notHere says why there is no widget, and what to do.
+function notHere(id, found, seen) {
+  const card = (heading, ...content) => make('section', { class: 'card missing' }, make('h2', {}, heading), content)
+  if (!found) {
+    return card('No widget can have this id', make('p', {}, 'An id is 1 to 128 letters, digits and . _ -, beginning with a letter or digit. Is the link cut off?'))
+  }
+  const stray = found.unknown_widgets?.find((one) => one.id === id)
+  const near = stray?.nearest?.length ? stray.nearest : found.nearest ?? []
+  const again = (label) => make('div', { class: 'actions left' }, make('button', {
+    type: 'button', class: 'primary', 'data-key': 'create', disabled: !found.writable, on: { click: () => create(id) },
+  }, label))
+  if (removed.has(id) || seen) {
+    return card(removed.has(id) ? `Deleted at ${time(removed.get(id))}` : `Deleted since ${time(seen)}, not on this page`,
+      make('p', {}, 'Its secrets are gone, and no later request is verified by them. Requests that name it name an unknown widget: in required mode they are refused.'),
+      again('Create it again…'))
+  }
+  return card('There is no such widget',
+    stray && make('p', {}, `${requests(stray.requests)} named it, the last at ${time(stray.last)}.`),
+    near.length > 0 && make('p', {}, 'Is it one of these? ', near.flatMap((other, i) => [i > 0 && ', ', make('a', { href: toWidget(other), 'data-key': other }, other)])),
+    again('Create it…'))
 }
 
 function describe(row) {
+  const mode = row.effective_mode || row.mode
   return [
-    make('span', { class: 'mode', 'data-mode': row.mode || 'handler' }, row.mode || 'mode of the site block'),
+    make('span', { class: 'mode', 'data-mode': mode ?? '', title: row.mode_why }, mode || 'mode of the site block'),
     make('span', { class: 'tag' }, row.dialect || 'dialect of the site block'),
     row.source !== 'stored' && make('span', { class: 'tag' }, 'read-only'),
   ]
@@ -76,10 +113,12 @@ function describe(row) {
 
 function secretsOf(row, found) {
   const now = found.now
-  const lines = (row.secrets ?? []).map((secret, i) => make('li', {},
+  const all = row.secrets ?? []
+  const lines = all.map((secret, i) => make('li', {},
     make('b', {}, i === 0 ? 'Current' : 'Previous'), ' ',
-    make('span', { class: 'soft', title: i === 0 ? time(row.rotated) : time(secret.until) },
-      i === 0 ? `created ${since(row.rotated, now)} ago` : `verifies for another ${until(secret.until, now)}`),
+    make('span', { class: 'soft', title: time(i === 0 ? row.rotated : secret.until) },
+      i === 0 ? `created ${since(row.rotated, now)} ago` : `verifies for another ${until(secret.until, now)}, until ${time(secret.until)}`),
+    make('span', { class: 'soft use' }, use(secret, now, found.since)),
     make('span', { class: 'soft small' }, 'version ', make('code', {}, secret.version.slice(0, 8)), ', encrypted with key ', make('code', {}, secret.key))))
   const show = async (event) => {
     try {
@@ -89,10 +128,19 @@ function secretsOf(row, found) {
       event.target.textContent = error.message
     }
   }
+  const button = (key, label, click) => make('button', { type: 'button', 'data-key': key, disabled: !found.writable, on: { click } }, label)
   return [
     make('ul', { class: 'secrets' }, lines),
     make('div', { class: 'actions left' },
-      make('button', { type: 'button', 'data-key': 'rotate', disabled: !found.writable, on: { click: () => rotate(row.id) } }, 'Rotate…'),
+      button('rotate', 'Rotate…', () => rotate(row.id)),
+      all.length > 1 && button('end', 'End the grace…', () => endGrace(row.id, all.slice(1).map((secret) => use(secret, now, found.since)))),
       found.allow_reveal && make('button', { type: 'button', 'data-key': 'reveal', on: { click: show } }, 'Show the secret')),
   ]
+}
+
+// use says when a secret was used, as far as this gateway knows.
+function use(secret, now, started) {
+  if (secret.used_last_hour === undefined) return ''
+  if (!secret.last_used) return `not used since this gateway started, ${since(started, now)} ago`
+  return `last used ${since(secret.last_used, now)} ago, ${count(secret.used_last_hour, 'time')} in the last hour`
 }
