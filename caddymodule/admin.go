@@ -8,6 +8,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 func init() {
@@ -43,6 +44,10 @@ func activeGateway() (*admin.Gateway, error) {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Census: a.counted, AllowReveal: a.AllowReveal,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
+		Effect: func(r *widgets.Record) adminapi.Effect {
+			w := storedWidget(r)
+			return a.effect(&w)
+		},
 		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.usesLedger {
@@ -55,16 +60,13 @@ func activeGateway() (*admin.Gateway, error) {
 }
 
 // ownWidgets returns the configuration's widgets by id.
-func (a *App) ownWidgets() map[string]admin.Configured {
-	all := make(map[string]admin.Configured, len(a.inline)+len(a.owners))
+func (a *App) ownWidgets() map[string]*adminapi.Widget {
+	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = admin.Configured{
-			Widget: adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect},
-			Laxest: own.laxest.String(),
-		}
+		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w)}
 	}
 	for id, w := range a.inline {
-		all[id] = admin.Configured{Widget: adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}}
+		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w)}
 	}
 	return all
 }

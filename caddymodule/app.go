@@ -95,8 +95,9 @@ type App struct {
 	// configured says that the encryption keys are configured, not created here.
 	configured bool
 
-	mu     sync.Mutex
-	owners map[string]*handlerWidget // handlers' own widgets, by id
+	mu       sync.Mutex
+	owners   map[string]*handlerWidget // handlers' own widgets, by id
+	deciders []decider                 // handlers that decide requests of widgets
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger bool

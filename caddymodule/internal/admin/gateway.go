@@ -18,7 +18,7 @@ type Gateway struct {
 	Log        *zap.Logger
 	Traffic    *traffic.Traffic
 	Store      widgets.Store
-	Configured map[string]Configured // the configuration's own widgets, by id
+	Configured map[string]*adminapi.Widget // the configuration's own widgets, by id
 	// Census returns how many widgets the store had, and when they were counted: the zero
 	// time while they were not.
 	Census      func() (stored int, at time.Time)
@@ -34,15 +34,11 @@ type Gateway struct {
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID string) string
 
+	// Effect says how requests of a stored widget are treated.
+	Effect func(*widgets.Record) adminapi.Effect
 	// AlwaysRefused reports whether optional mode, too, refuses requests for the
 	// reason, unless a handler overrides that.
 	AlwaysRefused func(judgment.Reason) bool
-}
-
-// Configured is a widget of the configuration.
-type Configured struct {
-	adminapi.Widget
-	Laxest string // the laxest mode of its handlers, or "" unless it is a handler's own
 }
 
 // Ledger is what the API needs of the ledger.

@@ -37,7 +37,7 @@ func (c *call) overview() error {
 		return adminError(http.StatusBadRequest, "widget must be the id of one, and the only parameter")
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Store: reachOf(c.Store.Err()),
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
 	if c.Ledger != nil {
@@ -68,4 +68,12 @@ func (c *call) stats() error {
 		return err
 	}
 	return c.answer(http.StatusOK, c.Traffic.Stats(top))
+}
+
+// history answers with the requests of all widgets over time.
+func (c *call) history() error {
+	if _, err := c.query(); err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.Traffic.History())
 }

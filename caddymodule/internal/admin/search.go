@@ -115,7 +115,7 @@ func (c *call) search(v *adminapi.Overview, s search) error {
 			windows = none
 		}
 		f := &found{&adminapi.Row{Widget: *view, Windows: windows}}
-		if (s.mode == "" || f.Mode == s.mode) && (s.is == nil || s.is(f)) {
+		if (s.mode == "" || f.EffectiveMode == s.mode) && (s.is == nil || s.is(f)) {
 			matches = append(matches, f)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // stored returns a stored widget as the API shows it.
 func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	v := &adminapi.Widget{
-		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
+		ID: r.ID, Source: "stored", Mode: r.Mode, Effect: g.Effect(r), Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
 	}
 	now, ring := time.Now(), g.Ring()
 	for i := range r.Secrets {

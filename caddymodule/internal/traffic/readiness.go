@@ -35,9 +35,10 @@ type ReasonCounts struct {
 	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
 	Always bool            `json:"always"` // optional mode refuses it, too
-	// Hints count only requests that were diagnosed.
-	Hints    []HintCount `json:"hints"`    // most frequent first
-	Examples []Example   `json:"examples"` // newest first
+	// Hints count only requests that were diagnosed, which are so many.
+	Diagnosed uint64      `json:"diagnosed"`
+	Hints     []HintCount `json:"hints"`    // most frequent first
+	Examples  []Example   `json:"examples"` // newest first
 }
 
 // HintCount is how often a hint was given.
