@@ -80,10 +80,13 @@ func TestDashboardWidgetLife(t *testing.T) {
 	b.do(chromedp.KeyEvent("p"))
 	b.show("delete")
 	b.press("Delete the widget")
-	b.says("No widgets yet")
+	b.says("Deleted at ")
+	b.show("deleted")
 	if c := b.call(t, "GET", "widgets/shop", ""); c.status != 404 {
 		t.Errorf("deleted, and still there: %d %s", c.status, c.body)
 	}
+	b.click("//a[normalize-space()='All widgets']")
+	b.says("No widgets yet")
 }
 
 // readiness has the page say what required mode would refuse, and switches to it.
@@ -251,18 +254,52 @@ func TestDashboardFinds(t *testing.T) {
 	}
 	b.open("/")
 	b.wait("document.querySelectorAll('tbody tr').length === 50")
-	b.press("All by id")
-	b.wait("document.querySelector('tbody tr').dataset.id === 'declared'")
-	b.press("Next")
-	b.wait(`document.querySelector('tbody tr').dataset.id === 'w-049'`)
-	b.press("Next")
-	b.wait(`document.querySelectorAll('tbody tr').length === 21`)
-	b.press("Previous")
-	b.wait(`document.querySelector('tbody tr').dataset.id === 'w-049'`)
+	b.lists("1–50 of 121", "declared")
+	b.click("//a[normalize-space()='Next']")
+	b.lists("51–100 of 121", "w-049")
+	b.click("//a[normalize-space()='Next']")
+	b.lists("101–121 of 121", "w-099")
+	b.click("//a[normalize-space()='Previous']")
+	b.lists("51–100 of 121", "w-049")
+	// A reload and a link that is passed on show the same, and Back goes back.
+	b.do(chromedp.Reload())
+	b.lists("51–100 of 121", "w-049")
+	b.script("history.back()")
+	b.lists("101–121 of 121", "w-099")
 	b.do(chromedp.SendKeys("#search", "w-11"))
-	b.wait(`document.querySelectorAll('tbody tr').length === 10 && document.querySelector('tbody tr').dataset.id === 'w-110'`)
+	b.lists("1–10 of 10", "w-110")
 	b.do(chromedp.SendKeys("#search", "<b>"))
 	b.says("No widget’s id begins with “w-11<b>”.")
+
+	b.open("/?sort=id")
+	b.lists("1–50 of 121", "declared")
+	b.pick("filter", "grace")
+	b.says("No widget is like that.")
+	b.call(t, "POST", "widgets/w-077/rotate", `{"grace":"1h"}`)
+	b.lists("1 of 1", "w-077")
+	b.pick("sort", "newest")
+	b.pick("mode", "required")
+	b.says("No widget is like that.")
+	b.call(t, "PATCH", "widgets/w-077", `{"mode":"required"}`)
+	b.lists("1 of 1", "w-077")
+	if hash := look[string](b.tab, "location.hash"); hash != "#/?sort=newest&filter=grace&mode=required" {
+		t.Errorf("the list is at %s", hash)
+	}
+	b.script("history.go(-3)")
+	b.lists("1–50 of 121", "declared")
+	if look[string](b.tab, "document.querySelector('[name=filter]').value") != "" {
+		t.Error("Back leaves the field as it was")
+	}
+	b.open("/?filter=grace")
+	b.lists("1 of 1", "w-077")
+	b.pick("filter", "failing")
+	b.says("No widget is like that.")
+	b.outcome(t, "w-003", testSecret)
+	b.lists("1 of 1", "w-003")
+	b.click("//a[normalize-space()='w-003']")
+	b.says("createHmac")
+	b.script("history.back()")
+	b.lists("1 of 1", "w-003")
 	// A declared widget is shown, and cannot be changed.
 	b.open("/widgets/declared")
 	b.says("defined in the configuration")
@@ -270,7 +307,73 @@ func TestDashboardFinds(t *testing.T) {
 	if text := b.text(); strings.Contains(text, "Rotate") || strings.Contains(text, "Delete") {
 		t.Errorf("a declared widget can be changed:\n%s", text)
 	}
+	b.open("/widgets/w-0777")
+	b.says("There is no such widget")
+	b.show("unknown")
+	b.click("//a[normalize-space()='w-077']")
+	b.says("createHmac")
+	b.open("/widgets/no body")
+	b.says("No widget can have this id")
 	b.open("/widgets/nobody")
-	b.says("nobody")
-	b.wait("document.querySelector('[role=alert]')")
+	b.press("Create it…")
+	b.press("Create")
+	b.secret()
+	b.says("createHmac")
+	b.call(t, "DELETE", "widgets/nobody", "")
+	b.says("not on this page")
+}
+
+// lists waits until the list shows these positions, and that widget first.
+func (b *board) lists(position, first string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf("document.querySelector('.position')?.textContent === %q && document.querySelector('.widgets tbody tr')?.dataset.id === %q", position, first))
+}
+
+// pick chooses a value of one of the list's fields.
+func (b *board) pick(name, value string) {
+	b.t.Helper()
+	b.do(chromedp.SetValue("[name="+name+"]", value))
+	b.script("document.querySelector('[name=" + name + "]').dispatchEvent(new Event('change', {bubbles: true}))")
+}
+
+// TestDashboardTakesSecret creates a widget with a secret that its server has already,
+// and says what is wrong with an id or a secret while it is typed.
+func TestDashboardTakesSecret(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "", liveSite)
+	b.open("/")
+	b.press("Create the first widget")
+	for _, wrong := range []struct{ typed, says string }{
+		{"shöp", "“ö” cannot be in an id"}, {"my shop", "A space cannot be in an id"}, {".shop", "begins with a letter or digit"},
+		{"default", "is reserved"}, {strings.Repeat("x", 129), "this one has 129"},
+	} {
+		b.fill("dialog input[type=text]", wrong.typed)
+		b.wait(fmt.Sprintf("document.querySelector('dialog .wrong')?.textContent.includes(%q)", wrong.says))
+		if !look[bool](b.tab, "document.querySelector('dialog button[type=submit]').disabled") {
+			t.Errorf("%q can be sent", wrong.typed)
+		}
+	}
+	b.show("invalid-id")
+	b.fill("dialog input[type=text]", "shop")
+	b.choose("Use one that I have")
+	b.wait("document.activeElement.type === 'password'")
+	b.keys("too-short")
+	b.says("at least 16 bytes: this one has 9")
+	b.fill("dialog input[type=password]", testSecret)
+	b.press("Create")
+	b.wait("location.hash === '#/widgets/shop'")
+	b.gone(testSecret)
+	if got := b.outcome(t, "shop", testSecret); got != "verified" {
+		t.Errorf("signed with the secret that was typed: %s", got)
+	}
+}
+
+// fill replaces what is in a field, as typing does.
+func (b *board) fill(selector, text string) {
+	b.t.Helper()
+	b.script(fmt.Sprintf(`{
+		const field = document.querySelector(%s)
+		field.value = %s
+		field.dispatchEvent(new Event('input', {bubbles: true}))
+	}`, js(selector), js(text)))
 }

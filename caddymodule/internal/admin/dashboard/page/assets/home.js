@@ -90,14 +90,12 @@ function stateOf(found) {
   const light = (name, text, good) => make('span', {},
     make('span', { class: `dot ${good ? 'verified' : 'bad'}`, 'aria-hidden': 'true' }), `${name} `, make('b', {}, text))
   const reach = (one) => (!one.reachable ? 'unreachable' : one.lost ? 'lost' : 'reachable')
-  const { name, version, caddy } = found.gateway ?? {}
   return [
-    name && make('span', {}, 'Gateway ', make('b', {}, name)),
-    version && make('span', {}, `version ${version}, Caddy ${caddy}`),
     light('Store', reach(found.store), reach(found.store) === 'reachable'),
     found.ledger.used ? light('Ledger', reach(found.ledger), reach(found.ledger) === 'reachable')
       : make('span', {}, 'Ledger ', make('b', {}, 'not used')),
-    make('span', {}, `counting since ${time(found.since)}`),
+    make('span', {}, `Counting since ${time(found.since)}`),
+    found.gateway && make('span', {}, `Version ${found.gateway.version}, Caddy ${found.gateway.caddy}`),
   ]
 }
 
@@ -111,7 +109,7 @@ function pages({ from, matches, stopped, searched, stored }, query) {
       `${count(searched, 'widget')}${stored > searched ? ` of about ${number(stored)}` : ''} searched by id, ${after ? `those after ${after}` : 'from the first'}${stopped ? ` up to ${stopped}` : ''}. `,
       stopped && make('a', { href: toList({ after: stopped, from: '' }), 'data-key': 'on' }, 'Search on from there'),
       stopped && after && ' · ', after && make('a', { href: toList({ after: '', from: '' }), 'data-key': 'first' }, 'From the first')),
-    matches > 0 && make('span', { class: 'position' }, `${number(from)}–${number(last)} of ${number(matches)}`),
+    matches > 0 && make('span', { class: 'position' }, `${number(from)}${last > from ? `–${number(last)}` : ''} of ${number(matches)}`),
     matches > pageSize && link('Previous', from > 1 && toList({ from: from > pageSize + 1 ? from - pageSize : '' }), 'prev'),
     matches > pageSize && link('Next', last < matches && toList({ from: last + 1 }), 'next'),
   ]

@@ -2,7 +2,7 @@
 import * as api from './api.js'
 import { modes } from './create.js'
 import { choice, chosen, dialectSelect, field, form } from './dialog.js'
-import { announce, make, write } from './dom.js'
+import { announce, make, refill } from './dom.js'
 import { number } from './format.js'
 import { refresh } from './refresh.js'
 import { title } from './reasons.js'
@@ -12,9 +12,8 @@ export function policy(id) {
   const dialect = dialectSelect('', 'As in the site block')
   const save = make('button', { type: 'submit', class: 'primary', disabled: true }, 'Save')
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
-  const effective = make('p', { class: 'hint' })
+  const effective = make('p', { class: 'effective' })
   const element = make('form', { novalidate: true }, mode, effective,
-    make('p', { class: 'hint' }, 'A mode in the Caddyfile is a minimum: a widget can be stricter, never laxer.'),
     field('Dialect', dialect), error, make('div', { class: 'actions' }, save))
   let stored = { mode: '', dialect: '' }
   let readiness
@@ -48,7 +47,7 @@ export function policy(id) {
     // show takes what is stored, unless the user is changing it.
     show(widget, ready) {
       readiness = ready
-      write(effective, widget.mode_why ?? '')
+      refill(effective, make('b', {}, `Effective: ${widget.effective_mode || 'none'}. `), make('span', {}, widget.mode_why ?? ''))
       const pristine = !changed()
       stored = { mode: widget.mode ?? '', dialect: widget.dialect ?? '' }
       if (pristine) {

@@ -25,10 +25,10 @@ function refusal({ reason, count, always, hints, diagnosed, examples }) {
     make('summary', { 'data-key': `summary ${reason}` }, make('b', {}, title(reason)), make('span', { class: 'count' }, number(count)),
       always && make('span', { class: 'tag' }, 'refused in optional mode, too')),
     make('p', {}, meaning(reason)),
-    hints?.length > 0 && make('div', { class: 'hints' }, make('h4', {}, reason === 'invalid' ? 'Likely mistake' : 'In particular',
+    hints?.length > 0 && make('div', { class: 'hints' }, make('h3', {}, reason === 'invalid' ? 'Likely mistake' : 'In particular',
       diagnosed < count && make('span', { class: 'soft' }, `, of the ${number(diagnosed)} that were looked at`)),
       make('ul', {}, hints.map((hint) => make('li', {}, sentence(hint.text), ' ', make('span', { class: 'count' }, `${number(hint.count)}×`))))),
-    examples?.length > 0 && make('div', {}, make('h4', {}, 'Latest, by request id as in the log'),
+    examples?.length > 0 && make('div', {}, make('h3', {}, 'Latest, by request id as in the log'),
       make('ul', { class: 'examples' }, examples.map((example) => make('li', {},
         make('time', { datetime: example.at }, time(example.at)), make('code', {}, example.request_id))))))
 }

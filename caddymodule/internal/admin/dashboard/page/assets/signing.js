@@ -16,7 +16,7 @@ export function signing(id) {
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
   const element = make('div', { class: 'signing' }, pick, signed, error,
     make('div', { class: 'snippet-head' }, tabs, copyButton('Copy', () => code.textContent)), panel,
-    make('h4', {}, 'In your page'),
+    make('h3', {}, 'In your page'),
     make('div', { class: 'snippet', tabindex: '0', role: 'group', 'aria-label': 'Code of the page' }, make('pre', {}, browser)))
   let loaded = ''
   let found

@@ -5,7 +5,10 @@ import { clock, hourOf, number, percent, requests, time } from './format.js'
 import { go, toList } from './place.js'
 import { kind, kinds, sorted, title } from './reasons.js'
 
-const spans = { hour: { label: 'Hour', steps: 60, per: 'minute', ticks: 15 }, day: { label: 'Day', steps: 96, per: 'quarter of an hour', ticks: 16 } }
+const spans = {
+  hour: { label: 'Hour', steps: 60, per: 'minute', ticks: 15 },
+  day: { label: 'Day', steps: 96, per: '15 minutes', ticks: 16 },
+}
 const height = 190
 const edge = { left: 44, right: 18, top: 22, bottom: 24 }
 
@@ -84,10 +87,17 @@ function graphOf(answer, span, started, width) {
   // Below are those that claimed nothing, above what is broken.
   const order = reasons.map(([reason]) => reason).sort((a, b) => kinds.indexOf(kind(a)) - kinds.indexOf(kind(b)))
 
-  const says = sum.requests === 0 ? `No requests from ${hourOf(begin)} to ${clock(answer.now)}.`
-    : `From ${hourOf(begin)} to ${clock(answer.now)}: ${requests(sum.requests)}, ${percent(sum.verified, sum.requests)} verified; at most ${number(busiest.requests)} per ${per}, at ${clock(busiest.at)}.`
+  const says = sum.requests === 0 ? `In the ${span} to ${clock(answer.now)} there were no requests.`
+    : `In the ${span} to ${clock(answer.now)}: ${requests(sum.requests)}, ${percent(sum.verified, sum.requests)} verified; at most ${number(busiest.requests)} per ${per}, at ${clock(busiest.at)}.`
   const drawing = svg('svg', { viewBox: `0 0 ${width} ${height}`, height, role: 'img', 'aria-label': `${says} The table below has the numbers.` })
   const text = (at, level, anchor, words) => drawing.append(svg('text', { x: at, y: level, 'text-anchor': anchor }, words))
+  const since = new Date(started)
+  if (since > begin) {
+    drawing.append(svg('rect', { class: 'before', x: edge.left, width: x(since) - edge.left, y: edge.top, height: y(0) - edge.top }),
+      svg('line', { class: 'mark', x1: x(since), x2: x(since), y1: edge.top - 6, y2: y(0) }))
+    const late = x(since) > width / 2
+    text(x(since) + (late ? -4 : 4), edge.top - 8, late ? 'end' : 'start', `gateway started ${clock(since)}`)
+  }
   for (const part of [0, 0.5, 1]) {
     drawing.append(svg('line', { class: 'rule', x1: edge.left, x2: width - edge.right, y1: y(top * part), y2: y(top * part) }))
     text(edge.left - 6, y(top * part) + 4, 'end', number(top * part))
@@ -108,13 +118,6 @@ function graphOf(answer, span, started, width) {
     }
     segment(point.verified, 'verified')
     for (const reason of order) segment(point.reasons[reason], kind(reason))
-  }
-  const since = new Date(started)
-  if (since > begin) {
-    drawing.append(svg('rect', { class: 'before', x: edge.left, width: x(since) - edge.left, y: edge.top, height: y(0) - edge.top }),
-      svg('line', { class: 'mark', x1: x(since), x2: x(since), y1: edge.top - 6, y2: y(0) }))
-    const late = x(since) > width / 2
-    text(x(since) + (late ? -4 : 4), edge.top - 8, late ? 'end' : 'start', `gateway started ${clock(since)}`)
   }
 
   const entries = [['verified', 'Verified', sum.verified], ...reasons.map(([reason, n]) => [kind(reason), title(reason), n])]

@@ -23,7 +23,7 @@ export function bar(window) {
 export function card(window, label, key) {
   const rest = sorted(window.reasons)
   return make('section', { class: 'card window' },
-    make('h3', {}, label),
+    make('h2', {}, label),
     make('p', { class: 'rate' }, make('strong', {}, percent(window.verified, window.requests)), window.requests > 0 && ' verified'),
     make('p', { class: 'of' }, window.requests > 0 ? `of ${requests(window.requests)}` : 'No requests'),
     window.requests > 0 && bar(window),

@@ -1,8 +1,9 @@
-// What is wrong with the gateway, and what to do about it.
-import { make } from './dom.js'
+// Which gateway this is, what is wrong with it, and what to do about that.
+import { make, write } from './dom.js'
 import { sentence } from './format.js'
 
 export function warnings(found) {
+  write(document.getElementById('gateway'), found.gateway?.name ?? '')
   const problems = found.health?.problems ?? []
   const all = problems.map((problem) => make('p', { class: `notice ${found.health.status === 'down' ? 'bad' : 'warn'}`, role: 'alert' }, sentence(problem)))
   if (found.allow_reveal) {
