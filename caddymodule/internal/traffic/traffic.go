@@ -90,9 +90,9 @@ func New(clock func() time.Time) *Traffic {
 func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uint8) *Series {
 	var s *Series
 	if widget == "" {
-		t.unknown.count(f, mode)
+		t.unknown.count(f, t.clock)
 	} else if s = t.seriesOf(widget); s != nil {
-		s.count(f, mode)
+		s.count(f, t.clock)
 	}
 	// The total comes last, and readers read it first: what it counts is in its widget's
 	// count, too, or the difference would show as the rest.
