@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -27,7 +28,16 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 			v.Unavailable = g.unavailability(err)
 		}
 	}
+	g.addUses(v)
 	return v
+}
+
+// inline returns a widget of the configuration as the API shows it.
+func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
+	v := *configured
+	v.Secrets = slices.Clone(v.Secrets)
+	g.addUses(&v)
+	return &v
 }
 
 // list answers with a page of all widgets by id, and a link to the next (RFC 8288).

@@ -74,12 +74,11 @@ func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	if !w.Rotated.IsZero() {
 		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
 	}
-	for _, s := range w.Secrets {
-		state := "current"
-		if !s.Until.IsZero() {
-			state = "in grace until " + localTime(s.Until)
-		}
-		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, encrypted with key %s", state, orDash(s.Version), orDash(s.KeyID))})
+	for i := range w.Secrets {
+		rows = append(rows, []string{"secret:", secretText(&w.Secrets[i], i == 0)})
+	}
+	if w.Grace != "" {
+		rows = append(rows, []string{"grace:", plain(w.Grace)})
 	}
 	if w.Unavailable != "" {
 		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
@@ -92,6 +91,24 @@ func effectText(w *adminapi.Widget) string {
 	text := orDash(w.EffectiveMode)
 	if w.ModeFrom != "" {
 		text += " (" + plain(string(w.ModeFrom)) + ")"
+	}
+	return text
+}
+
+func secretText(s *adminapi.Secret, current bool) string {
+	text := "current"
+	switch {
+	case !s.Until.IsZero():
+		text = "in grace until " + localTime(s.Until)
+	case !current:
+		text = "old, still verifies"
+	}
+	text += ", version " + orDash(s.Version)
+	if s.KeyID != "" {
+		text += ", encrypted with key " + plain(s.KeyID)
+	}
+	if !s.LastUsed.IsZero() {
+		text += fmt.Sprintf(", last used %s, %d in the last hour", localTime(s.LastUsed), s.UsedLastHour)
 	}
 	return text
 }

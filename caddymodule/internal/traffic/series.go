@@ -18,14 +18,17 @@ type Series struct {
 	verifying atomic.Int64
 
 	refusals refusals
+	uses     atomic.Pointer[[]*use]
 
 	// Guarded by Traffic.mu.
-	past history
-	kept time.Time // until when it keeps its place
+	past     history
+	kept     time.Time // until when it keeps its place
+	usesFrom time.Time // since when all uses are known, if not from the beginning
 }
 
 func newSeries(id string, now time.Time) *Series {
 	s := &Series{id: id, joined: now, past: newHistory()}
+	s.uses.Store(new([]*use))
 	for i := range s.refusals.examples {
 		s.refusals.examples[i] = rate.NewLimiter(rate.Every(exampleEvery), exampleBurst)
 	}
