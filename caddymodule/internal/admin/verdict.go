@@ -169,7 +169,7 @@ func counted(n uint64, unit string) string {
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return counted(uint64(max(d, 0)/time.Second), "second")
+		return counted(uint64(max(d, time.Second)/time.Second), "second")
 	case d < 2*time.Hour:
 		return counted(uint64(d/time.Minute), "minute")
 	}
