@@ -59,14 +59,22 @@ func activeGateway() (*admin.Gateway, error) {
 	return g, nil
 }
 
-// ownWidgets returns the configuration's widgets by id.
-func (a *App) ownWidgets() map[string]*adminapi.Widget {
+// describeOwn returns the configuration's widgets by id.
+func (a *App) describeOwn() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w)}
+		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w), Secrets: own.w.inline.views()}
 	}
 	for id, w := range a.inline {
-		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w)}
+		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w), Secrets: w.inline.views()}
+	}
+	return all
+}
+
+// views shows inline secrets, whose versions say nothing about them.
+func (k *inlineKeys) views() (all []adminapi.Secret) {
+	for _, key := range k.keys {
+		all = append(all, adminapi.Secret{Version: key.ID})
 	}
 	return all
 }

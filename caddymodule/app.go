@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
@@ -74,6 +75,8 @@ type App struct {
 	served, replaced atomic.Bool
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
+	// ownWidgets describes the configuration's widgets, once, when all of it is provisioned.
+	ownWidgets func() map[string]*adminapi.Widget
 
 	inline  map[string]*widget
 	store   observe.Store
@@ -145,6 +148,7 @@ var generations atomic.Uint64
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.ownWidgets = sync.OnceValue(a.describeOwn)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {

@@ -93,7 +93,7 @@ func TestDashboardWidgetLife(t *testing.T) {
 func (b *board) readiness(secret string) {
 	t := b.t
 	t.Helper()
-	b.says("Not yet.") // the rotated ones were refused
+	b.says("Not ready:") // the rotated ones were refused
 	response, _ := b.post(t, "shop", fmt.Sprintf(`{"user_id":"user-1","user_hash":"%s","user_metadata":{"email":"ada@example.com"}}`,
 		sign(secret, "ada@example.com")))
 	id := response.Header.Get("X-Request-Id")
@@ -105,7 +105,7 @@ func (b *board) readiness(secret string) {
 	b.wait("/e-mail/.test(document.querySelector('.hints').innerText)")
 	b.show("widget")
 	b.press("Switch to required anyway")
-	b.says("Required mode would have refused")
+	b.wait("document.querySelector('dialog')?.textContent.includes('required mode would have refused')")
 	b.show("require")
 	b.press("Switch to required")
 	b.wait("document.querySelector('.title .mode').textContent === 'required'")

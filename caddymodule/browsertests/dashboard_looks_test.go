@@ -92,7 +92,7 @@ func TestDashboardLooks(t *testing.T) {
 	b.wait(`document.querySelector('tbody tr').innerText.includes('1,203')`)
 	b.show("list")
 	b.click("//a[normalize-space()='shop-checkout']")
-	b.says("none of 1,203 requests was refused")
+	b.says("Required already: of 1203 requests")
 	b.show("required")
 	b.press("Rotate…")
 	b.show("rotate")

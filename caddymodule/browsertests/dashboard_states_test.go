@@ -121,7 +121,7 @@ func TestDashboardOfHandlers(t *testing.T) {
 	b.open("/")
 	b.click("//a[normalize-space()='default']")
 	b.says("is in a site’s own chat_identity block")
-	b.says("Ready.")
+	b.says("Too early to say")
 	if strings.Contains(b.text(), "Switch to required") {
 		t.Error("it can be switched here")
 	}
@@ -134,24 +134,24 @@ func TestDashboardVerdict(t *testing.T) {
 	secret := b.create(t, `{"id":"shop"}`)
 	b.open("/")
 	b.click("//a[normalize-space()='shop']")
-	says := func(page, command string) {
+	says := func(verdict string) {
 		t.Helper()
-		b.says(page)
+		b.wait(fmt.Sprintf("document.querySelector('.verdict')?.textContent.startsWith(%q)", verdict))
 		out, err := b.caddy(t, "chat-identity", "readiness", "shop", "--address", b.admin).Output()
-		if want := "ready: " + command; err != nil || !strings.Contains(string(out), want) {
-			t.Errorf("%s%v, want %q", out, err, want)
+		if err != nil || !strings.Contains(string(out), verdict) {
+			t.Errorf("%s%v, want %q", out, err, verdict)
 		}
 	}
-	says("Too early to say.", "unknown")
-	b.outcome(t, "shop", secret)
-	says("Ready.", "yes\n")
+	says("Nothing is known yet: no requests")
 	b.post(t, "shop", `{"text":"hi"}`)
-	says("Ready, if users must sign in to chat.", "yes, if users must sign in to chat")
-	b.show("unsigned")
+	says("Nobody signs yet: 0 verified, and 1 request without a claim")
+	b.show("not-signing")
+	b.outcome(t, "shop", secret)
+	says("Too early to say: ready needs at least 20 verified requests, of which there are 1")
 	b.outcome(t, "shop", testSecret)
-	says("Not yet.", "no\n")
+	says("Not ready: of 3 requests")
 	b.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)
-	says("Required.", "it is required already")
+	says("Required already: of 3 requests")
 }
 
 // TestDashboardReveals shows a secret again, where that is configured.

@@ -67,7 +67,18 @@ func (c *call) stats() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, c.Traffic.Stats(top))
+	stats := c.Traffic.Stats(top)
+	for i := range stats.Widgets {
+		counts := &stats.Widgets[i]
+		view, err := c.view(c.r.Context(), counts.ID)
+		if err != nil {
+			break // the store is unreachable, and what was counted is shown all the same
+		}
+		if view != nil {
+			counts.Grace = view.Grace
+		}
+	}
+	return c.answer(http.StatusOK, stats)
 }
 
 // history answers with the requests of all widgets over time.

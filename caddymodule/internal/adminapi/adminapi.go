@@ -26,6 +26,7 @@ type Widget struct {
 	Rotated     time.Time `json:"rotated,omitzero"`
 	Secrets     []Secret  `json:"secrets,omitempty"`   // the current one first
 	UsesSince   time.Time `json:"uses_since,omitzero"` // since when this gateway counts which secret is used
+	Grace       string    `json:"grace,omitempty"`     // a sentence on how much the old secrets are still used
 	Unavailable string    `json:"unavailable,omitempty"`
 	Note        string    `json:"note,omitempty"` // only in the answer to a change: what it does not do
 	// Secret is only in the answers that generate or reveal it.
@@ -53,9 +54,9 @@ const (
 // Secret is what the API shows about a secret.
 type Secret struct {
 	Version string    `json:"version"`
-	KeyID   string    `json:"key"`            // of the encryption key
+	KeyID   string    `json:"key,omitempty"`  // of the encryption key; an inline one has none
 	Until   time.Time `json:"until,omitzero"` // when its grace ends; the current one has none
-	// What this gateway has verified with it.
+	// What this gateway has verified with it since it began to count.
 	LastUsed     time.Time `json:"last_used,omitzero"`
 	UsedLastHour uint64    `json:"used_last_hour"`
 }

@@ -6,7 +6,7 @@ import { require } from './policy.js'
 import { meaning, title } from './reasons.js'
 
 // states are the verdicts’ colors: what is not said here is neutral.
-const states = { ready: 'good', not_ready: 'warn' }
+const states = { ready: 'good', not_ready: 'warn', not_signing: 'warn' }
 
 export function readiness(found, stored) {
   const state = states[found.verdict] ?? ''
