@@ -42,7 +42,7 @@ func activeGateway() (*admin.Gateway, error) {
 		return nil, err
 	}
 	g := &admin.Gateway{
-		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Census: a.counted, AllowReveal: a.AllowReveal,
+		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Census: a.counted, Sites: a.servingSites, AllowReveal: a.AllowReveal,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		Effect: func(r *widgets.Record) adminapi.Effect {
 			w := storedWidget(r)

@@ -16,7 +16,8 @@ import (
 // decider is a handler that decides requests, and where it does.
 type decider struct {
 	*Handler
-	where string
+	where   string
+	address sites.Address
 }
 
 // decides notes that a handler decides requests of widgets. Its site can only be told
@@ -27,7 +28,7 @@ func (a *App) decides(ctx caddy.Context, h *Handler) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.deciders = append(a.deciders, decider{h, strings.Join(sites.Where(ctx), " ")})
+	a.deciders = append(a.deciders, decider{h, strings.Join(sites.Where(ctx), " "), sites.AddressOf(ctx)})
 }
 
 // serves reports whether the handler's requests can name the widget, and whether it

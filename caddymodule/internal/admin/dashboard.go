@@ -20,19 +20,47 @@ func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 	return nil
 }
 
-// snippets answers with code that signs for a widget.
+// snippets answers with code that signs for a widget and sends what was signed, for one of
+// the sites that verify its requests. Without any, it is for a dialect.
 func (c *call) snippets() error {
-	query, err := c.query("dialect", "widget")
+	query, err := c.query("dialect", "widget", "site")
 	if err != nil {
 		return err
 	}
-	widget := cmp.Or(query.Get("widget"), "your-widget")
-	if !widgets.ValidID(widget) {
+	id := cmp.Or(query.Get("widget"), "your-widget")
+	if !widgets.ValidID(id) {
 		return badID()
 	}
-	found, err := dashboard.For(cmp.Or(query.Get("dialect"), verifier.DefaultDialect), widget)
-	if err != nil {
-		return adminError(http.StatusBadRequest, "%w", err)
+	answer := struct {
+		*dashboard.Snippets
+		Sites []string `json:"sites"` // where the widget's requests are verified
+		Site  int      `json:"site"`  // which of these the code is for, from 1; 0 for none
+	}{Sites: []string{}}
+	var serving []Site
+	if query.Has("widget") && !query.Has("dialect") {
+		view, err := c.view(c.r.Context(), id)
+		if err != nil {
+			return err
+		}
+		if view == nil {
+			return c.unknown()
+		}
+		serving = c.Sites(id, view.Dialect)
 	}
-	return c.answer(http.StatusOK, found)
+	if len(serving) == 0 {
+		d, err := verifier.LookupDialect(cmp.Or(query.Get("dialect"), verifier.DefaultDialect))
+		if err != nil {
+			return adminError(http.StatusBadRequest, "%w", err)
+		}
+		answer.Snippets = dashboard.For(&Site{Dialect: d}, id)
+		return c.answer(http.StatusOK, answer)
+	}
+	if answer.Site, err = numberIn(query, "site", 1, len(serving)); err != nil {
+		return err
+	}
+	for _, site := range serving {
+		answer.Sites = append(answer.Sites, site.Where)
+	}
+	answer.Snippets = dashboard.For(&serving[answer.Site-1], id)
+	return c.answer(http.StatusOK, answer)
 }

@@ -6,6 +6,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -34,12 +35,17 @@ type Gateway struct {
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID string) string
 
+	// Sites returns where requests of a widget with that dialect are verified.
+	Sites func(id, dialect string) []Site
 	// Effect says how requests of a stored widget are treated.
 	Effect func(*widgets.Record) adminapi.Effect
 	// AlwaysRefused reports whether optional mode, too, refuses requests for the
 	// reason, unless a handler overrides that.
 	AlwaysRefused func(judgment.Reason) bool
 }
+
+// Site is where requests of a widget are verified.
+type Site = dashboard.Site
 
 // Ledger is what the API needs of the ledger.
 type Ledger struct {

@@ -1,20 +1,23 @@
 // The code that signs, for the widget's dialect: tabs by language.
 import { snippets } from './api.js'
-import { dialects, dialectSelect, field } from './dialog.js'
-import { copyButton, make } from './dom.js'
+import { dialectSelect, field } from './dialog.js'
+import { copyButton, make, refill } from './dom.js'
 
 let language = 'node' // the one that was chosen last, for the next widget, too
 
 export function signing(id) {
-  const select = dialectSelect('bookbag')
-  const pick = field('Dialect', select, 'The widget has none of its own: choose the one of its site block.')
+  // Of several sites that verify its requests, one is chosen; without any, a dialect.
+  const site = make('select')
+  const ofSite = field('Where', site, 'Several handlers verify this widget’s requests.')
+  const dialect = dialectSelect('bookbag')
+  const ofDialect = field('Dialect', dialect, 'No handler verifies this widget’s requests yet: choose how they will be sent.')
   const signed = make('p', { class: 'hint' })
   const tabs = make('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Language' })
   const code = make('code')
   const panel = make('div', { id: 'snippet', class: 'snippet', role: 'tabpanel', tabindex: '0' }, make('pre', {}, code))
   const browser = make('code')
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
-  const element = make('div', { class: 'signing' }, pick, signed, error,
+  const element = make('div', { class: 'signing' }, ofSite, ofDialect, signed, error,
     make('div', { class: 'snippet-head' }, tabs, copyButton('Copy', () => code.textContent)), panel,
     make('h3', {}, 'In your page'),
     make('div', { class: 'snippet', tabindex: '0', role: 'group', 'aria-label': 'Code of the page' }, make('pre', {}, browser)))
@@ -31,9 +34,8 @@ export function signing(id) {
     panel.setAttribute('aria-labelledby', `tab-${snippet.language}`)
     code.textContent = snippet.code
     browser.textContent = snippet.browser
-    signed.replaceChildren('The signed message is ', make('code', {}, found.message), '; the fields sent are ',
-      ...found.fields.flatMap((name, i) => [i === 0 ? '' : i === found.fields.length - 1 ? ' and ' : ', ', make('code', {}, name)]),
-      '. Lines such as message, claim or encoding in the site block take precedence.')
+    signed.replaceChildren(found.site ? `As ${found.sites[found.site - 1]} has it: the` : 'The', ' signed message is ', make('code', {}, found.message), ', and the server returns ',
+      ...found.fields.flatMap((name, i) => [i === 0 ? '' : i === found.fields.length - 1 ? ' and ' : ', ', make('code', {}, name)]), '.')
   }
 
   function choose(name) {
@@ -51,30 +53,38 @@ export function signing(id) {
     choose(names[to])
   })
 
-  async function load(dialect) {
-    if (loaded === dialect) return
-    loaded = dialect
+  async function load(query) {
+    const asked = JSON.stringify(query)
+    if (loaded === asked) return
+    loaded = asked
     try {
-      const answer = await snippets({ dialect, widget: id })
-      if (loaded !== dialect) return // another was chosen meanwhile
+      const answer = await snippets({ widget: id, ...query })
+      if (loaded !== asked) return // another was chosen meanwhile
       found = answer
       error.hidden = true
+      ofSite.hidden = found.sites.length < 2
+      ofDialect.hidden = found.sites.length > 0
+      refill(site, found.sites.map((where, i) => make('option', { value: String(i + 1) }, where)))
       draw()
     } catch (failure) {
-      if (loaded !== dialect) return
+      if (loaded !== asked) return
       loaded = ''
       error.textContent = failure.message
       error.hidden = false
     }
   }
-  select.addEventListener('change', () => load(select.value))
+  site.addEventListener('change', () => load({ site: site.value }))
+  dialect.addEventListener('change', () => load({ dialect: dialect.value }))
 
+  let own
   return {
     element,
+    // show loads the code again if the widget has another dialect.
     show(widget) {
-      const own = dialects.includes(widget.dialect) ? widget.dialect : ''
-      pick.hidden = own !== ''
-      return load(own || select.value)
+      if (own === widget.dialect && found) return undefined
+      own = widget.dialect
+      loaded = ''
+      return load({})
     },
   }
 }

@@ -1,0 +1,194 @@
+package dashboard
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// browserCode is what the page's template is filled with.
+type browserCode struct {
+	Send, Identify string   // URLs; Identify may be ""
+	Notes          []string // what the code cannot say
+	Query          []assignment
+	Headers        []assignment
+	Body           string // the members of the body's object
+}
+
+// assignment is a name and the JavaScript expression that it gets, which may be undefined
+// if it is of a claim.
+type assignment struct {
+	Name, Value string
+	OfClaim     bool
+}
+
+// browser returns the page's code for a widget of the site.
+func (s *Site) browser(widget string) string {
+	code := browserCode{Send: quote(s.url())}
+	if s.Identify != "" {
+		code.Identify = quote(s.origin() + s.Identify)
+	}
+	if len(s.Paths) > 0 {
+		code.Notes = append(code.Notes, "The gateway verifies "+strings.Join(s.Paths, " and ")+": post to the path of your chat there.")
+	}
+	if s.Widget.Name == "" && s.WidgetText != "" {
+		code.Notes = append(code.Notes, "The gateway takes the widget's id, "+widget+", from "+s.WidgetText+".")
+	}
+	body := new(object)
+	put := func(field verifier.Field, value string) {
+		switch p := s.place(field); p.Location {
+		case "header":
+			code.Headers = append(code.Headers, assignment{quote(p.Name), value, field != verifier.Widget})
+		case "query":
+			code.Query = append(code.Query, assignment{quote(p.Name), value, field != verifier.Widget})
+		case "cookie":
+			code.Notes = append(code.Notes, "The "+strings.ReplaceAll(field.String(), "_", " ")+" travels in the cookie "+p.Name+": have your server set it.")
+		default:
+			body.put(s.path(p), value)
+		}
+	}
+	proof := s.signed()
+	if parent, together := s.together(proof); together {
+		of := body.within(parent)
+		of.members = append(of.members, member{note: list(s.keys(proof))}, member{value: "...claim"})
+	} else {
+		for _, field := range proof {
+			put(field, "claim"+property(s.key(field)))
+		}
+	}
+	if s.place(verifier.Widget).Name != "" {
+		put(verifier.Widget, quote(widget))
+	}
+	noted := false
+	for _, unsigned := range []struct {
+		field  verifier.Field
+		sample string
+	}{{verifier.Name, "Ada Lovelace"}, {verifier.Email, "ada@example.com"}} {
+		p := s.place(unsigned.field)
+		if p.Name == "" || p.Location != "body" || slices.Contains(proof, unsigned.field) {
+			continue
+		}
+		path := s.path(p)
+		if of := body.within(path[:len(path)-1]); !noted {
+			of.members = append(of.members, member{note: "Optional. No signature covers these."})
+			noted = true
+		}
+		put(unsigned.field, quote(unsigned.sample))
+	}
+	code.Body = body.text("      ")
+	return fill("browser", code)
+}
+
+// together reports whether all fields are in one object of the body, under the names that
+// the server returns, and where that is.
+func (s *Site) together(fields []verifier.Field) (parent []string, together bool) {
+	for i, field := range fields {
+		p := s.place(field)
+		path := s.path(p)
+		within := path[:len(path)-1]
+		if p.Location != "body" || path[len(path)-1] != s.key(field) || i > 0 && !slices.Equal(within, parent) {
+			return nil, false
+		}
+		parent = within
+	}
+	return parent, true
+}
+
+func (s *Site) keys(fields []verifier.Field) (keys []string) {
+	for _, field := range fields {
+		keys = append(keys, s.key(field))
+	}
+	return keys
+}
+
+// list returns "a, b and c".
+func list(words []string) string {
+	last := len(words) - 1
+	if last < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:last], ", ") + " and " + words[last]
+}
+
+// object is an object literal that is being built.
+type object struct{ members []member }
+
+// member is a line of an object literal: a value, which may have a name, an object, or a
+// comment.
+type member struct {
+	name, value, note string
+	of                *object
+}
+
+// within returns the object at a path, which it creates.
+func (o *object) within(path []string) *object {
+	for _, name := range path {
+		i := slices.IndexFunc(o.members, func(m member) bool { return m.name == name && m.of != nil })
+		if i < 0 {
+			i = len(o.members)
+			o.members = append(o.members, member{name: name, of: new(object)})
+		}
+		o = o.members[i].of
+	}
+	return o
+}
+
+func (o *object) put(path []string, value string) {
+	last := len(path) - 1
+	of := o.within(path[:last])
+	of.members = append(of.members, member{name: path[last], value: value})
+}
+
+// text returns the members, one a line.
+func (o *object) text(indent string) string {
+	var b strings.Builder
+	for _, m := range o.members {
+		switch {
+		case m.note != "":
+			b.WriteString(indent + "// " + m.note + "\n")
+		case m.of != nil:
+			b.WriteString(indent + jsName(m.name) + ": {\n" + m.of.text(indent+"  ") + indent + "},\n")
+		case m.name != "":
+			b.WriteString(indent + jsName(m.name) + ": " + m.value + ",\n")
+		default:
+			b.WriteString(indent + m.value + ",\n")
+		}
+	}
+	return b.String()
+}
+
+var identifier = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
+
+// jsName returns a property's name in an object literal.
+func jsName(name string) string {
+	if identifier.MatchString(name) {
+		return name
+	}
+	return quote(name)
+}
+
+// property returns the access to a property.
+func property(name string) string {
+	if identifier.MatchString(name) {
+		return "." + name
+	}
+	return "[" + quote(name) + "]"
+}
+
+// quote returns a JavaScript string.
+func quote(text string) string {
+	inside := jsonQuote(text)
+	return "'" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(inside[1:len(inside)-1]) + "'"
+}
+
+// jsonQuote returns a string as most languages have it.
+func jsonQuote(text string) string {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(text) // no text fails
+	return strings.TrimSuffix(b.String(), "\n")
+}
