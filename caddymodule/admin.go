@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -59,7 +60,18 @@ func activeGateway() (*admin.Gateway, error) {
 	return g, nil
 }
 
-// describeOwn returns the configuration's widgets by id.
+// ownWidgets are the configuration's widgets by id, which do not change once all of it is
+// provisioned.
+type ownWidgets struct {
+	once sync.Once
+	all  map[string]*adminapi.Widget
+}
+
+func (a *App) ownWidgets() map[string]*adminapi.Widget {
+	a.described.once.Do(func() { a.described.all = a.describeOwn() })
+	return a.described.all
+}
+
 func (a *App) describeOwn() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
