@@ -35,7 +35,7 @@ func TestEffectiveMode(t *testing.T) {
 			"The widget's own mode is required, and the handler in /a has required."},
 		{"handlers that differ", "chat_identity /a" + named + "chat_identity /b required" + named + "chat_identity /c off {\nwidget shop\n}\n",
 			"shop", `{"id":"shop"}`, "off", "handler",
-			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: these differ, and the laxest is off."},
+			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: where they differ, the laxest mode is shown, off."},
 		{"made equal by the widget", "chat_identity /a" + named + "chat_identity /b optional" + named, "shop", `{"id":"shop","mode":"required"}`, "required", "widget",
 			"The widget's own mode is required, and the handler in /a has none, the handler in /b has optional."},
 		{"many", "chat_identity /a" + named + "chat_identity /b" + named + "chat_identity /c" + named + "chat_identity /d" + named + "chat_identity /e" + named,

@@ -113,7 +113,7 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 		}
 	}
 	kept.diagnosed.forget(hour)
-	v.Diagnosed = kept.diagnosed.sum()
+	v.Diagnosed = min(kept.diagnosed.sum(), count)
 	slices.SortStableFunc(v.Hints, func(a, b HintCount) int { return cmp.Compare(b.Count, a.Count) })
 	return v
 }
