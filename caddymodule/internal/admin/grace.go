@@ -17,7 +17,7 @@ func (g *Gateway) addUses(w *adminapi.Widget) {
 		use := uses[s.Version]
 		s.LastUsed, s.UsedLastHour = use.Last, use.LastHour
 	}
-	w.Grace = graceText(w, time.Now())
+	w.Grace = graceText(w, g.Traffic.Now())
 }
 
 // longEnough is for how long an old secret must not have been used before the grace is said

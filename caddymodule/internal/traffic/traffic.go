@@ -121,6 +121,9 @@ func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
 // Findings is the number of findings, which are the numbers below it.
 const Findings = numFindings
 
+// Now is the time by the clock that everything is counted by.
+func (t *Traffic) Now() time.Time { return t.clock() }
+
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }
 
