@@ -17,6 +17,7 @@ import (
 // TestGraceUses: in a grace the API, the commands and the metrics tell which secret each
 // request used, over reloads, for stored and inline widgets.
 func TestGraceUses(t *testing.T) {
+	throughReloads(t)
 	g := live(t, "widget declared {\nsecret {env.TEST_SECRET} "+otherSecret+"\n}", liveSite)
 	first := g.create(t, `{"id":"shop"}`)
 	before := g.scrape(t)
@@ -80,6 +81,7 @@ func TestGraceUses(t *testing.T) {
 
 // TestHistory: the API has what was counted, in every configuration since the start.
 func TestHistory(t *testing.T) {
+	throughReloads(t)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	sum := func() (verified, invalid uint64) {
@@ -151,6 +153,7 @@ func TestConcurrentGrace(t *testing.T) {
 
 // TestHours: evidence, uses and history over hours, with reloads between them.
 func TestHours(t *testing.T) {
+	throughReloads(t)
 	var nanos atomic.Int64
 	nanos.Store(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).UnixNano())
 	counts := countBy(t, func() time.Time { return time.Unix(0, nanos.Load()) })
