@@ -53,12 +53,13 @@ type Traffic struct {
 	since time.Time
 	seed  maphash.Seed
 
-	all            [widgets.NumModes][maxDialects]counters
-	unknown        *Series       // requests of no widget, or of one that does not exist
-	current, grace atomic.Uint64 // requests verified by current secrets, and by those in grace
-	shards         [shards]atomic.Pointer[map[string]*Series]
+	all     [widgets.NumModes][maxDialects]counters
+	unknown *Series // requests of no widget, or of one that does not exist
+	shards  [shards]atomic.Pointer[map[string]*Series]
 
 	full atomic.Bool // whether all places are taken
+
+	current, grace atomic.Uint64 // requests verified by current secrets, and by those in grace
 
 	diagnoses *rate.Limiter // of all widgets together
 
