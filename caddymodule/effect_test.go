@@ -85,6 +85,9 @@ func TestSetSaysWhatItDoes(t *testing.T) {
 	set("required", "")
 	set("optional", "The mode optional is stored but changes nothing: requests stay required. "+
 		"The widget's own mode is optional, and the handler in has required, which is the minimum.")
+	if c := g.call(t, "PATCH", "widgets/shop", `{"dialect":"nextcap"}`); c.Note != "" || c.EffectiveMode != "required" {
+		t.Errorf("a dialect alone: %s", c.body)
+	}
 	load(t, strings.Replace(g.config, "chat_identity required", "chat_identity off", 1))
 	set("required", "Requests are now treated as required. The widget's own mode is required, and the handler in has off.")
 	set("", "Requests are now treated as off. The widget has no mode of its own, and the handler in has off.")
