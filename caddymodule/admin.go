@@ -2,12 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -48,7 +48,6 @@ func activeGateway() (*admin.Gateway, error) {
 			w := storedWidget(r)
 			return a.effect(&w)
 		},
-		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.usesLedger {
 		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
@@ -59,7 +58,18 @@ func activeGateway() (*admin.Gateway, error) {
 	return g, nil
 }
 
-// describeOwn returns the configuration's widgets by id.
+// ownWidgets are the configuration's widgets by id, which do not change once all of it is
+// provisioned.
+type ownWidgets struct {
+	once sync.Once
+	all  map[string]*adminapi.Widget
+}
+
+func (a *App) ownWidgets() map[string]*adminapi.Widget {
+	a.described.once.Do(func() { a.described.all = a.describeOwn() })
+	return a.described.all
+}
+
 func (a *App) describeOwn() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated

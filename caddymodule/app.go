@@ -15,7 +15,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
@@ -75,8 +74,6 @@ type App struct {
 	served, replaced atomic.Bool
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
-	// ownWidgets describes the configuration's widgets, once, when all of it is provisioned.
-	ownWidgets func() map[string]*adminapi.Widget
 
 	inline  map[string]*widget
 	store   observe.Store
@@ -92,15 +89,17 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
+	deciders  []decider // the handlers that decide requests of widgets; guarded by mu until all are provisioned
+	described ownWidgets
+
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start
 	// configured says that the encryption keys are configured, not created here.
 	configured bool
 
-	mu       sync.Mutex
-	owners   map[string]*handlerWidget // handlers' own widgets, by id
-	deciders []decider                 // handlers that decide requests of widgets
+	mu     sync.Mutex
+	owners map[string]*handlerWidget // handlers' own widgets, by id
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger bool
@@ -148,7 +147,6 @@ var generations atomic.Uint64
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
-	a.ownWidgets = sync.OnceValue(a.describeOwn)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -39,9 +38,6 @@ type Gateway struct {
 	Sites func(id, dialect string) []Site
 	// Effect says how requests of a stored widget are treated.
 	Effect func(*widgets.Record) adminapi.Effect
-	// AlwaysRefused reports whether optional mode, too, refuses requests for the
-	// reason, unless a handler overrides that.
-	AlwaysRefused func(judgment.Reason) bool
 }
 
 // Site is where requests of a widget are verified.
