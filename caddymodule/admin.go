@@ -41,7 +41,7 @@ func activeGateway() (*admin.Gateway, error) {
 		return nil, err
 	}
 	g := &admin.Gateway{
-		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
+		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Named: a.names, AllowReveal: a.AllowReveal,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}

@@ -100,7 +100,8 @@ type App struct {
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger bool
-	window                ledger.Window // the longest of all handlers with one_time
+	named                 map[string]bool // ids that handlers look up, "" for those that requests name
+	window                ledger.Window   // the longest of all handlers with one_time
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -143,7 +144,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
-	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.owners, a.named, a.sites = make(map[string]*handlerWidget), make(map[string]bool), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {

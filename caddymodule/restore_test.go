@@ -96,13 +96,20 @@ func TestRestoreWithoutKey(t *testing.T) {
 
 	to := newProcess(t, "", "respond ok") // without handlers that look widgets up, no key is created at the start
 	to.run(t)
-	for _, args := range [][]string{{"import"}, {"import", "--json"}} { // the second finds all of it there
+	for _, args := range [][]string{{"import"}, {"import", "--replace", "--json"}} {
 		stdout, stderr, err := to.command(t, exported, args...)
-		if err != nil || !strings.HasPrefix(stderr, "3 secrets cannot be decrypted: encryption key ") || !strings.Contains(stdout, "nchanged") {
+		if err == nil || stdout != "" || !strings.Contains(stderr, "nothing was imported: encryption key ") || !strings.Contains(stderr, " of 3 secrets is missing: put ") {
 			t.Errorf("%v: %v %s%s", args, err, stdout, stderr)
 		}
 	}
-	if text := to.log.String(); !strings.Contains(text, "imported secrets cannot be decrypted") {
+	equal(t, to.call(t, "GET", "widgets", "").body, "[]\n", "refused")
+	for range 2 { // the second finds all of it there
+		stdout, stderr, err := to.command(t, exported, "import", "--missing-keys")
+		if err != nil || !strings.HasPrefix(stderr, "3 secrets cannot be decrypted: encryption key ") || !strings.Contains(stdout, "nchanged") {
+			t.Errorf("%v %s%s", err, stdout, stderr)
+		}
+	}
+	if text := to.log.String(); !strings.Contains(text, "imported widgets are unavailable") {
 		t.Errorf("the log says: %s", text)
 	}
 	if c := to.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "encryption.key back from a backup") {
@@ -112,9 +119,8 @@ func TestRestoreWithoutKey(t *testing.T) {
 		to.call(t, "DELETE", "widgets/"+id, "")
 	}
 	to.create(t, `{"id":"own"}`)
-	_, stderr, err := to.command(t, exported, "import")
-	if c := to.call(t, "GET", "widgets/shop", ""); err != nil || stderr == "" || !strings.Contains(c.Unavailable, "configure encryption_key with the key in ") {
-		t.Errorf("beside a key of its own: %v %s %s", err, stderr, c.body)
+	if _, stderr, err := to.command(t, exported, "import"); err == nil || !strings.Contains(stderr, "configure encryption_key with the key in ") {
+		t.Errorf("beside a key of its own: %v %s", err, stderr)
 	}
 }
 

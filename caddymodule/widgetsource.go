@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -139,14 +140,22 @@ func (a *App) declaration(id string) *widget {
 	return nil
 }
 
-// useStore notes that a handler looks widgets up. It returns the inline widget with
+// useStore notes that a handler looks up the widget of that id, or, where that is "" or has
+// placeholders, the one that a request names. It returns the inline widget with
 // that id, nil if there is none and requests have to ask the store.
 func (a *App) useStore(id string) *widget {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.usesStore = true
+	if strings.Contains(id, "{") {
+		id = ""
+	}
+	a.named[id] = true
 	return a.inline[id]
 }
+
+// names reports whether a request can name a stored widget of that id.
+func (a *App) names(id string) bool { return a.named[""] || a.named[id] }
 
 // stored reports whether the store currently has the widget.
 func (a *App) stored(id string) bool {

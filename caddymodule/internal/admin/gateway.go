@@ -14,10 +14,12 @@ import (
 // Gateway is what the API shows and changes: as much of a configuration's app as it
 // needs.
 type Gateway struct {
-	Log         *zap.Logger
-	Traffic     *traffic.Traffic
-	Store       widgets.Store
-	Configured  map[string]Configured // the configuration's own widgets, by id
+	Log        *zap.Logger
+	Traffic    *traffic.Traffic
+	Store      widgets.Store
+	Configured map[string]Configured // the configuration's own widgets, by id
+	// Named reports whether any handler can look up a stored widget of that id.
+	Named       func(id string) bool
 	AllowReveal bool
 	Ledger      *Ledger // nil if no handler needs one
 

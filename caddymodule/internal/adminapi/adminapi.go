@@ -27,6 +27,8 @@ type Widget struct {
 	Unavailable string    `json:"unavailable,omitempty"`
 	// Secret is only in the answers that generate or reveal it.
 	Secret string `json:"secret,omitempty"`
+	// Warning, after its creation, says why no request can use it.
+	Warning string `json:"warning,omitempty"`
 }
 
 // Secret is what the API shows about a secret.
@@ -48,6 +50,12 @@ type Creation struct {
 type Change struct {
 	Mode    *string `json:"mode,omitempty"`
 	Dialect *string `json:"dialect,omitempty"`
+}
+
+// GraceEnded is the result of ending a widget's grace.
+type GraceEnded struct {
+	Widget
+	Ended int `json:"ended"` // how many secrets stopped verifying
 }
 
 // Imported is the result of an import.

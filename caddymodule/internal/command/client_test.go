@@ -169,6 +169,7 @@ func TestCommandClientArguments(t *testing.T) {
 		{"no grace", "rotate shop --grace 0s", ""},
 		{"negative grace", "rotate shop --grace -1h", ""},
 		{"empty grace", "rotate shop --grace=", ""},
+		{"end of a grace with a grace", "rotate shop --grace 1h --end-grace", ""},
 		{"value missing", "rotate shop --grace", ""},
 		{"no secret", "create shop --secret-stdin", "\n"},
 		{"short secret", "create shop --secret-stdin", "short"},

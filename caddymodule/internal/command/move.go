@@ -53,16 +53,20 @@ import them elsewhere. To use the export, you also need the encryption key.`,
 
 func importCommand() *cobra.Command {
 	var admin adminFlags
-	var replace bool
+	var replace, missingKeys bool
 	cmd := &cobra.Command{
-		Use:   "import [--replace]",
+		Use:   "import [--replace] [--missing-keys]",
 		Short: "Stores the widgets of an export",
 		Long: `
 Reads an export, or the file of a file store, from standard input and stores its
 widgets. If the file is incomplete, nothing is imported. Widgets that are already
 stored are skipped if they are equal, so an interrupted import can be run again.
 Those that differ are kept as they are unless --replace is given: an old export
-would bring retired secrets back.`,
+would bring retired secrets back.
+
+Widgets whose encryption key the gateway does not have would be unavailable, so the
+import is refused and names the keys. With --missing-keys it is stored all the same,
+to add the keys later or to rotate the widgets.`,
 		Example: "  caddy chat-identity import < widgets.jsonl",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -79,10 +83,12 @@ would bring retired secrets back.`,
 				n := min(len(records), adminapi.MovePage)
 				var done adminapi.Imported
 				if _, _, err := c.ask(cmd.Context(), &apiRequest{
-					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
+					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t&missing_keys=%t", adminapi.Path, replace, missingKeys), body: records[:n],
 					lost: "it is safe to import again", limit: writingLimit,
-				}, &done); err != nil {
+				}, &done); err != nil && all.Imported+all.Unchanged+len(all.Kept) > 0 {
 					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
+				} else if err != nil {
+					return err
 				}
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
@@ -96,6 +102,7 @@ would bring retired secrets back.`,
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
+	cmd.Flags().BoolVar(&missingKeys, "missing-keys", false, "Import secrets that the gateway cannot decrypt, too")
 	admin.add(cmd)
 	return cmd
 }
