@@ -23,7 +23,7 @@ func audited(t *testing.T, do func()) (lines []map[string]any) {
 	must(t, err)
 	for line := range strings.Lines(string(text)) {
 		var fields map[string]any
-		if json.Unmarshal([]byte(line), &fields) == nil && fields["logger"] == admin.AuditLogger {
+		if json.Unmarshal([]byte(line), &fields) == nil && fields["logger"] == "admin.api.chat_identity.audit" {
 			lines = append(lines, fields)
 		}
 	}

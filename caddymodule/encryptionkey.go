@@ -115,6 +115,10 @@ func (a *App) ensureRing() error {
 	if a.ring.Load() != nil {
 		return nil
 	}
+	if a.offline {
+		return fmt.Errorf("%w at %s, and a command creates none: configure encryption_key, or start the gateway, which creates one. "+
+			"If it has, it runs as another user: run the command as that user", widgets.ErrNoKey, madeKeyPath())
+	}
 	key, made, err := makeKey()
 	if err != nil {
 		return fmt.Errorf("creating an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -54,12 +55,13 @@ var crossOrigin = http.NewCrossOriginProtection()
 
 // Handler returns the API and the dashboard. Each call asks for the gateway of the
 // running configuration, because a failed reload leaves Caddy's admin endpoint with
-// the routes of a configuration that never ran.
-func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
+// the routes of a configuration that never ran. So it does for the log of calls that
+// change something.
+func Handler(active func() (*Gateway, error), audit func() *zap.Logger) caddy.AdminHandler {
 	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		c := &call{ResponseWriter: w, r: r, active: active}
 		err := c.serve()
-		c.audit(err)
+		c.audit(audit(), err)
 		return err
 	})
 }

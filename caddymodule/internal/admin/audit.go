@@ -16,15 +16,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// AuditLogger gets a line for every call that changes something or shows a secret, also
-// for those that are refused.
-const AuditLogger = "admin.api.chat_identity.audit"
-
 // actions names the calls that the last part of their path does not name.
 var actions = map[string]string{"POST widgets": "create", "PATCH {id}": "set", "DELETE {id}": "delete"}
 
-// audit logs the call unless it only reads.
-func (c *call) audit(err error) {
+// audit logs a call that changes something or shows a secret, also where it was refused.
+func (c *call) audit(log *zap.Logger, err error) {
 	_, pattern := mux.Handler(c.r)
 	method, place, _ := strings.Cut(pattern, " ")
 	if pattern == "" || method == http.MethodGet {
@@ -55,7 +51,7 @@ func (c *call) audit(err error) {
 	if strings.Trim(from, "@") == "" {
 		from = "unix socket"
 	}
-	caddy.Log().Named(AuditLogger).Info(action+" "+outcome, slices.Concat(
+	log.Info(action+" "+outcome, slices.Concat(
 		[]zap.Field{zap.String("action", action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
 }
 

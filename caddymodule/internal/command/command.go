@@ -47,6 +47,11 @@ endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
 socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
 everything that Caddy's own commands can.
 
+Where the admin endpoint is off, the commands on widgets work on the store itself
+with --config <file>, whether or not a gateway runs, which follows within a second.
+They need the environment and the rights of the gateway, so run them as its user. A
+superuser may run them, too: files keep their owner.
+
 The secret to sign with is read from the environment variable
 ` + secretVariable + ` if it is set, and from standard input
 otherwise; a secret to store is read from standard input. Secrets are never
@@ -129,6 +134,8 @@ func flagError(cmd *cobra.Command, err error) error {
 		return errors.New("a flag is misspelled, or has a value that it does not take. " + replaceSecret)
 	case flag.GetSpecifiedShortnames() != "":
 		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
+	case flag.GetSpecifiedName() == "config" && cmd.Flags().Lookup("address") != nil:
+		return fmt.Errorf("%s asks the running gateway, since its store does not know the answer: pass --address in place of --config", cmd.Name())
 	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
 		return fmt.Errorf("%w. %s", err, replaceSecret)
 	}

@@ -55,7 +55,7 @@ handlers. For a widget in the configuration (inline), nothing else is shown.`,
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 

@@ -48,6 +48,7 @@ import them elsewhere. To use the export, you also need the encryption key.`,
 		},
 	}
 	admin.addAddress(cmd)
+	admin.addConfig(cmd)
 	return cmd
 }
 
@@ -103,7 +104,7 @@ to add the keys later or to rotate the widgets.`,
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
 	cmd.Flags().BoolVar(&missingKeys, "missing-keys", false, "Import secrets that the gateway cannot decrypt, too")
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 

@@ -80,7 +80,7 @@ is not printed.`,
 	}
 	policy.add(cmd)
 	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -178,7 +178,7 @@ them any more, or one of them has leaked. The current secret stays.`,
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
 	cmd.Flags().BoolVar(&endGrace, "end-grace", false, "Create no secret, but end those that are in grace")
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -231,6 +231,6 @@ output. The gateway's configuration must have allow_reveal.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }

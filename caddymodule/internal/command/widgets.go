@@ -52,7 +52,7 @@ and, if it is in grace, when that ends. Secrets themselves are not shown.`,
 			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -135,7 +135,7 @@ Caddyfile is a minimum: a widget can only be stricter.`,
 		},
 	}
 	policy.add(cmd)
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -164,6 +164,6 @@ it prints the id as {"deleted": ...}.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
