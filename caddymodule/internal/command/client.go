@@ -83,11 +83,12 @@ func (f *adminFlags) client() (*adminClient, error) {
 	if f.flags.Changed("config") || f.flags.Changed("adapter") {
 		return f.storeClient()
 	}
-	return clientAt(cmp.Or(f.address, caddy.DefaultAdminListen))
+	return clientAt(f.address)
 }
 
 // clientAt calls the admin API at an address.
 func clientAt(written string) (*adminClient, error) {
+	written = cmp.Or(written, caddy.DefaultAdminListen)
 	address, err := caddy.ParseNetworkAddressWithDefaults(written, "tcp", adminPort)
 	if err == nil && address.PortRangeSize() != 1 {
 		err = errors.New("several ports")

@@ -19,6 +19,7 @@ import (
 const (
 	secretVariable         = "CHAT_IDENTITY_SECRET"
 	previousSecretVariable = "CHAT_IDENTITY_PREVIOUS_SECRET"
+	encryptionKeyVariable  = "CHAT_IDENTITY_ENCRYPTION_KEY"
 )
 
 // maxInput is the default max_body. Gateways read no larger claims.
@@ -60,7 +61,7 @@ standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
 				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway:"})
-			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand()} {
+			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), versionCommand()} {
 				sub.GroupID = withoutServer
 				cmd.AddCommand(sub)
 			}
@@ -140,36 +141,4 @@ func flagError(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w. %s", err, replaceSecret)
 	}
 	return err
-}
-
-func keygenCommand() *cobra.Command {
-	var asJSON, encryption bool
-	cmd := &cobra.Command{
-		Use:   "keygen [--encryption-key] [--json]",
-		Short: "Prints a new secret for a widget, or a new encryption key",
-		Long: `
-Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
-themselves are the key of the HMAC: neither side decodes them.
-
-With --encryption-key it prints 32 random bytes in base64 instead: a key for the
-global option encryption_key, with which the gateway encrypts the secrets that it
-stores.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			name, key := "encryption_key", ""
-			if encryption {
-				key = widgets.NewEncryptionKey()
-			} else {
-				name, key = "secret", widgets.NewSecret().Reveal()
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), key)
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
-	return cmd
 }

@@ -177,6 +177,8 @@ them any more, or one of them has leaked. The current secret stays.`,
 		},
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
+	completeFlag(cmd, "grace", "1h", "24h", "7d", "30d")
+	cmd.ValidArgsFunction = admin.completeID
 	cmd.Flags().BoolVar(&endGrace, "end-grace", false, "Create no secret, but end those that are in grace")
 	admin.addStore(cmd)
 	return cmd
@@ -231,6 +233,7 @@ output. The gateway's configuration must have allow_reveal.`,
 			return nil
 		},
 	}
+	cmd.ValidArgsFunction = admin.completeID
 	admin.addStore(cmd)
 	return cmd
 }

@@ -52,6 +52,7 @@ and, if it is in grace, when that ends. Secrets themselves are not shown.`,
 			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 		},
 	}
+	cmd.ValidArgsFunction = admin.completeID
 	admin.addStore(cmd)
 	return cmd
 }
@@ -91,6 +92,8 @@ type policyFlags struct{ mode, dialect string }
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
 	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
+	completeFlag(cmd, "mode", "off", "optional", "required")
+	completeDialect(cmd)
 }
 
 func (p *policyFlags) check() error {
@@ -135,6 +138,7 @@ Caddyfile is a minimum: a widget can only be stricter.`,
 		},
 	}
 	policy.add(cmd)
+	cmd.ValidArgsFunction = admin.completeID
 	admin.addStore(cmd)
 	return cmd
 }
@@ -144,15 +148,21 @@ func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "
 
 func deleteCommand() *cobra.Command {
 	var admin adminFlags
+	var yes bool
 	cmd := &cobra.Command{
-		Use:   "delete <id>",
+		Use:   "delete <id> [--yes]",
 		Short: "Deletes a widget and its secrets",
 		Long: `
 Deletes a stored widget and its secrets immediately and permanently. They verify
-no later request, even if a widget with the same id is created again. With --json
-it prints the id as {"deleted": ...}.`,
+no later request, even if a widget with the same id is created again. On a terminal
+it asks first, unless --yes is given. With --json it prints the id as {"deleted": ...}.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := confirm(cmd, "Delete widget "+args[0]+" and its secrets, which cannot be undone?"); err != nil {
+					return err
+				}
+			}
 			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}
 			if _, err := admin.ask(cmd, r, nil, func() bool { return true }); err != nil {
 				return err
@@ -164,6 +174,8 @@ it prints the id as {"deleted": ...}.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
+	cmd.ValidArgsFunction = admin.completeID
 	admin.addStore(cmd)
 	return cmd
 }
