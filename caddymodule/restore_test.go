@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -140,5 +142,17 @@ func TestRestoreWidgets(t *testing.T) {
 	eventually(t, "the copy is not served", func() bool { return p.outcome(t, "shop", retired) == "verified" })
 	if text := p.log.String(); !strings.Contains(text, "older state") || !strings.Contains(text, "shop") {
 		t.Errorf("the log says: %s", text)
+	}
+}
+
+// TestRestoreDrill runs the documents' drill, on ports of its own.
+func TestRestoreDrill(t *testing.T) {
+	t.Parallel()
+	bash := newShell(t)
+	ported := strings.NewReplacer("localhost:2029", fmt.Sprint("localhost:", freePort(t)), "localhost:8029", fmt.Sprint("localhost:", freePort(t)))
+	must(t, os.WriteFile(filepath.Join(bash.dir, "Caddyfile"), []byte(ported.Replace(find(t, "caddyfile drill"))), 0o600))
+	out := bash.run(t, "trap 'kill -9 $(cat caddy.pid)' ERR\n"+ported.Replace(find(t, "sh drill")), "")
+	if got := regexp.MustCompile(`Successfully started Caddy .*\n`).ReplaceAllString(out, ""); got != find(t, "text drill") {
+		t.Errorf("%s", out)
 	}
 }
