@@ -223,7 +223,7 @@ func TestAdminLiteralWidget(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget shop\n}\nreverse_proxy UPSTREAM")
 	equal(t, g.outcome(t, "shop", testSecret), "403", "before")
 	secret := g.create(t, `{"id":"shop"}`)
-	if c := g.call(t, "POST", "widgets", `{"id":"bank"}`); !strings.Contains(c.Warning, "no handler of this configuration can name the widget bank") {
+	if c := g.call(t, "POST", "widgets", `{"id":"bank"}`); !strings.Contains(c.Note, "No request can use it. No handler's requests can name this widget") {
 		t.Errorf("a widget that no request can name: %s", c.body)
 	}
 	equal(t, g.outcome(t, "shop", secret), "verified", "after")

@@ -89,6 +89,9 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
+	deciders  []decider // the handlers that decide requests of widgets; guarded by mu until all are provisioned
+	described ownWidgets
+
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start
@@ -103,8 +106,7 @@ type App struct {
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger bool
-	named                 map[string]bool // ids that handlers look up, "" for those that requests name
-	window                ledger.Window   // the longest of all handlers with one_time
+	window                ledger.Window // the longest of all handlers with one_time
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -147,7 +149,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
-	a.owners, a.named, a.sites = make(map[string]*handlerWidget), make(map[string]bool), sync.OnceValue(a.readSites)
+	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {

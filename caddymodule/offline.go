@@ -6,14 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"os"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/command"
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
@@ -21,40 +19,34 @@ func init() {
 }
 
 // openStore returns the admin API on the store of a configuration that runs in another
-// process, if at all. Of that configuration it provisions the app alone: nothing listens,
-// and no ledger is opened. Warnings and the audit log go to standard error, because the
-// log that the configuration names belongs to the gateway.
+// process, if at all. It provisions the app and this module's handlers alone: nothing
+// listens, no ledger is opened, and what other modules need may be missing. Warnings and
+// the audit log go to standard error, because the log that the configuration names belongs
+// to the gateway.
 func openStore(config []byte) (http.Handler, error) {
-	var parsed struct {
-		Apps caddy.ModuleMap `json:"apps"`
-	}
+	var parsed struct{ Apps map[string]any }
 	if err := json.Unmarshal(config, &parsed); err != nil {
 		return nil, err
 	}
-	var sites any
-	if text := parsed.Apps["http"]; text != nil {
-		if err := json.Unmarshal(text, &sites); err != nil {
-			return nil, err
-		}
-	}
-	handlers, app := handlersIn(sites), parsed.Apps["chat_identity"]
-	if app == nil && handlers == nil {
+	app, configured := parsed.Apps["chat_identity"]
+	handlers := offlineHandlers(parsed.Apps["http"])
+	if !configured && handlers == nil {
 		return nil, errors.New("it has no chat_identity: add the directive to a site, or the global option")
 	}
-	if app == nil {
-		app = json.RawMessage("{}")
+	text, err := json.Marshal(app)
+	if err != nil {
+		return nil, err
 	}
-	audit := []string{string(adminAPI{}.CaddyModule().ID) + ".audit"}
+	audit := string(adminAPI{}.CaddyModule().ID) + ".audit"
 	ctx, err := caddy.ProvisionContext(&caddy.Config{
-		AppsRaw: caddy.ModuleMap{"chat_identity": app},
+		AppsRaw: caddy.ModuleMap{"chat_identity": text},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "WARN"}, Exclude: audit},
-			"audit":                 {Include: audit},
+			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "WARN"}, Exclude: []string{audit, "http"}},
+			"audit":                 {Include: []string{audit}},
 		}},
 	})
 	if err != nil {
-		_, text, _ := strings.Cut(err.Error(), "provision chat_identity: ")
-		return nil, errors.New(cmp.Or(text, err.Error()))
+		return nil, err
 	}
 	loaded, err := ctx.App("chat_identity")
 	if err != nil {
@@ -63,9 +55,13 @@ func openStore(config []byte) (http.Handler, error) {
 	a := loaded.(*App)
 	a.offline = true
 	for _, h := range handlers {
-		a.addOffline(h)
+		// What is wrong with a handler is the gateway's affair.
+		_, _ = ctx.LoadModuleByID("http.handlers.chat_identity", h)
 	}
-	a.warnUnfound()
+	if _, err := os.Lstat(a.file); a.file != "" && err != nil {
+		a.log.Warn("there is no file of widgets yet. If the gateway has one, it runs as another user or in another folder: run the command as it runs",
+			zap.String("file", a.file))
+	}
 	api := admin.Handler(func() (*admin.Gateway, error) { return a.gateway(), nil },
 		func() *zap.Logger { return ctx.Logger(adminAPI{}).Named("audit") })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -78,52 +74,30 @@ func openStore(config []byte) (http.Handler, error) {
 	}), nil
 }
 
-// handlersIn returns the handlers of this module anywhere in a JSON value.
-func handlersIn(value any) (found []*Handler) {
+// offlineHandlers returns this module's handlers anywhere in a JSON value. In place of
+// their secrets, which only the gateway needs to have, they get one that follows from the
+// widget's id.
+func offlineHandlers(value any) (found []json.RawMessage) {
 	switch v := value.(type) {
 	case []any:
 		for _, element := range v {
-			found = append(found, handlersIn(element)...)
+			found = append(found, offlineHandlers(element)...)
 		}
 	case map[string]any:
-		if v["handler"] == "chat_identity" {
-			h := new(Handler)
-			if text, err := json.Marshal(v); err == nil && json.Unmarshal(text, h) == nil {
-				found = append(found, h)
-			}
-		}
 		for _, member := range v {
-			found = append(found, handlersIn(member)...)
+			found = append(found, offlineHandlers(member)...)
+		}
+		if v["handler"] != "chat_identity" {
+			break
+		}
+		delete(v, "handler")
+		if _, single := v["secrets"]; single {
+			id, _ := v["widget"].(string)
+			v["secrets"] = []string{"the place of a secret of " + id}
+		}
+		if text, err := json.Marshal(v); err == nil {
+			found = append(found, text)
 		}
 	}
 	return found
-}
-
-// addOffline notes which widgets a handler that is not provisioned has or looks up.
-func (a *App) addOffline(h *Handler) {
-	h.Dialect = cmp.Or(h.Dialect, verifier.DefaultDialect)
-	if h.checkWidget() != nil || h.Guard && h.Identify == "" {
-		return
-	}
-	switch {
-	case len(h.Secrets) > 0:
-		id := cmp.Or(h.Widget, defaultWidget)
-		if known := a.owners[id]; known != nil {
-			known.addHandler(h.Mode, h.Dialect)
-		} else {
-			a.owners[id] = &handlerWidget{laxest: h.Mode, mode: h.Mode, dialect: h.Dialect}
-		}
-	case h.Widget != "" || h.widgetInClaim:
-		a.useStore(h.Widget)
-	}
-}
-
-// warnUnfound warns about a file that is not there: Caddy's data directory is the user's,
-// and a relative path depends on the folder.
-func (a *App) warnUnfound() {
-	if _, err := os.Lstat(a.file); a.file == "" || err == nil {
-		return
-	}
-	a.log.Warn("there is no file of widgets yet. If the gateway has one, it runs as another user or in another folder: run the command as it runs",
-		zap.String("file", a.file))
 }

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"bytes"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -54,6 +53,9 @@ func TestOffline(t *testing.T) {
 			second := p.secretOffline(t, "rotate", "shop", "--grace", "1h")
 			verifies(second, "verified")
 			equal(t, p.outcome(t, "shop", first), "verified", "in grace")
+			if out, _, err := p.offline(t, "show", "shop"); err != nil || !strings.Contains(out, "in grace until") || strings.Contains(out, "at this gateway") {
+				t.Errorf("%v %s", err, out)
+			}
 			if _, stderr, err := p.offline(t, "rotate", "shop", "--end-grace"); err != nil || !strings.Contains(stderr, "has stopped verifying") {
 				t.Errorf("%v %s", err, stderr)
 			}
@@ -127,7 +129,7 @@ func TestOfflineKey(t *testing.T) {
 // TestOfflineHandlers: which widgets a handler has or looks up is known without running
 // its site.
 func TestOfflineHandlers(t *testing.T) {
-	p := newProcess(t, "encryption_key {env.TEST_KEY}", "chat_identity /a {\nsecret {env.NOT_SET_HERE}\n}\nchat_identity /b {\nwidget shop\n}\nrespond ok")
+	p := newProcess(t, "encryption_key {env.TEST_KEY}", "chat_identity /a {\nsecret {env.NOT_SET_HERE}\n}\nchat_identity /b required {\nwidget shop\n}\nrespond ok")
 	for _, c := range []struct {
 		args      string
 		ok        bool
@@ -135,13 +137,13 @@ func TestOfflineHandlers(t *testing.T) {
 	}{
 		{"show default", true, "handler", ""},
 		{"rotate default", false, "the own widget of a handler with a secret", ""},
-		{"create shop", true, "This is the secret of widget shop", "Warning"},
-		{"create bank", true, "Warning: no handler of this configuration can name the widget bank", ""},
+		{"create shop", true, "This is the secret of widget shop", "No request"},
+		{"show shop --json", true, `"effective_mode":"required","mode_from":"handler"`, ""},
+		{"create bank", true, "No request can use it. No handler's requests can name this widget", ""},
 	} {
 		out, stderr, err := p.offline(t, strings.Fields(c.args)...)
 		if (err == nil) != c.ok || !strings.Contains(out+stderr, c.want) || c.not != "" && strings.Contains(stderr, c.not) {
 			t.Errorf("%s: %v %s%s", c.args, err, out, stderr)
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
 }

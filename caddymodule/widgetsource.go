@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -28,9 +27,14 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if record == nil {
 		return false, err
 	}
-	*w = widget{id: record.ID, dialect: record.Dialect, record: record}
-	w.mode, _ = widgets.ParseMode(record.Mode) // checked when it was stored
+	*w = storedWidget(record)
 	return true, nil
+}
+
+// storedWidget returns the widget of a record.
+func storedWidget(r *widgets.Record) widget {
+	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
+	return widget{id: r.ID, mode: mode, dialect: r.Dialect, record: r}
 }
 
 // renew looks up the widget in w again, in the configuration that is active now. own
@@ -140,22 +144,14 @@ func (a *App) declaration(id string) *widget {
 	return nil
 }
 
-// useStore notes that a handler looks up the widget of that id, or, where that is "" or has
-// placeholders, the one that a request names. It returns the inline widget with
+// useStore notes that a handler looks widgets up. It returns the inline widget with
 // that id, nil if there is none and requests have to ask the store.
 func (a *App) useStore(id string) *widget {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.usesStore = true
-	if strings.Contains(id, "{") {
-		id = ""
-	}
-	a.named[id] = true
 	return a.inline[id]
 }
-
-// names reports whether a request can name a stored widget of that id.
-func (a *App) names(id string) bool { return a.named[""] || a.named[id] }
 
 // stored reports whether the store currently has the widget.
 func (a *App) stored(id string) bool {

@@ -31,6 +31,7 @@ var operations = map[string]operation{
 	"POST import":                (*call).importRecords,
 	"GET overview":               (*call).overview,
 	"GET stats":                  (*call).stats,
+	"GET history":                (*call).history,
 	"GET snippets":               (*call).snippets,
 }
 

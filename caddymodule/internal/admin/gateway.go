@@ -14,13 +14,12 @@ import (
 // Gateway is what the API shows and changes: as much of a configuration's app as it
 // needs.
 type Gateway struct {
-	Log        *zap.Logger
-	Traffic    *traffic.Traffic
-	Store      widgets.Store
-	Configured map[string]Configured // the configuration's own widgets, by id
-	// Named reports whether any handler can look up a stored widget of that id.
-	Named       func(id string) bool
+	Log         *zap.Logger
+	Traffic     *traffic.Traffic
+	Store       widgets.Store
+	Configured  map[string]*adminapi.Widget // the configuration's own widgets, by id
 	AllowReveal bool
+	Offline     bool    // requests go through another process, which counts them
 	Ledger      *Ledger // nil if no handler needs one
 
 	// Ring returns the encryption keys, or nil while there are none. EnsureRing
@@ -32,15 +31,11 @@ type Gateway struct {
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID string) string
 
+	// Effect says how requests of a stored widget are treated.
+	Effect func(*widgets.Record) adminapi.Effect
 	// AlwaysRefused reports whether optional mode, too, refuses requests for the
 	// reason, unless a handler overrides that.
 	AlwaysRefused func(judgment.Reason) bool
-}
-
-// Configured is a widget of the configuration.
-type Configured struct {
-	adminapi.Widget
-	Laxest string // the laxest mode of its handlers, or "" unless it is a handler's own
 }
 
 // Ledger is what the API needs of the ledger.

@@ -53,9 +53,7 @@ is not printed.`,
 			if err != nil {
 				return err
 			}
-			if w.Warning != "" && !admin.json {
-				cmd.PrintErrf("Warning: %s.\n", plain(w.Warning))
-			}
+			admin.printNote(cmd, w)
 			switch {
 			case fromInput && admin.json:
 				w.Secret = ""
