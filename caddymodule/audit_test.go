@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -126,5 +127,20 @@ func TestAudit(t *testing.T) {
 		if text, _ := json.Marshal(lines); len(lines) != 1 || lines[0]["outcome"] != "refused" || strings.Contains(string(text), brought) {
 			t.Errorf("%s: %s", body, text)
 		}
+	}
+}
+
+// TestAuditUnixSocket: a client on a unix socket has no address, and a log of its own gets
+// the lines.
+func TestAuditUnixSocket(t *testing.T) {
+	dir := t.TempDir()
+	socket, log := filepath.Join(dir, "admin.sock"), filepath.Join(dir, "audit.log")
+	load(t, "{\nadmin unix/"+socket+quiet+"log audit {\ninclude admin.api.chat_identity.audit\noutput file "+log+"\n}\n"+
+		"chat_identity {\nencryption_key {env.TEST_KEY}\nwidgets file "+filepath.Join(dir, "widgets.jsonl")+"\n}\n}\n")
+	if _, stderr, err := runCommand(t, "", "create", "shop", "--address", "unix/"+socket); err != nil {
+		t.Fatalf("%v %s", err, stderr)
+	}
+	if text := string(read(t, log)); !strings.Contains(text, `"action":"create","outcome":"done","from":"unix socket","widget":"shop"`) || strings.Count(text, "\n") != 1 {
+		t.Error(text)
 	}
 }

@@ -156,7 +156,8 @@ func (a *App) whereKeyIs(keyID string) string {
 	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
 	case a.configured:
-		return "add the encryption key of that id to encryption_key, behind the first. 'caddy chat-identity keygen --id' prints a key's id"
+		return fmt.Sprintf("add the encryption key of that id to encryption_key, behind the first. It has %s; 'caddy chat-identity keygen --id' prints a key's id",
+			strings.Join(a.ring.Load().IDs(), ", "))
 	case err == nil && key.ID() == keyID:
 		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
 	case err == nil: // of another id, which may have encrypted secrets since

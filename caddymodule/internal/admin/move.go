@@ -134,11 +134,7 @@ func (g *Gateway) missingKeysOf(records []*widgets.Record) map[string]int {
 func (g *Gateway) describeMissing(missing map[string]int) string {
 	var texts []string
 	for _, keyID := range slices.Sorted(maps.Keys(missing)) {
-		secrets := "1 secret"
-		if n := missing[keyID]; n > 1 {
-			secrets = fmt.Sprintf("%d secrets", n)
-		}
-		texts = append(texts, fmt.Sprintf("encryption key %s of %s is missing: %s", keyID, secrets, g.WhereKeyIs(keyID)))
+		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID)))
 	}
 	return strings.Join(texts, "; ")
 }

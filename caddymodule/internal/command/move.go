@@ -79,6 +79,7 @@ to add the keys later or to rotate the widgets.`,
 			if err != nil {
 				return err
 			}
+			records = keysFirst(records)
 			all := adminapi.Imported{MissingKeys: map[string]int{}}
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)
@@ -86,10 +87,8 @@ to add the keys later or to rotate the widgets.`,
 				if _, _, err := c.ask(cmd.Context(), &apiRequest{
 					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t&missing_keys=%t", adminapi.Path, replace, missingKeys), body: records[:n],
 					lost: "it is safe to import again", limit: writingLimit,
-				}, &done); err != nil && all.Imported+all.Unchanged+len(all.Kept) > 0 {
-					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
-				} else if err != nil {
-					return err
+				}, &done); err != nil {
+					return after(all.Imported+all.Unchanged+len(all.Kept), err)
 				}
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
@@ -108,23 +107,44 @@ to add the keys later or to rotate the widgets.`,
 	return cmd
 }
 
+// keysFirst moves a record of each encryption key to the front, so that a gateway that lacks
+// a key refuses the first page, before anything is stored.
+func keysFirst(records []*widgets.Record) []*widgets.Record {
+	seen := map[string]bool{}
+	var first, rest []*widgets.Record
+	for _, record := range records {
+		known := len(seen)
+		for i := range record.Secrets {
+			seen[record.Secrets[i].KeyID] = true
+		}
+		if len(seen) > known {
+			first = append(first, record)
+		} else {
+			rest = append(rest, record)
+		}
+	}
+	return append(first, rest...)
+}
+
+// after adds to an error how much was done before.
+func after(n int, err error) error {
+	if n > 0 {
+		err = fmt.Errorf("after %d widgets: %w", n, err)
+	}
+	return err
+}
+
 func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
+	rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
+	for _, id := range i.Kept {
+		rows = append(rows, []string{"kept:", plain(id)})
+	}
+	print := func() error { return writeTable(cmd.OutOrStdout(), rows) }
 	if asJSON {
-		text, err := json.Marshal(i)
-		if err != nil {
-			return err
-		}
-		if err := writeJSON(cmd.OutOrStdout(), []byte(text)); err != nil {
-			return err
-		}
-	} else {
-		rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
-		for _, id := range i.Kept {
-			rows = append(rows, []string{"kept:", plain(id)})
-		}
-		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
-			return err
-		}
+		print = func() error { return writeValue(cmd.OutOrStdout(), i) }
+	}
+	if err := print(); err != nil {
+		return err
 	}
 	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
 		secrets := "1 secret"

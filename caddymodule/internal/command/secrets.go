@@ -57,11 +57,7 @@ is not printed.`,
 			switch {
 			case fromInput && admin.json:
 				w.Secret = ""
-				text, err := json.Marshal(w)
-				if err != nil {
-					return err
-				}
-				return writeJSON(cmd.OutOrStdout(), text)
+				return writeValue(cmd.OutOrStdout(), w)
 			case fromInput:
 				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
 				return nil
