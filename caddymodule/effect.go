@@ -28,7 +28,7 @@ func (a *App) decides(ctx caddy.Context, h *Handler) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.deciders = append(a.deciders, decider{h, strings.Join(sites.Where(ctx), " "), sites.AddressOf(ctx)})
+	a.deciders = append(a.deciders, decider{h, cmp.Or(strings.Join(sites.Where(ctx), " "), "this configuration"), sites.AddressOf(ctx)})
 }
 
 // serves reports whether the handler's requests can name the widget, and whether it

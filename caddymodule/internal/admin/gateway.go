@@ -23,6 +23,7 @@ type Gateway struct {
 	// time while they were not.
 	Census      func() (stored int, at time.Time)
 	AllowReveal bool
+	Offline     bool    // requests go through another process, which counts them
 	Ledger      *Ledger // nil if no handler needs one
 
 	// Ring returns the encryption keys, or nil while there are none. EnsureRing

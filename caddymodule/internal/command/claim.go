@@ -30,6 +30,7 @@ type claimFormat struct {
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+adminapi.Dialects())
+	completeDialect(cmd)
 	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
 	cmd.Flags().StringVar(&f.encoding, "encoding", "hex", "Encoding of the signature: hex, base64 or base64url")
 }

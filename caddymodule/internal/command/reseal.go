@@ -55,6 +55,6 @@ exit status is 1 if a widget could not be resealed.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }

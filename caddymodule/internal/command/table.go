@@ -10,6 +10,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // maxPlain is how many bytes of a text are shown.
@@ -52,6 +54,15 @@ func writeTable(w io.Writer, rows [][]string) error {
 		}
 	}
 	return table.Flush()
+}
+
+// writeValue writes a value as JSON.
+func writeValue(w io.Writer, value any) error {
+	text, err := jsonv2.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, json.RawMessage(text))
 }
 
 // writeJSON writes a server's JSON on one line and escapes what is not printable,
