@@ -47,6 +47,18 @@ func TestDashboardWidgetLife(t *testing.T) {
 			t.Errorf("in grace: %s", got)
 		}
 	}
+	b.says("Previous")
+	b.says("in the last hour")
+	b.press("End the grace…")
+	b.wait("document.querySelector('dialog')?.textContent.includes('On this gateway, the previous secret was last used')")
+	b.show("end-grace")
+	b.press("End the grace")
+	b.wait("!document.querySelector('dialog') && !document.body.innerText.includes('Previous')")
+	for secret, want := range map[string]string{first: "invalid invalid", second: "verified"} {
+		if got := b.outcome(t, "shop", secret); got != want {
+			t.Errorf("the grace has ended: %s, want %s", got, want)
+		}
+	}
 	// One without: neither does.
 	b.press("Rotate…")
 	b.choose("End it now")

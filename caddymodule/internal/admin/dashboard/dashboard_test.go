@@ -66,7 +66,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("%s names another host: %s", name, found)
 		}
 	}
-	if total > 150<<10 {
+	if total > 120_000 {
 		t.Errorf("the page and its parts are %d bytes", total)
 	}
 	t.Logf("the page and its parts are %d bytes", total)

@@ -70,9 +70,9 @@ function graphOf(answer, span, started, width) {
   const { steps, per, ticks } = spans[span]
   const { points, step_seconds: seconds } = answer[span]
   const step = seconds * 1000
-  const end = Math.floor(new Date(answer.now) / step) * step + step
+  const shown = points.map(pointOf)
+  const end = (shown.at(-1)?.at ?? Number(new Date(answer.now))) + step // of the running one
   const begin = end - steps * step
-  const shown = points.map(pointOf).filter((point) => point.at > begin - step)
   const sum = pointOf({ at: begin, verified: 0, disabled: 0, reasons: {} })
   for (const point of shown) {
     sum.verified += point.verified
