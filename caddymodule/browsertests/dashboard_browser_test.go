@@ -144,7 +144,7 @@ func (b *board) policy(secret string) {
 // TestDashboardSnippets looks through the tabs, by mouse and by keyboard.
 func TestDashboardSnippets(t *testing.T) {
 	t.Parallel()
-	b := openBoard(t, "", liveSite)
+	b := openBoard(t, "", strings.Replace(liveSite, "chat_identity", "chat_identity /chat/*", 1)+"\nchat_identity /v2/* {\nwidget {header.X-Widget-Key}\ndialect nextcap\n}")
 	b.create(t, `{"id":"shop","dialect":"snapengage"}`)
 	b.create(t, `{"id":"plain"}`)
 	b.open("/widgets/shop")
@@ -162,11 +162,25 @@ func TestDashboardSnippets(t *testing.T) {
 	b.do(chromedp.KeyEvent(kb.End))
 	b.wait("document.activeElement.textContent === 'Go'")
 
-	// A widget without a dialect of its own: the reader chooses.
+	// The code is that of the handlers that serve the widget.
 	b.open("/widgets/plain")
 	b.wait("document.querySelector('#snippet').textContent.includes('user_hash')")
-	b.do(chromedp.SetValue(".signing select", "replybubble"))
+	b.says("'X-Widget-Key': 'plain'")
+	b.says(b.url + "/chat/")
+	b.wait("document.querySelectorAll('.signing option').length > 1")
+	b.do(chromedp.SetValue(".signing select", "2"))
 	b.script("document.querySelector('.signing select').dispatchEvent(new Event('change', {bubbles: true}))")
+	b.wait("document.querySelector('#snippet').textContent.includes('userHash')")
+	b.says(b.url + "/v2/")
+	b.show("code")
+
+	// One that no handler serves yet: the reader chooses the dialect.
+	b.create(t, `{"id":"elsewhere","dialect":"nextcap"}`)
+	b.load(t, strings.Replace(b.config, "widget {header.X-Widget-Key}", "widget shop", 2))
+	b.open("/widgets/elsewhere")
+	b.says("No handler verifies")
+	b.do(chromedp.SetValue(".signing .field:not([hidden]) select", "replybubble"))
+	b.script("document.querySelector('.signing .field:not([hidden]) select').dispatchEvent(new Event('change', {bubbles: true}))")
 	b.wait("document.querySelector('#snippet').textContent.includes('signature')")
 	b.wait("!document.querySelector('#snippet').textContent.includes('user_hash')")
 }

@@ -31,17 +31,20 @@ export function write(element, text) {
   if (element.textContent !== text) element.textContent = text
 }
 
-// refill replaces a container's content, unless it is the same already or the user
-// has selected part of it. Elements with a data-key stay open, closed or focused.
+// refill replaces those children of a container that have changed, so that no click is
+// lost on a button that has not, unless the user has selected part of it. Elements with
+// a data-key stay open, closed or focused.
 export function refill(container, ...children) {
   const next = children.flat(2).filter(Boolean)
   const now = [...container.childNodes]
-  if (now.length === next.length && next.every((node, i) => node.isEqualNode(now[i]))) return
+  const kept = next.map((node, i) => (now[i] && node.isEqualNode(now[i]) ? now[i] : node))
+  if (now.length === next.length && kept.every((node, i) => node === now[i])) return
   const selection = getSelection()
   if (selection && !selection.isCollapsed && container.contains(selection.anchorNode)) return
   const key = container.contains(document.activeElement) ? document.activeElement.dataset.key : undefined
   const open = new Map([...container.querySelectorAll('details')].map((details) => [details.dataset.key, details.open]))
-  container.replaceChildren(...next)
+  for (const node of now) if (!kept.includes(node)) node.remove()
+  for (const [i, node] of kept.entries()) if (container.childNodes[i] !== node) container.insertBefore(node, container.childNodes[i] ?? null)
   for (const details of container.querySelectorAll('details')) details.open = open.get(details.dataset.key) ?? details.open
   if (key) [...container.querySelectorAll('[data-key]')].find((element) => element.dataset.key === key)?.focus({ preventScroll: true })
 }

@@ -2,20 +2,19 @@
 // why. The command "caddy chat-identity readiness" shows the same.
 import { make } from './dom.js'
 import { number, requests, sentence, time } from './format.js'
-import { require } from './policy.js'
 import { meaning, title } from './reasons.js'
 
 // states are the verdicts’ colors: what is not said here is neutral.
 const states = { ready: 'good', not_ready: 'warn', not_signing: 'warn' }
 
-export function readiness(found, stored) {
+export function readiness(found, stored, require) {
   const state = states[found.verdict] ?? ''
   return [
     make('div', { class: `verdict ${state}` }, found.verdict_text),
     found.refusals.map(refusal),
     found.disabled > 0 && make('p', { class: 'hint' }, `${requests(found.disabled)} came while the mode was off and were not verified.`),
     stored && found.mode !== 'required' && make('div', { class: 'actions left' }, make('button', {
-      type: 'button', class: state === 'good' ? 'primary' : '', 'data-key': 'require', on: { click: () => require(found.widget, found) },
+      type: 'button', class: state === 'good' ? 'primary' : '', 'data-key': 'require', on: { click: require },
     }, state === 'good' ? 'Switch to required' : 'Switch to required anyway')),
   ]
 }

@@ -79,10 +79,11 @@ export function signing(id) {
   let own
   return {
     element,
-    // show loads the code again if the widget has another dialect.
+    // show loads the code again if the widget’s dialect or its handlers have changed.
     show(widget) {
-      if (own === widget.dialect && found) return undefined
-      own = widget.dialect
+      const is = `${widget.dialect} ${widget.mode_why}`
+      if (own === is && found) return undefined
+      own = is
       loaded = ''
       return load({})
     },

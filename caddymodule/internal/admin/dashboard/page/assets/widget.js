@@ -4,7 +4,7 @@ import { create } from './create.js'
 import { announce, make, refill } from './dom.js'
 import { count, requests, since, time, until } from './format.js'
 import { toWidget, validID } from './place.js'
-import { policy } from './policy.js'
+import { policy, require } from './policy.js'
 import { readiness as readinessView } from './readiness.js'
 import { remove, removed } from './remove.js'
 import { endGrace, reveal, rotate } from './rotate.js'
@@ -40,7 +40,7 @@ export function widget(id) {
     make('div', { class: 'title' }, make('h1', { tabindex: '-1' }, id), tags),
     notices, content)
 
-  let seen = '' // when the widget was last there
+  const latest = {} // what is shown, for what is clicked
 
   async function update(isCurrent) {
     if (!validID.test(id)) {
@@ -57,17 +57,17 @@ export function widget(id) {
     refill(tags, row ? describe(row) : null)
     refill(notices, warnings(found), row && !stored && make('p', { class: 'notice' }, readOnly[row.source] ?? readOnly.inline),
       row?.unavailable && make('p', { class: 'notice bad', role: 'alert' }, row.unavailable),
-      !row && found.store.reachable && notHere(id, found, seen))
+      !row && found.store.reachable && notHere(id, found, latest.found?.now))
     if (content.hidden) return
-    seen = found.now
+    Object.assign(latest, { row, found, judged })
     refill(totals, cards(row, `${id} `))
-    refill(ready, readinessView(judged, stored))
+    refill(ready, readinessView(judged, stored, () => require(id, latest.judged)))
     policySection.hidden = !stored
     danger.hidden = !stored
     secretSection.hidden = !stored
     if (stored) {
       rules.show(row, judged)
-      refill(secrets, ...secretsOf(row, found))
+      refill(secrets, ...secretsOf(latest))
     }
     await code.show(row)
   }
@@ -111,14 +111,15 @@ function describe(row) {
   ]
 }
 
-function secretsOf(row, found) {
+function secretsOf(latest) {
+  const { row, found } = latest
   const now = found.now
   const all = row.secrets ?? []
   const lines = all.map((secret, i) => make('li', {},
     make('b', {}, i === 0 ? 'Current' : 'Previous'), ' ',
     make('span', { class: 'soft', title: time(i === 0 ? row.rotated : secret.until) },
       i === 0 ? `created ${since(row.rotated, now)} ago` : `verifies for another ${until(secret.until, now)}, until ${time(secret.until)}`),
-    make('span', { class: 'soft use' }, use(secret, now, found.since)),
+    make('span', { class: 'soft use' }, use(secret, now, row.uses_since ?? found.since)),
     make('span', { class: 'soft small' }, 'version ', make('code', {}, secret.version.slice(0, 8)), ', encrypted with key ', make('code', {}, secret.key))))
   const show = async (event) => {
     try {
@@ -133,7 +134,7 @@ function secretsOf(row, found) {
     make('ul', { class: 'secrets' }, lines),
     make('div', { class: 'actions left' },
       button('rotate', 'Rotate…', () => rotate(row.id)),
-      all.length > 1 && button('end', 'End the grace…', () => endGrace(row.id, all.slice(1).map((secret) => use(secret, now, found.since)))),
+      all.length > 1 && button('end', 'End the grace…', () => endGrace(row.id, latest.row.secrets.slice(1).map((secret) => use(secret, latest.found.now, latest.row.uses_since)))),
       found.allow_reveal && make('button', { type: 'button', 'data-key': 'reveal', on: { click: show } }, 'Show the secret')),
   ]
 }
@@ -141,6 +142,6 @@ function secretsOf(row, found) {
 // use says when a secret was used, as far as this gateway knows.
 function use(secret, now, started) {
   if (secret.used_last_hour === undefined) return ''
-  if (!secret.last_used) return `not used since this gateway started, ${since(started, now)} ago`
+  if (!secret.last_used) return `not used since this gateway began to count, ${since(started, now)} ago`
   return `last used ${since(secret.last_used, now)} ago, ${count(secret.used_last_hour, 'time')} in the last hour`
 }
