@@ -120,6 +120,10 @@ func TestOfflineKey(t *testing.T) {
 	if out, stderr, err := p.offline(t, "list"); err == nil || out != "" || !strings.Contains(stderr, "NO_SUCH_KEY is not set") {
 		t.Errorf("%v %s%s", err, out, stderr)
 	}
+	p.config = "http://localhost:1 {\nchat_identity {\nwidget {header.X-Widget-Key}\n}\n}\n" // without the global option
+	if _, stderr, err := p.offline(t, "list"); err != nil || !strings.Contains(stderr, "There are no widgets yet") || !strings.Contains(stderr, "there is no file of widgets yet") {
+		t.Errorf("%v %s", err, stderr)
+	}
 	p.config = "http://localhost:1 {\nrespond ok\n}\n"
 	if out, stderr, err := p.offline(t, "list"); err == nil || out != "" || !strings.Contains(stderr, "has no chat_identity") {
 		t.Errorf("%v %s%s", err, out, stderr)

@@ -60,7 +60,7 @@ arguments, which every process on the machine can see. A secret is printed to
 standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
-				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway:"})
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
 			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), versionCommand()} {
 				sub.GroupID = withoutServer
 				cmd.AddCommand(sub)
