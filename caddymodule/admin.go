@@ -9,7 +9,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -63,7 +62,6 @@ func (a *App) gateway() *admin.Gateway {
 			w := storedWidget(r)
 			return a.effect(&w)
 		},
-		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.usesLedger {
 		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {

@@ -102,7 +102,7 @@ func whyMode(w *widget, serving []decider, e adminapi.Effect) string {
 	text := own + ", and " + strings.Join(written, ", ")
 	switch last := serving[len(serving)-1]; {
 	case last.modeFor(w) != serving[0].modeFor(w):
-		text += ": these differ, and the laxest is " + e.EffectiveMode
+		text += ": where they differ, the laxest mode is shown, " + e.EffectiveMode
 	case e.ModeFrom == adminapi.FromDefault:
 		text += ", so the default applies"
 	case e.ModeFrom == adminapi.FromHandler && w.mode != widgets.ModeUnset:

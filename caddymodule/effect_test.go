@@ -35,7 +35,7 @@ func TestEffectiveMode(t *testing.T) {
 			"The widget's own mode is required, and the handler in /a has required."},
 		{"handlers that differ", "chat_identity /a" + named + "chat_identity /b required" + named + "chat_identity /c off {\nwidget shop\n}\n",
 			"shop", `{"id":"shop"}`, "off", "handler",
-			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: these differ, and the laxest is off."},
+			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: where they differ, the laxest mode is shown, off."},
 		{"made equal by the widget", "chat_identity /a" + named + "chat_identity /b optional" + named, "shop", `{"id":"shop","mode":"required"}`, "required", "widget",
 			"The widget's own mode is required, and the handler in /a has none, the handler in /b has optional."},
 		{"many", "chat_identity /a" + named + "chat_identity /b" + named + "chat_identity /c" + named + "chat_identity /d" + named + "chat_identity /e" + named,
@@ -85,6 +85,9 @@ func TestSetSaysWhatItDoes(t *testing.T) {
 	set("required", "")
 	set("optional", "The mode optional is stored but changes nothing: requests stay required. "+
 		"The widget's own mode is optional, and the handler in has required, which is the minimum.")
+	if c := g.call(t, "PATCH", "widgets/shop", `{"dialect":"nextcap"}`); c.Note != "" || c.EffectiveMode != "required" {
+		t.Errorf("a dialect alone: %s", c.body)
+	}
 	load(t, strings.Replace(g.config, "chat_identity required", "chat_identity off", 1))
 	set("required", "Requests are now treated as required. The widget's own mode is required, and the handler in has off.")
 	set("", "Requests are now treated as off. The widget has no mode of its own, and the handler in has off.")

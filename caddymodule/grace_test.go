@@ -2,9 +2,11 @@ package caddymodule
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 // TestGraceUses: in a grace the API, the commands and the metrics tell which secret each
 // request used, over reloads, for stored and inline widgets.
 func TestGraceUses(t *testing.T) {
+	throughReloads(t)
 	g := live(t, "widget declared {\nsecret {env.TEST_SECRET} "+otherSecret+"\n}", liveSite)
 	first := g.create(t, `{"id":"shop"}`)
 	before := g.scrape(t)
@@ -78,6 +81,7 @@ func TestGraceUses(t *testing.T) {
 
 // TestHistory: the API has what was counted, in every configuration since the start.
 func TestHistory(t *testing.T) {
+	throughReloads(t)
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	sum := func() (verified, invalid uint64) {
@@ -144,5 +148,84 @@ func TestConcurrentGrace(t *testing.T) {
 	g.askInto(t, "widgets/shop", &one)
 	if fmt.Sprint(one.Secrets[0].UsedLastHour, one.Secrets[1].UsedLastHour) != fmt.Sprint(each, each) {
 		t.Errorf("%+v", one.Secrets)
+	}
+}
+
+// TestHours: evidence, uses and history over hours, with reloads between them.
+func TestHours(t *testing.T) {
+	throughReloads(t)
+	var nanos atomic.Int64
+	nanos.Store(time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC).UnixNano())
+	counts := countBy(t, func() time.Time { return time.Unix(0, nanos.Load()) })
+	g := live(t, "", liveSite)
+	pass := func(d time.Duration) {
+		nanos.Add(int64(d))
+		counts.Sample()
+		load(t, g.config)
+	}
+	judged := func(verdict adminapi.Verdict, text string) {
+		t.Helper()
+		var v adminapi.Readiness
+		g.askInto(t, "widgets/shop/readiness", &v)
+		if v.Verdict != verdict || !strings.Contains(v.Text, text) || v.Evidence != (adminapi.Evidence{Verified: 20, Minutes: 60}) {
+			t.Errorf("%s: %s, want %s: %s", v.Verdict, v.Text, verdict, text)
+		}
+	}
+	verify := func(n int, secret string) {
+		t.Helper()
+		for range n {
+			equal(t, g.outcome(t, "shop", secret), "verified", "signed")
+		}
+	}
+	first := g.create(t, `{"id":"shop"}`)
+	pass(time.Hour)
+	judged(adminapi.Unknown, "no requests in the last 60 minutes")
+	g.post(t, `{"text":"hi"}`, "X-Widget-Key: shop")
+	judged(adminapi.NotSigning, "0 verified, and 1 request without a claim")
+	verify(19, first)
+	pass(59 * time.Minute)
+	judged(adminapi.TooEarly, "there are 19, and 60 minutes of counting, of which 59 have passed.")
+	verify(1, first)
+	judged(adminapi.TooEarly, "there are 20, and 60 minutes of counting, of which 59 have passed.")
+	pass(time.Minute)
+	judged(adminapi.Unsigned, "of 21 requests in the last 2 hours, required mode would have refused 1, all without a claim.")
+
+	second := g.rotate(t, "shop", `{"grace":"24h"}`)
+	verify(2, second)
+	grace := func(want string) {
+		t.Helper()
+		var one adminapi.Widget
+		if g.askInto(t, "widgets/shop", &one); one.Grace != want {
+			t.Error(one.Grace)
+		}
+	}
+	grace("The old secret was last used at this gateway 1 minute ago, 1 time in the last hour.") // which is 55 to 60 minutes
+	pass(2 * time.Hour)
+	verify(1, second)
+	grace("The old secret was last used at this gateway 2 hours ago, 0 times in the last hour: the grace can end: caddy chat-identity rotate shop --end-grace")
+
+	g.call(t, "PATCH", "widgets/shop", `{"mode":"off"}`)
+	judged(adminapi.TooEarly, "(the effective mode is off, which verifies nothing)")
+	equal(t, g.outcome(t, "shop", second), "disabled ", "in mode off")
+	g.call(t, "PATCH", "widgets/shop", `{"mode":"optional"}`)
+	judged(adminapi.TooEarly, "of which 0 have passed (the latest requests came in mode off)")
+	verify(1, second)
+	pass(time.Hour)
+	judged(adminapi.Unsigned, "would have refused 1")
+
+	var h traffic.History
+	g.askInto(t, "history", &h)
+	byQuarter := map[string]string{}
+	for _, p := range h.Day.Points {
+		if sum := p.Verified + p.Disabled + p.Reasons["missing"]; sum > 0 {
+			byQuarter[p.At.Format("15:04")] = fmt.Sprintln(p.Verified, p.Disabled, p.Reasons)
+		}
+	}
+	want := map[string]string{
+		"10:00": fmt.Sprintln(19, 0, map[string]int{"missing": 1}), "10:45": fmt.Sprintln(1, 0, "map[]"),
+		"11:00": fmt.Sprintln(2, 0, "map[]"), "13:00": fmt.Sprintln(2, 1, "map[]"),
+	}
+	if !maps.Equal(byQuarter, want) || len(h.Day.Points) != 21 || len(h.Hour.Points) != 60 {
+		t.Errorf("%v of %d quarters and %d minutes, want %v", byQuarter, len(h.Day.Points), len(h.Hour.Points), want)
 	}
 }

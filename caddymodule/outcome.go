@@ -42,10 +42,10 @@ func (x *exchange) recordOutcome() {
 		finding := traffic.FindingOf(s.outcome, s.reason)
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
-	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
-		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion(), x.began)
-	}
 	x.observe()
+	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
+		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion())
+	}
 }
 
 func (x *exchange) recordUser() {

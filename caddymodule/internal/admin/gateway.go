@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -33,9 +32,6 @@ type Gateway struct {
 
 	// Effect says how requests of a stored widget are treated.
 	Effect func(*widgets.Record) adminapi.Effect
-	// AlwaysRefused reports whether optional mode, too, refuses requests for the
-	// reason, unless a handler overrides that.
-	AlwaysRefused func(judgment.Reason) bool
 }
 
 // Ledger is what the API needs of the ledger.

@@ -20,11 +20,11 @@ func (g *Gateway) addUses(w *adminapi.Widget) {
 		use := uses[s.Version]
 		s.LastUsed, s.UsedLastHour = use.Last, use.LastHour
 	}
-	w.Grace = graceText(w, time.Now())
+	w.Grace = graceText(w, g.Traffic.Now())
 }
 
-// longEnough is for how long an old secret must not have been used before it is called
-// unused.
+// longEnough is for how long an old secret must not have been used before the grace is said
+// to be over.
 const longEnough = time.Hour
 
 // graceText says how much the old secrets are still used, "" if there are none.
@@ -44,19 +44,22 @@ func graceText(w *adminapi.Widget, now time.Time) string {
 	if len(w.Secrets) > 2 {
 		old, was, has = fmt.Sprintf("The %d old secrets", len(w.Secrets)-1), "were", "have"
 	}
-	watched := now.Sub(w.UsesSince)
-	since := fmt.Sprintf("%s %s not been used at this gateway since %s (%s ago)", old, has, w.UsesSince.Format("2006-01-02 15:04:05 MST"), roughly(watched))
-	switch {
-	case !last.IsZero():
-		return fmt.Sprintf("%s %s last used at this gateway %s ago, %s in the last hour.", old, was, roughly(now.Sub(last)), counted(n, "time"))
-	case w.UsesSince.IsZero():
+	since := fmt.Sprintf("%s %s last used at this gateway %s ago, %s in the last hour", old, was, roughly(now.Sub(last)), counted(n, "time"))
+	if last.IsZero() {
+		last = w.UsesSince
+		since = fmt.Sprintf("%s %s not been used at this gateway since %s (%s ago)", old, has, last.Format("2006-01-02 15:04:05 MST"), roughly(now.Sub(last)))
+	}
+	switch current := w.Secrets[0].LastUsed; {
+	case last.IsZero():
 		return "Whether the old secrets are still used is not known: this gateway counts only its busiest widgets one by one."
-	case watched < longEnough:
-		return since + ", which is too short to tell whether the grace can end."
-	case w.Secrets[0].LastUsed.IsZero():
-		return since + ", but neither has the new one: nothing shows yet that the customer's server signs with it."
+	case n > 0:
+		return since + "."
+	case now.Sub(last) < longEnough:
+		return since + ", which is too short to tell whether it is needed."
+	case !current.After(last):
+		return since + ", and the new one not since then: nothing shows yet that the customer's server signs with it."
 	case w.Source != "stored":
-		return since + ": remove it from the configuration once that is true of every gateway."
+		return since + ": if that is so at every gateway, the configuration needs the new one alone."
 	}
 	return since + ": the grace can end: caddy chat-identity rotate " + w.ID + " --end-grace"
 }

@@ -17,11 +17,6 @@ func (c *call) readiness() error {
 	}
 	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
-	for i := range r.Refusals {
-		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
-			refusal.Always = c.AlwaysRefused(refusal.Reason)
-		}
-	}
 	e := evidence{Readiness: r}
 	if view != nil {
 		r.Mode, e.unnamed = view.EffectiveMode, view.EffectiveMode == ""

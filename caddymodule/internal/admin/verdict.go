@@ -86,7 +86,7 @@ func (e *evidence) shortness() string {
 	counting := e.Now.Sub(e.From)
 	switch {
 	case e.Mode == widgets.ModeOff.String():
-		return " (the mode is off, which verifies nothing)"
+		return " (the effective mode is off, which verifies nothing)"
 	case e.Verifying.IsZero():
 		return " (the latest requests came in mode off)"
 	case counting < time.Duration(needed.Minutes)*time.Minute:

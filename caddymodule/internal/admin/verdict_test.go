@@ -55,7 +55,7 @@ func TestJudge(t *testing.T) {
 		{of("optional", day, 59*time.Minute, 100, 700, nil), adminapi.TooEarly,
 			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 59 have passed. So far required mode would have refused none."},
 		{of("off", day, day, 100, 0, nil), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 0 have passed (the mode is off, which verifies nothing). So far required mode would have refused none."},
+			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 0 have passed (the effective mode is off, which verifies nothing). So far required mode would have refused none."},
 		{of("optional", day, 0, 100, 1, nil), adminapi.TooEarly,
 			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 0 have passed (the latest requests came in mode off). So far required mode would have refused none."},
 		{of("optional", day, day, 0, 0, refusals{judgment.Unavailable: 1}), adminapi.TooEarly,

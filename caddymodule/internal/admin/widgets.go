@@ -174,19 +174,19 @@ func (c *call) set() error {
 		return err
 	}
 	view := c.stored(record)
-	view.Note = effectNote(before, view)
+	view.Note = effectNote(before, view, asked.Mode != nil)
 	return c.answer(http.StatusOK, view)
 }
 
 // effectNote says what a change does to requests, in case it is not what the widget's own
 // mode says.
-func effectNote(before adminapi.Effect, now *adminapi.Widget) string {
+func effectNote(before adminapi.Effect, now *adminapi.Widget, setsMode bool) string {
 	switch {
 	case now.EffectiveMode == "":
 		return "The change is stored but applies to no request. " + now.ModeWhy
 	case now.EffectiveMode != before.EffectiveMode:
 		return fmt.Sprintf("Requests are now treated as %s. %s", now.EffectiveMode, now.ModeWhy)
-	case now.Mode != "" && now.Mode != now.EffectiveMode:
+	case setsMode && now.Mode != "" && now.Mode != now.EffectiveMode:
 		return fmt.Sprintf("The mode %s is stored but changes nothing: requests stay %s. %s", now.Mode, now.EffectiveMode, now.ModeWhy)
 	}
 	return ""

@@ -107,13 +107,11 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 	}
 	for i := range kept.hints {
 		h := &kept.hints[i]
-		h.forget(hour)
-		if n := h.sum(); n > 0 {
+		if n := h.sum(hour); n > 0 {
 			v.Hints = append(v.Hints, HintCount{h.ID, h.Text, n})
 		}
 	}
-	kept.diagnosed.forget(hour)
-	v.Diagnosed = kept.diagnosed.sum()
+	v.Diagnosed = min(kept.diagnosed.sum(hour), count)
 	slices.SortStableFunc(v.Hints, func(a, b HintCount) int { return cmp.Compare(b.Count, a.Count) })
 	return v
 }

@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -98,7 +99,9 @@ func (h *hourly) forget(hour int64) {
 	}
 }
 
-func (h *hourly) sum() (n uint64) {
+// sum is the count of the day that ends with an hour.
+func (h *hourly) sum(hour int64) (n uint64) {
+	h.forget(hour)
 	for _, c := range h.hours {
 		n += uint64(c)
 	}
@@ -149,7 +152,8 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 	i := slices.IndexFunc(k.hints, func(h hinted) bool { return h.Hint == r.Hint })
 	if i < 0 {
 		if len(k.hints) == maxHints {
-			k.hints = slices.Delete(k.hints, k.stalest(), k.stalest()+1)
+			slices.SortFunc(k.hints, func(a, b hinted) int { return cmp.Compare(b.sum(hour), a.sum(hour)) })
+			k.hints = k.hints[:maxHints-1] // without the rarest
 		}
 		k.hints = append(k.hints, hinted{Hint: r.Hint, hourly: hourly{last: hour}})
 		i = len(k.hints) - 1
@@ -183,21 +187,9 @@ func (r *refusals) leftOutView(hour int64) []FieldCount {
 		if counted == nil {
 			continue
 		}
-		counted.forget(hour)
-		if n := counted.sum(); n > 0 {
+		if n := counted.sum(hour); n > 0 {
 			fields = append(fields, FieldCount{verifier.Field(f).String(), n})
 		}
 	}
 	return fields
-}
-
-// stalest returns the hint to drop: the rarest of those seen longest ago.
-func (k *refused) stalest() (at int) {
-	for i := range k.hints {
-		h, least := &k.hints[i], &k.hints[at]
-		if h.last < least.last || h.last == least.last && h.sum() < least.sum() {
-			at = i
-		}
-	}
-	return at
 }

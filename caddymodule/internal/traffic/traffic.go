@@ -53,12 +53,13 @@ type Traffic struct {
 	since time.Time
 	seed  maphash.Seed
 
-	all            [widgets.NumModes][maxDialects]counters
-	unknown        *Series       // requests of no widget, or of one that does not exist
-	current, grace atomic.Uint64 // requests verified by current secrets, and by those in grace
-	shards         [shards]atomic.Pointer[map[string]*Series]
+	all     [widgets.NumModes][maxDialects]counters
+	unknown *Series // requests of no widget, or of one that does not exist
+	shards  [shards]atomic.Pointer[map[string]*Series]
 
 	full atomic.Bool // whether all places are taken
+
+	current, grace atomic.Uint64 // requests verified by current secrets, and by those in grace
 
 	diagnoses *rate.Limiter // of all widgets together
 
@@ -120,6 +121,9 @@ func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
 
 // Findings is the number of findings, which are the numbers below it.
 const Findings = numFindings
+
+// Now is the time by the clock that everything is counted by.
+func (t *Traffic) Now() time.Time { return t.clock() }
 
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }

@@ -25,7 +25,7 @@ type Use struct {
 
 // CountUse counts a verified request by the version of the secret that signed it and
 // whether that is in grace.
-func (t *Traffic) CountUse(s *Series, version string, grace bool, at time.Time) {
+func (t *Traffic) CountUse(s *Series, version string, grace bool) {
 	n := &t.current
 	if grace {
 		n = &t.grace
@@ -39,7 +39,7 @@ func (t *Traffic) CountUse(s *Series, version string, grace bool, at time.Time) 
 		u = t.addUse(s, version)
 	}
 	u.count.Add(1)
-	if second := at.Unix(); u.last.Load() < second {
+	if second := t.clock().Unix(); u.last.Load() < second {
 		u.last.Store(second)
 	}
 }

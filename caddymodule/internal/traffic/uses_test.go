@@ -10,7 +10,7 @@ import (
 func TestUses(t *testing.T) {
 	tr, c := start()
 	count := func(version string, grace bool) {
-		tr.CountUse(tr.Count("shop", Verified, optional, bookbag), version, grace, c.now())
+		tr.CountUse(tr.Count("shop", Verified, optional, bookbag), version, grace)
 	}
 	if uses, since := tr.Uses("shop"); len(uses) != 0 || !since.Equal(tr.Since()) {
 		t.Errorf("before the first request: %v since %v", uses, since)
@@ -55,14 +55,14 @@ func TestUsesBounded(t *testing.T) {
 	s := tr.Count("shop", Verified, optional, bookbag)
 	for i := range maxUses + 3 {
 		c.pass(tr, time.Minute)
-		tr.CountUse(s, fmt.Sprint(i), i > 0, c.now())
+		tr.CountUse(s, fmt.Sprint(i), i > 0)
 	}
 	uses, since := tr.Uses("shop")
 	if len(uses) != maxUses || uses["2"] != (Use{}) || uses["3"].LastHour != 1 || c.now().Sub(since) != maxUses*time.Minute {
 		t.Errorf("%d uses since %v ago: %v", len(uses), c.now().Sub(since), uses)
 	}
 	for i := range 2 * maxPlaces {
-		tr.CountUse(tr.Count(fmt.Sprint("w-", i), Verified, optional, bookbag), "v", false, c.now())
+		tr.CountUse(tr.Count(fmt.Sprint("w-", i), Verified, optional, bookbag), "v", false)
 	}
 	if uses, since := tr.Uses("w-0"); len(uses) != 1 || !since.Equal(c.now()) {
 		t.Errorf("a widget that joined now: %v since %v", uses, since)
@@ -81,7 +81,7 @@ func TestConcurrentUses(t *testing.T) {
 	for worker := range workers {
 		group.Go(func() {
 			for i := range each {
-				tr.CountUse(tr.Count("shop", Verified, optional, bookbag), fmt.Sprint(i%maxUses), worker == 0, c.now())
+				tr.CountUse(tr.Count("shop", Verified, optional, bookbag), fmt.Sprint(i%maxUses), worker == 0)
 				if i%100 == 0 {
 					tr.Uses("shop")
 					tr.History()
@@ -105,13 +105,13 @@ func TestConcurrentUses(t *testing.T) {
 }
 
 func TestCountUseAllocates(t *testing.T) {
-	tr, c := start()
+	tr, _ := start()
 	s := tr.Count("shop", Verified, optional, bookbag)
 	for i := range maxUses {
-		tr.CountUse(s, fmt.Sprint(i), false, c.now())
+		tr.CountUse(s, fmt.Sprint(i), false)
 	}
 	for _, s := range []*Series{s, nil} {
-		if n := testing.AllocsPerRun(200, func() { tr.CountUse(s, "9", true, c.now()) }); n != 0 {
+		if n := testing.AllocsPerRun(200, func() { tr.CountUse(s, "9", true) }); n != 0 {
 			t.Errorf("%v allocations", n)
 		}
 	}
