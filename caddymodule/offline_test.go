@@ -139,14 +139,14 @@ func TestOfflineHandlers(t *testing.T) {
 		ok        bool
 		want, not string
 	}{
-		{"show default", true, "handler", ""},
+		{"show default", true, "handler", "version"},
 		{"rotate default", false, "the own widget of a handler with a secret", ""},
 		{"create shop", true, "This is the secret of widget shop", "No request"},
 		{"show shop --json", true, `"effective_mode":"required","mode_from":"handler"`, ""},
 		{"create bank", true, "No request can use it. No handler's requests can name this widget", ""},
 	} {
 		out, stderr, err := p.offline(t, strings.Fields(c.args)...)
-		if (err == nil) != c.ok || !strings.Contains(out+stderr, c.want) || c.not != "" && strings.Contains(stderr, c.not) {
+		if (err == nil) != c.ok || !strings.Contains(out+stderr, c.want) || c.not != "" && strings.Contains(out+stderr, c.not) {
 			t.Errorf("%s: %v %s%s", c.args, err, out, stderr)
 		}
 	}
