@@ -124,6 +124,10 @@ func TestOfflineKey(t *testing.T) {
 	if _, stderr, err := p.offline(t, "list"); err != nil || !strings.Contains(stderr, "There are no widgets yet") || !strings.Contains(stderr, "there is no file of widgets yet") {
 		t.Errorf("%v %s", err, stderr)
 	}
+	// An empty name comes from an unset variable of a script, and must not mean the gateway.
+	if out, err := caddyCommand(p.dir, "chat-identity", "list", "--config", "").CombinedOutput(); err == nil || !strings.Contains(string(out), "--config is missing or empty") {
+		t.Errorf("%v %s", err, out)
+	}
 	p.config = "http://localhost:1 {\nrespond ok\n}\n"
 	if out, stderr, err := p.offline(t, "list"); err == nil || out != "" || !strings.Contains(stderr, "has no chat_identity") {
 		t.Errorf("%v %s%s", err, out, stderr)
