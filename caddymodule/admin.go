@@ -88,7 +88,10 @@ func (a *App) ownWidgets() map[string]*adminapi.Widget {
 func (a *App) describeOwn() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w), Secrets: own.w.inline.views()}
+		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w)}
+		if !a.offline { // where secrets have stand-ins
+			all[id].Secrets = own.w.inline.views()
+		}
 	}
 	for id, w := range a.inline {
 		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w), Secrets: w.inline.views()}

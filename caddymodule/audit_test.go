@@ -121,6 +121,10 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%s: this test does not know the action %s", call, action)
 		}
 	}
+	lines := audited(t, func() { g.call(t, "POST", "widgets", `{"id":"default"}`) })
+	if len(lines) != 1 || lines[0]["widget"] != "default" || lines[0]["status"] != 400.0 {
+		t.Errorf("create default: %v", lines)
+	}
 	// The body that was sent may be anything.
 	for _, body := range []string{`{"` + brought + `":1}`, `{"id":"shop","secret":7}`, brought} {
 		lines := audited(t, func() { g.call(t, "POST", "widgets", body) })

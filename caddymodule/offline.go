@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -28,10 +29,12 @@ func openStore(config []byte) (http.Handler, error) {
 	if err := json.Unmarshal(config, &parsed); err != nil {
 		return nil, err
 	}
-	app, configured := parsed.Apps["chat_identity"]
+	app := parsed.Apps["chat_identity"]
 	handlers := offlineHandlers(parsed.Apps["http"])
-	if !configured && handlers == nil {
+	if app == nil && handlers == nil {
 		return nil, errors.New("it has no chat_identity: add the directive to a site, or the global option")
+	} else if app == nil {
+		app = struct{}{}
 	}
 	text, err := json.Marshal(app)
 	if err != nil {
@@ -41,12 +44,13 @@ func openStore(config []byte) (http.Handler, error) {
 	ctx, err := caddy.ProvisionContext(&caddy.Config{
 		AppsRaw: caddy.ModuleMap{"chat_identity": text},
 		Logging: &caddy.Logging{Logs: map[string]*caddy.CustomLog{
-			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "WARN"}, Exclude: []string{audit, "http"}},
+			caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "WARN"}, Exclude: []string{audit, "http", "chat_identity.widgets"}},
 			"audit":                 {Include: []string{audit}},
 		}},
 	})
 	if err != nil {
-		return nil, err
+		_, text, _ := strings.Cut(err.Error(), "provision chat_identity: ")
+		return nil, errors.New(cmp.Or(text, err.Error()))
 	}
 	loaded, err := ctx.App("chat_identity")
 	if err != nil {

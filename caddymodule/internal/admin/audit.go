@@ -36,7 +36,7 @@ func (c *call) audit(log *zap.Logger, err error) {
 		}
 		fields = append(fields, zap.Int("status", refusal.HTTPStatus))
 		if refusal.HTTPStatus != http.StatusBadRequest { // its text may quote what was sent
-			fields = append(fields, zap.Error(refusal.Err))
+			fields = append(fields, zap.String("error", cmp.Or(refusal.Message, refusal.Err.Error())))
 		}
 	}
 	switch {

@@ -65,13 +65,12 @@ func (c *call) create() error {
 	if !widgets.ValidID(asked.ID) {
 		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
 	}
-	if asked.ID == widgets.DefaultID {
+	if c.id = asked.ID; c.id == widgets.DefaultID {
 		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", widgets.DefaultID)
 	}
 	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
 		return err
 	}
-	c.id = asked.ID
 	if err := c.writable(c.id); err != nil {
 		return fmt.Errorf("%w, or choose another id", err)
 	}

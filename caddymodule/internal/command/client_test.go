@@ -169,6 +169,8 @@ func TestCommandClientArguments(t *testing.T) {
 		{"no grace", "rotate shop --grace 0s", ""},
 		{"negative grace", "rotate shop --grace -1h", ""},
 		{"empty grace", "rotate shop --grace=", ""},
+		{"configuration in place of a gateway", "stats --config Caddyfile", ""},
+		{"configuration beside an address", "list --address localhost:1 --config Caddyfile", ""},
 		{"end of a grace with a grace", "rotate shop --grace 1h --end-grace", ""},
 		{"value missing", "rotate shop --grace", ""},
 		{"no secret", "create shop --secret-stdin", "\n"},

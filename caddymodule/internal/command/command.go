@@ -60,7 +60,7 @@ arguments, which every process on the machine can see. A secret is printed to
 standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
-				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway:"})
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
 			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), versionCommand()} {
 				sub.GroupID = withoutServer
 				cmd.AddCommand(sub)
@@ -136,7 +136,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	case flag.GetSpecifiedShortnames() != "":
 		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
 	case flag.GetSpecifiedName() == "config" && cmd.Flags().Lookup("address") != nil:
-		return fmt.Errorf("%s asks the running gateway, since its store does not know the answer: pass --address in place of --config", cmd.Name())
+		return fmt.Errorf("%s asks the running gateway, since its store does not know the answer: pass --address in place of --config. "+
+			"Where its admin endpoint is off, give it one on a unix socket: admin unix//run/caddy-admin.sock", cmd.Name())
 	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
 		return fmt.Errorf("%w. %s", err, replaceSecret)
 	}

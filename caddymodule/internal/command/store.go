@@ -21,7 +21,7 @@ func (f *adminFlags) storeClient() (*adminClient, error) {
 	case f.flags.Changed("address"):
 		return nil, errors.New("--address is a running gateway and --config the store itself: pass one of the two")
 	case f.config == "":
-		return nil, errors.New("--config is empty: name the configuration file")
+		return nil, errors.New("--config is missing or empty: name the configuration file")
 	}
 	config, err := loadConfig(f.config, f.adapter)
 	if err != nil {

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
@@ -74,21 +75,14 @@ func writeJSON(w io.Writer, document json.RawMessage) error {
 	}
 	line := make([]byte, 0, compact.Len()+1)
 	for _, r := range compact.String() {
-		switch {
-		case unicode.IsPrint(r):
+		if unicode.IsPrint(r) {
 			line = utf8.AppendRune(line, r)
-		case r < 0x10000:
-			line = appendEscape(line, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			line = appendEscape(appendEscape(line, high), low)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			line = fmt.Appendf(line, `\u%04x`, unit)
 		}
 	}
 	_, err := w.Write(append(line, '\n'))
 	return err
-}
-
-func appendEscape(line []byte, unit rune) []byte {
-	const digits = "0123456789abcdef"
-	return append(line, '\\', 'u', digits[unit>>12], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15])
 }
