@@ -50,17 +50,19 @@ func TestDashboardWarns(t *testing.T) {
 	other := strings.Replace(b.config, "encryption_key {env.TEST_KEY}", "encryption_key "+widgets.NewEncryptionKey(), 1)
 	b.load(t, other)
 	b.open("/")
-	b.says("An encryption key is missing.")
+	const missingKey = "/encryption key.* is missing/i.test(document.querySelector('.notices').innerText)"
+	b.wait(missingKey)
 	b.says("unavailable")
 	b.show("missing-key")
 	b.load(t, b.config)
-	b.wait("!document.body.innerText.includes('An encryption key is missing.')")
+	b.wait("!" + missingKey)
 
 	whole, err := os.ReadFile(path)
 	must(t, err)
 	must(t, os.WriteFile(path, []byte("damaged\n"), 0o600))
-	b.says("The store of widgets cannot be reached.")
-	b.wait("document.getElementById('create').disabled")
+	b.says("Store unreachable")
+	b.wait("document.querySelector('.notices .notice') && document.getElementById('create').disabled")
+	b.show("store-unreachable")
 	b.says("shop") // what is known is shown all the same
 	must(t, os.WriteFile(path, whole, 0o600))
 	b.wait("!document.getElementById('create').disabled")
@@ -83,8 +85,9 @@ func TestDashboardLostLedger(t *testing.T) {
 	b.kill()
 	must(t, os.Remove(ledger))
 	b.run(t)
-	b.says("The ledger was lost.")
 	b.says("Ledger lost")
+	b.wait("/accept-loss/.test(document.querySelector('.notices').innerText)")
+	b.show("ledger-lost")
 	if c := b.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
 		t.Fatalf("%d %s", c.status, c.body)
 	}
