@@ -43,7 +43,9 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		if !search || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.app.secrets(x.widget), nil)
+		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, diagnose.Evidence{
+			Document: x.document(), Widget: x.widget.id, Secrets: x.h.app.secrets(x.widget),
+		})
 		if !ok {
 			return noMistake, ""
 		}
@@ -66,12 +68,13 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
 }
 
-// bodyText returns the body if it was read into memory.
-func (x *exchange) bodyText() []byte {
-	if x.body.Body == nil {
-		return nil
+// document returns what the claim was found in: the body if it was read into memory, else
+// the query.
+func (x *exchange) document() []byte {
+	if x.body.Body != nil && len(x.body.Text()) > 0 {
+		return x.body.Text()
 	}
-	return x.body.Text()
+	return []byte(x.r.URL.RawQuery)
 }
 
 // halfHint says which part of the claim is missing.

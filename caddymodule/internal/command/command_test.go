@@ -238,7 +238,7 @@ func TestSignExplain(t *testing.T) {
 						t.Errorf("%+v\n%s", got, text)
 					}
 				}
-				got, _ := explained(t, run{args: flags, secret: commandSecret + "x", in: signed.out})
+				got, _ := explained(t, run{args: flags, secret: "another secret of thirty bytes", in: signed.out})
 				if got.Verified || got.Reason != "invalid" || got.Mistake.ID != "" {
 					t.Errorf("another secret: %+v", got)
 				}

@@ -118,7 +118,7 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		previous = append(previous, verifier.WeakSecret(text))
 	}
-	if m, ok := diagnose.Claim(c.verifier, &reading, document, []verifier.Secret{secret}, previous); ok {
+	if m, ok := diagnose.Claim(c.verifier, &reading, diagnose.Evidence{Document: document, Secrets: []verifier.Secret{secret}, Previous: previous}); ok {
 		e.Mistake = &mistake{m.ID, m.Text}
 	}
 	return e
