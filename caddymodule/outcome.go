@@ -28,8 +28,8 @@ func (x *exchange) recordOutcome() {
 	switch {
 	case x.cause() == nil && x.mode == widgets.ModeOff:
 		s.outcome = judgment.OutcomeDisabled
-	case s.reason == judgment.Unavailable:
-		s.outcome = judgment.OutcomeUnavailable
+	case s.reason == judgment.Unavailable || s.reason == judgment.WidgetUnknown:
+		s.outcome = s.reason.Outcome()
 	default: // another user's conversation leaves the outcome as the claim's
 		s.outcome = judgment.ReasonOf(x.claim).Outcome()
 	}
