@@ -55,9 +55,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	case judgment.Expired:
 		return x.ageHint()
 	case judgment.WidgetUnknown:
-		if x.unserved != "" {
-			return otherDialect, ""
-		}
+		return x.unknownHint(), ""
 	case judgment.Unavailable:
 		detail = cause.Error()
 	case judgment.ConversationClaimed:

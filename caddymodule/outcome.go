@@ -12,6 +12,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -41,6 +42,9 @@ func (x *exchange) recordOutcome() {
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
+	}
+	if len(x.stranger) > 0 && x.mode != widgets.ModeOff {
+		x.h.app.traffic.AddUnknown(unknownid.Text(x.stranger))
 	}
 	x.observe()
 }
@@ -82,6 +86,9 @@ func (s *state) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString("reason", string(s.reason))
 	to.AddString("widget", s.widget)
 	to.AddString("user", s.user)
+	if s.requestID != "" { // of a line in this module's log, which has it as well
+		to.AddString("request_id", s.requestID)
+	}
 	return nil
 }
 

@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// maxOtherSecrets is how many keys a signature is compared with to tell whose it is.
+const maxOtherSecrets = 32
+
+// otherSecret tells whose secret has made a signature that is not the widget's, "" if that
+// is unknown. It is for the operator's log alone, since it names other widgets. A widget's
+// requests are looked at once a minute.
+func (x *exchange) otherSecret() string {
+	app := x.h.app
+	if x.widget == nil || !app.traffic.MaySearchSecrets(x.counted) {
+		return ""
+	}
+	others := app.opener.Others(x.widget.id, x.widget.record)
+	for _, w := range app.inlineWidgets() {
+		if w.id == x.widget.id {
+			continue
+		}
+		for _, key := range w.inline.keys {
+			others = append(others, widgets.Other{Widget: w.id, Key: key})
+		}
+	}
+	for _, other := range others[:min(len(others), maxOtherSecrets)] {
+		if _, err := x.plan.verifier.Verify(&x.reading, other.Key); err != nil && !errors.Is(err, verifier.ErrExpired) {
+			continue
+		}
+		if other.Widget != x.widget.id {
+			return "The signature was made with " + app.describe(&other) + ": the signing server has that widget's secret, or the page names the wrong widget."
+		}
+		return "The signature was made with " + app.describe(&other) + ": the signing server still has the old one."
+	}
+	return ""
+}
+
+// describe says which secret a key is of.
+func (a *App) describe(other *widgets.Other) string {
+	version := ""
+	if other.Version != "" {
+		version = " (version " + other.Version + ")"
+	}
+	if !other.Retired.IsZero() {
+		return fmt.Sprintf("a secret of widget %s%s that was retired %v ago", other.Widget, version, time.Since(other.Retired).Round(time.Second))
+	}
+	return "the secret of widget " + other.Widget + version
+}
+
+// inlineWidgets returns the widgets of the configuration.
+func (a *App) inlineWidgets() (all []*widget) {
+	for _, w := range a.inline {
+		all = append(all, w)
+	}
+	for id, own := range a.owners {
+		if a.inline[id] == nil {
+			all = append(all, own.w)
+		}
+	}
+	return all
+}
+
+// retireInline remembers secrets of this configuration that the active one does not have.
+func (a *App) retireInline() {
+	active, err := activeApp()
+	if err != nil || active == a {
+		return
+	}
+	for _, w := range a.inlineWidgets() {
+		kept := new(inlineKeys)
+		if current := active.declaration(w.id); current != nil {
+			kept = current.inline
+		}
+		for i, secret := range w.inline.secrets {
+			if !kept.has(secret) {
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: time.Now()})
+			}
+		}
+	}
+}
+
+// nearestTimeout is how long a request's log line waits for the ids that may have been
+// meant.
+const nearestTimeout = time.Second / 4
+
+// strange is what a line says about a request's widget that does not exist: the id that was
+// named and those that may have been meant.
+func (x *exchange) strange() (named string, nearest []string) {
+	if x.s.reason != judgment.WidgetUnknown || len(x.stranger) == 0 {
+		return "", nil
+	}
+	app := x.h.app
+	named = unknownid.Text(x.stranger)
+	if app.traffic.MayLookForNearest() {
+		ctx, cancel := context.WithTimeout(x.r.Context(), nearestTimeout)
+		defer cancel()
+		nearest = unknownid.Nearest(ctx, app.store, func(yield func(string) bool) {
+			for id := range app.inline {
+				if !yield(id) {
+					return
+				}
+			}
+		}, named)
+	}
+	return named, nearest
+}
+
+// unknownHint says why a request has no widget.
+func (x *exchange) unknownHint() traffic.Hint {
+	switch {
+	case x.unserved != "":
+		return otherDialect
+	case len(x.stranger) == 0:
+		return traffic.Hint{ID: "no_widget", Text: "The request names no widget: this handler reads its id from " + x.h.widgetSource() + "."}
+	case x.h.app.owners[string(x.stranger)] != nil:
+		return traffic.Hint{ID: "own_widget", Text: "The widget that is named belongs to another handler, which has its secret: define it in the global chat_identity block, for all handlers."}
+	case !widgets.ValidID(x.stranger):
+		return traffic.Hint{ID: "no_widget_id", Text: "What is named is not an id of a widget: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit."}
+	}
+	return traffic.Hint{ID: "no_such_widget", Text: "No widget has the id that is named: correct it in the page, or create the widget."}
+}
+
+// widgetSource says where requests name their widget.
+func (h *Handler) widgetSource() string {
+	switch {
+	case h.WidgetBody != "":
+		return "the body, at " + h.WidgetBody
+	case h.Widget != "":
+		return h.Widget
+	}
+	return h.plan.fieldName(verifier.Widget)
+}
