@@ -80,10 +80,12 @@ func (c *call) overview() error {
 func (c *call) unknownWidgets() []adminapi.UnknownWidget {
 	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
 	defer cancel()
+	inline := maps.Clone(c.Configured)
+	maps.DeleteFunc(inline, func(_ string, w Configured) bool { return w.Source != "inline" }) // requests name no other
 	all := []adminapi.UnknownWidget{}
 	for _, named := range c.Traffic.UnknownWidgets() {
-		if found, _ := c.view(ctx, named.ID); found == nil {
-			nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(c.Configured), named.ID)
+		if found, _ := c.view(ctx, named.ID); found == nil || found.Source == "handler" {
+			nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(inline), named.ID)
 			all = append(all, adminapi.UnknownWidget{ID: named.ID, Requests: named.Requests, Last: named.Last, Nearest: nearest})
 		}
 	}

@@ -123,7 +123,7 @@ func distance(a, b string) (int, bool) {
 	if len(a) > len(b) {
 		a, b = b, a
 	}
-	limit := min(1+len(b)/5, 4)
+	limit := min(1+len(b)/4, 4)
 	if len(a) >= 3 && strings.HasPrefix(b, a) {
 		return min(len(b)-len(a), limit), true
 	}
