@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,7 +50,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		if !ok {
 			return noMistake, ""
 		}
-		return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, ""
+		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, ""
 	case judgment.Partial:
 		return x.halfHint(), ""
 	case judgment.Expired:
@@ -64,6 +65,22 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		}
 	}
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
+}
+
+// firstCounts reminds of the order of a user id's places, where another value of the request
+// was signed: signers take the wrong one of them.
+func (p *plan) firstCounts(mistake string) string {
+	var names []string
+	for _, place := range p.policy.Places {
+		if name := place.Location + " " + place.Name; place.Field == verifier.UserID && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	ranked := slices.ContainsFunc(p.policy.Places, func(place verifier.Place) bool { return place.Field == verifier.UserID && place.Rank > 0 })
+	if !ranked || !strings.HasPrefix(mistake, "email_signed") && !strings.HasPrefix(mistake, "other_value_signed") {
+		return ""
+	}
+	return " The user id is the first that is there of: " + strings.Join(names, ", ") + "."
 }
 
 // document returns what the claim was found in: the body if it was read into memory, else
@@ -84,9 +101,9 @@ func (x *exchange) halfHint() traffic.Hint {
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
 	}
-	if len(names) == 0 {
-		return traffic.Hint{ID: "spelling", Text: "A field is spelled in a way that only some programs take for its name: send " +
-			x.plan.fieldNames() + ", spelled exactly so."}
+	if e, ok := errors.AsType[*verifier.Error](x.claim); ok && e.Misspelled() {
+		return traffic.Hint{ID: "spelling", Text: "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
+			x.plan.fieldNames() + ", spelled exactly so and not in a list."}
 	}
 	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
 }

@@ -197,3 +197,17 @@ func TestStopped(t *testing.T) {
 		}
 	}
 }
+
+// TestHintsOfPlaces: what to send is said by its name, and which of several places counts.
+func TestHintsOfPlaces(t *testing.T) {
+	g, lines := operated(t, "", "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id body /user_id else body /email\n}\nreverse_proxy UPSTREAM")
+	for path, c := range map[string][2]string{
+		"/else":     {`{"user_id":"zoe","email":"z@example.org","user_hash":"` + sign("z@example.org") + `"}`, "The user id is the first that is there of: body /user_id, body /email."},
+		"/spelling": {`{"User_Id":"zoe","user_hash":"` + sign("zoe") + `"}`, "There is a field that only some programs take for user_id: send user_id and user_hash, spelled exactly so and not in a list."},
+		"/missing":  {`{"user_id":"zoe"}`, "There is no user_hash: send user_id and user_hash together."},
+	} {
+		g.do(t, "POST", path, c[0], jsonType)
+		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
+		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c[1])
+	}
+}
