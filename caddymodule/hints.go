@@ -17,7 +17,7 @@ import (
 // noMistake is the hint if no common mistake explains the signature.
 var noMistake = traffic.Hint{
 	ID:   "none_known",
-	Text: "None of the usual mistakes gives this signature: most likely another secret was used, or another text was signed.",
+	Text: "None of the common mistakes gives this signature: most likely another secret was used, or another text was signed.",
 }
 
 // otherDialect is the hint if the widget is known but not accepted here.
