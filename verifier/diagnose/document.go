@@ -49,7 +49,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	for _, f := range fields {
 		if f.text == id {
 			named := with("id_with_name_signed", "the user id was signed together with the name of its field")
-			for _, text := range append(jsonWritings(objectOf([]jsonMember{f.member()})), f.name+"="+id, f.name+":"+id) {
+			for _, text := range append(jsonWritings(objectOf([]docField{f})), f.name+"="+id, f.name+":"+id) {
 				v.add(text, true, named)
 			}
 			break
@@ -69,10 +69,11 @@ func (p *format) addObjects(v *variants, document []byte, start int, signature s
 	for _, text := range append(jsonWritings(document), jsonWritings(object)...) {
 		v.add(text, false, whole)
 	}
-	var rest []jsonMember
+	var rest []docField
 	err = claimjson.Members(object, func(name []byte, value jsontext.Value) error {
-		if m := (jsonMember{string(name), bytes.Clone(value)}); m.text() != signature {
-			rest = append(rest, m)
+		f := docField{name: string(name), value: value.Clone()}
+		if text, err := jsontext.AppendUnquote(nil, value); err != nil || string(text) != signature {
+			rest = append(rest, f)
 		}
 		return nil
 	})
@@ -88,8 +89,8 @@ func (p *format) addObjects(v *variants, document []byte, start int, signature s
 // docField is a text or number of a document.
 type docField struct {
 	name, text string
-	quoted     bool
-	object     int // where its object begins
+	value      jsontext.Value // as JSON has it
+	object     int            // where its object begins
 }
 
 // fieldsOf returns the texts and numbers of a JSON text, or the fields of a form or query.
@@ -97,7 +98,7 @@ func fieldsOf(document []byte) (fields []docField) {
 	if text := bytes.TrimSpace(document); len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		values, _ := url.ParseQuery(string(text))
 		for _, name := range slices.Sorted(maps.Keys(values)) {
-			fields = append(fields, docField{name, values.Get(name), true, 0})
+			fields = append(fields, docField{name, values.Get(name), claimjson.Quote(values.Get(name)), 0})
 		}
 		return fields
 	}
@@ -119,36 +120,20 @@ func fieldsOf(document []byte) (fields []docField) {
 			if in == '{' && n%2 == 1 {
 				name = token.String()
 			} else if in == '{' {
-				fields = append(fields, docField{name, token.String(), kind == '"', starts[len(starts)-1]})
+				f := docField{name, token.String(), jsontext.Value(token.String()), starts[len(starts)-1]}
+				if kind == '"' {
+					f.value = claimjson.Quote(f.text)
+				}
+				fields = append(fields, f)
 			}
 		}
 	}
 }
 
-type jsonMember struct {
-	name  string
-	value jsontext.Value
-}
-
-func (f *docField) member() jsonMember {
-	if f.quoted {
-		return jsonMember{f.name, claimjson.Quote(f.text)}
-	}
-	return jsonMember{f.name, jsontext.Value(f.text)}
-}
-
-// text returns a string's text, and any other value as it is.
-func (m *jsonMember) text() string {
-	if text, err := jsontext.AppendUnquote(nil, m.value); err == nil {
-		return string(text)
-	}
-	return string(m.value)
-}
-
-func objectOf(members []jsonMember) []byte {
+func objectOf(fields []docField) []byte {
 	var texts []string
-	for i := range members {
-		texts = append(texts, string(claimjson.Quote(members[i].name))+":"+string(members[i].value))
+	for _, f := range fields {
+		texts = append(texts, string(claimjson.Quote(f.name))+":"+string(f.value))
 	}
 	return []byte("{" + strings.Join(texts, ",") + "}")
 }
