@@ -37,16 +37,16 @@ func (r aboutRequest) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// requestID is the request's id, which is {http.request.uuid} and "uuid" in Caddy's access
-// log. The access log has it as "request_id", too, like this module's lines.
+// requestID is the request's id, {http.request.uuid}. It adds it to the access log's line
+// about the request by the name that this module's lines have.
 func requestID(r *http.Request) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return ""
 	}
 	id, _ := repl.GetString("http.request.uuid")
-	if s := stateOf(r); s != nil {
-		s.requestID = id
+	if extra := accessLogFields(r); extra != nil {
+		extra.Set(zap.String("request_id", id))
 	}
 	return id
 }

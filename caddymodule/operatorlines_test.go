@@ -20,9 +20,6 @@ type line struct {
 	LeftOutWhy                                                   []string `json:"left_out_why"`
 	Status                                                       int
 	UUID                                                         string
-	Ours                                                         struct {
-		RequestID string `json:"request_id"`
-	} `json:"chat_identity"`
 }
 
 // operated runs a site with an admin API whose logs go to a file, and returns a way to read
@@ -173,7 +170,7 @@ func TestLinesAboutRequests(t *testing.T) {
 	if l.Method != "POST" || l.Path != "/before" || l.ClientIP != "127.0.0.1" || l.Host != g.host() || l.Status != 401 || l.Msg != "request refused" {
 		t.Errorf("%+v", l)
 	}
-	if l.RequestID == "" || access.UUID != l.RequestID || access.Ours.RequestID != l.RequestID {
+	if l.RequestID == "" || access.UUID != l.RequestID || access.RequestID != l.RequestID {
 		t.Errorf("%+v, %+v", l, access)
 	}
 	g.do(t, "POST", "/left", `{"user_id":"zoe","user_hash":"`+sign("zoe")+`","user_metadata":{"email":7,"name":"`+strings.Repeat("n", 600)+`"}}`, jsonType)

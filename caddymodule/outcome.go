@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -71,13 +72,20 @@ func (x *exchange) observe() {
 			attribute.Stringer("chat_identity.mode", s.mode),
 		)
 	}
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server == nil || server.Logs == nil {
-		return // there is no access log
-	}
-	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+	if extra := accessLogFields(x.r); extra != nil {
 		extra.Add(zap.Object("chat_identity", s))
 	}
+}
+
+// accessLogFields returns the fields that are added to the access log's line about a request,
+// nil if there is no access log.
+func accessLogFields(r *http.Request) *caddyhttp.ExtraLogFields {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server == nil || server.Logs == nil {
+		return nil
+	}
+	extra, _ := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	return extra
 }
 
 // MarshalLogObject implements [zapcore.ObjectMarshaler], for the access log.
@@ -86,9 +94,6 @@ func (s *state) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString("reason", string(s.reason))
 	to.AddString("widget", s.widget)
 	to.AddString("user", s.user)
-	if s.requestID != "" { // of a line in this module's log, which has it as well
-		to.AddString("request_id", s.requestID)
-	}
 	return nil
 }
 

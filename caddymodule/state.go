@@ -35,7 +35,6 @@ type state struct {
 	name       string
 	attributes string // the JSON of AppendAttributes
 	mergeFrom  string // the visitor to merge into the user
-	requestID  string // as this module's log has it, "" if it has no line of the request
 
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
