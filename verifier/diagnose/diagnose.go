@@ -4,6 +4,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"crypto/fips140"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -49,6 +50,7 @@ func Claim(v *verifier.Verifier, r *verifier.Reading, e Evidence) (Mistake, bool
 	for f := range c {
 		c[f] = r.Unverified(verifier.Field(f))
 	}
+	e.Widget = cmp.Or(e.Widget, string(r.Unverified(verifier.Widget)))
 	d := v.Dialect()
 	return newFormat(d.Message, d.Encoding).find(&c, e)
 }
@@ -91,11 +93,13 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 		return nil
 	}
 	var keys [][]variant
+	public := others(c, &e)
 	for _, s := range e.Secrets {
-		keys = append(keys, keyVariants(s, e.Widget))
+		keys = append(keys, keyVariants(s, e.Widget, public))
+		public = nil // once is enough
 	}
 	for _, s := range e.Previous {
-		keys = append(keys, keyVariants(s, e.Widget, previousSecret))
+		keys = append(keys, keyVariants(s, e.Widget, nil, previousSecret))
 	}
 	messages := p.messageVariants(c, &e)
 	for _, a := range w.algorithms() {

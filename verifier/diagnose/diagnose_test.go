@@ -343,6 +343,7 @@ var mistakes = []mistaken{
 
 	// Other values of the request.
 	{name: "widget as key", id: "widget_id_as_key", sign: keyed(func(string) string { return usualWidget })},
+	{name: "key of the page", id: "other_value_as_key", document: `{"user_id":"user-42","user_hash":"%SIG%","app":"pk_1234567890"}`, sign: keyed(func(string) string { return "pk_1234567890" })},
 	{name: "widget and id", id: "id_and_widget_signed", sign: rewritten(func(u string) string { return usualWidget + ":" + u })},
 	{name: "another user", id: "other_value_signed", document: `{"user_id":"user-42","user_hash":"%SIG%","agent":{"id":"user-7"}}`, sign: signs("user-7")},
 	{name: "another user, in a form", id: "other_value_signed", document: `user_id=user-42&user_hash=%SIG%&agent=user%2d7`, sign: signs("user-7")},

@@ -24,16 +24,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 			v.add(text, false, with("id_and_widget_signed", "the user id was signed together with the widget's id"))
 		}
 	}
-	document := e.Document
-	fields, object := fieldsOf(document), -1
-	tried := 0
-	for _, f := range fields {
-		if f.text == signature || f.text == id && object < 0 {
-			object = f.object
-		}
-		if tried++; f.text == id || f.text == signature || f.text == "" || tried > maxValues || !withinDiagnosis([]byte(f.text)) {
-			continue
-		}
+	for _, f := range others(c, e) {
 		v.add(f.text, false, with("other_value_signed", "the signature is that of another value of the request, such as another user's id, and not of the user id"))
 		both := with("id_and_other_value_signed", "the user id was signed together with another value of the request")
 		if _, ok := unixTime([]byte(f.text)); ok {
@@ -41,6 +32,13 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 		}
 		for _, text := range together(id, f.text) {
 			v.add(text, false, both)
+		}
+	}
+	document, object := e.Document, -1
+	fields := fieldsOf(document)
+	for _, f := range fields {
+		if f.text == signature || f.text == id && object < 0 {
+			object = f.object
 		}
 	}
 	if text := bytes.TrimSpace(document); object >= 0 && (text[0] == '{' || text[0] == '[') {
@@ -55,6 +53,15 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 			break
 		}
 	}
+}
+
+// others returns the values of the document besides user id and signature, as many as are
+// tried.
+func others(c *claim, e *Evidence) []docField {
+	all := slices.DeleteFunc(fieldsOf(e.Document), func(f docField) bool {
+		return f.text == "" || f.text == string(c[verifier.UserID]) || f.text == string(c[verifier.Signature]) || !withinDiagnosis([]byte(f.text))
+	})
+	return all[:min(len(all), maxValues)]
 }
 
 // addObjects adds the JSON texts that are signed in place of the message.

@@ -42,8 +42,8 @@ var keyRules = []rule{
 }
 
 // keyVariants returns the keys that signers make of a secret, the right one
-// first. Each carries the deviations given.
-func keyVariants(secret verifier.Secret, widget string, deviations ...deviation) []variant {
+// first. Each carries the deviations given. Public values are those of the request.
+func keyVariants(secret verifier.Secret, widget string, public []docField, deviations ...deviation) []variant {
 	var v variants
 	add := func(text string, r rule) {
 		v.add(text, r.also&pairs != 0, append(deviations[:len(deviations):len(deviations)], deviation{r.id, r.did, r.fix})...)
@@ -56,6 +56,9 @@ func keyVariants(secret verifier.Secret, widget string, deviations ...deviation)
 	}
 	if widget != "" {
 		add(widget, rule{id: "widget_id_as_key", did: "the widget's id was used as the secret", fix: setSecret})
+	}
+	for _, f := range public {
+		add(f.text, rule{id: "other_value_as_key", did: "a value of the request, which everybody can read, was used as the secret", fix: setSecret})
 	}
 	return v.list
 }
