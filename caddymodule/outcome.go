@@ -48,6 +48,9 @@ func (x *exchange) recordOutcome() {
 		x.h.app.traffic.AddUnknown(unknownid.Text(x.stranger))
 	}
 	x.observe()
+	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
+		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion())
+	}
 }
 
 func (x *exchange) recordUser() {

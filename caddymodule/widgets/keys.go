@@ -112,6 +112,7 @@ func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
 		return nil, err
 	}
 	o := &decrypted{r.ID, *s, verifier.NewKey(secret), slot(s.Version, maxOthers)}
+	o.key.ID = s.Version
 	k.others.use(o)
 	if s.Until.IsZero() {
 		k.others.renew(o, r)

@@ -46,7 +46,7 @@ func (c *call) overview() error {
 		}
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Store: reachOf(c.Store.Err()),
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
 	if c.Ledger != nil {
@@ -81,7 +81,7 @@ func (c *call) unknownWidgets() []adminapi.UnknownWidget {
 	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
 	defer cancel()
 	inline := maps.Clone(c.Configured)
-	maps.DeleteFunc(inline, func(_ string, w Configured) bool { return w.Source != "inline" }) // requests name no other
+	maps.DeleteFunc(inline, func(_ string, w *adminapi.Widget) bool { return w.Source != "inline" }) // requests name no other
 	all := []adminapi.UnknownWidget{}
 	for _, named := range c.Traffic.UnknownWidgets() {
 		if found, _ := c.view(ctx, named.ID); found == nil || found.Source == "handler" {
@@ -134,5 +134,24 @@ func (c *call) stats() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, c.Traffic.Stats(top))
+	stats := c.Traffic.Stats(top)
+	for i := range stats.Widgets {
+		counts := &stats.Widgets[i]
+		view, err := c.view(c.r.Context(), counts.ID)
+		if err != nil {
+			break // the store is unreachable, and what was counted is shown all the same
+		}
+		if view != nil {
+			counts.Grace = view.Grace
+		}
+	}
+	return c.answer(http.StatusOK, stats)
+}
+
+// history answers with the requests of all widgets over time.
+func (c *call) history() error {
+	if _, err := c.query(); err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.Traffic.History())
 }
