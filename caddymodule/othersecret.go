@@ -43,14 +43,10 @@ func (x *exchange) otherSecret() string {
 
 // describe says which secret a key is of.
 func (a *App) describe(other *widgets.Other) string {
-	version := ""
-	if other.Version != "" {
-		version = " (version " + other.Version + ")"
-	}
 	if !other.Retired.IsZero() {
-		return fmt.Sprintf("a secret of widget %s%s that was retired %v ago", other.Widget, version, time.Since(other.Retired).Round(time.Second))
+		return fmt.Sprintf("a secret of widget %s (version %s) that was retired %v ago", other.Widget, other.Key.ID, time.Since(other.Retired).Round(time.Second))
 	}
-	return "the secret of widget " + other.Widget + version
+	return "the secret of widget " + other.Widget + " (version " + other.Key.ID + ")"
 }
 
 // inlineWidgets returns the widgets of the configuration.

@@ -22,9 +22,9 @@ const (
 // Other is a key that does not verify for a widget: another widget's, or a retired one. Of
 // its secret there is only the HMAC's state.
 type Other struct {
-	Widget, Version string // the version is "" for an inline secret
-	Key             *verifier.Key
-	Retired         time.Time // zero if it was not retired, as far as is known
+	Widget  string
+	Key     *verifier.Key // its ID is the secret's version
+	Retired time.Time     // zero if it was not retired, as far as is known
 }
 
 // others remembers keys that were used recently, and those that were retired.
@@ -50,7 +50,7 @@ func (o *others) use(key *decrypted) {
 func (o *others) renew(key *decrypted, r *Record) {
 	before := o.current[slot(key.id, maxCurrent)].Swap(key)
 	if before != nil && before.id == key.id && !r.has(before.sealed.Version) {
-		o.retire(Other{key.id, before.sealed.Version, before.key, r.Rotated})
+		o.retire(Other{key.id, before.key, r.Rotated})
 	}
 }
 
@@ -81,7 +81,7 @@ func (k *Keys) Others(widget string, r *Record) (all []Other) {
 		for i := range r.Secrets {
 			s := &r.Secrets[i]
 			if o, ok := k.cache.Get(s.Version); ok && !s.Live(now) && o.is(r.ID, s) {
-				add(Other{r.ID, s.Version, o.key, s.Until})
+				add(Other{r.ID, o.key, s.Until})
 			}
 		}
 	}
@@ -89,13 +89,13 @@ func (k *Keys) Others(widget string, r *Record) (all []Other) {
 	retired := slices.Clone(k.others.retired)
 	k.others.mu.Unlock()
 	for _, key := range retired {
-		if key.Widget != widget || !r.has(key.Version) {
+		if key.Widget != widget || !r.has(key.Key.ID) {
 			add(key)
 		}
 	}
 	for i := range k.others.used {
 		if o := k.others.used[i].Load(); o != nil {
-			add(Other{Widget: o.id, Version: o.sealed.Version, Key: o.key})
+			add(Other{Widget: o.id, Key: o.key})
 		}
 	}
 	return all
