@@ -111,7 +111,7 @@ func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &decrypted{r.ID, *s, verifier.NewKey(secret), slot(s.Version, maxOthers)}
+	o := &decrypted{r.ID, *s, verifier.NewKey(secret), k.others.opened.Add(1) % maxOthers}
 	o.key.ID = s.Version
 	k.others.use(o)
 	if s.Until.IsZero() {

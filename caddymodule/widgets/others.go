@@ -30,14 +30,12 @@ type Other struct {
 // others remembers keys that were used recently, and those that were retired.
 type others struct {
 	used    [maxOthers]atomic.Pointer[decrypted]
+	opened  atomic.Uint32 // keys are spread over used in the order in which they were decrypted
 	current [maxCurrent]atomic.Pointer[decrypted]
 
 	mu      sync.Mutex
 	retired []Other // newest first
 }
-
-// slot spreads a text over n slots.
-func slot(text string, n uint32) uint32 { return crc32.ChecksumIEEE([]byte(text)) % n }
 
 // use notes that a key was used.
 func (o *others) use(key *decrypted) {
@@ -48,7 +46,7 @@ func (o *others) use(key *decrypted) {
 
 // renew notes that a key is its widget's current one, which may have retired another.
 func (o *others) renew(key *decrypted, r *Record) {
-	before := o.current[slot(key.id, maxCurrent)].Swap(key)
+	before := o.current[crc32.ChecksumIEEE([]byte(key.id))%maxCurrent].Swap(key)
 	if before != nil && before.id == key.id && !r.has(before.sealed.Version) {
 		o.retire(Other{key.id, before.key, r.Rotated})
 	}
