@@ -112,7 +112,7 @@ func TestOverview(t *testing.T) {
 		{"filter=grace&mode=off", "0 of 0:"},
 		{"widget=own", "0 of 0: own"},
 		{"widget=a22", "0 of 0: near a2"},
-		{"widget=b7.x", "0 of 0: near b1"},
+		{"widget=decleared", "0 of 0: near declared"},
 	} {
 		var page adminapi.Overview
 		g.askInto(t, "overview?"+test.query, &page)

@@ -44,6 +44,7 @@ func (c *call) overview() error {
 		v.Ledger = adminapi.Ledger{Reach: reachOf(c.Ledger.Err()), Used: true, Lost: c.Ledger.Loss()}
 	}
 	v.Total, v.Unknown = c.Traffic.Overview()
+	v.UnknownWidgets = c.unknownWidgets()
 	if id != "" {
 		err = c.one(&v, id)
 	} else {

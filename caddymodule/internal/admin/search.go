@@ -21,7 +21,6 @@ const (
 	maxSearched = 10_000
 	searchTime  = 2 * time.Second
 	searchPage  = 1000
-	maxNearest  = 5
 )
 
 // orders compare two found widgets. Equal ones are by id.
@@ -154,23 +153,6 @@ func (c *call) search(v *adminapi.Overview, s search) error {
 	of.From = min(first+1, len(matches))
 	for _, f := range matches[first:min(first+s.limit, len(matches))] {
 		v.Widgets = append(v.Widgets, *f.Row)
-	}
-	return err
-}
-
-// one adds to an overview a widget, or, if it does not exist, ids that begin alike.
-func (c *call) one(v *adminapi.Overview, id string) error {
-	view, err := c.view(c.r.Context(), id)
-	if view != nil {
-		v.Widgets = append(v.Widgets, adminapi.Row{Widget: *view, Windows: c.Traffic.Of(id)})
-		return err
-	}
-	for n := len(id) - 1; n > 0 && err == nil && len(v.Nearest) == 0; n /= 2 {
-		var near []*adminapi.Widget
-		near, _, err = c.page(c.r.Context(), "", id[:n], maxNearest)
-		for _, view := range near {
-			v.Nearest = append(v.Nearest, view.ID)
-		}
 	}
 	return err
 }

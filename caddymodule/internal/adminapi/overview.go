@@ -18,11 +18,14 @@ type Overview struct {
 	// MissingKeys are the ids of encryption keys that stored secrets need and
 	// that are not configured.
 	MissingKeys []string `json:"missing_encryption_keys"`
-	AllowReveal bool     `json:"allow_reveal"`
-	Writable    bool     `json:"writable"` // whether widgets can currently be changed
-	Widgets     []Row    `json:"widgets"`
-	Found       Found    `json:"found"`
-	// Nearest are ids like the one that was asked for and does not exist.
+	// UnknownWidgets are the ids named last that no widget has, at most 10, newest first.
+	UnknownWidgets []UnknownWidget `json:"unknown_widgets"`
+	AllowReveal    bool            `json:"allow_reveal"`
+	Writable       bool            `json:"writable"` // whether widgets can currently be changed
+	Widgets        []Row           `json:"widgets"`
+	Found          Found           `json:"found"`
+	// Nearest are widgets that may have been meant by the one that was asked for, if it
+	// does not exist.
 	Nearest []string `json:"nearest,omitempty"`
 }
 
@@ -36,6 +39,14 @@ type Found struct {
 	// a while.
 	Stored  int       `json:"stored"`
 	Counted time.Time `json:"counted,omitzero"`
+}
+
+// UnknownWidget is an id that requests name and that no widget has.
+type UnknownWidget struct {
+	ID       string    `json:"id"` // at most 128 bytes of it, percent-encoded
+	Requests uint64    `json:"requests"`
+	Last     time.Time `json:"last"`
+	Nearest  []string  `json:"nearest"` // widgets that may have been meant
 }
 
 // Gateway says which gateway answers.
