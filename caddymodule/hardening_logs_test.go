@@ -224,7 +224,7 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 			places["access log"] += string(entry.Ours)
 		}
 	}
-	for _, path := range []string{"overview", "overview?view=all"} {
+	for _, path := range []string{"overview", "overview?sort=id"} {
 		var v adminapi.Overview
 		must(t, json.Unmarshal([]byte(places[path]), &v))
 		for _, unknown := range v.UnknownWidgets {

@@ -333,8 +333,12 @@ func TestDashboardFinds(t *testing.T) {
 	if text := b.text(); strings.Contains(text, "Rotate") || strings.Contains(text, "Delete") {
 		t.Errorf("a declared widget can be changed:\n%s", text)
 	}
+	b.post(t, "w-0777", claim(testSecret, "user-1"))
+	b.open("/")
+	b.wait("document.querySelector('.strays')?.textContent.includes('w-0777 1 request')")
 	b.open("/widgets/w-0777")
 	b.says("There is no such widget")
+	b.says("1 request named it")
 	b.show("unknown")
 	b.click("//a[normalize-space()='w-077']")
 	b.says("createHmac")

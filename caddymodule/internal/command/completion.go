@@ -25,7 +25,7 @@ func (f *adminFlags) completeID(_ *cobra.Command, args []string, begun string) (
 	defer cancel()
 	var found adminapi.Overview
 	if c, err := f.client(); err == nil {
-		_, _, _ = c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "overview?view=all&limit=100&prefix=" + url.QueryEscape(begun)}, &found)
+		_, _, _ = c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "overview?sort=id&limit=100&prefix=" + url.QueryEscape(begun)}, &found)
 	}
 	var ids []string
 	for _, w := range found.Widgets {
