@@ -66,6 +66,9 @@ type App struct {
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
+	// Where a Caddyfile has these options, such as `Caddyfile:2`, for messages. The adapter sets it. Default: none.
+	Source string `json:"source,omitempty"`
+
 	// generation numbers configurations in the order in which they were loaded.
 	generation uint64
 	ctx        caddy.Context
@@ -120,6 +123,9 @@ type InlineWidget struct {
 
 	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
+
+	// Where a Caddyfile has this widget, such as `Caddyfile:4`, for messages. The adapter sets it. Default: none.
+	Source string `json:"source,omitempty"`
 }
 
 // WidgetStore is a module of the namespace `chat_identity.widgets`.
@@ -153,7 +159,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.traffic = a.sharedTraffic.shared
-	return inOrder(a.provisionSpool, a.provisionInline, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache)
+	if err := a.provisionInline(); err != nil {
+		return err
+	}
+	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+		return fmt.Errorf("%w%s", err, atSource(a.Source))
+	}
+	return nil
 }
 
 func (a *App) provisionInline() error {
@@ -168,7 +180,7 @@ func (a *App) provisionInline() error {
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w%s", err, atSource(inline.Source))
 		}
 		if literals {
 			warnLiteral(a.log, zap.String("widget", inline.ID))

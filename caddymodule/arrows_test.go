@@ -11,14 +11,14 @@ import (
 // arrows are what each package may import of this module. A new room is one line
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
-	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
+	"verifier":                    {"internal/choice", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
 	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
 	"verifier/internal/names":     {},
 
 	"caddymodule": {
-		"verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
+		"internal/choice", "verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/durable", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
@@ -42,10 +42,10 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose",
 	},
 	"caddymodule/internal/secrettext": {},
-	"caddymodule/internal/judgment":   {"verifier"},
+	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},
 	"caddymodule/internal/traffic":    {"verifier", "caddymodule/internal/judgment", "caddymodule/widgets"},
 
-	"caddymodule/widgets":              {"verifier"},
+	"caddymodule/widgets":              {"internal/choice", "verifier"},
 	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/durable"},
 	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/redislink"},
@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"caddymodule/cmd/bench": {},
 
 	"caddymodule/internal/redistest": {"internal/testbed"},
+	"internal/choice":                {},
 	"internal/parsertest":            {},
 	"internal/demo":                  {},
 	"internal/testbed":               {},

@@ -132,6 +132,9 @@ type Handler struct {
 	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS cors.Origins `json:"cors,omitempty"`
 
+	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
+	Source string `json:"source,omitempty"`
+
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App

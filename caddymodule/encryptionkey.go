@@ -31,12 +31,12 @@ func (a *App) provisionKeys() error {
 	var keys []widgets.EncryptionKey
 	for i, written := range a.EncryptionKeys {
 		text, literal, err := resolveText(written)
-		if err != nil {
-			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+		var key widgets.EncryptionKey
+		if err == nil {
+			key, err = parseEncryptionKey(text)
 		}
-		key, err := parseEncryptionKey(text)
 		if err != nil {
-			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+			return fmt.Errorf("%w (encryption_key %d)", err, i+1)
 		}
 		if literal {
 			warnLiteral(a.log, zap.String("encryption_key", key.ID()))

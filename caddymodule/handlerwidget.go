@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,7 +34,7 @@ func (h *Handler) checkWidget() error {
 }
 
 // provisionWidget determines how a request's widget is found.
-func (h *Handler) provisionWidget(ctx caddy.Context) error {
+func (h *Handler) provisionWidget(site string) error {
 	if err := h.checkWidget(); err != nil {
 		return err
 	}
@@ -46,7 +44,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(handlerSite(ctx, h))
+		return h.provisionSingle(h.describe(site))
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -137,10 +135,9 @@ func otherSecrets(id, site, other string) error {
 		"or define it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// handlerSite tells an operator where the handler that is being provisioned is, and where
-// its secrets come from.
-func handlerSite(ctx caddy.Context, h *Handler) string {
-	words := append(sites.Where(ctx), "with the secret")
+// describe tells an operator where the handler is, and where its secrets come from.
+func (h *Handler) describe(site string) string {
+	words := []string{site + atSource(h.Source), "with the secret"}
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
 			written = "(written in the configuration)"

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -38,25 +39,37 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
-	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
-		return err
-	}
-	if h.Guard && h.Identify == "" {
-		d, err := verifier.LookupDialect(h.Dialect)
-		if err != nil {
-			return err
-		}
-		h.plan, err = h.newPlan(d) // its answers refuse a CONNECT
-		return err
-	}
-	if err := inOrder(func() error { return h.provisionWidget(ctx) }, h.provisionNames, h.provisionPlans); err != nil {
-		return err
+	site := sites.Where(ctx)
+	if err := h.provision(site); err != nil {
+		return fmt.Errorf("%w%s, site %s", err, atSource(h.Source), site)
 	}
 	h.warnUpload()
 	if h.Unverified == claimKeep && !h.Guard {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}
 	return nil
+}
+
+func (h *Handler) provision(site string) error {
+	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
+		return err
+	}
+	if !h.Guard || h.Identify != "" {
+		return inOrder(func() error { return h.provisionWidget(site) }, h.provisionNames, h.provisionPlans)
+	}
+	d, err := verifier.LookupDialect(h.Dialect)
+	if err == nil {
+		h.plan, err = h.newPlan(d) // its answers refuse a CONNECT
+	}
+	return err
+}
+
+// atSource ends a message by the place in a Caddyfile, if there is one, as the adapter's errors do.
+func atSource(source string) string {
+	if source == "" {
+		return ""
+	}
+	return ", at " + source
 }
 
 // inOrder returns the first error of the steps, and does not run those behind it.
@@ -74,7 +87,7 @@ func (h *Handler) checkGuard() error {
 	if !h.Guard || h.Identify != "" {
 		return nil
 	}
-	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect})
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Source: h.Source})
 	if err != nil {
 		return err
 	}
@@ -189,12 +202,17 @@ func (h *Handler) checkTimes() error {
 	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
-	message := h.plan.policy.Message
-	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil || h.TimestampUnit != "") {
-		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
-	}
-	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
-		return ofOption("nonce_length", fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message))
+	for _, o := range [...]struct {
+		option string
+		given  bool
+		needs  verifier.Field
+	}{
+		{"max_age", h.MaxAge != 0, verifier.Timestamp}, {"skew", h.Skew != nil, verifier.Timestamp},
+		{"timestamp_unit", h.TimestampUnit != "", verifier.Timestamp}, {"nonce_length", h.NonceLength != 0, verifier.Nonce},
+	} {
+		if o.given && !h.plan.verifier.Signs(o.needs) {
+			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, h.plan.policy.Message))
+		}
 	}
 	return nil
 }

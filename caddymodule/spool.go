@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
 	"go.uber.org/zap"
 
@@ -47,17 +45,13 @@ func (a *App) provisionFolder() error {
 	if a.Spool == "" {
 		return nil
 	}
-	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Spool, true, true)
+	err := checkPath(a.Spool)
 	if err == nil {
-		err = checkPath(dir)
+		a.Spool, err = resolvePath(a.Spool, "")
 	}
 	if err == nil {
-		dir, err = filepath.Abs(dir)
+		err = checkSpool(a.Spool)
 	}
-	if err == nil {
-		err = checkSpool(dir)
-	}
-	a.Spool = dir
 	return err
 }
 

@@ -78,13 +78,13 @@ func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
 	if args := d.RemainingArgs(); len(args) == 1 {
 		*to = args[0]
 		if err := checkPath(*to); err != nil {
-			return d.WrapErr(err)
+			return err
 		}
 	} else if len(args) > 1 {
-		return d.Errf("%s takes one path: quote it if it has spaces", option)
+		return fmt.Errorf("%s takes one path: quote it if it has spaces", option)
 	}
 	if d.NextBlock(0) {
-		return d.Errf("%s has no block: the path follows it", option)
+		return fmt.Errorf("%s has no block: the path follows it", option)
 	}
 	return nil
 }
@@ -95,21 +95,18 @@ func resolvePath(path, name string) (string, error) {
 	if path == "" {
 		path = dataPath(name)
 	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
 	if err != nil {
-		return "", fmt.Errorf("path: %w", err)
+		return "", fmt.Errorf("a variable in the path %s is not set or is empty: set it for the process that runs Caddy", path)
 	}
-	return path, nil
+	return filepath.Abs(resolved)
 }
 
 // checkPath refuses a path that is probably a mistake.
 func checkPath(path string) error {
 	switch {
 	case path == "":
-		return errors.New("the path is empty: is a variable in it not set?")
+		return errors.New("the path is empty, as a variable leaves it that is not set: write the path")
 	case strings.HasPrefix(path, "~"):
 		return errors.New("a path that begins with ~ is not expanded here: write it out")
 	}

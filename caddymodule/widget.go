@@ -45,7 +45,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		return nil, false, badWidgetID(id)
 	}
 	if len(written) == 0 {
-		return nil, false, fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
+		return nil, false, noSecret(id)
 	}
 	if dialect != "" {
 		if _, err := verifier.LookupDialect(dialect); err != nil {
@@ -57,7 +57,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
-			return nil, false, fmt.Errorf("widget %s, secret %d: %w", id, i+1, hintShort(err))
+			return nil, false, fmt.Errorf("%w (secret %d of widget %s)", hintShort(err), i+1, id)
 		}
 		literals = literals || literal
 		if name, kind := placeholder(text); kind == "env" {
@@ -79,6 +79,10 @@ func hintShort(err error) error {
 		return fmt.Errorf("%w: 'caddy chat-identity keygen' creates a good one", err)
 	}
 	return err
+}
+
+func noSecret(id string) error {
+	return fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
 }
 
 func badWidgetID(id string) error {

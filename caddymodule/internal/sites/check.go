@@ -97,8 +97,8 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 }
 
 // Where returns the hosts, paths and listeners of the handler that is being provisioned.
-// Errors of provisioning have no line of the Caddyfile.
-func Where(ctx caddy.Context) (words []string) {
+func Where(ctx caddy.Context) string {
+	var words []string
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if server != nil {
 		words = routeWords(server.Routes)
@@ -111,7 +111,7 @@ func Where(ctx caddy.Context) (words []string) {
 	if server != nil {
 		words = append(words, "on "+strings.Join(server.Listen, " "))
 	}
-	return words
+	return strings.Join(words, " ")
 }
 
 // routeWords returns the hosts and paths of the route that is being provisioned: the first

@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
+)
+
+// optionBlock is a kind of block in a Caddyfile.
+type optionBlock struct {
+	name               string   // for errors
+	options            []string // in the order of the documentation
+	repeatable, nested []string // options that may be repeated, or have a block of their own
+}
+
+var (
+	handlerBlock = optionBlock{"the chat_identity directive", []string{
+		"dialect", "widget", "secret", "claim", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
+		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors",
+	}, []string{"claim", "reject", "header"}, []string{"conversation"}}
+	appBlock = optionBlock{"the global chat_identity block", []string{
+		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "widget",
+	}, []string{"widget"}, []string{"widget"}}
+	widgetBlock       = optionBlock{name: "a widget in the global chat_identity block", options: []string{"secret", "mode", "dialect"}}
+	conversationBlock = optionBlock{name: "a conversation block", options: []string{"keep", "limit"}}
+
+	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock}
+)
+
+// each visits the options of a block. Errors get the line of their option.
+func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error) error {
+	seen, nesting := make(map[string]bool), d.Nesting()
+	for d.NextBlock(nesting) {
+		at, name := *d, d.Val()
+		switch {
+		case !slices.Contains(b.options, name):
+			return b.unknown(name, at)
+		case seen[name] && !slices.Contains(b.repeatable, name):
+			return at.Errf("%s is repeated", name)
+		}
+		seen[name] = true
+		if err := visit(name); err != nil {
+			return wrap(&at, err)
+		}
+		if !slices.Contains(b.nested, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
+			return at.Errf("%s has no block", name)
+		}
+	}
+	return nil
+}
+
+// unknown refuses an option that this kind of block does not have, and says where it
+// belongs or what was probably meant.
+func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
+	if mode, err := widgets.ParseMode(name); b == &handlerBlock && (err == nil && mode != widgets.ModeUnset || name == "mode") {
+		return at.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
+	}
+	refuse := func(advice string) error { return at.Errf("unknown option '%s' of %s%s", name, b.name, advice) }
+	var elsewhere []string
+	for _, other := range allBlocks {
+		if slices.Contains(other.options, name) {
+			elsewhere = append(elsewhere, other.name)
+		}
+	}
+	if len(elsewhere) > 0 {
+		return refuse(": it is one of " + strings.Join(elsewhere, " or of "))
+	}
+	if meant := choice.Nearest(name, b.options); meant != "" {
+		return refuse(" (did you mean '" + meant + "'?)")
+	}
+	for _, other := range allBlocks {
+		if meant := choice.Nearest(name, other.options); meant != "" {
+			return refuse(fmt.Sprintf(" (did you mean '%s', which is one of %s?)", meant, other.name))
+		}
+	}
+	return refuse(": one of " + strings.Join(b.options, ", "))
+}
+
+// wrap adds file and line to an error, if there is one that has none yet.
+func wrap(d *caddyfile.Dispenser, err error) error {
+	if err == nil || strings.Contains(err.Error(), ", at "+d.File()+":") {
+		return err
+	}
+	return d.WrapErr(err)
+}
+
+// position returns the current file and line.
+func position(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(), d.Line()) }
