@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -67,7 +68,7 @@ type App struct {
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
 	// Where a Caddyfile has these options, such as `Caddyfile:2`, for messages. The adapter sets it. Default: none.
-	Source string `json:"source,omitempty"`
+	Line string `json:"line,omitempty"`
 
 	// generation numbers configurations in the order in which they were loaded.
 	generation uint64
@@ -78,14 +79,16 @@ type App struct {
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
 
-	inline  map[string]*widget
-	store   observe.Store
-	ledger  *ledgers.Known
-	opener  *widgets.Keys
-	traffic *traffic.Traffic             // the counts of requests
-	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log     *zap.Logger
-	spool   *body.Spool // of the process: uploads outlive a reload
+	inline map[string]*widget
+	store  observe.Store
+	// widgetsFile is the store's file, "" if it is none.
+	widgetsFile string
+	ledger      *ledgers.Known
+	opener      *widgets.Keys
+	traffic     *traffic.Traffic             // the counts of requests
+	ring        atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log         *zap.Logger
+	spool       *body.Spool // of the process: uploads outlive a reload
 
 	// Shared with the configurations before and after this one.
 	sharedTraffic pooled[*traffic.Traffic]
@@ -125,7 +128,7 @@ type InlineWidget struct {
 	Dialect string `json:"dialect,omitempty"`
 
 	// Where a Caddyfile has this widget, such as `Caddyfile:4`, for messages. The adapter sets it. Default: none.
-	Source string `json:"source,omitempty"`
+	Line string `json:"line,omitempty"`
 }
 
 // WidgetStore is a module of the namespace `chat_identity.widgets`.
@@ -163,7 +166,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
-		return fmt.Errorf("%w%s", err, atSource(a.Source))
+		return fmt.Errorf("%w%s", err, atLine(a.Line))
 	}
 	return nil
 }
@@ -180,7 +183,7 @@ func (a *App) provisionInline() error {
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
-			return fmt.Errorf("%w%s", err, atSource(inline.Source))
+			return fmt.Errorf("%w%s", err, atLine(inline.Line))
 		}
 		if literals {
 			warnLiteral(a.log, zap.String("widget", inline.ID))
@@ -228,7 +231,10 @@ func (a *App) provisionStore() error {
 	}
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
-		return fmt.Errorf("widgets: %w", err)
+		return moduleError("widgets", err)
+	}
+	if file, ok := loaded.(*FileWidgets); ok {
+		a.widgetsFile = file.Path
 	}
 	module, ok := loaded.(WidgetStore)
 	if !ok {
@@ -236,10 +242,20 @@ func (a *App) provisionStore() error {
 	}
 	store, err := module.Store(stale)
 	if err != nil {
-		return fmt.Errorf("widgets: %w", err)
+		return moduleError("widgets", err)
 	}
 	a.store = observe.Store{Store: store}
 	return nil
+}
+
+// moduleError is the error of an option's module. It begins with what is wrong, not with
+// the way to the module.
+func moduleError(option string, err error) error {
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, ": provision chat_identity."); ok {
+		_, text, _ = strings.Cut(after, ": ")
+	}
+	return fmt.Errorf("%s (%s)", text, option)
 }
 
 // defaultStale is how long a known widget is served while its store is away.

@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/cors":   {},
 	"caddymodule/internal/hop":    {},
 	"caddymodule/internal/intake": {"verifier", "caddymodule/internal/body", "caddymodule/internal/hop", "caddymodule/internal/judgment"},
-	"caddymodule/internal/naming": {"verifier", "caddymodule/internal/intake"},
+	"caddymodule/internal/naming": {"internal/choice", "verifier", "caddymodule/internal/intake"},
 	"caddymodule/internal/sites":  {"caddymodule/internal/hop", "caddymodule/internal/naming"},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -53,7 +54,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // guard returns the handler for requests that the matcher does not select. It is a
 // complete one where there are identify() calls to answer.
 func (h *Handler) guard() *Handler {
-	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, Source: h.Source}
+	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, Line: h.Line}
 	if h.Identify != "" {
 		*g = *h
 	}
@@ -94,13 +95,13 @@ func (h *Handler) guard() *Handler {
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
 	directive := *d
-	h.Source = position(d)
+	h.Line = position(d)
 	if d.NextArg() {
 		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.Errf("'%s' is not a mode: one of off, optional, required", d.Val())
+			return d.WrapErr(choice.Unknown("mode", d.Val(), []string{"off", "optional", "required"}))
 		}
 	}
 	if d.NextArg() {

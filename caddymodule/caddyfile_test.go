@@ -3,13 +3,9 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -77,13 +73,12 @@ func TestCaddyfiles(t *testing.T) {
 	}
 }
 
-// TestEveryOptionHasFiles reads the options out of the source: each has a good
-// and a bad file, and those of a coming version a bad one.
+// TestEveryOptionHasFiles: each option has a good and a bad file.
 func TestEveryOptionHasFiles(t *testing.T) {
 	for kind, options := range map[string][]string{
-		"handler": cases(t, "caddyfile.go", "unmarshalOption"),
-		"widget":  cases(t, "globaloption.go", "unmarshalInlineWidget"),
-		"global":  cases(t, "globaloption.go", "unmarshalOption"),
+		"handler": handlerBlock.options,
+		"widget":  widgetBlock.options,
+		"global":  appBlock.options,
 		"matcher": {"outcomes"},
 	} {
 		if len(options) == 0 {
@@ -103,42 +98,18 @@ func wantFile(t *testing.T, name string) {
 	}
 }
 
-// cases returns the texts in the cases of a function's switches.
-func cases(t *testing.T, file, function string) (texts []string) {
-	t.Helper()
-	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	must(t, err)
-	for _, declaration := range source.Decls {
-		f, ok := declaration.(*ast.FuncDecl)
-		if !ok || f.Name.Name != function {
-			continue
-		}
-		ast.Inspect(f, func(node ast.Node) bool {
-			if clause, ok := node.(*ast.CaseClause); ok {
-				for _, expression := range clause.List {
-					if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-						text, err := strconv.Unquote(literal.Value)
-						must(t, err)
-						texts = append(texts, text)
-					}
-				}
-			}
-			return true
-		})
-	}
-	return texts
-}
-
 // TestUnmarshalCaddyfileDocuments: the syntax in the comments, which becomes
 // documentation, names every option.
 func TestUnmarshalCaddyfileDocuments(t *testing.T) {
-	for _, in := range [][2]string{
-		{"caddyfile.go", "unmarshalOption"}, {"globaloption.go", "unmarshalOption"}, {"globaloption.go", "unmarshalInlineWidget"},
+	for file, blocks := range map[string][]optionBlock{
+		"caddyfile.go": {handlerBlock, conversationBlock}, "globaloption.go": {appBlock, widgetBlock},
 	} {
-		text := read(t, in[0])
-		for _, option := range cases(t, in[0], in[1]) {
-			if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
-				t.Errorf("%s does not document %s", in[0], option)
+		text := read(t, file)
+		for _, b := range blocks {
+			for _, option := range b.options {
+				if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
+					t.Errorf("%s does not document %s", file, option)
+				}
 			}
 		}
 	}

@@ -26,11 +26,19 @@ var (
 	appBlock = optionBlock{"the global chat_identity block", []string{
 		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "widget",
 	}, []string{"widget"}, []string{"widget"}}
-	widgetBlock       = optionBlock{name: "a widget in the global chat_identity block", options: []string{"secret", "mode", "dialect"}}
-	conversationBlock = optionBlock{name: "a conversation block", options: []string{"keep", "limit"}}
+	widgetBlock       = optionBlock{name: "a widget's block in the global options", options: []string{"secret", "mode", "dialect"}}
+	conversationBlock = optionBlock{name: "conversation's block", options: []string{"keep", "limit"}}
 
 	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock}
 )
+
+// synonyms are what other programs call an option.
+var synonyms = map[string]string{
+	"redis": "widgets redis <url>", "file": "widgets file <path>", "bolt": "ledger bolt <path>", "store": "widgets", "key": "secret", "hmac_secret": "secret",
+	"ttl": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
+	"format": "encoding", "path": "at", "root": "at", "status": "reject <reason> <status>", "user_id": "claim user_id <location> <name>",
+	"user": "claim user_id <location> <name>", "signature": "claim signature <location> <name>", "product": "dialect",
+}
 
 // each visits the options of a block. Errors get the line of their option.
 func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error) error {
@@ -41,6 +49,9 @@ func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error
 		case !slices.Contains(b.options, name):
 			return b.unknown(name, at)
 		case seen[name] && !slices.Contains(b.repeatable, name):
+			if name == "secret" {
+				return at.Err("secret is repeated: list all secrets in one line, the current one first")
+			}
 			return at.Errf("%s is repeated", name)
 		}
 		seen[name] = true
@@ -68,14 +79,17 @@ func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
 		}
 	}
 	if len(elsewhere) > 0 {
-		return refuse(": it is one of " + strings.Join(elsewhere, " or of "))
+		return refuse(": it belongs in " + strings.Join(elsewhere, " or in "))
+	}
+	if meant := synonyms[name]; slices.Contains(b.options, strings.Split(meant, " ")[0]) {
+		return refuse(": write '" + meant + "'")
 	}
 	if meant := choice.Nearest(name, b.options); meant != "" {
 		return refuse(" (did you mean '" + meant + "'?)")
 	}
 	for _, other := range allBlocks {
 		if meant := choice.Nearest(name, other.options); meant != "" {
-			return refuse(fmt.Sprintf(" (did you mean '%s', which is one of %s?)", meant, other.name))
+			return refuse(fmt.Sprintf(" (did you mean '%s', which belongs in %s?)", meant, other.name))
 		}
 	}
 	return refuse(": one of " + strings.Join(b.options, ", "))

@@ -11,12 +11,16 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
+	const wanted = "widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'"
 	switch {
+	case len(args) == 0:
+		return errors.New(wanted + unsetNote)
 	case len(args) == 1 && args[0] == "body":
 		return errors.New("widget body needs a JSON pointer, as in 'widget body /widget_key'")
 	case len(args) == 1 && args[0] != "":
@@ -25,7 +29,7 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		h.WidgetBody = args[1]
 		return pointerArg(d, "widget body", h.WidgetBody)
 	default:
-		return errors.New("widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'")
+		return errors.New(wanted)
 	}
 	return nil
 }
@@ -97,6 +101,9 @@ func (h *Handler) rejectOption(d *caddyfile.Dispenser) error {
 		return errors.New("reject needs a reason and a status, as in 'reject invalid 403'")
 	}
 	if _, err := judgment.ParseReason(reason); err != nil {
+		if digits(reason) {
+			return fmt.Errorf("reject: the reason comes first, as in 'reject %s %s'", text, reason)
+		}
 		return fmt.Errorf("reject: %v", err)
 	}
 	status, err := strconv.Atoi(text)
@@ -171,5 +178,5 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: '%s' is not %s", name, *to, wanted)
+	return fmt.Errorf("%s: %w", name, choice.Unknown("value", *to, values))
 }

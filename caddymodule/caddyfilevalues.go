@@ -20,13 +20,16 @@ func oneArg(d *caddyfile.Dispenser, to *string, wanted string) error {
 	case len(args) > 1:
 		problem = fmt.Sprintf("; unexpected '%s'", args[1])
 	case len(args) == 1 && args[0] == "":
-		problem = "; this one is empty, as a variable leaves it that is not set"
+		problem = "; this one is empty" + unsetNote
 	case len(args) == 1:
 		*to = args[0]
 		return nil
 	}
 	return fmt.Errorf("%s takes one argument: %s%s", name, wanted, problem)
 }
+
+// unsetNote ends errors about an argument that is missing, perhaps without a visible reason.
+const unsetNote = " ({$NAME} leaves nothing if that variable is not set)"
 
 // quantityArg takes a number with a unit, for which a space is often written in between.
 func quantityArg(d *caddyfile.Dispenser, to *string, wanted string) error {
@@ -45,8 +48,11 @@ func sizeArg(d *caddyfile.Dispenser, to *int64, min, max uint64) error {
 		return err
 	}
 	size, err := humanize.ParseBytes(text)
-	if err != nil || size < min || size > max {
-		return fmt.Errorf("%s: '%s' is not a size from %s to %s, such as 64MiB", name, text, humanize.IBytes(min), humanize.IBytes(max))
+	switch limits := inUnits(min) + " to " + inUnits(max); {
+	case err == nil && size < min && size > 0 && digits(text):
+		return fmt.Errorf("%s: '%s' has no unit, so it would be bytes: write %[2]sMiB; it is from %s", name, text, limits)
+	case err != nil || size < min || size > max:
+		return fmt.Errorf("%s: '%s' is not a size from %s, such as 64MiB", name, text, limits)
 	}
 	*to = int64(size)
 	return nil
@@ -90,14 +96,22 @@ func numberArg(d *caddyfile.Dispenser, to *int, min, max int) error {
 	return nil
 }
 
+// inUnits writes a size as a configuration does: 1MiB.
+func inUnits(size uint64) string {
+	return strings.ReplaceAll(strings.Replace(humanize.IBytes(size), ".0", "", 1), " ", "")
+}
+
 func digits(text string) bool {
 	return text != "" && strings.Trim(text, "0123456789") == ""
 }
 
 // secretArgs takes one or more secrets.
 func secretArgs(d *caddyfile.Dispenser, to *[]string, example string) error {
-	if *to = d.RemainingArgs(); len(*to) == 0 {
-		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'; {$" + example + "} leaves none if that variable is not set")
+	switch *to = d.RemainingArgs(); {
+	case len(*to) > 0 && ((*to)[0] == "=" || (*to)[0] == ":"):
+		return fmt.Errorf("unexpected '%s': the secret follows a space, as in 'secret {env.%s}'", (*to)[0], example)
+	case len(*to) == 0:
+		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'" + unsetNote)
 	}
 	return checkLiterals(*to)
 }

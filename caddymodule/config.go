@@ -133,7 +133,7 @@ type Handler struct {
 	CORS cors.Origins `json:"cors,omitempty"`
 
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
-	Source string `json:"source,omitempty"`
+	Line string `json:"line,omitempty"`
 
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have

@@ -36,7 +36,7 @@ func (a *App) provisionKeys() error {
 			key, err = parseEncryptionKey(text)
 		}
 		if err != nil {
-			return fmt.Errorf("%w (encryption_key %d)", err, i+1)
+			return fmt.Errorf("%w (encryption_key)", err)
 		}
 		if literal {
 			warnLiteral(a.log, zap.String("encryption_key", key.ID()))
@@ -67,7 +67,7 @@ func (a *App) provisionKeys() error {
 func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
 	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
-		err = fmt.Errorf("%w: 'caddy chat-identity keygen --encryption-key' creates one", err)
+		err = errors.New("this is no encryption key, the base64 of 32 bytes in 44 characters: 'caddy chat-identity keygen --encryption-key' creates one")
 	}
 	return key, err
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -48,9 +49,9 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
-	a.Source = position(d)
+	a.Line = position(d)
 	if d.NextArg() {
-		return d.Errf("unexpected '%s': the global option chat_identity takes a block", d.Val())
+		return d.Errf("unexpected '%s': the global option chat_identity takes a block; mode and matcher go behind the directive in a site", d.Val())
 	}
 	return appBlock.each(d, func(name string) error { return a.unmarshalOption(d, name) })
 }
@@ -88,7 +89,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 
 func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	if a.EncryptionKeys = d.RemainingArgs(); len(a.EncryptionKeys) == 0 {
-		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'")
+		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'" + unsetNote)
 	}
 	for _, written := range a.EncryptionKeys {
 		if _, kind := placeholder(written); kind == "" {
@@ -111,7 +112,12 @@ func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.Raw
 		return fmt.Errorf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
 	}
 	name := d.Val()
-	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
+	switch _, err := caddy.GetModule(namespace + "." + name); {
+	case err != nil && strings.Contains(name, "://"): // not quoted: it may hold a password
+		return fmt.Errorf("%s: the kind is missing before the URL: write '%[1]s redis <url>'", option)
+	case err != nil && strings.Contains(name, "/"):
+		return fmt.Errorf("%s: the kind is missing before the path: write '%[1]s %s %s'", option, file, name)
+	case err != nil:
 		return fmt.Errorf("%s: there is no kind '%s': it is %s or redis", option, name, file)
 	}
 	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
@@ -146,7 +152,7 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 	if w.ID == defaultWidget {
 		return w, fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
 	}
-	w.Source = position(d)
+	w.Line = position(d)
 	options := widgetBlock
 	options.name = "widget " + w.ID
 	err = options.each(d, func(name string) error {

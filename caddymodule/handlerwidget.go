@@ -137,7 +137,11 @@ func otherSecrets(id, site, other string) error {
 
 // describe tells an operator where the handler is, and where its secrets come from.
 func (h *Handler) describe(site string) string {
-	words := []string{site + atSource(h.Source), "with the secret"}
+	words := []string{site}
+	if h.Line != "" {
+		words = append(words, "("+h.Line+")")
+	}
+	words = append(words, "with the secret")
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
 			written = "(written in the configuration)"

@@ -29,11 +29,14 @@ func (a *App) provisionLedger() error {
 	}
 	loaded, err := a.ctx.LoadModule(a, "LedgerRaw")
 	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return moduleError("ledger", err)
 	}
 	module, ok := loaded.(LedgerModule)
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
+	}
+	if file, ok := loaded.(*BoltLedger); ok && file.Path == a.widgetsFile {
+		return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
 	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {

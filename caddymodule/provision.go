@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -41,7 +42,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = loaded.(*App)
 	site := sites.Where(ctx)
 	if err := h.provision(site); err != nil {
-		return fmt.Errorf("%w%s, site %s", err, atSource(h.Source), site)
+		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), site)
 	}
 	h.warnUpload()
 	if h.Unverified == claimKeep && !h.Guard {
@@ -64,12 +65,12 @@ func (h *Handler) provision(site string) error {
 	return err
 }
 
-// atSource ends a message by the place in a Caddyfile, if there is one, as the adapter's errors do.
-func atSource(source string) string {
-	if source == "" {
+// atLine ends a message by the place in a Caddyfile, if there is one, as the adapter's errors do.
+func atLine(line string) string {
+	if line == "" {
 		return ""
 	}
-	return ", at " + source
+	return ", at " + line
 }
 
 // inOrder returns the first error of the steps, and does not run those behind it.
@@ -87,7 +88,7 @@ func (h *Handler) checkGuard() error {
 	if !h.Guard || h.Identify != "" {
 		return nil
 	}
-	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Source: h.Source})
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Line: h.Line})
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,7 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
-		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
+		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, without scheme and host, and is matched as a whole", h.Identify))
 	}
 	if err := h.CORS.Check(); err != nil {
 		return err
@@ -137,9 +138,9 @@ func (h *Handler) provisionUnverified() error {
 		err := field.UnmarshalText([]byte(name))
 		switch {
 		case err != nil:
-			return fmt.Errorf("unverified: unknown field '%s': one of %s", name, strippableFields())
+			return fmt.Errorf("unverified: %w", choice.Unknown("field", name, strippableFields()))
 		case field.Proves():
-			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
+			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strings.Join(strippableFields(), ", "))
 		case slices.Contains(h.stripped, field):
 			return fmt.Errorf("unverified: %s is repeated", name)
 		}
@@ -149,14 +150,13 @@ func (h *Handler) provisionUnverified() error {
 }
 
 // strippableFields are the fields that unverified can list, for its errors.
-func strippableFields() string {
-	var names []string
+func strippableFields() (names []string) {
 	for f := verifier.UserID; f < verifier.Widget; f++ {
 		if !f.Proves() {
 			names = append(names, f.String())
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // provisionPlans compiles the handler for its own dialect and for those that

@@ -50,6 +50,9 @@ func (r *RedisServer) connect() (key string, err error) {
 		}
 	}
 	options, err := redislink.Parse(address)
+	if err != nil && address != r.URL {
+		err = fmt.Errorf("%w, in %s", err, r.URL)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +61,7 @@ func (r *RedisServer) connect() (key string, err error) {
 			continue
 		}
 		if *text, _, err = resolveText(*text); err != nil {
-			return "", fmt.Errorf("%w (user or password of the Redis URL)", err)
+			return "", fmt.Errorf("%w, as the user or password in the URL", err)
 		}
 	}
 	r.URL = "" // cleared: Caddy's request trace prints exported fields
@@ -71,7 +74,7 @@ func (r *RedisServer) connect() (key string, err error) {
 func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 	d.Next() // redis
 	if err := oneArg(d, &r.URL, "a URL, as in '"+option+" redis redis://localhost:6379'"); err != nil {
-		return err
+		return fmt.Errorf("%s %w", option, err)
 	}
 	if _, kind := placeholder(r.URL); kind == "" {
 		if _, err := redislink.Parse(r.URL); err != nil {

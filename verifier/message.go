@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash"
 	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // message is a template of what is signed: fields and literal text.
@@ -49,7 +51,8 @@ func parseMessage(text string, nonceLength int) (message, error) {
 		}
 		f, ok := parseField(rest[1:end])
 		if !ok || (f != UserID && f != Email && f != Timestamp && f != Nonce) {
-			return m, fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
+			name := strings.Trim(rest[:end], "{ ")
+			return m, fmt.Errorf("message %q: %w, in single braces", text, choice.Unknown("field", name, []string{"user_id", "email", "timestamp", "nonce"}))
 		}
 		if seen[f] {
 			return m, fmt.Errorf("message %q names {%s} twice", text, f)
