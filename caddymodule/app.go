@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
@@ -81,14 +82,14 @@ type App struct {
 
 	inline map[string]*widget
 	store  observe.Store
-	// widgetsFile is the store's file, "" if it is none.
-	widgetsFile string
-	ledger      *ledgers.Known
-	opener      *widgets.Keys
-	traffic     *traffic.Traffic             // the counts of requests
-	ring        atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log         *zap.Logger
-	spool       *body.Spool // of the process: uploads outlive a reload
+	// The files of store and ledger, "" where they are none.
+	widgetsFile, ledgerFile string
+	ledger                  *ledgers.Known
+	opener                  *widgets.Keys
+	traffic                 *traffic.Traffic             // the counts of requests
+	ring                    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log                     *zap.Logger
+	spool                   *body.Spool // of the process: uploads outlive a reload
 
 	// Shared with the configurations before and after this one.
 	sharedTraffic pooled[*traffic.Traffic]
@@ -107,6 +108,9 @@ type App struct {
 	// needs the ledger.
 	usesStore, usesLedger bool
 	window                ledger.Window // the longest of all handlers with one_time
+	// named are the widgets that a directive names, "" where requests do.
+	named    map[string]bool
+	findings []findings.Finding
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -152,7 +156,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
-	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.owners, a.named, a.sites = make(map[string]*handlerWidget), make(map[string]bool), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {
@@ -185,10 +189,7 @@ func (a *App) provisionInline() error {
 		if err != nil {
 			return fmt.Errorf("%w%s", err, atLine(inline.Line))
 		}
-		if literals {
-			warnLiteral(a.log, zap.String("widget", inline.ID))
-		}
-		warnDoubt(a.log, w)
+		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
 		a.inline[inline.ID] = w
@@ -196,15 +197,13 @@ func (a *App) provisionInline() error {
 	return nil
 }
 
-func warnLiteral(log *zap.Logger, which zap.Field) {
-	log.Warn("a secret is written into the configuration, where Caddy's admin API and autosave.json show it: "+
-		"write {env.NAME} or {file.PATH} instead", which)
-}
-
-// warnDoubt warns about an environment variable that may hold more than a secret.
-func warnDoubt(log *zap.Logger, w *widget) {
+// checkSecrets finds secrets that are no secrets.
+func checkSecrets(w *widget, literals bool, find func(findings.Kind, string)) {
+	if literals {
+		find(findings.SecretLiteral, "a secret of widget "+w.id+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+	}
 	if w.inline.doubt != nil {
-		log.Warn("a secret is used as it is, but may not be what was meant", zap.String("widget", w.id), zap.Error(w.inline.doubt))
+		find(findings.SecretDoubtful, "a secret of widget "+w.id+" is used as it is, but may not be what was meant: "+w.inline.doubt.Error())
 	}
 }
 

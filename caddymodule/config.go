@@ -150,6 +150,7 @@ type Handler struct {
 	// renamed are the names that ours are renamed to: by this handler, and once the app
 	// has read the sites, by any handler of its site.
 	renamed []hop.Header
+	site    string         // its hosts and paths, for messages
 	place   *sites.Handler // what the app has learned from the sites; nil before
 	log     *logger
 }

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -39,7 +40,7 @@ func (a *App) provisionKeys() error {
 			return fmt.Errorf("%w (encryption_key)", err)
 		}
 		if literal {
-			warnLiteral(a.log, zap.String("encryption_key", key.ID()))
+			a.find(findings.SecretLiteral, "encryption key "+key.ID()+" is written into the configuration, where Caddy's admin API and autosave.json show it")
 		}
 		if slices.ContainsFunc(keys, func(other widgets.EncryptionKey) bool { return other.ID() == key.ID() }) {
 			return fmt.Errorf("encryption_key %d: the same key is repeated", i+1)
@@ -91,7 +92,7 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 // warnReadable warns about a created key that other users can read.
 func (a *App) warnReadable() {
 	if info, err := os.Stat(madeKeyPath()); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		a.log.Warn("the encryption key can be read by other users: chmod 600", zap.String("file", madeKeyPath()))
+		a.find(findings.KeyReadable, "the encryption key in "+madeKeyPath()+" can be read by other users")
 	}
 }
 

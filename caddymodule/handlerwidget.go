@@ -6,8 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"go.uber.org/zap"
-
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -34,7 +33,7 @@ func (h *Handler) checkWidget() error {
 }
 
 // provisionWidget determines how a request's widget is found.
-func (h *Handler) provisionWidget(site string) error {
+func (h *Handler) provisionWidget() error {
 	if err := h.checkWidget(); err != nil {
 		return err
 	}
@@ -44,7 +43,7 @@ func (h *Handler) provisionWidget(site string) error {
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(h.describe(site))
+		return h.provisionSingle()
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -57,29 +56,24 @@ func (h *Handler) provisionWidget(site string) error {
 		return err
 	}
 	h.literal = []byte(h.Widget)
-	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither inline nor stored, so no request verifies until it is: "+
-			"'caddy chat-identity create "+h.Widget+"' creates it", zap.String("widget", h.Widget))
+	if !app.stored(h.Widget) {
+		h.find(findings.WidgetUnstored, "widget "+h.Widget+" is neither inline nor stored, so no request verifies until it is")
 	}
 	return nil
 }
 
-// provisionSingle creates the handler's own widget. The site is for errors.
-func (h *Handler) provisionSingle(site string) error {
+// provisionSingle creates the handler's own widget.
+func (h *Handler) provisionSingle() error {
+	where := h.describe()
 	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
 	if err != nil {
 		return err
 	}
-	if !h.Guard { // the handler that it belongs to warns
-		if literals {
-			warnLiteral(h.log.zap, zap.String("widget", id))
-		}
-		warnDoubt(h.log.zap, w)
-	}
+	checkSecrets(w, literals, h.find)
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	h.single, err = h.app.own(w, h, site)
+	h.single, err = h.app.own(w, h, where)
 	return err
 }
 
@@ -136,8 +130,8 @@ func otherSecrets(id, site, other string) error {
 }
 
 // describe tells an operator where the handler is, and where its secrets come from.
-func (h *Handler) describe(site string) string {
-	words := []string{site}
+func (h *Handler) describe() string {
+	words := []string{h.site}
 	if h.Line != "" {
 		words = append(words, "("+h.Line+")")
 	}

@@ -35,8 +35,10 @@ func (a *App) provisionLedger() error {
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
 	}
-	if file, ok := loaded.(*BoltLedger); ok && file.Path == a.widgetsFile {
-		return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
+	if file, ok := loaded.(*BoltLedger); ok {
+		if a.ledgerFile = file.Path; file.Path == a.widgetsFile {
+			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
+		}
 	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {

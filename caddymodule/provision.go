@@ -40,23 +40,20 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
-	site := sites.Where(ctx)
-	if err := h.provision(site); err != nil {
-		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), site)
+	h.site = sites.Where(ctx)
+	if err := h.provision(); err != nil {
+		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
 	}
-	h.warnUpload()
-	if h.Unverified == claimKeep && !h.Guard {
-		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
-	}
+	h.checkValues()
 	return nil
 }
 
-func (h *Handler) provision(site string) error {
+func (h *Handler) provision() error {
 	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
 		return err
 	}
 	if !h.Guard || h.Identify != "" {
-		return inOrder(func() error { return h.provisionWidget(site) }, h.provisionNames, h.provisionPlans)
+		return inOrder(h.provisionWidget, h.provisionNames, h.provisionPlans)
 	}
 	d, err := verifier.LookupDialect(h.Dialect)
 	if err == nil {

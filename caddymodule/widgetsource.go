@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -145,6 +146,10 @@ func (a *App) useStore(id string) *widget {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.usesStore = true
+	if strings.Contains(id, "{") {
+		id = ""
+	}
+	a.named[id] = true
 	return a.inline[id]
 }
 

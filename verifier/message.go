@@ -51,8 +51,11 @@ func parseMessage(text string, nonceLength int) (message, error) {
 		}
 		f, ok := parseField(rest[1:end])
 		if !ok || (f != UserID && f != Email && f != Timestamp && f != Nonce) {
-			name := strings.Trim(rest[:end], "{ ")
-			return m, fmt.Errorf("message %q: %w, in single braces", text, choice.Unknown("field", name, []string{"user_id", "email", "timestamp", "nonce"}))
+			err := fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
+			if meant := choice.Nearest(strings.Trim(rest[:end], "{ "), []string{"user_id", "email", "timestamp", "nonce"}); meant != "" {
+				err = fmt.Errorf("%w (did you mean {%s}?)", err, meant)
+			}
+			return m, err
 		}
 		if seen[f] {
 			return m, fmt.Errorf("message %q names {%s} twice", text, f)

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -21,6 +22,9 @@ import (
 type Handler struct {
 	Guard   bool         // it never decides
 	Renamed []hop.Header // the names that it renames our headers to
+	Line    string       // in a Caddyfile, if it is from one
+	Raises  bool         // it refuses by errors
+	CORS    bool         // scripts of some other origin may read its answers
 	Caught  bool         // found: a subroute around it handles errors
 }
 
@@ -34,14 +38,19 @@ type Site struct {
 	named         map[string]*caddyhttp.Route
 
 	// Findings. "Before" means before a handler has run.
-	unguarded []string    // ways to proxies before
-	asked     []string    // ways to subrequests before
-	early     []early     // matchers before
-	method    string      // the method that a handler behind ours sets
-	fromPath  []string    // placeholders that depend on the path
-	own       bool        // a handler is matched by its own outcome
-	overlaps  [][2]string // directives of which either may decide
-	never     [][2]string // directives that never decide, each behind the one that does
+	unguarded []string // ways to proxies before
+	before    []string // those of them in the list of routes that has a handler, in front of it
+	asked     []string // ways to subrequests before
+	early     []early  // matchers before
+	method    string   // the method that a handler behind ours sets
+	fromPath  []string // placeholders that depend on the path
+	own       bool     // a handler is matched by its own outcome
+	changes   []headerChange
+	// crossOrigin says that pages of other origins are expected, catches that error routes
+	// handle what is raised.
+	crossOrigin, catches bool
+	overlaps             [][2]directive // directives of which either may decide
+	never                [][2]directive // directives that never decide, each behind the one that does
 
 	// The position while the routes are read.
 	invoked   []string           // named routes around it
@@ -49,6 +58,11 @@ type Site struct {
 	outer     []*caddyhttp.Route // those that decide before the routes around it
 	enclosing *caddyhttp.Route   // the innermost one around it with a matcher
 }
+
+const (
+	handlesErrors = "handle_errors"
+	allRequests   = "all requests"
+)
 
 // Of reads the sites of an http app. Known returns our handlers, nil for all others.
 func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (all []*Site) {
@@ -63,7 +77,7 @@ func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (a
 func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
 	var sites []*Site
 	find := func(route *caddyhttp.Route) *Site {
-		hosts := "any host"
+		hosts := siteName(nil, server)
 		var matched []string
 		for _, set := range route.MatcherSets {
 			matched = append(matched, listed[caddyhttp.MatchHost](set)...)
@@ -89,7 +103,14 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 	}
 	perSite(server.Routes, "")
 	if server.Errors != nil {
-		perSite(server.Errors.Routes, "handle_errors")
+		perSite(server.Errors.Routes, handlesErrors)
+		for i := range server.Errors.Routes {
+			find(&server.Errors.Routes[i]).catches = true
+		}
+		everywhere := slices.ContainsFunc(sites, func(s *Site) bool { return s.catches && s.hosts == siteName(nil, server) })
+		for _, s := range sites {
+			s.catches = s.catches || everywhere
+		}
 	}
 	return sites
 }
@@ -98,7 +119,7 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 // passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
-	groups := make(map[string]bool)
+	groups, began := make(map[string]bool), len(s.unguarded)
 	outer, enclosing := s.outer, s.enclosing
 	defer func() { s.outer, s.enclosing = outer, enclosing }()
 	for i := range routes {
@@ -114,6 +135,10 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		s.outer = slices.Concat(outer, deciding)
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
+		}
+		if s.first(route) != nil {
+			s.before = append(s.before, s.unguarded[began:]...)
+			s.unguarded = s.unguarded[:began]
 		}
 		passed := s.handle(route.Handlers, here, guarded)
 		// Only one route of a group runs, so all of them have to guard.
@@ -134,11 +159,23 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	return guarded
 }
 
+// first returns the route's own handler of ours, nil if it has none.
+func (s *Site) first(route *caddyhttp.Route) *Handler {
+	for _, handler := range route.Handlers {
+		if h := s.known(handler); h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
 // compare compares a route that decides with earlier ones that do, in its own list and in
 // outer ones.
 func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
-	pair := func(earlier *caddyhttp.Route) [2]string {
-		return [2]string{cmp.Or(s.describe(earlier.MatcherSets), "all requests"), cmp.Or(way, "all requests")}
+	pair := func(earlier *caddyhttp.Route) [2]directive {
+		return [2]directive{
+			{cmp.Or(s.describe(earlier.MatcherSets), allRequests), s.first(earlier).Line}, {cmp.Or(way, allRequests), s.first(route).Line},
+		}
 	}
 	within := route.MatcherSets
 	if enclosing != nil { // it may have rewritten the path
@@ -178,10 +215,12 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			s.mapsFromPath(h)
 		case *caddyhttp.VarsMiddleware:
 			s.varsFromPath(*h)
+		case *headers.Handler:
+			s.changesHeaders(h, cmp.Or(way, allRequests), guarded)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
 				// The error may have been raised before a handler ran.
-				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > handle_errors", " > "), false)
+				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > "+handlesErrors, " > "), false)
 			}
 			outer := s.catching
 			s.catching = outer || h.Errors != nil
@@ -195,6 +234,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			}
 		case *reverseproxy.Handler:
 			s.changesMethod(h.Rewrite, guarded)
+			s.changesHeaders(h.Headers, cmp.Or(way, allRequests), guarded)
 			switch here := cmp.Or(way, "the rest of the site"); {
 			case guarded:
 			case asksOnly(h):

@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+)
+
+// Check returns what is unlikely to be meant, for a configuration that was provisioned and
+// is not to be started.
+func (a *App) Check() ([]findings.Finding, error) {
+	if err := a.examine(); err != nil {
+		return nil, err
+	}
+	dir := a.Spool
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	a.checkSpoolFolder(dir)
+	a.checkLedgerFile()
+	for _, f := range a.storeFindings() {
+		a.report(f)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.findings, nil
+}
+
+// report logs a finding, and keeps it for [App.Check].
+func (a *App) report(f findings.Finding) {
+	f.Log(a.log)
+	a.keep(f)
+}
+
+func (a *App) keep(f findings.Finding) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.findings = append(a.findings, f)
+}
+
+// find reports a finding about the app itself.
+func (a *App) find(kind findings.Kind, text string) {
+	a.report(findings.New(kind, text).At(a.Line, ""))
+}
+
+// examine checks the sites and what can be found when all handlers are known.
+func (a *App) examine() error {
+	handlers := 0
+	for _, s := range a.sites() {
+		if err := s.Check(a.report); err != nil {
+			return err
+		}
+		handlers += len(s.Handlers)
+	}
+	if handlers == 0 {
+		a.find(findings.NoDirective, "no site has the directive chat_identity, so nothing is verified and no forged header is removed")
+		return nil
+	}
+	for _, w := range a.InlineWidgets {
+		if !a.named[""] && !a.named[w.ID] && a.owners[w.ID] == nil {
+			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
+		}
+	}
+	return nil
+}
+
+// storeFindings are those about the widgets that are stored at this moment.
+func (a *App) storeFindings() (all []findings.Finding) {
+	for _, w := range a.InlineWidgets {
+		if a.stored(w.ID) {
+			all = append(all, findings.New(findings.WidgetShadowed, "widget "+w.ID+" is both inline (in the configuration) and stored: the inline one is used, "+
+				"and the stored one would be without it").At(w.Line, ""))
+		}
+	}
+	for id := range a.owners {
+		if a.stored(id) {
+			all = append(all, findings.New(findings.WidgetShadowed, "widget "+id+" is both a handler's own and stored: the stored one is not used"))
+		}
+	}
+	return all
+}
+
+// checkSpoolFolder finds a folder of temporary files that is no disk.
+func (a *App) checkSpoolFolder(dir string) {
+	if body.InMemory(dir) {
+		a.find(findings.SpoolInMemory, "the temporary files of uploads are held in memory, in "+dir)
+	}
+}
+
+// checkLedgerFile finds a ledger that could not be written, without opening or locking it: a
+// running gateway may have it open.
+func (a *App) checkLedgerFile() {
+	path := a.ledgerFile
+	if path == "" || !a.usesLedger {
+		return
+	}
+	for writable(path) != nil {
+		if _, err := os.Lstat(path); err == nil || path == filepath.Dir(path) {
+			a.find(findings.LedgerUnwritable, fmt.Sprintf("the ledger %s cannot be written: %v", a.ledgerFile, writable(path)))
+			return
+		}
+		path = filepath.Dir(path) // which would be created
+	}
+}
+
+// find reports a finding about the handler.
+func (h *Handler) find(kind findings.Kind, text string) {
+	if h.Guard {
+		return // the handler that it belongs to reports
+	}
+	f := findings.New(kind, text).At(h.Line, h.site)
+	f.Log(h.log.zap)
+	h.app.keep(f)
+}
+
+// tiny is a size, in bytes, that nobody means: a unit is missing.
+const tiny = 1 << 10
+
+// checkValues finds options that load but are unlikely to be meant.
+func (h *Handler) checkValues() {
+	for option, size := range map[string]int64{"max_body": h.MaxBody, "max_upload": h.MaxUpload} {
+		if size < tiny {
+			h.find(findings.ValueTiny, fmt.Sprintf("%s is %d bytes, too little for most requests", option, size))
+		}
+	}
+	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share {
+		h.find(findings.UploadTooLarge, fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503",
+			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share))))
+	}
+	if h.Unverified == claimKeep {
+		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
+	}
+}
