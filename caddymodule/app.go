@@ -109,8 +109,8 @@ type App struct {
 	usesStore, usesLedger bool
 	window                ledger.Window // the longest of all handlers with one_time
 	// named are the widgets that a directive names, "" where requests do.
-	named    map[string]bool
-	findings []findings.Finding
+	named map[string]bool
+	found findings.Report
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -156,6 +156,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
+	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
 	a.owners, a.named, a.sites = make(map[string]*handlerWidget), make(map[string]bool), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
@@ -211,6 +212,8 @@ func (a *App) provisionStore() error {
 	if a.WidgetsRaw == nil {
 		a.WidgetsRaw = json.RawMessage(`{"store":"file"}`)
 	}
+	a.checkPassword("widgets", a.WidgetsRaw)
+	a.checkPassword("ledger", a.LedgerRaw)
 	var kind struct{ Store, URL string }
 	_ = json.Unmarshal(a.WidgetsRaw, &kind) // LoadModule says what is wrong with it
 	if kind.Store == "redis" {

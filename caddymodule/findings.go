@@ -1,19 +1,26 @@
 package caddymodule
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Check returns what is unlikely to be meant, for a configuration that was provisioned and
 // is not to be started.
-func (a *App) Check() ([]findings.Finding, error) {
+func (a *App) Check() (*findings.Report, error) {
 	if err := a.examine(); err != nil {
 		return nil, err
 	}
@@ -22,13 +29,25 @@ func (a *App) Check() ([]findings.Finding, error) {
 		dir = os.TempDir()
 	}
 	a.checkSpoolFolder(dir)
-	a.checkLedgerFile()
+	if a.usesLedger && a.ledgerFile != "" {
+		a.checkFile("ledger", a.ledgerFile)
+	}
+	if a.usesStore && a.widgetsFile != "" {
+		a.checkFile("file of widgets", a.widgetsFile)
+	}
 	for _, f := range a.storeFindings() {
 		a.report(f)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.findings, nil
+	for _, f := range a.keyFindings() {
+		a.report(f)
+	}
+	for _, w := range a.InlineWidgets {
+		if w.Mode == widgets.ModeRequired {
+			a.found.Required = append(a.found.Required, "widget "+w.ID)
+		}
+	}
+	a.found.Sort()
+	return &a.found, nil
 }
 
 // report logs a finding, and keeps it for [App.Check].
@@ -40,7 +59,7 @@ func (a *App) report(f findings.Finding) {
 func (a *App) keep(f findings.Finding) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.findings = append(a.findings, f)
+	a.found.Findings = append(a.found.Findings, f)
 }
 
 // find reports a finding about the app itself.
@@ -85,6 +104,18 @@ func (a *App) storeFindings() (all []findings.Finding) {
 	return all
 }
 
+// keyFindings are about stored secrets that no configured key decrypts.
+func (a *App) keyFindings() (all []findings.Finding) {
+	for keyID, secrets := range a.store.KeyIDs() {
+		if !a.ring.Load().Has(keyID) {
+			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
+			f.Remedy = a.whereKeyIs(keyID)
+			all = append(all, f.At(a.Line, ""))
+		}
+	}
+	return all
+}
+
 // checkSpoolFolder finds a folder of temporary files that is no disk.
 func (a *App) checkSpoolFolder(dir string) {
 	if body.InMemory(dir) {
@@ -92,19 +123,36 @@ func (a *App) checkSpoolFolder(dir string) {
 	}
 }
 
-// checkLedgerFile finds a ledger that could not be written, without opening or locking it: a
-// running gateway may have it open.
-func (a *App) checkLedgerFile() {
-	path := a.ledgerFile
-	if path == "" || !a.usesLedger {
-		return
+// checkFile finds a file that could not be written, without opening or locking it: a running
+// gateway may have it open.
+func (a *App) checkFile(what, path string) {
+	existing := path
+	info, err := os.Stat(existing)
+	for errors.Is(err, fs.ErrNotExist) && existing != filepath.Dir(existing) {
+		existing = filepath.Dir(existing) // what is missing would be created in it
+		info, err = os.Stat(existing)
 	}
-	for writable(path) != nil {
-		if _, err := os.Lstat(path); err == nil || path == filepath.Dir(path) {
-			a.find(findings.LedgerUnwritable, fmt.Sprintf("the ledger %s cannot be written: %v", a.ledgerFile, writable(path)))
-			return
-		}
-		path = filepath.Dir(path) // which would be created
+	switch {
+	case err != nil:
+	case info.IsDir() && existing == path:
+		err = errors.New("it is a folder")
+	case !info.IsDir() && existing != path:
+		err = errors.New(existing + " is not a folder")
+	default:
+		err = writable(existing)
+	}
+	if err != nil {
+		a.find(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err))
+	}
+}
+
+// checkPassword finds a password in the URL of a store.
+func (a *App) checkPassword(option string, module json.RawMessage) {
+	var store struct{ URL string }
+	_ = json.Unmarshal(module, &store) // LoadModule says what is wrong with it
+	options, err := redislink.Parse(store.URL)
+	if _, kind := placeholder(options.Password); err == nil && options.Password != "" && kind == "" {
+		a.find(findings.SecretLiteral, "the password in the URL of "+option+" is written into the configuration, where Caddy's admin API and autosave.json show it")
 	}
 }
 
@@ -131,6 +179,14 @@ func (h *Handler) checkValues() {
 	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share {
 		h.find(findings.UploadTooLarge, fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503",
 			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share))))
+	}
+	if h.MaxAge > 0 && h.MaxAge < caddy.Duration(time.Second) {
+		h.find(findings.ValueTiny, fmt.Sprintf("max_age is %v, too short for any network", time.Duration(h.MaxAge)))
+	}
+	if h.Mode == widgets.ModeRequired && !h.Guard {
+		h.app.mu.Lock()
+		h.app.found.Required = append(h.app.found.Required, h.site)
+		h.app.mu.Unlock()
 	}
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")

@@ -100,11 +100,8 @@ func (a *App) checkStore() {
 	for _, f := range a.storeFindings() {
 		f.Log(a.log)
 	}
-	for keyID, secrets := range a.store.KeyIDs() {
-		if !a.ring.Load().Has(keyID) {
-			a.log.Error("stored secrets cannot be decrypted, so their widgets are unavailable: "+a.whereKeyIs(keyID),
-				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
-		}
+	for _, f := range a.keyFindings() {
+		a.log.Error(f.String(), zap.String("finding", string(f.Kind)))
 	}
 }
 

@@ -3,6 +3,9 @@
 package findings
 
 import (
+	"cmp"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.uber.org/zap"
@@ -36,7 +39,7 @@ const (
 	UploadTooLarge    Kind = "upload_too_large"
 	SpoolInMemory     Kind = "spool_in_memory"
 	ClaimsKept        Kind = "claims_kept"
-	LedgerUnwritable  Kind = "ledger_unwritable"
+	FileUnwritable    Kind = "file_unwritable"
 )
 
 // Remedies say what to do about each kind.
@@ -64,7 +67,7 @@ var Remedies = map[Kind]string{
 	UploadTooLarge:    "Raise max_spool to at least eight times max_upload, or lower max_upload",
 	SpoolInMemory:     "Name a folder on a disk with spool, or lower max_spool",
 	ClaimsKept:        "Remove 'unverified keep' unless the upstream reads X-Verified-User alone",
-	LedgerUnwritable:  "Let the user that Caddy runs as write there",
+	FileUnwritable:    "Let the user that Caddy runs as write there",
 }
 
 // Finding is one thing that is unlikely to be meant.
@@ -101,3 +104,30 @@ func (f Finding) Log(log *zap.Logger) {
 
 // String returns what is wrong and what to do.
 func (f Finding) String() string { return strings.TrimSuffix(f.Text, ".") + ". " + f.Remedy }
+
+// Report is all that was found in a configuration.
+type Report struct {
+	Findings []Finding `json:"findings"`
+	// Required are the sites and inline widgets in required mode, whose readiness only the
+	// running gateway knows.
+	Required []string `json:"required"`
+}
+
+// Sort sorts by lines.
+func (r *Report) Sort() {
+	slices.Sort(r.Required)
+	slices.SortStableFunc(r.Findings, func(a, b Finding) int {
+		fileA, lineA := split(a.Line)
+		fileB, lineB := split(b.Line)
+		return cmp.Or(strings.Compare(fileA, fileB), lineA-lineB, strings.Compare(a.Site, b.Site))
+	})
+}
+
+func split(line string) (file string, number int) {
+	i := strings.LastIndexByte(line, ':')
+	if i < 0 {
+		return line, 0
+	}
+	number, _ = strconv.Atoi(line[i+1:]) // written by the adapter
+	return line[:i], number
+}

@@ -68,6 +68,7 @@ func (s *Site) Check(report func(findings.Finding)) error {
 		case h.Raises && !h.Caught && !s.catches:
 			find(findings.ErrorUnhandled, "'refuse error' is not answered by any handle_errors of this site, so refusals have no body")
 		case s.crossOrigin && !h.CORS:
+			s.crossOrigin = false // one line is enough
 			find(findings.NoCORS, "this site answers other origins, but has no 'cors' in chat_identity, so their scripts cannot read refusals and the answers of identify")
 		}
 	}
@@ -139,24 +140,36 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 	return strings.Join(either, " or ")
 }
 
-// Where returns the hosts, paths and listeners of the handler that is being provisioned.
+// Where names the site of the handler that is being provisioned, and its paths within it.
 func Where(ctx caddy.Context) string {
-	var words []string
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	var hosts, paths []string
+	add := func(routes caddyhttp.RouteList) {
+		// Caddy provisions the matchers of all routes first, and then routes in order: this is
+		// the first whose handlers are still JSON.
+		i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
+		if i < 0 {
+			return
+		}
+		for _, set := range routes[i].MatcherSets {
+			hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
+			paths = append(paths, listed[caddyhttp.MatchPath](set)...)
+		}
+	}
 	if server != nil {
-		words = routeWords(server.Routes)
+		add(server.Routes)
 	}
 	for _, module := range ctx.Modules() {
 		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			words = append(words, routeWords(parent.Routes)...)
+			add(parent.Routes)
 		}
 	}
-	return siteName(words, server)
+	return strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
 }
 
-// siteName names a site as its Caddyfile does: by hosts and paths, or else by listeners.
-func siteName(words []string, server *caddyhttp.Server) string {
-	name := strings.Join(words, ", ")
+// siteName names a site as its Caddyfile does: by its hosts, or by what it listens on.
+func siteName(hosts []string, server *caddyhttp.Server) string {
+	name := strings.Join(hosts, ", ")
 	switch {
 	case server == nil || name != "" && slices.Equal(server.Listen, []string{":443"}):
 		return name
@@ -164,18 +177,4 @@ func siteName(words []string, server *caddyhttp.Server) string {
 		return strings.Join(server.Listen, ", ")
 	}
 	return name + " on " + strings.Join(server.Listen, ", ")
-}
-
-// routeWords returns the hosts and paths of the route that is being provisioned: the first
-// whose handlers are still JSON. Caddy provisions the matchers of all routes first, and
-// then routes in order.
-func routeWords(routes caddyhttp.RouteList) (words []string) {
-	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-	if i < 0 {
-		return nil
-	}
-	for _, set := range routes[i].MatcherSets {
-		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
-	}
-	return words
 }

@@ -57,6 +57,7 @@ type Site struct {
 	catching  bool               // a subroute around it handles errors
 	outer     []*caddyhttp.Route // those that decide before the routes around it
 	enclosing *caddyhttp.Route   // the innermost one around it with a matcher
+	began     int                // the length of unguarded when the list around it began
 }
 
 const (
@@ -119,9 +120,10 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 // passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
-	groups, began := make(map[string]bool), len(s.unguarded)
-	outer, enclosing := s.outer, s.enclosing
-	defer func() { s.outer, s.enclosing = outer, enclosing }()
+	groups := make(map[string]bool)
+	outer, enclosing, began := s.outer, s.enclosing, s.began
+	s.began = len(s.unguarded)
+	defer func() { s.outer, s.enclosing, s.began = outer, enclosing, min(began, len(s.unguarded)) }()
 	for i := range routes {
 		route := &routes[i]
 		here := way
@@ -132,13 +134,12 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			s.early = append(s.early, early{here, route.MatcherSets})
 		}
 		s.setFromPath(route.MatcherSets)
+		for _, set := range route.MatcherSets {
+			s.crossOrigin = s.crossOrigin || slices.Contains(listed[caddyhttp.MatchMethod](set), http.MethodOptions)
+		}
 		s.outer = slices.Concat(outer, deciding)
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
-		}
-		if s.first(route) != nil {
-			s.before = append(s.before, s.unguarded[began:]...)
-			s.unguarded = s.unguarded[:began]
 		}
 		passed := s.handle(route.Handlers, here, guarded)
 		// Only one route of a group runs, so all of them have to guard.
@@ -205,6 +206,8 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 	for _, handler := range handlers {
 		if ours := s.known(handler); ours != nil {
 			s.Handlers = append(s.Handlers, ours)
+			s.before = append(s.before, s.unguarded[s.began:]...)
+			s.unguarded = s.unguarded[:s.began]
 			ours.Caught = ours.Caught || s.catching
 			guarded = true
 		}
