@@ -41,6 +41,7 @@ func TestCheck(t *testing.T) {
 	seen := map[findings.Kind]bool{}
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
+		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
 		{"nothing, with all that is in the example", string(read(t, "../Caddyfile.example")), ""},
 		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
 		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},
@@ -78,7 +79,11 @@ func TestCheck(t *testing.T) {
 		{"a ledger that nothing needs", oneSite("chat_identity {\nledger bolt /etc\n}", own+"}\n"+proxy), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, stderr, err := runCheck(t, t.TempDir(), c.caddyfile, "--json")
+			dir := t.TempDir()
+			out, stderr, err := runCheck(t, dir, c.caddyfile, "--json")
+			if files := findFiles(t, dir); len(files) != 1 {
+				t.Errorf("written: %s", files)
+			}
 			var report findings.Report
 			if json.Unmarshal([]byte(out), &report) != nil {
 				t.Fatalf("%s%s", out, stderr)
@@ -113,7 +118,7 @@ func TestCheckBesideGateway(t *testing.T) {
 	p.create(t, `{"id":"shop"}`)
 	files := func() map[string]string {
 		all := map[string]string{}
-		for _, file := range findFiles(t, p.dir) {
+		for _, file := range findFiles(t, filepath.Join(p.dir, "caddy", "chat_identity")) {
 			info, err := os.Stat(file)
 			must(t, err)
 			all[file] = fmt.Sprint(info.ModTime(), info.Size(), string(read(t, file)))

@@ -51,7 +51,7 @@ var Remedies = map[Kind]string{
 	EarlyMatcher:      "Use the matcher after chat_identity",
 	NeverDecides:      "Remove it, write it first, or narrow the matcher of the earlier one",
 	Overlap:           "Narrow one matcher if that is not intended",
-	HeaderCopied:      "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or use {http.chat_identity.user}",
+	HeaderCopied:      "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it",
 	HeaderOverwritten: "Remove that line: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it",
 	NoCORS:            "Add 'cors' with the origins of the pages",
 	ErrorUnhandled:    "Add handle_errors, or remove 'refuse error'",
