@@ -101,7 +101,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.WrapErr(choice.Unknown("mode", d.Val(), []string{"off", "optional", "required"}))
+			return d.WrapErr(withPlaceholderNote(choice.Unknown("mode", d.Val(), []string{"off", "optional", "required"}), []string{d.Val()}))
 		}
 	}
 	if d.NextArg() {

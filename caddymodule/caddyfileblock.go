@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -55,8 +56,9 @@ func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error
 			return at.Errf("%s is repeated", name)
 		}
 		seen[name] = true
+		args := at
 		if err := visit(name); err != nil {
-			return wrap(&at, err)
+			return wrap(&at, withPlaceholderNote(err, args.RemainingArgs()))
 		}
 		if !slices.Contains(b.nested, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
 			return at.Errf("%s has no block", name)
@@ -68,8 +70,12 @@ func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error
 // unknown refuses an option that this kind of block does not have, and says where it
 // belongs or what was probably meant.
 func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
-	if mode, err := widgets.ParseMode(name); b == &handlerBlock && (err == nil && mode != widgets.ModeUnset || name == "mode") {
+	bare := strings.TrimRight(name, ":=")
+	if mode, err := widgets.ParseMode(bare); b == &handlerBlock && (err == nil && mode != widgets.ModeUnset || bare == "mode") {
 		return at.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
+	}
+	if bare != name && slices.Contains(b.options, bare) {
+		return at.Errf("unexpected '%s': write '%s' and a space", name, bare)
 	}
 	refuse := func(advice string) error { return at.Errf("unknown option '%s' of %s%s", name, b.name, advice) }
 	var elsewhere []string
@@ -80,6 +86,9 @@ func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
 	}
 	if len(elsewhere) > 0 {
 		return refuse(": it belongs in " + strings.Join(elsewhere, " or in "))
+	}
+	if _, err := caddy.GetModule("http.handlers." + name); err == nil || slices.Contains(siteDirectives, name) {
+		return refuse(": it is a directive of the site, so a closing brace is missing before it")
 	}
 	if meant := synonyms[name]; slices.Contains(b.options, strings.Split(meant, " ")[0]) {
 		return refuse(": write '" + meant + "'")
@@ -93,6 +102,20 @@ func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
 		}
 	}
 	return refuse(": one of " + strings.Join(b.options, ", "))
+}
+
+// siteDirectives are directives of Caddy that are not called as their handler.
+var siteDirectives = []string{"basic_auth", "bind", "file_server", "forward_auth", "handle", "handle_errors", "handle_path", "log", "php_fastcgi", "redir", "respond", "root", "route", "tls"}
+
+// withPlaceholderNote adds, where the arguments have one, that placeholders are not replaced
+// in every option.
+func withPlaceholderNote(err error, args []string) error {
+	for _, arg := range args {
+		if _, kind := placeholder(arg); kind == "env" && strings.Contains(err.Error(), "'"+arg+"'") && !strings.Contains(err.Error(), "{$NAME}") {
+			return fmt.Errorf("%w (%s is not replaced here; {$NAME} is, when the Caddyfile is read)", err, arg)
+		}
+	}
+	return err
 }
 
 // wrap adds file and line to an error, if there is one that has none yet.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,8 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		return errors.New("widget body needs a JSON pointer, as in 'widget body /widget_key'")
 	case len(args) == 1 && args[0] != "":
 		h.Widget = args[0]
+	case len(args) == 2 && slices.Contains([]string{"header", "query", "cookie"}, args[0]):
+		return fmt.Errorf("widget takes no location but body: write 'widget {%s.%s}'", args[0], args[1])
 	case len(args) == 2 && args[0] == "body":
 		h.WidgetBody = args[1]
 		return pointerArg(d, "widget body", h.WidgetBody)

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,6 +111,8 @@ func secretArgs(d *caddyfile.Dispenser, to *[]string, example string) error {
 	switch *to = d.RemainingArgs(); {
 	case len(*to) > 0 && ((*to)[0] == "=" || (*to)[0] == ":"):
 		return fmt.Errorf("unexpected '%s': the secret follows a space, as in 'secret {env.%s}'", (*to)[0], example)
+	case len(*to) > 1 && slices.Contains(handlerBlock.options, (*to)[1]):
+		return fmt.Errorf("unexpected '%s': write each option on its own line", (*to)[1])
 	case len(*to) == 0:
 		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'" + unsetNote)
 	}

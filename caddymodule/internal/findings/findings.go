@@ -11,63 +11,43 @@ import (
 	"go.uber.org/zap"
 )
 
-// Kind is a kind of finding. docs/operations.md has a table of them.
+// Kind is the name of a kind of finding. docs/operations.md has a table of them.
 type Kind string
 
+// Remedies say what to do about each kind.
+var Remedies = make(map[Kind]string)
+
 // The kinds.
-const (
-	ProxyBefore       Kind = "proxy_before"
-	ProxyUnprotected  Kind = "proxy_unprotected"
-	ErrorsUnprotected Kind = "errors_unprotected"
-	SubrequestBefore  Kind = "subrequest_before"
-	EarlyMatcher      Kind = "early_matcher"
-	NeverDecides      Kind = "never_decides"
-	Overlap           Kind = "overlap"
-	HeaderCopied      Kind = "header_copied"
-	HeaderOverwritten Kind = "header_overwritten"
-	NoCORS            Kind = "no_cors"
-	ErrorUnhandled    Kind = "error_unhandled"
-	NoDirective       Kind = "no_directive"
-	WidgetUnreachable Kind = "widget_unreachable"
-	WidgetUnstored    Kind = "widget_unstored"
-	WidgetShadowed    Kind = "widget_shadowed"
-	KeyMissing        Kind = "key_missing"
-	KeyReadable       Kind = "key_readable"
-	SecretLiteral     Kind = "secret_literal"
-	SecretDoubtful    Kind = "secret_doubtful"
-	ValueTiny         Kind = "value_tiny"
-	UploadTooLarge    Kind = "upload_too_large"
-	SpoolInMemory     Kind = "spool_in_memory"
-	ClaimsKept        Kind = "claims_kept"
-	FileUnwritable    Kind = "file_unwritable"
+var (
+	ProxyBefore       = kind("proxy_before", "Write chat_identity before the proxy, or take the 'order' option out")
+	ProxyUnprotected  = kind("proxy_unprotected", "Move chat_identity to site level, or add 'chat_identity off' to the other blocks")
+	ErrorsUnprotected = kind("errors_unprotected", "Add 'chat_identity off' to handle_errors")
+	SubrequestBefore  = kind("subrequest_before", "Put both in a route block, chat_identity first")
+	EarlyMatcher      = kind("early_matcher", "Use the matcher after chat_identity")
+	NeverDecides      = kind("never_decides", "Remove it, write it first, or narrow the matcher of the earlier one")
+	Overlap           = kind("overlap", "Narrow one matcher if that is not intended")
+	HeaderCopied      = kind("header_copied", "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it")
+	HeaderOverwritten = kind("header_overwritten", "Remove that line: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it")
+	NoCORS            = kind("no_cors", "Add 'cors' with the origins of the pages")
+	ErrorUnhandled    = kind("error_unhandled", "Add handle_errors, or remove 'refuse error'")
+	NoDirective       = kind("no_directive", "Add the directive chat_identity to a site")
+	WidgetUnreachable = kind("widget_unreachable", "Add 'widget {header.NAME}' to the directive so that requests can name it, or remove the widget")
+	WidgetUnstored    = kind("widget_unstored", "Create it with 'caddy chat-identity create <id>'")
+	WidgetShadowed    = kind("widget_shadowed", "Delete the stored one, or remove the one in the configuration")
+	KeyMissing        = kind("key_missing", "Configure the key that is missing")
+	KeyReadable       = kind("key_readable", "chmod 600")
+	SecretLiteral     = kind("secret_literal", "Write {env.NAME} or {file.PATH} instead")
+	SecretDoubtful    = kind("secret_doubtful", "Correct what sets the variable")
+	ValueTiny         = kind("value_tiny", "Write a unit, as in 64MiB or 5m")
+	UploadTooLarge    = kind("upload_too_large", "Raise max_spool to at least eight times max_upload, or lower max_upload")
+	SpoolInMemory     = kind("spool_in_memory", "Name a folder on a disk with spool, or lower max_spool")
+	ClaimsKept        = kind("claims_kept", "Remove 'unverified keep' unless the upstream reads X-Verified-User alone")
+	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
 )
 
-// Remedies say what to do about each kind.
-var Remedies = map[Kind]string{
-	ProxyBefore:       "Write chat_identity before the proxy, or take the 'order' option out",
-	ProxyUnprotected:  "Move chat_identity to site level, or add 'chat_identity off' to the other blocks",
-	ErrorsUnprotected: "Add 'chat_identity off' to handle_errors",
-	SubrequestBefore:  "Put both in a route block, chat_identity first",
-	EarlyMatcher:      "Use the matcher after chat_identity",
-	NeverDecides:      "Remove it, write it first, or narrow the matcher of the earlier one",
-	Overlap:           "Narrow one matcher if that is not intended",
-	HeaderCopied:      "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it",
-	HeaderOverwritten: "Remove that line: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it",
-	NoCORS:            "Add 'cors' with the origins of the pages",
-	ErrorUnhandled:    "Add handle_errors, or remove 'refuse error'",
-	NoDirective:       "Add the directive chat_identity to a site",
-	WidgetUnreachable: "Add 'widget {header.NAME}' to the directive so that requests can name it, or remove the widget",
-	WidgetUnstored:    "Create it with 'caddy chat-identity create <id>'",
-	WidgetShadowed:    "Delete the stored one, or remove the one in the configuration",
-	KeyMissing:        "Configure the key that is missing",
-	KeyReadable:       "chmod 600",
-	SecretLiteral:     "Write {env.NAME} or {file.PATH} instead",
-	SecretDoubtful:    "Correct what sets the variable",
-	ValueTiny:         "Write a unit, as in 64MiB or 5m",
-	UploadTooLarge:    "Raise max_spool to at least eight times max_upload, or lower max_upload",
-	SpoolInMemory:     "Name a folder on a disk with spool, or lower max_spool",
-	ClaimsKept:        "Remove 'unverified keep' unless the upstream reads X-Verified-User alone",
-	FileUnwritable:    "Let the user that Caddy runs as write there",
+func kind(name Kind, remedy string) Kind {
+	Remedies[name] = remedy
+	return name
 }
 
 // Finding is one thing that is unlikely to be meant.

@@ -131,7 +131,11 @@ func checkPlaceholder(name string) error {
 	if after, inURI := strings.CutPrefix(inside, "uri."); inURI {
 		known, within, inside = URIParts, "http.request.uri", after
 	}
-	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
+	part, rest := firstPart(inside)
+	if ok && part == "body" && rest != "" {
+		return fmt.Errorf("there is no placeholder {%s}: to read it from a body, write 'body /%s' in its place", name, strings.ReplaceAll(rest, ".", "/"))
+	}
+	if ok && !slices.Contains(known, part) {
 		return fmt.Errorf("there is no placeholder {%s}: %s is followed by one of %s", name, within, strings.Join(known, ", "))
 	}
 	return nil

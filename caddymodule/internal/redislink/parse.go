@@ -163,7 +163,7 @@ func (o *Options) parseDB(text string) error {
 	}
 	db, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return wrong("the path is not a number of a database")
+		return wrong("the path is not a number of a database; in a password write / as %%2F")
 	}
 	o.DB = int(db)
 	return nil
