@@ -175,8 +175,6 @@ func siteName(hosts []string, server *caddyhttp.Server) string {
 		return name
 	case name == "":
 		return strings.Join(server.Listen, ", ")
-	case slices.Equal(server.Listen, []string{":80"}):
-		return "http://" + strings.Join(hosts, ", http://")
 	}
 	return name + " on " + strings.Join(server.Listen, ", ")
 }
