@@ -106,8 +106,8 @@ type App struct {
 	owners map[string]*handlerWidget // handlers' own widgets, by id
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
-	usesStore, usesLedger bool
-	window                ledger.Window // the longest of all handlers with one_time
+	usesStore, usesLedger, hasHandlers bool
+	window                             ledger.Window // the longest of all handlers with one_time
 	// named are the widgets that a directive names, "" where requests do.
 	named map[string]bool
 	found findings.Report
@@ -200,11 +200,15 @@ func (a *App) provisionInline() error {
 
 // checkSecrets finds secrets that are no secrets.
 func checkSecrets(w *widget, literals bool, find func(findings.Kind, string)) {
+	secret := "a secret"
+	if w.id != defaultWidget {
+		secret += " of widget " + w.id
+	}
 	if literals {
-		find(findings.SecretLiteral, "a secret of widget "+w.id+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+		find(findings.SecretLiteral, secret+" is written into the configuration, where Caddy's admin API and autosave.json show it")
 	}
 	if w.inline.doubt != nil {
-		find(findings.SecretDoubtful, "a secret of widget "+w.id+" is used as it is, but may not be what was meant: "+w.inline.doubt.Error())
+		find(findings.SecretDoubtful, secret+" is used as it is, but may not be what was meant: "+w.inline.doubt.Error())
 	}
 }
 

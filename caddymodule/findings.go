@@ -69,14 +69,12 @@ func (a *App) find(kind findings.Kind, text string) {
 
 // examine checks the sites and what can be found when all handlers are known.
 func (a *App) examine() error {
-	handlers := 0
 	for _, s := range a.sites() {
 		if err := s.Check(a.report); err != nil {
 			return err
 		}
-		handlers += len(s.Handlers)
 	}
-	if handlers == 0 {
+	if !a.hasHandlers {
 		a.find(findings.NoDirective, "no site has the directive chat_identity, so nothing is verified and no forged header is removed")
 		return nil
 	}

@@ -40,6 +40,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
+	h.app.hasHandlers = true
 	h.site = sites.Where(ctx)
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)

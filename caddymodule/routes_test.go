@@ -68,7 +68,7 @@ func TestUnguardedProxies(t *testing.T) {
 				}
 				return
 			}
-			if len(got) != 1 || !strings.Contains(got[0], `"site":"site.localhost"`) {
+			if len(got) != 1 || !strings.Contains(got[0], `"site":"site.localhost on :`) {
 				t.Fatalf("warnings %q", got)
 			}
 			for _, way := range c.without {

@@ -73,9 +73,11 @@ func (r *RedisServer) connect() (key string, err error) {
 // unmarshal reads the URL of a line in a Caddyfile.
 func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 	d.Next() // redis
-	if err := oneArg(d, &r.URL, "a URL, as in '"+option+" redis redis://localhost:6379'"); err != nil {
-		return fmt.Errorf("%s %w", option, err)
+	args := d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" { // not quoted: they may hold a password
+		return fmt.Errorf("%s redis takes one argument: a URL without spaces, as in '%[1]s redis redis://localhost:6379'%s", option, unsetNote)
 	}
+	r.URL = args[0]
 	if _, kind := placeholder(r.URL); kind == "" {
 		if _, err := redislink.Parse(r.URL); err != nil {
 			return err

@@ -29,7 +29,7 @@ func (s *Site) Check(report func(findings.Finding)) error {
 			"run the 'method' directive before chat_identity, or use a fixed method", s.hosts, s.method)
 	}
 	line := s.Handlers[0].Line
-	find := func(kind findings.Kind, text string) { report(findings.New(kind, text).At(line, s.hosts)) }
+	find := func(kind findings.Kind, text string) { report(findings.New(kind, text).At(line, s.name)) }
 	const forged = ": on those requests a client can send its own X-Verified-User or open a tunnel to the upstream"
 	if len(s.before) > 0 {
 		find(findings.ProxyBefore, "chat_identity runs behind proxies that answer first, for "+strings.Join(s.before, "; ")+forged)

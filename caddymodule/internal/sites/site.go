@@ -33,9 +33,9 @@ type Handler struct {
 type Site struct {
 	Handlers []*Handler // guards included
 
-	server, hosts string
-	known         func(caddyhttp.MiddlewareHandler) *Handler
-	named         map[string]*caddyhttp.Route
+	name, hosts string // as the Caddyfile has it; without listeners
+	known       func(caddyhttp.MiddlewareHandler) *Handler
+	named       map[string]*caddyhttp.Route
 
 	// Findings. "Before" means before a handler has run.
 	unguarded []string // ways to proxies before
@@ -67,15 +67,15 @@ const (
 
 // Of reads the sites of an http app. Known returns our handlers, nil for all others.
 func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (all []*Site) {
-	for name, server := range app.Servers {
-		all = append(all, sitesOf(name, server, known)...)
+	for _, server := range app.Servers {
+		all = append(all, sitesOf(server, known)...)
 	}
 	return all
 }
 
 // sitesOf reads the routes of a server. Terminal routes with the same hosts are a site, and
 // so are all others together.
-func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
+func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
 	var sites []*Site
 	find := func(route *caddyhttp.Route) *Site {
 		hosts := siteName(nil, server)
@@ -85,10 +85,12 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 		}
 		if len(matched) > 0 && route.Terminal { // as the Caddyfile adapter emits sites
 			hosts = strings.Join(matched, ", ")
+		} else {
+			matched = nil
 		}
 		i := slices.IndexFunc(sites, func(s *Site) bool { return s.hosts == hosts })
 		if i < 0 {
-			i, sites = len(sites), append(sites, &Site{server: name, hosts: hosts, known: known, named: server.NamedRoutes})
+			i, sites = len(sites), append(sites, &Site{name: siteName(matched, server), hosts: hosts, known: known, named: server.NamedRoutes})
 		}
 		return sites[i]
 	}
