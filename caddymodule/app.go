@@ -83,24 +83,29 @@ type App struct {
 	inline map[string]*widget
 	store  observe.Store
 	// The files of store and ledger, "" where they are none.
-	widgetsFile, ledgerFile string
-	ledger                  *ledgers.Known
-	opener                  *widgets.Keys
-	traffic                 *traffic.Traffic             // the counts of requests
-	ring                    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log                     *zap.Logger
-	spool                   *body.Spool // of the process: uploads outlive a reload
+	file, ledgerFile string
+	ledger           *ledgers.Known
+	opener           *widgets.Keys
+	traffic          *traffic.Traffic             // the counts of requests
+	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log              *zap.Logger
+	spool            *body.Spool // of the process: uploads outlive a reload
 
 	// Shared with the configurations before and after this one.
 	sharedTraffic pooled[*traffic.Traffic]
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
+	deciders  []decider // the handlers that decide requests of widgets; guarded by mu until all are provisioned
+	described ownWidgets
+
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start
 	// configured says that the encryption keys are configured, not created here.
 	configured bool
+	// offline says that a command works on the store itself, which creates no key.
+	offline bool
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // handlers' own widgets, by id
@@ -157,7 +162,7 @@ var generations atomic.Uint64
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
-	a.owners, a.named, a.sites = make(map[string]*handlerWidget), make(map[string]bool), sync.OnceValue(a.readSites)
+	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {
@@ -239,9 +244,6 @@ func (a *App) provisionStore() error {
 	if err != nil {
 		return moduleError("widgets", err)
 	}
-	if file, ok := loaded.(*FileWidgets); ok {
-		a.widgetsFile = file.Path
-	}
 	module, ok := loaded.(WidgetStore)
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is not a store of widgets", loaded)
@@ -249,6 +251,9 @@ func (a *App) provisionStore() error {
 	store, err := module.Store(stale)
 	if err != nil {
 		return moduleError("widgets", err)
+	}
+	if file, ok := loaded.(*FileWidgets); ok {
+		a.file = file.Path
 	}
 	a.store = observe.Store{Store: store}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,8 +33,8 @@ func (a *App) Check() (*findings.Report, error) {
 	if a.usesLedger && a.ledgerFile != "" {
 		a.checkFile("ledger", a.ledgerFile)
 	}
-	if a.usesStore && a.widgetsFile != "" {
-		a.checkFile("file of widgets", a.widgetsFile)
+	if a.usesStore && a.file != "" {
+		a.checkFile("file of widgets", a.file)
 	}
 	for _, f := range a.storeFindings() {
 		a.report(f)
@@ -79,7 +80,7 @@ func (a *App) examine() error {
 		return nil
 	}
 	for _, w := range a.InlineWidgets {
-		if !a.named[""] && !a.named[w.ID] && a.owners[w.ID] == nil {
+		if !slices.ContainsFunc(a.deciders, func(d decider) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
 		}
 	}

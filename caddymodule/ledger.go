@@ -36,7 +36,7 @@ func (a *App) provisionLedger() error {
 		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
 	}
 	if file, ok := loaded.(*BoltLedger); ok {
-		if a.ledgerFile = file.Path; file.Path == a.widgetsFile {
+		if a.ledgerFile = file.Path; file.Path == a.file {
 			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
 		}
 	}

@@ -45,6 +45,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
 	}
+	h.app.decides(h)
 	h.checkValues()
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -28,9 +27,14 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if record == nil {
 		return false, err
 	}
-	*w = widget{id: record.ID, dialect: record.Dialect, record: record}
-	w.mode, _ = widgets.ParseMode(record.Mode) // checked when it was stored
+	*w = storedWidget(record)
 	return true, nil
+}
+
+// storedWidget returns the widget of a record.
+func storedWidget(r *widgets.Record) widget {
+	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
+	return widget{id: r.ID, mode: mode, dialect: r.Dialect, record: r}
 }
 
 // renew looks up the widget in w again, in the configuration that is active now. own
@@ -146,10 +150,6 @@ func (a *App) useStore(id string) *widget {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.usesStore = true
-	if strings.Contains(id, "{") {
-		id = ""
-	}
-	a.named[id] = true
 	return a.inline[id]
 }
 

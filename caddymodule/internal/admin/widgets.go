@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -14,7 +15,7 @@ import (
 // stored returns a stored widget as the API shows it.
 func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	v := &adminapi.Widget{
-		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
+		ID: r.ID, Source: "stored", Mode: r.Mode, Effect: g.Effect(r), Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
 	}
 	now, ring := time.Now(), g.Ring()
 	for i := range r.Secrets {
@@ -27,7 +28,16 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 			v.Unavailable = g.unavailability(err)
 		}
 	}
+	g.addUses(v)
 	return v
+}
+
+// inline returns a widget of the configuration as the API shows it.
+func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
+	v := *configured
+	v.Secrets = slices.Clone(v.Secrets)
+	g.addUses(&v)
+	return &v
 }
 
 // list answers with a page of all widgets by id, and a link to the next (RFC 8288).
@@ -55,14 +65,14 @@ func (c *call) create() error {
 	if !widgets.ValidID(asked.ID) {
 		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
 	}
-	if asked.ID == widgets.DefaultID {
+	if c.id = asked.ID; c.id == widgets.DefaultID {
 		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", widgets.DefaultID)
 	}
 	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
 		return err
 	}
-	if err := c.writable(asked.ID); err != nil {
-		return err
+	if err := c.writable(c.id); err != nil {
+		return fmt.Errorf("%w, or choose another id", err)
 	}
 	secret := widgets.NewSecret()
 	if asked.Secret != nil {
@@ -85,21 +95,27 @@ func (c *call) create() error {
 	}
 	view := c.stored(record)
 	view.Secret = secret.Reveal()
+	if view.EffectiveMode == "" {
+		view.Note = "No request can use it. " + view.ModeWhy
+	}
 	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
 
 // change changes a record and returns the one that is then stored.
-func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (record *widgets.Record, err error) {
-	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
-		record, err = change(old)
-		return record, err
+func (c *call) change(id string, do func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+	var made change
+	err := c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (_ *widgets.Record, err error) {
+		made.old = old
+		made.now, err = do(old)
+		return made.now, err
 	})
-	return record, err
+	c.changes = []change{made}
+	return made.now, err
 }
 
 // changeKnown changes the record of the call's widget, which must exist.
-func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
 	if err := c.writable(c.id); err != nil {
 		return nil, err
 	}
@@ -107,11 +123,15 @@ func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, er
 		if old == nil {
 			return nil, c.unknown()
 		}
-		return change(old)
+		return do(old)
 	})
 }
 
 func (c *call) unknown() error {
+	if c.id == widgets.DefaultID {
+		return adminError(http.StatusNotFound, "no handler has a widget of that id: '%s' is the own widget of a handler with a secret and without a widget line, "+
+			"and this configuration has none. It cannot be created here", c.id)
+	}
 	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
 }
 
@@ -134,7 +154,9 @@ func (c *call) set() error {
 	if asked.Mode == nil && asked.Dialect == nil {
 		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect or both")
 	}
+	var before adminapi.Effect
 	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		before = c.Effect(old)
 		mode, dialect := old.Mode, old.Dialect
 		if asked.Mode != nil {
 			mode = *asked.Mode
@@ -150,8 +172,23 @@ func (c *call) set() error {
 	if err != nil {
 		return err
 	}
-	c.Traffic.ForgetMode(c.id)
-	return c.answer(http.StatusOK, c.stored(record))
+	view := c.stored(record)
+	view.Note = effectNote(before, view, asked.Mode != nil)
+	return c.answer(http.StatusOK, view)
+}
+
+// effectNote says what a change does to requests, in case it is not what the widget's own
+// mode says.
+func effectNote(before adminapi.Effect, now *adminapi.Widget, setsMode bool) string {
+	switch {
+	case now.EffectiveMode == "":
+		return "The change is stored but applies to no request. " + now.ModeWhy
+	case now.EffectiveMode != before.EffectiveMode:
+		return fmt.Sprintf("Requests are now treated as %s. %s", now.EffectiveMode, now.ModeWhy)
+	case setsMode && now.Mode != "" && now.Mode != now.EffectiveMode:
+		return fmt.Sprintf("The mode %s is stored but changes nothing: requests stay %s. %s", now.Mode, now.EffectiveMode, now.ModeWhy)
+	}
+	return ""
 }
 
 // checkPolicy refuses unknown modes and dialects. Empty ones leave the choice to the
@@ -177,8 +214,13 @@ func (c *call) delete() error {
 
 // writable refuses a widget of the configuration.
 func (c *call) writable(id string) error {
-	if _, configured := c.Configured[id]; configured {
-		return adminError(http.StatusConflict, "widget %s is defined in the configuration: change it there, then reload", id)
+	own, configured := c.Configured[id]
+	if !configured {
+		return nil
 	}
-	return nil
+	place := "in the global chat_identity block"
+	if own.Source == "handler" {
+		place = "as the own widget of a handler with a secret"
+	}
+	return adminError(http.StatusConflict, "widget %s is defined in the configuration, %s: change it there, then reload", id, place)
 }
