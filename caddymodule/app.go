@@ -113,9 +113,7 @@ type App struct {
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
 	window                             ledger.Window // the longest of all handlers with one_time
-	// named are the widgets that a directive names, "" where requests do.
-	named map[string]bool
-	found findings.Report
+	found                              findings.Report
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
