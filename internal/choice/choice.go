@@ -21,7 +21,7 @@ func Nearest(name string, known []string) (nearest string) {
 	best := 1 + min(len(folded)/3, 3)
 	for _, candidate := range known {
 		other := fold(candidate)
-		d := distance(folded, other)
+		d := Distance(folded, other)
 		if len(folded) > 2 && len(other) > 2 && (strings.HasPrefix(other, folded) || strings.HasPrefix(folded, other)) {
 			d = min(d, 1) // "sig", "headers"
 		}
@@ -37,9 +37,9 @@ func fold(name string) string {
 	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
 }
 
-// distance is the number of bytes to insert, delete or replace, or of neighbors to swap,
+// Distance is the number of bytes to insert, delete or replace, or of neighbors to swap,
 // that make b of a.
-func distance(a, b string) int {
+func Distance(a, b string) int {
 	rows := make([][]int, len(a)+1)
 	for i := range rows {
 		rows[i] = make([]int, len(b)+1)
