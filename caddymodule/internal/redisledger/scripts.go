@@ -112,13 +112,17 @@ end
 return {v, ms, info, refused}
 `
 
-type scripts struct{ reserve, spend, keep, release, held, mark *rueidis.Lua }
+// luaScript is a script with its text, which tells which command an error is about.
+type luaScript struct {
+	*rueidis.Lua
+	text string
+}
+
+type scripts struct{ reserve, spend, keep, release, held, mark *luaScript }
 
 // lua is created at the first use: the client names scripts by SHA-1, and a process that must
 // not use SHA-1 has to be able to start.
 var lua = sync.OnceValue(func() scripts {
-	return scripts{
-		reserve: rueidis.NewLuaScript(reserving), spend: rueidis.NewLuaScript(spending), keep: rueidis.NewLuaScript(keeping),
-		release: rueidis.NewLuaScript(releasing), held: rueidis.NewLuaScript(holding), mark: rueidis.NewLuaScript(marking),
-	}
+	script := func(text string) *luaScript { return &luaScript{rueidis.NewLuaScript(text), text} }
+	return scripts{script(reserving), script(spending), script(keeping), script(releasing), script(holding), script(marking)}
 })

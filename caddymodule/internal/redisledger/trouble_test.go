@@ -199,7 +199,7 @@ func TestCallersGiveUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.Held(ctx, key("k"))
-	says(t, "held", err, "context canceled")
+	says(t, "held", err, "the caller did not wait")
 	if err := l.Err(); err != nil {
 		t.Error(err)
 	}

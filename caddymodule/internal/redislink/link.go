@@ -66,7 +66,6 @@ func Open(options Options) (*Link, error) {
 		TLSConfig:        config,
 		Dialer:           dialer,
 		ConnWriteTimeout: Timeout,
-		ClientName:       "chat-identity",
 		ClientSetInfo:    rueidis.DisableClientSetInfo, // a user with few rights may not send it
 		// The client's own cache trusts answers for a fixed time.
 		DisableCache:      true,
@@ -86,17 +85,16 @@ func Open(options Options) (*Link, error) {
 		}
 		return time.Duration(attempt) * 5 * time.Millisecond
 	}
+	network := "tcp"
 	if options.Unix {
-		option.DialCtxFn = func(ctx context.Context, path string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		}
+		network = "unix"
 	}
+	option.DialCtxFn = dial(network)
 	if options.Kind == Sentinel {
 		option.Sentinel = rueidis.SentinelOption{
 			MasterSet:               options.Master,
 			Username:                options.SentinelUsername,
 			Password:                options.SentinelPassword,
-			ClientName:              option.ClientName,
 			Dialer:                  dialer,
 			TLSConfig:               config,
 			TopologyRefreshInterval: refresh,
