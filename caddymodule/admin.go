@@ -42,7 +42,7 @@ func activeGateway() (*admin.Gateway, error) {
 	}
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
-		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
+		Health: a.health, Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
 	}
 	if a.usesLedger {

@@ -20,6 +20,7 @@ type Gateway struct {
 	Configured  map[string]Configured // the configuration's own widgets, by id
 	AllowReveal bool
 	Ledger      *Ledger // nil if no handler needs one
+	Health      func() adminapi.Health
 
 	// Ring returns the encryption keys, or nil while there are none. EnsureRing
 	// creates one if there is none.

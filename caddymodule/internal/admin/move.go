@@ -81,6 +81,11 @@ func (c *call) importRecords() error {
 	if err != nil {
 		return err
 	}
+	if len(ids) > 0 { // a backup ends the loss of the widgets
+		if _, err := c.acceptLostWidgets("by an import"); err != nil {
+			return err
+		}
+	}
 	done := adminapi.Imported{MissingKeys: map[string]int{}}
 	for _, id := range ids {
 		switch old := found[id]; {

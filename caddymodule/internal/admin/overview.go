@@ -17,7 +17,7 @@ const (
 
 func reachOf(err error) adminapi.Reach {
 	if err != nil {
-		return adminapi.Reach{Error: err.Error()}
+		return adminapi.Reach{Error: Plain(err)}
 	}
 	return adminapi.Reach{Reachable: true}
 }
@@ -40,7 +40,8 @@ func (c *call) overview() error {
 		}
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Store: reachOf(c.Store.Err()),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Health: c.Health(),
+		Store:       adminapi.Store{Reach: reachOf(c.Store.Err()), Lost: c.Store.Loss()},
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
 	if c.Ledger != nil {
@@ -61,8 +62,8 @@ func (c *call) overview() error {
 	default:
 		err = c.busiest(&v, prefix, limit)
 	}
-	if err != nil { // configured and busy widgets are shown all the same
-		v.Store = reachOf(err)
+	if err != nil && v.Store.Lost == "" { // configured and busy widgets are shown all the same
+		v.Store.Reach = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)

@@ -22,7 +22,7 @@ func unreadable(err error) error {
 	remedy := "make sure that this process can read the file"
 	switch {
 	case errors.Is(err, errGone):
-		remedy = "put it back, from a backup if necessary; to start without widgets, remove its lock, too, and restart"
+		remedy = "put it back, from a backup if necessary, or go on without its widgets (" + acceptance + ")"
 	case errors.Is(err, errDangling):
 		remedy = "put the file back, or mount its file system"
 	case errors.Is(err, errNewer):
