@@ -95,7 +95,9 @@ return {'held', v}
 
 // marking replaces the marker, after filling in the server's time and run id, if it is still
 // the one that the caller saw. It returns the current marker, the time, the server's INFO,
-// and, if it was told to rewrite the marker unchanged, why that failed.
+// and, if it was told to rewrite the marker unchanged, why that failed. It writes the marker
+// twice, which makes it a transaction, as a conversation's entry and its share are: a Redis
+// that drops transactions when it restarts (issue 14541) then loses both or neither.
 const marking = identity + `
 local t = redis.call('TIME')
 local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
@@ -105,6 +107,7 @@ local refused = ''
 if ARGV[2] ~= '' and v == ARGV[1] then
 	local run, promoted = identity(info)
 	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run .. promoted)
+	redis.call('SET', KEYS[1], v)
 	redis.call('SET', KEYS[1], v)
 elseif ARGV[3] == 'write' and v ~= '' then
 	refused = redis.pcall('SET', KEYS[1], v).err or ''
