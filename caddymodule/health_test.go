@@ -66,6 +66,9 @@ func TestHealthOfRedis(t *testing.T) {
 	g.healthy(t, adminapi.OK, "")
 	for name, begin := range map[string]func(){"killed": server.Kill, "stopped": server.Pause} {
 		begin()
+		if c := g.call(t, "POST", "widgets/shop/rotate", ""); c.status != http.StatusServiceUnavailable || strings.Contains(c.body, "context ") {
+			t.Errorf("%s: a rotation: %d %s", name, c.status, c.body)
+		}
 		g.healthy(t, adminapi.Degraded, "widgets redis")
 		g.healthy(t, adminapi.Down, "widgets redis")
 		equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "%s", name)

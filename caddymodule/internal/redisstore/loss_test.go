@@ -3,6 +3,7 @@ package redisstore
 import (
 	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -149,4 +150,23 @@ func TestNoteNotYet(t *testing.T) {
 	}
 	server.Do("FLUSHALL") // it is noticed from memory
 	loses(t, s)
+}
+
+// TestEviction: a policy by which widgets are evicted is logged, once, to a user who may ask.
+func TestEviction(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]int{
+		"--maxmemory-policy allkeys-lru --maxmemory 100mb": 1, "--maxmemory-policy allkeys-lru": 0, "--maxmemory-policy volatile-lru --maxmemory 100mb": 0, "": 0,
+	} {
+		server := redistest.Start(t, strings.Fields(args)...)
+		server.Do(append([]string{"ACL", "SETUSER", "few", "on", ">right", "~*"}, strings.Fields(rights)...)...)
+		options, logs := logged()
+		s := ready(t, "redis://"+server.Addr, options)
+		few := ready(t, "redis://few:right@"+server.Addr, options)
+		beats(t, s)
+		beats(t, few)
+		if logs.Len() != want || want == 1 && !strings.Contains(logs.All()[0].Message, "maxmemory-policy to noeviction") {
+			t.Errorf("%s: logged %v", args, logs.All())
+		}
+	}
 }

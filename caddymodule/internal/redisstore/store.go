@@ -103,9 +103,11 @@ type Store struct {
 	readAlarm, writeAlarm redislink.Alarm
 	lossAlarm             redislink.Alarm
 
-	note  durable.Note
-	known string                 // the store's name as this gateway knows it; check's
-	lost  atomic.Pointer[string] // that name, while Redis does not have it
+	beats  int    // how many heartbeats were answered; check's, as the next three are
+	policy string // by which Redis evicts widgets, "" for none
+	note   durable.Note
+	known  string                 // the store's name as this gateway knows it
+	lost   atomic.Pointer[string] // that name, while Redis does not have it
 
 	away       atomic.Pointer[error] // why Redis cannot be read
 	unwritable atomic.Pointer[error] // why Redis refuses changes

@@ -100,6 +100,7 @@ func (s *Store) beat(within time.Duration) error {
 	} else {
 		return err // for example a replica, which may not have the latest changes
 	}
+	s.warnEviction(ctx, client)
 	if s.compare(answer[2]) {
 		return nil // it says nothing about the widgets that are cached
 	}
