@@ -230,3 +230,12 @@ func TestNotTold(t *testing.T) {
 	l := at(t, redistest.StartCluster(t, 1)[0])
 	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "redis+cluster")
 }
+
+// TestOldServer: neither HELLO nor CLIENT nor CONFIG is needed.
+func TestOldServer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "", "--rename-command", "CONFIG", "")
+	l := opened(t, at(t, server))
+	used := accept(t, l, "token ")
+	refuse(t, l, used)
+}

@@ -46,6 +46,7 @@ var answers = []Fault{
 	{Code: "ASK", What: "the cluster is moving these keys", Advice: "wait for it", Away: true},
 	{Code: "TRYAGAIN", What: "the cluster is moving these keys", Advice: "wait for it", Away: true},
 	{Code: "WRONGTYPE", What: "something else uses these keys (WRONGTYPE)", Advice: "choose another prefix in the URL"},
+	{Code: "NOPROTO", What: "the server speaks neither RESP3 nor RESP2", Advice: "name a Redis 6 or later, or a Valkey, in the URL", Away: true},
 	{Code: "ERR", text: "max number of clients", What: "Redis has no room for another connection", Away: true,
 		Advice: "raise its maxclients, or close connections of others"},
 	{Code: "ERR", text: "AUTH <password> called without any password", What: "the URL has a password, but this Redis has none", Away: true,

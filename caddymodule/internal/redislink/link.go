@@ -135,6 +135,15 @@ func (l *Link) connect() (any, error) {
 		return nil, l.failed
 	}
 	client, err := rueidis.NewClient(l.option)
+	if err != nil && Explain(err).Of("NOPROTO", "ERR") {
+		// Where HELLO is unknown, the client does this by itself.
+		option := l.option
+		option.AlwaysRESP2 = true
+		if client != nil {
+			client.Close()
+		}
+		client, err = rueidis.NewClient(option)
+	}
 	if err != nil {
 		if client != nil {
 			client.Close() // for a single server there is one even after an error

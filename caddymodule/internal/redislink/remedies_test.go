@@ -1,6 +1,7 @@
 package redislink_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -193,6 +195,47 @@ func TestOldServers(t *testing.T) {
 	remedied(t, "no password", ask(t, "redis://"+server.Addr, "return 1"), "", "Redis asks for a password: write it into the URL")
 	remedied(t, "a wrong password", ask(t, "redis://:wrong@"+server.Addr, "return 1"), "",
 		"Redis has no such user with that password: correct the user and the password in the URL")
+}
+
+// TestNoRESP3 relays to a server as if it refused the protocol.
+func TestNoRESP3(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			upstream, err := net.Dial("tcp", server.Addr)
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			go func() {
+				_, _ = io.Copy(client, upstream)
+				_ = client.Close()
+			}()
+			go func() {
+				defer upstream.Close()
+				for buffer := make([]byte, 64<<10); ; {
+					n, err := client.Read(buffer)
+					if err != nil {
+						return
+					}
+					_, _ = upstream.Write(bytes.Replace(buffer[:n], []byte("HELLO\r\n$1\r\n3"), []byte("HELLO\r\n$1\r\n9"), 1))
+				}
+			}()
+		}
+	}()
+	if err := ask(t, "redis://"+listener.Addr().String(), "return redis.call('SET', KEYS[1], '1')", "key"); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestRemediesOfNames explains what no server on this machine answers.

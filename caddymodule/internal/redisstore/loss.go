@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -17,7 +16,7 @@ const loss = "Redis has lost the widgets that this gateway knew, since it was em
 	"known widgets are served for stale_if_error, and all others are unavailable: restore its data, import a backup " +
 	"('caddy chat-identity import'), or go on without them ('caddy chat-identity store accept-loss')"
 
-var errLost = fmt.Errorf("%w: %w", widgets.ErrUnavailable, errors.New(loss))
+var errLost = fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
 
 // compare determines whether Redis still has the store that this gateway knows, by the name
 // that was written with the first widget. Behind it are the names of lost stores that it
