@@ -2,12 +2,13 @@ package caddymodule
 
 import (
 	"context"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 func init() {
@@ -43,7 +44,10 @@ func activeGateway() (*admin.Gateway, error) {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
 		Health: a.health, Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
-		AlwaysRefused: func(reason judgment.Reason) bool { return answers[reason].always },
+		Effect: func(r *widgets.Record) adminapi.Effect {
+			w := storedWidget(r)
+			return a.effect(&w)
+		},
 	}
 	if a.usesLedger {
 		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
@@ -54,17 +58,33 @@ func activeGateway() (*admin.Gateway, error) {
 	return g, nil
 }
 
-// ownWidgets returns the configuration's widgets by id.
-func (a *App) ownWidgets() map[string]admin.Configured {
-	all := make(map[string]admin.Configured, len(a.inline)+len(a.owners))
+// ownWidgets are the configuration's widgets by id, which do not change once all of it is
+// provisioned.
+type ownWidgets struct {
+	once sync.Once
+	all  map[string]*adminapi.Widget
+}
+
+func (a *App) ownWidgets() map[string]*adminapi.Widget {
+	a.described.once.Do(func() { a.described.all = a.describeOwn() })
+	return a.described.all
+}
+
+func (a *App) describeOwn() map[string]*adminapi.Widget {
+	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = admin.Configured{
-			Widget: adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect},
-			Laxest: own.laxest.String(),
-		}
+		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w), Secrets: own.w.inline.views()}
 	}
 	for id, w := range a.inline {
-		all[id] = admin.Configured{Widget: adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect}}
+		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w), Secrets: w.inline.views()}
+	}
+	return all
+}
+
+// views shows inline secrets, whose versions say nothing about them.
+func (k *inlineKeys) views() (all []adminapi.Secret) {
+	for _, key := range k.keys {
+		all = append(all, adminapi.Secret{Version: key.ID})
 	}
 	return all
 }

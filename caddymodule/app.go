@@ -89,6 +89,9 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
+	deciders  []decider // the handlers that decide requests of widgets; guarded by mu until all are provisioned
+	described ownWidgets
+
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start

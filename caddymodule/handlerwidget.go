@@ -89,7 +89,6 @@ func (h *Handler) provisionSingle(site string) error {
 type handlerWidget struct {
 	w       *widget
 	site    string       // of the first handler
-	laxest  widgets.Mode // of the handlers' modes
 	mode    widgets.Mode // of the handlers, widgets.ModeUnset if they differ
 	dialect string       // of the handlers, "" if they differ
 }
@@ -108,7 +107,7 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	mode := h.modeFor(nil)
 	switch known := a.owners[w.id]; {
 	case known == nil:
-		a.owners[w.id] = &handlerWidget{w, site, mode, mode, h.Dialect}
+		a.owners[w.id] = &handlerWidget{w, site, mode, h.Dialect}
 	case known.w.inline.digest != w.inline.digest:
 		return nil, otherSecrets(w.id, site, known.site)
 	default:
@@ -119,7 +118,6 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 
 // addHandler adds a handler with that mode and dialect.
 func (o *handlerWidget) addHandler(mode widgets.Mode, dialect string) {
-	o.laxest = min(o.laxest, mode)
 	if o.mode != mode {
 		o.mode = widgets.ModeUnset
 	}

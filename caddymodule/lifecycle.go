@@ -28,7 +28,6 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
-	a.traffic.ForgetModes() // of the previous configuration's handlers
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx) })
@@ -92,7 +91,6 @@ func (a *App) Cleanup() error {
 	if a.stop != nil {
 		a.stop()
 		a.counting.Wait()
-		a.traffic.ForgetModes() // of its handlers
 	}
 	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup())
 }

@@ -50,6 +50,7 @@ var (
 	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and that has not been accepted yet: 1 or 0. Only if a handler needs it.")
 	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is for those without one.", "mode")
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
+	secretsUsed     = desc("secrets_used_total", "Requests that were verified, by the secret that signed them: the widget's current one, or one in grace.", "secret")
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
 	missingKeys     = desc("missing_encryption_keys", "Encryption keys that stored secrets need and that are not configured.")
 	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
@@ -71,7 +72,7 @@ var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metric
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheLimit, storeReachable, storeLost, health, ledgerReachable,
-		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime,
+		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime, secretsUsed,
 	} {
 		descs <- d
 	}
@@ -94,6 +95,9 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 		metrics <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
 	}
 	eachCell(app.traffic, func(n uint64, labels ...string) { counter(requestsTotal, n, labels...) })
+	current, grace := app.traffic.UsesEver()
+	counter(secretsUsed, current, "current")
+	counter(secretsUsed, grace, "grace")
 	for _, c := range lasting {
 		c.Collect(metrics)
 	}

@@ -43,6 +43,9 @@ func (x *exchange) recordOutcome() {
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
 	x.observe()
+	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
+		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion())
+	}
 }
 
 func (x *exchange) recordUser() {

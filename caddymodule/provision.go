@@ -52,6 +52,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := inOrder(func() error { return h.provisionWidget(ctx) }, h.provisionNames, h.provisionPlans); err != nil {
 		return err
 	}
+	h.app.decides(ctx, h)
 	h.warnUpload()
 	if h.Unverified == claimKeep && !h.Guard {
 		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")

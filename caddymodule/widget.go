@@ -1,9 +1,14 @@
 package caddymodule
 
 import (
+	"crypto/hmac"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -23,6 +28,14 @@ type widget struct {
 	// An inline widget has its keys, a stored one its record.
 	inline *inlineKeys
 	record *widgets.Record
+}
+
+// currentVersion names the secret that signs now, the others being in grace.
+func (w *widget) currentVersion() string {
+	if w.inline != nil {
+		return w.inline.keys[0].ID
+	}
+	return w.record.Secrets[0].Version
 }
 
 // inlineKeys are the secrets of an inline widget.
@@ -66,12 +79,26 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 			}
 		}
 		inline.secrets = append(inline.secrets, secret)
-		inline.keys = append(inline.keys, verifier.NewKey(secret))
+		key := verifier.NewKey(secret)
+		key.ID = inlineVersion(id, secret)
+		inline.keys = append(inline.keys, key)
 		one := sha256.Sum256([]byte(secret.Reveal()))
 		sum.Write(one[:])
 	}
 	sum.Sum(inline.digest[:0])
 	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil
+}
+
+// versionKey keys the versions of inline secrets, so that nobody who reads a version can
+// try secrets against it. It outlives reloads.
+var versionKey = sync.OnceValue(rand.Text)
+
+// inlineVersion names an inline secret in this process, as a stored one is named by its
+// version.
+func inlineVersion(id string, secret verifier.Secret) string {
+	mac := hmac.New(sha256.New, []byte(versionKey()))
+	_, _ = io.WriteString(mac, id+"\x00"+secret.Reveal())
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
 func hintShort(err error) error {

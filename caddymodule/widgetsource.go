@@ -27,9 +27,14 @@ func (a *App) lookup(ctx context.Context, id []byte, w *widget) (bool, error) {
 	if record == nil {
 		return false, err
 	}
-	*w = widget{id: record.ID, dialect: record.Dialect, record: record}
-	w.mode, _ = widgets.ParseMode(record.Mode) // checked when it was stored
+	*w = storedWidget(record)
 	return true, nil
+}
+
+// storedWidget returns the widget of a record.
+func storedWidget(r *widgets.Record) widget {
+	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
+	return widget{id: r.ID, mode: mode, dialect: r.Dialect, record: r}
 }
 
 // renew looks up the widget in w again, in the configuration that is active now. own

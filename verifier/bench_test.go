@@ -49,7 +49,7 @@ func BenchmarkVerify(b *testing.B) {
 		b.Run(test.name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := v.prove(claim, test.keys); !errors.Is(err, test.want) {
+				if _, err := v.prove(claim, test.keys); !errors.Is(err, test.want) {
 					b.Fatal(err)
 				}
 			}
@@ -65,7 +65,7 @@ func BenchmarkVerifyParallel(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := v.prove(claim, keys); err != nil {
+			if _, err := v.prove(claim, keys); err != nil {
 				b.Error(err)
 			}
 		}
@@ -148,7 +148,7 @@ func BenchmarkClaim(b *testing.B) {
 		if err := v.shape(&r); err != nil {
 			b.Fatal(err)
 		}
-		if err := v.prove(&r.claim, keys); err != nil {
+		if _, err := v.prove(&r.claim, keys); err != nil {
 			b.Fatal(err)
 		}
 	}

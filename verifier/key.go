@@ -14,6 +14,9 @@ import (
 // allocate once warm. The package diagnose needs the [Secret], which a Key does not give
 // back: to call it, keep both.
 type Key struct {
+	// ID is the caller's name for the key, such as the version of its secret, which
+	// [Identity.KeyID] returns. It is set before the key is used.
+	ID     string
 	states sync.Pool // of *macState
 }
 

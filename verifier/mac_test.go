@@ -160,12 +160,12 @@ func TestOneMACAKey(t *testing.T) {
 		claim := &claim{UserID: []byte("user-1"), Signature: []byte(signature)}
 		var sums *atomic.Int64
 		decoy, sums = countingKey()
-		if err := v.prove(claim, nil); !errors.Is(err, ErrInvalid) || sums.Load() != 1 {
+		if _, err := v.prove(claim, nil); !errors.Is(err, ErrInvalid) || sums.Load() != 1 {
 			t.Errorf("%s, no key: %v after %d MACs", name, err, sums.Load())
 		}
 		one, ones := countingKey()
 		two, twos := countingKey()
-		if err := v.prove(claim, []*Key{one, two}); !errors.Is(err, ErrInvalid) || ones.Load() != 1 || twos.Load() != 1 {
+		if _, err := v.prove(claim, []*Key{one, two}); !errors.Is(err, ErrInvalid) || ones.Load() != 1 || twos.Load() != 1 {
 			t.Errorf("%s: %v after %d and %d MACs", name, err, ones.Load(), twos.Load())
 		}
 	}

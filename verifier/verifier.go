@@ -29,6 +29,7 @@ func (v *Verifier) Dialect() Dialect { return v.dialect.clone() }
 // memory of its own.
 type Identity struct {
 	user, email string
+	keyID       string
 	signedAt    time.Time
 	digest      [sha256.Size]byte
 }
@@ -38,6 +39,9 @@ func (i Identity) User() string { return i.user }
 
 // Email returns the e-mail address where it was signed, else "".
 func (i Identity) Email() string { return i.email }
+
+// KeyID returns the ID of the key that signed.
+func (i Identity) KeyID() string { return i.keyID }
 
 // SignedAt returns the time of signing, the zero time where none is signed.
 func (i Identity) SignedAt() time.Time { return i.signedAt }
@@ -72,10 +76,11 @@ func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) 
 		return Identity{}, err
 	}
 	c := &r.claim
-	if err := v.prove(c, keys()); err != nil {
+	signer, err := v.prove(c, keys())
+	if err != nil {
 		return Identity{}, err
 	}
-	i := Identity{user: string(c[UserID]), signedAt: v.SignedAt(r)}
+	i := Identity{user: string(c[UserID]), keyID: signer.ID, signedAt: v.SignedAt(r)}
 	if v.Signs(Email) {
 		i.email = string(c[Email])
 	}
@@ -244,33 +249,35 @@ func (v *Verifier) checkSplit(c *claim) error {
 }
 
 // prove checks the signature of a claim that has its shape under each key, and
-// then its age.
-func (v *Verifier) prove(c *claim, keys []*Key) error {
-	if !v.signed(c, keys) || !v.Signs(UserID) { // as the zero Verifier does not
-		return ErrInvalid
+// then its age. It returns the key that signed.
+func (v *Verifier) prove(c *claim, keys []*Key) (*Key, error) {
+	signer := v.signer(c, keys)
+	if signer == nil || !v.Signs(UserID) { // as the zero Verifier does not
+		return nil, ErrInvalid
 	}
 	if v.Signs(Timestamp) {
 		if t, ok := parseTimestamp(c[Timestamp]); !ok || !v.fresh(t) {
-			return ErrExpired
+			return nil, ErrExpired
 		}
 	}
-	return nil
+	return signer, nil
 }
 
-func (v *Verifier) signed(c *claim, keys []*Key) bool {
+// signer returns the first key under which the signature matches, nil for none.
+func (v *Verifier) signer(c *claim, keys []*Key) *Key {
 	some := false
 	for _, k := range keys {
 		if !k.usable() {
 			continue
 		}
 		if some = true; k.match(&v.message, c, v.encoding, c[Signature]) {
-			return true
+			return k
 		}
 	}
 	if !some {
 		decoy.match(&v.message, c, v.encoding, c[Signature])
 	}
-	return false
+	return nil
 }
 
 // Signs reports whether the field is part of what is signed.

@@ -109,6 +109,7 @@ func (k *Keys) open(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
 		return nil, err
 	}
 	o := &decrypted{id, *s, verifier.NewKey(secret)}
+	o.key.ID = s.Version
 	if k.cache.Set(s.Version, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}

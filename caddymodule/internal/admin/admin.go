@@ -30,6 +30,7 @@ var mux = newMux(map[string]operation{
 	"POST import":                (*call).importRecords,
 	"GET overview":               (*call).overview,
 	"GET stats":                  (*call).stats,
+	"GET history":                (*call).history,
 	"GET snippets":               (*call).snippets,
 })
 

@@ -6,7 +6,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -17,7 +16,7 @@ type Gateway struct {
 	Log         *zap.Logger
 	Traffic     *traffic.Traffic
 	Store       widgets.Store
-	Configured  map[string]Configured // the configuration's own widgets, by id
+	Configured  map[string]*adminapi.Widget // the configuration's own widgets, by id
 	AllowReveal bool
 	Ledger      *Ledger // nil if no handler needs one
 	Health      func() adminapi.Health
@@ -31,15 +30,8 @@ type Gateway struct {
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID string) string
 
-	// AlwaysRefused reports whether optional mode, too, refuses requests for the
-	// reason, unless a handler overrides that.
-	AlwaysRefused func(judgment.Reason) bool
-}
-
-// Configured is a widget of the configuration.
-type Configured struct {
-	adminapi.Widget
-	Laxest string // the laxest mode of its handlers, or "" unless it is a handler's own
+	// Effect says how requests of a stored widget are treated.
+	Effect func(*widgets.Record) adminapi.Effect
 }
 
 // Ledger is what the API needs of the ledger.

@@ -31,7 +31,7 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 	for id, configured := range g.Configured {
 		// Those after the store's page must wait: stored ones may come before them.
 		if id > after && strings.HasPrefix(id, prefix) && (last == "" || id < last) {
-			views = append(views, &configured.Widget)
+			views = append(views, g.inline(configured))
 		}
 	}
 	slices.SortFunc(views, func(a, b *adminapi.Widget) int { return cmp.Compare(a.ID, b.ID) })
@@ -56,7 +56,7 @@ func before(prefix string) string {
 // view returns a widget as the API shows it, or nil if it does not exist.
 func (g *Gateway) view(ctx context.Context, id string) (*adminapi.Widget, error) {
 	if configured, ok := g.Configured[id]; ok {
-		return &configured.Widget, nil
+		return g.inline(configured), nil
 	}
 	record, err := g.Store.Lookup(ctx, []byte(id))
 	if record == nil {

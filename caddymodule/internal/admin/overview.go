@@ -40,7 +40,7 @@ func (c *call) overview() error {
 		}
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Health: c.Health(),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Health: c.Health(),
 		Store:       adminapi.Store{Reach: reachOf(c.Store.Err()), Lost: c.Store.Loss()},
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
@@ -111,5 +111,24 @@ func (c *call) stats() error {
 	if err != nil {
 		return err
 	}
-	return c.answer(http.StatusOK, c.Traffic.Stats(top))
+	stats := c.Traffic.Stats(top)
+	for i := range stats.Widgets {
+		counts := &stats.Widgets[i]
+		view, err := c.view(c.r.Context(), counts.ID)
+		if err != nil {
+			break // the store is unreachable, and what was counted is shown all the same
+		}
+		if view != nil {
+			counts.Grace = view.Grace
+		}
+	}
+	return c.answer(http.StatusOK, stats)
+}
+
+// history answers with the requests of all widgets over time.
+func (c *call) history() error {
+	if _, err := c.query(); err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, c.Traffic.History())
 }

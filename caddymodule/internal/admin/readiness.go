@@ -4,9 +4,6 @@ import (
 	"net/http"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // readiness answers whether a widget can be switched to required mode.
@@ -20,44 +17,10 @@ func (c *call) readiness() error {
 	}
 	// If the store cannot say whether the widget exists, its counts are still of use.
 	r := c.Traffic.Readiness(c.id, err == nil)
-	switch laxest := c.Configured[c.id].Laxest; {
-	case laxest != "":
-		r.Mode = laxest
-	case view != nil:
-		r.Mode = stricter(r.Mode, view.Mode) // which no request may have had yet
+	e := evidence{Readiness: r}
+	if view != nil {
+		r.Mode, e.unnamed = view.EffectiveMode, view.EffectiveMode == ""
 	}
-	for i := range r.Refusals {
-		if refusal := &r.Refusals[i]; len(refusal.Examples) == 0 {
-			refusal.Always = c.AlwaysRefused(refusal.Reason)
-		}
-	}
-	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: judge(r)})
-}
-
-// stricter returns the stricter of two modes, either of which may be "".
-func stricter(a, b string) string {
-	one, _ := widgets.ParseMode(a) // both have been checked before
-	other, _ := widgets.ParseMode(b)
-	return max(one, other).String()
-}
-
-// judge says whether a widget can be switched to required mode.
-func judge(r *traffic.Readiness) adminapi.Verdict {
-	unsigned := uint64(0)
-	for _, refusal := range r.Refusals {
-		if refusal.Reason == judgment.Missing {
-			unsigned = refusal.Count
-		}
-	}
-	switch {
-	case r.Mode == "required":
-		return adminapi.Required
-	case r.Requests == r.Disabled:
-		return adminapi.Unknown
-	case r.Refused == 0:
-		return adminapi.Ready
-	case r.Refused == unsigned:
-		return adminapi.Unsigned
-	}
-	return adminapi.NotReady
+	verdict, text := e.judge()
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text, Evidence: needed})
 }

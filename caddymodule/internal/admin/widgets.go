@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -14,7 +15,7 @@ import (
 // stored returns a stored widget as the API shows it.
 func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	v := &adminapi.Widget{
-		ID: r.ID, Source: "stored", Mode: r.Mode, Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
+		ID: r.ID, Source: "stored", Mode: r.Mode, Effect: g.Effect(r), Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
 	}
 	now, ring := time.Now(), g.Ring()
 	for i := range r.Secrets {
@@ -27,7 +28,16 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 			v.Unavailable = g.unavailability(err)
 		}
 	}
+	g.addUses(v)
 	return v
+}
+
+// inline returns a widget of the configuration as the API shows it.
+func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
+	v := *configured
+	v.Secrets = slices.Clone(v.Secrets)
+	g.addUses(&v)
+	return &v
 }
 
 // list answers with a page of all widgets by id, and a link to the next (RFC 8288).
@@ -134,7 +144,9 @@ func (c *call) set() error {
 	if asked.Mode == nil && asked.Dialect == nil {
 		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect or both")
 	}
+	var before adminapi.Effect
 	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		before = c.Effect(old)
 		mode, dialect := old.Mode, old.Dialect
 		if asked.Mode != nil {
 			mode = *asked.Mode
@@ -150,8 +162,23 @@ func (c *call) set() error {
 	if err != nil {
 		return err
 	}
-	c.Traffic.ForgetMode(c.id)
-	return c.answer(http.StatusOK, c.stored(record))
+	view := c.stored(record)
+	view.Note = effectNote(before, view, asked.Mode != nil)
+	return c.answer(http.StatusOK, view)
+}
+
+// effectNote says what a change does to requests, in case it is not what the widget's own
+// mode says.
+func effectNote(before adminapi.Effect, now *adminapi.Widget, setsMode bool) string {
+	switch {
+	case now.EffectiveMode == "":
+		return "The change is stored but applies to no request. " + now.ModeWhy
+	case now.EffectiveMode != before.EffectiveMode:
+		return fmt.Sprintf("Requests are now treated as %s. %s", now.EffectiveMode, now.ModeWhy)
+	case setsMode && now.Mode != "" && now.Mode != now.EffectiveMode:
+		return fmt.Sprintf("The mode %s is stored but changes nothing: requests stay %s. %s", now.Mode, now.EffectiveMode, now.ModeWhy)
+	}
+	return ""
 }
 
 // checkPolicy refuses unknown modes and dialects. Empty ones leave the choice to the

@@ -17,23 +17,48 @@ const MovePage = 1000
 
 // Widget is a widget as the API shows it.
 type Widget struct {
-	ID          string    `json:"id"`
-	Source      string    `json:"source"` // stored, inline, or handler for a handler's own
-	Mode        string    `json:"mode,omitempty"`
+	ID     string `json:"id"`
+	Source string `json:"source"`         // stored, inline, or handler for a handler's own
+	Mode   string `json:"mode,omitempty"` // its own
+	Effect
 	Dialect     string    `json:"dialect,omitempty"`
 	Created     time.Time `json:"created,omitzero"`
 	Rotated     time.Time `json:"rotated,omitzero"`
-	Secrets     []Secret  `json:"secrets,omitempty"` // the current one first
+	Secrets     []Secret  `json:"secrets,omitempty"`   // the current one first
+	UsesSince   time.Time `json:"uses_since,omitzero"` // since when this gateway counts which secret is used
+	Grace       string    `json:"grace,omitempty"`     // a sentence on how much the old secrets are still used
 	Unavailable string    `json:"unavailable,omitempty"`
+	Note        string    `json:"note,omitempty"` // only in the answer to a change: what it does not do
 	// Secret is only in the answers that generate or reveal it.
 	Secret string `json:"secret,omitempty"`
 }
 
+// Effect is how a widget's requests are treated: the stricter of its own mode and the
+// handler's. Where handlers differ, the laxest counts.
+type Effect struct {
+	EffectiveMode string   `json:"effective_mode"` // "" if no handler can name the widget
+	ModeFrom      ModeFrom `json:"mode_from,omitempty"`
+	ModeWhy       string   `json:"mode_why"` // a sentence
+}
+
+// ModeFrom says what determines the effective mode.
+type ModeFrom string
+
+// The origins of an effective mode.
+const (
+	FromWidget  ModeFrom = "widget"
+	FromHandler ModeFrom = "handler"
+	FromDefault ModeFrom = "default" // neither has a mode
+)
+
 // Secret is what the API shows about a secret.
 type Secret struct {
 	Version string    `json:"version"`
-	KeyID   string    `json:"key"`            // of the encryption key
+	KeyID   string    `json:"key,omitempty"`  // of the encryption key; an inline one has none
 	Until   time.Time `json:"until,omitzero"` // when its grace ends; the current one has none
+	// What this gateway has verified with it since it began to count.
+	LastUsed     time.Time `json:"last_used,omitzero"`
+	UsedLastHour uint64    `json:"used_last_hour"`
 }
 
 // Creation asks for a new widget.

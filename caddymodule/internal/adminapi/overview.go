@@ -10,6 +10,7 @@ import (
 type Overview struct {
 	Now     time.Time       `json:"now"`
 	Since   time.Time       `json:"since"` // when this process began to count
+	Gateway Gateway         `json:"gateway"`
 	Total   traffic.Windows `json:"total"`
 	Unknown traffic.Windows `json:"unknown"` // requests that name no existing widget
 	Health  Health          `json:"health"`
@@ -22,6 +23,13 @@ type Overview struct {
 	Writable    bool     `json:"writable"` // whether widgets can currently be changed
 	Widgets     []Row    `json:"widgets"`
 	Next        string   `json:"next"` // where the next page begins, or ""
+}
+
+// Gateway says which gateway answers.
+type Gateway struct {
+	Name    string `json:"name"`    // of the host
+	Version string `json:"version"` // of this module
+	Caddy   string `json:"caddy"`   // the version of Caddy
 }
 
 // Reach says whether something can be reached.
@@ -48,22 +56,3 @@ type Row struct {
 	Widget
 	traffic.Windows
 }
-
-// Readiness says which of a widget's requests required mode would have refused.
-type Readiness struct {
-	Widget string `json:"widget"`
-	*traffic.Readiness
-	Verdict Verdict `json:"verdict"`
-}
-
-// Verdict answers whether a widget can be switched to required mode.
-type Verdict string
-
-// The verdicts.
-const (
-	Required Verdict = "required"      // it is in required mode already
-	Unknown  Verdict = "unknown"       // no request was verified or refused yet
-	Ready    Verdict = "ready"         // nothing would have been refused
-	Unsigned Verdict = "only_unsigned" // only requests without a claim
-	NotReady Verdict = "not_ready"
-)

@@ -20,9 +20,10 @@ func listCommand() *cobra.Command {
 		Use:   "list",
 		Short: "Lists the widgets, without their secrets",
 		Long: `
-Lists the widgets of a running gateway, without their secrets. A dash means that
-the mode or dialect is the handler's, or that it differs between the widget's
-handlers. For a widget in the configuration (inline), nothing else is shown.`,
+Lists the widgets of a running gateway, without their secrets. EFFECTIVE is how
+requests are treated, by the widget's own mode and the handler's; 'show' says why.
+A dash means that the dialect is the handler's or differs between handlers, that the
+widget has no mode of its own, or that no handler can name it.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
@@ -44,7 +45,7 @@ handlers. For a widget in the configuration (inline), nothing else is shown.`,
 				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
 				return nil
 			}
-			rows := [][]string{{"ID", "MODE", "DIALECT", "SOURCE", "ROTATED", "SECRETS"}}
+			rows := [][]string{{"ID", "MODE", "EFFECTIVE", "DIALECT", "SOURCE", "ROTATED", "SECRETS"}}
 			for _, raw := range all {
 				var w adminapi.Widget
 				if json.Unmarshal(raw, &w) != nil || w.ID == "" {
@@ -73,7 +74,7 @@ func listRow(w *adminapi.Widget) []string {
 	case len(w.Secrets) > 0:
 		secrets = strconv.Itoa(len(w.Secrets))
 	}
-	return []string{plain(w.ID), orDash(w.Mode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
+	return []string{plain(w.ID), orDash(w.Mode), orDash(w.EffectiveMode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
 }
 
 // pages returns all elements of a paged list. Each page is requested by the last id

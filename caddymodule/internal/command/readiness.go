@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,8 +21,9 @@ func readinessCommand() *cobra.Command {
 		Long: `
 Says whether a widget can be switched to required mode: which of its requests in
 the last day that mode would have refused, why, the likely mistake, and the ids of
-the latest ones, which are also in the logs. Each gateway counts its own requests:
-in a fleet, ask each one.`,
+the latest ones, which are also in the logs. It takes at least 20 verified requests
+and 60 minutes to say yes. Mistakes are looked for in a sample of the requests. Each
+gateway counts its own requests: in a fleet, ask each one.`,
 		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -40,15 +40,8 @@ in a fleet, ask each one.`,
 
 func printReadiness(w io.Writer, s *adminapi.Readiness) error {
 	var b strings.Builder
-	span := s.Now.Sub(s.From).Round(time.Second)
-	would := "would have refused"
-	if s.Verdict == adminapi.Required {
-		would = "has or would have refused" // since it became required, and before
-	}
-	fmt.Fprintf(&b, "required %s %d of %s since %s (%v).\n", would, s.Refused, requestCount(s.Requests-min(s.Disabled, s.Requests)), localTime(s.From), span)
-	if s.Disabled > 0 {
-		fmt.Fprintf(&b, "%s in mode off, which verifies nothing.\n", requestCount(s.Disabled))
-	}
+	fmt.Fprintf(&b, "%s\n\nsince %s: %s, %d verified, %d that required mode refuses, %d in mode off\n",
+		cmp.Or(plain(s.Text), orDash(string(s.Verdict))), localTime(s.From), requestCount(s.Requests), s.Verified, s.Refused, s.Disabled)
 	for i := range s.Refusals {
 		printRefusals(&b, &s.Refusals[i])
 	}
@@ -58,7 +51,6 @@ func printReadiness(w io.Writer, s *adminapi.Readiness) error {
 		}
 		fmt.Fprintf(&b, "  %s of %s\n", plain(f.Field), requestCount(f.Count))
 	}
-	fmt.Fprintf(&b, "\nready: %s\n", cmp.Or(verdicts[s.Verdict], orDash(string(s.Verdict))))
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -67,6 +59,9 @@ func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
 	fmt.Fprintf(b, "\n%d %s", r.Count, orDash(string(r.Reason)))
 	if r.Always {
 		b.WriteString(" (refused in optional mode, too)")
+	}
+	if len(r.Hints) > 0 && r.Diagnosed < r.Count {
+		fmt.Fprintf(b, ", hints from %d of %s", r.Diagnosed, requestCount(r.Count))
 	}
 	b.WriteByte('\n')
 	for _, h := range r.Hints {
@@ -79,15 +74,6 @@ func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
 		}
 		b.WriteByte('\n')
 	}
-}
-
-// verdicts puts the API's verdicts into words.
-var verdicts = map[adminapi.Verdict]string{
-	adminapi.Required: "it is required already",
-	adminapi.Unknown:  "unknown, since no request was verified or refused yet: let some through in optional mode",
-	adminapi.Ready:    "yes",
-	adminapi.Unsigned: "yes, if users must sign in to chat: none of these requests had a claim",
-	adminapi.NotReady: "no",
 }
 
 func requestCount(n uint64) string {

@@ -29,8 +29,9 @@ func statsCommand() *cobra.Command {
 		Long: `
 Shows how many requests each widget has had since the gateway began to count, the
 percentage that was verified, since then and in the last minute, hour and day, and
-their outcomes. With --last it shows only that window, and why requests were not
-verified. Further rows are (unknown), for requests that name no existing widget,
+their outcomes, and for widgets in a grace, how much the old secrets are still used.
+With --last it shows only that window, and why requests were not verified. Further
+rows are (unknown), for requests that name no existing widget,
 (rest), for widgets that are not listed, and (total).`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -52,7 +53,17 @@ verified. Further rows are (unknown), for requests that name no existing widget,
 				if _, err := fmt.Fprintf(w, "since %s\n", localTime(stats.Since)); err != nil {
 					return err
 				}
-				return writeTable(w, statsRows(&stats))
+				if err := writeTable(w, statsRows(&stats)); err != nil {
+					return err
+				}
+				for _, counts := range stats.Widgets {
+					if counts.Grace != "" {
+						if _, err := fmt.Fprintf(w, "%s: %s\n", plain(counts.ID), plain(counts.Grace)); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
 			})
 		},
 	}

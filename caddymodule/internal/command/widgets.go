@@ -44,12 +44,14 @@ func showCommand() *cobra.Command {
 		Use:   "show <id>",
 		Short: "Shows a widget and which of its secrets verify",
 		Long: `
-Shows a widget's mode and dialect, or a dash where the handler's apply, when it was
-created and rotated, and for each secret its version, the id of its encryption key
-and, if it is in grace, when that ends. Secrets themselves are not shown.`,
+Shows a widget's own mode and dialect, or a dash where the handler's apply, how its
+requests are treated and why, when it was created and rotated, and for each secret
+its version, the id of its encryption key, if it is in grace, when that ends, and
+when this gateway last verified a request with it. Secrets themselves are not shown.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
+			_, err := admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
+			return err
 		},
 	}
 	admin.add(cmd)
@@ -57,14 +59,14 @@ and, if it is in grace, when that ends. Secrets themselves are not shown.`,
 }
 
 // printWidget sends a request about a widget and prints the widget.
-func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) error {
+func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, error) {
 	var w adminapi.Widget
-	return f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
+	return &w, f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
 }
 
 func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	rows := [][]string{
-		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"dialect:", orDash(w.Dialect)},
+		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"effective:", effectText(w)}, {"because:", orDash(w.ModeWhy)}, {"dialect:", orDash(w.Dialect)},
 	}
 	if !w.Created.IsZero() {
 		rows = append(rows, []string{"created:", localTime(w.Created)})
@@ -72,17 +74,43 @@ func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	if !w.Rotated.IsZero() {
 		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
 	}
-	for _, s := range w.Secrets {
-		state := "current"
-		if !s.Until.IsZero() {
-			state = "in grace until " + localTime(s.Until)
-		}
-		rows = append(rows, []string{"secret:", fmt.Sprintf("%s, version %s, encrypted with key %s", state, orDash(s.Version), orDash(s.KeyID))})
+	for i := range w.Secrets {
+		rows = append(rows, []string{"secret:", secretText(&w.Secrets[i], i == 0)})
+	}
+	if w.Grace != "" {
+		rows = append(rows, []string{"grace:", plain(w.Grace)})
 	}
 	if w.Unavailable != "" {
 		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
 	}
 	return writeTable(out, rows)
+}
+
+// effectText is the effective mode and what determines it.
+func effectText(w *adminapi.Widget) string {
+	text := orDash(w.EffectiveMode)
+	if w.ModeFrom != "" {
+		text += " (" + plain(string(w.ModeFrom)) + ")"
+	}
+	return text
+}
+
+func secretText(s *adminapi.Secret, current bool) string {
+	text := "current"
+	switch {
+	case !s.Until.IsZero():
+		text = "in grace until " + localTime(s.Until)
+	case !current:
+		text = "old, still verifies"
+	}
+	text += ", version " + orDash(s.Version)
+	if s.KeyID != "" {
+		text += ", encrypted with key " + plain(s.KeyID)
+	}
+	if !s.LastUsed.IsZero() {
+		text += fmt.Sprintf(", last used %s, %d in the last hour", localTime(s.LastUsed), s.UsedLastHour)
+	}
+	return text
 }
 
 // policyFlags are a widget's own mode and dialect.
@@ -112,7 +140,8 @@ func setCommand() *cobra.Command {
 		Long: `
 Changes the mode or dialect of a stored widget. A flag that is not given changes
 nothing, and an empty value leaves the choice to the handler again. A mode in the
-Caddyfile is a minimum: a widget can only be stricter.`,
+Caddyfile is a minimum: a widget can only be stricter. If requests are not treated
+as the new mode says, or now differently, standard error says so and why.`,
 		Example: "  caddy chat-identity set shop --mode required --dialect ''",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -129,9 +158,13 @@ Caddyfile is a minimum: a widget can only be stricter.`,
 			if err := policy.check(); err != nil {
 				return err
 			}
-			return admin.printWidget(cmd, args[0], &apiRequest{
+			w, err := admin.printWidget(cmd, args[0], &apiRequest{
 				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
 			})
+			if err == nil && w.Note != "" && !admin.json {
+				cmd.PrintErrln(plain(w.Note))
+			}
+			return err
 		},
 	}
 	policy.add(cmd)

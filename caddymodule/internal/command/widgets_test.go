@@ -26,7 +26,7 @@ const (
 // Widgets as the API shows them.
 var (
 	plainWidget = `{"id":"shop","source":"stored","created":"` + created + `","rotated":"` + rotated + `","secrets":[{"version":"V1","key":"0123456789abcdef"}]`
-	graceWidget = `{"id":"shop","source":"stored","mode":"required","dialect":"snapengage","created":"` + created + `","rotated":"` + rotated +
+	graceWidget = `{"id":"shop","source":"stored","mode":"required","effective_mode":"required","mode_from":"widget","mode_why":"The widget's own mode is required.","dialect":"snapengage","created":"` + created + `","rotated":"` + rotated +
 		`","secrets":[{"version":"V2","key":"0123456789abcdef"},{"version":"V1","key":"fedcba9876543210","until":"` + until + `"}]`
 	twoInGrace = `{"id":"shop","source":"stored","created":"` + created + `","rotated":"` + rotated +
 		`","secrets":[{"version":"V3","key":"k"},{"version":"V2","key":"k","until":"` + until + `"},{"version":"V1","key":"k","until":"` + lastly + `"}]`
@@ -52,7 +52,7 @@ func TestCommandWidgets(t *testing.T) {
 		{
 			name: "create with a customer's secret", args: "create shop --secret-stdin", in: commandSecret + "\r\n", call: "POST /chat_identity/widgets", body: `{"id":"shop","secret":"` + commandSecret + `"}`,
 			answer: "201 " + `{"id":"shop","secret":"` + commandSecret + `","source":"stored"}`,
-			json:   `{"id":"shop","source":"stored"}`,
+			json:   `{"id":"shop","source":"stored","effective_mode":"","mode_why":""}`,
 		},
 		{
 			name: "rotate", args: "rotate shop", call: "POST /chat_identity/widgets/shop/rotate", body: `{}`,
@@ -87,6 +87,10 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"id":"shop","source":"stored","mode":"required"}`,
 		},
 		{
+			name: "set without effect", args: "set shop --mode optional", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"optional"}`,
+			answer: `200 {"id":"shop","source":"stored","mode":"optional","effective_mode":"required","mode_from":"handler","mode_why":"The minimum.","note":"It changes\nnothing. The minimum."}`,
+		},
+		{
 			name: "set to nothing", args: "set shop --mode= --dialect=", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"","dialect":""}`,
 			answer: `200 {"id":"shop","source":"stored"}`,
 		},
@@ -115,26 +119,18 @@ func TestCommandWidgets(t *testing.T) {
 		},
 		{
 			name: "readiness", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","verdict":"not_ready","mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
-				`{"reason":"invalid","count":11,"always":false,"hints":[{"id":"email_signed","text":"The e-mail was signed.","count":7}],` +
+			answer: `200 {"widget":"shop","verdict":"not_ready","verdict_text":"Not ready: of 338.","evidence":{"verified":20,"minutes":60},"mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
+				`{"reason":"invalid","count":11,"always":false,"diagnosed":7,"hints":[{"id":"email_signed","text":"The e-mail was signed.","count":7}],` +
 				`"examples":[{"at":"` + created + `","request_id":"04ff","hint":"The e-mail was signed."},{"at":"` + created + `","request_id":"05ff","hint":"bad\u001b"}]},` +
 				`{"reason":"malformed","count":1,"always":true,"hints":[],"examples":[]}]}`,
 		},
 		{
 			name: "readiness of visitors", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","verdict":"only_unsigned","mode":"optional","now":"` + created + `","from":"` + created + `","requests":3,"verified":2,"refused":1,"refusals":[{"reason":"missing","count":1}]}`,
+			answer: `200 {"widget":"shop","verdict":"only_unsigned","verdict_text":"Ready if users must sign in to chat\u001b.","mode":"optional","now":"` + created + `","from":"` + created + `","requests":3,"verified":2,"refused":1,"refusals":[{"reason":"missing","count":1}]}`,
 		},
 		{
-			name: "readiness of nothing", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
+			name: "readiness of an older gateway", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
 			answer: `200 {"widget":"shop","verdict":"unknown","mode":"","now":"` + created + `","from":"` + created + `"}`,
-		},
-		{
-			name: "readiness of a ready one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","verdict":"ready","mode":"optional","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
-		},
-		{
-			name: "readiness of a required one", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
-			answer: `200 {"widget":"shop","verdict":"required","mode":"required","now":"` + created + `","from":"` + created + `","requests":1,"verified":1}`,
 		},
 		{
 			name: "health", args: "health", call: "GET /chat_identity/health", answer: `200 {"status":"ok"}`,
@@ -239,15 +235,15 @@ func TestCommandList(t *testing.T) {
 	}
 	t.Run("rows", func(t *testing.T) {
 		out, errors, err := list(t, func(w http.ResponseWriter, _ *http.Request) {
-			fmt.Fprintf(w, `[{"id":"default","source":"inline","mode":"off"},%s},%s},{"id":"z\u001b","source":"stored","secrets":[{"version":"v","key":"k"}],"unavailable":"x"}]`, plainWidget, graceWidget)
+			fmt.Fprintf(w, `[{"id":"default","source":"inline","mode":"off","effective_mode":"optional"},%s},%s},{"id":"z\u001b","source":"stored","secrets":[{"version":"v","key":"k"}],"unavailable":"x"}]`, plainWidget, graceWidget)
 		})
 		const at = "2026-02-03 04:05:06 UTC"
 		wide := at + strings.Repeat(" ", 2)
-		want := "ID       MODE      DIALECT     SOURCE  ROTATED" + strings.Repeat(" ", len(wide)-len("ROTATED")) + "SECRETS\n" +
-			"default  off       -           inline  -" + strings.Repeat(" ", len(wide)-1) + "-\n" +
-			"shop     -         -           stored  " + wide + "1\n" +
-			"shop     required  snapengage  stored  " + wide + "1 + 1 in grace\n" +
-			"z?       -         -           stored  -" + strings.Repeat(" ", len(wide)-1) + "unavailable\n"
+		want := "ID       MODE      EFFECTIVE  DIALECT     SOURCE  ROTATED" + strings.Repeat(" ", len(wide)-len("ROTATED")) + "SECRETS\n" +
+			"default  off       optional   -           inline  -" + strings.Repeat(" ", len(wide)-1) + "-\n" +
+			"shop     -         -          -           stored  " + wide + "1\n" +
+			"shop     required  required   snapengage  stored  " + wide + "1 + 1 in grace\n" +
+			"z?       -         -          -           stored  -" + strings.Repeat(" ", len(wide)-1) + "unavailable\n"
 		if err != nil || errors != "" || out != want {
 			t.Errorf("%s\nwant\n%s\n%s%v", out, want, errors, err)
 		}

@@ -4,6 +4,7 @@
 package traffic
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
@@ -14,75 +15,51 @@ import (
 type Finding uint8
 
 // The findings: two without a reason, one per reason, and further ones for a claimed
-// conversation, whose outcome is the claim's.
+// conversation, the last reason, whose outcome is the claim's.
 const (
-	Verified Finding = iota
-	Disabled
+	Disabled Finding = iota
+	Verified
 	firstReason
 	numReasons  = 12
 	firstOther  = firstReason + numReasons
-	numFindings = firstOther + Finding(len(otherOutcomes))
+	numFindings = firstOther + 6
 )
 
-// otherOutcomes are the outcomes of requests for a claimed conversation, other than
-// verified.
-var otherOutcomes = [...]judgment.Outcome{
-	judgment.OutcomeAnonymous, judgment.OutcomeInvalid, judgment.OutcomeExpired, judgment.OutcomeReplayed,
-	judgment.OutcomeUnavailable, judgment.OutcomeMalformed,
+type found struct {
+	outcome judgment.Outcome
+	reason  judgment.Reason
 }
+
+// table has the outcome and reason of each finding.
+var table = func() []found {
+	all := []found{{judgment.OutcomeDisabled, ""}, {judgment.OutcomeVerified, ""}}
+	for _, reason := range judgment.Reasons {
+		all = append(all, found{reason.Outcome(), reason})
+	}
+	for _, outcome := range judgment.Outcomes {
+		if other := (found{outcome, judgment.ConversationClaimed}); outcome != judgment.OutcomeDisabled && !slices.Contains(all, other) {
+			all = append(all, other)
+		}
+	}
+	return all
+}()
 
 // FindingOf returns the finding of a request. The reason may be "".
 func FindingOf(outcome judgment.Outcome, reason judgment.Reason) Finding {
-	if reason == "" {
-		if outcome == judgment.OutcomeVerified {
-			return Verified
-		}
-		return Disabled
+	f := slices.Index(table, found{outcome, reason})
+	if f < 0 { // the outcome tells nothing that the reason does not
+		f = slices.IndexFunc(table, func(t found) bool { return t.reason == reason })
 	}
-	if reason == judgment.ConversationClaimed {
-		for i, other := range otherOutcomes {
-			if outcome == other {
-				return firstOther + Finding(i)
-			}
-		}
-	}
-	return firstReason + Finding(reasonIndex(reason))
-}
-
-func reasonIndex(reason judgment.Reason) int {
-	for i, r := range judgment.Reasons {
-		if r == reason {
-			return i
-		}
-	}
-	panic("traffic: unknown reason " + string(reason)) // a bug: the set is closed
+	return Finding(f)
 }
 
 // Reason returns why a request was not verified or not allowed, "" for none.
-func (f Finding) Reason() judgment.Reason {
-	switch {
-	case f < firstReason:
-		return ""
-	case f < firstOther:
-		return judgment.Reasons[f-firstReason]
-	default:
-		return judgment.ConversationClaimed
-	}
-}
+func (f Finding) Reason() judgment.Reason { return table[f].reason }
 
 // Outcome returns the outcome.
-func (f Finding) Outcome() judgment.Outcome {
-	switch {
-	case f == Verified:
-		return judgment.OutcomeVerified
-	case f == Disabled:
-		return judgment.OutcomeDisabled
-	case f < firstOther:
-		return f.Reason().Outcome()
-	default:
-		return otherOutcomes[f-firstOther]
-	}
-}
+func (f Finding) Outcome() judgment.Outcome { return table[f].outcome }
+
+func reasonIndex(reason judgment.Reason) int { return slices.Index(judgment.Reasons, reason) }
 
 // counters count requests by finding.
 type counters [numFindings]atomic.Uint64

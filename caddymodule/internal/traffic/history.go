@@ -25,16 +25,12 @@ const (
 	ever
 )
 
-// history has the last samples of a series for each window. Samples not taken yet are zero,
-// so that all counts are within the window.
-type history [len(windows)]struct {
-	samples []counts
-	next    int // the index of the oldest
-}
+// history has the last samples of a series for each window.
+type history [len(windows)]ring[counts]
 
 func newHistory() (h history) {
 	for i, w := range windows {
-		h[i].samples = make([]counts, w.steps)
+		h[i] = newRing[counts](w.steps)
 	}
 	return h
 }
@@ -42,18 +38,14 @@ func newHistory() (h history) {
 // advance takes the samples from one tick to a later one.
 func (h *history) advance(now *counts, from, to int64) {
 	for i, w := range windows {
-		past := &h[i]
-		for range min(to/w.step-from/w.step, w.steps) {
-			past.samples[past.next] = *now
-			past.next = (past.next + 1) % len(past.samples)
-		}
+		h[i].advance(*now, w.step, from, to)
 	}
 }
 
 func (h *history) tally(now counts) *tally {
 	t := &tally{ever: now}
 	for i := range h {
-		t[i] = now.since(&h[i].samples[h[i].next])
+		t[i] = now.since(h[i].at(0))
 	}
 	return t
 }

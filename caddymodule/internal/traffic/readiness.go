@@ -11,14 +11,17 @@ import (
 // Readiness is which of a widget's requests in the last day required mode would have
 // refused, or has refused if that is its mode.
 type Readiness struct {
-	Mode     string         `json:"mode"` // the laxest of the requests since the mode was set or configured, "" without requests
-	Now      time.Time      `json:"now"`
-	From     time.Time      `json:"from"` // since when requests are counted, at most a day ago
-	Requests uint64         `json:"requests"`
-	Verified uint64         `json:"verified"`
-	Refused  uint64         `json:"refused"`
-	Refusals []ReasonCounts `json:"refusals"` // most frequent first
-	Disabled uint64         `json:"disabled"` // in mode off, so that nothing is known about them
+	Mode string    `json:"mode"` // the widget's effective mode
+	Now  time.Time `json:"now"`
+	From time.Time `json:"from"` // since when requests are counted, at most a day ago
+	// Verifying is since when requests have been verified, without one in mode off between
+	// them, but not before From.
+	Verifying time.Time      `json:"verifying_since,omitzero"`
+	Requests  uint64         `json:"requests"`
+	Verified  uint64         `json:"verified"`
+	Refused   uint64         `json:"refused"`
+	Refusals  []ReasonCounts `json:"refusals"` // most frequent first
+	Disabled  uint64         `json:"disabled"` // in mode off, so that nothing is known about them
 	// LeftOut are fields that were ignored because of how they were sent, such as a name
 	// over its limit. That refuses no request.
 	LeftOut []FieldCount `json:"left_out"`
@@ -35,9 +38,10 @@ type ReasonCounts struct {
 	Reason judgment.Reason `json:"reason"`
 	Count  uint64          `json:"count"`
 	Always bool            `json:"always"` // optional mode refuses it, too
-	// Hints count only requests that were diagnosed.
-	Hints    []HintCount `json:"hints"`    // most frequent first
-	Examples []Example   `json:"examples"` // newest first
+	// Diagnosed is how many of these requests were looked at for hints, which are a sample.
+	Diagnosed uint64      `json:"diagnosed"`
+	Hints     []HintCount `json:"hints"`    // most frequent first
+	Examples  []Example   `json:"examples"` // newest first
 }
 
 // HintCount is how often a hint was given.
@@ -67,7 +71,12 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	if t.crowded && s.joined.After(r.From) {
 		r.From = s.joined.UTC() // earlier requests are part of the rest
 	}
-	r.Mode = s.laxest()
+	if began := s.verifying.Load(); began != 0 {
+		r.Verifying = time.Unix(0, began).UTC()
+		if r.Verifying.Before(r.From) {
+			r.Verifying = r.From
+		}
+	}
 	counts := &s.tally()[day]
 	r.Requests, r.Verified, r.Disabled = counts.requests(), counts[Verified], counts[Disabled]
 	r.Refused = r.Requests - r.Verified - r.Disabled
@@ -98,27 +107,13 @@ func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) Reas
 	}
 	for i := range kept.hints {
 		h := &kept.hints[i]
-		h.forget(hour)
-		if n := h.sum(); n > 0 {
+		if n := h.sum(hour); n > 0 {
 			v.Hints = append(v.Hints, HintCount{h.ID, h.Text, n})
 		}
 	}
+	v.Diagnosed = min(kept.diagnosed.sum(hour), count)
 	slices.SortStableFunc(v.Hints, func(a, b HintCount) int { return cmp.Compare(b.Count, a.Count) })
 	return v
-}
-
-// ForgetMode forgets the modes of the widget's requests, since its mode has changed.
-func (t *Traffic) ForgetMode(widget string) {
-	if s := t.find(widget); s != nil {
-		s.modes.Store(0)
-	}
-}
-
-// ForgetModes is [Traffic.ForgetMode] for all widgets, since handlers have changed.
-func (t *Traffic) ForgetModes() {
-	for _, s := range t.series() {
-		s.modes.Store(0)
-	}
 }
 
 // Forget moves the counts of a deleted widget to the rest: they must not count for a new

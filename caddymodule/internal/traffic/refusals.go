@@ -1,6 +1,7 @@
 package traffic
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -52,14 +53,15 @@ type refusals struct {
 	mu sync.Mutex
 	by [numReasons]*refused
 	// leftOut counts requests in which a field was left out, by field.
-	leftOut [verifier.Visitor + 1]*hinted
+	leftOut [verifier.Visitor + 1]*hourly
 }
 
 // refused are those for one reason.
 type refused struct {
-	always   bool
-	examples []Example // newest first
-	hints    []hinted
+	always    bool
+	examples  []Example // newest first
+	diagnosed hourly
+	hints     []hinted
 }
 
 // Example is one request that was not verified.
@@ -69,21 +71,26 @@ type Example struct {
 	Hint      string    `json:"hint,omitempty"`
 }
 
-// hinted counts a hint by hour.
+// hinted counts a hint.
 type hinted struct {
 	Hint
+	hourly
+}
+
+// hourly counts by hour, for a day.
+type hourly struct {
 	last  int64 // the last hour with one
 	hours [dayHours]uint32
 }
 
-// count counts a hint in an hour, numbered from the start.
-func (h *hinted) count(hour int64) {
+// count counts one in an hour, numbered from the start.
+func (h *hourly) count(hour int64) {
 	h.forget(hour)
 	h.hours[hour%dayHours]++
 }
 
 // forget clears the hours that have passed since the last.
-func (h *hinted) forget(hour int64) {
+func (h *hourly) forget(hour int64) {
 	for ; h.last < hour; h.last++ {
 		if hour-h.last > dayHours {
 			h.last = hour - dayHours
@@ -92,7 +99,9 @@ func (h *hinted) forget(hour int64) {
 	}
 }
 
-func (h *hinted) sum() (n uint64) {
+// sum is the count of the day that ends with an hour.
+func (h *hourly) sum(hour int64) (n uint64) {
+	h.forget(hour)
 	for _, c := range h.hours {
 		n += uint64(c)
 	}
@@ -139,12 +148,14 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 	if r.Hint == (Hint{}) {
 		return
 	}
+	k.diagnosed.count(hour)
 	i := slices.IndexFunc(k.hints, func(h hinted) bool { return h.Hint == r.Hint })
 	if i < 0 {
 		if len(k.hints) == maxHints {
-			k.hints = slices.Delete(k.hints, k.stalest(), k.stalest()+1)
+			slices.SortFunc(k.hints, func(a, b hinted) int { return cmp.Compare(b.sum(hour), a.sum(hour)) })
+			k.hints = k.hints[:maxHints-1] // without the rarest
 		}
-		k.hints = append(k.hints, hinted{Hint: r.Hint, last: hour})
+		k.hints = append(k.hints, hinted{Hint: r.Hint, hourly: hourly{last: hour}})
 		i = len(k.hints) - 1
 	}
 	k.hints[i].count(hour)
@@ -161,7 +172,7 @@ func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
 	for _, f := range fields {
 		counted := &s.refusals.leftOut[f]
 		if *counted == nil {
-			*counted = &hinted{last: hour}
+			*counted = &hourly{last: hour}
 		}
 		(*counted).count(hour)
 	}
@@ -176,21 +187,9 @@ func (r *refusals) leftOutView(hour int64) []FieldCount {
 		if counted == nil {
 			continue
 		}
-		counted.forget(hour)
-		if n := counted.sum(); n > 0 {
+		if n := counted.sum(hour); n > 0 {
 			fields = append(fields, FieldCount{verifier.Field(f).String(), n})
 		}
 	}
 	return fields
-}
-
-// stalest returns the hint to drop: the rarest of those seen longest ago.
-func (k *refused) stalest() (at int) {
-	for i := range k.hints {
-		h, least := &k.hints[i], &k.hints[at]
-		if h.last < least.last || h.last == least.last && h.sum() < least.sum() {
-			at = i
-		}
-	}
-	return at
 }

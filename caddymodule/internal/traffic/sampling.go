@@ -41,9 +41,14 @@ func (t *Traffic) Sample() {
 	for _, s := range series {
 		counts := s.counts.load()
 		s.past.advance(&counts, t.tick, now)
+		for _, u := range *s.uses.Load() {
+			u.past.advance(u.count.Load(), windows[hour].step, t.tick, now)
+		}
 	}
 	counts := t.ever()
 	t.past.advance(&counts, t.tick, now)
+	t.byMinute.advance(counts, int64(hourStep/tick), t.tick, now)
+	t.byQuarter.advance(counts, int64(dayStep/tick), t.tick, now)
 	t.tick = now
 	if t.full.Load() {
 		t.makeRoom(series[:len(series)-1])

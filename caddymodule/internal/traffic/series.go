@@ -1,13 +1,10 @@
 package traffic
 
 import (
-	"math/bits"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
-
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Series counts the requests of one widget, or those without one. It is nil for a widget
@@ -16,17 +13,22 @@ type Series struct {
 	id     string
 	joined time.Time // when counting began
 	counts counters
-	modes  atomic.Uint32 // of requests, a bit each
+	// verifying is when the first request came that was verified or refused, since the
+	// last one in mode off; in nanoseconds, 0 for none.
+	verifying atomic.Int64
 
 	refusals refusals
+	uses     atomic.Pointer[[]*use]
 
 	// Guarded by Traffic.mu.
-	past history
-	kept time.Time // until when it keeps its place
+	past     history
+	kept     time.Time // until when it keeps its place
+	usesFrom time.Time // since when all uses are known, if not from the beginning
 }
 
 func newSeries(id string, now time.Time) *Series {
 	s := &Series{id: id, joined: now, past: newHistory()}
+	s.uses.Store(new([]*use))
 	for i := range s.refusals.examples {
 		s.refusals.examples[i] = rate.NewLimiter(rate.Every(exampleEvery), exampleBurst)
 	}
@@ -34,20 +36,14 @@ func newSeries(id string, now time.Time) *Series {
 	return s
 }
 
-func (s *Series) count(f Finding, mode widgets.Mode) {
+func (s *Series) count(f Finding, clock func() time.Time) {
 	s.counts[f].Add(1)
-	if bit := uint32(1) << mode; s.modes.Load()&bit == 0 {
-		s.modes.Or(bit)
+	switch began := s.verifying.Load(); {
+	case f == Disabled && began != 0:
+		s.verifying.Store(0)
+	case f != Disabled && began == 0:
+		s.verifying.CompareAndSwap(0, clock().UnixNano())
 	}
-}
-
-// laxest returns the laxest mode of requests, "" without requests. A widget is not ready
-// while one of its handlers is laxer.
-func (s *Series) laxest() string {
-	if seen := s.modes.Load(); seen != 0 {
-		return widgets.Mode(bits.TrailingZeros32(seen)).String()
-	}
-	return ""
 }
 
 func (s *Series) tally() *tally { return s.past.tally(s.counts.load()) }

@@ -59,22 +59,26 @@ type Traffic struct {
 
 	full atomic.Bool // whether all places are taken
 
+	current, grace atomic.Uint64 // requests verified by current secrets, and by those in grace
+
 	diagnoses *rate.Limiter // of all widgets together
 
 	sampling sync.WaitGroup
 	closed   chan struct{}
 
-	mu      sync.Mutex
-	places  int     // how many widgets have a place
-	crowded bool    // whether all places ever were taken, so that a widget may lack one
-	tick    int64   // the last that was sampled, counted from the start
-	past    history // of all requests
+	mu                  sync.Mutex
+	places              int          // how many widgets have a place
+	crowded             bool         // whether all places ever were taken, so that a widget may lack one
+	tick                int64        // the last that was sampled, counted from the start
+	past                history      // of all requests
+	byMinute, byQuarter ring[counts] // of all requests, by the steps of a [History]
 }
 
 // New returns a Traffic that counts from now on.
 func New(clock func() time.Time) *Traffic {
 	t := &Traffic{
 		clock: clock, since: clock(), seed: maphash.MakeSeed(), past: newHistory(), closed: make(chan struct{}),
+		byMinute: newRing[counts](hourPoints), byQuarter: newRing[counts](dayPoints),
 		diagnoses: rate.NewLimiter(rate.Every(diagnoseAll), allBurst),
 	}
 	t.unknown = newSeries("", t.since)
@@ -90,9 +94,9 @@ func New(clock func() time.Time) *Traffic {
 func (t *Traffic) Count(widget string, f Finding, mode widgets.Mode, dialect uint8) *Series {
 	var s *Series
 	if widget == "" {
-		t.unknown.count(f, mode)
+		t.unknown.count(f, t.clock)
 	} else if s = t.seriesOf(widget); s != nil {
-		s.count(f, mode)
+		s.count(f, t.clock)
 	}
 	// The total comes last, and readers read it first: what it counts is in its widget's
 	// count, too, or the difference would show as the rest.
@@ -117,6 +121,9 @@ func (t *Traffic) Cell(f Finding, mode widgets.Mode, dialect int) uint64 {
 
 // Findings is the number of findings, which are the numbers below it.
 const Findings = numFindings
+
+// Now is the time by the clock that everything is counted by.
+func (t *Traffic) Now() time.Time { return t.clock() }
 
 // Since is when counting began.
 func (t *Traffic) Since() time.Time { return t.since }

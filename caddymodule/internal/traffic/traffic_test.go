@@ -249,7 +249,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("in ten seconds %d were kept and %d diagnosed", taken, diagnosed)
 	}
 	r := tr.Readiness("shop", true)
-	if r.Refused != 10_001 || r.Requests != r.Refused || r.Mode != "optional" || len(r.Refusals) != 1 {
+	if r.Refused != 10_001 || r.Requests != r.Refused || len(r.Refusals) != 1 {
 		t.Fatalf("%+v", r)
 	}
 	one := r.Refusals[0]
@@ -280,34 +280,33 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestModes: a widget is required where nothing laxer was seen of it since that
-// could be.
-func TestModes(t *testing.T) {
-	tr, _ := start()
-	mode := func(want string) {
-		t.Helper()
-		if got := tr.Readiness("shop", true).Mode; got != want {
-			t.Errorf("mode %q, want %q", got, want)
+// TestVerifying: requests count as evidence from the first that is verified or refused
+// after the last in mode off, and only those of the last day.
+func TestVerifying(t *testing.T) {
+	tr, c := start()
+	for _, step := range []struct {
+		finding Finding
+		pass    time.Duration
+		want    time.Duration // since when, at the end; 0 for not at all
+	}{
+		{Disabled, time.Hour, 0},
+		{invalid, time.Hour, time.Hour},
+		{Verified, time.Minute, time.Hour + time.Minute},
+		{Disabled, time.Minute, 0},
+		{Verified, time.Hour, time.Hour},
+		{Verified, 23 * time.Hour, 23 * time.Hour},
+	} {
+		tr.Count("shop", step.finding, optional, bookbag)
+		c.pass(tr, step.pass)
+		r := tr.Readiness("shop", true)
+		got := time.Duration(0)
+		if !r.Verifying.IsZero() {
+			got = r.Now.Sub(r.Verifying)
+		}
+		if step.want != got && (step.want < 23*time.Hour || !r.Verifying.Equal(r.From)) {
+			t.Errorf("%+v: %v", step, got)
 		}
 	}
-	const off, required = widgets.ModeOff, widgets.ModeRequired
-	mode("")
-	tr.Count("shop", Verified, required, bookbag)
-	mode("required")
-	tr.Count("shop", invalid, optional, bookbag)
-	tr.Count("shop", Verified, required, bookbag)
-	mode("optional")
-	tr.Count("shop", Disabled, off, bookbag)
-	tr.Count("shop", Verified, required, bookbag)
-	mode("off")
-	tr.ForgetMode("other")
-	mode("off")
-	tr.ForgetMode("shop")
-	mode("")
-	tr.Count("shop", Verified, required, bookbag)
-	mode("required")
-	tr.ForgetModes()
-	mode("")
 }
 
 // TestForget: a widget that is made anew has nothing of the one before, and no
@@ -326,7 +325,7 @@ func TestForget(t *testing.T) {
 	if got := tr.Known([]byte("shop")); got != "" || tr.places != 1 {
 		t.Errorf("known as %q, %d places", got, tr.places)
 	}
-	if r := tr.Readiness("shop", true); r.Requests != 0 || r.Mode != "" || len(r.Refusals) != 0 {
+	if r := tr.Readiness("shop", true); r.Requests != 0 || len(r.Refusals) != 0 {
 		t.Errorf("before its first request %+v", r)
 	}
 	tr.Count("shop", Verified, optional, bookbag)

@@ -32,6 +32,9 @@ type Counts struct {
 	Rate     float64                     `json:"verified_rate"` // the outcome verified among all, 0 to 1
 	Outcomes map[judgment.Outcome]uint64 `json:"outcomes"`
 	Reasons  map[judgment.Reason]uint64  `json:"reasons"`
+	// Grace says how much the widget's old secrets are still used. It is for the caller to
+	// fill in.
+	Grace string `json:"grace,omitempty"`
 	Windows
 }
 

@@ -1,0 +1,177 @@
+package admin
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// needed is what a widget needs at least before it is called ready: more requests than one
+// person sends from a test page, and time for pages to be closed that were opened before
+// the customer's server began to sign.
+var needed = adminapi.Evidence{Verified: 20, Minutes: 60}
+
+// evidence is what is known about a widget's requests.
+type evidence struct {
+	*traffic.Readiness
+	unnamed bool // no handler's requests can name the widget
+}
+
+// judge says whether the widget can be switched to required mode, and why.
+func (e *evidence) judge() (adminapi.Verdict, string) {
+	unsigned := e.refusedFor(judgment.Missing)
+	// What could not be checked is the gateway's fault, and says nothing about the customer.
+	refused := e.Refused - e.refusedFor(judgment.Unavailable)
+	period := "in the last " + strings.TrimPrefix(roughly(e.Now.Sub(e.From)), "1 ")
+	judged := requests(e.Requests-e.Disabled) + " " + period
+	switch {
+	case e.Mode == widgets.ModeRequired.String():
+		return adminapi.Required, fmt.Sprintf("Required already: of %s, %d verified and %d were refused, or would have been before this mode was set.%s",
+			judged, e.Verified, refused, e.unchecked())
+	case e.unnamed:
+		return adminapi.Unknown, "Nothing is known: no handler's requests can name this widget."
+	case e.Requests == 0:
+		return adminapi.Unknown, "Nothing is known yet: no requests " + period + "." + e.advice()
+	case e.Requests == e.Disabled:
+		return adminapi.Unknown, fmt.Sprintf("Nothing is known yet: %s %s, all in mode off, which verifies nothing.%s",
+			requests(e.Disabled), period, e.advice())
+	case refused > unsigned:
+		return adminapi.NotReady, fmt.Sprintf("Not ready: of %s, required mode would have refused %d (%s)%s.%s",
+			judged, refused, e.reasons(), e.latest(), e.unchecked())
+	case e.Verified == 0 && unsigned > 0:
+		return adminapi.NotSigning, fmt.Sprintf("Nobody signs yet: 0 verified, and %s without a claim %s.%s", requests(unsigned), period, e.unchecked())
+	case e.Verified < needed.Verified || e.minutes() < needed.Minutes:
+		return adminapi.TooEarly, fmt.Sprintf("Too early to say: ready needs at least %d verified requests, of which there are %d, "+
+			"and %d minutes of counting, of which %d have passed%s. So far required mode would have refused %s.%s",
+			needed.Verified, e.Verified, needed.Minutes, e.minutes(), e.shortness(), requestsWithoutClaim(unsigned), e.unchecked())
+	case unsigned > 0:
+		return adminapi.Unsigned, fmt.Sprintf("Ready if users must sign in to chat: of %s, required mode would have refused %s.%s%s",
+			judged, requestsWithoutClaim(unsigned), e.unchecked(), e.omitted())
+	}
+	return adminapi.Ready, fmt.Sprintf("Ready: of %s, %d verified, and required mode would have refused none.%s%s", judged, e.Verified, e.unchecked(), e.omitted())
+}
+
+func (e *evidence) refusedFor(reason judgment.Reason) uint64 {
+	for i := range e.Refusals {
+		if e.Refusals[i].Reason == reason {
+			return e.Refusals[i].Count
+		}
+	}
+	return 0
+}
+
+// advice says how to get evidence.
+func (e *evidence) advice() string {
+	if e.Mode != widgets.ModeOff.String() {
+		return ""
+	}
+	return " Set the mode to optional to find out."
+}
+
+// minutes is for how long all requests have been verified.
+func (e *evidence) minutes() int {
+	if e.Verifying.IsZero() || e.Mode == widgets.ModeOff.String() {
+		return 0
+	}
+	return int(e.Now.Sub(e.Verifying) / time.Minute)
+}
+
+// shortness says why there are so few minutes.
+func (e *evidence) shortness() string {
+	counting := e.Now.Sub(e.From)
+	switch {
+	case e.Mode == widgets.ModeOff.String():
+		return " (the effective mode is off, which verifies nothing)"
+	case e.Verifying.IsZero():
+		return " (the latest requests came in mode off)"
+	case counting < time.Duration(needed.Minutes)*time.Minute:
+		return " (this gateway has counted for " + roughly(counting) + ")"
+	}
+	return ""
+}
+
+// reasons lists why requests would have been refused.
+func (e *evidence) reasons() string {
+	var all []string
+	for i := range e.Refusals {
+		r := &e.Refusals[i]
+		if r.Reason == judgment.Unavailable {
+			continue
+		}
+		text := fmt.Sprintf("%d %s", r.Count, r.Reason)
+		if r.Always {
+			text += ", in optional mode, too"
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
+}
+
+// latest says how long ago the last refusal was that stands against the widget.
+func (e *evidence) latest() string {
+	var last time.Time
+	for i := range e.Refusals {
+		r := &e.Refusals[i]
+		if r.Reason != judgment.Missing && r.Reason != judgment.Unavailable && len(r.Examples) > 0 && r.Examples[0].At.After(last) {
+			last = r.Examples[0].At
+		}
+	}
+	if last.IsZero() {
+		return ""
+	}
+	return ", the latest " + roughly(e.Now.Sub(last)) + " ago"
+}
+
+// unchecked says what is not counted against the customer.
+func (e *evidence) unchecked() string {
+	n := e.refusedFor(judgment.Unavailable)
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Not included: %s that could not be checked because the store, the ledger, an encryption key or space for uploads was unavailable. "+
+		"Required mode refuses such requests, too, but the customer cannot help it.", requests(n))
+}
+
+// omitted says which fields were ignored.
+func (e *evidence) omitted() string {
+	if len(e.LeftOut) == 0 {
+		return ""
+	}
+	var all []string
+	for _, f := range e.LeftOut {
+		all = append(all, fmt.Sprintf("%s in %s", f.Field, requests(f.Count)))
+	}
+	return " Left out because of how they were sent, though nothing is refused for it: " + strings.Join(all, ", ") + "."
+}
+
+func requests(n uint64) string { return counted(n, "request") }
+
+func requestsWithoutClaim(n uint64) string {
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%d, all without a claim", n)
+}
+
+func counted(n uint64, unit string) string {
+	if n == 1 {
+		return "1 " + unit
+	}
+	return fmt.Sprintf("%d %ss", n, unit)
+}
+
+// roughly returns a duration in one unit.
+func roughly(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return counted(uint64(max(d, time.Second)/time.Second), "second")
+	case d < 2*time.Hour:
+		return counted(uint64(d/time.Minute), "minute")
+	}
+	return counted(uint64(d/time.Hour), "hour")
+}
