@@ -3,6 +3,7 @@ package filestore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -13,9 +14,11 @@ import (
 // What a loss means and what to do.
 const (
 	acceptance = "'caddy chat-identity store accept-loss'"
-	gone       = "the file of widgets is gone: what was last read from it is served, and after a restart nothing is: " +
-		"put it back, or go on without its widgets (" + acceptance + ") and import a backup ('caddy chat-identity import')"
-	replaced = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
+	gone       = "the file of widgets is gone, and %s: put it back, or go on without its widgets (" + acceptance + ") and import a backup " +
+		"('caddy chat-identity import')"
+	goneServing = "what was last read from it is served until a restart"
+	goneUnread  = "none of its widgets is known"
+	replaced    = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
 		"refused as widget_unknown: put the right file back, import a backup ('caddy chat-identity import'), or go on without them (" +
 		acceptance + ")"
 )
@@ -69,8 +72,10 @@ func (s *Store) keepNote(read *snapshot) {
 // Loss implements [widgets.Store].
 func (s *Store) Loss() string {
 	switch current := s.current.Load(); {
+	case errors.Is(current.err, errGone) && current.snapshot == nil:
+		return fmt.Sprintf(gone, goneUnread)
 	case errors.Is(current.err, errGone):
-		return gone
+		return fmt.Sprintf(gone, goneServing)
 	case current.lost:
 		return replaced
 	}

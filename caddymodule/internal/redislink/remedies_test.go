@@ -182,6 +182,24 @@ func TestRemediesOfTLS(t *testing.T) {
 		"the certificate of localhost:"+port+" has expired, or is not valid yet: renew it, and see this machine's clock")
 }
 
+// TestRemediesOfSentinels names another primary, and a Sentinel as if it was one.
+func TestRemediesOfSentinels(t *testing.T) {
+	t.Parallel()
+	primary := redistest.Start(t)
+	config := filepath.Join(t.TempDir(), "sentinel.conf")
+	if err := os.WriteFile(config, []byte("sentinel monitor main 127.0.0.1 "+primary.Port+" 1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	sentinel := redistest.StartSentinel(t, config)
+	if err := ask(t, "redis+sentinel://"+sentinel.Addr+"/main", "return 1"); err != nil {
+		t.Error(err)
+	}
+	remedied(t, "another name", ask(t, "redis+sentinel://"+sentinel.Addr+"/other", "return 1"), "",
+		"these Sentinels know no primary of the name in the URL: correct the name behind the hosts (SENTINEL MASTERS lists them)")
+	remedied(t, "a Sentinel", ask(t, "redis://"+sentinel.Addr, "return 1"), "",
+		"the server does not know the command EVAL: name a Redis 6 or later, or a Valkey, in the URL, not a proxy without that command; Sentinels need redis+sentinel")
+}
+
 // TestOldServers: a proxy or an old Redis that knows neither HELLO nor CLIENT is spoken to
 // in RESP2, also with a password and another database.
 func TestOldServers(t *testing.T) {
