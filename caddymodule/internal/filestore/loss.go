@@ -29,7 +29,7 @@ const (
 	notedEmpty   = "no widgets"
 )
 
-// compare notices that a file was replaced by another one. Several widgets at once are not
+// compare notices that a file was replaced by another one. Several widgets at once are rarely
 // deleted between two looks at the file, so then it is somebody else's, or empty. At the
 // start, only the note tells. The caller holds mu.
 func (s *Store) compare(read *snapshot) {
