@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -32,7 +33,15 @@ func (adminAPI) Provision(ctx caddy.Context) error { return registerMetrics(ctx)
 
 // Routes implements [caddy.AdminRouter].
 func (adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: adminapi.Path, Handler: admin.Handler(activeGateway)}}
+	return []caddy.AdminRoute{{Pattern: adminapi.Path, Handler: admin.Handler(activeGateway, auditLog)}}
+}
+
+// auditLog is the log of calls that change something, as the active configuration writes it.
+func auditLog() *zap.Logger {
+	if ctx := caddy.ActiveContext(); ctx.Context != nil {
+		return ctx.Logger(adminAPI{}).Named("audit")
+	}
+	return caddy.Log().Named(string(adminAPI{}.CaddyModule().ID)).Named("audit")
 }
 
 // activeGateway returns what the API needs from the active app.
@@ -41,8 +50,13 @@ func activeGateway() (*admin.Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
+	return a.gateway(), nil
+}
+
+// gateway returns what the API needs of the app.
+func (a *App) gateway() *admin.Gateway {
 	g := &admin.Gateway{
-		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal,
+		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), AllowReveal: a.AllowReveal, Offline: a.offline,
 		Health: a.health, Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		Effect: func(r *widgets.Record) adminapi.Effect {
 			w := storedWidget(r)
@@ -55,7 +69,7 @@ func activeGateway() (*admin.Gateway, error) {
 			return adminapi.Acceptance(accepted), err
 		}}
 	}
-	return g, nil
+	return g
 }
 
 // ownWidgets are the configuration's widgets by id, which do not change once all of it is
@@ -73,7 +87,10 @@ func (a *App) ownWidgets() map[string]*adminapi.Widget {
 func (a *App) describeOwn() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w), Secrets: own.w.inline.views()}
+		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w)}
+		if !a.offline { // where secrets have stand-ins
+			all[id].Secrets = own.w.inline.views()
+		}
 	}
 	for id, w := range a.inline {
 		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w), Secrets: w.inline.views()}

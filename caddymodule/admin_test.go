@@ -223,6 +223,9 @@ func TestAdminLiteralWidget(t *testing.T) {
 	g := live(t, "", "chat_identity required {\nwidget shop\n}\nreverse_proxy UPSTREAM")
 	equal(t, g.outcome(t, "shop", testSecret), "403", "before")
 	secret := g.create(t, `{"id":"shop"}`)
+	if c := g.call(t, "POST", "widgets", `{"id":"bank"}`); !strings.Contains(c.Note, "No request can use it. No handler's requests can name this widget") {
+		t.Errorf("a widget that no request can name: %s", c.body)
+	}
 	equal(t, g.outcome(t, "shop", secret), "verified", "after")
 }
 
@@ -236,7 +239,10 @@ func TestAdminRefuses(t *testing.T) {
 	}{
 		{"POST", "widgets", `{"id":"shop"}`, 409, "rotate shop for a new secret"},
 		{"POST", "widgets", `{"id":"declared"}`, 409, "defined in the configuration"},
-		{"POST", "widgets", `{"id":"own"}`, 409, "defined in the configuration"},
+		{"POST", "widgets", `{"id":"own"}`, 409, "the own widget of a handler with a secret: change it there, then reload, or choose another id"},
+		{"GET", "widgets/default", "", 404, "the own widget of a handler with a secret and without a widget line"},
+		{"POST", "widgets/default/rotate", "", 404, "cannot be created"},
+		{"GET", "widgets/default/readiness", "", 404, "cannot be created"},
 		{"POST", "widgets", `{"id":"default"}`, 400, "reserved"},
 		{"POST", "widgets", `{"id":"a/b"}`, 400, "1 to 128 of"},
 		{"POST", "widgets", `{"id":"` + strings.Repeat("x", 129) + `"}`, 400, "1 to 128 of"},

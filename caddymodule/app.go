@@ -97,6 +97,9 @@ type App struct {
 	stop     context.CancelFunc // ends the background work; nil before Start
 	// configured says that the encryption keys are configured, not created here.
 	configured bool
+	// offline says that a command works on the store itself, which creates no key.
+	offline bool
+	file    string // of the store, if it is one
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // handlers' own widgets, by id
@@ -228,6 +231,9 @@ func (a *App) provisionStore() error {
 	store, err := module.Store(stale)
 	if err != nil {
 		return fmt.Errorf("widgets: %w", err)
+	}
+	if file, ok := loaded.(*FileWidgets); ok {
+		a.file = file.Path
 	}
 	a.store = observe.Store{Store: store}
 	return nil

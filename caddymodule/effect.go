@@ -27,7 +27,7 @@ func (a *App) decides(ctx caddy.Context, h *Handler) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.deciders = append(a.deciders, decider{h, strings.Join(sites.Where(ctx), " ")})
+	a.deciders = append(a.deciders, decider{h, cmp.Or(strings.Join(sites.Where(ctx), " "), "this configuration")})
 }
 
 // serves reports whether the handler's requests can name the widget, and whether it

@@ -115,6 +115,10 @@ func (a *App) ensureRing() error {
 	if a.ring.Load() != nil {
 		return nil
 	}
+	if a.offline {
+		return fmt.Errorf("%w at %s, and a command creates none: configure encryption_key, or start the gateway, which creates one. "+
+			"If it has, it runs as another user: run the command as that user", widgets.ErrNoKey, madeKeyPath())
+	}
 	key, made, err := makeKey()
 	if err != nil {
 		return fmt.Errorf("an encryption key cannot be created in %s: %w", filepath.Dir(madeKeyPath()),
@@ -153,7 +157,8 @@ func (a *App) whereKeyIs(keyID string) string {
 	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
 	case a.configured:
-		return "add the encryption key of that id to encryption_key, behind the first"
+		return fmt.Sprintf("add the encryption key of that id to encryption_key, behind the first. It has %s; 'caddy chat-identity keygen --id' prints a key's id",
+			strings.Join(a.ring.Load().IDs(), ", "))
 	case err == nil && key.ID() == keyID:
 		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
 	case err == nil: // of another id, which may have encrypted secrets since

@@ -5,6 +5,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // TestExportImport moves widgets from one gateway to another.
@@ -76,5 +80,36 @@ func TestExportImport(t *testing.T) {
 		if c := to.call(t, "POST", "import", body); c.status != 400 || !strings.Contains(c.Error, want) {
 			t.Errorf("%s: %d %s", body, c.status, c.body)
 		}
+	}
+}
+
+// TestImportMissingKey: a key that only the last of many widgets needs is missed before
+// any of them is stored.
+func TestImportMissingKey(t *testing.T) {
+	var records []*widgets.Record
+	known, err := widgets.ParseEncryptionKey(testEncryptionKey)
+	must(t, err)
+	other, err := widgets.ParseEncryptionKey(widgets.NewEncryptionKey())
+	must(t, err)
+	for i := range 1100 {
+		ring := widgets.NewRing(known)
+		if i == 1099 {
+			ring = widgets.NewRing(other)
+		}
+		r, err := widgets.NewRecord(fmt.Sprintf("shop-%04d", i), "", "", widgets.NewSecret(), ring, time.Now())
+		must(t, err)
+		records = append(records, r)
+	}
+	var export strings.Builder
+	must(t, filestore.Write(&export, records))
+	g := live(t, "encryption_key {env.TEST_KEY}", liveSite)
+	out, stderr, err := runCommand(t, export.String(), "import", "--address", g.admin)
+	if err == nil || out != "" || !strings.Contains(stderr, "Error: nothing was imported: encryption key "+other.ID()+" is missing") || !strings.Contains(stderr, "It has "+known.ID()) {
+		t.Errorf("%v %s%s", err, out, stderr)
+	}
+	equal(t, g.call(t, "GET", "widgets", "").body, "[]\n", "refused")
+	out, stderr, err = runCommand(t, export.String(), "import", "--missing-keys", "--address", g.admin)
+	if err != nil || !strings.Contains(strings.Join(strings.Fields(out), " "), "imported: 1100") || !strings.Contains(stderr, "1 secret cannot be decrypted") {
+		t.Errorf("%v %s%s", err, out, stderr)
 	}
 }

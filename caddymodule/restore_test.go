@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -96,13 +98,20 @@ func TestRestoreWithoutKey(t *testing.T) {
 
 	to := newProcess(t, "", "respond ok") // without handlers that look widgets up, no key is created at the start
 	to.run(t)
-	for _, args := range [][]string{{"import"}, {"import", "--json"}} { // the second finds all of it there
+	for _, args := range [][]string{{"import"}, {"import", "--replace", "--json"}} {
 		stdout, stderr, err := to.command(t, exported, args...)
-		if err != nil || !strings.HasPrefix(stderr, "3 secrets cannot be decrypted: encryption key ") || !strings.Contains(stdout, "nchanged") {
+		if err == nil || stdout != "" || !strings.Contains(stderr, "nothing was imported: encryption key ") || !strings.Contains(stderr, " is missing: put ") {
 			t.Errorf("%v: %v %s%s", args, err, stdout, stderr)
 		}
 	}
-	if text := to.log.String(); !strings.Contains(text, "imported secrets cannot be decrypted") {
+	equal(t, to.call(t, "GET", "widgets", "").body, "[]\n", "refused")
+	for range 2 { // the second finds all of it there
+		stdout, stderr, err := to.command(t, exported, "import", "--missing-keys")
+		if err != nil || !strings.HasPrefix(stderr, "3 secrets cannot be decrypted: encryption key ") || !strings.Contains(stdout, "nchanged") {
+			t.Errorf("%v %s%s", err, stdout, stderr)
+		}
+	}
+	if text := to.log.String(); !strings.Contains(text, "imported widgets are unavailable") {
 		t.Errorf("the log says: %s", text)
 	}
 	if c := to.call(t, "GET", "widgets/shop", ""); !strings.Contains(c.Unavailable, "encryption.key back from a backup") {
@@ -112,9 +121,8 @@ func TestRestoreWithoutKey(t *testing.T) {
 		to.call(t, "DELETE", "widgets/"+id, "")
 	}
 	to.create(t, `{"id":"own"}`)
-	_, stderr, err := to.command(t, exported, "import")
-	if c := to.call(t, "GET", "widgets/shop", ""); err != nil || stderr == "" || !strings.Contains(c.Unavailable, "configure encryption_key with the key in ") {
-		t.Errorf("beside a key of its own: %v %s %s", err, stderr, c.body)
+	if _, stderr, err := to.command(t, exported, "import"); err == nil || !strings.Contains(stderr, "configure encryption_key with the key in ") {
+		t.Errorf("beside a key of its own: %v %s", err, stderr)
 	}
 }
 
@@ -134,5 +142,17 @@ func TestRestoreWidgets(t *testing.T) {
 	eventually(t, "the copy is not served", func() bool { return p.outcome(t, "shop", retired) == "verified" })
 	if text := p.log.String(); !strings.Contains(text, "older state") || !strings.Contains(text, "shop") {
 		t.Errorf("the log says: %s", text)
+	}
+}
+
+// TestRestoreDrill runs the documents' drill, on ports of its own.
+func TestRestoreDrill(t *testing.T) {
+	t.Parallel()
+	bash := newShell(t)
+	ported := strings.NewReplacer("localhost:2029", fmt.Sprint("localhost:", freePort(t)), "localhost:8029", fmt.Sprint("localhost:", freePort(t)))
+	must(t, os.WriteFile(filepath.Join(bash.dir, "Caddyfile"), []byte(ported.Replace(find(t, "caddyfile drill"))), 0o600))
+	out := bash.run(t, "trap 'kill -9 $(cat caddy.pid)' ERR\n"+ported.Replace(find(t, "sh drill")), "")
+	if got := regexp.MustCompile(`Successfully started Caddy .*\n`).ReplaceAllString(out, ""); got != find(t, "text drill") {
+		t.Errorf("%s", out)
 	}
 }

@@ -186,6 +186,44 @@ func testRotationsInGrace(t *testing.T, count int64, clients int) {
 
 // TestConcurrentRotations: none is lost. With a grace every secret that was
 // answered verifies.
+// TestEndGrace: what was in grace stops verifying at once, and the current secret stays.
+func TestEndGrace(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", strings.Replace(liveSite, "chat_identity {", "chat_identity required {", 1))
+	g.upstream.answer = func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Verified-User"))
+	}
+	first := g.create(t, `{"id":"shop"}`)
+	second := g.rotate(t, "shop", `{"grace":"1h"}`)
+	current := g.rotate(t, "shop", `{"grace":"1h"}`)
+	var ended atomic.Bool
+	s := newStress(g, 8)
+	stop := s.run(t, 8, func(i int) {
+		over := ended.Load()
+		if s.send(t, []string{first, second}[i%2]) && over {
+			t.Error("a secret that was in grace still verifies")
+		}
+		if !s.send(t, current) {
+			t.Error("the current secret does not verify")
+		}
+	})
+	for _, want := range []int{2, 0} { // the second finds nothing to end
+		c := g.call(t, "POST", "widgets/shop/rotate", `{"end_grace":true}`)
+		ended.Store(true)
+		if c.status != 200 || c.Secret != "" || len(c.Secrets) != 1 || !strings.Contains(c.body, fmt.Sprintf(`"ended":%d`, want)) {
+			t.Errorf("%d %s", c.status, c.body)
+		}
+	}
+	sent := s.sent.Load()
+	eventually(t, "no requests", func() bool { return s.sent.Load() > sent+100 })
+	stop()
+	if c := g.call(t, "POST", "widgets/shop/rotate", `{"end_grace":true,"grace":"1h"}`); c.status != 400 {
+		t.Errorf("with a grace: %d %s", c.status, c.body)
+	}
+	if c := g.call(t, "POST", "widgets/nobody/rotate", `{"end_grace":true}`); c.status != 404 {
+		t.Errorf("of nobody: %d %s", c.status, c.body)
+	}
+}
+
 func TestConcurrentRotations(t *testing.T) {
 	const count = 16
 	g := live(t, "", echo)

@@ -121,6 +121,17 @@ func (r *Record) Rotate(secret verifier.Secret, grace time.Duration, ring *Ring,
 	return &next, next.Check()
 }
 
+// EndGrace returns the record with its current secret alone, or the record itself if it
+// has no other.
+func (r *Record) EndGrace() (*Record, error) {
+	if len(r.Secrets) == 1 {
+		return r, nil
+	}
+	next := *r
+	next.Secrets = r.Secrets[:1:1]
+	return &next, next.Check()
+}
+
 // Reseal returns the record with all its live secrets encrypted under the ring's first key,
 // or the record itself if they are already.
 func (r *Record) Reseal(ring *Ring, now time.Time) (*Record, error) {

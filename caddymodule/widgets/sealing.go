@@ -10,6 +10,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -102,6 +104,14 @@ func (r *Ring) First() string {
 		return ""
 	}
 	return r.first.id
+}
+
+// IDs returns the ids of all keys.
+func (r *Ring) IDs() []string {
+	if r == nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(r.keys))
 }
 
 // Has reports whether the ring has that key.

@@ -3,17 +3,20 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// mux routes the calls of the API by method and path.
-var mux = newMux(map[string]operation{
+// operations are the calls of the API by method and path.
+var operations = map[string]operation{
 	"GET widgets":                (*call).list,
 	"POST widgets":               (*call).create,
 	"GET widgets/{id}":           (*call).show,
@@ -32,9 +35,14 @@ var mux = newMux(map[string]operation{
 	"GET stats":                  (*call).stats,
 	"GET history":                (*call).history,
 	"GET snippets":               (*call).snippets,
-})
+}
 
-func newMux(operations map[string]operation) *http.ServeMux {
+// Calls returns the method and path of each call.
+func Calls() []string { return slices.Sorted(maps.Keys(operations)) }
+
+var mux = newMux()
+
+func newMux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for name, do := range operations {
 		method, path, _ := strings.Cut(name, " ")
@@ -50,29 +58,30 @@ var crossOrigin = http.NewCrossOriginProtection()
 
 // Handler returns the API and the dashboard. Each call asks for the gateway of the
 // running configuration, because a failed reload leaves Caddy's admin endpoint with
-// the routes of a configuration that never ran.
-func Handler(active func() (*Gateway, error)) caddy.AdminHandler {
+// the routes of a configuration that never ran. So it does for the log of calls that
+// change something.
+func Handler(active func() (*Gateway, error), audit func() *zap.Logger) caddy.AdminHandler {
 	return caddy.AdminHandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
-		if err := crossOrigin.Check(r); err != nil {
-			return adminError(http.StatusForbidden, "this request changes something and comes from a page of another origin")
-		}
-		if name := strings.TrimPrefix(r.URL.Path, adminapi.Path); dashboard.Has(name) {
-			return servePage(w, r, name)
-		}
-		w.Header().Set("Cache-Control", "no-store")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-		if _, pattern := mux.Handler(r); pattern == "" {
-			return noCall(w, r)
-		}
-		gateway, err := active()
-		if err != nil {
-			return adminError(http.StatusServiceUnavailable, "%v", err)
-		}
-		c := &call{ResponseWriter: w, Gateway: gateway}
-		mux.ServeHTTP(c, r)
-		return c.failure()
+		c := &call{ResponseWriter: w, r: r, active: active}
+		err := c.serve()
+		c.audit(audit(), err)
+		return err
 	})
+}
+
+// serve answers the call, or returns the error to answer with.
+func (c *call) serve() error {
+	if name := strings.TrimPrefix(c.r.URL.Path, adminapi.Path); dashboard.Has(name) {
+		return servePage(c.ResponseWriter, c.r, name)
+	}
+	c.Header().Set("Cache-Control", "no-store")
+	c.Header().Set("X-Content-Type-Options", "nosniff")
+	c.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+	if _, pattern := mux.Handler(c.r); pattern == "" {
+		return noCall(c.ResponseWriter, c.r)
+	}
+	mux.ServeHTTP(c, c.r)
+	return c.failure()
 }
 
 // noCall answers a request that matches no call of the API, which the mux would

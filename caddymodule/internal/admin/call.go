@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -25,9 +26,15 @@ const maxBody = 64 << 10
 type call struct {
 	http.ResponseWriter
 	*Gateway
-	r   *http.Request
-	id  string // of the widget, if the path names one
-	err error
+	active func() (*Gateway, error)
+	r      *http.Request
+	id     string // of the widget, if the call is about one
+	err    error
+
+	// For the audit log.
+	action  string // unless it follows from the path
+	changes []change
+	notes   []zap.Field
 }
 
 // operation performs a call.
@@ -42,7 +49,13 @@ func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.err = nothingHere()
 	case c.id != "" && !widgets.ValidID(c.id):
 		c.err = badID()
+	case crossOrigin.Check(r) != nil:
+		c.err = adminError(http.StatusForbidden, "this request changes something and comes from a page of another origin")
 	default:
+		if c.Gateway, c.err = c.active(); c.err != nil {
+			c.err = adminError(http.StatusServiceUnavailable, "%v", c.err)
+			return
+		}
 		c.err = do(c)
 	}
 }
@@ -58,8 +71,11 @@ func adminError(status int, format string, args ...any) error {
 // failure returns the call's error, if any, with its status.
 func (c *call) failure() error {
 	err := c.err
-	if _, ok := err.(caddy.APIError); ok || err == nil {
-		return err // Caddy looks for it outermost
+	if err == nil {
+		return nil
+	}
+	if api, ok := errors.AsType[caddy.APIError](err); ok { // Caddy looks for it outermost
+		return caddy.APIError{HTTPStatus: api.HTTPStatus, Err: err}
 	}
 	status := http.StatusInternalServerError
 	_, missing := errors.AsType[*widgets.MissingKeyError](err)

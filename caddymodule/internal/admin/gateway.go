@@ -18,6 +18,7 @@ type Gateway struct {
 	Store       widgets.Store
 	Configured  map[string]*adminapi.Widget // the configuration's own widgets, by id
 	AllowReveal bool
+	Offline     bool    // requests go through another process, which counts them
 	Ledger      *Ledger // nil if no handler needs one
 	Health      func() adminapi.Health
 

@@ -10,6 +10,9 @@ import (
 // addUses adds to a view what the widget's secrets were used for, and whether those in
 // grace can end.
 func (g *Gateway) addUses(w *adminapi.Widget) {
+	if g.Offline {
+		return
+	}
 	uses, since := g.Traffic.Uses(w.ID)
 	w.UsesSince = since.UTC()
 	for i := range w.Secrets {

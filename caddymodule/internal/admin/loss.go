@@ -14,13 +14,14 @@ func (c *call) acceptStoreLoss() error {
 	if err != nil {
 		return err
 	}
+	c.notes = []zap.Field{zap.Bool("accepted", accepted)}
 	return c.answer(http.StatusOK, adminapi.Acceptance{Accepted: accepted})
 }
 
 func (c *call) acceptLostWidgets(how string) (bool, error) {
 	accepted, err := c.Store.AcceptLoss(c.r.Context())
 	if accepted {
-		c.Log.Warn("the loss of the widgets was accepted "+how, zap.String("remote_addr", c.r.RemoteAddr))
+		c.Log.Warn("the loss of the widgets was accepted " + how)
 	}
 	return accepted, err
 }
@@ -34,9 +35,10 @@ func (c *call) acceptLoss() error {
 	if err != nil {
 		return err
 	}
+	c.notes = []zap.Field{zap.Bool("accepted", a.Accepted), zap.String("ledger", a.Ledger), zap.String("lost", a.Lost)}
 	if a.Accepted {
 		c.Log.Warn("the loss of the ledger was accepted through the admin API: conversations and visitors that had been claimed can be claimed again",
-			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger), zap.String("remote_addr", c.r.RemoteAddr))
+			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger))
 	}
 	return c.answer(http.StatusOK, a)
 }

@@ -2,13 +2,15 @@ package admin
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
-	"strconv"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
-	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -39,11 +41,20 @@ func (c *call) export() error {
 
 // importRecords stores records of an export. Stored ones are kept as they are unless
 // the call says replace=true: an old export must not bring back a retired secret by
-// accident.
+// accident. Nor must one whose secrets cannot be decrypted take the place of widgets
+// that work, so it is refused unless the call says missing_keys=true.
 func (c *call) importRecords() error {
-	replace, err := strconv.ParseBool(c.r.URL.Query().Get("replace"))
-	if err != nil && c.r.URL.Query().Has("replace") {
-		return adminError(http.StatusBadRequest, "replace must be true or false")
+	query, err := c.query("replace", "missing_keys")
+	if err != nil {
+		return err
+	}
+	replace, err := boolIn(query, "replace")
+	if err != nil {
+		return err
+	}
+	anyKey, err := boolIn(query, "missing_keys")
+	if err != nil {
+		return err
 	}
 	var records []*widgets.Record
 	if err := c.readLarge(&records, maxMoved); err != nil {
@@ -70,6 +81,9 @@ func (c *call) importRecords() error {
 		byID[record.ID] = record
 		ids = append(ids, record.ID)
 	}
+	if missing := c.missingKeysOf(records); len(missing) > 0 && !anyKey {
+		return adminError(http.StatusConflict, "nothing was imported: %s. To import it without them, say so (--missing-keys, in the API missing_keys=true)", c.describeMissing(missing))
+	}
 	found := make(map[string]*widgets.Record, len(ids)) // the store may retry
 	err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
 		found[id] = old
@@ -86,7 +100,8 @@ func (c *call) importRecords() error {
 			return err
 		}
 	}
-	done := adminapi.Imported{MissingKeys: map[string]int{}}
+	var done adminapi.Imported
+	var stored []*widgets.Record
 	for _, id := range ids {
 		switch old := found[id]; {
 		case old != nil && reflect.DeepEqual(old, byID[id]):
@@ -96,16 +111,35 @@ func (c *call) importRecords() error {
 			continue
 		default:
 			done.Imported++
+			c.changes = append(c.changes, change{old, byID[id]})
 		}
-		for _, secret := range byID[id].Secrets {
-			if !c.Ring().Has(secret.KeyID) {
-				done.MissingKeys[secret.KeyID]++
+		stored = append(stored, byID[id])
+	}
+	if done.MissingKeys = c.missingKeysOf(stored); len(done.MissingKeys) > 0 {
+		c.Log.Error("imported widgets are unavailable: " + c.describeMissing(done.MissingKeys))
+	}
+	return c.answer(http.StatusOK, done)
+}
+
+// missingKeysOf counts the secrets that cannot be decrypted for lack of their encryption
+// key, by its id.
+func (g *Gateway) missingKeysOf(records []*widgets.Record) map[string]int {
+	missing, ring, now := map[string]int{}, g.Ring(), time.Now()
+	for _, record := range records {
+		for i := range record.Secrets {
+			if s := &record.Secrets[i]; s.Live(now) && !ring.Has(s.KeyID) {
+				missing[s.KeyID]++
 			}
 		}
 	}
-	for keyID, secrets := range done.MissingKeys {
-		c.Log.Error("imported secrets cannot be decrypted, so their widgets are unavailable: "+c.WhereKeyIs(keyID),
-			zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
+	return missing
+}
+
+// describeMissing says which keys are missing and what to do.
+func (g *Gateway) describeMissing(missing map[string]int) string {
+	var texts []string
+	for _, keyID := range slices.Sorted(maps.Keys(missing)) {
+		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID)))
 	}
-	return c.answer(http.StatusOK, done)
+	return strings.Join(texts, "; ")
 }

@@ -41,3 +41,12 @@ func numberIn(query url.Values, name string, otherwise, limit int) (int, error) 
 	}
 	return n, nil
 }
+
+// boolIn returns a parameter that is true or false, or false if it is missing.
+func boolIn(query url.Values, name string) (bool, error) {
+	value, err := strconv.ParseBool(query.Get(name))
+	if err != nil && query.Has(name) {
+		return false, adminError(http.StatusBadRequest, "%s must be true or false", name)
+	}
+	return value, nil
+}

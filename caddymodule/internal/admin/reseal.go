@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -23,6 +25,7 @@ func (c *call) reseal() error {
 	done := adminapi.Resealed{KeyID: ring.First()}
 	for after := ""; ; {
 		page, err := c.Store.List(c.r.Context(), after, resealPage)
+		c.notes = []zap.Field{zap.String("key", done.KeyID), zap.Int("resealed", done.Resealed), zap.Int("failed", len(done.Failed))}
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,9 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -22,10 +24,17 @@ const (
 
 func (c *call) rotate() error {
 	var asked struct {
-		Grace jsontext.Value `json:"grace"`
+		Grace    jsontext.Value `json:"grace"`
+		EndGrace bool           `json:"end_grace"`
 	}
 	if err := c.read(&asked); err != nil {
 		return err
+	}
+	if asked.EndGrace {
+		if len(asked.Grace) > 0 {
+			return adminError(http.StatusBadRequest, "end_grace creates no secret, so there is nothing for grace to do: send one of the two")
+		}
+		return c.endGrace()
 	}
 	var grace time.Duration
 	if len(asked.Grace) > 0 {
@@ -56,6 +65,20 @@ func (c *call) rotate() error {
 	return c.answer(http.StatusOK, view)
 }
 
+// endGrace ends every secret but the current one, which stays.
+func (c *call) endGrace() error {
+	c.action = "end-grace"
+	ended := 0
+	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		ended = len(c.stored(old).Secrets) - 1 // those that still verify
+		return old.EndGrace()
+	})
+	if err != nil {
+		return err
+	}
+	return c.answer(http.StatusOK, adminapi.GraceEnded{Widget: *c.stored(record), Ended: ended})
+}
+
 func (c *call) reveal() error {
 	if !c.AllowReveal {
 		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
@@ -71,6 +94,7 @@ func (c *call) reveal() error {
 	if record == nil {
 		return c.unknown()
 	}
+	c.notes = []zap.Field{zap.String("version", record.Secrets[0].Version)}
 	secret, err := c.Ring().Open(record.ID, &record.Secrets[0])
 	if err != nil {
 		return err

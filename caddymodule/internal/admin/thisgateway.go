@@ -2,7 +2,6 @@ package admin
 
 import (
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
@@ -10,28 +9,10 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
-// modulePath is the Go module of this package.
-const modulePath = "github.com/chatidentity/caddy-chat-identity"
-
 // thisGateway says on which host this is, and its versions.
 var thisGateway = sync.OnceValue(func() adminapi.Gateway {
-	g := adminapi.Gateway{Version: "(devel)"}
+	g := adminapi.Gateway{Version: adminapi.Version()}
 	g.Name, _ = os.Hostname()
 	g.Caddy, _ = caddy.Version()
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return g
-	}
-	for _, m := range append(info.Deps, &info.Main) {
-		if m.Path != modulePath {
-			continue
-		}
-		if m.Replace != nil {
-			m = m.Replace
-		}
-		if m.Version != "" {
-			g.Version = m.Version
-		}
-	}
 	return g
 })

@@ -65,14 +65,14 @@ func (c *call) create() error {
 	if !widgets.ValidID(asked.ID) {
 		return adminError(http.StatusBadRequest, "a widget needs an id: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
 	}
-	if asked.ID == widgets.DefaultID {
+	if c.id = asked.ID; c.id == widgets.DefaultID {
 		return adminError(http.StatusBadRequest, "the id '%s' is reserved for handlers' own secrets: choose another", widgets.DefaultID)
 	}
 	if err := checkPolicy(asked.Mode, asked.Dialect); err != nil {
 		return err
 	}
-	if err := c.writable(asked.ID); err != nil {
-		return err
+	if err := c.writable(c.id); err != nil {
+		return fmt.Errorf("%w, or choose another id", err)
 	}
 	secret := widgets.NewSecret()
 	if asked.Secret != nil {
@@ -95,21 +95,27 @@ func (c *call) create() error {
 	}
 	view := c.stored(record)
 	view.Secret = secret.Reveal()
+	if view.EffectiveMode == "" {
+		view.Note = "No request can use it. " + view.ModeWhy
+	}
 	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
 
 // change changes a record and returns the one that is then stored.
-func (c *call) change(id string, change func(old *widgets.Record) (*widgets.Record, error)) (record *widgets.Record, err error) {
-	err = c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (*widgets.Record, error) {
-		record, err = change(old)
-		return record, err
+func (c *call) change(id string, do func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+	var made change
+	err := c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (_ *widgets.Record, err error) {
+		made.old = old
+		made.now, err = do(old)
+		return made.now, err
 	})
-	return record, err
+	c.changes = []change{made}
+	return made.now, err
 }
 
 // changeKnown changes the record of the call's widget, which must exist.
-func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
+func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
 	if err := c.writable(c.id); err != nil {
 		return nil, err
 	}
@@ -117,11 +123,15 @@ func (c *call) changeKnown(change func(old *widgets.Record) (*widgets.Record, er
 		if old == nil {
 			return nil, c.unknown()
 		}
-		return change(old)
+		return do(old)
 	})
 }
 
 func (c *call) unknown() error {
+	if c.id == widgets.DefaultID {
+		return adminError(http.StatusNotFound, "no handler has a widget of that id: '%s' is the own widget of a handler with a secret and without a widget line, "+
+			"and this configuration has none. It cannot be created here", c.id)
+	}
 	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
 }
 
@@ -204,8 +214,13 @@ func (c *call) delete() error {
 
 // writable refuses a widget of the configuration.
 func (c *call) writable(id string) error {
-	if _, configured := c.Configured[id]; configured {
-		return adminError(http.StatusConflict, "widget %s is defined in the configuration: change it there, then reload", id)
+	own, configured := c.Configured[id]
+	if !configured {
+		return nil
 	}
-	return nil
+	place := "in the global chat_identity block"
+	if own.Source == "handler" {
+		place = "as the own widget of a handler with a secret"
+	}
+	return adminError(http.StatusConflict, "widget %s is defined in the configuration, %s: change it there, then reload", id, place)
 }

@@ -28,7 +28,7 @@ type Widget struct {
 	UsesSince   time.Time `json:"uses_since,omitzero"` // since when this gateway counts which secret is used
 	Grace       string    `json:"grace,omitempty"`     // a sentence on how much the old secrets are still used
 	Unavailable string    `json:"unavailable,omitempty"`
-	Note        string    `json:"note,omitempty"` // only in the answer to a change: what it does not do
+	Note        string    `json:"note,omitempty"` // only in the answer to its creation or a change: what that does not do
 	// Secret is only in the answers that generate or reveal it.
 	Secret string `json:"secret,omitempty"`
 }
@@ -73,6 +73,12 @@ type Creation struct {
 type Change struct {
 	Mode    *string `json:"mode,omitempty"`
 	Dialect *string `json:"dialect,omitempty"`
+}
+
+// GraceEnded is the result of ending a widget's grace.
+type GraceEnded struct {
+	Widget
+	Ended int `json:"ended"` // how many secrets stopped verifying
 }
 
 // Imported is the result of an import.

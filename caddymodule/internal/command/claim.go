@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
@@ -30,6 +29,7 @@ type claimFormat struct {
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+adminapi.Dialects())
+	completeDialect(cmd)
 	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
 	cmd.Flags().StringVar(&f.encoding, "encoding", "hex", "Encoding of the signature: hex, base64 or base64url")
 }
@@ -102,37 +102,31 @@ func newNonce() string {
 }
 
 // write returns the claim as the JSON object that a browser sends, with each field
-// at the dialect's first place for it, and a newline.
-func (c *checker) write(claim map[verifier.Field]string) ([]byte, error) {
-	var text bytes.Buffer
-	var err error
-	e := jsontext.NewEncoder(&text)
-	put := func(tokens ...jsontext.Token) {
-		for _, token := range tokens {
-			err = errors.Join(err, e.WriteToken(token))
-		}
+// at the dialect's first place for it, and a newline. Members of an object within it
+// come last.
+func (c *checker) write(claim map[verifier.Field]string) []byte {
+	quoted := func(text string) string {
+		line, _ := jsontext.AppendQuote(nil, text) // complete has refused what is not UTF-8
+		return string(line)
 	}
-	put(jsontext.BeginObject)
-	open := "/"
-	enter := func(object string) {
-		if object != open && open != "/" {
-			put(jsontext.EndObject)
-		}
-		if object != open && object != "/" {
-			put(jsontext.String(strings.Trim(object, "/")), jsontext.BeginObject)
-		}
-		open = object
-	}
+	var members, inner []string
+	within := ""
 	for f := verifier.UserID; f <= verifier.Attributes; f++ {
-		if pointers := c.pointers(f); len(pointers) > 0 && claim[f] != "" {
-			object, name := path.Split(pointers[0])
-			enter(object)
-			put(jsontext.String(name), jsontext.String(claim[f]))
+		pointers := c.pointers(f)
+		if len(pointers) == 0 || claim[f] == "" {
+			continue
+		}
+		object, name := path.Split(pointers[0])
+		if member := quoted(name) + ":" + quoted(claim[f]); object == "/" {
+			members = append(members, member)
+		} else {
+			within, inner = strings.Trim(object, "/"), append(inner, member)
 		}
 	}
-	enter("/")
-	put(jsontext.EndObject)
-	return text.Bytes(), err
+	if inner != nil {
+		members = append(members, quoted(within)+":{"+strings.Join(inner, ",")+"}")
+	}
+	return []byte("{" + strings.Join(members, ",") + "}\n")
 }
 
 func printJSON(w io.Writer, value any) error {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
@@ -35,18 +36,34 @@ const (
 	widgetsPath = adminapi.Path + "widgets"
 )
 
-// adminFlags are those of every command that asks a running gateway.
+// adminFlags are those of every command that asks a running gateway, or works on the store
+// of a configuration.
 type adminFlags struct {
-	address string
-	json    bool
+	address         string
+	json            bool
+	config, adapter string
+	flags           *pflag.FlagSet
 }
 
+// add adds the flags of a command that needs the running gateway.
 func (f *adminFlags) add(cmd *cobra.Command) {
 	f.addAddress(cmd)
 	cmd.Flags().BoolVar(&f.json, "json", false, "Print the answer of the admin API as JSON")
 }
 
+// addStore adds the flags of a command that needs only the store.
+func (f *adminFlags) addStore(cmd *cobra.Command) {
+	f.add(cmd)
+	f.addConfig(cmd)
+}
+
+func (f *adminFlags) addConfig(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.config, "config", "", "Work on the store of this configuration file instead, without the gateway")
+	cmd.Flags().StringVar(&f.adapter, "adapter", "", "The configuration file's format, such as caddyfile")
+}
+
 func (f *adminFlags) addAddress(cmd *cobra.Command) {
+	f.flags = cmd.Flags()
 	// Caddy's own default, which packagers move with CADDY_ADMIN.
 	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
 		"Caddy's admin endpoint, such as unix//run/caddy-admin.sock")
@@ -63,7 +80,15 @@ type adminClient struct {
 }
 
 func (f *adminFlags) client() (*adminClient, error) {
-	written := cmp.Or(f.address, caddy.DefaultAdminListen)
+	if f.flags.Changed("config") || f.flags.Changed("adapter") {
+		return f.storeClient()
+	}
+	return clientAt(f.address)
+}
+
+// clientAt calls the admin API at an address.
+func clientAt(written string) (*adminClient, error) {
+	written = cmp.Or(written, caddy.DefaultAdminListen)
 	address, err := caddy.ParseNetworkAddressWithDefaults(written, "tcp", adminPort)
 	if err == nil && address.PortRangeSize() != 1 {
 		err = errors.New("several ports")
@@ -209,7 +234,7 @@ func (c *adminClient) failed(r *apiRequest, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("permission denied at %s: run the command as a user who may connect to it", c.address)
 		}
-		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address) or off", c.address, plain(op.Err.Error()))
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address), or off: commands on widgets then take --config", c.address, plain(op.Err.Error()))
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))

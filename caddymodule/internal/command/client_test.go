@@ -169,6 +169,9 @@ func TestCommandClientArguments(t *testing.T) {
 		{"no grace", "rotate shop --grace 0s", ""},
 		{"negative grace", "rotate shop --grace -1h", ""},
 		{"empty grace", "rotate shop --grace=", ""},
+		{"configuration in place of a gateway", "stats --config Caddyfile", ""},
+		{"configuration beside an address", "list --address localhost:1 --config Caddyfile", ""},
+		{"end of a grace with a grace", "rotate shop --grace 1h --end-grace", ""},
 		{"value missing", "rotate shop --grace", ""},
 		{"no secret", "create shop --secret-stdin", "\n"},
 		{"short secret", "create shop --secret-stdin", "short"},
@@ -326,7 +329,7 @@ func TestCommandClientBounds(t *testing.T) {
 		left int64
 		want string
 	}{{99, "sent more than"}, {100, ""}} {
-		c, err := (&adminFlags{address: s.address}).client()
+		c, err := clientAt(s.address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -373,7 +376,7 @@ func TestCommandClientAddress(t *testing.T) {
 		{"[::1]:4000", "http://[::1]:4000"},
 		{"unix//run/caddy.sock|0220", "http://127.0.0.1"},
 	} {
-		c, err := (&adminFlags{address: x.written}).client()
+		c, err := clientAt(x.written)
 		if err != nil || c.origin != x.origin {
 			t.Errorf("%s: %+v, %v", x.written, c, err)
 		}

@@ -19,6 +19,7 @@ import (
 const (
 	secretVariable         = "CHAT_IDENTITY_SECRET"
 	previousSecretVariable = "CHAT_IDENTITY_PREVIOUS_SECRET"
+	encryptionKeyVariable  = "CHAT_IDENTITY_ENCRYPTION_KEY"
 )
 
 // maxInput is the default max_body. Gateways read no larger claims.
@@ -47,6 +48,11 @@ endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
 socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
 everything that Caddy's own commands can.
 
+Where the admin endpoint is off, the commands on widgets work on the store itself
+with --config <file>, whether or not a gateway runs, which follows within a second.
+They need the environment and the rights of the gateway, so run them as its user. A
+superuser may run them, too: files keep their owner.
+
 The secret to sign with is read from the environment variable
 ` + secretVariable + ` if it is set, and from standard input
 otherwise; a secret to store is read from standard input. Secrets are never
@@ -54,8 +60,8 @@ arguments, which every process on the machine can see. A secret is printed to
 standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
-				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway:"})
-			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand()} {
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
+			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), versionCommand()} {
 				sub.GroupID = withoutServer
 				cmd.AddCommand(sub)
 			}
@@ -129,40 +135,11 @@ func flagError(cmd *cobra.Command, err error) error {
 		return errors.New("a flag is misspelled, or has a value that it does not take. " + replaceSecret)
 	case flag.GetSpecifiedShortnames() != "":
 		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
+	case flag.GetSpecifiedName() == "config" && cmd.Flags().Lookup("address") != nil:
+		return fmt.Errorf("%s asks the running gateway, since its store does not know the answer: pass --address in place of --config. "+
+			"Where its admin endpoint is off, give it one on a unix socket: admin unix//run/caddy-admin.sock", cmd.Name())
 	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
 		return fmt.Errorf("%w. %s", err, replaceSecret)
 	}
 	return err
-}
-
-func keygenCommand() *cobra.Command {
-	var asJSON, encryption bool
-	cmd := &cobra.Command{
-		Use:   "keygen [--encryption-key] [--json]",
-		Short: "Prints a new secret for a widget, or a new encryption key",
-		Long: `
-Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
-themselves are the key of the HMAC: neither side decodes them.
-
-With --encryption-key it prints 32 random bytes in base64 instead: a key for the
-global option encryption_key, with which the gateway encrypts the secrets that it
-stores.`,
-		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			name, key := "encryption_key", ""
-			if encryption {
-				key = widgets.NewEncryptionKey()
-			} else {
-				name, key = "secret", widgets.NewSecret().Reveal()
-			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]string{name: key})
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), key)
-			return err
-		},
-	}
-	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
-	return cmd
 }

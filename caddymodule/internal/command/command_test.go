@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -68,6 +69,43 @@ func TestKeygen(t *testing.T) {
 	}
 	r := command(t, run{args: []string{"keygen", "--json"}})
 	if r.err != nil || !regexp.MustCompile(`^\{"secret":"[0-9a-f]{64}"\}\n$`).MatchString(r.out) {
+		t.Errorf("%+v", r)
+	}
+}
+
+// The id of an encryption key is that by which errors name it.
+func TestKeygenID(t *testing.T) {
+	const key = "dGVzdC1lbmNyeXB0aW9uLWtleS1vZi0zMi1ieXRlcyE="
+	parsed, err := widgets.ParseEncryptionKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, in := range []string{key, key + "\n", key + "\r\n"} {
+		if r := command(t, run{args: []string{"keygen", "--id"}, in: in}); r.err != nil || r.out != parsed.ID()+"\n" || r.errors != "" {
+			t.Errorf("%+v", r)
+		}
+	}
+	for _, in := range []string{"", "short", key + "\n" + key, "\ufeff" + key, `"` + key + `"`} {
+		if r := command(t, run{args: []string{"keygen", "--id"}, in: in}); r.err == nil || r.out != "" || strings.Contains(r.errors, key) {
+			t.Errorf("%q: %+v", in, r)
+		}
+	}
+	if r := command(t, run{args: []string{"keygen", "--id", "--encryption-key"}}); r.err == nil || r.out != "" {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv(encryptionKeyVariable, key)
+	if r := command(t, run{args: []string{"keygen", "--id", "--json"}, in: "not read"}); r.err != nil || r.out != `{"id":"`+parsed.ID()+`"}`+"\n" {
+		t.Errorf("%+v", r)
+	}
+	t.Setenv(encryptionKeyVariable, "")
+	if r := command(t, run{args: []string{"keygen", "--id"}, in: key}); r.err == nil || !strings.Contains(r.errors, encryptionKeyVariable) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := command(t, run{args: []string{"version"}})
+	if r.err != nil || !regexp.MustCompile(`^chat-identity +\S.*\ncaddy +\S+\n$`).MatchString(r.out) {
 		t.Errorf("%+v", r)
 	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -62,10 +64,8 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 // standardInput reads standard input to its end. On a terminal, it says what it is
 // waiting for.
 func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
-	if file, ok := cmd.InOrStdin().(*os.File); ok {
-		if info, err := file.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			fmt.Fprintf(cmd.ErrOrStderr(), "Reading %s from the terminal; end with Ctrl-D.\n", wanted)
-		}
+	if onTerminal(cmd) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Reading %s from the terminal; end with Ctrl-D.\n", wanted)
 	}
 	input, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), maxInput+1))
 	if err != nil {
@@ -75,6 +75,29 @@ func standardInput(cmd *cobra.Command, wanted string) ([]byte, error) {
 		return nil, fmt.Errorf("standard input is larger than %d bytes", maxInput)
 	}
 	return input, nil
+}
+
+// onTerminal reports whether standard input is a terminal.
+func onTerminal(cmd *cobra.Command) bool {
+	file, ok := cmd.InOrStdin().(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// confirm asks a question if standard input is a terminal. A script is not asked.
+func confirm(cmd *cobra.Command, question string) error {
+	if !onTerminal(cmd) {
+		return nil
+	}
+	cmd.PrintErr(question + " [y/N] ")
+	answer, err := bufio.NewReader(io.LimitReader(cmd.InOrStdin(), maxPlain)).ReadString('\n')
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	if err != nil {
+		cmd.PrintErrln()
+	}
+	return errors.New("nothing was changed, since the answer was not yes")
 }
 
 func trimNewline(text string) string {

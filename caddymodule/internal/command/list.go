@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strconv"
 
-	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
@@ -35,11 +34,7 @@ widget has no mode of its own, or that no handler can name it.`,
 				return err
 			}
 			if admin.json {
-				text, err := jsonv2.Marshal(all)
-				if err != nil {
-					return err
-				}
-				return writeJSON(cmd.OutOrStdout(), text)
+				return writeValue(cmd.OutOrStdout(), all)
 			}
 			if len(all) == 0 {
 				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
@@ -56,7 +51,7 @@ widget has no mode of its own, or that no handler can name it.`,
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 

@@ -48,21 +48,26 @@ import them elsewhere. To use the export, you also need the encryption key.`,
 		},
 	}
 	admin.addAddress(cmd)
+	admin.addConfig(cmd)
 	return cmd
 }
 
 func importCommand() *cobra.Command {
 	var admin adminFlags
-	var replace bool
+	var replace, missingKeys bool
 	cmd := &cobra.Command{
-		Use:   "import [--replace]",
+		Use:   "import [--replace] [--missing-keys]",
 		Short: "Stores the widgets of an export",
 		Long: `
 Reads an export, or the file of a file store, from standard input and stores its
 widgets. If the file is incomplete, nothing is imported. Widgets that are already
 stored are skipped if they are equal, so an interrupted import can be run again.
 Those that differ are kept as they are unless --replace is given: an old export
-would bring retired secrets back.`,
+would bring retired secrets back.
+
+Widgets whose encryption key the gateway does not have would be unavailable, so the
+import is refused and names the keys. With --missing-keys it is stored all the same,
+to add the keys later or to rotate the widgets.`,
 		Example: "  caddy chat-identity import < widgets.jsonl",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -74,15 +79,16 @@ would bring retired secrets back.`,
 			if err != nil {
 				return err
 			}
+			records = keysFirst(records)
 			all := adminapi.Imported{MissingKeys: map[string]int{}}
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)
 				var done adminapi.Imported
 				if _, _, err := c.ask(cmd.Context(), &apiRequest{
-					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t", adminapi.Path, replace), body: records[:n],
+					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t&missing_keys=%t", adminapi.Path, replace, missingKeys), body: records[:n],
 					lost: "it is safe to import again", limit: writingLimit,
 				}, &done); err != nil {
-					return fmt.Errorf("after %d widgets: %w", all.Imported+all.Unchanged+len(all.Kept), err)
+					return after(all.Imported+all.Unchanged+len(all.Kept), err)
 				}
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
@@ -96,27 +102,49 @@ would bring retired secrets back.`,
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
-	admin.add(cmd)
+	cmd.Flags().BoolVar(&missingKeys, "missing-keys", false, "Import secrets that the gateway cannot decrypt, too")
+	admin.addStore(cmd)
 	return cmd
 }
 
+// keysFirst moves a record of each encryption key to the front, so that a gateway that lacks
+// a key refuses the first page, before anything is stored.
+func keysFirst(records []*widgets.Record) []*widgets.Record {
+	seen := map[string]bool{}
+	var first, rest []*widgets.Record
+	for _, record := range records {
+		known := len(seen)
+		for i := range record.Secrets {
+			seen[record.Secrets[i].KeyID] = true
+		}
+		if len(seen) > known {
+			first = append(first, record)
+		} else {
+			rest = append(rest, record)
+		}
+	}
+	return append(first, rest...)
+}
+
+// after adds to an error how much was done before.
+func after(n int, err error) error {
+	if n > 0 {
+		err = fmt.Errorf("after %d widgets: %w", n, err)
+	}
+	return err
+}
+
 func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
+	rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
+	for _, id := range i.Kept {
+		rows = append(rows, []string{"kept:", plain(id)})
+	}
+	print := func() error { return writeTable(cmd.OutOrStdout(), rows) }
 	if asJSON {
-		text, err := json.Marshal(i)
-		if err != nil {
-			return err
-		}
-		if err := writeJSON(cmd.OutOrStdout(), []byte(text)); err != nil {
-			return err
-		}
-	} else {
-		rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
-		for _, id := range i.Kept {
-			rows = append(rows, []string{"kept:", plain(id)})
-		}
-		if err := writeTable(cmd.OutOrStdout(), rows); err != nil {
-			return err
-		}
+		print = func() error { return writeValue(cmd.OutOrStdout(), i) }
+	}
+	if err := print(); err != nil {
+		return err
 	}
 	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
 		secrets := "1 secret"

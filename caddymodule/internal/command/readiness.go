@@ -34,6 +34,7 @@ gateway counts its own requests: in a fleet, ask each one.`,
 			})
 		},
 	}
+	cmd.ValidArgsFunction = admin.completeID
 	admin.add(cmd)
 	return cmd
 }

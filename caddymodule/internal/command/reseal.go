@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/spf13/cobra"
@@ -30,19 +31,13 @@ exit status is 1 if a widget could not be resealed.`,
 			var done adminapi.Resealed
 			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal", limit: writingLimit,
 				lost: "it is safe to reseal again; 'caddy chat-identity show <id>' shows a widget's keys"}
-			raw, err := admin.ask(cmd, r, &done, func() bool { return done.KeyID != "" })
-			if err != nil {
-				return err
-			}
-			if admin.json {
-				err = writeJSON(cmd.OutOrStdout(), raw)
-			} else {
+			err := admin.print(cmd, r, &done, func() bool { return done.KeyID != "" }, func(w io.Writer) error {
 				rows := [][]string{{"key:", plain(done.KeyID)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
 				for _, f := range done.Failed {
 					rows = append(rows, []string{"failed:", plain(f.ID) + ": " + plain(f.Error)})
 				}
-				err = writeTable(cmd.OutOrStdout(), rows)
-			}
+				return writeTable(w, rows)
+			})
 			switch {
 			case err != nil:
 				return err
@@ -55,6 +50,6 @@ exit status is 1 if a widget could not be resealed.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os/signal"
 	"syscall"
@@ -49,16 +50,14 @@ is not printed.`,
 				body.Secret, r.lost = &secret, lookAt(id)
 			}
 			w, raw, err := admin.askWidget(cmd, id, r)
-			switch {
-			case err != nil:
+			if err != nil {
 				return err
+			}
+			admin.printNote(cmd, w)
+			switch {
 			case fromInput && admin.json:
 				w.Secret = ""
-				text, err := json.Marshal(w)
-				if err != nil {
-					return err
-				}
-				return writeJSON(cmd.OutOrStdout(), text)
+				return writeValue(cmd.OutOrStdout(), w)
 			case fromInput:
 				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
 				return nil
@@ -75,7 +74,7 @@ is not printed.`,
 	}
 	policy.add(cmd)
 	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
-	admin.add(cmd)
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -119,8 +118,9 @@ func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.Raw
 func rotateCommand() *cobra.Command {
 	var admin adminFlags
 	var grace string
+	var endGrace bool
 	cmd := &cobra.Command{
-		Use:   "rotate <id> [--grace <duration>]",
+		Use:   "rotate <id> [--grace <duration> | --end-grace]",
 		Short: "Gives a widget a new secret and prints it, once",
 		Long: `
 Gives a stored widget a new secret and prints it, and nothing else, to standard
@@ -128,11 +128,20 @@ output. The secret is not shown again.
 
 Without --grace every earlier secret stops verifying at once, as it must when one
 has leaked. With it, the current secret still verifies for that long, so that the
-signing server can switch. Secrets already in grace keep their own end.`,
-		Example: "  caddy chat-identity rotate shop --grace 24h",
+signing server can switch. Secrets already in grace keep their own end.
+
+--end-grace creates no secret. It ends those in grace at once, when nobody signs with
+them any more, or one of them has leaked. The current secret stays.`,
+		Example: "  caddy chat-identity rotate shop --grace 24h\n  caddy chat-identity rotate shop --end-grace",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, again := args[0], "caddy chat-identity rotate "+args[0]
+			if endGrace {
+				if cmd.Flags().Changed("grace") {
+					return errors.New("--end-grace creates no secret, so there is nothing for --grace to do: pass one of the two")
+				}
+				return admin.endGrace(cmd, id)
+			}
 			body := map[string]string{}
 			// An empty grace comes from an unset variable of a script, and must not
 			// end the secret that is in use.
@@ -162,8 +171,28 @@ signing server can switch. Secrets already in grace keep their own end.`,
 		},
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
-	admin.add(cmd)
+	completeFlag(cmd, "grace", "1h", "24h", "7d", "30d")
+	cmd.ValidArgsFunction = admin.completeID
+	cmd.Flags().BoolVar(&endGrace, "end-grace", false, "Create no secret, but end those that are in grace")
+	admin.addStore(cmd)
 	return cmd
+}
+
+// endGrace ends every secret but the current one.
+func (f *adminFlags) endGrace(cmd *cobra.Command, id string) error {
+	var done adminapi.GraceEnded
+	r := &apiRequest{method: http.MethodPost, path: widgetPath(id) + "/rotate", body: map[string]bool{"end_grace": true}, lost: "it is safe to end the grace again"}
+	return f.print(cmd, r, &done, func() bool { return done.ID == id }, func(io.Writer) error {
+		switch done.Ended {
+		case 0:
+			cmd.PrintErrf("Nothing to end: no secret of widget %s is in grace. The current one still verifies.\n", id)
+		case 1:
+			cmd.PrintErrf("The secret of widget %s that was in grace has stopped verifying. The current one still verifies.\n", id)
+		default:
+			cmd.PrintErrf("%d secrets of widget %s that were in grace have stopped verifying. The current one still verifies.\n", done.Ended, id)
+		}
+		return nil
+	})
 }
 
 // earlier says what a rotation did to the secrets before it.
@@ -198,6 +227,7 @@ output. The gateway's configuration must have allow_reveal.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	cmd.ValidArgsFunction = admin.completeID
+	admin.addStore(cmd)
 	return cmd
 }

@@ -69,6 +69,7 @@ rows are (unknown), for requests that name no existing widget,
 	}
 	admin.add(cmd)
 	cmd.Flags().StringVar(&last, "last", "", "Show only the last minute, hour or day, with the reasons")
+	completeFlag(cmd, "last", windowNames...)
 	cmd.Flags().IntVar(&top, "top", 0, "Show only this many widgets, the busiest first")
 	return cmd
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"strings"
 	"text/tabwriter"
@@ -10,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	jsonv2 "github.com/go-json-experiment/json"
 )
 
 // maxPlain is how many bytes of a text are shown.
@@ -54,6 +57,15 @@ func writeTable(w io.Writer, rows [][]string) error {
 	return table.Flush()
 }
 
+// writeValue writes a value as JSON.
+func writeValue(w io.Writer, value any) error {
+	text, err := jsonv2.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, json.RawMessage(text))
+}
+
 // writeJSON writes a server's JSON on one line and escapes what is not printable,
 // which JSON allows only in strings.
 func writeJSON(w io.Writer, document json.RawMessage) error {
@@ -63,21 +75,14 @@ func writeJSON(w io.Writer, document json.RawMessage) error {
 	}
 	line := make([]byte, 0, compact.Len()+1)
 	for _, r := range compact.String() {
-		switch {
-		case unicode.IsPrint(r):
+		if unicode.IsPrint(r) {
 			line = utf8.AppendRune(line, r)
-		case r < 0x10000:
-			line = appendEscape(line, r)
-		default:
-			high, low := utf16.EncodeRune(r)
-			line = appendEscape(appendEscape(line, high), low)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			line = fmt.Appendf(line, `\u%04x`, unit)
 		}
 	}
 	_, err := w.Write(append(line, '\n'))
 	return err
-}
-
-func appendEscape(line []byte, unit rune) []byte {
-	const digits = "0123456789abcdef"
-	return append(line, '\\', 'u', digits[unit>>12], digits[unit>>8&15], digits[unit>>4&15], digits[unit&15])
 }

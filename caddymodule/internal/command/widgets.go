@@ -54,7 +54,8 @@ when this gateway last verified a request with it. Secrets themselves are not sh
 			return err
 		},
 	}
-	admin.add(cmd)
+	cmd.ValidArgsFunction = admin.completeID
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -62,6 +63,13 @@ when this gateway last verified a request with it. Secrets themselves are not sh
 func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, error) {
 	var w adminapi.Widget
 	return &w, f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
+}
+
+// printNote prints what a change does not do.
+func (f *adminFlags) printNote(cmd *cobra.Command, w *adminapi.Widget) {
+	if w.Note != "" && !f.json {
+		cmd.PrintErrln(plain(w.Note))
+	}
 }
 
 func writeWidget(out io.Writer, w *adminapi.Widget) error {
@@ -119,6 +127,8 @@ type policyFlags struct{ mode, dialect string }
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
 	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
+	completeFlag(cmd, "mode", "off", "optional", "required")
+	completeDialect(cmd)
 }
 
 func (p *policyFlags) check() error {
@@ -161,14 +171,15 @@ as the new mode says, or now differently, standard error says so and why.`,
 			w, err := admin.printWidget(cmd, args[0], &apiRequest{
 				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
 			})
-			if err == nil && w.Note != "" && !admin.json {
-				cmd.PrintErrln(plain(w.Note))
+			if err == nil {
+				admin.printNote(cmd, w)
 			}
 			return err
 		},
 	}
 	policy.add(cmd)
-	admin.add(cmd)
+	cmd.ValidArgsFunction = admin.completeID
+	admin.addStore(cmd)
 	return cmd
 }
 
@@ -177,15 +188,21 @@ func lookAt(id string) string { return "see 'caddy chat-identity show " + id + "
 
 func deleteCommand() *cobra.Command {
 	var admin adminFlags
+	var yes bool
 	cmd := &cobra.Command{
-		Use:   "delete <id>",
+		Use:   "delete <id> [--yes]",
 		Short: "Deletes a widget and its secrets",
 		Long: `
 Deletes a stored widget and its secrets immediately and permanently. They verify
-no later request, even if a widget with the same id is created again. With --json
-it prints the id as {"deleted": ...}.`,
+no later request, even if a widget with the same id is created again. On a terminal
+it asks first, unless --yes is given. With --json it prints the id as {"deleted": ...}.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if !yes {
+				if err := confirm(cmd, "Delete widget "+args[0]+" and its secrets, which cannot be undone?"); err != nil {
+					return err
+				}
+			}
 			r := &apiRequest{method: http.MethodDelete, path: widgetPath(args[0]), lost: lookAt(args[0])}
 			if _, err := admin.ask(cmd, r, nil, func() bool { return true }); err != nil {
 				return err
@@ -197,6 +214,8 @@ it prints the id as {"deleted": ...}.`,
 			return nil
 		},
 	}
-	admin.add(cmd)
+	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
+	cmd.ValidArgsFunction = admin.completeID
+	admin.addStore(cmd)
 	return cmd
 }

@@ -67,6 +67,22 @@ func TestCommandWidgets(t *testing.T) {
 			answer: "200 " + twoInGrace + withSecret,
 		},
 		{
+			name: "end the grace of one", args: "rotate shop --end-grace", call: "POST /chat_identity/widgets/shop/rotate", body: `{"end_grace":true}`,
+			answer: "200 " + plainWidget + `,"ended":1}`,
+		},
+		{
+			name: "end the grace of several", args: "rotate shop --end-grace", call: "POST /chat_identity/widgets/shop/rotate", body: `{"end_grace":true}`,
+			answer: "200 " + plainWidget + `,"ended":2}`,
+		},
+		{
+			name: "end the grace of none", args: "rotate shop --end-grace", call: "POST /chat_identity/widgets/shop/rotate", body: `{"end_grace":true}`,
+			answer: "200 " + plainWidget + `,"ended":0}`,
+		},
+		{
+			name: "create what no handler can name", args: "create shop", call: "POST /chat_identity/widgets", body: `{"id":"shop"}`,
+			answer: "201 " + plainWidget + `,"note":"No request can use it. Why."` + withSecret,
+		},
+		{
 			name: "reveal", args: "reveal shop", call: "POST /chat_identity/widgets/shop/reveal",
 			answer: `200 {"id":"shop","secret":"` + storedSecretText + `"}`,
 		},

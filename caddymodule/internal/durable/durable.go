@@ -38,7 +38,15 @@ func CreateFolder(path string) error {
 	if err := CreateFolder(parent); err != nil {
 		return err
 	}
-	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := os.Mkdir(path, 0o700); err == nil {
+		folder, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(Adopt(folder, parent), folder.Close()); err != nil {
+			return err
+		}
+	} else if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
 	if err := SyncFolder(parent); err != nil && !errors.Is(err, fs.ErrPermission) { // the parent may be closed to this user
@@ -88,7 +96,7 @@ func put(path string, name func(from, to string) error, fill func(*os.File) erro
 		return err
 	}
 	defer os.Remove(draft.Name()) // unless it was renamed
-	err = fill(draft)
+	err = errors.Join(fill(draft), KeepOwner(draft, path))
 	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
 		return err
 	}

@@ -48,6 +48,9 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		if err := durable.CreateFolder(filepath.Dir(target)); err != nil {
 			return "", nil, unwritable(err)
 		}
+		if err := createLock(target + lockSuffix); err != nil {
+			return "", nil, unwritable(err)
+		}
 		lock := flock.New(target + lockSuffix)
 		_, err := lock.TryLockContext(ctx, lockRetry)
 		if err != nil && err == ctx.Err() {
@@ -66,6 +69,18 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 		}
 		_ = lock.Unlock()
 	}
+}
+
+// createLock creates the lock's file if there is none.
+func createLock(path string) error {
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(durable.Adopt(f, filepath.Dir(path)), f.Close())
 }
 
 // takeTurn waits for the other goroutines, and then gives other processes a chance.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -39,17 +40,20 @@ func writeBeside(target string, records []*widgets.Record) (fresh string, writte
 	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fresh, nil, err
 	}
-	written, err = write(fresh, records)
+	written, err = write(fresh, target, records)
 	return fresh, written, err
 }
 
-// write durably creates a file of the records.
-func write(path string, records []*widgets.Record) (*fileVersion, error) {
+// write durably creates a file of the records, which belongs to whom the target belongs.
+func write(path, target string, records []*widgets.Record) (*fileVersion, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	if err := durable.KeepOwner(f, target); err != nil {
+		return nil, err
+	}
 	w := bufio.NewWriterSize(f, 256<<10)
 	last, err := encode(w, records)
 	if err != nil {

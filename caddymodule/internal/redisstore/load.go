@@ -115,7 +115,7 @@ func (s *Store) logBadRecord(id string, cause error) error {
 	bad := &badRecord{s.keys.record(id), id, cause}
 	now, last := int64(s.clock())+1, s.badLogged.Load()
 	if (last == 0 || now-last >= int64(time.Minute)) && s.badLogged.CompareAndSwap(last, now) {
-		s.log.Error("the record of a widget cannot be used: requests for it are refused", zap.String("widget", id), zap.Error(bad))
+		s.log.Error("the record of a widget cannot be used, so its requests are unavailable", zap.String("widget", id), zap.Error(bad))
 	}
 	return bad
 }

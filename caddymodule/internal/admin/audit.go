@@ -1,0 +1,104 @@
+package admin
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// actions names the calls that the last part of their path does not name.
+var actions = map[string]string{"POST widgets": "create", "PATCH {id}": "set", "DELETE {id}": "delete"}
+
+// audit logs a call that changes something or shows a secret, also where it was refused.
+func (c *call) audit(log *zap.Logger, err error) {
+	_, pattern := mux.Handler(c.r)
+	method, place, _ := strings.Cut(pattern, " ")
+	if pattern == "" || method == http.MethodGet {
+		return
+	}
+	last := path.Base(place)
+	action, outcome := cmp.Or(c.action, actions[method+" "+last], last), "done"
+	var fields []zap.Field
+	if refusal, ok := errors.AsType[caddy.APIError](err); ok {
+		outcome, c.changes = "refused", nil
+		if refusal.HTTPStatus >= http.StatusInternalServerError {
+			outcome = "failed"
+		}
+		fields = append(fields, zap.Int("status", refusal.HTTPStatus))
+		if refusal.HTTPStatus != http.StatusBadRequest { // its text may quote what was sent
+			fields = append(fields, zap.String("error", cmp.Or(refusal.Message, refusal.Err.Error())))
+		}
+	}
+	switch {
+	case len(c.changes) == 1:
+		fields = append(fields, zap.Inline(c.changes[0]))
+	case len(c.changes) > 1:
+		fields = append(fields, zap.Objects("changes", c.changes))
+	case c.id != "" && widgets.ValidID(c.id):
+		fields = append(fields, zap.String("widget", c.id))
+	}
+	from := c.r.RemoteAddr
+	if strings.Trim(from, "@") == "" {
+		from = "unix socket"
+	}
+	log.Info(action+" "+outcome, slices.Concat(
+		[]zap.Field{zap.String("action", action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
+}
+
+// change is what happened to a widget. Either record may be nil.
+type change struct{ old, now *widgets.Record }
+
+// MarshalLogObject implements [zapcore.ObjectMarshaler]. It tells secrets by their versions.
+func (c change) MarshalLogObject(e zapcore.ObjectEncoder) error {
+	old, now := c.old, c.now
+	if old == nil {
+		old = new(widgets.Record)
+	}
+	if now == nil {
+		now = new(widgets.Record)
+	}
+	e.AddString("widget", max(old.ID, now.ID))
+	at := time.Now()
+	var retired, inGrace []string
+	for i := range now.Secrets {
+		switch s := &now.Secrets[i]; {
+		case !s.Live(at):
+		case !s.Until.IsZero():
+			inGrace = append(inGrace, s.Version+" until "+s.Until.Format(time.RFC3339))
+		case !has(old, s.Version):
+			e.AddString("new", s.Version)
+		}
+	}
+	for i := range old.Secrets {
+		if s := &old.Secrets[i]; s.Live(at) && !has(now, s.Version) {
+			retired = append(retired, s.Version)
+		}
+	}
+	for name, versions := range map[string][]string{"retired": retired, "in_grace": inGrace} {
+		if versions != nil {
+			zap.Strings(name, versions).AddTo(e)
+		}
+	}
+	if c.now != nil && (now.Mode != old.Mode || c.old == nil) {
+		e.AddString("mode", now.Mode)
+	}
+	if c.now != nil && (now.Dialect != old.Dialect || c.old == nil) {
+		e.AddString("dialect", now.Dialect)
+	}
+	return nil
+}
+
+// has reports whether the record has a secret of that version.
+func has(r *widgets.Record, version string) bool {
+	return slices.ContainsFunc(r.Secrets, func(s widgets.Sealed) bool { return s.Version == version })
+}

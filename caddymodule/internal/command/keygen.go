@@ -1,0 +1,82 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+func keygenCommand() *cobra.Command {
+	var asJSON, encryption, id bool
+	cmd := &cobra.Command{
+		Use:   "keygen [--encryption-key | --id] [--json]",
+		Short: "Prints a new secret for a widget, or a new encryption key",
+		Long: `
+Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
+themselves are the key of the HMAC: neither side decodes them.
+
+With --encryption-key it prints 32 random bytes in base64 instead: a key for the
+global option encryption_key, with which the gateway encrypts the secrets that it
+stores.
+
+With --id it generates nothing: it reads an encryption key from the environment
+variable ` + encryptionKeyVariable + ` if it is set, and from standard input
+otherwise, and prints the id by which errors, "show" and the log name that key. An
+id reveals nothing about its key.`,
+		Example: "  caddy chat-identity keygen --id < encryption.key",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			name, text := "secret", ""
+			switch {
+			case encryption && id:
+				return errors.New("--encryption-key generates a key, and --id reads one: pass one of the two")
+			case encryption:
+				name, text = "encryption_key", widgets.NewEncryptionKey()
+			case id:
+				key, err := encryptionKey(cmd)
+				if err != nil {
+					return err
+				}
+				name, text = "id", key.ID()
+			default:
+				text = widgets.NewSecret().Reveal()
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), map[string]string{name: text})
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
+			return err
+		},
+	}
+	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
+	cmd.Flags().BoolVar(&id, "id", false, "Print the id of an existing encryption key instead")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	return cmd
+}
+
+// encryptionKey reads an encryption key from the environment or standard input. Errors do
+// not quote it.
+func encryptionKey(cmd *cobra.Command) (key widgets.EncryptionKey, err error) {
+	from := encryptionKeyVariable
+	text, ok := os.LookupEnv(from)
+	if !ok {
+		input, err := standardInput(cmd, "the encryption key")
+		if err != nil {
+			return key, err
+		}
+		text, from = trimNewline(string(input)), "standard input"
+	}
+	if err = secrettext.Check(text); err == nil {
+		key, err = widgets.ParseEncryptionKey(text)
+	}
+	if err != nil {
+		return key, fmt.Errorf("%s has no encryption key: %s", from, strings.TrimPrefix(err.Error(), "widgets: "))
+	}
+	return key, nil
+}

@@ -1,0 +1,11 @@
+//go:build !unix
+
+package durable
+
+import "os"
+
+// KeepOwner does nothing: here, the folder decides who may read a file.
+func KeepOwner(*os.File, string) error { return nil }
+
+// Adopt does nothing either.
+func Adopt(*os.File, string) error { return nil }

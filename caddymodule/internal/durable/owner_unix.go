@@ -1,0 +1,62 @@
+//go:build unix
+
+package durable
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+)
+
+// KeepOwner gives a new file the owner, group and mode of the one at the path, which it is
+// to replace, or, if there is none, the owner of its folder, as [Adopt] does.
+func KeepOwner(fresh *os.File, path string) error {
+	replaced, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Adopt(fresh, filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	if err := give(fresh, replaced); err != nil {
+		uid := strconv.FormatUint(uint64(replaced.Sys().(*syscall.Stat_t).Uid), 10)
+		name := uid
+		if u, err := user.LookupId(uid); err == nil {
+			name = u.Username
+		}
+		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, name, err)
+	}
+	return fresh.Chmod(replaced.Mode().Perm())
+}
+
+// Adopt gives what the superuser creates in a folder the folder's owner and group: whoever
+// works in that folder has to be able to read it.
+func Adopt(fresh *os.File, folder string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	parent, err := os.Stat(folder)
+	if err != nil {
+		return err
+	}
+	_ = give(fresh, parent) // a superuser in a container may lack the right
+	return nil
+}
+
+// give changes the owner and group unless they are right.
+func give(f *os.File, like fs.FileInfo) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	want, have := like.Sys().(*syscall.Stat_t), info.Sys().(*syscall.Stat_t)
+	if want.Uid == have.Uid && want.Gid == have.Gid {
+		return nil
+	}
+	return f.Chown(int(want.Uid), int(want.Gid))
+}
