@@ -28,10 +28,11 @@ func (a *App) storeHealth(h *adminapi.Health) {
 		status = adminapi.Down
 	}
 	loss, err := a.store.Loss(), a.store.Err()
+	if err != nil {
+		h.Add(status, admin.Plain(err))
+	}
 	if loss != "" {
 		h.Add(status, loss)
-	} else if err != nil {
-		h.Add(status, admin.Plain(err))
 	}
 }
 
