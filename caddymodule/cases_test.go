@@ -93,6 +93,9 @@ func TestCases(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = caddy.Stop() })
 	for _, name := range files {
+		if filepath.Base(name) == "explain.json" {
+			continue // of the command, whose tests run it
+		}
 		text := read(t, name)
 		var file caseFile
 		if err := json.Unmarshal(text, &file); err != nil {

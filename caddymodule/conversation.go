@@ -115,7 +115,7 @@ func (h *Handler) claimConversation(ctx context.Context, w *widget, read *verifi
 	case judgment.ReasonOf(r.claim) == judgment.Unavailable:
 		return nil, r.claim // it may belong to this user
 	case w == nil:
-		return nil, judgment.ErrClaimed // another widget may have this conversation
+		return nil, judgment.ErrWidgetUnknown // a user of any widget may hold it
 	}
 	hold := newHolding(kindConversation, w, read.AppendID(nil, verifier.Conversation), &r.identity, h.Conversation.Limit, time.Duration(h.Conversation.Keep))
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)

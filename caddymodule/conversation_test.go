@@ -66,9 +66,9 @@ func TestConversation(t *testing.T) {
 		{"partial", "shop", func() string { return `{"user_id":"zoe","text":"hi"}` }, "anonymous partial", "401 partial"},
 		{"invalid", "shop", forged, "invalid invalid", "403 invalid"},
 		{"expired", "shop", func() string { return tokenAt("zoe", time.Now().Add(-time.Hour)).json() }, "expired expired", "401 expired"},
-		{"unknown widget", "nobody", func() string { return newToken("zoe").json() }, "403 conversation_claimed", "403 widget_unknown"},
-		{"unknown widget, anonymous", "nobody", func() string { return `{"text":"hi"}` }, "403 conversation_claimed", "401 missing"},
-		{"no widget, anonymous", "", func() string { return `{"text":"hi"}` }, "403 conversation_claimed", "401 missing"},
+		{"unknown widget", "nobody", func() string { return newToken("zoe").json() }, "403 widget_unknown", "403 widget_unknown"},
+		{"unknown widget, anonymous", "nobody", func() string { return `{"text":"hi"}` }, "403 widget_unknown", "401 missing"},
+		{"no widget, anonymous", "", func() string { return `{"text":"hi"}` }, "403 widget_unknown", "401 missing"},
 	}
 	for i, ask := range asks {
 		for _, mode := range []string{"off", "optional", "required"} {
@@ -88,6 +88,8 @@ func TestConversation(t *testing.T) {
 				wants = map[string]string{free: "disabled", own: "disabled", others: "disabled"}
 			case ask.who == "verified":
 				wants[own] = "zoe"
+			case ask.widget != "shop" && mode == "optional":
+				wants = map[string]string{free: ask.optional, own: ask.optional, others: ask.optional}
 			case mode == "required":
 				wants = map[string]string{free: ask.required, own: ask.required, others: ask.required}
 			}

@@ -96,6 +96,21 @@ func TestDocsHeaders(t *testing.T) {
 	same(t, "names of headers", keys, slices.Clone(headerKeys[:]))
 }
 
+// TestDocsOutcomes compares the outcome of each reason.
+func TestDocsOutcomes(t *testing.T) {
+	var reasons, known []string
+	for _, row := range table(t, "docs/backends.md", "A request has the outcome of its reason:") {
+		for _, name := range quoted(row[0]) {
+			reasons = append(reasons, name)
+			equal(t, quoted(row[1])[0], string(judgment.Reason(name).Outcome()), "outcome of %s", name)
+		}
+	}
+	for _, reason := range judgment.Reasons {
+		known = append(known, string(reason))
+	}
+	same(t, "reasons", reasons, known)
+}
+
 // TestDocsDialects: a dialect's row names all its places, and nothing else.
 func TestDocsDialects(t *testing.T) {
 	rows := make(map[string][]string)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
@@ -179,8 +180,9 @@ chat_identity /query required {
 }
 ` + liveSite
 
-// TestNothingOfClientsIsTold: whatever a client sends, metrics, stats, readiness
-// and this module's log lines hold words of ours alone.
+// TestNothingOfClientsIsTold: whatever a client sends, metrics, stats, readiness and this
+// module's log lines hold words of ours alone. The path and the id of a widget that does
+// not exist are escaped.
 func TestNothingOfClientsIsTold(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "caddy.log")
 	g := newLive(t, "", manyKinds)
@@ -201,25 +203,36 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 	}
 	places["metrics"] = g.page(t, "/metrics")
 	log := read(t, file)
-	lines, fields := 0, 0
+	lines, fields, named := 0, 0, false
 	for line := range strings.Lines(string(log)) {
 		var entry struct {
 			Logger string          `json:"logger"`
 			Ours   json.RawMessage `json:"chat_identity"`
+			Named  string
+			Path   string
 		}
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
 		if entry.Logger == "http.handlers.chat_identity" {
 			lines++
-			places["log"] += line
+			places["log"] += escaped(t, line, entry.Named, entry.Path)
+			named = named || entry.Named != ""
 		}
 		if entry.Ours != nil {
 			fields++
 			places["access log"] += string(entry.Ours)
 		}
 	}
-	if lines < 5 || fields < 100 {
+	for _, path := range []string{"overview", "overview?view=all"} {
+		var v adminapi.Overview
+		must(t, json.Unmarshal([]byte(places[path]), &v))
+		for _, unknown := range v.UnknownWidgets {
+			places[path] = escaped(t, places[path], unknown.ID)
+		}
+		named = named && len(v.UnknownWidgets) > 2
+	}
+	if lines < 5 || fields < 100 || !named {
 		t.Errorf("%d lines and %d fields prove nothing", lines, fields)
 	}
 	for name, text := range places {
@@ -234,6 +247,25 @@ func TestNothingOfClientsIsTold(t *testing.T) {
 			t.Errorf("the attacks did not reach it: no %s in %s", want, places["widgets/shop/readiness"])
 		}
 	}
+}
+
+// escaped returns a text without what may stand in it only percent-encoded.
+func escaped(t *testing.T, text string, values ...string) string {
+	t.Helper()
+	for _, value := range values {
+		if strings.HasSuffix(value, " characters that look like a secret)") {
+			continue
+		}
+		if len(value) > 3*256+3 || strings.Trim(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%/:@!$&()*+,;=…") != "" {
+			t.Errorf("%q is not escaped", value)
+		}
+		if value != "" {
+			quoted, err := json.Marshal(value)
+			must(t, err)
+			text = strings.ReplaceAll(strings.ReplaceAll(text, string(quoted), ""), `"`+value+`"`, "")
+		}
+	}
+	return text
 }
 
 // TestSeriesOfAFlood: a flood of made-up widgets, users and dialects creates no

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // noMistake is the hint if no common mistake explains the signature.
 var noMistake = traffic.Hint{
 	ID:   "none_known",
-	Text: "None of the usual mistakes gives this signature: most likely another secret was used, or another text was signed.",
+	Text: "None of the common mistakes gives this signature: most likely another secret was used, or another text was signed.",
 }
 
 // otherDialect is the hint if the widget is known but not accepted here.
@@ -43,19 +44,19 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		if !search || x.widget == nil {
 			return h, ""
 		}
-		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, x.bodyText(), x.h.app.secrets(x.widget), nil)
+		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, diagnose.Evidence{
+			Document: x.document(), Widget: x.widget.id, Secrets: x.h.app.secrets(x.widget),
+		})
 		if !ok {
 			return noMistake, ""
 		}
-		return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, ""
+		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, ""
 	case judgment.Partial:
 		return x.halfHint(), ""
 	case judgment.Expired:
 		return x.ageHint()
 	case judgment.WidgetUnknown:
-		if x.unserved != "" {
-			return otherDialect, ""
-		}
+		return x.unknownHint(), ""
 	case judgment.Unavailable:
 		detail = cause.Error()
 	case judgment.ConversationClaimed:
@@ -66,12 +67,29 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	return traffic.Hint{ID: string(reason), Text: x.h.detail(x, reason, cause)}, detail
 }
 
-// bodyText returns the body if it was read into memory.
-func (x *exchange) bodyText() []byte {
-	if x.body.Body == nil {
-		return nil
+// firstCounts reminds of the order of a user id's places, where another value of the request
+// was signed: signers take the wrong one of them.
+func (p *plan) firstCounts(mistake string) string {
+	var names []string
+	for _, place := range p.policy.Places {
+		if name := place.Location + " " + place.Name; place.Field == verifier.UserID && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
-	return x.body.Text()
+	ranked := slices.ContainsFunc(p.policy.Places, func(place verifier.Place) bool { return place.Field == verifier.UserID && place.Rank > 0 })
+	if !ranked || !strings.HasPrefix(mistake, "email_signed") && !strings.HasPrefix(mistake, "other_value_signed") {
+		return ""
+	}
+	return " The user id is the first that is there of: " + strings.Join(names, ", ") + "."
+}
+
+// document returns what the claim was found in: the body if it was read into memory, else
+// the query.
+func (x *exchange) document() []byte {
+	if x.body.Body != nil && len(x.body.Text()) > 0 {
+		return x.body.Text()
+	}
+	return []byte(x.r.URL.RawQuery)
 }
 
 // halfHint says which part of the claim is missing.
@@ -83,9 +101,9 @@ func (x *exchange) halfHint() traffic.Hint {
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
 	}
-	if len(names) == 0 {
-		return traffic.Hint{ID: "spelling", Text: "A field is spelled in a way that only some programs take for its name: send " +
-			x.plan.fieldNames() + ", spelled exactly so."}
+	if e, ok := errors.AsType[*verifier.Error](x.claim); ok && e.Misspelled() {
+		return traffic.Hint{ID: "spelling", Text: "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
+			x.plan.fieldNames() + ", spelled exactly so and not in a list."}
 	}
 	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
 }

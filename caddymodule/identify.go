@@ -65,7 +65,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 	if verified {
 		answer.User = &identifiedUser{s.user}
 	} else {
-		h.log.forwarded(x)
+		h.log.anonymous(x, "identity claim not verified, answered as anonymous")
 		answer.Prefill = &prefill{string(x.reading.Unverified(verifier.Name)), string(x.reading.Unverified(verifier.Email))}
 	}
 	return h.answerIdentify(w, x, answer)

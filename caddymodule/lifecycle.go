@@ -75,6 +75,7 @@ func (a *App) readSites() []*sites.Site {
 // Stop implements [caddy.App].
 func (a *App) Stop() error {
 	a.replace()
+	a.retireInline()
 	return nil
 }
 

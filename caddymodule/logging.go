@@ -1,14 +1,16 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/time/rate"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -70,7 +72,7 @@ func (l *logger) overruled(s *state) {
 func (l *logger) overlong(r *http.Request, s *state) {
 	if l.others.allow() {
 		l.others.write(l.zap, "attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
-			zap.String("widget", s.widget), requestID(r))
+			zap.String("widget", s.widget), about(r))
 	}
 }
 
@@ -84,7 +86,7 @@ func (l *logger) leftOut(x *exchange) {
 	x.h.app.traffic.LeftOut(x.counted, fields)
 	if x.s.outcome == judgment.OutcomeVerified && l.others.allow() {
 		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
-			leftOutField(fields), zap.String("widget", x.s.widget), requestID(x.r))
+			leftOutField(&x.reading), zap.String("widget", x.s.widget), about(x.r))
 	}
 }
 
@@ -95,11 +97,20 @@ func leftOutOf(r *verifier.Reading) (fields []verifier.Field) {
 	return fields
 }
 
-func leftOutField(fields []verifier.Field) zap.Field {
-	if len(fields) == 0 {
+// leftOutField lists the fields that were left out, and why each was.
+func leftOutField(r *verifier.Reading) zap.Field {
+	var why []string
+	for _, e := range r.LeftOut() {
+		why = append(why, e.Field.String()+" "+e.Detail)
+	}
+	if len(why) == 0 {
 		return zap.Skip()
 	}
-	return zap.Stringers("left_out", fields)
+	return zap.Inline(zapcore.ObjectMarshalerFunc(func(to zapcore.ObjectEncoder) error {
+		zap.Stringers("left_out", leftOutOf(r)).AddTo(to)
+		zap.Strings("left_out_why", why).AddTo(to)
+		return nil
+	}))
 }
 
 // notMerged logs why the upstream is not told to merge a visitor.
@@ -112,7 +123,7 @@ func (l *logger) notMerged(x *exchange, err error) {
 		why, err = "a visitor that was merged into another user is not merged again", nil
 	}
 	if l.others.allow() {
-		l.others.write(l.zap, why, zap.String("widget", x.widget.id), requestID(x.r), zap.Error(err))
+		l.others.write(l.zap, why, zap.String("widget", x.widget.id), about(x.r), zap.Error(err))
 	}
 }
 
@@ -120,7 +131,7 @@ func (l *logger) notMerged(x *exchange, err error) {
 func (l *logger) notKept(r *http.Request, what string, err error) {
 	if l.others.allow() {
 		l.others.write(l.zap, "the upstream has accepted a "+what+" that the ledger could not keep: another user may claim it",
-			requestID(r), zap.Error(err))
+			about(r), zap.Error(err))
 	}
 }
 
@@ -135,16 +146,25 @@ func (l *logger) budgetOf(reason judgment.Reason) *budget {
 // refused logs a request that was not forwarded. Caddy itself logs those only at level
 // debug.
 func (l *logger) refused(x *exchange, status int) {
-	l.unverified(x, l.budgetOf(x.s.reason), "request refused", zap.Int("status", status))
+	message, answered := "request refused", zap.Int("status", status)
+	if x.claim == intake.ErrBroken { // whoever gave up sees no answer
+		message, answered = "the client stopped before its request was complete", zap.Skip()
+	}
+	l.unverified(x, l.budgetOf(x.s.reason), message, answered)
 }
 
 // forwarded logs a request that was forwarded without its claim, if there was one.
 func (l *logger) forwarded(x *exchange) {
+	l.anonymous(x, "identity claim not verified, forwarded as anonymous")
+}
+
+// anonymous logs a request that was let pass without its claim, if there was one.
+func (l *logger) anonymous(x *exchange, message string) {
 	var b *budget
 	if x.s.reason != judgment.Missing {
 		b = l.budgetOf(x.s.reason)
 	}
-	l.unverified(x, b, "identity claim not verified, forwarded as anonymous", zap.Skip())
+	l.unverified(x, b, message, zap.Skip())
 }
 
 // unverified logs a request within a budget, and keeps it as an example for readiness.
@@ -156,10 +176,9 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 		return
 	}
 	hint, detail := x.hint(logged || x.h.app.traffic.MayDiagnose(x.counted))
-	id := requestID(x.r)
 	if kept {
 		x.h.app.traffic.AddExample(x.counted, traffic.Refusal{
-			Reason: x.s.reason, RequestID: id.String, Hint: hint, Detail: detail,
+			Reason: x.s.reason, RequestID: requestID(x.r), Hint: hint, Detail: detail,
 			Always: x.refusedAlways(),
 		})
 	}
@@ -167,8 +186,17 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 		return
 	}
 	fields := []zap.Field{
-		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), id, status,
-		leftOutField(leftOutOf(&x.reading)),
+		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), about(x.r), status,
+		leftOutField(&x.reading),
+	}
+	if hint == noMistake {
+		hint.Text = cmp.Or(x.otherSecret(), hint.Text)
+	}
+	if named, nearest := x.strange(); named != "" {
+		fields = append(fields, zap.String("named", named))
+		if len(nearest) > 0 {
+			fields = append(fields, zap.Strings("nearest", nearest))
+		}
 	}
 	if hint.Text != "" {
 		fields = append(fields, zap.String("hint", hint.Text))
@@ -177,14 +205,4 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 		fields = append(fields, zap.String("detail", detail))
 	}
 	b.write(l.zap, message, fields...)
-}
-
-// requestID is the request's id in Caddy's own logs and {http.request.uuid}.
-func requestID(r *http.Request) zap.Field {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return zap.Skip()
-	}
-	id, _ := repl.GetString("http.request.uuid")
-	return zap.String("request_id", id)
 }

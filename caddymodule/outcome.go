@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"net/http"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -28,8 +30,8 @@ func (x *exchange) recordOutcome() {
 	switch {
 	case x.cause() == nil && x.mode == widgets.ModeOff:
 		s.outcome = judgment.OutcomeDisabled
-	case s.reason == judgment.Unavailable:
-		s.outcome = judgment.OutcomeUnavailable
+	case s.reason == judgment.Unavailable || s.reason == judgment.WidgetUnknown:
+		s.outcome = s.reason.Outcome()
 	default: // another user's conversation leaves the outcome as the claim's
 		s.outcome = judgment.ReasonOf(x.claim).Outcome()
 	}
@@ -41,6 +43,9 @@ func (x *exchange) recordOutcome() {
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
+	}
+	if len(x.stranger) > 0 && x.mode != widgets.ModeOff {
+		x.h.app.traffic.AddUnknown(unknownid.Text(x.stranger))
 	}
 	x.observe()
 	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
@@ -70,13 +75,20 @@ func (x *exchange) observe() {
 			attribute.Stringer("chat_identity.mode", s.mode),
 		)
 	}
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server == nil || server.Logs == nil {
-		return // there is no access log
-	}
-	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+	if extra := accessLogFields(x.r); extra != nil {
 		extra.Add(zap.Object("chat_identity", s))
 	}
+}
+
+// accessLogFields returns the fields that are added to the access log's line about a request,
+// nil if there is no access log.
+func accessLogFields(r *http.Request) *caddyhttp.ExtraLogFields {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server == nil || server.Logs == nil {
+		return nil
+	}
+	extra, _ := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	return extra
 }
 
 // MarshalLogObject implements [zapcore.ObjectMarshaler], for the access log.

@@ -35,6 +35,9 @@ func (x *exchange) evaluate() {
 	}
 	if h.Conversation != nil && !x.refused() {
 		x.s.pending.conversation, x.conversation = h.claimConversation(ctx, x.widget, &x.reading, &x.ruling)
+		if x.conversation != nil && x.widget == nil && x.unknown != nil {
+			x.conversation = x.unknown // the widget may be one that exists
+		}
 	}
 	if h.Visitor != nil && x.cause() == nil {
 		var err error

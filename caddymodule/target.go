@@ -19,6 +19,8 @@ type target struct {
 	// unreachable, or the handler does not accept its dialect. The request is counted as
 	// the widget's.
 	unserved string
+	// stranger is the id that the request names and that no widget has.
+	stranger []byte
 
 	found widget // the memory of a widget that was looked up
 }
@@ -38,11 +40,14 @@ func (x *exchange) find() {
 }
 
 func (x *exchange) lookup(id []byte) {
-	if len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
+	if x.stranger = id; len(id) == 0 || string(id) == defaultWidget || !widgets.ValidID(id) {
 		return
 	}
 	found, err := x.h.app.lookup(x.r.Context(), id, &x.found)
-	if x.unknown = err; found {
+	if x.unknown = err; found || err != nil {
+		x.stranger = nil
+	}
+	if found {
 		x.take(&x.found)
 	} else if err != nil {
 		x.unserved = x.h.app.traffic.Known(id)
@@ -79,6 +84,8 @@ func (x *exchange) renew() {
 		x.unserved = x.found.id
 	case err != nil:
 		x.unserved = x.h.app.traffic.Known(x.id)
+	default: // it was deleted meanwhile
+		x.stranger = x.id
 	}
 	x.mode = max(x.mode, x.h.modeFor(x.widget))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -66,11 +67,15 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 	shared := new(inlineKeys)
 	for i, secret := range k.secrets {
-		if slices.ContainsFunc(other.secrets, func(s verifier.Secret) bool { return s.Reveal() == secret.Reveal() }) {
+		if other.has(secret) {
 			shared.keys, shared.secrets = append(shared.keys, k.keys[i]), append(shared.secrets, secret)
 		}
 	}
 	return shared
+}
+
+func (k *inlineKeys) has(secret verifier.Secret) bool {
+	return slices.ContainsFunc(k.secrets, func(s verifier.Secret) bool { return s.Reveal() == secret.Reveal() })
 }
 
 // active returns the app of the active configuration, or this one while its own is
@@ -108,14 +113,19 @@ func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
 	return a.opener.Append(dst, w.record, a.ring.Load())
 }
 
-// secrets returns what the keys were derived from, as far as it can be decrypted.
+// secrets returns what the keys were derived from, as far as it can be decrypted and still
+// verifies.
 func (a *App) secrets(w *widget) []verifier.Secret {
 	if w.inline != nil {
 		return w.inline.secrets
 	}
 	var decrypted []verifier.Secret
 	ring := a.ring.Load()
+	now := time.Now()
 	for i := range w.record.Secrets {
+		if !w.record.Secrets[i].Live(now) {
+			continue
+		}
 		if secret, err := ring.Open(w.record.ID, &w.record.Secrets[i]); err == nil {
 			decrypted = append(decrypted, secret)
 		}

@@ -65,6 +65,10 @@ func (e *Error) Error() string {
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error { return e.Err }
 
+// Misspelled reports whether the field is there, but in a spelling that only some
+// programs take for its name, or inside an array.
+func (e *Error) Misspelled() bool { return e.Field <= Email && e == &partial[e.Field].misspelled }
+
 // partial has what half a claim may lack, made once: such claims are many.
 var partial = func() (errs [Email + 1]struct{ missing, misspelled Error }) {
 	for f := range errs {

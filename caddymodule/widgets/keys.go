@@ -29,6 +29,7 @@ type Keys struct {
 	cache  *ristretto.Cache[string, *decrypted]
 	misses singleflight.Group
 	now    func() time.Time
+	others others // for hints to the operator
 }
 
 // decrypted is a key and what it was derived from. All of that is compared: a record that
@@ -37,6 +38,7 @@ type decrypted struct {
 	id     string
 	sealed Sealed
 	key    *verifier.Key
+	slot   uint32 // among the recently used
 }
 
 func (o *decrypted) is(id string, s *Sealed) bool {
@@ -78,7 +80,7 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 		if !s.Live(now) {
 			continue
 		}
-		key, err := k.key(r.ID, s, ring)
+		key, err := k.key(r, s, ring)
 		if err == nil {
 			keys = append(keys, key)
 		} else if failed == nil {
@@ -88,28 +90,33 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 	return keys, failed
 }
 
-func (k *Keys) key(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
+func (k *Keys) key(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	// A key that was removed from the configuration decrypts nothing, cached or not.
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
-	if o, ok := k.cache.Get(s.Version); ok && o.is(id, s) {
+	if o, ok := k.cache.Get(s.Version); ok && o.is(r.ID, s) {
+		k.others.use(o)
 		return o.key, nil
 	}
-	key, err, _ := k.misses.Do(id+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(id, s, ring) })
+	key, err, _ := k.misses.Do(r.ID+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, ring) })
 	if err != nil {
 		return nil, err
 	}
 	return key.(*verifier.Key), nil
 }
 
-func (k *Keys) open(id string, s *Sealed, ring *Ring) (*verifier.Key, error) {
-	secret, err := ring.Open(id, s)
+func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
+	secret, err := ring.Open(r.ID, s)
 	if err != nil {
 		return nil, err
 	}
-	o := &decrypted{id, *s, verifier.NewKey(secret)}
+	o := &decrypted{r.ID, *s, verifier.NewKey(secret), k.others.opened.Add(1) % maxOthers}
 	o.key.ID = s.Version
+	k.others.use(o)
+	if s.Until.IsZero() {
+		k.others.renew(o, r)
+	}
 	if k.cache.Set(s.Version, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}

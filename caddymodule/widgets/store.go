@@ -74,3 +74,13 @@ type Store interface {
 	// Close ends the store's background work.
 	Close() error
 }
+
+// BeforePrefix returns where to begin a [Store.List] of the ids with that prefix: a text
+// that sorts before them and after all ids that come before those.
+func BeforePrefix(prefix string) string {
+	if prefix == "" {
+		return ""
+	}
+	last := len(prefix) - 1
+	return prefix[:last] + string(prefix[last]-1) + "\x7f"
+}

@@ -1,9 +1,10 @@
 // Package diagnose names the mistake behind a signature that does not verify: the
 // e-mail address signed instead of the user id, a secret with a newline after it,
-// base64 for hex, and some hundred more.
+// base64 for hex, and some two hundred more.
 package diagnose
 
 import (
+	"cmp"
 	"crypto/fips140"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -13,54 +14,56 @@ import (
 const (
 	// maxDigests is how many digests one diagnosis computes at most, MACs and
 	// plain hashes together. With one secret, a message of one field takes about
-	// 800 and one of three fields about 1,200.
+	// 1,100 and one of three fields about 1,600.
 	maxDigests = 3000
 	// maxDiagnosed is the longest field that is looked at, in characters.
 	maxDiagnosed = 512
 	// maxSignature is the longest signature that is looked at, in bytes.
 	maxSignature = 1024
-	// maxDocument is the largest JSON text that is looked at, in bytes.
+	// maxDocument is the largest document that is looked at, in bytes.
 	maxDocument = 64 << 10
 	// maxRewritten is the largest JSON text that is written anew in every way.
 	maxRewritten = 8 << 10
+	// maxValues is how many other values of the document are tried.
+	maxValues = 16
 	// maxSecrets is how many current and how many previous secrets are tried.
 	maxSecrets = 4
 )
 
-// Claim says which usual mistake gives the signature of a claim that v did not
-// verify, or returns false where none does, or none was made. The document is the
-// JSON text that the claim was found in, where there is one; previous are secrets
-// that are no longer valid.
+// Evidence is what is known about a claim besides its fields.
+type Evidence struct {
+	// Document is what the claim was found in: a JSON text, a form or a query.
+	Document []byte
+	// Widget is the widget's id, if it has one.
+	Widget string
+	// Secrets are those that verify, Previous those that no longer do.
+	Secrets, Previous []verifier.Secret
+}
+
+// Claim says which common mistake gives the signature of a claim that v did not
+// verify, or returns false where none does, or none was made.
 //
 // It is not for the hot path: it computes up to 3,000 digests, which takes a
 // millisecond or two. Nothing follows from its answer but words.
-func Claim(v *verifier.Verifier, r *verifier.Reading, document []byte, secrets, previous []verifier.Secret) (Mistake, bool) {
+func Claim(v *verifier.Verifier, r *verifier.Reading, e Evidence) (Mistake, bool) {
 	var c claim
 	for f := range c {
 		c[f] = r.Unverified(verifier.Field(f))
 	}
+	e.Widget = cmp.Or(e.Widget, string(r.Unverified(verifier.Widget)))
 	d := v.Dialect()
-	return newFormat(d.Message, d.Encoding).find(&c, document, secrets, previous)
+	return newFormat(d.Message, d.Encoding).find(&c, e)
 }
 
-func (p *format) find(c *claim, document []byte, secrets, previous []verifier.Secret) (Mistake, bool) {
-	if !diagnosable(c) {
-		return Mistake{}, false
-	}
+func (p *format) find(c *claim, e Evidence) (Mistake, bool) {
 	var deviations []deviation
 	// Nothing is protected by these digests, so that those which FIPS 140-3
 	// leaves out, and keys too short for it, may be named like any other mistake.
-	fips140.WithoutEnforcement(func() {
-		deviations = p.diagnose(new(digester), c, document, first(secrets), first(previous))
-	})
+	fips140.WithoutEnforcement(func() { deviations = p.diagnose(new(digester), c, e) })
 	if len(deviations) == 0 {
 		return Mistake{}, false
 	}
 	return compose(deviations), true
-}
-
-func first(secrets []verifier.Secret) []verifier.Secret {
-	return secrets[:min(len(secrets), maxSecrets)]
 }
 
 // diagnosable reports whether there is a claim at all, and one within bounds.
@@ -74,29 +77,35 @@ func diagnosable(c *claim) bool {
 }
 
 // diagnose returns what was done differently, nothing where that is unknown.
-func (p *format) diagnose(d *digester, c *claim, document []byte, secrets, previous []verifier.Secret) []deviation {
-	if s, ok := shapeDeviation(c, secrets, previous); ok {
-		return []deviation{s}
+func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
+	if !diagnosable(c) {
+		return nil
+	}
+	e.Secrets, e.Previous = e.Secrets[:min(len(e.Secrets), maxSecrets)], e.Previous[:min(len(e.Previous), maxSecrets)]
+	if len(e.Document) > maxDocument {
+		e.Document = nil
+	}
+	if sent, ok := insteadOfDigest(c, &e); ok {
+		return []deviation{sent}
 	}
 	w, ok := p.parseSignature(c[verifier.Signature])
 	if !ok {
 		return nil
 	}
-	if len(document) > maxDocument {
-		document = nil
-	}
 	var keys [][]variant
-	for _, s := range secrets {
-		keys = append(keys, keyVariants(s))
+	public := others(c, &e)
+	for _, s := range e.Secrets {
+		keys = append(keys, keyVariants(s, e.Widget, public))
+		public = nil // once is enough
 	}
-	for _, s := range previous {
-		keys = append(keys, keyVariants(s, previousSecret))
+	for _, s := range e.Previous {
+		keys = append(keys, keyVariants(s, e.Widget, nil, previousSecret))
 	}
-	messages := p.messageVariants(c, document)
+	messages := p.messageVariants(c, &e)
 	for _, a := range w.algorithms() {
 		s := search{digester: d, algorithm: a, signature: w}
-		if deviations, found := s.run(keys, messages); found {
-			return deviations
+		if s.run(keys, messages) {
+			return s.deviations
 		}
 	}
 	return nil
@@ -107,97 +116,59 @@ var previousSecret = deviation{"previous_secret", "a secret was used that is no 
 // search looks for the digest of one algorithm.
 type search struct {
 	*digester
-	algorithm algorithm
-	signature parsedSignature
+	algorithm  algorithm
+	signature  parsedSignature
+	deviations []deviation // of the digest that was found
 }
 
 // run tries each deviation by itself, under every secret, and then pairs of
-// them under the first secret. It returns true with no deviations for a signature
-// that is right.
-func (s *search) run(keys [][]variant, messages []variant) ([]deviation, bool) {
+// them under the first secret. It finds no deviations for a signature that is right.
+func (s *search) run(keys [][]variant, messages []variant) bool {
+	right, message := recipes[:1], messages[:1]
 	for _, k := range keys {
-		if deviations, found := s.try(&recipes[0], &k[0], &messages[0]); found {
-			return deviations, true
+		if s.cross(right, k[:1], message) {
+			return true
 		}
 	}
 	for _, k := range keys {
-		if deviations, found := s.singles(k, messages); found {
-			return deviations, true
+		if s.cross(right, k[1:], message) || s.cross(recipes[1:], k[:1], message) || s.cross(right, k[:1], messages[1:]) {
+			return true
 		}
 	}
-	if len(keys) == 0 || s.algorithm.cut {
-		return nil, false
+	if len(keys) == 0 || s.algorithm.partly {
+		return false
 	}
-	return s.pairs(keys[0], messages)
+	key, otherKeys, otherMessages := keys[0][:1], common(keys[0]), common(messages)
+	return s.cross(recipes[1:], otherKeys, message) || s.cross(right, otherKeys, otherMessages) || s.cross(commonRecipes, key, otherMessages)
 }
 
-func (s *search) singles(keys, messages []variant) ([]deviation, bool) {
+// cross tries each recipe with each key and each message.
+func (s *search) cross(recipes []recipe, keys, messages []variant) bool {
 	for i := range keys {
-		if deviations, found := s.try(&recipes[0], &keys[i], &messages[0]); found {
-			return deviations, true
-		}
-	}
-	for i := range recipes {
-		if deviations, found := s.try(&recipes[i], &keys[0], &messages[0]); found {
-			return deviations, true
-		}
-	}
-	for i := range messages {
-		if deviations, found := s.try(&recipes[0], &keys[0], &messages[i]); found {
-			return deviations, true
-		}
-	}
-	return nil, false
-}
-
-func (s *search) pairs(keys, messages []variant) ([]deviation, bool) {
-	for i := range keys {
-		if !keys[i].usual {
-			continue
-		}
 		for j := range recipes {
-			if deviations, found := s.try(&recipes[j], &keys[i], &messages[0]); found {
-				return deviations, true
-			}
-		}
-		for j := range messages {
-			if !messages[j].usual {
-				continue
-			}
-			if deviations, found := s.try(&recipes[0], &keys[i], &messages[j]); found {
-				return deviations, true
+			for k := range messages {
+				if s.try(&recipes[j], &keys[i], &messages[k]) {
+					return true
+				}
 			}
 		}
 	}
-	for i := range recipes {
-		if !recipes[i].usual {
-			continue
-		}
-		for j := range messages {
-			if !messages[j].usual {
-				continue
-			}
-			if deviations, found := s.try(&recipes[i], &keys[0], &messages[j]); found {
-				return deviations, true
-			}
-		}
-	}
-	return nil, false
+	return false
 }
 
-// try computes one digest, and returns all that was done differently if it is
-// the one that was sent.
-func (s *search) try(r *recipe, key, message *variant) ([]deviation, bool) {
+// try computes one digest, and notes all that was done differently if it is the one
+// that was sent.
+func (s *search) try(r *recipe, key, message *variant) bool {
 	if s.count+r.cost > maxDigests {
-		return nil, false
+		return false
 	}
 	s.hash = s.algorithm.hash
-	if !s.signature.is(r.digest(s.digester, key.text, message.text)) {
-		return nil, false
+	written, ok := s.algorithm.matches(&s.signature, r.digest(s.digester, key.text, message.text))
+	if !ok {
+		return false
 	}
-	var deviations []deviation
-	for _, some := range [][]deviation{message.deviations, key.deviations, r.deviations, s.algorithm.deviations, s.signature.deviations} {
-		deviations = append(deviations, some...)
+	for _, some := range [][]deviation{message.deviations, key.deviations, r.deviations, s.algorithm.deviations, s.signature.deviations, written} {
+		s.deviations = append(s.deviations, some...)
 	}
-	return deviations, true
+	return true
 }

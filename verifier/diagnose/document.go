@@ -2,6 +2,10 @@ package diagnose
 
 import (
 	"bytes"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -9,163 +13,155 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-// addDocuments adds the JSON texts that are signed in place of the message:
-// the whole, the object with the claim, each also without the signature, and
-// an object of the user id alone; in the usual ways to write JSON.
-func (p *format) addDocuments(v *variants, c *claim, document []byte) {
-	if len(document) == 0 {
-		return
+// addDocument adds what is signed of the document in place of the message: other values
+// of it, alone and together with the user id, and, in JSON, the whole, the object with
+// the claim, each also without the signature, and an object of the user id alone.
+func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
+	id, signature, right := string(c[verifier.UserID]), string(c[verifier.Signature]), p.signRight()
+	with := func(did, text string) deviation { return deviation{did, text, right} }
+	if e.Widget != "" {
+		for _, text := range together(id, e.Widget) {
+			v.add(text, false, with("id_and_widget_signed", "the user id was signed together with the widget's id"))
+		}
 	}
-	right := p.signRight()
-	whole := deviation{"json_signed", "the whole JSON text was signed", right}
-	unsigned := deviation{"json_without_signature_signed", "the JSON text was signed as it was before the signature was added", right}
-	named := deviation{"id_with_name_signed", "the user id was signed together with the name of its field", right}
+	for _, f := range others(c, e) {
+		v.add(f.text, false, with("other_value_signed", "the signature is that of another value of the request, such as another user's id, and not of the user id"))
+		both := with("id_and_other_value_signed", "the user id was signed together with another value of the request")
+		if _, ok := unixTime([]byte(f.text)); ok {
+			both = with("id_and_time_signed", "the user id was signed together with a timestamp")
+		}
+		for _, text := range together(id, f.text) {
+			v.add(text, false, both)
+		}
+	}
+	document, object := e.Document, -1
+	fields := fieldsOf(document)
+	for _, f := range fields {
+		if f.text == signature || f.text == id && object < 0 {
+			object = f.object
+		}
+	}
+	if text := bytes.TrimSpace(document); object >= 0 && (text[0] == '{' || text[0] == '[') {
+		p.addObjects(v, document, object, signature)
+	}
+	for _, f := range fields {
+		if f.text == id {
+			named := with("id_with_name_signed", "the user id was signed together with the name of its field")
+			for _, text := range append(jsonWritings(objectOf([]docField{f})), f.name+"="+id, f.name+":"+id) {
+				v.add(text, true, named)
+			}
+			break
+		}
+	}
+}
 
-	v.add(document, false, whole)
-	for _, text := range jsonWritings(document) {
-		v.add(text, false, whole)
-	}
-	start, end, ok := objectOf(document, c[verifier.Signature])
-	if !ok {
-		start, end, ok = objectOf(document, c[verifier.UserID])
-	}
-	if !ok {
-		return
-	}
-	object := document[start:end]
-	for _, text := range jsonWritings(object) {
-		v.add(text, false, whole)
-	}
-	members, err := membersOf(object)
+// others returns the values of the document besides user id and signature, as many as are
+// tried.
+func others(c *claim, e *Evidence) []docField {
+	all := slices.DeleteFunc(fieldsOf(e.Document), func(f docField) bool {
+		return f.text == "" || f.text == string(c[verifier.UserID]) || f.text == string(c[verifier.Signature]) || !withinDiagnosis([]byte(f.text))
+	})
+	return all[:min(len(all), maxValues)]
+}
+
+// addObjects adds the JSON texts that are signed in place of the message.
+func (p *format) addObjects(v *variants, document []byte, start int, signature string) {
+	whole := deviation{"json_signed", "the whole JSON text was signed", p.signRight()}
+	unsigned := deviation{"json_without_signature_signed", "the JSON text was signed as it was before the signature was added", p.signRight()}
+	object, err := jsontext.NewDecoder(bytes.NewReader(document[start:])).ReadValue()
 	if err != nil {
 		return
 	}
-	rest := objectFrom(members, func(m *jsonMember) bool { return m.text != string(c[verifier.Signature]) })
-	for _, text := range jsonWritings(rest) {
-		v.add(text, false, unsigned)
+	v.add(string(document), false, whole)
+	for _, text := range append(jsonWritings(document), jsonWritings(object)...) {
+		v.add(text, false, whole)
 	}
-	around := append(append(append([]byte(nil), document[:start]...), rest...), document[end:]...)
-	for _, text := range jsonWritings(around) {
-		v.add(text, false, unsigned)
-	}
-	for i := range members {
-		m := &members[i]
-		if m.text != string(c[verifier.UserID]) {
-			continue
-		}
-		alone := objectFrom(members[i:i+1], func(*jsonMember) bool { return true })
-		for _, text := range jsonWritings(alone) {
-			v.add(text, true, named)
-		}
-		v.add([]byte(m.name+"="+m.text), true, named)
-		v.add([]byte(m.name+":"+m.text), true, named)
-		return
-	}
-}
-
-type jsonMember struct {
-	name, text string // decoded; a value that is no string as it stands
-	raw        []byte // quoted name, colon and value
-}
-
-func membersOf(object []byte) (members []jsonMember, err error) {
+	var rest []docField
 	err = claimjson.Members(object, func(name []byte, value jsontext.Value) error {
-		raw := append(append(claimjson.Quote(string(name)), ':'), value...)
-		members = append(members, jsonMember{string(name), jsonText(value), raw})
+		f := docField{name: string(name), value: value.Clone()}
+		if text, err := jsontext.AppendUnquote(nil, value); err != nil || string(text) != signature {
+			rest = append(rest, f)
+		}
 		return nil
 	})
-	return members, err
-}
-
-// jsonText returns a string's text, and any other value as it stands.
-func jsonText(value jsontext.Value) string {
-	if value.Kind() == '"' {
-		if text, err := jsontext.AppendUnquote(nil, value); err == nil {
-			return string(text)
-		}
+	if err != nil {
+		return
 	}
-	return string(value)
-}
-
-func objectFrom(members []jsonMember, keep func(*jsonMember) bool) []byte {
-	object := []byte{'{'}
-	for i := range members {
-		if !keep(&members[i]) {
-			continue
-		}
-		if len(object) > 1 {
-			object = append(object, ',')
-		}
-		object = append(object, members[i].raw...)
+	around := bytes.Join([][]byte{document[:start], objectOf(rest), document[start+len(object):]}, nil)
+	for _, text := range append(jsonWritings(objectOf(rest)), jsonWritings(around)...) {
+		v.add(text, false, unsigned)
 	}
-	return append(object, '}')
 }
 
-// objectOf returns where the object stands that has a member of that value.
-func objectOf(document, wanted []byte) (start, end int, ok bool) {
+// docField is a text or number of a document.
+type docField struct {
+	name, text string
+	value      jsontext.Value // as JSON has it
+	object     int            // where its object begins
+}
+
+// fieldsOf returns the texts and numbers of a JSON text, or the fields of a form or query.
+func fieldsOf(document []byte) (fields []docField) {
+	if text := bytes.TrimSpace(document); len(text) == 0 || text[0] != '{' && text[0] != '[' {
+		values, _ := url.ParseQuery(string(text))
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			fields = append(fields, docField{name, values.Get(name), claimjson.Quote(values.Get(name)), 0})
+		}
+		return fields
+	}
 	d := jsontext.NewDecoder(bytes.NewReader(document))
 	var starts []int
-	depth := 0 // of the object that was found
+	var name string
 	for {
 		token, err := d.ReadToken()
 		if err != nil {
-			return 0, 0, false // io.EOF, or no JSON
+			return fields // at the end, or where it is not JSON
 		}
-		switch token.Kind() {
+		in, n := d.StackIndex(d.StackDepth())
+		switch kind := token.Kind(); kind {
 		case '{', '[':
 			starts = append(starts, int(d.InputOffset())-1)
 		case '}', ']':
-			if depth > 0 && len(starts) == depth {
-				return starts[depth-1], int(d.InputOffset()), true
-			}
 			starts = starts[:len(starts)-1]
 		case '"', '0':
-			in, members := d.StackIndex(d.StackDepth())
-			isValue := in == '{' && members%2 == 0
-			if depth == 0 && isValue && token.String() == string(wanted) {
-				depth = len(starts)
+			if in == '{' && n%2 == 1 {
+				name = token.String()
+			} else if in == '{' {
+				f := docField{name, token.String(), jsontext.Value(token.String()), starts[len(starts)-1]}
+				if kind == '"' {
+					f.value = claimjson.Quote(f.text)
+				}
+				fields = append(fields, f)
 			}
 		}
 	}
 }
 
-// jsonWritings returns a JSON text as the usual encoders write it: compact, with
+func objectOf(fields []docField) []byte {
+	var texts []string
+	for _, f := range fields {
+		texts = append(texts, string(claimjson.Quote(f.name))+":"+string(f.value))
+	}
+	return []byte("{" + strings.Join(texts, ",") + "}")
+}
+
+// jsonWritings returns a JSON text as common encoders write it: compact, with
 // Python's spaces, in ASCII alone, and with sorted names. Nobody signs large
 // texts, so of one only the first.
-func jsonWritings(document []byte) [][]byte {
+func jsonWritings(document []byte) (texts []string) {
 	compact := jsontext.Value(bytes.Clone(document))
 	if compact.Compact() != nil {
 		return nil
 	}
 	if len(compact) > maxRewritten {
-		return [][]byte{compact}
+		return []string{string(compact)}
 	}
-	texts := [][]byte{compact, spaced(compact)}
-	ascii := claimjson.AppendASCII(nil, compact)
-	texts = append(texts, ascii, spaced(ascii))
-	sorted := jsontext.Value(bytes.Clone(compact))
-	if sorted.Canonicalize() == nil {
-		texts = append(texts, sorted, spaced(sorted))
+	sorted := compact.Clone()
+	_ = sorted.Canonicalize() // else it is as it was
+	for _, text := range []jsontext.Value{compact, claimjson.AppendASCII(nil, compact), sorted} {
+		spaced := text.Clone()
+		_ = spaced.Format(jsontext.Multiline(false), jsontext.SpaceAfterColon(true), jsontext.SpaceAfterComma(true), jsontext.PreserveRawStrings(true))
+		texts = append(texts, string(text), string(spaced))
 	}
 	return texts
-}
-
-// spaced writes a space after each colon and comma of a compact JSON text.
-func spaced(compact []byte) []byte {
-	var text []byte
-	inString := false
-	for i := 0; i < len(compact); i++ {
-		c := compact[i]
-		text = append(text, c)
-		switch {
-		case inString && c == '\\':
-			i++
-			text = append(text, compact[i])
-		case c == '"':
-			inString = !inString
-		case !inString && (c == ':' || c == ','):
-			text = append(text, ' ')
-		}
-	}
-	return text
 }

@@ -33,7 +33,7 @@ func ExampleClaim() {
 	var reading verifier.Reading
 	v.JSON(body, &reading)
 	if _, err = v.Verify(&reading, key); errors.Is(err, verifier.ErrInvalid) {
-		if mistake, ok := diagnose.Claim(v, &reading, body, []verifier.Secret{secret}, nil); ok {
+		if mistake, ok := diagnose.Claim(v, &reading, diagnose.Evidence{Document: body, Secrets: []verifier.Secret{secret}}); ok {
 			fmt.Println(mistake.ID)
 			fmt.Println(mistake.Text)
 		}

@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -52,14 +53,7 @@ func (p *format) fields() []verifier.Field {
 	return fields
 }
 
-func (p *format) signs(f verifier.Field) bool {
-	for _, part := range p.parts {
-		if part.literal == "" && part.field == f {
-			return true
-		}
-	}
-	return false
-}
+func (p *format) signs(f verifier.Field) bool { return slices.Contains(p.fields(), f) }
 
 // message returns what is signed of the claim.
 func (p *format) message(c *claim) []byte { return p.arrange(p.fields(), c) }

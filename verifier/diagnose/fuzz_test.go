@@ -42,11 +42,12 @@ func FuzzDiagnose(f *testing.F) {
 		}
 		d := new(digester)
 		secrets, previous := []verifier.Secret{verifier.WeakSecret(secret)}, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier + mark)}
-		p.diagnose(d, c, []byte(document), secrets, previous)
+		e := Evidence{[]byte(document), mark + "widget", secrets, previous}
+		p.diagnose(d, c, e)
 		if d.count > maxDigests {
 			t.Errorf("%d digests", d.count)
 		}
-		found, ok := p.find(c, []byte(document), secrets, previous)
+		found, ok := p.find(c, e)
 		if ok != (found.ID != "" && found.Text != "") {
 			t.Errorf("found %v: %+v", ok, found)
 		}

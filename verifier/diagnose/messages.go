@@ -3,7 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"encoding/base64"
-	"encoding/hex"
+	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -16,101 +16,90 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
-// variant is a text as someone may have used it, and what was done differently
-// to get it: nothing for the right one, which is the first of each list.
-type variant struct {
-	text       []byte
-	deviations []deviation
-	// usual variants are also tried together with those of another list.
-	usual bool
-}
-
-// variants collects texts, each once, under the first explanation of it.
-type variants struct {
-	list []variant
-	seen map[string]bool
-}
-
-func (v *variants) add(text []byte, usual bool, deviations ...deviation) {
-	if v.seen == nil {
-		v.seen = map[string]bool{}
-	}
-	if !v.seen[string(text)] {
-		v.seen[string(text)] = true
-		v.list = append(v.list, variant{text, deviations, usual})
-	}
-}
-
-// rewriting is a way in which a user id gets another text on its way to the
-// HMAC. It returns nothing where the way does not apply.
-type rewriting struct {
-	id    string
-	did   string // %s stands for what it was done to
-	fix   string // of a user id; "" is to sign what is sent
-	texts func(text string) []string
-	// message marks what happens to a message of several parts as a whole, too,
-	// substitute what happens to another text that is signed as the user id.
-	message, substitute bool
-}
-
-var rewritings = []rewriting{
-	{id: "newline", did: "a newline was signed after %s", message: true, substitute: true, texts: func(text string) []string {
-		return []string{text + "\n", text + "\r\n"}
-	}},
-	{id: "trimmed", did: "%s was signed without the spaces or newlines around it", fix: "send it without them", substitute: true, texts: each(strings.TrimSpace)},
-	{id: "blanks", did: "spaces were signed around %s", message: true, substitute: true, texts: func(text string) []string {
-		return []string{text + " ", " " + text, " " + text + " ", text + "\t", "\n" + text, text + "\r"}
-	}},
-	{id: "upper_case", did: "%s was signed in upper case", substitute: true, texts: each(strings.ToUpper)},
-	{id: "lower_case", did: "%s was signed in lower case", substitute: true, texts: each(strings.ToLower)},
-	{id: "quoted", did: "%s was signed as a JSON text, with its quotation marks", message: true, texts: func(text string) []string {
-		quoted := claimjson.Quote(text)
-		return []string{string(quoted), string(claimjson.AppendASCII(nil, quoted)), "'" + text + "'"}
-	}},
-	{id: "json_escaped", did: "%s was signed with JSON's escapes", texts: func(text string) []string {
-		quoted := claimjson.AppendASCII(nil, claimjson.Quote(text))
-		return []string{string(quoted[1 : len(quoted)-1]), strings.ReplaceAll(text, "/", `\/`)}
-	}},
-	{id: "fraction", did: "%s was signed as a number with a fraction", texts: func(text string) []string {
-		if n, err := strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(n, 10) != text {
-			return nil
-		}
-		return []string{text + ".0", text + ".00"}
-	}},
-	{id: "url_encoded", did: "%s was signed percent-encoded", texts: each(url.QueryEscape, url.PathEscape)},
-	{id: "url_decoded", did: "%s was signed percent-decoded", texts: func(text string) []string {
-		decoded, err := url.PathUnescape(text)
-		if err != nil {
-			return nil
-		}
-		return []string{decoded}
-	}},
-	{id: "charset", did: "%s was signed in another charset than UTF-8, or with a byte order mark", texts: otherCharsets},
-	{id: "encoded", did: "%s was signed encoded in base64 or hex", texts: func(text string) []string {
-		plain := []byte(text)
-		return []string{
-			base64.StdEncoding.EncodeToString(plain), base64.RawURLEncoding.EncodeToString(plain), hex.EncodeToString(plain),
-		}
-	}},
-	{id: "normalized", did: "%s was signed in another Unicode normalization", texts: each(norm.NFC.String, norm.NFD.String, norm.NFKC.String)},
-	{id: "missing", did: "an empty text, or the word for a missing value, was signed instead of %s", texts: func(string) []string {
-		return []string{"", "undefined", "null", "None", "nil", "0", "-1"}
-	}},
+// rewritings are what happens to a user id on its way to the HMAC: in did, %s stands for
+// what it happened to. The fix "" is to sign what is sent.
+var rewritings = []rule{
+	{"newline", "a newline was signed after %s", "", messages | substitutes, around("%\n", "%\r\n")},
+	{"trimmed", "%s was signed without the spaces or newlines around it", "send it without them", substitutes, each(strings.TrimSpace)},
+	{"spaces", "spaces were signed around %s", "", messages, around("% ", " %", " % ", "%\t", "\n%", "%\r")},
+	{"upper_case", "%s was signed in upper case", "", substitutes, each(strings.ToUpper)},
+	{"lower_case", "%s was signed in lower case", "", substitutes, each(strings.ToLower)},
+	{"quoted", "%s was signed as a JSON text, with its quotation marks", "", messages, quoted},
+	{"bytes_printed", "%s was signed as a program prints bytes, such as b'…'", "", messages, bytesPrinted},
+	{"json_escaped", "%s was signed with JSON's escapes", "", 0, escaped},
+	{"fraction", "%s was signed as a number with a fraction", "", 0, fraction},
+	{"uuid", "%s was signed as a UUID in another notation, with or without its dashes", "", 0, uuids},
+	{"url_encoded", "%s was signed percent-encoded", "", messages, each(url.QueryEscape, url.PathEscape, encodeURIComponent, lowerEscaped)},
+	{"url_decoded", "%s was sent percent-encoded and signed as it was before", "encode it once, where it becomes part of a URL, and not in a body", 0, decoded},
+	{"charset", "%s was signed in another charset than UTF-8, or with a byte order mark", "", 0, otherCharsets},
+	{"encoded", "%s was signed encoded in base64 or hex", "", messages, each(toBase64, func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }, toHex)},
+	{"normalized", "%s was signed in another Unicode normalization", "", 0, each(norm.NFC.String, norm.NFD.String, norm.NFKC.String)},
+	{"missing", "an empty text, or what a program prints for a missing value or an object, was signed instead of %s", "", 0,
+		always("", "undefined", "null", "None", "nil", "NaN", "0", "-1", "false", "[object Object]", "[object Promise]", "Array", "Object")},
+	{"placeholder", "the name of a variable was signed instead of %s, since no program filled it in", "", 0,
+		always("user_id", "userId", "USER_ID", "id", "{user_id}", "{{user_id}}", "${user_id}", "$user_id", "#{user_id}", "#{user.id}", "${user.id}", "$user->id", "user.id", "<user_id>", "%s")},
 }
 
 // done says that the rewriting was done to a thing.
-func (r *rewriting) done(prefix, thing, fix string) deviation {
+func (r *rule) done(prefix, thing, fix string) deviation {
 	return deviation{prefix + r.id, strings.Replace(r.did, "%s", thing, 1), fix}
 }
 
-func each(rewrites ...func(string) string) func(string) []string {
-	return func(text string) []string {
-		var texts []string
-		for _, rewrite := range rewrites {
-			texts = append(texts, rewrite(text))
-		}
-		return texts
+func quoted(text string) []string {
+	json := claimjson.Quote(text)
+	return []string{string(json), string(claimjson.AppendASCII(nil, json)), "'" + text + "'"}
+}
+
+// bytesPrinted returns bytes as Python and Go print them.
+func bytesPrinted(text string) []string {
+	return []string{"b'" + text + "'", `b"` + text + `"`, fmt.Sprint([]byte(text))}
+}
+
+func escaped(text string) []string {
+	json := claimjson.AppendASCII(nil, claimjson.Quote(text))
+	return []string{string(json[1 : len(json)-1]), strings.ReplaceAll(text, "/", `\/`)}
+}
+
+func fraction(text string) []string {
+	if n, err := strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(n, 10) != text {
+		return nil
 	}
+	return []string{text + ".0", text + ".00"}
+}
+
+// uuids returns a UUID without dashes and with them, in braces, and with the other case.
+func uuids(text string) []string {
+	digits := strings.ReplaceAll(strings.Trim(strings.TrimPrefix(text, "urn:uuid:"), "{}"), "-", "")
+	if len(digits) != 32 || !isHex(digits) {
+		return nil
+	}
+	dashed := digits[:8] + "-" + digits[8:12] + "-" + digits[12:16] + "-" + digits[16:20] + "-" + digits[20:]
+	all := []string{digits, dashed, "{" + dashed + "}", "urn:uuid:" + dashed}
+	return append(all, each(strings.ToLower, strings.ToUpper)(digits+" "+dashed)...)
+}
+
+func encodeURIComponent(text string) string {
+	return strings.NewReplacer("+", "%20", "%21", "!", "%27", "'", "%28", "(", "%29", ")", "%2A", "*").Replace(url.QueryEscape(text))
+}
+
+// lowerEscaped is percent encoding as .NET does it, with lower-case digits.
+func lowerEscaped(text string) string {
+	encoded := []byte(url.QueryEscape(text))
+	for i := 0; i+2 < len(encoded); i++ {
+		if encoded[i] == '%' {
+			copy(encoded[i:], strings.ToLower(string(encoded[i:i+3])))
+		}
+	}
+	return string(encoded)
+}
+
+func decoded(text string) (texts []string) {
+	for _, decode := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
+		if plain, err := decode(text); err == nil {
+			texts = append(texts, plain)
+		}
+	}
+	return texts
 }
 
 // otherCharsets returns the id in Latin-1, where it fits, in UTF-16 of both
@@ -118,22 +107,26 @@ func each(rewrites ...func(string) string) func(string) []string {
 // what UTF-8 is.
 func otherCharsets(id string) []string {
 	texts := []string{"\ufeff" + id}
-	var latin, little, big []byte
-	for _, r := range id {
-		if r > 0xff {
-			latin = nil
-			break
-		}
-		latin = append(latin, byte(r))
-	}
-	if latin != nil {
+	if latin, ok := asBytes(id); ok {
 		texts = append(texts, string(latin))
 	}
+	var little, big []byte
 	for _, unit := range utf16.Encode([]rune(id)) {
 		little = append(little, byte(unit), byte(unit>>8))
 		big = append(big, byte(unit>>8), byte(unit))
 	}
 	return append(texts, string(little), string(big))
+}
+
+// asBytes returns a byte for each character, if all are in Latin-1.
+func asBytes(text string) (latin []byte, ok bool) {
+	for _, r := range text {
+		if r > 0xff {
+			return nil, false
+		}
+		latin = append(latin, byte(r))
+	}
+	return latin, true
 }
 
 // withinDiagnosis reports whether a field is short enough to be looked at.
@@ -155,36 +148,39 @@ func (p *format) signRight() string {
 
 // messageVariants returns what signers sign in place of the message, the
 // message itself first and then in the order of how much was done differently.
-func (p *format) messageVariants(c *claim, document []byte) []variant {
+func (p *format) messageVariants(c *claim, e *Evidence) []variant {
 	right := p.signRight()
 	var v variants
-	v.add(p.message(c), true)
+	message := string(p.message(c))
+	v.add(message, false)
 
-	with := func(f verifier.Field, text string) []byte {
+	with := func(f verifier.Field, text string) string {
 		changed := *c
 		changed[f] = []byte(text)
-		return p.message(&changed)
+		return string(p.message(&changed))
 	}
-	substitutes := p.substitutes(c)
-	for _, s := range substitutes {
+	instead := p.substitutes(c)
+	for _, s := range instead {
 		v.add(with(verifier.UserID, s.text), true, deviation{s.id, s.did, right})
 	}
-	for _, r := range rewritings {
+	for i := range rewritings {
+		r := &rewritings[i]
 		for _, text := range r.texts(string(c[verifier.UserID])) {
 			v.add(with(verifier.UserID, text), true, r.done("id_", "the user id", cmp.Or(r.fix, right)))
 		}
-		if !r.message || len(p.parts) == 1 {
+		if r.also&messages == 0 || len(p.parts) == 1 {
 			continue
 		}
-		for _, text := range r.texts(string(p.message(c))) {
-			v.add([]byte(text), true, r.done("message_", "the message", right))
+		for _, text := range r.texts(message) {
+			v.add(text, true, r.done("message_", "the message", right))
 		}
 	}
 	p.addArrangements(&v, c)
-	p.addDocuments(&v, c, document)
-	for _, s := range substitutes {
-		for _, r := range rewritings {
-			if !r.substitute {
+	p.addDocument(&v, c, e)
+	for _, s := range instead {
+		for i := range rewritings {
+			r := &rewritings[i]
+			if r.also&substitutes == 0 {
 				continue
 			}
 			for _, text := range r.texts(s.text) {
@@ -198,25 +194,29 @@ func (p *format) messageVariants(c *claim, document []byte) []variant {
 // substitute is another text of the claim that is signed as the user id.
 type substitute struct{ id, did, text string }
 
-func (p *format) substitutes(c *claim) []substitute {
-	var found []substitute
-	id, email, name := string(c[verifier.UserID]), "", ""
-	if withinDiagnosis(c[verifier.Email]) {
-		email = string(c[verifier.Email])
+func (p *format) substitutes(c *claim) (found []substitute) {
+	for _, other := range []struct {
+		field   verifier.Field
+		id, did string
+	}{
+		{verifier.Email, "email", "the e-mail address"}, {verifier.Name, "name", "the name"},
+	} {
+		if text := c[other.field]; len(text) > 0 && withinDiagnosis(text) {
+			found = append(found, substitute{other.id + "_signed", other.did + " was signed instead of the user id", string(text)})
+		}
 	}
-	if withinDiagnosis(c[verifier.Name]) {
-		name = string(c[verifier.Name])
-	}
-	if email != "" {
-		found = append(found, substitute{"email_signed", "the e-mail address was signed instead of the user id", email})
-	}
-	if name != "" {
-		found = append(found, substitute{"name_signed", "the name was signed instead of the user id", name})
-	}
-	if email != "" && !p.signs(verifier.Email) {
-		for _, text := range []string{id + email, email + id, id + ":" + email, id + "|" + email, id + "\n" + email, id + "." + email} {
+	if email := string(c[verifier.Email]); email != "" && withinDiagnosis(c[verifier.Email]) && !p.signs(verifier.Email) {
+		for _, text := range together(string(c[verifier.UserID]), email) {
 			found = append(found, substitute{"id_and_email_signed", "the user id was signed together with the e-mail address", text})
 		}
 	}
 	return found
+}
+
+// together returns two texts as one, in both orders.
+func together(a, b string) (texts []string) {
+	for _, separator := range [...]string{"", ":", ".", "|", "\n", "-", "_"} {
+		texts = append(texts, a+separator+b, b+separator+a)
+	}
+	return texts
 }

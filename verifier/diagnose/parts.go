@@ -1,8 +1,9 @@
 package diagnose
 
 import (
-	"bytes"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -29,89 +30,77 @@ func (p *format) addArrangements(v *variants, c *claim) {
 		unit     = deviation{"timestamp_unit", "the time was signed in seconds and sent in milliseconds, or the reverse", right}
 		notation = deviation{"timestamp_notation", "the time was signed as a date and sent as a number", right}
 	)
-	orders := permutations(fields)
+	var whole, some [][]verifier.Field // the message's own order is the first of the whole ones
+	for _, o := range orders(fields) {
+		if len(o) == len(fields) {
+			whole = append(whole, o)
+		} else {
+			some = append(some, o)
+		}
+	}
 	sent := c[verifier.Timestamp]
 	emailed := *c
 	emailed[verifier.UserID] = c[verifier.Email]
 	swapsEmail := !p.signs(verifier.Email) && len(c[verifier.Email]) > 0 && withinDiagnosis(c[verifier.Email])
 
-	for _, o := range orders[1:] {
-		v.add(p.arrange(o, c), true, order)
+	for _, o := range whole[1:] {
+		v.add(string(p.arrange(o, c)), true, order)
 	}
 	for _, s := range separators {
 		v.add(join(fields, s, c), true, between)
 	}
 	v.add(join(fields, "", c), true, joined)
-	for _, some := range sequences(fields) {
-		v.add(join(some, "", c), true, leftOut)
+	for _, o := range some {
+		v.add(join(o, "", c), true, leftOut)
 	}
 	for _, text := range otherNotations(sent) {
 		v.add(p.withTime(fields, text, c), true, notation)
 	}
 	if text, ok := otherUnit(sent); ok {
 		v.add(p.withTime(fields, text, c), true, unit)
-		for _, o := range orders[1:] {
+		for _, o := range whole[1:] {
 			v.add(p.withTime(o, text, c), false, order, unit)
 		}
 	}
-	for _, o := range orders[1:] {
+	for _, o := range whole[1:] {
 		for _, s := range separators {
 			v.add(join(o, s, c), false, order, between)
 		}
 		v.add(join(o, "", c), false, order, joined)
 		if swapsEmail {
-			v.add(p.arrange(o, &emailed), false, byEmail, order)
+			v.add(string(p.arrange(o, &emailed)), false, byEmail, order)
 		}
 	}
 	if swapsEmail {
 		for _, s := range separators {
 			v.add(join(fields, s, &emailed), false, byEmail, between)
 		}
-		v.add(c[verifier.Email], false, byEmail, leftOut)
+		v.add(string(c[verifier.Email]), false, byEmail, leftOut)
 	}
 }
 
-func (p *format) withTime(order []verifier.Field, text string, c *claim) []byte {
+func (p *format) withTime(order []verifier.Field, text string, c *claim) string {
 	changed := *c
 	changed[verifier.Timestamp] = []byte(text)
-	return p.arrange(order, &changed)
+	return string(p.arrange(order, &changed))
 }
 
-func join(fields []verifier.Field, separator string, c *claim) []byte {
-	values := make([][]byte, len(fields))
+func join(fields []verifier.Field, separator string, c *claim) string {
+	values := make([]string, len(fields))
 	for i, f := range fields {
-		values[i] = c[f]
+		values[i] = string(c[f])
 	}
-	return bytes.Join(values, []byte(separator))
+	return strings.Join(values, separator)
 }
 
-// permutations returns all orders of the fields, theirs first. A message has
-// four fields at most.
-func permutations(fields []verifier.Field) [][]verifier.Field {
-	if len(fields) <= 1 {
-		return [][]verifier.Field{fields}
-	}
-	var all [][]verifier.Field
-	for i := range fields {
-		rest := append(append([]verifier.Field(nil), fields[:i]...), fields[i+1:]...)
-		for _, tail := range permutations(rest) {
-			all = append(all, append([]verifier.Field{fields[i]}, tail...))
+// orders returns each order of each choice of the fields. A message has four fields at
+// most.
+func orders(fields []verifier.Field) (all [][]verifier.Field) {
+	for i, f := range fields {
+		all = append(all, []verifier.Field{f})
+		for _, tail := range orders(slices.Delete(slices.Clone(fields), i, i+1)) {
+			all = append(all, append([]verifier.Field{f}, tail...))
 		}
-	}
-	return all
-}
-
-// sequences returns each order of each choice of some, but not all, fields.
-func sequences(fields []verifier.Field) [][]verifier.Field {
-	var all [][]verifier.Field
-	for choice := 1; choice < 1<<len(fields)-1; choice++ {
-		var some []verifier.Field
-		for i, f := range fields {
-			if choice&(1<<i) != 0 {
-				some = append(some, f)
-			}
-		}
-		all = append(all, permutations(some)...)
 	}
 	return all
 }

@@ -38,61 +38,61 @@ func hexText(sum []byte) []byte { return []byte(hex.EncodeToString(sum)) }
 type recipe struct {
 	deviations []deviation
 	cost       int // digests that it computes
-	// usual recipes are also tried together with other messages and keys.
-	usual  bool
-	digest func(d *digester, key, message []byte) []byte
+	digest     func(d *digester, key, message []byte) []byte
 }
+
+const oneHMAC = "make one HMAC, and no hash before or after it"
 
 var (
 	keyAndMessageSwapped = deviation{"key_and_message_swapped", "key and message were swapped",
 		"pass the secret as the HMAC's key and the text to sign as its message"}
-	plainHash = deviation{"plain_hash", "the message was hashed without the secret",
-		"make an HMAC with the secret as its key"}
-	plainHashWithSecret = deviation{"plain_hash_with_secret", "a plain hash was made of the secret and the message together",
-		"make an HMAC with the secret as its key"}
-	secretHashed = deviation{"secret_hashed", "the secret was hashed before it was used as the key",
-		"use the secret's text as the key, as it is"}
-	messageHashed = deviation{"message_hashed", "the message was hashed before the HMAC was made",
-		"make one HMAC, and no hash before or after it"}
-	hashedTwice = deviation{"hashed_twice", "the digest was made a second time, of the first digest",
-		"make one HMAC, and no hash before or after it"}
+	plainHash           = deviation{"plain_hash", "the message was hashed without the secret", "make an HMAC with the secret as its key"}
+	plainHashWithSecret = deviation{"plain_hash_with_secret", "a plain hash was made of the secret and the message together", "make an HMAC with the secret as its key"}
+	secretHashed        = deviation{"secret_hashed", "the secret was hashed before it was used as the key", useSecret}
+	messageHashed       = deviation{"message_hashed", "the message was hashed before the HMAC was made", oneHMAC}
+	hashedTwice         = deviation{"hashed_twice", "the digest was made a second time, of the first digest", oneHMAC}
 )
 
-// recipes begin with the right one: HMAC (RFC 2104).
+// recipes begin with the right one, HMAC (RFC 2104), and then those that are also tried
+// together with other messages.
 var recipes = []recipe{
-	{cost: 1, digest: (*digester).hmac},
-	{[]deviation{keyAndMessageSwapped}, 1, true, func(d *digester, key, message []byte) []byte { return d.hmac(message, key) }},
-	{[]deviation{plainHash}, 1, true, func(d *digester, _, message []byte) []byte { return d.plain(message) }},
-	secretBefore("", true), secretBefore(":", false), secretBefore(".", false),
-	secretAfter("", true), secretAfter(":", false), secretAfter(".", false),
-	{[]deviation{secretHashed}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(hexText(d.plain(key)), message) }},
-	{[]deviation{secretHashed}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(d.plain(key), message) }},
-	{[]deviation{messageHashed}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.plain(message))) }},
-	{[]deviation{messageHashed}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(key, d.plain(message)) }},
-	{[]deviation{hashedTwice}, 2, false, func(d *digester, key, message []byte) []byte { return d.plain(hexText(d.hmac(key, message))) }},
-	{[]deviation{hashedTwice}, 2, false, func(d *digester, key, message []byte) []byte { return d.plain(d.hmac(key, message)) }},
-	{[]deviation{hashedTwice}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.hmac(key, message))) }},
-	{[]deviation{hashedTwice}, 2, false, func(d *digester, key, message []byte) []byte { return d.hmac(key, d.hmac(key, message)) }},
-	{[]deviation{plainHash, hashedTwice}, 2, false, func(d *digester, _, message []byte) []byte { return d.plain(hexText(d.plain(message))) }},
+	{nil, 1, (*digester).hmac},
+	{[]deviation{keyAndMessageSwapped}, 1, func(d *digester, key, message []byte) []byte { return d.hmac(message, key) }},
+	{[]deviation{plainHash}, 1, func(d *digester, _, message []byte) []byte { return d.plain(message) }},
+	secretBefore(""), secretAfter(""),
+	secretBefore(":"), secretBefore("."), secretAfter(":"), secretAfter("."),
+	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(hexText(d.plain(key)), message) }},
+	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(d.plain(key), message) }},
+	{[]deviation{messageHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.plain(message))) }},
+	{[]deviation{messageHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, d.plain(message)) }},
+	{[]deviation{hashedTwice}, 2, func(d *digester, key, message []byte) []byte { return d.plain(hexText(d.hmac(key, message))) }},
+	{[]deviation{hashedTwice}, 2, func(d *digester, key, message []byte) []byte { return d.plain(d.hmac(key, message)) }},
+	{[]deviation{hashedTwice}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.hmac(key, message))) }},
+	{[]deviation{hashedTwice}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, d.hmac(key, message)) }},
+	{[]deviation{plainHash, hashedTwice}, 2, func(d *digester, _, message []byte) []byte { return d.plain(hexText(d.plain(message))) }},
 }
 
-func secretBefore(separator string, usual bool) recipe {
-	return recipe{[]deviation{plainHashWithSecret}, 1, usual, func(d *digester, key, message []byte) []byte {
+var commonRecipes = recipes[1:5]
+
+func secretBefore(separator string) recipe {
+	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
 		return d.plain(key, []byte(separator), message)
 	}}
 }
 
-func secretAfter(separator string, usual bool) recipe {
-	return recipe{[]deviation{plainHashWithSecret}, 1, usual, func(d *digester, key, message []byte) []byte {
+func secretAfter(separator string) recipe {
+	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
 		return d.plain(message, []byte(separator), key)
 	}}
 }
 
 // algorithm is a hash function under the HMAC.
 type algorithm struct {
-	hash       func() hash.Hash
-	size       int
-	cut        bool // only the beginning of the digest was sent
+	hash func() hash.Hash
+	size int
+	// partly says that the digest was not written as a whole, which is tried with one
+	// deviation alone.
+	partly     bool
 	deviations []deviation
 }
 
@@ -110,20 +110,17 @@ func otherAlgorithm(id, name string, make func() hash.Hash, size int) algorithm 
 	return algorithm{make, size, false, []deviation{{id, "the digest was made with " + name, "use HMAC-SHA256"}}}
 }
 
-var digestCut = algorithm{sha256.New, sha256.Size, true, []deviation{
-	{"digest_cut", "only the beginning of the digest was sent", "send the whole digest"},
-}}
-
-// algorithms returns those that give a digest of the length that was written.
-func (w *parsedSignature) algorithms() []algorithm {
-	var fitting []algorithm
+// algorithms returns those that give a digest of the length that was written, and then
+// SHA-256 if its digest may have been written with another length.
+func (w *parsedSignature) algorithms() (fitting []algorithm) {
+	whole := w.encodedLen(sha256.Size)
 	for _, a := range algorithms {
 		if w.encodedLen(a.size) == len(w.text) {
 			fitting = append(fitting, a)
 		}
 	}
-	if len(w.text) < w.encodedLen(digestCut.size) {
-		fitting = append(fitting, digestCut)
+	if len(w.text) < whole || w.hex && len(w.text) > whole {
+		fitting = append(fitting, algorithm{hash: sha256.New, size: sha256.Size, partly: true})
 	}
 	return fitting
 }

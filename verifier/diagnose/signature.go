@@ -2,13 +2,13 @@ package diagnose
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
 	"net/url"
+	"regexp"
 	"strings"
-
-	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // The encodings of [verifier.Dialect].
@@ -36,69 +36,76 @@ func (w *parsedSignature) encodedLen(size int) int {
 	return base64.RawStdEncoding.EncodedLen(size)
 }
 
-// is reports whether the digest is what was written, or begins with it.
-func (w *parsedSignature) is(sum []byte) bool {
+// matches reports whether the digest is what was written, and how it was written if that
+// is not as a whole.
+func (a *algorithm) matches(w *parsedSignature, sum []byte) ([]deviation, bool) {
 	encoded := make([]byte, w.encodedLen(len(sum)))
 	if w.hex {
 		hex.Encode(encoded, sum)
 	} else {
 		base64.RawStdEncoding.Encode(encoded, sum)
 	}
-	return len(w.text) >= w.encodedLen(minDigest) && len(w.text) <= len(encoded) &&
-		subtle.ConstantTimeCompare(encoded[:len(w.text)], w.text) == 1
+	if !a.partly {
+		return nil, same(encoded, w.text)
+	}
+	if n := len(w.text); n >= w.encodedLen(minDigest) && n < len(encoded) && same(encoded[:n], w.text) {
+		return []deviation{{"digest_cut", "only the beginning of the digest was sent", "send the whole digest"}}, true
+	}
+	for i := range lossyHex {
+		if l := &lossyHex[i]; w.hex && same([]byte(l.print(sum)), w.text) {
+			return []deviation{l.deviation}, true
+		}
+	}
+	return nil, false
 }
 
-var (
-	signatureBlanks   = deviation{"signature_blanks", "spaces or a newline were sent around the digest", "send the digest alone"}
-	signatureQuoted   = deviation{"signature_quoted", "quotation marks were sent around the digest", "send the digest alone"}
-	signaturePrefixed = deviation{"signature_prefixed", "the name of the algorithm was sent before the digest", "send the digest alone"}
-	signatureDashes   = deviation{"signature_separated", "dashes, colons or spaces were written between the digest's bytes", "write its digits without anything between them"}
-	signatureWrapped  = deviation{"signature_wrapped", "the digest was broken into lines", "send the digest on one line"}
-	signatureEscaped  = deviation{"signature_url_encoded", "the digest was percent-encoded once too often", "encode it once, where it becomes part of a URL"}
-	signaturePluses   = deviation{"signature_plus_lost", "the plus signs of the digest became spaces on the way", "percent-encode them as %2B in URLs and forms"}
-	signaturePadding  = deviation{"signature_padding", "the padding was left off the digest", "keep the = at its end"}
-	signatureHexInB64 = deviation{"signature_hex_in_base64", "the digest's hex digits were encoded once more, in base64", "encode the digest's bytes once"}
-)
+// same compares in constant time: a diagnosis must not tell by how long it takes how much
+// of a digest is right.
+func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
-var signaturePrefixes = []string{
-	"hmac-sha256=", "hmac-sha256:", "hmac-sha256 ", "hmacsha256=", "hmac ", "sha-256=", "sha-256:", "sha256=", "sha256:", "sha256 ",
-	"sha1=", "sha512=", "sha512:", "hmac=", "hash=", "signature=", "v1=", "0x",
+const digestAlone = "send the digest alone"
+
+// peelings are what is written around a digest, in the order in which it is removed.
+var peelings = []struct {
+	deviation
+	peel func(text string) string // "" or the same if there is nothing to remove
+}{
+	{deviation{"signature_spaces", "spaces or a newline were sent around the digest", digestAlone}, strings.TrimSpace},
+	{deviation{"signature_url_encoded", "the digest was percent-encoded once too often", "encode it once, where it becomes part of a URL"}, func(text string) string {
+		plain, _ := url.PathUnescape(text)
+		return plain
+	}},
+	{deviation{"signature_bytes_printed", "the digest was sent as a program prints bytes, not as a text of its digits", "decode its bytes to a text, or encode them"}, unprintBytes},
+	{deviation{"signature_quoted", "quotation marks were sent around the digest", digestAlone}, func(text string) string { return strings.Trim(text, "\"'`\\") }},
+	{deviation{"signature_prefixed", "the name of the algorithm was sent before the digest", digestAlone}, func(text string) string {
+		return strings.TrimSpace(text[len(signaturePrefix.FindString(text)):])
+	}},
+	{deviation{"signature_wrapped", "the digest was broken into lines", "send the digest on one line"}, strings.NewReplacer("\r", "", "\n", "").Replace},
+	{deviation{"signature_separated", "dashes, colons or spaces were written between the digest's bytes", "write its digits without anything between them"}, joinBytes},
+	{deviation{"signature_encoded_twice", "the digest's digits were encoded once more", "encode the digest's bytes once"}, encodedTwice},
 }
+
+var signaturePrefix = regexp.MustCompile(`^(?i:(?:hmac[-_]?)?sha-?(?:1|256|512)[=: ]|hmac[= ]|(?:hash|signature|digest|v1)[=:]|0x)`)
 
 // parseSignature finds the digest in what was sent, and notes what else was.
-func (p *format) parseSignature(signature []byte) (parsedSignature, bool) {
-	w := parsedSignature{}
+func (p *format) parseSignature(signature []byte) (w parsedSignature, ok bool) {
 	text := string(signature)
-	note := func(changed string, s deviation) {
-		if changed != text && changed != "" {
-			text, w.deviations = changed, append(w.deviations, s)
+	for i := range peelings {
+		if peeled := peelings[i].peel(text); peeled != text && peeled != "" {
+			text, w.deviations = peeled, append(w.deviations, peelings[i].deviation)
 		}
 	}
-	note(strings.TrimSpace(text), signatureBlanks)
-	if strings.Contains(text, "%") {
-		if unescaped, err := url.PathUnescape(text); err == nil {
-			note(unescaped, signatureEscaped)
-		}
-	}
-	note(strings.Trim(text, "\"'`\\"), signatureQuoted)
-	for _, prefix := range signaturePrefixes {
-		if len(text) > len(prefix) && strings.EqualFold(text[:len(prefix)], prefix) {
-			note(strings.TrimSpace(text[len(prefix):]), signaturePrefixed)
-			break
-		}
-	}
-	note(strings.NewReplacer("\r", "", "\n", "").Replace(text), signatureWrapped)
-	if joined, ok := joinBytes(text); ok {
-		note(joined, signatureDashes)
-	}
-	if isHex(text) {
+	if isHex(strings.TrimPrefix(text, "-")) {
 		w.hex, w.text = true, bytes.ToLower([]byte(text))
 		if p.encoding != inHex {
 			w.deviations = append(w.deviations, p.otherEncoding("hex"))
 		}
 		return w, true
 	}
-	note(strings.ReplaceAll(text, " ", "+"), signaturePluses)
+	if joined := strings.ReplaceAll(text, " ", "+"); joined != text {
+		text = joined
+		w.deviations = append(w.deviations, deviation{"signature_plus_lost", "the plus signs of the digest became spaces on the way", "percent-encode them as %2B in URLs and forms"})
+	}
 	return w, p.readBase64(text, &w)
 }
 
@@ -107,14 +114,8 @@ func (p *format) readBase64(text string, w *parsedSignature) bool {
 	bare := strings.TrimRight(text, "=")
 	standard, forURLs := strings.ContainsAny(bare, "+/"), strings.ContainsAny(bare, "-_")
 	bare = strings.NewReplacer("-", "+", "_", "/").Replace(bare)
-	decoded, err := base64.RawStdEncoding.DecodeString(bare)
-	if err != nil && !wouldDecode(bare) {
+	if !wouldDecode(bare) {
 		return false
-	}
-	if isHex(string(decoded)) {
-		w.hex, w.text = true, bytes.ToLower(decoded)
-		w.deviations = append(w.deviations, signatureHexInB64)
-		return true
 	}
 	w.text = []byte(bare)
 	padded := len(bare) != len(text) || len(bare)%4 == 0
@@ -124,13 +125,12 @@ func (p *format) readBase64(text string, w *parsedSignature) bool {
 	case p.encoding != inBase64URL && (forURLs || p.encoding == inHex):
 		w.deviations = append(w.deviations, p.otherEncoding("base64url"))
 	case p.encoding == inBase64 && !padded:
-		w.deviations = append(w.deviations, signaturePadding)
+		w.deviations = append(w.deviations, deviation{"signature_padding", "the padding was left off the digest", "keep the = at its end"})
 	}
 	return true
 }
 
-// wouldDecode reports whether a text that is no whole base64 is the beginning
-// of one.
+// wouldDecode reports whether a text is base64, or the beginning of one.
 func wouldDecode(bare string) bool {
 	_, err := base64.RawStdEncoding.DecodeString(bare[:len(bare)&^3])
 	return err == nil
@@ -154,48 +154,13 @@ func isHex(text string) bool {
 	return len(text) >= hex.EncodedLen(minDigest)
 }
 
-// joinBytes joins hex digits that are written byte by byte, as 0a-1b or 0A:1B.
-func joinBytes(text string) (string, bool) {
-	if len(text) < 3*minDigest-1 || len(text)%3 != 2 || !strings.ContainsRune("-: ", rune(text[2])) {
-		return "", false
-	}
-	joined := strings.ReplaceAll(text, text[2:3], "")
-	return joined, isHex(joined) && 3*len(joined) == 2*(len(text)+1)
-}
-
-var (
-	secretSent = deviation{"secret_sent", "the secret itself was sent as the signature, so that every visitor can read it",
-		"replace the secret, and send the HMAC that a server makes with it"}
-	idSent = deviation{"user_id_sent", "the user id was sent as the signature",
-		"send the HMAC that a server makes of it"}
-	tokenSent = deviation{"token_sent", "a JSON Web Token was sent as the signature",
-		"send the HMAC of the message alone"}
-	signatureMissing = deviation{"signature_placeholder", "the signature is a word that a program writes for a value that it has not got",
-		"wait for the server's answer, and check that it holds the digest"}
-)
-
-var placeholders = map[string]bool{
-	"undefined": true, "null": true, "None": true, "nil": true, "NaN": true, "true": true, "false": true,
-	"[object Promise]": true, "[object Object]": true, "[object ArrayBuffer]": true,
-}
-
-// shapeDeviation recognises what was sent in place of a digest.
-func shapeDeviation(c *claim, secrets, previous []verifier.Secret) (deviation, bool) {
-	signature := c[verifier.Signature]
-	for _, list := range [][]verifier.Secret{secrets, previous} {
-		for _, s := range list {
-			if text := s.Reveal(); text != "" && subtle.ConstantTimeCompare(signature, []byte(text)) == 1 {
-				return secretSent, true
-			}
+// encodedTwice returns the text that a text encodes, if that is a digest's.
+func encodedTwice(text string) string {
+	for _, decoded := range append(fromHex(text), fromBase64(text)...) {
+		plain, err := base64.StdEncoding.DecodeString(decoded)
+		if isHex(decoded) || err == nil && len(plain) == sha256.Size {
+			return decoded
 		}
 	}
-	switch {
-	case bytes.Equal(signature, c[verifier.UserID]):
-		return idSent, true
-	case bytes.HasPrefix(signature, []byte("eyJ")) && bytes.Count(signature, []byte(".")) == 2:
-		return tokenSent, true
-	case placeholders[string(signature)]:
-		return signatureMissing, true
-	}
-	return deviation{}, false
+	return ""
 }

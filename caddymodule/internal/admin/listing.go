@@ -7,13 +7,14 @@ import (
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // page returns up to limit widgets, sorted by id, that come after an id and begin
 // with a prefix. If there are more, next is the last id. With an error, it returns
 // the configuration's widgets.
 func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (views []*adminapi.Widget, next string, err error) {
-	after = max(after, before(prefix))
+	after = max(after, widgets.BeforePrefix(prefix))
 	records, err := g.Store.List(ctx, after, limit+1)
 	if err != nil {
 		records = nil
@@ -41,16 +42,6 @@ func (g *Gateway) page(ctx context.Context, after, prefix string, limit int) (vi
 		next = views[limit-1].ID
 	}
 	return views, next, err
-}
-
-// before returns a text that sorts before the ids with the prefix and after all
-// ids that come before those.
-func before(prefix string) string {
-	if prefix == "" {
-		return ""
-	}
-	last := len(prefix) - 1
-	return prefix[:last] + string(prefix[last]-1) + "\x7f"
 }
 
 // view returns a widget as the API shows it, or nil if it does not exist.

@@ -1,11 +1,14 @@
 package admin
 
 import (
+	"context"
+	"maps"
 	"net/http"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -14,6 +17,9 @@ const (
 	maxRows     = 200
 	defaultRows = 50
 )
+
+// nearestTimeout is how long an overview waits for the ids that may have been meant.
+const nearestTimeout = 2 * time.Second
 
 func reachOf(err error) adminapi.Reach {
 	if err != nil {
@@ -48,6 +54,7 @@ func (c *call) overview() error {
 		v.Ledger = adminapi.Ledger{Reach: reachOf(c.Ledger.Err()), Used: true, Lost: c.Ledger.Loss()}
 	}
 	v.Total, v.Unknown = c.Traffic.Overview()
+	v.UnknownWidgets = c.unknownWidgets()
 	var views []*adminapi.Widget
 	switch view := query.Get("view"); {
 	case view == "all":
@@ -67,6 +74,23 @@ func (c *call) overview() error {
 	}
 	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)
+}
+
+// unknownWidgets returns the ids that requests named and that no widget has, without those
+// that were created meanwhile.
+func (c *call) unknownWidgets() []adminapi.UnknownWidget {
+	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
+	defer cancel()
+	inline := maps.Clone(c.Configured)
+	maps.DeleteFunc(inline, func(_ string, w *adminapi.Widget) bool { return w.Source != "inline" }) // requests name no other
+	all := []adminapi.UnknownWidget{}
+	for _, named := range c.Traffic.UnknownWidgets() {
+		if found, _ := c.view(ctx, named.ID); found == nil || found.Source == "handler" {
+			nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(inline), named.ID)
+			all = append(all, adminapi.UnknownWidget{ID: named.ID, Requests: named.Requests, Last: named.Last, Nearest: nearest})
+		}
+	}
+	return all
 }
 
 // busiest adds the widgets that had requests in the last day, busiest first, and then

@@ -19,10 +19,20 @@ type Overview struct {
 	// MissingKeys are the ids of encryption keys that stored secrets need and
 	// that are not configured.
 	MissingKeys []string `json:"missing_encryption_keys"`
-	AllowReveal bool     `json:"allow_reveal"`
-	Writable    bool     `json:"writable"` // whether widgets can currently be changed
-	Widgets     []Row    `json:"widgets"`
-	Next        string   `json:"next"` // where the next page begins, or ""
+	// UnknownWidgets are the ids named last that no widget has, at most 10, newest first.
+	UnknownWidgets []UnknownWidget `json:"unknown_widgets"`
+	AllowReveal    bool            `json:"allow_reveal"`
+	Writable       bool            `json:"writable"` // whether widgets can currently be changed
+	Widgets        []Row           `json:"widgets"`
+	Next           string          `json:"next"` // where the next page begins, or ""
+}
+
+// UnknownWidget is an id that requests name and that no widget has.
+type UnknownWidget struct {
+	ID       string    `json:"id"` // at most 128 bytes of it, percent-encoded
+	Requests uint64    `json:"requests"`
+	Last     time.Time `json:"last"`
+	Nearest  []string  `json:"nearest"` // widgets that may have been meant
 }
 
 // Gateway says which gateway answers.

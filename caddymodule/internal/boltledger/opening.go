@@ -133,7 +133,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	case last != nil && s.id != last.id:
 		err = errOther
 	case last != nil && s.durable.Load() < last.durable.Load():
-		l.log.Warn("the ledger's file was restored from a copy: one-time signatures from before are refused", zap.String("file", l.path))
+		l.log.Warn("the ledger's file was restored from a copy: one-time signatures from before are not accepted", zap.String("file", l.path))
 		anew = true
 	}
 	if err == nil && anew {

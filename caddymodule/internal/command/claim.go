@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
@@ -135,9 +136,11 @@ func printJSON(w io.Writer, value any) error {
 	return e.Encode(value)
 }
 
-// verify reads a JSON text and checks the claim in it.
-func (c *checker) verify(document []byte, reading *verifier.Reading, key *verifier.Key) error {
-	if !c.verifier.JSON(document, reading) && reading.Err() == nil {
+// verify reads a text and checks the claim in it.
+func (c *checker) verify(text document, reading *verifier.Reading, key *verifier.Key) error {
+	if text.isForm() {
+		c.verifier.Form(bytes.TrimSpace(text), reading)
+	} else if !c.verifier.JSON(text, reading) && reading.Err() == nil {
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}

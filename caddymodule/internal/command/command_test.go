@@ -276,7 +276,7 @@ func TestSignExplain(t *testing.T) {
 						t.Errorf("%+v\n%s", got, text)
 					}
 				}
-				got, _ := explained(t, run{args: flags, secret: commandSecret + "x", in: signed.out})
+				got, _ := explained(t, run{args: flags, secret: "another secret of thirty bytes", in: signed.out})
 				if got.Verified || got.Reason != "invalid" || got.Mistake.ID != "" {
 					t.Errorf("another secret: %+v", got)
 				}
@@ -299,7 +299,17 @@ func TestExplainReasons(t *testing.T) {
 	}{
 		{"missing", "bookbag", `{"text":"hello"}`, "anonymous", "missing", "no user_id at /user_id and no signature at /user_hash", ""},
 		{"partial", "bookbag", `{"user_id":"u"}`, "anonymous", "partial", "no signature at /user_hash", ""},
-		{"variant", "bookbag", `{"USER_ID":"u"}`, "anonymous", "partial", "no user_id", ""},
+		{"variant", "bookbag", `{"USER_ID":"u"}`, "anonymous", "partial", `user_id is spelled "USER_ID"`, "misspelled"},
+		{"other spellings", "bookbag", `{"User-ID":"u","userhash":"x"}`, "anonymous", "missing", `user_hash is spelled "userhash", and user_id is spelled "User-ID".`, "misspelled"},
+		{"misspelled in a form", "bookbag", "user_id=u&User.Hash=x", "anonymous", "partial", `user_hash is spelled "User.Hash"`, "misspelled"},
+		{"deeper", "bookbag", `{"text":"hi","chat":{"user":{"user_id":"u","user_hash":"` + right + `"}}}`, "anonymous", "missing", "pass --at /chat/user, and write 'at /chat/user'", "other_place"},
+		{"deeper, forged", "nextcap", `{"chat":{"userId":"u","userHash":"` + strings.Repeat("0", 64) + `"}}`, "anonymous", "missing", "pass --at /chat,", "other_place"},
+		{"in a list", "bookbag", `{"users":[{"user_id":"u","user_hash":"` + right + `"}]}`, "anonymous", "missing", "no user_id", ""},
+		{"comma missing", "bookbag", "{\n  \"user_id\": \"zoë\"  \"user_hash\": \"x\"\n}", "malformed", "malformed", "line 2, column 21: invalid character '\"'", ""},
+		{"more after it", "bookbag", `{"user_id":"u","user_hash":"x"} {}`, "malformed", "malformed", "line 1, column 32: there is more after the object", ""},
+		{"cut", "bookbag", `{"user_id":"u",`, "malformed", "malformed", "line 1, column 16: ", ""},
+		{"form", "bookbag", "user_id=u&user_hash=" + strings.Repeat("0", 64) + "\n", "invalid", "invalid", "does not match", ""},
+		{"form, e-mail signed", "nextcap", "userId=u&email=a%40b.c&userHash=" + digest(commandSecret, "a@b.c"), "invalid", "invalid", "e-mail address was signed", "email_signed"},
 		{"malformed field", "bookbag", `{"user_id":1.5,"user_hash":"x"}`, "malformed", "malformed", "the user_id is a number", ""},
 		{"malformed body", "bookbag", `{"user_id":`, "malformed", "malformed", "the body names user_id and is not valid JSON", ""},
 		{"malformed body without a name", "bookbag", `{"user":`, "malformed", "malformed", "the body is not valid JSON", ""},
@@ -320,6 +330,12 @@ func TestExplainReasons(t *testing.T) {
 				t.Errorf("%+v\n%s", got, text)
 			}
 		})
+	}
+	if got, text := explained(t, run{secret: commandSecret, in: "user_id=u&user_hash=" + right + "\n"}); !got.Verified || got.User != "u" {
+		t.Errorf("a form: %s", text)
+	}
+	if got, text := explained(t, run{args: []string{"--at", "/chat"}, secret: commandSecret, in: `{"user_id":"u","user_hash":"` + right + `"}`}); got.Mistake.ID != "other_place" || !strings.Contains(text, "leave out --at") {
+		t.Errorf("at the top: %s", text)
 	}
 	got, text := explained(t, run{args: []string{"--dialect", "snapengage", "--max-age", "2h"}, secret: commandSecret, in: snap(now - 3600)})
 	if !got.Verified {

@@ -25,8 +25,8 @@ func explainCommand() *cobra.Command {
 		Use:   "explain [--dialect <name>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim as JSON from standard input and says what a gateway would do with
-it. If the signature does not match, it names the common mistake that produces
+Reads a claim from standard input, as JSON or as the body of a form, and says what
+a gateway would do with it. If the signature does not match, it names the common mistake that produces
 such a signature. The exit status is 1 if the claim does not verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
@@ -88,7 +88,7 @@ type mistake struct {
 	Text string `json:"text"`
 }
 
-func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secret) *explanation {
+func (f *claimFormat) explain(c *checker, document document, secret verifier.Secret) *explanation {
 	var reading verifier.Reading
 	key := verifier.NewKey(secret)
 	err := c.verify(document, &reading, key)
@@ -104,12 +104,26 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
-	if e.Reason == judgment.Expired {
+	switch e.Reason {
+	case judgment.Expired:
 		return e
+	case judgment.Malformed:
+		if where := document.syntax(); where != "" && !document.isForm() {
+			e.Detail += " (" + where + ")"
+		}
+		return e
+	case judgment.Missing, judgment.Partial:
+		if at, found := f.elsewhere(document, key); found {
+			e.Mistake = &mistake{"other_place", inObject(at)}
+			return e
+		}
 	}
 	if others := f.others(c, document, err, key); others != "" {
 		e.Mistake = &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
 		return e
+	}
+	if names := c.misspelled(document, &reading); names != "" && e.Reason != judgment.Invalid {
+		e.Mistake = &mistake{"misspelled", "A name is not spelled as it is read: " + names + "."}
 	}
 	if e.Reason != judgment.Invalid {
 		return e
@@ -118,15 +132,23 @@ func (f *claimFormat) explain(c *checker, document []byte, secret verifier.Secre
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		previous = append(previous, verifier.WeakSecret(text))
 	}
-	if m, ok := diagnose.Claim(c.verifier, &reading, document, []verifier.Secret{secret}, previous); ok {
+	if m, ok := diagnose.Claim(c.verifier, &reading, diagnose.Evidence{Document: document, Secrets: []verifier.Secret{secret}, Previous: previous}); ok {
 		e.Mistake = &mistake{m.ID, m.Text}
 	}
 	return e
 }
 
+// inObject says where the claim is.
+func inObject(at string) string {
+	if at == "" {
+		return "The claim's fields are at the top: leave out --at, and 'at' in the configuration."
+	}
+	return "The claim's fields are in an object: pass --at " + at + ", and write 'at " + at + "' in the configuration, or send them at the top."
+}
+
 // others returns the other dialects in which the signature is correct or, if no
 // complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document []byte, own error, key *verifier.Key) string {
+func (f *claimFormat) others(c *checker, document document, own error, key *verifier.Key) string {
 	var verifying, complete []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {

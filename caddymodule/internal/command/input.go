@@ -38,9 +38,9 @@ func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
 // it is the first line.
 func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	text, ok := os.LookupEnv(secretVariable)
-	wanted := "the claim as JSON"
+	wanted := "the claim as JSON or a form's body"
 	if !ok {
-		wanted = "the secret on one line, then the claim as JSON"
+		wanted = "the secret on one line, then the claim as JSON or a form's body"
 	}
 	document, err := standardInput(cmd, wanted)
 	if err != nil {
@@ -55,7 +55,7 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 		text, document = trimNewline(string(first)), rest
 	}
 	if len(bytes.TrimSpace(document)) == 0 {
-		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON")
+		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON, or as the body of a form")
 	}
 	secret, err := weakSecret(cmd, text)
 	return secret, document, err

@@ -19,7 +19,7 @@ const (
 	goneServing = "what was last read from it is served until a restart"
 	goneUnread  = "none of its widgets is known"
 	replaced    = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
-		"refused as widget_unknown: put the right file back, import a backup ('caddy chat-identity import'), or go on without them (" +
+		"widget_unknown: put the right file back, import a backup ('caddy chat-identity import'), or go on without them (" +
 		acceptance + ")"
 )
 

@@ -14,10 +14,10 @@ import (
 
 // What is logged, and what to do about it.
 const (
-	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are refused, "
+	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are not accepted, "
 	lossWay   = ": put it back in its place and restart, or accept the loss ('caddy chat-identity ledger accept-loss')"
 
-	closedByLoss = lossFound + "and requests that name a conversation, too; visitors are not merged" + lossWay
+	closedByLoss = lossFound + "requests that name a conversation are unavailable, and visitors are not merged" + lossWay
 	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay
 
 	moved = "this configuration names another ledger than before, which knows nothing of what that one recorded: one-time signatures " +

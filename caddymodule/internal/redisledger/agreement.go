@@ -70,7 +70,7 @@ func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool)
 		follows := m.extend(window, r.clock)
 		if reason != "" {
 			if r.text != old || id == "" {
-				l.log.Warn("the ledger may have lost entries: one-time signatures from before are refused, and conversations may be free to claim",
+				l.log.Warn("the ledger may have lost entries: one-time signatures from before are not accepted, and conversations may be free to claim",
 					zap.String("reason", reason))
 			}
 			if follows == nil {

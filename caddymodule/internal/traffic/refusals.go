@@ -30,6 +30,13 @@ const (
 	allBurst      = 10
 )
 
+// How often a widget's requests are checked against other widgets' secrets, and how often
+// the store is asked for ids like those that requests name.
+const (
+	searchEvery      = time.Minute
+	nearestPerSecond = 2
+)
+
 // Hint is what is wrong with a claim. Neither field quotes the request.
 type Hint struct {
 	ID   string // a keyword
@@ -49,6 +56,7 @@ type Refusal struct {
 type refusals struct {
 	examples [numReasons]*rate.Limiter
 	diagnose *rate.Limiter
+	search   *rate.Limiter
 
 	mu sync.Mutex
 	by [numReasons]*refused

@@ -32,6 +32,7 @@ func newSeries(id string, now time.Time) *Series {
 	for i := range s.refusals.examples {
 		s.refusals.examples[i] = rate.NewLimiter(rate.Every(exampleEvery), exampleBurst)
 	}
+	s.refusals.search = rate.NewLimiter(rate.Every(searchEvery), 1)
 	s.refusals.diagnose = rate.NewLimiter(rate.Every(diagnoseEvery), diagnoseBurst)
 	return s
 }

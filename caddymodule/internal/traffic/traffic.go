@@ -55,7 +55,9 @@ type Traffic struct {
 
 	all     [widgets.NumModes][maxDialects]counters
 	unknown *Series // requests of no widget, or of one that does not exist
-	shards  [shards]atomic.Pointer[map[string]*Series]
+	// unknownIDs are the ids by which such requests name theirs.
+	unknownIDs unknownWidgets
+	shards     [shards]atomic.Pointer[map[string]*Series]
 
 	full atomic.Bool // whether all places are taken
 
@@ -82,6 +84,7 @@ func New(clock func() time.Time) *Traffic {
 		diagnoses: rate.NewLimiter(rate.Every(diagnoseAll), allBurst),
 	}
 	t.unknown = newSeries("", t.since)
+	t.unknownIDs.look = rate.NewLimiter(nearestPerSecond, nearestPerSecond)
 	for i := range t.shards {
 		t.shards[i].Store(new(map[string]*Series))
 	}

@@ -1,0 +1,210 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// line is a line of this module's log, or of the access log.
+type line struct {
+	Logger, Msg, Reason, Widget, Host, Method, Path, Named, Hint string
+	Nearest                                                      []string
+	RequestID                                                    string   `json:"request_id"`
+	ClientIP                                                     string   `json:"client_ip"`
+	LeftOut                                                      []string `json:"left_out"`
+	LeftOutWhy                                                   []string `json:"left_out_why"`
+	Status                                                       int
+	UUID                                                         string
+}
+
+// operated runs a site with an admin API whose logs go to a file, and returns a way to read
+// the lines that contain a text.
+func operated(t *testing.T, options, site string) (*gateway, func(containing string) []line) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "caddy.log")
+	g := newLive(t, options, "log\n"+site)
+	g.config = strings.Replace(g.config, "{\n", "{\nlog {\noutput file "+file+"\nformat json\n}\n", 1)
+	load(t, g.config)
+	return g, func(containing string) (found []line) {
+		t.Helper()
+		for text := range strings.Lines(string(read(t, file))) {
+			if strings.Contains(text, containing) {
+				var l line
+				must(t, json.Unmarshal([]byte(text), &l))
+				found = append(found, l)
+			}
+		}
+		return found
+	}
+}
+
+// hintOf sends a request for a widget, signed with a secret, and returns the hint of the
+// line about it, which has that user's path.
+func hintOf(t *testing.T, g *gateway, lines func(string) []line, widget, secret, path string) string {
+	t.Helper()
+	g.do(t, "POST", path, `{"user_id":"zoe","user_hash":"`+signWith(secret, "zoe")+`"}`, jsonType, "X-Widget-Key: "+widget)
+	hint := ""
+	eventually(t, "no line about "+path, func() bool {
+		for _, l := range lines(`"path":"` + path + `"`) {
+			hint = l.Hint
+			return true
+		}
+		return false
+	})
+	return hint
+}
+
+func contains(t *testing.T, text, part string) {
+	t.Helper()
+	if !strings.Contains(text, part) {
+		t.Errorf("%q is not in %q", part, text)
+	}
+}
+
+// TestOtherSecrets: the log names the widget whose secret was used, and a secret that was
+// retired; answers and readiness do not.
+func TestOtherSecrets(t *testing.T) {
+	g, lines := operated(t, "widget desk {\nsecret {env.TEST_SECRET}\n}\n", liveSite)
+	shop, kiosk := g.create(t, `{"id":"shop"}`), g.create(t, `{"id":"kiosk"}`)
+	equal(t, g.outcome(t, "kiosk", kiosk), "verified", "kiosk") // recently used
+	equal(t, g.outcome(t, "shop", shop), "verified", "shop")
+
+	contains(t, hintOf(t, g, lines, "shop", kiosk, "/other"), "made with the secret of widget kiosk (version ")
+	contains(t, hintOf(t, g, lines, "desk", kiosk, "/to-inline"), "made with the secret of widget kiosk (version ")
+	contains(t, hintOf(t, g, lines, "kiosk", testSecret, "/of-inline"), "made with the secret of widget desk (version ")
+	// Not again within a minute.
+	contains(t, hintOf(t, g, lines, "shop", kiosk, "/again"), "another secret was used")
+
+	g.create(t, `{"id":"booth"}`)
+	booth := g.rotate(t, "booth", "")
+	equal(t, g.outcome(t, "booth", booth), "verified", "booth")
+	current := g.rotate(t, "booth", "")
+	equal(t, g.outcome(t, "booth", current), "verified", "booth, rotated")
+	hint := hintOf(t, g, lines, "booth", booth, "/retired")
+	contains(t, hint, "made with a secret of widget booth (version ")
+	contains(t, hint, "ago: the signing server still has the old one.")
+
+	for _, path := range []string{"widgets/shop/readiness", "widgets/booth/readiness", "overview", "stats"} {
+		if c := g.call(t, "GET", path, ""); strings.Contains(c.body, "made with") {
+			t.Errorf("%s tells whose secret it was: %s", path, c.body)
+		}
+	}
+}
+
+// TestRetiredInline: a reload that removes an inline secret retires it.
+func TestRetiredInline(t *testing.T) {
+	const old = "the-old-secret-of-the-desk"
+	t.Setenv("OLD_SECRET", old)
+	g, lines := operated(t, "widget desk {\nsecret {env.TEST_SECRET} {env.OLD_SECRET}\n}\n", liveSite)
+	equal(t, g.outcome(t, "desk", old), "verified", "before")
+	g.config = strings.Replace(g.config, " {env.OLD_SECRET}", "", 1)
+	load(t, g.config)
+	contains(t, hintOf(t, g, lines, "desk", old, "/inline"), ") that was retired ")
+}
+
+// TestUnknownWidgets: log and overview have the id that was named, and those that may have
+// been meant.
+func TestUnknownWidgets(t *testing.T) {
+	t.Setenv("OTHER_SECRET", "the-secret-of-the-counter")
+	g, lines := operated(t, "widget desk {\nsecret {env.TEST_SECRET}\n}\n", "chat_identity /own required {\nwidget counter\nsecret {env.OTHER_SECRET}\n}\n"+liveSite)
+	g.create(t, `{"id":"shop-eu"}`)
+	hint := hintOf(t, g, lines, "Shop_EU", testSecret, "/unknown")
+	contains(t, hint, "No widget has the id that is named")
+	l := lines(`"path":"/unknown"`)[0]
+	if l.Reason != "widget_unknown" || l.Named != "Shop_EU" || fmt.Sprint(l.Nearest) != "[shop-eu]" {
+		t.Errorf("%+v", l)
+	}
+	contains(t, hintOf(t, g, lines, "counter", testSecret, "/another"), "belongs to another handler")
+	contains(t, hintOf(t, g, lines, "", testSecret, "/none"), "names no widget: this handler reads its id from {http.request.header.X-Widget-Key}")
+	secret := strings.Repeat("5d41402abc4b2a76", 4)
+	hintOf(t, g, lines, secret, testSecret, "/secret")
+	g.post(t, `{"text":"hi"}`, "X-Widget-Key: dsek")
+	g.post(t, `{"text":"hi"}`, "X-Widget-Key: dsek")
+
+	var v adminapi.Overview
+	g.askInto(t, "overview", &v)
+	var seen []string
+	for _, u := range v.UnknownWidgets {
+		seen = append(seen, fmt.Sprintf("%s %d %v", u.ID, u.Requests, u.Nearest))
+	}
+	equal(t, strings.Join(seen, ", "), "dsek 2 [desk], (64 characters that look like a secret) 1 [], counter 1 [], Shop_EU 1 [shop-eu]", "unknown widgets")
+	if strings.Contains(fmt.Sprint(lines("")), secret) {
+		t.Error("a secret in the log")
+	}
+	for i := range 50 {
+		g.post(t, `{"text":"hi"}`, fmt.Sprint("X-Widget-Key: stranger-", i))
+	}
+	g.create(t, `{"id":"stranger-49"}`)
+	if g.askInto(t, "overview", &v); len(v.UnknownWidgets) != 9 || v.UnknownWidgets[0].ID != "stranger-48" {
+		t.Errorf("%+v", v.UnknownWidgets)
+	}
+}
+
+// TestLinesAboutRequests: lines have host, method, path without the query and client, and
+// the id that the access log has, too.
+func TestLinesAboutRequests(t *testing.T) {
+	g, lines := operated(t, "", `rewrite /before /after
+	chat_identity required {
+		secret {env.TEST_SECRET}
+		identify /identify
+	}
+	chat_identity /optional {
+		secret {env.TEST_SECRET}
+	}
+	reverse_proxy UPSTREAM`)
+	g.do(t, "POST", "/before?user_id=zoe&user_hash=private", "", jsonType)
+	var l, access line
+	eventually(t, "no lines", func() bool {
+		ours, theirs := lines(ourLogger), lines(`"logger":"http.log.access`)
+		if len(ours) == 0 || len(theirs) == 0 {
+			return false
+		}
+		l, access = ours[0], theirs[0]
+		return true
+	})
+	if l.Method != "POST" || l.Path != "/before" || l.ClientIP != "127.0.0.1" || l.Host != g.host() || l.Status != 401 || l.Msg != "request refused" {
+		t.Errorf("%+v", l)
+	}
+	if l.RequestID == "" || access.UUID != l.RequestID || access.RequestID != l.RequestID {
+		t.Errorf("%+v, %+v", l, access)
+	}
+	g.do(t, "POST", "/left", `{"user_id":"zoe","user_hash":"`+sign("zoe")+`","user_metadata":{"email":7,"name":"`+strings.Repeat("n", 600)+`"}}`, jsonType)
+	eventually(t, "nothing is left out", func() bool { return len(lines("left_out")) > 0 })
+	l = lines("left_out")[0]
+	equal(t, strings.Join(l.LeftOut, ","), "email,name", "left out")
+	equal(t, strings.Join(l.LeftOutWhy, ", "), "email is not a string, name is longer than 200 characters", "why")
+}
+
+// TestStopped: nobody was answered who gave up.
+func TestStopped(t *testing.T) {
+	g, lines := operated(t, "", "chat_identity /error required {\nsecret {env.TEST_SECRET}\nrefuse error\n}\nchat_identity required {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	for _, path := range []string{"/error", "/problem"} {
+		c := g.dial(t)
+		c.write("POST " + path + " HTTP/1.1\r\nHost: " + g.host() + "\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"user_id\":")
+		must(t, c.Close())
+		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
+		l := lines(`"path":"` + path + `"`)[0]
+		if l.Msg != "the client stopped before its request was complete" || l.Status != 0 || l.Reason != "malformed" {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
+// TestHintsOfPlaces: what to send is said by its name, and which of several places counts.
+func TestHintsOfPlaces(t *testing.T) {
+	g, lines := operated(t, "", "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id body /user_id else body /email\n}\nreverse_proxy UPSTREAM")
+	for path, c := range map[string][2]string{
+		"/else":     {`{"user_id":"zoe","email":"z@example.org","user_hash":"` + sign("z@example.org") + `"}`, "The user id is the first that is there of: body /user_id, body /email."},
+		"/spelling": {`{"User_Id":"zoe","user_hash":"` + sign("zoe") + `"}`, "There is a field that only some programs take for user_id: send user_id and user_hash, spelled exactly so and not in a list."},
+		"/missing":  {`{"user_id":"zoe"}`, "There is no user_hash: send user_id and user_hash together."},
+	} {
+		g.do(t, "POST", path, c[0], jsonType)
+		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
+		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c[1])
+	}
+}

@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// maxOtherSecrets is how many keys a signature is compared with to tell whose it is.
+const maxOtherSecrets = 32
+
+// otherSecret tells whose secret has made a signature that is not the widget's, "" if that
+// is unknown. It is for the operator's log alone, since it names other widgets. A widget's
+// requests are looked at once a minute.
+func (x *exchange) otherSecret() string {
+	app := x.h.app
+	if x.widget == nil || !app.traffic.MaySearchSecrets(x.counted) {
+		return ""
+	}
+	others := app.opener.Others(x.widget.id, x.widget.record)
+	for _, w := range app.inlineWidgets() {
+		if w.id == x.widget.id {
+			continue
+		}
+		for _, key := range w.inline.keys {
+			others = append(others, widgets.Other{Widget: w.id, Key: key})
+		}
+	}
+	for _, other := range others[:min(len(others), maxOtherSecrets)] {
+		if _, err := x.plan.verifier.Verify(&x.reading, other.Key); err != nil && !errors.Is(err, verifier.ErrExpired) {
+			continue
+		}
+		if other.Widget != x.widget.id {
+			return "The signature was made with " + app.describe(&other) + ": the signing server has that widget's secret, or the page names the wrong widget."
+		}
+		return "The signature was made with " + app.describe(&other) + ": the signing server still has the old one."
+	}
+	return ""
+}
+
+// describe says which secret a key is of.
+func (a *App) describe(other *widgets.Other) string {
+	if !other.Retired.IsZero() {
+		return fmt.Sprintf("a secret of widget %s (version %s) that was retired %v ago", other.Widget, other.Key.ID, time.Since(other.Retired).Round(time.Second))
+	}
+	return "the secret of widget " + other.Widget + " (version " + other.Key.ID + ")"
+}
+
+// inlineWidgets returns the widgets of the configuration.
+func (a *App) inlineWidgets() (all []*widget) {
+	for _, w := range a.inline {
+		all = append(all, w)
+	}
+	for id, own := range a.owners {
+		if a.inline[id] == nil {
+			all = append(all, own.w)
+		}
+	}
+	return all
+}
+
+// retireInline remembers secrets of this configuration that the active one does not have.
+func (a *App) retireInline() {
+	active, err := activeApp()
+	if err != nil || active == a {
+		return
+	}
+	for _, w := range a.inlineWidgets() {
+		kept := new(inlineKeys)
+		if current := active.declaration(w.id); current != nil {
+			kept = current.inline
+		}
+		for i, secret := range w.inline.secrets {
+			if !kept.has(secret) {
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: time.Now()})
+			}
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package widgets
+
+import (
+	"hash/crc32"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+const (
+	// maxOthers is how many keys a signature is compared with to tell whose it is.
+	maxOthers = 32
+	// maxRetired is how many retired keys are kept, and maxCurrent how many current ones
+	// may be kept beyond the cache, so that their retirement is noticed.
+	maxRetired = 8
+	maxCurrent = 1024
+)
+
+// Other is a key that does not verify for a widget: another widget's, or a retired one. Of
+// its secret there is only the HMAC's state.
+type Other struct {
+	Widget  string
+	Key     *verifier.Key // its ID is the secret's version
+	Retired time.Time     // zero if it was not retired, as far as is known
+}
+
+// others remembers keys that were used recently, and those that were retired.
+type others struct {
+	used    [maxOthers]atomic.Pointer[decrypted]
+	opened  atomic.Uint32 // keys are spread over used in the order in which they were decrypted
+	current [maxCurrent]atomic.Pointer[decrypted]
+
+	mu      sync.Mutex
+	retired []Other // newest first
+}
+
+// use notes that a key was used.
+func (o *others) use(key *decrypted) {
+	if at := &o.used[key.slot]; at.Load() != key {
+		at.Store(key)
+	}
+}
+
+// renew notes that a key is its widget's current one, which may have retired another.
+func (o *others) renew(key *decrypted, r *Record) {
+	before := o.current[crc32.ChecksumIEEE([]byte(key.id))%maxCurrent].Swap(key)
+	if before != nil && before.id == key.id && !r.has(before.sealed.Version) {
+		o.retire(Other{key.id, before.key, r.Rotated})
+	}
+}
+
+func (r *Record) has(version string) bool {
+	return r != nil && slices.ContainsFunc(r.Secrets, func(s Sealed) bool { return s.Version == version })
+}
+
+func (o *others) retire(key Other) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.retired = slices.Insert(o.retired[:min(len(o.retired), maxRetired-1)], 0, key)
+}
+
+// Retire notes that an inline secret no longer verifies.
+func (k *Keys) Retire(key Other) { k.others.retire(key) }
+
+// Others returns up to 32 keys that may have made a signature which a widget's own do not
+// give: its secrets whose grace is over, retired ones, and those of other widgets that were
+// used recently. The record is nil for an inline widget.
+func (k *Keys) Others(widget string, r *Record) (all []Other) {
+	add := func(key Other) {
+		if len(all) < maxOthers && (key.Widget != widget || !key.Retired.IsZero()) {
+			all = append(all, key)
+		}
+	}
+	now := k.now()
+	if r != nil {
+		for i := range r.Secrets {
+			s := &r.Secrets[i]
+			if o, ok := k.cache.Get(s.Version); ok && !s.Live(now) && o.is(r.ID, s) {
+				add(Other{r.ID, o.key, s.Until})
+			}
+		}
+	}
+	k.others.mu.Lock()
+	retired := slices.Clone(k.others.retired)
+	k.others.mu.Unlock()
+	for _, key := range retired {
+		if key.Widget != widget || !r.has(key.Key.ID) {
+			add(key)
+		}
+	}
+	for i := range k.others.used {
+		if o := k.others.used[i].Load(); o != nil {
+			add(Other{Widget: o.id, Key: o.key})
+		}
+	}
+	return all
+}

@@ -1,0 +1,87 @@
+package widgets
+
+import (
+	"fmt"
+	"testing"
+	"time"
+)
+
+// TestOthers: what may have signed for a widget are its retired secrets and other widgets'
+// keys, never its own that verify.
+func TestOthers(t *testing.T) {
+	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
+	keys, err := NewKeys(MinCache, func() time.Time { return now })
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ParseEncryptionKey(NewEncryptionKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring := NewRing(key)
+	use := func(r *Record) {
+		t.Helper()
+		if _, err := keys.Append(nil, r, ring); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rotate := func(r *Record, grace time.Duration) *Record {
+		t.Helper()
+		next, err := r.Rotate(NewSecret(), grace, ring, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(next)
+		return next
+	}
+	create := func(id string) *Record {
+		t.Helper()
+		r, err := NewRecord(id, "", "", NewSecret(), ring, now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(r)
+		return r
+	}
+	want := func(when string, r *Record, want ...Other) {
+		t.Helper()
+		got := keys.Others(r.ID, r)
+		for i := range got {
+			if i >= len(want) || got[i].Widget != want[i].Widget || got[i].Key.ID != want[i].Key.ID || !got[i].Retired.Equal(want[i].Retired) {
+				t.Errorf("%s: %+v", when, got)
+				return
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%s: %d keys, want %d", when, len(got), len(want))
+		}
+	}
+	keyOf := func(r *Record) Other {
+		all, _ := keys.Append(nil, r, ring)
+		return Other{Widget: r.ID, Key: all[0]}
+	}
+
+	shop := create("shop")
+	want("alone", shop)
+	kiosk := create("kiosk")
+	want("another widget", shop, keyOf(kiosk))
+
+	first := keyOf(shop)
+	shop = rotate(shop, time.Hour)
+	want("in grace", shop, keyOf(kiosk))
+	now = now.Add(2 * time.Hour)
+	first.Retired = shop.Secrets[1].Until
+	want("after the grace", shop, first, keyOf(kiosk))
+
+	second := keyOf(shop)
+	shop = rotate(shop, 0)
+	second.Retired = shop.Rotated
+	want("rotated without a grace", shop, second, keyOf(kiosk))
+
+	for i := range 100 {
+		create(fmt.Sprint("widget-", i))
+	}
+	if all := keys.Others("shop", shop); len(all) != maxOthers || all[0].Key.ID != second.Key.ID {
+		t.Errorf("%d keys", len(all))
+	}
+}
