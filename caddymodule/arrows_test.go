@@ -51,7 +51,7 @@ var arrows = map[string][]string{
 	"caddymodule/widgets":              {"internal/choice", "verifier"},
 	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/durable"},
-	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/redislink"},
+	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/durable", "caddymodule/internal/redislink"},
 	"caddymodule/ledger":               {},
 	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger"},
 	"caddymodule/internal/boltledger":  {"caddymodule/ledger", "caddymodule/internal/boltcheck", "caddymodule/internal/durable"},

@@ -118,9 +118,9 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// missingKeys returns the ids of encryption keys that stored secrets need but that are
-// not configured, as far as the store or the last census knows.
-func (a *App) missingKeys() []string {
+// neededKeys returns the ids of encryption keys that stored secrets need, as far as the
+// store or the last census knows.
+func (a *App) neededKeys() []string {
 	needed := make(map[string]bool)
 	for id := range a.store.KeyIDs() {
 		needed[id] = true
@@ -128,8 +128,13 @@ func (a *App) missingKeys() []string {
 	if found := a.census.Load(); found != nil {
 		maps.Copy(needed, found.keys)
 	}
+	return slices.Sorted(maps.Keys(needed))
+}
+
+// missingKeys returns those that are not configured.
+func (a *App) missingKeys() []string {
 	missing := []string{}
-	for _, id := range slices.Sorted(maps.Keys(needed)) {
+	for _, id := range a.neededKeys() {
 		if !a.ring.Load().Has(id) {
 			missing = append(missing, id)
 		}

@@ -122,7 +122,8 @@ func (a *App) ensureRing() error {
 	}
 	key, made, err := makeKey()
 	if err != nil {
-		return fmt.Errorf("creating an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)
+		return fmt.Errorf("an encryption key cannot be created in %s: %w", filepath.Dir(madeKeyPath()),
+			durable.Explain(err, "make Caddy's data directory writable, or configure encryption_key"))
 	}
 	a.ring.Store(widgets.NewRing(key))
 	if made {

@@ -65,8 +65,13 @@ func (a *App) ledgerNotes() []ledgers.Note {
 			Write: func(ctx context.Context, text string) error { return a.store.SetNote(ctx, name, text) },
 		},
 		{
-			Read:  func(context.Context) (string, error) { return durable.ReadLine(path) },
-			Write: func(_ context.Context, text string) error { return durable.WriteLine(path, text) },
+			Read: func(context.Context) (string, error) { return durable.ReadLine(path) },
+			Write: func(_ context.Context, text string) error {
+				if err := durable.WriteLine(path, text); err != nil {
+					return durable.Explain(err, "make Caddy's data directory writable")
+				}
+				return nil
+			},
 		},
 	}
 }

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -47,12 +50,22 @@ func (f *FileWidgets) Provision(ctx caddy.Context) error {
 	f.Path = path
 	return f.take(path, func() (*filestore.Store, error) {
 		return filestore.Open(filestore.Options{
-			Path: path,
+			Path: path, Note: storeNote(path),
 			// Not the context's logger: the file outlives the configuration.
 			Log:     caddy.Log().Named("chat_identity.widgets.file"),
 			Changed: storeChanged,
 		}), nil
 	})
+}
+
+// storeNote is the note in Caddy's data directory about the store at that place. A
+// configuration that is only validated, perhaps by another user, writes none.
+func storeNote(place string) durable.Note {
+	sum := sha256.Sum256([]byte(place))
+	return durable.Note{Path: dataPath("widgets-" + hex.EncodeToString(sum[:8])), May: func() bool {
+		_, err := activeApp()
+		return err == nil
+	}}
 }
 
 // storeChanged checks the store after another process has changed it.

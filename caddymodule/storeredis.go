@@ -105,7 +105,7 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	}
 	if err := r.take(key+staleIfError.String(), func() (*redisstore.Store, error) {
 		return redisstore.Open(redisstore.Options{
-			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup,
+			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup, Note: storeNote(r.link.shared.String()),
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), nil

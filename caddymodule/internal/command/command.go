@@ -67,7 +67,7 @@ standard output, and messages about it to standard error.`,
 			}
 			for _, sub := range []*cobra.Command{
 				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
-				revealCommand(), deleteCommand(), resealCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), dashboardCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), healthCommand(), dashboardCommand(),
 			} {
 				sub.GroupID = ofGateway
 				cmd.AddCommand(sub)
