@@ -57,7 +57,7 @@ func activeGateway() (*admin.Gateway, error) {
 func (a *App) gateway() *admin.Gateway {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Census: a.counted, Sites: a.servingSites,
-		AllowReveal: a.AllowReveal, Offline: a.offline,
+		AllowReveal: a.AllowReveal, Offline: a.offline, Health: a.health,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		Effect: func(r *widgets.Record) adminapi.Effect {
 			w := storedWidget(r)

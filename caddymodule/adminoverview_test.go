@@ -182,7 +182,7 @@ func TestTrafficCallsRefuse(t *testing.T) {
 		{"stats?of=shop", 400, "this call takes top"},
 		{"widgets/shop/readiness?day=1", 400, "no query parameters"},
 		{"widgets/nobody/readiness", 404, "create nobody"},
-		{"widgets/default/readiness", 404, "no handler has a widget of that id"},
+		{"widgets/default/readiness", 404, "cannot be created here"},
 	} {
 		c := g.call(t, "GET", test.path, "")
 		if c.status != test.status || !strings.Contains(c.Error, test.want) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
@@ -66,6 +68,9 @@ type App struct {
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
+	// Where a Caddyfile has these options, such as `Caddyfile:2`, for messages. The adapter sets it. Default: none.
+	Line string `json:"line,omitempty"`
+
 	// generation numbers configurations in the order in which they were loaded.
 	generation uint64
 	ctx        caddy.Context
@@ -75,14 +80,16 @@ type App struct {
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
 
-	inline  map[string]*widget
-	store   observe.Store
-	ledger  *ledgers.Known
-	opener  *widgets.Keys
-	traffic *traffic.Traffic             // the counts of requests
-	ring    atomic.Pointer[widgets.Ring] // nil until there is an encryption key
-	log     *zap.Logger
-	spool   *body.Spool // of the process: uploads outlive a reload
+	inline map[string]*widget
+	store  observe.Store
+	// The files of store and ledger, "" where they are none.
+	file, ledgerFile string
+	ledger           *ledgers.Known
+	opener           *widgets.Keys
+	traffic          *traffic.Traffic             // the counts of requests
+	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
+	log              *zap.Logger
+	spool            *body.Spool // of the process: uploads outlive a reload
 
 	// Shared with the configurations before and after this one.
 	sharedTraffic pooled[*traffic.Traffic]
@@ -99,14 +106,14 @@ type App struct {
 	configured bool
 	// offline says that a command works on the store itself, which creates no key.
 	offline bool
-	file    string // of the store, if it is one
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // handlers' own widgets, by id
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
-	usesStore, usesLedger bool
-	window                ledger.Window // the longest of all handlers with one_time
+	usesStore, usesLedger, hasHandlers bool
+	window                             ledger.Window // the longest of all handlers with one_time
+	found                              findings.Report
 }
 
 // InlineWidget is a chat widget that is defined in the configuration itself.
@@ -126,6 +133,9 @@ type InlineWidget struct {
 
 	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
+
+	// Where a Caddyfile has this widget, such as `Caddyfile:4`, for messages. The adapter sets it. Default: none.
+	Line string `json:"line,omitempty"`
 }
 
 // WidgetStore is a module of the namespace `chat_identity.widgets`.
@@ -149,6 +159,7 @@ var generations atomic.Uint64
 // runs for `caddy validate`.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
+	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
 	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
@@ -159,7 +170,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.traffic = a.sharedTraffic.shared
-	return inOrder(a.provisionSpool, a.provisionInline, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache)
+	if err := a.provisionInline(); err != nil {
+		return err
+	}
+	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+		return fmt.Errorf("%w%s", err, atLine(a.Line))
+	}
+	return nil
 }
 
 func (a *App) provisionInline() error {
@@ -174,12 +191,9 @@ func (a *App) provisionInline() error {
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w%s", err, atLine(inline.Line))
 		}
-		if literals {
-			warnLiteral(a.log, zap.String("widget", inline.ID))
-		}
-		warnDoubt(a.log, w)
+		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
 		a.inline[inline.ID] = w
@@ -187,15 +201,17 @@ func (a *App) provisionInline() error {
 	return nil
 }
 
-func warnLiteral(log *zap.Logger, which zap.Field) {
-	log.Warn("a secret is written into the configuration, where Caddy's admin API and autosave.json show it: "+
-		"write {env.NAME} or {file.PATH} instead", which)
-}
-
-// warnDoubt warns about an environment variable that may hold more than a secret.
-func warnDoubt(log *zap.Logger, w *widget) {
+// checkSecrets finds secrets that are no secrets.
+func checkSecrets(w *widget, literals bool, find func(findings.Kind, string)) {
+	secret := "a secret"
+	if w.id != defaultWidget {
+		secret += " of widget " + w.id
+	}
+	if literals {
+		find(findings.SecretLiteral, secret+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+	}
 	if w.inline.doubt != nil {
-		log.Warn("a secret is used as it is, but may not be what was meant", zap.String("widget", w.id), zap.Error(w.inline.doubt))
+		find(findings.SecretDoubtful, secret+" is used as it is, but may not be what was meant: "+w.inline.doubt.Error())
 	}
 }
 
@@ -203,6 +219,8 @@ func (a *App) provisionStore() error {
 	if a.WidgetsRaw == nil {
 		a.WidgetsRaw = json.RawMessage(`{"store":"file"}`)
 	}
+	a.checkPassword("widgets", a.WidgetsRaw)
+	a.checkPassword("ledger", a.LedgerRaw)
 	var kind struct{ Store, URL string }
 	_ = json.Unmarshal(a.WidgetsRaw, &kind) // LoadModule says what is wrong with it
 	if kind.Store == "redis" {
@@ -222,7 +240,7 @@ func (a *App) provisionStore() error {
 	}
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
-		return fmt.Errorf("widgets: %w", err)
+		return moduleError("widgets", err)
 	}
 	module, ok := loaded.(WidgetStore)
 	if !ok {
@@ -230,13 +248,23 @@ func (a *App) provisionStore() error {
 	}
 	store, err := module.Store(stale)
 	if err != nil {
-		return fmt.Errorf("widgets: %w", err)
+		return moduleError("widgets", err)
 	}
 	if file, ok := loaded.(*FileWidgets); ok {
 		a.file = file.Path
 	}
 	a.store = observe.Store{Store: store}
 	return nil
+}
+
+// moduleError is the error of an option's module. It begins with what is wrong, not with
+// the way to the module.
+func moduleError(option string, err error) error {
+	text := err.Error()
+	if _, after, ok := strings.Cut(text, ": provision chat_identity."); ok {
+		_, text, _ = strings.Cut(after, ": ")
+	}
+	return fmt.Errorf("%s (%s)", text, option)
 }
 
 // defaultStale is how long a known widget is served while its store is away.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -52,7 +54,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // guard returns the handler for requests that the matcher does not select. It is a
 // complete one where there are identify() calls to answer.
 func (h *Handler) guard() *Handler {
-	g := &Handler{Headers: h.Headers, Dialect: h.Dialect}
+	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, Line: h.Line}
 	if h.Identify != "" {
 		*g = *h
 	}
@@ -92,12 +94,14 @@ func (h *Handler) guard() *Handler {
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	directive := *d
+	h.Line = position(d)
 	if d.NextArg() {
 		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.Errf("'%s' is not a mode: one of off, optional, required", d.Val())
+			return d.WrapErr(withPlaceholderNote(choice.Unknown("mode", d.Val(), []string{"off", "optional", "required"}), []string{d.Val()}))
 		}
 	}
 	if d.NextArg() {
@@ -107,8 +111,11 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("unexpected '%s': only a block may follow the mode", d.Val())
 	}
 	seen := make(map[string]caddyfile.Dispenser) // the position of each option
-	err := eachOption(d, []string{"claim", "reject", "header"}, []string{"conversation"}, func(name string) error {
+	err := handlerBlock.each(d, func(name string) error {
 		seen[name] = *d
+		if first := *d; first.NextArg() {
+			seen[name+" "+first.Val()] = *d
+		}
 		return h.unmarshalOption(d, name)
 	})
 	if err != nil {
@@ -117,14 +124,14 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	err = h.check()
 	if fault, ok := errors.AsType[*optionError](err); ok {
 		if at, written := seen[fault.option]; written {
-			return at.WrapErr(err)
+			return wrap(&at, err)
 		}
 	}
-	return wrap(d, err)
+	return wrap(&directive, err)
 }
 
 // optionError is an error about one option that is found when all of them are known.
-// The option gives the line.
+// The option, with its first argument if it can be repeated, gives the line.
 type optionError struct {
 	option string
 	error
@@ -163,10 +170,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "widget":
 		return h.widgetOption(d)
 	case "secret":
-		if h.Secrets = d.RemainingArgs(); len(h.Secrets) == 0 {
-			return d.Err("secret needs at least one secret, as in 'secret {env.CHAT_IDENTITY_SECRET}'")
-		}
-		return wrap(d, checkLiterals(h.Secrets))
+		return secretArgs(d, &h.Secrets, "CHAT_IDENTITY_SECRET")
 	case "claim":
 		return h.claimOption(d)
 	case "at":
@@ -178,12 +182,12 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
 			return err
 		}
-		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Message = h.Message }))
+		return checkClaim(func(c *verifier.Dialect) { c.Message = h.Message })
 	case "encoding":
 		if err := oneArg(d, &h.Encoding, "hex, base64 or base64url"); err != nil {
 			return err
 		}
-		return wrap(d, checkClaim(func(c *verifier.Dialect) { c.Encoding = h.Encoding }))
+		return checkClaim(func(c *verifier.Dialect) { c.Encoding = h.Encoding })
 	case "max_age":
 		return durationArg(d, &h.MaxAge, 1)
 	case "skew":
@@ -191,7 +195,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return durationArg(d, h.Skew, 0)
 	case "one_time":
 		if h.OneTime = true; d.NextArg() {
-			return d.Errf("unexpected '%s': one_time takes no argument", d.Val())
+			return fmt.Errorf("unexpected '%s': one_time takes no argument", d.Val())
 		}
 		return nil
 	case "conversation":
@@ -220,9 +224,5 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "cors":
 		return h.corsOption(d)
 	}
-	if name == "mode" {
-		return d.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
-	}
-	return d.Errf("unknown option '%s': one of dialect, widget, secret, claim, at, message, encoding, max_age, skew, "+
-		"one_time, nonce_length, timestamp_unit, conversation, visitor, identify, refuse, unverified, max_body, max_upload, reject, header, cors", name)
+	return nil
 }

@@ -3,25 +3,36 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/json"
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 )
 
 // separator is the line between a Caddyfile and its expected result: the JSON that it
-// adapts to, or "error: " and a part of the error.
+// adapts to, the error of adapting it, or that of loading it.
 const separator = "\n----------\n"
 
-var where = regexp.MustCompile(`, at Caddyfile:\d+$`)
+var where = regexp.MustCompile(`, at Caddyfile:\d+( import chain .*)?(, site .*)?$`)
 
-// TestCaddyfiles adapts every file in testdata. The good ones must provision,
-// too; the errors of the bad ones say where they are.
+// adaptError and loadError remove the path of modules that Caddy puts before an error.
+func adaptError(err error) string {
+	return strings.TrimPrefix(err.Error(), "parsing caddyfile tokens for 'chat_identity': ")
+}
+
+func loadError(err error) string {
+	text := err.Error()
+	for _, module := range []string{"provision http.handlers.chat_identity: ", "provision chat_identity: "} {
+		if _, ours, ok := strings.Cut(text, module); ok {
+			text = ours
+		}
+	}
+	return text
+}
+
+// TestCaddyfiles adapts every file in testdata and loads what could be adapted. The
+// errors of the bad ones say where they are.
 func TestCaddyfiles(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.caddyfiletest")
 	if err != nil || len(files) == 0 {
@@ -36,38 +47,38 @@ func TestCaddyfiles(t *testing.T) {
 			if !ok {
 				t.Fatal("no line of ten dashes")
 			}
+			want = strings.TrimSpace(want)
 			got, err := adapt(caddyfile + "\n")
-			if wanted, isError := strings.CutPrefix(strings.TrimSpace(want), "error: "); isError {
-				if err == nil || !strings.Contains(err.Error(), wanted) || !where.MatchString(err.Error()) {
-					t.Errorf("error %v, want %s", err, wanted)
-				}
-				if !strings.HasSuffix(file, ".bad.caddyfiletest") {
-					t.Error("an error, but the name does not end in .bad.caddyfiletest")
+			result := ""
+			if err != nil {
+				result = "error: " + adaptError(err)
+			} else if err = validate(strings.ReplaceAll(caddyfile, "/run/secrets/previous", previous)); err != nil {
+				result = "load error: " + loadError(err)
+			}
+			if bad := strings.HasSuffix(file, ".bad.caddyfiletest"); bad != (err != nil) {
+				t.Errorf("the name says otherwise: %v", err)
+			} else if bad {
+				if result != want || !where.MatchString(result) {
+					t.Errorf("got %s\nwant %s", result, want)
 				}
 				return
 			}
-			must(t, err)
 			var gotText, wantText bytes.Buffer
 			must(t, json.Indent(&gotText, got, "", "\t"))
-			must(t, json.Indent(&wantText, []byte(strings.TrimSpace(want)), "", "\t"))
+			must(t, json.Indent(&wantText, []byte(want), "", "\t"))
 			if gotText.String() != wantText.String() {
 				t.Errorf("got %s", gotText.String())
 			}
-			if !strings.HasSuffix(file, ".good.caddyfiletest") {
-				t.Error("no error, but the name does not end in .good.caddyfiletest")
-			}
-			must(t, validate(strings.ReplaceAll(caddyfile, "/run/secrets/previous", previous)))
 		})
 	}
 }
 
-// TestEveryOptionHasFiles reads the options out of the source: each has a good
-// and a bad file, and those of a coming version a bad one.
+// TestEveryOptionHasFiles: each option has a good and a bad file.
 func TestEveryOptionHasFiles(t *testing.T) {
 	for kind, options := range map[string][]string{
-		"handler": cases(t, "caddyfile.go", "unmarshalOption"),
-		"widget":  cases(t, "globaloption.go", "unmarshalInlineWidget"),
-		"global":  cases(t, "globaloption.go", "unmarshalOption"),
+		"handler": handlerBlock.options,
+		"widget":  widgetBlock.options,
+		"global":  appBlock.options,
 		"matcher": {"outcomes"},
 	} {
 		if len(options) == 0 {
@@ -87,42 +98,18 @@ func wantFile(t *testing.T, name string) {
 	}
 }
 
-// cases returns the texts in the cases of a function's switches.
-func cases(t *testing.T, file, function string) (texts []string) {
-	t.Helper()
-	source, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
-	must(t, err)
-	for _, declaration := range source.Decls {
-		f, ok := declaration.(*ast.FuncDecl)
-		if !ok || f.Name.Name != function {
-			continue
-		}
-		ast.Inspect(f, func(node ast.Node) bool {
-			if clause, ok := node.(*ast.CaseClause); ok {
-				for _, expression := range clause.List {
-					if literal, ok := expression.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-						text, err := strconv.Unquote(literal.Value)
-						must(t, err)
-						texts = append(texts, text)
-					}
-				}
-			}
-			return true
-		})
-	}
-	return texts
-}
-
 // TestUnmarshalCaddyfileDocuments: the syntax in the comments, which becomes
 // documentation, names every option.
 func TestUnmarshalCaddyfileDocuments(t *testing.T) {
-	for _, in := range [][2]string{
-		{"caddyfile.go", "unmarshalOption"}, {"globaloption.go", "unmarshalOption"}, {"globaloption.go", "unmarshalInlineWidget"},
+	for file, blocks := range map[string][]optionBlock{
+		"caddyfile.go": {handlerBlock, conversationBlock}, "globaloption.go": {appBlock, widgetBlock},
 	} {
-		text := read(t, in[0])
-		for _, option := range cases(t, in[0], in[1]) {
-			if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
-				t.Errorf("%s does not document %s", in[0], option)
+		text := read(t, file)
+		for _, b := range blocks {
+			for _, option := range b.options {
+				if !regexp.MustCompile(`(?m)^//\s+` + option + `(\s|$)`).Match(text) {
+					t.Errorf("%s does not document %s", file, option)
+				}
 			}
 		}
 	}

@@ -130,9 +130,9 @@ func (a *App) counted() (stored int, at time.Time) {
 	return stored, found.at
 }
 
-// missingKeys returns the ids of encryption keys that stored secrets need but that are
-// not configured, as far as the store or the last census knows.
-func (a *App) missingKeys() []string {
+// neededKeys returns the ids of encryption keys that stored secrets need, as far as the
+// store or the last census knows.
+func (a *App) neededKeys() []string {
 	needed := make(map[string]bool)
 	for id := range a.store.KeyIDs() {
 		needed[id] = true
@@ -140,8 +140,13 @@ func (a *App) missingKeys() []string {
 	if found := a.census.Load(); found != nil {
 		maps.Copy(needed, found.keys)
 	}
+	return slices.Sorted(maps.Keys(needed))
+}
+
+// missingKeys returns those that are not configured.
+func (a *App) missingKeys() []string {
 	missing := []string{}
-	for _, id := range slices.Sorted(maps.Keys(needed)) {
+	for _, id := range a.neededKeys() {
 		if !a.ring.Load().Has(id) {
 			missing = append(missing, id)
 		}

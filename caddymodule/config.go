@@ -132,6 +132,9 @@ type Handler struct {
 	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS cors.Origins `json:"cors,omitempty"`
 
+	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
+	Line string `json:"line,omitempty"`
+
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App
@@ -147,6 +150,8 @@ type Handler struct {
 	// renamed are the names that ours are renamed to: by this handler, and once the app
 	// has read the sites, by any handler of its site.
 	renamed []hop.Header
+	site    string         // its hosts and paths, for messages
+	address sites.Address  // for code that calls it
 	place   *sites.Handler // what the app has learned from the sites; nil before
 	log     *logger
 }

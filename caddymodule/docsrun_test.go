@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // TestDocsRequest sends the request that the README opens with through the
@@ -131,7 +133,8 @@ func (s shell) run(t *testing.T, commands, input string) string {
 // gateway that runs.
 func TestDocsCommands(t *testing.T) {
 	g, bash := live(t, "", liveSite), newShell(t)
-	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|readiness|delete|export|import)`)
+	against := regexp.MustCompile(`caddy chat-identity (create|list|show|set|rotate|stats|readiness|delete|export|import|health)`)
+	must(t, os.WriteFile(filepath.Join(bash.dir, "Caddyfile"), []byte(oneSite("", "chat_identity off")), 0o600)) // for check
 	ran := 0
 	for _, b := range blocks(t) {
 		if b.info != "sh" && b.info != "sh live" || !strings.Contains(b.text, "caddy chat-identity") {
@@ -143,7 +146,7 @@ func TestDocsCommands(t *testing.T) {
 			t.Errorf("%s%s", b.text, out)
 		}
 	}
-	if ran != 4 {
+	if ran != 5 {
 		t.Errorf("ran %d blocks of commands", ran)
 	}
 }
@@ -162,5 +165,29 @@ func TestDocsTry(t *testing.T) {
 	out := bash.run(t, stop+ported.Replace(commands), "")
 	if want := find(t, "json problem") + "Hello, user-123"; !strings.HasSuffix(out, want) {
 		t.Errorf("%s\nwant\n%s", out, want)
+	}
+}
+
+// TestDocsProbes asks as the documents' probes do.
+func TestDocsProbes(t *testing.T) {
+	var probes map[string]struct{ Exec struct{ Command []string } }
+	must(t, yaml.Unmarshal([]byte(find(t, "yaml probe")), &probes))
+	admin, probe := fmt.Sprintf("localhost:%d", freePort(t)), fmt.Sprintf("http://localhost:%d", freePort(t))
+	load(t, strings.NewReplacer("localhost:2019", admin, "http://:8081", probe, "chat.example.com", fmt.Sprintf("http://localhost:%d", freePort(t))).
+		Replace(find(t, "caddyfile probe")))
+	if command := probes["readinessProbe"].Exec.Command; strings.Join(command[:2], " ") != "caddy chat-identity" {
+		t.Errorf("%q", command)
+	} else if out, stderr, err := runCommand(t, "", append(command[2:], "--address", admin)...); out != "ok\n" || err != nil {
+		t.Errorf("%q, %q, %v", out, stderr, err)
+	}
+	if a := fetch(t, "GET", probe+"/health", ""); a.StatusCode != 200 || a.body != `{"status":"ok"}`+"\n" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	for path, method := range map[string]string{
+		"/health": "POST", "/health/": "GET", "/health/..": "GET", "/config/": "GET", "/chat_identity/widgets": "GET", "/stop": "POST", "/": "GET",
+	} {
+		if a := fetch(t, method, probe+path, ""); a.StatusCode != 200 || a.body != "" { // Caddy's answer where nothing matches
+			t.Errorf("%s %s: %d %s", method, path, a.StatusCode, a.body)
+		}
 	}
 }

@@ -6,29 +6,24 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // decider is a handler that decides requests, and where it does.
 type decider struct {
 	*Handler
-	where   string
-	address sites.Address
+	where string
 }
 
-// decides notes that a handler decides requests of widgets. Its site can only be told
-// while it is provisioned.
-func (a *App) decides(ctx caddy.Context, h *Handler) {
+// decides notes that a handler decides requests of widgets.
+func (a *App) decides(h *Handler) {
 	if h.Guard || h.widgetless() {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.deciders = append(a.deciders, decider{h, cmp.Or(strings.Join(sites.Where(ctx), " "), "this configuration"), sites.AddressOf(ctx)})
+	a.deciders = append(a.deciders, decider{h, cmp.Or(h.site, "this configuration")})
 }
 
 // serves reports whether the handler's requests can name the widget, and whether it

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -31,15 +32,15 @@ func (a *App) provisionKeys() error {
 	var keys []widgets.EncryptionKey
 	for i, written := range a.EncryptionKeys {
 		text, literal, err := resolveText(written)
-		if err != nil {
-			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+		var key widgets.EncryptionKey
+		if err == nil {
+			key, err = parseEncryptionKey(text)
 		}
-		key, err := parseEncryptionKey(text)
 		if err != nil {
-			return fmt.Errorf("encryption_key %d: %w", i+1, err)
+			return fmt.Errorf("%w (encryption_key)", err)
 		}
 		if literal {
-			warnLiteral(a.log, zap.String("encryption_key", key.ID()))
+			a.find(findings.SecretLiteral, "encryption key "+key.ID()+" is written into the configuration, where Caddy's admin API and autosave.json show it")
 		}
 		if slices.ContainsFunc(keys, func(other widgets.EncryptionKey) bool { return other.ID() == key.ID() }) {
 			return fmt.Errorf("encryption_key %d: the same key is repeated", i+1)
@@ -67,7 +68,7 @@ func (a *App) provisionKeys() error {
 func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
 	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
-		err = fmt.Errorf("%w: 'caddy chat-identity keygen --encryption-key' creates one", err)
+		err = errors.New("this is no encryption key, the base64 of 32 bytes in 44 characters: 'caddy chat-identity keygen --encryption-key' creates one")
 	}
 	return key, err
 }
@@ -91,7 +92,7 @@ func readMadeKey() (widgets.EncryptionKey, error) {
 // warnReadable warns about a created key that other users can read.
 func (a *App) warnReadable() {
 	if info, err := os.Stat(madeKeyPath()); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
-		a.log.Warn("the encryption key can be read by other users: chmod 600", zap.String("file", madeKeyPath()))
+		a.find(findings.KeyReadable, "the encryption key in "+madeKeyPath()+" can be read by other users")
 	}
 }
 
@@ -121,7 +122,8 @@ func (a *App) ensureRing() error {
 	}
 	key, made, err := makeKey()
 	if err != nil {
-		return fmt.Errorf("creating an encryption key in %s: %w", filepath.Dir(madeKeyPath()), err)
+		return fmt.Errorf("an encryption key cannot be created in %s: %w", filepath.Dir(madeKeyPath()),
+			durable.Explain(err, "make Caddy's data directory writable, or configure encryption_key"))
 	}
 	a.ring.Store(widgets.NewRing(key))
 	if made {

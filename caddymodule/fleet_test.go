@@ -763,8 +763,9 @@ func (f *fleet) replay(t *testing.T) (end func()) {
 	}
 }
 
-// testEmptied: a flushed Redis has neither widgets nor used tokens. Widgets from a
-// backup are served, and tokens that may have been used are refused.
+// testEmptied: a flushed Redis has neither widgets nor used tokens. Known widgets are served
+// for stale_if_error, then none until there is a backup, at all gateways; tokens that may
+// have been used are refused.
 func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	f.everywhere(t, "known", testSecret, true)
 	since := f.logs()
@@ -775,9 +776,9 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 	}
 	replayed := f.replay(t)
 	server.Do("FLUSHALL")
-	f.awaits(t, "no gateway knows the widget", func(p *process) (string, string) {
+	f.awaits(t, "a gateway serves the widget that is lost", func(p *process) (string, string) {
 		_, body := f.signed(testSecret)
-		return f.ask(t, p, "/chat", "known", body), "403 widget_unknown"
+		return f.ask(t, p, "/chat", "known", body), "503 unavailable"
 	})
 	if c := f.gateways[1].call(t, "POST", "import", backup); c.status != 200 {
 		t.Fatalf("%d: %s", c.status, c.body)

@@ -2,6 +2,9 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -46,11 +49,11 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
+	a.Line = position(d)
 	if d.NextArg() {
-		return d.Errf("unexpected '%s': the global option chat_identity takes a block", d.Val())
+		return d.Errf("unexpected '%s': the global option chat_identity takes a block; mode and matcher go behind the directive in a site", d.Val())
 	}
-	widget := []string{"widget"}
-	return eachOption(d, widget, widget, func(name string) error { return a.unmarshalOption(d, name) })
+	return appBlock.each(d, func(name string) error { return a.unmarshalOption(d, name) })
 }
 
 func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
@@ -72,29 +75,29 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &a.Spool, "a folder, as in 'spool /var/lib/caddy/spool'"); err != nil {
 			return err
 		}
-		return wrap(d, checkPath(a.Spool))
+		return checkPath(a.Spool)
 	case "allow_reveal":
 		if a.AllowReveal = true; d.NextArg() {
-			return d.Errf("unexpected '%s': allow_reveal takes no argument", d.Val())
+			return fmt.Errorf("unexpected '%s': allow_reveal takes no argument", d.Val())
 		}
 		return nil
 	case "widget":
 		return a.unmarshalWidget(d)
 	}
-	return d.Errf("unknown option '%s' of the global chat_identity block: one of encryption_key, widgets, ledger, cache, max_spool, spool, stale_if_error, allow_reveal, widget", name)
+	return nil
 }
 
 func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	if a.EncryptionKeys = d.RemainingArgs(); len(a.EncryptionKeys) == 0 {
-		return d.Err("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'")
+		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'" + unsetNote)
 	}
 	for _, written := range a.EncryptionKeys {
 		if _, kind := placeholder(written); kind == "" {
 			if err := checkWritten(written); err != nil {
-				return d.WrapErr(err)
+				return err
 			}
 			if _, err := parseEncryptionKey(written); err != nil {
-				return d.WrapErr(err)
+				return err
 			}
 		}
 	}
@@ -106,11 +109,16 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.RawMessage) error {
 	option := d.Val()
 	if !d.NextArg() {
-		return d.Errf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
+		return fmt.Errorf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
 	}
 	name := d.Val()
-	if _, err := caddy.GetModule(namespace + "." + name); err != nil {
-		return d.Errf("%s: there is no kind '%s': it is %s or redis", option, name, file)
+	switch _, err := caddy.GetModule(namespace + "." + name); {
+	case err != nil && strings.Contains(name, "://"): // not quoted: it may hold a password
+		return fmt.Errorf("%s: the kind is missing before the URL: write '%[1]s redis <url>'", option)
+	case err != nil && strings.Contains(name, "/"):
+		return fmt.Errorf("%s: the kind is missing before the path: write '%[1]s %s %s'", option, file, name)
+	case err != nil:
+		return fmt.Errorf("%s: there is no kind '%s': it is %s or redis", option, name, file)
 	}
 	module, err := caddyfile.UnmarshalModule(d, namespace+"."+name)
 	if err != nil {
@@ -127,7 +135,7 @@ func (a *App) unmarshalWidget(d *caddyfile.Dispenser) error {
 	}
 	for _, other := range a.InlineWidgets {
 		if other.ID == w.ID {
-			return d.Errf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", w.ID)
+			return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", w.ID)
 		}
 	}
 	a.InlineWidgets = append(a.InlineWidgets, w)
@@ -139,34 +147,34 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 		return w, err
 	}
 	if !widgets.ValidID(w.ID) {
-		return w, d.WrapErr(badWidgetID(w.ID))
+		return w, badWidgetID(w.ID)
 	}
 	if w.ID == defaultWidget {
-		return w, d.Errf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
+		return w, fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
 	}
-	err = eachOption(d, nil, nil, func(name string) error {
+	w.Line = position(d)
+	options := widgetBlock
+	options.name = "widget " + w.ID
+	err = options.each(d, func(name string) error {
 		switch name {
 		case "secret":
-			if w.Secrets = d.RemainingArgs(); len(w.Secrets) == 0 {
-				return d.Err("secret needs at least one secret, as in 'secret {env.SHOP_SECRET}'")
-			}
-			return wrap(d, checkLiterals(w.Secrets))
+			return secretArgs(d, &w.Secrets, "SHOP_SECRET")
 		case "mode":
 			var text string
 			if err := oneArg(d, &text, "off, optional or required"); err != nil {
 				return err
 			}
-			return wrap(d, w.Mode.UnmarshalText([]byte(text)))
+			return w.Mode.UnmarshalText([]byte(text))
 		case "dialect":
 			return dialectArg(d, &w.Dialect)
 		}
-		return d.Errf("unknown option '%s' of widget %s: one of secret, mode, dialect", name, w.ID)
+		return nil
 	})
 	if err != nil {
 		return w, err
 	}
 	if len(w.Secrets) == 0 {
-		return w, d.Errf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", w.ID)
+		return w, noSecret(w.ID)
 	}
 	return w, nil
 }

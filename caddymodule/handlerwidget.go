@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
-
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -36,7 +33,7 @@ func (h *Handler) checkWidget() error {
 }
 
 // provisionWidget determines how a request's widget is found.
-func (h *Handler) provisionWidget(ctx caddy.Context) error {
+func (h *Handler) provisionWidget() error {
 	if err := h.checkWidget(); err != nil {
 		return err
 	}
@@ -46,7 +43,7 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 	}
 	switch {
 	case len(h.Secrets) > 0:
-		return h.provisionSingle(handlerSite(ctx, h))
+		return h.provisionSingle()
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -59,29 +56,24 @@ func (h *Handler) provisionWidget(ctx caddy.Context) error {
 		return err
 	}
 	h.literal = []byte(h.Widget)
-	if !app.stored(h.Widget) && !h.Guard {
-		h.log.zap.Warn("this handler's widget is neither inline nor stored, so no request verifies until it is: "+
-			"'caddy chat-identity create "+h.Widget+"' creates it", zap.String("widget", h.Widget))
+	if !app.stored(h.Widget) {
+		h.find(findings.WidgetUnstored, "widget "+h.Widget+" is neither inline nor stored, so no request verifies until it is")
 	}
 	return nil
 }
 
-// provisionSingle creates the handler's own widget. The site is for errors.
-func (h *Handler) provisionSingle(site string) error {
+// provisionSingle creates the handler's own widget.
+func (h *Handler) provisionSingle() error {
+	where := h.describe()
 	id := cmp.Or(h.Widget, defaultWidget)
 	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
 	if err != nil {
 		return err
 	}
-	if !h.Guard { // the handler that it belongs to warns
-		if literals {
-			warnLiteral(h.log.zap, zap.String("widget", id))
-		}
-		warnDoubt(h.log.zap, w)
-	}
+	checkSecrets(w, literals, h.find)
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	h.single, err = h.app.own(w, h, site)
+	h.single, err = h.app.own(w, h, where)
 	return err
 }
 
@@ -135,10 +127,13 @@ func otherSecrets(id, site, other string) error {
 		"or define it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// handlerSite tells an operator where the handler that is being provisioned is, and where
-// its secrets come from.
-func handlerSite(ctx caddy.Context, h *Handler) string {
-	words := append(sites.Where(ctx), "with the secret")
+// describe tells an operator where the handler is, and where its secrets come from.
+func (h *Handler) describe() string {
+	words := []string{h.site}
+	if h.Line != "" {
+		words = append(words, "("+h.Line+")")
+	}
+	words = append(words, "with the secret")
 	for _, written := range h.Secrets {
 		if _, kind := placeholder(written); kind == "" {
 			written = "(written in the configuration)"

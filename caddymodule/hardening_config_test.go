@@ -238,7 +238,7 @@ func TestTwoDefaults(t *testing.T) {
 		{"one site", site("a.example", handler("/a/*", "{env.TEST_SECRET}")+handler("/b/*", "{env.OTHER_SECRET}")), []string{"/a/*", "/b/*", "a.example", "on :80", "{env.OTHER_SECRET}"}},
 		{"two hosts", site("a.example", handler("", "{env.TEST_SECRET}")) + site("b.example", handler("required", "{env.OTHER_SECRET}")), []string{"a.example on :80", "b.example on :80"}},
 		{"two servers", site("a.example:8080", handler("", "{env.TEST_SECRET}")) + site("a.example:8081", handler("off", "{env.OTHER_SECRET}")), []string{"a.example on :8080", "a.example on :8081"}},
-		{"two blocks", site("a.example", "handle /a/* {\n"+handler("", "{env.TEST_SECRET}")+"}\nhandle_path /b/* {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example /a/* on", "a.example /b/* on"}},
+		{"two blocks", site("a.example", "handle /a/* {\n"+handler("", "{env.TEST_SECRET}")+"}\nhandle_path /b/* {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80 /a/*", "a.example on :80 /b/*"}},
 		{"error routes", site("a.example", handler("", "{env.TEST_SECRET}")+"handle_errors {\n"+handler("", "{env.OTHER_SECRET}")+"}\n"), []string{"a.example on :80"}},
 		{"literal", site("a.example", handler("", "{env.TEST_SECRET}")+"route /b {\n"+handler("", otherSecret)+"}\n"), []string{"the secret (written in the configuration)"}},
 		{"one more", site("a.example", handler("/a", "{env.TEST_SECRET}")+handler("/b", "{env.TEST_SECRET} {env.OTHER_SECRET}")), []string{"{env.TEST_SECRET} {env.OTHER_SECRET}"}},

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // The headers for the upstream, as indexes of Handler.names.
@@ -50,7 +51,7 @@ func (h *Handler) provisionHeaders() error {
 	for key, name := range h.Headers {
 		i := slices.Index(headerKeys[:], key)
 		if i < 0 {
-			return fmt.Errorf("header: unknown name '%s': one of %s", key, strings.Join(headerKeys[:], ", "))
+			return fmt.Errorf("header: %w", choice.Unknown("name", key, headerKeys[:]))
 		}
 		if name == "off" {
 			h.names[i] = ""

@@ -29,11 +29,16 @@ func (a *App) provisionLedger() error {
 	}
 	loaded, err := a.ctx.LoadModule(a, "LedgerRaw")
 	if err != nil {
-		return fmt.Errorf("ledger: %w", err)
+		return moduleError("ledger", err)
 	}
 	module, ok := loaded.(LedgerModule)
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
+	}
+	if file, ok := loaded.(*BoltLedger); ok {
+		if a.ledgerFile = file.Path; file.Path == a.file {
+			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
+		}
 	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {
@@ -60,8 +65,13 @@ func (a *App) ledgerNotes() []ledgers.Note {
 			Write: func(ctx context.Context, text string) error { return a.store.SetNote(ctx, name, text) },
 		},
 		{
-			Read:  func(context.Context) (string, error) { return durable.ReadLine(path) },
-			Write: func(_ context.Context, text string) error { return durable.WriteLine(path, text) },
+			Read: func(context.Context) (string, error) { return durable.ReadLine(path) },
+			Write: func(_ context.Context, text string) error {
+				if err := durable.WriteLine(path, text); err != nil {
+					return durable.Explain(err, "make Caddy's data directory writable")
+				}
+				return nil
+			},
 		},
 	}
 }

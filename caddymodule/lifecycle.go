@@ -16,10 +16,8 @@ import (
 // Start checks the sites, creates an encryption key if one is needed and none is
 // configured, and logs what will not work.
 func (a *App) Start() error {
-	for _, s := range a.sites() {
-		if err := s.Check(a.log); err != nil {
-			return err
-		}
+	if err := a.examine(); err != nil {
+		return err
 	}
 	if a.usesStore {
 		if err := a.ensureRing(); err != nil {
@@ -53,7 +51,7 @@ func (a *App) readSites() []*sites.Site {
 			return nil
 		}
 		if h.place == nil {
-			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed}
+			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0}
 			handlers[h.place] = h
 		}
 		return h.place
@@ -98,22 +96,11 @@ func (a *App) Cleanup() error {
 
 // checkStore logs which stored widgets are unused or unavailable, and why.
 func (a *App) checkStore() {
-	for id := range a.inline {
-		if a.stored(id) {
-			a.log.Warn("widget is both inline (in the configuration) and stored: the inline one is used, "+
-				"and the stored one would be without it", zap.String("widget", id))
-		}
+	for _, f := range a.storeFindings() {
+		f.Log(a.log)
 	}
-	for id := range a.owners {
-		if a.stored(id) {
-			a.log.Warn("widget is both a handler's own and stored: the stored one is not used", zap.String("widget", id))
-		}
-	}
-	for keyID, secrets := range a.store.KeyIDs() {
-		if !a.ring.Load().Has(keyID) {
-			a.log.Error("stored secrets cannot be decrypted, so their widgets are unavailable: "+a.whereKeyIs(keyID),
-				zap.String("missing_encryption_key", keyID), zap.Int("secrets", secrets))
-		}
+	for _, f := range a.keyFindings() {
+		a.log.Error(f.String(), zap.String("finding", string(f.Kind)))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 func init() {
@@ -84,7 +85,11 @@ func (m *Matcher) Validate() error {
 		if reason, err := judgment.ParseReason(string(o)); err == nil {
 			return fmt.Errorf("'%s' is a reason, not an outcome: match '%s', or use 'vars {http.chat_identity.reason} %s'", o, reason.Outcome(), o)
 		}
-		return fmt.Errorf("unknown outcome '%s': one of %v", o, judgment.Outcomes)
+		var names []string
+		for _, known := range judgment.Outcomes {
+			names = append(names, string(known))
+		}
+		return choice.Unknown("outcome", string(o), names)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -43,6 +44,8 @@ var (
 	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")
 	cacheLimit      = desc("cache_limit_bytes", "The maximum memory that decrypted keys may take.")
 	storeReachable  = desc("store_reachable", "Whether the store of widgets can be read and written: 1 or 0.")
+	storeLost       = desc("store_lost", "Whether the store has lost the widgets that this gateway knew: 1 or 0.")
+	health          = desc("health", "The gateway's health: 1 for its status, 0 for the others.", "status")
 	ledgerReachable = desc("ledger_reachable", "Whether the ledger is available: 1 or 0. Only if a handler needs it.")
 	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and that has not been accepted yet: 1 or 0. Only if a handler needs it.")
 	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is for those without one.", "mode")
@@ -68,7 +71,7 @@ var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metric
 // Describe implements [prometheus.Collector].
 func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheLimit, storeReachable, ledgerReachable,
+		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheLimit, storeReachable, storeLost, health, ledgerReachable,
 		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime, secretsUsed,
 	} {
 		descs <- d
@@ -103,14 +106,16 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter(cacheMisses, stats.Misses)
 	gauge(cacheCost, float64(stats.Cost))
 	gauge(cacheLimit, float64(stats.Size))
-	gauge(storeReachable, reachable(app.store.Err()))
+	gauge(storeReachable, bit(app.store.Err() == nil))
+	gauge(storeLost, bit(app.store.Loss() != ""))
 	if app.usesLedger {
-		err, lost := app.ledger.Err(), 0.0
-		gauge(ledgerReachable, reachable(err))
-		if app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone) {
-			lost = 1
-		}
-		gauge(ledgerLost, lost)
+		err := app.ledger.Err()
+		gauge(ledgerReachable, bit(err == nil))
+		gauge(ledgerLost, bit(app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone)))
+	}
+	now := app.health().Status
+	for _, status := range adminapi.Statuses {
+		gauge(health, bit(status == now), string(status))
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
 	if found := app.census.Load(); found != nil {
@@ -142,9 +147,9 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	}
 }
 
-func reachable(err error) float64 {
-	if err != nil {
-		return 0
+func bit(is bool) float64 {
+	if is {
+		return 1
 	}
-	return 1
+	return 0
 }

@@ -99,11 +99,11 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	for _, c := range h.Claims {
 		inOrder, err := c.places(h)
 		if err != nil {
-			return nil, err
+			return nil, ofOption("claim "+c.Field, err)
 		}
 		place := inOrder[0]
 		if place.Field.Proves() && place.Field != verifier.Signature && !claims.Signs(place.Field) {
-			return nil, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message)
+			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message))
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
@@ -129,7 +129,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
 		if (f == verifier.Signature || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
-			return nil, fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f)
+			return nil, ofOption("message", fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f))
 		}
 	}
 	places = withTwins(withoutIdleBody(places, own, claims))

@@ -10,6 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -38,26 +40,36 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = loaded.(*App)
+	h.app.hasHandlers = true
+	h.site, h.address = sites.Where(ctx), sites.AddressOf(ctx)
+	if err := h.provision(); err != nil {
+		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
+	}
+	h.app.decides(h)
+	h.checkValues()
+	return nil
+}
+
+func (h *Handler) provision() error {
 	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
 		return err
 	}
-	if h.Guard && h.Identify == "" {
-		d, err := verifier.LookupDialect(h.Dialect)
-		if err != nil {
-			return err
-		}
+	if !h.Guard || h.Identify != "" {
+		return inOrder(h.provisionWidget, h.provisionNames, h.provisionPlans)
+	}
+	d, err := verifier.LookupDialect(h.Dialect)
+	if err == nil {
 		h.plan, err = h.newPlan(d) // its answers refuse a CONNECT
-		return err
 	}
-	if err := inOrder(func() error { return h.provisionWidget(ctx) }, h.provisionNames, h.provisionPlans); err != nil {
-		return err
+	return err
+}
+
+// atLine ends a message by the place in a Caddyfile, if there is one, as the adapter's errors do.
+func atLine(line string) string {
+	if line == "" {
+		return ""
 	}
-	h.app.decides(ctx, h)
-	h.warnUpload()
-	if h.Unverified == claimKeep && !h.Guard {
-		h.log.zap.Warn("unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
-	}
-	return nil
+	return ", at " + line
 }
 
 // inOrder returns the first error of the steps, and does not run those behind it.
@@ -75,7 +87,7 @@ func (h *Handler) checkGuard() error {
 	if !h.Guard || h.Identify != "" {
 		return nil
 	}
-	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect})
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Line: h.Line})
 	if err != nil {
 		return err
 	}
@@ -102,7 +114,7 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
-		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, and is matched as a whole", h.Identify))
+		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", h.Identify))
 	}
 	if err := h.CORS.Check(); err != nil {
 		return err
@@ -125,9 +137,9 @@ func (h *Handler) provisionUnverified() error {
 		err := field.UnmarshalText([]byte(name))
 		switch {
 		case err != nil:
-			return fmt.Errorf("unverified: unknown field '%s': one of %s", name, strippableFields())
+			return fmt.Errorf("unverified: %w", choice.Unknown("field", name, strippableFields()))
 		case field.Proves():
-			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strippableFields())
+			return fmt.Errorf("unverified: %s is always cut out: list others, of %s", name, strings.Join(strippableFields(), ", "))
 		case slices.Contains(h.stripped, field):
 			return fmt.Errorf("unverified: %s is repeated", name)
 		}
@@ -137,14 +149,13 @@ func (h *Handler) provisionUnverified() error {
 }
 
 // strippableFields are the fields that unverified can list, for its errors.
-func strippableFields() string {
-	var names []string
+func strippableFields() (names []string) {
 	for f := verifier.UserID; f < verifier.Widget; f++ {
 		if !f.Proves() {
 			names = append(names, f.String())
 		}
 	}
-	return strings.Join(names, ", ")
+	return names
 }
 
 // provisionPlans compiles the handler for its own dialect and for those that
@@ -190,12 +201,17 @@ func (h *Handler) checkTimes() error {
 	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
-	message := h.plan.policy.Message
-	if !h.plan.verifier.Signs(verifier.Timestamp) && (h.MaxAge != 0 || h.Skew != nil || h.TimestampUnit != "") {
-		return fmt.Errorf("max_age, skew and timestamp_unit need a signed timestamp, which the message %q does not have", message)
-	}
-	if !h.plan.verifier.Signs(verifier.Nonce) && h.NonceLength != 0 {
-		return ofOption("nonce_length", fmt.Errorf("nonce_length needs a signed nonce, which the message %q does not have", message))
+	for _, o := range [...]struct {
+		option string
+		given  bool
+		needs  verifier.Field
+	}{
+		{"max_age", h.MaxAge != 0, verifier.Timestamp}, {"skew", h.Skew != nil, verifier.Timestamp},
+		{"timestamp_unit", h.TimestampUnit != "", verifier.Timestamp}, {"nonce_length", h.NonceLength != 0, verifier.Nonce},
+	} {
+		if o.given && !h.plan.verifier.Signs(o.needs) {
+			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, h.plan.policy.Message))
+		}
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -39,7 +42,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 	case "file":
 		content, err := os.ReadFile(name)
 		if err != nil {
-			return "", false, fmt.Errorf("secret file: %w", err)
+			return "", false, unreadable(name, err)
 		}
 		text := strings.TrimRight(string(content), "\r\n")
 		if strings.TrimSpace(text) == "" {
@@ -52,6 +55,25 @@ func resolveText(written string) (text string, literal bool, err error) {
 	default:
 		return written, true, checkWritten(written)
 	}
+}
+
+// unreadable says why a secret's file cannot be read, and what to do.
+func unreadable(name string, err error) error {
+	path, absErr := filepath.Abs(name)
+	if absErr != nil {
+		path = name
+	}
+	switch info, statErr := os.Stat(name); {
+	case errors.Is(err, fs.ErrNotExist) && path != name:
+		return fmt.Errorf("secret file %s does not exist: write the whole path, since %s is relative to the folder in which Caddy was started", path, name)
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("secret file %s does not exist: create it, or correct the path", path)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("secret file %s cannot be read: let the user that Caddy runs as read it", path)
+	case statErr == nil && info.IsDir():
+		return fmt.Errorf("secret file %s is a folder: name a file in it", path)
+	}
+	return fmt.Errorf("secret file %s cannot be read: %w", path, err)
 }
 
 // checkLiterals refuses literals that cannot be secrets. Placeholders are not resolved.

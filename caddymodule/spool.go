@@ -6,11 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/dustin/go-humanize"
-	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 )
@@ -37,9 +32,7 @@ func (a *App) provisionSpool() error {
 // useSpool puts the files where this configuration says.
 func (a *App) useSpool() {
 	a.spool.Configure(a.Spool, a.MaxSpool)
-	if dir := a.spool.Dir(); body.InMemory(dir) {
-		a.log.Warn("the temporary files of uploads are held in memory: name a folder on a disk with spool, or lower max_spool", zap.String("folder", dir))
-	}
+	a.checkSpoolFolder(a.spool.Dir())
 }
 
 // provisionFolder resolves and checks the configured folder.
@@ -47,17 +40,13 @@ func (a *App) provisionFolder() error {
 	if a.Spool == "" {
 		return nil
 	}
-	dir, err := caddy.NewReplacer().ReplaceOrErr(a.Spool, true, true)
+	err := checkPath(a.Spool)
 	if err == nil {
-		err = checkPath(dir)
+		a.Spool, err = resolvePath(a.Spool, "")
 	}
 	if err == nil {
-		dir, err = filepath.Abs(dir)
+		err = checkSpool(a.Spool)
 	}
-	if err == nil {
-		err = checkSpool(dir)
-	}
-	a.Spool = dir
 	return err
 }
 
@@ -78,12 +67,4 @@ func checkSpool(dir string) error {
 		return fmt.Errorf("no file can be created in %s: let the user that Caddy runs as write there, or name another folder: %w", dir, err)
 	}
 	return errors.Join(file.Close(), os.Remove(file.Name()))
-}
-
-// warnUpload warns about a max_upload that exceeds one client's share of max_spool.
-func (h *Handler) warnUpload() {
-	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share && !h.Guard {
-		h.log.zap.Warn(fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503. Raise max_spool to at least %s, or lower max_upload",
-			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share)), humanize.IBytes(uint64(h.MaxUpload)*body.ClientShare)))
-	}
 }

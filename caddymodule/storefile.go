@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/filestore"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -47,12 +50,22 @@ func (f *FileWidgets) Provision(ctx caddy.Context) error {
 	f.Path = path
 	return f.take(path, func() (*filestore.Store, error) {
 		return filestore.Open(filestore.Options{
-			Path: path,
+			Path: path, Note: storeNote(path),
 			// Not the context's logger: the file outlives the configuration.
 			Log:     caddy.Log().Named("chat_identity.widgets.file"),
 			Changed: storeChanged,
 		}), nil
 	})
+}
+
+// storeNote is the note in Caddy's data directory about the store at that place. A
+// configuration that is only validated, perhaps by another user, writes none.
+func storeNote(place string) durable.Note {
+	sum := sha256.Sum256([]byte(place))
+	return durable.Note{Path: dataPath("widgets-" + hex.EncodeToString(sum[:8])), May: func() bool {
+		_, err := activeApp()
+		return err == nil
+	}}
 }
 
 // storeChanged checks the store after another process has changed it.
@@ -78,13 +91,13 @@ func pathArg(d *caddyfile.Dispenser, option string, to *string) error {
 	if args := d.RemainingArgs(); len(args) == 1 {
 		*to = args[0]
 		if err := checkPath(*to); err != nil {
-			return d.WrapErr(err)
+			return err
 		}
 	} else if len(args) > 1 {
-		return d.Errf("%s takes one path: quote it if it has spaces", option)
+		return fmt.Errorf("%s takes one path: quote it if it has spaces", option)
 	}
 	if d.NextBlock(0) {
-		return d.Errf("%s has no block: the path follows it", option)
+		return fmt.Errorf("%s has no block: the path follows it", option)
 	}
 	return nil
 }
@@ -95,21 +108,18 @@ func resolvePath(path, name string) (string, error) {
 	if path == "" {
 		path = dataPath(name)
 	}
-	path, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
-	if err == nil {
-		path, err = filepath.Abs(path)
-	}
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(path, true, true)
 	if err != nil {
-		return "", fmt.Errorf("path: %w", err)
+		return "", fmt.Errorf("a variable in the path %s is not set or is empty: set it for the process that runs Caddy", path)
 	}
-	return path, nil
+	return filepath.Abs(resolved)
 }
 
 // checkPath refuses a path that is probably a mistake.
 func checkPath(path string) error {
 	switch {
 	case path == "":
-		return errors.New("the path is empty: is a variable in it not set?")
+		return errors.New("the path is empty, as a variable leaves it that is not set: write the path")
 	case strings.HasPrefix(path, "~"):
 		return errors.New("a path that begins with ~ is not expanded here: write it out")
 	}

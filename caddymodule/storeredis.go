@@ -31,8 +31,8 @@ type RedisWidgets struct {
 // RedisServer is where a Redis or Valkey is.
 type RedisServer struct {
 	// `redis://[user:password@]host[:6379][/db]`, or the same with `redis+unix` and a path, `redis+sentinel` and the
-	// master's name, or `redis+cluster`; `rediss` speaks TLS. The user and the password may each be one `{env.NAME}` or
-	// `{file.PATH}`. Options behind a `?`: `prefix` (default `chat_identity:`), `sentinel_username`, `sentinel_password`,
+	// master's name, or `redis+cluster`; `rediss` speaks TLS. The whole URL, the user and the password may each be one
+	// `{env.NAME}` or `{file.PATH}`. Options behind a `?`: `prefix` (default `chat_identity:`), `sentinel_username`, `sentinel_password`,
 	// and with TLS `ca`, `server_name`, `cert` and `key`.
 	URL string `json:"url"`
 
@@ -43,7 +43,16 @@ type RedisServer struct {
 // and returns the key under which it is shared. It does not connect yet, since it also
 // runs for `caddy validate`.
 func (r *RedisServer) connect() (key string, err error) {
-	options, err := redislink.Parse(r.URL)
+	address := r.URL
+	if _, kind := placeholder(address); kind != "" {
+		if address, _, err = resolveText(address); err != nil {
+			return "", err
+		}
+	}
+	options, err := redislink.Parse(address)
+	if err != nil && address != r.URL {
+		err = fmt.Errorf("%w, in %s", err, r.URL)
+	}
 	if err != nil {
 		return "", err
 	}
@@ -52,7 +61,7 @@ func (r *RedisServer) connect() (key string, err error) {
 			continue
 		}
 		if *text, _, err = resolveText(*text); err != nil {
-			return "", fmt.Errorf("user or password: %w", err)
+			return "", fmt.Errorf("%w, as the user or password in the URL", err)
 		}
 	}
 	r.URL = "" // cleared: Caddy's request trace prints exported fields
@@ -64,14 +73,18 @@ func (r *RedisServer) connect() (key string, err error) {
 // unmarshal reads the URL of a line in a Caddyfile.
 func (r *RedisServer) unmarshal(d *caddyfile.Dispenser, option string) error {
 	d.Next() // redis
-	if err := oneArg(d, &r.URL, "a URL, as in '"+option+" redis redis://localhost:6379'"); err != nil {
-		return err
+	args := d.RemainingArgs()
+	if len(args) != 1 || args[0] == "" { // not quoted: they may hold a password
+		return fmt.Errorf("%s redis takes one argument: a URL without spaces, as in '%[1]s redis redis://localhost:6379'%s", option, unsetNote)
 	}
-	if _, err := redislink.Parse(r.URL); err != nil {
-		return d.WrapErr(err)
+	r.URL = args[0]
+	if _, kind := placeholder(r.URL); kind == "" {
+		if _, err := redislink.Parse(r.URL); err != nil {
+			return err
+		}
 	}
 	if d.NextBlock(0) {
-		return d.Errf("%s redis has no block: all settings are part of the URL", option)
+		return fmt.Errorf("%s redis has no block: all settings are part of the URL", option)
 	}
 	return nil
 }
@@ -92,7 +105,7 @@ func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) 
 	}
 	if err := r.take(key+staleIfError.String(), func() (*redisstore.Store, error) {
 		return redisstore.Open(redisstore.Options{
-			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup,
+			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup, Note: storeNote(r.link.shared.String()),
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), nil

@@ -58,7 +58,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		return nil, false, badWidgetID(id)
 	}
 	if len(written) == 0 {
-		return nil, false, fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
+		return nil, false, noSecret(id)
 	}
 	if dialect != "" {
 		if _, err := verifier.LookupDialect(dialect); err != nil {
@@ -70,7 +70,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
-			return nil, false, fmt.Errorf("widget %s, secret %d: %w", id, i+1, hintShort(err))
+			return nil, false, fmt.Errorf("%w (%s)", hintShort(err), describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
 		if name, kind := placeholder(text); kind == "env" {
@@ -102,10 +102,30 @@ func inlineVersion(id string, secret verifier.Secret) string {
 }
 
 func hintShort(err error) error {
-	if errors.Is(err, verifier.ErrSecretShort) || errors.Is(err, verifier.ErrSecretEmpty) {
-		return fmt.Errorf("%w: 'caddy chat-identity keygen' creates a good one", err)
+	const advice = ": 'caddy chat-identity keygen' creates a good one"
+	switch {
+	case errors.Is(err, verifier.ErrSecretShort):
+		return fmt.Errorf("the secret is shorter than %d bytes"+advice, verifier.MinSecret)
+	case errors.Is(err, verifier.ErrSecretEmpty):
+		return errors.New("the secret is empty" + advice + unsetNote)
 	}
 	return err
+}
+
+// describeSecret names one of a widget's secrets for errors.
+func describeSecret(id string, i, of int) string {
+	text := "secret"
+	if of > 1 {
+		text += fmt.Sprintf(" %d", i+1)
+	}
+	if id == defaultWidget {
+		return text
+	}
+	return text + " of widget " + id
+}
+
+func noSecret(id string) error {
+	return fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
 }
 
 func badWidgetID(id string) error {

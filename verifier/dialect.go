@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // Dialect is one product's way of claiming an identity, and what is demanded of
@@ -174,7 +175,7 @@ func LookupDialect(name string) (Dialect, error) {
 		}
 		names = append(names, d.Name)
 	}
-	return Dialect{}, fmt.Errorf("unknown dialect '%s': one of %s", name, strings.Join(names, ", "))
+	return Dialect{}, choice.Unknown("dialect", name, names)
 }
 
 // clone returns a dialect that can be changed without changing this one.

@@ -4,8 +4,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 	"slices"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // encoding is how a signature is written.
@@ -25,7 +26,7 @@ func (e encoding) String() string { return encodingNames[e] }
 func parseEncoding(name string) (encoding, error) {
 	i := slices.Index(encodingNames, name)
 	if i < 0 {
-		return 0, fmt.Errorf("unknown encoding '%s': one of hex, base64, base64url", name)
+		return 0, choice.Unknown("encoding", name, []string{"hex", "base64", "base64url"})
 	}
 	return encoding(i), nil
 }

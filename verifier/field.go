@@ -1,9 +1,9 @@
 package verifier
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // Field is one piece of what a chat request says about who is chatting.
@@ -64,7 +64,7 @@ func parseField(name string) (Field, bool) {
 func (f *Field) UnmarshalText(name []byte) (err error) {
 	var ok bool
 	if *f, ok = parseField(string(name)); !ok {
-		err = fmt.Errorf("unknown field '%s': one of %s", name, strings.Join(fieldNames[:Widget], ", "))
+		err = choice.Unknown("field", string(name), fieldNames[:Widget])
 	}
 	return err
 }

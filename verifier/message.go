@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"hash"
 	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // message is a template of what is signed: fields and literal text.
@@ -49,7 +51,11 @@ func parseMessage(text string, nonceLength int) (message, error) {
 		}
 		f, ok := parseField(rest[1:end])
 		if !ok || (f != UserID && f != Email && f != Timestamp && f != Nonce) {
-			return m, fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
+			err := fmt.Errorf("message %q: %s is not one of {user_id}, {email}, {timestamp}, {nonce}", text, rest[:end+1])
+			if meant := choice.Nearest(strings.Trim(rest[:end], "{ "), []string{"user_id", "email", "timestamp", "nonce"}); meant != "" {
+				err = fmt.Errorf("%w (did you mean {%s}?)", err, meant)
+			}
+			return m, err
 		}
 		if seen[f] {
 			return m, fmt.Errorf("message %q names {%s} twice", text, f)

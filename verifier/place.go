@@ -1,8 +1,7 @@
 package verifier
 
 import (
-	"fmt"
-
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
 
@@ -45,7 +44,7 @@ func (p *Place) Check() error {
 	case p.Location == atQuery || p.Location == atHeader || p.Location == atCookie:
 		return nil
 	}
-	return fmt.Errorf("unknown location '%s': one of %s, %s, %s, %s", p.Location, atBody, atQuery, atHeader, atCookie)
+	return choice.Unknown("location", p.Location, []string{atBody, atQuery, atHeader, atCookie})
 }
 
 // Key returns the name of the field in a form or a query: a pointer's last token.

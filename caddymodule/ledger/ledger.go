@@ -13,7 +13,7 @@ import (
 var (
 	// ErrUnavailable says that it is currently unknown who holds a key. Errors wrap it
 	// with what an operator needs to know.
-	ErrUnavailable = errors.New("ledger: unavailable")
+	ErrUnavailable = errors.New("ledger: the ledger is unavailable")
 	// ErrGone is an [ErrUnavailable]: the ledger was open and has disappeared, or
 	// another one is in its place. Only [Ledger.Forget] starts a new one.
 	ErrGone = fmt.Errorf("%w: it is gone", ErrUnavailable)

@@ -1,8 +1,7 @@
 package widgets
 
 import (
-	"fmt"
-	"strings"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // Mode says what happens to a request that is not verified. A greater mode is stricter.
@@ -28,7 +27,7 @@ func ParseMode(name string) (Mode, error) {
 			return Mode(i), nil
 		}
 	}
-	return ModeUnset, fmt.Errorf("unknown mode '%s': one of %s", name, strings.Join(modeNames[ModeOff:], ", "))
+	return ModeUnset, choice.Unknown("mode", name, modeNames[ModeOff:])
 }
 
 // String returns the mode's name, "" for [ModeUnset].

@@ -56,8 +56,20 @@ type Store interface {
 	Speaks(dialect string) bool
 
 	// Err returns why the store currently cannot be written, or not be read, nil if it
-	// can. It wraps [ErrUnavailable].
+	// can. It wraps [ErrUnavailable]. Like the next two methods, it never waits.
 	Err() error
+
+	// Serves reports whether known widgets are served, even if Err is not nil.
+	Serves() bool
+
+	// Loss says that the widgets which this gateway knew are gone from the store, though
+	// it can be read, and what to do; "" otherwise. Until they are back or AcceptLoss was
+	// called, lookups of others answer [ErrUnavailable] rather than that there is none.
+	Loss() string
+
+	// AcceptLoss goes on with the widgets that the store has now, and reports whether any
+	// were lost.
+	AcceptLoss(ctx context.Context) (bool, error)
 
 	// Close ends the store's background work.
 	Close() error

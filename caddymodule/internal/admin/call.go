@@ -89,8 +89,13 @@ func (c *call) failure() error {
 		c.Header().Set("Retry-After", "10")
 		status = http.StatusServiceUnavailable
 	}
-	// Package names are of no use to an operator.
-	return caddy.APIError{HTTPStatus: status, Err: err, Message: strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")}
+	return caddy.APIError{HTTPStatus: status, Err: err, Message: Plain(err)}
+}
+
+// Plain returns an error's text without the name of a package, which is of no use to an
+// operator.
+func Plain(err error) string {
+	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "widgets: "), "ledger: ")
 }
 
 // read decodes the call's body, a JSON object, into v. An empty body leaves v as it

@@ -25,6 +25,7 @@ type Gateway struct {
 	AllowReveal bool
 	Offline     bool    // requests go through another process, which counts them
 	Ledger      *Ledger // nil if no handler needs one
+	Health      func() adminapi.Health
 
 	// Ring returns the encryption keys, or nil while there are none. EnsureRing
 	// creates one if there is none.

@@ -4,7 +4,27 @@ import (
 	"net/http"
 
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
+
+// acceptStoreLoss goes on with the widgets that the store has now.
+func (c *call) acceptStoreLoss() error {
+	accepted, err := c.acceptLostWidgets("through the admin API")
+	if err != nil {
+		return err
+	}
+	c.notes = []zap.Field{zap.Bool("accepted", accepted)}
+	return c.answer(http.StatusOK, adminapi.Acceptance{Accepted: accepted})
+}
+
+func (c *call) acceptLostWidgets(how string) (bool, error) {
+	accepted, err := c.Store.AcceptLoss(c.r.Context())
+	if accepted {
+		c.Log.Warn("the loss of the widgets was accepted " + how)
+	}
+	return accepted, err
+}
 
 // acceptLoss makes the current ledger the gateway's own.
 func (c *call) acceptLoss() error {

@@ -95,6 +95,11 @@ func (c *call) importRecords() error {
 	if err != nil {
 		return err
 	}
+	if len(ids) > 0 { // a backup ends the loss of the widgets
+		if _, err := c.acceptLostWidgets("by an import"); err != nil {
+			return err
+		}
+	}
 	var done adminapi.Imported
 	var stored []*widgets.Record
 	for _, id := range ids {

@@ -17,7 +17,7 @@ const (
 
 func reachOf(err error) adminapi.Reach {
 	if err != nil {
-		return adminapi.Reach{Error: err.Error()}
+		return adminapi.Reach{Error: Plain(err)}
 	}
 	return adminapi.Reach{Reachable: true}
 }
@@ -37,7 +37,8 @@ func (c *call) overview() error {
 		return adminError(http.StatusBadRequest, "widget must be the id of one, and the only parameter")
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Store: reachOf(c.Store.Err()),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Health: c.Health(),
+		Store:       adminapi.Store{Reach: reachOf(c.Store.Err()), Lost: c.Store.Loss()},
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
 	if c.Ledger != nil {
@@ -51,8 +52,8 @@ func (c *call) overview() error {
 		v.Found.Stored, v.Found.Counted = c.Census()
 		err = c.search(&v, wanted)
 	}
-	if err != nil { // configured and busy widgets are shown all the same
-		v.Store = reachOf(err)
+	if err != nil && v.Store.Lost == "" { // configured and busy widgets are shown all the same
+		v.Store.Reach = reachOf(err)
 	}
 	v.Writable = v.Store.Reachable
 	return c.answer(http.StatusOK, v)

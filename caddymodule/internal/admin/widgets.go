@@ -129,8 +129,8 @@ func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)
 
 func (c *call) unknown() error {
 	if c.id == widgets.DefaultID {
-		return adminError(http.StatusNotFound, "no handler has a widget of that id: '%s' is the own widget of a handler with a secret and without a widget line, "+
-			"and this configuration has none. It cannot be created here", c.id)
+		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
+			"which this configuration does not have. It cannot be created here", c.id)
 	}
 	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
 }

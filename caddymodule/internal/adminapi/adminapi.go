@@ -105,10 +105,11 @@ type ResealFailure struct {
 	Error string `json:"error"`
 }
 
-// Acceptance is the result of accepting the loss of a ledger.
+// Acceptance is the result of accepting the loss of a ledger, or of the widgets of a
+// store, which has no ids.
 type Acceptance struct {
 	Accepted bool   `json:"accepted"`
-	Ledger   string `json:"ledger"` // the id of the one that is now used
+	Ledger   string `json:"ledger,omitempty"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
 }
 

@@ -13,7 +13,8 @@ type Overview struct {
 	Gateway Gateway         `json:"gateway"`
 	Total   traffic.Windows `json:"total"`
 	Unknown traffic.Windows `json:"unknown"` // requests that name no existing widget
-	Store   Reach           `json:"store"`
+	Health  Health          `json:"health"`
+	Store   Store           `json:"store"`
 	Ledger  Ledger          `json:"ledger"`
 	// MissingKeys are the ids of encryption keys that stored secrets need and
 	// that are not configured.
@@ -60,6 +61,12 @@ type Gateway struct {
 type Reach struct {
 	Reachable bool   `json:"reachable"`
 	Error     string `json:"error,omitempty"`
+}
+
+// Store is the state of the store of widgets.
+type Store struct {
+	Reach
+	Lost string `json:"lost,omitempty"` // that it has lost its widgets and what to do, until that is over or accepted
 }
 
 // Ledger is the state of the ledger.

@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltcheck"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -204,6 +205,8 @@ func (l *Ledger) Close() error {
 	return l.closeErr
 }
 
+// unavailable tells an operator what to do about an error of the system. Others say that
+// themselves.
 func (l *Ledger) unavailable(cause error) error {
 	kind, advice := ledger.ErrUnavailable, ""
 	switch {
@@ -212,7 +215,10 @@ func (l *Ledger) unavailable(cause error) error {
 	case errors.Is(cause, boltcheck.ErrDamaged):
 		advice = wayOut
 	}
-	return fmt.Errorf("%w: %s: %w%s", kind, l.path, cause, advice)
+	if f := durable.Explain(cause, ""); f.Advice != "" {
+		cause = f
+	}
+	return fmt.Errorf("%w: ledger bolt %s: %w%s", kind, l.path, cause, advice)
 }
 
 // seconds returns the Unix time rounded up, so that nothing ends early.

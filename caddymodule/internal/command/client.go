@@ -159,6 +159,7 @@ type apiRequest struct {
 	method, path string
 	body         any           // sent as JSON unless nil
 	limit        time.Duration // for the answer; default: answerLimit
+	also         int           // a status of 400 or more with which the answer is one
 	// lost says what to do if a request that changes something was sent but not
 	// answered.
 	lost string
@@ -207,9 +208,9 @@ func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawM
 		return nil, nil, r.unanswered(fmt.Sprintf("%s sent more than %d bytes", c.address, maxAnswers))
 	}
 	switch {
-	case response.StatusCode >= 400:
+	case response.StatusCode >= 400 && (response.StatusCode != r.also || errorIn(answer) != ""):
 		return nil, nil, c.refusal(r, response.StatusCode, answer)
-	case response.StatusCode >= 300:
+	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return nil, nil, fmt.Errorf("%s answered with a redirect, which is not followed: is it Caddy's admin endpoint?", c.address)
 	case to == nil && response.StatusCode == http.StatusNoContent:
 		return nil, response.Header, nil
@@ -241,14 +242,20 @@ func (c *adminClient) failed(r *apiRequest, err error) error {
 	return r.unanswered(fmt.Sprintf("the answer of %s was incomplete (%s): is it Caddy's admin endpoint?", c.address, plain(err.Error())))
 }
 
-// refusal is the error for a status of 400 or more: the server's own message, if
-// there is one.
-func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
+// errorIn returns the server's own message in the answer, "" if there is none.
+func errorIn(answer []byte) string {
 	var said struct {
 		Error string `json:"error"`
 	}
-	if json.Unmarshal(body, &said) == nil && said.Error != "" {
-		return errors.New(plain(said.Error))
+	_ = json.Unmarshal(answer, &said)
+	return said.Error
+}
+
+// refusal is the error for a status of 400 or more: the server's own message, if
+// there is one.
+func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
+	if text := errorIn(body); text != "" {
+		return errors.New(plain(text))
 	}
 	switch {
 	case status == http.StatusNotFound:

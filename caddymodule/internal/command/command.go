@@ -43,7 +43,7 @@ func init() {
 		Long: `
 Tools for the chat_identity module.
 
-keygen, sign and explain need no running server. The other commands use the admin
+keygen, sign, explain and check need no running server. The other commands use the admin
 endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
 socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
 everything that Caddy's own commands can.
@@ -61,13 +61,13 @@ standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
 				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
-			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), versionCommand()} {
+			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), checkCommand(), versionCommand()} {
 				sub.GroupID = withoutServer
 				cmd.AddCommand(sub)
 			}
 			for _, sub := range []*cobra.Command{
 				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
-				revealCommand(), deleteCommand(), resealCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), dashboardCommand(),
+				revealCommand(), deleteCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), healthCommand(), dashboardCommand(),
 			} {
 				sub.GroupID = ofGateway
 				cmd.AddCommand(sub)

@@ -149,6 +149,27 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"widget":"shop","verdict":"unknown","mode":"","now":"` + created + `","from":"` + created + `"}`,
 		},
 		{
+			name: "health", args: "health", call: "GET /chat_identity/health", answer: `200 {"status":"ok"}`,
+		},
+		{
+			name: "degraded", args: "health", call: "GET /chat_identity/health",
+			answer: `200 {"status":"degraded","problems":["the store is away: look after it","a key\u001b is missing: add it"]}`,
+		},
+		{
+			name: "the widgets were lost", args: "store accept-loss", call: "POST /chat_identity/store/accept-loss", answer: `200 {"accepted":true}`,
+		},
+		{
+			name: "no widgets were lost", args: "store accept-loss", call: "POST /chat_identity/store/accept-loss", answer: `200 {"accepted":false}`,
+		},
+		{
+			name: "the ledger was lost", args: "ledger accept-loss", call: "POST /chat_identity/ledger/accept-loss",
+			answer: `200 {"accepted":true,"ledger":"NEW","lost":"OLD"}`,
+		},
+		{
+			name: "no ledger was lost", args: "ledger accept-loss", call: "POST /chat_identity/ledger/accept-loss",
+			answer: `200 {"accepted":false,"ledger":"NEW"}`,
+		},
+		{
 			name: "no stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[],"total":{"requests":0,"verified_rate":0,"outcomes":{}}}`,
 		},

@@ -21,7 +21,7 @@ func (s *Store) cannotWrite(err error) {
 	s.full, s.tried = err, time.Now()
 	last := s.current.Load()
 	if last.err == nil || lacksDisk(last.err) { // otherwise it cannot even be read
-		s.current.Store(&state{last.snapshot, err})
+		s.current.Store(&state{last.snapshot, err, last.lost})
 	}
 	s.alarm.raise(err, last.snapshot != nil, s.tried)
 }

@@ -105,7 +105,10 @@ func (s *Store) takeTurn(ctx context.Context) error {
 }
 
 func busy(what string, began time.Time, err error) error {
-	return fmt.Errorf("%w: %s, for %s: nothing was changed (%w)", widgets.ErrBusy, what, time.Since(began).Round(time.Millisecond), err)
+	f := durable.Explain(err, "")
+	f.What = fmt.Sprintf("%s, for %s, so nothing was changed", what, time.Since(began).Round(time.Millisecond))
+	f.Advice = "try again, and see what it does"
+	return fmt.Errorf("%w: %w", widgets.ErrBusy, f)
 }
 
 // resolve follows symbolic links. The file need not exist, unless a link points to it.

@@ -480,5 +480,5 @@ func TestPipe(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, _ := logged(path)
-	refused(t, s, "it is not a regular file")
+	refused(t, s, "it is a folder or a device")
 }

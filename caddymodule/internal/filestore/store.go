@@ -25,6 +25,8 @@ type Options struct {
 	Path string
 	// Log gets failures of the file and their ends. Default: none.
 	Log *zap.Logger
+	// Note is where it is noted that there is a file. Default: nowhere.
+	Note durable.Note
 	// Changed, if not nil, is called after another process, or a person, has changed the
 	// file and the store has read it. It must not close the store.
 	Changed func()
@@ -41,7 +43,10 @@ type Store struct {
 
 	mu      sync.Mutex // guards what follows, and stores to current
 	alarm   alarm
-	existed bool // whether there ever was a file
+	note    durable.Note
+	noted   string    // by the last process
+	before  *snapshot // the widgets that were lost, nil if none were
+	existed bool      // whether there ever was a file
 	known   *fileVersion
 	bad     *fileVersion // of a damaged file
 	badErr  error        // and its damage
@@ -59,6 +64,7 @@ type Store struct {
 type state struct {
 	snapshot *snapshot // of the last undamaged file, nil before the first
 	err      error
+	lost     bool // another file than before
 }
 
 // Open opens the store. It does not fail and creates no file: while the file cannot be used,
@@ -85,9 +91,14 @@ func open(options Options) *Store {
 	s.current.Store(new(state))
 	s.mu.Lock()
 	// The lock is created with the file and never removed, which distinguishes a missing
-	// file from a new store.
-	_, err := os.Lstat(s.path + lockSuffix)
-	s.existed = err == nil
+	// file from a new store, and so does the note, which may be on another disk.
+	s.note = options.Note
+	var err error
+	if s.noted, err = s.note.Read(); err != nil {
+		s.alarm.log.Error("it is unknown whether there was a file before, so its loss would go unnoticed: make the note readable", zap.Error(err))
+	}
+	_, err = os.Lstat(s.path + lockSuffix)
+	s.existed = err == nil || s.noted != ""
 	if err := s.refresh(); err != nil {
 		s.fail(err)
 	}
@@ -150,6 +161,9 @@ func (s *Store) notePath(name string) string { return s.path + "." + name }
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error { return s.current.Load().err }
+
+// Serves implements [widgets.Store]: what was last read is served without a time limit.
+func (s *Store) Serves() bool { return s.current.Load().snapshot != nil }
 
 // Close implements [widgets.Store]. Lookups are still answered.
 func (s *Store) Close() error {

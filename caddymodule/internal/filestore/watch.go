@@ -70,6 +70,7 @@ func (s *Store) refresh() error {
 	if was := s.current.Load().snapshot; was != nil {
 		s.alarm.older(read.older(was))
 	}
+	s.compare(read)
 	s.serve(read)
 	select {
 	case s.outside <- struct{}{}:
@@ -97,8 +98,12 @@ func (s *Store) absent() error {
 // serve makes a snapshot current.
 func (s *Store) serve(read *snapshot) {
 	s.failed = false
-	if was := s.current.Load(); was.snapshot != read || was.err != s.full {
-		s.current.Store(&state{read, s.full})
+	lost := s.before != nil
+	if was := s.current.Load(); was.snapshot != read || was.err != s.full || was.lost != lost {
+		s.current.Store(&state{read, s.full, lost})
+	}
+	if s.existed && !lost {
+		s.keepNote(read)
 	}
 	if s.full == nil {
 		s.alarm.clear(len(read.sorted))
@@ -108,7 +113,7 @@ func (s *Store) serve(read *snapshot) {
 // fail reports an error, and keeps the last snapshot.
 func (s *Store) fail(err error) {
 	s.failed = true
-	last := s.current.Load().snapshot
-	s.current.Store(&state{last, err})
-	s.alarm.raise(err, last != nil, time.Now())
+	last := s.current.Load()
+	s.current.Store(&state{last.snapshot, err, last.lost})
+	s.alarm.raise(err, last.snapshot != nil, time.Now())
 }

@@ -160,7 +160,7 @@ func TestBroken(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"a folder", "it is not a regular file", func(path string) {
+		{"a folder", "it is a folder or a device", func(path string) {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}

@@ -5,8 +5,8 @@ package judgment
 
 import (
 	"errors"
-	"strings"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -90,7 +90,7 @@ func ParseReason(name string) (Reason, error) {
 		}
 		names = append(names, string(r))
 	}
-	return "", errors.New("unknown reason '" + name + "': one of " + strings.Join(names, ", "))
+	return "", choice.Unknown("reason", name, names)
 }
 
 // Outcome is what verification found, as a backend sees it.

@@ -21,6 +21,9 @@ const (
 	retryAfter = time.Second
 )
 
+// errOpening is the answer to those who do not wait any longer.
+var errOpening = fmt.Errorf("%w: it is still being opened: see whether the disk or Redis is overloaded", ledger.ErrUnavailable)
+
 // Options say which ledger is used.
 type Options struct {
 	Ledger ledger.Ledger
@@ -103,7 +106,7 @@ func (k *Known) take(ctx context.Context, do func(context.Context) error) error 
 	select {
 	case k.turn <- struct{}{}:
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ledger.ErrUnavailable, context.Cause(ctx))
+		return errOpening
 	}
 	defer func() { <-k.turn }()
 	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)

@@ -130,7 +130,7 @@ func TestLoss(t *testing.T) {
 		if got := g.logged(); got != "error" {
 			t.Errorf("logged after a reload: %s", got)
 		}
-		want := "requests that name a conversation, too"
+		want := "requests that name a conversation are unavailable"
 		if shared {
 			want = "are free to take"
 		}

@@ -15,7 +15,7 @@ import (
 // What is logged, and what to do about it.
 const (
 	lossFound = "the ledger that this gateway used before is lost: one-time signatures from before are not accepted, "
-	lossWay   = ". Put it back in its place and restart, or accept the loss: 'caddy chat-identity ledger accept-loss'"
+	lossWay   = ": put it back in its place and restart, or accept the loss ('caddy chat-identity ledger accept-loss')"
 
 	closedByLoss = lossFound + "requests that name a conversation are unavailable, and visitors are not merged" + lossWay
 	openByLoss   = lossFound + "and conversations and visitors that were taken are free to take" + lossWay

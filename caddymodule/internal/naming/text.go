@@ -2,6 +2,7 @@ package naming
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -114,15 +116,26 @@ var shorthands = map[string]string{
 // modules are not known here.
 func checkPlaceholder(name string) error {
 	first, rest := firstPart(name)
-	if full, ok := shorthands[first]; ok && rest != "" {
+	meant := first
+	if rest != "" && !slices.Contains([]string{"http", "env", "file", "system", "time", "vars"}, first) {
+		meant = choice.Nearest(first, slices.Collect(maps.Keys(shorthands)))
+	}
+	if full, ok := shorthands[meant]; ok && rest != "" {
 		return fmt.Errorf("there is no placeholder {%s}: write {%s%s}", name, full, rest)
+	}
+	if strings.HasSuffix(name, ".") {
+		return fmt.Errorf("there is no placeholder {%s}: a name follows the dot", name)
 	}
 	known, within := RequestParts, "http.request"
 	inside, ok := strings.CutPrefix(name, "http.request.")
 	if after, inURI := strings.CutPrefix(inside, "uri."); inURI {
 		known, within, inside = URIParts, "http.request.uri", after
 	}
-	if part, _ := firstPart(inside); ok && !slices.Contains(known, part) {
+	part, rest := firstPart(inside)
+	if ok && part == "body" && rest != "" {
+		return fmt.Errorf("there is no placeholder {%s}: to read it from a body, write 'body /%s' in its place", name, strings.ReplaceAll(rest, ".", "/"))
+	}
+	if ok && !slices.Contains(known, part) {
 		return fmt.Errorf("there is no placeholder {%s}: %s is followed by one of %s", name, within, strings.Join(known, ", "))
 	}
 	return nil

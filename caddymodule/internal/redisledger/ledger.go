@@ -46,7 +46,7 @@ import (
 
 var (
 	errClosed  = errors.New("it is closed")
-	errUnasked = errors.New("it was not reached yet")
+	errUnasked = errors.New("it was not reached yet: wait a moment")
 	errNobody  = errors.New("the zero holder cannot hold a key")
 	errPast    = errors.New("a key cannot be held until a time in the past")
 )
@@ -178,7 +178,7 @@ func (l *Ledger) Close() error {
 }
 
 func unavailable(cause error) error {
-	return fmt.Errorf("%w: redis: %w", ledger.ErrUnavailable, cause)
+	return fmt.Errorf("%w: ledger redis: %w", ledger.ErrUnavailable, cause)
 }
 
 var _ ledger.Ledger = (*Ledger)(nil)

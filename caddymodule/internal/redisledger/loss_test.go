@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -434,4 +436,36 @@ func TestNoWindow(t *testing.T) {
 	if since := since(l); since.IsZero() {
 		t.Errorf("since %v", since)
 	}
+}
+
+// TestReplayedWithoutRights restarts a Redis that replays its file with the rights of the
+// user default, which is off, and drops all transactions: the loss of conversations is one of
+// the ledger.
+func TestReplayedWithoutRights(t *testing.T) {
+	t.Parallel()
+	acl := filepath.Join(t.TempDir(), "acl")
+	if err := os.WriteFile(acl, []byte("user default off nopass -@all\nuser gateway on >right ~* &* +@all\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := redistest.Start(t, "--aclfile", acl)
+	l := on(t, "redis://gateway:right@"+s.Addr)
+	before, err := l.Open(t.Context(), ledger.Window{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err := l.Reserve(t.Context(), key("conversation"), holder("a"), soon(), ledger.Share{Owner: key("a"), Limit: 3}); err != nil || e.Holder != holder("a") {
+		t.Fatal(e, err)
+	}
+	restart(s)
+	testbed.Succeeds(t, "another ledger", func() error {
+		e, err := l.Held(t.Context(), key("conversation"))
+		if err != nil {
+			return err
+		}
+		after, err := l.Open(t.Context(), ledger.Window{})
+		if lost := e.Holder == (ledger.Holder{}); err == nil && lost != (after != before) {
+			t.Fatalf("lost: %t, ledgers %s and %s", lost, before, after)
+		}
+		return err
+	})
 }

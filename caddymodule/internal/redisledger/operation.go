@@ -6,8 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/rueidis"
-
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -61,7 +60,7 @@ func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation)
 
 // run runs a script on the entry, and on the share if one is named. Unless an error is the
 // server's answer, the script may have run.
-func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) (answer, error) {
+func (o *operation) run(script *luaScript, share string, arguments ...string) (answer, error) {
 	ctx, cancel := context.WithTimeout(o.ctx, callLimit)
 	defer cancel()
 	keys := []string{o.key, o.l.markerKey()}
@@ -70,14 +69,14 @@ func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) 
 	}
 	client, err := o.l.link.Client(ctx)
 	if err != nil {
-		return answer{}, unavailable(err)
+		return answer{}, unavailable(redislink.Explain(err))
 	}
 	parts, err := script.Exec(ctx, client, keys, append([]string{o.server.marker}, arguments...)).AsStrSlice()
 	switch {
 	case err != nil && o.ctx.Err() != nil:
-		return answer{}, unavailable(context.Cause(o.ctx)) // this says nothing about the server
+		return answer{}, unavailable(redislink.Explain(context.Cause(o.ctx))) // this says nothing about the server
 	case err != nil:
-		return answer{}, unavailable(o.l.noteFailure(err))
+		return answer{}, unavailable(o.l.noteFailure(err, script.text))
 	case len(parts) == 0:
 		return answer{}, unavailable(errRecord)
 	case parts[0] == "forgot":
@@ -94,7 +93,7 @@ func (o *operation) run(script *rueidis.Lua, share string, arguments ...string) 
 
 // runCounted runs a script, and again with the share's key if the entry turns out to be part
 // of a share.
-func (o *operation) runCounted(script *rueidis.Lua, holder ledger.Holder, until int64, length string) (ledger.Entry, error) {
+func (o *operation) runCounted(script *luaScript, holder ledger.Holder, until int64, length string) (ledger.Entry, error) {
 	var known record
 	for range 4 {
 		share := ""

@@ -95,7 +95,9 @@ return {'held', v}
 
 // marking replaces the marker, after filling in the server's time and run id, if it is still
 // the one that the caller saw. It returns the current marker, the time, the server's INFO,
-// and, if it was told to rewrite the marker unchanged, why that failed.
+// and, if it was told to rewrite the marker unchanged, why that failed. It writes the marker
+// twice, which makes it a transaction, as a conversation's entry and its share are: a Redis
+// that drops transactions when it restarts (issue 14541) then loses both or neither.
 const marking = identity + `
 local t = redis.call('TIME')
 local ms = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
@@ -106,19 +108,24 @@ if ARGV[2] ~= '' and v == ARGV[1] then
 	local run, promoted = identity(info)
 	v = string.gsub(string.gsub(ARGV[2], '@now', ms), '@run', run .. promoted)
 	redis.call('SET', KEYS[1], v)
+	redis.call('SET', KEYS[1], v)
 elseif ARGV[3] == 'write' and v ~= '' then
 	refused = redis.pcall('SET', KEYS[1], v).err or ''
 end
 return {v, ms, info, refused}
 `
 
-type scripts struct{ reserve, spend, keep, release, held, mark *rueidis.Lua }
+// luaScript is a script with its text, which tells which command an error is about.
+type luaScript struct {
+	*rueidis.Lua
+	text string
+}
+
+type scripts struct{ reserve, spend, keep, release, held, mark *luaScript }
 
 // lua is created at the first use: the client names scripts by SHA-1, and a process that must
 // not use SHA-1 has to be able to start.
 var lua = sync.OnceValue(func() scripts {
-	return scripts{
-		reserve: rueidis.NewLuaScript(reserving), spend: rueidis.NewLuaScript(spending), keep: rueidis.NewLuaScript(keeping),
-		release: rueidis.NewLuaScript(releasing), held: rueidis.NewLuaScript(holding), mark: rueidis.NewLuaScript(marking),
-	}
+	script := func(text string) *luaScript { return &luaScript{rueidis.NewLuaScript(text), text} }
+	return scripts{script(reserving), script(spending), script(keeping), script(releasing), script(holding), script(marking)}
 })

@@ -199,7 +199,7 @@ func TestCallersGiveUp(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := l.Held(ctx, key("k"))
-	says(t, "held", err, "context canceled")
+	says(t, "held", err, "the caller did not wait")
 	if err := l.Err(); err != nil {
 		t.Error(err)
 	}
@@ -229,4 +229,13 @@ func TestNotTold(t *testing.T) {
 	t.Parallel()
 	l := at(t, redistest.StartCluster(t, 1)[0])
 	says(t, "opening", failed(l.Open(t.Context(), ledger.Window{})), "redis+cluster")
+}
+
+// TestOldServer: neither HELLO nor CLIENT nor CONFIG is needed.
+func TestOldServer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "", "--rename-command", "CONFIG", "")
+	l := opened(t, at(t, server))
+	used := accept(t, l, "token ")
+	refuse(t, l, used)
 }

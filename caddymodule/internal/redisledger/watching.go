@@ -2,7 +2,6 @@ package redisledger
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
@@ -61,7 +60,7 @@ func (l *Ledger) look() (any, error) {
 	case l.alive.Err() != nil:
 		l.state.Store(&state{errClosed, known})
 	case err != nil:
-		code, err := explain(err)
+		code, err := explain(err, marking)
 		l.state.Store(&state{err, known})
 		l.alarm.Raise(code, err)
 	default:
@@ -77,18 +76,18 @@ func (l *Ledger) look() (any, error) {
 }
 
 // explain adds to an error what to do about it, and returns its kind.
-func explain(err error) (code string, explained error) {
+func explain(err error, script ...string) (code string, explained error) {
 	if unfit, ok := err.(*unfit); ok {
 		return unfit.kind, err
 	}
-	f := redislink.Explain(err)
-	return f.Code, fmt.Errorf("%w: %s", err, f.Advice)
+	f := redislink.Explain(err, script...)
+	return f.Code, f
 }
 
 // noteFailure notes a call's error and returns it with what to do. If Redis is away, calls
 // fail at once until a look has succeeded, so that they do not queue up behind timeouts.
-func (l *Ledger) noteFailure(err error) error {
-	code, explained := explain(err)
+func (l *Ledger) noteFailure(err error, script string) error {
+	code, explained := explain(err, script)
 	if !redislink.Explain(err).Away {
 		l.refused.Store(&explained)
 	} else if s := l.state.Load(); s != nil {
@@ -112,7 +111,7 @@ func (l *Ledger) await(ctx context.Context, holds func(*serverState) bool) (*ser
 		select {
 		case <-l.looks.DoChan("", l.look):
 		case <-ctx.Done():
-			return nil, unavailable(context.Cause(ctx))
+			return nil, unavailable(redislink.Explain(context.Cause(ctx)))
 		}
 	}
 }

@@ -16,7 +16,7 @@ func TestExplainReply(t *testing.T) {
 		"WRONGTYPE Operation against a key holding": "WRONGTYPE",
 		"ERR unknown command 'EVALSHA'":             "ERR",
 	} {
-		if got := explainReply(text); got.Code != want || got.Advice == "" {
+		if got := explainReply(text, ""); got.Code != want || got.Advice == "" {
 			t.Errorf("%s: %+v, want %s", text, got, want)
 		}
 	}

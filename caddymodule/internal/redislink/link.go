@@ -66,7 +66,6 @@ func Open(options Options) (*Link, error) {
 		TLSConfig:        config,
 		Dialer:           dialer,
 		ConnWriteTimeout: Timeout,
-		ClientName:       "chat-identity",
 		ClientSetInfo:    rueidis.DisableClientSetInfo, // a user with few rights may not send it
 		// The client's own cache trusts answers for a fixed time.
 		DisableCache:      true,
@@ -86,17 +85,16 @@ func Open(options Options) (*Link, error) {
 		}
 		return time.Duration(attempt) * 5 * time.Millisecond
 	}
+	network := "tcp"
 	if options.Unix {
-		option.DialCtxFn = func(ctx context.Context, path string, d *net.Dialer, _ *tls.Config) (net.Conn, error) {
-			return d.DialContext(ctx, "unix", path)
-		}
+		network = "unix"
 	}
+	option.DialCtxFn = dial(network)
 	if options.Kind == Sentinel {
 		option.Sentinel = rueidis.SentinelOption{
 			MasterSet:               options.Master,
 			Username:                options.SentinelUsername,
 			Password:                options.SentinelPassword,
-			ClientName:              option.ClientName,
 			Dialer:                  dialer,
 			TLSConfig:               config,
 			TopologyRefreshInterval: refresh,
@@ -137,6 +135,15 @@ func (l *Link) connect() (any, error) {
 		return nil, l.failed
 	}
 	client, err := rueidis.NewClient(l.option)
+	if err != nil && Explain(err).Of("NOPROTO", "ERR") {
+		// Where HELLO is unknown, the client does this by itself.
+		option := l.option
+		option.AlwaysRESP2 = true
+		if client != nil {
+			client.Close()
+		}
+		client, err = rueidis.NewClient(option)
+	}
 	if err != nil {
 		if client != nil {
 			client.Close() // for a single server there is one even after an error

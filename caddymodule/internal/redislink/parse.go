@@ -128,6 +128,9 @@ func address(text, port string) (string, error) {
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if host == "" || strings.ContainsAny(host, "[]{}@/ ") || strings.Contains(host, ":") && net.ParseIP(host) == nil || err != nil || n == 0 {
+		if strings.ContainsAny(host, "{}") {
+			return "", wrong("a placeholder can be the user, the password or the whole URL, but no other part")
+		}
 		// An unescaped slash or at sign in a password leads here.
 		return "", wrong("a host is missing or is not host:port; in a password write / as %%2F, @ as %%40, ? as %%3F")
 	}
@@ -160,7 +163,7 @@ func (o *Options) parseDB(text string) error {
 	}
 	db, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
-		return wrong("the path is not a number of a database")
+		return wrong("the path is not a number of a database; in a password write / as %%2F")
 	}
 	o.DB = int(db)
 	return nil

@@ -142,3 +142,18 @@ func TestBadRecords(t *testing.T) {
 	change(t, s, to("3"), "w")
 	wants(t, s, "w", "3")
 }
+
+// TestOldServer: neither HELLO nor CLIENT nor CONFIG is needed.
+func TestOldServer(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "HELLO", "", "--rename-command", "CLIENT", "", "--rename-command", "CONFIG", "")
+	s := ready(t, "redis://"+server.Addr, Options{})
+	change(t, s, to("1"), "w")
+	change(t, s, to("2"), "w")
+	wants(t, s, "w", "2")
+	if got := listed(t, s, "", 10); got != "w" {
+		t.Errorf("there are %s", got)
+	}
+	change(t, s, becomes(nil), "w")
+	wants(t, s, "w", "unknown")
+}

@@ -71,21 +71,21 @@ func decode(id, text string) (*widgets.Record, error) {
 
 var (
 	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)
-	errConnecting = fmt.Errorf("%w: Redis was not reached yet", widgets.ErrUnavailable)
+	errConnecting = fmt.Errorf("%w: widgets redis: it was not reached yet: wait a moment", widgets.ErrUnavailable)
 )
 
 // unreadable tells an operator what to do if Redis cannot be read.
 func unreadable(err error) error {
-	return fmt.Errorf("%w: %w: %s", widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
+	return fmt.Errorf("%w: widgets redis: %w", widgets.ErrUnavailable, redislink.Explain(err, heartbeat))
 }
 
 // unwritten tells an operator what to do if Redis refuses a change.
 func unwritten(err error) error {
-	return fmt.Errorf("%w: nothing was changed: %w: %s", widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
+	return fmt.Errorf("%w: nothing was changed: widgets redis: %w", widgets.ErrUnavailable, redislink.Explain(err, script))
 }
 
 // unsure says that a change was sent and its result is unknown.
 func unsure(err error) error {
-	return fmt.Errorf("%w: it is unknown whether all, some or nothing was changed, so check before you try again: %w: %s",
-		widgets.ErrUnavailable, err, redislink.Explain(err).Advice)
+	return fmt.Errorf("%w: it is unknown whether all, some or nothing was changed, so check before you try again: widgets redis: %w",
+		widgets.ErrUnavailable, redislink.Explain(err, script))
 }

@@ -24,6 +24,9 @@ const (
 
 // load reads a record that is not cached, or not known to be current.
 func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.Record, error) {
+	if s.unwritable.Load() == &errConnecting { // it is not known yet whether the widgets are lost
+		_ = s.check()
+	}
 	if err := s.away.Load(); err != nil {
 		return s.remembered(id, hash, *err)
 	}
@@ -41,6 +44,8 @@ func (s *Store) load(request context.Context, id []byte, hash uint64) (*widgets.
 			// The answer was there before this request began, but whoever asked was
 			// stopped with it in his hands: it may have been retired meanwhile.
 			continue
+		case err == nil && found.(*entry).record == nil && s.lost.Load() != nil:
+			return s.remembered(id, hash, errLost)
 		case err == nil:
 			return found.(*entry).record, nil
 		case !isBad(err) && s.away.Load() != nil:
@@ -73,7 +78,7 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 	none := rueidis.IsRedisNil(err)
 	switch {
 	case none:
-	case err != nil && redislink.Explain(err).Is("WRONGTYPE"):
+	case err != nil && redislink.Explain(err).Of("WRONGTYPE"):
 		return nil, s.logBadRecord(id, err)
 	case err != nil:
 		return nil, unreadable(err)
@@ -94,12 +99,12 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 	return e, nil
 }
 
-// remembered returns a cached record while Redis is away, if it was current at the last
-// heartbeat that was answered.
+// remembered returns a cached record while Redis is away or has lost the widgets, if it was
+// current at the last heartbeat before that.
 func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, error) {
 	e := s.records.get(hash)
 	if e != nil && e.id == string(id) && e.epoch == s.epoch.Load() &&
-		s.clock() < time.Duration(s.confirmed.Load())+s.stale {
+		s.clock() < s.staleUntil() {
 		return e.record, nil
 	}
 	return nil, err

@@ -25,6 +25,13 @@
 //     minute ([reread]).
 //   - maxmemory-policy must be noeviction: any other evicts widgets.
 //
+// # Loss
+//
+// The first widget that is written gives the store a random name, which every gateway notes.
+// A Redis without that name has lost the widgets (see [Store.Loss]), and whether there is one
+// of some id is unknown: it is served from the cache while it would be if Redis were
+// unreachable, and is unavailable after that.
+//
 // # Rights
 //
 // The user needs ~<prefix>{w}* and +get +mget +set +del +setrange +zadd +zrem
@@ -42,6 +49,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -64,6 +72,8 @@ type Options struct {
 	// Asked, if not nil, is called after each lookup that asked Redis, with the request's
 	// context, the start and the error.
 	Asked func(ctx context.Context, began time.Time, err error)
+	// Note is where it is noted which store this is. Default: nowhere but in memory.
+	Note durable.Note
 	// Now is the clock. Default: [time.Now].
 	Now func() time.Time
 }
@@ -91,6 +101,13 @@ type Store struct {
 
 	seen                  atomic.Pointer[seen]
 	readAlarm, writeAlarm redislink.Alarm
+	lossAlarm             redislink.Alarm
+
+	beats  int    // how many heartbeats were answered; check's, as the next three are
+	policy string // by which Redis evicts widgets, "" for none
+	note   durable.Note
+	known  string                 // the store's name as this gateway knows it
+	lost   atomic.Pointer[string] // that name, while Redis does not have it
 
 	away       atomic.Pointer[error] // why Redis cannot be read
 	unwritable atomic.Pointer[error] // why Redis refuses changes
@@ -137,6 +154,12 @@ func Open(options Options) *Store {
 			Bad: "Redis cannot be used: only cached widgets are served, for as long as stale_if_error allows, and changes are refused"},
 		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
+		lossAlarm: redislink.Alarm{Log: log, Good: "the loss of the widgets is over", Bad: loss},
+		note:      options.Note,
+	}
+	var err error
+	if s.known, err = s.note.Read(); err != nil {
+		log.Error("it is unknown which store this gateway used before, so its loss would go unnoticed: make the note readable", zap.Error(err))
 	}
 	s.confirmed.Store(never)
 	s.seen.Store(&seen{version: "none was read yet"})
@@ -183,6 +206,15 @@ func (s *Store) Err() error {
 	}
 	return nil
 }
+
+// Serves implements [widgets.Store].
+func (s *Store) Serves() bool {
+	connected := s.unwritable.Load() != &errConnecting
+	return connected && s.away.Load() == nil && s.lost.Load() == nil || s.clock() < s.staleUntil()
+}
+
+// staleUntil returns until when cached records are used that can no longer be confirmed.
+func (s *Store) staleUntil() time.Duration { return time.Duration(s.confirmed.Load()) + s.stale }
 
 // Close implements [widgets.Store]. Lookups then answer [widgets.ErrUnavailable], since
 // changes would go unnoticed.

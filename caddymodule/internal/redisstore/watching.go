@@ -21,11 +21,11 @@ const (
 	never      = math.MinInt64 / 2
 )
 
-// heartbeat returns, atomically, the version of the widgets, whether Redis accepts writes, and
-// the counts of dialects. Writing an empty text to a missing key does not create it.
+// heartbeat returns, atomically, the version of the widgets, whether Redis accepts writes, the
+// store's name, and the counts of dialects. Writing an empty text to a missing key does not create it.
 const heartbeat = `
 local probe = redis.pcall('SETRANGE', KEYS[2], 0, '')
-local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and probe.err or ''}
+local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and probe.err or '', redis.call('GET', KEYS[4]) or ''}
 for _, text in ipairs(redis.call('HGETALL', KEYS[3])) do answer[#answer + 1] = text end
 return answer`
 
@@ -57,7 +57,9 @@ func (s *Store) check() error {
 			return nil, errClosed
 		case err == nil:
 			s.away.Store(nil)
-			s.readAlarm.Clear()
+			if s.lost.Load() == nil {
+				s.readAlarm.Clear()
+			}
 			return nil, nil
 		}
 		code := redislink.Explain(err).Code
@@ -71,7 +73,7 @@ func (s *Store) check() error {
 }
 
 // beat sends one heartbeat. If the version has changed, nothing that was read before is used
-// any more; otherwise all of it is current.
+// any more; otherwise all of it is current, unless the widgets are lost.
 func (s *Store) beat(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(s.alive, within)
 	defer cancel()
@@ -80,9 +82,9 @@ func (s *Store) beat(within time.Duration) error {
 		return err
 	}
 	sent := s.clock()
-	answer, err := client.Do(ctx, client.B().Eval().Script(heartbeat).Numkeys(3).
-		Key(s.keys.version, s.keys.probe, s.keys.dialects).Build().ToRetryable()).AsStrSlice()
-	if err == nil && len(answer) < 2 {
+	answer, err := client.Do(ctx, client.B().Eval().Script(heartbeat).Numkeys(4).
+		Key(s.keys.version, s.keys.probe, s.keys.dialects, s.keys.store).Build().ToRetryable()).AsStrSlice()
+	if err == nil && len(answer) < 3 {
 		err = errors.New("the answer to a heartbeat is too short")
 	}
 	if err != nil {
@@ -91,15 +93,20 @@ func (s *Store) beat(within time.Duration) error {
 	if err := redislink.Refusal(answer[1]); err == "" {
 		s.unwritable.Store(nil)
 		s.writeAlarm.Clear()
-	} else if f := redislink.Explain(err); f.Is("OOM", "MISCONF", "NOREPLICAS") {
+	} else if f := redislink.Explain(err); f.Of("OOM", "MISCONF", "NOREPLICAS") {
 		err := unwritten(err)
 		s.unwritable.Store(&err)
 		s.writeAlarm.Raise(f.Code, err)
 	} else {
 		return err // for example a replica, which may not have the latest changes
 	}
-	s.dialects.count(answer[2:], sent)
-	if answer[0] != s.seen.Load().version {
+	s.warnEviction(ctx, client)
+	if s.compare(answer[2]) {
+		return nil // it says nothing about the widgets that are cached
+	}
+	s.dialects.count(answer[3:], sent)
+	// Without a version, it could be a store that was emptied and filled again since.
+	if answer[0] == "" || answer[0] != s.seen.Load().version {
 		s.seen.Store(&seen{answer[0], s.clock()})
 		s.epoch.Add(1)
 	}

@@ -8,17 +8,17 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 )
 
 // ErrOwnOutcome refuses a handler whose matcher depends on its own outcome.
 var ErrOwnOutcome = errors.New("chat_identity cannot be given a matcher that depends on what chat_identity finds: " +
 	"there is no outcome until it has run, and the first directive to match a request decides it")
 
-// Check returns an error for a site whose protection a client could bypass, and warns
-// about one that is only partly protected.
-func (s *Site) Check(log *zap.Logger) error {
-	log = log.With(zap.String("server", s.server), zap.String("site", s.hosts))
+// Check returns an error for a site whose protection a client could bypass, and finds what
+// is only partly protected, or unlikely to be meant.
+func (s *Site) Check(report func(findings.Finding)) error {
 	switch {
 	case len(s.Handlers) == 0:
 		return nil
@@ -28,29 +28,73 @@ func (s *Site) Check(log *zap.Logger) error {
 		return fmt.Errorf("%s: '%s' sets the method after chat_identity has run, so a client could turn its request into CONNECT, a tunnel past this gateway: "+
 			"run the 'method' directive before chat_identity, or use a fixed method", s.hosts, s.method)
 	}
-	if len(s.unguarded) > 0 {
-		log.Warn("chat_identity runs before only some of this site's proxies: on all other requests a client can send its own "+
-			"X-Verified-User or open a tunnel to the upstream. Move chat_identity to site level, or add 'chat_identity off' to the other blocks",
-			zap.Strings("unprotected", s.unguarded))
+	line := s.Handlers[0].Line
+	find := func(kind findings.Kind, text string) { report(findings.New(kind, text).At(line, s.name)) }
+	const forged = ": on those requests a client can send its own X-Verified-User or open a tunnel to the upstream"
+	if len(s.before) > 0 {
+		find(findings.ProxyBefore, "chat_identity runs behind proxies that answer first, for "+strings.Join(s.before, "; ")+forged)
+	}
+	blocks, errorRoutes := split(s.unguarded, func(way string) bool { return strings.HasSuffix(way, handlesErrors) })
+	if len(blocks) > 0 {
+		find(findings.ProxyUnprotected, "chat_identity runs before only some of this site's proxies, not for "+strings.Join(blocks, "; ")+forged)
+	}
+	if len(errorRoutes) > 0 {
+		find(findings.ErrorsUnprotected, "chat_identity does not run before a proxy in error routes, "+strings.Join(errorRoutes, "; ")+forged)
 	}
 	if len(s.asked) > 0 {
-		log.Warn("forward_auth, or another subrequest, runs before chat_identity: its server receives the client's own X-Verified-User, "+
-			"and a client can open a WebSocket to it. Put both in a route block, chat_identity first", zap.Strings("subrequests", s.asked))
+		find(findings.SubrequestBefore, "forward_auth, or another subrequest, runs before chat_identity, for "+strings.Join(s.asked, "; ")+
+			": its server receives the client's own X-Verified-User, and a client can open a WebSocket to it")
 	}
 	if reads := s.readingOurs(); len(reads) > 0 {
-		log.Warn("a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches. "+
-			"Use the matcher after chat_identity", zap.Strings("matchers", reads))
+		find(findings.EarlyMatcher, "a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches: "+
+			strings.Join(reads, "; "))
 	}
 	for _, pair := range s.never {
-		log.Warn("this chat_identity directive never decides: an earlier one decides all of its requests, as one at site level does before every "+
-			"handle and route block. Remove it, write it first, or narrow the matcher of the earlier one",
-			zap.String("directive", pair[1]), zap.String("earlier", pair[0]))
+		line = pair[1].line
+		find(findings.NeverDecides, fmt.Sprintf("this chat_identity directive (%s) never decides: %s decides all of its requests, as one at site level does "+
+			"before every handle and route block", pair[1].way, pair[0].earlier()))
 	}
 	for _, pair := range s.overlaps {
-		log.Warn("two chat_identity directives can match the same request and neither is more specific, so the first one decides. "+
-			"Narrow one matcher if that is not intended", zap.String("first", pair[0]), zap.String("second", pair[1]))
+		line = pair[1].line
+		find(findings.Overlap, fmt.Sprintf("two chat_identity directives can match the same request and neither is more specific, so the first one decides: %s, not this one (%s)",
+			pair[0].earlier(), pair[1].way))
+	}
+	line = s.Handlers[0].Line
+	s.checkHeaders(find)
+	for _, h := range s.Handlers {
+		line = h.Line
+		switch {
+		case h.Guard:
+		case h.Raises && !h.Caught && !s.catches:
+			find(findings.ErrorUnhandled, "'refuse error' is not answered by any handle_errors of this site, so refusals have no body")
+		case s.crossOrigin && !h.CORS:
+			s.crossOrigin = false // one line is enough
+			find(findings.NoCORS, "this site answers other origins, but has no 'cors' in chat_identity, so their scripts cannot read refusals and the answers of identify")
+		}
 	}
 	return nil
+}
+
+// directive is one that decides: how requests get there, and its line in a Caddyfile.
+type directive struct{ way, line string }
+
+func (d directive) earlier() string {
+	if d.line == "" {
+		return "an earlier one (" + d.way + ")"
+	}
+	return "the one at " + d.line + " (" + d.way + ")"
+}
+
+// split returns the ways that do not hold, and those that do.
+func split(ways []string, holds func(string) bool) (not, all []string) {
+	for _, way := range ways {
+		if holds(way) {
+			all = append(all, way)
+		} else {
+			not = append(not, way)
+		}
+	}
+	return not, all
 }
 
 // early is a route's matchers that are evaluated before a handler has run.
@@ -96,34 +140,41 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 	return strings.Join(either, " or ")
 }
 
-// Where returns the hosts, paths and listeners of the handler that is being provisioned.
-// Errors of provisioning have no line of the Caddyfile.
-func Where(ctx caddy.Context) (words []string) {
+// Where names the site of the handler that is being provisioned, and its paths within it.
+func Where(ctx caddy.Context) string {
 	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server != nil {
-		words = routeWords(server.Routes)
-	}
-	for _, module := range ctx.Modules() {
-		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			words = append(words, routeWords(parent.Routes)...)
+	var hosts, paths []string
+	add := func(routes caddyhttp.RouteList) {
+		// Caddy provisions the matchers of all routes first, and then routes in order: this is
+		// the first whose handlers are still JSON.
+		i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
+		if i < 0 {
+			return
+		}
+		for _, set := range routes[i].MatcherSets {
+			hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
+			paths = append(paths, listed[caddyhttp.MatchPath](set)...)
 		}
 	}
 	if server != nil {
-		words = append(words, "on "+strings.Join(server.Listen, " "))
+		add(server.Routes)
 	}
-	return words
+	for _, module := range ctx.Modules() {
+		if parent, ok := module.(*caddyhttp.Subroute); ok {
+			add(parent.Routes)
+		}
+	}
+	return strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
 }
 
-// routeWords returns the hosts and paths of the route that is being provisioned: the first
-// whose handlers are still JSON. Caddy provisions the matchers of all routes first, and
-// then routes in order.
-func routeWords(routes caddyhttp.RouteList) (words []string) {
-	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-	if i < 0 {
-		return nil
+// siteName names a site as its Caddyfile does: by its hosts, or by what it listens on.
+func siteName(hosts []string, server *caddyhttp.Server) string {
+	name := strings.Join(hosts, ", ")
+	switch {
+	case server == nil || name != "" && slices.Equal(server.Listen, []string{":443"}):
+		return name
+	case name == "":
+		return strings.Join(server.Listen, ", ")
 	}
-	for _, set := range routes[i].MatcherSets {
-		words = append(words, slices.Concat(listed[caddyhttp.MatchHost](set), listed[caddyhttp.MatchPath](set))...)
-	}
-	return words
+	return name + " on " + strings.Join(server.Listen, ", ")
 }

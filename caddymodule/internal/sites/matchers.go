@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/textproto"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,7 +26,7 @@ func CheckMatcher(matcher caddy.ModuleMap, renamed []hop.Header) error {
 		return read != ""
 	})
 	if read != "" {
-		return fmt.Errorf("the matcher reads %s headers, which have not been stripped yet when it is evaluated: match something else", read)
+		return fmt.Errorf("the matcher reads a header %s, which the client's request may still have when it is evaluated: match something else", textproto.CanonicalMIMEHeaderKey(read))
 	}
 	return nil
 }
@@ -41,7 +42,7 @@ func readsHeader(name, text string, renamed []hop.Header) string {
 	folded := hop.Fold(text)
 	for _, prefix := range hop.Ours {
 		if strings.Contains(folded, before+string(prefix)) {
-			return string(prefix)
+			return string(prefix) + "*"
 		}
 	}
 	for _, header := range renamed {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
@@ -21,6 +22,9 @@ import (
 type Handler struct {
 	Guard   bool         // it never decides
 	Renamed []hop.Header // the names that it renames our headers to
+	Line    string       // in a Caddyfile, if it is from one
+	Raises  bool         // it refuses by errors
+	CORS    bool         // scripts of some other origin may read its answers
 	Caught  bool         // found: a subroute around it handles errors
 }
 
@@ -29,51 +33,64 @@ type Handler struct {
 type Site struct {
 	Handlers []*Handler // guards included
 
-	server, hosts string
-	known         func(caddyhttp.MiddlewareHandler) *Handler
-	named         map[string]*caddyhttp.Route
+	name, hosts string // as the Caddyfile has it; without listeners
+	known       func(caddyhttp.MiddlewareHandler) *Handler
+	named       map[string]*caddyhttp.Route
 
 	// Findings. "Before" means before a handler has run.
-	unguarded []string    // ways to proxies before
-	asked     []string    // ways to subrequests before
-	early     []early     // matchers before
-	method    string      // the method that a handler behind ours sets
-	fromPath  []string    // placeholders that depend on the path
-	own       bool        // a handler is matched by its own outcome
-	overlaps  [][2]string // directives of which either may decide
-	never     [][2]string // directives that never decide, each behind the one that does
+	unguarded []string // ways to proxies before
+	before    []string // those of them in the list of routes that has a handler, in front of it
+	asked     []string // ways to subrequests before
+	early     []early  // matchers before
+	method    string   // the method that a handler behind ours sets
+	fromPath  []string // placeholders that depend on the path
+	own       bool     // a handler is matched by its own outcome
+	changes   []headerChange
+	// crossOrigin says that pages of other origins are expected, catches that error routes
+	// handle what is raised.
+	crossOrigin, catches bool
+	overlaps             [][2]directive // directives of which either may decide
+	never                [][2]directive // directives that never decide, each behind the one that does
 
 	// The position while the routes are read.
 	invoked   []string           // named routes around it
 	catching  bool               // a subroute around it handles errors
 	outer     []*caddyhttp.Route // those that decide before the routes around it
 	enclosing *caddyhttp.Route   // the innermost one around it with a matcher
+	began     int                // the length of unguarded when the list around it began
 }
+
+const (
+	handlesErrors = "handle_errors"
+	allRequests   = "all requests"
+)
 
 // Of reads the sites of an http app. Known returns our handlers, nil for all others.
 func Of(app *caddyhttp.App, known func(caddyhttp.MiddlewareHandler) *Handler) (all []*Site) {
-	for name, server := range app.Servers {
-		all = append(all, sitesOf(name, server, known)...)
+	for _, server := range app.Servers {
+		all = append(all, sitesOf(server, known)...)
 	}
 	return all
 }
 
 // sitesOf reads the routes of a server. Terminal routes with the same hosts are a site, and
 // so are all others together.
-func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
+func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *Handler) []*Site {
 	var sites []*Site
 	find := func(route *caddyhttp.Route) *Site {
-		hosts := "any host"
+		hosts := siteName(nil, server)
 		var matched []string
 		for _, set := range route.MatcherSets {
 			matched = append(matched, listed[caddyhttp.MatchHost](set)...)
 		}
 		if len(matched) > 0 && route.Terminal { // as the Caddyfile adapter emits sites
 			hosts = strings.Join(matched, ", ")
+		} else {
+			matched = nil
 		}
 		i := slices.IndexFunc(sites, func(s *Site) bool { return s.hosts == hosts })
 		if i < 0 {
-			i, sites = len(sites), append(sites, &Site{server: name, hosts: hosts, known: known, named: server.NamedRoutes})
+			i, sites = len(sites), append(sites, &Site{name: siteName(matched, server), hosts: hosts, known: known, named: server.NamedRoutes})
 		}
 		return sites[i]
 	}
@@ -89,7 +106,14 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 	}
 	perSite(server.Routes, "")
 	if server.Errors != nil {
-		perSite(server.Errors.Routes, "handle_errors")
+		perSite(server.Errors.Routes, handlesErrors)
+		for i := range server.Errors.Routes {
+			find(&server.Errors.Routes[i]).catches = true
+		}
+		everywhere := slices.ContainsFunc(sites, func(s *Site) bool { return s.catches && s.hosts == siteName(nil, server) })
+		for _, s := range sites {
+			s.catches = s.catches || everywhere
+		}
 	}
 	return sites
 }
@@ -99,8 +123,9 @@ func sitesOf(name string, server *caddyhttp.Server, known func(caddyhttp.Middlew
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []*caddyhttp.Route
 	groups := make(map[string]bool)
-	outer, enclosing := s.outer, s.enclosing
-	defer func() { s.outer, s.enclosing = outer, enclosing }()
+	outer, enclosing, began := s.outer, s.enclosing, s.began
+	s.began = len(s.unguarded)
+	defer func() { s.outer, s.enclosing, s.began = outer, enclosing, min(began, len(s.unguarded)) }()
 	for i := range routes {
 		route := &routes[i]
 		here := way
@@ -111,6 +136,9 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			s.early = append(s.early, early{here, route.MatcherSets})
 		}
 		s.setFromPath(route.MatcherSets)
+		for _, set := range route.MatcherSets {
+			s.crossOrigin = s.crossOrigin || slices.Contains(listed[caddyhttp.MatchMethod](set), http.MethodOptions)
+		}
 		s.outer = slices.Concat(outer, deciding)
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
@@ -134,11 +162,23 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	return guarded
 }
 
+// first returns the route's own handler of ours, nil if it has none.
+func (s *Site) first(route *caddyhttp.Route) *Handler {
+	for _, handler := range route.Handlers {
+		if h := s.known(handler); h != nil {
+			return h
+		}
+	}
+	return nil
+}
+
 // compare compares a route that decides with earlier ones that do, in its own list and in
 // outer ones.
 func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
-	pair := func(earlier *caddyhttp.Route) [2]string {
-		return [2]string{cmp.Or(s.describe(earlier.MatcherSets), "all requests"), cmp.Or(way, "all requests")}
+	pair := func(earlier *caddyhttp.Route) [2]directive {
+		return [2]directive{
+			{cmp.Or(s.describe(earlier.MatcherSets), allRequests), s.first(earlier).Line}, {cmp.Or(way, allRequests), s.first(route).Line},
+		}
 	}
 	within := route.MatcherSets
 	if enclosing != nil { // it may have rewritten the path
@@ -168,6 +208,8 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 	for _, handler := range handlers {
 		if ours := s.known(handler); ours != nil {
 			s.Handlers = append(s.Handlers, ours)
+			s.before = append(s.before, s.unguarded[s.began:]...)
+			s.unguarded = s.unguarded[:s.began]
 			ours.Caught = ours.Caught || s.catching
 			guarded = true
 		}
@@ -178,10 +220,12 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			s.mapsFromPath(h)
 		case *caddyhttp.VarsMiddleware:
 			s.varsFromPath(*h)
+		case *headers.Handler:
+			s.changesHeaders(h, cmp.Or(way, allRequests), guarded)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
 				// The error may have been raised before a handler ran.
-				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > handle_errors", " > "), false)
+				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > "+handlesErrors, " > "), false)
 			}
 			outer := s.catching
 			s.catching = outer || h.Errors != nil
@@ -195,6 +239,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			}
 		case *reverseproxy.Handler:
 			s.changesMethod(h.Rewrite, guarded)
+			s.changesHeaders(h.Headers, cmp.Or(way, allRequests), guarded)
 			switch here := cmp.Or(way, "the rest of the site"); {
 			case guarded:
 			case asksOnly(h):

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // maxShown is how many bytes of an id are shown.
@@ -130,21 +131,6 @@ func distance(a, b string) (int, bool) {
 	if len(b)-len(a) > limit {
 		return 0, false
 	}
-	row := make([]int, len(b)+1) // of the edit distance of a's beginnings and b's
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		left := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			above := row[j+1]
-			change := left
-			if a[i] != b[j] {
-				change++
-			}
-			left, row[j+1] = above, min(change, above+1, row[j]+1)
-		}
-	}
-	return row[len(b)], row[len(b)] <= limit
+	d := choice.Distance(a, b)
+	return d, d <= limit
 }

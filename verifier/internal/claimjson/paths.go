@@ -95,7 +95,7 @@ func Compile(targets []Target, stands func(inside []byte) bool) (*Paths, error) 
 // the empty pointer, which is the whole document.
 func Tokens(pointer string) ([]string, error) {
 	if !strings.HasPrefix(pointer, "/") {
-		return nil, fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, pointer)
+		return nil, fmt.Errorf("'%s' is no JSON pointer: it begins with a slash, as in '/%s'", pointer, strings.ReplaceAll(strings.TrimPrefix(pointer, "$."), ".", "/"))
 	}
 	if !utf8.ValidString(pointer) {
 		return nil, fmt.Errorf("%q is not UTF-8", pointer)

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
+)
+
+// optionBlock is a kind of block in a Caddyfile.
+type optionBlock struct {
+	name               string   // for errors
+	options            []string // in the order of the documentation
+	repeatable, nested []string // options that may be repeated, or have a block of their own
+}
+
+var (
+	handlerBlock = optionBlock{"the chat_identity directive", []string{
+		"dialect", "widget", "secret", "claim", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
+		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors",
+	}, []string{"claim", "reject", "header"}, []string{"conversation"}}
+	appBlock = optionBlock{"the global chat_identity block", []string{
+		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "widget",
+	}, []string{"widget"}, []string{"widget"}}
+	widgetBlock       = optionBlock{name: "a widget's block in the global options", options: []string{"secret", "mode", "dialect"}}
+	conversationBlock = optionBlock{name: "conversation's block", options: []string{"keep", "limit"}}
+
+	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock}
+)
+
+// synonyms are what other programs call an option.
+var synonyms = map[string]string{
+	"redis": "widgets redis <url>", "file": "widgets file <path>", "bolt": "ledger bolt <path>", "store": "widgets", "key": "secret", "hmac_secret": "secret",
+	"ttl": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
+	"format": "encoding", "path": "at", "root": "at", "status": "reject <reason> <status>", "user_id": "claim user_id <location> <name>",
+	"user": "claim user_id <location> <name>", "signature": "claim signature <location> <name>", "product": "dialect",
+}
+
+// each visits the options of a block. Errors get the line of their option.
+func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error) error {
+	seen, nesting := make(map[string]bool), d.Nesting()
+	for d.NextBlock(nesting) {
+		at, name := *d, d.Val()
+		switch {
+		case !slices.Contains(b.options, name):
+			return b.unknown(name, at)
+		case seen[name] && !slices.Contains(b.repeatable, name):
+			if name == "secret" {
+				return at.Err("secret is repeated: list all secrets in one line, the current one first")
+			}
+			return at.Errf("%s is repeated", name)
+		}
+		seen[name] = true
+		args := at
+		if err := visit(name); err != nil {
+			return wrap(&at, withPlaceholderNote(err, args.RemainingArgs()))
+		}
+		if !slices.Contains(b.nested, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
+			return at.Errf("%s has no block", name)
+		}
+	}
+	return nil
+}
+
+// unknown refuses an option that this kind of block does not have, and says where it
+// belongs or what was probably meant.
+func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
+	bare := strings.TrimRight(name, ":=")
+	if mode, err := widgets.ParseMode(bare); b == &handlerBlock && (err == nil && mode != widgets.ModeUnset || bare == "mode") {
+		return at.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
+	}
+	if bare != name && slices.Contains(b.options, bare) {
+		return at.Errf("unexpected '%s': write '%s' and a space", name, bare)
+	}
+	refuse := func(advice string) error { return at.Errf("unknown option '%s' of %s%s", name, b.name, advice) }
+	var elsewhere []string
+	for _, other := range allBlocks {
+		if slices.Contains(other.options, name) {
+			elsewhere = append(elsewhere, other.name)
+		}
+	}
+	if len(elsewhere) > 0 {
+		return refuse(": it belongs in " + strings.Join(elsewhere, " or in "))
+	}
+	if _, err := caddy.GetModule("http.handlers." + name); err == nil || slices.Contains(siteDirectives, name) {
+		return refuse(": it is a directive of the site, so a closing brace is missing before it")
+	}
+	if meant := synonyms[name]; slices.Contains(b.options, strings.Split(meant, " ")[0]) {
+		return refuse(": write '" + meant + "'")
+	}
+	if meant := choice.Nearest(name, b.options); meant != "" {
+		return refuse(" (did you mean '" + meant + "'?)")
+	}
+	for _, other := range allBlocks {
+		if meant := choice.Nearest(name, other.options); meant != "" {
+			return refuse(fmt.Sprintf(" (did you mean '%s', which belongs in %s?)", meant, other.name))
+		}
+	}
+	return refuse(": one of " + strings.Join(b.options, ", "))
+}
+
+// siteDirectives are directives of Caddy that are not called as their handler.
+var siteDirectives = []string{"basic_auth", "bind", "file_server", "forward_auth", "handle", "handle_errors", "handle_path", "log", "php_fastcgi", "redir", "respond", "root", "route", "tls"}
+
+// withPlaceholderNote adds, where the arguments have one, that placeholders are not replaced
+// in every option.
+func withPlaceholderNote(err error, args []string) error {
+	for _, arg := range args {
+		if _, kind := placeholder(arg); kind == "env" && strings.Contains(err.Error(), "'"+arg+"'") && !strings.Contains(err.Error(), "{$NAME}") {
+			return fmt.Errorf("%w (%s is not replaced here; {$NAME} is, when the Caddyfile is read)", err, arg)
+		}
+	}
+	return err
+}
+
+// wrap adds file and line to an error, if there is one that has none yet.
+func wrap(d *caddyfile.Dispenser, err error) error {
+	if err == nil || strings.Contains(err.Error(), ", at "+d.File()+":") {
+		return err
+	}
+	return d.WrapErr(err)
+}
+
+// position returns the current file and line.
+func position(d *caddyfile.Dispenser) string { return fmt.Sprintf("%s:%d", d.File(), d.Line()) }

@@ -1,0 +1,184 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+)
+
+// runCheck runs caddy chat-identity check on a Caddyfile in a folder.
+func runCheck(t *testing.T, dir, caddyfile string, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	must(t, os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(caddyfile), 0o600))
+	cmd := caddyCommand(dir, append([]string{"chat-identity", "check"}, args...)...)
+	var out, errors strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errors
+	err = cmd.Run()
+	return out.String(), errors.String(), err
+}
+
+// oneSite is a Caddyfile of one site.
+func oneSite(global, directives string) string {
+	return "{\n\tadmin off\n" + global + "\n}\nhttp://site.localhost {\n" + directives + "\n}\n"
+}
+
+// TestCheck: each kind of finding is found, with its line, and nothing else is.
+func TestCheck(t *testing.T) {
+	const own = "chat_identity required {\nsecret {env.TEST_SECRET}\n"
+	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
+	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
+	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
+		t.Setenv(name, "secret-of-"+name)
+	}
+	seen := map[findings.Kind]bool{}
+	for _, c := range []struct{ name, caddyfile, want string }{
+		{"nothing", oneSite("", own+"}\n"+proxy), ""},
+		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
+		{"nothing, with all that is in the example", string(read(t, "../Caddyfile.example")), ""},
+		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
+		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},
+		{"a proxy beside", oneSite("", "handle /a {\n"+own+"}\n"+proxy+"}\nhandle {\n"+proxy+"}"), "proxy_unprotected 7"},
+		{"error routes", oneSite("", own+"}\n"+proxy+"handle_errors {\n"+proxy+"}"), "errors_unprotected 6"},
+		{"forward_auth", oneSite("", "forward_auth 127.0.0.1:1 {\nuri /\n}\n"+own+"}\n"+proxy), "subrequest_before 9"},
+		{"a matcher", oneSite("", "@a header X-Verified-User *\nrewrite @a /a\n"+own+"}\n"+proxy), "early_matcher 8"},
+		{"never", oneSite("", "chat_identity off\nhandle /a {\n"+own+"}\n}\n"+proxy), "never_decides 8"},
+		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
+		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
+		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
+		{"overwritten", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-Verified-User {header.X-User}\n}"), "header_overwritten 6"},
+		{"overwritten by another name", oneSite("", own+"header user X-User\n}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User a\n}"), "header_overwritten 6"},
+		{"removed", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up -X-Verified-*\n}"), "header_overwritten 6"},
+		{"removed before", oneSite("", "request_header -X-Verified-*\n"+own+"}\n"+proxy), ""},
+		{"cors elsewhere", oneSite("", "header Access-Control-Allow-Origin https://a.example.com\n"+own+"}\n"+proxy), "no_cors 7"},
+		{"cors", oneSite("", "header Access-Control-Allow-Origin https://a.example.com\n"+own+"cors https://a.example.com\n}\n"+proxy), ""},
+		{"preflights", oneSite("", "@o method OPTIONS\nrespond @o 204\n"+own+"}\n"+proxy), "no_cors 8"},
+		{"an error that nothing handles", oneSite("", own+"refuse error\n}\n"+proxy), "error_unhandled 6"},
+		{"an error that is handled", oneSite("", own+"refuse error\n}\n"+proxy+"handle_errors {\nrespond no\n}"), ""},
+		{"no directive", oneSite("chat_identity", proxy), "no_directive 3"},
+		{"unreachable", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", own+"}\n"+proxy), "widget_unreachable 4"},
+		{"reachable by a literal", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget shop\n}\n"+proxy), ""},
+		{"reachable by a request", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"not stored", oneSite("", "chat_identity {\nwidget shop\n}\n"+proxy), "widget_unstored 6"},
+		{"a literal", oneSite("", "chat_identity {\nsecret 0123456789abcdef\n}\n"+proxy), "secret_literal 6"},
+		{"literals of the app", oneSite("chat_identity {\nencryption_key "+testEncryptionKey+"\nledger redis redis://:password@127.0.0.1:1\n}", own+"}\n"+proxy), "secret_literal 3, secret_literal 3"},
+		{"a doubtful secret", oneSite("", "chat_identity {\nsecret {env.QUOTED}\n}\n"+proxy), "secret_doubtful 6"},
+		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
+		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
+		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},
+		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
+		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
+		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
+		{"a ledger that nothing needs", oneSite("chat_identity {\nledger bolt /etc\n}", own+"}\n"+proxy), ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			out, stderr, err := runCheck(t, dir, c.caddyfile, "--json")
+			if files := findFiles(t, dir); len(files) != 1 {
+				t.Errorf("written: %s", files)
+			}
+			var report findings.Report
+			if json.Unmarshal([]byte(out), &report) != nil {
+				t.Fatalf("%s%s", out, stderr)
+			}
+			var got []string
+			for _, f := range report.Findings {
+				seen[f.Kind] = true
+				got = append(got, string(f.Kind)+strings.Replace(f.Line, "Caddyfile:", " ", 1))
+				if f.Text == "" || f.Remedy == "" {
+					t.Errorf("%+v", f)
+				}
+			}
+			equal(t, strings.Join(got, ", "), c.want, "%s", out)
+			if (err != nil) != (c.want != "") || strings.Contains(stderr, `"level"`) {
+				t.Errorf("%v %s", err, stderr)
+			}
+		})
+	}
+	// What the state of this machine decides is tested elsewhere.
+	for kind := range findings.Remedies {
+		if !seen[kind] && !slices.Contains([]findings.Kind{findings.WidgetShadowed, findings.KeyMissing, findings.KeyReadable, findings.SpoolInMemory}, kind) {
+			t.Errorf("%s is never found", kind)
+		}
+	}
+}
+
+// TestCheckBesideGateway: a check touches nothing that a running gateway has, and says the
+// state of its store.
+func TestCheckBesideGateway(t *testing.T) {
+	p := newProcess(t, "", strings.Replace(liveSite, "widget {", "visitor query v\nwidget {", 1))
+	p.run(t)
+	p.create(t, `{"id":"shop"}`)
+	files := func() map[string]string {
+		all := map[string]string{}
+		for _, file := range findFiles(t, filepath.Join(p.dir, "caddy", "chat_identity")) {
+			info, err := os.Stat(file)
+			must(t, err)
+			all[file] = fmt.Sprint(info.ModTime(), info.Size(), string(read(t, file)))
+		}
+		return all
+	}
+	dir := t.TempDir()
+	config := strings.Replace(p.config, "chat_identity {", "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n", 1)
+	if config == p.config {
+		t.Fatalf("no block in %s", config)
+	}
+	must(t, os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(config), 0o600))
+	before := files()
+	cmd := caddyCommand(p.dir, "chat-identity", "check", "--config", filepath.Join(dir, "Caddyfile"))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "widget_shadowed\n") || !strings.Contains(string(out), "findings: 1") {
+		t.Errorf("%v %s", err, out)
+	}
+	for file, state := range files() {
+		if before[file] != state {
+			t.Errorf("%s was changed", file)
+		}
+	}
+}
+
+// TestCheckErrors: what does not load is said as caddy validate says it.
+func TestCheckErrors(t *testing.T) {
+	for _, c := range []struct{ caddyfile, want string }{
+		{oneSite("", "chat_identity {\nsecret {env.NOT_SET}\n}"), "environment variable NOT_SET is not set or is empty"},
+		{oneSite("", "chat_identity {\nsecrets a\n}"), "did you mean 'secret'?), at Caddyfile:7"},
+		{oneSite("", "chat_identity off\nroute {\nmethod {query.m}\n}"), "sets the method after chat_identity has run"},
+		{oneSite("", "respond hello"), "this configuration has no chat_identity"},
+	} {
+		out, stderr, err := runCheck(t, t.TempDir(), c.caddyfile)
+		if err == nil || out != "" || !strings.Contains(stderr, c.want) {
+			t.Errorf("%v %s%s, want %s", err, out, stderr, c.want)
+		}
+	}
+	cmd := caddyCommand(t.TempDir(), "chat-identity", "check")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "there is no Caddyfile in the current directory") {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
+// TestDocsFindings: docs/operations.md has all kinds and their remedies.
+func TestDocsFindings(t *testing.T) {
+	_, section, found := strings.Cut(string(read(t, "../docs/operations.md")), "\n## Check a configuration\n")
+	if !found {
+		t.Fatal("no section")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	rows := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| .+ \\| (.+) \\|$").FindAllStringSubmatch(section, -1) {
+		rows[row[1]] = row[2]
+	}
+	for kind, remedy := range findings.Remedies {
+		equal(t, strings.ReplaceAll(rows[string(kind)], "`", ""), strings.NewReplacer("'", "", "|", `\|`).Replace(remedy), "%s", kind)
+		delete(rows, string(kind))
+	}
+	if len(rows) > 0 {
+		t.Errorf("no such kinds: %v", rows)
+	}
+}

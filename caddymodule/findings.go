@@ -1,0 +1,193 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/dustin/go-humanize"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// Check returns what is unlikely to be meant, for a configuration that was provisioned and
+// is not to be started.
+func (a *App) Check() (*findings.Report, error) {
+	if err := a.examine(); err != nil {
+		return nil, err
+	}
+	dir := a.Spool
+	if dir == "" {
+		dir = os.TempDir()
+	}
+	a.checkSpoolFolder(dir)
+	if a.usesLedger && a.ledgerFile != "" {
+		a.checkFile("ledger", a.ledgerFile)
+	}
+	if a.usesStore && a.file != "" {
+		a.checkFile("file of widgets", a.file)
+	}
+	for _, f := range a.storeFindings() {
+		a.report(f)
+	}
+	for _, f := range a.keyFindings() {
+		a.report(f)
+	}
+	for _, w := range a.InlineWidgets {
+		if w.Mode == widgets.ModeRequired {
+			a.found.Required = append(a.found.Required, "widget "+w.ID)
+		}
+	}
+	a.found.Sort()
+	return &a.found, nil
+}
+
+// report logs a finding, and keeps it for [App.Check].
+func (a *App) report(f findings.Finding) {
+	f.Log(a.log)
+	a.keep(f)
+}
+
+func (a *App) keep(f findings.Finding) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.found.Findings = append(a.found.Findings, f)
+}
+
+// find reports a finding about the app itself.
+func (a *App) find(kind findings.Kind, text string) {
+	a.report(findings.New(kind, text).At(a.Line, ""))
+}
+
+// examine checks the sites and what can be found when all handlers are known.
+func (a *App) examine() error {
+	for _, s := range a.sites() {
+		if err := s.Check(a.report); err != nil {
+			return err
+		}
+	}
+	if !a.hasHandlers {
+		a.find(findings.NoDirective, "no site has the directive chat_identity, so nothing is verified and no forged header is removed")
+		return nil
+	}
+	for _, w := range a.InlineWidgets {
+		if !slices.ContainsFunc(a.deciders, func(d decider) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
+			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
+		}
+	}
+	return nil
+}
+
+// storeFindings are those about the widgets that are stored at this moment.
+func (a *App) storeFindings() (all []findings.Finding) {
+	for _, w := range a.InlineWidgets {
+		if a.stored(w.ID) {
+			all = append(all, findings.New(findings.WidgetShadowed, "widget "+w.ID+" is both inline (in the configuration) and stored: the inline one is used, "+
+				"and the stored one would be without it").At(w.Line, ""))
+		}
+	}
+	for id := range a.owners {
+		if a.stored(id) {
+			all = append(all, findings.New(findings.WidgetShadowed, "widget "+id+" is both a handler's own and stored: the stored one is not used"))
+		}
+	}
+	return all
+}
+
+// keyFindings are about stored secrets that no configured key decrypts.
+func (a *App) keyFindings() (all []findings.Finding) {
+	for keyID, secrets := range a.store.KeyIDs() {
+		if !a.ring.Load().Has(keyID) {
+			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
+			f.Remedy = a.whereKeyIs(keyID)
+			all = append(all, f.At(a.Line, ""))
+		}
+	}
+	return all
+}
+
+// checkSpoolFolder finds a folder of temporary files that is no disk.
+func (a *App) checkSpoolFolder(dir string) {
+	if body.InMemory(dir) {
+		a.find(findings.SpoolInMemory, "the temporary files of uploads are held in memory, in "+dir)
+	}
+}
+
+// checkFile finds a file that could not be written, without opening or locking it: a running
+// gateway may have it open.
+func (a *App) checkFile(what, path string) {
+	existing := path
+	info, err := os.Stat(existing)
+	for errors.Is(err, fs.ErrNotExist) && existing != filepath.Dir(existing) {
+		existing = filepath.Dir(existing) // what is missing would be created in it
+		info, err = os.Stat(existing)
+	}
+	switch {
+	case err != nil:
+	case info.IsDir() && existing == path:
+		err = errors.New("it is a folder")
+	case !info.IsDir() && existing != path:
+		err = errors.New(existing + " is not a folder")
+	default:
+		err = writable(existing)
+	}
+	if err != nil {
+		a.find(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err))
+	}
+}
+
+// checkPassword finds a password in the URL of a store.
+func (a *App) checkPassword(option string, module json.RawMessage) {
+	var store struct{ URL string }
+	_ = json.Unmarshal(module, &store) // LoadModule says what is wrong with it
+	options, err := redislink.Parse(store.URL)
+	if _, kind := placeholder(options.Password); err == nil && options.Password != "" && kind == "" {
+		a.find(findings.SecretLiteral, "the password in the URL of "+option+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+	}
+}
+
+// find reports a finding about the handler.
+func (h *Handler) find(kind findings.Kind, text string) {
+	if h.Guard {
+		return // the handler that it belongs to reports
+	}
+	f := findings.New(kind, text).At(h.Line, h.site)
+	f.Log(h.log.zap)
+	h.app.keep(f)
+}
+
+// tiny is a size, in bytes, that nobody means: a unit is missing.
+const tiny = 1 << 10
+
+// checkValues finds options that load but are unlikely to be meant.
+func (h *Handler) checkValues() {
+	for option, size := range map[string]int64{"max_body": h.MaxBody, "max_upload": h.MaxUpload} {
+		if size < tiny {
+			h.find(findings.ValueTiny, fmt.Sprintf("%s is %d bytes, too little for most requests", option, size))
+		}
+	}
+	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share {
+		h.find(findings.UploadTooLarge, fmt.Sprintf("max_upload (%s) exceeds one client's share of max_spool, an eighth (%s): larger uploads get 503",
+			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share))))
+	}
+	if h.MaxAge > 0 && h.MaxAge < caddy.Duration(time.Second) {
+		h.find(findings.ValueTiny, fmt.Sprintf("max_age is %v, too short for any network", time.Duration(h.MaxAge)))
+	}
+	if h.Mode == widgets.ModeRequired && !h.Guard {
+		h.app.mu.Lock()
+		h.app.found.Required = append(h.app.found.Required, h.site)
+		h.app.mu.Unlock()
+	}
+	if h.Unverified == claimKeep {
+		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
+	}
+}

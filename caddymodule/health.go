@@ -1,0 +1,63 @@
+package caddymodule
+
+import (
+	"fmt"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// health says what requests need and cannot have. It waits for nothing: stores and ledgers
+// watch themselves.
+func (a *App) health() adminapi.Health {
+	h := adminapi.Health{Status: adminapi.OK}
+	if a.usesStore {
+		a.storeHealth(&h)
+		a.keyHealth(&h)
+	}
+	if a.usesLedger {
+		a.ledgerHealth(&h)
+	}
+	return h
+}
+
+// storeHealth is down once known widgets are not served any more.
+func (a *App) storeHealth(h *adminapi.Health) {
+	status := adminapi.Degraded
+	if !a.store.Serves() {
+		status = adminapi.Down
+	}
+	loss, err := a.store.Loss(), a.store.Err()
+	if err != nil {
+		h.Add(status, admin.Plain(err))
+	}
+	if loss != "" {
+		h.Add(status, loss)
+	}
+}
+
+// ledgerHealth is down while nothing can be reserved. After a loss, one-time signatures are
+// accepted.
+func (a *App) ledgerHealth(h *adminapi.Health) {
+	loss, err := a.ledger.Loss(), a.ledger.Err()
+	if err != nil {
+		h.Add(adminapi.Down, admin.Plain(err))
+	} else if loss != "" {
+		h.Add(adminapi.Degraded, loss)
+	}
+}
+
+// keyHealth is down if no secret can be decrypted.
+func (a *App) keyHealth(h *adminapi.Health) {
+	needed, missing := a.neededKeys(), a.missingKeys()
+	status := adminapi.Degraded
+	if len(missing) == len(needed) {
+		status = adminapi.Down
+	}
+	for _, id := range missing {
+		h.Add(status, fmt.Sprintf("encryption key %s is missing, so the widgets whose secrets it encrypts are unavailable: %s", id, a.whereKeyIs(id)))
+	}
+	if a.ring.Load() == nil && len(needed) == 0 && a.store.Err() == nil {
+		h.Add(adminapi.Degraded, "there is no encryption key, so no widget can be created: see the log, make Caddy's data directory writable or configure encryption_key")
+	}
+}

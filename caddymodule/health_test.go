@@ -1,0 +1,192 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
+)
+
+// health asks a probe's question, and checks that metrics and overview agree.
+func (g *gateway) health(t testing.TB) adminapi.Health {
+	t.Helper()
+	c := g.call(t, "GET", "health", "")
+	var h adminapi.Health
+	must(t, json.Unmarshal([]byte(c.body), &h))
+	if want := map[adminapi.Status]int{adminapi.OK: 200, adminapi.Degraded: 200, adminapi.Down: 503}[h.Status]; c.status != want {
+		t.Errorf("%d: %s", c.status, c.body)
+	}
+	if (h.Status == adminapi.OK) != (len(h.Problems) == 0) {
+		t.Errorf("%s", c.body)
+	}
+	for _, problem := range h.Problems {
+		if !strings.Contains(problem, ": ") || strings.HasPrefix(problem, "widgets: ") || strings.Contains(problem, "context ") || strings.Contains(problem, "\n") {
+			t.Errorf("a problem: %s", problem)
+		}
+	}
+	return h
+}
+
+// healthy waits for that status, with a problem that says so, in answer, overview and metric.
+func (g *gateway) healthy(t testing.TB, status adminapi.Status, problem string) {
+	t.Helper()
+	testbed.Succeeds(t, fmt.Sprintf("health is %s: %s", status, problem), func() error {
+		h := g.health(t)
+		var v adminapi.Overview
+		g.askInto(t, "overview", &v)
+		metric := fmt.Sprintf("health{status=%q}", status)
+		if h.Status != status || !strings.Contains(strings.Join(h.Problems, "\n"), problem) || v.Health.Status != status || g.scrape(t)[metric] != 1 {
+			return fmt.Errorf("%+v, overview %+v", h, v.Health)
+		}
+		return nil
+	})
+}
+
+func TestHealthOfRedis(t *testing.T) {
+	server := redistest.Start(t)
+	g := live(t, "encryption_key {env.TEST_KEY}\nstale_if_error 6s\nwidgets redis redis://"+server.Addr, liveSite)
+	secret := g.createInRedis(t)
+	equal(t, g.outcome(t, "shop", secret), "verified", "at first")
+	g.healthy(t, adminapi.OK, "")
+	if c := g.call(t, "GET", "health", ""); c.body != `{"status":"ok"}`+"\n" {
+		t.Errorf("%s", c.body)
+	}
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+	g.healthy(t, adminapi.Degraded, "maxmemory")
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	g.healthy(t, adminapi.OK, "")
+	for name, begin := range map[string]func(){"killed": server.Kill, "stopped": server.Pause} {
+		begin()
+		if c := g.call(t, "POST", "widgets/shop/rotate", ""); c.status != http.StatusServiceUnavailable || strings.Contains(c.body, "context ") {
+			t.Errorf("%s: a rotation: %d %s", name, c.status, c.body)
+		}
+		g.healthy(t, adminapi.Degraded, "widgets redis")
+		g.healthy(t, adminapi.Down, "widgets redis")
+		equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "%s", name)
+		if name == "killed" {
+			server.Restart()
+		} else {
+			server.Resume()
+		}
+		g.healthy(t, adminapi.OK, "")
+	}
+}
+
+// TestLostWidgets empties Redis: the gateway says so everywhere, until there is a backup.
+func TestLostWidgets(t *testing.T) {
+	server := redistest.Start(t)
+	p := newProcess(t, "encryption_key "+testEncryptionKey+"\nstale_if_error 1s\nwidgets redis redis://"+server.Addr, liveSite)
+	p.run(t)
+	secret := p.createInRedis(t)
+	equal(t, p.outcome(t, "shop", secret), "verified", "at first")
+	p.healthy(t, adminapi.OK, "")
+	backup, _, err := p.command(t, "", "export")
+	must(t, err)
+	testbed.Until(t, "the store is noted", func() bool {
+		notes, _ := filepath.Glob(filepath.Join(p.dir, "caddy", "chat_identity", "widgets-*"))
+		return len(notes) == 1
+	})
+	lost := func(is bool) {
+		t.Helper()
+		var v adminapi.Overview
+		p.askInto(t, "overview", &v)
+		if (v.Store.Lost != "") != is || !v.Store.Reachable || !v.Writable || p.scrape(t)["store_lost{}"] != map[bool]float64{true: 1}[is] {
+			t.Errorf("lost %t: %+v", is, v.Store)
+		}
+	}
+	lost(false)
+	server.Kill()
+	server.Empty()
+	server.Restart()
+	p.healthy(t, adminapi.Down, "import")
+	lost(true)
+	equal(t, p.outcome(t, "shop", secret), "unavailable unavailable", "lost")
+	out, stderr, err := p.command(t, "", "health")
+	if err == nil || !strings.HasPrefix(out, "down\n- Redis has lost the widgets") || !strings.Contains(stderr, "is down") {
+		t.Errorf("%q, %q, %v", out, stderr, err)
+	}
+	p.kill(t)
+	http.DefaultClient.CloseIdleConnections()
+	p.run(t)
+	equal(t, p.outcome(t, "shop", secret), "unavailable unavailable", "after a restart")
+	p.healthy(t, adminapi.Down, "import")
+	if _, stderr, err := p.command(t, backup, "import"); err != nil {
+		t.Fatal(err, stderr)
+	}
+	p.healthy(t, adminapi.OK, "")
+	lost(false)
+	equal(t, p.outcome(t, "shop", secret), "verified", "after the import")
+	server.Do("FLUSHALL")
+	p.healthy(t, adminapi.Down, "accept-loss")
+	for _, want := range []string{"is accepted", "Nothing to accept"} {
+		if _, stderr, err := p.command(t, "", "store", "accept-loss"); err != nil || !strings.Contains(stderr, want) {
+			t.Errorf("%v, %s, want %s", err, stderr, want)
+		}
+	}
+	p.healthy(t, adminapi.OK, "")
+	equal(t, p.outcome(t, "shop", secret), "invalid widget_unknown", "accepted")
+	if n := strings.Count(p.log.String(), "was accepted through the admin API"); n != 1 {
+		t.Errorf("acceptance was logged %d times", n)
+	}
+}
+
+func TestHealthOfFiles(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	dir := t.TempDir()
+	path, ledger := filepath.Join(dir, "widgets.jsonl"), filepath.Join(dir, "ledger.db")
+	options := "widgets file " + path + "\nledger bolt " + ledger
+	site := "handle /once {\n" + oneTime("required", "") + "reverse_proxy UPSTREAM\n}\nhandle {\n" + liveSite + "\n}"
+	g := live(t, options+"\nencryption_key {env.TEST_KEY}", site)
+	secret := g.create(t, `{"id":"shop"}`)
+	g.healthy(t, adminapi.OK, "")
+	good := read(t, path)
+	must(t, os.WriteFile(path, []byte("broken"), 0o600))
+	g.healthy(t, adminapi.Degraded, "restore the file from a backup")
+	equal(t, g.outcome(t, "shop", secret), "verified", "with a broken file")
+	must(t, os.Remove(path))
+	g.healthy(t, adminapi.Degraded, "accept-loss")
+	var v adminapi.Overview
+	if g.askInto(t, "overview", &v); v.Store.Lost == "" || v.Store.Reachable || g.scrape(t)["store_lost{}"] != 1 {
+		t.Errorf("%+v", v.Store)
+	}
+	must(t, os.WriteFile(path, good, 0o600))
+	g.healthy(t, adminapi.OK, "")
+
+	// Of two keys, then of all.
+	both := strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey()+" {env.TEST_KEY}", 1)
+	load(t, both)
+	g.create(t, `{"id":"other"}`)
+	load(t, g.config)
+	g.healthy(t, adminapi.Degraded, "encryption key")
+	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
+	g.healthy(t, adminapi.Down, "encryption key")
+	load(t, both)
+	g.healthy(t, adminapi.OK, "")
+	g.call(t, "DELETE", "widgets/other", "")
+
+	must(t, os.Remove(ledger))
+	g.healthy(t, adminapi.Down, "ledger")
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	g.healthy(t, adminapi.OK, "")
+}
+
+// TestHealthOfWhatIsUsed: what no handler needs is no problem.
+func TestHealthOfWhatIsUsed(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://127.0.0.1:1", "chat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+		if h := g.health(t); h.Status != adminapi.OK {
+			t.Fatalf("%+v", h)
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package command
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+)
+
+func checkCommand() *cobra.Command {
+	var file, adapter string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "check [--config <file>] [--adapter <name>] [--json]",
+		Short: "Says what in a configuration loads but is unlikely to be meant",
+		Long: `
+Reads a configuration, by default the Caddyfile in the current directory, and says
+what is wrong with it: an error, if it does not load, else all that loads but is
+unlikely to be meant. These findings are also warnings in the log when Caddy loads
+the configuration; docs/operations.md has a table of them.
+
+The check needs the environment and the files of the gateway, so run it as its
+user. It writes nothing, listens on no port and opens no ledger, so that it can run
+beside the gateway. The exit status is 1 if anything was found, as a linter's is.`,
+		Example: "  caddy chat-identity check --config /etc/caddy/Caddyfile",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := check(file, adapter)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), report)
+			} else {
+				err = printReport(cmd.OutOrStdout(), report)
+			}
+			if n := len(report.Findings); err == nil && n > 0 {
+				err = fmt.Errorf("findings: %d", n)
+			}
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&file, "config", "", "The configuration file")
+	cmd.Flags().StringVar(&adapter, "adapter", "", "The adapter for a file that is neither a Caddyfile nor JSON")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	return cmd
+}
+
+// checkedApp is the module's app, which this package does not import.
+type checkedApp interface {
+	Check() (*findings.Report, error)
+}
+
+// check provisions a configuration as "caddy validate" does. Logs and certificates are the
+// gateway's, so neither are written where the configuration says.
+func check(file, adapter string) (*findings.Report, error) {
+	quiet := &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+		caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "FATAL"}},
+	}}
+	if _, err := caddy.ProvisionContext(&caddy.Config{Logging: quiet}); err != nil { // for the adapter
+		return nil, err
+	}
+	text, err := loadConfig(file, adapter)
+	if err != nil {
+		return nil, err
+	}
+	config := new(caddy.Config)
+	if err := caddy.StrictUnmarshalJSON(text, config); err != nil {
+		return nil, fmt.Errorf("decoding config: %w", err)
+	}
+	folder, err := os.MkdirTemp("", "chat-identity-check-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(folder)
+	storage, err := json.Marshal(map[string]string{"module": "file_system", "root": folder})
+	if err != nil {
+		return nil, err
+	}
+	config.Logging, config.StorageRaw = quiet, storage
+	ctx, err := caddy.ProvisionContext(config)
+	if err != nil {
+		return nil, err
+	}
+	app, err := ctx.AppIfConfigured("chat_identity")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("this configuration has no chat_identity: add the directive to a site")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return app.(checkedApp).Check()
+}
+
+func printReport(w io.Writer, report *findings.Report) error {
+	var b strings.Builder
+	for _, f := range report.Findings {
+		place := f.Line
+		if f.Site != "" {
+			place = strings.TrimPrefix(place+", site "+f.Site, ", ")
+		}
+		fmt.Fprintf(&b, "%s: %s\n  %s.\n  %s.\n\n", orDash(place), f.Kind, plain(f.Text), plain(f.Remedy))
+	}
+	if len(report.Findings) == 0 {
+		b.WriteString("Nothing was found.\n")
+	}
+	if len(report.Required) > 0 {
+		fmt.Fprintf(&b, "The mode is required for %s. Before you load that, ask the running gateway whom it\n"+
+			"would refuse: caddy chat-identity readiness <id>\n", plain(strings.Join(report.Required, "; ")))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,77 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// loss says what happened and what to do.
+const loss = "Redis has lost the widgets that this gateway knew, since it was emptied, restarted without its data or replaced: " +
+	"known widgets are served for stale_if_error, and all others are unavailable: restore its data, import a backup " +
+	"('caddy chat-identity import'), or go on without them ('caddy chat-identity store accept-loss')"
+
+var errLost = fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+
+// compare determines whether Redis still has the store that this gateway knows, by the name
+// that was written with the first widget. Behind it are the names of lost stores that it
+// replaces, so that a loss is accepted for all gateways at once. An empty Redis has no name.
+// Only check calls it.
+func (s *Store) compare(text string) (lost bool) {
+	names := strings.Fields(text)
+	if s.known != "" && !slices.Contains(names, s.known) {
+		known := s.known
+		s.lost.Store(&known)
+		s.dialects.spoken.Store(nil)
+		s.lossAlarm.Raise("", nil)
+		return true
+	}
+	s.lost.Store(nil)
+	s.lossAlarm.Clear()
+	if len(names) == 0 {
+		return false
+	}
+	s.known = names[0]
+	if err := s.note.Set(s.known); err != nil {
+		s.log.Warn("which store this is cannot be noted, so its loss would go unnoticed after a restart: make the file writable",
+			zap.String("file", s.note.Path), zap.Error(err))
+	}
+	return false
+}
+
+// accept adds the name of a lost store to the store's.
+const accept = `
+local names = redis.call('GET', KEYS[1]) or ARGV[1]
+if not string.find(names, ARGV[2], 1, true) then redis.call('SET', KEYS[1], names .. ' ' .. ARGV[2]) end
+return 1`
+
+// Loss implements [widgets.Store].
+func (s *Store) Loss() string {
+	if s.lost.Load() == nil {
+		return ""
+	}
+	return loss
+}
+
+// AcceptLoss implements [widgets.Store], for all gateways that knew the same store.
+func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
+	lost := s.lost.Load()
+	if lost == nil {
+		return false, nil
+	}
+	client, err := s.link.Client(ctx)
+	if err != nil {
+		return false, unreadable(err)
+	}
+	ctx, cancel := limited(ctx)
+	defer cancel()
+	if err := client.Do(ctx, client.B().Eval().Script(accept).Numkeys(1).Key(s.keys.store).Arg(newName(), *lost).Build()).Error(); err != nil {
+		return false, unwritten(err)
+	}
+	return true, s.check()
+}

@@ -1,0 +1,59 @@
+package sites
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+)
+
+// headerChange is what a handler does to a request's headers.
+type headerChange struct {
+	way     string
+	guarded bool // a handler of ours has run
+	ops     *headers.HeaderOps
+}
+
+// changesHeaders notes what a handler does to headers.
+func (s *Site) changesHeaders(h *headers.Handler, way string, guarded bool) {
+	switch {
+	case h == nil:
+		return
+	case h.Request != nil:
+		s.changes = append(s.changes, headerChange{way, guarded, h.Request})
+	}
+	if h.Response != nil && h.Response.HeaderOps != nil {
+		const allowed = "Access-Control-Allow-Origin"
+		s.crossOrigin = s.crossOrigin || len(h.Response.Set[allowed])+len(h.Response.Add[allowed]) > 0
+	}
+}
+
+// checkHeaders finds what copies our headers before the client's are removed, and what
+// overwrites them behind.
+func (s *Site) checkHeaders(find func(findings.Kind, string)) {
+	renamed := s.Renamed()
+	for _, c := range s.changes {
+		for _, values := range [...]http.Header{c.ops.Set, c.ops.Add} {
+			for name, texts := range values {
+				isOurs := hop.IsOurs(name) || slices.ContainsFunc(renamed, func(h hop.Header) bool { return h.Is(name) })
+				copied := slices.ContainsFunc(texts, func(text string) bool { return readsHeader("", text, renamed) != "" })
+				switch {
+				case c.guarded && isOurs:
+					find(findings.HeaderOverwritten, "the header "+name+" is overwritten after chat_identity has set it, for "+c.way)
+				case !c.guarded && copied:
+					find(findings.HeaderCopied, "the header "+name+" is copied from one of chat_identity's before the client's own has been removed, for "+c.way+
+						", so the client controls it")
+				}
+			}
+		}
+		for _, name := range c.ops.Delete {
+			if c.guarded && hop.IsOurs(name) && strings.HasPrefix(hop.Fold(name), string(hop.Ours[0])) {
+				find(findings.HeaderOverwritten, "the header "+name+" is removed after chat_identity has set it, for "+c.way)
+			}
+		}
+	}
+}
