@@ -3,6 +3,7 @@ package sites
 import (
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,22 +18,9 @@ type Address struct {
 
 // AddressOf returns the address of the handler that is being provisioned.
 func AddressOf(ctx caddy.Context) (a Address) {
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if server == nil {
-		return a
-	}
-	routes := []caddyhttp.RouteList{server.Routes}
-	for _, module := range ctx.Modules() {
-		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			routes = append(routes, parent.Routes)
-		}
-	}
+	server, routes := around(ctx)
 	host := ""
-	for _, list := range routes {
-		route := provisioning(list)
-		if route == nil {
-			continue
-		}
+	for _, route := range routes {
 		for _, set := range route.MatcherSets {
 			if hosts := listed[caddyhttp.MatchHost](set); len(hosts) > 0 {
 				host = hosts[0]
@@ -48,6 +36,28 @@ func AddressOf(ctx caddy.Context) (a Address) {
 	return a
 }
 
+// around returns the server and the routes of the handler that is being provisioned,
+// outermost first.
+func around(ctx caddy.Context) (server *caddyhttp.Server, routes []*caddyhttp.Route) {
+	add := func(list caddyhttp.RouteList) {
+		// Caddy provisions the matchers of all routes first, and then routes in order: this is
+		// the first whose handlers are still JSON.
+		i := slices.IndexFunc(list, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
+		if i >= 0 {
+			routes = append(routes, &list[i])
+		}
+	}
+	if server, _ = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); server != nil {
+		add(server.Routes)
+	}
+	for _, module := range ctx.Modules() {
+		if parent, ok := module.(*caddyhttp.Subroute); ok {
+			add(parent.Routes)
+		}
+	}
+	return server, routes
+}
+
 // origin returns the origin of a server's host. Automatic HTTPS has chosen by now which
 // servers have TLS.
 func origin(server *caddyhttp.Server, host string) string {
@@ -56,22 +66,11 @@ func origin(server *caddyhttp.Server, host string) string {
 		scheme, usual = "http", "80"
 	}
 	host = strings.ReplaceAll(host, "*", "www")
-	if len(server.Listen) == 0 {
-		return scheme + "://" + host
-	}
-	address, err := caddy.ParseNetworkAddress(server.Listen[0])
-	if port := address.PortRangeSize(); err == nil && port > 0 && address.JoinHostPort(0) != net.JoinHostPort(address.Host, usual) {
-		_, number, _ := net.SplitHostPort(address.JoinHostPort(0))
-		return scheme + "://" + net.JoinHostPort(host, number)
+	if len(server.Listen) > 0 {
+		address, err := caddy.ParseNetworkAddress(server.Listen[0])
+		if port := strconv.Itoa(int(address.StartPort)); err == nil && port != "0" && port != usual {
+			host = net.JoinHostPort(host, port)
+		}
 	}
 	return scheme + "://" + host
-}
-
-// provisioning returns the route that is being provisioned: see routeWords.
-func provisioning(routes caddyhttp.RouteList) *caddyhttp.Route {
-	i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-	if i < 0 {
-		return nil
-	}
-	return &routes[i]
 }

@@ -142,26 +142,12 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 
 // Where names the site of the handler that is being provisioned, and its paths within it.
 func Where(ctx caddy.Context) string {
-	server, _ := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	server, routes := around(ctx)
 	var hosts, paths []string
-	add := func(routes caddyhttp.RouteList) {
-		// Caddy provisions the matchers of all routes first, and then routes in order: this is
-		// the first whose handlers are still JSON.
-		i := slices.IndexFunc(routes, func(r caddyhttp.Route) bool { return r.HandlersRaw != nil && r.Handlers == nil })
-		if i < 0 {
-			return
-		}
-		for _, set := range routes[i].MatcherSets {
+	for _, route := range routes {
+		for _, set := range route.MatcherSets {
 			hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
 			paths = append(paths, listed[caddyhttp.MatchPath](set)...)
-		}
-	}
-	if server != nil {
-		add(server.Routes)
-	}
-	for _, module := range ctx.Modules() {
-		if parent, ok := module.(*caddyhttp.Subroute); ok {
-			add(parent.Routes)
 		}
 	}
 	return strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
