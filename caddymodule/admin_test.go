@@ -240,7 +240,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets", `{"id":"shop"}`, 409, "rotate shop for a new secret"},
 		{"POST", "widgets", `{"id":"declared"}`, 409, "defined in the configuration"},
 		{"POST", "widgets", `{"id":"own"}`, 409, "the own widget of a handler with a secret: change it there, then reload, or choose another id"},
-		{"GET", "widgets/default", "", 404, "the own widget of a handler with a secret and without a widget line"},
+		{"GET", "widgets/default", "", 404, "cannot be created here"},
 		{"POST", "widgets/default/rotate", "", 404, "cannot be created"},
 		{"GET", "widgets/default/readiness", "", 404, "cannot be created"},
 		{"POST", "widgets", `{"id":"default"}`, 400, "reserved"},
