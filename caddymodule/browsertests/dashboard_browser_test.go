@@ -131,7 +131,7 @@ func (b *board) policy(secret string) {
 	t := b.t
 	t.Helper()
 	b.click("//form//label[.//b[normalize-space()='Optional']]")
-	b.do(chromedp.SetValue("form select", "nextcap"))
+	b.selects("form select", "nextcap")
 	b.script("document.querySelector('form select').dispatchEvent(new Event('input', {bubbles: true}))")
 	b.press("Save")
 	b.wait("document.querySelector('.title').innerText.includes('nextcap')")
@@ -168,8 +168,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.says("'X-Widget-Key': 'plain'")
 	b.says(b.url + "/chat/")
 	b.wait("document.querySelectorAll('.signing option').length > 1")
-	b.do(chromedp.SetValue(".signing select", "2"))
-	b.script("document.querySelector('.signing select').dispatchEvent(new Event('change', {bubbles: true}))")
+	b.selects(".signing select", "2")
 	b.wait("document.querySelector('#snippet').textContent.includes('userHash')")
 	b.says(b.url + "/v2/")
 	b.show("code")
@@ -179,8 +178,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.load(t, strings.Replace(b.config, "widget {header.X-Widget-Key}", "widget shop", 2))
 	b.open("/widgets/elsewhere")
 	b.says("No handler verifies")
-	b.do(chromedp.SetValue(".signing .field:not([hidden]) select", "replybubble"))
-	b.script("document.querySelector('.signing .field:not([hidden]) select').dispatchEvent(new Event('change', {bubbles: true}))")
+	b.selects(".signing .field:not([hidden]) select", "replybubble")
 	b.wait("document.querySelector('#snippet').textContent.includes('signature')")
 	b.wait("!document.querySelector('#snippet').textContent.includes('user_hash')")
 }
@@ -360,10 +358,17 @@ func (b *board) lists(position, first string) {
 }
 
 // pick chooses a value of one of the list's fields.
-func (b *board) pick(name, value string) {
+func (b *board) pick(name, value string) { b.selects("[name="+name+"]", value) }
+
+// selects has a list's value changed at once, since polling may replace the list.
+func (b *board) selects(selector, value string) {
 	b.t.Helper()
-	b.do(chromedp.SetValue("[name="+name+"]", value))
-	b.script("document.querySelector('[name=" + name + "]').dispatchEvent(new Event('change', {bubbles: true}))")
+	b.wait(fmt.Sprintf("document.querySelector(%q)", selector))
+	b.script(fmt.Sprintf(`{
+		const list = document.querySelector(%q)
+		list.value = %q
+		list.dispatchEvent(new Event('change', {bubbles: true}))
+	}`, selector, value))
 }
 
 // TestDashboardTakesSecret creates a widget with a secret that its server has already,

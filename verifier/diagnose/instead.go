@@ -36,7 +36,7 @@ var sentInstead = []struct {
 	{deviation{"password_hash_sent", "a password hash, such as bcrypt's, was sent as the signature", "send the HMAC of the message, which another can compute as well, while a password hash has a salt"},
 		regexp.MustCompile(`^(\$(2[abxy]?|argon2\w*|scrypt|s0|[156y]|apr1|pbkdf2[\w-]*)\$|pbkdf2[:_]|scrypt:|bcrypt|\{SSHA)`)},
 	{deviation{"signature_placeholder", "the signature is what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the digest"},
-		regexp.MustCompile(`^(undefined|null|None|nil|NaN|true|false|Array|Object|\[object \w+\]|<Buffer.*|.*\{\{.*|.*[$#]\{.*|.*<[%?].*|<[\w .-]+>|\{[\w .-]+\}|%[\w.-]+%|%\(\w+\)s|\$[A-Za-z_]\w*(->\w+)*|\.{3}|x{6,}|X{6,})$`)},
+		regexp.MustCompile(`^(undefined|null|None|nil|NaN|true|false|Array|Object|\[object \w+\]|<Buffer.*|[ -~]*(\{\{|[$#]\{|<[%?])[ -~]*|<[\w .-]+>|\{[\w .-]+\}|%[\w.-]+%|%\(\w+\)s|\$[A-Za-z_]\w*(->\w+)*|\.{3}|x{6,}|X{6,})$`)},
 	{deviation{"signature_placeholder", "the signature is a placeholder that nobody filled in", "send the HMAC that a server makes for the user"},
 		regexp.MustCompile(`^(?i)[\[("']*([a-z]+[ _.-]+)*(hash|hmac|signature|digest|sig|token|secret|sha-?256)([ _.-]+[a-z]+)*([ _.-]?(here|string|value))?[\])"']*$`)},
 }
