@@ -41,7 +41,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = loaded.(*App)
 	h.app.hasHandlers = true
-	h.site, h.address = sites.Where(ctx), sites.AddressOf(ctx)
+	h.site, h.address = sites.Where(ctx)
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
 	}
