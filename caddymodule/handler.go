@@ -81,7 +81,7 @@ func (h *Handler) takes(s *state) bool {
 		return false
 	}
 	if s.decider != nil {
-		if h.overruledSilently(s) {
+		if s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode {
 			h.log.overruled(s)
 		}
 		return false
@@ -94,12 +94,6 @@ func (h *Handler) takes(s *state) bool {
 // which only mode off allows.
 func (h *Handler) widgetless() bool {
 	return h.single == nil && h.literal == nil && h.named == nil && !h.widgetInClaim
-}
-
-// overruledSilently reports whether an earlier handler decided in a laxer mode than this
-// one has, and that was not logged yet.
-func (h *Handler) overruledSilently(s *state) bool {
-	return s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
 }
 
 // Interface guards
