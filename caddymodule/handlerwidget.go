@@ -103,19 +103,14 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	case known.w.inline.digest != w.inline.digest:
 		return nil, otherSecrets(w.id, site, known.site)
 	default:
-		known.addHandler(mode, h.Dialect)
+		if known.mode != mode {
+			known.mode = widgets.ModeUnset
+		}
+		if known.dialect != h.Dialect {
+			known.dialect = ""
+		}
 	}
 	return cmp.Or(declared, w), nil
-}
-
-// addHandler adds a handler with that mode and dialect.
-func (o *handlerWidget) addHandler(mode widgets.Mode, dialect string) {
-	if o.mode != mode {
-		o.mode = widgets.ModeUnset
-	}
-	if o.dialect != dialect {
-		o.dialect = ""
-	}
 }
 
 func otherSecrets(id, site, other string) error {

@@ -133,8 +133,8 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		}
 	}
 	places = withTwins(withoutIdleBody(places, own, claims))
-	if h.named != nil && h.named.Query != "" && readsBody(places) {
-		places = append(places, intake.Member(verifier.Widget, h.named.Query))
+	if h.named != nil && h.named.Whole.Location == intake.AtQuery && readsBody(places) {
+		places = append(places, intake.Member(verifier.Widget, h.named.Whole.Name))
 	}
 	return places, nil
 }
