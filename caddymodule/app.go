@@ -81,8 +81,9 @@ type App struct {
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
 
-	inline map[string]*widget
-	store  observe.Store
+	// The configuration's widgets by id: those of its own block, and with handlers' own all.
+	inline, own map[string]*widget
+	store       observe.Store
 	// The files of store and ledger, "" where they are none.
 	file, ledgerFile string
 	ledger           *ledgers.Known
@@ -183,7 +184,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionInline() error {
-	a.inline = make(map[string]*widget, len(a.InlineWidgets))
+	a.inline, a.own = make(map[string]*widget), make(map[string]*widget)
 	for i := range a.InlineWidgets {
 		inline := &a.InlineWidgets[i]
 		if err := checkInlineID(inline.ID, a.inline[inline.ID] != nil); err != nil {
@@ -196,7 +197,7 @@ func (a *App) provisionInline() error {
 		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
-		a.inline[inline.ID] = w
+		a.inline[inline.ID], a.own[inline.ID] = w, w
 	}
 	return nil
 }
