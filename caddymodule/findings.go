@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,11 +26,7 @@ func (a *App) Check() (*findings.Report, error) {
 	if err := a.examine(); err != nil {
 		return nil, err
 	}
-	dir := a.Spool
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	a.checkSpoolFolder(dir)
+	a.checkSpoolFolder(cmp.Or(a.Spool, os.TempDir()))
 	if a.usesLedger && a.ledgerFile != "" {
 		a.checkFile("ledger", a.ledgerFile, a.ledgerFile)
 	}
@@ -40,10 +37,7 @@ func (a *App) Check() (*findings.Report, error) {
 		}
 		a.checkFile("file of widgets", a.file, filepath.Dir(target)) // a change replaces the file
 	}
-	for _, f := range a.storeFindings() {
-		a.report(f)
-	}
-	for _, f := range a.keyFindings() {
+	for _, f := range append(a.storeFindings(), a.keyFindings()...) {
 		a.report(f)
 	}
 	for _, h := range a.deciders {

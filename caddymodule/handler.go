@@ -66,7 +66,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	case x.refused():
 		return true, h.refuse(w, x)
 	case x.claim != nil:
-		h.log.forwarded(x)
+		h.log.anonymous(x, "identity claim not verified, forwarded as anonymous")
 		x.withoutClaim()
 	}
 	h.publish(r, s)

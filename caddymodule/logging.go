@@ -137,11 +137,6 @@ func (l *logger) refused(x *exchange, status int) {
 	l.unverified(x, l.budgetOf(x.s.reason), message, answered)
 }
 
-// forwarded logs a request that was forwarded without its claim, if there was one.
-func (l *logger) forwarded(x *exchange) {
-	l.anonymous(x, "identity claim not verified, forwarded as anonymous")
-}
-
 // anonymous logs a request that was let pass without its claim, if there was one.
 func (l *logger) anonymous(x *exchange, message string) {
 	var b *budget

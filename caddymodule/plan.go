@@ -161,15 +161,14 @@ func withTwins(places []verifier.Place) []verifier.Place {
 	return merged
 }
 
-func readsBody(places []verifier.Place) bool {
-	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == intake.AtBody })
-}
+func inBody(p verifier.Place) bool { return p.Location == intake.AtBody }
+
+func readsBody(places []verifier.Place) bool { return slices.ContainsFunc(places, inBody) }
 
 // withoutIdleBody drops the dialect's places in the body if none of them is signed,
 // names the widget or was configured. Unsigned fields are no reason to read a body, and
 // uploads must be able to pass unread.
 func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
-	inBody := func(p verifier.Place) bool { return p.Location == intake.AtBody }
 	deciding := func(p verifier.Place) bool {
 		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
