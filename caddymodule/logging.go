@@ -29,9 +29,8 @@ type logger struct {
 
 func newLogger(log *zap.Logger) *logger {
 	l := &logger{zap: log}
-	for _, b := range []*budget{&l.unsigned, &l.others} {
-		b.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
-	}
+	l.unsigned.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
+	l.others.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
 	return l
 }
 

@@ -220,7 +220,7 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
-		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
+		return p, fmt.Errorf("%s: '%s' is not a valid %s name", option, name, location)
 	}
 	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
