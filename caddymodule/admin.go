@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -56,7 +55,7 @@ func activeGateway() (*admin.Gateway, error) {
 // gateway returns what the API needs of the app.
 func (a *App) gateway() *admin.Gateway {
 	g := &admin.Gateway{
-		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.ownWidgets(), Census: a.counted, Sites: a.servingSites,
+		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.configuredWidgets(), Census: a.counted, Sites: a.servingSites,
 		AllowReveal: a.AllowReveal, Offline: a.offline, Health: a.health,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
 		Effect: func(r *widgets.Record) adminapi.Effect {
@@ -73,36 +72,23 @@ func (a *App) gateway() *admin.Gateway {
 	return g
 }
 
-// ownWidgets are the configuration's widgets by id, which do not change once all of it is
-// provisioned.
-type ownWidgets struct {
-	once sync.Once
-	all  map[string]*adminapi.Widget
-}
-
-func (a *App) ownWidgets() map[string]*adminapi.Widget {
-	a.described.once.Do(func() { a.described.all = a.describeOwn() })
-	return a.described.all
-}
-
-func (a *App) describeOwn() map[string]*adminapi.Widget {
+// describeConfigured describes the configuration's widgets by id, once it is provisioned.
+func (a *App) describeConfigured() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
+	describe := func(w *widget, source string, mode widgets.Mode, dialect string) {
+		view := &adminapi.Widget{ID: w.id, Source: source, Mode: mode.String(), Dialect: dialect, Effect: a.effect(w)}
+		for _, key := range w.inline.keys { // their versions say nothing about them
+			view.Secrets = append(view.Secrets, adminapi.Secret{Version: key.ID})
+		}
+		all[w.id] = view
+	}
 	for id, own := range a.owners { // nothing else says how they are treated
-		all[id] = &adminapi.Widget{ID: id, Source: "handler", Mode: own.mode.String(), Dialect: own.dialect, Effect: a.effect(own.w)}
-		if !a.offline { // where secrets have stand-ins
-			all[id].Secrets = own.w.inline.views()
+		if describe(own.w, "handler", own.mode, own.dialect); a.offline {
+			all[id].Secrets = nil // stand-ins
 		}
 	}
-	for id, w := range a.inline {
-		all[id] = &adminapi.Widget{ID: id, Source: "inline", Mode: w.mode.String(), Dialect: w.dialect, Effect: a.effect(w), Secrets: w.inline.views()}
-	}
-	return all
-}
-
-// views shows inline secrets, whose versions say nothing about them.
-func (k *inlineKeys) views() (all []adminapi.Secret) {
-	for _, key := range k.keys {
-		all = append(all, adminapi.Secret{Version: key.ID})
+	for _, w := range a.inline {
+		describe(w, "inline", w.mode, w.dialect)
 	}
 	return all
 }

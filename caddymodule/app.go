@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
@@ -80,8 +81,9 @@ type App struct {
 	// sites reads the sites' routes, once, when all of them are provisioned.
 	sites func() []*sites.Site
 
-	inline map[string]*widget
-	store  observe.Store
+	// The configuration's widgets by id: those of its own block, and with handlers' own all.
+	inline, own map[string]*widget
+	store       observe.Store
 	// The files of store and ledger, "" where they are none.
 	file, ledgerFile string
 	ledger           *ledgers.Known
@@ -96,8 +98,9 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 
-	deciders  []decider // the handlers that decide requests of widgets; guarded by mu until all are provisioned
-	described ownWidgets
+	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
+	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
+	configuredWidgets func() map[string]*adminapi.Widget
 
 	census   atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
@@ -161,6 +164,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
 	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.configuredWidgets = sync.OnceValue(a.describeConfigured)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
 	if err := registerMetrics(ctx); err != nil {
@@ -180,14 +184,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionInline() error {
-	a.inline = make(map[string]*widget, len(a.InlineWidgets))
+	a.inline, a.own = make(map[string]*widget), make(map[string]*widget)
 	for i := range a.InlineWidgets {
 		inline := &a.InlineWidgets[i]
-		if inline.ID == defaultWidget {
-			return fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", inline.ID)
-		}
-		if a.inline[inline.ID] != nil {
-			return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", inline.ID)
+		if err := checkInlineID(inline.ID, a.inline[inline.ID] != nil); err != nil {
+			return err
 		}
 		w, literals, err := newWidget(inline.ID, inline.Secrets, inline.Mode, inline.Dialect)
 		if err != nil {
@@ -196,7 +197,7 @@ func (a *App) provisionInline() error {
 		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
-		a.inline[inline.ID] = w
+		a.inline[inline.ID], a.own[inline.ID] = w, w
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -194,10 +193,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		h.Skew = new(caddy.Duration)
 		return durationArg(d, h.Skew, 0)
 	case "one_time":
-		if h.OneTime = true; d.NextArg() {
-			return fmt.Errorf("unexpected '%s': one_time takes no argument", d.Val())
-		}
-		return nil
+		return flagArg(d, &h.OneTime)
 	case "conversation":
 		return h.conversationOption(d)
 	case "visitor":

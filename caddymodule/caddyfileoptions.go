@@ -176,10 +176,8 @@ func enumArg(d *caddyfile.Dispenser, to *string, values ...string) error {
 	if err := oneArg(d, to, wanted); err != nil {
 		return err
 	}
-	for _, value := range values {
-		if *to == value {
-			return nil
-		}
+	if slices.Contains(values, *to) {
+		return nil
 	}
 	return fmt.Errorf("%s: %w", name, choice.Unknown("value", *to, values))
 }

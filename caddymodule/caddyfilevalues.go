@@ -83,6 +83,15 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 	return fmt.Errorf("%s: '%s' is too short: write a duration such as 30s or 5m", name, text)
 }
 
+// flagArg takes an option that has no argument.
+func flagArg(d *caddyfile.Dispenser, to *bool) error {
+	name := d.Val()
+	if *to = true; d.NextArg() {
+		return fmt.Errorf("unexpected '%s': %s takes no argument", d.Val(), name)
+	}
+	return nil
+}
+
 func numberArg(d *caddyfile.Dispenser, to *int, min, max int) error {
 	var text string
 	name := d.Val()

@@ -108,12 +108,10 @@ func (a *App) takeCensus(ctx context.Context) (*census, error) {
 
 // sleep reports whether it waited that long. It returns early if the context ends.
 func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
-	case <-timer.C:
+	case <-time.After(d):
 		return true
 	}
 }

@@ -69,6 +69,7 @@ func TestCheck(t *testing.T) {
 		{"not stored", oneSite("", "chat_identity {\nwidget shop\n}\n"+proxy), "widget_unstored 6"},
 		{"a literal", oneSite("", "chat_identity {\nsecret 0123456789abcdef\n}\n"+proxy), "secret_literal 6"},
 		{"literals of the app", oneSite("chat_identity {\nencryption_key "+testEncryptionKey+"\nledger redis redis://:password@127.0.0.1:1\n}", own+"}\n"+proxy), "secret_literal 3, secret_literal 3"},
+		{"a literal for sentinels", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\nwidgets redis redis+sentinel://127.0.0.1:1/main?sentinel_password=password\n}", own+"}\n"+proxy), "secret_literal 3"},
 		{"a doubtful secret", oneSite("", "chat_identity {\nsecret {env.QUOTED}\n}\n"+proxy), "secret_doubtful 6"},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
@@ -76,6 +77,7 @@ func TestCheck(t *testing.T) {
 		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
 		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
+		{"widgets in a file that is a folder", oneSite("chat_identity {\nwidgets file /etc\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that nothing needs", oneSite("chat_identity {\nledger bolt /etc\n}", own+"}\n"+proxy), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

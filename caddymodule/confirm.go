@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -19,25 +20,19 @@ type confirming struct {
 	h        *Handler
 	r        *http.Request
 	pending  pending
-	safe     bool // the request's method (RFC 9110 section 9.2.1)
 	resolved bool
 }
 
 func (h *Handler) confirm(w http.ResponseWriter, r *http.Request, s *state) *confirming {
 	s.confirming = &confirming{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		h:                     h, r: r, pending: s.pending, safe: isSafe(r.Method),
+		h:                     h, r: r, pending: s.pending,
 	}
 	return s.confirming
 }
 
-func isSafe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
-}
+// safeMethods change nothing (RFC 9110 section 9.2.1).
+var safeMethods = []string{http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace}
 
 // WriteHeader implements [http.ResponseWriter].
 func (c *confirming) WriteHeader(status int) {
@@ -90,7 +85,7 @@ func (c *confirming) resolve(status int) {
 	}
 	if hold := c.pending.visitor; hold != nil {
 		switch {
-		case accepted && (upgraded || !c.safe):
+		case accepted && (upgraded || !slices.Contains(safeMethods, c.r.Method)):
 			c.keep(ctx, hold, "visitor")
 		case status >= 400 && status < 500:
 			c.release(ctx, hold) // refused; after a 5xx the client tries again
@@ -107,7 +102,7 @@ func (c *confirming) keep(ctx context.Context, hold *holding, what string) {
 		entry, err = c.h.ledger.Reserve(ctx, hold.key, hold.holder, until, hold.share)
 	}
 	if err != nil || entry.Holder != hold.holder {
-		c.h.log.notKept(c.r, what, err)
+		c.h.log.warn("the upstream has accepted a "+what+" that the ledger could not keep: another user may claim it", about(c.r), zap.Error(err))
 	}
 }
 
@@ -122,8 +117,4 @@ func (c *confirming) release(ctx context.Context, hold *holding) {
 	}
 }
 
-// Interface guards
-var (
-	_ http.ResponseWriter = (*confirming)(nil)
-	_ io.ReaderFrom       = (*confirming)(nil)
-)
+var _ io.ReaderFrom = (*confirming)(nil)

@@ -90,9 +90,9 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 		return fmt.Errorf("%s: '%s' is the same for every request: write a text with placeholders, or a location and a name", field, n.Text)
 	}
 	text, err := h.newText(field, n.Text)
-	if err == nil && text.Query != "" {
+	if err == nil && text.Whole.Location == intake.AtQuery {
 		// A plain place: its twin in the body is watched.
-		*n = Naming{Location: intake.AtQuery, Name: text.Query}
+		*n = Naming{Location: intake.AtQuery, Name: text.Whole.Name}
 		return nil
 	}
 	h.texts = append(h.texts, text)

@@ -77,8 +77,5 @@ func cutQuery(r *http.Request, p *intake.Places) {
 
 func withQuery(uri, query string) string {
 	path, _, _ := strings.Cut(uri, "?")
-	if query == "" {
-		return path
-	}
-	return path + "?" + query
+	return strings.TrimSuffix(path+"?"+query, "?")
 }

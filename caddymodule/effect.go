@@ -10,12 +10,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// decider is a handler that decides requests, and where it does.
-type decider struct {
-	*Handler
-	where string
-}
-
 // decides notes that a handler decides requests of widgets.
 func (a *App) decides(h *Handler) {
 	if h.Guard || h.widgetless() {
@@ -23,7 +17,7 @@ func (a *App) decides(h *Handler) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.deciders = append(a.deciders, decider{h, cmp.Or(h.site, "this configuration")})
+	a.deciders = append(a.deciders, h)
 }
 
 // serves reports whether the handler's requests can name the widget, and whether it
@@ -47,7 +41,7 @@ func (h *Handler) serves(w *widget) (named, accepted bool) {
 
 // effect determines how a widget's requests are treated.
 func (a *App) effect(w *widget) adminapi.Effect {
-	var serving []decider
+	var serving []*Handler
 	named := false
 	for _, d := range a.deciders {
 		names, accepts := d.serves(w)
@@ -63,12 +57,12 @@ func (a *App) effect(w *widget) adminapi.Effect {
 		return adminapi.Effect{ModeWhy: fmt.Sprintf("No handler accepts this widget's dialect, %s, so nothing is verified with it: "+
 			"set the dialect that the handler has, or remove claim, message, encoding or one_time from it.", w.dialect)}
 	}
-	slices.SortStableFunc(serving, func(a, b decider) int { return cmp.Compare(a.modeFor(w), b.modeFor(w)) })
+	slices.SortStableFunc(serving, func(a, b *Handler) int { return cmp.Compare(a.modeFor(w), b.modeFor(w)) })
 	e := adminapi.Effect{EffectiveMode: serving[0].modeFor(w).String()}
 	switch {
 	case w.mode != widgets.ModeUnset && w.mode == serving[0].modeFor(w):
 		e.ModeFrom = adminapi.FromWidget
-	case slices.ContainsFunc(serving, func(d decider) bool { return d.Mode == serving[0].modeFor(w) }):
+	case slices.ContainsFunc(serving, func(d *Handler) bool { return d.Mode == serving[0].modeFor(w) }):
 		e.ModeFrom = adminapi.FromHandler
 	default:
 		e.ModeFrom = adminapi.FromDefault
@@ -78,7 +72,7 @@ func (a *App) effect(w *widget) adminapi.Effect {
 }
 
 // whyMode explains the effect of the serving handlers, the laxest of which comes first.
-func whyMode(w *widget, serving []decider, e adminapi.Effect) string {
+func whyMode(w *widget, serving []*Handler, e adminapi.Effect) string {
 	own := "The widget has no mode of its own"
 	if w.mode != widgets.ModeUnset {
 		own = "The widget's own mode is " + w.mode.String()
@@ -87,8 +81,8 @@ func whyMode(w *widget, serving []decider, e adminapi.Effect) string {
 	for mode := range widgets.Mode(widgets.NumModes) {
 		var places []string
 		for _, d := range serving {
-			if d.Mode == mode && !slices.Contains(places, d.where) {
-				places = append(places, d.where)
+			if d.Mode == mode && !slices.Contains(places, d.site) {
+				places = append(places, d.site)
 			}
 		}
 		if len(places) > 0 {

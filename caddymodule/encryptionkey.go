@@ -68,7 +68,7 @@ func (a *App) provisionKeys() error {
 func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
 	key, err := widgets.ParseEncryptionKey(text)
 	if err != nil {
-		err = errors.New("this is no encryption key, the base64 of 32 bytes in 44 characters: 'caddy chat-identity keygen --encryption-key' creates one")
+		err = errors.New("this is not an encryption key, the base64 of 32 bytes in 44 characters: 'caddy chat-identity keygen --encryption-key' creates one")
 	}
 	return key, err
 }

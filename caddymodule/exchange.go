@@ -122,7 +122,7 @@ func (x *exchange) readHead(p *plan) {
 	for _, text := range x.h.texts {
 		text.Read(x.r, &x.named, &x.reading)
 	}
-	if x.h.named != nil && x.h.named.Query != "" && x.widget != nil {
+	if x.h.named != nil && x.h.named.Whole.Location == intake.AtQuery && x.widget != nil {
 		// The body must not name another widget.
 		x.reading.Text(verifier.Place{Field: verifier.Widget}, x.reading.Copy(x.widget.id))
 	}

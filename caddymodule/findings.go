@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,22 +26,24 @@ func (a *App) Check() (*findings.Report, error) {
 	if err := a.examine(); err != nil {
 		return nil, err
 	}
-	dir := a.Spool
-	if dir == "" {
-		dir = os.TempDir()
-	}
-	a.checkSpoolFolder(dir)
+	a.checkSpoolFolder(cmp.Or(a.Spool, os.TempDir()))
 	if a.usesLedger && a.ledgerFile != "" {
-		a.checkFile("ledger", a.ledgerFile)
+		a.checkFile("ledger", a.ledgerFile, a.ledgerFile)
 	}
 	if a.usesStore && a.file != "" {
-		a.checkFile("file of widgets", a.file)
+		target, err := filepath.EvalSymlinks(a.file)
+		if err != nil {
+			target = a.file
+		}
+		a.checkFile("file of widgets", a.file, filepath.Dir(target)) // a change replaces the file
 	}
-	for _, f := range a.storeFindings() {
+	for _, f := range append(a.storeFindings(), a.keyFindings()...) {
 		a.report(f)
 	}
-	for _, f := range a.keyFindings() {
-		a.report(f)
+	for _, h := range a.deciders {
+		if h.Mode == widgets.ModeRequired {
+			a.found.Required = append(a.found.Required, h.site)
+		}
 	}
 	for _, w := range a.InlineWidgets {
 		if w.Mode == widgets.ModeRequired {
@@ -80,7 +83,7 @@ func (a *App) examine() error {
 		return nil
 	}
 	for _, w := range a.InlineWidgets {
-		if !slices.ContainsFunc(a.deciders, func(d decider) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
+		if !slices.ContainsFunc(a.deciders, func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
 		}
 	}
@@ -122,19 +125,20 @@ func (a *App) checkSpoolFolder(dir string) {
 	}
 }
 
-// checkFile finds a file that could not be written, without opening or locking it: a running
-// gateway may have it open.
-func (a *App) checkFile(what, path string) {
-	existing := path
+// checkFile finds a file that could not be written, or replaced within the folder written,
+// without opening or locking it: a running gateway may have it open.
+func (a *App) checkFile(what, path, written string) {
+	existing := written
 	info, err := os.Stat(existing)
 	for errors.Is(err, fs.ErrNotExist) && existing != filepath.Dir(existing) {
 		existing = filepath.Dir(existing) // what is missing would be created in it
 		info, err = os.Stat(existing)
 	}
+	at, _ := os.Stat(path)
 	switch {
-	case err != nil:
-	case info.IsDir() && existing == path:
+	case at != nil && at.IsDir():
 		err = errors.New("it is a folder")
+	case err != nil:
 	case !info.IsDir() && existing != path:
 		err = errors.New(existing + " is not a folder")
 	default:
@@ -149,9 +153,11 @@ func (a *App) checkFile(what, path string) {
 func (a *App) checkPassword(option string, module json.RawMessage) {
 	var store struct{ URL string }
 	_ = json.Unmarshal(module, &store) // LoadModule says what is wrong with it
-	options, err := redislink.Parse(store.URL)
-	if _, kind := placeholder(options.Password); err == nil && options.Password != "" && kind == "" {
-		a.find(findings.SecretLiteral, "the password in the URL of "+option+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+	options, _ := redislink.Parse(store.URL)
+	for _, password := range [...]string{options.Password, options.SentinelPassword} {
+		if _, kind := placeholder(password); password != "" && kind == "" {
+			a.find(findings.SecretLiteral, "a password in the URL of "+option+" is written into the configuration, where Caddy's admin API and autosave.json show it")
+		}
 	}
 }
 
@@ -170,9 +176,9 @@ const tiny = 1 << 10
 
 // checkValues finds options that load but are unlikely to be meant.
 func (h *Handler) checkValues() {
-	for option, size := range map[string]int64{"max_body": h.MaxBody, "max_upload": h.MaxUpload} {
+	for i, size := range [...]int64{h.MaxBody, h.MaxUpload} {
 		if size < tiny {
-			h.find(findings.ValueTiny, fmt.Sprintf("%s is %d bytes, too little for most requests", option, size))
+			h.find(findings.ValueTiny, fmt.Sprintf("%s is %d bytes, too little for most requests", [...]string{"max_body", "max_upload"}[i], size))
 		}
 	}
 	if share := h.app.MaxSpool / body.ClientShare; h.MaxUpload > share {
@@ -181,11 +187,6 @@ func (h *Handler) checkValues() {
 	}
 	if h.MaxAge > 0 && h.MaxAge < caddy.Duration(time.Second) {
 		h.find(findings.ValueTiny, fmt.Sprintf("max_age is %v, too short for any network", time.Duration(h.MaxAge)))
-	}
-	if h.Mode == widgets.ModeRequired && !h.Guard {
-		h.app.mu.Lock()
-		h.app.found.Required = append(h.app.found.Required, h.site)
-		h.app.mu.Unlock()
 	}
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")

@@ -51,16 +51,12 @@ func (h *Handler) givingBack(s *state, next caddyhttp.Handler) caddyhttp.Handler
 		way := new(journey)
 		err := next.ServeHTTP(w, r.WithContext(httptrace.WithClientTrace(r.Context(), way.trace())))
 		if err != nil && way.ended(err) && h.place != nil && !h.place.Caught && !sites.ErrorRoutesProxy(r) {
-			h.giveBack(r, s.spent)
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerTimeout)
+			defer cancel()
+			if err := h.ledger.Release(ctx, s.spent.key, s.spent.holder, s.spent.until); err != nil {
+				h.log.zap.Debug("no upstream was reached, but the one-time signature could not be released and stays used", zap.Error(err))
+			}
 		}
 		return err
 	})
-}
-
-func (h *Handler) giveBack(r *http.Request, spent *holding) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), ledgerTimeout)
-	defer cancel()
-	if err := h.ledger.Release(ctx, spent.key, spent.holder, spent.until); err != nil {
-		h.log.zap.Debug("no upstream was reached, but the one-time signature could not be released and stays used", zap.Error(err))
-	}
 }

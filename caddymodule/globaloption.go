@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -77,10 +78,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		}
 		return checkPath(a.Spool)
 	case "allow_reveal":
-		if a.AllowReveal = true; d.NextArg() {
-			return fmt.Errorf("unexpected '%s': allow_reveal takes no argument", d.Val())
-		}
-		return nil
+		return flagArg(d, &a.AllowReveal)
 	case "widget":
 		return a.unmarshalWidget(d)
 	}
@@ -129,33 +127,17 @@ func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.Raw
 }
 
 func (a *App) unmarshalWidget(d *caddyfile.Dispenser) error {
-	w, err := unmarshalInlineWidget(d)
-	if err != nil {
+	var w InlineWidget
+	if err := oneArg(d, &w.ID, "the widget's id, as in 'widget shop { ... }'"); err != nil {
 		return err
 	}
-	for _, other := range a.InlineWidgets {
-		if other.ID == w.ID {
-			return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", w.ID)
-		}
-	}
-	a.InlineWidgets = append(a.InlineWidgets, w)
-	return nil
-}
-
-func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
-	if err := oneArg(d, &w.ID, "the widget's id, as in 'widget shop { ... }'"); err != nil {
-		return w, err
-	}
-	if !widgets.ValidID(w.ID) {
-		return w, badWidgetID(w.ID)
-	}
-	if w.ID == defaultWidget {
-		return w, fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", w.ID)
+	if err := checkInlineID(w.ID, slices.ContainsFunc(a.InlineWidgets, func(other InlineWidget) bool { return other.ID == w.ID })); err != nil {
+		return err
 	}
 	w.Line = position(d)
 	options := widgetBlock
 	options.name = "widget " + w.ID
-	err = options.each(d, func(name string) error {
+	err := options.each(d, func(name string) error {
 		switch name {
 		case "secret":
 			return secretArgs(d, &w.Secrets, "SHOP_SECRET")
@@ -170,13 +152,11 @@ func unmarshalInlineWidget(d *caddyfile.Dispenser) (w InlineWidget, err error) {
 		}
 		return nil
 	})
-	if err != nil {
-		return w, err
+	if err == nil && len(w.Secrets) == 0 {
+		err = noSecret(w.ID)
 	}
-	if len(w.Secrets) == 0 {
-		return w, noSecret(w.ID)
-	}
-	return w, nil
+	a.InlineWidgets = append(a.InlineWidgets, w)
+	return err
 }
 
 // Interface guards

@@ -66,7 +66,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	case x.refused():
 		return true, h.refuse(w, x)
 	case x.claim != nil:
-		h.log.forwarded(x)
+		h.log.anonymous(x, "identity claim not verified, forwarded as anonymous")
 		x.withoutClaim()
 	}
 	h.publish(r, s)
@@ -81,7 +81,7 @@ func (h *Handler) takes(s *state) bool {
 		return false
 	}
 	if s.decider != nil {
-		if h.overruledSilently(s) {
+		if s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode {
 			h.log.overruled(s)
 		}
 		return false
@@ -94,12 +94,6 @@ func (h *Handler) takes(s *state) bool {
 // which only mode off allows.
 func (h *Handler) widgetless() bool {
 	return h.single == nil && h.literal == nil && h.named == nil && !h.widgetInClaim
-}
-
-// overruledSilently reports whether an earlier handler decided in a laxer mode than this
-// one has, and that was not logged yet.
-func (h *Handler) overruledSilently(s *state) bool {
-	return s.decider != h && s.mode != widgets.ModeUnset && h.Mode > s.mode && !h.log.overrideLogged.Load()
 }
 
 // Interface guards

@@ -73,7 +73,7 @@ func (h *Handler) provisionSingle() error {
 	checkSecrets(w, literals, h.find)
 	// Caddy's request trace prints exported fields.
 	h.Secrets = nil
-	h.single, err = h.app.own(w, h, where)
+	h.single, err = h.app.addOwner(w, h, where)
 	return err
 }
 
@@ -85,11 +85,11 @@ type handlerWidget struct {
 	dialect string       // of the handlers, "" if they differ
 }
 
-// own registers a handler's own widget. A user is identified by widget and user id, so no
+// addOwner registers a handler's own widget. A user is identified by widget and user id, so no
 // widget id, not even `default`, may have two lists of secrets: either customer could sign
 // for the other's users. It returns the inline widget with that id if there is one, since
 // its mode and dialect hold everywhere.
-func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
+func (a *App) addOwner(w *widget, h *Handler, site string) (*widget, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	declared := a.inline[w.id]
@@ -99,23 +99,18 @@ func (a *App) own(w *widget, h *Handler, site string) (*widget, error) {
 	mode := h.modeFor(nil)
 	switch known := a.owners[w.id]; {
 	case known == nil:
-		a.owners[w.id] = &handlerWidget{w, site, mode, h.Dialect}
+		a.owners[w.id], a.own[w.id] = &handlerWidget{w, site, mode, h.Dialect}, cmp.Or(declared, w)
 	case known.w.inline.digest != w.inline.digest:
 		return nil, otherSecrets(w.id, site, known.site)
 	default:
-		known.addHandler(mode, h.Dialect)
+		if known.mode != mode {
+			known.mode = widgets.ModeUnset
+		}
+		if known.dialect != h.Dialect {
+			known.dialect = ""
+		}
 	}
 	return cmp.Or(declared, w), nil
-}
-
-// addHandler adds a handler with that mode and dialect.
-func (o *handlerWidget) addHandler(mode widgets.Mode, dialect string) {
-	if o.mode != mode {
-		o.mode = widgets.ModeUnset
-	}
-	if o.dialect != dialect {
-		o.dialect = ""
-	}
 }
 
 func otherSecrets(id, site, other string) error {

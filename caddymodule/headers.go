@@ -6,7 +6,9 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
@@ -92,7 +94,7 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
 	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
 	if !fits {
-		h.log.overlong(r, s)
+		h.log.warn("attributes of the user are left out: the X-Identity headers would exceed 4 KiB", zap.String("widget", s.widget), about(r))
 	}
 }
 
@@ -133,18 +135,12 @@ func plainHeaderByte(c byte) bool {
 // 2.1), so that any URL decoder restores the text. A header loses leading and trailing
 // spaces, cannot hold newlines and does not reliably hold anything beyond ASCII.
 func encodeHeader(text string) string {
-	escapes := 0
-	for i := 0; i < len(text); i++ {
-		if !plainHeaderByte(text[i]) {
-			escapes++
-		}
-	}
-	if escapes == 0 {
+	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf || !plainHeaderByte(byte(r)) }) < 0 {
 		return text
 	}
 	const hexDigits = "0123456789ABCDEF"
-	encoded := make([]byte, 0, len(text)+2*escapes)
-	for i := 0; i < len(text); i++ {
+	encoded := make([]byte, 0, 2*len(text))
+	for i := range len(text) {
 		if c := text[i]; plainHeaderByte(c) {
 			encoded = append(encoded, c)
 		} else {

@@ -35,14 +35,11 @@ func (a *App) provisionLedger() error {
 	if !ok {
 		return fmt.Errorf("ledger: the module %T is not a ledger", loaded)
 	}
-	if file, ok := loaded.(*BoltLedger); ok {
-		if a.ledgerFile = file.Path; file.Path == a.file {
-			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
-		}
-	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {
-		place = file.Path
+		if a.ledgerFile, place = file.Path, file.Path; file.Path == a.file {
+			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
+		}
 	}
 	_, shared := loaded.(*RedisLedger)
 	a.ledger = ledgers.New(ledgers.Options{

@@ -3,11 +3,10 @@ package caddymodule
 import (
 	"cmp"
 	"errors"
-	"net/http"
+	"sync"
 	"sync/atomic"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 	"golang.org/x/time/rate"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
@@ -25,14 +24,13 @@ type logger struct {
 	zap *zap.Logger
 	// There may be many requests without a claim. They must not hide forged ones.
 	unsigned, others budget
-	overrideLogged   atomic.Bool
+	override         sync.Once
 }
 
 func newLogger(log *zap.Logger) *logger {
 	l := &logger{zap: log}
-	for _, b := range []*budget{&l.unsigned, &l.others} {
-		b.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
-	}
+	l.unsigned.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
+	l.others.lines = rate.NewLimiter(warningsPerSecond, warningsPerSecond)
 	return l
 }
 
@@ -59,21 +57,20 @@ func (b *budget) write(log *zap.Logger, message string, fields ...zap.Field) {
 	log.Warn(message, fields...)
 }
 
-// overruled logs, once, that an earlier handler in a laxer mode decided a request that
-// this one matches.
-func (l *logger) overruled(s *state) {
-	if !l.overrideLogged.Swap(true) {
-		l.zap.Warn("an earlier chat_identity decided requests that this one matches, in a laxer mode: "+
-			"narrow its matcher, or put the stricter one first", zap.Stringer("earlier", s.mode))
+// warn logs a line that a client causes, unless there are too many.
+func (l *logger) warn(message string, fields ...zap.Field) {
+	if l.others.allow() {
+		l.others.write(l.zap, message, fields...)
 	}
 }
 
-// overlong logs that a user's headers exceed their limit.
-func (l *logger) overlong(r *http.Request, s *state) {
-	if l.others.allow() {
-		l.others.write(l.zap, "attributes of the user are left out: the X-Identity headers would exceed 4 KiB",
-			zap.String("widget", s.widget), about(r))
-	}
+// overruled logs, once, that an earlier handler in a laxer mode decided a request that
+// this one matches.
+func (l *logger) overruled(s *state) {
+	l.override.Do(func() {
+		l.zap.Warn("an earlier chat_identity decided requests that this one matches, in a laxer mode: "+
+			"narrow its matcher, or put the stricter one first", zap.Stringer("earlier", s.mode))
+	})
 }
 
 // leftOut logs and counts fields of a verified claim that were left out because of how
@@ -84,9 +81,9 @@ func (l *logger) leftOut(x *exchange) {
 		return
 	}
 	x.h.app.traffic.LeftOut(x.counted, fields)
-	if x.s.outcome == judgment.OutcomeVerified && l.others.allow() {
-		l.others.write(l.zap, "fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
-			leftOutField(&x.reading), zap.String("widget", x.s.widget), about(x.r))
+	if x.s.outcome == judgment.OutcomeVerified {
+		l.warn("fields of a verified claim are left out: of a wrong type, over a limit, or there more than once",
+			append(leftOutFields(&x.reading), zap.String("widget", x.s.widget), about(x.r))...)
 	}
 }
 
@@ -97,20 +94,16 @@ func leftOutOf(r *verifier.Reading) (fields []verifier.Field) {
 	return fields
 }
 
-// leftOutField lists the fields that were left out, and why each was.
-func leftOutField(r *verifier.Reading) zap.Field {
+// leftOutFields lists the fields that were left out, and why each was.
+func leftOutFields(r *verifier.Reading) []zap.Field {
 	var why []string
 	for _, e := range r.LeftOut() {
 		why = append(why, e.Field.String()+" "+e.Detail)
 	}
 	if len(why) == 0 {
-		return zap.Skip()
-	}
-	return zap.Inline(zapcore.ObjectMarshalerFunc(func(to zapcore.ObjectEncoder) error {
-		zap.Stringers("left_out", leftOutOf(r)).AddTo(to)
-		zap.Strings("left_out_why", why).AddTo(to)
 		return nil
-	}))
+	}
+	return []zap.Field{zap.Stringers("left_out", leftOutOf(r)), zap.Strings("left_out_why", why)}
 }
 
 // notMerged logs why the upstream is not told to merge a visitor.
@@ -122,17 +115,7 @@ func (l *logger) notMerged(x *exchange, err error) {
 	case errors.Is(err, errVisitorTaken):
 		why, err = "a visitor that was merged into another user is not merged again", nil
 	}
-	if l.others.allow() {
-		l.others.write(l.zap, why, zap.String("widget", x.widget.id), about(x.r), zap.Error(err))
-	}
-}
-
-// notKept logs that what an upstream has accepted could not be recorded.
-func (l *logger) notKept(r *http.Request, what string, err error) {
-	if l.others.allow() {
-		l.others.write(l.zap, "the upstream has accepted a "+what+" that the ledger could not keep: another user may claim it",
-			about(r), zap.Error(err))
-	}
+	l.warn(why, zap.String("widget", x.widget.id), about(x.r), zap.Error(err))
 }
 
 // budgetOf returns the budget for a reason.
@@ -151,11 +134,6 @@ func (l *logger) refused(x *exchange, status int) {
 		message, answered = "the client stopped before its request was complete", zap.Skip()
 	}
 	l.unverified(x, l.budgetOf(x.s.reason), message, answered)
-}
-
-// forwarded logs a request that was forwarded without its claim, if there was one.
-func (l *logger) forwarded(x *exchange) {
-	l.anonymous(x, "identity claim not verified, forwarded as anonymous")
 }
 
 // anonymous logs a request that was let pass without its claim, if there was one.
@@ -187,17 +165,12 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 	}
 	fields := []zap.Field{
 		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), about(x.r), status,
-		leftOutField(&x.reading),
 	}
+	fields = append(fields, leftOutFields(&x.reading)...)
 	if hint == noMistake {
 		hint.Text = cmp.Or(x.otherSecret(), hint.Text)
 	}
-	if named, nearest := x.strange(); named != "" {
-		fields = append(fields, zap.String("named", named))
-		if len(nearest) > 0 {
-			fields = append(fields, zap.Strings("nearest", nearest))
-		}
-	}
+	fields = append(fields, x.strange()...)
 	if hint.Text != "" {
 		fields = append(fields, zap.String("hint", hint.Text))
 	}

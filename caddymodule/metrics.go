@@ -32,8 +32,12 @@ func registerMetrics(ctx caddy.Context) error {
 	return err
 }
 
+// descs are those of all that [appMetrics] computes.
+var descs []*prometheus.Desc
+
 func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(metricPrefix+name, help, labels, nil)
+	descs = append(descs, prometheus.NewDesc(metricPrefix+name, help, labels, nil))
+	return descs[len(descs)-1]
 }
 
 var (
@@ -69,15 +73,12 @@ var verificationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 var lasting = append([]prometheus.Collector{verificationSeconds}, observe.Metrics...)
 
 // Describe implements [prometheus.Collector].
-func (appMetrics) Describe(descs chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{
-		requestsTotal, cacheHits, cacheMisses, cacheCost, cacheLimit, storeReachable, storeLost, health, ledgerReachable,
-		ledgerLost, widgetsByMode, secretsInGrace, oldestSecret, missingKeys, censusTime, secretsUsed,
-	} {
-		descs <- d
+func (appMetrics) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range descs {
+		to <- d
 	}
 	for _, c := range lasting {
-		c.Describe(descs)
+		c.Describe(to)
 	}
 }
 

@@ -21,7 +21,7 @@ func (x *exchange) otherSecret() string {
 		return ""
 	}
 	others := app.opener.Others(x.widget.id, x.widget.record)
-	for _, w := range app.inlineWidgets() {
+	for _, w := range app.own {
 		if w.id == x.widget.id {
 			continue
 		}
@@ -49,28 +49,15 @@ func (a *App) describe(other *widgets.Other) string {
 	return "the secret of widget " + other.Widget + " (version " + other.Key.ID + ")"
 }
 
-// inlineWidgets returns the widgets of the configuration.
-func (a *App) inlineWidgets() (all []*widget) {
-	for _, w := range a.inline {
-		all = append(all, w)
-	}
-	for id, own := range a.owners {
-		if a.inline[id] == nil {
-			all = append(all, own.w)
-		}
-	}
-	return all
-}
-
 // retireInline remembers secrets of this configuration that the active one does not have.
 func (a *App) retireInline() {
 	active, err := activeApp()
 	if err != nil || active == a {
 		return
 	}
-	for _, w := range a.inlineWidgets() {
+	for _, w := range a.own {
 		kept := new(inlineKeys)
-		if current := active.declaration(w.id); current != nil {
+		if current := active.own[w.id]; current != nil {
 			kept = current.inline
 		}
 		for i, secret := range w.inline.secrets {

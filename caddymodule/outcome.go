@@ -99,5 +99,3 @@ func (s *state) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddString("user", s.user)
 	return nil
 }
-
-var _ zapcore.ObjectMarshaler = (*state)(nil)

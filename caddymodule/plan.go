@@ -133,8 +133,8 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		}
 	}
 	places = withTwins(withoutIdleBody(places, own, claims))
-	if h.named != nil && h.named.Query != "" && readsBody(places) {
-		places = append(places, intake.Member(verifier.Widget, h.named.Query))
+	if h.named != nil && h.named.Whole.Location == intake.AtQuery && readsBody(places) {
+		places = append(places, intake.Member(verifier.Widget, h.named.Whole.Name))
 	}
 	return places, nil
 }
@@ -161,15 +161,14 @@ func withTwins(places []verifier.Place) []verifier.Place {
 	return merged
 }
 
-func readsBody(places []verifier.Place) bool {
-	return slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Location == intake.AtBody })
-}
+func inBody(p verifier.Place) bool { return p.Location == intake.AtBody }
+
+func readsBody(places []verifier.Place) bool { return slices.ContainsFunc(places, inBody) }
 
 // withoutIdleBody drops the dialect's places in the body if none of them is signed,
 // names the widget or was configured. Unsigned fields are no reason to read a body, and
 // uploads must be able to pass unread.
 func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
-	inBody := func(p verifier.Place) bool { return p.Location == intake.AtBody }
 	deciding := func(p verifier.Place) bool {
 		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
@@ -221,7 +220,7 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
-		return p, fmt.Errorf("%s: '%s' is no name of a %s", option, name, location)
+		return p, fmt.Errorf("%s: '%s' is not a valid %s name", option, name, location)
 	}
 	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
 		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)

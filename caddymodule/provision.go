@@ -41,7 +41,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = loaded.(*App)
 	h.app.hasHandlers = true
-	h.site, h.address = sites.Where(ctx), sites.AddressOf(ctx)
+	h.site, h.address = sites.Where(ctx)
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
 	}
@@ -114,7 +114,7 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
-		return ofOption("identify", fmt.Errorf("identify: '%s' is no path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", h.Identify))
+		return ofOption("identify", fmt.Errorf("identify: '%s' is not a path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", h.Identify))
 	}
 	if err := h.CORS.Check(); err != nil {
 		return err

@@ -21,8 +21,17 @@ func (a *App) provisionSpool() error {
 	if a.MaxSpool < 1 || a.MaxSpool > largestMaxSpool {
 		return fmt.Errorf("max_spool: %d bytes is not from 1 byte to 1 PiB", a.MaxSpool)
 	}
-	if err := a.provisionFolder(); err != nil {
-		return fmt.Errorf("spool: %w", err)
+	if a.Spool != "" {
+		err := checkPath(a.Spool)
+		if err == nil {
+			a.Spool, err = resolvePath(a.Spool, "")
+		}
+		if err == nil {
+			err = checkSpool(a.Spool)
+		}
+		if err != nil {
+			return fmt.Errorf("spool: %w", err)
+		}
 	}
 	err := a.sharedSpool.take("", func() (*body.Spool, error) { return new(body.Spool), nil }) // its files are their requests'
 	a.spool = a.sharedSpool.shared
@@ -33,21 +42,6 @@ func (a *App) provisionSpool() error {
 func (a *App) useSpool() {
 	a.spool.Configure(a.Spool, a.MaxSpool)
 	a.checkSpoolFolder(a.spool.Dir())
-}
-
-// provisionFolder resolves and checks the configured folder.
-func (a *App) provisionFolder() error {
-	if a.Spool == "" {
-		return nil
-	}
-	err := checkPath(a.Spool)
-	if err == nil {
-		a.Spool, err = resolvePath(a.Spool, "")
-	}
-	if err == nil {
-		err = checkSpool(a.Spool)
-	}
-	return err
 }
 
 // checkSpool reports why temporary files cannot be created in a folder, and what to do

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -109,25 +110,12 @@ func (s *state) placeholder(key string) (any, bool) {
 // attributeOf returns a member of the JSON of AppendAttributes: a string's text, any other
 // value as JSON, "" if there is none.
 func attributeOf(object, wanted string) string {
-	d := jsontext.NewDecoder(strings.NewReader(object))
-	if _, err := d.ReadToken(); err != nil {
-		return ""
+	var members map[string]jsontext.Value
+	_ = json.Unmarshal([]byte(object), &members) // "" without attributes
+	value := members[wanted]
+	if value.Kind() != '"' {
+		return string(value)
 	}
-	for {
-		name, err := d.ReadToken()
-		if err != nil || name.Kind() != '"' {
-			return ""
-		}
-		found := name.String() == wanted
-		value, err := d.ReadValue()
-		switch {
-		case err != nil:
-			return ""
-		case found && value.Kind() == '"':
-			text, _ := jsontext.AppendUnquote(nil, value)
-			return string(text)
-		case found:
-			return string(value)
-		}
-	}
+	text, _ := jsontext.AppendUnquote(nil, value)
+	return string(text)
 }

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
@@ -18,18 +20,20 @@ const nearestTimeout = time.Second / 4
 
 // strange is what a line says about a request's widget that does not exist: the id that was
 // named and those that may have been meant.
-func (x *exchange) strange() (named string, nearest []string) {
+func (x *exchange) strange() (fields []zap.Field) {
 	if x.s.reason != judgment.WidgetUnknown || len(x.stranger) == 0 {
-		return "", nil
+		return nil
 	}
-	app := x.h.app
-	named = unknownid.Text(x.stranger)
+	app, named := x.h.app, unknownid.Text(x.stranger)
+	fields = append(fields, zap.String("named", named))
 	if app.traffic.MayLookForNearest() {
 		ctx, cancel := context.WithTimeout(x.r.Context(), nearestTimeout)
 		defer cancel()
-		nearest = unknownid.Nearest(ctx, app.store, maps.Keys(app.inline), named)
+		if nearest := unknownid.Nearest(ctx, app.store, maps.Keys(app.inline), named); len(nearest) > 0 {
+			fields = append(fields, zap.Strings("nearest", nearest))
+		}
 	}
-	return named, nearest
+	return fields
 }
 
 // unknownHint says why a request has no widget.

@@ -128,6 +128,19 @@ func noSecret(id string) error {
 	return fmt.Errorf("widget %s has no secret: add the line 'secret {env.NAME}' or 'secret {file.PATH}'", id)
 }
 
+// checkInlineID refuses the id of an inline widget, which may be another's.
+func checkInlineID(id string, taken bool) error {
+	switch {
+	case !widgets.ValidID(id):
+		return badWidgetID(id)
+	case id == defaultWidget:
+		return fmt.Errorf("widget id '%s' is reserved for handlers' own secrets: choose another", id)
+	case taken:
+		return fmt.Errorf("inline widget %s is repeated: for a rotation list both secrets in one block, the current one first", id)
+	}
+	return nil
+}
+
 func badWidgetID(id string) error {
 	return fmt.Errorf("widget id '%s': 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", id)
 }

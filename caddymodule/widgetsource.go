@@ -49,7 +49,7 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 	if active == a && w.inline != nil {
 		return true, nil
 	}
-	current := active.declaration(string(id))
+	current := active.own[string(id)]
 	if !own || current == nil {
 		return active.lookup(ctx, id, w)
 	}
@@ -141,17 +141,6 @@ func (a *App) speaks(dialect string) bool {
 		}
 	}
 	return a.store.Speaks(dialect)
-}
-
-// declaration returns the widget with that id in the configuration, nil for none.
-func (a *App) declaration(id string) *widget {
-	if w := a.inline[id]; w != nil {
-		return w
-	}
-	if own := a.owners[id]; own != nil {
-		return own.w
-	}
-	return nil
 }
 
 // useStore notes that a handler looks widgets up. It returns the inline widget with

@@ -2,7 +2,6 @@ package body
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -175,13 +174,6 @@ func (b *Body) Text() []byte {
 	return b.text
 }
 
-// wait ends the body when the request ends.
-func (b *Body) wait(ctx context.Context) {
-	b.acquire()
-	defer b.release()
-	b.stop = context.AfterFunc(ctx, b.End)
-}
-
 // Errors of reading a body.
 var (
 	// ErrTooLarge says that the body exceeds the given limit, or one that an earlier
@@ -191,27 +183,15 @@ var (
 	ErrBroken = errors.New("body: ended before it was complete")
 	// ErrStalled says that the client sends too slowly or not at all.
 	ErrStalled = errors.New("body: arrives too slowly")
-	// ErrNoRoom matches every [NoRoomError].
+	// ErrNoRoom says that there is no room for a temporary file. Its text, with the cause and
+	// what an operator can do about it, is not for the client, since it names a folder of this
+	// machine.
 	ErrNoRoom = errors.New("body: no room for a temporary file")
 )
 
-// NoRoomError says why there is no room for a temporary file. It is for the operator's log,
-// not for the client, since it names a folder of this machine.
-type NoRoomError struct {
-	Cause  error  // what failed
-	Remedy string // what an operator can do about it
+func noRoomError(cause error, remedy string) error {
+	return fmt.Errorf("%w: %w: %s", ErrNoRoom, cause, remedy)
 }
-
-// Error implements error.
-func (e *NoRoomError) Error() string {
-	return fmt.Sprintf("%v: %v: %s", ErrNoRoom, e.Cause, e.Remedy)
-}
-
-// Is reports whether target is [ErrNoRoom].
-func (e *NoRoomError) Is(target error) bool { return target == ErrNoRoom }
-
-// Unwrap returns the cause.
-func (e *NoRoomError) Unwrap() error { return e.Cause }
 
 // reason maps an error of reading to [ErrTooLarge], or to [ErrBroken]: the client stopped.
 func (b *Body) reason(err error) error {

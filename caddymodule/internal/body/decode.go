@@ -165,7 +165,7 @@ func (g *gzipReader) header() error {
 		if _, err := io.ReadFull(g.from, head[:2]); err != nil {
 			return err
 		}
-		if err := skip(g.from, int(head[0])|int(head[1])<<8); err != nil {
+		if err := skip(g.from, int64(head[0])|int64(head[1])<<8); err != nil {
 			return err
 		}
 	}
@@ -219,11 +219,7 @@ func (d *deflateReader) header() error {
 	return nil
 }
 
-func skip(from source, n int) error {
-	for ; n > 0; n-- {
-		if _, err := from.ReadByte(); err != nil {
-			return err
-		}
-	}
-	return nil
+func skip(from source, n int64) error {
+	_, err := io.CopyN(io.Discard, from, n)
+	return err
 }

@@ -10,18 +10,13 @@ import (
 // lower returns the text with ASCII letters in lower case, unlike [strings.ToLower] always
 // of the same length.
 func lower(text string) string {
-	for i := 0; i < len(text); i++ {
-		if c := text[i]; 'A' <= c && c <= 'Z' {
-			folded := []byte(text)
-			for ; i < len(folded); i++ {
-				if c := folded[i]; 'A' <= c && c <= 'Z' {
-					folded[i] = c + 'a' - 'A'
-				}
-			}
-			return string(folded)
+	folded := []byte(text)
+	for i, c := range folded {
+		if 'A' <= c && c <= 'Z' {
+			folded[i] += 'a' - 'A'
 		}
 	}
-	return text
+	return string(folded)
 }
 
 // essenceOf returns the type and subtype of a media type in lower case: what precedes the

@@ -1,6 +1,9 @@
 package body
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Pace is how fast a body must arrive: that many bytes in each period. The zero value is 64
 // KiB in 30 s.
@@ -11,12 +14,7 @@ type Pace struct {
 }
 
 func (p Pace) withDefaults() Pace {
-	if p.Bytes == 0 {
-		p.Bytes = 64 << 10
-	}
-	if p.Period == 0 {
-		p.Period = 30 * time.Second
-	}
+	p.Bytes, p.Period = cmp.Or(p.Bytes, 64<<10), cmp.Or(p.Period, 30*time.Second)
 	if p.Now == nil {
 		p.Now = time.Now
 	}

@@ -1,6 +1,7 @@
 package body
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -38,17 +39,7 @@ func (s *Spool) Configure(dir string, max int64) {
 func (s *Spool) Dir() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dir == "" {
-		return os.TempDir()
-	}
-	return s.dir
-}
-
-// Used returns the size of all files, in bytes.
-func (s *Spool) Used() int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.used
+	return cmp.Or(s.dir, os.TempDir())
 }
 
 // clientOf returns the prefix by which a client is counted: an IPv6 client usually has a /64.
@@ -71,16 +62,13 @@ func (s *Spool) room(client netip.Prefix, n int64) error {
 }
 
 func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
-	max := s.max
-	if max == 0 {
-		max = DefaultMaxSpool
-	}
+	max := cmp.Or(s.max, DefaultMaxSpool)
 	switch {
 	case n > max-s.used:
-		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: temporary files take %d of %d", n, s.used, max), "raise max_spool, or lower max_upload"}
+		return noRoomError(fmt.Errorf("%d bytes more do not fit: temporary files take %d of %d", n, s.used, max), "raise max_spool, or lower max_upload")
 	case client.IsValid() && n > max/ClientShare-s.clients[client]:
-		return &NoRoomError{fmt.Errorf("%d bytes more do not fit: temporary files of client %v take %d of %d, an eighth of max_spool", n, client, s.clients[client], max/ClientShare),
-			"raise max_spool to at least eight times max_upload; if the address is a proxy's, name it in Caddy's trusted_proxies"}
+		return noRoomError(fmt.Errorf("%d bytes more do not fit: temporary files of client %v take %d of %d, an eighth of max_spool", n, client, s.clients[client], max/ClientShare),
+			"raise max_spool to at least eight times max_upload; if the address is a proxy's, name it in Caddy's trusted_proxies")
 	}
 	return nil
 }
@@ -92,13 +80,10 @@ func (s *Spool) take(client netip.Prefix, n int64) error {
 	if err := s.roomLocked(client, n); err != nil {
 		return err
 	}
-	s.used += n
-	if client.IsValid() {
-		if s.clients == nil {
-			s.clients = make(map[netip.Prefix]int64)
-		}
-		s.clients[client] += n
+	if s.clients == nil {
+		s.clients = make(map[netip.Prefix]int64)
 	}
+	s.used, s.clients[client] = s.used+n, s.clients[client]+n
 	return nil
 }
 
@@ -107,9 +92,6 @@ func (s *Spool) give(client netip.Prefix, n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.used -= n
-	if !client.IsValid() {
-		return
-	}
 	if s.clients[client] -= n; s.clients[client] == 0 {
 		delete(s.clients, client)
 	}

@@ -79,5 +79,5 @@ func noRoom(err error) error {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		remedy = "raise the limit of open files"
 	}
-	return &NoRoomError{err, remedy}
+	return noRoomError(err, remedy)
 }

@@ -97,9 +97,8 @@ func TestNoRoom(t *testing.T) {
 		s := testSpool(t)
 		s.Configure(c.dir, 0)
 		_, err := large(s)
-		var noRoom *NoRoomError
-		if !errors.Is(err, ErrNoRoom) || !errors.As(err, &noRoom) || c.cause != nil && !errors.Is(err, c.cause) ||
-			!strings.Contains(noRoom.Remedy, c.remedy) || !strings.Contains(err.Error(), c.dir) {
+		if !errors.Is(err, ErrNoRoom) || c.cause != nil && !errors.Is(err, c.cause) ||
+			!strings.Contains(err.Error(), c.remedy) || !strings.Contains(err.Error(), c.dir) {
 			t.Errorf("%s: %v", c.dir, err)
 		}
 	}
@@ -113,8 +112,7 @@ func TestFullDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &tempFile{f: full, spool: s, client: clientOf(testClient)}
-	var noRoom *NoRoomError
-	if err := f.write([]byte("x")); !errors.Is(err, ErrNoRoom) || !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &noRoom) || !strings.Contains(noRoom.Remedy, "free some space") {
+	if err := f.write([]byte("x")); !errors.Is(err, ErrNoRoom) || !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "free some space") {
 		t.Error(err)
 	}
 	f.close()

@@ -60,7 +60,9 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	}
 	pace.end(err)
 	if b.inFile {
-		b.wait(ctx)
+		b.acquire()
+		b.stop = context.AfterFunc(ctx, b.End)
+		b.release()
 	}
 	return err
 }

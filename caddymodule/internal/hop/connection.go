@@ -4,7 +4,6 @@ package hop
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -27,40 +26,23 @@ func StripConnection(header http.Header, keeps func(name string) bool) {
 	removed := func(option string) bool {
 		return keeps(option) || tunnels && strings.EqualFold(option, "upgrade")
 	}
-	if !slices.ContainsFunc(lines, func(line string) bool { return hasOption(line, removed) }) {
-		return
-	}
-	kept := make([]string, 0, len(lines))
-	for _, line := range lines {
-		if line = withoutOptions(line, removed); line != "" {
-			kept = append(kept, line)
-		}
-	}
-	if len(kept) == 0 {
-		delete(header, "Connection")
-		return
-	}
-	header["Connection"] = kept
-}
-
-func hasOption(line string, wanted func(option string) bool) bool {
-	for option := range strings.SplitSeq(line, ",") {
-		if wanted(strings.Trim(option, " \t")) {
-			return true
-		}
-	}
-	return false
-}
-
-// withoutOptions returns a Connection field's line without some of its options.
-func withoutOptions(line string, removed func(option string) bool) string {
 	var kept []string
-	for option := range strings.SplitSeq(line, ",") {
-		if option = strings.Trim(option, " \t"); !removed(option) {
-			kept = append(kept, option)
+	n := 0
+	for _, line := range lines {
+		for option := range strings.SplitSeq(line, ",") {
+			option = strings.Trim(option, " \t")
+			if n++; !removed(option) {
+				kept = append(kept, option)
+			}
 		}
 	}
-	return strings.Join(kept, ", ")
+	switch len(kept) {
+	case n:
+	case 0:
+		delete(header, "Connection")
+	default:
+		header["Connection"] = []string{strings.Join(kept, ", ")}
+	}
 }
 
 // IsTunnel reports whether the request is a CONNECT (RFC 9110 section 9.3.6), other than an

@@ -18,10 +18,20 @@ func IsOurs(name string) bool { return Ours[0].Begins(name) || Ours[1].Begins(na
 func NewHeader(name string) Header { return Header(Fold(name)) }
 
 // Is reports whether a name is the header's, in any spelling.
-func (h Header) Is(name string) bool { return len(name) == len(h) && hasFoldedPrefix(name, string(h)) }
+func (h Header) Is(name string) bool { return len(name) == len(h) && h.Begins(name) }
 
 // Begins reports whether a name begins with the header's, in any spelling.
-func (h Header) Begins(name string) bool { return hasFoldedPrefix(name, string(h)) }
+func (h Header) Begins(name string) bool {
+	if len(name) < len(h) {
+		return false
+	}
+	for i := range len(h) {
+		if foldByte(name[i]) != h[i] {
+			return false
+		}
+	}
+	return true
+}
 
 // Respelled reports whether the header is present in a spelling that some backend finds
 // but Caddy's placeholder does not: with _ or . for -.
@@ -57,19 +67,6 @@ func (h Header) Cut(header http.Header) {
 			delete(header, name)
 		}
 	}
-}
-
-// hasFoldedPrefix reports whether name, folded, begins with the folded prefix.
-func hasFoldedPrefix(name, prefix string) bool {
-	if len(name) < len(prefix) {
-		return false
-	}
-	for i := 0; i < len(prefix); i++ {
-		if foldByte(name[i]) != prefix[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // foldByte maps to one character all that CGI-like backends put into one variable: some

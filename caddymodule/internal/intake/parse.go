@@ -8,9 +8,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// oddType is what is wrong with a body whose type parsers read differently.
-const oddType = "has a Content-Type that appears more than once, or is not one plain media type"
-
 // Parse reads the claim from a body that was received and may have one.
 func (b *Body) Parse(p *Places, to *verifier.Reading) {
 	arrived := b.arrived
@@ -26,7 +23,9 @@ func (b *Body) Parse(p *Places, to *verifier.Reading) {
 			to.Fail(judgment.ErrUnsupported)
 		}
 	case !d.Plain && !d.Several && d.Kinds.Has(body.KindJSON|body.KindForm|body.KindMultipart):
-		b.failIfNamed(p, oddType, to)
+		if name, stands := b.search(p); stands {
+			to.Fail(unreadable(name, "has a Content-Type that appears more than once, or is not one plain media type"))
+		}
 	default:
 		b.parseKinds(p, to)
 	}
@@ -80,17 +79,14 @@ func (b *Body) parseAs(kind body.Kind, p *Places, to *verifier.Reading) bool {
 		return p.JSON(text, to)
 	case kind == 0:
 		return p.Object(text, to)
-	case b.beginsObject():
-		p.JSONOrForm(text, to)
 	default:
-		p.Form(text, to)
+		if begins, err := b.Begins(&b.Declared, b.limits.Body); err == nil && begins == body.Opaque {
+			p.Form(text, to)
+		} else {
+			p.JSONOrForm(text, to)
+		}
 	}
 	return false
-}
-
-func (b *Body) beginsObject() bool {
-	begins, err := b.Begins(&b.Declared, b.limits.Body)
-	return err != nil || begins != body.Opaque
 }
 
 // wholeText is a body that was read whole, unless it is longer than those that are
@@ -115,12 +111,6 @@ func (b *Body) each(to io.Writer) bool {
 		return failed == nil
 	})
 	return err == nil && failed == nil
-}
-
-func (b *Body) failIfNamed(p *Places, detail string, to *verifier.Reading) {
-	if name, stands := b.search(p); stands {
-		to.Fail(unreadable(name, detail))
-	}
 }
 
 // search looks for a watched name anywhere in the body.

@@ -4,6 +4,7 @@ package naming
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -39,8 +40,9 @@ func flawOf(path string) string {
 		case ';':
 			return "has a ';'"
 		case '%':
-			if i+2 < len(path) && needless(unhex(path[i+1])<<4|unhex(path[i+2])) {
-				return "has the escape " + path[i:i+3]
+			escape := path[i:min(i+3, len(path))]
+			if c, err := url.PathUnescape(escape); err == nil && needless(c[0]) {
+				return "has the escape " + escape
 			}
 		}
 	}
@@ -62,12 +64,4 @@ func flawOf(path string) string {
 // segments, is dropped by some parsers, or is unreserved (RFC 3986 section 2.3).
 func needless(c byte) bool {
 	return c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~/\\;\x00", c) >= 0
-}
-
-// unhex returns the value of a hexadecimal digit.
-func unhex(c byte) byte {
-	if c >= 'A' {
-		return c&0xf + 9
-	}
-	return c & 0xf
 }

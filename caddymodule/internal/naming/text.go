@@ -19,10 +19,10 @@ import (
 // visitor.
 type Text struct {
 	Field verifier.Field
-	// Query is the query parameter whose placeholder is the whole text, "" for any other
+	// Whole is the place whose placeholder is the whole text, the zero place for any other
 	// text.
-	Query string
-	// Twins read the text's query parameters from the body, unless Query is set.
+	Whole verifier.Place
+	// Twins read the text's query parameters from the body, unless one is the whole text.
 	Twins []*intake.Places
 	// OfPath says that a placeholder depends on the path.
 	OfPath bool
@@ -32,9 +32,7 @@ type Text struct {
 	headers []intake.Header
 	queries []*verifier.Verifier
 	cookies []intake.Cookie
-	// header is the header whose placeholder is the whole text, which saves Caddy's
-	// replacer; "" for any other text.
-	header string
+	header  string // the canonical name of one that is the whole text, which saves Caddy's replacer
 }
 
 // New parses a text. It refuses placeholders that nothing sets, and headers that are
@@ -58,33 +56,37 @@ func New(field verifier.Field, text string, removed func(header string) bool) (*
 			return nil, fmt.Errorf("%s: %w", field, err)
 		}
 		rest = after
+		whole := text == "{"+inner+"}"
 		t.OfPath = t.OfPath || UsesPath(inner)
 		if name, ok := strings.CutPrefix(inner, "http.request.header."); ok {
 			if removed(name) {
 				return nil, fmt.Errorf("%s: no id can travel in the header %s, which is removed from every request", field, name)
 			}
-			t.headers = append(t.headers, intake.NewHeader(verifier.Place{Field: field, Name: name}))
-			if text == "{"+inner+"}" {
-				t.header = textproto.CanonicalMIMEHeaderKey(name)
+			place := verifier.Place{Field: field, Location: intake.AtHeader, Name: name}
+			if t.headers = append(t.headers, intake.NewHeader(place)); whole {
+				t.Whole, t.header = place, textproto.CanonicalMIMEHeaderKey(name)
 			}
 		} else if name, ok := strings.CutPrefix(inner, "http.request.uri.query."); ok {
-			reader, err := newReader(verifier.Place{Field: field, Location: intake.AtQuery, Name: name})
+			place := verifier.Place{Field: field, Location: intake.AtQuery, Name: name}
+			reader, err := newReader(place)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
-			t.queries = append(t.queries, reader)
-			if text == "{"+inner+"}" {
-				t.Query = name
+			if t.queries = append(t.queries, reader); whole {
+				t.Whole = place
 				continue
 			}
-			both := []verifier.Place{{Field: field, Location: intake.AtQuery, Name: name}, intake.Member(field, name)}
+			both := []verifier.Place{place, intake.Member(field, name)}
 			twin, err := newReader(both...)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", field, err)
 			}
 			t.Twins = append(t.Twins, intake.NewPlaces(twin, both))
 		} else if name, ok := strings.CutPrefix(inner, "http.request.cookie."); ok {
-			t.cookies = append(t.cookies, intake.NewCookie(verifier.Place{Field: field, Name: name}))
+			place := verifier.Place{Field: field, Location: intake.AtCookie, Name: name}
+			if t.cookies = append(t.cookies, intake.NewCookie(place)); whole {
+				t.Whole = place
+			}
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package sites
 
 import (
+	"cmp"
 	"net"
 	"slices"
 	"strconv"
@@ -16,24 +17,23 @@ type Address struct {
 	Paths  []string // of the innermost path matcher around it, with their *; none for any path
 }
 
-// AddressOf returns the address of the handler that is being provisioned.
-func AddressOf(ctx caddy.Context) (a Address) {
+// Where returns the site of the handler that is being provisioned with its paths within it,
+// as messages name it, and its address.
+func Where(ctx caddy.Context) (name string, a Address) {
 	server, routes := around(ctx)
-	host := ""
+	var hosts, paths []string
 	for _, route := range routes {
 		for _, set := range route.MatcherSets {
-			if hosts := listed[caddyhttp.MatchHost](set); len(hosts) > 0 {
-				host = hosts[0]
+			if these := listed[caddyhttp.MatchHost](set); len(these) > 0 {
+				hosts, a.Origin = append(hosts, these...), origin(server, these[0])
 			}
-			if paths := listed[caddyhttp.MatchPath](set); len(paths) > 0 {
-				a.Paths = paths
+			if these := listed[caddyhttp.MatchPath](set); len(these) > 0 {
+				paths, a.Paths = append(paths, these...), these
 			}
 		}
 	}
-	if host != "" {
-		a.Origin = origin(server, host)
-	}
-	return a
+	name = strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
+	return cmp.Or(name, "this configuration"), a // a command has no sites
 }
 
 // around returns the server and the routes of the handler that is being provisioned,

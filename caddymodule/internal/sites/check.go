@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
@@ -34,7 +33,14 @@ func (s *Site) Check(report func(findings.Finding)) error {
 	if len(s.before) > 0 {
 		find(findings.ProxyBefore, "chat_identity runs behind proxies that answer first, for "+strings.Join(s.before, "; ")+forged)
 	}
-	blocks, errorRoutes := split(s.unguarded, func(way string) bool { return strings.HasSuffix(way, handlesErrors) })
+	var blocks, errorRoutes []string
+	for _, way := range s.unguarded {
+		if strings.HasSuffix(way, handlesErrors) {
+			errorRoutes = append(errorRoutes, way)
+		} else {
+			blocks = append(blocks, way)
+		}
+	}
 	if len(blocks) > 0 {
 		find(findings.ProxyUnprotected, "chat_identity runs before only some of this site's proxies, not for "+strings.Join(blocks, "; ")+forged)
 	}
@@ -49,15 +55,15 @@ func (s *Site) Check(report func(findings.Finding)) error {
 		find(findings.EarlyMatcher, "a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches: "+
 			strings.Join(reads, "; "))
 	}
-	for _, pair := range s.never {
-		line = pair[1].line
+	for _, p := range s.never {
+		line = p.line
 		find(findings.NeverDecides, fmt.Sprintf("this chat_identity directive (%s) never decides: %s decides all of its requests, as one at site level does "+
-			"before every handle and route block", pair[1].way, pair[0].earlier()))
+			"before every handle and route block", p.way, p.earlier))
 	}
-	for _, pair := range s.overlaps {
-		line = pair[1].line
+	for _, p := range s.overlaps {
+		line = p.line
 		find(findings.Overlap, fmt.Sprintf("two chat_identity directives can match the same request and neither is more specific, so the first one decides: %s, not this one (%s)",
-			pair[0].earlier(), pair[1].way))
+			p.earlier, p.way))
 	}
 	line = s.Handlers[0].Line
 	s.checkHeaders(find)
@@ -75,27 +81,9 @@ func (s *Site) Check(report func(findings.Finding)) error {
 	return nil
 }
 
-// directive is one that decides: how requests get there, and its line in a Caddyfile.
-type directive struct{ way, line string }
-
-func (d directive) earlier() string {
-	if d.line == "" {
-		return "an earlier one (" + d.way + ")"
-	}
-	return "the one at " + d.line + " (" + d.way + ")"
-}
-
-// split returns the ways that do not hold, and those that do.
-func split(ways []string, holds func(string) bool) (not, all []string) {
-	for _, way := range ways {
-		if holds(way) {
-			all = append(all, way)
-		} else {
-			not = append(not, way)
-		}
-	}
-	return not, all
-}
+// pair is two directives that decide, the earlier as a message names it and the later with
+// how requests get there and its line in a Caddyfile.
+type pair struct{ earlier, way, line string }
 
 // early is a route's matchers that are evaluated before a handler has run.
 type early struct {
@@ -138,19 +126,6 @@ func (s *Site) describe(sets caddyhttp.MatcherSets) string {
 		}
 	}
 	return strings.Join(either, " or ")
-}
-
-// Where names the site of the handler that is being provisioned, and its paths within it.
-func Where(ctx caddy.Context) string {
-	server, routes := around(ctx)
-	var hosts, paths []string
-	for _, route := range routes {
-		for _, set := range route.MatcherSets {
-			hosts = append(hosts, listed[caddyhttp.MatchHost](set)...)
-			paths = append(paths, listed[caddyhttp.MatchPath](set)...)
-		}
-	}
-	return strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
 }
 
 // siteName names a site as its Caddyfile does: by its hosts, or by what it listens on.

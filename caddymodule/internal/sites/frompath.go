@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	maphandler "github.com/caddyserver/caddy/v2/modules/caddyhttp/map"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 )
@@ -37,22 +36,6 @@ func (s *Site) setFromPath(sets caddyhttp.MatcherSets) {
 		}
 		return false
 	})
-}
-
-// mapsFromPath notes the placeholders that a map handler sets by the path.
-func (s *Site) mapsFromPath(h *maphandler.Handler) {
-	if s.ReadsPath(h.Source) {
-		s.fromPath = append(s.fromPath, h.Destinations...)
-	}
-}
-
-// varsFromPath notes the variables that a vars handler sets to parts of the path.
-func (s *Site) varsFromPath(h caddyhttp.VarsMiddleware) {
-	for name, value := range h {
-		if text, ok := value.(string); ok && s.ReadsPath(text) {
-			s.fromPath = append(s.fromPath, "http.vars."+name)
-		}
-	}
 }
 
 // ReadsPath reports whether one of a text's placeholders depends on the path.

@@ -3,7 +3,6 @@ package sites
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
@@ -51,7 +50,7 @@ func (s *Site) checkHeaders(find func(findings.Kind, string)) {
 			}
 		}
 		for _, name := range c.ops.Delete {
-			if c.guarded && hop.IsOurs(name) && strings.HasPrefix(hop.Fold(name), string(hop.Ours[0])) {
+			if c.guarded && hop.Ours[0].Begins(name) {
 				find(findings.HeaderOverwritten, "the header "+name+" is removed after chat_identity has set it, for "+c.way)
 			}
 		}

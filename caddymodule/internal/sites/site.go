@@ -49,8 +49,8 @@ type Site struct {
 	// crossOrigin says that pages of other origins are expected, catches that error routes
 	// handle what is raised.
 	crossOrigin, catches bool
-	overlaps             [][2]directive // directives of which either may decide
-	never                [][2]directive // directives that never decide, each behind the one that does
+	overlaps             []pair // of which either may decide
+	never                []pair // of which the later never decides
 
 	// The position while the routes are read.
 	invoked   []string           // named routes around it
@@ -175,30 +175,29 @@ func (s *Site) first(route *caddyhttp.Route) *Handler {
 // compare compares a route that decides with earlier ones that do, in its own list and in
 // outer ones.
 func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
-	pair := func(earlier *caddyhttp.Route) [2]directive {
-		return [2]directive{
-			{cmp.Or(s.describe(earlier.MatcherSets), allRequests), s.first(earlier).Line}, {cmp.Or(way, allRequests), s.first(route).Line},
+	with := func(earlier *caddyhttp.Route) pair {
+		name := "an earlier one"
+		if line := s.first(earlier).Line; line != "" {
+			name = "the one at " + line
 		}
+		return pair{name + " (" + cmp.Or(s.describe(earlier.MatcherSets), allRequests) + ")", cmp.Or(way, allRequests), s.first(route).Line}
 	}
 	within := route.MatcherSets
 	if enclosing != nil { // it may have rewritten the path
 		within = enclosing.MatcherSets
 	}
-	for _, earlier := range outer {
-		if covers(earlier.MatcherSets, within) {
-			s.never = append(s.never, pair(earlier))
-			return
+	for i, earlier := range slices.Concat(outer, before) {
+		if i == len(outer) {
+			within = route.MatcherSets
 		}
-	}
-	for _, earlier := range before {
-		if covers(earlier.MatcherSets, route.MatcherSets) {
-			s.never = append(s.never, pair(earlier))
+		if covers(earlier.MatcherSets, within) {
+			s.never = append(s.never, with(earlier))
 			return
 		}
 	}
 	for _, earlier := range before {
 		if unclear(earlier.MatcherSets, route.MatcherSets) {
-			s.overlaps = append(s.overlaps, pair(earlier))
+			s.overlaps = append(s.overlaps, with(earlier))
 		}
 	}
 }
@@ -217,9 +216,15 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 		case *rewrite.Rewrite:
 			s.changesMethod(h, guarded)
 		case *maphandler.Handler:
-			s.mapsFromPath(h)
+			if s.ReadsPath(h.Source) {
+				s.fromPath = append(s.fromPath, h.Destinations...)
+			}
 		case *caddyhttp.VarsMiddleware:
-			s.varsFromPath(*h)
+			for name, value := range *h {
+				if text, ok := value.(string); ok && s.ReadsPath(text) {
+					s.fromPath = append(s.fromPath, "http.vars."+name)
+				}
+			}
 		case *headers.Handler:
 			s.changesHeaders(h, cmp.Or(way, allRequests), guarded)
 		case *caddyhttp.Subroute:
