@@ -13,6 +13,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/command"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 func init() {
@@ -38,6 +39,9 @@ func openStore(config []byte) (http.Handler, error) {
 	}
 	text, err := json.Marshal(app)
 	if err != nil {
+		return nil, err
+	}
+	if err := becomeOwner(text); err != nil {
 		return nil, err
 	}
 	audit := string(adminAPI{}.CaddyModule().ID) + ".audit"
@@ -76,6 +80,20 @@ func openStore(config []byte) (http.Handler, error) {
 			_ = json.NewEncoder(w).Encode(refusal)
 		}
 	}), nil
+}
+
+// becomeOwner has a superuser's command go on as the owner of the file of widgets of an
+// app's JSON. A Redis needs none.
+func becomeOwner(app []byte) error {
+	var kept struct{ Widgets struct{ Store, Path string } }
+	if err := json.Unmarshal(app, &kept); err != nil || cmp.Or(kept.Widgets.Store, "file") != "file" {
+		return nil // what is wrong with it is said when it is provisioned
+	}
+	path, err := resolvePath(kept.Widgets.Path, "widgets.jsonl")
+	if err != nil {
+		return err
+	}
+	return durable.BecomeOwner(path)
 }
 
 // offlineHandlers returns this module's handlers anywhere in a JSON value. In place of

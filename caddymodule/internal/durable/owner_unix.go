@@ -13,6 +13,52 @@ import (
 	"syscall"
 )
 
+// BecomeOwner has a superuser's process go on as the user whose folder a file is in: the
+// first on the path that is not root's. He could replace any name in it by a link at any
+// moment, so that the superuser would write elsewhere, or give something else away. Where
+// he cannot reach the folder himself, the process stays as it is.
+func BecomeOwner(path string) error {
+	path, err := filepath.Abs(path)
+	if err != nil || os.Geteuid() != 0 {
+		return err
+	}
+	for end := range path {
+		if end == 0 || path[end] != filepath.Separator {
+			continue
+		}
+		info, err := os.Lstat(path[:end])
+		if err != nil {
+			return nil // it is created within root's folders
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 0 {
+			return become(int(owner.Uid), int(owner.Gid), path[:end])
+		}
+	}
+	return nil
+}
+
+func become(uid, gid int, folder string) error {
+	groups, err := syscall.Getgroups()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setegid(gid), syscall.Seteuid(uid)); err != nil {
+		return fmt.Errorf("%s belongs to user %s, as whom this process cannot go on: run it as that user (%w)", folder, userName(uid), err)
+	}
+	if _, err := os.Lstat(folder); err != nil {
+		return errors.Join(syscall.Seteuid(0), syscall.Setegid(0), syscall.Setgroups(groups))
+	}
+	return nil
+}
+
+func userName(uid int) string {
+	name := strconv.Itoa(uid)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	return name
+}
+
 // KeepOwner gives a new file the owner, group and mode of the one at the path, which it is
 // to replace, or, if there is none, the owner of its folder, as [Adopt] does.
 func KeepOwner(fresh *os.File, path string) error {
@@ -24,11 +70,7 @@ func KeepOwner(fresh *os.File, path string) error {
 		return err
 	}
 	if err := give(fresh, replaced); err != nil {
-		uid := strconv.FormatUint(uint64(replaced.Sys().(*syscall.Stat_t).Uid), 10)
-		name := uid
-		if u, err := user.LookupId(uid); err == nil {
-			name = u.Username
-		}
+		name := userName(int(replaced.Sys().(*syscall.Stat_t).Uid))
 		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, name, err)
 	}
 	return fresh.Chmod(replaced.Mode().Perm())
