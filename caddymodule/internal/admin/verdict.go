@@ -149,7 +149,7 @@ func (e *evidence) omitted() string {
 	return " Left out because of how they were sent, though nothing is refused for it: " + strings.Join(all, ", ") + "."
 }
 
-func requests(n uint64) string { return counted(n, "request") }
+func requests(n uint64) string { return adminapi.Count(n, "request") }
 
 func requestsWithoutClaim(n uint64) string {
 	if n == 0 {
@@ -158,20 +158,13 @@ func requestsWithoutClaim(n uint64) string {
 	return fmt.Sprintf("%d, all without a claim", n)
 }
 
-func counted(n uint64, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
-
 // roughly returns a duration in one unit.
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return counted(uint64(max(d, time.Second)/time.Second), "second")
+		return adminapi.Count(uint64(max(d, time.Second)/time.Second), "second")
 	case d < 2*time.Hour:
-		return counted(uint64(d/time.Minute), "minute")
+		return adminapi.Count(uint64(d/time.Minute), "minute")
 	}
-	return counted(uint64(d/time.Hour), "hour")
+	return adminapi.Count(uint64(d/time.Hour), "hour")
 }

@@ -5,10 +5,8 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"strconv"
 	"strings"
@@ -128,12 +126,6 @@ func (c *checker) write(claim map[verifier.Field]string) []byte {
 		members = append(members, quoted(within)+":{"+strings.Join(inner, ",")+"}")
 	}
 	return []byte("{" + strings.Join(members, ",") + "}\n")
-}
-
-func printJSON(w io.Writer, value any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(value)
 }
 
 // verify reads a text and checks the claim in it.

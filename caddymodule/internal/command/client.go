@@ -39,8 +39,8 @@ const (
 // adminFlags are those of every command that asks a running gateway, or works on the store
 // of a configuration.
 type adminFlags struct {
+	output
 	address         string
-	json            bool
 	config, adapter string
 	flags           *pflag.FlagSet
 }
@@ -145,13 +145,10 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 // print asks, and prints the answer: as JSON with --json, and by text otherwise.
 func (f *adminFlags) print(cmd *cobra.Command, r *apiRequest, to any, right func() bool, text func(io.Writer) error) error {
 	raw, err := f.ask(cmd, r, to, right)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.json:
-		return writeJSON(cmd.OutOrStdout(), raw)
 	}
-	return text(cmd.OutOrStdout())
+	return f.output.print(cmd, raw, text)
 }
 
 // apiRequest is one request to the admin API.

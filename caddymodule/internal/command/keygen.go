@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -13,7 +14,8 @@ import (
 )
 
 func keygenCommand() *cobra.Command {
-	var asJSON, encryption, id bool
+	var encryption, id bool
+	var out output
 	cmd := &cobra.Command{
 		Use:   "keygen [--encryption-key | --id] [--json]",
 		Short: "Prints a new secret for a widget, or a new encryption key",
@@ -47,16 +49,15 @@ id reveals nothing about its key.`,
 			default:
 				text = widgets.NewSecret().Reveal()
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]string{name: text})
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
+			return out.print(cmd, map[string]string{name: text}, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, text)
+				return err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
 	cmd.Flags().BoolVar(&id, "id", false, "Print the id of an existing encryption key instead")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	out.flag(cmd)
 	return cmd
 }
 

@@ -34,7 +34,7 @@ widget has no mode of its own, or that no handler can name it.`,
 				return err
 			}
 			if admin.json {
-				return writeValue(cmd.OutOrStdout(), all)
+				return printJSON(cmd, all)
 			}
 			if len(all) == 0 {
 				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
@@ -76,7 +76,7 @@ func listRow(w *adminapi.Widget) []string {
 // of the one before. The target of a server's Link is ignored, so that all requests
 // go where the first one went.
 func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
-	var all []json.RawMessage
+	all := []json.RawMessage{}
 	for after := ""; ; {
 		var page []json.RawMessage
 		_, header, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: path + url.QueryEscape(after)}, &page)

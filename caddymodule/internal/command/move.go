@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -98,7 +99,7 @@ to add the keys later or to rotate the widgets.`,
 				}
 				records = records[n:]
 			}
-			return printImported(cmd, &all, admin.json)
+			return printImported(cmd, &all, admin.output)
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
@@ -134,27 +135,20 @@ func after(n int, err error) error {
 	return err
 }
 
-func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
+func printImported(cmd *cobra.Command, i *adminapi.Imported, out output) error {
 	rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
 	for _, id := range i.Kept {
 		rows = append(rows, []string{"kept:", plain(id)})
 	}
-	print := func() error { return writeTable(cmd.OutOrStdout(), rows) }
-	if asJSON {
-		print = func() error { return writeValue(cmd.OutOrStdout(), i) }
-	}
-	if err := print(); err != nil {
+	if err := out.print(cmd, i, func(w io.Writer) error { return writeTable(w, rows) }); err != nil {
 		return err
 	}
 	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
-		secrets := "1 secret"
-		if n := i.MissingKeys[keyID]; n > 1 {
-			secrets = fmt.Sprintf("%d secrets", n)
-		}
-		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n", secrets, plain(keyID))
+		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n",
+			adminapi.Count(uint64(i.MissingKeys[keyID]), "secret"), plain(keyID))
 	}
 	if len(i.Kept) > 0 {
-		cmd.SilenceErrors = asJSON
+		cmd.SilenceErrors = out.json
 		return errNotImported
 	}
 	return nil

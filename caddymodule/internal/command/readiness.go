@@ -77,9 +77,4 @@ func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
 	}
 }
 
-func requestCount(n uint64) string {
-	if n == 1 {
-		return "1 request"
-	}
-	return fmt.Sprintf("%d requests", n)
-}
+func requestCount(n uint64) string { return adminapi.Count(n, "request") }

@@ -57,7 +57,7 @@ is not printed.`,
 			switch {
 			case fromInput && admin.json:
 				w.Secret = ""
-				return writeValue(cmd.OutOrStdout(), w)
+				return printJSON(cmd, w)
 			case fromInput:
 				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
 				return nil
@@ -107,7 +107,7 @@ func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.Raw
 	case secret == "":
 		return errors.New("the answer contains none")
 	case f.json:
-		return writeJSON(cmd.OutOrStdout(), raw)
+		return printJSON(cmd, raw)
 	case plain(secret) != secret:
 		return errors.New("it contains characters that a terminal would act on; --json escapes them")
 	}

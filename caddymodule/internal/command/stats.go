@@ -75,14 +75,7 @@ rows are (unknown), for requests that name no existing widget,
 }
 
 func window(c *traffic.Counts, name string) *traffic.Window {
-	switch name {
-	case "minute":
-		return &c.Minute
-	case "hour":
-		return &c.Hour
-	default:
-		return &c.Day
-	}
+	return map[string]*traffic.Window{"minute": &c.Minute, "hour": &c.Hour, "day": &c.Day}[name]
 }
 
 // allCounts returns the counts of all rows.
@@ -104,21 +97,19 @@ func allCounts(s *traffic.Stats) []traffic.Counts {
 // columns returns the names that any of the counts has: first the known ones, in
 // order, then those of a newer gateway.
 func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
-	found := map[K]bool{}
+	found := map[K]uint64{}
 	for i := range all {
 		for name, n := range of(&all[i]) {
-			if n > 0 {
-				found[name] = true
-			}
+			found[name] += n
 		}
 	}
-	for _, name := range known {
-		if found[name] {
+	for _, name := range append(known[:len(known):len(known)], slices.Sorted(maps.Keys(found))...) {
+		if found[name] > 0 {
 			names = append(names, name)
 			delete(found, name)
 		}
 	}
-	return append(names, slices.Sorted(maps.Keys(found))...)
+	return names
 }
 
 func percent(rate float64, requests uint64) string {
