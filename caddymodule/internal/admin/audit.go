@@ -60,14 +60,8 @@ type change struct{ old, now *widgets.Record }
 
 // MarshalLogObject implements [zapcore.ObjectMarshaler]. It tells secrets by their versions.
 func (c change) MarshalLogObject(e zapcore.ObjectEncoder) error {
-	old, now := c.old, c.now
-	if old == nil {
-		old = new(widgets.Record)
-	}
-	if now == nil {
-		now = new(widgets.Record)
-	}
-	e.AddString("widget", max(old.ID, now.ID))
+	old, now := cmp.Or(c.old, new(widgets.Record)), cmp.Or(c.now, new(widgets.Record))
+	e.AddString("widget", cmp.Or(old.ID, now.ID))
 	at := time.Now()
 	var retired, inGrace []string
 	for i := range now.Secrets {
@@ -89,11 +83,13 @@ func (c change) MarshalLogObject(e zapcore.ObjectEncoder) error {
 			zap.Strings(name, versions).AddTo(e)
 		}
 	}
-	if c.now != nil && (now.Mode != old.Mode || c.old == nil) {
-		e.AddString("mode", now.Mode)
-	}
-	if c.now != nil && (now.Dialect != old.Dialect || c.old == nil) {
-		e.AddString("dialect", now.Dialect)
+	if c.now != nil {
+		if c.old == nil || now.Mode != old.Mode {
+			e.AddString("mode", now.Mode)
+		}
+		if c.old == nil || now.Dialect != old.Dialect {
+			e.AddString("dialect", now.Dialect)
+		}
 	}
 	return nil
 }

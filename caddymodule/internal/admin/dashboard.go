@@ -27,8 +27,8 @@ func (c *call) snippets() error {
 	if err != nil {
 		return err
 	}
-	id := cmp.Or(query.Get("widget"), "your-widget")
-	if !widgets.ValidID(id) {
+	c.id = cmp.Or(query.Get("widget"), "your-widget")
+	if !widgets.ValidID(c.id) {
 		return badID()
 	}
 	answer := struct {
@@ -38,21 +38,21 @@ func (c *call) snippets() error {
 	}{Sites: []string{}}
 	var serving []Site
 	if query.Has("widget") && !query.Has("dialect") {
-		view, err := c.view(c.r.Context(), id)
+		view, err := c.view(c.r.Context(), c.id)
 		if err != nil {
 			return err
 		}
 		if view == nil {
 			return c.unknown()
 		}
-		serving = c.Sites(id, view.Dialect)
+		serving = c.Sites(c.id, view.Dialect)
 	}
 	if len(serving) == 0 {
 		d, err := verifier.LookupDialect(cmp.Or(query.Get("dialect"), verifier.DefaultDialect))
 		if err != nil {
 			return adminError(http.StatusBadRequest, "%w", err)
 		}
-		answer.Snippets = dashboard.For(&Site{Dialect: d}, id)
+		answer.Snippets = dashboard.For(&Site{Dialect: d}, c.id)
 		return c.answer(http.StatusOK, answer)
 	}
 	if answer.Site, err = numberIn(query, "site", 1, len(serving)); err != nil {
@@ -61,6 +61,6 @@ func (c *call) snippets() error {
 	for _, site := range serving {
 		answer.Sites = append(answer.Sites, site.Where)
 	}
-	answer.Snippets = dashboard.For(&serving[answer.Site-1], id)
+	answer.Snippets = dashboard.For(&serving[answer.Site-1], c.id)
 	return c.answer(http.StatusOK, answer)
 }

@@ -19,7 +19,9 @@ func (c *call) readiness() error {
 	r := c.Traffic.Readiness(c.id, err == nil)
 	e := evidence{Readiness: r}
 	if view != nil {
-		r.Mode, e.unnamed = view.EffectiveMode, view.EffectiveMode == ""
+		if r.Mode = view.EffectiveMode; r.Mode == "" {
+			e.unused = view.ModeWhy
+		}
 	}
 	verdict, text := e.judge()
 	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text, Evidence: needed})

@@ -19,7 +19,7 @@ var needed = adminapi.Evidence{Verified: 20, Minutes: 60}
 // evidence is what is known about a widget's requests.
 type evidence struct {
 	*traffic.Readiness
-	unnamed bool // no handler's requests can name the widget
+	unused string // why no request can use the widget, or ""
 }
 
 // judge says whether the widget can be switched to required mode, and why.
@@ -33,8 +33,8 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 	case e.Mode == widgets.ModeRequired.String():
 		return adminapi.Required, fmt.Sprintf("Required already: of %s, %d verified and %d were refused, or would have been before this mode was set.%s",
 			judged, e.Verified, refused, e.unchecked())
-	case e.unnamed:
-		return adminapi.Unknown, "Nothing is known: no handler's requests can name this widget."
+	case e.unused != "":
+		return adminapi.Unknown, "Nothing is known, because no request can use this widget. " + e.unused
 	case e.Requests == 0:
 		return adminapi.Unknown, "Nothing is known yet: no requests " + period + "." + e.advice()
 	case e.Requests == e.Disabled:
