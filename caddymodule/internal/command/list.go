@@ -15,7 +15,7 @@ import (
 
 func listCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "list",
 		Short: "Lists the widgets, without their secrets",
 		Long: `
@@ -50,9 +50,7 @@ widget has no mode of its own, or that no handler can name it.`,
 			}
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
-	}
-	admin.addStore(cmd)
-	return cmd
+	})
 }
 
 func listRow(w *adminapi.Widget) []string {

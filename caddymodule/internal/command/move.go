@@ -48,9 +48,7 @@ import them elsewhere. To use the export, you also need the encryption key.`,
 			return filestore.Write(cmd.OutOrStdout(), records)
 		},
 	}
-	admin.addAddress(cmd)
-	admin.addConfig(cmd)
-	return cmd
+	return admin.addConfig(admin.addAddress(cmd))
 }
 
 func importCommand() *cobra.Command {
@@ -104,8 +102,7 @@ to add the keys later or to rotate the widgets.`,
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
 	cmd.Flags().BoolVar(&missingKeys, "missing-keys", false, "Import secrets that the gateway cannot decrypt, too")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // keysFirst moves a record of each encryption key to the front, so that a gateway that lacks

@@ -74,8 +74,7 @@ is not printed.`,
 	}
 	policy.add(cmd)
 	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 const whereTo = "Give it to the server that signs for this widget, in an environment variable or a file, and never to a browser."
@@ -172,10 +171,8 @@ them any more, or one of them has leaked. The current secret stays.`,
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
 	completeFlag(cmd, "grace", "1h", "24h", "7d", "30d")
-	cmd.ValidArgsFunction = admin.completeID
 	cmd.Flags().BoolVar(&endGrace, "end-grace", false, "Create no secret, but end those that are in grace")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // endGrace ends every secret but the current one.
@@ -209,7 +206,7 @@ func earlier(w *adminapi.Widget) string {
 
 func revealCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "reveal <id>",
 		Short: "Prints a widget's current secret again, if that is allowed",
 		Long: `
@@ -226,8 +223,5 @@ output. The gateway's configuration must have allow_reveal.`,
 			}
 			return nil
 		},
-	}
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	})
 }

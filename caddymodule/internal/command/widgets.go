@@ -40,7 +40,7 @@ func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*a
 
 func showCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "show <id>",
 		Short: "Shows a widget and which of its secrets verify",
 		Long: `
@@ -53,10 +53,7 @@ when this gateway last verified a request with it. Secrets themselves are not sh
 			_, err := admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 			return err
 		},
-	}
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	})
 }
 
 // printWidget sends a request about a widget and prints the widget.
@@ -178,9 +175,7 @@ as the new mode says, or now differently, standard error says so and why.`,
 		},
 	}
 	policy.add(cmd)
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // lookAt says how to find out whether a widget was changed.
@@ -215,7 +210,5 @@ it asks first, unless --yes is given. With --json it prints the id as {"deleted"
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
