@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,6 +30,7 @@ type call struct {
 	active func() (*Gateway, error)
 	r      *http.Request
 	id     string // of the widget, if the call is about one
+	query  url.Values
 	err    error
 
 	// For the audit log.
@@ -37,11 +39,14 @@ type call struct {
 	notes   []zap.Field
 }
 
-// operation performs a call.
-type operation func(*call) error
+// operation performs a call, which takes parameters.
+type operation struct {
+	do    func(*call) error
+	takes []string
+}
 
 // ServeHTTP implements [http.Handler].
-func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
 	c.r, c.id = r, r.PathValue("id")
 	switch {
@@ -56,7 +61,9 @@ func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.err = adminError(http.StatusServiceUnavailable, "%v", c.err)
 			return
 		}
-		c.err = do(c)
+		if c.query, c.err = o.query(r); c.err == nil {
+			c.err = o.do(c)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -65,8 +64,9 @@ func failing(r *adminapi.Row) bool {
 	return false
 }
 
-// searchIn reads a search from a call's parameters.
-func searchIn(query url.Values) (s search, err error) {
+// wanted reads a search from the call's parameters.
+func (c *call) wanted() (s search, err error) {
+	query := c.query
 	s.prefix, s.after, s.mode = query.Get("prefix"), query.Get("after"), query.Get("mode")
 	for _, id := range []string{s.prefix, s.after} {
 		if id != "" && !widgets.ValidID(id) {
@@ -83,10 +83,10 @@ func searchIn(query url.Values) (s search, err error) {
 	if s.is, known = states[query.Get("filter")]; !known && query.Has("filter") {
 		return s, adminError(http.StatusBadRequest, "filter must be failing, grace or unavailable")
 	}
-	if s.limit, err = numberIn(query, "limit", defaultRows, maxRows); err != nil {
+	if s.limit, err = c.number("limit", defaultRows, maxRows); err != nil {
 		return s, err
 	}
-	s.from, err = numberIn(query, "from", 1, math.MaxInt32)
+	s.from, err = c.number("from", 1, math.MaxInt32)
 	return s, err
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -15,6 +16,24 @@ import (
 // person sends from a test page, and time for pages to be closed that were opened before
 // the customer's server began to sign.
 var needed = adminapi.Evidence{Verified: 20, Minutes: 60}
+
+// readiness answers whether a widget can be switched to required mode.
+func (c *call) readiness() error {
+	view, err := c.view(c.r.Context(), c.id)
+	if view == nil && err == nil {
+		return c.unknown()
+	}
+	// If the store cannot say whether the widget exists, its counts are still of use.
+	r := c.Traffic.Readiness(c.id, err == nil)
+	e := evidence{Readiness: r}
+	if view != nil {
+		if r.Mode = view.EffectiveMode; r.Mode == "" {
+			e.unused = view.ModeWhy
+		}
+	}
+	verdict, text := e.judge()
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text, Evidence: needed})
+}
 
 // evidence is what is known about a widget's requests.
 type evidence struct {
