@@ -60,8 +60,8 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 		return adminapi.Unknown, fmt.Sprintf("Nothing is known yet: %s %s, all in mode off, which verifies nothing.%s",
 			requests(e.Disabled), period, e.advice())
 	case refused > unsigned:
-		return adminapi.NotReady, fmt.Sprintf("Not ready: of %s, required mode would have refused %d (%s)%s.%s",
-			judged, refused, e.reasons(), e.latest(), e.unchecked())
+		return adminapi.NotReady, fmt.Sprintf("Not ready: of %s, required mode would have refused %d (%s.%s",
+			judged, refused, e.reasons(), e.unchecked())
 	case e.Verified == 0 && unsigned > 0:
 		return adminapi.NotSigning, fmt.Sprintf("Nobody signs yet: 0 verified, and %s without a claim %s.%s", requests(unsigned), period, e.unchecked())
 	case e.Verified < needed.Verified || e.minutes() < needed.Minutes:
@@ -114,9 +114,11 @@ func (e *evidence) shortness() string {
 	return ""
 }
 
-// reasons lists why requests would have been refused.
+// reasons lists why requests would have been refused, closes the parenthesis, and says how
+// long ago the last was with a claim.
 func (e *evidence) reasons() string {
 	var all []string
+	var last time.Time
 	for i := range e.Refusals {
 		r := &e.Refusals[i]
 		if r.Reason == judgment.Unavailable {
@@ -127,23 +129,15 @@ func (e *evidence) reasons() string {
 			text += ", in optional mode, too"
 		}
 		all = append(all, text)
-	}
-	return strings.Join(all, "; ")
-}
-
-// latest says how long ago the last refusal was that stands against the widget.
-func (e *evidence) latest() string {
-	var last time.Time
-	for i := range e.Refusals {
-		r := &e.Refusals[i]
-		if r.Reason != judgment.Missing && r.Reason != judgment.Unavailable && len(r.Examples) > 0 && r.Examples[0].At.After(last) {
+		if r.Reason != judgment.Missing && len(r.Examples) > 0 && r.Examples[0].At.After(last) {
 			last = r.Examples[0].At
 		}
 	}
-	if last.IsZero() {
-		return ""
+	text := strings.Join(all, "; ") + ")"
+	if !last.IsZero() {
+		text += ", the latest " + roughly(e.Now.Sub(last)) + " ago"
 	}
-	return ", the latest " + roughly(e.Now.Sub(last)) + " ago"
+	return text
 }
 
 // unchecked says what is not counted against the customer.

@@ -54,10 +54,7 @@ widget has no mode of its own, or that no handler can name it.`,
 }
 
 func listRow(w *adminapi.Widget) []string {
-	rotated, secrets := "-", "-"
-	if !w.Rotated.IsZero() {
-		rotated = localTime(w.Rotated)
-	}
+	secrets := "-"
 	grace, _ := inGrace(w)
 	switch {
 	case w.Unavailable != "":
@@ -67,7 +64,7 @@ func listRow(w *adminapi.Widget) []string {
 	case len(w.Secrets) > 0:
 		secrets = strconv.Itoa(len(w.Secrets))
 	}
-	return []string{plain(w.ID), orDash(w.Mode), orDash(w.EffectiveMode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
+	return []string{plain(w.ID), orDash(w.Mode), orDash(w.EffectiveMode), orDash(w.Dialect), orDash(w.Source), localTime(w.Rotated), secrets}
 }
 
 // pages returns all elements of a paged list. Each page is requested by the last id

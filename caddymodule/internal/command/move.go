@@ -87,7 +87,10 @@ to add the keys later or to rotate the widgets.`,
 					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t&missing_keys=%t", adminapi.Path, replace, missingKeys), body: records[:n],
 					lost: "it is safe to import again", limit: writingLimit,
 				}, &done); err != nil {
-					return after(all.Imported+all.Unchanged+len(all.Kept), err)
+					if n := all.Imported + all.Unchanged + len(all.Kept); n > 0 {
+						err = fmt.Errorf("after %d widgets: %w", n, err)
+					}
+					return err
 				}
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
@@ -122,14 +125,6 @@ func keysFirst(records []*widgets.Record) []*widgets.Record {
 		}
 	}
 	return append(first, rest...)
-}
-
-// after adds to an error how much was done before.
-func after(n int, err error) error {
-	if n > 0 {
-		err = fmt.Errorf("after %d widgets: %w", n, err)
-	}
-	return err
 }
 
 func printImported(cmd *cobra.Command, i *adminapi.Imported, out output) error {

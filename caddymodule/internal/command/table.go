@@ -43,8 +43,13 @@ func orDash(text string) string {
 	return plain(text)
 }
 
-// localTime formats a time in the local time zone.
-func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+// localTime formats a time in the local time zone, or is a dash if there is none.
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
 
 // writeTable writes aligned rows of plain text.
 func writeTable(w io.Writer, rows [][]string) error {

@@ -73,21 +73,18 @@ func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	rows := [][]string{
 		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"effective:", effectText(w)}, {"because:", orDash(w.ModeWhy)}, {"dialect:", orDash(w.Dialect)},
 	}
-	if !w.Created.IsZero() {
-		rows = append(rows, []string{"created:", localTime(w.Created)})
+	known := func(label, text string) {
+		if text != "-" {
+			rows = append(rows, []string{label, text})
+		}
 	}
-	if !w.Rotated.IsZero() {
-		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
-	}
+	known("created:", localTime(w.Created))
+	known("rotated:", localTime(w.Rotated))
 	for i := range w.Secrets {
-		rows = append(rows, []string{"secret:", secretText(&w.Secrets[i], i == 0)})
+		known("secret:", secretText(&w.Secrets[i], i == 0))
 	}
-	if w.Grace != "" {
-		rows = append(rows, []string{"grace:", plain(w.Grace)})
-	}
-	if w.Unavailable != "" {
-		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
-	}
+	known("grace:", orDash(w.Grace))
+	known("unavailable:", orDash(w.Unavailable))
 	return writeTable(out, rows)
 }
 
