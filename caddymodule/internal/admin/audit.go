@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +15,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// actions names the calls that the last part of their path does not name.
-var actions = map[string]string{"POST widgets": "create", "PATCH {id}": "set", "DELETE {id}": "delete"}
-
 // audit logs a call that changes something or shows a secret, also where it was refused.
 func (c *call) audit(log *zap.Logger, err error) {
-	_, pattern := mux.Handler(c.r)
-	method, place, _ := strings.Cut(pattern, " ")
-	if pattern == "" || method == http.MethodGet {
+	if c.action == "" {
 		return
 	}
-	last := path.Base(place)
-	action, outcome := cmp.Or(c.action, actions[method+" "+last], last), "done"
+	outcome := "done"
 	var fields []zap.Field
 	if refusal, ok := errors.AsType[caddy.APIError](err); ok {
 		outcome, c.changes = "refused", nil
@@ -51,8 +44,8 @@ func (c *call) audit(log *zap.Logger, err error) {
 	if strings.Trim(from, "@") == "" {
 		from = "unix socket"
 	}
-	log.Info(action+" "+outcome, slices.Concat(
-		[]zap.Field{zap.String("action", action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
+	log.Info(c.action+" "+outcome, slices.Concat(
+		[]zap.Field{zap.String("action", c.action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
 }
 
 // change is what happened to a widget. Either record may be nil.

@@ -34,21 +34,22 @@ type call struct {
 	err    error
 
 	// For the audit log.
-	action  string // unless it follows from the path
+	action  string // what is logged, if the call is
 	changes []change
 	notes   []zap.Field
 }
 
-// operation performs a call, which takes parameters.
+// operation performs a call.
 type operation struct {
-	do    func(*call) error
-	takes []string
+	do     func(*call) error
+	action string   // its name in the audit log, if it changes something or shows a secret
+	takes  []string // query parameters
 }
 
 // ServeHTTP implements [http.Handler].
 func (o *operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
-	c.r, c.id = r, r.PathValue("id")
+	c.r, c.id, c.action = r, r.PathValue("id"), o.action
 	switch {
 	case strings.Contains(c.id, "/"): // it was escaped
 		c.err = nothingHere()

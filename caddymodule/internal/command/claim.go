@@ -7,7 +7,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -108,24 +110,21 @@ func (c *checker) write(claim map[verifier.Field]string) []byte {
 		line, _ := jsontext.AppendQuote(nil, text) // complete has refused what is not UTF-8
 		return string(line)
 	}
-	var members, inner []string
-	within := ""
+	members := map[string][]string{} // by object
 	for f := verifier.UserID; f <= verifier.Attributes; f++ {
 		pointers := c.pointers(f)
 		if len(pointers) == 0 || claim[f] == "" {
 			continue
 		}
 		object, name := path.Split(pointers[0])
-		if member := quoted(name) + ":" + quoted(claim[f]); object == "/" {
-			members = append(members, member)
-		} else {
-			within, inner = strings.Trim(object, "/"), append(inner, member)
-		}
+		members[object] = append(members[object], quoted(name)+":"+quoted(claim[f]))
 	}
-	if inner != nil {
-		members = append(members, quoted(within)+":{"+strings.Join(inner, ",")+"}")
+	all := members["/"]
+	delete(members, "/")
+	for _, object := range slices.Sorted(maps.Keys(members)) {
+		all = append(all, quoted(strings.Trim(object, "/"))+":{"+strings.Join(members[object], ",")+"}")
 	}
-	return []byte("{" + strings.Join(members, ",") + "}\n")
+	return []byte("{" + strings.Join(all, ",") + "}\n")
 }
 
 // verify reads a text and checks the claim in it.

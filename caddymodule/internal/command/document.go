@@ -119,12 +119,7 @@ func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
 
 // folded returns a pointer's letters and digits, in lower case.
 func folded(pointer string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("_- .", r) {
-			return -1
-		}
-		return r
-	}, strings.ToLower(pointer))
+	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(pointer))
 }
 
 // elsewhere returns the objects of the text in which the claim is complete, with "" for
