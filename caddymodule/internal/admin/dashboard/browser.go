@@ -51,13 +51,8 @@ func (s *Site) browser(widget string) string {
 		}
 	}
 	proof := s.signed()
-	if parent, together := s.together(proof); together {
-		of := body.within(parent)
-		of.add("// "+list(s.keys(proof)), "...claim,")
-	} else {
-		for _, field := range proof {
-			put(field, "claim"+property(s.key(field)))
-		}
+	for _, field := range proof {
+		put(field, "claim"+property(s.key(field)))
 	}
 	if s.place(verifier.Widget).Name != "" {
 		put(verifier.Widget, quote(widget))
@@ -82,35 +77,11 @@ func (s *Site) browser(widget string) string {
 	return fill("browser", code)
 }
 
-// together reports whether all fields are in one object of the body, under the names that
-// the server returns, and where that is.
-func (s *Site) together(fields []verifier.Field) (parent []string, together bool) {
-	for i, field := range fields {
-		p := s.place(field)
-		path := s.path(p)
-		last := len(path) - 1
-		if p.Location != "body" || path[last] != s.key(field) || i > 0 && !slices.Equal(path[:last], parent) {
-			return nil, false
-		}
-		parent = path[:last]
-	}
-	return parent, true
-}
-
 func (s *Site) keys(fields []verifier.Field) (keys []string) {
 	for _, field := range fields {
 		keys = append(keys, s.key(field))
 	}
 	return keys
-}
-
-// list returns "a, b and c".
-func list(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // object is an object literal that is being built: its lines, and objects after the line
@@ -122,11 +93,7 @@ type member struct {
 	of   *object // or nil
 }
 
-func (o *object) add(lines ...string) {
-	for _, line := range lines {
-		*o = append(*o, member{line: line})
-	}
-}
+func (o *object) add(line string) { *o = append(*o, member{line: line}) }
 
 // within returns the object at a path, which it creates.
 func (o *object) within(path []string) *object {
