@@ -59,7 +59,7 @@ func (s starter) memory(v *variant, b body, o options) (float64, error) {
 	if _, err := c.load(o.duration); err != nil {
 		return 0, err
 	}
-	return g.peak(), nil
+	return g.peak()
 }
 
 // row is a line of the table: Markdown that is readable in a terminal, too.

@@ -26,8 +26,9 @@ func explainCommand() *cobra.Command {
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
 Reads a claim from standard input, as JSON or as the body of a form, and says what
-a gateway would do with it. If the signature does not match, it names the common mistake that produces
-such a signature. The exit status is 1 if the claim does not verify.
+a gateway would do with it. If the signature does not match, it names the common
+mistake that produces such a signature. The exit status is 1 if the claim does not
+verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
 first line of standard input otherwise. ` + previousSecretVariable + `

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -64,14 +63,9 @@ id reveals nothing about its key.`,
 // encryptionKey reads an encryption key from the environment or standard input. Errors do
 // not quote it.
 func encryptionKey(cmd *cobra.Command) (key widgets.EncryptionKey, err error) {
-	from := encryptionKeyVariable
-	text, ok := os.LookupEnv(from)
-	if !ok {
-		input, err := standardInput(cmd, "the encryption key")
-		if err != nil {
-			return key, err
-		}
-		text, from = trimNewline(string(input)), "standard input"
+	text, from, err := given(cmd, encryptionKeyVariable, "the encryption key")
+	if err != nil {
+		return key, err
 	}
 	if err = secrettext.Check(text); err == nil {
 		key, err = widgets.ParseEncryptionKey(text)
