@@ -385,7 +385,7 @@ func TestDashboardTakesSecret(t *testing.T) {
 	}
 	b.show("invalid-id")
 	b.fill("dialog input[type=text]", "shop")
-	b.choose("Use one that I have")
+	b.choose("Use an existing one")
 	b.wait("document.activeElement.type === 'password'")
 	b.keys("too-short")
 	b.says("at least 16 bytes: this one has 9")

@@ -54,13 +54,12 @@ is not printed.`,
 				return err
 			}
 			admin.printNote(cmd, w)
-			switch {
-			case fromInput && admin.json:
+			if fromInput {
 				w.Secret = ""
-				return printJSON(cmd, w)
-			case fromInput:
-				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
-				return nil
+				return admin.output.print(cmd, w, func(io.Writer) error {
+					cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
+					return nil
+				})
 			}
 			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
 				return fmt.Errorf("widget %s was created, but its secret could not be printed and cannot be shown again (%w). "+

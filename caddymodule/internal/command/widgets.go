@@ -50,16 +50,21 @@ its version, the id of its encryption key, if it is in grace, when that ends, an
 when this gateway last verified a request with it. Secrets themselves are not shown.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
-			return err
+			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 		},
 	})
 }
 
-// printWidget sends a request about a widget and prints the widget.
-func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, error) {
-	var w adminapi.Widget
-	return &w, f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
+// printWidget sends a request about a widget, and prints the widget and the answer's note.
+func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) error {
+	w, raw, err := f.askWidget(cmd, id, r)
+	if err == nil {
+		err = f.output.print(cmd, raw, func(out io.Writer) error { return writeWidget(out, w) })
+	}
+	if err == nil {
+		f.printNote(cmd, w)
+	}
+	return err
 }
 
 // printNote prints what a change does not do.
@@ -162,13 +167,9 @@ as the new mode says, or now differently, standard error says so and why.`,
 			if err := policy.check(); err != nil {
 				return err
 			}
-			w, err := admin.printWidget(cmd, args[0], &apiRequest{
+			return admin.printWidget(cmd, args[0], &apiRequest{
 				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
 			})
-			if err == nil {
-				admin.printNote(cmd, w)
-			}
-			return err
 		},
 	}
 	policy.add(cmd)

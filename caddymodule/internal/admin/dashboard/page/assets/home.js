@@ -120,8 +120,8 @@ function strangers(found) {
   const all = found.unknown_widgets ?? []
   const stray = found.unknown.day.requests
   if (all.length === 0 && stray === 0) return null
-  return make('section', { class: 'card strays' }, make('h2', {}, 'Requests of no widget'),
-    make('p', { class: 'hint' }, `${requests(stray)} in the last day named no widget that exists.`),
+  return make('section', { class: 'card strays' }, make('h2', {}, 'Requests for unknown widgets'),
+    make('p', { class: 'hint' }, `${requests(stray)} in the last day named a widget that does not exist.`),
     make('ul', {}, all.map(({ id, requests: n, last, nearest }) => make('li', {},
       make('code', {}, id), make('span', { class: 'soft' }, ` ${requests(n)}, the last at ${time(last)}. `),
       nearest?.length > 0 && make('span', {}, 'Perhaps it means ', nearest.flatMap((near, i) => [i > 0 && ', ', make('a', { href: toWidget(near), 'data-key': `${id} ${near}` }, near)]))))))
