@@ -6,11 +6,12 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
-	"io/fs"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
 //go:embed page
@@ -30,22 +31,11 @@ func (s *website) set(secret string) {
 }
 
 func (s *website) handler() http.Handler {
-	files, err := fs.Sub(page, "page")
-	if err != nil {
-		panic(err)
-	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /chat", s.chat)
 	mux.HandleFunc("POST /claim", s.claim)
 	mux.HandleFunc("POST /secret", s.replace)
-	mux.Handle("GET /", http.FileServerFS(files))
-	// The page loads nothing from other origins and runs no inline script.
-	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Header().Set("Cache-Control", "no-store")
-		mux.ServeHTTP(w, r)
-	}))
+	return demo.Website(mux, page)
 }
 
 // claim signs for the demo's only user. Your own site signs the user id of the
@@ -57,7 +47,7 @@ func (s *website) claim(w http.ResponseWriter, _ *http.Request) {
 	const user = "usr_ada"
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write([]byte(user))
-	write(w, http.StatusOK, map[string]string{"user_id": user, "user_hash": hex.EncodeToString(mac.Sum(nil))})
+	demo.WriteJSON(w, http.StatusOK, map[string]string{"user_id": user, "user_hash": hex.EncodeToString(mac.Sum(nil))})
 }
 
 // replace gives the website a new secret, as a deployment would. Nobody else can do
@@ -65,7 +55,7 @@ func (s *website) claim(w http.ResponseWriter, _ *http.Request) {
 func (s *website) replace(w http.ResponseWriter, r *http.Request) {
 	var sent struct{ Secret string }
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 4096)).Decode(&sent); err != nil || len(strings.TrimSpace(sent.Secret)) < 16 {
-		write(w, http.StatusBadRequest, map[string]string{"error": "a secret has at least 16 characters"})
+		demo.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": "a secret has at least 16 characters"})
 		return
 	}
 	s.set(strings.TrimSpace(sent.Secret))
@@ -76,16 +66,10 @@ func (s *website) replace(w http.ResponseWriter, r *http.Request) {
 func (s *website) chat(w http.ResponseWriter, r *http.Request) {
 	user, err := url.PathUnescape(r.Header.Get("X-Verified-User"))
 	if err != nil {
-		write(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
+		demo.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
 		return
 	}
-	write(w, http.StatusOK, map[string]string{
+	demo.WriteJSON(w, http.StatusOK, map[string]string{
 		"outcome": r.Header.Get("X-Identity-Outcome"), "widget": r.Header.Get("X-Verified-Widget"), "user": user,
 	})
-}
-
-func write(w http.ResponseWriter, status int, answer map[string]string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(answer)
 }

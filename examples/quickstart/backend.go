@@ -5,12 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"io/fs"
 	"net/http"
 	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
 const (
@@ -37,32 +38,26 @@ type backend struct {
 func newBackend(secrets secrets) http.Handler {
 	b := &backend{store: newStore(time.Now), now: time.Now}
 	s := newSessions(secrets, time.Now)
-	files, err := fs.Sub(page, "page")
-	if err != nil {
-		panic(err)
-	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /chat/messages", b.post)
-	mux.HandleFunc("GET /chat/messages", b.list)
-	mux.HandleFunc("POST /calls", b.call)
+	mux.HandleFunc("POST /chat/messages", identified(b.post))
+	mux.HandleFunc("GET /chat/messages", identified(b.list))
+	mux.HandleFunc("POST /calls", identified(b.call))
 	mux.HandleFunc("GET /session", s.show)
 	mux.HandleFunc("POST /session", s.change)
 	mux.HandleFunc("POST /session/call", s.signCall)
-	mux.Handle("GET /", http.FileServerFS(files))
-	return secured(http.NewCrossOriginProtection().Handler(mux))
+	return demo.Website(mux, page)
 }
 
-// secured sets the headers of every answer. The page loads nothing from other
-// origins and runs no inline script, so the policy forbids both.
-func secured(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
+// identified is a handler that is told who the request is from.
+func identified(handle func(http.ResponseWriter, *http.Request, identity)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		id, err := readIdentity(r.Header)
+		if err != nil {
+			problem(w, http.StatusBadRequest, "bad_identity", err.Error())
+			return
+		}
+		handle(w, r, id)
+	}
 }
 
 // received is what came through the gateway. The page shows it next to what the
@@ -83,12 +78,7 @@ type claimLeft struct {
 	UserHash bool `json:"user_hash"`
 }
 
-func (b *backend) post(w http.ResponseWriter, r *http.Request) {
-	id, err := readIdentity(r.Header)
-	if err != nil {
-		problem(w, http.StatusBadRequest, "bad_identity", err.Error())
-		return
-	}
+func (b *backend) post(w http.ResponseWriter, r *http.Request, id identity) {
 	body, ok := readBody(w, r)
 	if !ok {
 		return
@@ -121,7 +111,7 @@ func (b *backend) post(w http.ResponseWriter, r *http.Request) {
 	}
 	seen.Headers, seen.Body = identityHeaders(r.Header), string(body)
 	seen.Claim = claimLeft{len(sent.UserID) > 0, len(sent.UserHash) > 0}
-	writeJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
+	demo.WriteJSON(w, http.StatusOK, map[string]any{"conversation": sent.Conversation, "reply": reply, "received": seen})
 }
 
 // take adds a message to its conversation and answers it. The gateway keeps others
@@ -145,12 +135,7 @@ func (b *backend) take(from sender, conversation, text string) (seen received, r
 	return seen, reply, b.store.add(conversation, from, question, reply)
 }
 
-func (b *backend) list(w http.ResponseWriter, r *http.Request) {
-	id, err := readIdentity(r.Header)
-	if err != nil {
-		problem(w, http.StatusBadRequest, "bad_identity", err.Error())
-		return
-	}
+func (b *backend) list(w http.ResponseWriter, r *http.Request, id identity) {
 	query := r.URL.Query()
 	name, visitor := query.Get("conversation"), query.Get("visitor")
 	if !conversationID.MatchString(name) || !validVisitor(id, visitor) {
@@ -162,7 +147,7 @@ func (b *backend) list(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusForbidden, "not_yours", err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
+	demo.WriteJSON(w, http.StatusOK, map[string]any{
 		"conversation": name,
 		"messages":     messages,
 		"received":     received{identity: id, Headers: identityHeaders(r.Header)},
@@ -197,10 +182,4 @@ func problem(w http.ResponseWriter, status int, code, detail string) {
 	json.NewEncoder(w).Encode(map[string]any{
 		"type": "about:blank", "title": http.StatusText(status), "status": status, "code": code, "detail": detail,
 	})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	json.NewEncoder(w).Encode(v)
 }

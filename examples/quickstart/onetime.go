@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
 // oneTimeClaim is sent with a single request, one for a call: its signature is valid
@@ -41,7 +43,7 @@ func (s *sessions) signCall(w http.ResponseWriter, r *http.Request) {
 	if asked.Old {
 		at = at.Add(-time.Hour)
 	}
-	writeJSON(w, http.StatusOK, s.signOnce(who, at))
+	demo.WriteJSON(w, http.StatusOK, s.signOnce(who, at))
 }
 
 func (s *sessions) signOnce(who account, at time.Time) oneTimeClaim {

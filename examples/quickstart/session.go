@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
 const (
@@ -76,11 +78,15 @@ func (s *sessions) current(r *http.Request) (account, bool) {
 // show answers GET /session with the claim of the signed-in user, or null.
 func (s *sessions) show(w http.ResponseWriter, r *http.Request) {
 	who, ok := s.current(r)
-	if !ok {
-		writeJSON(w, http.StatusOK, nil)
-		return
+	s.answer(w, who, ok)
+}
+
+func (s *sessions) answer(w http.ResponseWriter, who account, signedIn bool) {
+	var answer any
+	if signedIn {
+		answer = claim{who.id, mac(s.secrets.chat, fmt.Sprint(who.id)), who.metadata}
 	}
-	writeJSON(w, http.StatusOK, s.sign(who))
+	demo.WriteJSON(w, http.StatusOK, answer)
 }
 
 // change answers POST /session: it signs a person in or, with an empty name, out.
@@ -113,15 +119,7 @@ func (s *sessions) change(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 
 	http.SetCookie(w, cookie)
-	if !known {
-		writeJSON(w, http.StatusOK, nil)
-		return
-	}
-	writeJSON(w, http.StatusOK, s.sign(who))
-}
-
-func (s *sessions) sign(who account) claim {
-	return claim{who.id, mac(s.secrets.chat, fmt.Sprint(who.id)), who.metadata}
+	s.answer(w, who, known)
 }
 
 func mac(secret, text string) string {

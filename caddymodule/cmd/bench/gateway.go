@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -89,8 +88,14 @@ func (g *gateway) cpu() (time.Duration, error) {
 	return total, nil
 }
 
-// peak ends the gateway and returns the most memory that it ever used, in megabytes.
-func (g *gateway) peak() float64 {
-	g.stop()
-	return float64(g.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024
+// peak returns the most memory that the gateway has ever used, in megabytes.
+func (g *gateway) peak() (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", g.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	kilobytes := 0.0
+	_, err = fmt.Sscan(rest, &kilobytes)
+	return kilobytes / 1024, err
 }

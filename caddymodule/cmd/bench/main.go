@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"slices"
 	"strings"
 	"time"
 )
@@ -31,7 +30,6 @@ type options struct {
 	rounds   int
 	duration time.Duration
 	bodies   string // only those whose name contains these words
-	variants string // only those whose name contains this, and their peers
 }
 
 func main() {
@@ -40,7 +38,6 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 15, "rounds; every variant has one turn in each")
 	flag.DurationVar(&o.duration, "duration", 200*time.Millisecond, "how long a turn takes")
 	flag.StringVar(&o.bodies, "only", "", "measure only bodies whose name contains these words, such as '4 KB' or 'upload'")
-	flag.StringVar(&o.variants, "variant", "", "measure only variants whose name contains this, and what they are compared with")
 	flag.Parse()
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -73,21 +70,9 @@ func run(o options) error {
 		if !strings.Contains(" "+b.name, " "+o.bodies) { // 4 KB is not 64 KB
 			continue
 		}
-		if err := s.measure(g, b, chosen(b.variants, o.variants), o); err != nil {
+		if err := s.measure(g, b, o); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// chosen returns the variants whose name contains a text, and those that they are
-// compared with.
-func chosen(all []*variant, text string) (some []*variant) {
-	wanted := func(v *variant) bool { return strings.Contains(v.name, text) }
-	for _, v := range all {
-		if v == bare || wanted(v) || slices.ContainsFunc(all, func(other *variant) bool { return other.peer == v && wanted(other) }) {
-			some = append(some, v)
-		}
-	}
-	return some
 }

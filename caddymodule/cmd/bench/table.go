@@ -7,9 +7,9 @@ import (
 )
 
 // measure prints one body's rows.
-func (s starter) measure(g *gateway, b body, variants []*variant, o options) error {
-	all := make([]*clients, len(variants))
-	for i, v := range variants {
+func (s starter) measure(g *gateway, b body, o options) error {
+	all := make([]*clients, len(b.variants))
+	for i, v := range b.variants {
 		c, err := g.dial(v, b)
 		if err != nil {
 			return err
@@ -20,17 +20,17 @@ func (s starter) measure(g *gateway, b body, variants []*variant, o options) err
 	turns := make(map[*variant][]turn)
 	draw := rand.New(rand.NewPCG(1, 2))          // the same order in every run
 	for round := -1; round < o.rounds; round++ { // the first warms up
-		for _, i := range draw.Perm(len(variants)) {
+		for _, i := range draw.Perm(len(b.variants)) {
 			t, err := all[i].load(o.duration)
 			if err != nil {
-				return fmt.Errorf("%s, %s: %w", b.name, variants[i].name, err)
+				return fmt.Errorf("%s, %s: %w", b.name, b.variants[i].name, err)
 			}
-			if round >= 0 {
-				turns[variants[i]] = append(turns[variants[i]], t)
+			if v := b.variants[i]; round >= 0 {
+				turns[v] = append(turns[v], t)
 			}
 		}
 	}
-	for _, v := range variants {
+	for _, v := range b.variants {
 		memory := ""
 		if b.large {
 			peak, err := s.memory(v, b, o)
@@ -59,7 +59,7 @@ func (s starter) memory(v *variant, b body, o options) (float64, error) {
 	if _, err := c.load(o.duration); err != nil {
 		return 0, err
 	}
-	return g.peak(), nil
+	return g.peak()
 }
 
 // row is a line of the table: Markdown that is readable in a terminal, too.

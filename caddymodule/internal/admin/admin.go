@@ -16,25 +16,25 @@ import (
 )
 
 // operations are the calls of the API by method and path.
-var operations = map[string]operation{
-	"GET widgets":                (*call).list,
-	"POST widgets":               (*call).create,
-	"GET widgets/{id}":           (*call).show,
-	"PATCH widgets/{id}":         (*call).set,
-	"DELETE widgets/{id}":        (*call).delete,
-	"POST widgets/{id}/rotate":   (*call).rotate,
-	"POST widgets/{id}/reveal":   (*call).reveal,
-	"GET widgets/{id}/readiness": (*call).readiness,
-	"POST reseal":                (*call).reseal,
-	"POST store/accept-loss":     (*call).acceptStoreLoss,
-	"POST ledger/accept-loss":    (*call).acceptLoss,
-	"GET health":                 (*call).health,
-	"GET export":                 (*call).export,
-	"POST import":                (*call).importRecords,
-	"GET overview":               (*call).overview,
-	"GET stats":                  (*call).stats,
-	"GET history":                (*call).history,
-	"GET snippets":               (*call).snippets,
+var operations = map[string]*operation{
+	"GET widgets":                {do: (*call).list, takes: []string{"limit", "after"}},
+	"POST widgets":               {do: (*call).create, action: "create"},
+	"GET widgets/{id}":           {do: (*call).show},
+	"PATCH widgets/{id}":         {do: (*call).set, action: "set"},
+	"DELETE widgets/{id}":        {do: (*call).delete, action: "delete"},
+	"POST widgets/{id}/rotate":   {do: (*call).rotate, action: "rotate"},
+	"POST widgets/{id}/reveal":   {do: (*call).reveal, action: "reveal"},
+	"GET widgets/{id}/readiness": {do: (*call).readiness},
+	"POST reseal":                {do: (*call).reseal, action: "reseal"},
+	"POST store/accept-loss":     {do: (*call).acceptStoreLoss, action: "accept-loss"},
+	"POST ledger/accept-loss":    {do: (*call).acceptLoss, action: "accept-loss"},
+	"GET health":                 {do: (*call).health},
+	"GET export":                 {do: (*call).export, takes: []string{"after"}},
+	"POST import":                {do: (*call).importRecords, action: "import", takes: []string{"replace", "missing_keys"}},
+	"GET overview":               {do: (*call).overview, takes: []string{"widget", "prefix", "mode", "filter", "sort", "after", "from", "limit"}},
+	"GET stats":                  {do: (*call).stats, takes: []string{"top"}},
+	"GET history":                {do: (*call).history},
+	"GET snippets":               {do: (*call).snippets, takes: []string{"dialect", "widget", "site"}},
 }
 
 // Calls returns the method and path of each call.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -16,18 +15,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// actions names the calls that the last part of their path does not name.
-var actions = map[string]string{"POST widgets": "create", "PATCH {id}": "set", "DELETE {id}": "delete"}
-
 // audit logs a call that changes something or shows a secret, also where it was refused.
 func (c *call) audit(log *zap.Logger, err error) {
-	_, pattern := mux.Handler(c.r)
-	method, place, _ := strings.Cut(pattern, " ")
-	if pattern == "" || method == http.MethodGet {
+	if c.action == "" {
 		return
 	}
-	last := path.Base(place)
-	action, outcome := cmp.Or(c.action, actions[method+" "+last], last), "done"
+	outcome := "done"
 	var fields []zap.Field
 	if refusal, ok := errors.AsType[caddy.APIError](err); ok {
 		outcome, c.changes = "refused", nil
@@ -51,8 +44,8 @@ func (c *call) audit(log *zap.Logger, err error) {
 	if strings.Trim(from, "@") == "" {
 		from = "unix socket"
 	}
-	log.Info(action+" "+outcome, slices.Concat(
-		[]zap.Field{zap.String("action", action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
+	log.Info(c.action+" "+outcome, slices.Concat(
+		[]zap.Field{zap.String("action", c.action), zap.String("outcome", outcome), zap.String("from", from)}, fields, c.notes)...)
 }
 
 // change is what happened to a widget. Either record may be nil.
@@ -60,14 +53,8 @@ type change struct{ old, now *widgets.Record }
 
 // MarshalLogObject implements [zapcore.ObjectMarshaler]. It tells secrets by their versions.
 func (c change) MarshalLogObject(e zapcore.ObjectEncoder) error {
-	old, now := c.old, c.now
-	if old == nil {
-		old = new(widgets.Record)
-	}
-	if now == nil {
-		now = new(widgets.Record)
-	}
-	e.AddString("widget", max(old.ID, now.ID))
+	old, now := cmp.Or(c.old, new(widgets.Record)), cmp.Or(c.now, new(widgets.Record))
+	e.AddString("widget", cmp.Or(old.ID, now.ID))
 	at := time.Now()
 	var retired, inGrace []string
 	for i := range now.Secrets {
@@ -89,11 +76,13 @@ func (c change) MarshalLogObject(e zapcore.ObjectEncoder) error {
 			zap.Strings(name, versions).AddTo(e)
 		}
 	}
-	if c.now != nil && (now.Mode != old.Mode || c.old == nil) {
-		e.AddString("mode", now.Mode)
-	}
-	if c.now != nil && (now.Dialect != old.Dialect || c.old == nil) {
-		e.AddString("dialect", now.Dialect)
+	if c.now != nil {
+		if c.old == nil || now.Mode != old.Mode {
+			e.AddString("mode", now.Mode)
+		}
+		if c.old == nil || now.Dialect != old.Dialect {
+			e.AddString("dialect", now.Dialect)
+		}
 	}
 	return nil
 }

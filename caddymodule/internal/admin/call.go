@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -29,21 +30,26 @@ type call struct {
 	active func() (*Gateway, error)
 	r      *http.Request
 	id     string // of the widget, if the call is about one
+	query  url.Values
 	err    error
 
 	// For the audit log.
-	action  string // unless it follows from the path
+	action  string // what is logged, if the call is
 	changes []change
 	notes   []zap.Field
 }
 
 // operation performs a call.
-type operation func(*call) error
+type operation struct {
+	do     func(*call) error
+	action string   // its name in the audit log, if it changes something or shows a secret
+	takes  []string // query parameters
+}
 
 // ServeHTTP implements [http.Handler].
-func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := w.(*call)
-	c.r, c.id = r, r.PathValue("id")
+	c.r, c.id, c.action = r, r.PathValue("id"), o.action
 	switch {
 	case strings.Contains(c.id, "/"): // it was escaped
 		c.err = nothingHere()
@@ -56,7 +62,9 @@ func (do operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.err = adminError(http.StatusServiceUnavailable, "%v", c.err)
 			return
 		}
-		c.err = do(c)
+		if c.query, c.err = o.query(r); c.err == nil {
+			c.err = o.do(c)
+		}
 	}
 }
 

@@ -23,12 +23,8 @@ func servePage(w http.ResponseWriter, r *http.Request, name string) error {
 // snippets answers with code that signs for a widget and sends what was signed, for one of
 // the sites that verify its requests. Without any, it is for a dialect.
 func (c *call) snippets() error {
-	query, err := c.query("dialect", "widget", "site")
-	if err != nil {
-		return err
-	}
-	id := cmp.Or(query.Get("widget"), "your-widget")
-	if !widgets.ValidID(id) {
+	c.id = cmp.Or(c.query.Get("widget"), "your-widget")
+	if !widgets.ValidID(c.id) {
 		return badID()
 	}
 	answer := struct {
@@ -37,30 +33,28 @@ func (c *call) snippets() error {
 		Site  int      `json:"site"`  // which of these the code is for, from 1; 0 for none
 	}{Sites: []string{}}
 	var serving []Site
-	if query.Has("widget") && !query.Has("dialect") {
-		view, err := c.view(c.r.Context(), id)
+	if c.query.Has("widget") && !c.query.Has("dialect") {
+		view, err := c.known()
 		if err != nil {
 			return err
 		}
-		if view == nil {
-			return c.unknown()
-		}
-		serving = c.Sites(id, view.Dialect)
+		serving = c.Sites(c.id, view.Dialect)
 	}
 	if len(serving) == 0 {
-		d, err := verifier.LookupDialect(cmp.Or(query.Get("dialect"), verifier.DefaultDialect))
+		d, err := verifier.LookupDialect(cmp.Or(c.query.Get("dialect"), verifier.DefaultDialect))
 		if err != nil {
 			return adminError(http.StatusBadRequest, "%w", err)
 		}
-		answer.Snippets = dashboard.For(&Site{Dialect: d}, id)
+		answer.Snippets = dashboard.For(&Site{Dialect: d}, c.id)
 		return c.answer(http.StatusOK, answer)
 	}
-	if answer.Site, err = numberIn(query, "site", 1, len(serving)); err != nil {
+	var err error
+	if answer.Site, err = c.number("site", 1, len(serving)); err != nil {
 		return err
 	}
 	for _, site := range serving {
 		answer.Sites = append(answer.Sites, site.Where)
 	}
-	answer.Snippets = dashboard.For(&serving[answer.Site-1], id)
+	answer.Snippets = dashboard.For(&serving[answer.Site-1], c.id)
 	return c.answer(http.StatusOK, answer)
 }

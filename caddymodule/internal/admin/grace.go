@@ -44,7 +44,7 @@ func graceText(w *adminapi.Widget, now time.Time) string {
 	if len(w.Secrets) > 2 {
 		old, was, has = fmt.Sprintf("The %d old secrets", len(w.Secrets)-1), "were", "have"
 	}
-	since := fmt.Sprintf("%s %s last used at this gateway %s ago, %s in the last hour", old, was, roughly(now.Sub(last)), counted(n, "time"))
+	since := fmt.Sprintf("%s %s last used at this gateway %s ago, %s in the last hour", old, was, roughly(now.Sub(last)), adminapi.Count(n, "time"))
 	if last.IsZero() {
 		last = w.UsesSince
 		since = fmt.Sprintf("%s %s not been used at this gateway since %s (%s ago)", old, has, last.Format("2006-01-02 15:04:05 MST"), roughly(now.Sub(last)))

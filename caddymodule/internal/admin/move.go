@@ -10,8 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -22,21 +20,14 @@ const maxMoved = 64 << 20
 // export answers with a page of the stored records, their secrets encrypted, and a
 // link to the next.
 func (c *call) export() error {
-	after := c.r.URL.Query().Get("after")
-	records, err := c.Store.List(c.r.Context(), after, adminapi.MovePage)
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(records, json.FormatNilSliceAsNull(false))
+	records, err := c.Store.List(c.r.Context(), c.query.Get("after"), adminapi.MovePage)
 	if err != nil {
 		return err
 	}
 	if len(records) == adminapi.MovePage {
 		c.Header().Set("Link", fmt.Sprintf("<%sexport?after=%s>; rel=\"next\"", adminapi.Path, url.QueryEscape(records[len(records)-1].ID)))
 	}
-	c.Header().Set("Content-Type", "application/json")
-	_, _ = c.Write(append(text, '\n'))
-	return nil
+	return c.answer(http.StatusOK, append([]*widgets.Record{}, records...))
 }
 
 // importRecords stores records of an export. Stored ones are kept as they are unless
@@ -44,15 +35,11 @@ func (c *call) export() error {
 // accident. Nor must one whose secrets cannot be decrypted take the place of widgets
 // that work, so it is refused unless the call says missing_keys=true.
 func (c *call) importRecords() error {
-	query, err := c.query("replace", "missing_keys")
+	replace, err := c.flag("replace")
 	if err != nil {
 		return err
 	}
-	replace, err := boolIn(query, "replace")
-	if err != nil {
-		return err
-	}
-	anyKey, err := boolIn(query, "missing_keys")
+	anyKey, err := c.flag("missing_keys")
 	if err != nil {
 		return err
 	}

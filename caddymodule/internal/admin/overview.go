@@ -2,7 +2,11 @@ package admin
 
 import (
 	"net/http"
+	"os"
+	"sync"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -24,16 +28,12 @@ func reachOf(err error) adminapi.Reach {
 
 // overview answers with the gateway's state and a page of widgets, or one of them.
 func (c *call) overview() error {
-	query, err := c.query("widget", "prefix", "mode", "filter", "sort", "after", "from", "limit")
+	wanted, err := c.wanted()
 	if err != nil {
 		return err
 	}
-	wanted, err := searchIn(query)
-	if err != nil {
-		return err
-	}
-	id := query.Get("widget")
-	if query.Has("widget") && (len(query) > 1 || !widgets.ValidID(id)) {
+	id := c.query.Get("widget")
+	if c.query.Has("widget") && (len(c.query) > 1 || !widgets.ValidID(id)) {
 		return adminError(http.StatusBadRequest, "widget must be the id of one, and the only parameter")
 	}
 	v := adminapi.Overview{
@@ -61,11 +61,7 @@ func (c *call) overview() error {
 
 // stats answers with the counts since counting began.
 func (c *call) stats() error {
-	query, err := c.query("top")
-	if err != nil {
-		return err
-	}
-	top, err := numberIn(query, "top", 0, traffic.MaxShown)
+	top, err := c.number("top", 0, traffic.MaxShown)
 	if err != nil {
 		return err
 	}
@@ -85,8 +81,22 @@ func (c *call) stats() error {
 
 // history answers with the requests of all widgets over time.
 func (c *call) history() error {
-	if _, err := c.query(); err != nil {
-		return err
-	}
 	return c.answer(http.StatusOK, c.Traffic.History())
 }
+
+// health answers a readiness probe from what is known, without asking anybody.
+func (c *call) health() error {
+	h, status := c.Health(), http.StatusOK
+	if h.Status == adminapi.Down {
+		status = http.StatusServiceUnavailable
+	}
+	return c.answer(status, h)
+}
+
+// thisGateway says on which host this is, and its versions.
+var thisGateway = sync.OnceValue(func() adminapi.Gateway {
+	g := adminapi.Gateway{Version: adminapi.Version()}
+	g.Name, _ = os.Hostname()
+	g.Caddy, _ = caddy.Version()
+	return g
+})

@@ -40,17 +40,15 @@ func (c *call) reseal() error {
 		// Of the last attempt: the store may retry.
 		results := make(map[string]error, len(ids))
 		err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
-			delete(results, id)
-			if old == nil {
+			if delete(results, id); old == nil {
 				return nil, nil // deleted meanwhile
 			}
 			next, err := old.Reseal(ring, time.Now())
-			if err != nil {
-				results[id] = err
-				return old, nil // one that cannot be decrypted does not stop the others
+			if err == nil && next == old {
+				err = errUnchanged
 			}
-			if results[id] = nil; next == old {
-				results[id] = errUnchanged
+			if results[id] = err; err != nil {
+				return old, nil // one that cannot be decrypted does not stop the others
 			}
 			return next, nil
 		})

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"math"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -23,41 +22,41 @@ const (
 	searchPage  = 1000
 )
 
-// orders compare two found widgets. Equal ones are by id.
-var orders = map[string]func(a, b *found) int{
-	"busiest": func(a, b *found) int { return cmp.Compare(b.Day.Requests, a.Day.Requests) },
-	"id":      func(_, _ *found) int { return 0 },
-	"rate": func(a, b *found) int { // lowest first; without requests there is none
+// orders compare two widgets. Equal ones are by id.
+var orders = map[string]func(a, b *adminapi.Row) int{
+	"busiest": func(a, b *adminapi.Row) int { return cmp.Compare(b.Day.Requests, a.Day.Requests) },
+	"id":      func(_, _ *adminapi.Row) int { return 0 },
+	"rate": func(a, b *adminapi.Row) int { // lowest first; without requests there is none
 		return cmp.Or(cmp.Compare(min(b.Day.Requests, 1), min(a.Day.Requests, 1)), cmp.Compare(a.Day.Rate, b.Day.Rate),
 			cmp.Compare(b.Day.Requests, a.Day.Requests))
 	},
-	"newest": func(a, b *found) int { return b.rotated().Compare(a.rotated()) },
-	"oldest": func(a, b *found) int { // without a date last
-		return cmp.Or(cmp.Compare(dateless(a), dateless(b)), a.rotated().Compare(b.rotated()))
+	"newest": func(a, b *adminapi.Row) int { return b.Rotated.Compare(a.Rotated) },
+	"oldest": func(a, b *adminapi.Row) int { // without a date last
+		if a.Rotated.IsZero() != b.Rotated.IsZero() {
+			return b.Rotated.Compare(a.Rotated)
+		}
+		return a.Rotated.Compare(b.Rotated)
 	},
 }
 
 // states are what a search can ask for besides the mode.
-var states = map[string]func(*found) bool{
-	"failing":     (*found).failing,
-	"grace":       func(f *found) bool { return len(f.Secrets) > 1 },
-	"unavailable": func(f *found) bool { return f.Unavailable != "" },
+var states = map[string]func(*adminapi.Row) bool{
+	"failing":     failing,
+	"grace":       func(f *adminapi.Row) bool { return len(f.Secrets) > 1 },
+	"unavailable": func(f *adminapi.Row) bool { return f.Unavailable != "" },
 }
 
 // search is a question for widgets.
 type search struct {
 	prefix, after, mode string
-	is                  func(*found) bool // nil for any
-	order               func(a, b *found) int
+	is                  func(*adminapi.Row) bool // nil for any
+	order               func(a, b *adminapi.Row) int
 	from, limit         int
 }
 
-// found is a widget that matches, so far.
-type found struct{ *adminapi.Row }
-
 // failing reports whether a claim of the last hour did not verify.
-func (f *found) failing() bool {
-	for reason := range f.Hour.Reasons {
+func failing(r *adminapi.Row) bool {
+	for reason := range r.Hour.Reasons {
 		if reason != judgment.Missing && reason != judgment.Reason(judgment.OutcomeDisabled) {
 			return true
 		}
@@ -65,17 +64,9 @@ func (f *found) failing() bool {
 	return false
 }
 
-func (f *found) rotated() time.Time { return f.Rotated }
-
-func dateless(f *found) int {
-	if f.Rotated.IsZero() {
-		return 1
-	}
-	return 0
-}
-
-// searchIn reads a search from a call's parameters.
-func searchIn(query url.Values) (s search, err error) {
+// wanted reads a search from the call's parameters.
+func (c *call) wanted() (s search, err error) {
+	query := c.query
 	s.prefix, s.after, s.mode = query.Get("prefix"), query.Get("after"), query.Get("mode")
 	for _, id := range []string{s.prefix, s.after} {
 		if id != "" && !widgets.ValidID(id) {
@@ -92,10 +83,10 @@ func searchIn(query url.Values) (s search, err error) {
 	if s.is, known = states[query.Get("filter")]; !known && query.Has("filter") {
 		return s, adminError(http.StatusBadRequest, "filter must be failing, grace or unavailable")
 	}
-	if s.limit, err = numberIn(query, "limit", defaultRows, maxRows); err != nil {
+	if s.limit, err = c.number("limit", defaultRows, maxRows); err != nil {
 		return s, err
 	}
-	s.from, err = numberIn(query, "from", 1, math.MaxInt32)
+	s.from, err = c.number("from", 1, math.MaxInt32)
 	return s, err
 }
 
@@ -107,15 +98,15 @@ func (c *call) search(v *adminapi.Overview, s search) error {
 	for _, row := range c.Traffic.Busiest(s.prefix, math.MaxInt) {
 		busy[row.ID] = row.Windows
 	}
-	var matches []*found
+	var matches []*adminapi.Row
 	consider := func(view *adminapi.Widget) {
 		windows, counted := busy[view.ID]
 		if delete(busy, view.ID); !counted {
 			windows = none
 		}
-		f := &found{&adminapi.Row{Widget: *view, Windows: windows}}
-		if (s.mode == "" || f.EffectiveMode == s.mode) && (s.is == nil || s.is(f)) {
-			matches = append(matches, f)
+		row := &adminapi.Row{Widget: *view, Windows: windows}
+		if (s.mode == "" || row.EffectiveMode == s.mode) && (s.is == nil || s.is(row)) {
+			matches = append(matches, row)
 		}
 	}
 	of := &v.Found
@@ -144,15 +135,15 @@ func (c *call) search(v *adminapi.Overview, s search) error {
 			}
 		}
 	}
-	slices.SortFunc(matches, func(a, b *found) int { return cmp.Or(s.order(a, b), strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(matches, func(a, b *adminapi.Row) int { return cmp.Or(s.order(a, b), strings.Compare(a.ID, b.ID)) })
 	of.Matches = len(matches)
 	first := s.from - 1
 	if first >= len(matches) { // there were more before
 		first = max(len(matches)-1, 0) / s.limit * s.limit
 	}
 	of.From = min(first+1, len(matches))
-	for _, f := range matches[first:min(first+s.limit, len(matches))] {
-		v.Widgets = append(v.Widgets, *f.Row)
+	for _, row := range matches[first:min(first+s.limit, len(matches))] {
+		v.Widgets = append(v.Widgets, *row)
 	}
 	return err
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -16,10 +17,28 @@ import (
 // the customer's server began to sign.
 var needed = adminapi.Evidence{Verified: 20, Minutes: 60}
 
+// readiness answers whether a widget can be switched to required mode.
+func (c *call) readiness() error {
+	view, err := c.view(c.r.Context(), c.id)
+	if view == nil && err == nil {
+		return c.unknown()
+	}
+	// If the store cannot say whether the widget exists, its counts are still of use.
+	r := c.Traffic.Readiness(c.id, err == nil)
+	e := evidence{Readiness: r}
+	if view != nil {
+		if r.Mode = view.EffectiveMode; r.Mode == "" {
+			e.unused = view.ModeWhy
+		}
+	}
+	verdict, text := e.judge()
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text, Evidence: needed})
+}
+
 // evidence is what is known about a widget's requests.
 type evidence struct {
 	*traffic.Readiness
-	unnamed bool // no handler's requests can name the widget
+	unused string // why no request can use the widget, or ""
 }
 
 // judge says whether the widget can be switched to required mode, and why.
@@ -33,16 +52,16 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 	case e.Mode == widgets.ModeRequired.String():
 		return adminapi.Required, fmt.Sprintf("Required already: of %s, %d verified and %d were refused, or would have been before this mode was set.%s",
 			judged, e.Verified, refused, e.unchecked())
-	case e.unnamed:
-		return adminapi.Unknown, "Nothing is known: no handler's requests can name this widget."
+	case e.unused != "":
+		return adminapi.Unknown, "Nothing is known, because no request can use this widget. " + e.unused
 	case e.Requests == 0:
 		return adminapi.Unknown, "Nothing is known yet: no requests " + period + "." + e.advice()
 	case e.Requests == e.Disabled:
 		return adminapi.Unknown, fmt.Sprintf("Nothing is known yet: %s %s, all in mode off, which verifies nothing.%s",
 			requests(e.Disabled), period, e.advice())
 	case refused > unsigned:
-		return adminapi.NotReady, fmt.Sprintf("Not ready: of %s, required mode would have refused %d (%s)%s.%s",
-			judged, refused, e.reasons(), e.latest(), e.unchecked())
+		return adminapi.NotReady, fmt.Sprintf("Not ready: of %s, required mode would have refused %d (%s.%s",
+			judged, refused, e.reasons(), e.unchecked())
 	case e.Verified == 0 && unsigned > 0:
 		return adminapi.NotSigning, fmt.Sprintf("Nobody signs yet: 0 verified, and %s without a claim %s.%s", requests(unsigned), period, e.unchecked())
 	case e.Verified < needed.Verified || e.minutes() < needed.Minutes:
@@ -95,9 +114,11 @@ func (e *evidence) shortness() string {
 	return ""
 }
 
-// reasons lists why requests would have been refused.
+// reasons lists why requests would have been refused, closes the parenthesis, and says how
+// long ago the last was with a claim.
 func (e *evidence) reasons() string {
 	var all []string
+	var last time.Time
 	for i := range e.Refusals {
 		r := &e.Refusals[i]
 		if r.Reason == judgment.Unavailable {
@@ -108,23 +129,15 @@ func (e *evidence) reasons() string {
 			text += ", in optional mode, too"
 		}
 		all = append(all, text)
-	}
-	return strings.Join(all, "; ")
-}
-
-// latest says how long ago the last refusal was that stands against the widget.
-func (e *evidence) latest() string {
-	var last time.Time
-	for i := range e.Refusals {
-		r := &e.Refusals[i]
-		if r.Reason != judgment.Missing && r.Reason != judgment.Unavailable && len(r.Examples) > 0 && r.Examples[0].At.After(last) {
+		if r.Reason != judgment.Missing && len(r.Examples) > 0 && r.Examples[0].At.After(last) {
 			last = r.Examples[0].At
 		}
 	}
-	if last.IsZero() {
-		return ""
+	text := strings.Join(all, "; ") + ")"
+	if !last.IsZero() {
+		text += ", the latest " + roughly(e.Now.Sub(last)) + " ago"
 	}
-	return ", the latest " + roughly(e.Now.Sub(last)) + " ago"
+	return text
 }
 
 // unchecked says what is not counted against the customer.
@@ -149,7 +162,7 @@ func (e *evidence) omitted() string {
 	return " Left out because of how they were sent, though nothing is refused for it: " + strings.Join(all, ", ") + "."
 }
 
-func requests(n uint64) string { return counted(n, "request") }
+func requests(n uint64) string { return adminapi.Count(n, "request") }
 
 func requestsWithoutClaim(n uint64) string {
 	if n == 0 {
@@ -158,20 +171,13 @@ func requestsWithoutClaim(n uint64) string {
 	return fmt.Sprintf("%d, all without a claim", n)
 }
 
-func counted(n uint64, unit string) string {
-	if n == 1 {
-		return "1 " + unit
-	}
-	return fmt.Sprintf("%d %ss", n, unit)
-}
-
 // roughly returns a duration in one unit.
 func roughly(d time.Duration) string {
 	switch {
 	case d < time.Minute:
-		return counted(uint64(max(d, time.Second)/time.Second), "second")
+		return adminapi.Count(uint64(max(d, time.Second)/time.Second), "second")
 	case d < 2*time.Hour:
-		return counted(uint64(d/time.Minute), "minute")
+		return adminapi.Count(uint64(d/time.Minute), "minute")
 	}
-	return counted(uint64(d/time.Hour), "hour")
+	return adminapi.Count(uint64(d/time.Hour), "hour")
 }

@@ -30,7 +30,7 @@ func TestJudge(t *testing.T) {
 	}
 	const day = 23 * time.Hour
 	unnamed := of("", day, 0, 0, 0, nil)
-	unnamed.unnamed = true
+	unnamed.unused = "No handler accepts this widget's dialect."
 	leftOut := of("optional", day, day, 120, 0, nil)
 	leftOut.LeftOut = []traffic.FieldCount{{Field: "name", Count: 1}}
 	for _, test := range []struct {
@@ -41,7 +41,7 @@ func TestJudge(t *testing.T) {
 		{of("optional", day, 0, 0, 0, nil), adminapi.Unknown, "Nothing is known yet: no requests in the last 23 hours."},
 		{of("off", time.Minute, 0, 0, 3, nil), adminapi.Unknown,
 			"Nothing is known yet: 3 requests in the last minute, all in mode off, which verifies nothing. Set the mode to optional to find out."},
-		{unnamed, adminapi.Unknown, "Nothing is known: no handler's requests can name this widget."},
+		{unnamed, adminapi.Unknown, "Nothing is known, because no request can use this widget. No handler accepts this widget's dialect."},
 
 		{of("optional", day, day, 0, 0, refusals{judgment.Missing: 41}), adminapi.NotSigning,
 			"Nobody signs yet: 0 verified, and 41 requests without a claim in the last 23 hours."},

@@ -42,12 +42,11 @@ func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
 
 // list answers with a page of all widgets by id, and a link to the next (RFC 8288).
 func (c *call) list() error {
-	query := c.r.URL.Query()
-	limit, err := numberIn(query, "limit", 1000, 10_000)
+	limit, err := c.number("limit", 1000, 10_000)
 	if err != nil {
 		return err
 	}
-	views, next, err := c.page(c.r.Context(), query.Get("after"), "", limit)
+	views, next, err := c.page(c.r.Context(), c.query.Get("after"), "", limit)
 	if err != nil {
 		return err
 	}
@@ -136,14 +135,20 @@ func (c *call) unknown() error {
 }
 
 func (c *call) show() error {
-	view, err := c.view(c.r.Context(), c.id)
+	view, err := c.known()
 	if err != nil {
 		return err
 	}
-	if view == nil {
-		return c.unknown()
-	}
 	return c.answer(http.StatusOK, view)
+}
+
+// known returns the call's widget, which must exist.
+func (c *call) known() (*adminapi.Widget, error) {
+	view, err := c.view(c.r.Context(), c.id)
+	if view == nil && err == nil {
+		err = c.unknown()
+	}
+	return view, err
 }
 
 func (c *call) set() error {

@@ -3,6 +3,7 @@
 package adminapi
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -111,6 +112,14 @@ type Acceptance struct {
 	Accepted bool   `json:"accepted"`
 	Ledger   string `json:"ledger,omitempty"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
+}
+
+// Count returns a number of something, for people.
+func Count(n uint64, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
 }
 
 // Dialects lists the dialects for help texts and errors.

@@ -16,7 +16,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	var file, adapter string
-	var asJSON bool
+	var out output
 	cmd := &cobra.Command{
 		Use:   "check [--config <file>] [--adapter <name>] [--json]",
 		Short: "Says what in a configuration loads but is unlikely to be meant",
@@ -36,11 +36,7 @@ beside the gateway. The exit status is 1 if anything was found, as a linter's is
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), report)
-			} else {
-				err = printReport(cmd.OutOrStdout(), report)
-			}
+			err = out.print(cmd, report, func(w io.Writer) error { return printReport(w, report) })
 			if n := len(report.Findings); err == nil && n > 0 {
 				err = fmt.Errorf("findings: %d", n)
 			}
@@ -49,7 +45,7 @@ beside the gateway. The exit status is 1 if anything was found, as a linter's is
 	}
 	cmd.Flags().StringVar(&file, "config", "", "The configuration file")
 	cmd.Flags().StringVar(&adapter, "adapter", "", "The adapter for a file that is neither a Caddyfile nor JSON")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	out.flag(cmd)
 	return cmd
 }
 

@@ -5,11 +5,11 @@ import (
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -110,30 +110,21 @@ func (c *checker) write(claim map[verifier.Field]string) []byte {
 		line, _ := jsontext.AppendQuote(nil, text) // complete has refused what is not UTF-8
 		return string(line)
 	}
-	var members, inner []string
-	within := ""
+	members := map[string][]string{} // by object
 	for f := verifier.UserID; f <= verifier.Attributes; f++ {
 		pointers := c.pointers(f)
 		if len(pointers) == 0 || claim[f] == "" {
 			continue
 		}
 		object, name := path.Split(pointers[0])
-		if member := quoted(name) + ":" + quoted(claim[f]); object == "/" {
-			members = append(members, member)
-		} else {
-			within, inner = strings.Trim(object, "/"), append(inner, member)
-		}
+		members[object] = append(members[object], quoted(name)+":"+quoted(claim[f]))
 	}
-	if inner != nil {
-		members = append(members, quoted(within)+":{"+strings.Join(inner, ",")+"}")
+	all := members["/"]
+	delete(members, "/")
+	for _, object := range slices.Sorted(maps.Keys(members)) {
+		all = append(all, quoted(strings.Trim(object, "/"))+":{"+strings.Join(members[object], ",")+"}")
 	}
-	return []byte("{" + strings.Join(members, ",") + "}\n")
-}
-
-func printJSON(w io.Writer, value any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e.Encode(value)
+	return []byte("{" + strings.Join(all, ",") + "}\n")
 }
 
 // verify reads a text and checks the claim in it.

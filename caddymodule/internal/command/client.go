@@ -39,34 +39,33 @@ const (
 // adminFlags are those of every command that asks a running gateway, or works on the store
 // of a configuration.
 type adminFlags struct {
+	output
 	address         string
-	json            bool
 	config, adapter string
 	flags           *pflag.FlagSet
 }
 
-// add adds the flags of a command that needs the running gateway.
-func (f *adminFlags) add(cmd *cobra.Command) {
-	f.addAddress(cmd)
+// add adds the flags of a command that needs the running gateway, and returns it.
+func (f *adminFlags) add(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().BoolVar(&f.json, "json", false, "Print the answer of the admin API as JSON")
+	return f.addAddress(cmd)
 }
 
 // addStore adds the flags of a command that needs only the store.
-func (f *adminFlags) addStore(cmd *cobra.Command) {
-	f.add(cmd)
-	f.addConfig(cmd)
-}
+func (f *adminFlags) addStore(cmd *cobra.Command) *cobra.Command { return f.addConfig(f.add(cmd)) }
 
-func (f *adminFlags) addConfig(cmd *cobra.Command) {
+func (f *adminFlags) addConfig(cmd *cobra.Command) *cobra.Command {
 	cmd.Flags().StringVar(&f.config, "config", "", "Work on the store of this configuration file instead, without the gateway")
 	cmd.Flags().StringVar(&f.adapter, "adapter", "", "The configuration file's format, such as caddyfile")
+	return cmd
 }
 
-func (f *adminFlags) addAddress(cmd *cobra.Command) {
+func (f *adminFlags) addAddress(cmd *cobra.Command) *cobra.Command {
 	f.flags = cmd.Flags()
 	// Caddy's own default, which packagers move with CADDY_ADMIN.
 	cmd.Flags().StringVar(&f.address, "address", caddy.DefaultAdminListen,
 		"Caddy's admin endpoint, such as unix//run/caddy-admin.sock")
+	return cmd
 }
 
 // adminClient calls the admin API of one Caddy. Caddy's own client has no timeouts
@@ -145,13 +144,10 @@ func (f *adminFlags) ask(cmd *cobra.Command, r *apiRequest, to any, right func()
 // print asks, and prints the answer: as JSON with --json, and by text otherwise.
 func (f *adminFlags) print(cmd *cobra.Command, r *apiRequest, to any, right func() bool, text func(io.Writer) error) error {
 	raw, err := f.ask(cmd, r, to, right)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case f.json:
-		return writeJSON(cmd.OutOrStdout(), raw)
 	}
-	return text(cmd.OutOrStdout())
+	return f.output.print(cmd, raw, text)
 }
 
 // apiRequest is one request to the admin API.

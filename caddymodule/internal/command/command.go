@@ -61,17 +61,16 @@ standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
 				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
-			for _, sub := range []*cobra.Command{keygenCommand(), signCommand(), explainCommand(), checkCommand(), versionCommand()} {
-				sub.GroupID = withoutServer
-				cmd.AddCommand(sub)
+			add := func(group string, complete cobra.CompletionFunc, commands ...*cobra.Command) {
+				for _, sub := range commands {
+					sub.GroupID, sub.ValidArgsFunction = group, complete
+				}
+				cmd.AddCommand(commands...)
 			}
-			for _, sub := range []*cobra.Command{
-				createCommand(), listCommand(), showCommand(), setCommand(), rotateCommand(),
-				revealCommand(), deleteCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(), importCommand(), statsCommand(), readinessCommand(), healthCommand(), dashboardCommand(),
-			} {
-				sub.GroupID = ofGateway
-				cmd.AddCommand(sub)
-			}
+			add(withoutServer, nil, keygenCommand(), signCommand(), explainCommand(), checkCommand(), versionCommand())
+			add(ofGateway, completeID, showCommand(), setCommand(), rotateCommand(), revealCommand(), deleteCommand(), readinessCommand())
+			add(ofGateway, nil, createCommand(), listCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(),
+				importCommand(), statsCommand(), healthCommand(), dashboardCommand())
 			cmd.RunE = subcommandMissing
 			cmd.SetFlagErrorFunc(flagError)
 		},

@@ -17,14 +17,14 @@ const completionLimit = 500 * time.Millisecond
 
 // completeID completes the id of a widget. Whatever fails, there is nothing to complete:
 // a shell has no place for errors.
-func (f *adminFlags) completeID(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 || f.flags.Changed("config") {
+func completeID(cmd *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 || cmd.Flags().Changed("config") {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), completionLimit)
 	defer cancel()
 	var found adminapi.Overview
-	if c, err := f.client(); err == nil {
+	if c, err := clientAt(cmd.Flag("address").Value.String()); err == nil {
 		_, _, _ = c.ask(ctx, &apiRequest{method: http.MethodGet, path: adminapi.Path + "overview?sort=id&limit=100&prefix=" + url.QueryEscape(begun)}, &found)
 	}
 	var ids []string

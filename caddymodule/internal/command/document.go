@@ -94,10 +94,7 @@ func (d document) names() map[string]bool {
 func (c *checker) misspelled(d document, r *verifier.Reading) string {
 	var said []string
 	names := d.names()
-	for f := verifier.UserID; f <= verifier.Email; f++ {
-		if f != verifier.Signature && !c.verifier.Signs(f) || len(r.Unverified(f)) > 0 {
-			continue
-		}
+	for _, f := range c.lacking(r) {
 		for name := range names {
 			for _, wanted := range c.pointers(f) {
 				if name != wanted && folded(name) == folded(wanted) {
@@ -110,14 +107,19 @@ func (c *checker) misspelled(d document, r *verifier.Reading) string {
 	return strings.Join(slices.Compact(said), ", and ")
 }
 
+// lacking returns the fields that verification needs and that were not found.
+func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
+	for f := verifier.UserID; f <= verifier.Email; f++ {
+		if (f == verifier.Signature || c.verifier.Signs(f)) && len(r.Unverified(f)) == 0 {
+			fields = append(fields, f)
+		}
+	}
+	return fields
+}
+
 // folded returns a pointer's letters and digits, in lower case.
 func folded(pointer string) string {
-	return strings.Map(func(r rune) rune {
-		if strings.ContainsRune("_- .", r) {
-			return -1
-		}
-		return r
-	}, strings.ToLower(pointer))
+	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(pointer))
 }
 
 // elsewhere returns the objects of the text in which the claim is complete, with "" for
@@ -126,19 +128,20 @@ func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at string, found
 	if d.isForm() {
 		return "", false
 	}
-	for _, at := range append([]string{""}, d.objects()...) {
-		moved := *f
-		if moved.at = at; at == f.at {
-			continue
-		}
-		checker, err := moved.checker(f.dialect)
-		if err != nil {
-			continue
-		}
-		var reading verifier.Reading
-		if err := checker.verify(d, &reading, key); err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) {
-			return at, true
+	moved := *f
+	for _, moved.at = range append([]string{""}, d.objects()...) {
+		if verifies, complete := moved.try(f.dialect, d, key); moved.at != f.at && (verifies || complete) {
+			return moved.at, true
 		}
 	}
 	return "", false
+}
+
+// try reports whether the signature is correct in a dialect, and whether only that is not.
+func (f *claimFormat) try(dialect string, d document, key *verifier.Key) (verifies, complete bool) {
+	c, err := f.checker(dialect)
+	if err == nil { // else the pointer does not fit that dialect
+		err = c.verify(d, new(verifier.Reading), key)
+	}
+	return err == nil || errors.Is(err, verifier.ErrExpired), errors.Is(err, verifier.ErrInvalid)
 }

@@ -20,14 +20,15 @@ import (
 func explainCommand() *cobra.Command {
 	var f claimFormat
 	var maxAge string
-	var asJSON bool
+	var out output
 	cmd := &cobra.Command{
 		Use:   "explain [--dialect <name>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
 Reads a claim from standard input, as JSON or as the body of a form, and says what
-a gateway would do with it. If the signature does not match, it names the common mistake that produces
-such a signature. The exit status is 1 if the claim does not verify.
+a gateway would do with it. If the signature does not match, it names the common
+mistake that produces such a signature. The exit status is 1 if the claim does not
+verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
 first line of standard input otherwise. ` + previousSecretVariable + `
@@ -49,11 +50,7 @@ may hold an earlier one.`,
 				return err
 			}
 			e := f.explain(checker, document, secret)
-			if asJSON {
-				err = printJSON(cmd.OutOrStdout(), e)
-			} else {
-				err = e.print(cmd.OutOrStdout())
-			}
+			err = out.print(cmd, e, e.print)
 			if err == nil && !e.Verified {
 				cmd.SilenceErrors = true
 				err = errNotVerified
@@ -64,7 +61,7 @@ may hold an earlier one.`,
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
 	cmd.Flags().StringVar(&maxAge, "max-age", verifier.Dialects[0].MaxAge.String(), "Maximum age of a signed timestamp")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	out.flag(cmd)
 	return cmd
 }
 
@@ -102,6 +99,10 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 	if err == nil {
 		return e
 	}
+	found := func(id, text string) *explanation {
+		e.Mistake = &mistake{id, text}
+		return e
+	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
 	switch e.Reason {
@@ -113,19 +114,17 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 		}
 		return e
 	case judgment.Missing, judgment.Partial:
-		if at, found := f.elsewhere(document, key); found {
-			e.Mistake = &mistake{"other_place", inObject(at)}
-			return e
+		if at, ok := f.elsewhere(document, key); ok {
+			return found("other_place", inObject(at))
 		}
 	}
 	if others := f.others(c, document, err, key); others != "" {
-		e.Mistake = &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
-		return e
-	}
-	if names := c.misspelled(document, &reading); names != "" && e.Reason != judgment.Invalid {
-		e.Mistake = &mistake{"misspelled", "A name is not spelled as it is read: " + names + "."}
+		return found("other_dialect", "This is a claim of "+others+": name that dialect, or send the fields of "+c.dialect.Name+".")
 	}
 	if e.Reason != judgment.Invalid {
+		if names := c.misspelled(document, &reading); names != "" {
+			return found("misspelled", "A name is not spelled as it is read: "+names+".")
+		}
 		return e
 	}
 	var previous []verifier.Secret
@@ -133,7 +132,7 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 		previous = append(previous, verifier.WeakSecret(text))
 	}
 	if m, ok := diagnose.Claim(c.verifier, &reading, diagnose.Evidence{Document: document, Secrets: []verifier.Secret{secret}, Previous: previous}); ok {
-		e.Mistake = &mistake{m.ID, m.Text}
+		return found(m.ID, m.Text)
 	}
 	return e
 }
@@ -154,15 +153,10 @@ func (f *claimFormat) others(c *checker, document document, own error, key *veri
 		if d.Name == c.dialect.Name {
 			continue
 		}
-		other, err := f.checker(d.Name)
-		if err != nil {
-			continue // a pointer that does not fit that dialect
-		}
-		var reading verifier.Reading
-		switch err := other.verify(document, &reading, key); {
-		case err == nil || errors.Is(err, verifier.ErrExpired):
+		switch correct, whole := f.try(d.Name, document, key); {
+		case correct:
 			verifying = append(verifying, d.Name)
-		case errors.Is(err, verifier.ErrInvalid):
+		case whole:
 			complete = append(complete, d.Name)
 		}
 	}
@@ -191,10 +185,8 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 	switch judgment.ReasonOf(err) {
 	case judgment.Missing, judgment.Partial:
 		var wanted []string
-		for field := verifier.UserID; field <= verifier.Email; field++ {
-			if (field == verifier.Signature || c.verifier.Signs(field)) && len(r.Unverified(field)) == 0 {
-				wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
-			}
+		for _, field := range c.lacking(r) {
+			wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
 		}
 		if len(wanted) == 0 {
 			return "a field's name is spelled in a way that only some programs accept"

@@ -17,7 +17,7 @@ var errDown = errors.New("the gateway is down")
 
 func healthCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.add(&cobra.Command{
 		Use:   "health",
 		Short: "Says whether the gateway can do its work, and what to do if not",
 		Long: `
@@ -41,7 +41,5 @@ unreachable. One that is down cannot: the exit status is then 1.`,
 			}
 			return err
 		},
-	}
-	admin.add(cmd)
-	return cmd
+	})
 }

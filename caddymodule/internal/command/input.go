@@ -20,18 +20,24 @@ import (
 // signingSecret returns the secret from the environment or from all of standard
 // input, without a trailing newline.
 func signingSecret(cmd *cobra.Command) (verifier.Secret, error) {
-	text, ok := os.LookupEnv(secretVariable)
-	if !ok {
-		input, err := standardInput(cmd, "the secret")
-		if err != nil {
-			return verifier.Secret{}, err
-		}
-		text = trimNewline(string(input))
-		if strings.Contains(text, "\n") {
-			return verifier.Secret{}, errors.New("standard input has several lines: pass only the secret")
-		}
+	text, from, err := given(cmd, secretVariable, "the secret")
+	if err == nil && from != secretVariable && strings.Contains(text, "\n") {
+		err = errors.New("standard input has several lines: pass only the secret")
+	}
+	if err != nil {
+		return verifier.Secret{}, err
 	}
 	return weakSecret(cmd, text)
+}
+
+// given returns what an environment variable has, or all of standard input without a
+// trailing newline if it is not set, and which of the two.
+func given(cmd *cobra.Command, variable, wanted string) (text, from string, err error) {
+	if text, ok := os.LookupEnv(variable); ok {
+		return text, variable, nil
+	}
+	input, err := standardInput(cmd, wanted)
+	return trimNewline(string(input)), "standard input", err
 }
 
 // explainInput returns the secret and the claim. If the environment has no secret,

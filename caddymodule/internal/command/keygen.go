@@ -3,7 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,7 +13,8 @@ import (
 )
 
 func keygenCommand() *cobra.Command {
-	var asJSON, encryption, id bool
+	var encryption, id bool
+	var out output
 	cmd := &cobra.Command{
 		Use:   "keygen [--encryption-key | --id] [--json]",
 		Short: "Prints a new secret for a widget, or a new encryption key",
@@ -47,30 +48,24 @@ id reveals nothing about its key.`,
 			default:
 				text = widgets.NewSecret().Reveal()
 			}
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]string{name: text})
-			}
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), text)
-			return err
+			return out.print(cmd, map[string]string{name: text}, func(w io.Writer) error {
+				_, err := fmt.Fprintln(w, text)
+				return err
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
 	cmd.Flags().BoolVar(&id, "id", false, "Print the id of an existing encryption key instead")
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	out.flag(cmd)
 	return cmd
 }
 
 // encryptionKey reads an encryption key from the environment or standard input. Errors do
 // not quote it.
 func encryptionKey(cmd *cobra.Command) (key widgets.EncryptionKey, err error) {
-	from := encryptionKeyVariable
-	text, ok := os.LookupEnv(from)
-	if !ok {
-		input, err := standardInput(cmd, "the encryption key")
-		if err != nil {
-			return key, err
-		}
-		text, from = trimNewline(string(input)), "standard input"
+	text, from, err := given(cmd, encryptionKeyVariable, "the encryption key")
+	if err != nil {
+		return key, err
 	}
 	if err = secrettext.Check(text); err == nil {
 		key, err = widgets.ParseEncryptionKey(text)

@@ -15,7 +15,7 @@ import (
 
 func listCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "list",
 		Short: "Lists the widgets, without their secrets",
 		Long: `
@@ -34,7 +34,7 @@ widget has no mode of its own, or that no handler can name it.`,
 				return err
 			}
 			if admin.json {
-				return writeValue(cmd.OutOrStdout(), all)
+				return printJSON(cmd, all)
 			}
 			if len(all) == 0 {
 				cmd.PrintErrln("There are no widgets yet: create one with 'caddy chat-identity create <id>'.")
@@ -50,16 +50,11 @@ widget has no mode of its own, or that no handler can name it.`,
 			}
 			return writeTable(cmd.OutOrStdout(), rows)
 		},
-	}
-	admin.addStore(cmd)
-	return cmd
+	})
 }
 
 func listRow(w *adminapi.Widget) []string {
-	rotated, secrets := "-", "-"
-	if !w.Rotated.IsZero() {
-		rotated = localTime(w.Rotated)
-	}
+	secrets := "-"
 	grace, _ := inGrace(w)
 	switch {
 	case w.Unavailable != "":
@@ -69,14 +64,14 @@ func listRow(w *adminapi.Widget) []string {
 	case len(w.Secrets) > 0:
 		secrets = strconv.Itoa(len(w.Secrets))
 	}
-	return []string{plain(w.ID), orDash(w.Mode), orDash(w.EffectiveMode), orDash(w.Dialect), orDash(w.Source), rotated, secrets}
+	return []string{plain(w.ID), orDash(w.Mode), orDash(w.EffectiveMode), orDash(w.Dialect), orDash(w.Source), localTime(w.Rotated), secrets}
 }
 
 // pages returns all elements of a paged list. Each page is requested by the last id
 // of the one before. The target of a server's Link is ignored, so that all requests
 // go where the first one went.
 func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage, error) {
-	var all []json.RawMessage
+	all := []json.RawMessage{}
 	for after := ""; ; {
 		var page []json.RawMessage
 		_, header, err := c.ask(ctx, &apiRequest{method: http.MethodGet, path: path + url.QueryEscape(after)}, &page)

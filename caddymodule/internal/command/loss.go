@@ -20,10 +20,11 @@ unreachable, and says so in its health, until the widgets are back: restored, or
 imported from a backup. This command is for widgets that will not come back. With
 Redis, it accepts the loss for all gateways that knew the same widgets. A file that
 is gone is created, empty.`,
-	}, func(adminapi.Acceptance) string {
-		return "The loss of the widgets is accepted: requests for those that are not in the store are widget_unknown.\n"
-	}, func(adminapi.Acceptance) string {
-		return "Nothing to accept: the store has the widgets that this gateway knows.\n"
+	}, func(done *adminapi.Acceptance) string {
+		if done.Accepted {
+			return "The loss of the widgets is accepted: requests for those that are not in the store are widget_unknown."
+		}
+		return "Nothing to accept: the store has the widgets that this gateway knows."
 	})
 }
 
@@ -41,15 +42,16 @@ removed while the gateway was running, the gateway then creates a new one.
 A Redis that was emptied is a lost ledger, too, but conversations continue.
 
 In a fleet, run it on each gateway that reports the loss.`,
-	}, func(done adminapi.Acceptance) string {
-		return "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it.\n"
-	}, func(done adminapi.Acceptance) string {
-		return "Nothing to accept: this gateway already uses the ledger that it knows, " + plain(done.Ledger) + ". It cannot tell whether the file is an older copy.\n"
+	}, func(done *adminapi.Acceptance) string {
+		if done.Accepted {
+			return "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it."
+		}
+		return "Nothing to accept: this gateway already uses the ledger that it knows, " + plain(done.Ledger) + ". It cannot tell whether the file is an older copy."
 	})
 }
 
-// lossCommand returns a command with accept-loss, which prints one of the texts.
-func lossCommand(name, short string, accept *cobra.Command, accepted, nothing func(adminapi.Acceptance) string) *cobra.Command {
+// lossCommand returns a command with accept-loss, which prints the text.
+func lossCommand(name, short string, accept *cobra.Command, text func(*adminapi.Acceptance) string) *cobra.Command {
 	cmd := &cobra.Command{Use: name + " <command>", Short: short, RunE: subcommandMissing}
 	cmd.AddGroup(&cobra.Group{ID: ofGateway, Title: "Commands of a running gateway:"})
 	var admin adminFlags
@@ -58,11 +60,7 @@ func lossCommand(name, short string, accept *cobra.Command, accepted, nothing fu
 		var done *adminapi.Acceptance
 		r := &apiRequest{method: http.MethodPost, path: adminapi.Path + name + "/accept-loss", lost: "it is safe to accept it again"}
 		return admin.print(cmd, r, &done, func() bool { return done != nil && (done.Ledger != "") == (name == "ledger") }, func(io.Writer) error {
-			if done.Accepted {
-				cmd.PrintErr(accepted(*done))
-			} else {
-				cmd.PrintErr(nothing(*done))
-			}
+			cmd.PrintErrln(text(done))
 			return nil
 		})
 	}

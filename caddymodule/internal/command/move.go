@@ -3,6 +3,7 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -47,9 +48,7 @@ import them elsewhere. To use the export, you also need the encryption key.`,
 			return filestore.Write(cmd.OutOrStdout(), records)
 		},
 	}
-	admin.addAddress(cmd)
-	admin.addConfig(cmd)
-	return cmd
+	return admin.addConfig(admin.addAddress(cmd))
 }
 
 func importCommand() *cobra.Command {
@@ -88,7 +87,10 @@ to add the keys later or to rotate the widgets.`,
 					method: http.MethodPost, path: fmt.Sprintf("%simport?replace=%t&missing_keys=%t", adminapi.Path, replace, missingKeys), body: records[:n],
 					lost: "it is safe to import again", limit: writingLimit,
 				}, &done); err != nil {
-					return after(all.Imported+all.Unchanged+len(all.Kept), err)
+					if n := all.Imported + all.Unchanged + len(all.Kept); n > 0 {
+						err = fmt.Errorf("after %d widgets: %w", n, err)
+					}
+					return err
 				}
 				all.Imported += done.Imported
 				all.Unchanged += done.Unchanged
@@ -98,13 +100,12 @@ to add the keys later or to rotate the widgets.`,
 				}
 				records = records[n:]
 			}
-			return printImported(cmd, &all, admin.json)
+			return printImported(cmd, &all, admin.output)
 		},
 	}
 	cmd.Flags().BoolVar(&replace, "replace", false, "Replace stored widgets that differ")
 	cmd.Flags().BoolVar(&missingKeys, "missing-keys", false, "Import secrets that the gateway cannot decrypt, too")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // keysFirst moves a record of each encryption key to the front, so that a gateway that lacks
@@ -126,35 +127,20 @@ func keysFirst(records []*widgets.Record) []*widgets.Record {
 	return append(first, rest...)
 }
 
-// after adds to an error how much was done before.
-func after(n int, err error) error {
-	if n > 0 {
-		err = fmt.Errorf("after %d widgets: %w", n, err)
-	}
-	return err
-}
-
-func printImported(cmd *cobra.Command, i *adminapi.Imported, asJSON bool) error {
+func printImported(cmd *cobra.Command, i *adminapi.Imported, out output) error {
 	rows := [][]string{{"imported:", fmt.Sprint(i.Imported)}, {"unchanged:", fmt.Sprint(i.Unchanged)}}
 	for _, id := range i.Kept {
 		rows = append(rows, []string{"kept:", plain(id)})
 	}
-	print := func() error { return writeTable(cmd.OutOrStdout(), rows) }
-	if asJSON {
-		print = func() error { return writeValue(cmd.OutOrStdout(), i) }
-	}
-	if err := print(); err != nil {
+	if err := out.print(cmd, i, func(w io.Writer) error { return writeTable(w, rows) }); err != nil {
 		return err
 	}
 	for _, keyID := range slices.Sorted(maps.Keys(i.MissingKeys)) {
-		secrets := "1 secret"
-		if n := i.MissingKeys[keyID]; n > 1 {
-			secrets = fmt.Sprintf("%d secrets", n)
-		}
-		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n", secrets, plain(keyID))
+		cmd.PrintErrf("%s cannot be decrypted: encryption key %s is missing. \"caddy chat-identity show\" of a widget says what to do\n",
+			adminapi.Count(uint64(i.MissingKeys[keyID]), "secret"), plain(keyID))
 	}
 	if len(i.Kept) > 0 {
-		cmd.SilenceErrors = asJSON
+		cmd.SilenceErrors = out.json
 		return errNotImported
 	}
 	return nil

@@ -15,7 +15,7 @@ import (
 
 func readinessCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.add(&cobra.Command{
 		Use:   "readiness <id>",
 		Short: "Says what required mode would have refused",
 		Long: `
@@ -33,10 +33,7 @@ gateway counts its own requests: in a fleet, ask each one.`,
 				return printReadiness(w, &shown)
 			})
 		},
-	}
-	cmd.ValidArgsFunction = admin.completeID
-	admin.add(cmd)
-	return cmd
+	})
 }
 
 func printReadiness(w io.Writer, s *adminapi.Readiness) error {
@@ -77,9 +74,4 @@ func printRefusals(b *strings.Builder, r *traffic.ReasonCounts) {
 	}
 }
 
-func requestCount(n uint64) string {
-	if n == 1 {
-		return "1 request"
-	}
-	return fmt.Sprintf("%d requests", n)
-}
+func requestCount(n uint64) string { return adminapi.Count(n, "request") }

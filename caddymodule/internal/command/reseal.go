@@ -17,7 +17,7 @@ var errNotResealed = errors.New("some widgets were not resealed")
 
 func resealCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "reseal",
 		Short: "Encrypts all stored secrets with the first encryption key",
 		Long: `
@@ -49,7 +49,5 @@ exit status is 1 if a widget could not be resealed.`,
 			}
 			return nil
 		},
-	}
-	admin.addStore(cmd)
-	return cmd
+	})
 }

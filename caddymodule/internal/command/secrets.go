@@ -54,13 +54,12 @@ is not printed.`,
 				return err
 			}
 			admin.printNote(cmd, w)
-			switch {
-			case fromInput && admin.json:
+			if fromInput {
 				w.Secret = ""
-				return writeValue(cmd.OutOrStdout(), w)
-			case fromInput:
-				cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
-				return nil
+				return admin.output.print(cmd, w, func(io.Writer) error {
+					cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
+					return nil
+				})
 			}
 			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
 				return fmt.Errorf("widget %s was created, but its secret could not be printed and cannot be shown again (%w). "+
@@ -74,8 +73,7 @@ is not printed.`,
 	}
 	policy.add(cmd)
 	cmd.Flags().BoolVar(&fromInput, "secret-stdin", false, "Read the widget's secret from standard input")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 const whereTo = "Give it to the server that signs for this widget, in an environment variable or a file, and never to a browser."
@@ -107,7 +105,7 @@ func (f *adminFlags) printSecret(cmd *cobra.Command, secret string, raw json.Raw
 	case secret == "":
 		return errors.New("the answer contains none")
 	case f.json:
-		return writeJSON(cmd.OutOrStdout(), raw)
+		return printJSON(cmd, raw)
 	case plain(secret) != secret:
 		return errors.New("it contains characters that a terminal would act on; --json escapes them")
 	}
@@ -172,10 +170,8 @@ them any more, or one of them has leaked. The current secret stays.`,
 	}
 	cmd.Flags().StringVar(&grace, "grace", "", "How long the current secret still verifies, such as 24h or 7d (default: it stops at once)")
 	completeFlag(cmd, "grace", "1h", "24h", "7d", "30d")
-	cmd.ValidArgsFunction = admin.completeID
 	cmd.Flags().BoolVar(&endGrace, "end-grace", false, "Create no secret, but end those that are in grace")
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // endGrace ends every secret but the current one.
@@ -209,7 +205,7 @@ func earlier(w *adminapi.Widget) string {
 
 func revealCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "reveal <id>",
 		Short: "Prints a widget's current secret again, if that is allowed",
 		Long: `
@@ -226,8 +222,5 @@ output. The gateway's configuration must have allow_reveal.`,
 			}
 			return nil
 		},
-	}
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	})
 }

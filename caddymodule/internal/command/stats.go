@@ -75,14 +75,7 @@ rows are (unknown), for requests that name no existing widget,
 }
 
 func window(c *traffic.Counts, name string) *traffic.Window {
-	switch name {
-	case "minute":
-		return &c.Minute
-	case "hour":
-		return &c.Hour
-	default:
-		return &c.Day
-	}
+	return map[string]*traffic.Window{"minute": &c.Minute, "hour": &c.Hour, "day": &c.Day}[name]
 }
 
 // allCounts returns the counts of all rows.
@@ -101,24 +94,32 @@ func allCounts(s *traffic.Stats) []traffic.Counts {
 	return all
 }
 
-// columns returns the names that any of the counts has: first the known ones, in
-// order, then those of a newer gateway.
-func columns[K ~string](all []traffic.Counts, of func(*traffic.Counts) map[K]uint64, known []K) (names []K) {
-	found := map[K]bool{}
+// rowsOf returns a row for each of the counts. It begins with some cells, and has a column
+// for every name that any of the counts has: first the known ones, in order, then those of
+// a newer gateway.
+func rowsOf[K ~string](all []traffic.Counts, head []string, cells func(*traffic.Counts) []string, of func(*traffic.Counts) map[K]uint64, known []K) [][]string {
+	sums := map[K]uint64{}
 	for i := range all {
 		for name, n := range of(&all[i]) {
-			if n > 0 {
-				found[name] = true
-			}
+			sums[name] += n
 		}
 	}
-	for _, name := range known {
-		if found[name] {
-			names = append(names, name)
-			delete(found, name)
+	var names []K
+	for _, name := range append(known[:len(known):len(known)], slices.Sorted(maps.Keys(sums))...) {
+		if sums[name] > 0 {
+			names, head = append(names, name), append(head, plain(string(name)))
+			delete(sums, name)
 		}
 	}
-	return append(names, slices.Sorted(maps.Keys(found))...)
+	rows := [][]string{head}
+	for i := range all {
+		row := append([]string{plain(all[i].ID)}, cells(&all[i])...)
+		for _, name := range names {
+			row = append(row, strconv.FormatUint(of(&all[i])[name], 10))
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 func percent(rate float64, requests uint64) string {
@@ -130,46 +131,21 @@ func percent(rate float64, requests uint64) string {
 
 // statsRows has a column for every outcome that occurred.
 func statsRows(s *traffic.Stats) [][]string {
-	all := allCounts(s)
-	outcomes := columns(all, func(c *traffic.Counts) map[judgment.Outcome]uint64 { return c.Outcomes }, judgment.Outcomes)
-	head := []string{"WIDGET", "REQUESTS", "VERIFIED-RATE", "MINUTE", "HOUR", "DAY"}
-	rows := [][]string{append(head, plainAll(outcomes)...)}
-	for i := range all {
-		counts := &all[i]
-		row := []string{plain(counts.ID), strconv.FormatUint(counts.Requests, 10), percent(counts.Rate, counts.Requests)}
+	return rowsOf(allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED-RATE", "MINUTE", "HOUR", "DAY"}, func(c *traffic.Counts) []string {
+		cells := []string{strconv.FormatUint(c.Requests, 10), percent(c.Rate, c.Requests)}
 		for _, name := range windowNames {
-			w := window(counts, name)
-			row = append(row, percent(w.Rate, w.Requests))
+			w := window(c, name)
+			cells = append(cells, percent(w.Rate, w.Requests))
 		}
-		for _, outcome := range outcomes {
-			row = append(row, strconv.FormatUint(counts.Outcomes[outcome], 10))
-		}
-		rows = append(rows, row)
-	}
-	return rows
+		return cells
+	}, func(c *traffic.Counts) map[judgment.Outcome]uint64 { return c.Outcomes }, judgment.Outcomes)
 }
 
 // windowRows has a column for every reason that occurred in a window.
 func windowRows(s *traffic.Stats, name string) [][]string {
-	all := allCounts(s)
-	of := func(c *traffic.Counts) map[judgment.Reason]uint64 { return window(c, name).Reasons }
 	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, judgment.Reasons...)
-	reasons := columns(all, of, known)
-	rows := [][]string{append([]string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, plainAll(reasons)...)}
-	for i := range all {
-		w := window(&all[i], name)
-		row := []string{plain(all[i].ID), strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
-		for _, reason := range reasons {
-			row = append(row, strconv.FormatUint(w.Reasons[reason], 10))
-		}
-		rows = append(rows, row)
-	}
-	return rows
-}
-
-func plainAll[K ~string](names []K) (all []string) {
-	for _, name := range names {
-		all = append(all, plain(string(name)))
-	}
-	return all
+	return rowsOf(allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, func(c *traffic.Counts) []string {
+		w := window(c, name)
+		return []string{strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
+	}, func(c *traffic.Counts) map[judgment.Reason]uint64 { return window(c, name).Reasons }, known)
 }

@@ -7,6 +7,9 @@ import (
 	"io"
 	"net/http"
 	"os/user"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 )
 
 // OpenStore returns the admin API on the store of a configuration. The module sets it,
@@ -38,6 +41,22 @@ func (f *adminFlags) storeClient() (*adminClient, error) {
 	c := &adminClient{address: "the store of " + plain(f.config), origin: "http://127.0.0.1", unix: true, left: maxAnswers}
 	c.client.Transport = inProcess{api, caller}
 	return c, nil
+}
+
+// loadConfig returns a configuration as JSON, adapted if it is none. As in Caddy's own
+// commands, no file is the Caddyfile in the current directory, and a dash is standard input.
+func loadConfig(file, adapter string) (config []byte, err error) {
+	if file == "" && adapter != "" {
+		file = "Caddyfile"
+	}
+	config, _, _, err = caddycmd.LoadConfig(file, adapter)
+	if err != nil {
+		return nil, err
+	}
+	if config == nil {
+		return nil, errors.New("there is no Caddyfile in the current directory: name the configuration with --config")
+	}
+	return caddy.RemoveMetaFields(config), nil
 }
 
 // inProcess has a handler answer requests, which come from the caller.

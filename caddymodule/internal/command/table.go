@@ -12,7 +12,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
-	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/spf13/cobra"
 )
 
 // maxPlain is how many bytes of a text are shown.
@@ -43,8 +43,13 @@ func orDash(text string) string {
 	return plain(text)
 }
 
-// localTime formats a time in the local time zone.
-func localTime(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+// localTime formats a time in the local time zone, or is a dash if there is none.
+func localTime(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Local().Format("2006-01-02 15:04:05 MST")
+}
 
 // writeTable writes aligned rows of plain text.
 func writeTable(w io.Writer, rows [][]string) error {
@@ -57,24 +62,32 @@ func writeTable(w io.Writer, rows [][]string) error {
 	return table.Flush()
 }
 
-// writeValue writes a value as JSON.
-func writeValue(w io.Writer, value any) error {
-	text, err := jsonv2.Marshal(value)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, json.RawMessage(text))
+// output is how a command prints what it found.
+type output struct{ json bool }
+
+func (o *output) flag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&o.json, "json", false, "Print a JSON object")
 }
 
-// writeJSON writes a server's JSON on one line and escapes what is not printable,
-// which JSON allows only in strings.
-func writeJSON(w io.Writer, document json.RawMessage) error {
-	var compact bytes.Buffer
-	if err := json.Compact(&compact, document); err != nil {
+// print writes a value as JSON if that is asked for, and by text otherwise.
+func (o *output) print(cmd *cobra.Command, value any, text func(io.Writer) error) error {
+	if o.json {
+		return printJSON(cmd, value)
+	}
+	return text(cmd.OutOrStdout())
+}
+
+// printJSON writes a value, which may be a server's JSON, on one line and escapes what
+// is not printable, which JSON allows only in strings.
+func printJSON(cmd *cobra.Command, value any) error {
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(value); err != nil {
 		return err
 	}
-	line := make([]byte, 0, compact.Len()+1)
-	for _, r := range compact.String() {
+	var line []byte
+	for _, r := range strings.TrimSuffix(text.String(), "\n") {
 		if unicode.IsPrint(r) {
 			line = utf8.AppendRune(line, r)
 			continue
@@ -83,6 +96,6 @@ func writeJSON(w io.Writer, document json.RawMessage) error {
 			line = fmt.Appendf(line, `\u%04x`, unit)
 		}
 	}
-	_, err := w.Write(append(line, '\n'))
+	_, err := cmd.OutOrStdout().Write(append(line, '\n'))
 	return err
 }

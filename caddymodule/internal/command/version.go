@@ -1,6 +1,8 @@
 package command
 
 import (
+	"io"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
@@ -8,7 +10,7 @@ import (
 )
 
 func versionCommand() *cobra.Command {
-	var asJSON bool
+	var out output
 	cmd := &cobra.Command{
 		Use:   "version [--json]",
 		Short: "Prints the versions of this module and of Caddy",
@@ -16,12 +18,11 @@ func versionCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			own := adminapi.Version()
 			caddys, _ := caddy.Version()
-			if asJSON {
-				return printJSON(cmd.OutOrStdout(), map[string]string{"version": own, "caddy": caddys})
-			}
-			return writeTable(cmd.OutOrStdout(), [][]string{{"chat-identity", own}, {"caddy", caddys}})
+			return out.print(cmd, map[string]string{"version": own, "caddy": caddys}, func(w io.Writer) error {
+				return writeTable(w, [][]string{{"chat-identity", own}, {"caddy", caddys}})
+			})
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a JSON object")
+	out.flag(cmd)
 	return cmd
 }

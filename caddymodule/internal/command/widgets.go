@@ -40,7 +40,7 @@ func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*a
 
 func showCommand() *cobra.Command {
 	var admin adminFlags
-	cmd := &cobra.Command{
+	return admin.addStore(&cobra.Command{
 		Use:   "show <id>",
 		Short: "Shows a widget and which of its secrets verify",
 		Long: `
@@ -50,19 +50,21 @@ its version, the id of its encryption key, if it is in grace, when that ends, an
 when this gateway last verified a request with it. Secrets themselves are not shown.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
-			return err
+			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
 		},
-	}
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	})
 }
 
-// printWidget sends a request about a widget and prints the widget.
-func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) (*adminapi.Widget, error) {
-	var w adminapi.Widget
-	return &w, f.print(cmd, r, &w, func() bool { return w.ID == id }, func(out io.Writer) error { return writeWidget(out, &w) })
+// printWidget sends a request about a widget, and prints the widget and the answer's note.
+func (f *adminFlags) printWidget(cmd *cobra.Command, id string, r *apiRequest) error {
+	w, raw, err := f.askWidget(cmd, id, r)
+	if err == nil {
+		err = f.output.print(cmd, raw, func(out io.Writer) error { return writeWidget(out, w) })
+	}
+	if err == nil {
+		f.printNote(cmd, w)
+	}
+	return err
 }
 
 // printNote prints what a change does not do.
@@ -76,21 +78,18 @@ func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	rows := [][]string{
 		{"id:", plain(w.ID)}, {"source:", orDash(w.Source)}, {"mode:", orDash(w.Mode)}, {"effective:", effectText(w)}, {"because:", orDash(w.ModeWhy)}, {"dialect:", orDash(w.Dialect)},
 	}
-	if !w.Created.IsZero() {
-		rows = append(rows, []string{"created:", localTime(w.Created)})
+	known := func(label, text string) {
+		if text != "-" {
+			rows = append(rows, []string{label, text})
+		}
 	}
-	if !w.Rotated.IsZero() {
-		rows = append(rows, []string{"rotated:", localTime(w.Rotated)})
-	}
+	known("created:", localTime(w.Created))
+	known("rotated:", localTime(w.Rotated))
 	for i := range w.Secrets {
-		rows = append(rows, []string{"secret:", secretText(&w.Secrets[i], i == 0)})
+		known("secret:", secretText(&w.Secrets[i], i == 0))
 	}
-	if w.Grace != "" {
-		rows = append(rows, []string{"grace:", plain(w.Grace)})
-	}
-	if w.Unavailable != "" {
-		rows = append(rows, []string{"unavailable:", plain(w.Unavailable)})
-	}
+	known("grace:", orDash(w.Grace))
+	known("unavailable:", orDash(w.Unavailable))
 	return writeTable(out, rows)
 }
 
@@ -168,19 +167,13 @@ as the new mode says, or now differently, standard error says so and why.`,
 			if err := policy.check(); err != nil {
 				return err
 			}
-			w, err := admin.printWidget(cmd, args[0], &apiRequest{
+			return admin.printWidget(cmd, args[0], &apiRequest{
 				method: http.MethodPatch, path: widgetPath(args[0]), body: change, lost: lookAt(args[0]),
 			})
-			if err == nil {
-				admin.printNote(cmd, w)
-			}
-			return err
 		},
 	}
 	policy.add(cmd)
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }
 
 // lookAt says how to find out whether a widget was changed.
@@ -208,14 +201,12 @@ it asks first, unless --yes is given. With --json it prints the id as {"deleted"
 				return err
 			}
 			if admin.json {
-				return printJSON(cmd.OutOrStdout(), map[string]string{"deleted": args[0]})
+				return printJSON(cmd, map[string]string{"deleted": args[0]})
 			}
 			cmd.PrintErrf("Widget %s was deleted. Its secrets no longer verify anything.\n", args[0])
 			return nil
 		},
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
-	cmd.ValidArgsFunction = admin.completeID
-	admin.addStore(cmd)
-	return cmd
+	return admin.addStore(cmd)
 }

@@ -51,13 +51,8 @@ func (s *Site) browser(widget string) string {
 		}
 	}
 	proof := s.signed()
-	if parent, together := s.together(proof); together {
-		of := body.within(parent)
-		of.members = append(of.members, member{note: list(s.keys(proof))}, member{value: "...claim"})
-	} else {
-		for _, field := range proof {
-			put(field, "claim"+property(s.key(field)))
-		}
+	for _, field := range proof {
+		put(field, "claim"+property(s.key(field)))
 	}
 	if s.place(verifier.Widget).Name != "" {
 		put(verifier.Widget, quote(widget))
@@ -73,28 +68,13 @@ func (s *Site) browser(widget string) string {
 		}
 		path := s.path(p)
 		if of := body.within(path[:len(path)-1]); !noted {
-			of.members = append(of.members, member{note: "Optional. No signature covers these."})
+			of.add("// Optional. No signature covers these.")
 			noted = true
 		}
 		put(unsigned.field, quote(unsigned.sample))
 	}
 	code.Body = body.text("      ")
 	return fill("browser", code)
-}
-
-// together reports whether all fields are in one object of the body, under the names that
-// the server returns, and where that is.
-func (s *Site) together(fields []verifier.Field) (parent []string, together bool) {
-	for i, field := range fields {
-		p := s.place(field)
-		path := s.path(p)
-		within := path[:len(path)-1]
-		if p.Location != "body" || path[len(path)-1] != s.key(field) || i > 0 && !slices.Equal(within, parent) {
-			return nil, false
-		}
-		parent = within
-	}
-	return parent, true
 }
 
 func (s *Site) keys(fields []verifier.Field) (keys []string) {
@@ -104,57 +84,43 @@ func (s *Site) keys(fields []verifier.Field) (keys []string) {
 	return keys
 }
 
-// list returns "a, b and c".
-func list(words []string) string {
-	last := len(words) - 1
-	if last < 1 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:last], ", ") + " and " + words[last]
-}
+// object is an object literal that is being built: its lines, and objects after the line
+// that opens them.
+type object []member
 
-// object is an object literal that is being built.
-type object struct{ members []member }
-
-// member is a line of an object literal: a value, which may have a name, an object, or a
-// comment.
 type member struct {
-	name, value, note string
-	of                *object
+	line string
+	of   *object // or nil
 }
+
+func (o *object) add(line string) { *o = append(*o, member{line: line}) }
 
 // within returns the object at a path, which it creates.
 func (o *object) within(path []string) *object {
 	for _, name := range path {
-		i := slices.IndexFunc(o.members, func(m member) bool { return m.name == name && m.of != nil })
+		line := jsName(name) + ": {"
+		i := slices.IndexFunc(*o, func(m member) bool { return m.line == line })
 		if i < 0 {
-			i = len(o.members)
-			o.members = append(o.members, member{name: name, of: new(object)})
+			i = len(*o)
+			*o = append(*o, member{line, new(object)})
 		}
-		o = o.members[i].of
+		o = (*o)[i].of
 	}
 	return o
 }
 
 func (o *object) put(path []string, value string) {
 	last := len(path) - 1
-	of := o.within(path[:last])
-	of.members = append(of.members, member{name: path[last], value: value})
+	o.within(path[:last]).add(jsName(path[last]) + ": " + value + ",")
 }
 
-// text returns the members, one a line.
+// text returns the lines, indented.
 func (o *object) text(indent string) string {
 	var b strings.Builder
-	for _, m := range o.members {
-		switch {
-		case m.note != "":
-			b.WriteString(indent + "// " + m.note + "\n")
-		case m.of != nil:
-			b.WriteString(indent + jsName(m.name) + ": {\n" + m.of.text(indent+"  ") + indent + "},\n")
-		case m.name != "":
-			b.WriteString(indent + jsName(m.name) + ": " + m.value + ",\n")
-		default:
-			b.WriteString(indent + m.value + ",\n")
+	for _, m := range *o {
+		b.WriteString(indent + m.line + "\n")
+		if m.of != nil {
+			b.WriteString(m.of.text(indent+"  ") + indent + "},\n")
 		}
 	}
 	return b.String()

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -22,22 +21,26 @@ type signer struct {
 	NonceBytes  int // of which that many hexadecimal digits are made
 }
 
-// languages are those of the samples, with their names for what is signed.
-var languages = []struct {
-	keyword, title, join string
-	variables            map[string]string
-	quote                func(string) string
-}{
-	{"node", "Node.js", " + ", map[string]string{"user_id": "id", "email": "email", "nonce": "nonce", "timestamp": "timestamp"}, quote},
-	{"python", "Python", " + ", map[string]string{"user_id": "user_id", "email": "email", "nonce": "nonce", "timestamp": "timestamp"}, jsonQuote},
-	{"php", "PHP", " . ", map[string]string{"user_id": "$id", "email": "$email", "nonce": "$nonce", "timestamp": "$timestamp"}, phpQuote},
-	{"ruby", "Ruby", " + ", map[string]string{"user_id": "id", "email": "email", "nonce": "nonce", "timestamp": "timestamp"}, rubyQuote},
-	{"go", "Go", " + ", map[string]string{"user_id": "userID", "email": "email", "nonce": "nonce", "timestamp": "timestamp"}, jsonQuote},
+// language is one of the samples.
+type language struct {
+	keyword, title string
+	join           string // between strings
+	sigil, userID  string // what variables begin with, and the user id's, which the others' names are
+	quote          func(string) string
 }
 
-// phpQuote and rubyQuote escape what begins a variable in a string.
-func phpQuote(text string) string  { return strings.ReplaceAll(jsonQuote(text), "$", `\$`) }
-func rubyQuote(text string) string { return strings.ReplaceAll(jsonQuote(text), "#", `\#`) }
+var languages = []language{
+	{"node", "Node.js", " + ", "", "id", quote},
+	{"python", "Python", " + ", "", "user_id", jsonQuote},
+	{"php", "PHP", " . ", "$", "id", escaping("$")},
+	{"ruby", "Ruby", " + ", "", "id", escaping("#")},
+	{"go", "Go", " + ", "", "userID", jsonQuote},
+}
+
+// escaping returns a quote for a language in which that begins a variable in a string.
+func escaping(variable string) func(string) string {
+	return func(text string) string { return strings.ReplaceAll(jsonQuote(text), variable, `\`+variable) }
+}
 
 // signed returns the fields of the site's claims that a server returns, the signature last.
 func (s *Site) signed() []verifier.Field {
@@ -64,20 +67,21 @@ func (s *Site) signer() *signer {
 	return to
 }
 
-// expression returns a message's template as an expression of a language.
-func expression(message, join string, variables map[string]string, quote func(string) string) string {
+// expression returns a message's template as an expression of the language.
+func (l *language) expression(message string) string {
 	var parts []string
-	for rest := message; rest != ""; {
-		literal, after, found := strings.Cut(rest, "{")
+	for message != "" {
+		literal, after, _ := strings.Cut(message, "{")
 		if literal != "" {
-			parts = append(parts, quote(literal))
+			parts = append(parts, l.quote(literal))
 		}
-		if !found {
-			break
+		var field string
+		if field, message, _ = strings.Cut(after, "}"); field == verifier.UserID.String() {
+			field = l.userID
 		}
-		field, behind, _ := strings.Cut(after, "}")
-		parts = append(parts, cmp.Or(variables[field], fmt.Sprintf("{%s}", field)))
-		rest = behind
+		if field != "" {
+			parts = append(parts, l.sigil+field)
+		}
 	}
-	return strings.Join(parts, join)
+	return strings.Join(parts, l.join)
 }

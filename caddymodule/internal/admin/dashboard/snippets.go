@@ -37,7 +37,7 @@ func For(s *Site, widget string) *Snippets {
 	snippets := &Snippets{Dialect: s.Dialect.Name, Message: s.Dialect.Message, Fields: s.keys(s.signed())}
 	signer, browser := s.signer(), s.browser(widget)
 	for _, l := range languages {
-		signer.Message = expression(s.Dialect.Message, l.join, l.variables, l.quote)
+		signer.Message = l.expression(s.Dialect.Message)
 		snippets.Snippets = append(snippets.Snippets, Snippet{Language: l.keyword, Title: l.title, Code: fill(l.keyword, signer), Browser: browser})
 	}
 	return snippets

@@ -33,11 +33,11 @@ function wrongSecret(secret) {
 export function create(proposed = '') {
   const id = make('input', { type: 'text', autocomplete: 'off', spellcheck: 'false', autocapitalize: 'none', required: true, value: proposed })
   const own = make('input', { type: 'password', autocomplete: 'new-password', spellcheck: 'false' })
-  const ownField = field('The secret', own, 'The text with which your server signs already.', wrongSecret)
+  const ownField = field('The secret', own, 'The secret that your server already signs with.', wrongSecret)
   ownField.hidden = true
   const mode = choice('Mode', 'create-mode', modes, '')
   const dialect = dialectSelect('', 'As in the site block')
-  const secret = choice('Secret', 'create-secret', [['', 'Generate one'], ['own', 'Use one that I have']], '')
+  const secret = choice('Secret', 'create-secret', [['', 'Generate one'], ['own', 'Use an existing one']], '')
   secret.addEventListener('change', () => {
     ownField.hidden = !chosen(secret)
     if (chosen(secret)) own.focus()

@@ -107,7 +107,7 @@ function pages({ from, matches, stopped, searched, stored }, query) {
   return [
     (stopped || after) && make('p', { class: 'hint' },
       `${count(searched, 'widget')}${stored > searched ? ` of about ${number(stored)}` : ''} searched by id, ${after ? `those after ${after}` : 'from the first'}${stopped ? ` up to ${stopped}` : ''}. `,
-      stopped && make('a', { href: toList({ after: stopped, from: '' }), 'data-key': 'on' }, 'Search on from there'),
+      stopped && make('a', { href: toList({ after: stopped, from: '' }), 'data-key': 'on' }, 'Continue the search there'),
       stopped && after && ' · ', after && make('a', { href: toList({ after: '', from: '' }), 'data-key': 'first' }, 'From the first')),
     matches > 0 && make('span', { class: 'position' }, `${number(from)}${last > from ? `–${number(last)}` : ''} of ${number(matches)}`),
     matches > pageSize && link('Previous', from > 1 && toList({ from: from > pageSize + 1 ? from - pageSize : '' }), 'prev'),
@@ -120,9 +120,9 @@ function strangers(found) {
   const all = found.unknown_widgets ?? []
   const stray = found.unknown.day.requests
   if (all.length === 0 && stray === 0) return null
-  return make('section', { class: 'card strays' }, make('h2', {}, 'Requests of no widget'),
-    make('p', { class: 'hint' }, `${requests(stray)} in the last day named no widget that exists.`),
+  return make('section', { class: 'card strays' }, make('h2', {}, 'Requests for unknown widgets'),
+    make('p', { class: 'hint' }, `${requests(stray)} in the last day named a widget that does not exist.`),
     make('ul', {}, all.map(({ id, requests: n, last, nearest }) => make('li', {},
       make('code', {}, id), make('span', { class: 'soft' }, ` ${requests(n)}, the last at ${time(last)}. `),
-      nearest?.length > 0 && make('span', {}, 'Meant is perhaps ', nearest.flatMap((near, i) => [i > 0 && ', ', make('a', { href: toWidget(near), 'data-key': `${id} ${near}` }, near)]))))))
+      nearest?.length > 0 && make('span', {}, 'Perhaps it means ', nearest.flatMap((near, i) => [i > 0 && ', ', make('a', { href: toWidget(near), 'data-key': `${id} ${near}` }, near)]))))))
 }

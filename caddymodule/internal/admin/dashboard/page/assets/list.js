@@ -61,7 +61,7 @@ function empty(query, writable, create) {
   const prefix = query.get('prefix')
   const narrowed = ['mode', 'filter', 'after'].some((name) => query.get(name))
   if (prefix && !narrowed) return [make('p', {}, `No widget’s id begins with “${prefix}”.`)]
-  if (narrowed) return [make('p', {}, 'No widget is like that.'), make('a', { href: toList({ prefix: '', mode: '', filter: '', after: '', from: '' }) }, 'Show all widgets')]
+  if (narrowed) return [make('p', {}, 'No widget matches.'), make('a', { href: toList({ prefix: '', mode: '', filter: '', after: '', from: '' }) }, 'Show all widgets')]
   return [
     make('h3', {}, 'No widgets yet'),
     make('p', {}, 'A widget is one chat on one website, with a secret of its own. Your server signs user ids with it, and the gateway checks them.'),

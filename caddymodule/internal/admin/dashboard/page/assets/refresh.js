@@ -39,7 +39,7 @@ export async function refresh() {
     const down = error.status === 0 || error.status === 502
     say('bad', down ? `Gateway down since ${clock(answered)}` : 'Error', down
       ? [make('strong', {}, `The gateway has not answered since ${time(answered)}.`),
-        ' What is shown is from then. Is Caddy running, and is your tunnel to it open? This page goes on trying.'] : [error.message])
+        ' What is shown is from then. Is Caddy running, and is your tunnel to it open? This page keeps trying.'] : [error.message])
   }
   if (!paused) timer = setTimeout(() => (document.hidden ? undefined : refresh()), period)
 }
