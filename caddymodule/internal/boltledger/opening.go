@@ -110,7 +110,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	case info.Size() == 0:
 		return nil, errEmpty
 	}
-	version, entries, err := inspect(l.path)
+	entries, err := inspect(l.path)
 	if err != nil {
 		return nil, err
 	}
@@ -118,13 +118,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if version == formatBefore {
-		err = upgrade(db, l.clock.unix())
-	}
-	var s *session
-	if err == nil {
-		s, err = l.newSession(db, file, entries)
-	}
+	s, err := l.newSession(db, file, entries)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
