@@ -49,11 +49,11 @@ var arrows = map[string][]string{
 	"caddymodule/internal/traffic":    {"verifier", "caddymodule/internal/judgment", "caddymodule/widgets"},
 
 	"caddymodule/widgets":              {"internal/choice", "verifier"},
-	"caddymodule/widgets/storetest":    {"caddymodule/widgets"},
+	"caddymodule/widgets/storetest":    {"caddymodule/widgets", "internal/testbed"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/durable"},
 	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/durable", "caddymodule/internal/redislink"},
 	"caddymodule/ledger":               {},
-	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger"},
+	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger", "internal/testbed"},
 	"caddymodule/internal/boltledger":  {"caddymodule/ledger", "caddymodule/internal/boltcheck", "caddymodule/internal/durable"},
 	"caddymodule/internal/boltcheck":   {},
 	"caddymodule/internal/ledgers":     {"caddymodule/ledger"},

@@ -221,7 +221,6 @@ func (s *Store) staleUntil() time.Duration { return time.Duration(s.confirmed.Lo
 func (s *Store) Close() error {
 	s.stop()
 	s.watcher.Wait()
-	s.records.close()
 	return nil
 }
 

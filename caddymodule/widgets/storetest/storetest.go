@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // Change is what [widgets.Store.Update] is given.
@@ -36,10 +37,6 @@ func Run(t *testing.T, storage func(t *testing.T) (open func() widgets.Store)) {
 	with("notes", notes)
 	with("close", closed)
 }
-
-// patience is how long a test waits for what another store has to notice, or for
-// a storage that is away for a moment.
-const patience = time.Minute
 
 var created = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
 
@@ -86,27 +83,14 @@ func (b *bed) open() widgets.Store {
 			b.Errorf("close: %v", err)
 		}
 	})
-	b.eventually("the store is ready", s.Err)
+	testbed.Succeeds(b, "the store is ready", s.Err)
 	return s
-}
-
-func (b *bed) eventually(what string, try func() error) {
-	b.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.Fatalf("%s: not in %v: %v", what, patience, err)
-		}
-	}
 }
 
 // change makes a change that may be made twice.
 func (b *bed) change(s widgets.Store, change Change, ids ...string) {
 	b.Helper()
-	b.eventually("a change", func() error {
+	testbed.Succeeds(b, "a change", func() error {
 		err := s.Update(context.Background(), ids, change)
 		if err != nil && !errors.Is(err, widgets.ErrUnavailable) {
 			b.Fatal(err)
@@ -118,7 +102,7 @@ func (b *bed) change(s widgets.Store, change Change, ids ...string) {
 // get looks a widget up, which may be none.
 func (b *bed) get(s widgets.Store, id string) (r *widgets.Record) {
 	b.Helper()
-	b.eventually("a lookup of "+id, func() (err error) {
+	testbed.Succeeds(b, "a lookup of "+id, func() (err error) {
 		r, err = s.Lookup(b.Context(), []byte(id))
 		if err != nil && !errors.Is(err, widgets.ErrUnavailable) {
 			b.Fatal(err)
@@ -135,7 +119,7 @@ func (b *bed) get(s widgets.Store, id string) (r *widgets.Record) {
 func (b *bed) lists(s widgets.Store, after string, limit int, want string) {
 	b.Helper()
 	var records []*widgets.Record
-	b.eventually("a list", func() (err error) {
+	testbed.Succeeds(b, "a list", func() (err error) {
 		records, err = s.List(b.Context(), after, limit)
 		return err
 	})
@@ -183,7 +167,7 @@ func counts(b *bed) {
 	b.change(s, func(id string, _ *widgets.Record) (*widgets.Record, error) { return widget(id, "bookbag", "1"), nil }, "b", "c")
 	speaks := func(want bool) {
 		b.Helper()
-		b.eventually("the dialects", func() error {
+		testbed.Succeeds(b, "the dialects", func() error {
 			if s.Speaks("bookbag") != want || s.Speaks("nextcap") || s.Speaks("") {
 				return fmt.Errorf("bookbag %t, nextcap %t, none %t", s.Speaks("bookbag"), s.Speaks("nextcap"), s.Speaks(""))
 			}
