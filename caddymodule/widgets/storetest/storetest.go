@@ -16,9 +16,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
-// Change is what [widgets.Store.Update] is given.
-type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
-
 // Run runs the tests. Each gets an empty storage of its own from the function:
 // what opens a store on it. All that are opened so, at the same time or one after
 // the other, have the same widgets.
@@ -49,17 +46,17 @@ func widget(id, dialect, version string) *widgets.Record {
 }
 
 // becomes is a change that puts the record in the old one's place.
-func becomes(r *widgets.Record) Change {
+func becomes(r *widgets.Record) widgets.Change {
 	return func(string, *widgets.Record) (*widgets.Record, error) { return r, nil }
 }
 
 // to is a change to a record of that version.
-func to(version string) Change {
+func to(version string) widgets.Change {
 	return func(id string, _ *widgets.Record) (*widgets.Record, error) { return widget(id, "", version), nil }
 }
 
 // adds is a change that gives a widget one secret more.
-func adds(version string) Change {
+func adds(version string) widgets.Change {
 	return func(_ string, old *widgets.Record) (*widgets.Record, error) {
 		next := *old
 		next.Secrets = append(slices.Clone(old.Secrets), widgets.Sealed{
@@ -88,7 +85,7 @@ func (b *bed) open() widgets.Store {
 }
 
 // change makes a change that may be made twice.
-func (b *bed) change(s widgets.Store, change Change, ids ...string) {
+func (b *bed) change(s widgets.Store, change widgets.Change, ids ...string) {
 	b.Helper()
 	testbed.Succeeds(b, "a change", func() error {
 		err := s.Update(context.Background(), ids, change)
