@@ -50,8 +50,8 @@ var arrows = map[string][]string{
 
 	"caddymodule/widgets":              {"internal/choice", "verifier"},
 	"caddymodule/widgets/storetest":    {"caddymodule/widgets", "internal/testbed"},
-	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/durable"},
-	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/durable", "caddymodule/internal/redislink"},
+	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/alarm", "caddymodule/internal/durable"},
+	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/alarm", "caddymodule/internal/durable", "caddymodule/internal/redislink"},
 	"caddymodule/ledger":               {},
 	"caddymodule/ledger/ledgertest":    {"caddymodule/ledger", "internal/testbed"},
 	"caddymodule/internal/boltledger":  {"caddymodule/ledger", "caddymodule/internal/boltcheck", "caddymodule/internal/durable"},
@@ -59,8 +59,9 @@ var arrows = map[string][]string{
 	"caddymodule/internal/ledgers":     {"caddymodule/ledger"},
 	"caddymodule/internal/observe":     {"caddymodule/ledger", "caddymodule/widgets"},
 	"caddymodule/internal/durable":     {},
-	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/redislink"},
+	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/alarm", "caddymodule/internal/redislink"},
 	"caddymodule/internal/redislink":   {},
+	"caddymodule/internal/alarm":       {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},

@@ -36,14 +36,26 @@ func (s *Store) compare(read *snapshot) {
 	was := s.current.Load().snapshot
 	switch {
 	case s.before != nil && read.shares(s.before):
-		s.alarm.log.Info("the widgets of the file are back")
+		s.log.Info("the widgets of the file are back")
 		s.before = nil
 	case s.before != nil:
 	case was == nil && s.noted == notedWidgets && len(read.sorted) == 0, was != nil && len(was.sorted) > 1 && !read.shares(was):
 		if s.before = was; was == nil {
 			s.before = newSnapshot(nil)
 		}
-		s.alarm.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
+		s.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
+	}
+}
+
+// maxNamed is how many widgets a log line names.
+const maxNamed = 10
+
+// warnOlder logs that the file was replaced by an earlier state, such as a backup, with
+// secrets that were retired since.
+func (s *Store) warnOlder(ids []string) {
+	if len(ids) > 0 {
+		s.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",
+			zap.Int("widgets", len(ids)), zap.Strings("such_as", ids[:min(len(ids), maxNamed)]))
 	}
 }
 
@@ -64,7 +76,7 @@ func (s *Store) keepNote(read *snapshot) {
 		text = notedEmpty
 	}
 	if err := s.note.Set(text); err != nil {
-		s.alarm.log.Warn("that there is a file of widgets cannot be noted, so its loss may go unnoticed: make the note writable",
+		s.log.Warn("that there is a file of widgets cannot be noted, so its loss may go unnoticed: make the note writable",
 			zap.String("note", s.note.Path), zap.Error(err))
 	}
 }

@@ -49,6 +49,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/alarm"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -100,8 +101,8 @@ type Store struct {
 	confirmed atomic.Int64
 
 	seen                  atomic.Pointer[seen]
-	readAlarm, writeAlarm redislink.Alarm
-	lossAlarm             redislink.Alarm
+	readAlarm, writeAlarm alarm.Alarm
+	lossAlarm             alarm.Alarm
 
 	beats  int    // how many heartbeats were answered; check's, as the next three are
 	policy string // by which Redis evicts widgets, "" for none
@@ -150,11 +151,11 @@ func Open(options Options) *Store {
 		seed:    maphash.MakeSeed(),
 		records: newRecordCache(options.Cache),
 		loads:   make(chan struct{}, maxLoads),
-		readAlarm: redislink.Alarm{Log: log, Good: "Redis can be used again for widgets",
+		readAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis can be used again for widgets",
 			Bad: "Redis cannot be used: only cached widgets are served, for as long as stale_if_error allows, and changes are refused"},
-		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
+		writeAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
-		lossAlarm: redislink.Alarm{Log: log, Good: "the loss of the widgets is over", Bad: loss},
+		lossAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
 		note:      options.Note,
 	}
 	var err error
