@@ -40,6 +40,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"sync"
@@ -128,12 +129,7 @@ type seen struct {
 
 // Open opens the store. It does not fail: while Redis cannot be used, [Store.Err] says why.
 func Open(options Options) *Store {
-	if options.Cache == 0 {
-		options.Cache = DefaultCache
-	}
-	if options.Log == nil {
-		options.Log = zap.NewNop()
-	}
+	options.Cache, options.Log = cmp.Or(options.Cache, DefaultCache), cmp.Or(options.Log, zap.NewNop())
 	if options.Asked == nil {
 		options.Asked = func(context.Context, time.Time, error) {}
 	}
