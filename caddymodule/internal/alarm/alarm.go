@@ -26,7 +26,7 @@ type Alarm struct {
 }
 
 // Raise reports the fault.
-func (a *Alarm) Raise(code string, err error) {
+func (a *Alarm) Raise(code string, err error, fields ...zap.Field) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := time.Now()
@@ -35,7 +35,7 @@ func (a *Alarm) Raise(code string, err error) {
 		return
 	}
 	a.on, a.code, a.logged = true, code, now
-	a.Log.Error(a.Bad, zap.Error(err))
+	a.Log.Error(a.Bad, append(fields, zap.Error(err))...)
 }
 
 // Clear reports that the fault is absent. It is called repeatedly.

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"go.uber.org/zap"
-
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 // What a loss means and what to do.
@@ -109,12 +106,8 @@ func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
 	err = s.refresh()
 	switch {
 	case errors.Is(err, errGone):
-		if s.known, err = replace(target, nil); err != nil {
-			return false, unwritable(err)
-		}
-		s.before, s.bad = nil, nil
-		s.serve(newSnapshot(nil))
-		return true, durable.SyncFolder(filepath.Dir(target))
+		s.before = nil
+		return true, s.commit(target, newSnapshot(nil))
 	case err != nil || s.before == nil: // it is back
 		return false, err
 	}

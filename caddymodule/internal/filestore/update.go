@@ -32,7 +32,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change)
 	if err != nil || len(changes) == 0 {
 		return err
 	}
-	next := last.with(changes)
+	return s.commit(target, last.with(changes))
+}
+
+// commit writes and serves what the store has from now on. The caller holds the lock and mu.
+func (s *Store) commit(target string, next *snapshot) error {
 	written, err := replace(target, next.sorted)
 	if errors.Is(err, widgets.ErrRecord) {
 		return err
@@ -42,8 +46,7 @@ func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change)
 		s.cannotWrite(err)
 		return err
 	}
-	s.full = nil
-	s.existed, s.known, s.bad = true, written, nil
+	s.existed, s.known, s.bad, s.full = true, written, nil, nil
 	s.serve(next)
 	if err := durable.SyncFolder(filepath.Dir(target)); err != nil {
 		return unsure(err)

@@ -89,21 +89,20 @@ type Store struct {
 	clock func() time.Duration // since the store was opened
 	asked func(ctx context.Context, began time.Time, err error)
 
-	seed      maphash.Seed
-	records   *recordCache
-	flights   singleflight.Group
-	loads     chan struct{} // holds a value for each GET under way
-	dialects  dialects
-	badLogged atomic.Int64 // when a bad record was last logged
+	seed     maphash.Seed
+	records  *recordCache
+	flights  singleflight.Group
+	loads    chan struct{} // holds a value for each GET under way
+	dialects dialects
 
 	// epoch counts how often cached records may have been replaced.
 	epoch atomic.Uint64
 	// confirmed is when the last answered heartbeat was sent.
 	confirmed atomic.Int64
 
-	seen                  atomic.Pointer[seen]
-	readAlarm, writeAlarm alarm.Alarm
-	lossAlarm             alarm.Alarm
+	seen                   atomic.Pointer[seen]
+	readAlarm, writeAlarm  alarm.Alarm
+	lossAlarm, recordAlarm alarm.Alarm
 
 	beats  int    // how many heartbeats were answered; check's, as the next three are
 	policy string // by which Redis evicts widgets, "" for none
@@ -151,8 +150,9 @@ func Open(options Options) *Store {
 			Bad: "Redis cannot be used: only cached widgets are served, for as long as stale_if_error allows, and changes are refused"},
 		writeAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
-		lossAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
-		note:      options.Note,
+		recordAlarm: alarm.Alarm{Log: log, Bad: "the record of a widget cannot be used, so its requests are unavailable"},
+		lossAlarm:   alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
+		note:        options.Note,
 	}
 	var err error
 	if s.known, err = s.note.Read(); err != nil {
