@@ -11,7 +11,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -103,10 +102,7 @@ func searchIn(query url.Values) (s search, err error) {
 // Beyond its limits it stops and says where. With an error, it has what is known all the
 // same.
 func (c *call) search(v *adminapi.Overview, s search) error {
-	began, busy, none := time.Now(), make(map[string]traffic.Windows), c.Traffic.Of("")
-	for _, row := range c.Traffic.Busiest(s.prefix, math.MaxInt) {
-		busy[row.ID] = row.Windows
-	}
+	began, busy, none := time.Now(), c.Traffic.Busy(s.prefix), c.Traffic.Of("")
 	var matches []*found
 	consider := func(view *adminapi.Widget) {
 		windows, counted := busy[view.ID]
