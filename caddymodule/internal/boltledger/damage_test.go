@@ -63,7 +63,7 @@ func judge(path string) string {
 	for range 2 { // what is right must stay so once it has been written
 		clock := sampleClock()
 		l := New(Options{Path: path, Now: clock.now})
-		l.setup.noSync = true
+		l.noSync = true
 		verdict := judgeOpen(l, clock)
 		if err := l.Close(); err != nil && verdict == "" {
 			return "not closed: " + err.Error()

@@ -40,7 +40,9 @@ type Ledger struct {
 	path  string
 	log   *zap.Logger
 	clock clock
-	setup setup
+
+	sweepInterval time.Duration
+	noSync        bool // for tests
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // calls under way, and attempts to open
@@ -55,12 +57,6 @@ type Ledger struct {
 	closeErr error
 }
 
-// setup has what tests change.
-type setup struct {
-	sweepInterval time.Duration
-	noSync        bool
-}
-
 // New returns a ledger. The first call that needs the file opens it.
 func New(o Options) *Ledger {
 	o.Log = cmp.Or(o.Log, zap.NewNop())
@@ -69,7 +65,7 @@ func New(o Options) *Ledger {
 	}
 	begun := time.Now()
 	steady := func() time.Duration { return time.Since(begun) }
-	return &Ledger{path: o.Path, log: o.Log, clock: clock{o.Now, steady}, setup: setup{sweepInterval: sweepInterval}}
+	return &Ledger{path: o.Path, log: o.Log, clock: clock{o.Now, steady}, sweepInterval: sweepInterval}
 }
 
 // Open implements [ledger.Ledger]. Its error says what to do.

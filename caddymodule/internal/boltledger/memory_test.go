@@ -180,7 +180,7 @@ func TestWrittenOver(t *testing.T) {
 func TestNobodyIsFirst(t *testing.T) {
 	for range 20 {
 		l, clock := fresh(t)
-		l.setup.noSync = true
+		l.noSync = true
 		opened(t, l, long)
 		used := clock.now()
 		spends(t, l, "used", used, long, nil)
@@ -219,7 +219,7 @@ func TestNobodyIsFirst(t *testing.T) {
 // TestGoneWhileIdle has nobody ask when the file is removed.
 func TestGoneWhileIdle(t *testing.T) {
 	l := at(t, filepath.Join(t.TempDir(), "ledger.db"), newClock())
-	l.setup.sweepInterval = time.Millisecond
+	l.sweepInterval = time.Millisecond
 	opened(t, l, long)
 	if err := os.Remove(l.path); err != nil {
 		t.Fatal(err)

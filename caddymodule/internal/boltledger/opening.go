@@ -114,7 +114,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, file, err := openBolt(l.path, &bbolt.Options{NoSync: l.setup.noSync})
+	db, file, err := openBolt(l.path, &bbolt.Options{NoSync: l.noSync})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	go s.serve(l.setup.sweepInterval)
+	go s.serve(l.sweepInterval)
 	switch {
 	case last != nil && s.id != last.id:
 		err = errOther
