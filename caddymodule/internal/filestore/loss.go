@@ -72,10 +72,7 @@ func (s *Store) keepNote(read *snapshot) {
 	if len(read.sorted) == 0 {
 		text = notedEmpty
 	}
-	if err := s.note.Set(text); err != nil {
-		s.log.Warn("that there is a file of widgets cannot be noted, so its loss may go unnoticed: make the note writable",
-			zap.String("note", s.note.Path), zap.Error(err))
-	}
+	s.note.Set(text, s.log)
 }
 
 // Loss implements [widgets.Store].

@@ -97,11 +97,8 @@ func open(options Options) *Store {
 	// The lock is created with the file and never removed, which distinguishes a missing
 	// file from a new store, and so does the note, which may be on another disk.
 	s.note = options.Note
-	var err error
-	if s.noted, err = s.note.Read(); err != nil {
-		s.log.Error("it is unknown whether there was a file before, so its loss would go unnoticed: make the note readable", zap.Error(err))
-	}
-	_, err = os.Lstat(s.path + lockSuffix)
+	s.noted = s.note.Read(s.log)
+	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil || s.noted != ""
 	if err := s.refresh(); err != nil {
 		s.fail(err)

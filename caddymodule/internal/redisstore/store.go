@@ -154,10 +154,7 @@ func Open(options Options) *Store {
 		lossAlarm:   alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
 		note:        options.Note,
 	}
-	var err error
-	if s.known, err = s.note.Read(); err != nil {
-		log.Error("it is unknown which store this gateway used before, so its loss would go unnoticed: make the note readable", zap.Error(err))
-	}
+	s.known = s.note.Read(log)
 	s.confirmed.Store(never)
 	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
