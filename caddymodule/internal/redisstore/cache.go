@@ -66,4 +66,5 @@ func (c *recordCache) put(hash uint64, e *entry, size int) {
 	if c.Set(hash, e, int64(costOf(size))) {
 		c.Wait() // otherwise the next lookup would miss
 	}
+	runtime.KeepAlive(c) // it must not be closed meanwhile
 }
