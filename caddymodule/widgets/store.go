@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 )
 
 // Errors of a store.
@@ -17,6 +18,9 @@ var (
 	// ErrBusy says that others were writing for too long. Nothing was changed.
 	ErrBusy = errors.New("widgets: the store is busy")
 )
+
+// Change is the callback of [Store.Update].
+type Change = func(id string, old *Record) (*Record, error)
 
 // Store keeps the records of widgets. It is safe for concurrent use. Package storetest has
 // the tests that every implementation must pass.
@@ -34,7 +38,7 @@ type Store interface {
 	// Update returns without error, the change is durable and every Lookup of this
 	// process sees it. An error of change is returned as it is, and then nothing was
 	// changed.
-	Update(ctx context.Context, ids []string, change func(id string, old *Record) (*Record, error)) error
+	Update(ctx context.Context, ids []string, change Change) error
 
 	// List returns up to limit records in the order of their ids, beginning after that
 	// id, or with the first for "".
@@ -73,6 +77,34 @@ type Store interface {
 
 	// Close ends the store's background work.
 	Close() error
+}
+
+// Changes calls change for each of the ids, and returns what the records become that it
+// changes, nil for one that it deletes. It is for implementations of [Store.Update], which
+// have the records from old.
+func Changes(ids []string, old func(id string) *Record, change Change) (map[string]*Record, error) {
+	changed := make(map[string]*Record, len(ids))
+	for _, id := range ids {
+		record, again := changed[id]
+		if !again {
+			record = old(id)
+		}
+		next, err := change(id, record)
+		if err != nil {
+			return nil, err
+		}
+		if changed[id] = next; next == nil || next == record {
+			continue
+		}
+		if err := next.Check(); err != nil {
+			return nil, err
+		}
+		if next.ID != id {
+			return nil, fmt.Errorf("%w of widget %s: it would replace widget %s", ErrRecord, next.ID, id)
+		}
+	}
+	maps.DeleteFunc(changed, func(id string, next *Record) bool { return next == old(id) })
+	return changed, nil
 }
 
 // BeforePrefix returns where to begin a [Store.List] of the ids with that prefix: a text

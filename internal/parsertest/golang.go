@@ -26,12 +26,16 @@ func (p goParsers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	kind := strings.ToLower(r.Header.Get("Content-Type"))
+	cookies := make(url.Values)
+	for _, c := range r.Cookies() {
+		cookies.Add(c.Name, c.Value)
+	}
 	answer := Answer{
 		"go json":        {Place: JSON, Fields: p.unmarshal(body)},
 		"go json first":  {Place: JSON, Fields: p.decode(body)},
 		"go json struct": {Place: JSON, Fields: p.bind(body)},
 		"go query":       {Place: Query, Fields: p.values(r.URL.Query())},
-		"go cookies":     {Place: Cookie, Fields: p.cookies(r)},
+		"go cookies":     {Place: Cookie, Fields: p.values(cookies)},
 		"go path.Clean":  {Place: Path, Fields: routed(path.Clean(r.URL.Path))},
 	}
 	// Handlers that use FormValue never see an error.
@@ -111,14 +115,6 @@ func (p goParsers) values(values url.Values) []Field {
 	return fields
 }
 
-func (p goParsers) cookies(r *http.Request) []Field {
-	fields := []Field{}
-	for _, c := range r.Cookies() {
-		fields = append(fields, p.pair(c.Name, c.Value)...)
-	}
-	return fields
-}
-
 // routed reads the path as a backend's route does.
 func routed(path string) []Field {
 	rest, found := strings.CutPrefix(path, "/chat/c/")
@@ -128,24 +124,26 @@ func routed(path string) []Field {
 	return []Field{}
 }
 
-func (p goParsers) document(document any) []Field {
+// firstOf reads the first document of a text.
+func firstOf(text []byte) (document any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	err = decoder.Decode(&document)
+	return document, err
+}
+
+// decode ignores what follows the first document.
+func (p goParsers) decode(body []byte) []Field {
+	document, err := firstOf(body)
+	if err != nil {
+		return nil
+	}
 	fields := []Field{}
 	object, _ := document.(map[string]any)
 	for name, value := range object {
 		fields = append(fields, p.pair(name, value)...)
 	}
 	return fields
-}
-
-// decode ignores what follows the first document.
-func (p goParsers) decode(body []byte) []Field {
-	var document any
-	decoder := json.NewDecoder(bytes.NewReader(body))
-	decoder.UseNumber()
-	if decoder.Decode(&document) != nil {
-		return nil
-	}
-	return p.document(document)
 }
 
 func (p goParsers) unmarshal(body []byte) []Field {
@@ -170,10 +168,8 @@ func (p goParsers) bind(body []byte) []Field {
 		if len(value.Bytes()) == 0 {
 			continue
 		}
-		var document any
-		decoder := json.NewDecoder(bytes.NewReader(value.Bytes()))
-		decoder.UseNumber()
-		if decoder.Decode(&document) != nil {
+		document, err := firstOf(value.Bytes())
+		if err != nil {
 			return nil
 		}
 		fields = append(fields, leaves(path, document)...)
@@ -209,10 +205,10 @@ func (p goParsers) parts(contentType string, body []byte) []Field {
 		if err != nil {
 			return fields
 		}
+		var value any = string(content)
 		if part.FileName() != "" {
-			fields = append(fields, p.pair(part.FormName(), struct{}{})...)
-			continue
+			value = struct{}{}
 		}
-		fields = append(fields, p.pair(part.FormName(), string(content))...)
+		fields = append(fields, p.pair(part.FormName(), value)...)
 	}
 }

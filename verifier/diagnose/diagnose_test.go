@@ -389,7 +389,7 @@ var mistakes = []mistaken{
 	{name: "id alone", id: "parts_left_out", template: three, sign: rewritten(func(u string) string { return u })},
 	{name: "without nonce", id: "parts_left_out", template: three, sign: rewritten(func(u string) string { return u + usualTime })},
 	{name: "milliseconds", id: "timestamp_unit", template: three, sign: rewritten(func(u string) string { return u + usualNonce + usualTime + "000" })},
-	{name: "order and milliseconds", id: "parts_order+timestamp_unit", template: three, sign: rewritten(func(u string) string { return u + usualTime + "000" + usualNonce })},
+	{name: "order and milliseconds", id: "timestamp_unit+parts_order", template: three, sign: rewritten(func(u string) string { return u + usualTime + "000" + usualNonce })},
 	{name: "ISO 8601", id: "timestamp_notation", template: three, sign: rewritten(func(u string) string { return u + usualNonce + "2026-01-01T00:00:00Z" })},
 	{name: "email for id", id: "email_signed", template: three, sign: signs(usualEmail + usualNonce + usualTime)},
 	{name: "email for id, order", id: "email_signed+parts_order", template: three, sign: signs(usualEmail + usualTime + usualNonce)},
@@ -522,7 +522,7 @@ func TestDiagnoseFindsNothing(t *testing.T) {
 		_, _ = rand.Read(random)
 		for _, signature := range []string{
 			hex.EncodeToString(random), hex.EncodeToString(random[:32]), hex.EncodeToString(random[:20]), hex.EncodeToString(random[:8]),
-			base64Of(random), base64Of(random[:32]), base64Of(random[:8]), string(random),
+			base64Of(random), base64Of(random[:32]), base64Of(random[:8]), string(random), "\x19${\xac",
 			"", " ", "=", "====", "00", "%", "%25", "sha256=", "'", strings.Repeat("0", 64), strings.Repeat("a", 2000), "0-", "a:b",
 		} {
 			c := &claim{verifier.UserID: []byte("user-42"), verifier.Signature: []byte(signature), verifier.Timestamp: []byte(usualTime), verifier.Nonce: []byte(usualNonce)}

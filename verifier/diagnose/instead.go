@@ -3,6 +3,8 @@ package diagnose
 import (
 	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -16,8 +18,9 @@ func insteadOfDigest(c *claim, e *Evidence) (deviation, bool) {
 				"replace the secret, and send the HMAC that a server makes with it"}, true
 		}
 	}
+	raw := strings.ContainsFunc(signature, func(r rune) bool { return !unicode.IsPrint(r) }) // bytes, not a text
 	for i := range sentInstead {
-		if s := &sentInstead[i]; s.is.MatchString(signature) {
+		if s := &sentInstead[i]; !raw && s.is.MatchString(signature) {
 			return s.deviation, true
 		}
 	}

@@ -195,18 +195,15 @@ func (p *format) messageVariants(c *claim, e *Evidence) []variant {
 type substitute struct{ id, did, text string }
 
 func (p *format) substitutes(c *claim) (found []substitute) {
-	for _, other := range []struct {
-		field   verifier.Field
-		id, did string
-	}{
-		{verifier.Email, "email", "the e-mail address"}, {verifier.Name, "name", "the name"},
-	} {
-		if text := c[other.field]; len(text) > 0 && withinDiagnosis(text) {
-			found = append(found, substitute{other.id + "_signed", other.did + " was signed instead of the user id", string(text)})
-		}
+	email, name := c[verifier.Email], c[verifier.Name]
+	if len(email) > 0 && withinDiagnosis(email) {
+		found = append(found, substitute{"email_signed", "the e-mail address was signed instead of the user id", string(email)})
 	}
-	if email := string(c[verifier.Email]); email != "" && withinDiagnosis(c[verifier.Email]) && !p.signs(verifier.Email) {
-		for _, text := range together(string(c[verifier.UserID]), email) {
+	if len(name) > 0 && withinDiagnosis(name) {
+		found = append(found, substitute{"name_signed", "the name was signed instead of the user id", string(name)})
+	}
+	if len(email) > 0 && withinDiagnosis(email) && !p.signs(verifier.Email) {
+		for _, text := range together(string(c[verifier.UserID]), string(email)) {
 			found = append(found, substitute{"id_and_email_signed", "the user id was signed together with the e-mail address", text})
 		}
 	}

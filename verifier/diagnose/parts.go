@@ -12,9 +12,9 @@ import (
 // separators are what is written between the parts of a message.
 var separators = []string{":", ".", "|", "\n", ",", "-", " "}
 
-// addArrangements adds what is signed in place of a message of several fields:
-// its parts in another order, with something between them or some left out,
-// and another writing of the time.
+// addArrangements adds what is signed in place of a message of several fields: its parts in
+// another order, with something between them or some left out, and another writing of the
+// time.
 func (p *format) addArrangements(v *variants, c *claim) {
 	fields := p.fields()
 	if len(fields) < 2 {
@@ -30,59 +30,49 @@ func (p *format) addArrangements(v *variants, c *claim) {
 		unit     = deviation{"timestamp_unit", "the time was signed in seconds and sent in milliseconds, or the reverse", right}
 		notation = deviation{"timestamp_notation", "the time was signed as a date and sent as a number", right}
 	)
-	var whole, some [][]verifier.Field // the message's own order is the first of the whole ones
-	for _, o := range orders(fields) {
-		if len(o) == len(fields) {
-			whole = append(whole, o)
-		} else {
-			some = append(some, o)
+	var two []variant
+	add := func(text string, deviations ...deviation) {
+		if len(deviations) == 1 {
+			v.add(text, true, deviations...)
+		} else if len(deviations) == 2 {
+			two = append(two, variant{[]byte(text), deviations, false})
 		}
 	}
-	sent := c[verifier.Timestamp]
-	emailed := *c
-	emailed[verifier.UserID] = c[verifier.Email]
-	swapsEmail := !p.signs(verifier.Email) && len(c[verifier.Email]) > 0 && withinDiagnosis(c[verifier.Email])
-
-	for _, o := range whole[1:] {
-		v.add(string(p.arrange(o, c)), true, order)
-	}
-	for _, s := range separators {
-		v.add(join(fields, s, c), true, between)
-	}
-	v.add(join(fields, "", c), true, joined)
-	for _, o := range some {
-		v.add(join(o, "", c), true, leftOut)
-	}
-	for _, text := range otherNotations(sent) {
-		v.add(p.withTime(fields, text, c), true, notation)
-	}
-	if text, ok := otherUnit(sent); ok {
-		v.add(p.withTime(fields, text, c), true, unit)
-		for _, o := range whole[1:] {
-			v.add(p.withTime(o, text, c), false, order, unit)
+	arrange := func(c *claim, done ...deviation) {
+		add(string(p.message(c)), done...)
+		for _, o := range orders(fields) {
+			done := slices.Clip(done)
+			if len(o) < len(fields) {
+				add(join(o, "", c), append(done, leftOut)...)
+				continue
+			}
+			if !slices.Equal(o, fields) {
+				done = append(done, order)
+				add(string(p.arrange(o, c)), done...)
+			}
+			for _, s := range separators {
+				add(join(o, s, c), append(done, between)...)
+			}
+			add(join(o, "", c), append(done, joined)...)
 		}
 	}
-	for _, o := range whole[1:] {
-		for _, s := range separators {
-			v.add(join(o, s, c), false, order, between)
-		}
-		v.add(join(o, "", c), false, order, joined)
-		if swapsEmail {
-			v.add(string(p.arrange(o, &emailed)), false, byEmail, order)
-		}
-	}
-	if swapsEmail {
-		for _, s := range separators {
-			v.add(join(fields, s, &emailed), false, byEmail, between)
-		}
-		v.add(string(c[verifier.Email]), false, byEmail, leftOut)
-	}
-}
-
-func (p *format) withTime(order []verifier.Field, text string, c *claim) string {
+	arrange(c)
 	changed := *c
-	changed[verifier.Timestamp] = []byte(text)
-	return string(p.arrange(order, &changed))
+	for _, changed[verifier.Timestamp] = range otherNotations(c[verifier.Timestamp]) {
+		add(string(p.message(&changed)), notation)
+	}
+	if text, ok := otherUnit(c[verifier.Timestamp]); ok {
+		changed[verifier.Timestamp] = text
+		arrange(&changed, unit)
+	}
+	if !p.signs(verifier.Email) && len(c[verifier.Email]) > 0 && withinDiagnosis(c[verifier.Email]) {
+		changed = *c
+		changed[verifier.UserID] = c[verifier.Email]
+		arrange(&changed, byEmail)
+	}
+	for _, t := range two { // which are less likely
+		v.add(string(t.text), false, t.deviations...)
+	}
 }
 
 func join(fields []verifier.Field, separator string, c *claim) string {
@@ -118,25 +108,25 @@ func unixTime(timestamp []byte) (t time.Time, ok bool) {
 }
 
 // otherUnit returns a time of seconds in milliseconds, and the reverse.
-func otherUnit(timestamp []byte) (string, bool) {
+func otherUnit(timestamp []byte) ([]byte, bool) {
 	if _, ok := unixTime(timestamp); !ok {
-		return "", false
+		return nil, false
 	}
 	if len(timestamp) == 10 {
-		return string(timestamp) + "000", true
+		return append(slices.Clip(timestamp), "000"...), true
 	}
-	return string(timestamp[:10]), true
+	return timestamp[:10], true
 }
 
 // otherNotations returns a time as it is printed by default elsewhere.
-func otherNotations(timestamp []byte) []string {
+func otherNotations(timestamp []byte) [][]byte {
 	t, ok := unixTime(timestamp)
 	if !ok {
 		return nil
 	}
 	t = t.UTC()
-	return []string{
-		t.Format(time.RFC3339), t.Format("2006-01-02T15:04:05.000Z"), t.Format("2006-01-02T15:04:05+00:00"),
-		string(timestamp) + ".0", strconv.FormatInt(t.UnixNano(), 10),
+	return [][]byte{
+		t.AppendFormat(nil, time.RFC3339), t.AppendFormat(nil, "2006-01-02T15:04:05.000Z"), t.AppendFormat(nil, "2006-01-02T15:04:05+00:00"),
+		append(slices.Clip(timestamp), ".0"...), strconv.AppendInt(nil, t.UnixNano(), 10),
 	}
 }

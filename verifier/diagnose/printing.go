@@ -23,23 +23,22 @@ var lossyHex = []struct {
 		n := new(big.Int).SetBytes(sum)
 		return n.Sub(n, new(big.Int).Lsh(big.NewInt(1), uint(8*len(sum)))).Text(16)
 	}},
-	{deviation{"digest_zeros", "the bytes of the digest were printed without their leading zeros", padBytes}, func(sum []byte) string {
-		return printed(sum, func(b byte) string { return strconv.FormatUint(uint64(b), 16) })
-	}},
-	{deviation{"digest_sign_extended", "the bytes of the digest were extended to eight hex digits where they are negative numbers", padBytes + ", of (b & 0xff)"}, func(sum []byte) string {
-		return printed(sum, func(b byte) string { return strconv.FormatUint(uint64(uint32(int8(b))), 16) })
-	}},
-	{deviation{"digest_sign_extended", "the bytes of the digest were extended to eight hex digits where they are negative numbers", padBytes + ", of (b & 0xff)"}, func(sum []byte) string {
-		return printed(sum, func(b byte) string { return fmt.Sprintf("%02x", uint32(int8(b))) })
-	}},
+	{deviation{"digest_zeros", "the bytes of the digest were printed without their leading zeros", padBytes}, printed("%x", func(b byte) uint32 { return uint32(b) })},
+	{signExtended, printed("%x", func(b byte) uint32 { return uint32(int8(b)) })},
+	{signExtended, printed("%02x", func(b byte) uint32 { return uint32(int8(b)) })},
 }
 
-func printed(sum []byte, print func(b byte) string) string {
-	var text strings.Builder
-	for _, b := range sum {
-		text.WriteString(print(b))
+var signExtended = deviation{"digest_sign_extended", "the bytes of the digest were extended to eight hex digits where they are negative numbers", padBytes + ", of (b & 0xff)"}
+
+// printed prints each byte as a number.
+func printed(format string, number func(b byte) uint32) func(sum []byte) string {
+	return func(sum []byte) string {
+		var text strings.Builder
+		for _, b := range sum {
+			fmt.Fprintf(&text, format, number(b))
+		}
+		return text.String()
 	}
-	return text.String()
 }
 
 // joinBytes joins bytes that are written one by one, as 0a-1b, 0A:1B or 0a 1b.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -94,10 +93,7 @@ func (c *call) wanted() (s search, err error) {
 // Beyond its limits it stops and says where. With an error, it has what is known all the
 // same.
 func (c *call) search(v *adminapi.Overview, s search) error {
-	began, busy, none := time.Now(), make(map[string]traffic.Windows), c.Traffic.Of("")
-	for _, row := range c.Traffic.Busiest(s.prefix, math.MaxInt) {
-		busy[row.ID] = row.Windows
-	}
+	began, busy, none := time.Now(), c.Traffic.Busy(s.prefix), c.Traffic.Of("")
 	var matches []*adminapi.Row
 	consider := func(view *adminapi.Widget) {
 		windows, counted := busy[view.ID]

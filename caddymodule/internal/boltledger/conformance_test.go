@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 				return ledgertest.Storage{
 					Open: func(now func() time.Time) ledger.Ledger {
 						l = New(Options{Path: path, Now: now})
-						l.setup.sweepInterval = time.Hour
+						l.sweepInterval = time.Hour
 						return l
 					},
 					Pass: func(time.Duration) {

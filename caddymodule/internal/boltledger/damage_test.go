@@ -63,7 +63,7 @@ func judge(path string) string {
 	for range 2 { // what is right must stay so once it has been written
 		clock := sampleClock()
 		l := New(Options{Path: path, Now: clock.now})
-		l.setup.noSync = true
+		l.noSync = true
 		verdict := judgeOpen(l, clock)
 		if err := l.Close(); err != nil && verdict == "" {
 			return "not closed: " + err.Error()
@@ -232,6 +232,9 @@ func TestRefused(t *testing.T) {
 		{"without its first meta page", append(make([]byte, page), whole[page:]...), "one of its two meta pages"},
 		{"without its second", append(append(bytes.Clone(whole[:page]), make([]byte, page)...), whole[2*page:]...), "one of its two meta pages"},
 		{"another database", edited(func(tx *bbolt.Tx) error { return tx.DeleteBucket(headerName) }), "not a ledger"},
+		{"an older format", edited(func(tx *bbolt.Tx) error {
+			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 1))
+		}), "has format 1"},
 		{"a newer format", edited(func(tx *bbolt.Tx) error {
 			return tx.Bucket(headerName).Put(versionKey, binary.BigEndian.AppendUint64(nil, 3))
 		}), "has format 3"},

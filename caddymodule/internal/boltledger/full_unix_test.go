@@ -36,7 +36,7 @@ func fillUntilFull(path string) {
 		}
 	}
 	l := New(Options{Path: path})
-	l.setup.sweepInterval = 10 * time.Millisecond
+	l.sweepInterval = 10 * time.Millisecond
 	reserved := func(name string) error {
 		e, err := l.Reserve(ctx, key(name), holder(name), farAway(), ledger.Share{})
 		if err == nil && e.Holder != holder(name) {

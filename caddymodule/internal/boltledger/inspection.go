@@ -31,10 +31,10 @@ func damaged(what string) error { return fmt.Errorf("%w: %s", boltcheck.ErrDamag
 // checksum, and the indexes must name exactly the entries: the sums of their hashes are
 // compared, which do not depend on the order. A million entries take less than a second
 // once the file is in memory.
-func inspect(path string) (version uint64, entries int, err error) {
+func inspect(path string) (entries int, err error) {
 	db, file, err := openBolt(path, &bbolt.Options{ReadOnly: true}) // locks writers out
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	seed := maphash.MakeSeed()
 	var expiry, owned uint64
@@ -60,35 +60,32 @@ func inspect(path string) (version uint64, entries int, err error) {
 		return nil
 	})
 	if err = errors.Join(err, db.Close()); err == nil {
-		version, err = inspectHeader(rows, header)
+		err = inspectHeader(rows, header)
 	}
 	if err == nil && (expiry != 0 || owned != 0) {
 		err = damaged("its entries and its indexes do not agree")
 	}
-	return version, rows[string(entriesName)], err
+	return rows[string(entriesName)], err
 }
 
-func inspectHeader(rows map[string]int, header map[string][]byte) (version uint64, err error) {
+func inspectHeader(rows map[string]int, header map[string][]byte) error {
 	if _, ok := rows[string(headerName)]; !ok {
-		return 0, errOtherBolt
+		return errOtherBolt
 	}
 	for _, name := range [][]byte{entriesName, byExpiryName, byOwnerName} {
 		if _, ok := rows[string(name)]; !ok {
-			return 0, damaged("a bucket is missing")
+			return damaged("a bucket is missing")
 		}
 	}
 	value := header[string(versionKey)]
 	if string(header[string(formatKey)]) != formatName || len(value) != 8 {
-		return 0, damaged("its header is not that of a ledger")
+		return damaged("its header is not that of a ledger")
 	}
-	switch version = binary.BigEndian.Uint64(value); version {
-	case formatVersion:
-		_, err = parseMemory(header[string(memoryKey)])
-	case formatBefore:
-	default:
-		return 0, fmt.Errorf("the file has format %d, and this version knows only %d: "+
+	if version := binary.BigEndian.Uint64(value); version != formatVersion {
+		return fmt.Errorf("the file has format %d, and this version knows only %d: "+
 			"use the version that wrote it, or give this one a file of its own", version, formatVersion)
 	}
+	_, memoryErr := parseMemory(header[string(memoryKey)])
 	_, forgottenErr := parseForgotten(header[string(forgottenKey)])
-	return version, errors.Join(err, forgottenErr)
+	return errors.Join(memoryErr, forgottenErr)
 }

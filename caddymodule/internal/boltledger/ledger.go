@@ -6,6 +6,7 @@
 package boltledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,9 @@ type Ledger struct {
 	path  string
 	log   *zap.Logger
 	clock clock
-	setup setup
+
+	sweepInterval time.Duration
+	noSync        bool // for tests
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup // calls under way, and attempts to open
@@ -54,23 +57,15 @@ type Ledger struct {
 	closeErr error
 }
 
-// setup has what tests change.
-type setup struct {
-	sweepInterval time.Duration
-	noSync        bool
-}
-
 // New returns a ledger. The first call that needs the file opens it.
 func New(o Options) *Ledger {
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
+	o.Log = cmp.Or(o.Log, zap.NewNop())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	begun := time.Now()
 	steady := func() time.Duration { return time.Since(begun) }
-	return &Ledger{path: o.Path, log: o.Log, clock: clock{o.Now, steady}, setup: setup{sweepInterval: sweepInterval}}
+	return &Ledger{path: o.Path, log: o.Log, clock: clock{o.Now, steady}, sweepInterval: sweepInterval}
 }
 
 // Open implements [ledger.Ledger]. Its error says what to do.

@@ -57,7 +57,7 @@ func at(t testing.TB, path string, c *handClock) *Ledger {
 	t.Helper()
 	l := New(Options{Path: path, Now: c.now})
 	l.clock.steady = c.elapsed
-	l.setup.sweepInterval = time.Hour
+	l.sweepInterval = time.Hour
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)

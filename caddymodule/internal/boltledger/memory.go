@@ -3,10 +3,7 @@ package boltledger
 import (
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
@@ -14,9 +11,6 @@ import (
 const (
 	idSize     = 26 // of rand.Text
 	memorySize = idSize + 5*8 + sumSize
-
-	// formatBefore had no memory, so it is unknown how long used signatures were kept.
-	formatBefore = 1
 )
 
 // memory says which ledger a file is, and which used signatures that still knows. A copy of
@@ -66,23 +60,4 @@ func timeOrZero(seconds int64) time.Time {
 		return time.Time{}
 	}
 	return time.Unix(seconds, 0)
-}
-
-// upgrade converts a file of formatBefore. Its entries may have been kept for less than any
-// window, so it only vouches for what is signed from now on.
-func upgrade(db *bbolt.DB, now int64) error {
-	return db.Update(func(tx *bbolt.Tx) error {
-		t, err := tablesOf(tx)
-		if err != nil {
-			return err
-		}
-		forgotten, err := t.forgotten()
-		if err != nil {
-			return err
-		}
-		m := newMemory()
-		m.Extended = after(max(now, forgotten))
-		return errors.Join(t.header.Put(memoryKey, m.value()),
-			t.header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatVersion)))
-	})
 }

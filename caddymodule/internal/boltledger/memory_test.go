@@ -1,7 +1,6 @@
 package boltledger
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -9,8 +8,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
@@ -52,50 +49,6 @@ func reopened(t *testing.T, l *Ledger, clock *handClock) *Ledger {
 	t.Helper()
 	l.close(t)
 	return at(t, l.path, clock)
-}
-
-// withoutMemory makes the file one of the format before.
-func withoutMemory(t *testing.T, path string) {
-	t.Helper()
-	db, err := bbolt.Open(path, 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		b, err := tablesOf(tx)
-		if err != nil {
-			return err
-		}
-		return errors.Join(b.header.Delete(memoryKey), b.header.Put(versionKey, binary.BigEndian.AppendUint64(nil, formatBefore)))
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// TestFormatBefore opens a file that does not say how long it kept what was used.
-func TestFormatBefore(t *testing.T) {
-	l, clock := fresh(t)
-	if _, err := l.Reserve(t.Context(), key("conversation"), holder("a"), clock.in(time.Hour), ledger.Share{}); err != nil {
-		t.Fatal(err)
-	}
-	l.close(t)
-	withoutMemory(t, l.path)
-	before := clock.now()
-	clock.pass(time.Second)
-	l = at(t, l.path, clock)
-	id := opened(t, l, long)
-	spends(t, l, "used, perhaps", before, long, ledger.ErrTooOld)
-	if e, err := l.Held(t.Context(), key("conversation")); err != nil || e.Holder != holder("a") {
-		t.Errorf("%v, %v", e, err)
-	}
-	clock.pass(5 * time.Second)
-	spends(t, l, "new", clock.now(), long, nil)
-	l = reopened(t, l, clock)
-	if again := opened(t, l, long); again != id {
-		t.Errorf("another id after a restart: %s and %s", id, again)
-	}
-	spends(t, l, "used, perhaps", before, long, ledger.ErrTooOld)
 }
 
 // TestGone takes the file away while it is open. Nothing but Forget begins anew,
@@ -227,7 +180,7 @@ func TestWrittenOver(t *testing.T) {
 func TestNobodyIsFirst(t *testing.T) {
 	for range 20 {
 		l, clock := fresh(t)
-		l.setup.noSync = true
+		l.noSync = true
 		opened(t, l, long)
 		used := clock.now()
 		spends(t, l, "used", used, long, nil)
@@ -266,7 +219,7 @@ func TestNobodyIsFirst(t *testing.T) {
 // TestGoneWhileIdle has nobody ask when the file is removed.
 func TestGoneWhileIdle(t *testing.T) {
 	l := at(t, filepath.Join(t.TempDir(), "ledger.db"), newClock())
-	l.setup.sweepInterval = time.Millisecond
+	l.sweepInterval = time.Millisecond
 	opened(t, l, long)
 	if err := os.Remove(l.path); err != nil {
 		t.Fatal(err)

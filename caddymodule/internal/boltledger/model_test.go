@@ -187,7 +187,7 @@ func TestModel(t *testing.T) {
 		path, clock := filepath.Join(t.TempDir(), "ledger.db"), newClock()
 		open := func() *Ledger {
 			l := at(t, path, clock)
-			l.setup.noSync = true
+			l.noSync = true
 			return l
 		}
 		l, m := open(), &model{entries: make(map[ledger.Key]*record)}

@@ -110,25 +110,19 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	case info.Size() == 0:
 		return nil, errEmpty
 	}
-	version, entries, err := inspect(l.path)
+	entries, err := inspect(l.path)
 	if err != nil {
 		return nil, err
 	}
-	db, file, err := openBolt(l.path, &bbolt.Options{NoSync: l.setup.noSync})
+	db, file, err := openBolt(l.path, &bbolt.Options{NoSync: l.noSync})
 	if err != nil {
 		return nil, err
 	}
-	if version == formatBefore {
-		err = upgrade(db, l.clock.unix())
-	}
-	var s *session
-	if err == nil {
-		s, err = l.newSession(db, file, entries)
-	}
+	s, err := l.newSession(db, file, entries)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	go s.serve(l.setup.sweepInterval)
+	go s.serve(l.sweepInterval)
 	switch {
 	case last != nil && s.id != last.id:
 		err = errOther

@@ -50,7 +50,7 @@ func (l *Ledger) sweep(t testing.TB, until int64) {
 func TestTurnover(t *testing.T) {
 	const rounds, each, staying = 8, 100, 300
 	l, clock := fresh(t)
-	l.setup.noSync = true
+	l.noSync = true
 	many := func(what string, n, callers int, d time.Duration) {
 		var group sync.WaitGroup
 		for c := range callers {
@@ -98,7 +98,7 @@ func TestTurnover(t *testing.T) {
 // TestSweepsByItself has the sweeper run, by real time, with a clock that does not.
 func TestSweepsByItself(t *testing.T) {
 	l, clock := fresh(t)
-	l.setup.sweepInterval = time.Millisecond
+	l.sweepInterval = time.Millisecond
 	for i := range 3 * sweepLimit / 2 {
 		go func() {
 			_, _ = l.Reserve(t.Context(), key(fmt.Sprint(i)), holder("a"), clock.in(time.Minute), ledger.Share{})
@@ -206,7 +206,7 @@ func TestClockFarAhead(t *testing.T) {
 	const year = 365 * 24 * time.Hour
 	clock := newClock()
 	l := at(t, filepath.Join(t.TempDir(), "ledger.db"), clock)
-	l.setup.sweepInterval = time.Millisecond
+	l.sweepInterval = time.Millisecond
 	if _, err := l.Reserve(t.Context(), key("conversation"), holder("a"), clock.in(year/4), ledger.Share{}); err != nil {
 		t.Fatal(err)
 	}

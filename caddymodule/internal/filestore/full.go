@@ -23,7 +23,7 @@ func (s *Store) cannotWrite(err error) {
 	if last.err == nil || lacksDisk(last.err) { // otherwise it cannot even be read
 		s.current.Store(&state{last.snapshot, err, last.lost})
 	}
-	s.alarm.raise(err, last.snapshot != nil, s.tried)
+	s.raise(err)
 }
 
 // tryWriting checks whether a full disk has room again, by writing what a change would write

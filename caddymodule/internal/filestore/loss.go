@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"go.uber.org/zap"
-
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 // What a loss means and what to do.
@@ -36,14 +33,26 @@ func (s *Store) compare(read *snapshot) {
 	was := s.current.Load().snapshot
 	switch {
 	case s.before != nil && read.shares(s.before):
-		s.alarm.log.Info("the widgets of the file are back")
+		s.log.Info("the widgets of the file are back")
 		s.before = nil
 	case s.before != nil:
 	case was == nil && s.noted == notedWidgets && len(read.sorted) == 0, was != nil && len(was.sorted) > 1 && !read.shares(was):
 		if s.before = was; was == nil {
 			s.before = newSnapshot(nil)
 		}
-		s.alarm.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
+		s.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
+	}
+}
+
+// maxNamed is how many widgets a log line names.
+const maxNamed = 10
+
+// warnOlder logs that the file was replaced by an earlier state, such as a backup, with
+// secrets that were retired since.
+func (s *Store) warnOlder(ids []string) {
+	if len(ids) > 0 {
+		s.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",
+			zap.Int("widgets", len(ids)), zap.Strings("such_as", ids[:min(len(ids), maxNamed)]))
 	}
 }
 
@@ -63,10 +72,7 @@ func (s *Store) keepNote(read *snapshot) {
 	if len(read.sorted) == 0 {
 		text = notedEmpty
 	}
-	if err := s.note.Set(text); err != nil {
-		s.alarm.log.Warn("that there is a file of widgets cannot be noted, so its loss may go unnoticed: make the note writable",
-			zap.String("note", s.note.Path), zap.Error(err))
-	}
+	s.note.Set(text, s.log)
 }
 
 // Loss implements [widgets.Store].
@@ -97,12 +103,8 @@ func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
 	err = s.refresh()
 	switch {
 	case errors.Is(err, errGone):
-		if s.known, err = replace(target, nil); err != nil {
-			return false, unwritable(err)
-		}
-		s.before, s.bad = nil, nil
-		s.serve(newSnapshot(nil))
-		return true, durable.SyncFolder(filepath.Dir(target))
+		s.before = nil
+		return true, s.commit(target, newSnapshot(nil))
 	case err != nil || s.before == nil: // it is back
 		return false, err
 	}

@@ -2,6 +2,7 @@
 package filestore
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/alarm"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -42,7 +44,8 @@ type Store struct {
 	released time.Time     // when the lock was last released; guarded by turn
 
 	mu      sync.Mutex // guards what follows, and stores to current
-	alarm   alarm
+	log     *zap.Logger
+	alarm   alarm.Alarm
 	note    durable.Note
 	noted   string    // by the last process
 	before  *snapshot // the widgets that were lost, nil if none were
@@ -87,17 +90,15 @@ func open(options Options) *Store {
 	if path, err := filepath.Abs(options.Path); err == nil {
 		s.path = path
 	}
-	s.alarm = newAlarm(options.Log, s.path)
+	s.log = cmp.Or(options.Log, zap.NewNop()).With(zap.String("path", s.path))
+	s.alarm.Log, s.alarm.Good = s.log, "the file of widgets can be used again"
 	s.current.Store(new(state))
 	s.mu.Lock()
 	// The lock is created with the file and never removed, which distinguishes a missing
 	// file from a new store, and so does the note, which may be on another disk.
 	s.note = options.Note
-	var err error
-	if s.noted, err = s.note.Read(); err != nil {
-		s.alarm.log.Error("it is unknown whether there was a file before, so its loss would go unnoticed: make the note readable", zap.Error(err))
-	}
-	_, err = os.Lstat(s.path + lockSuffix)
+	s.noted = s.note.Read(s.log)
+	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil || s.noted != ""
 	if err := s.refresh(); err != nil {
 		s.fail(err)

@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // lookEvery is how often the file is checked for changes by others.
@@ -68,7 +70,7 @@ func (s *Store) refresh() error {
 	}
 	s.known, s.bad = version, nil
 	if was := s.current.Load().snapshot; was != nil {
-		s.alarm.older(read.older(was))
+		s.warnOlder(read.older(was))
 	}
 	s.compare(read)
 	s.serve(read)
@@ -106,7 +108,7 @@ func (s *Store) serve(read *snapshot) {
 		s.keepNote(read)
 	}
 	if s.full == nil {
-		s.alarm.clear(len(read.sorted))
+		s.alarm.Clear(zap.Int("widgets", len(read.sorted)))
 	}
 }
 
@@ -115,5 +117,13 @@ func (s *Store) fail(err error) {
 	s.failed = true
 	last := s.current.Load()
 	s.current.Store(&state{last.snapshot, err, last.lost})
-	s.alarm.raise(err, last.snapshot != nil, time.Now())
+	s.raise(err)
+}
+
+func (s *Store) raise(err error) {
+	s.alarm.Bad = "the file of widgets cannot be used: none of its widgets is known, and changes are refused"
+	if s.Serves() {
+		s.alarm.Bad = "the file of widgets cannot be used: what was last read from it is served, and changes are refused"
+	}
+	s.alarm.Raise("", err)
 }

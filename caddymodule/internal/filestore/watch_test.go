@@ -355,30 +355,6 @@ func TestMountedLink(t *testing.T) {
 	refused(t, dangling, "link to a file that is not there")
 }
 
-func TestAlarm(t *testing.T) {
-	core, logs := observer.New(zap.DebugLevel)
-	a := newAlarm(zap.New(core), "/w")
-	now := made
-	a.clear(0)
-	for range 180 { // 89.5 seconds
-		a.raise(errGone, true, now)
-		now = now.Add(lookEvery)
-	}
-	a.clear(7)
-	a.clear(7)
-	a.raise(errGone, false, now)
-	var levels []string
-	for _, e := range logs.All() {
-		levels = append(levels, e.Level.String())
-	}
-	if got := strings.Join(levels, " "); got != "error error info error" {
-		t.Errorf("logged: %s", got)
-	}
-	if newAlarm(nil, "").log == nil {
-		t.Error("without a log it would panic")
-	}
-}
-
 // TestGoneAtStart: a file that was there before this process was, and is gone,
 // does not count as none.
 func TestGoneAtStart(t *testing.T) {

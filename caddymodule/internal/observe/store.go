@@ -13,7 +13,7 @@ import (
 type Store struct{ widgets.Store }
 
 // Update implements [widgets.Store].
-func (s Store) Update(ctx context.Context, ids []string, change func(id string, old *widgets.Record) (*widgets.Record, error)) error {
+func (s Store) Update(ctx context.Context, ids []string, change widgets.Change) error {
 	ctx, asking := store.begin(ctx, "update", time.Now())
 	err := s.Store.Update(ctx, ids, change)
 	asking.end(storeResult(err))

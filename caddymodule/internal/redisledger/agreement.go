@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
@@ -108,25 +109,10 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 		return r, errRecord
 	}
 	r.text, r.writable = parts[0], parts[3] == ""
-	for line := range strings.Lines(parts[2]) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
-		switch name {
-		case "run_id":
-			r.run = value
-		case "master_replid2":
-			r.promoted = strings.TrimLeft(value, "0")
-			if r.promoted != "" {
-				r.promoted = value
-			}
-		case "role":
-			r.role = value
-		case "redis_version":
-			r.version = value
-		case "redis_mode":
-			r.mode = value
-		case "maxmemory_policy":
-			r.policy = value
-		}
+	info := redislink.Info(parts[2])
+	r.serverInfo = serverInfo{info["run_id"], info["master_replid2"], info["role"], info["redis_version"], info["maxmemory_policy"], info["redis_mode"]}
+	if strings.Trim(r.promoted, "0") == "" {
+		r.promoted = ""
 	}
 	r.clock, err = strconv.ParseInt(parts[1], 10, 64)
 	return r, err

@@ -30,6 +30,7 @@
 package redisledger
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,6 +41,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/alarm"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
@@ -66,7 +68,7 @@ type Ledger struct {
 	link   *redislink.Link
 	prefix string
 	log    *zap.Logger
-	alarm  redislink.Alarm
+	alarm  alarm.Alarm
 	now    func() time.Time
 
 	mu      sync.Mutex     // guards what follows
@@ -86,16 +88,14 @@ type Ledger struct {
 
 // New returns a ledger. The first call that needs Redis connects.
 func New(o Options) *Ledger {
-	if o.Log == nil {
-		o.Log = zap.NewNop()
-	}
+	o.Log = cmp.Or(o.Log, zap.NewNop())
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	log := o.Log.With(zap.Stringer("redis", o.Link))
 	l := &Ledger{
 		link: o.Link, prefix: o.Link.Prefix + "{l}", log: log, now: o.Now,
-		alarm: redislink.Alarm{Log: log, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
+		alarm: alarm.Alarm{Log: log, Quiet: time.Second, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
 		gone:  make(chan struct{}),
 	}
 	l.alive, l.end = context.WithCancel(context.Background())

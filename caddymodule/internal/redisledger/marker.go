@@ -16,13 +16,8 @@ import (
 // random id changes with each loss, the ledger's only if the marker itself is lost. The
 // rest is as in [ledger.Memory].
 type marker struct {
-	id     string
-	since  int64
-	run    string
-	ledger string
-
-	maxAge, skew, narrow int64 // milliseconds
-	extended             int64
+	id, run, ledger                       string
+	since, maxAge, skew, narrow, extended int64 // milliseconds
 }
 
 // byServer stands for the server's time in a marker to be written.

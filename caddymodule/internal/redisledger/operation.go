@@ -58,6 +58,14 @@ func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation)
 	return ledger.Entry{}, err
 }
 
+// claim makes a call on a key for a holder.
+func (l *Ledger) claim(ctx context.Context, key ledger.Key, holder ledger.Holder, do func(o *operation) (ledger.Entry, error)) (ledger.Entry, error) {
+	if holder == (ledger.Holder{}) {
+		return ledger.Entry{}, unavailable(errNobody)
+	}
+	return l.call(ctx, key, do)
+}
+
 // run runs a script on the entry, and on the share if one is named. Unless an error is the
 // server's answer, the script may have run.
 func (o *operation) run(script *luaScript, share string, arguments ...string) (answer, error) {
@@ -112,10 +120,7 @@ func (o *operation) runCounted(script *luaScript, holder ledger.Holder, until in
 // Spend implements [ledger.Ledger]. The script checks that the marker by which it decides is
 // the server's.
 func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
-	if holder == (ledger.Holder{}) {
-		return ledger.Entry{}, unavailable(errNobody)
-	}
-	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
 		var err error
 		if o.server, err = l.serving(ctx, window); err != nil {
 			return ledger.Entry{}, err
@@ -152,9 +157,6 @@ func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder
 
 // Reserve implements [ledger.Ledger].
 func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
-	if holder == (ledger.Holder{}) {
-		return ledger.Entry{}, unavailable(errNobody)
-	}
 	seconds, ttl, err := l.lasting(until)
 	if err != nil {
 		return ledger.Entry{}, unavailable(err)
@@ -164,7 +166,7 @@ func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Hold
 	if share.Owner != noOwner {
 		name = l.shareKey(share.Owner)
 	}
-	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
 		a, err := o.run(lua().reserve, name, r.value(), strconv.FormatInt(ttl, 10), strconv.Itoa(share.Limit))
 		switch {
 		case err != nil:
@@ -178,24 +180,18 @@ func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Hold
 
 // Keep implements [ledger.Ledger].
 func (l *Ledger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
-	if holder == (ledger.Holder{}) {
-		return ledger.Entry{}, unavailable(errNobody)
-	}
 	seconds, ttl, err := l.lasting(until)
 	if err != nil {
 		return ledger.Entry{}, unavailable(err)
 	}
-	return l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
 		return o.runCounted(lua().keep, holder, seconds, strconv.FormatInt(ttl, 10))
 	})
 }
 
 // Release implements [ledger.Ledger].
 func (l *Ledger) Release(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) error {
-	if holder == (ledger.Holder{}) {
-		return unavailable(errNobody)
-	}
-	_, err := l.call(ctx, key, func(o *operation) (ledger.Entry, error) {
+	_, err := l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
 		return o.runCounted(lua().release, holder, wholeSeconds(until), "")
 	})
 	return err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -153,6 +154,16 @@ func (l *Link) connect() (any, error) {
 	}
 	l.client.Store(&client)
 	return client, nil
+}
+
+// Info returns what a server says about itself, from its answer to INFO.
+func Info(text string) map[string]string {
+	info := make(map[string]string)
+	for line := range strings.Lines(text) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		info[name] = value
+	}
+	return info
 }
 
 // Close closes all connections.

@@ -1,7 +1,7 @@
 package redisstore
 
 import (
-	"sync"
+	"runtime"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -35,10 +35,7 @@ func (e *entry) sent() time.Duration { return e.until - reread }
 // entry's own fields say whether it can be used. That an id has no record is not cached, so
 // that a new widget is known at once, and requests for made-up ids evict nothing.
 type recordCache struct {
-	records *ristretto.Cache[uint64, *entry]
-
-	mu     sync.RWMutex // read-locked while filling, since ristretto panics if closed then
-	closed bool
+	*ristretto.Cache[uint64, *entry]
 }
 
 func newRecordCache(size int64) *recordCache {
@@ -52,29 +49,22 @@ func newRecordCache(size int64) *recordCache {
 	if err != nil {
 		panic(err) // only for sizes of zero
 	}
-	return &recordCache{records: cache}
+	c := &recordCache{cache}
+	// It panics if it is closed while in use, so it is closed when it is unreachable.
+	runtime.AddCleanup(c, func(c *ristretto.Cache[uint64, *entry]) { go c.Close() }, cache)
+	return c
 }
 
 // get returns nil for a miss.
 func (c *recordCache) get(hash uint64) *entry {
-	e, _ := c.records.Get(hash)
+	e, _ := c.Get(hash)
 	return e
 }
 
 // put caches an entry whose value has that size.
 func (c *recordCache) put(hash uint64, e *entry, size int) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if !c.closed && c.records.Set(hash, e, int64(costOf(size))) {
-		c.records.Wait() // otherwise the next lookup would miss
+	if c.Set(hash, e, int64(costOf(size))) {
+		c.Wait() // otherwise the next lookup would miss
 	}
-}
-
-func (c *recordCache) close() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.closed {
-		c.closed = true
-		c.records.Close()
-	}
+	runtime.KeepAlive(c) // it must not be closed meanwhile
 }

@@ -143,7 +143,7 @@ func TestMany(t *testing.T) {
 			t.Fatalf("widget %d: %s", i, got)
 		}
 	}
-	if m := s.records.records.Metrics; m != nil {
+	if m := s.records.Metrics; m != nil {
 		t.Error("metrics are kept, though nobody reads them")
 	}
 	held := 0

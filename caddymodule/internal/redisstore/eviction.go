@@ -6,6 +6,8 @@ import (
 
 	"github.com/redis/rueidis"
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 )
 
 // policyEvery is how many heartbeats pass between two questions for the policy, about a
@@ -18,25 +20,18 @@ func (s *Store) warnEviction(ctx context.Context, client rueidis.Client) {
 	if s.beats++; s.beats%policyEvery != 1 {
 		return
 	}
-	info, err := client.Do(ctx, client.B().Info().Section("memory").Build()).ToString()
+	text, err := client.Do(ctx, client.B().Info().Section("memory").Build()).ToString()
 	if err != nil {
 		return // the next heartbeat notices what matters
 	}
-	policy, limit := "", "0"
-	for line := range strings.Lines(info) {
-		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
-		case "maxmemory_policy":
-			policy = value
-		case "maxmemory":
-			limit = value
-		}
+	info := redislink.Info(text)
+	policy := info["maxmemory_policy"]
+	if limit := info["maxmemory"]; limit == "" || limit == "0" || !strings.HasPrefix(policy, "allkeys-") { // widgets do not expire
+		policy = ""
 	}
-	evicts := limit != "0" && strings.HasPrefix(policy, "allkeys-") // widgets do not expire
-	if evicts && policy != s.policy {
+	if policy != "" && policy != s.policy {
 		s.log.Error("Redis evicts widgets without a trace when its memory is full: set its maxmemory-policy to noeviction, or use a server of its own",
 			zap.String("maxmemory_policy", policy))
 	}
-	if s.policy = ""; evicts {
-		s.policy = policy
-	}
+	s.policy = policy
 }

@@ -113,10 +113,7 @@ func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, 
 // logBadRecord logs a record that cannot be used, at most once a minute.
 func (s *Store) logBadRecord(id string, cause error) error {
 	bad := &badRecord{s.keys.record(id), id, cause}
-	now, last := int64(s.clock())+1, s.badLogged.Load()
-	if (last == 0 || now-last >= int64(time.Minute)) && s.badLogged.CompareAndSwap(last, now) {
-		s.log.Error("the record of a widget cannot be used, so its requests are unavailable", zap.String("widget", id), zap.Error(bad))
-	}
+	s.recordAlarm.Raise("", bad, zap.String("widget", id))
 	return bad
 }
 

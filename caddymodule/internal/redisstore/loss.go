@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -37,10 +35,7 @@ func (s *Store) compare(text string) (lost bool) {
 		return false
 	}
 	s.known = names[0]
-	if err := s.note.Set(s.known); err != nil {
-		s.log.Warn("which store this is cannot be noted, so its loss would go unnoticed after a restart: make the file writable",
-			zap.String("file", s.note.Path), zap.Error(err))
-	}
+	s.note.Set(s.known, s.log)
 	return false
 }
 

@@ -40,6 +40,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"sync"
@@ -49,6 +50,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/alarm"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -87,21 +89,20 @@ type Store struct {
 	clock func() time.Duration // since the store was opened
 	asked func(ctx context.Context, began time.Time, err error)
 
-	seed      maphash.Seed
-	records   *recordCache
-	flights   singleflight.Group
-	loads     chan struct{} // holds a value for each GET under way
-	dialects  dialects
-	badLogged atomic.Int64 // when a bad record was last logged
+	seed     maphash.Seed
+	records  *recordCache
+	flights  singleflight.Group
+	loads    chan struct{} // holds a value for each GET under way
+	dialects dialects
 
 	// epoch counts how often cached records may have been replaced.
 	epoch atomic.Uint64
 	// confirmed is when the last answered heartbeat was sent.
 	confirmed atomic.Int64
 
-	seen                  atomic.Pointer[seen]
-	readAlarm, writeAlarm redislink.Alarm
-	lossAlarm             redislink.Alarm
+	seen                   atomic.Pointer[seen]
+	readAlarm, writeAlarm  alarm.Alarm
+	lossAlarm, recordAlarm alarm.Alarm
 
 	beats  int    // how many heartbeats were answered; check's, as the next three are
 	policy string // by which Redis evicts widgets, "" for none
@@ -127,12 +128,7 @@ type seen struct {
 
 // Open opens the store. It does not fail: while Redis cannot be used, [Store.Err] says why.
 func Open(options Options) *Store {
-	if options.Cache == 0 {
-		options.Cache = DefaultCache
-	}
-	if options.Log == nil {
-		options.Log = zap.NewNop()
-	}
+	options.Cache, options.Log = cmp.Or(options.Cache, DefaultCache), cmp.Or(options.Log, zap.NewNop())
 	if options.Asked == nil {
 		options.Asked = func(context.Context, time.Time, error) {}
 	}
@@ -150,17 +146,15 @@ func Open(options Options) *Store {
 		seed:    maphash.MakeSeed(),
 		records: newRecordCache(options.Cache),
 		loads:   make(chan struct{}, maxLoads),
-		readAlarm: redislink.Alarm{Log: log, Good: "Redis can be used again for widgets",
+		readAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis can be used again for widgets",
 			Bad: "Redis cannot be used: only cached widgets are served, for as long as stale_if_error allows, and changes are refused"},
-		writeAlarm: redislink.Alarm{Log: log, Good: "Redis takes changes of widgets again",
+		writeAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
-		lossAlarm: redislink.Alarm{Log: log, Good: "the loss of the widgets is over", Bad: loss},
-		note:      options.Note,
+		recordAlarm: alarm.Alarm{Log: log, Bad: "the record of a widget cannot be used, so its requests are unavailable"},
+		lossAlarm:   alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
+		note:        options.Note,
 	}
-	var err error
-	if s.known, err = s.note.Read(); err != nil {
-		log.Error("it is unknown which store this gateway used before, so its loss would go unnoticed: make the note readable", zap.Error(err))
-	}
+	s.known = s.note.Read(log)
 	s.confirmed.Store(never)
 	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
@@ -221,7 +215,6 @@ func (s *Store) staleUntil() time.Duration { return time.Duration(s.confirmed.Lo
 func (s *Store) Close() error {
 	s.stop()
 	s.watcher.Wait()
-	s.records.close()
 	return nil
 }
 

@@ -32,12 +32,12 @@ func widget(id, dialect, version string) *widgets.Record {
 }
 
 // becomes is a change that puts the record in the old one's place.
-func becomes(r *widgets.Record) Change {
+func becomes(r *widgets.Record) widgets.Change {
 	return func(string, *widgets.Record) (*widgets.Record, error) { return r, nil }
 }
 
 // to is a change to a record of that version.
-func to(version string) Change {
+func to(version string) widgets.Change {
 	return func(id string, _ *widgets.Record) (*widgets.Record, error) { return widget(id, "", version), nil }
 }
 
@@ -78,7 +78,7 @@ func logged() (Options, *observer.ObservedLogs) {
 
 // change makes a change that may be made twice. On a machine with too much else
 // to do, a store is away now and then.
-func change(t testing.TB, s *Store, how Change, ids ...string) {
+func change(t testing.TB, s *Store, how widgets.Change, ids ...string) {
 	t.Helper()
 	var err error
 	for range 30 {
@@ -280,7 +280,7 @@ func TestStoppedReader(t *testing.T) {
 // waited for yet, waits, too. Without another writer nobody waits.
 func TestChangedAlready(t *testing.T) {
 	t.Parallel()
-	for name, how := range map[string]Change{
+	for name, how := range map[string]widgets.Change{
 		"replaced": to("2"),
 		"deleted":  becomes(nil),
 		"refused": func(_ string, old *widgets.Record) (*widgets.Record, error) {

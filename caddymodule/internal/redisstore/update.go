@@ -25,9 +25,6 @@ const (
 	exchangeLimit = 5 * time.Second
 )
 
-// Change is the callback of [widgets.Store.Update].
-type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
-
 // Update implements [widgets.Store]. Up to 256 widgets are changed atomically, more in groups
 // of that many. If change, called again since another writer was faster, returns an error,
 // earlier groups may have been changed.
@@ -36,7 +33,7 @@ type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 // more, a second later, even if ctx has ended meanwhile. It waits as well if it changes
 // nothing, or change refuses, but another writer has just changed something: what Update
 // found then holds everywhere, too.
-func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
+func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change) error {
 	if s.alive.Err() != nil {
 		return errClosed
 	}
@@ -67,7 +64,7 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 type update struct {
 	store   *Store
 	client  rueidis.Client
-	change  Change
+	change  widgets.Change
 	times   map[string]int // how often each id was given
 	written bool           // something was changed, or may have been
 	retired bool           // that replaced or deleted a record
@@ -132,55 +129,41 @@ func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
 		retired = seen.at
 	}
 	u.settled = max(u.settled, retired+writerWait)
+	old := make(map[string]*widgets.Record, len(ids))
+	var calls []string
+	for i, id := range ids {
+		old[id] = records[i]
+		calls = append(calls, slices.Repeat([]string{id}, u.times[id])...)
+	}
+	changes, err := widgets.Changes(calls, func(id string) *widgets.Record { return old[id] }, u.change)
+	u.left = u.left || len(changes) < len(ids)
+	if err != nil {
+		return nil, err
+	}
 	var writes []write
 	for i, id := range ids {
-		w, err := u.ask(id, values[i], records[i], u.times[id])
-		if err != nil {
-			u.left = true
-			return nil, err
+		next, changed := changes[id]
+		if !changed {
+			continue
 		}
-		if w.next != w.seen {
-			writes = append(writes, w)
-		} else {
-			u.left = true
+		w := write{id: id, seen: values[i]}
+		if old[id] != nil {
+			w.from = old[id].Dialect
 		}
+		if next != nil {
+			w.to = next.Dialect
+			if w.next, err = encode(next); err != nil {
+				u.left = true
+				return nil, err
+			}
+		}
+		if w.next == w.seen {
+			u.left = true
+			continue
+		}
+		writes = append(writes, w)
 	}
 	return writes, nil
-}
-
-// ask calls change as often as the id was given.
-func (u *update) ask(id, seen string, old *widgets.Record, times int) (write, error) {
-	w := write{id: id, seen: seen, next: seen}
-	if old != nil {
-		w.from = old.Dialect
-	}
-	record := old
-	for range times {
-		next, err := u.change(id, record)
-		if err != nil {
-			return w, err
-		}
-		if next != nil && next != record {
-			if err := next.Check(); err != nil {
-				return w, err
-			}
-			if next.ID != id {
-				return w, fmt.Errorf("%w of widget %s: it would replace widget %s", widgets.ErrRecord, next.ID, id)
-			}
-		}
-		record = next
-	}
-	switch {
-	case record == old:
-		return w, nil
-	case record == nil:
-		w.next = ""
-		return w, nil
-	}
-	var err error
-	w.to = record.Dialect
-	w.next, err = encode(record)
-	return w, err
 }
 
 // commit writes a group, and reports whether no other writer was faster.

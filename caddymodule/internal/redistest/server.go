@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,23 +37,21 @@ type Server struct {
 // was written to a file outlives a process, if not a machine.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	port := FreePort(t)
-	s := &Server{Port: port, Addr: "127.0.0.1:" + port, Dir: t.TempDir(), t: t}
-	s.args = append([]string{
-		"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "yes", "--appendfsync", "no",
-	}, args...)
-	s.Restart()
-	t.Cleanup(s.Kill)
-	return s
+	return start(t, nil, append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "no"}, args...)...)
 }
 
 // StartSentinel starts a sentinel with that file of configuration, which it
 // writes to.
 func StartSentinel(t testing.TB, config string) *Server {
 	t.Helper()
+	return start(t, []string{config}, "--sentinel")
+}
+
+func start(t testing.TB, file []string, args ...string) *Server {
+	t.Helper()
 	port := FreePort(t)
 	s := &Server{Port: port, Addr: "127.0.0.1:" + port, Dir: t.TempDir(), t: t}
-	s.args = []string{config, "--sentinel", "--port", port, "--bind", "127.0.0.1", "--dir", s.Dir}
+	s.args = slices.Concat(file, []string{"--port", port, "--bind", "127.0.0.1", "--dir", s.Dir}, args)
 	s.Restart()
 	t.Cleanup(s.Kill)
 	return s
@@ -69,11 +68,10 @@ func FreePort(t testing.TB) string {
 func (s *Server) Restart() {
 	s.t.Helper()
 	s.Launch()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	testbed.Succeeds(s.t, "redis-server listens", func() error {
 		conn, err := net.Dial("tcp", s.Addr)
 		if err == nil {
-			_ = conn.Close()
-			return
+			return conn.Close()
 		}
 		select {
 		case <-s.gone:
@@ -81,10 +79,8 @@ func (s *Server) Restart() {
 			s.t.Fatalf("redis-server has ended: %s", log)
 		default:
 		}
-		if time.Now().After(deadline) {
-			s.t.Fatal("redis-server does not listen")
-		}
-	}
+		return err
+	})
 }
 
 // Launch starts the server and does not wait.
@@ -157,14 +153,11 @@ func (s *Server) Do(words ...string) string {
 func (s *Server) Dial(option rueidis.ClientOption) rueidis.Client {
 	s.t.Helper()
 	option.InitAddress, option.ForceSingleClient, option.DisableCache = []string{s.Addr}, true, true
-	client, err := rueidis.NewClient(option)
-	for end := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(end); {
-		time.Sleep(20 * time.Millisecond)
+	var client rueidis.Client
+	testbed.Succeeds(s.t, "a connection to redis-server", func() (err error) {
 		client, err = rueidis.NewClient(option)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+		return err
+	})
 	return client
 }
 
@@ -184,15 +177,10 @@ func StartCluster(t testing.TB, count int) []*Server {
 		}
 	}
 	for _, s := range nodes {
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		testbed.Until(t, "the cluster to come up", func() bool {
 			info := s.Do("CLUSTER", "INFO")
-			if strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(count)+"\r") {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("the cluster does not come up: %s", info)
-			}
-		}
+			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(count)+"\r")
+		})
 	}
 	return nodes
 }

@@ -61,7 +61,7 @@ type refusals struct {
 	mu sync.Mutex
 	by [numReasons]*refused
 	// leftOut counts requests in which a field was left out, by field.
-	leftOut [verifier.Visitor + 1]*hourly
+	leftOut [verifier.Visitor + 1]hourly
 }
 
 // refused are those for one reason.
@@ -163,7 +163,7 @@ func (k *refused) add(r *Refusal, now time.Time, hour int64) {
 			slices.SortFunc(k.hints, func(a, b hinted) int { return cmp.Compare(b.sum(hour), a.sum(hour)) })
 			k.hints = k.hints[:maxHints-1] // without the rarest
 		}
-		k.hints = append(k.hints, hinted{Hint: r.Hint, hourly: hourly{last: hour}})
+		k.hints = append(k.hints, hinted{Hint: r.Hint})
 		i = len(k.hints) - 1
 	}
 	k.hints[i].count(hour)
@@ -178,11 +178,7 @@ func (t *Traffic) LeftOut(s *Series, fields []verifier.Field) {
 	s.refusals.mu.Lock()
 	defer s.refusals.mu.Unlock()
 	for _, f := range fields {
-		counted := &s.refusals.leftOut[f]
-		if *counted == nil {
-			*counted = &hourly{last: hour}
-		}
-		(*counted).count(hour)
+		s.refusals.leftOut[f].count(hour)
 	}
 }
 
@@ -191,11 +187,8 @@ func (r *refusals) leftOutView(hour int64) []FieldCount {
 	fields := []FieldCount{}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for f, counted := range r.leftOut {
-		if counted == nil {
-			continue
-		}
-		if n := counted.sum(hour); n > 0 {
+	for f := range r.leftOut {
+		if n := r.leftOut[f].sum(hour); n > 0 {
 			fields = append(fields, FieldCount{verifier.Field(f).String(), n})
 		}
 	}

@@ -47,12 +47,6 @@ type Stats struct {
 	Total   Counts    `json:"total"`
 }
 
-// Row is a widget's recent requests.
-type Row struct {
-	ID string
-	Windows
-}
-
 // disabled stands for mode off among the reasons.
 const disabled = judgment.Reason(judgment.OutcomeDisabled)
 
@@ -141,18 +135,18 @@ func (t *Traffic) Overview() (total, unknown Windows) {
 	return t.past.tally(t.ever()).windows(), unknown
 }
 
-// Busiest returns up to limit widgets that had requests in the last day and
-// whose ids begin with the prefix, busiest first.
-func (t *Traffic) Busiest(prefix string, limit int) []Row {
+// Busy returns the recent requests, by id, of the widgets that had any in the last day and
+// whose ids begin with the prefix.
+func (t *Traffic) Busy(prefix string) map[string]Windows {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	series := slices.DeleteFunc(t.series(), func(s *Series) bool { return !strings.HasPrefix(s.id, prefix) || s.busy() == 0 })
-	rank(series)
-	rows := make([]Row, 0, min(limit, len(series)))
-	for _, s := range series[:min(limit, len(series))] {
-		rows = append(rows, Row{s.id, s.tally().windows()})
+	all := make(map[string]Windows)
+	for _, s := range t.series() {
+		if n := s.tally(); strings.HasPrefix(s.id, prefix) && n[day].requests() > 0 {
+			all[s.id] = n.windows()
+		}
 	}
-	return rows
+	return all
 }
 
 // Of returns a widget's recent requests.

@@ -155,17 +155,3 @@ func (b *bed) holds(l ledger.Ledger, k ledger.Key, want ledger.Entry) {
 func same(a, b ledger.Entry) bool {
 	return a.Holder == b.Holder && (a.Until.Equal(b.Until) || a.Holder == ledger.Holder{})
 }
-
-// eventually waits for what another gateway has to notice.
-func (b *bed) eventually(what string, try func() error) {
-	b.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.Fatalf("%s: not in a minute: %v", what, err)
-		}
-	}
-}

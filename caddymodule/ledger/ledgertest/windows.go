@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 var (
@@ -121,7 +122,7 @@ func forget(b *bed) {
 	now := b.now()
 	attempt := 0
 	for _, l := range fleet {
-		b.eventually("it is noticed", func() error {
+		testbed.Succeeds(b, "it is noticed", func() error {
 			attempt++
 			if err := b.spend(l, fmt.Sprint("before, ", attempt), before, long); !errors.Is(err, ledger.ErrForgotten) {
 				return fmt.Errorf("spent: %w", err)

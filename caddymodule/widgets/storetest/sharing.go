@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // twoStores: what one has changed, the other answers with, and each changes what
@@ -16,21 +17,21 @@ import (
 func twoStores(b *bed) {
 	one, other := b.open(), b.open()
 	b.change(one, to("1"), "w")
-	b.eventually("the other store knows it", func() error {
+	testbed.Succeeds(b, "the other store knows it", func() error {
 		if b.get(other, "w") == nil {
 			return errors.New("unknown")
 		}
 		return nil
 	})
 	b.change(other, to("2"), "w", "x")
-	b.eventually("the change is known", func() error {
+	testbed.Succeeds(b, "the change is known", func() error {
 		if r := b.get(one, "w"); r == nil || r.Secrets[0].Version != "2" {
 			return fmt.Errorf("%v", r)
 		}
 		return nil
 	})
 	b.change(one, becomes(nil), "w")
-	b.eventually("the deletion is known", func() error {
+	testbed.Succeeds(b, "the deletion is known", func() error {
 		if r := b.get(other, "w"); r != nil {
 			return fmt.Errorf("%v", r)
 		}

@@ -13,10 +13,8 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
-
-// Change is what [widgets.Store.Update] is given.
-type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 
 // Run runs the tests. Each gets an empty storage of its own from the function:
 // what opens a store on it. All that are opened so, at the same time or one after
@@ -37,10 +35,6 @@ func Run(t *testing.T, storage func(t *testing.T) (open func() widgets.Store)) {
 	with("close", closed)
 }
 
-// patience is how long a test waits for what another store has to notice, or for
-// a storage that is away for a moment.
-const patience = time.Minute
-
 var created = time.Date(2026, 3, 4, 5, 6, 7, 89_000_000, time.UTC)
 
 // widget returns a record with one secret, of that version.
@@ -52,17 +46,17 @@ func widget(id, dialect, version string) *widgets.Record {
 }
 
 // becomes is a change that puts the record in the old one's place.
-func becomes(r *widgets.Record) Change {
+func becomes(r *widgets.Record) widgets.Change {
 	return func(string, *widgets.Record) (*widgets.Record, error) { return r, nil }
 }
 
 // to is a change to a record of that version.
-func to(version string) Change {
+func to(version string) widgets.Change {
 	return func(id string, _ *widgets.Record) (*widgets.Record, error) { return widget(id, "", version), nil }
 }
 
 // adds is a change that gives a widget one secret more.
-func adds(version string) Change {
+func adds(version string) widgets.Change {
 	return func(_ string, old *widgets.Record) (*widgets.Record, error) {
 		next := *old
 		next.Secrets = append(slices.Clone(old.Secrets), widgets.Sealed{
@@ -86,27 +80,14 @@ func (b *bed) open() widgets.Store {
 			b.Errorf("close: %v", err)
 		}
 	})
-	b.eventually("the store is ready", s.Err)
+	testbed.Succeeds(b, "the store is ready", s.Err)
 	return s
 }
 
-func (b *bed) eventually(what string, try func() error) {
-	b.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		err := try()
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.Fatalf("%s: not in %v: %v", what, patience, err)
-		}
-	}
-}
-
 // change makes a change that may be made twice.
-func (b *bed) change(s widgets.Store, change Change, ids ...string) {
+func (b *bed) change(s widgets.Store, change widgets.Change, ids ...string) {
 	b.Helper()
-	b.eventually("a change", func() error {
+	testbed.Succeeds(b, "a change", func() error {
 		err := s.Update(context.Background(), ids, change)
 		if err != nil && !errors.Is(err, widgets.ErrUnavailable) {
 			b.Fatal(err)
@@ -118,7 +99,7 @@ func (b *bed) change(s widgets.Store, change Change, ids ...string) {
 // get looks a widget up, which may be none.
 func (b *bed) get(s widgets.Store, id string) (r *widgets.Record) {
 	b.Helper()
-	b.eventually("a lookup of "+id, func() (err error) {
+	testbed.Succeeds(b, "a lookup of "+id, func() (err error) {
 		r, err = s.Lookup(b.Context(), []byte(id))
 		if err != nil && !errors.Is(err, widgets.ErrUnavailable) {
 			b.Fatal(err)
@@ -135,7 +116,7 @@ func (b *bed) get(s widgets.Store, id string) (r *widgets.Record) {
 func (b *bed) lists(s widgets.Store, after string, limit int, want string) {
 	b.Helper()
 	var records []*widgets.Record
-	b.eventually("a list", func() (err error) {
+	testbed.Succeeds(b, "a list", func() (err error) {
 		records, err = s.List(b.Context(), after, limit)
 		return err
 	})
@@ -183,7 +164,7 @@ func counts(b *bed) {
 	b.change(s, func(id string, _ *widgets.Record) (*widgets.Record, error) { return widget(id, "bookbag", "1"), nil }, "b", "c")
 	speaks := func(want bool) {
 		b.Helper()
-		b.eventually("the dialects", func() error {
+		testbed.Succeeds(b, "the dialects", func() error {
 			if s.Speaks("bookbag") != want || s.Speaks("nextcap") || s.Speaks("") {
 				return fmt.Errorf("bookbag %t, nextcap %t, none %t", s.Speaks("bookbag"), s.Speaks("nextcap"), s.Speaks(""))
 			}

@@ -16,7 +16,7 @@ var errRefused = errors.New("no")
 type update struct {
 	name   string
 	ids    string
-	change Change
+	change widgets.Change
 	err    error
 	want   string // the ids afterwards
 }

@@ -1,4 +1,4 @@
-package redislink
+package alarm
 
 import (
 	"errors"
@@ -17,7 +17,7 @@ import (
 func TestAlarm(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
-		a := &Alarm{Log: zap.New(core), Bad: "bad", Good: "good"}
+		a := &Alarm{Log: zap.New(core), Bad: "bad", Good: "good", Quiet: time.Second}
 		for _, step := range []struct {
 			wait time.Duration
 			code string // "" for none
