@@ -87,7 +87,7 @@ func TestOtherSecrets(t *testing.T) {
 	equal(t, g.outcome(t, "booth", current), "verified", "booth, rotated")
 	hint := hintOf(t, g, lines, "booth", booth, "/retired")
 	contains(t, hint, "made with a secret of widget booth (version ")
-	contains(t, hint, "ago: the signing server still has the old one.")
+	contains(t, hint, "that was retired: the signing server still has the old one.")
 
 	for _, path := range []string{"widgets/shop/readiness", "widgets/booth/readiness", "overview", "stats"} {
 		if c := g.call(t, "GET", path, ""); strings.Contains(c.body, "made with") {
@@ -104,7 +104,7 @@ func TestRetiredInline(t *testing.T) {
 	equal(t, g.outcome(t, "desk", old), "verified", "before")
 	g.config = strings.Replace(g.config, " {env.OLD_SECRET}", "", 1)
 	load(t, g.config)
-	contains(t, hintOf(t, g, lines, "desk", old, "/inline"), ") that was retired ")
+	contains(t, hintOf(t, g, lines, "desk", old, "/inline"), ") that was retired")
 }
 
 // TestUnknownWidgets: log and overview have the id that was named, and those that may have

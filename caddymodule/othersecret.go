@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -43,10 +42,11 @@ func (x *exchange) otherSecret() string {
 
 // describe says which secret a key is of.
 func (a *App) describe(other *widgets.Other) string {
-	if !other.Retired.IsZero() {
-		return fmt.Sprintf("a secret of widget %s (version %s) that was retired %v ago", other.Widget, other.Key.ID, time.Since(other.Retired).Round(time.Second))
+	which := "the secret of widget %s (version %s)"
+	if other.Retired {
+		which = "a secret of widget %s (version %s) that was retired"
 	}
-	return "the secret of widget " + other.Widget + " (version " + other.Key.ID + ")"
+	return fmt.Sprintf(which, other.Widget, other.Key.ID)
 }
 
 // inlineWidgets returns the widgets of the configuration.
@@ -75,7 +75,7 @@ func (a *App) retireInline() {
 		}
 		for i, secret := range w.inline.secrets {
 			if !kept.has(secret) {
-				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: time.Now()})
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: true})
 			}
 		}
 	}
