@@ -85,15 +85,25 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 	if len(e.Document) > maxDocument {
 		e.Document = nil
 	}
-	if sent, ok := insteadOfDigest(c, &e); ok {
+	if sent, ok := secretSent(c, &e); ok {
 		return []deviation{sent}
 	}
-	w, ok := p.parseSignature(c[verifier.Signature])
-	if !ok {
-		return nil
+	if w, ok := p.parseSignature(c[verifier.Signature]); ok {
+		if done, ok := p.searchFor(&w, d, c, &e); ok {
+			return done
+		}
 	}
+	if sent, ok := insteadOfDigest(c); ok {
+		return []deviation{sent}
+	}
+	return nil
+}
+
+// searchFor looks for the way in which a digest was made. It finds no deviations for a
+// signature that is right.
+func (p *format) searchFor(w *parsedSignature, d *digester, c *claim, e *Evidence) ([]deviation, bool) {
 	var keys [][]variant
-	public := others(c, &e)
+	public := others(c, e)
 	for _, s := range e.Secrets {
 		keys = append(keys, keyVariants(s, e.Widget, public))
 		public = nil // once is enough
@@ -101,14 +111,14 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 	for _, s := range e.Previous {
 		keys = append(keys, keyVariants(s, e.Widget, nil, previousSecret))
 	}
-	messages := p.messageVariants(c, &e)
+	messages := p.messageVariants(c, e)
 	for _, a := range w.algorithms() {
-		s := search{digester: d, algorithm: a, signature: w}
+		s := search{digester: d, algorithm: a, signature: *w}
 		if s.run(keys, messages) {
-			return s.deviations
+			return s.deviations, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 var previousSecret = deviation{"previous_secret", "a secret was used that is no longer valid", "sign with the current secret"}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,7 +26,11 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 		}
 	}
 	for _, f := range others(c, e) {
-		v.add(f.text, false, with("other_value_signed", "the signature is that of another value of the request, such as another user's id, and not of the user id"))
+		which := "another value of the request, such as another user's id,"
+		if slices.Contains(usualNames, f.name) { // else a name is the client's
+			which = "the field " + f.name
+		}
+		v.add(f.text, false, with("other_value_signed", "the signature is that of "+which+" and not of the user id"))
 		both := with("id_and_other_value_signed", "the user id was signed together with another value of the request")
 		if _, ok := unixTime([]byte(f.text)); ok {
 			both = with("id_and_time_signed", "the user id was signed together with a timestamp")
@@ -55,10 +60,20 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	}
 }
 
+// usualNames are those by which a hint may name a field.
+var usualNames = []string{"email", "userEmail", "user_email", "name", "userName", "username", "phone", "company", "id", "userId", "user_id", "text", "message"}
+
+// signedTime is the time in a signature as Stripe writes it.
+var signedTime = regexp.MustCompile(`\bt=(\d+),`)
+
 // others returns the values of the document besides user id and signature, as many as are
 // tried.
 func others(c *claim, e *Evidence) []docField {
-	all := slices.DeleteFunc(fieldsOf(e.Document), func(f docField) bool {
+	fields := fieldsOf(e.Document)
+	if t := signedTime.FindSubmatch(c[verifier.Signature]); t != nil {
+		fields = append([]docField{{text: string(t[1])}}, fields...)
+	}
+	all := slices.DeleteFunc(fields, func(f docField) bool {
 		return f.text == "" || f.text == string(c[verifier.UserID]) || f.text == string(c[verifier.Signature]) || !withinDiagnosis([]byte(f.text))
 	})
 	return all[:min(len(all), maxValues)]
