@@ -226,6 +226,9 @@ func TestAdminLiteralWidget(t *testing.T) {
 	if c := g.call(t, "POST", "widgets", `{"id":"bank"}`); !strings.Contains(c.Note, "No request can use it. No handler's requests can name this widget") {
 		t.Errorf("a widget that no request can name: %s", c.body)
 	}
+	if c := g.call(t, "POST", "widgets", `{"id":"doubtful","secret":"`+secret+`;"}`); !strings.Contains(c.Note, "may not be what was meant") {
+		t.Errorf("a secret with a semicolon: %s", c.body)
+	}
 	if c := g.call(t, "POST", "widgets", `{"id":"`+secret+`"}`); !strings.Contains(c.Note, "The id looks like a secret") {
 		t.Errorf("a widget whose id is a secret: %s", c.body)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -102,6 +103,11 @@ func (c *call) create() error {
 	view.Secret = secret.Reveal()
 	if view.EffectiveMode == "" {
 		view.Note = "No request can use it. " + view.ModeWhy
+	}
+	if asked.Secret != nil {
+		if err := secrettext.Doubt(*asked.Secret); err != nil {
+			view.Note = strings.TrimSpace("The secret is used as it is, but may not be what was meant: " + err.Error() + ". " + view.Note)
+		}
 	}
 	if unknownid.Secret(view.ID) {
 		view.Note = strings.TrimSpace("The id looks like a secret, and ids are public: if it is one, delete the widget and replace the secret. " + view.Note)
