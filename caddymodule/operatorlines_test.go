@@ -77,8 +77,8 @@ func TestOtherSecrets(t *testing.T) {
 	contains(t, hintOf(t, g, lines, "shop", kiosk, "/other"), "made with the secret of widget kiosk (version ")
 	contains(t, hintOf(t, g, lines, "desk", kiosk, "/to-inline"), "made with the secret of widget kiosk (version ")
 	contains(t, hintOf(t, g, lines, "kiosk", testSecret, "/of-inline"), "made with the secret of widget desk (version ")
-	// Not again within a minute.
-	contains(t, hintOf(t, g, lines, "shop", kiosk, "/again"), "another secret was used")
+	// Not again within a minute, which the hint does not hide.
+	contains(t, hintOf(t, g, lines, "shop", kiosk, "/again"), "Once a minute, the log says of such a request whether")
 
 	g.create(t, `{"id":"booth"}`)
 	booth := g.rotate(t, "booth", "")
@@ -105,6 +105,8 @@ func TestRetiredInline(t *testing.T) {
 	g.config = strings.Replace(g.config, " {env.OLD_SECRET}", "", 1)
 	load(t, g.config)
 	contains(t, hintOf(t, g, lines, "desk", old, "/inline"), ") that was retired")
+	g.create(t, `{"id":"stand"}`)
+	contains(t, hintOf(t, g, lines, "stand", "a secret that no widget has", "/nobodys"), "and no secret of another widget or retired one")
 }
 
 // TestUnknownWidgets: log and overview have the id that was named, and those that may have

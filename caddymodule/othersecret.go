@@ -11,8 +11,8 @@ import (
 // maxOtherSecrets is how many keys a signature is compared with to tell whose it is.
 const maxOtherSecrets = 32
 
-// otherSecret tells whose secret has made a signature that is not the widget's, "" if that
-// is unknown. It is for the operator's log alone, since it names other widgets. A widget's
+// otherSecret tells whose secret has made a signature that is not the widget's, or that it is
+// unknown, and "" if it was not looked at. It is for the operator's log alone, since it names other widgets. A widget's
 // requests are looked at once a minute.
 func (x *exchange) otherSecret() string {
 	app := x.h.app
@@ -37,7 +37,8 @@ func (x *exchange) otherSecret() string {
 		}
 		return "The signature was made with " + app.describe(&other) + ": the signing server still has the old one."
 	}
-	return ""
+	return "None of the common mistakes gives this signature, and no secret of another widget or retired one that was used recently: " +
+		"most likely an unknown secret was used, or another text was signed."
 }
 
 // describe says which secret a key is of.

@@ -285,6 +285,18 @@ func TestSignExplain(t *testing.T) {
 	}
 }
 
+// TestDoubtfulSecrets: sign and explain say what a gateway does with a secret.
+func TestDoubtfulSecrets(t *testing.T) {
+	for secret, want := range map[string]string{
+		"{env.CHAT_IDENTITY_SECRET}": "a gateway refuses this secret: ", "${CHAT_IDENTITY_SECRET}": "a gateway refuses this secret: ", "<your secret here>": "a gateway refuses this secret: ",
+		`"quoted-and-long-enough"`: "refuses this secret in a file, but takes it as it is from a variable", commandSecret + ";": "at an end what is seldom part of a secret", commandSecret: "",
+	} {
+		if r := command(t, run{args: []string{"sign", "--user", "u"}, secret: secret}); r.err != nil || !strings.Contains(r.errors, want) || want == "" && r.errors != "" {
+			t.Errorf("%s: %v %s", secret, r.err, r.errors)
+		}
+	}
+}
+
 func TestExplainReasons(t *testing.T) {
 	now := time.Now().Unix()
 	snap := func(at int64) string {
