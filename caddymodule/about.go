@@ -16,7 +16,7 @@ const maxLogged = 256
 
 // about says which request a line is about: by its id, and by host, method, path and
 // client as the access log has them. The path is without its query, which may have a
-// claim.
+// claim, and neither it nor the host has what looks like a secret: it may name the widget.
 func about(r *http.Request) zap.Field { return zap.Inline(aboutRequest{r}) }
 
 type aboutRequest struct{ *http.Request }
@@ -28,9 +28,9 @@ func (r aboutRequest) MarshalLogObject(to zapcore.ObjectEncoder) error {
 		sent = &original // before rewrites
 	}
 	to.AddString("request_id", requestID(r.Request))
-	to.AddString("host", unknownid.Escape(r.Host, maxLogged, ":[]"))
+	to.AddString("host", unknownid.Parts(r.Host, ".:", maxLogged, "[]"))
 	to.AddString("method", unknownid.Escape(r.Method, 32, ""))
-	to.AddString("path", unknownid.Escape(sent.URL.EscapedPath(), maxLogged, "/%:@!$&()*+,;="))
+	to.AddString("path", unknownid.Parts(sent.URL.EscapedPath(), "/", maxLogged, "%:@!$&()*+,;="))
 	if client := clientAddress(r.Request); client.IsValid() {
 		to.AddString("client_ip", client.String())
 	}

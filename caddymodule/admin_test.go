@@ -226,6 +226,12 @@ func TestAdminLiteralWidget(t *testing.T) {
 	if c := g.call(t, "POST", "widgets", `{"id":"bank"}`); !strings.Contains(c.Note, "No request can use it. No handler's requests can name this widget") {
 		t.Errorf("a widget that no request can name: %s", c.body)
 	}
+	if c := g.call(t, "POST", "widgets", `{"id":"doubtful","secret":"`+secret+`;"}`); !strings.Contains(c.Note, "may not be what was meant") {
+		t.Errorf("a secret with a semicolon: %s", c.body)
+	}
+	if c := g.call(t, "POST", "widgets", `{"id":"`+secret+`"}`); !strings.Contains(c.Note, "The id looks like a secret") {
+		t.Errorf("a widget whose id is a secret: %s", c.body)
+	}
 	equal(t, g.outcome(t, "shop", secret), "verified", "after")
 }
 
@@ -258,7 +264,10 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets", `{"id":"new"`, 400, "not valid JSON"},
 		{"POST", "widgets", `["new"]`, 400, "wrong type"},
 		{"POST", "widgets", `{"id":"` + strings.Repeat("x", 70_000) + `"}`, 413, "larger than 65536 bytes"},
-		{"GET", "widgets/nobody", "", 404, "caddy chat-identity create nobody"},
+		{"GET", "widgets/nobody", "", 404, "'caddy chat-identity list' has the ids"},
+		{"DELETE", "widgets/shpo", "", 404, "no widget with that id: did you mean shop?"},
+		{"POST", "widgets/Declared/rotate", "", 404, "did you mean declared?"},
+		{"DELETE", "widgets/" + strings.Repeat("5d41402abc4b2a76", 4), "", 404, "no widget with that id: 'caddy"},
 		{"PATCH", "widgets/nobody", `{"mode":"off"}`, 404, "no widget"},
 		{"DELETE", "widgets/nobody", "", 404, "no widget"},
 		{"POST", "widgets/nobody/rotate", "", 404, "no widget"},
@@ -294,7 +303,7 @@ func TestAdminRefuses(t *testing.T) {
 		if got.status == 405 && got.header.Get("Allow") == "" {
 			t.Errorf("%s %s: no Allow", c.method, c.path)
 		}
-		if strings.Contains(got.body, "1234567890123456") || strings.Contains(got.body, "another-secret") {
+		if strings.Contains(got.body, "1234567890123456") || strings.Contains(got.body, "5d41402abc4b2a76") || strings.Contains(got.body, "another-secret") {
 			t.Errorf("%s %s: the error quotes a secret: %s", c.method, c.path, got.body)
 		}
 	}

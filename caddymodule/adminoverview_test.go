@@ -181,7 +181,7 @@ func TestTrafficCallsRefuse(t *testing.T) {
 		{"stats?top=1001", 400, "1 to 1000"},
 		{"stats?of=shop", 400, "this call takes top"},
 		{"widgets/shop/readiness?day=1", 400, "no query parameters"},
-		{"widgets/nobody/readiness", 404, "create nobody"},
+		{"widgets/nobody/readiness", 404, "there is no widget with that id"},
 		{"widgets/default/readiness", 404, "cannot be created here"},
 	} {
 		c := g.call(t, "GET", test.path, "")

@@ -95,6 +95,10 @@ func TestAudit(t *testing.T) {
 		}
 	}
 
+	// Nor is a secret in the place of an id.
+	refused := audited(t, func() { g.call(t, "DELETE", "widgets/"+strings.Repeat("5d41402abc4b2a76", 4), "") })
+	equal(t, refused[0]["widget"], any("(64 characters that look like a secret)"), "a secret as an id")
+
 	// Whatever a browser sends for another website is refused, and audited: every call
 	// but those that read.
 	for _, call := range admin.Calls() {

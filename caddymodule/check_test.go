@@ -71,6 +71,7 @@ func TestCheck(t *testing.T) {
 		{"literals of the app", oneSite("chat_identity {\nencryption_key "+testEncryptionKey+"\nledger redis redis://:password@127.0.0.1:1\n}", own+"}\n"+proxy), "secret_literal 3, secret_literal 3"},
 		{"a literal for sentinels", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\nwidgets redis redis+sentinel://127.0.0.1:1/main?sentinel_password=password\n}", own+"}\n"+proxy), "secret_literal 3"},
 		{"a doubtful secret", oneSite("", "chat_identity {\nsecret {env.QUOTED}\n}\n"+proxy), "secret_doubtful 6"},
+		{"a doubtful literal", oneSite("", "chat_identity {\nsecret 0123456789abcdefg;\n}\n"+proxy), "secret_literal 6, secret_doubtful 6"},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},

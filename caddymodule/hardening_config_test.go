@@ -143,6 +143,29 @@ func inUTF16(order binary.AppendByteOrder, text string) string {
 	return string(b)
 }
 
+// TestDoubts: what is seldom part of a secret is doubted, and nothing that is random.
+func TestDoubts(t *testing.T) {
+	for range 1000 {
+		for _, secret := range []string{widgets.NewSecret().Reveal(), widgets.NewVersion()} {
+			if err := secrettext.Doubt(secret); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	secret := widgets.NewSecret().Reveal()
+	for _, pattern := range []string{"b'%'", "%;", "%,", "% # shop", `%\n`, "“%”", "%\u200b", "% %", "%%", `"%"`, "% ", "{env.SECRET}"} {
+		text := strings.ReplaceAll(pattern, "%", secret)
+		if err := secrettext.Doubt(text); err == nil || strings.Contains(err.Error(), secret) {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+	for _, text := range []string{"correct horse battery staple", "c#-and-more-than-16", "b'quite-random'x", "", "0123456789abcdef"} {
+		if err := secrettext.Doubt(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // TestSecretsStandAlone: anything around a secret in a file would become part of it.
 // The error says where, what it is and what to do, and never shows the text.
 func TestSecretsStandAlone(t *testing.T) {

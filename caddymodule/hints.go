@@ -16,8 +16,9 @@ import (
 
 // noMistake is the hint if no common mistake explains the signature.
 var noMistake = traffic.Hint{
-	ID:   "none_known",
-	Text: "None of the common mistakes gives this signature: most likely another secret was used, or another text was signed.",
+	ID: "none_known",
+	Text: "None of the common mistakes gives this signature: most likely another secret was used, or another text was signed. " +
+		"Once a minute, the log says of such a request whether the secret is another widget's or a retired one.",
 }
 
 // otherDialect is the hint if the widget is known but not accepted here.

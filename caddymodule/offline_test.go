@@ -85,10 +85,10 @@ func TestOffline(t *testing.T) {
 			equal(t, p.secretOffline(t, "reveal", "shop"), second, "revealed")
 			p.config = running
 			for want, args := range map[string][]string{
-				"defined in the configuration":  {"rotate", "inline"},
-				"asks the running gateway":      {"stats"},
-				"pass one of the two":           {"list", "--address", p.admin},
-				"caddy chat-identity create no": {"show", "no"},
+				"defined in the configuration":    {"rotate", "inline"},
+				"asks the running gateway":        {"stats"},
+				"pass one of the two":             {"list", "--address", p.admin},
+				"there is no widget with that id": {"show", "no"},
 			} {
 				if out, stderr, err := p.offline(t, args...); err == nil || out != "" || !strings.Contains(stderr, want) {
 					t.Errorf("%v: %v %s%s", args, err, out, stderr)

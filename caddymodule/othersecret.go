@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -12,8 +11,8 @@ import (
 // maxOtherSecrets is how many keys a signature is compared with to tell whose it is.
 const maxOtherSecrets = 32
 
-// otherSecret tells whose secret has made a signature that is not the widget's, "" if that
-// is unknown. It is for the operator's log alone, since it names other widgets. A widget's
+// otherSecret tells whose secret has made a signature that is not the widget's, or that it is
+// unknown, and "" if it was not looked at. It is for the operator's log alone, since it names other widgets. A widget's
 // requests are looked at once a minute.
 func (x *exchange) otherSecret() string {
 	app := x.h.app
@@ -38,15 +37,17 @@ func (x *exchange) otherSecret() string {
 		}
 		return "The signature was made with " + app.describe(&other) + ": the signing server still has the old one."
 	}
-	return ""
+	return "None of the common mistakes gives this signature, and no secret of another widget or retired one that was used recently: " +
+		"most likely an unknown secret was used, or another text was signed."
 }
 
 // describe says which secret a key is of.
 func (a *App) describe(other *widgets.Other) string {
-	if !other.Retired.IsZero() {
-		return fmt.Sprintf("a secret of widget %s (version %s) that was retired %v ago", other.Widget, other.Key.ID, time.Since(other.Retired).Round(time.Second))
+	which := "the secret of widget %s (version %s)"
+	if other.Retired {
+		which = "a secret of widget %s (version %s) that was retired"
 	}
-	return "the secret of widget " + other.Widget + " (version " + other.Key.ID + ")"
+	return fmt.Sprintf(which, other.Widget, other.Key.ID)
 }
 
 // retireInline remembers secrets of this configuration that the active one does not have.
@@ -62,7 +63,7 @@ func (a *App) retireInline() {
 		}
 		for i, secret := range w.inline.secrets {
 			if !kept.has(secret) {
-				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: time.Now()})
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: true})
 			}
 		}
 	}

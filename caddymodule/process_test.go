@@ -167,9 +167,9 @@ func TestProcess(t *testing.T) {
 		}
 	}
 	for want, args := range map[string][]string{
-		"defined in the configuration":      {"rotate", "declared"},
-		"caddy chat-identity create nobody": {"show", "nobody"},
-		"rotate shop":                       {"create", "shop"},
+		"defined in the configuration":    {"rotate", "declared"},
+		"there is no widget with that id": {"show", "nobody"},
+		"rotate shop":                     {"create", "shop"},
 	} {
 		stdout, stderr, err := p.command(t, "", args...)
 		if err == nil || stdout != "" || !strings.Contains(stderr, want) {

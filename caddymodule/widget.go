@@ -73,9 +73,12 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 			return nil, false, fmt.Errorf("%w (%s)", hintShort(err), describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
-		if name, kind := placeholder(text); kind == "env" {
-			if err := secrettext.Check(secret.Reveal()); err != nil {
+		if err := secrettext.Doubt(secret.Reveal()); err != nil {
+			inline.doubt = err
+			if name, kind := placeholder(text); kind == "env" {
 				inline.doubt = fmt.Errorf("environment variable %s: %w", name, err)
+			} else if kind == "file" {
+				inline.doubt = fmt.Errorf("secret file %s: %w", name, err)
 			}
 		}
 		inline.secrets = append(inline.secrets, secret)

@@ -114,9 +114,7 @@ func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	o := &decrypted{r.ID, *s, verifier.NewKey(secret), k.others.opened.Add(1) % maxOthers}
 	o.key.ID = s.Version
 	k.others.use(o)
-	if s.Until.IsZero() {
-		k.others.renew(o, r)
-	}
+	k.others.learn(r, o)
 	if k.cache.Set(s.Version, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}

@@ -2,6 +2,7 @@ package widgets
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 )
@@ -47,7 +48,7 @@ func TestOthers(t *testing.T) {
 		t.Helper()
 		got := keys.Others(r.ID, r)
 		for i := range got {
-			if i >= len(want) || got[i].Widget != want[i].Widget || got[i].Key.ID != want[i].Key.ID || !got[i].Retired.Equal(want[i].Retired) {
+			if i >= len(want) || got[i].Widget != want[i].Widget || got[i].Key.ID != want[i].Key.ID || got[i].Retired != want[i].Retired {
 				t.Errorf("%s: %+v", when, got)
 				return
 			}
@@ -70,18 +71,32 @@ func TestOthers(t *testing.T) {
 	shop = rotate(shop, time.Hour)
 	want("in grace", shop, keyOf(kiosk))
 	now = now.Add(2 * time.Hour)
-	first.Retired = shop.Secrets[1].Until
+	first.Retired = true
 	want("after the grace", shop, first, keyOf(kiosk))
 
 	second := keyOf(shop)
 	shop = rotate(shop, 0)
-	second.Retired = shop.Rotated
-	want("rotated without a grace", shop, second, keyOf(kiosk))
+	second.Retired = true
+	want("rotated without a grace", shop, first, second, keyOf(kiosk))
+
+	third := keyOf(shop)
+	third.Retired = true
+	shop = rotate(shop, time.Hour)
+	if shop, err = shop.EndGrace(); err != nil {
+		t.Fatal(err)
+	}
+	want("its grace ended early", shop, third, first, second, keyOf(kiosk))
+	fourth := keyOf(shop)
+	fourth.Retired = true
+	shop = rotate(rotate(shop, time.Hour), 0)
+	if got := keys.Others(shop.ID, shop); !slices.ContainsFunc(got, func(o Other) bool { return o.Key.ID == fourth.Key.ID && o.Retired }) {
+		t.Errorf("rotated with a grace and then without: %+v", got)
+	}
 
 	for i := range 100 {
 		create(fmt.Sprint("widget-", i))
 	}
-	if all := keys.Others("shop", shop); len(all) != maxOthers || all[0].Key.ID != second.Key.ID {
+	if all := keys.Others("shop", shop); len(all) != maxOthers || !all[0].Retired || all[0].Widget != "shop" {
 		t.Errorf("%d keys", len(all))
 	}
 }

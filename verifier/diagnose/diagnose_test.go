@@ -102,6 +102,11 @@ func keyed(key func(string) string) func(string, string) string {
 	return func(secret, user string) string { return hmacHex(key(secret), user) }
 }
 
+// surrounded sends the right digest in the place of each %.
+func surrounded(pattern string) func(string, string) string {
+	return func(secret, user string) string { return strings.ReplaceAll(pattern, "%", hmacHex(secret, user)) }
+}
+
 func rewritten(message func(string) string) func(string, string) string {
 	return func(secret, user string) string { return hmacHex(secret, message(user)) }
 }
@@ -317,7 +322,7 @@ var mistakes = []mistaken{
 	{name: "colons in the digest", id: "signature_separated", sign: func(s, u string) string {
 		return strings.ReplaceAll(fmt.Sprintf("% x", hmacOf(sha256.New, s, u)), " ", ":")
 	}},
-	{name: "0x", id: "signature_prefixed", sign: func(s, u string) string { return "0x" + hmacHex(s, u) }},
+	{name: "0x", id: "signature_0x", sign: func(s, u string) string { return "0x" + hmacHex(s, u) }},
 	{name: "hex in hex", id: "signature_encoded_twice", sign: func(s, u string) string { return hex.EncodeToString([]byte(hmacHex(s, u))) }},
 	{name: "base64 in base64", id: "signature_encoded_twice+encoding_base64", sign: func(s, u string) string {
 		return base64Of([]byte(base64Of(hmacOf(sha256.New, s, u))))
@@ -364,14 +369,66 @@ var mistakes = []mistaken{
 	// The gateway's own secret.
 	{name: "gateway quotes", id: "gateway_secret_quoted", secret: `"` + diagnosedSecret + `"`, sign: clean},
 	{name: "gateway single quotes", id: "gateway_secret_quoted", secret: "'" + diagnosedSecret + "'", sign: clean},
-	{name: "gateway bytes of Python", id: "gateway_secret_quoted", secret: "b'" + diagnosedSecret + "'", sign: clean},
+	{name: "gateway bytes of Python", id: "gateway_secret_bytes", secret: "b'" + diagnosedSecret + "'", sign: clean},
 	{name: "gateway mark", id: "gateway_secret_mark", secret: "\ufeff" + diagnosedSecret, sign: clean},
 	{name: "gateway spaces", id: "gateway_secret_spaces", secret: "  " + diagnosedSecret + "\r\n", sign: clean},
 	{name: "gateway line", id: "gateway_secret_line", secret: "export SECRET=" + diagnosedSecret, sign: clean},
 	{name: "gateway mark and newline", id: "gateway_secret_wrapped", secret: "\ufeff" + diagnosedSecret + "\n", sign: clean},
 	{name: "gateway quotes and newline", id: "gateway_secret_wrapped", secret: `"` + diagnosedSecret + `"` + "\n", sign: clean},
 	{name: "gateway quotes, e-mail", id: "email_signed+gateway_secret_quoted", secret: `"` + diagnosedSecret + `"`, sign: func(_, _ string) string { return hmacHex(diagnosedSecret, usualEmail) }},
+	{name: "gateway semicolon", id: "gateway_secret_end", secret: diagnosedSecret + ";", sign: clean},
+	{name: "gateway comma", id: "gateway_secret_end", secret: diagnosedSecret + ",", sign: clean},
+	{name: "gateway comment", id: "gateway_secret_comment", secret: diagnosedSecret + " # shop", sign: clean},
+	{name: "gateway escape", id: "gateway_secret_escape", secret: diagnosedSecret + `\n`, sign: clean},
+	{name: "gateway invisible", id: "gateway_secret_invisible", secret: diagnosedSecret + "\u200b", sign: clean},
+	{name: "gateway new and old", id: "gateway_secret_two", secret: diagnosedEarlier[:30] + "-new " + diagnosedSecret, sign: clean},
+	{name: "gateway twice", id: "gateway_secret_twice", secret: diagnosedSecret + diagnosedSecret, sign: clean},
+	{name: "gateway line with quotes and a comment", id: "gateway_secret_wrapped", secret: `SECRET="` + diagnosedSecret + `"; # shop`, sign: clean},
 
+	// What stands around the right digest.
+	{name: "as openssl prints it", id: "signature_prefixed", sign: surrounded("SHA2-256(stdin)= %")},
+	{name: "of an HMAC", id: "signature_prefixed", sign: surrounded("HMAC-SHA2-256(stdin)= %")},
+	{name: "as sha256sum prints it", id: "signature_surrounded", sign: surrounded("%  -")},
+	{name: "as openssl -r prints it", id: "signature_surrounded", sign: surrounded("% *stdin")},
+	{name: "bearer", id: "signature_surrounded", sign: surrounded("Bearer %")},
+	{name: "as PostgreSQL prints bytes", id: "signature_0x", sign: surrounded(`\x%`)},
+	{name: "as MySQL writes bytes", id: "signature_0x", sign: surrounded("x'%'")},
+	{name: "field of a form", id: "signature_named", sign: surrounded("user_hash=%")},
+	{name: "field of an object", id: "signature_named", sign: surrounded(`{"hash":"%"}`)},
+	{name: "semicolon", id: "signature_surrounded", sign: surrounded("%;")},
+	{name: "mark", id: "signature_spaces", sign: surrounded("\ufeff%")},
+	{name: "invisible", id: "signature_spaces", sign: surrounded("%\u200b")},
+	{name: "twice", id: "signature_twice", sign: surrounded("%%")},
+	{name: "twice with a comma", id: "signature_twice", sign: surrounded("%,%")},
+	{name: "angle brackets", id: "signature_bracketed", sign: surrounded("<%>")},
+	{name: "braces", id: "signature_bracketed", sign: surrounded("{%}")},
+	{name: "in base64 with a name", id: "signature_named+encoding_base64", sign: func(s, u string) string { return "user_hash=" + base64Of(hmacOf(sha256.New, s, u)) }},
+	{name: "e-mail, with a name", id: "email_signed+signature_named", sign: func(s, _ string) string { return "user_hash=" + hmacHex(s, usualEmail) }},
+	{name: "as Stripe signs", id: "id_and_time_signed+signature_surrounded", sign: func(s, u string) string { return "t=1767225600,v1=" + hmacHex(s, "1767225600."+u) }},
+	{name: "lower-case base64", id: "digest_lower_case", encoding: inBase64, sign: func(s, u string) string { return strings.ToLower(base64Of(hmacOf(sha256.New, s, u))) }},
+	{name: "base64 of hex in base64", id: "signature_encoded_twice", encoding: inBase64, sign: func(s, u string) string { return base64Of([]byte(hmacHex(s, u))) }},
+	{name: "a template in braces", id: "signature_placeholder", sign: sent("{{hash}}")},
+	{name: "an object of Java", id: "signature_object", sign: sent("[B@1b6d3586")},
+	{name: "an object of .NET", id: "signature_object", sign: sent("System.Byte[]")},
+	{name: "an object of Python", id: "signature_object", sign: sent("<hmac.HMAC object at 0x7f01>")},
+	{name: "an object of Ruby", id: "signature_object", sign: sent("#<OpenSSL::HMAC:0x00007f>")},
+
+	// Custom messages.
+	{name: "id alone", id: "value_alone_signed", template: "v1:{user_id}", sign: rewritten(func(u string) string { return u })},
+	{name: "id alone in base64", id: "value_alone_signed", template: "v1:{user_id}", encoding: inBase64, sign: func(s, u string) string { return base64Of(hmacOf(sha256.New, s, u)) }},
+	{name: "CR LF", id: "message_crlf", template: "{user_id}\n{email}", sign: rewritten(func(u string) string { return u + "\r\n" + usualEmail })},
+
+	// More of the user id, and of other values.
+	{name: "two newlines", id: "id_spaces", sign: rewritten(func(u string) string { return u + "\n\n" })},
+	{name: "newline in letters", id: "id_escape", sign: rewritten(func(u string) string { return u + `\n` })},
+	{name: "leading zeros", id: "id_leading_zeros", user: "007", sign: signs("7")},
+	{name: "double", id: "id_rounded", user: "12345678901234567890", sign: signs("12345678901234567000")},
+	{name: "double of JavaScript", id: "id_rounded", user: "9007199254740993", sign: signs("9007199254740992")},
+	{name: "HTML", id: "id_html_escaped", user: "o'b&c", sign: signs("o&#039;b&amp;c")},
+	{name: "line as the secret", id: "secret_line", sign: keyed(func(s string) string { return "CHAT_IDENTITY_SECRET=" + s })},
+	{name: "example as the secret", id: "secret_placeholder", sign: keyed(func(string) string { return "an-example-secret-do-not-use" })},
+
+	// Two at once.
 	// Two at once.
 	{name: "email in base64", id: "email_signed+encoding_base64", sign: func(s, _ string) string { return base64Of(hmacOf(sha256.New, s, usualEmail)) }},
 	{name: "email with a newline", id: "email_signed+id_newline", sign: signs(usualEmail + "\n")},
@@ -432,7 +489,7 @@ func TestDiagnose(t *testing.T) {
 		t.Run(m.name, func(t *testing.T) {
 			p, c, document, secret := m.prepare(t)
 			newVerifier(t, m.template, m.encoding)
-			found, ok := p.find(c, Evidence{document, usualWidget, []verifier.Secret{secret}, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier)}})
+			found, ok := p.find(c, Evidence{Document: document, Widget: usualWidget, Secrets: []verifier.Secret{secret}, Previous: []verifier.Secret{verifier.WeakSecret(diagnosedEarlier)}})
 			if !ok || found.ID != m.id {
 				t.Fatalf("found %q, %v; want %q", found.ID, ok, m.id)
 			}
@@ -549,7 +606,7 @@ func TestDiagnoseCost(t *testing.T) {
 		most      int
 	}{
 		{"{user_id}", 1, strings.Repeat("0", 64), 1200},
-		{three, 1, strings.Repeat("0", 64), 1700},
+		{three, 1, strings.Repeat("0", 64), 1750},
 		{three, 9, strings.Repeat("0", 64), maxDigests},
 		{"{user_id}\n{nonce}{email}\n{timestamp}", 9, strings.Repeat("0", 64), maxDigests},
 		{three, 9, strings.Repeat("0", 32), maxDigests},
@@ -565,13 +622,39 @@ func TestDiagnoseCost(t *testing.T) {
 			secrets = append(secrets, verifier.WeakSecret(fmt.Sprintf("%s%d", diagnosedSecret, i)))
 		}
 		d := new(digester)
-		if deviations := p.diagnose(d, c, Evidence{document, usualWidget, secrets, secrets}); len(deviations) > 0 {
+		if deviations := p.diagnose(d, c, Evidence{Document: document, Widget: usualWidget, Secrets: secrets, Previous: secrets}); len(deviations) > 0 {
 			t.Errorf("%s: %v", x.template, deviations)
 		}
 		t.Logf("%s with %d secrets: %d digests", x.template, x.secrets, d.count)
 		if d.count > x.most || d.count < 500 {
 			t.Errorf("%s with %d secrets: %d digests, want at most %d", x.template, x.secrets, d.count, x.most)
 		}
+	}
+}
+
+// TestDiagnoseCostAlike: a signature that is explained costs as many digests as one that is
+// not, so that the time tells nobody that he has guessed the beginning of a secret.
+func TestDiagnoseCostAlike(t *testing.T) {
+	p := newFormat("{user_id}", inHex)
+	count := func(key string) int {
+		c := &claim{verifier.UserID: []byte("user-42"), verifier.Signature: []byte(hmacHex(key, "user-42"))}
+		d := new(digester)
+		found := p.diagnose(d, c, Evidence{Secrets: []verifier.Secret{verifier.WeakSecret("correct horse battery staple sunday")}})
+		if (len(found) > 0) != strings.HasPrefix("correct horse battery staple sunday", key) {
+			t.Errorf("signed with %q: %v", key, found)
+		}
+		return d.count
+	}
+	if right, wrong := count("correct horse ba"), count("current horse ba"); right != wrong {
+		t.Errorf("%d digests for the beginning of a secret, and %d for another text", right, wrong)
+	}
+}
+
+// A document of thousands of numbers is not read to its end.
+func TestDiagnoseManyFields(t *testing.T) {
+	document := []byte(`{"user_id":"user-42","list":[` + strings.Repeat(`{"n":1},`, 5000) + `{}]}`)
+	if n := len(fieldsOf(document)); n != maxFields {
+		t.Errorf("%d fields", n)
 	}
 }
 
@@ -582,7 +665,7 @@ func TestDiagnoseLargeDocument(t *testing.T) {
 	c[verifier.Signature] = []byte(strings.Repeat("0", 64))
 	document := []byte(`{"user_id":"user-42","x":"` + strings.Repeat("é", maxDocument/2-100) + `"}`)
 	large := 0
-	for _, v := range p.messageVariants(c, &Evidence{Document: document}) {
+	for _, v := range p.messageVariants(c, &Evidence{Document: document, fields: fieldsOf(document)}) {
 		if len(v.text) > maxRewritten {
 			large++
 		}

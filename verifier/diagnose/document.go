@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -25,7 +26,11 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 		}
 	}
 	for _, f := range others(c, e) {
-		v.add(f.text, false, with("other_value_signed", "the signature is that of another value of the request, such as another user's id, and not of the user id"))
+		which := "another value of the request, such as another user's id,"
+		if slices.Contains(usualNames, f.name) { // else a name is the client's
+			which = "the field " + f.name
+		}
+		v.add(f.text, false, with("other_value_signed", "the signature is that of "+which+" and not of the user id"))
 		both := with("id_and_other_value_signed", "the user id was signed together with another value of the request")
 		if _, ok := unixTime([]byte(f.text)); ok {
 			both = with("id_and_time_signed", "the user id was signed together with a timestamp")
@@ -35,8 +40,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 		}
 	}
 	document, object := e.Document, -1
-	fields := fieldsOf(document)
-	for _, f := range fields {
+	for _, f := range e.fields {
 		if f.text == signature || f.text == id && object < 0 {
 			object = f.object
 		}
@@ -44,7 +48,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	if text := bytes.TrimSpace(document); object >= 0 && (text[0] == '{' || text[0] == '[') {
 		p.addObjects(v, document, object, signature)
 	}
-	for _, f := range fields {
+	for _, f := range e.fields {
 		if f.text == id {
 			named := with("id_with_name_signed", "the user id was signed together with the name of its field")
 			for _, text := range append(jsonWritings(objectOf([]docField{f})), f.name+"="+id, f.name+":"+id) {
@@ -55,10 +59,20 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	}
 }
 
+// usualNames are those by which a hint may name a field.
+var usualNames = []string{"email", "userEmail", "user_email", "name", "userName", "username", "phone", "company", "id", "userId", "user_id", "text", "message"}
+
+// signedTime is the time in a signature as Stripe writes it.
+var signedTime = regexp.MustCompile(`\bt=(\d+),`)
+
 // others returns the values of the document besides user id and signature, as many as are
 // tried.
 func others(c *claim, e *Evidence) []docField {
-	all := slices.DeleteFunc(fieldsOf(e.Document), func(f docField) bool {
+	fields := slices.Clone(e.fields)
+	if t := signedTime.FindSubmatch(c[verifier.Signature]); t != nil {
+		fields = append([]docField{{text: string(t[1])}}, fields...)
+	}
+	all := slices.DeleteFunc(fields, func(f docField) bool {
 		return f.text == "" || f.text == string(c[verifier.UserID]) || f.text == string(c[verifier.Signature]) || !withinDiagnosis([]byte(f.text))
 	})
 	return all[:min(len(all), maxValues)]
@@ -68,11 +82,14 @@ func others(c *claim, e *Evidence) []docField {
 func (p *format) addObjects(v *variants, document []byte, start int, signature string) {
 	whole := deviation{"json_signed", "the whole JSON text was signed", p.signRight()}
 	unsigned := deviation{"json_without_signature_signed", "the JSON text was signed as it was before the signature was added", p.signRight()}
+	v.add(string(document), false, whole)
+	if len(document) > maxRewritten {
+		return // nobody signs large texts as they were before
+	}
 	object, err := jsontext.NewDecoder(bytes.NewReader(document[start:])).ReadValue()
 	if err != nil {
 		return
 	}
-	v.add(string(document), false, whole)
 	for _, text := range append(jsonWritings(document), jsonWritings(object)...) {
 		v.add(text, false, whole)
 	}
@@ -100,7 +117,11 @@ type docField struct {
 	object     int            // where its object begins
 }
 
-// fieldsOf returns the texts and numbers of a JSON text, or the fields of a form or query.
+// maxFields is how many fields of a document are looked at.
+const maxFields = 256
+
+// fieldsOf returns the first texts and numbers of a JSON text, or the fields of a form or
+// query.
 func fieldsOf(document []byte) (fields []docField) {
 	if text := bytes.TrimSpace(document); len(text) == 0 || text[0] != '{' && text[0] != '[' {
 		values, _ := url.ParseQuery(string(text))
@@ -114,7 +135,7 @@ func fieldsOf(document []byte) (fields []docField) {
 	var name string
 	for {
 		token, err := d.ReadToken()
-		if err != nil {
+		if err != nil || len(fields) == maxFields {
 			return fields // at the end, or where it is not JSON
 		}
 		in, n := d.StackIndex(d.StackDepth())
@@ -146,15 +167,11 @@ func objectOf(fields []docField) []byte {
 }
 
 // jsonWritings returns a JSON text as common encoders write it: compact, with
-// Python's spaces, in ASCII alone, and with sorted names. Nobody signs large
-// texts, so of one only the first.
+// Python's spaces, in ASCII alone, and with sorted names.
 func jsonWritings(document []byte) (texts []string) {
 	compact := jsontext.Value(bytes.Clone(document))
 	if compact.Compact() != nil {
 		return nil
-	}
-	if len(compact) > maxRewritten {
-		return []string{string(compact)}
 	}
 	sorted := compact.Clone()
 	_ = sorted.Canonicalize() // else it is as it was

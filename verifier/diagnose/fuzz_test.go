@@ -42,7 +42,7 @@ func FuzzDiagnose(f *testing.F) {
 		}
 		d := new(digester)
 		secrets, previous := []verifier.Secret{verifier.WeakSecret(secret)}, []verifier.Secret{verifier.WeakSecret(diagnosedEarlier + mark)}
-		e := Evidence{[]byte(document), mark + "widget", secrets, previous}
+		e := Evidence{Document: []byte(document), Widget: mark + "widget", Secrets: secrets, Previous: previous}
 		p.diagnose(d, c, e)
 		if d.count > maxDigests {
 			t.Errorf("%d digests", d.count)

@@ -9,15 +9,20 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// insteadOfDigest recognizes what was sent in place of a digest.
-func insteadOfDigest(c *claim, e *Evidence) (deviation, bool) {
-	signature := string(c[verifier.Signature])
+// secretSent recognizes a secret that was sent in place of a digest.
+func secretSent(c *claim, e *Evidence) (deviation, bool) {
 	for _, s := range slices.Concat(e.Secrets, e.Previous) {
 		if text := s.Reveal(); text != "" && same(c[verifier.Signature], []byte(text)) {
 			return deviation{"secret_sent", "the secret itself was sent as the signature, so that every visitor can read it",
 				"replace the secret, and send the HMAC that a server makes with it"}, true
 		}
 	}
+	return deviation{}, false
+}
+
+// insteadOfDigest recognizes what else was sent in place of a digest.
+func insteadOfDigest(c *claim) (deviation, bool) {
+	signature := string(c[verifier.Signature])
 	raw := strings.ContainsFunc(signature, func(r rune) bool { return !unicode.IsPrint(r) }) // bytes, not a text
 	for i := range sentInstead {
 		if s := &sentInstead[i]; !raw && s.is.MatchString(signature) {
@@ -39,7 +44,10 @@ var sentInstead = []struct {
 	{deviation{"password_hash_sent", "a password hash, such as bcrypt's, was sent as the signature", "send the HMAC of the message, which another can compute as well, while a password hash has a salt"},
 		regexp.MustCompile(`^(\$(2[abxy]?|argon2\w*|scrypt|s0|[156y]|apr1|pbkdf2[\w-]*)\$|pbkdf2[:_]|scrypt:|bcrypt|\{SSHA)`)},
 	{deviation{"signature_placeholder", "the signature is what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the digest"},
-		regexp.MustCompile(`^(undefined|null|None|nil|NaN|true|false|Array|Object|\[object \w+\]|<Buffer.*|[ -~]*(\{\{|[$#]\{|<[%?])[ -~]*|<[\w .-]+>|\{[\w .-]+\}|%[\w.-]+%|%\(\w+\)s|\$[A-Za-z_]\w*(->\w+)*|\.{3}|x{6,}|X{6,})$`)},
+		regexp.MustCompile(`^(undefined|null|None|nil|NaN|true|false|Array|Object|\[object \w+\])$`)},
+	{deviation{"signature_object", "the signature is what a program prints for an object, and not the digest", "write the digest's bytes as a text, and send that"},
+		regexp.MustCompile(`^(<Buffer.*|#?<[\w.:]+( object at|:| Digest)?.*\b0x[0-9a-f]+.*>|\[B@[0-9a-f]+|System\.Byte\[\]|Resource id #\d+|Hmac \{.*|function \w*\(.*)$`)},
 	{deviation{"signature_placeholder", "the signature is a placeholder that nobody filled in", "send the HMAC that a server makes for the user"},
-		regexp.MustCompile(`^(?i)[\[("']*([a-z]+[ _.-]+)*(hash|hmac|signature|digest|sig|token|secret|sha-?256)([ _.-]+[a-z]+)*([ _.-]?(here|string|value))?[\])"']*$`)},
+		regexp.MustCompile(`^([ -~]*(\{\{|[$#]\{|<[%?])[ -~]*|<[\w .-]+>|\{[\w .-]+\}|%[\w.-]+%|%\(\w+\)s|\$[A-Za-z_]\w*(->\w+)*|\.{3}|x{6,}|X{6,}|` +
+			`(?i)[\[("']*([a-z]+[ _.-]+)*(hash|hmac|signature|digest|sig|token|secret|sha-?256)([ _.-]+[a-z]+)*([ _.-]?(here|string|value))?[\])"']*)$`)},
 }

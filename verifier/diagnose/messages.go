@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
+	"html"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,15 +20,20 @@ import (
 // rewritings are what happens to a user id on its way to the HMAC: in did, %s stands for
 // what it happened to. The fix "" is to sign what is sent.
 var rewritings = []rule{
+	{"crlf", "%s was signed with CR LF, or the two characters \\n, in the place of each newline", "", messages, each(strings.NewReplacer("\n", "\r\n").Replace, strings.NewReplacer("\n", `\n`).Replace)},
 	{"newline", "a newline was signed after %s", "", messages | substitutes, around("%\n", "%\r\n")},
 	{"trimmed", "%s was signed without the spaces or newlines around it", "send it without them", substitutes, each(strings.TrimSpace)},
-	{"spaces", "spaces were signed around %s", "", messages, around("% ", " %", " % ", "%\t", "\n%", "%\r")},
+	{"spaces", "spaces or newlines were signed around %s", "", messages, around("% ", " %", " % ", "%\t", "\t%", "\n%", "%\r", "%\n\n", "%\r\n\r\n", "% \n")},
+	{"escape", "a newline was signed after %s as the two characters \\n", "", messages, around(`%\n`)},
 	{"upper_case", "%s was signed in upper case", "", substitutes, each(strings.ToUpper)},
 	{"lower_case", "%s was signed in lower case", "", substitutes, each(strings.ToLower)},
 	{"quoted", "%s was signed as a JSON text, with its quotation marks", "", messages, quoted},
 	{"bytes_printed", "%s was signed as a program prints bytes, such as b'…'", "", messages, bytesPrinted},
 	{"json_escaped", "%s was signed with JSON's escapes", "", 0, escaped},
 	{"fraction", "%s was signed as a number with a fraction", "", 0, fraction},
+	{"leading_zeros", "%s was signed as a number, without its leading zeros", "", 0, each(withoutZeros)},
+	{"rounded", "%s was signed as a number that does not hold all its digits", "", 0, rounded},
+	{"html_escaped", "%s was signed as HTML writes it, such as &amp; for &", "", 0, htmlEscaped},
 	{"uuid", "%s was signed as a UUID in another notation, with or without its dashes", "", 0, uuids},
 	{"url_encoded", "%s was signed percent-encoded", "", messages, each(url.QueryEscape, url.PathEscape, encodeURIComponent, lowerEscaped)},
 	{"url_decoded", "%s was sent percent-encoded and signed as it was before", "encode it once, where it becomes part of a URL, and not in a body", 0, decoded},
@@ -65,6 +71,28 @@ func fraction(text string) []string {
 		return nil
 	}
 	return []string{text + ".0", text + ".00"}
+}
+
+func withoutZeros(text string) string {
+	if n, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return strconv.FormatUint(n, 10)
+	}
+	return text
+}
+
+// rounded returns an integer as JavaScript and PHP have it, as a double.
+func rounded(text string) []string {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return []string{strconv.FormatFloat(float64(n), 'f', -1, 64), strconv.FormatFloat(float64(n), 'f', 0, 64)}
+}
+
+func htmlEscaped(text string) []string {
+	escaped := html.EscapeString(text)
+	named := strings.ReplaceAll(escaped, "&#34;", "&quot;")
+	return []string{escaped, named, strings.ReplaceAll(named, "&#39;", "&#039;"), strings.ReplaceAll(named, "&#39;", "&#x27;")}
 }
 
 // uuids returns a UUID without dashes and with them, in braces, and with the other case.

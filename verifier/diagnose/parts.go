@@ -17,10 +17,13 @@ var separators = []string{":", ".", "|", "\n", ",", "-", " "}
 // time.
 func (p *format) addArrangements(v *variants, c *claim) {
 	fields := p.fields()
+	right := p.signRight()
 	if len(fields) < 2 {
+		if len(p.parts) > 1 {
+			v.add(join(fields, "", c), true, deviation{"value_alone_signed", "the " + strings.ReplaceAll(fields[0].String(), "_", " ") + " alone was signed", right})
+		}
 		return
 	}
-	right := p.signRight()
 	var (
 		order    = deviation{"parts_order", "the parts of the message were signed in another order", right}
 		between  = deviation{"parts_separated", "something else was written between the parts of the message", right}

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -46,6 +47,9 @@ func (a *algorithm) matches(w *parsedSignature, sum []byte) ([]deviation, bool) 
 		base64.RawStdEncoding.Encode(encoded, sum)
 	}
 	if !a.partly {
+		if !w.hex && !same(encoded, w.text) && same(bytes.ToLower(encoded), w.text) {
+			return []deviation{{"digest_lower_case", "the digest's base64 was changed to lower case", "send its letters as they are"}}, true
+		}
 		return nil, same(encoded, w.text)
 	}
 	if n := len(w.text); n >= w.encodedLen(minDigest) && n < len(encoded) && same(encoded[:n], w.text) {
@@ -76,16 +80,64 @@ var peelings = []struct {
 		return plain
 	}},
 	{deviation{"signature_bytes_printed", "the digest was sent as a program prints bytes, not as a text of its digits", "decode its bytes to a text, or encode them"}, unprintBytes},
-	{deviation{"signature_quoted", "quotation marks were sent around the digest", digestAlone}, func(text string) string { return strings.Trim(text, "\"'`\\") }},
-	{deviation{"signature_prefixed", "the name of the algorithm was sent before the digest", digestAlone}, func(text string) string {
-		return strings.TrimSpace(text[len(signaturePrefix.FindString(text)):])
+	{deviation{"signature_wrapped", "the digest was broken into lines", "send the digest on one line"}, func(text string) string {
+		if joined := strings.NewReplacer("\r", "", "\n", "").Replace(text); digestIn(joined) == joined {
+			return joined
+		}
+		return text
 	}},
-	{deviation{"signature_wrapped", "the digest was broken into lines", "send the digest on one line"}, strings.NewReplacer("\r", "", "\n", "").Replace},
 	{deviation{"signature_separated", "dashes, colons or spaces were written between the digest's bytes", "write its digits without anything between them"}, joinBytes},
-	{deviation{"signature_encoded_twice", "the digest's digits were encoded once more", "encode the digest's bytes once"}, encodedTwice},
 }
 
-var signaturePrefix = regexp.MustCompile(`^(?i:(?:hmac[-_]?)?sha-?(?:1|256|512)[=: ]|hmac[= ]|(?:hash|signature|digest|v1)[=:]|0x)`)
+// surroundings are what stands around a digest, which is a NUL here.
+var surroundings = []struct {
+	deviation
+	are *regexp.Regexp
+}{
+	{deviation{"signature_quoted", "quotation marks were sent around the digest", digestAlone}, regexp.MustCompile("^[\"'`\\\\]*\x00[\"'`\\\\]*$")},
+	{deviation{"signature_spaces", "spaces or characters that nobody sees were sent around the digest", digestAlone}, regexp.MustCompile(`^[\s\p{Cf}]*\x00[\s\p{Cf}]*$`)},
+	{deviation{"signature_bracketed", "brackets were sent around the digest", digestAlone}, regexp.MustCompile(`^[\[({<]+\x00[\])}>]+$`)},
+	{deviation{"signature_0x", "0x, or another mark of hex digits, was sent before the digest", digestAlone}, regexp.MustCompile(`^(0[xX]|\\+x|[xX]')\x00'?$`)},
+	{deviation{"signature_prefixed", "the name of the algorithm was sent before the digest", digestAlone}, regexp.MustCompile(`^(?i:(hmac|sha|urn:sha)[\w-]*(\([^)]*\))?[=: ]+)\x00$`)},
+	{deviation{"signature_named", "the digest was sent with the name of its field", digestAlone}, regexp.MustCompile(`^\W*(?i:\w*(hash|signature|digest|hmac|v1))["']?\s*[=:]["'\s]*\x00["'}\s]*$`)},
+	{deviation{"signature_twice", "the digest was sent twice", "send it once"}, regexp.MustCompile(`^\x00.?.?\x00$`)},
+	{deviation{"signature_surrounded", "something else was sent around the digest", digestAlone}, regexp.MustCompile(``)},
+}
+
+// runs are what may be a digest within a text, in hex and in base64.
+var runs = []*regexp.Regexp{regexp.MustCompile(`[0-9A-Fa-f]{32,}`), regexp.MustCompile(`[A-Za-z0-9+/_-]{22,}={0,2}`)}
+
+// digestIn returns the first part of a text that is as long as a digest, "" if none is.
+func digestIn(text string) string {
+	for _, run := range runs {
+		for _, digest := range run.FindAllString(text, -1) {
+			if half := digest[:len(digest)/2]; digest == half+half && len(half) >= base64.RawStdEncoding.EncodedLen(sha256.Size) {
+				digest = half
+			}
+			w := parsedSignature{text: []byte(strings.TrimRight(digest, "=")), hex: isHex(digest)}
+			if slices.ContainsFunc(algorithms, func(a algorithm) bool { return w.encodedLen(a.size) == len(w.text) }) {
+				return digest
+			}
+		}
+	}
+	return ""
+}
+
+// unwrap removes what stands around a digest of full length.
+func (w *parsedSignature) unwrap(text string) string {
+	digest := digestIn(text)
+	if digest == "" || digest == text || digest == strings.TrimPrefix(text, "-") { // a negative number
+		return text
+	}
+	around := strings.ReplaceAll(text, digest, "\x00")
+	for i := range surroundings {
+		if s := &surroundings[i]; s.are.MatchString(around) {
+			w.deviations = append(w.deviations, s.deviation)
+			break
+		}
+	}
+	return digest
+}
 
 // parseSignature finds the digest in what was sent, and notes what else was.
 func (p *format) parseSignature(signature []byte) (w parsedSignature, ok bool) {
@@ -95,9 +147,14 @@ func (p *format) parseSignature(signature []byte) (w parsedSignature, ok bool) {
 			text, w.deviations = peeled, append(w.deviations, peelings[i].deviation)
 		}
 	}
+	text = w.unwrap(text)
+	twice := encodedTwice(text)
+	if twice != "" {
+		text, w.deviations = twice, append(w.deviations, deviation{"signature_encoded_twice", "the digest's digits were encoded once more", "encode the digest's bytes once"})
+	}
 	if isHex(strings.TrimPrefix(text, "-")) {
 		w.hex, w.text = true, bytes.ToLower([]byte(text))
-		if p.encoding != inHex {
+		if p.encoding != inHex && twice == "" {
 			w.deviations = append(w.deviations, p.otherEncoding("hex"))
 		}
 		return w, true

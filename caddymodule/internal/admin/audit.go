@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -38,7 +39,7 @@ func (c *call) audit(log *zap.Logger, err error) {
 	case len(c.changes) > 1:
 		fields = append(fields, zap.Objects("changes", c.changes))
 	case c.id != "" && widgets.ValidID(c.id):
-		fields = append(fields, zap.String("widget", c.id))
+		fields = append(fields, zap.String("widget", unknownid.Text(c.id)))
 	}
 	from := c.r.RemoteAddr
 	if strings.Trim(from, "@") == "" {

@@ -1,13 +1,19 @@
 package admin
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -97,6 +103,14 @@ func (c *call) create() error {
 	if view.EffectiveMode == "" {
 		view.Note = "No request can use it. " + view.ModeWhy
 	}
+	if asked.Secret != nil {
+		if err := secrettext.Doubt(*asked.Secret); err != nil {
+			view.Note = strings.TrimSpace("The secret is used as it is, but may not be what was meant: " + err.Error() + ". " + view.Note)
+		}
+	}
+	if unknownid.Secret(view.ID) {
+		view.Note = strings.TrimSpace("The id looks like a secret, and ids are public: if it is one, delete the widget and replace the secret. " + view.Note)
+	}
 	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)
 	return c.answer(http.StatusCreated, view)
 }
@@ -118,12 +132,16 @@ func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)
 	if err := c.writable(c.id); err != nil {
 		return nil, err
 	}
-	return c.change(c.id, func(old *widgets.Record) (*widgets.Record, error) {
+	record, err := c.change(c.id, func(old *widgets.Record) (*widgets.Record, error) {
 		if old == nil {
-			return nil, c.unknown()
+			return nil, widgets.ErrNotFound
 		}
 		return do(old)
 	})
+	if errors.Is(err, widgets.ErrNotFound) {
+		err = c.unknown()
+	}
+	return record, err
 }
 
 func (c *call) unknown() error {
@@ -131,7 +149,13 @@ func (c *call) unknown() error {
 		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
 			"which this configuration does not have. It cannot be created here", c.id)
 	}
-	return fmt.Errorf("%w: create it with 'caddy chat-identity create %s'", widgets.ErrNotFound, c.id)
+	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
+	defer cancel()
+	advice := "'caddy chat-identity list' has the ids, and 'create' adds one"
+	if nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(c.Configured), c.id); len(nearest) > 0 {
+		advice = "did you mean " + strings.Join(nearest, " or ") + "?"
+	}
+	return fmt.Errorf("%w: %s", widgets.ErrNotFound, advice)
 }
 
 func (c *call) show() error {

@@ -285,6 +285,18 @@ func TestSignExplain(t *testing.T) {
 	}
 }
 
+// TestDoubtfulSecrets: sign and explain say what a gateway does with a secret.
+func TestDoubtfulSecrets(t *testing.T) {
+	for secret, want := range map[string]string{
+		"{env.CHAT_IDENTITY_SECRET}": "a gateway refuses this secret: ", "${CHAT_IDENTITY_SECRET}": "a gateway refuses this secret: ", "<your secret here>": "a gateway refuses this secret: ",
+		`"quoted-and-long-enough"`: "refuses this secret in a file, but takes it as it is from a variable", commandSecret + ";": "at an end what is seldom part of a secret", commandSecret: "",
+	} {
+		if r := command(t, run{args: []string{"sign", "--user", "u"}, secret: secret}); r.err != nil || !strings.Contains(r.errors, want) || want == "" && r.errors != "" {
+			t.Errorf("%s: %v %s", secret, r.err, r.errors)
+		}
+	}
+}
+
 func TestExplainReasons(t *testing.T) {
 	now := time.Now().Unix()
 	snap := func(at int64) string {
@@ -304,6 +316,14 @@ func TestExplainReasons(t *testing.T) {
 		{"misspelled in a form", "bookbag", "user_id=u&User.Hash=x", "anonymous", "partial", `user_hash is spelled "User.Hash"`, "misspelled"},
 		{"deeper", "bookbag", `{"text":"hi","chat":{"user":{"user_id":"u","user_hash":"` + right + `"}}}`, "anonymous", "missing", "pass --at /chat/user, and write 'at /chat/user'", "other_place"},
 		{"deeper, forged", "nextcap", `{"chat":{"userId":"u","userHash":"` + strings.Repeat("0", 64) + `"}}`, "anonymous", "missing", "pass --at /chat,", "other_place"},
+		{"misspelled by a letter", "bookbag", `{"user_id":"u","user_hsah":"x"}`, "anonymous", "partial", `user_hash is spelled "user_hsah".`, "misspelled"},
+		{"a field in brackets", "bookbag", "user[user_id]=u&user[user_hash]=x", "anonymous", "missing", `user_hash is within brackets, as "user[user_hash]", and user_id is within brackets, as "user[user_id]".`, "misspelled"},
+		{"deeper, of nextcap", "bookbag", `{"user":{"userId":"u","userHash":"` + right + `"}}`, "anonymous", "missing", "This is a claim of nextcap in an object: name that dialect, pass --at /user,", "other_place"},
+		{"a list", "bookbag", `[{"user_id":"u","user_hash":"` + right + `"}]`, "anonymous", "partial", "The body is a list", "other_body"},
+		{"a text", "bookbag", `"{\"user_id\":\"u\",\"user_hash\":\"x\"}"`, "anonymous", "partial", "JSON within a text", "other_body"},
+		{"multipart", "bookbag", "--b\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nu\r\n--b--\r\n", "anonymous", "missing", "pass its fields as JSON or as a URL-encoded form", "other_body"},
+		{"a comma at the end", "bookbag", `{"user_id":"u","user_hash":"x",}`, "malformed", "malformed", "line 1, column 31: there is a comma that nothing follows", ""},
+		{"no name but an object", "bookbag", `{"user":{"x":1},"user_hash":"x"}`, "anonymous", "partial", "no user_id", ""},
 		{"in a list", "bookbag", `{"users":[{"user_id":"u","user_hash":"` + right + `"}]}`, "anonymous", "missing", "no user_id", ""},
 		{"comma missing", "bookbag", "{\n  \"user_id\": \"zoë\"  \"user_hash\": \"x\"\n}", "malformed", "malformed", "line 2, column 21: invalid character '\"'", ""},
 		{"more after it", "bookbag", `{"user_id":"u","user_hash":"x"} {}`, "malformed", "malformed", "line 1, column 32: there is more after the object", ""},
@@ -313,7 +333,7 @@ func TestExplainReasons(t *testing.T) {
 		{"malformed field", "bookbag", `{"user_id":1.5,"user_hash":"x"}`, "malformed", "malformed", "the user_id is a number", ""},
 		{"malformed body", "bookbag", `{"user_id":`, "malformed", "malformed", "the body names user_id and is not valid JSON", ""},
 		{"malformed body without a name", "bookbag", `{"user":`, "malformed", "malformed", "the body is not valid JSON", ""},
-		{"no object", "bookbag", `[]`, "anonymous", "missing", "found:     nothing", ""},
+		{"no object", "bookbag", `[]`, "anonymous", "missing", "found:     nothing", "other_body"},
 		{"ambiguous", "bookbag", `{"user_id":"u","user_id":"v","user_hash":"x"}`, "invalid", "ambiguous", "appears more than once", ""},
 		{"expired", "snapengage", snap(now - 3600), "expired", "expired", "1h0m", ""},
 		{"ahead", "snapengage", snap(now + 3600), "expired", "expired", "ahead of this machine's clock", ""},
@@ -336,6 +356,17 @@ func TestExplainReasons(t *testing.T) {
 	}
 	if got, text := explained(t, run{args: []string{"--at", "/chat"}, secret: commandSecret, in: `{"user_id":"u","user_hash":"` + right + `"}`}); got.Mistake.ID != "other_place" || !strings.Contains(text, "leave out --at") {
 		t.Errorf("at the top: %s", text)
+	}
+	for message, want := range map[string]string{"v1:{user_id}": "value_alone_signed", "{user_id}\n{email}": ""} {
+		if got, text := explained(t, run{args: []string{"--message", message}, secret: commandSecret, in: `{"user_id":"u","user_hash":"` + right + `"}`}); got.Mistake.ID != want {
+			t.Errorf("%s: %s", message, text)
+		}
+	}
+	for _, id := range []string{"undefined", "[object Object]", "null", "${user.id}", "{{user.id}}", "<user id>"} {
+		in := `{"user_id":"` + id + `","user_hash":"` + digest(commandSecret, id) + `"}`
+		if got, text := explained(t, run{secret: commandSecret, in: in}); !got.Verified || !strings.Contains(text, "all such visitors are one user") {
+			t.Errorf("%s: %s", id, text)
+		}
 	}
 	got, text := explained(t, run{args: []string{"--dialect", "snapengage", "--max-age", "2h"}, secret: commandSecret, in: snap(now - 3600)})
 	if !got.Verified {

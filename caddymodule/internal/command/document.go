@@ -2,15 +2,19 @@ package command
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -39,7 +43,28 @@ func (d document) syntax() string {
 	if !ok {
 		return d.position(int64(len(d))) + ": it ends too early"
 	}
+	if trailingComma.Match(d[min(int(bad.ByteOffset), len(d)):]) {
+		return d.position(bad.ByteOffset) + ": there is a comma that nothing follows"
+	}
 	return d.position(bad.ByteOffset) + ": " + bad.Err.Error()
+}
+
+// trailingComma matches a comma with nothing more behind it.
+var trailingComma = regexp.MustCompile(`^,\s*[}\]]`)
+
+// wrongKind says what the text is, where no claim is read from such a thing.
+func (d document) wrongKind() string {
+	text := bytes.TrimSpace(d)
+	var inner string
+	switch {
+	case bytes.HasPrefix(text, []byte("--")):
+		return "This is a multipart body: pass its fields as JSON or as a URL-encoded form."
+	case bytes.HasPrefix(text, []byte("[")) && json.Valid(text):
+		return "The body is a list: send the object with the claim alone."
+	case json.Unmarshal(text, &inner) == nil && strings.HasPrefix(inner, "{") && json.Valid([]byte(inner)):
+		return "The body is JSON within a text, so it was encoded twice: send the object itself."
+	}
+	return ""
 }
 
 // position returns the line and column of a byte, in characters, from 1.
@@ -94,12 +119,28 @@ func (d document) names() map[string]bool {
 func (c *checker) misspelled(d document, r *verifier.Reading) string {
 	var said []string
 	names := d.names()
+	taken := make(map[string]bool) // those that are read
+	for f := range verifier.Visitor {
+		for _, pointer := range c.pointers(f) {
+			taken[pointer] = true
+		}
+	}
 	for _, f := range c.lacking(r) {
+		wanted := c.pointers(f)
+		known := make([]string, len(wanted))
+		for i := range wanted {
+			known[i] = path.Base(wanted[i])
+		}
 		for name := range names {
-			for _, wanted := range c.pointers(f) {
-				if name != wanted && folded(name) == folded(wanted) {
-					said = append(said, fmt.Sprintf("%s is spelled %s", strings.TrimPrefix(wanted, "/"), strconv.Quote(strings.TrimPrefix(name, "/"))))
-				}
+			if inner := inBrackets.FindStringSubmatch(name); inner != nil && slices.Contains(known, inner[1]) {
+				said = append(said, fmt.Sprintf("%s is within brackets, as %s", inner[1], strconv.Quote(name[1:])))
+				continue
+			}
+			if taken[name] || names[name] || strings.Contains(name[1:], "/") && path.Dir(name) != path.Dir(wanted[0]) {
+				continue
+			}
+			if meant := choice.Nearest(path.Base(name), known); meant != "" && meant != path.Base(name) {
+				said = append(said, fmt.Sprintf("%s is spelled %s", meant, strconv.Quote(path.Base(name))))
 			}
 		}
 	}
@@ -117,24 +158,34 @@ func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
 	return fields
 }
 
-// folded returns a pointer's letters and digits, in lower case.
-func folded(pointer string) string {
-	return strings.NewReplacer("_", "", "-", "", " ", "", ".", "").Replace(strings.ToLower(pointer))
-}
+// inBrackets matches the name of a form's field within an object, as PHP and Rails write it.
+var inBrackets = regexp.MustCompile(`^/\w+\[(\w+)\]$`)
 
-// elsewhere returns the objects of the text in which the claim is complete, with "" for
-// the whole, "" and false if it is in none but where it was looked for.
-func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at string, found bool) {
+// elsewhere returns the object of the text in which a claim is complete, "" for the whole,
+// and its dialect: this one, or else another. The dialect is "" if there is no such object
+// but the one where it was looked for.
+func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at, dialect string) {
 	if d.isForm() {
-		return "", false
+		return "", ""
 	}
-	moved := *f
-	for _, moved.at = range append([]string{""}, d.objects()...) {
-		if verifies, complete := moved.try(f.dialect, d, key); moved.at != f.at && (verifies || complete) {
-			return moved.at, true
+	dialects := []string{f.dialect}
+	for _, other := range verifier.Dialects {
+		if other.Name != f.dialect {
+			dialects = append(dialects, other.Name)
 		}
 	}
-	return "", false
+	for _, dialect := range dialects {
+		for _, at := range append([]string{""}, d.objects()...) {
+			moved := *f
+			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
+				continue
+			}
+			if verifies, complete := moved.try(dialect, d, key); verifies || complete {
+				return at, dialect
+			}
+		}
+	}
+	return "", ""
 }
 
 // try reports whether the signature is correct in a dialect, and whether only that is not.

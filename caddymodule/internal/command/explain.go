@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
@@ -74,10 +76,17 @@ type explanation struct {
 	Dialect  string           `json:"dialect"`
 	User     string           `json:"user,omitempty"`
 	Mistake  *mistake         `json:"mistake,omitempty"`
+	// Warning is what is wrong though the claim verifies.
+	Warning string `json:"warning,omitempty"`
 	// LeftOut lists fields that do not count because of how they are sent, and why.
 	LeftOut []string `json:"left_out,omitempty"`
 
 	read, template, message string
+}
+
+// unfilled are texts that are no ids, though they may be signed.
+var unfilled = map[string]bool{
+	"undefined": true, "null": true, "None": true, "nil": true, "NaN": true, "[object Object]": true, "[object Promise]": true, "Array": true, "YOUR_USER_ID": true,
 }
 
 type mistake struct {
@@ -97,6 +106,9 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
 	}
 	if err == nil {
+		if err := secrettext.CheckReplaced(e.User); err != nil || unfilled[e.User] {
+			e.Warning = "The user id is no user's, but what a program prints for a value that it does not have, or a name that nothing has replaced: all such visitors are one user."
+		}
 		return e
 	}
 	found := func(id, text string) *explanation {
@@ -109,21 +121,28 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 	case judgment.Expired:
 		return e
 	case judgment.Malformed:
-		if where := document.syntax(); where != "" && !document.isForm() {
+		if wrong := document.wrongKind(); wrong != "" {
+			e.Mistake = &mistake{"other_body", wrong}
+		} else if where := document.syntax(); where != "" && !document.isForm() {
 			e.Detail += " (" + where + ")"
 		}
 		return e
 	case judgment.Missing, judgment.Partial:
-		if at, ok := f.elsewhere(document, key); ok {
+		if wrong := document.wrongKind(); wrong != "" {
+			return found("other_body", wrong)
+		}
+		if at, dialect := f.elsewhere(document, key); dialect == f.dialect {
 			return found("other_place", inObject(at))
+		} else if dialect != "" {
+			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
 		}
 	}
-	if others := f.others(c, document, err, key); others != "" {
+	if others := f.others(c, document, &reading, err, key); others != "" {
 		return found("other_dialect", "This is a claim of "+others+": name that dialect, or send the fields of "+c.dialect.Name+".")
 	}
 	if e.Reason != judgment.Invalid {
 		if names := c.misspelled(document, &reading); names != "" {
-			return found("misspelled", "A name is not spelled as it is read: "+names+".")
+			return found("misspelled", "A name seems not to be spelled as it is read: "+names+".")
 		}
 		return e
 	}
@@ -147,16 +166,25 @@ func inObject(at string) string {
 
 // others returns the other dialects in which the signature is correct or, if no
 // complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document document, own error, key *verifier.Key) string {
+func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, own error, key *verifier.Key) string {
 	var verifying, complete []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {
 			continue
 		}
-		switch correct, whole := f.try(d.Name, document, key); {
-		case correct:
+		other, err := f.checker(d.Name)
+		if err != nil {
+			continue // a pointer that does not fit that dialect
+		}
+		var reading verifier.Reading
+		err = other.verify(document, &reading, key)
+		switch same := func(field verifier.Field) bool {
+			return len(read.Unverified(field)) > 0 && bytes.Equal(read.Unverified(field), reading.Unverified(field))
+		}; {
+		case same(verifier.UserID) && same(verifier.Signature): // only the configured message would be lost
+		case err == nil || errors.Is(err, verifier.ErrExpired):
 			verifying = append(verifying, d.Name)
-		case whole:
+		case errors.Is(err, verifier.ErrInvalid):
 			complete = append(complete, d.Name)
 		}
 	}
@@ -233,6 +261,9 @@ func (e *explanation) print(w io.Writer) error {
 		verdict = string(e.Reason) + ": " + e.Detail
 	}
 	line("verdict", verdict)
+	if e.Warning != "" {
+		line("warning", e.Warning)
+	}
 	switch {
 	case e.Mistake != nil:
 		line("mistake", e.Mistake.Text)

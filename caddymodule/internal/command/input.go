@@ -120,8 +120,12 @@ func weakSecret(cmd *cobra.Command, text string) (verifier.Secret, error) {
 	case errors.Is(err, verifier.ErrSecretShort):
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: the secret is shorter than %d bytes, so gateways refuse it: generate one with keygen.\n", verifier.MinSecret)
 	}
-	if err := secrettext.Check(text); err != nil {
+	if err := secrettext.CheckReplaced(text); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret: %v.\n", err)
+	} else if err := secrettext.Check(text); err != nil {
 		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this secret in a file, but takes it as it is from a variable: %v.\n", err)
+	} else if err := secrettext.Doubt(text); err != nil {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %v.\n", err)
 	}
 	return verifier.WeakSecret(text), nil
 }

@@ -51,6 +51,23 @@ func Check(text string) error {
 	return nil
 }
 
+// errMore doubts a secret.
+var errMore = errors.New(`the text has at an end what is seldom part of a secret, such as b'…', typographic quotes, a comma, a semicolon, a comment, \n in letters or a character that nobody sees, or is two secrets or one twice: if it is a mistake, remove it`)
+
+var more = regexp.MustCompile("^(?:b'.*'|b\".*\"|`.*`|[“„‘].*[”“’]|.*[,;]|.*\\s(?:#|//).*|.*\\\\[nrt]|\\p{Cf}.*|.*\\p{Cf}|\\S{16,}\\s+\\S{16,})$")
+
+// Doubt says why a text is unlikely to be meant as a secret: what [Check] refuses, and what
+// a random secret may look like more often.
+func Doubt(text string) error {
+	if err := Check(text); err != nil {
+		return err
+	}
+	if half := text[:len(text)/2]; more.MatchString(text) || text != "" && text == half+half {
+		return errMore
+	}
+	return nil
+}
+
 // everySecondNUL reports whether every second byte is NUL, from the given one on, as
 // in ASCII text in UTF-16.
 func everySecondNUL(text string, first int) bool {

@@ -21,11 +21,36 @@ const maxShown = 128
 // Text returns an id as it may be shown: at most 128 bytes of it, percent-encoded except
 // for the characters of ids. What looks like a secret, a digest or a token is not shown:
 // someone may have sent it in the wrong place.
-func Text(id []byte) string {
-	if secret(id) {
+func Text[T string | []byte](id T) string {
+	if Secret(id) {
 		return fmt.Sprintf("(%d characters that look like a secret)", len(id))
 	}
 	return Escape(id, maxShown, "")
+}
+
+// Parts returns at most that many bytes of a text as [Escape] does, and of its parts
+// between the dividers none that looks like a secret.
+func Parts(text, dividers string, most int, other string) string {
+	var b strings.Builder
+	for text != "" && most > 0 {
+		end := strings.IndexAny(text, dividers)
+		if end < 0 {
+			end = len(text)
+		}
+		part, divider := text[:end], text[end:min(end+1, len(text))]
+		if plain, err := url.PathUnescape(part); err == nil && Secret(plain) || Secret(part) {
+			b.WriteString(Text(part))
+		} else {
+			b.WriteString(Escape(part, most, other))
+		}
+		b.WriteString(divider)
+		most -= end + 1
+		text = text[end+len(divider):]
+	}
+	if text != "" && !strings.HasSuffix(b.String(), "…") {
+		b.WriteString("…")
+	}
+	return b.String()
 }
 
 // Escape returns at most that many bytes of a text, percent-encoded except for letters,
@@ -46,17 +71,21 @@ func Escape[T string | []byte](text T, most int, other string) string {
 	return b.String()
 }
 
-// secret reports whether a text is a token, or as long as a secret and without anything
-// that divides words.
-func secret(id []byte) bool {
-	words := 0
-	for _, c := range id {
-		if strings.IndexByte("-_. ", c) >= 0 {
-			words++
+// Secret reports whether a text is a token, or has a part as long as a secret without
+// anything that divides words, or little of that.
+func Secret[T string | []byte](id T) bool {
+	words, run, longest := 0, 0, 0
+	for i := range len(id) {
+		if run++; strings.IndexByte("-_. ", id[i]) >= 0 {
+			words, run = words+1, 0
 		}
+		longest = max(longest, run)
 	}
-	return len(id) >= 40 && (words < 3 || string(id[:3]) == "eyJ")
+	return longest >= maxWord || len(id) >= maxWord && (words < 3 || string(id[:3]) == "eyJ")
 }
+
+// maxWord is how long no word is.
+const maxWord = 40
 
 const (
 	maxListed  = 64 // ids of a store per question

@@ -25,10 +25,32 @@ func TestText(t *testing.T) {
 		"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnb.mF0dX.JlLm.x":          "(56 characters that look like a secret)",
 		strings.Repeat("a-b", 100):                                          strings.Repeat("a-b", 42) + "a-…",
 		"5d41402abc4b2a76b9719d911017c592a3f1c2d4e5b69788-12345678deadbeef": "(65 characters that look like a secret)",
+		"of-the-shop-1-" + strings.Repeat("5d41402abc4b2a76", 4):            "(78 characters that look like a secret)",
 	} {
 		if got := Text([]byte(id)); got != want {
 			t.Errorf("%q: %q, want %q", id, got, want)
 		}
+	}
+}
+
+func TestParts(t *testing.T) {
+	secret := strings.Repeat("5d41402abc4b2a76", 4)
+	hidden := "(64 characters that look like a secret)"
+	for path, want := range map[string]string{
+		"/p/" + secret + "/x":                    "/p/" + hidden + "/x",
+		"/" + secret:                             "/" + hidden,
+		"//a%20b/é":                              "//a%20b/%C3%A9",
+		"/%35" + secret[1:] + "/":                "/(66 characters that look like a secret)/",
+		strings.Repeat("/ab", 80) + "/" + secret: strings.Repeat("/ab", 80) + "/" + hidden,
+		strings.Repeat("/ab", 90) + "/" + secret: strings.Repeat("/ab", 85) + "/…",
+		"/" + strings.Repeat("a-b", 100):         "/" + strings.Repeat("a-b", 85) + "…",
+	} {
+		if got := Parts(path, "/", 256, "%"); got != want {
+			t.Errorf("%q: %q, want %q", path, got, want)
+		}
+	}
+	if got := Parts("a."+secret+".example:443", ".:", 256, ""); got != "a."+hidden+".example:443" {
+		t.Error(got)
 	}
 }
 
