@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
@@ -22,8 +23,8 @@ const maxShown = 128
 // for the characters of ids. What looks like a secret, a digest or a token is not shown:
 // someone may have sent it in the wrong place.
 func Text(id []byte) string {
-	if secret(id) {
-		return fmt.Sprintf("(%d characters that look like a secret)", len(id))
+	if secrettext.Looks(string(id)) {
+		return secrettext.Hidden(string(id))
 	}
 	return Escape(id, maxShown, "")
 }
@@ -44,18 +45,6 @@ func Escape[T string | []byte](text T, most int, other string) string {
 		b.WriteString("…")
 	}
 	return b.String()
-}
-
-// secret reports whether a text is a token, or as long as a secret and without anything
-// that divides words.
-func secret(id []byte) bool {
-	words := 0
-	for _, c := range id {
-		if strings.IndexByte("-_. ", c) >= 0 {
-			words++
-		}
-	}
-	return len(id) >= 40 && (words < 3 || string(id[:3]) == "eyJ")
 }
 
 const (
