@@ -33,6 +33,9 @@ func oneSite(global, directives string) string {
 func TestCheck(t *testing.T) {
 	const own = "chat_identity required {\nsecret {env.TEST_SECRET}\n"
 	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	damaged := filepath.Join(t.TempDir(), "damaged")
+	must(t, os.WriteFile(damaged, []byte("{\"id\":\"shop\"\n"), 0o600))
+	t.Setenv("DAMAGED", damaged)
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
@@ -83,6 +86,10 @@ func TestCheck(t *testing.T) {
 		{"unreachable", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", own+"}\n"+proxy), "widget_unreachable 4"},
 		{"reachable by a literal", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget shop\n}\n"+proxy), ""},
 		{"reachable by a request", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"another dialect", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\nclaim user_id header X-User\n}\n"+proxy), "dialect_refused 4"},
+		{"another dialect, taken", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"a store that is none", oneSite("chat_identity {\nwidgets file {env.DAMAGED}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), "file_damaged 3"},
+		{"a ledger that is none", oneSite("chat_identity {\nledger bolt {env.DAMAGED}\n}", own+"visitor query v\n}\n"+proxy), "file_damaged 3"},
 		{"not stored", oneSite("", "chat_identity {\nwidget shop\n}\n"+proxy), "widget_unstored 6"},
 		{"a literal", oneSite("", "chat_identity {\nsecret 0123456789abcdef\n}\n"+proxy), "secret_literal 6"},
 		{"literals of the app", oneSite("chat_identity {\nencryption_key "+testEncryptionKey+"\nledger redis redis://:password@127.0.0.1:1\n}", own+"}\n"+proxy), "secret_literal 3, secret_literal 3"},
@@ -161,11 +168,25 @@ func TestCheckBesideGateway(t *testing.T) {
 	}
 }
 
-// TestCheckErrors: what does not load is said as caddy validate says it.
+// TestCheckRemedies: what to do about a file depends on what is there.
+func TestCheckRemedies(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for path, want := range map[string]string{dir: "Name a file in it", dir + "/file/ledger.db": "Correct the path"} {
+		out, stderr, _ := runCheck(t, t.TempDir(), oneSite("chat_identity {\nledger bolt "+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nvisitor query v\n}\nreverse_proxy 127.0.0.1:1"))
+		if !strings.Contains(out, "\n  "+want+".\n") {
+			t.Errorf("%s: %s%s", path, out, stderr)
+		}
+	}
+}
+
+// TestCheckErrors: what does not load is said as caddy validate says it, but for Caddy's way
+// to the module.
 func TestCheckErrors(t *testing.T) {
 	for _, c := range []struct{ caddyfile, want string }{
-		{oneSite("", "chat_identity {\nsecret {env.NOT_SET}\n}"), "environment variable NOT_SET is not set or is empty"},
-		{oneSite("", "chat_identity {\nsecrets a\n}"), "did you mean 'secret'?), at Caddyfile:7"},
+		{oneSite("", "chat_identity {\nsecret {env.NOT_SET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
+		{oneSite("", "chat_identity {\nsecrets a\n}"), "Error: unknown option 'secrets' of the chat_identity directive (did you mean 'secret'?), at Caddyfile:7"},
+		{oneSite("chat_identity {\nencryption_key {env.NOT_SET}\n}", "chat_identity {\nsecret {env.TEST_SECRET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
 		{oneSite("", "chat_identity off\nroute {\nmethod {query.m}\n}"), "sets the method after chat_identity has run"},
 		{oneSite("", "respond hello"), "this configuration has no chat_identity"},
 	} {

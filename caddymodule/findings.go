@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -32,9 +33,14 @@ func (a *App) Check() (*findings.Report, error) {
 	a.checkSpoolFolder(dir)
 	if a.usesLedger && a.ledgerFile != "" {
 		a.checkFile("ledger", a.ledgerFile)
+		if err := boltledger.CheckBeginning(a.ledgerFile); err != nil {
+			a.find(findings.FileDamaged, fmt.Sprintf("the ledger %s cannot be used: %v", a.ledgerFile, err))
+		}
 	}
 	if a.usesStore && a.file != "" {
-		a.checkFile("file of widgets", a.file)
+		if a.checkFile("file of widgets", a.file); a.store.Err() != nil && isFile(a.file) {
+			a.find(findings.FileDamaged, fmt.Sprintf("the file of widgets %s cannot be used: %v", a.file, a.store.Err()))
+		}
 	}
 	for _, f := range a.storeFindings() {
 		a.report(f)
@@ -80,8 +86,12 @@ func (a *App) examine() error {
 		return nil
 	}
 	for _, w := range a.InlineWidgets {
-		if !slices.ContainsFunc(a.deciders, func(d decider) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
+		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d decider) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
+		switch {
+		case len(named) == 0:
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
+		case !slices.ContainsFunc(named, func(d decider) bool { _, accepts := d.serves(a.inline[w.ID]); return accepts }):
+			a.report(findings.New(findings.DialectRefused, "no directive takes the dialect "+w.Dialect+" of the inline widget "+w.ID+": each that can find it has a claim of its own, or one_time").At(w.Line, ""))
 		}
 	}
 	return nil
@@ -127,22 +137,32 @@ func (a *App) checkSpoolFolder(dir string) {
 func (a *App) checkFile(what, path string) {
 	existing := path
 	info, err := os.Stat(existing)
-	for errors.Is(err, fs.ErrNotExist) && existing != filepath.Dir(existing) {
+	for err != nil && !errors.Is(err, fs.ErrPermission) && existing != filepath.Dir(existing) {
 		existing = filepath.Dir(existing) // what is missing would be created in it
 		info, err = os.Stat(existing)
 	}
+	remedy := findings.Remedies[findings.FileUnwritable]
 	switch {
 	case err != nil:
 	case info.IsDir() && existing == path:
-		err = errors.New("it is a folder")
+		err, remedy = errors.New("it is a folder"), "Name a file in it"
 	case !info.IsDir() && existing != path:
-		err = errors.New(existing + " is not a folder")
+		err, remedy = errors.New(existing+" is not a folder"), "Correct the path"
 	default:
-		err = writable(existing)
+		if err = writable(existing); err != nil && existing != path && existing != filepath.Dir(path) {
+			err, remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
+		}
 	}
 	if err != nil {
-		a.find(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err))
+		f := findings.New(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err)).At(a.Line, "")
+		f.Remedy = remedy
+		a.report(f)
 	}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // checkPassword finds a password in the URL of a store.

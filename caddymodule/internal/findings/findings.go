@@ -33,6 +33,7 @@ var (
 	ErrorUnhandled    = kind("error_unhandled", "Add handle_errors, or remove 'refuse error'")
 	NoDirective       = kind("no_directive", "Add the directive chat_identity to a site")
 	WidgetUnreachable = kind("widget_unreachable", "Add 'widget {header.NAME}' to the directive so that requests can name it, or remove the widget")
+	DialectRefused    = kind("dialect_refused", "Take the dialect out of the widget, or give it a directive without 'claim', 'message', 'encoding' and one_time")
 	WidgetUnstored    = kind("widget_unstored", "Create it with 'caddy chat-identity create <id>'")
 	WidgetShadowed    = kind("widget_shadowed", "Delete the stored one, or remove the one in the configuration")
 	KeyMissing        = kind("key_missing", "Configure the key that is missing")
@@ -43,6 +44,7 @@ var (
 	UploadTooLarge    = kind("upload_too_large", "Raise max_spool to at least eight times max_upload, or lower max_upload")
 	SpoolInMemory     = kind("spool_in_memory", "Name a folder on a disk with spool, or lower max_spool")
 	ClaimsKept        = kind("claims_kept", "Remove 'unverified keep' unless the upstream reads X-Verified-User alone")
+	FileDamaged       = kind("file_damaged", "Restore it from a backup, or correct the path")
 	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
 )
 
