@@ -268,7 +268,7 @@ func moduleError(option string, err error) error {
 	case strings.Contains(text, "module name not specified"): // it quotes all, a password included
 		text = `"store" is missing, as in {"store": "redis", "url": "…"}`
 	case strings.Contains(text, "Go value of type map"):
-		text = `it takes an object, as in {"store": "redis", "url": "…"}`
+		text = `this takes an object, as in {"store": "redis", "url": "…"}`
 	}
 	return fmt.Errorf("%s (%s)", text, option)
 }

@@ -116,7 +116,7 @@ func TestCheck(t *testing.T) {
 			for _, f := range report.Findings {
 				seen[f.Kind] = true
 				got = append(got, string(f.Kind)+strings.Replace(f.Line, "Caddyfile:", " ", 1))
-				if f.Text == "" || f.Remedy == "" {
+				if f.Text == "" || f.Remedy == "" || strings.HasSuffix(f.Text, " ") {
 					t.Errorf("%+v", f)
 				}
 			}

@@ -122,7 +122,7 @@ func TestJSONApp(t *testing.T) {
 // TestJSONStores: errors about a store's JSON quote none of it.
 func TestJSONStores(t *testing.T) {
 	for store, want := range map[string]string{
-		`"redis://user:password@localhost"`: "it takes an object", `{"url":"redis://user:password@localhost"}`: `"store" is missing`,
+		`"redis://user:password@localhost"`: "this takes an object", `{"url":"redis://user:password@localhost"}`: `"store" is missing`,
 	} {
 		err := validateHandler(`{"widgets":`+store+`}`, `{"handler":"chat_identity","widget":"shop"}`)
 		if errorSays(t, err, want, "%s", store); strings.Contains(err.Error(), "password") {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -39,7 +40,8 @@ func (a *App) Check() (*findings.Report, error) {
 	}
 	if a.usesStore && a.file != "" {
 		if a.checkFile("file of widgets", a.file); a.store.Err() != nil && isFile(a.file) {
-			a.find(findings.FileDamaged, fmt.Sprintf("the file of widgets %s cannot be used: %v", a.file, a.store.Err()))
+			_, why, _ := strings.Cut(a.store.Err().Error(), "widgets file: ")
+			a.find(findings.FileDamaged, "the file of widgets cannot be used: "+why)
 		}
 	}
 	for _, f := range a.storeFindings() {

@@ -153,7 +153,7 @@ func checkWritten(text string) error {
 	case err == nil:
 		return nil
 	case strings.Contains(text, "{http.request.uri.path.file."): // as the adapter has replaced it
-		return errors.New("Caddy reads {file.NAME} without a slash as a part of the request's path: write the file's whole path, as in {file./run/secrets/chat}")
+		return errors.New("{file.NAME} without a slash is a part of the request's path: write the file's whole path, as in {file./run/secrets/chat}")
 	case len(found) > 1:
 		return fmt.Errorf("%w: write one placeholder alone, and give all of the secret to its variable or file", err)
 	case len(found) == 1:

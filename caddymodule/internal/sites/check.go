@@ -142,7 +142,7 @@ func describe(sets caddyhttp.MatcherSets, hosts string) string {
 		var all []string
 		for _, m := range set {
 			one := caddyhttp.MatcherSet{m}
-			if strings.Join(listed[caddyhttp.MatchHost](one), ", ") == hosts {
+			if hosts != "" && strings.Join(listed[caddyhttp.MatchHost](one), ", ") == hosts {
 				continue
 			}
 			name, text := written(m)

@@ -140,7 +140,7 @@ func (s *Site) missesProxies(d decider) string {
 		i := slices.IndexFunc(s.proxies, below)
 		if i < 0 || slices.ContainsFunc(s.proxies, func(sets caddyhttp.MatcherSets) bool { return mayMeet(sets, d.sets) }) ||
 			slices.ContainsFunc(s.deciders, func(other decider) bool { return mayMeet(other.sets, folder) }) {
-			return ""
+			continue
 		}
 		return s.describe(s.proxies[i])
 	}
