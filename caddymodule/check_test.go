@@ -66,6 +66,8 @@ func TestCheck(t *testing.T) {
 		{"a rewrite of another block", oneSite("", "handle_path /a/* {\n"+proxy+"}\nhandle /a/b {\nchat_identity off\n"+proxy+"}\nhandle /api/* {\nuri strip_prefix /api\nchat_identity /chat/* off\n"+proxy+"}"), "proxy_unprotected 15"},
 		{"a block within a block", oneSite("", "handle /API/* {\nhandle /api/chat/* {\nchat_identity /api/chat/open off\n"+proxy+"}\n}"), ""},
 		{"one of the site's hosts", "{\nadmin off\n}\nhttp://*.example.com, http://b.localhost {\n@x host a.example.com\nchat_identity @x off\n" + proxy + "}", ""},
+		{"a snippet of two blocks", "(ci) {\nchat_identity /chat/* off\n}\n" + oneSite("", "handle /chat/* {\nimport ci\n"+proxy+"}\nhandle /api/* {\nimport ci\n"+proxy+"}"), ""},
+		{"early hints", oneSite("", "route {\nrespond 103\nchat_identity off\n"+proxy+"}"), ""},
 		{"some is answered before", oneSite("", "route {\nrespond /healthz 200\nchat_identity off\n"+proxy+"}"), ""},
 		{"a folder's name, and the folder", oneSite("", "chat_identity /chat off\nchat_identity /chat/* off\nreverse_proxy /chat/* 127.0.0.1:1"), ""},
 		{"error routes of one status", oneSite("", own+"}\n"+proxy+"handle_errors 502 {\nhandle /a {\n"+proxy+"}\n}"), "errors_unprotected 6"},

@@ -61,6 +61,9 @@ func (s *Site) Check(report func(findings.Finding)) error {
 			"and one at site level before every handle and route block", pair[1].way, pair[0].earlier()))
 	}
 	for _, d := range s.dead {
+		if slices.ContainsFunc(s.deciders, func(other decider) bool { return other.line == d.line && d.line != "" }) {
+			continue // a snippet or named route that is of use elsewhere
+		}
 		line = d.line
 		find(findings.NeverMatches, fmt.Sprintf("no request gets to this chat_identity directive (%s): %s", d.way, d.why))
 	}

@@ -12,7 +12,7 @@ import (
 // reachability is what decides whether requests get to a directive.
 type reachability struct {
 	dead     []dead
-	deciders []decider
+	deciders []decider               // to which requests may get
 	proxies  []caddyhttp.MatcherSets // the innermost matchers around proxies
 	others   bool                    // something else may answer
 
@@ -74,8 +74,8 @@ const answeredBefore = "'respond', or another directive that answers, comes befo
 
 // answers reports whether a handler leaves nothing to those behind it.
 func answers(handler caddyhttp.MiddlewareHandler) bool {
-	_, ok := handler.(*caddyhttp.StaticResponse)
-	return ok
+	h, ok := handler.(*caddyhttp.StaticResponse)
+	return ok && h.StatusCode != "103" // which goes on
 }
 
 // unmatchable returns why certainly no request gets to a route with these matchers, "" if

@@ -179,8 +179,9 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				s.dead = append(s.dead, dead{directive{cmp.Or(here, allRequests), h.Line}, s.unmatched})
 			} else {
 				s.compare(d, deciding, outer, enclosing, here)
+				s.deciders = append(s.deciders, d)
 			}
-			deciding, s.deciders = append(deciding, d), append(s.deciders, d)
+			deciding = append(deciding, d)
 		}
 	}
 	return guarded
