@@ -265,6 +265,12 @@ func moduleError(option string, err error) error {
 	if _, after, ok := strings.Cut(text, ": provision chat_identity."); ok {
 		_, text, _ = strings.Cut(after, ": ")
 	}
+	switch {
+	case strings.Contains(text, "module name not specified"): // it quotes all, a password included
+		text = `"store" is missing, as in {"store": "redis", "url": "…"}`
+	case strings.Contains(text, "Go value of type map"):
+		text = `this takes an object, as in {"store": "redis", "url": "…"}`
+	}
 	return fmt.Errorf("%s (%s)", text, option)
 }
 

@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
 		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid",
 	},
-	"caddymodule/internal/unknownid": {"caddymodule/widgets", "internal/choice"},
+	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
 	"caddymodule/internal/cors":      {},
 	"caddymodule/internal/hop":       {},

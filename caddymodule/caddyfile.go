@@ -93,14 +93,20 @@ func (h *Handler) guard() *Handler {
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
+	segment := *d
+	return hideSecrets(h.unmarshal(d), segment)
+}
+
+func (h *Handler) unmarshal(d *caddyfile.Dispenser) error {
 	directive := *d
 	h.Line = position(d)
 	if d.NextArg() {
+		given, _, _ := strings.Cut(strings.ReplaceAll(d.Val(), ":", "="), "=")
 		if err := h.Mode.UnmarshalText([]byte(d.Val())); err != nil || h.Mode == widgets.ModeUnset {
 			if strings.Contains(d.Val(), "/") {
 				return d.Errf("'%s' is neither a mode nor a path matcher, which begins with a slash, as in '/chat/*'", d.Val())
 			}
-			return d.WrapErr(withPlaceholderNote(choice.Unknown("mode", d.Val(), []string{"off", "optional", "required"}), []string{d.Val()}))
+			return d.WrapErr(withPlaceholderNote(choice.Unknown("mode", given, []string{"off", "optional", "required"}), []string{d.Val()}))
 		}
 	}
 	if d.NextArg() {

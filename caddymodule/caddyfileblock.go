@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
@@ -70,13 +72,17 @@ func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error
 // unknown refuses an option that this kind of block does not have, and says where it
 // belongs or what was probably meant.
 func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
-	bare := strings.TrimRight(name, ":=")
+	bare := name // without a value, which may be a secret
+	if i := strings.IndexAny(name, ":="); i > 0 {
+		bare = name[:i]
+	}
 	if mode, err := widgets.ParseMode(bare); b == &handlerBlock && (err == nil && mode != widgets.ModeUnset || bare == "mode") {
 		return at.Err("the mode goes on the directive's own line, as in 'chat_identity required {'")
 	}
 	if bare != name && slices.Contains(b.options, bare) {
-		return at.Errf("unexpected '%s': write '%s' and a space", name, bare)
+		return at.Errf("unexpected '%s': write '%s' and a space", name[:len(bare)+1], bare)
 	}
+	name = bare
 	refuse := func(advice string) error { return at.Errf("unknown option '%s' of %s%s", name, b.name, advice) }
 	var elsewhere []string
 	for _, other := range allBlocks {
@@ -116,6 +122,21 @@ func withPlaceholderNote(err error, args []string) error {
 		}
 	}
 	return err
+}
+
+// hideSecrets removes from an error what looks like a secret in the segment that it is about.
+func hideSecrets(err error, segment caddyfile.Dispenser) error {
+	if err == nil {
+		return nil
+	}
+	message := err.Error()
+	for more := true; more; more = segment.Next() {
+		message = secrettext.Hide(message, segment.Val())
+	}
+	if message == err.Error() {
+		return err
+	}
+	return errors.New(message)
 }
 
 // wrap adds file and line to an error, if there is one that has none yet.

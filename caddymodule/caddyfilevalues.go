@@ -49,6 +49,9 @@ func sizeArg(d *caddyfile.Dispenser, to *int64, min, max uint64) error {
 		return err
 	}
 	size, err := humanize.ParseBytes(text)
+	if strings.Contains(text, ",") { // which it skips
+		err = strconv.ErrSyntax
+	}
 	switch limits := inUnits(min) + " to " + inUnits(max); {
 	case err == nil && size < min && size > 0 && digits(text):
 		return fmt.Errorf("%s: '%s' has no unit, so it would be bytes: write %[2]sMiB; it is from %s", name, text, limits)
@@ -122,6 +125,10 @@ func secretArgs(d *caddyfile.Dispenser, to *[]string, example string) error {
 		return fmt.Errorf("unexpected '%s': the secret follows a space, as in 'secret {env.%s}'", (*to)[0], example)
 	case len(*to) > 1 && slices.Contains(handlerBlock.options, (*to)[1]):
 		return fmt.Errorf("unexpected '%s': write each option on its own line", (*to)[1])
+	case len(*to) > 1 && ((*to)[0] == "env" || (*to)[0] == "file"):
+		return fmt.Errorf("unexpected '%s': write it as a placeholder, as in 'secret {env.%s}' or 'secret {file./run/secrets/chat}'", (*to)[0], example)
+	case slices.Contains(*to, "//"), slices.Contains(*to, "--"):
+		return errors.New("unexpected text behind the secret: a comment begins with #")
 	case len(*to) == 0:
 		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'" + unsetNote)
 	}

@@ -33,6 +33,9 @@ func oneSite(global, directives string) string {
 func TestCheck(t *testing.T) {
 	const own = "chat_identity required {\nsecret {env.TEST_SECRET}\n"
 	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	damaged := filepath.Join(t.TempDir(), "damaged")
+	must(t, os.WriteFile(damaged, []byte("{\"id\":\"shop\"\n"), 0o600))
+	t.Setenv("DAMAGED", damaged)
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
@@ -50,6 +53,25 @@ func TestCheck(t *testing.T) {
 		{"forward_auth", oneSite("", "forward_auth 127.0.0.1:1 {\nuri /\n}\n"+own+"}\n"+proxy), "subrequest_before 9"},
 		{"a matcher", oneSite("", "@a header X-Verified-User *\nrewrite @a /a\n"+own+"}\n"+proxy), "early_matcher 8"},
 		{"never", oneSite("", "chat_identity off\nhandle /a {\n"+own+"}\n}\n"+proxy), "never_decides 8"},
+		{"never, one of two", oneSite("", own+"}\n"+own+"}\n"+proxy), "never_decides 9"},
+		{"a path that was rewritten", oneSite("", "route {\nrewrite /chat/* /v2{uri}\nchat_identity /chat/* off\n"+proxy+"}"), "never_matches 8"},
+		{"a prefix that was stripped", oneSite("", "uri strip_prefix /api\nchat_identity /api/chat/* off\n"+proxy), "never_matches 7"},
+		{"a prefix that handle_path strips", oneSite("", "handle_path /chat/* {\nchat_identity /chat/* off\n"+proxy+"}"), "never_matches 7"},
+		{"other paths around", oneSite("", "handle /api/* {\nchat_identity /chat/* off\n"+proxy+"}"), "never_matches 7"},
+		{"another site's host", oneSite("", "@x host chat.example.org\nchat_identity @x off\n"+proxy), "never_matches 7"},
+		{"answered before", oneSite("", "route {\nrespond ok\nchat_identity off\n}"), "never_matches 8"},
+		{"a folder's name", oneSite("", "chat_identity /chat off\n"+"reverse_proxy /chat/* 127.0.0.1:1"), "never_matches 6"},
+		{"a rewrite of other paths", oneSite("", "rewrite /a/* /v2{uri}\nchat_identity /chat/* off\n"+proxy), ""},
+		{"a rewrite to that path", oneSite("", "route {\nrewrite /old/* /chat{uri}\nchat_identity /chat/* off\n"+proxy+"}"), ""},
+		{"a rewrite of another block", oneSite("", "handle_path /a/* {\n"+proxy+"}\nhandle /a/b {\nchat_identity off\n"+proxy+"}\nhandle /api/* {\nuri strip_prefix /api\nchat_identity /chat/* off\n"+proxy+"}"), "proxy_unprotected 15"},
+		{"a block within a block", oneSite("", "handle /API/* {\nhandle /api/chat/* {\nchat_identity /api/chat/open off\n"+proxy+"}\n}"), ""},
+		{"one of the site's hosts", "{\nadmin off\n}\nhttp://*.example.com, http://b.localhost {\n@x host a.example.com\nchat_identity @x off\n" + proxy + "}", ""},
+		{"a snippet of two blocks", "(ci) {\nchat_identity /chat/* off\n}\n" + oneSite("", "handle /chat/* {\nimport ci\n"+proxy+"}\nhandle /api/* {\nimport ci\n"+proxy+"}"), ""},
+		{"early hints", oneSite("", "route {\nrespond 103\nchat_identity off\n"+proxy+"}"), ""},
+		{"some is answered before", oneSite("", "route {\nrespond /healthz 200\nchat_identity off\n"+proxy+"}"), ""},
+		{"a folder's name, and the folder", oneSite("", "chat_identity /chat off\nchat_identity /chat/* off\nreverse_proxy /chat/* 127.0.0.1:1"), ""},
+		{"error routes of one status", oneSite("", own+"}\n"+proxy+"handle_errors 502 {\nhandle /a {\n"+proxy+"}\n}"), "errors_unprotected 6"},
+		{"error routes, PHP", oneSite("", own+"}\n"+proxy+"handle_errors {\nphp_fastcgi 127.0.0.1:1\n}"), "errors_unprotected 6"},
 		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
 		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
 		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
@@ -66,6 +88,10 @@ func TestCheck(t *testing.T) {
 		{"unreachable", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", own+"}\n"+proxy), "widget_unreachable 4"},
 		{"reachable by a literal", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget shop\n}\n"+proxy), ""},
 		{"reachable by a request", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"another dialect", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\nclaim user_id header X-User\n}\n"+proxy), "dialect_refused 4"},
+		{"another dialect, taken", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"a store that is none", oneSite("chat_identity {\nwidgets file {env.DAMAGED}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), "file_damaged 3"},
+		{"a ledger that is none", oneSite("chat_identity {\nledger bolt {env.DAMAGED}\n}", own+"visitor query v\n}\n"+proxy), "file_damaged 3"},
 		{"not stored", oneSite("", "chat_identity {\nwidget shop\n}\n"+proxy), "widget_unstored 6"},
 		{"a literal", oneSite("", "chat_identity {\nsecret 0123456789abcdef\n}\n"+proxy), "secret_literal 6"},
 		{"literals of the app", oneSite("chat_identity {\nencryption_key "+testEncryptionKey+"\nledger redis redis://:password@127.0.0.1:1\n}", own+"}\n"+proxy), "secret_literal 3, secret_literal 3"},
@@ -95,7 +121,7 @@ func TestCheck(t *testing.T) {
 			for _, f := range report.Findings {
 				seen[f.Kind] = true
 				got = append(got, string(f.Kind)+strings.Replace(f.Line, "Caddyfile:", " ", 1))
-				if f.Text == "" || f.Remedy == "" {
+				if f.Text == "" || f.Remedy == "" || strings.HasSuffix(f.Text, " ") {
 					t.Errorf("%+v", f)
 				}
 			}
@@ -147,11 +173,25 @@ func TestCheckBesideGateway(t *testing.T) {
 	}
 }
 
-// TestCheckErrors: what does not load is said as caddy validate says it.
+// TestCheckRemedies: what to do about a file depends on what is there.
+func TestCheckRemedies(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	for path, want := range map[string]string{dir: "Name a file in it", dir + "/file/ledger.db": "Correct the path"} {
+		out, stderr, _ := runCheck(t, t.TempDir(), oneSite("chat_identity {\nledger bolt "+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nvisitor query v\n}\nreverse_proxy 127.0.0.1:1"))
+		if !strings.Contains(out, "\n  "+want+".\n") {
+			t.Errorf("%s: %s%s", path, out, stderr)
+		}
+	}
+}
+
+// TestCheckErrors: what does not load is said as caddy validate says it, but for Caddy's way
+// to the module.
 func TestCheckErrors(t *testing.T) {
 	for _, c := range []struct{ caddyfile, want string }{
-		{oneSite("", "chat_identity {\nsecret {env.NOT_SET}\n}"), "environment variable NOT_SET is not set or is empty"},
-		{oneSite("", "chat_identity {\nsecrets a\n}"), "did you mean 'secret'?), at Caddyfile:7"},
+		{oneSite("", "chat_identity {\nsecret {env.NOT_SET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
+		{oneSite("", "chat_identity {\nsecrets a\n}"), "Error: unknown option 'secrets' of the chat_identity directive (did you mean 'secret'?), at Caddyfile:7"},
+		{oneSite("chat_identity {\nencryption_key {env.NOT_SET}\n}", "chat_identity {\nsecret {env.TEST_SECRET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
 		{oneSite("", "chat_identity off\nroute {\nmethod {query.m}\n}"), "sets the method after chat_identity has run"},
 		{oneSite("", "respond hello"), "this configuration has no chat_identity"},
 	} {

@@ -36,11 +36,16 @@ func TestJSONConfiguration(t *testing.T) {
 		`"widget":"{http.request.header.X-Widget-Key}"`: "", `"widget_body":"/key"`: "", `"widget":"shop",` + secret: "",
 		secret + `,"max_age":1000000000,"skew":0,"nonce_length":8,"dialect":"snapengage"`: "",
 
-		``:                          "no widget",
-		`"mode":"required"`:         "no widget",
-		secret + `,"mode":"strict"`: "unknown mode 'strict'",
-		secret + `,"one_time":true`: "one_time",
-		secret + `,"secret":"x"`:    "secret",
+		``:                                                            "no widget",
+		`"mode":"required"`:                                           "no widget",
+		secret + `,"mode":"strict"`:                                   "unknown mode 'strict'",
+		secret + `,"one_time":true`:                                   "one_time",
+		secret + `,"secret":"x"`:                                      "unknown option 'secret' (did you mean 'secrets'?)",
+		secret + `,"no_such":"x"`:                                     "unknown option 'no_such'",
+		`"secrets":"{env.TEST_SECRET}"`:                               "secrets takes a list, not a string",
+		secret + `,"max_body":"1 MB"`:                                 "max_body takes a number, not a string",
+		secret + `,"claims":{}`:                                       "claims takes a list, not an object",
+		secret + `,"one_time":1`:                                      "one_time takes true or false, not a number",
 		secret + `,"widget":"{http.request.header.A}"`:                "single widget",
 		secret + `,"widget_body":"/key"`:                              "single widget",
 		`"widget":"a","widget_body":"/b"`:                             "widget",
@@ -111,6 +116,31 @@ func TestJSONApp(t *testing.T) {
 	} {
 		err := validateHandler(`{"inline_widgets":[`+widgets+`]}`, `{"handler":"chat_identity","widget":"{http.request.header.X-Widget-Key}"}`)
 		errorSays(t, err, want, "%s", widgets)
+	}
+}
+
+// TestJSONStores: errors about a store's JSON quote none of it.
+func TestJSONStores(t *testing.T) {
+	for store, want := range map[string]string{
+		`"redis://user:password@localhost"`: "this takes an object", `{"url":"redis://user:password@localhost"}`: `"store" is missing`,
+	} {
+		err := validateHandler(`{"widgets":`+store+`}`, `{"handler":"chat_identity","widget":"shop"}`)
+		if errorSays(t, err, want, "%s", store); strings.Contains(err.Error(), "password") {
+			t.Error(err)
+		}
+	}
+}
+
+// TestSameFile: store and ledger cannot be one file, by whatever paths.
+func TestSameFile(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "a"), 0o700))
+	must(t, os.Symlink("a", filepath.Join(dir, "b")))
+	must(t, os.WriteFile(filepath.Join(dir, "there"), nil, 0o600))
+	must(t, os.Symlink("there", filepath.Join(dir, "link")))
+	for _, paths := range [][2]string{{"a/x", "a/x"}, {"a/x", "b/x"}, {"there", "link"}} {
+		stores := fmt.Sprintf(`{"widgets":{"store":"file","path":%q},"ledger":{"store":"bolt","path":%q}}`, filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1]))
+		errorSays(t, validateHandler(stores, `{"handler":"chat_identity","widget":"shop"}`), "have the same file", "%s", paths)
 	}
 }
 

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,9 +37,10 @@ func (a *App) provisionKeys() error {
 		var key widgets.EncryptionKey
 		if err == nil {
 			key, err = parseEncryptionKey(text)
+			err = from(written, err)
 		}
 		if err != nil {
-			return fmt.Errorf("%w (encryption_key)", err)
+			return fmt.Errorf("%w (encryption_key%s)", err, numbered(i, len(a.EncryptionKeys)))
 		}
 		if literal {
 			a.find(findings.SecretLiteral, "encryption key "+key.ID()+" is written into the configuration, where Caddy's admin API and autosave.json show it")
@@ -64,13 +67,27 @@ func (a *App) provisionKeys() error {
 	return nil
 }
 
-// parseEncryptionKey is [widgets.ParseEncryptionKey], and says how to create a key.
+// parseEncryptionKey is [widgets.ParseEncryptionKey], and says what the text is instead. It
+// advises no new key where there may be an old one, without which stored secrets are lost.
 func parseEncryptionKey(text string) (widgets.EncryptionKey, error) {
 	key, err := widgets.ParseEncryptionKey(text)
-	if err != nil {
-		err = errors.New("this is not an encryption key, the base64 of 32 bytes in 44 characters: 'caddy chat-identity keygen --encryption-key' creates one")
+	if err == nil {
+		return key, nil
 	}
-	return key, err
+	if err := secrettext.Check(text); err != nil {
+		return key, err
+	}
+	const ofKey = 32
+	what := "write the key as it was created"
+	if _, err := base64.RawStdEncoding.DecodeString(text); err == nil && len(text) == 43 {
+		what = "the '=' at its end is missing"
+	} else if raw, err := hex.DecodeString(text); err == nil && len(raw) == ofKey {
+		what = "it is hexadecimal: 'xxd -r -p | base64' converts it"
+	} else if strings.ContainsAny(text, "-_") && len(strings.TrimRight(text, "=")) == 43 {
+		what = "it is base64url: replace each - by +, each _ by /, and let it end in '='"
+	}
+	return key, errors.New("this is not an encryption key, the base64 of 32 bytes in 44 characters: " + what +
+		". Only for a store without secrets, 'caddy chat-identity keygen --encryption-key' creates another")
 }
 
 func readMadeKey() (widgets.EncryptionKey, error) {

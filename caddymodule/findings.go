@@ -9,12 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -29,6 +31,9 @@ func (a *App) Check() (*findings.Report, error) {
 	a.checkSpoolFolder(cmp.Or(a.Spool, os.TempDir()))
 	if a.usesLedger && a.ledgerFile != "" {
 		a.checkFile("ledger", a.ledgerFile, a.ledgerFile)
+		if err := boltledger.CheckBeginning(a.ledgerFile); err != nil {
+			a.find(findings.FileDamaged, fmt.Sprintf("the ledger %s cannot be used: %v", a.ledgerFile, err))
+		}
 	}
 	if a.usesStore && a.file != "" {
 		target, err := filepath.EvalSymlinks(a.file)
@@ -36,6 +41,10 @@ func (a *App) Check() (*findings.Report, error) {
 			target = a.file
 		}
 		a.checkFile("file of widgets", a.file, filepath.Dir(target)) // a change replaces the file
+		if a.store.Err() != nil && isFile(a.file) {
+			_, why, _ := strings.Cut(a.store.Err().Error(), "widgets file: ")
+			a.find(findings.FileDamaged, "the file of widgets cannot be used: "+why)
+		}
 	}
 	for _, f := range append(a.storeFindings(), a.keyFindings()...) {
 		a.report(f)
@@ -83,8 +92,12 @@ func (a *App) examine() error {
 		return nil
 	}
 	for _, w := range a.InlineWidgets {
-		if !slices.ContainsFunc(a.deciders, func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return named }) {
+		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
+		switch {
+		case len(named) == 0:
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
+		case !slices.ContainsFunc(named, func(d *Handler) bool { _, accepts := d.serves(a.inline[w.ID]); return accepts }):
+			a.report(findings.New(findings.DialectRefused, "no directive takes the dialect "+w.Dialect+" of the inline widget "+w.ID+": each that can find it has a claim of its own, or one_time").At(w.Line, ""))
 		}
 	}
 	return nil
@@ -130,23 +143,33 @@ func (a *App) checkSpoolFolder(dir string) {
 func (a *App) checkFile(what, path, written string) {
 	existing := written
 	info, err := os.Stat(existing)
-	for errors.Is(err, fs.ErrNotExist) && existing != filepath.Dir(existing) {
+	for err != nil && !errors.Is(err, fs.ErrPermission) && existing != filepath.Dir(existing) {
 		existing = filepath.Dir(existing) // what is missing would be created in it
 		info, err = os.Stat(existing)
 	}
+	remedy := findings.Remedies[findings.FileUnwritable]
 	at, _ := os.Stat(path)
 	switch {
 	case at != nil && at.IsDir():
-		err = errors.New("it is a folder")
+		err, remedy = errors.New("it is a folder"), "Name a file in it"
 	case err != nil:
 	case !info.IsDir() && existing != path:
-		err = errors.New(existing + " is not a folder")
+		err, remedy = errors.New(existing+" is not a folder"), "Correct the path"
 	default:
-		err = writable(existing)
+		if err = writable(existing); err != nil && existing != path && existing != filepath.Dir(path) {
+			err, remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
+		}
 	}
 	if err != nil {
-		a.find(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err))
+		f := findings.New(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err)).At(a.Line, "")
+		f.Remedy = remedy
+		a.report(f)
 	}
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }
 
 // checkPassword finds a password in the URL of a store.

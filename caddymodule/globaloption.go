@@ -50,6 +50,11 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the option's name
+	segment := *d
+	return hideSecrets(a.unmarshal(d), segment)
+}
+
+func (a *App) unmarshal(d *caddyfile.Dispenser) error {
 	a.Line = position(d)
 	if d.NextArg() {
 		return d.Errf("unexpected '%s': the global option chat_identity takes a block; mode and matcher go behind the directive in a site", d.Val())
@@ -89,13 +94,14 @@ func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	if a.EncryptionKeys = d.RemainingArgs(); len(a.EncryptionKeys) == 0 {
 		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'" + unsetNote)
 	}
-	for _, written := range a.EncryptionKeys {
+	for i, written := range a.EncryptionKeys {
 		if _, kind := placeholder(written); kind == "" {
-			if err := checkWritten(written); err != nil {
-				return err
+			err := checkWritten(written)
+			if err == nil {
+				_, err = parseEncryptionKey(written)
 			}
-			if _, err := parseEncryptionKey(written); err != nil {
-				return err
+			if err != nil {
+				return fmt.Errorf("encryption_key%s: %w", numbered(i, len(a.EncryptionKeys)), err)
 			}
 		}
 	}
@@ -110,7 +116,10 @@ func unmarshalStore(d *caddyfile.Dispenser, namespace, file string, to *json.Raw
 		return fmt.Errorf("%s takes a kind: %s, and its path if it is not to be in Caddy's data directory; or redis and its URL", option, file)
 	}
 	name := d.Val()
+	ahead := *d
 	switch _, err := caddy.GetModule(namespace + "." + name); {
+	case name == file && ahead.NextArg() && strings.Contains(ahead.Val(), "://"): // not quoted: it may hold a password
+		return fmt.Errorf("%s %s: this is a URL, not a path: write '%[1]s redis <url>'", option, file)
 	case err != nil && strings.Contains(name, "://"): // not quoted: it may hold a password
 		return fmt.Errorf("%s: the kind is missing before the URL: write '%[1]s redis <url>'", option)
 	case err != nil && strings.Contains(name, "/"):

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"bytes"
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
@@ -14,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -194,6 +196,7 @@ func TestSecretsStandAlone(t *testing.T) {
 		"assignment":                      {func(s string) string { return "CHAT_IDENTITY_SECRET=" + s + "\n" }, "is an assignment"},
 		"assignment, exported":            {func(s string) string { return "export chatKey = " + s }, "is an assignment"},
 		"assignment, quoted":              {func(s string) string { return `SECRET="` + s + `"` }, "is an assignment"},
+		"NUL":                             {func(s string) string { return s + "\x00\n" }, "NUL byte"},
 		"two lines":                       {func(s string) string { return s + "\nanother-secret-of-the-shop\n" }, "several lines"},
 		"name of a variable":              {func(string) string { return "${CHAT_IDENTITY_SECRET}" }, "nothing has replaced"},
 		"name of a variable, with quotes": {func(string) string { return `"$CHAT_IDENTITY_SECRET"` }, "is in quotes"},
@@ -601,15 +604,30 @@ func TestStopInAnyOrder(t *testing.T) {
 	}
 }
 
+// TestSecretFilesAreRead: no load waits for a pipe or reads a disk's image.
+func TestSecretFilesAreRead(t *testing.T) {
+	dir := t.TempDir()
+	pipe, large := filepath.Join(dir, "pipe"), filepath.Join(dir, "large")
+	must(t, exec.Command("mkfifo", pipe).Run())
+	must(t, os.WriteFile(large, bytes.Repeat([]byte("x"), maxSecretFile+1), 0o600))
+	link := filepath.Join(dir, "link")
+	must(t, os.WriteFile(filepath.Join(dir, "data"), []byte(testSecret), 0o600))
+	must(t, os.Symlink("data", link)) // as Kubernetes mounts secrets
+	for file, want := range map[string]string{pipe: "is not a regular file", large: "is larger than 64 KiB", link: ""} {
+		errorSays(t, validate(":0 {\nchat_identity {\nsecret {file."+file+"}\n}\n}"), want, "%s", file)
+	}
+}
+
 // TestDoubtfulVariables: what surrounds a secret in a variable is part of it, and a
 // warning says so, without the secret.
 func TestDoubtfulVariables(t *testing.T) {
 	for value, want := range map[string]string{
-		`"correct-horse-battery-staple"`:           "is in quotes",
-		"correct-horse-battery-staple\n":           "begins or ends with a space, tab or newline",
-		"\ufeffcorrect-horse-battery-staple":       "byte-order mark",
-		"CHAT_SECRET=correct-horse-battery-staple": "is an assignment",
-		"correct-horse-battery-staple":             "",
+		`"correct-horse-battery-staple"`:            "is in quotes",
+		"correct-horse-battery-staple\n":            "begins or ends with a space, tab or newline",
+		"\ufeffcorrect-horse-battery-staple":        "byte-order mark",
+		"CHAT_SECRET=correct-horse-battery-staple":  "is an assignment",
+		`{"secret":"correct-horse-battery-staple"}`: "is a JSON object",
+		"correct-horse-battery-staple":              "",
 	} {
 		t.Setenv("DOUBTFUL", value)
 		_, lines := logged(t, "WARN", "chat_identity {\nsecret {env.DOUBTFUL}\n}")

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,7 +39,7 @@ func (a *App) provisionLedger() error {
 	}
 	place := string(loaded.(caddy.Module).CaddyModule().ID)
 	if file, ok := loaded.(*BoltLedger); ok {
-		if a.ledgerFile, place = file.Path, file.Path; file.Path == a.file {
+		if a.ledgerFile, place = file.Path, file.Path; sameFile(file.Path, a.file) {
 			return fmt.Errorf("widgets and ledger have the same file, %s: give each its own", file.Path)
 		}
 	}
@@ -47,6 +49,19 @@ func (a *App) provisionLedger() error {
 		Period: 10 * time.Second, Reminder: 10 * time.Minute,
 	})
 	return nil
+}
+
+// sameFile reports whether two paths, either of which may not exist yet, are of one file.
+func sameFile(a, b string) bool {
+	real := func(path string) string {
+		if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+			path = filepath.Join(folder, filepath.Base(path))
+		}
+		return path
+	}
+	one, err := os.Stat(a)
+	other, otherErr := os.Stat(b)
+	return real(a) == real(b) || err == nil && otherErr == nil && os.SameFile(one, other)
 }
 
 // ledgerNotes are kept beside the widgets and in Caddy's data directory. The name

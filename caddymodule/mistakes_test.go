@@ -12,6 +12,8 @@ import (
 func TestMistakes(t *testing.T) {
 	const file = "testdata/mistakes.txt"
 	t.Setenv("OTHER_SECRET", "other-secret-of-more-than-16-bytes")
+	t.Setenv("SHORT", "short")
+	t.Setenv("QUOTED_KEY", `"`+testEncryptionKey+`"`)
 	var updated strings.Builder
 	entries := strings.Split(strings.TrimPrefix(string(read(t, file)), "==== "), "\n==== ")
 	if len(entries) < 150 {

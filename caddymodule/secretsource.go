@@ -22,7 +22,36 @@ func resolveSecret(written string) (secret verifier.Secret, literal bool, err er
 		return secret, false, err
 	}
 	secret, err = verifier.NewSecret(text)
-	return secret, literal, err
+	return secret, literal, from(written, hintShort(err))
+}
+
+// from says which variable or file an error is about, if it is about one.
+func from(written string, err error) error {
+	name, kind := placeholder(written)
+	switch {
+	case err == nil || kind == "":
+		return err
+	case kind == "env":
+		return fmt.Errorf("environment variable %s: %w", name, err)
+	}
+	return fmt.Errorf("secret file %s: %w", name, err)
+}
+
+// maxSecretFile is more than any secret, key or certificate takes.
+const maxSecretFile = 64 << 10
+
+// readSecretFile reads a file, but never waits for a pipe.
+func readSecretFile(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	switch {
+	case err != nil || info.IsDir():
+		return os.ReadFile(name)
+	case !info.Mode().IsRegular():
+		return nil, errors.New("it is not a regular file, and a reload would read it again: write the secret into a file")
+	case info.Size() > maxSecretFile:
+		return nil, errors.New("it is larger than 64 KiB: name a file with the secret alone")
+	}
+	return os.ReadFile(name)
 }
 
 // resolveText is [resolveSecret] for any text. A text that looks like the name of a
@@ -30,17 +59,20 @@ func resolveSecret(written string) (secret verifier.Secret, literal bool, err er
 func resolveText(written string) (text string, literal bool, err error) {
 	switch name, kind := placeholder(written); kind {
 	case "env":
+		if i := strings.IndexAny(name, ":="); i > 0 { // not quoted: it may be a secret
+			return "", false, fmt.Errorf("{env.%s} takes no default: set that variable for the process that runs Caddy, and take out what follows its name", name[:i])
+		}
 		value, ok := os.LookupEnv(name)
 		if !ok || strings.TrimSpace(value) == "" {
 			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
 		// A variable may hold anything, quotes included: newWidget only warns of those.
 		if err := secrettext.CheckReplaced(value); err != nil {
-			return "", false, fmt.Errorf("environment variable %s: %w", name, err)
+			return "", false, from(written, err)
 		}
 		return value, false, nil
 	case "file":
-		content, err := os.ReadFile(name)
+		content, err := readSecretFile(name)
 		if err != nil {
 			return "", false, unreadable(name, err)
 		}
@@ -49,7 +81,7 @@ func resolveText(written string) (text string, literal bool, err error) {
 			return "", false, fmt.Errorf("secret file %s is empty: write the secret into it", name)
 		}
 		if err := secrettext.Check(text); err != nil {
-			return "", false, fmt.Errorf("secret file %s: %w", name, err)
+			return "", false, from(written, err)
 		}
 		return text, false, nil
 	default:
@@ -85,6 +117,8 @@ func checkLiterals(written []string) error {
 		err := checkWritten(text)
 		if err == nil {
 			_, err = verifier.NewSecret(text)
+		} else if len(written) == 1 {
+			err = fmt.Errorf("secret: %w", err)
 		}
 		switch {
 		case err != nil && len(written) > 1:
@@ -105,13 +139,25 @@ func placeholder(written string) (name, kind string) {
 	return "", ""
 }
 
-var placeholderPattern = regexp.MustCompile(`^\{(env|file)\.([^{}]+)\}$`)
+var (
+	placeholderPattern = regexp.MustCompile(`^\{(env|file)\.([^{}]+)\}$`)
+	withinPattern      = regexp.MustCompile(`\{(?:env|file)\.[^{}]+\}`)
+)
 
 // checkWritten is [secrettext.CheckReplaced] for a literal, and says how to write the
 // placeholder that was meant.
 func checkWritten(text string) error {
-	if err := secrettext.CheckReplaced(text); err != nil {
-		return fmt.Errorf("%w: write {env.NAME}, or {file./path/of/the/file} with the whole path", err)
+	err := secrettext.CheckReplaced(text)
+	found := withinPattern.FindAllString(text, 2)
+	switch {
+	case err == nil:
+		return nil
+	case strings.Contains(text, "{http.request.uri.path.file."): // as the adapter has replaced it
+		return errors.New("{file.NAME} without a slash is a part of the request's path: write the file's whole path, as in {file./run/secrets/chat}")
+	case len(found) > 1:
+		return fmt.Errorf("%w: write one placeholder alone, and give all of the secret to its variable or file", err)
+	case len(found) == 1:
+		return fmt.Errorf("%w: write the placeholder alone, without what is before or behind it", err)
 	}
-	return nil
+	return fmt.Errorf("%w: write {env.NAME}, or {file./path/of/the/file} with the whole path", err)
 }

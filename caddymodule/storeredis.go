@@ -126,7 +126,7 @@ func (r *RedisWidgets) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 var errRedisKey = errors.New("widgets redis needs an encryption_key, the same for all gateways: " +
-	"'caddy chat-identity keygen --encryption-key' creates one")
+	"for a Redis without widgets 'caddy chat-identity keygen --encryption-key' creates one")
 
 // Interface guards
 var (

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -43,7 +44,7 @@ func (x *exchange) unknownHint() traffic.Hint {
 		return otherDialect
 	case len(x.stranger) == 0:
 		return traffic.Hint{ID: "no_widget", Text: "The request names no widget: this handler reads its id from " + x.h.widgetSource() + "."}
-	case unknownid.Secret(x.stranger):
+	case secrettext.Looks(string(x.stranger)):
 		return traffic.Hint{ID: "secret_named", Text: "A secret or a signature seems to stand where the widget's id belongs: send the id, and replace the secret, which others can read, if it is one."}
 	case string(x.stranger) == widgets.DefaultID:
 		return traffic.Hint{ID: "default_named", Text: "No request can name the widget '" + widgets.DefaultID + "', which is what handlers call their own: send the id of another widget, or give the handler a 'widget' with a name."}

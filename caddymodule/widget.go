@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -44,8 +45,8 @@ type inlineKeys struct {
 	// secrets are what the keys were derived from. The log's hint about a signature
 	// that does not match needs them.
 	secrets []verifier.Secret
-	// doubt is why a secret may not be what the operator meant to put into its
-	// environment variable, nil for none.
+	// doubt is why a secret may not be what the operator meant to put into its variable or
+	// file, nil for none.
 	doubt error
 	// digest identifies the list of secrets. Their order counts, since the page signs
 	// with the first.
@@ -70,16 +71,11 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
-			return nil, false, fmt.Errorf("%w (%s)", hintShort(err), describeSecret(id, i, len(written)))
+			return nil, false, fmt.Errorf("%w (%s)", err, describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
-		if err := secrettext.Doubt(secret.Reveal()); err != nil {
-			inline.doubt = err
-			if name, kind := placeholder(text); kind == "env" {
-				inline.doubt = fmt.Errorf("environment variable %s: %w", name, err)
-			} else if kind == "file" {
-				inline.doubt = fmt.Errorf("secret file %s: %w", name, err)
-			}
+		if !literal {
+			inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
 		}
 		inline.secrets = append(inline.secrets, secret)
 		key := verifier.NewKey(secret)
@@ -117,14 +113,19 @@ func hintShort(err error) error {
 
 // describeSecret names one of a widget's secrets for errors.
 func describeSecret(id string, i, of int) string {
-	text := "secret"
-	if of > 1 {
-		text += fmt.Sprintf(" %d", i+1)
-	}
+	text := "secret" + numbered(i, of)
 	if id == defaultWidget {
 		return text
 	}
 	return text + " of widget " + id
+}
+
+// numbered tells one of several values from the others.
+func numbered(i, of int) string {
+	if of < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" %d", i+1)
 }
 
 func noSecret(id string) error {

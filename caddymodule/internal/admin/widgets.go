@@ -108,7 +108,7 @@ func (c *call) create() error {
 			view.Note = strings.TrimSpace("The secret is used as it is, but may not be what was meant: " + err.Error() + ". " + view.Note)
 		}
 	}
-	if unknownid.Secret(view.ID) {
+	if secrettext.Looks(view.ID) {
 		view.Note = strings.TrimSpace("The id looks like a secret, and ids are public: if it is one, delete the widget and replace the secret. " + view.Note)
 	}
 	c.Header().Set("Location", adminapi.Path+"widgets/"+asked.ID)

@@ -93,6 +93,13 @@ func readMetas(file io.ReaderAt, pageSize uint64) (newer meta, err error) {
 	return newer, nil
 }
 
+// Begins reports whether a file begins as bolt's do.
+func Begins(file io.ReaderAt) bool {
+	var b [8]byte
+	_, err := file.ReadAt(b[:], pageHeaderSize)
+	return err == nil && order.Uint32(b[:]) == metaMagic && order.Uint32(b[4:]) == metaVersion
+}
+
 func checksum(meta []byte) uint64 {
 	h := fnv.New64a()
 	_, _ = h.Write(meta[:metaSize-8])

@@ -12,6 +12,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltcheck"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
@@ -139,6 +140,27 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// CheckBeginning returns an error for a file that begins as no ledger does. It locks nothing:
+// another process may have the file open.
+func CheckBeginning(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	switch {
+	case info.Size() == 0:
+		return errEmpty
+	case !boltcheck.Begins(file):
+		return errNoLedger
+	}
+	return nil
 }
 
 // openBolt opens an existing file with bolt. It also returns the file, which belongs to bolt.

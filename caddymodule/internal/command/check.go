@@ -34,7 +34,7 @@ beside the gateway. The exit status is 1 if anything was found, as a linter's is
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := check(file, adapter)
 			if err != nil {
-				return err
+				return ownError(err)
 			}
 			err = out.print(cmd, report, func(w io.Writer) error { return printReport(w, report) })
 			if n := len(report.Findings); err == nil && n > 0 {
@@ -93,6 +93,20 @@ func check(file, adapter string) (*findings.Report, error) {
 		return nil, err
 	}
 	return app.(checkedApp).Check()
+}
+
+// ownError begins with what is wrong, not with Caddy's way to the module.
+func ownError(err error) error {
+	text := err.Error()
+	for _, way := range []string{
+		"adapting config using caddyfile: ", "parsing caddyfile tokens for 'chat_identity': ", "http.handlers.chat_identity: ",
+		"decoding module config: chat_identity: ", "provision chat_identity: ",
+	} {
+		if _, after, found := strings.Cut(text, way); found {
+			text = after
+		}
+	}
+	return errors.New(text)
 }
 
 func printReport(w io.Writer, report *findings.Report) error {

@@ -3,6 +3,7 @@
 package secrettext
 
 import (
+	"encoding/json"
 	"errors"
 	"regexp"
 	"strings"
@@ -17,6 +18,8 @@ var (
 	errNamed  = errors.New("the text is an assignment (NAME=value): keep only the value")
 	errLines  = errors.New("the text has several lines: put one secret in each file or variable")
 	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would become part of it: remove it (echo adds a newline, printf does not)")
+	errNUL    = errors.New("the text begins or ends with a NUL byte, which would become part of it: remove it")
+	errJSON   = errors.New("the text is a JSON object, all of which would be the secret: keep only the value")
 )
 
 // assignment matches a line of an environment file, but not the padding of base64.
@@ -45,6 +48,8 @@ func Check(text string) error {
 		return errNamed
 	case strings.ContainsAny(trimmed, "\r\n"):
 		return errLines
+	case strings.Trim(text, "\x00") != text:
+		return errNUL
 	case trimmed != text && trimmed != "": // only spaces: reported as empty instead
 		return errSpaced
 	}
@@ -64,6 +69,9 @@ func Doubt(text string) error {
 	}
 	if half := text[:len(text)/2]; more.MatchString(text) || text != "" && text == half+half {
 		return errMore
+	}
+	if strings.HasPrefix(text, "{") && json.Valid([]byte(text)) {
+		return errJSON
 	}
 	return nil
 }

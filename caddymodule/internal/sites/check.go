@@ -29,36 +29,55 @@ func (s *Site) Check(report func(findings.Finding)) error {
 	}
 	line := s.Handlers[0].Line
 	find := func(kind findings.Kind, text string) { report(findings.New(kind, text).At(line, s.name)) }
+	elsewhere := func(kind findings.Kind, text string) {
+		if line != "" {
+			text += " (the line given is chat_identity's)"
+		}
+		find(kind, text)
+	}
 	const forged = ": on those requests a client can send its own X-Verified-User or open a tunnel to the upstream"
 	if len(s.before) > 0 {
-		find(findings.ProxyBefore, "chat_identity runs behind proxies that answer first, for "+strings.Join(s.before, "; ")+forged)
+		elsewhere(findings.ProxyBefore, "chat_identity runs behind proxies that answer first, for "+strings.Join(s.before, "; ")+forged)
 	}
 	var blocks, errorRoutes []string
 	for _, way := range s.unguarded {
-		if strings.HasSuffix(way, handlesErrors) {
+		if slices.Contains(strings.Split(way, " > "), handlesErrors) {
 			errorRoutes = append(errorRoutes, way)
 		} else {
 			blocks = append(blocks, way)
 		}
 	}
 	if len(blocks) > 0 {
-		find(findings.ProxyUnprotected, "chat_identity runs before only some of this site's proxies, not for "+strings.Join(blocks, "; ")+forged)
+		elsewhere(findings.ProxyUnprotected, "chat_identity runs before only some of this site's proxies, not for "+strings.Join(blocks, "; ")+forged)
 	}
 	if len(errorRoutes) > 0 {
-		find(findings.ErrorsUnprotected, "chat_identity does not run before a proxy in error routes, "+strings.Join(errorRoutes, "; ")+forged)
+		elsewhere(findings.ErrorsUnprotected, "chat_identity does not run before a proxy in error routes, "+strings.Join(errorRoutes, "; ")+forged)
 	}
 	if len(s.asked) > 0 {
-		find(findings.SubrequestBefore, "forward_auth, or another subrequest, runs before chat_identity, for "+strings.Join(s.asked, "; ")+
+		elsewhere(findings.SubrequestBefore, "forward_auth, or another subrequest, runs before chat_identity, for "+strings.Join(s.asked, "; ")+
 			": its server receives the client's own X-Verified-User, and a client can open a WebSocket to it")
 	}
 	if reads := s.readingOurs(); len(reads) > 0 {
-		find(findings.EarlyMatcher, "a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches: "+
+		elsewhere(findings.EarlyMatcher, "a matcher reads one of chat_identity's headers before the client's has been removed, so the client controls what matches: "+
 			strings.Join(reads, "; "))
 	}
 	for _, p := range s.never {
 		line = p.line
-		find(findings.NeverDecides, fmt.Sprintf("this chat_identity directive (%s) never decides: %s decides all of its requests, as one at site level does "+
-			"before every handle and route block", p.way, p.earlier))
+		find(findings.NeverDecides, fmt.Sprintf("this chat_identity directive (%s) never decides: %s decides all of its requests, as the first of two does, "+
+			"and one at site level before every handle and route block", p.way, p.earlier))
+	}
+	for _, d := range s.dead {
+		if slices.ContainsFunc(s.deciders, func(other decider) bool { return other.line == d.line && d.line != "" }) {
+			continue // a snippet or named route that is of use elsewhere
+		}
+		line = d.line
+		find(findings.NeverMatches, fmt.Sprintf("no request gets to this chat_identity directive (%s): %s", d.way, d.why))
+	}
+	for _, d := range s.deciders {
+		if proxied := s.missesProxies(d); proxied != "" {
+			line = d.line
+			find(findings.NeverMatches, fmt.Sprintf("this chat_identity directive (%s) matches nothing that a proxy gets: that is %s", s.describe(d.sets), proxied))
+		}
 	}
 	for _, p := range s.overlaps {
 		line = p.line
@@ -66,7 +85,7 @@ func (s *Site) Check(report func(findings.Finding)) error {
 			p.earlier, p.way))
 	}
 	line = s.Handlers[0].Line
-	s.checkHeaders(find)
+	s.checkHeaders(elsewhere)
 	for _, h := range s.Handlers {
 		line = h.Line
 		switch {
@@ -104,17 +123,22 @@ func (s *Site) readingOurs() (ways []string) {
 
 // describe names matchers for an operator, without the site's hosts.
 func (s *Site) describe(sets caddyhttp.MatcherSets) string {
+	return describe(sets, s.hosts)
+}
+
+// describe names matchers, without a matcher of those hosts.
+func describe(sets caddyhttp.MatcherSets, hosts string) string {
 	var either []string
 	for _, set := range sets {
 		var all []string
 		for _, m := range set {
 			one := caddyhttp.MatcherSet{m}
-			if strings.Join(listed[caddyhttp.MatchHost](one), ", ") == s.hosts {
+			if hosts != "" && strings.Join(listed[caddyhttp.MatchHost](one), ", ") == hosts {
 				continue
 			}
 			name, text := written(m)
 			if not, ok := m.(*caddyhttp.MatchNot); ok {
-				text = s.describe(not.MatcherSets)
+				text = describe(not.MatcherSets, hosts)
 			}
 			if list := slices.Concat(listed[caddyhttp.MatchPath](one), listed[caddyhttp.MatchMethod](one), listed[caddyhttp.MatchHost](one)); len(list) > 0 {
 				text = strings.Join(list, " ")

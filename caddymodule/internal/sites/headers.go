@@ -1,6 +1,7 @@
 package sites
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -12,18 +13,18 @@ import (
 
 // headerChange is what a handler does to a request's headers.
 type headerChange struct {
-	way     string
-	guarded bool // a handler of ours has run
+	by, way string // what does it, with %s for the header
+	guarded bool   // a handler of ours has run
 	ops     *headers.HeaderOps
 }
 
 // changesHeaders notes what a handler does to headers.
-func (s *Site) changesHeaders(h *headers.Handler, way string, guarded bool) {
+func (s *Site) changesHeaders(h *headers.Handler, by, way string, guarded bool) {
 	switch {
 	case h == nil:
 		return
 	case h.Request != nil:
-		s.changes = append(s.changes, headerChange{way, guarded, h.Request})
+		s.changes = append(s.changes, headerChange{by, way, guarded, h.Request})
 	}
 	if h.Response != nil && h.Response.HeaderOps != nil {
 		const allowed = "Access-Control-Allow-Origin"
@@ -42,16 +43,16 @@ func (s *Site) checkHeaders(find func(findings.Kind, string)) {
 				copied := slices.ContainsFunc(texts, func(text string) bool { return readsHeader("", text, renamed) != "" })
 				switch {
 				case c.guarded && isOurs:
-					find(findings.HeaderOverwritten, "the header "+name+" is overwritten after chat_identity has set it, for "+c.way)
+					find(findings.HeaderOverwritten, fmt.Sprintf(c.by, name)+" overwrites the header after chat_identity has set it, for "+c.way)
 				case !c.guarded && copied:
-					find(findings.HeaderCopied, "the header "+name+" is copied from one of chat_identity's before the client's own has been removed, for "+c.way+
+					find(findings.HeaderCopied, fmt.Sprintf(c.by, name)+" copies one of chat_identity's headers before the client's own has been removed, for "+c.way+
 						", so the client controls it")
 				}
 			}
 		}
 		for _, name := range c.ops.Delete {
 			if c.guarded && hop.Ours[0].Begins(name) {
-				find(findings.HeaderOverwritten, "the header "+name+" is removed after chat_identity has set it, for "+c.way)
+				find(findings.HeaderOverwritten, fmt.Sprintf(c.by, "-"+name)+" removes the header after chat_identity has set it, for "+c.way)
 			}
 		}
 	}

@@ -22,14 +22,7 @@ func unclear(first, second caddyhttp.MatcherSets) bool {
 			return false
 		}
 	}
-	for _, a := range first {
-		for _, b := range second {
-			if !disjoint(a, b) {
-				return true
-			}
-		}
-	}
-	return false
+	return mayMeet(first, second)
 }
 
 // covers reports whether a certainly matches every request that b matches.
@@ -59,8 +52,21 @@ func covers(a, b caddyhttp.MatcherSets) bool {
 
 // disjoint reports whether certainly no request matches both.
 func disjoint(a, b caddyhttp.MatcherSet) bool {
-	return allApart(listed[caddyhttp.MatchPath](a), listed[caddyhttp.MatchPath](b), meet) ||
+	return hostsApart(a, b) || allApart(listed[caddyhttp.MatchPath](a), listed[caddyhttp.MatchPath](b), meet) ||
 		allApart(listed[caddyhttp.MatchMethod](a), listed[caddyhttp.MatchMethod](b), func(p, q string) bool { return p == q })
+}
+
+// hostsApart reports whether certainly no host matches both.
+func hostsApart(a, b caddyhttp.MatcherSet) bool {
+	return allApart(listed[caddyhttp.MatchHost](a), listed[caddyhttp.MatchHost](b), func(p, q string) bool {
+		left, right := strings.Split(strings.ToLower(p), "."), strings.Split(strings.ToLower(q), ".")
+		for i := range min(len(left), len(right)) {
+			if left[i] != "*" && right[i] != "*" && left[i] != right[i] && !strings.Contains(p+q, "{") {
+				return false
+			}
+		}
+		return len(left) == len(right) || strings.Contains(p+q, "{")
+	})
 }
 
 // allApart reports whether neither list is empty and no member of one meets any of the

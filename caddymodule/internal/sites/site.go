@@ -51,13 +51,20 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
+	reachability
 
 	// The position while the routes are read.
-	invoked   []string           // named routes around it
-	catching  bool               // a subroute around it handles errors
-	outer     []*caddyhttp.Route // those that decide before the routes around it
-	enclosing *caddyhttp.Route   // the innermost one around it with a matcher
-	began     int                // the length of unguarded when the list around it began
+	invoked   []string         // named routes around it
+	catching  bool             // a subroute around it handles errors
+	outer     []decider        // those that decide before the routes around it
+	enclosing *caddyhttp.Route // the innermost one around it with a matcher
+	began     int              // the length of unguarded when the list around it began
+}
+
+// decider is a route and its handler that decides.
+type decider struct {
+	sets caddyhttp.MatcherSets
+	line string
 }
 
 const (
@@ -121,11 +128,16 @@ func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *
 // list reads routes in order. It reports whether every request that has passed them has
 // passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
-	var deciding []*caddyhttp.Route
+	var deciding []decider
+	var answered []caddyhttp.MatcherSets
 	groups := make(map[string]bool)
 	outer, enclosing, began := s.outer, s.enclosing, s.began
 	s.began = len(s.unguarded)
-	defer func() { s.outer, s.enclosing, s.began = outer, enclosing, min(began, len(s.unguarded)) }()
+	rewritten, unmatched, around := s.last, s.unmatched, s.around
+	defer func() {
+		s.outer, s.enclosing, s.began = outer, enclosing, min(began, len(s.unguarded))
+		s.last, s.unmatched, s.around = rewritten, unmatched, around
+	}()
 	for i := range routes {
 		route := &routes[i]
 		here := way
@@ -143,6 +155,9 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
 		}
+		s.around = around
+		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets, answered))
+		s.around = append(slices.Clip(around), surrounding{route.MatcherSets, s.rewrites})
 		passed := s.handle(route.Handlers, here, guarded)
 		// Only one route of a group runs, so all of them have to guard.
 		inGroup, known := groups[route.Group]
@@ -151,52 +166,52 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			guarded = passed
 		}
 		for _, handler := range route.Handlers {
-			if h := s.known(handler); h == nil || h.Guard {
+			if answers(handler) {
+				answered, s.unmatched = append(answered, route.MatcherSets), cmp.Or(s.unmatched, answeredBefore)
+			}
+			h := s.known(handler)
+			if h == nil || h.Guard {
 				continue
 			}
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
-			s.compare(route, deciding, outer, enclosing, here)
-			deciding = append(deciding, route)
+			d := decider{route.MatcherSets, h.Line}
+			if s.unmatched != "" {
+				s.dead = append(s.dead, dead{cmp.Or(here, allRequests), h.Line, s.unmatched})
+			} else {
+				s.compare(d, deciding, outer, enclosing, here)
+				s.deciders = append(s.deciders, d)
+			}
+			deciding = append(deciding, d)
 		}
 	}
 	return guarded
 }
 
-// first returns the route's own handler of ours, nil if it has none.
-func (s *Site) first(route *caddyhttp.Route) *Handler {
-	for _, handler := range route.Handlers {
-		if h := s.known(handler); h != nil {
-			return h
-		}
-	}
-	return nil
-}
-
 // compare compares a route that decides with earlier ones that do, in its own list and in
 // outer ones.
-func (s *Site) compare(route *caddyhttp.Route, before, outer []*caddyhttp.Route, enclosing *caddyhttp.Route, way string) {
-	with := func(earlier *caddyhttp.Route) pair {
+func (s *Site) compare(d decider, before, outer []decider, enclosing *caddyhttp.Route, way string) {
+	with := func(earlier decider) pair {
 		name := "an earlier one"
-		if line := s.first(earlier).Line; line != "" {
-			name = "the one at " + line
+		if earlier.line != "" {
+			name = "the one at " + earlier.line
 		}
-		return pair{name + " (" + cmp.Or(s.describe(earlier.MatcherSets), allRequests) + ")", cmp.Or(way, allRequests), s.first(route).Line}
+		return pair{name + " (" + cmp.Or(s.describe(earlier.sets), allRequests) + ")", cmp.Or(way, allRequests), d.line}
 	}
-	within := route.MatcherSets
+	within := d.sets
 	if enclosing != nil { // it may have rewritten the path
 		within = enclosing.MatcherSets
 	}
 	for i, earlier := range slices.Concat(outer, before) {
 		if i == len(outer) {
-			within = route.MatcherSets
+			within = d.sets
 		}
-		if covers(earlier.MatcherSets, within) {
+		if covers(earlier.sets, within) {
 			s.never = append(s.never, with(earlier))
 			return
 		}
 	}
 	for _, earlier := range before {
-		if unclear(earlier.MatcherSets, route.MatcherSets) {
+		if unclear(earlier.sets, d.sets) {
 			s.overlaps = append(s.overlaps, with(earlier))
 		}
 	}
@@ -215,6 +230,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 		switch h := handler.(type) {
 		case *rewrite.Rewrite:
 			s.changesMethod(h, guarded)
+			s.changesPath(h)
 		case *maphandler.Handler:
 			if s.ReadsPath(h.Source) {
 				s.fromPath = append(s.fromPath, h.Destinations...)
@@ -226,10 +242,11 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 				}
 			}
 		case *headers.Handler:
-			s.changesHeaders(h, cmp.Or(way, allRequests), guarded)
+			s.changesHeaders(h, "request_header %s", cmp.Or(way, allRequests), guarded)
 		case *caddyhttp.Subroute:
 			if h.Errors != nil {
-				// The error may have been raised before a handler ran.
+				// The error may have been raised before a handler ran, or the path was rewritten.
+				s.rewrites++
 				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > "+handlesErrors, " > "), false)
 			}
 			outer := s.catching
@@ -244,7 +261,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 			}
 		case *reverseproxy.Handler:
 			s.changesMethod(h.Rewrite, guarded)
-			s.changesHeaders(h.Headers, cmp.Or(way, allRequests), guarded)
+			s.changesHeaders(h.Headers, "header_up %s in reverse_proxy", cmp.Or(way, allRequests), guarded)
 			switch here := cmp.Or(way, "the rest of the site"); {
 			case guarded:
 			case asksOnly(h):
@@ -253,8 +270,11 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 				s.unguarded = append(s.unguarded, here)
 			}
 			s.responses(h.HandleResponse, way, guarded)
+			s.passesOn()
 		case *intercept.Intercept:
 			s.responses(h.HandleResponse, way, guarded)
+		default:
+			s.passesBy(handler)
 		}
 	}
 	return guarded

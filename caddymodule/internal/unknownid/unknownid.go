@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
@@ -22,8 +23,8 @@ const maxShown = 128
 // for the characters of ids. What looks like a secret, a digest or a token is not shown:
 // someone may have sent it in the wrong place.
 func Text[T string | []byte](id T) string {
-	if Secret(id) {
-		return fmt.Sprintf("(%d characters that look like a secret)", len(id))
+	if secrettext.Looks(string(id)) {
+		return secrettext.Hidden(string(id))
 	}
 	return Escape(id, maxShown, "")
 }
@@ -38,7 +39,7 @@ func Parts(text, dividers string, most int, other string) string {
 			end = len(text)
 		}
 		part, divider := text[:end], text[end:min(end+1, len(text))]
-		if plain, err := url.PathUnescape(part); err == nil && Secret(plain) || Secret(part) {
+		if plain, err := url.PathUnescape(part); err == nil && secrettext.Looks(plain) || secrettext.Looks(part) {
 			b.WriteString(Text(part))
 		} else {
 			b.WriteString(Escape(part, most, other))
@@ -70,22 +71,6 @@ func Escape[T string | []byte](text T, most int, other string) string {
 	}
 	return b.String()
 }
-
-// Secret reports whether a text is a token, or has a part as long as a secret without
-// anything that divides words, or little of that.
-func Secret[T string | []byte](id T) bool {
-	words, run, longest := 0, 0, 0
-	for i := range len(id) {
-		if run++; strings.IndexByte("-_. ", id[i]) >= 0 {
-			words, run = words+1, 0
-		}
-		longest = max(longest, run)
-	}
-	return longest >= maxWord || len(id) >= maxWord && (words < 3 || string(id[:3]) == "eyJ")
-}
-
-// maxWord is how long no word is.
-const maxWord = 40
 
 const (
 	maxListed  = 64 // ids of a store per question
