@@ -85,7 +85,7 @@ func TestAdminSnippets(t *testing.T) {
 		{"", 200, `"dialect":"bookbag","message":"{user_id}","fields":["user_id","user_hash"]`},
 		{"?dialect=snapengage&widget=shop", 200, `"fields":["user_id","hmacNonce","hmacTimestamp","hmacSignature"]`},
 		{"?dialect=inviaro&widget=shop-7", 200, "key: 'shop-7'"},
-		{"?widget=nobody", 404, "create it with 'caddy chat-identity create nobody'"},
+		{"?widget=nobody", 404, "there is no widget with that id: 'caddy chat-identity list' has the ids"},
 		{"?widget=default", 404, "cannot be created here"},
 		{"?dialect=klingon", 400, "unknown dialect 'klingon'"},
 		{"?widget='%0aevil()", 400, "invalid widget id"},

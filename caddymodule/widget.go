@@ -74,9 +74,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 			return nil, false, fmt.Errorf("%w (%s)", err, describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
-		if !literal {
-			inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
-		}
+		inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
 		inline.secrets = append(inline.secrets, secret)
 		key := verifier.NewKey(secret)
 		key.ID = inlineVersion(id, secret)
