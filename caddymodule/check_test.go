@@ -33,6 +33,9 @@ func oneSite(global, directives string) string {
 func TestCheck(t *testing.T) {
 	const own = "chat_identity required {\nsecret {env.TEST_SECRET}\n"
 	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	stored := func(path string) string {
+		return oneSite("chat_identity {\nwidgets file "+path+"\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy)
+	}
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
@@ -76,6 +79,9 @@ func TestCheck(t *testing.T) {
 		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
 		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
+		{"widgets in a folder's place", stored("/etc"), "file_unwritable 3"},
+		{"widgets in a device's place", stored("/dev/null"), "file_unwritable 3"},
+		{"widgets among the kernel's files", stored("/proc/none/widgets.jsonl"), "file_unwritable 3"},
 		{"a ledger that nothing needs", oneSite("chat_identity {\nledger bolt /etc\n}", own+"}\n"+proxy), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

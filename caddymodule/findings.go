@@ -14,6 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -131,17 +132,30 @@ func (a *App) checkFile(what, path string) {
 		existing = filepath.Dir(existing) // what is missing would be created in it
 		info, err = os.Stat(existing)
 	}
+	f := findings.New(findings.FileUnwritable, "")
 	switch {
 	case err != nil:
-	case info.IsDir() && existing == path:
-		err = errors.New("it is a folder")
-	case !info.IsDir() && existing != path:
-		err = errors.New(existing + " is not a folder")
+	case existing == path && !info.Mode().IsRegular():
+		err, f.Remedy = errors.New("it is a folder or a device"), "Name a file in it, or move what is there away"
+	case existing != path && !info.IsDir():
+		err, f.Remedy = errors.New(existing+" is not a folder"), "Name a file in a folder"
+	case existing != path && durable.Kernel(existing):
+		err, f.Remedy = errors.New(existing+" has only the kernel's own files"), "Name a file on a disk"
+	case path == a.file: // each change replaces it
+		if existing == path {
+			existing = filepath.Dir(path)
+		}
+		if err = writable(existing); err == nil {
+			if err = durable.Replaceable(path); err != nil {
+				f.Remedy = durable.Explain(err, "").Advice
+			}
+		}
 	default:
 		err = writable(existing)
 	}
 	if err != nil {
-		a.find(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err))
+		f.Text = fmt.Sprintf("the %s %s cannot be written: %v", what, path, err)
+		a.report(f.At(a.Line, ""))
 	}
 }
 

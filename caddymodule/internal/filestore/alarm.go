@@ -37,12 +37,22 @@ func (a *alarm) raise(err error, serving bool, now time.Time) {
 // maxNamed is how many widgets a log line names.
 const maxNamed = 10
 
-// older logs that the file was replaced by an earlier state, such as a backup, with secrets
-// that were retired since.
-func (a *alarm) older(ids []string) {
-	if len(ids) > 0 {
-		a.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",
-			zap.Int("widgets", len(ids)), zap.Strings("such_as", ids[:min(len(ids), maxNamed)]))
+// changed logs what another program did to the file that may not be meant: an earlier state,
+// such as a backup, brings retired secrets and deleted widgets back, and lacks new ones.
+func (a *alarm) changed(older, back, gone []string) {
+	for _, change := range []struct {
+		what string
+		ids  []string
+	}{
+		{"the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets", older},
+		{"the file of widgets has old widgets that it did not have before: they were imported, or deleted and come from a backup. " +
+			"Delete those that should be gone, since their secrets verify again", back},
+		{"the file of widgets no longer has some widgets: another program has deleted them, or replaced the file. " +
+			"Their requests are widget_unknown. If that is not intended, put the right file back or import a backup", gone},
+	} {
+		if n := len(change.ids); n > 0 {
+			a.log.Warn(change.what, zap.Int("widgets", n), zap.Strings("such_as", change.ids[:min(n, maxNamed)]))
+		}
 	}
 }
 

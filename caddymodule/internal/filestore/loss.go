@@ -3,7 +3,6 @@ package filestore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 
 	"go.uber.org/zap"
@@ -14,11 +13,7 @@ import (
 // What a loss means and what to do.
 const (
 	acceptance = "'caddy chat-identity store accept-loss'"
-	gone       = "the file of widgets is gone, and %s: put it back, or go on without its widgets (" + acceptance + ") and import a backup " +
-		"('caddy chat-identity import')"
-	goneServing = "what was last read from it is served until a restart"
-	goneUnread  = "none of its widgets is known"
-	replaced    = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
+	replaced   = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
 		"widget_unknown: put the right file back, import a backup ('caddy chat-identity import'), or go on without them (" +
 		acceptance + ")"
 )
@@ -31,9 +26,10 @@ const (
 
 // compare notices that a file was replaced by another one. Several widgets at once are rarely
 // deleted between two looks at the file, so then it is somebody else's, or empty. At the
-// start, only the note tells. The caller holds mu.
-func (s *Store) compare(read *snapshot) {
-	was := s.current.Load().snapshot
+// start, only the note tells. It reports whether the widgets were lost before or are now. The
+// caller holds mu.
+func (s *Store) compare(read *snapshot) bool {
+	was, before := s.current.Load().snapshot, s.before
 	switch {
 	case s.before != nil && read.shares(s.before):
 		s.alarm.log.Info("the widgets of the file are back")
@@ -45,6 +41,7 @@ func (s *Store) compare(read *snapshot) {
 		}
 		s.alarm.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
 	}
+	return before != nil || s.before != nil
 }
 
 // shares reports whether any widget is in both.
@@ -72,10 +69,9 @@ func (s *Store) keepNote(read *snapshot) {
 // Loss implements [widgets.Store].
 func (s *Store) Loss() string {
 	switch current := s.current.Load(); {
-	case errors.Is(current.err, errGone) && current.snapshot == nil:
-		return fmt.Sprintf(gone, goneUnread)
 	case errors.Is(current.err, errGone):
-		return fmt.Sprintf(gone, goneServing)
+		fault, _ := errors.AsType[*durable.Fault](current.err)
+		return fault.Error()
 	case current.lost:
 		return replaced
 	}
@@ -84,8 +80,12 @@ func (s *Store) Loss() string {
 
 // AcceptLoss implements [widgets.Store]. Where the file is gone, it creates an empty one.
 func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
-	if s.Loss() == "" {
-		return false, nil
+	s.mu.Lock()
+	err := s.refresh()
+	lost := s.before != nil
+	s.mu.Unlock()
+	if !lost && !errors.Is(err, errGone) {
+		return false, err
 	}
 	target, unlock, err := s.lock(ctx)
 	if err != nil {
