@@ -105,12 +105,17 @@ type ResealFailure struct {
 	Error string `json:"error"`
 }
 
+// LossHeader is the header of a list that is not complete, since the store has lost widgets.
+const LossHeader = "Chat-Identity-Loss"
+
 // Acceptance is the result of accepting the loss of a ledger, or of the widgets of a
 // store, which has no ids.
 type Acceptance struct {
 	Accepted bool   `json:"accepted"`
 	Ledger   string `json:"ledger,omitempty"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
+	// From is when the earliest one-time signatures were made that are accepted, zero for all.
+	From time.Time `json:"one_time_from,omitzero"`
 }
 
 // Dialects lists the dialects for help texts and errors.

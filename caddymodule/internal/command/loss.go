@@ -42,7 +42,11 @@ A Redis that was emptied is a lost ledger, too, but conversations continue.
 
 In a fleet, run it on each gateway that reports the loss.`,
 	}, func(done adminapi.Acceptance) string {
-		return "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it.\n"
+		text := "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it.\n"
+		if !done.From.IsZero() {
+			text += "One-time signatures made before " + localTime(done.From) + " are not accepted.\n"
+		}
+		return text
 	}, func(done adminapi.Acceptance) string {
 		return "Nothing to accept: this gateway already uses the ledger that it knows, " + plain(done.Ledger) + ". It cannot tell whether the file is an older copy.\n"
 	})
