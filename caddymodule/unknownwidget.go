@@ -44,6 +44,9 @@ func (x *exchange) unknownHint() traffic.Hint {
 	case !widgets.ValidID(x.stranger):
 		return traffic.Hint{ID: "no_widget_id", Text: "What is named is not an id of a widget: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit."}
 	}
+	if loss := x.h.app.store.Loss(); loss != "" {
+		return traffic.Hint{ID: "widgets_lost", Text: "No widget has the id that is named, but " + loss + "."}
+	}
 	return traffic.Hint{ID: "no_such_widget", Text: "No widget has the id that is named: correct it in the page, or create the widget."}
 }
 

@@ -51,6 +51,11 @@ func (c *call) list() error {
 	if err != nil {
 		return err
 	}
+	if loss := c.Store.Loss(); loss != "" && len(views) == 0 && query.Get("after") == "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	} else if loss != "" {
+		c.Header().Set(adminapi.LossHeader, loss)
+	}
 	if next != "" {
 		c.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
 	}
@@ -80,6 +85,14 @@ func (c *call) create() error {
 		if secret, err = secretOf(*asked.Secret); err != nil {
 			return err
 		}
+	}
+	// What is stored now is lost when the right widgets are put back, or in their way. The
+	// look-up waits until the store knows of a loss.
+	if _, err := c.Store.Lookup(c.r.Context(), []byte(c.id)); err != nil {
+		return err
+	}
+	if loss := c.Store.Loss(); loss != "" {
+		return adminError(http.StatusConflict, "nothing was created: %s", loss)
 	}
 	if err := c.needKey(); err != nil {
 		return err
@@ -128,6 +141,9 @@ func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)
 }
 
 func (c *call) unknown() error {
+	if loss := c.Store.Loss(); loss != "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
 	if c.id == widgets.DefaultID {
 		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
 			"which this configuration does not have. It cannot be created here", c.id)

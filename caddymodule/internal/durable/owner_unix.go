@@ -24,14 +24,27 @@ func KeepOwner(fresh *os.File, path string) error {
 		return err
 	}
 	if err := give(fresh, replaced); err != nil {
-		uid := strconv.FormatUint(uint64(replaced.Sys().(*syscall.Stat_t).Uid), 10)
-		name := uid
-		if u, err := user.LookupId(uid); err == nil {
-			name = u.Username
-		}
-		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, name, err)
+		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, Owner(path), err)
 	}
 	return fresh.Chmod(replaced.Mode().Perm())
+}
+
+// Owner returns the name of the user to whom a file belongs, or, where this process cannot see
+// it, the lowest folder above it that it can see.
+func Owner(path string) string {
+	info, err := os.Stat(path)
+	for err != nil && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return "unknown"
+	}
+	uid := strconv.FormatUint(uint64(info.Sys().(*syscall.Stat_t).Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // Adopt gives what the superuser creates in a folder the folder's owner and group: whoever
