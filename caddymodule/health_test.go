@@ -71,8 +71,8 @@ func TestHealthOfRedis(t *testing.T) {
 		if c := g.call(t, "POST", "widgets/shop/rotate", ""); c.status != http.StatusServiceUnavailable || strings.Contains(c.body, "context ") {
 			t.Errorf("%s: a rotation: %d %s", name, c.status, c.body)
 		}
-		g.healthy(t, adminapi.Degraded, "widgets redis")
-		g.healthy(t, adminapi.Down, "widgets redis")
+		g.healthy(t, adminapi.Degraded, "Known widgets are served until")
+		g.healthy(t, adminapi.Down, "No widget of the store is served any more")
 		equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "%s", name)
 		if name == "killed" {
 			server.Restart()
@@ -115,6 +115,9 @@ func TestLostWidgets(t *testing.T) {
 	out, stderr, err := p.command(t, "", "health")
 	if err == nil || !strings.HasPrefix(out, "down\n- Redis has lost the widgets") || !strings.Contains(stderr, "is down") {
 		t.Errorf("%q, %q, %v", out, stderr, err)
+	}
+	if !strings.Contains(p.log.String(), `"named":"shop"`) {
+		t.Error("the log does not say which widget is unavailable")
 	}
 	for _, args := range [][]string{{"list"}, {"show", "shop"}, {"set", "shop", "--mode", "required"}, {"rotate", "shop"},
 		{"delete", "shop", "--yes"}, {"create", "shop"}, {"create", "new"}} {
@@ -177,7 +180,11 @@ func TestHealthOfFiles(t *testing.T) {
 	load(t, both)
 	g.create(t, `{"id":"other"}`)
 	load(t, g.config)
-	g.healthy(t, adminapi.Degraded, "encryption key")
+	g.healthy(t, adminapi.Degraded, "if it is lost, rotate these widgets without a grace")
+	g.rotate(t, "other", "{}")
+	if h := g.health(t); h.Status != adminapi.OK {
+		t.Errorf("no secret needs the missing key any more: %+v", h)
+	}
 	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
 	g.healthy(t, adminapi.Down, "encryption key")
 	load(t, both)

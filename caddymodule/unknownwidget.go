@@ -16,9 +16,15 @@ import (
 // meant.
 const nearestTimeout = time.Second / 4
 
-// strange is what a line says about a request's widget that does not exist: the id that was
-// named and those that may have been meant.
+// strange is what a line says about a request's widget that does not exist, as far as is known:
+// the id that was named and those that may have been meant.
 func (x *exchange) strange() (named string, nearest []string) {
+	if x.s.reason == judgment.Unavailable && x.s.widget == "" { // whether it exists is not known
+		if x.h.literal != nil {
+			return string(x.h.literal), nil
+		}
+		return unknownid.Text(x.id), nil
+	}
 	if x.s.reason != judgment.WidgetUnknown || len(x.stranger) == 0 {
 		return "", nil
 	}

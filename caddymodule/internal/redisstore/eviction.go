@@ -22,16 +22,13 @@ func (s *Store) warnEviction(ctx context.Context, client rueidis.Client) {
 	if err != nil {
 		return // the next heartbeat notices what matters
 	}
-	policy, limit := "", "0"
+	policy := ""
 	for line := range strings.Lines(info) {
-		switch name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name {
-		case "maxmemory_policy":
+		if name, value, _ := strings.Cut(strings.TrimSpace(line), ":"); name == "maxmemory_policy" {
 			policy = value
-		case "maxmemory":
-			limit = value
 		}
 	}
-	evicts := limit != "0" && strings.HasPrefix(policy, "allkeys-") // widgets do not expire
+	evicts := strings.HasPrefix(policy, "allkeys-") // widgets do not expire
 	if evicts && policy != s.policy {
 		s.log.Error("Redis evicts widgets without a trace when its memory is full: set its maxmemory-policy to noeviction, or use a server of its own",
 			zap.String("maxmemory_policy", policy))

@@ -55,7 +55,7 @@ func (s *Store) Loss() string {
 	if s.lost.Load() == nil {
 		return ""
 	}
-	return loss
+	return loss + ". " + s.served()
 }
 
 // AcceptLoss implements [widgets.Store], for all gateways that knew the same store.
