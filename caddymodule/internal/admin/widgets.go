@@ -199,6 +199,8 @@ func effectNote(before adminapi.Effect, now *adminapi.Widget, setsMode bool) str
 	switch {
 	case now.EffectiveMode == "":
 		return "The change is stored but applies to no request. " + now.ModeWhy
+	case now.EffectiveMode != before.EffectiveMode && now.Differs:
+		return fmt.Sprintf("Requests are now treated as %s, though not everywhere. %s", now.EffectiveMode, now.ModeWhy)
 	case now.EffectiveMode != before.EffectiveMode:
 		return fmt.Sprintf("Requests are now treated as %s. %s", now.EffectiveMode, now.ModeWhy)
 	case setsMode && now.Mode != "" && now.Mode != now.EffectiveMode:

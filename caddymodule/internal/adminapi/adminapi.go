@@ -38,7 +38,8 @@ type Widget struct {
 type Effect struct {
 	EffectiveMode string   `json:"effective_mode"` // "" if no handler can name the widget
 	ModeFrom      ModeFrom `json:"mode_from,omitempty"`
-	ModeWhy       string   `json:"mode_why"` // a sentence
+	ModeWhy       string   `json:"mode_why"`              // a sentence
+	Differs       bool     `json:"mode_differs,omitzero"` // some handlers are stricter
 }
 
 // ModeFrom says what determines the effective mode.
@@ -58,7 +59,7 @@ type Secret struct {
 	Until   time.Time `json:"until,omitzero"` // when its grace ends; the current one has none
 	// What this gateway has verified with it since it began to count.
 	LastUsed     time.Time `json:"last_used,omitzero"`
-	UsedLastHour uint64    `json:"used_last_hour"`
+	UsedLastHour *uint64   `json:"used_last_hour,omitzero"` // nil without a gateway
 }
 
 // Creation asks for a new widget.
