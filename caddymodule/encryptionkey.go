@@ -162,6 +162,8 @@ func (a *App) whereKeyIs(keyID string) string {
 			"if it is lost, rotate these widgets without a grace", strings.Join(a.ring.Load().IDs(), ", "))
 	case err == nil && key.ID() == keyID:
 		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("the key may be in %s, which this process may not read: run it, or the command, as the user to whom that belongs (%s)", madeKeyPath(), durable.Owner(madeKeyPath()))
 	case err == nil: // of another id, which may have encrypted secrets since
 		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id, or, if that is lost, rotate these widgets without a grace", madeKeyPath())
 	}

@@ -161,7 +161,7 @@ func TestHealthOfFiles(t *testing.T) {
 	g.healthy(t, adminapi.OK, "")
 	good := read(t, path)
 	must(t, os.WriteFile(path, []byte("broken"), 0o600))
-	g.healthy(t, adminapi.Degraded, "'caddy chat-identity export > "+path+"'), or restore the file from a backup")
+	g.healthy(t, adminapi.Degraded, "'caddy chat-identity export > "+path+"', as user ")
 	if c := g.call(t, "POST", "store/accept-loss", ""); c.status != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", c.status, c.body)
 	}

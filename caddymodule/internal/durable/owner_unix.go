@@ -24,7 +24,8 @@ func KeepOwner(fresh *os.File, path string) error {
 		return err
 	}
 	if err := give(fresh, replaced); err != nil {
-		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, Owner(path), err)
+		return fmt.Errorf("%s belongs to user %s and group %d, to whom this process cannot give the file that would replace it: %w",
+			path, Owner(path), replaced.Sys().(*syscall.Stat_t).Gid, err)
 	}
 	return fresh.Chmod(replaced.Mode().Perm())
 }

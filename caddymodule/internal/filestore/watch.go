@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"time"
 )
 
@@ -106,8 +107,11 @@ func (s *Store) explain(err error) error {
 	if current := s.current.Load().snapshot; current == nil || len(current.sorted) == 0 {
 		return unreadable(err, "")
 	}
-	return unreadable(err, "all that was last read from it is served until a restart, so write it back as this process's user "+
-		"('caddy chat-identity export > "+s.path+"'), or ")
+	as := ""
+	if u, err := user.Current(); err == nil {
+		as = ", as user " + u.Username
+	}
+	return unreadable(err, "all that was last read from it is served until a restart, so write it back ('caddy chat-identity export > "+s.path+"'"+as+"), or ")
 }
 
 // serve makes a snapshot current.
