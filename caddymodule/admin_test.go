@@ -259,6 +259,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"POST", "widgets", `{"id":"new","secret":"$CHAT_IDENTITY_SECRET"}`, 400, "variable that nothing has replaced"},
 		{"POST", "widgets", `{"id":"new","secret":"` + strings.Repeat("x", 1025) + `"}`, 400, "longer than 1024 bytes"},
 		{"POST", "widgets", `{"id":"new","secret":1234567890123456}`, 400, "/secret has the wrong type"},
+		{"POST", "widgets", `["new"]`, 400, "the body has the wrong type"},
 		{"POST", "widgets", `{"id":"new","color":"red"}`, 400, "/color, which this call does not accept"},
 		{"POST", "widgets", `{"id":"new","id":"other"}`, 400, "not valid JSON"},
 		{"POST", "widgets", `{"id":"new"`, 400, "not valid JSON"},

@@ -12,7 +12,9 @@ import (
 const (
 	// censusPeriod is the minimum time between two censuses.
 	censusPeriod = 15 * time.Second
-	censusPage   = 500 // records
+	// missingPeriod is that while an encryption key is missing.
+	missingPeriod = time.Second
+	censusPage    = 500 // records
 	// censusRest is the pause after a page, as a multiple of the time that reading it
 	// took: a census keeps one client of the store busy for at most a twentieth of the
 	// time, and a million widgets in Redis take a quarter of an hour.
@@ -74,6 +76,9 @@ func (a *App) countStore(ctx context.Context) {
 		wait := censusPeriod
 		if found, err := a.takeCensus(ctx); err == nil {
 			a.census.Store(found)
+			if len(a.missingKeys()) > 0 { // the last of their secrets may be rotated away at any time
+				wait = missingPeriod
+			}
 		} else {
 			wait = censusRetry
 		}
@@ -132,10 +137,11 @@ func (a *App) counted() (stored int, at time.Time) {
 // store or the last census knows.
 func (a *App) neededKeys() []string {
 	needed := make(map[string]bool)
-	for id := range a.store.KeyIDs() {
+	stored := a.store.KeyIDs()
+	for id := range stored {
 		needed[id] = true
 	}
-	if found := a.census.Load(); found != nil {
+	if found := a.census.Load(); found != nil && stored == nil {
 		maps.Copy(needed, found.keys)
 	}
 	return slices.Sorted(maps.Keys(needed))

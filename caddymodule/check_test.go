@@ -36,6 +36,9 @@ func TestCheck(t *testing.T) {
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	must(t, os.WriteFile(damaged, []byte("{\"id\":\"shop\"\n"), 0o600))
 	t.Setenv("DAMAGED", damaged)
+	stored := func(path string) string {
+		return oneSite("chat_identity {\nwidgets file "+path+"\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy)
+	}
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
@@ -104,7 +107,9 @@ func TestCheck(t *testing.T) {
 		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
 		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
-		{"widgets in a file that is a folder", oneSite("chat_identity {\nwidgets file /etc\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), "file_unwritable 3"},
+		{"widgets in a folder's place", stored("/etc"), "file_unwritable 3"},
+		{"widgets in a device's place", stored("/dev/null"), "file_unwritable 3"},
+		{"widgets among the kernel's files", stored("/proc/none/widgets.jsonl"), "file_unwritable 3"},
 		{"a ledger that nothing needs", oneSite("chat_identity {\nledger bolt /etc\n}", own+"}\n"+proxy), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

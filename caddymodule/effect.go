@@ -20,6 +20,9 @@ func (a *App) decides(h *Handler) {
 	a.deciders = append(a.deciders, h)
 }
 
+// where names where the handler is.
+func (h *Handler) where() string { return cmp.Or(h.site, h.Line, "this configuration") }
+
 // serves reports whether the handler's requests can name the widget, and whether it
 // accepts the widget's dialect.
 func (h *Handler) serves(w *widget) (named, accepted bool) {
@@ -58,7 +61,7 @@ func (a *App) effect(w *widget) adminapi.Effect {
 			"set the dialect that the handler has, or remove claim, message, encoding or one_time from it.", w.dialect)}
 	}
 	slices.SortStableFunc(serving, func(a, b *Handler) int { return cmp.Compare(a.modeFor(w), b.modeFor(w)) })
-	e := adminapi.Effect{EffectiveMode: serving[0].modeFor(w).String()}
+	e := adminapi.Effect{EffectiveMode: serving[0].modeFor(w).String(), Differs: serving[len(serving)-1].modeFor(w) != serving[0].modeFor(w)}
 	switch {
 	case w.mode != widgets.ModeUnset && w.mode == serving[0].modeFor(w):
 		e.ModeFrom = adminapi.FromWidget
@@ -81,8 +84,8 @@ func whyMode(w *widget, serving []*Handler, e adminapi.Effect) string {
 	for mode := range widgets.Mode(widgets.NumModes) {
 		var places []string
 		for _, d := range serving {
-			if d.Mode == mode && !slices.Contains(places, d.site) {
-				places = append(places, d.site)
+			if d.Mode == mode && !slices.Contains(places, d.where()) {
+				places = append(places, d.where())
 			}
 		}
 		if len(places) > 0 {
@@ -90,9 +93,18 @@ func whyMode(w *widget, serving []*Handler, e adminapi.Effect) string {
 		}
 	}
 	text := own + ", and " + strings.Join(written, ", ")
-	switch last := serving[len(serving)-1]; {
-	case last.modeFor(w) != serving[0].modeFor(w):
-		text += ": where they differ, the laxest mode is shown, " + e.EffectiveMode
+	switch {
+	case e.Differs:
+		var held []string
+		for _, d := range serving {
+			if in := d.modeFor(w).String() + " in " + d.where(); !slices.Contains(held, in) {
+				held = append(held, in)
+			}
+		}
+		if more := len(held) - maxSites; more > 0 {
+			held = append(held[:maxSites], fmt.Sprintf("stricter in %d more places", more))
+		}
+		text += ": so requests are treated as " + strings.Join(held, ", ") + ". The laxest mode is shown"
 	case e.ModeFrom == adminapi.FromDefault:
 		text += ", so the default applies"
 	case e.ModeFrom == adminapi.FromHandler && w.mode != widgets.ModeUnset:

@@ -35,7 +35,7 @@ func TestEffectiveMode(t *testing.T) {
 			"The widget's own mode is required, and the handler in /a has required."},
 		{"handlers that differ", "chat_identity /a" + named + "chat_identity /b required" + named + "chat_identity /c off {\nwidget shop\n}\n",
 			"shop", `{"id":"shop"}`, "off", "handler",
-			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: where they differ, the laxest mode is shown, off."},
+			"The widget has no mode of its own, and the handler in /a has none, the handler in /c has off, the handler in /b has required: so requests are treated as off in /c, optional in /a, required in /b. The laxest mode is shown."},
 		{"made equal by the widget", "chat_identity /a" + named + "chat_identity /b optional" + named, "shop", `{"id":"shop","mode":"required"}`, "required", "widget",
 			"The widget's own mode is required, and the handler in /a has none, the handler in /b has optional."},
 		{"many", "chat_identity /a" + named + "chat_identity /b" + named + "chat_identity /c" + named + "chat_identity /d" + named + "chat_identity /e" + named,
@@ -91,6 +91,9 @@ func TestSetSaysWhatItDoes(t *testing.T) {
 	load(t, strings.Replace(g.config, "chat_identity required", "chat_identity off", 1))
 	set("required", "Requests are now treated as required. The widget's own mode is required, and the handler in has off.")
 	set("", "Requests are now treated as off. The widget has no mode of its own, and the handler in has off.")
+	load(t, strings.Replace(g.config, "chat_identity required", "chat_identity /a required {\nwidget {header.X-Widget-Key}\n}\nchat_identity /b", 1))
+	set("optional", "Requests are now treated as optional, though not everywhere. The widget's own mode is optional, and the handler in /b has none, "+
+		"the handler in /a has required: so requests are treated as optional in /b, required in /a. The laxest mode is shown.")
 	load(t, strings.Replace(g.config, "{header.X-Widget-Key}", "other", 1))
 	set("optional", "The change is stored but applies to no request. No handler's requests can name this widget, so nothing is verified with it: "+
 		"add 'widget shop' to a chat_identity block, or have requests name theirs, as with 'widget {header.X-Widget}'.")

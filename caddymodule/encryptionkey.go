@@ -175,12 +175,15 @@ func (a *App) whereKeyIs(keyID string) string {
 	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
 	case a.configured:
-		return fmt.Sprintf("add the encryption key of that id to encryption_key, behind the first. It has %s; 'caddy chat-identity keygen --id' prints a key's id",
-			strings.Join(a.ring.Load().IDs(), ", "))
+		return fmt.Sprintf("add the encryption key of that id to encryption_key, which has only %s ('caddy chat-identity keygen --id' prints a key's id), behind the first, or, "+
+			"if it is lost, rotate these widgets without a grace", strings.Join(a.ring.Load().IDs(), ", "))
 	case err == nil && key.ID() == keyID:
 		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("the key may be in %s, which this process may not read: run it, or the command, as the user to whom that belongs (%s)", madeKeyPath(), durable.Owner(madeKeyPath()))
 	case err == nil: // of another id, which may have encrypted secrets since
-		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id", madeKeyPath())
+		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id, or, if that is lost, rotate these widgets without a grace", madeKeyPath())
 	}
-	return fmt.Sprintf("put %s back from a backup and restart, or configure encryption_key with that key", madeKeyPath())
+	return fmt.Sprintf("put %s back from a backup and restart, or configure encryption_key with that key, or, if it is lost, with a new one "+
+		"('caddy chat-identity keygen --encryption-key'), and rotate these widgets without a grace", madeKeyPath())
 }

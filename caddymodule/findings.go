@@ -17,6 +17,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -147,23 +148,29 @@ func (a *App) checkFile(what, path, written string) {
 		existing = filepath.Dir(existing) // what is missing would be created in it
 		info, err = os.Stat(existing)
 	}
-	remedy := findings.Remedies[findings.FileUnwritable]
+	f := findings.New(findings.FileUnwritable, "")
 	at, _ := os.Stat(path)
 	switch {
-	case at != nil && at.IsDir():
-		err, remedy = errors.New("it is a folder"), "Name a file in it"
+	case at != nil && !at.Mode().IsRegular():
+		err, f.Remedy = errors.New("it is a folder or a device"), "Name a file in it, or move what is there away"
 	case err != nil:
-	case !info.IsDir() && existing != path:
-		err, remedy = errors.New(existing+" is not a folder"), "Correct the path"
+	case existing != path && !info.IsDir():
+		err, f.Remedy = errors.New(existing+" is not a folder"), "Name a file in a folder"
+	case existing != path && durable.Kernel(existing):
+		err, f.Remedy = errors.New(existing+" has only the kernel's own files"), "Name a file on a disk"
 	default:
-		if err = writable(existing); err != nil && existing != path && existing != filepath.Dir(path) {
-			err, remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
+		switch err = writable(existing); {
+		case err != nil && existing != path && existing != written && existing != filepath.Dir(path):
+			err, f.Remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
+		case err == nil && written != path: // it would be replaced
+			if err = durable.Replaceable(path); err != nil {
+				f.Remedy = durable.Explain(err, "").Advice
+			}
 		}
 	}
 	if err != nil {
-		f := findings.New(findings.FileUnwritable, fmt.Sprintf("the %s %s cannot be written: %v", what, path, err)).At(a.Line, "")
-		f.Remedy = remedy
-		a.report(f)
+		f.Text = fmt.Sprintf("the %s %s cannot be written: %v", what, path, err)
+		a.report(f.At(a.Line, ""))
 	}
 }
 

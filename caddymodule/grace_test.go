@@ -31,7 +31,7 @@ func TestGraceUses(t *testing.T) {
 			t.Fatalf("%+v", one)
 		}
 		for i, s := range one.Secrets {
-			if s.UsedLastHour != last[i] || s.LastUsed.IsZero() != (last[i] == 0) || last[i] > 0 && time.Since(s.LastUsed) > time.Minute || s.Version == "" {
+			if s.UsedLastHour == nil || *s.UsedLastHour != last[i] || s.LastUsed.IsZero() != (last[i] == 0) || last[i] > 0 && time.Since(s.LastUsed) > time.Minute || s.Version == "" {
 				t.Errorf("secret %d of %s: %+v, want %d", i, id, s, last[i])
 			}
 		}
@@ -146,7 +146,7 @@ func TestConcurrentGrace(t *testing.T) {
 	group.Wait()
 	var one adminapi.Widget
 	g.askInto(t, "widgets/shop", &one)
-	if fmt.Sprint(one.Secrets[0].UsedLastHour, one.Secrets[1].UsedLastHour) != fmt.Sprint(each, each) {
+	if fmt.Sprint(*one.Secrets[0].UsedLastHour, *one.Secrets[1].UsedLastHour) != fmt.Sprint(each, each) {
 		t.Errorf("%+v", one.Secrets)
 	}
 }

@@ -2,9 +2,12 @@ package caddymodule
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 )
 
 // health says what requests need and cannot have. It waits for nothing: stores and ledgers
@@ -31,12 +34,12 @@ func (a *App) storeHealth(h *adminapi.Health) {
 	if err != nil {
 		h.Add(status, admin.Plain(err))
 	}
-	if loss != "" {
+	if loss != "" && (err == nil || !strings.Contains(err.Error(), loss)) {
 		h.Add(status, loss)
 	}
 }
 
-// ledgerHealth is down while nothing can be reserved. After a loss, one-time signatures are
+// ledgerHealth is down while nothing can be reserved. After a loss, new one-time signatures are
 // accepted.
 func (a *App) ledgerHealth(h *adminapi.Health) {
 	loss, err := a.ledger.Loss(), a.ledger.Err()
@@ -44,6 +47,9 @@ func (a *App) ledgerHealth(h *adminapi.Health) {
 		h.Add(adminapi.Down, admin.Plain(err))
 	} else if loss != "" {
 		h.Add(adminapi.Degraded, loss)
+	}
+	if from := a.ledger.From(); err == nil && from.After(time.Now()) {
+		h.Add(adminapi.Degraded, ledgers.OnlyFrom(from)+", since the ledger was lost: this ends then, and those that are signed anew are accepted")
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -69,8 +71,8 @@ func TestHealthOfRedis(t *testing.T) {
 		if c := g.call(t, "POST", "widgets/shop/rotate", ""); c.status != http.StatusServiceUnavailable || strings.Contains(c.body, "context ") {
 			t.Errorf("%s: a rotation: %d %s", name, c.status, c.body)
 		}
-		g.healthy(t, adminapi.Degraded, "widgets redis")
-		g.healthy(t, adminapi.Down, "widgets redis")
+		g.healthy(t, adminapi.Degraded, "Known widgets are served until")
+		g.healthy(t, adminapi.Down, "No widget of the store is served any more")
 		equal(t, g.outcome(t, "shop", secret), "unavailable unavailable", "%s", name)
 		if name == "killed" {
 			server.Restart()
@@ -114,6 +116,15 @@ func TestLostWidgets(t *testing.T) {
 	if err == nil || !strings.HasPrefix(out, "down\n- Redis has lost the widgets") || !strings.Contains(stderr, "is down") {
 		t.Errorf("%q, %q, %v", out, stderr, err)
 	}
+	if !strings.Contains(p.log.String(), `"named":"shop"`) {
+		t.Error("the log does not say which widget is unavailable")
+	}
+	for _, args := range [][]string{{"list"}, {"show", "shop"}, {"set", "shop", "--mode", "required"}, {"rotate", "shop"},
+		{"delete", "shop", "--yes"}, {"create", "shop"}, {"create", "new"}} {
+		if _, stderr, err := p.command(t, "", args...); err == nil || !strings.Contains(stderr, "Redis has lost the widgets") {
+			t.Errorf("%v while they are lost: %v %s", args, err, stderr)
+		}
+	}
 	p.kill(t)
 	http.DefaultClient.CloseIdleConnections()
 	p.run(t)
@@ -144,13 +155,16 @@ func TestHealthOfFiles(t *testing.T) {
 	dir := t.TempDir()
 	path, ledger := filepath.Join(dir, "widgets.jsonl"), filepath.Join(dir, "ledger.db")
 	options := "widgets file " + path + "\nledger bolt " + ledger
-	site := "handle /once {\n" + oneTime("required", "") + "reverse_proxy UPSTREAM\n}\nhandle {\n" + liveSite + "\n}"
+	site := "handle /once {\n" + oneTime("required", "skew 1s") + "reverse_proxy UPSTREAM\n}\nhandle {\n" + liveSite + "\n}"
 	g := live(t, options+"\nencryption_key {env.TEST_KEY}", site)
 	secret := g.create(t, `{"id":"shop"}`)
 	g.healthy(t, adminapi.OK, "")
 	good := read(t, path)
 	must(t, os.WriteFile(path, []byte("broken"), 0o600))
-	g.healthy(t, adminapi.Degraded, "restore the file from a backup")
+	g.healthy(t, adminapi.Degraded, "'caddy chat-identity export > "+path+"', as user ")
+	if c := g.call(t, "POST", "store/accept-loss", ""); c.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %s", c.status, c.body)
+	}
 	equal(t, g.outcome(t, "shop", secret), "verified", "with a broken file")
 	must(t, os.Remove(path))
 	g.healthy(t, adminapi.Degraded, "accept-loss")
@@ -166,7 +180,11 @@ func TestHealthOfFiles(t *testing.T) {
 	load(t, both)
 	g.create(t, `{"id":"other"}`)
 	load(t, g.config)
-	g.healthy(t, adminapi.Degraded, "encryption key")
+	g.healthy(t, adminapi.Degraded, "if it is lost, rotate these widgets without a grace")
+	g.rotate(t, "other", "{}")
+	if h := g.health(t); h.Status != adminapi.OK {
+		t.Errorf("no secret needs the missing key any more: %+v", h)
+	}
 	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
 	g.healthy(t, adminapi.Down, "encryption key")
 	load(t, both)
@@ -175,9 +193,10 @@ func TestHealthOfFiles(t *testing.T) {
 
 	must(t, os.Remove(ledger))
 	g.healthy(t, adminapi.Down, "ledger")
-	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 {
+	if c := g.call(t, "POST", "ledger/accept-loss", ""); c.status != 200 || !strings.Contains(c.body, `"one_time_from"`) {
 		t.Errorf("%d %s", c.status, c.body)
 	}
+	g.healthy(t, adminapi.Degraded, "One-time signatures that were made before")
 	g.healthy(t, adminapi.OK, "")
 }
 
@@ -188,5 +207,58 @@ func TestHealthOfWhatIsUsed(t *testing.T) {
 		if h := g.health(t); h.Status != adminapi.OK {
 			t.Fatalf("%+v", h)
 		}
+	}
+}
+
+// TestReplacedWidgets: next to another store's widgets, a list says that it is not all.
+func TestReplacedWidgets(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	p := newProcess(t, "encryption_key "+testEncryptionKey+"\nwidgets file "+path, liveSite)
+	_, _, err := p.offline(t, "create", "other")
+	must(t, err)
+	other := read(t, path)
+	must(t, os.Remove(path))
+	must(t, os.Remove(path+".lock"))
+	p.run(t)
+	secret := p.create(t, `{"id":"shop"}`)
+	p.create(t, `{"id":"two"}`)
+	must(t, os.WriteFile(path, other, 0o600))
+	p.healthy(t, adminapi.Degraded, "none of the widgets that this gateway knew")
+	out, stderr, err := p.command(t, "", "list")
+	if err != nil || !strings.Contains(out, "other") || !strings.Contains(stderr, "Not all widgets are known: the file of widgets was replaced") {
+		t.Errorf("%v %s%s", err, out, stderr)
+	}
+	if c := p.call(t, "POST", "widgets", `{"id":"new"}`); c.status != http.StatusConflict || !strings.Contains(c.body, "nothing was created") {
+		t.Errorf("%d %s", c.status, c.body)
+	}
+	equal(t, p.outcome(t, "shop", secret), "invalid widget_unknown", "replaced")
+	if !strings.Contains(p.log.String(), "No widget has the id that is named, but the file of widgets was replaced") {
+		t.Error("the log's hint does not say why")
+	}
+}
+
+// TestUnreadableStore: what is wrong with the store is not said to be a missing key, and while
+// no configuration runs, not that it lacks the option.
+func TestUnreadableStore(t *testing.T) {
+	p := newProcess(t, "widgets file /dev/null", liveSite)
+	p.run(t)
+	if log := p.log.String(); strings.Contains(log, "there is no encryption key") || !strings.Contains(log, "the widgets cannot be read, so none can be created") {
+		t.Errorf("%s", log)
+	}
+	must(t, caddy.Stop())
+	if _, err := activeApp(); err == nil || !strings.Contains(err.Error(), "still being loaded") {
+		t.Error(err)
+	}
+}
+
+// TestForeignStore: a command as another user than the gateway's says whose it is.
+func TestForeignStore(t *testing.T) {
+	p := newProcess(t, "encryption_key "+testEncryptionKey+"\nwidgets file /sys/widgets.jsonl", liveSite)
+	_, stderr, err := p.offline(t, "create", "shop")
+	if strings.Contains(stderr, "read-only") {
+		t.Skip("there is no folder that even the superuser cannot write to")
+	}
+	if err == nil || !strings.Contains(stderr, "(root owns /sys/widgets.jsonl): sudo -u root caddy chat-identity") {
+		t.Errorf("%v %s", err, stderr)
 	}
 }

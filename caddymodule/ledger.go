@@ -46,7 +46,7 @@ func (a *App) provisionLedger() error {
 	_, shared := loaded.(*RedisLedger)
 	a.ledger = ledgers.New(ledgers.Options{
 		Ledger: observe.Ledger{Ledger: module.Ledger()}, Place: place, Shared: shared, Notes: a.ledgerNotes(), Log: a.log,
-		Period: 10 * time.Second, Reminder: 10 * time.Minute,
+		Period: 2 * time.Second, Reminder: 10 * time.Minute,
 	})
 	return nil
 }

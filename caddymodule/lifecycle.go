@@ -11,6 +11,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // Start checks the sites, creates an encryption key if one is needed and none is
@@ -20,7 +21,9 @@ func (a *App) Start() error {
 		return err
 	}
 	if a.usesStore {
-		if err := a.ensureRing(); err != nil {
+		if err := a.ensureRing(); errors.Is(err, widgets.ErrUnavailable) {
+			a.log.Error("the widgets cannot be read, so none can be created", zap.Error(err))
+		} else if err != nil {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
 	}
@@ -108,7 +111,11 @@ func (a *App) checkStore() {
 // configuration asks for it each time: after a failed reload, Caddy's admin API still
 // has the routes of the configuration that never ran.
 func activeApp() (*App, error) {
-	loaded, err := caddy.ActiveContext().AppIfConfigured("chat_identity")
+	ctx := caddy.ActiveContext()
+	if ctx.Context == nil {
+		return nil, errNoConfig
+	}
+	loaded, err := ctx.AppIfConfigured("chat_identity")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return nil, errNoApp
 	}
@@ -117,5 +124,7 @@ func activeApp() (*App, error) {
 	}
 	return loaded.(*App), nil
 }
+
+var errNoConfig = errors.New("no configuration is running yet: if Caddy was just started, it is still being loaded, so try again in a moment, and see the log")
 
 var errNoApp = errors.New("the running configuration has no chat_identity: add the directive to a site, or the global option")

@@ -104,7 +104,7 @@ func TestImportMissingKey(t *testing.T) {
 	must(t, filestore.Write(&export, records))
 	g := live(t, "encryption_key {env.TEST_KEY}", liveSite)
 	out, stderr, err := runCommand(t, export.String(), "import", "--address", g.admin)
-	if err == nil || out != "" || !strings.Contains(stderr, "Error: nothing was imported: encryption key "+other.ID()+" is missing") || !strings.Contains(stderr, "It has "+known.ID()) {
+	if err == nil || out != "" || !strings.Contains(stderr, "Error: nothing was imported: encryption key "+other.ID()+" is missing") || !strings.Contains(stderr, "encryption_key, which has only "+known.ID()) {
 		t.Errorf("%v %s%s", err, out, stderr)
 	}
 	equal(t, g.call(t, "GET", "widgets", "").body, "[]\n", "refused")

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"strings"
@@ -66,7 +68,7 @@ func openStore(config []byte) (http.Handler, error) {
 		// What is wrong with a handler is the gateway's affair.
 		_, _ = ctx.LoadModuleByID("http.handlers.chat_identity", h)
 	}
-	if _, err := os.Lstat(a.file); a.file != "" && err != nil {
+	if _, err := os.Lstat(a.file); a.file != "" && errors.Is(err, fs.ErrNotExist) {
 		a.log.Warn("there is no file of widgets yet. If the gateway has one, it runs as another user or in another folder: run the command as it runs",
 			zap.String("file", a.file))
 	}
@@ -76,6 +78,10 @@ func openStore(config []byte) (http.Handler, error) {
 		if err := api.ServeHTTP(w, r); err != nil { // as Caddy answers it
 			refusal, _ := errors.AsType[caddy.APIError](err)
 			refusal.Message = cmp.Or(refusal.Message, err.Error())
+			if fault, ok := errors.AsType[*durable.Fault](refusal.Err); ok && errors.Is(fault, fs.ErrPermission) {
+				owner := durable.Owner(a.file)
+				refusal.Message = fmt.Sprintf("%s: run the command as the gateway's user (%s owns %s): sudo -u %[2]s caddy chat-identity …", fault.What, owner, a.file)
+			}
 			w.WriteHeader(cmp.Or(refusal.HTTPStatus, http.StatusInternalServerError))
 			_ = json.NewEncoder(w).Encode(refusal)
 		}

@@ -24,8 +24,8 @@ func init() {
 // FileWidgets stores chat widgets in a file, with encrypted secrets.
 //
 // Every change is written to a new file, which then replaces the old one. Several processes may share the file: a change
-// by another is noticed within a second. A file that is damaged or missing counts as unreachable, and so does one whose
-// disk was too full for the last change; what was read last is served until that is repaired.
+// by another is noticed within a second. A file that is damaged or missing counts as unreachable, and so does one to which
+// the last change could not be written; what was read last is served until that is repaired.
 type FileWidgets struct {
 	// The file's path. Default: `chat_identity/widgets.jsonl` in Caddy's data directory.
 	Path string `json:"path,omitempty"`

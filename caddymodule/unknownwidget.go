@@ -19,9 +19,15 @@ import (
 // meant.
 const nearestTimeout = time.Second / 4
 
-// strange is what a line says about a request's widget that does not exist: the id that was
-// named and those that may have been meant.
+// strange is what a line says about a request's widget that does not exist, as far as is known:
+// the id that was named and those that may have been meant.
 func (x *exchange) strange() (fields []zap.Field) {
+	if x.s.reason == judgment.Unavailable && x.s.widget == "" { // whether it exists is not known
+		if x.h.literal != nil {
+			return []zap.Field{zap.String("named", string(x.h.literal))}
+		}
+		return []zap.Field{zap.String("named", unknownid.Text(x.id))}
+	}
 	if x.s.reason != judgment.WidgetUnknown || len(x.stranger) == 0 {
 		return nil
 	}
@@ -52,6 +58,9 @@ func (x *exchange) unknownHint() traffic.Hint {
 		return traffic.Hint{ID: "own_widget", Text: "The widget that is named belongs to another handler, which has its secret: define it in the global chat_identity block, for all handlers."}
 	case !widgets.ValidID(x.stranger):
 		return traffic.Hint{ID: "no_widget_id", Text: "What is named is not an id of a widget: 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit."}
+	}
+	if loss := x.h.app.store.Loss(); loss != "" {
+		return traffic.Hint{ID: "widgets_lost", Text: "No widget has the id that is named, but " + loss + "."}
 	}
 	return traffic.Hint{ID: "no_such_widget", Text: "No widget has the id that is named: correct it in the page, or create the widget."}
 }

@@ -1,6 +1,9 @@
 package ledger
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Window says which signatures a caller accepts as fresh.
 type Window struct {
@@ -57,13 +60,13 @@ func (m Memory) Until(signed time.Time) time.Time {
 }
 
 // Vouch returns nil if the ledger would still have an entry had the signature been used,
-// else [ErrTooOld] or [ErrForgotten]. A signature can be used up to a skew before the time
+// else [ErrTooOld] or an error that wraps [ErrForgotten]. A signature can be used up to a skew before the time
 // at which it claims to be signed.
 func (m Memory) Vouch(signed, now time.Time) error {
 	age := now.Sub(signed)
 	switch {
 	case !m.Since.IsZero() && signed.Before(m.Since.Add(m.Skew)):
-		return ErrForgotten
+		return fmt.Errorf("%w: signatures from %s on are accepted", ErrForgotten, m.Since.Add(m.Skew).UTC().Format("15:04:05 MST"))
 	case age > m.MaxAge, age > m.Narrow && signed.Before(m.settled()):
 		return ErrTooOld
 	}

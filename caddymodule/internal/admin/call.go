@@ -133,6 +133,9 @@ func (c *call) readLarge(v any, limit int64) error {
 		if errors.Is(err, jsonv2.ErrUnknownName) {
 			return adminError(http.StatusBadRequest, "the body has a member %s, which this call does not accept", e.JSONPointer)
 		}
+		if e.JSONPointer == "" {
+			return adminError(http.StatusBadRequest, "the body has the wrong type")
+		}
 		return adminError(http.StatusBadRequest, "the body's member %s has the wrong type", e.JSONPointer)
 	}
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {

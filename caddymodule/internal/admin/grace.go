@@ -18,7 +18,7 @@ func (g *Gateway) addUses(w *adminapi.Widget) {
 	for i := range w.Secrets {
 		s := &w.Secrets[i]
 		use := uses[s.Version]
-		s.LastUsed, s.UsedLastHour = use.Last, use.LastHour
+		s.LastUsed, s.UsedLastHour = use.Last, &use.LastHour
 	}
 	w.Grace = graceText(w, g.Traffic.Now())
 }
@@ -35,7 +35,9 @@ func graceText(w *adminapi.Widget, now time.Time) string {
 	var last time.Time
 	n := uint64(0)
 	for _, s := range w.Secrets[1:] {
-		n += s.UsedLastHour
+		if s.UsedLastHour != nil {
+			n += *s.UsedLastHour
+		}
 		if s.LastUsed.After(last) {
 			last = s.LastUsed
 		}

@@ -10,7 +10,7 @@ import (
 func TestGraceText(t *testing.T) {
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 	used := func(ago time.Duration, lastHour uint64) adminapi.Secret {
-		return adminapi.Secret{LastUsed: now.Add(-ago), UsedLastHour: lastHour}
+		return adminapi.Secret{LastUsed: now.Add(-ago), UsedLastHour: &lastHour}
 	}
 	unused := adminapi.Secret{}
 	const never = " not been used at this gateway since 2026-03-01 04:00:00 UTC (5 hours ago)"

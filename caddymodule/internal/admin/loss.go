@@ -38,7 +38,7 @@ func (c *call) acceptLoss() error {
 	c.notes = []zap.Field{zap.Bool("accepted", a.Accepted), zap.String("ledger", a.Ledger), zap.String("lost", a.Lost)}
 	if a.Accepted {
 		c.Log.Warn("the loss of the ledger was accepted through the admin API: conversations and visitors that had been claimed can be claimed again",
-			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger))
+			zap.String("lost", a.Lost), zap.String("ledger", a.Ledger), zap.Time("one_time_from", a.From))
 	}
 	return c.answer(http.StatusOK, a)
 }

@@ -82,7 +82,7 @@ func (c *call) importRecords() error {
 	if err != nil {
 		return err
 	}
-	if len(ids) > 0 { // a backup ends the loss of the widgets
+	if len(ids) > 0 && c.Store.Loss() != "" { // a backup ends the loss of the widgets
 		if _, err := c.acceptLostWidgets("by an import"); err != nil {
 			return err
 		}

@@ -50,8 +50,12 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 	judged := requests(e.Requests-e.Disabled) + " " + period
 	switch {
 	case e.Mode == widgets.ModeRequired.String():
-		return adminapi.Required, fmt.Sprintf("Required already: of %s, %d verified and %d were refused, or would have been before this mode was set.%s",
-			judged, e.Verified, refused, e.unchecked())
+		were := "were"
+		if refused == 1 {
+			were = "was"
+		}
+		return adminapi.Required, fmt.Sprintf("Required already: of %s, %d verified and %d %s refused, or would have been before this mode was set.%s",
+			judged, e.Verified, refused, were, e.unchecked())
 	case e.unused != "":
 		return adminapi.Unknown, "Nothing is known, because no request can use this widget. " + e.unused
 	case e.Requests == 0:

@@ -73,6 +73,8 @@ func TestJudge(t *testing.T) {
 
 		{of("required", day, day, 40, 0, refusals{judgment.Invalid: 2}), adminapi.Required,
 			"Required already: of 42 requests in the last 23 hours, 40 verified and 2 were refused, or would have been before this mode was set."},
+		{of("required", day, day, 2, 0, refusals{judgment.Invalid: 1}), adminapi.Required,
+			"Required already: of 3 requests in the last 23 hours, 2 verified and 1 was refused, or would have been before this mode was set."},
 		{of("required", time.Minute, 0, 0, 0, nil), adminapi.Required,
 			"Required already: of 0 requests in the last minute, 0 verified and 0 were refused, or would have been before this mode was set."},
 	} {

@@ -56,6 +56,11 @@ func (c *call) list() error {
 	if err != nil {
 		return err
 	}
+	if loss := c.Store.Loss(); loss != "" && len(views) == 0 && c.query.Get("after") == "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	} else if loss != "" {
+		c.Header().Set(adminapi.LossHeader, loss)
+	}
 	if next != "" {
 		c.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
 	}
@@ -85,6 +90,14 @@ func (c *call) create() error {
 		if secret, err = secretOf(*asked.Secret); err != nil {
 			return err
 		}
+	}
+	// What is stored now is lost when the right widgets are put back, or in their way. The
+	// look-up waits until the store knows of a loss.
+	if _, err := c.Store.Lookup(c.r.Context(), []byte(c.id)); err != nil {
+		return err
+	}
+	if loss := c.Store.Loss(); loss != "" {
+		return adminError(http.StatusConflict, "nothing was created: %s", loss)
 	}
 	if err := c.needKey(); err != nil {
 		return err
@@ -145,6 +158,9 @@ func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)
 }
 
 func (c *call) unknown() error {
+	if loss := c.Store.Loss(); loss != "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
 	if c.id == widgets.DefaultID {
 		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
 			"which this configuration does not have. It cannot be created here", c.id)
@@ -212,6 +228,8 @@ func effectNote(before adminapi.Effect, now *adminapi.Widget, setsMode bool) str
 	switch {
 	case now.EffectiveMode == "":
 		return "The change is stored but applies to no request. " + now.ModeWhy
+	case now.EffectiveMode != before.EffectiveMode && now.Differs:
+		return fmt.Sprintf("Requests are now treated as %s, though not everywhere. %s", now.EffectiveMode, now.ModeWhy)
 	case now.EffectiveMode != before.EffectiveMode:
 		return fmt.Sprintf("Requests are now treated as %s. %s", now.EffectiveMode, now.ModeWhy)
 	case setsMode && now.Mode != "" && now.Mode != now.EffectiveMode:

@@ -39,7 +39,8 @@ type Widget struct {
 type Effect struct {
 	EffectiveMode string   `json:"effective_mode"` // "" if no handler can name the widget
 	ModeFrom      ModeFrom `json:"mode_from,omitempty"`
-	ModeWhy       string   `json:"mode_why"` // a sentence
+	ModeWhy       string   `json:"mode_why"`              // a sentence
+	Differs       bool     `json:"mode_differs,omitzero"` // some handlers are stricter
 }
 
 // ModeFrom says what determines the effective mode.
@@ -59,7 +60,7 @@ type Secret struct {
 	Until   time.Time `json:"until,omitzero"` // when its grace ends; the current one has none
 	// What this gateway has verified with it since it began to count.
 	LastUsed     time.Time `json:"last_used,omitzero"`
-	UsedLastHour uint64    `json:"used_last_hour"`
+	UsedLastHour *uint64   `json:"used_last_hour,omitzero"` // nil without a gateway
 }
 
 // Creation asks for a new widget.
@@ -106,12 +107,17 @@ type ResealFailure struct {
 	Error string `json:"error"`
 }
 
+// LossHeader is the header of a list that is not complete, since the store has lost widgets.
+const LossHeader = "Chat-Identity-Loss"
+
 // Acceptance is the result of accepting the loss of a ledger, or of the widgets of a
 // store, which has no ids.
 type Acceptance struct {
 	Accepted bool   `json:"accepted"`
 	Ledger   string `json:"ledger,omitempty"` // the id of the one that is now used
 	Lost     string `json:"lost,omitempty"`
+	// From is when the earliest one-time signatures were made that are accepted, zero for all.
+	From time.Time `json:"one_time_from,omitzero"`
 }
 
 // Count returns a number of something, for people.

@@ -205,6 +205,8 @@ func (l *Ledger) Close() error {
 func (l *Ledger) unavailable(cause error) error {
 	kind, advice := ledger.ErrUnavailable, ""
 	switch {
+	case errors.Is(cause, kind): // it says so already
+		return cause
 	case cause == errRemoved, cause == errOther:
 		kind = ledger.ErrGone
 	case errors.Is(cause, boltcheck.ErrDamaged):

@@ -27,7 +27,7 @@ const (
 
 var (
 	errNoFile = errors.New("it is a folder or a device, not a file: name a file in it, or move what is there away")
-	errInUse  = errors.New("another Caddy process has the file open, an old one that is still stopping or a second one: " +
+	errInUse  = errors.New("another process has the file open, such as an old Caddy that is still stopping, or a second one: " +
 		"give each its own file, or use a shared ledger for a fleet")
 	errReplaced = errors.New("the file was replaced while it was in use, and is opened again: wait a moment")
 	errRemoved  = errors.New("the file was removed while it was in use: put it back, or accept the loss" + acceptance)

@@ -254,7 +254,7 @@ func (s *session) look() error {
 // lose ends the session, since the file is not what it was, and returns why.
 func (s *session) lose(err error) error {
 	if !s.ended() {
-		s.log.Error("the ledger's file is no longer there and is opened again", zap.String("file", s.path), zap.Error(err))
+		s.log.Error("the ledger's file is no longer the one that was opened", zap.String("file", s.path), zap.Error(err))
 	}
 	s.end(err)
 	return err

@@ -75,7 +75,8 @@ type adminClient struct {
 	origin  string
 	unix    bool
 	client  http.Client
-	left    int64 // bytes that may still be read
+	left    int64  // bytes that may still be read
+	loss    string // why a list is not complete
 }
 
 func (f *adminFlags) client() (*adminClient, error) {

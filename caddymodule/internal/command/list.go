@@ -33,6 +33,9 @@ widget has no mode of its own, or that no handler can name it.`,
 			if err != nil {
 				return err
 			}
+			if c.loss != "" {
+				cmd.PrintErrln("Not all widgets are known: " + plain(c.loss) + ".")
+			}
 			if admin.json {
 				return printJSON(cmd, all)
 			}
@@ -78,7 +81,7 @@ func (c *adminClient) pages(ctx context.Context, path string) ([]json.RawMessage
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, page...)
+		all, c.loss = append(all, page...), header.Get(adminapi.LossHeader)
 		if header.Get("Link") == "" {
 			return all, nil
 		}

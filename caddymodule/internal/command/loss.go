@@ -43,10 +43,14 @@ A Redis that was emptied is a lost ledger, too, but conversations continue.
 
 In a fleet, run it on each gateway that reports the loss.`,
 	}, func(done *adminapi.Acceptance) string {
-		if done.Accepted {
-			return "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it."
+		if !done.Accepted {
+			return "Nothing to accept: this gateway already uses the ledger that it knows, " + plain(done.Ledger) + ". It cannot tell whether the file is an older copy."
 		}
-		return "Nothing to accept: this gateway already uses the ledger that it knows, " + plain(done.Ledger) + ". It cannot tell whether the file is an older copy."
+		text := "The loss of the ledger " + orDash(done.Lost) + " is accepted: " + plain(done.Ledger) + " replaces it."
+		if !done.From.IsZero() {
+			text += "\nOne-time signatures made before " + localTime(done.From) + " are not accepted."
+		}
+		return text
 	})
 }
 

@@ -114,8 +114,8 @@ func secretText(s *adminapi.Secret, current bool) string {
 	if s.KeyID != "" {
 		text += ", encrypted with key " + plain(s.KeyID)
 	}
-	if !s.LastUsed.IsZero() {
-		text += fmt.Sprintf(", last used %s, %d in the last hour", localTime(s.LastUsed), s.UsedLastHour)
+	if !s.LastUsed.IsZero() && s.UsedLastHour != nil {
+		text += fmt.Sprintf(", last used %s, %d in the last hour", localTime(s.LastUsed), *s.UsedLastHour)
 	}
 	return text
 }

@@ -43,20 +43,12 @@ func become(uid, gid int, folder string) error {
 		return err
 	}
 	if err := errors.Join(syscall.Setgroups([]int{gid}), syscall.Setegid(gid), syscall.Seteuid(uid)); err != nil {
-		return fmt.Errorf("%s belongs to user %s, as whom this process cannot go on: run it as that user (%w)", folder, userName(uid), err)
+		return fmt.Errorf("%s belongs to user %s, as whom this process cannot go on: run it as that user (%w)", folder, Owner(folder), err)
 	}
 	if _, err := os.Lstat(folder); err != nil {
 		return errors.Join(syscall.Seteuid(0), syscall.Setegid(0), syscall.Setgroups(groups))
 	}
 	return nil
-}
-
-func userName(uid int) string {
-	name := strconv.Itoa(uid)
-	if u, err := user.LookupId(name); err == nil {
-		name = u.Username
-	}
-	return name
 }
 
 // KeepOwner gives a new file the owner, group and mode of the one at the path, which it is
@@ -70,10 +62,28 @@ func KeepOwner(fresh *os.File, path string) error {
 		return err
 	}
 	if err := give(fresh, replaced); err != nil {
-		name := userName(int(replaced.Sys().(*syscall.Stat_t).Uid))
-		return fmt.Errorf("%s belongs to user %s, whom another user's change would lock out: %w", path, name, err)
+		return fmt.Errorf("%s belongs to user %s and group %d, to whom this process cannot give the file that would replace it: %w",
+			path, Owner(path), replaced.Sys().(*syscall.Stat_t).Gid, err)
 	}
 	return fresh.Chmod(replaced.Mode().Perm())
+}
+
+// Owner returns the name of the user to whom a file belongs, or, where this process cannot see
+// it, the lowest folder above it that it can see.
+func Owner(path string) string {
+	info, err := os.Stat(path)
+	for err != nil && path != filepath.Dir(path) {
+		path = filepath.Dir(path)
+		info, err = os.Stat(path)
+	}
+	if err != nil {
+		return "unknown"
+	}
+	uid := strconv.FormatUint(uint64(info.Sys().(*syscall.Stat_t).Uid), 10)
+	if u, err := user.LookupId(uid); err == nil {
+		return u.Username
+	}
+	return uid
 }
 
 // Adopt gives what the superuser creates in a folder the folder's owner and group: whoever

@@ -43,7 +43,7 @@ func (s *Store) lock(ctx context.Context) (target string, unlock func(), err err
 	}()
 	for {
 		if target, err = resolve(s.path); err != nil {
-			return "", nil, unreadable(err)
+			return "", nil, unreadable(err, "")
 		}
 		if err := durable.CreateFolder(filepath.Dir(target)); err != nil {
 			return "", nil, unwritable(err)

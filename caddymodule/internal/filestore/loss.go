@@ -3,19 +3,16 @@ package filestore
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 )
 
 // What a loss means and what to do.
 const (
 	acceptance = "'caddy chat-identity store accept-loss'"
-	gone       = "the file of widgets is gone, and %s: put it back, or go on without its widgets (" + acceptance + ") and import a backup " +
-		"('caddy chat-identity import')"
-	goneServing = "what was last read from it is served until a restart"
-	goneUnread  = "none of its widgets is known"
-	replaced    = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
+	replaced   = "the file of widgets was replaced by one that has none of the widgets that this gateway knew, so their requests are " +
 		"widget_unknown: put the right file back, import a backup ('caddy chat-identity import'), or go on without them (" +
 		acceptance + ")"
 )
@@ -28,9 +25,10 @@ const (
 
 // compare notices that a file was replaced by another one. Several widgets at once are rarely
 // deleted between two looks at the file, so then it is somebody else's, or empty. At the
-// start, only the note tells. The caller holds mu.
-func (s *Store) compare(read *snapshot) {
-	was := s.current.Load().snapshot
+// start, only the note tells. It reports whether the widgets were lost before or are now. The
+// caller holds mu.
+func (s *Store) compare(read *snapshot) bool {
+	was, before := s.current.Load().snapshot, s.before
 	switch {
 	case s.before != nil && read.shares(s.before):
 		s.log.Info("the widgets of the file are back")
@@ -42,17 +40,28 @@ func (s *Store) compare(read *snapshot) {
 		}
 		s.log.Error(replaced, zap.Int("widgets", len(s.before.sorted)))
 	}
+	return before != nil || s.before != nil
 }
 
 // maxNamed is how many widgets a log line names.
 const maxNamed = 10
 
-// warnOlder logs that the file was replaced by an earlier state, such as a backup, with
-// secrets that were retired since.
-func (s *Store) warnOlder(ids []string) {
-	if len(ids) > 0 {
-		s.log.Warn("the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets",
-			zap.Int("widgets", len(ids)), zap.Strings("such_as", ids[:min(len(ids), maxNamed)]))
+// warnChanged logs what another program did to the file that may not be meant: an earlier
+// state, such as a backup, brings retired secrets and deleted widgets back, and lacks new ones.
+func (s *Store) warnChanged(older, back, gone []string) {
+	for _, change := range []struct {
+		what string
+		ids  []string
+	}{
+		{"the file of widgets was replaced by an older state: secrets that were retired since verify again. Rotate these widgets", older},
+		{"the file of widgets has old widgets that it did not have before: they were imported, or deleted and come from a backup. " +
+			"Delete those that should be gone, since their secrets verify again", back},
+		{"the file of widgets no longer has some widgets: another program has deleted them, or replaced the file. " +
+			"Their requests are widget_unknown. If that is not intended, put the right file back or import a backup", gone},
+	} {
+		if n := len(change.ids); n > 0 {
+			s.log.Warn(change.what, zap.Int("widgets", n), zap.Strings("such_as", change.ids[:min(n, maxNamed)]))
+		}
 	}
 }
 
@@ -78,10 +87,9 @@ func (s *Store) keepNote(read *snapshot) {
 // Loss implements [widgets.Store].
 func (s *Store) Loss() string {
 	switch current := s.current.Load(); {
-	case errors.Is(current.err, errGone) && current.snapshot == nil:
-		return fmt.Sprintf(gone, goneUnread)
 	case errors.Is(current.err, errGone):
-		return fmt.Sprintf(gone, goneServing)
+		fault, _ := errors.AsType[*durable.Fault](current.err)
+		return fault.Error()
 	case current.lost:
 		return replaced
 	}
@@ -90,8 +98,12 @@ func (s *Store) Loss() string {
 
 // AcceptLoss implements [widgets.Store]. Where the file is gone, it creates an empty one.
 func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
-	if s.Loss() == "" {
-		return false, nil
+	s.mu.Lock()
+	err := s.refresh()
+	lost := s.before != nil
+	s.mu.Unlock()
+	if !lost && !errors.Is(err, errGone) {
+		return false, err
 	}
 	target, unlock, err := s.lock(ctx)
 	if err != nil {

@@ -44,12 +44,12 @@ func TestGone(t *testing.T) {
 	s.look()
 	s.look()
 	refused(t, s, "gone", "accept-loss")
-	if !s.Serves() || known(t, s) != "a" || !strings.Contains(s.Loss(), goneServing) {
+	if !s.Serves() || known(t, s) != "a" || !strings.Contains(s.Loss(), "export > "+path) {
 		t.Errorf("serves: %t, lost: %q", s.Serves(), s.Loss())
 	}
 	late, _ := noted(path, note)
 	refused(t, late, "gone", "accept-loss")
-	if r, err := late.Lookup(t.Context(), []byte("a")); late.Serves() || r != nil || !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(late.Loss(), goneUnread) {
+	if r, err := late.Lookup(t.Context(), []byte("a")); late.Serves() || r != nil || !errors.Is(err, widgets.ErrUnavailable) || strings.Contains(late.Loss(), "export > ") {
 		t.Errorf("after a restart: serves %t, %v, %v", late.Serves(), r, err)
 	}
 	accepts(t, late, "")
@@ -142,5 +142,15 @@ func TestUnwritableNote(t *testing.T) {
 	}
 	if got := ids(t, s); got != "a" || logs.Len() != 2 || !strings.Contains(logs.All()[1].Message, "cannot be noted") {
 		t.Errorf("there are %s; logged: %v", got, logs.All())
+	}
+}
+
+// TestNothingToAccept: while the file cannot be read, it is unknown whether widgets were lost.
+func TestNothingToAccept(t *testing.T) {
+	path := filed(t, widget("a", ""))
+	s, _ := logged(path)
+	put(t, path, []byte("broken"))
+	if accepted, err := s.AcceptLoss(t.Context()); accepted || !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "export > "+path) {
+		t.Error(accepted, err)
 	}
 }

@@ -30,7 +30,7 @@ func replace(target string, records []*widgets.Record) (*fileVersion, error) {
 func try(target string, records []*widgets.Record) error {
 	fresh, _, err := writeBeside(target, records)
 	_ = os.Remove(fresh)
-	return err
+	return errors.Join(err, durable.Replaceable(target))
 }
 
 // writeBeside writes the records to the file that will replace the target.

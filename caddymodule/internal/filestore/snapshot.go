@@ -3,6 +3,7 @@ package filestore
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -61,12 +62,22 @@ func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
 	return newSnapshot(sorted)
 }
 
-// older returns the ids of the widgets whose current secret is older than it was.
-func (s *snapshot) older(was *snapshot) (ids []string) {
+// since compares with a snapshot of a file that was written at that time. It returns the ids
+// of widgets whose current secret is older than it was, of those that are new here but were
+// created before, and of those that are gone.
+func (s *snapshot) since(was *snapshot, written time.Time) (older, back, gone []string) {
 	for _, record := range s.sorted {
-		if before := was.byID[record.ID]; before != nil && record.Rotated.Before(before.Rotated) {
-			ids = append(ids, record.ID)
+		switch before := was.byID[record.ID]; {
+		case before == nil && record.Created.Before(written.Truncate(time.Millisecond)): // as records have it
+			back = append(back, record.ID)
+		case before != nil && record.Rotated.Before(before.Rotated):
+			older = append(older, record.ID)
 		}
 	}
-	return ids
+	for _, record := range was.sorted {
+		if s.byID[record.ID] == nil {
+			gone = append(gone, record.ID)
+		}
+	}
+	return older, back, gone
 }

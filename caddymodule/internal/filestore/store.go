@@ -54,7 +54,7 @@ type Store struct {
 	bad     *fileVersion // of a damaged file
 	badErr  error        // and its damage
 	failed  bool         // at the last look
-	full    error        // why the disk could not take the last change, nil if it could
+	full    error        // why the last change could not be written, nil if it could
 	tried   time.Time    // when that was last tried
 
 	outside   chan struct{} // holds a value when Changed is to be called
@@ -145,7 +145,7 @@ func (s *Store) KeyIDs() map[string]int {
 func (s *Store) Note(_ context.Context, name string) (string, error) {
 	text, err := durable.ReadLine(s.notePath(name))
 	if err != nil {
-		err = unreadable(err)
+		err = unreadable(err, "")
 	}
 	return text, err
 }

@@ -1,9 +1,9 @@
 package filestore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -16,13 +16,14 @@ var (
 	errIrregular = errors.New("it is a folder or a device, not a regular file")
 )
 
-// unreadable tells an operator what to do about a file that cannot be read.
-func unreadable(err error) error {
+// unreadable tells an operator what to do about a file that cannot be read. way is another
+// one than a backup to have its widgets again, "" for none.
+func unreadable(err error, way string) error {
 	var wrong *damage
 	remedy := "make sure that this process can read the file"
 	switch {
 	case errors.Is(err, errGone):
-		remedy = "put it back, from a backup if necessary, or go on without its widgets (" + acceptance + ")"
+		remedy = cmp.Or(way, "put it back, or ") + "put a backup or an export in its place, or go on without its widgets (" + acceptance + ")"
 	case errors.Is(err, errDangling):
 		remedy = "put the file back, or mount its file system"
 	case errors.Is(err, errIrregular):
@@ -30,7 +31,7 @@ func unreadable(err error) error {
 	case errors.Is(err, errNewer):
 		remedy = "run a version that is at least as new"
 	case errors.As(err, &wrong):
-		remedy = "restore the file from a backup"
+		remedy = way + "restore the file from a backup or an export"
 	}
 	return fmt.Errorf("%w: widgets file: %w", widgets.ErrUnavailable, durable.Explain(err, remedy))
 }
@@ -38,13 +39,6 @@ func unreadable(err error) error {
 // unwritable tells an operator what to do about a change that could not be written.
 func unwritable(err error) error {
 	return fmt.Errorf("%w: widgets file: %w", widgets.ErrUnwritable, durable.Explain(err, "make sure that this process can create files in the folder"))
-}
-
-// lacksDisk reports whether a change failed because of the disk. Missing rights and a
-// read-only file system may be intended, for a gateway that only reads.
-func lacksDisk(err error) bool {
-	return errors.Is(err, widgets.ErrUnwritable) && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
-		errors.Is(err, syscall.EFBIG) || errors.Is(err, syscall.EIO))
 }
 
 // unsure says that a change is visible but may not be durable.

@@ -14,7 +14,7 @@ import (
 func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change) error {
 	target, unlock, err := s.lock(ctx)
 	if err != nil {
-		if lacksDisk(err) { // otherwise another change may be under way, and hold mu
+		if errors.Is(err, widgets.ErrUnwritable) { // otherwise another change may be under way, and hold mu
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.cannotWrite(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/user"
 	"time"
 
 	"go.uber.org/zap"
@@ -51,9 +52,9 @@ func (s *Store) refresh() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return s.absent()
 	case err != nil:
-		return unreadable(err)
+		return s.explain(err)
 	case !info.Mode().IsRegular(): // opening a pipe would wait for its writer
-		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errIrregular})
+		return s.broken(errIrregular)
 	}
 	s.existed = true
 	if s.known.holds(s.path, info, now) {
@@ -65,14 +66,14 @@ func (s *Store) refresh() error {
 	}
 	read, version, err := load(s.path, now)
 	if err != nil {
-		s.bad, s.badErr = version, unreadable(err)
+		s.bad, s.badErr = version, s.explain(err)
 		return s.badErr
 	}
+	was, before := s.current.Load().snapshot, s.known
 	s.known, s.bad = version, nil
-	if was := s.current.Load().snapshot; was != nil {
-		s.warnOlder(read.older(was))
+	if !s.compare(read) && was != nil && before != nil {
+		s.warnChanged(read.since(was, before.info.ModTime()))
 	}
-	s.compare(read)
 	s.serve(read)
 	select {
 	case s.outside <- struct{}{}:
@@ -84,10 +85,10 @@ func (s *Store) refresh() error {
 // absent handles a missing file: an error if there ever was one, otherwise no widgets.
 func (s *Store) absent() error {
 	if info, err := os.Lstat(s.path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
-		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errDangling})
+		return s.broken(errDangling)
 	}
 	if s.existed {
-		return unreadable(&fs.PathError{Op: "open", Path: s.path, Err: errGone})
+		return s.broken(errGone)
 	}
 	none := s.current.Load().snapshot
 	if none == nil {
@@ -95,6 +96,24 @@ func (s *Store) absent() error {
 	}
 	s.serve(none)
 	return nil
+}
+
+// broken is the error of what is in the file's place.
+func (s *Store) broken(err error) error {
+	return s.explain(&fs.PathError{Op: "open", Path: s.path, Err: err})
+}
+
+// explain tells an operator what to do about the file: while its widgets are in memory, they
+// need not come from a backup.
+func (s *Store) explain(err error) error {
+	if current := s.current.Load().snapshot; current == nil || len(current.sorted) == 0 {
+		return unreadable(err, "")
+	}
+	as := ""
+	if u, err := user.Current(); err == nil {
+		as = ", as user " + u.Username
+	}
+	return unreadable(err, "all that was last read from it is served until a restart, so write it back ('caddy chat-identity export > "+s.path+"'"+as+"), or ")
 }
 
 // serve makes a snapshot current.

@@ -85,7 +85,7 @@ func TestChangesFromOutside(t *testing.T) {
 			if got := ids(t, s); got != "b" || len(s.outside) != 1 {
 				t.Errorf("there are %s, and %d changes from outside", got, len(s.outside))
 			}
-			if logs.Len() != 0 {
+			if logs.FilterLevelExact(zap.ErrorLevel).Len() != 0 {
 				t.Errorf("logged: %v", logs.All())
 			}
 		})
@@ -149,13 +149,13 @@ func TestBroken(t *testing.T) {
 		name, says string
 		change     func(path string)
 	}{
-		{"cut off", "backup", func(path string) { put(t, path, good[:len(good)-100]) }},
+		{"cut off", "caddy chat-identity export > ", func(path string) { put(t, path, good[:len(good)-100]) }},
 		{"edited by hand", "checksum", func(path string) {
 			put(t, path, bytes.Replace(good, []byte("bookbag"), []byte("nextcap"), 1))
 		}},
 		{"empty", "line 1: the file is empty", func(path string) { put(t, path, nil) }},
 		{"newer", "run a version that is at least as new", func(path string) { put(t, path, whole(`{"format":"chat_identity widgets","version":2}`)) }},
-		{"gone", "the file is gone: put it back", func(path string) {
+		{"gone", "the file is gone: all that was last read", func(path string) {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +236,7 @@ func TestSlowWrite(t *testing.T) {
 	}
 	put(t, path, file)
 	s.look()
-	if got := ids(t, s); got != "b c" || logs.Len() != 0 {
+	if got := ids(t, s); got != "b c" || logs.FilterLevelExact(zap.ErrorLevel).Len() != 0 {
 		t.Errorf("there are %s; logged: %v", got, logs.All())
 	}
 	put(t, path, file[:300])
@@ -290,7 +290,7 @@ func TestWatch(t *testing.T) {
 	update(t, other, widget("b", ""))
 	testbed.Until(t, "the other's change is seen", func() bool { return known(t, s) == "a b" && changes.Load() == 1 })
 	put(t, path, []byte("broken"))
-	testbed.Until(t, "the damage is seen", func() bool { return s.Err() != nil && logs.Len() == 1 })
+	testbed.Until(t, "the damage is seen", func() bool { return s.Err() != nil && logs.FilterLevelExact(zap.ErrorLevel).Len() == 1 })
 	if got := known(t, s); got != "a b" {
 		t.Errorf("of the last good state there are %s", got)
 	}
@@ -380,22 +380,36 @@ func TestGoneAtStart(t *testing.T) {
 	}
 }
 
-// TestOlderState: a backup that is put in the file's place brings retired
-// secrets back. That is told, with the widgets' names.
+// TestOlderState: a backup that is put in the file's place brings retired secrets and deleted
+// widgets back, and lacks new ones. Each is logged with the widgets' names, once.
 func TestOlderState(t *testing.T) {
-	path := filed(t, widget("a", ""), widget("b", ""))
-	backup, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, logs := logged(path)
-	newer := *widget("a", "")
-	newer.Rotated = newer.Rotated.Add(time.Hour)
-	update(t, s, &newer)
-	put(t, path, backup)
-	s.look()
-	told := logs.FilterLevelExact(zap.WarnLevel).All()
-	if len(told) != 1 || !strings.Contains(told[0].Message, "older state") || fmt.Sprint(told[0].ContextMap()["such_as"]) != "[a]" {
-		t.Errorf("logged: %v", logs.All())
+	fresh, rotated := *widget("new", ""), *widget("a", "")
+	fresh.Created, rotated.Rotated = time.Now().Add(time.Hour), rotated.Rotated.Add(time.Hour)
+	old := []*widgets.Record{widget("a", ""), widget("b", "")}
+	for _, c := range []struct {
+		name      string
+		was, next []*widgets.Record
+		want      string // what is logged
+	}{
+		{"a backup", []*widgets.Record{&rotated, &fresh}, old, "[older state: a] [old widgets: b] [no longer: new]"},
+		{"another process's new widget", old, append(old, &fresh), ""},
+		{"another process's deletion", old, old[:1], "[no longer: b]"},
+		{"another file", old, []*widgets.Record{&fresh}, ""}, // a loss, which is logged as such
+	} {
+		s, logs := logged(filed(t, c.was...))
+		put(t, s.path, encoded(t, c.next...))
+		s.look()
+		s.look()
+		var got []string
+		for _, e := range logs.FilterLevelExact(zap.WarnLevel).All() {
+			for _, text := range []string{"older state", "old widgets", "no longer"} {
+				if strings.Contains(e.Message, text) {
+					got = append(got, strings.Replace(fmt.Sprint(e.ContextMap()["such_as"]), "[", "["+text+": ", 1))
+				}
+			}
+		}
+		if got := strings.Join(got, " "); got != c.want {
+			t.Errorf("%s: logged %s, want %s", c.name, got, c.want)
+		}
 	}
 }

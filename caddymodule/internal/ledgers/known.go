@@ -57,7 +57,8 @@ type Known struct {
 type state struct {
 	err  error // why the ledger could not be identified
 	at   time.Time
-	lost bool // it replaces a lost one, and an operator has not accepted that
+	lost bool      // it replaces a lost one, and an operator has not accepted that
+	from time.Time // the earliest signatures that it accepts since a loss, zero before one
 }
 
 // New returns the ledger, which is not identified yet.
@@ -158,10 +159,15 @@ func (k *Known) write(ctx context.Context, n *note) error {
 			k.book.moved = ""
 		}
 	}
+	now := &state{lost: n.last != n.own, from: k.From()}
 	before := k.state.Load()
-	k.state.Store(&state{lost: n.last != n.own})
-	if n.last != n.own {
-		k.report(k.Loss(), before == nil || !before.lost)
+	found := now.lost && (before == nil || !before.lost)
+	if found && k.window.MaxAge > 0 {
+		now.from = time.Now().Add(k.window.Skew + time.Second).UTC() // see [ledger.Memory.Vouch]
+	}
+	k.state.Store(now)
+	if now.lost {
+		k.report(k.Loss(), found)
 	}
 	return nil
 }

@@ -270,3 +270,27 @@ func TestPlaces(t *testing.T) {
 		}
 	}
 }
+
+// TestAcceptAtOnce accepts a loss right after a damaged file was moved away.
+func TestAcceptAtOnce(t *testing.T) {
+	g := newGateway(t)
+	g.start()
+	g.looks(nil)
+	g.stop()
+	if err := os.WriteFile(g.ledger, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	g.start()
+	g.looks(ledger.ErrUnavailable)
+	if err := os.Remove(g.ledger); err != nil {
+		t.Fatal(err)
+	}
+	a, err := g.Accept(t.Context())
+	if err != nil || !a.Accepted || a.From.Before(time.Now()) || a.From != g.From() {
+		t.Errorf("%+v, %v", a, err)
+	}
+	_, err = g.Spend(t.Context(), ledger.Key{1}, ledger.Holder{1}, time.Now().Add(-time.Minute), window)
+	if want := "the ledger is unavailable: it has lost what it held when this was signed: signatures from "; strings.Count(fmt.Sprint(err), want) != 1 || strings.Contains(fmt.Sprint(err), "bolt") {
+		t.Error(err)
+	}
+}

@@ -39,6 +39,19 @@ func (k *Known) Loss() string {
 	return closedByLoss
 }
 
+// OnlyFrom says which one-time signatures are accepted after a loss.
+func OnlyFrom(from time.Time) string {
+	return "One-time signatures that were made before " + from.Format("15:04:05 MST") + " are not accepted"
+}
+
+// From returns when the earliest one-time signatures were made that are accepted, zero for all.
+func (k *Known) From() time.Time {
+	if s := k.state.Load(); s != nil {
+		return s.from
+	}
+	return time.Time{}
+}
+
 // report logs a loss when it is found, and repeatedly after that.
 func (k *Known) report(loss string, found bool) {
 	level := zapcore.WarnLevel
@@ -48,6 +61,9 @@ func (k *Known) report(loss string, found bool) {
 		return
 	}
 	k.reminded = time.Now()
+	if from := k.From(); from.After(time.Now()) {
+		loss += ". " + OnlyFrom(from)
+	}
 	fields := []zap.Field{zap.String("place", k.options.Place), zap.String("ledger", k.note.last)}
 	if k.note.own != "" {
 		fields = append(fields, zap.String("lost", k.note.own))
@@ -80,6 +96,8 @@ type Acceptance struct {
 	Accepted bool   // there was one
 	Ledger   string // the id of the ledger that is used from now on
 	Lost     string // the id of the lost one, "" if unknown
+	// From is when the earliest signatures were made that can be used once, zero for all.
+	From time.Time
 }
 
 // Accept makes the current ledger this gateway's own. If the ledger disappeared while it
@@ -87,6 +105,10 @@ type Acceptance struct {
 func (k *Known) Accept(ctx context.Context) (a Acceptance, err error) {
 	err = k.take(ctx, func(ctx context.Context) error {
 		id, err := k.identify(ctx)
+		if err != nil && !errors.Is(err, ledger.ErrGone) { // it may be that of an attempt before the operator's repair
+			time.Sleep(retryAfter)
+			id, err = k.identify(ctx)
+		}
 		if errors.Is(err, ledger.ErrGone) {
 			if err = k.Ledger.Forget(ctx); err == nil {
 				id, err = k.identify(ctx)
@@ -97,7 +119,7 @@ func (k *Known) Accept(ctx context.Context) (a Acceptance, err error) {
 		}
 		a = Acceptance{Accepted: k.Loss() != "", Ledger: id}
 		if a.Accepted {
-			a.Lost = k.note.own
+			a.Lost, a.From = k.note.own, k.From()
 			err = k.write(ctx, &note{last: id, own: id})
 		}
 		return err

@@ -178,6 +178,9 @@ func (l *Ledger) Close() error {
 }
 
 func unavailable(cause error) error {
+	if errors.Is(cause, ledger.ErrUnavailable) {
+		return cause // it says so already
+	}
 	return fmt.Errorf("%w: ledger redis: %w", ledger.ErrUnavailable, cause)
 }
 

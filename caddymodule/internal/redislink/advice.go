@@ -26,13 +26,17 @@ func (f *Fault) Unwrap() error { return f.cause }
 // Of reports whether Redis answered with one of these codes.
 func (f *Fault) Of(codes ...string) bool { return f.Code != "" && slices.Contains(codes, f.Code) }
 
+// Rights are those that docs/fleet.md lists for both, on one server.
+const Rights = "~<prefix>{w}* ~<prefix>{l}* +get +mget +set +del +setrange +zadd +zrem +zrangebylex +hincrby +hdel +hgetall +eval +ping " +
+	"+evalsha +info +time +pexpireat +zcount +zrange +zremrangebyscore"
+
 // answers are the faults that Redis reports, in the order in which they are looked for.
 var answers = []Fault{
 	{Code: "OOM", What: "Redis has no memory left", Advice: "raise its maxmemory, and keep maxmemory-policy noeviction"},
 	{Code: "READONLY", What: "this Redis is a replica", Advice: "name the primary in the URL, or its Sentinels (redis+sentinel)", Away: true},
 	{Code: "NOAUTH", What: "Redis asks for a password", Advice: "write it into the URL", Away: true},
 	{Code: "WRONGPASS", What: "Redis has no such user with that password", Advice: "correct the user and the password in the URL", Away: true},
-	{Code: "NOPERM", What: "the user may not do that", Advice: "give the user this right; docs/fleet.md lists all that are needed (ACL SETUSER)"},
+	{Code: "NOPERM", What: "the user may not do that", Advice: "give the user this right; all that widgets and ledger need are: ACL SETUSER <user> " + Rights},
 	{Code: "DENIED", What: "Redis is in protected mode and refuses other machines", Away: true,
 		Advice: "set a password there (requirepass) and write it into the URL"},
 	{Code: "LOADING", What: "Redis is loading its data", Advice: "wait for it", Away: true},
@@ -123,9 +127,11 @@ func (f Fault) detailed(text, script string) Fault {
 		}
 	}
 	switch {
+	case f.Code == "ERR" && strings.EqualFold(command, "sentinel"):
+		f.What, f.Advice = "there is no Sentinel at this address, but a Redis", "begin the URL with redis in place of redis+sentinel, or name the port of the Sentinels (26379)"
 	case f.Code == "NOPERM" && strings.Contains(text, "key"):
 		f.What = "the user may not use these keys"
-		f.Advice = "give the user this right, the keys that begin with the prefix in the URL; docs/fleet.md lists all that are needed (ACL SETUSER)"
+		f.Advice = "give the user this right, the keys that begin with the prefix in the URL; all that widgets and ledger need are: ACL SETUSER <user> " + Rights
 	case command != "" && f.Code == "NOPERM":
 		f.What = "the user may not use the command " + command
 	case command != "" && f.Code == "ERR":

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"strings"
 	"syscall"
 
 	"github.com/redis/rueidis"
@@ -84,6 +85,8 @@ func explainConnection(err error) Fault {
 		f.What = "Redis hung up without an answer"
 		f.Advice = "see whether it runs, and its log: a server that wants TLS (rediss in the URL) or a certificate (cert and key) hangs up, " +
 			"and so does a proxy that does not know HELLO"
+	case strings.Contains(err.Error(), "unknown message type"):
+		f.What, f.Advice = "what answers there is not Redis", "correct the host and port in the URL"
 	default:
 		f.What, f.Advice = "Redis cannot be reached ("+err.Error()+")", "see whether Redis runs, and whether the URL is right"
 	}

@@ -13,6 +13,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,6 +90,8 @@ func TestRemedies(t *testing.T) {
 	server := redistest.Start(t)
 	at := func(rest string) string { return "redis://" + server.Addr + rest }
 	primary := redistest.Start(t)
+	web := httptest.NewServer(nil)
+	defer web.Close()
 	cluster := redistest.StartCluster(t, 2)
 	loading := fmt.Sprintf("redis://127.0.0.1:%s", redistest.FreePort(t))
 	server.Do("ACL", "SETUSER", "few", "on", ">right", "resetkeys", "~mine*", "-@all", "+eval", "+get")
@@ -99,11 +102,12 @@ func TestRemedies(t *testing.T) {
 		{"wrong password", "redis://few:wrong@" + server.Addr, "Redis has no such user with that password: correct the user and the password in the URL"},
 		{"wrong database", at("/99"), "Redis has no database of the number in the URL: correct the number, or raise 'databases' in the configuration of Redis"},
 		{"no cluster", "redis+cluster://" + server.Addr + "," + primary.Addr, "this is not a node of a cluster: begin the URL with redis in place of redis+cluster"},
-		{"no sentinel", strings.Replace(at("/name"), "redis:", "redis+sentinel:", 1), "the server does not know the command SENTINEL: name a Redis 6 or later, or a Valkey, in the URL, not a proxy without that command; Sentinels need redis+sentinel"},
+		{"no sentinel", strings.Replace(at("/name"), "redis:", "redis+sentinel:", 1), "there is no Sentinel at this address, but a Redis: begin the URL with redis in place of redis+sentinel, or name the port of the Sentinels (26379)"},
+		{"no Redis", "redis://" + web.Listener.Addr().String(), "what answers there is not Redis: correct the host and port in the URL"},
 		{"no TLS", strings.Replace(at(""), "redis:", "rediss:", 1), "there is no TLS at " + server.Addr + ": begin the URL with redis in place of rediss, or name the port of Redis that has TLS (tls-port)"},
-		{"a right within the script", "redis://few:right@" + server.Addr + "#mine", "the user may not use the command set: give the user this right; docs/fleet.md lists all that are needed (ACL SETUSER)"},
-		{"a right", "redis://none:right@" + server.Addr, "the user may not use the command eval: give the user this right; docs/fleet.md lists all that are needed (ACL SETUSER)"},
-		{"other keys", "redis://few:right@" + server.Addr, "the user may not use these keys: give the user this right, the keys that begin with the prefix in the URL; docs/fleet.md lists all that are needed (ACL SETUSER)"},
+		{"a right within the script", "redis://few:right@" + server.Addr + "#mine", "the user may not use the command set: give the user this right; all that widgets and ledger need are: ACL SETUSER <user> " + redislink.Rights},
+		{"a right", "redis://none:right@" + server.Addr, "the user may not use the command eval: give the user this right; all that widgets and ledger need are: ACL SETUSER <user> " + redislink.Rights},
+		{"other keys", "redis://few:right@" + server.Addr, "the user may not use these keys: give the user this right, the keys that begin with the prefix in the URL; all that widgets and ledger need are: ACL SETUSER <user> " + redislink.Rights},
 		{"a node of a cluster", "redis://" + cluster[0].Addr, "this is a node of a cluster: begin the URL with redis+cluster"},
 		{"a node of a cluster", "redis://" + cluster[1].Addr, "this is a node of a cluster: begin the URL with redis+cluster"},
 	} {
@@ -267,6 +271,26 @@ func TestRemediesOfNames(t *testing.T) {
 	} {
 		if got := redislink.Explain(fmt.Errorf("wrapped: %w", err)).Error(); !strings.HasPrefix(got, want) {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// TestRights: they are those of the documentation.
+func TestRights(t *testing.T) {
+	docs, err := os.ReadFile("../../../docs/fleet.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(docs), "| for | keys | commands |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for right := range strings.FieldsSeq(redislink.Rights) {
+		if !strings.Contains(table, right) {
+			t.Errorf("%s is not in the table", right)
+		}
+	}
+	for right := range strings.FieldsSeq(strings.NewReplacer("`", " ", "*", " ").Replace(table)) {
+		if (right[0] == '+' || right[0] == '~') && !strings.Contains(redislink.Rights, right) {
+			t.Errorf("%s is missing", right)
 		}
 	}
 }

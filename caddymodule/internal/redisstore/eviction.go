@@ -24,12 +24,9 @@ func (s *Store) warnEviction(ctx context.Context, client rueidis.Client) {
 	if err != nil {
 		return // the next heartbeat notices what matters
 	}
-	info := redislink.Info(text)
-	policy := info["maxmemory_policy"]
-	if limit := info["maxmemory"]; limit == "" || limit == "0" || !strings.HasPrefix(policy, "allkeys-") { // widgets do not expire
-		policy = ""
-	}
-	if policy != "" && policy != s.policy {
+	policy := redislink.Info(text)["maxmemory_policy"]
+	evicts := strings.HasPrefix(policy, "allkeys-") // widgets do not expire
+	if evicts && policy != s.policy {
 		s.log.Error("Redis evicts widgets without a trace when its memory is full: set its maxmemory-policy to noeviction, or use a server of its own",
 			zap.String("maxmemory_policy", policy))
 	}

@@ -50,11 +50,14 @@ func (s *Store) Loss() string {
 	if s.lost.Load() == nil {
 		return ""
 	}
-	return loss
+	return loss + ". " + s.served()
 }
 
 // AcceptLoss implements [widgets.Store], for all gateways that knew the same store.
 func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
+	if err := s.check(); err != nil { // it is not known whether they are lost
+		return false, err
+	}
 	lost := s.lost.Load()
 	if lost == nil {
 		return false, nil

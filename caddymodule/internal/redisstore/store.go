@@ -42,6 +42,7 @@ package redisstore
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"hash/maphash"
 	"sync"
 	"sync/atomic"
@@ -193,7 +194,7 @@ func (s *Store) Err() error {
 		return errClosed
 	}
 	if err := s.away.Load(); err != nil {
-		return *err
+		return fmt.Errorf("%w. %s", *err, s.served())
 	}
 	if err := s.unwritable.Load(); err != nil {
 		return *err
@@ -205,6 +206,14 @@ func (s *Store) Err() error {
 func (s *Store) Serves() bool {
 	connected := s.unwritable.Load() != &errConnecting
 	return connected && s.away.Load() == nil && s.lost.Load() == nil || s.clock() < s.staleUntil()
+}
+
+// served says for how long known widgets are served that can no longer be confirmed.
+func (s *Store) served() string {
+	if left := s.staleUntil() - s.clock(); left > 0 {
+		return "Known widgets are served until " + time.Now().Add(left).UTC().Format("15:04:05 MST")
+	}
+	return "No widget of the store is served any more"
 }
 
 // staleUntil returns until when cached records are used that can no longer be confirmed.
