@@ -35,7 +35,7 @@ type Change = func(id string, old *widgets.Record) (*widgets.Record, error)
 // If a record was replaced or deleted, Update returns when no gateway uses the old one any
 // more, a second later, even if ctx has ended meanwhile. It waits as well if it changes
 // nothing, or change refuses, but another writer has just changed something: what Update
-// found then holds everywhere, too.
+// found then holds everywhere, too. A widget that is lost is not [widgets.ErrNotFound].
 func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 	if s.alive.Err() != nil {
 		return errClosed
@@ -55,6 +55,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change Change) error {
 		}
 	}
 	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
+	if u.absent && (err == nil || errors.Is(err, widgets.ErrNotFound)) {
+		if lost := s.endRemembered(client); lost != nil {
+			return lost
+		}
+	}
 	switch {
 	case err == nil && u.retired:
 		time.Sleep(writerWait)
@@ -72,6 +77,7 @@ type update struct {
 	written bool           // something was changed, or may have been
 	retired bool           // that replaced or deleted a record
 	left    bool           // something is to stay as it was found
+	absent  bool           // that is not stored
 	// settled is when no gateway uses what others had retired before it was read.
 	settled time.Duration
 }
@@ -135,6 +141,7 @@ func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
 	var writes []write
 	for i, id := range ids {
 		w, err := u.ask(id, values[i], records[i], u.times[id])
+		u.absent = u.absent || values[i] == "" && w.next == ""
 		if err != nil {
 			u.left = true
 			return nil, err
