@@ -56,7 +56,7 @@ func TestOffline(t *testing.T) {
 			if out, _, err := p.offline(t, "show", "shop"); err != nil || !strings.Contains(out, "in grace until") || strings.Contains(out, "at this gateway") {
 				t.Errorf("%v %s", err, out)
 			}
-			if _, stderr, err := p.offline(t, "rotate", "shop", "--end-grace"); err != nil || !strings.Contains(stderr, "has stopped verifying") {
+			if _, stderr, err := p.offline(t, "rotate", "shop", "--end-grace"); err != nil || !strings.Contains(stderr, "has stopped verifying, at a running gateway within a second.") {
 				t.Errorf("%v %s", err, stderr)
 			}
 			verifies(first, "401")
@@ -94,8 +94,10 @@ func TestOffline(t *testing.T) {
 					t.Errorf("%v: %v %s%s", args, err, out, stderr)
 				}
 			}
-			if _, stderr, err := p.offline(t, "delete", "shop"); err != nil || !strings.Contains(stderr, "was deleted") {
-				t.Errorf("%v %s", err, stderr)
+			for _, c := range [][2]string{{"rotate", "Every earlier secret has stopped verifying"}, {"delete", "no longer verify anything"}} {
+				if _, stderr, err := p.offline(t, c[0], "shop"); err != nil || !strings.Contains(stderr, c[1]+", at a running gateway within a second.") {
+					t.Errorf("%v %s", err, stderr)
+				}
 			}
 			verifies(second, "invalid widget_unknown")
 		})

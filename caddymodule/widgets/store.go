@@ -68,7 +68,8 @@ type Store interface {
 
 	// Loss says that the widgets which this gateway knew are gone from the store, though
 	// it can be read, and what to do; "" otherwise. Until they are back or AcceptLoss was
-	// called, lookups of others answer [ErrUnavailable] rather than that there is none.
+	// called, lookups of others answer [ErrUnavailable] rather than that there is none, and
+	// nothing that a change retires is served.
 	Loss() string
 
 	// AcceptLoss goes on with the widgets that the store has now, and reports whether any

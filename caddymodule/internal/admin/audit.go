@@ -24,8 +24,13 @@ func (c *call) audit(log *zap.Logger, err error) {
 	outcome := "done"
 	var fields []zap.Field
 	if refusal, ok := errors.AsType[caddy.APIError](err); ok {
-		outcome, c.changes = "refused", nil
-		if refusal.HTTPStatus >= http.StatusInternalServerError {
+		switch {
+		case refusal.HTTPStatus < http.StatusInternalServerError:
+			outcome, c.changes = "refused", nil
+		case len(c.changes) > 0:
+			fields = append(fields, zap.Bool("may_have_been_made", true))
+			fallthrough
+		default:
 			outcome = "failed"
 		}
 		fields = append(fields, zap.Int("status", refusal.HTTPStatus))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -79,18 +80,15 @@ func (c *call) importRecords() error {
 		}
 		return byID[id], nil
 	})
-	if err != nil {
+	if errors.Is(err, widgets.ErrUnwritable) {
 		return err
-	}
-	if len(ids) > 0 && c.Store.Loss() != "" { // a backup ends the loss of the widgets
-		if _, err := c.acceptLostWidgets("by an import"); err != nil {
-			return err
-		}
 	}
 	var done adminapi.Imported
 	var stored []*widgets.Record
 	for _, id := range ids {
-		switch old := found[id]; {
+		switch old, asked := found[id]; {
+		case !asked: // the store failed before
+			continue
 		case old != nil && reflect.DeepEqual(old, byID[id]):
 			done.Unchanged++
 		case old != nil && !replace:
@@ -101,6 +99,12 @@ func (c *call) importRecords() error {
 			c.changes = append(c.changes, change{old, byID[id]})
 		}
 		stored = append(stored, byID[id])
+	}
+	if err == nil && len(ids) > 0 { // a backup ends the loss of the widgets
+		_, err = c.acceptLostWidgets("by an import")
+	}
+	if err != nil {
+		return err
 	}
 	if done.MissingKeys = c.missingKeysOf(stored); len(done.MissingKeys) > 0 {
 		c.Log.Error("imported widgets are unavailable: " + c.describeMissing(done.MissingKeys))

@@ -130,14 +130,18 @@ func (c *call) create() error {
 
 // change changes a record and returns the one that is then stored.
 func (c *call) change(id string, do func(old *widgets.Record) (*widgets.Record, error)) (*widgets.Record, error) {
-	var made change
+	var now *widgets.Record
 	err := c.Store.Update(c.r.Context(), []string{id}, func(_ string, old *widgets.Record) (_ *widgets.Record, err error) {
-		made.old = old
-		made.now, err = do(old)
-		return made.now, err
+		c.changes = nil
+		if now, err = do(old); err == nil {
+			c.changes = []change{{old, now}}
+		}
+		return now, err
 	})
-	c.changes = []change{made}
-	return made.now, err
+	if errors.Is(err, widgets.ErrUnwritable) {
+		c.changes = nil
+	}
+	return now, err
 }
 
 // changeKnown changes the record of the call's widget, which must exist.

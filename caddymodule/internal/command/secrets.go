@@ -160,10 +160,10 @@ them any more, or one of them has leaked. The current secret stays.`,
 			}
 			if err := admin.printSecret(cmd, w.Secret, raw); err != nil {
 				return fmt.Errorf("widget %s has a new secret, but it could not be printed and cannot be shown again (%w). %s Rotate again: %s",
-					id, err, earlier(w), again)
+					id, err, admin.earlier(w), again)
 			}
 			if !admin.json {
-				cmd.PrintErrf("This is the new secret of widget %s. It is not shown again. %s %s\n", id, whereTo, earlier(w))
+				cmd.PrintErrf("This is the new secret of widget %s. It is not shown again. %s %s\n", id, whereTo, admin.earlier(w))
 			}
 			return nil
 		},
@@ -183,19 +183,19 @@ func (f *adminFlags) endGrace(cmd *cobra.Command, id string) error {
 		case 0:
 			cmd.PrintErrf("Nothing to end: no secret of widget %s is in grace. The current one still verifies.\n", id)
 		case 1:
-			cmd.PrintErrf("The secret of widget %s that was in grace has stopped verifying. The current one still verifies.\n", id)
+			cmd.PrintErrf("The secret of widget %s that was in grace has stopped verifying%s. The current one still verifies.\n", id, f.soon())
 		default:
-			cmd.PrintErrf("%d secrets of widget %s that were in grace have stopped verifying. The current one still verifies.\n", done.Ended, id)
+			cmd.PrintErrf("%d secrets of widget %s that were in grace have stopped verifying%s. The current one still verifies.\n", done.Ended, id, f.soon())
 		}
 		return nil
 	})
 }
 
 // earlier says what a rotation did to the secrets before it.
-func earlier(w *adminapi.Widget) string {
+func (f *adminFlags) earlier(w *adminapi.Widget) string {
 	switch n, last := inGrace(w); n {
 	case 0:
-		return "Every earlier secret has stopped verifying."
+		return "Every earlier secret has stopped verifying" + f.soon() + "."
 	case 1:
 		return "The previous one is in grace until " + localTime(last) + "."
 	default:

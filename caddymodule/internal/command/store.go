@@ -59,6 +59,14 @@ func loadConfig(file, adapter string) (config []byte, err error) {
 	return caddy.RemoveMetaFields(config), nil
 }
 
+// soon says when a running gateway follows a change of the store itself.
+func (f *adminFlags) soon() string {
+	if f.config == "" {
+		return ""
+	}
+	return ", at a running gateway within a second"
+}
+
 // inProcess has a handler answer requests, which come from the caller.
 type inProcess struct {
 	http.Handler

@@ -203,7 +203,7 @@ it asks first, unless --yes is given. With --json it prints the id as {"deleted"
 			if admin.json {
 				return printJSON(cmd, map[string]string{"deleted": args[0]})
 			}
-			cmd.PrintErrf("Widget %s was deleted. Its secrets no longer verify anything.\n", args[0])
+			cmd.PrintErrf("Widget %s was deleted. Its secrets no longer verify anything%s.\n", args[0], admin.soon())
 			return nil
 		},
 	}

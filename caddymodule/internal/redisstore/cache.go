@@ -25,6 +25,7 @@ type entry struct {
 	id     string
 	epoch  uint64        // of the store, before it was read
 	until  time.Duration // when it is to be read again
+	read   time.Duration // when it was answered
 	record *widgets.Record
 }
 

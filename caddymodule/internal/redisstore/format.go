@@ -81,7 +81,7 @@ func unreadable(err error) error {
 
 // unwritten tells an operator what to do if Redis refuses a change.
 func unwritten(err error) error {
-	return fmt.Errorf("%w: nothing was changed: widgets redis: %w", widgets.ErrUnavailable, redislink.Explain(err, script))
+	return fmt.Errorf("%w: widgets redis: %w", widgets.ErrUnwritable, redislink.Explain(err, script))
 }
 
 // unsure says that a change was sent and its result is unknown.

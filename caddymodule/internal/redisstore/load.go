@@ -85,7 +85,7 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 	}
 	// If this process was stopped meanwhile, the answer may be older than writers waited
 	// for.
-	if s.clock()-sent >= lease {
+	if e.read = s.clock(); e.read-sent >= lease {
 		return nil, unreadable(context.DeadlineExceeded)
 	}
 	if none {
@@ -100,11 +100,17 @@ func (s *Store) get(request context.Context, id string, hash uint64) (e *entry, 
 }
 
 // remembered returns a cached record while Redis is away or has lost the widgets, if it was
-// current at the last heartbeat before that.
+// current at the last heartbeat before that. After a loss it must have been read before that
+// heartbeat, and a later one must have said, a lease ago at most, that nothing was retired.
 func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, error) {
-	e := s.records.get(hash)
-	if e != nil && e.id == string(id) && e.epoch == s.epoch.Load() &&
-		s.clock() < s.staleUntil() {
+	// They are read first, since the others change before they do.
+	lost, heard := s.lost.Load() != nil, time.Duration(s.heard.Load())
+	confirmed := time.Duration(s.confirmed.Load())
+	e, now := s.records.get(hash), s.clock()
+	switch {
+	case e == nil || e.id != string(id) || e.epoch != s.epoch.Load() || now >= confirmed+s.stale:
+	case lost && (e.read > confirmed || now >= heard+lease && s.away.Load() == nil):
+	default:
 		return e.record, nil
 	}
 	return nil, err

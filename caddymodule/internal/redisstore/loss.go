@@ -5,16 +5,25 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/redis/rueidis"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // loss says what happened and what to do.
-const loss = "Redis has lost the widgets that this gateway knew, since it was emptied, restarted without its data or replaced: " +
-	"known widgets are served for stale_if_error, and all others are unavailable: restore its data, import a backup " +
-	"('caddy chat-identity import'), or go on without them ('caddy chat-identity store accept-loss')"
+const (
+	loss    = lossWhy + "known widgets are served for stale_if_error, but not after one was changed or deleted, and all others are unavailable: " + lossWay
+	lossWhy = "Redis has lost the widgets that this gateway knew, since it was emptied, restarted without its data or replaced: "
+	lossWay = "restore its data, import a backup ('caddy chat-identity import'), or go on without them ('caddy chat-identity store accept-loss')"
+)
 
-var errLost = fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+var (
+	errLost  = fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	errEnded = fmt.Errorf("%w: %sthis one is not stored, and no gateway serves it, or another lost one, from memory any more: %s. "+
+		"If that brings it back, repeat this change", widgets.ErrUnavailable, lossWhy, lossWay)
+)
 
 // compare determines whether Redis still has the store that this gateway knows, by the name
 // that was written with the first widget. Behind it are the names of lost stores that it
@@ -29,7 +38,10 @@ func (s *Store) compare(text string) (lost bool) {
 		s.lossAlarm.Raise("", nil)
 		return true
 	}
-	s.lost.Store(nil)
+	if s.lost.Load() != nil {
+		s.epoch.Add(1) // the version may be that of before, but what was read meanwhile is not
+		s.lost.Store(nil)
+	}
 	s.lossAlarm.Clear()
 	if len(names) == 0 {
 		return false
@@ -37,6 +49,27 @@ func (s *Store) compare(text string) (lost bool) {
 	s.known = names[0]
 	s.note.Set(s.known, s.log)
 	return false
+}
+
+// endRemembered follows a change of a widget that is not stored. If the widgets are lost, that
+// one may be served from memory all the same: it ends that in the fleet, by another version.
+func (s *Store) endRemembered(client rueidis.Client) error {
+	for read := int64(s.clock()); s.heard.Load() < read; { // the loss may be younger
+		if err := s.check(); err != nil {
+			return err
+		}
+	}
+	if s.lost.Load() == nil {
+		return nil
+	}
+	s.confirmed.Store(never)
+	ctx, cancel := limited(context.Background())
+	defer cancel()
+	if err := client.Do(ctx, client.B().Set().Key(s.keys.version).Value(newName()).Build()).Error(); err != nil {
+		return unsure(err)
+	}
+	time.Sleep(writerWait)
+	return errEnded
 }
 
 // accept adds the name of a lost store to the store's.

@@ -98,6 +98,126 @@ func TestLoss(t *testing.T) {
 	}
 }
 
+// TestLossRetires: after a change during the loss, at whatever gateway, none of those that
+// knew the store and are asked all the time serves what it retired.
+func TestLossRetires(t *testing.T) {
+	t.Parallel()
+	const wipe = "redis.call('FLUSHALL') "
+	known := func(how widgets.Change) Change { // as the admin API changes widgets
+		return func(id string, old *widgets.Record) (*widgets.Record, error) {
+			if old == nil {
+				return nil, widgets.ErrNotFound
+			}
+			return how(id, old)
+		}
+	}
+	for name, c := range map[string]struct {
+		wipe   string
+		change func(t *testing.T, lost, other, fresh *Store)
+		w, x   string // what is then served of them
+	}{
+		"created": {wipe, func(t *testing.T, lost, other, fresh *Store) {
+			change(t, fresh, to("2"), "new")
+			reads(t, lost, "new", "2")
+			time.Sleep(writerWait)
+		}, "1", "1"},
+		"created, rotated and deleted": {wipe, func(t *testing.T, lost, other, fresh *Store) {
+			change(t, fresh, to("2"), "w")
+			reads(t, lost, "w", "2")
+			change(t, fresh, known(to("3")), "w")
+			wants(t, lost, "w", "3")
+			change(t, fresh, known(becomes(nil)), "w")
+		}, "unavailable", "unavailable"},
+		"another one deleted": {wipe, func(t *testing.T, lost, other, fresh *Store) {
+			change(t, lost, to("2"), "new")
+			change(t, lost, known(becomes(nil)), "new")
+		}, "unavailable", "unavailable"},
+		"before the loss is noticed": {wipe + "redis.call('SET', KEYS[1], 'another') redis.call('SET', KEYS[2], 'later')", nil, "unavailable", "unavailable"},
+		"gone by hand": {wipe, func(t *testing.T, lost, other, fresh *Store) {
+			change(t, fresh, to("2"), "w")
+			reads(t, lost, "w", "2")
+			reads(t, other, "w", "2")
+			client, err := fresh.link.Client(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client.Do(t.Context(), client.B().Del().Key(fresh.keys.record("w")).Build())
+		}, "unavailable", "1"},
+		"the lost one rotated": {wipe, func(t *testing.T, lost, _, _ *Store) { refusesLost(t, lost, known(to("2"))) }, "unavailable", "unavailable"},
+		"the lost one deleted": {wipe + "redis.call('SET', KEYS[1], 'another')", func(t *testing.T, lost, _, _ *Store) { refusesLost(t, lost, becomes(nil)) }, "unavailable", "unavailable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			url := "redis://" + server.Addr
+			lost, other := ready(t, url, noting(t.TempDir(), time.Hour)), ready(t, url, noting(t.TempDir(), time.Hour))
+			change(t, lost, to("1"), "w", "x")
+			for _, s := range []*Store{lost, other} {
+				remembers(t, s, "w", "1")
+				remembers(t, s, "x", "1")
+			}
+			for _, s := range []*Store{lost, other} {
+				go func() {
+					for s.alive.Err() == nil {
+						_ = version(s, "w")
+						time.Sleep(time.Millisecond)
+					}
+				}()
+			}
+			server.Do("EVAL", c.wipe, "2", "chat_identity:{w}store", "chat_identity:{w}version")
+			if !strings.HasPrefix(name, "the lost") { // whose change comes before it is noticed
+				loses(t, lost)
+				loses(t, other)
+				beats(t, other)
+			}
+			if c.change == nil {
+				time.Sleep(writerWait)
+			} else {
+				c.change(t, lost, other, gateway(t, url, Options{}))
+			}
+			for _, s := range []*Store{lost, other} {
+				wants(t, s, "w", c.w)
+				wants(t, s, "x", c.x)
+				testbed.Until(t, "whether it serves", func() bool { return s.Serves() == (c.x == "1") })
+			}
+		})
+	}
+}
+
+// reads waits until the store no longer serves the widget from memory.
+func reads(t *testing.T, s *Store, id, want string) {
+	t.Helper()
+	testbed.Until(t, id+" is read", func() bool { return version(s, id) == want })
+}
+
+// refusesLost has the change of a widget that is only remembered say so.
+func refusesLost(t *testing.T, s *Store, how widgets.Change) {
+	t.Helper()
+	err := s.Update(t.Context(), []string{"w"}, how)
+	if !errors.Is(err, errEnded) {
+		t.Errorf("the change of a lost widget: %v", err)
+	}
+}
+
+// TestLossReadMeanwhile: what was read during a loss is not used when the data are back, with
+// the version of before.
+func TestLossReadMeanwhile(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	s := ready(t, "redis://"+server.Addr, noting(t.TempDir(), time.Hour))
+	change(t, s, to("1"), "w")
+	remembers(t, s, "w", "1")
+	value, name := server.Do("GET", "chat_identity:{w}:w"), server.Do("GET", "chat_identity:{w}store")
+	server.Do("SET", "chat_identity:{w}store", "another")
+	server.Do("SET", "chat_identity:{w}:w", strings.Replace(value, `"version":"1"`, `"version":"2"`, 1))
+	loses(t, s)
+	reads(t, s, "w", "2")
+	server.Do("SET", "chat_identity:{w}:w", value)
+	server.Do("SET", "chat_identity:{w}store", name)
+	recovers(t, s)
+	wants(t, s, "w", "1")
+}
+
 // TestLossEnds: the loss is over when the data are back, and is logged as long as it lasts.
 func TestLossEnds(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,7 @@ type keys struct {
 	records  string // the prefix of an id
 	ids      string // a sorted set, all scores zero: ids in their order
 	dialects string // a hash: the number of widgets by their own dialect
-	version  string // a random text, replaced by each change that retires a record
+	version  string // a random text, first the store's, replaced by each change that retires a record
 	store    string // a random text, and those of lost stores that this one replaces
 	notes    string // the prefix of a machine's name and the note's
 	probe    string // never exists: the answer to an empty write tells whether writes work

@@ -30,7 +30,10 @@
 // The first widget that is written gives the store a random name, which every gateway notes.
 // A Redis without that name has lost the widgets (see [Store.Loss]), and whether there is one
 // of some id is unknown: it is served from the cache while it would be if Redis were
-// unreachable, and is unavailable after that.
+// unreachable, and is unavailable after that. What is stored meanwhile is read each time. A
+// change that retires something, at any gateway, ends the service from the cache at all of
+// them. So does, at one that knew the store, a change of a widget that is not stored; the
+// answer then says that it is lost.
 //
 // # Rights
 //
@@ -98,8 +101,10 @@ type Store struct {
 
 	// epoch counts how often cached records may have been replaced.
 	epoch atomic.Uint64
-	// confirmed is when the last answered heartbeat was sent.
+	// confirmed is when the last answered heartbeat was sent that confirmed what is cached:
+	// never, if something was retired while the widgets are lost.
 	confirmed atomic.Int64
+	heard     atomic.Int64 // when the last answered heartbeat was sent
 
 	seen                   atomic.Pointer[seen]
 	readAlarm, writeAlarm  alarm.Alarm
@@ -157,6 +162,7 @@ func Open(options Options) *Store {
 	}
 	s.known = s.note.Read(log)
 	s.confirmed.Store(never)
+	s.heard.Store(never)
 	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
 	s.alive, s.stop = context.WithCancel(context.Background())

@@ -126,8 +126,8 @@ func remembers(t testing.TB, s *Store, id, want string) {
 func beats(t testing.TB, s *Store) {
 	t.Helper()
 	for range 2 {
-		last := s.confirmed.Load()
-		testbed.Until(t, "a heartbeat", func() bool { return s.confirmed.Load() > last })
+		last := s.heard.Load()
+		testbed.Until(t, "a heartbeat", func() bool { return s.heard.Load() > last })
 	}
 }
 

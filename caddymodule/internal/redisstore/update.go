@@ -32,7 +32,7 @@ const (
 // If a record was replaced or deleted, Update returns when no gateway uses the old one any
 // more, a second later, even if ctx has ended meanwhile. It waits as well if it changes
 // nothing, or change refuses, but another writer has just changed something: what Update
-// found then holds everywhere, too.
+// found then holds everywhere, too. A widget that is lost is not [widgets.ErrNotFound].
 func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change) error {
 	if s.alive.Err() != nil {
 		return errClosed
@@ -52,6 +52,11 @@ func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change)
 		}
 	}
 	err = u.run(ctx, slices.Collect(slices.Chunk(unique, together)))
+	if u.absent && (err == nil || errors.Is(err, widgets.ErrNotFound)) {
+		if lost := s.endRemembered(client); lost != nil {
+			return lost
+		}
+	}
 	switch {
 	case err == nil && u.retired:
 		time.Sleep(writerWait)
@@ -69,6 +74,7 @@ type update struct {
 	written bool           // something was changed, or may have been
 	retired bool           // that replaced or deleted a record
 	left    bool           // something is to stay as it was found
+	absent  bool           // that is not stored
 	// settled is when no gateway uses what others had retired before it was read.
 	settled time.Duration
 }
@@ -138,11 +144,13 @@ func (u *update) plan(ctx context.Context, ids []string) ([]write, error) {
 	changes, err := widgets.Changes(calls, func(id string) *widgets.Record { return old[id] }, u.change)
 	u.left = u.left || len(changes) < len(ids)
 	if err != nil {
+		u.absent = u.absent || slices.Contains(values, "")
 		return nil, err
 	}
 	var writes []write
 	for i, id := range ids {
 		next, changed := changes[id]
+		u.absent = u.absent || values[i] == "" && next == nil
 		if !changed {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
@@ -101,8 +102,12 @@ func (s *Store) beat(within time.Duration) error {
 		return err // for example a replica, which may not have the latest changes
 	}
 	s.warnEviction(ctx, client)
-	if s.compare(answer[2]) {
-		return nil // it says nothing about the widgets that are cached
+	if s.compare(answer[2]) { // it says nothing about the widgets that are cached
+		if !strings.HasPrefix(answer[2], answer[0]) { // the first version is the store's name
+			s.confirmed.Store(never)
+		}
+		s.heard.Store(int64(sent)) // after that, see remembered
+		return nil
 	}
 	s.dialects.count(answer[3:], sent)
 	// Without a version, it could be a store that was emptied and filled again since.
@@ -111,5 +116,6 @@ func (s *Store) beat(within time.Duration) error {
 		s.epoch.Add(1)
 	}
 	s.confirmed.Store(int64(sent)) // after the epoch, see Lookup
+	s.heard.Store(int64(sent))
 	return nil
 }
