@@ -103,7 +103,7 @@ func TestLoss(t *testing.T) {
 func TestLossRetires(t *testing.T) {
 	t.Parallel()
 	const wipe = "redis.call('FLUSHALL') "
-	known := func(how widgets.Change) Change { // as the admin API changes widgets
+	known := func(how widgets.Change) widgets.Change { // as the admin API changes widgets
 		return func(id string, old *widgets.Record) (*widgets.Record, error) {
 			if old == nil {
 				return nil, widgets.ErrNotFound
