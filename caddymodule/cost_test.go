@@ -130,7 +130,7 @@ func BenchmarkHandler(b *testing.B) {
 // TestHandlerAllocates holds the handler to what it allocates beyond an empty
 // one, whatever the size of the body.
 func TestHandlerAllocates(t *testing.T) {
-	runs := 100
+	runs := 500 // of which a few are logged
 	if raceEnabled {
 		runs = 1 // to see that each is served
 	}
