@@ -184,9 +184,9 @@ func TestHours(t *testing.T) {
 	judged(adminapi.NotSigning, "0 verified, and 1 request without a claim")
 	verify(19, first)
 	pass(59 * time.Minute)
-	judged(adminapi.TooEarly, "there are 19, and 60 minutes of counting, of which 59 have passed.")
+	judged(adminapi.TooEarly, "(19 so far) and 60 minutes of counting (59 so far).")
 	verify(1, first)
-	judged(adminapi.TooEarly, "there are 20, and 60 minutes of counting, of which 59 have passed.")
+	judged(adminapi.TooEarly, "(20 so far) and 60 minutes of counting (59 so far).")
 	pass(time.Minute)
 	judged(adminapi.Unsigned, "of 21 requests in the last 2 hours, required mode would have refused 1, all without a claim.")
 

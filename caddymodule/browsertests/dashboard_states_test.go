@@ -150,7 +150,7 @@ func TestDashboardVerdict(t *testing.T) {
 	says("Nobody signs yet: 0 verified, and 1 request without a claim")
 	b.show("not-signing")
 	b.outcome(t, "shop", secret)
-	says("Too early to say: ready needs at least 20 verified requests, of which there are 1")
+	says("Too early to say: ready needs at least 20 verified requests (1 so far)")
 	b.outcome(t, "shop", testSecret)
 	says("Not ready: of 3 requests")
 	b.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)

@@ -69,8 +69,8 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 	case e.Verified == 0 && unsigned > 0:
 		return adminapi.NotSigning, fmt.Sprintf("Nobody signs yet: 0 verified, and %s without a claim %s.%s", requests(unsigned), period, e.unchecked())
 	case e.Verified < needed.Verified || e.minutes() < needed.Minutes:
-		return adminapi.TooEarly, fmt.Sprintf("Too early to say: ready needs at least %d verified requests, of which there are %d, "+
-			"and %d minutes of counting, of which %d have passed%s. So far required mode would have refused %s.%s",
+		return adminapi.TooEarly, fmt.Sprintf("Too early to say: ready needs at least %d verified requests (%d so far) "+
+			"and %d minutes of counting (%d so far%s). Until now required mode would have refused %s.%s",
 			needed.Verified, e.Verified, needed.Minutes, e.minutes(), e.shortness(), requestsWithoutClaim(unsigned), e.unchecked())
 	case unsigned > 0:
 		return adminapi.Unsigned, fmt.Sprintf("Ready if users must sign in to chat: of %s, required mode would have refused %s.%s%s",
@@ -109,11 +109,11 @@ func (e *evidence) shortness() string {
 	counting := e.Now.Sub(e.From)
 	switch {
 	case e.Mode == widgets.ModeOff.String():
-		return " (the effective mode is off, which verifies nothing)"
+		return ": the effective mode is off, which verifies nothing"
 	case e.Verifying.IsZero():
-		return " (the latest requests came in mode off)"
+		return ": the latest requests came in mode off"
 	case counting < time.Duration(needed.Minutes)*time.Minute:
-		return " (this gateway has counted for " + roughly(counting) + ")"
+		return ": this gateway has counted for " + roughly(counting)
 	}
 	return ""
 }

@@ -49,17 +49,17 @@ func TestJudge(t *testing.T) {
 			"Not ready: of 42 requests in the last 23 hours, required mode would have refused 42 (41 missing; 1 invalid), the latest 5 minutes ago."},
 
 		{of("optional", time.Minute, time.Minute, 500, 0, nil), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 500, and 60 minutes of counting, of which 1 have passed (this gateway has counted for 1 minute). So far required mode would have refused none."},
+			"Too early to say: ready needs at least 20 verified requests (500 so far) and 60 minutes of counting (1 so far: this gateway has counted for 1 minute). Until now required mode would have refused none."},
 		{of("optional", day, day, 19, 0, refusals{judgment.Missing: 2}), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 19, and 60 minutes of counting, of which 1380 have passed. So far required mode would have refused 2, all without a claim."},
+			"Too early to say: ready needs at least 20 verified requests (19 so far) and 60 minutes of counting (1380 so far). Until now required mode would have refused 2, all without a claim."},
 		{of("optional", day, 59*time.Minute, 100, 700, nil), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 59 have passed. So far required mode would have refused none."},
+			"Too early to say: ready needs at least 20 verified requests (100 so far) and 60 minutes of counting (59 so far). Until now required mode would have refused none."},
 		{of("off", day, day, 100, 0, nil), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 0 have passed (the effective mode is off, which verifies nothing). So far required mode would have refused none."},
+			"Too early to say: ready needs at least 20 verified requests (100 so far) and 60 minutes of counting (0 so far: the effective mode is off, which verifies nothing). Until now required mode would have refused none."},
 		{of("optional", day, 0, 100, 1, nil), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 100, and 60 minutes of counting, of which 0 have passed (the latest requests came in mode off). So far required mode would have refused none."},
+			"Too early to say: ready needs at least 20 verified requests (100 so far) and 60 minutes of counting (0 so far: the latest requests came in mode off). Until now required mode would have refused none."},
 		{of("optional", day, day, 0, 0, refusals{judgment.Unavailable: 1}), adminapi.TooEarly,
-			"Too early to say: ready needs at least 20 verified requests, of which there are 0, and 60 minutes of counting, of which 1380 have passed. So far required mode would have refused none." + notIncluded("1 request")},
+			"Too early to say: ready needs at least 20 verified requests (0 so far) and 60 minutes of counting (1380 so far). Until now required mode would have refused none." + notIncluded("1 request")},
 
 		{of("optional", day, time.Hour, 20, 0, nil), adminapi.Ready, "Ready: of 20 requests in the last 23 hours, 20 verified, and required mode would have refused none."},
 		{leftOut, adminapi.Ready, "Ready: of 120 requests in the last 23 hours, 120 verified, and required mode would have refused none. " +
