@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,10 +16,10 @@ import (
 // audited returns the audit lines that were logged while do ran.
 func audited(t *testing.T, do func()) (lines []map[string]any) {
 	t.Helper()
-	from, _ := os.Stderr.Seek(0, io.SeekCurrent)
+	from, _ := caddyLog.Seek(0, io.SeekCurrent)
 	do()
-	to, _ := os.Stderr.Seek(0, io.SeekCurrent)
-	text, err := io.ReadAll(io.NewSectionReader(os.Stderr, from, to-from))
+	to, _ := caddyLog.Seek(0, io.SeekCurrent)
+	text, err := io.ReadAll(io.NewSectionReader(caddyLog, from, to-from))
 	must(t, err)
 	for line := range strings.Lines(string(text)) {
 		var fields map[string]any

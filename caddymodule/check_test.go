@@ -182,7 +182,7 @@ func TestCheckBesideGateway(t *testing.T) {
 func TestCheckRemedies(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
-	for path, want := range map[string]string{dir: "Name a file in it", dir + "/file/ledger.db": "Correct the path"} {
+	for path, want := range map[string]string{dir: "Name a file in it, or move what is there away", dir + "/file/ledger.db": "Name a file in a folder"} {
 		out, stderr, _ := runCheck(t, t.TempDir(), oneSite("chat_identity {\nledger bolt "+path+"\n}", "chat_identity {\nsecret {env.TEST_SECRET}\nvisitor query v\n}\nreverse_proxy 127.0.0.1:1"))
 		if !strings.Contains(out, "\n  "+want+".\n") {
 			t.Errorf("%s: %s%s", path, out, stderr)

@@ -92,8 +92,8 @@ func TestSetSaysWhatItDoes(t *testing.T) {
 	set("required", "Requests are now treated as required. The widget's own mode is required, and the handler in has off.")
 	set("", "Requests are now treated as off. The widget has no mode of its own, and the handler in has off.")
 	load(t, strings.Replace(g.config, "chat_identity required", "chat_identity /a required {\nwidget {header.X-Widget-Key}\n}\nchat_identity /b", 1))
-	set("optional", "Requests are now treated as optional, though not everywhere. The widget's own mode is optional, and the handler in /b has none, "+
-		"the handler in /a has required: so requests are treated as optional in /b, required in /a. The laxest mode is shown.")
+	set("off", "Requests are now treated as off, though not everywhere. The widget's own mode is off, and the handler in /b has none, "+
+		"the handler in /a has required: so requests are treated as off in /b, required in /a. The laxest mode is shown.")
 	load(t, strings.Replace(g.config, "{header.X-Widget-Key}", "other", 1))
 	set("optional", "The change is stored but applies to no request. No handler's requests can name this widget, so nothing is verified with it: "+
 		"add 'widget shop' to a chat_identity block, or have requests name theirs, as with 'widget {header.X-Widget}'.")

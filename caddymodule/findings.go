@@ -52,7 +52,7 @@ func (a *App) Check() (*findings.Report, error) {
 	}
 	for _, h := range a.deciders {
 		if h.Mode == widgets.ModeRequired {
-			a.found.Required = append(a.found.Required, h.site)
+			a.found.Required = append(a.found.Required, h.where())
 		}
 	}
 	for _, w := range a.InlineWidgets {

@@ -31,6 +31,9 @@ const testSecret = "test-secret-of-more-than-16-bytes"
 // testEncryptionKey is the encryption key of most tests, {env.TEST_KEY}.
 const testEncryptionKey = "dGVzdC1lbmNyeXB0aW9uLWtleS1vZi0zMi1ieXRlcyE="
 
+// caddyLog is where Caddy logs in this process: see load.
+var caddyLog *os.File
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asCaddy) != "" {
 		caddycmd.Main() // ends the process itself if something went wrong
@@ -51,8 +54,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	// What Caddy logs goes to a file, too: see load.
-	if os.Stderr, err = os.Create(filepath.Join(dir, "caddy.log")); err != nil {
+	if caddyLog, err = os.Create(filepath.Join(dir, "caddy.log")); err != nil {
 		panic(err)
 	}
 	code := m.Run()
@@ -264,7 +266,8 @@ func chat(t testing.TB, directive string) *gateway {
 // logged is printed when the test has failed.
 func load(t testing.TB, caddyfile string) {
 	t.Helper()
-	from, _ := os.Stderr.Seek(0, io.SeekCurrent)
+	os.Stderr = caddyLog // which package testing sets, too, for test2json
+	from, _ := caddyLog.Seek(0, io.SeekCurrent)
 	config, err := adapt(caddyfile)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, caddyfile)
@@ -275,8 +278,8 @@ func load(t testing.TB, caddyfile string) {
 	http.DefaultClient.CloseIdleConnections() // the server before is closing its own
 	t.Cleanup(func() {
 		_ = caddy.Stop()
-		if to, _ := os.Stderr.Seek(0, io.SeekCurrent); t.Failed() {
-			_, _ = io.Copy(os.Stdout, io.NewSectionReader(os.Stderr, from, to-from))
+		if to, _ := caddyLog.Seek(0, io.SeekCurrent); t.Failed() {
+			_, _ = io.Copy(os.Stdout, io.NewSectionReader(caddyLog, from, to-from))
 		}
 	})
 }

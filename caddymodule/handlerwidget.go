@@ -124,7 +124,7 @@ func otherSecrets(id, site, other string) error {
 
 // describe tells an operator where the handler is, and where its secrets come from.
 func (h *Handler) describe() string {
-	words := []string{h.site}
+	words := []string{h.where()}
 	if h.Line != "" {
 		words = append(words, "("+h.Line+")")
 	}

@@ -43,7 +43,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app.hasHandlers = true
 	h.site, h.address = sites.Where(ctx)
 	if err := h.provision(); err != nil {
-		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.site)
+		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.where())
 	}
 	h.app.decides(h)
 	h.checkValues()

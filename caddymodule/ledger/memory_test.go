@@ -71,7 +71,7 @@ func TestVouch(t *testing.T) {
 			m, _ = m.Extend(w.window, noon.Add(w.at))
 		}
 		for _, a := range c.asked {
-			if err := m.Vouch(noon.Add(a.signed), noon.Add(a.at)); err != a.want {
+			if err := m.Vouch(noon.Add(a.signed), noon.Add(a.at)); !errors.Is(err, a.want) {
 				t.Errorf("%s: signed at %v, at %v: %v, want %v", c.name, a.signed, a.at, err, a.want)
 			}
 		}

@@ -1,7 +1,6 @@
 package sites
 
 import (
-	"cmp"
 	"net"
 	"slices"
 	"strconv"
@@ -18,7 +17,7 @@ type Address struct {
 }
 
 // Where returns the site of the handler that is being provisioned with its paths within it,
-// as messages name it, and its address.
+// as messages name it, and its address. A command has no sites.
 func Where(ctx caddy.Context) (name string, a Address) {
 	server, routes := around(ctx)
 	var hosts, paths []string
@@ -33,7 +32,7 @@ func Where(ctx caddy.Context) (name string, a Address) {
 		}
 	}
 	name = strings.TrimSpace(siteName(hosts, server) + " " + strings.Join(paths, ", "))
-	return cmp.Or(name, "this configuration"), a // a command has no sites
+	return name, a
 }
 
 // around returns the server and the routes of the handler that is being provisioned,
