@@ -205,10 +205,10 @@ func TestHours(t *testing.T) {
 	grace("The old secret was last used at this gateway 2 hours ago, 0 times in the last hour: the grace can end: caddy chat-identity rotate shop --end-grace")
 
 	g.call(t, "PATCH", "widgets/shop", `{"mode":"off"}`)
-	judged(adminapi.TooEarly, "(the effective mode is off, which verifies nothing)")
+	judged(adminapi.TooEarly, "(0 so far: the effective mode is off, which verifies nothing)")
 	equal(t, g.outcome(t, "shop", second), "disabled ", "in mode off")
 	g.call(t, "PATCH", "widgets/shop", `{"mode":"optional"}`)
-	judged(adminapi.TooEarly, "of which 0 have passed (the latest requests came in mode off)")
+	judged(adminapi.TooEarly, "(0 so far: the latest requests came in mode off)")
 	verify(1, second)
 	pass(time.Hour)
 	judged(adminapi.Unsigned, "would have refused 1")
