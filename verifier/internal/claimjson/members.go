@@ -54,6 +54,21 @@ func Members(object []byte, visit func(name []byte, value jsontext.Value) error)
 	return err
 }
 
+// Elements calls visit with each element of a valid array, whose Start and End count from
+// the array's.
+func Elements(array []byte, visit func(Value)) {
+	s := scanner{body: array}
+	for i := endSpaces(array, 1); array[i] != ']'; {
+		end := s.skip(i)
+		v := Value{Kind: kindOf(array[i]), Start: i, End: end}
+		v.Escaped = v.Kind == String && bytes.IndexByte(array[i:end], '\\') >= 0
+		visit(v)
+		if i = endSpaces(array, end); array[i] == ',' {
+			i = endSpaces(array, i+1)
+		}
+	}
+}
+
 // eof is what a decoder in the pool reads from.
 type eof struct{}
 

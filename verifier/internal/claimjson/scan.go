@@ -26,6 +26,8 @@ var (
 	ErrDepth = errors.New("claimjson: nested too deep")
 	// ErrSurrogate says that a string escapes half a surrogate pair.
 	ErrSurrogate = errors.New("claimjson: unpaired surrogate")
+	// ErrDuplicate says that an object has a name twice, in whatever letter case.
+	ErrDuplicate = errors.New("claimjson: duplicate name")
 )
 
 const maxDepth = 1000
