@@ -53,39 +53,5 @@ func (v *Verifier) owned(name []byte) bool {
 // where there are none. A phone or company that is a field of its own hides an
 // attribute of the same name. It is for use after [Verifier.Verify].
 func (v *Verifier) AppendAttributes(dst []byte, r *Reading) []byte {
-	c := &r.claim
-	start := len(dst)
-	member := func(name []byte, value []byte) {
-		separator := byte(',')
-		if len(dst) == start {
-			separator = '{'
-		}
-		dst = append(dst, separator)
-		dst = claimjson.AppendASCII(dst, name)
-		dst = append(dst, ':')
-		dst = claimjson.AppendASCII(dst, value)
-	}
-	own := [...]Field{Phone, Company}
-	for _, f := range own {
-		if len(c[f]) > 0 {
-			member(claimjson.Quote(f.String()), claimjson.Quote(string(c[f])))
-		}
-	}
-	if len(c[Attributes]) > 0 {
-		_ = claimjson.Members(c[Attributes], func(name []byte, value jsontext.Value) error {
-			for _, f := range own {
-				if len(c[f]) > 0 && string(name) == f.String() {
-					return nil
-				}
-			}
-			if !v.owned(name) {
-				member(claimjson.Quote(string(name)), value)
-			}
-			return nil
-		})
-	}
-	if len(dst) > start {
-		dst = append(dst, '}')
-	}
-	return dst
+	return appendMembers(dst, &r.claim, r.claim[Attributes], v.ownMembers)
 }

@@ -54,6 +54,12 @@ type Dialect struct {
 	// Strip are fields to cut with an unverified claim beside those that prove it.
 	Strip []Field
 
+	// Token says what a token must look like, where TokenField has a place.
+	Token Token
+	// Proof is which proofs count: "any", which is the default, "signature" or "token".
+	// Where both count, a token is judged and a signature beside it is not.
+	Proof string
+
 	// Time returns the current time. Default: [time.Now].
 	Time func() time.Time
 }
@@ -76,6 +82,12 @@ var defaultLimits = Limits{
 	UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
 	Attributes: 64, AttributeBytes: 8 << 10,
 }
+
+const (
+	anyProof       = "any"
+	signatureProof = "signature"
+	tokenProof     = "token"
+)
 
 // What the dialects below have where their products document nothing else.
 const (
@@ -181,13 +193,16 @@ func LookupDialect(name string) (Dialect, error) {
 // clone returns a dialect that can be changed without changing this one.
 func (d *Dialect) clone() Dialect {
 	copied := *d
-	copied.Places, copied.Strip = slices.Clone(d.Places), slices.Clone(d.Strip)
+	copied.Places, copied.Strip, copied.Token = slices.Clone(d.Places), slices.Clone(d.Strip), d.Token.clone()
 	return copied
 }
 
 // NamesWidget reports whether a claim of the dialect names its widget.
-func (d *Dialect) NamesWidget() bool {
-	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == Widget })
+func (d *Dialect) NamesWidget() bool { return d.has(Widget) }
+
+// has reports whether the field has a place.
+func (d *Dialect) has(f Field) bool {
+	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
 }
 
 // AllPlaces returns the places of all fields, those in the query included.
@@ -222,9 +237,10 @@ func (d Dialect) Verifier() (*Verifier, error) {
 		return nil, fmt.Errorf("dialect: NonceLength must be at least %d, not %d", minNonceLength, v.dialect.NonceLength)
 	}
 	for f := UserID; f <= Email; f++ {
-		placed := slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
+		placed := d.has(f)
 		switch signed := v.Signs(f); {
-		case f == Signature && !placed:
+		case f == TokenField || f == UserID && d.has(TokenField):
+		case f == Signature && !placed && d.Message != "":
 			return nil, errors.New("there is no place for the signature")
 		case signed && !placed:
 			return nil, fmt.Errorf("message %q: there is no place for the %s", d.Message, f)
@@ -245,8 +261,15 @@ func (d Dialect) Reader() (*Verifier, error) {
 	}
 	v := &Verifier{dialect: d.clone()}
 	var err error
-	if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
-		return nil, err
+	if d.Message != "" || d.Proof == signatureProof || !d.has(TokenField) {
+		if v.message, err = parseMessage(d.Message, d.NonceLength); err != nil {
+			return nil, err
+		}
+	}
+	if d.has(TokenField) {
+		if v.token, err = d.Token.compile(); err != nil {
+			return nil, err
+		}
 	}
 	if v.encoding, err = parseEncoding(d.Encoding); err != nil {
 		return nil, err
@@ -254,11 +277,15 @@ func (d Dialect) Reader() (*Verifier, error) {
 	switch {
 	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
 		return nil, fmt.Errorf("dialect: Unit must be a second or a millisecond, not %v", d.Unit)
+	case !slices.Contains([]string{"", anyProof, signatureProof, tokenProof}, d.Proof):
+		return nil, fmt.Errorf("dialect: unknown Proof '%s': any, signature or token", d.Proof)
+	case d.Proof == tokenProof && v.token == nil:
+		return nil, errors.New("dialect: Proof is token, and there is no place for one")
 	case d.Limits.UserID <= 0:
 		return nil, errors.New("dialect: Limits must have one for user ids")
 	case v.Signs(Timestamp) && d.MaxAge <= 0:
 		return nil, fmt.Errorf("dialect: MaxAge must be positive, not %v", d.MaxAge)
-	case v.Signs(Timestamp) && d.Skew < 0:
+	case (v.Signs(Timestamp) || v.token != nil) && d.Skew < 0:
 		return nil, fmt.Errorf("dialect: Skew must not be negative, as %v is", d.Skew)
 	}
 	places := d.AllPlaces()

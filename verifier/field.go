@@ -18,6 +18,8 @@ const (
 	Timestamp
 	// Nonce is a random text that makes a signature unique.
 	Nonce
+	// TokenField is a signed token, a proof in place of user id and signature: see [Token].
+	TokenField
 	// Email is the user's e-mail address.
 	Email
 	// Name is the user's display name.
@@ -40,7 +42,7 @@ const (
 )
 
 var fieldNames = []string{
-	"user_id", "signature", "timestamp", "nonce", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
+	"user_id", "signature", "timestamp", "nonce", "token", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
 }
 
 // String returns the field's name as it is written in a configuration.
@@ -48,7 +50,7 @@ func (f Field) String() string { return fieldNames[f] }
 
 // Proves reports whether the field carries a claim's proof, so that nothing of
 // it may reach an upstream unverified.
-func (f Field) Proves() bool { return f <= Nonce }
+func (f Field) Proves() bool { return f <= TokenField }
 
 // names reports whether the field names a thing of the gateway's: an id, which is
 // compared as [appendCanonicalID] has it.

@@ -1,59 +1,158 @@
 package verifier
 
 import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
+	"errors"
+	"fmt"
 	"hash"
+	"io"
 	"sync"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/jws"
 )
 
-// Key is a secret made ready to check signatures: the HMAC state after its key
-// block, without the secret's text. It is safe for concurrent use and does not
-// allocate once warm. The package diagnose needs the [Secret], which a Key does not give
-// back: to call it, keep both.
+// Key is what checks signatures and tokens: a secret as the HMAC state after its key
+// block, without the secret's text, or a public key. It is safe for concurrent use, and
+// for HMAC does not allocate once warm. The package diagnose needs the [Secret], which a
+// Key does not give back: to call it, keep both.
 type Key struct {
 	// ID is the caller's name for the key, such as the version of its secret, which
-	// [Identity.KeyID] returns. It is set before the key is used.
-	ID     string
-	states sync.Pool // of *macState
+	// [Identity.KeyID] returns and by which a token's kid may name it. It is set before
+	// the key is used.
+	ID string
+
+	hash   crypto.Hash // of the HMAC, 0 for a public key
+	states sync.Pool   // of *macState
+
+	set    bool // the key is one of a set: a token that names none of them is invalid
+	public crypto.PublicKey
+	only   string // the only algorithm that the public key is for, or ""
+
+	fingerprint [sha256.Size]byte // of the public key
+	verdicts    Verdicts
 }
 
 // macState is one computation under way. Its buffers live here because what
 // is passed through the hash.Hash interface escapes to the heap.
 type macState struct {
 	hash hash.Hash
-	sum  [sha256.Size]byte
+	sum  [sha512.Size]byte
 	got  [sha256.Size]byte
 }
 
 // NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text. The zero Secret, which
 // [NewSecret] returns with an error, makes a key of random bytes: nobody has signed
 // with it. To make it of the empty text would let everybody sign.
-func NewKey(secret Secret) *Key {
-	if secret.text == nil {
-		var random [sha256.Size]byte
-		_, _ = rand.Read(random[:]) // never fails: it ends the process first
-		return newKey(random[:])
+func NewKey(secret Secret) *Key { return newKey(secret.bytes()) }
+
+// NewTokenKey returns a key for tokens that are signed with a secret by that algorithm:
+// HS256, HS384 or HS512. One of HS256 is also a key for signatures.
+func NewTokenKey(algorithm string, secret Secret) (*Key, error) {
+	a, err := jws.Lookup(algorithm)
+	if err != nil {
+		return nil, err
 	}
-	return newKey([]byte(*secret.text))
+	if !a.Symmetric() {
+		return nil, fmt.Errorf("%s is verified with a public key, not with a secret", algorithm)
+	}
+	return newTokenKey(a.Hash(), secret.bytes()), nil
 }
 
-func newKey(secret []byte) *Key {
-	proto := hmac.New(sha256.New, secret)
-	// The first Reset replaces the key's two blocks by the SHA-256 states after
+// bytes returns the secret's text, or random bytes for the zero Secret.
+func (s Secret) bytes() []byte {
+	if s.text != nil {
+		return []byte(*s.text)
+	}
+	random := make([]byte, sha256.Size)
+	_, _ = rand.Read(random) // never fails: it ends the process first
+	return random
+}
+
+func newKey(secret []byte) *Key { return newTokenKey(crypto.SHA256, secret) }
+
+func newTokenKey(algorithm crypto.Hash, secret []byte) *Key {
+	proto := hmac.New(algorithm.New, secret)
+	// The first Reset replaces the key's two blocks by the hash states after
 	// them; from then on a MAC of a short message costs two blocks, not four.
 	proto.Reset()
 	cloner := proto.(hash.Cloner)
-	return &Key{states: sync.Pool{New: func() any {
+	return &Key{hash: algorithm, states: sync.Pool{New: func() any {
 		clone, err := cloner.Clone()
 		if err != nil {
-			// crypto/sha256 documents that its state can be cloned.
+			// The hashes of the standard library document that their state can be cloned.
 			panic("verifier: " + err.Error())
 		}
 		return &macState{hash: clone}
 	}}}
+}
+
+// PublicKey describes a key that [NewPublicKey] makes.
+type PublicKey struct {
+	Key crypto.PublicKey // *rsa.PublicKey, *ecdsa.PublicKey or ed25519.PublicKey
+	// ID is the kid by which tokens name it, "" for none.
+	ID string
+	// InSet says that it is one of a key set, of which a token's kid must name one.
+	InSet bool
+	// Algorithm is the only one that it is for, "" for any.
+	Algorithm string
+	// Verdicts remembers tokens that it has verified. Default: none are remembered.
+	Verdicts Verdicts
+}
+
+// Verdicts remembers which tokens a key has verified: to verify one takes tens of
+// microseconds, and a page sends the same again and again. It is safe for concurrent use.
+type Verdicts interface {
+	// Verified reports whether the digest, of a key, an algorithm and a token's whole
+	// text, was given to Remember and its time has not come.
+	Verified(digest [sha256.Size]byte) bool
+	// Remember keeps the digest until then, or shorter.
+	Remember(digest [sha256.Size]byte, until time.Time)
+}
+
+// NewPublicKey returns a key for tokens that are signed with the private one. It refuses
+// what no algorithm takes: see [Token.CheckKey].
+func NewPublicKey(k PublicKey) (*Key, error) {
+	key := &Key{ID: k.ID, public: k.Key, set: k.InSet, only: k.Algorithm, verdicts: k.Verdicts}
+	var numbers []byte
+	switch public := k.Key.(type) {
+	case *rsa.PublicKey:
+		numbers = fmt.Append(nil, "rsa ", public.N, public.E)
+	case *ecdsa.PublicKey:
+		point, err := public.Bytes()
+		if err != nil {
+			return nil, errors.New("the ECDSA key is not a point of its curve")
+		}
+		numbers = append([]byte("ecdsa "), point...)
+	case ed25519.PublicKey:
+		numbers = append([]byte("ed25519 "), public...)
+	default:
+		return nil, fmt.Errorf("a key of an unsupported kind (%T): RSA, ECDSA or Ed25519", k.Key)
+	}
+	key.fingerprint = sha256.Sum256(numbers)
+	return key, nil
+}
+
+// CheckKey returns an error for a public key that none of the algorithms takes.
+func (t *Token) CheckKey(key crypto.PublicKey) error {
+	r, err := t.compile()
+	if err != nil {
+		return err
+	}
+	for _, a := range r.algorithms {
+		if err = a.CheckKey(key); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // decoy stands in for the key of a widget that does not exist, so that asking
@@ -62,7 +161,23 @@ var decoy = NewKey(Secret{})
 
 // usable reports whether there is a key: a map of tenants has nil for one that it does
 // not know.
-func (k *Key) usable() bool { return k != nil && k.states.New != nil }
+func (k *Key) usable() bool { return k != nil && (k.states.New != nil || k.public != nil) }
+
+// signs reports whether the key checks signatures.
+func (k *Key) signs() bool { return k.usable() && k.hash == crypto.SHA256 }
+
+func (k *Key) inSet() bool { return k != nil && k.set }
+
+// fits reports whether the key may verify tokens of the algorithm.
+func (k *Key) fits(a jws.Algorithm) bool {
+	switch {
+	case !k.usable():
+		return false
+	case a.Symmetric():
+		return k.hash == a.Hash()
+	}
+	return k.public != nil && (k.only == "" || k.only == a.Name) && a.CheckKey(k.public) == nil
+}
 
 // match reports in constant time whether signature encodes the MAC of the
 // claim's message. A signature of another shape costs a MAC as well.
@@ -72,16 +187,54 @@ func (k *Key) match(m *message, c *claim, enc encoding, signature []byte) bool {
 	shape := enc.decode(&s.got, signature)
 	s.hash.Reset()
 	m.write(s.hash, c)
-	s.hash.Sum(s.sum[:0])
-	return subtle.ConstantTimeCompare(s.sum[:], s.got[:])&shape == 1
+	return subtle.ConstantTimeCompare(s.hash.Sum(s.sum[:0]), s.got[:])&shape == 1
 }
 
 // mac returns the MAC of the claim's message.
-func (k *Key) mac(m *message, c *claim) [sha256.Size]byte {
+func (k *Key) mac(m *message, c *claim) (sum [sha256.Size]byte) {
 	s := k.states.Get().(*macState)
 	defer k.states.Put(s)
 	s.hash.Reset()
 	m.write(s.hash, c)
-	s.hash.Sum(s.sum[:0])
-	return s.sum
+	copy(sum[:], s.hash.Sum(s.sum[:0]))
+	return sum
+}
+
+// verifies reports, for HMAC in constant time, whether the key signed the token. The
+// algorithm must fit.
+func (k *Key) verifies(a jws.Algorithm, t *tokenReading) bool {
+	if !a.Symmetric() {
+		return k.verifiesPublic(a, t)
+	}
+	s := k.states.Get().(*macState)
+	defer k.states.Put(s)
+	s.hash.Reset()
+	_, _ = s.hash.Write(t.jws.Signed)
+	return subtle.ConstantTimeCompare(s.hash.Sum(s.sum[:0]), t.jws.Signature) == 1
+}
+
+func (k *Key) verifiesPublic(a jws.Algorithm, t *tokenReading) bool {
+	if k.verdicts == nil {
+		return a.Verify(k.public, t.jws.Signed, t.jws.Signature)
+	}
+	// Two keys, two algorithms or two spellings are never one digest: the first two have
+	// no newline, and the text is all that follows.
+	h := sha256.New()
+	_, _ = h.Write(k.fingerprint[:])
+	_, _ = io.WriteString(h, a.Name+"\n")
+	_, _ = h.Write(t.jws.Text)
+	var digest [sha256.Size]byte
+	h.Sum(digest[:0])
+	if k.verdicts.Verified(digest) {
+		return true
+	}
+	if !a.Verify(k.public, t.jws.Signed, t.jws.Signature) {
+		return false
+	}
+	until := time.Now().Add(defaultLifetime)
+	if t.has[expMember] {
+		until = time.Unix(t.exp, 0)
+	}
+	k.verdicts.Remember(digest, until)
+	return true
 }

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"crypto"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -140,7 +141,7 @@ func (countingHash) BlockSize() int { return sha256.BlockSize }
 
 func countingKey() (*Key, *atomic.Int64) {
 	sums := new(atomic.Int64)
-	return &Key{states: sync.Pool{New: func() any { return &macState{hash: countingHash{sums}} }}}, sums
+	return &Key{hash: crypto.SHA256, states: sync.Pool{New: func() any { return &macState{hash: countingHash{sums}} }}}, sums
 }
 
 // TestOneMACAKey: how long a refusal takes must not tell a widget that exists

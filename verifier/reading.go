@@ -29,6 +29,9 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
+	byToken bool         // the proof is the token
+	token   tokenReading // what it says
+
 	by      *reader    // which has read, nil for none
 	open    *Multipart // which was not closed yet
 	judged  bool       // it was verified
@@ -70,7 +73,7 @@ func (r *Reading) Reset() {
 	r.claim = claim{}
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
 	clear(r.found[:r.ranks+1])
-	r.ranks, r.err = 0, nil
+	r.ranks, r.err, r.byToken = 0, nil, false
 	r.by, r.open, r.judged, r.misused = nil, nil, false, false
 	clear(r.leftOut[:])
 	r.bodyMatches.Reset()

@@ -15,6 +15,7 @@ type Verifier struct {
 	dialect  Dialect
 	message  message
 	encoding encoding
+	token    *tokenReader // nil where there is no place for one
 	// ownMembers are the names within the attributes' object that are fields of their
 	// own, and so no attributes.
 	ownMembers []string
@@ -32,6 +33,7 @@ type Identity struct {
 	keyID       string
 	signedAt    time.Time
 	digest      [sha256.Size]byte
+	token       *signedToken // nil for a signature
 }
 
 // User returns the user's id. It is unique among the users of one customer only.
@@ -76,6 +78,9 @@ func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) 
 		return Identity{}, err
 	}
 	c := &r.claim
+	if r.byToken {
+		return v.proveToken(&r.token, keys())
+	}
 	signer, err := v.prove(c, keys())
 	if err != nil {
 		return Identity{}, err
@@ -110,22 +115,44 @@ func (v *Verifier) shape(r *Reading) error {
 		if v.watches(f) && (found.ambiguous() || found.variant && f.names()) {
 			return &Error{Err: ErrAmbiguous, Field: f, Detail: "appears more than once, in two spellings or with two values"}
 		}
-		some = some || f <= Nonce && (f == Signature || v.Signs(f)) && found.there()
+		some = some || v.proves(f) && found.there()
 	}
 	c := &r.claim
 	switch {
 	case !some:
 		return ErrMissing
+	case v.token != nil && v.dialect.Proof != signatureProof && len(c[TokenField]) > 0:
+		return v.tokenShape(r)
+	case v.dialect.Proof == tokenProof || v.message.text == "":
+		return r.lacks(TokenField)
 	}
 	for f := UserID; f <= Email; f++ {
 		if len(c[f]) == 0 && (f == Signature || v.Signs(f)) {
-			if r.found[0][f].there() {
-				return &partial[f].misspelled
-			}
-			return &partial[f].missing
+			return r.lacks(f)
 		}
 	}
 	return v.checkSplit(c)
+}
+
+// proves reports whether the field is a piece of what makes a claim.
+func (v *Verifier) proves(f Field) bool {
+	switch f {
+	case UserID:
+		return v.Signs(UserID) || v.token != nil
+	case Signature:
+		return v.message.text != ""
+	case TokenField:
+		return v.token != nil
+	}
+	return f.Proves() && v.Signs(f)
+}
+
+// lacks returns that half a claim lacks the field.
+func (r *Reading) lacks(f Field) error {
+	if r.found[0][f].there() {
+		return &partial[f].misspelled
+	}
+	return &partial[f].missing
 }
 
 // watches reports whether the field is a piece of the proof, or names a widget, a
@@ -267,7 +294,7 @@ func (v *Verifier) prove(c *claim, keys []*Key) (*Key, error) {
 func (v *Verifier) signer(c *claim, keys []*Key) *Key {
 	some := false
 	for _, k := range keys {
-		if !k.usable() {
+		if !k.signs() {
 			continue
 		}
 		if some = true; k.match(&v.message, c, v.encoding, c[Signature]) {
@@ -294,7 +321,7 @@ func (v *Verifier) AppendMessage(dst []byte, r *Reading) []byte {
 // where a field is left out that is signed, [ErrMalformed] where one is too long or
 // holds a control character. Only a timestamp may be of any time.
 func (v *Verifier) Sign(key *Key, fields map[Field]string) (string, error) {
-	if !key.usable() {
+	if !key.signs() {
 		return "", errNoKey
 	}
 	var r Reading

@@ -1,0 +1,103 @@
+// Package keyset reads public keys for tokens: in PEM, and as a JWK Set (RFC 7517). It is
+// apart from package verifier, which has none of its dependencies.
+package keyset
+
+import (
+	"crypto"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// Bounds of a key set. Application load balancers have the first (AWS, "Verify the
+// token" of user claims), and nobody rotates through more keys than the second.
+const (
+	MaxBytes = 150 << 10
+	MaxKeys  = 32
+)
+
+// Parse reads a JWK Set (RFC 7517 section 5). Keys that are not for verifying
+// signatures, of a kind that is not supported, or whose kid appears more than once are
+// left out. A secret key in a set is one that was published.
+func Parse(text []byte) ([]verifier.PublicKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if len(text) > MaxBytes {
+		return nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
+	}
+	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
+		return nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
+	}
+	if len(set.Keys) > MaxKeys {
+		return nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
+	}
+	var keys []verifier.PublicKey
+	ids := map[string]int{}
+	for _, raw := range set.Keys {
+		var use struct {
+			ID         string   `json:"kid"`
+			Use        string   `json:"use"`
+			Operations []string `json:"key_ops"`
+			Algorithm  string   `json:"alg"`
+		}
+		if json.Unmarshal(raw, &use) != nil {
+			continue
+		}
+		ids[use.ID]++
+		if use.Use != "" && use.Use != "sig" || use.Operations != nil && !slices.Contains(use.Operations, "verify") {
+			continue
+		}
+		var key jose.JSONWebKey
+		if key.UnmarshalJSON(raw) != nil || !key.IsPublic() {
+			continue
+		}
+		keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
+	}
+	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
+}
+
+// ParsePEM reads one public key: "PUBLIC KEY" (RFC 5280) or "RSA PUBLIC KEY" (RFC 8017).
+func ParsePEM(text []byte) (crypto.PublicKey, error) {
+	block, rest := pem.Decode(text)
+	switch {
+	case block == nil:
+		return nil, errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+	case strings.Contains(block.Type, "PRIVATE"):
+		return nil, errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
+	case len(strings.TrimSpace(string(rest))) > 0:
+		return nil, errors.New("there is more than one PEM block: give each key separately")
+	}
+	var key crypto.PublicKey
+	var err error
+	switch block.Type {
+	case "PUBLIC KEY":
+		key, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "RSA PUBLIC KEY":
+		key, err = x509.ParsePKCS1PublicKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("a PEM block of type '%s' is not a public key: give one of type 'PUBLIC KEY' ('openssl x509 -pubkey' prints that of a certificate)", block.Type)
+	}
+	if err != nil {
+		return nil, errors.New("the public key cannot be read: its PEM is damaged, or its kind is unknown")
+	}
+	return key, nil
+}
+
+// Thumbprint is the key's id by RFC 7638, with SHA-256, in base64url.
+func Thumbprint(key crypto.PublicKey) (string, error) {
+	sum, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
+	if err != nil {
+		return "", err
+	}
+	return base64.RawURLEncoding.EncodeToString(sum), nil
+}
