@@ -12,6 +12,9 @@ import (
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
 	"verifier":                    {"internal/choice", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/names"},
+	"verifier":                    {"verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/jws", "verifier/internal/names"},
+	"verifier/keyset":             {"verifier"},
+	"verifier/internal/jws":       {"verifier/internal/claimjson"},
 	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
@@ -62,6 +65,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/redisledger": {"caddymodule/ledger", "caddymodule/internal/alarm", "caddymodule/internal/redislink"},
 	"caddymodule/internal/redislink":   {},
 	"caddymodule/internal/alarm":       {},
+	"caddymodule/internal/keysets":     {"verifier", "verifier/keyset"},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
