@@ -28,6 +28,9 @@ type Place struct {
 	// Rank is 0 for the places that count first. One of a higher rank, at most 3,
 	// counts only where nothing is in those of lower ranks.
 	Rank int
+	// Scheme is what stands before a token in the header Authorization, with one space
+	// between (RFC 9110 section 11.4); "" for nothing.
+	Scheme string
 	// Root has Name start at the document's root, whatever [Dialect.At] is.
 	Root bool
 }

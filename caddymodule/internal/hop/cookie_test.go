@@ -73,7 +73,7 @@ func TestWorstHeadAllocatesLittle(t *testing.T) {
 			check(fmt.Sprintf("cookies %q", unit), func() { cookie.Find(header) })
 		}
 	}
-	check("headers", func() { name.Find(lines) })
+	check("headers", func() { name.Find(lines, nil) })
 }
 
 // BenchmarkWorstCookies reports what the worst cookies cost, as a multiple of

@@ -44,20 +44,21 @@ func (h Header) Respelled(header http.Header) bool {
 	return false
 }
 
-// Find returns a value of the header, in any spelling, and whether there are more.
-func (h Header) Find(header http.Header) (value string, found, more bool) {
+// Find returns a value of the header, in any spelling, and whether there are more. One for
+// which is returns true; a nil is takes any.
+func (h Header) Find(header http.Header, is func(value string) bool) (value string, found, more bool) {
+	count := 0
 	for name, values := range header {
 		if !h.Is(name) {
 			continue
 		}
 		for _, v := range values {
-			if found {
-				return value, true, true
+			if count++; !found && (is == nil || is(v)) {
+				value, found = v, true
 			}
-			value, found = v, true
 		}
 	}
-	return value, found, false
+	return value, found, found && count > 1
 }
 
 // Cut removes the header, in any spelling.

@@ -12,7 +12,7 @@ func TestHeader(t *testing.T) {
 	h := NewHeader("X-Claim.User")
 	for _, name := range []string{"X-Claim-User", "x_claim_user", "X.Claim.User", "X-CLAIM_USER", "X~Claim-User"} {
 		header := http.Header{name: {"a"}, "Other": {"b"}}
-		if value, there, more := h.Find(header); value != "a" || !there || more {
+		if value, there, more := h.Find(header, nil); value != "a" || !there || more {
 			t.Errorf("%s: %q %t %t", name, value, there, more)
 		}
 		if got, want := h.Respelled(header), !strings.EqualFold(name, "x-claim-user"); got != want {
@@ -23,12 +23,12 @@ func TestHeader(t *testing.T) {
 		}
 	}
 	for _, header := range []http.Header{{"X-Claim-User": {"a", "b"}}, {"X-Claim-User": {"a"}, "x_claim_user": {"a"}}, {"X-Claim-User": {"", "a"}}} {
-		if _, there, more := h.Find(header); !there || !more {
+		if _, there, more := h.Find(header, nil); !there || !more {
 			t.Errorf("%v: %t %t", header, there, more)
 		}
 	}
 	for _, name := range []string{"X-Claim-Users", "XX-Claim-User", "X-Claim", "", "X-ClaimUser"} {
-		if _, there, _ := h.Find(http.Header{name: {"a"}}); there {
+		if _, there, _ := h.Find(http.Header{name: {"a"}}, nil); there {
 			t.Errorf("%q passes", name)
 		}
 	}

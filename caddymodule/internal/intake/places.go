@@ -100,17 +100,26 @@ func (p *Places) CutQuery(query string) string {
 type Header struct {
 	verifier.Place
 	hop.Header
+	// bearer says that it is a token in Authorization, where other credentials travel too.
+	bearer bool
 }
 
 // NewHeader returns the header of that place.
-func NewHeader(p verifier.Place) Header { return Header{p, hop.NewHeader(p.Name)} }
+func NewHeader(p verifier.Place) Header {
+	h := Header{Place: p, Header: hop.NewHeader(p.Name)}
+	h.bearer = p.Field == verifier.TokenField && h.Header.Is("Authorization")
+	return h
+}
 
 // Read reads the field.
 func (h *Header) Read(r *http.Request, to *verifier.Reading) {
-	value, found, more := h.Find(r.Header)
+	value, found, more := h.Find(r.Header, h.carries)
 	switch {
 	case !found:
 		return
+	case h.bearer:
+		value, _ = h.token(value)
+		to.Text(h.Place, to.Copy(value))
 	case h.Field > verifier.Widget && strings.IndexByte(value, ',') >= 0:
 		// Two lines may have been joined (RFC 9110 section 5.3).
 		to.MarkMalformed(h.Place, "is a list in a header: an id with a comma must be sent elsewhere")
@@ -119,6 +128,38 @@ func (h *Header) Read(r *http.Request, to *verifier.Reading) {
 	}
 	if more {
 		to.MarkDuplicate(h.Place)
+	}
+}
+
+// carries reports whether the header's value is the field.
+func (h *Header) carries(value string) bool {
+	if !h.bearer {
+		return true
+	}
+	_, ok := h.token(value)
+	return ok
+}
+
+// token returns what follows the scheme in a value of Authorization. Other schemes, and
+// what is not written like a token, are somebody else's credentials.
+func (h *Header) token(value string) (token string, ok bool) {
+	n := len(h.Scheme)
+	switch {
+	case n == 0 && strings.Contains(value, " "):
+		return "", false
+	case n > 0:
+		if len(value) <= n || value[n] != ' ' || !strings.EqualFold(value[:n], h.Scheme) {
+			return "", false
+		}
+		value = value[n+1:]
+	}
+	return value, strings.Count(value, ".") >= 2
+}
+
+// Cut removes the header, unless it is somebody else's.
+func (h *Header) Cut(header http.Header) {
+	if _, found, _ := h.Find(header, h.carries); found {
+		h.Header.Cut(header)
 	}
 }
 
