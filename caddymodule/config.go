@@ -55,6 +55,10 @@ type Handler struct {
 	// Where the widget's id is in a JSON body, as a JSON pointer (RFC 6901) from the document's root.
 	WidgetBody string `json:"widget_body,omitempty"`
 
+	// Where the widget's id is in a token, as a JSON pointer into its claims. It only chooses the widget, whose key then
+	// verifies that token.
+	WidgetToken string `json:"widget_token,omitempty"`
+
 	// Secrets of this handler's only widget, current first; the rest still verify. The widget is named by `widget`,
 	// else `default`; handlers with different secrets need different names. Each secret has at least 16 bytes. A value
 	// that is one `{env.NAME}` or `{file.PATH}` placeholder is resolved when the configuration is loaded; what looks
@@ -66,6 +70,24 @@ type Handler struct {
 
 	// The object in the body that the dialect's and the claims' pointers start from, as a JSON pointer. Default: the root.
 	At string `json:"at,omitempty"`
+
+	// Which proofs count, where a dialect has both a signature and a token: `any`, `signature` or `token`. Default: `any`.
+	Proof string `json:"proof,omitempty"`
+
+	// What a token must look like. Each of its options replaces the dialect's. Default: the dialect's.
+	Token *Token `json:"token,omitempty"`
+
+	// How the text of a secret writes the bytes of the key: `text`, `hex`, `base64` or `base64url`. Default: the dialect's,
+	// else `text`.
+	KeyEncoding string `json:"key_encoding,omitempty"`
+
+	// Public keys in PEM, or `{file.PATH}` of one, with which this handler's only widget verifies tokens, in place of
+	// `secrets`. Default: none.
+	PublicKeys []string `json:"public_keys,omitempty"`
+
+	// The https URL or the file of a JSON Web Key Set (RFC 7517) with which this handler's only widget verifies tokens.
+	// Default: none.
+	JWKS string `json:"jwks,omitempty"`
 
 	// What is signed, made of `{user_id}`, `{email}`, `{timestamp}`, `{nonce}` and literal text. Default: the dialect's.
 	Message string `json:"message,omitempty"`
@@ -156,6 +178,38 @@ type Handler struct {
 	log     *logger
 }
 
+// Token is what a signed token (RFC 7519) must look like.
+type Token struct {
+	// The algorithms that may have signed it, all of one kind of key: `HS256`, `HS384`, `HS512`, `RS256`, `RS384`, `RS512`,
+	// `PS256`, `PS384`, `PS512`, `ES256`, `ES384`, `ES512` or `EdDSA`. Default: `HS256`.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// Where the user's id is among the token's claims, as JSON pointers: the first that is there. Default: `/sub`.
+	UserID []string `json:"user_id,omitempty"`
+
+	// Where the token has what it signs with the user, as JSON pointers. Default: nowhere.
+	Email   string `json:"email,omitempty"`
+	Name    string `json:"name,omitempty"`
+	Phone   string `json:"phone,omitempty"`
+	Company string `json:"company,omitempty"`
+
+	// Where the token has attributes: a JSON pointer to an object, or `rest` for all claims that are neither registered
+	// (RFC 7519) nor named here. Default: nowhere.
+	Attributes string `json:"attributes,omitempty"`
+
+	// Claims that must have one of these values, or be a list that holds one, by JSON pointer.
+	Require map[string][]string `json:"require,omitempty"`
+
+	// Claims that must not be there, as JSON pointers.
+	Forbid []string `json:"forbid,omitempty"`
+
+	// How far from now a token may expire. Default: 24h.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+
+	// Accepts a token that never expires, too. Default: false.
+	NoExpiry bool `json:"no_expiry,omitempty"`
+}
+
 // Naming is where a request names something: in a text with placeholders, or in a place.
 type Naming struct {
 	// A text with placeholders, such as `{http.request.header.X-Conversation}`.
@@ -171,7 +225,7 @@ type Naming struct {
 
 // ClaimPlace is where a field of the claim travels.
 type ClaimPlace struct {
-	// `user_id`, `signature`, `timestamp`, `nonce`, `email`, `name`, `attributes`, `phone` or `company`.
+	// `user_id`, `signature`, `timestamp`, `nonce`, `token`, `email`, `name`, `attributes`, `phone` or `company`.
 	Field string `json:"field"`
 
 	// `body`, `query`, `header` or `cookie`.

@@ -36,6 +36,10 @@ type Dialect struct {
 	// Encoding is how the signature is written: "hex", which is the default,
 	// "base64" or "base64url".
 	Encoding string
+	// KeyEncoding is how the text of a secret writes the bytes of the key, see
+	// [Secret.Decoded]: "text", which is the default, "hex", "base64" or "base64url".
+	// Whoever makes a [Key] for this dialect decodes the secret first.
+	KeyEncoding string
 	// NonceLength is how many characters a signed nonce has, at least 8. Default: 32.
 	NonceLength int
 
@@ -274,11 +278,14 @@ func (d Dialect) Reader() (*Verifier, error) {
 	if v.encoding, err = parseEncoding(d.Encoding); err != nil {
 		return nil, err
 	}
+	if err := checkKeyEncoding(d.KeyEncoding); err != nil {
+		return nil, err
+	}
 	switch {
 	case d.Unit != 0 && d.Unit != time.Second && d.Unit != time.Millisecond:
 		return nil, fmt.Errorf("dialect: Unit must be a second or a millisecond, not %v", d.Unit)
 	case !slices.Contains([]string{"", anyProof, signatureProof, tokenProof}, d.Proof):
-		return nil, fmt.Errorf("dialect: unknown Proof '%s': any, signature or token", d.Proof)
+		return nil, choice.Unknown("proof", d.Proof, []string{anyProof, signatureProof, tokenProof})
 	case d.Proof == tokenProof && v.token == nil:
 		return nil, errors.New("dialect: Proof is token, and there is no place for one")
 	case d.Limits.UserID <= 0:

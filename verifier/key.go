@@ -30,8 +30,7 @@ type Key struct {
 	// the key is used.
 	ID string
 
-	hash   crypto.Hash // of the HMAC, 0 for a public key
-	states sync.Pool   // of *macState
+	macs [numHashes]sync.Pool // of *macState, by [macOf]; of a public key without New
 
 	set    bool // the key is one of a set: a token that names none of them is invalid
 	public crypto.PublicKey
@@ -54,19 +53,6 @@ type macState struct {
 // with it. To make it of the empty text would let everybody sign.
 func NewKey(secret Secret) *Key { return newKey(secret.bytes()) }
 
-// NewTokenKey returns a key for tokens that are signed with a secret by that algorithm:
-// HS256, HS384 or HS512. One of HS256 is also a key for signatures.
-func NewTokenKey(algorithm string, secret Secret) (*Key, error) {
-	a, err := jws.Lookup(algorithm)
-	if err != nil {
-		return nil, err
-	}
-	if !a.Symmetric() {
-		return nil, fmt.Errorf("%s is verified with a public key, not with a secret", algorithm)
-	}
-	return newTokenKey(a.Hash(), secret.bytes()), nil
-}
-
 // bytes returns the secret's text, or random bytes for the zero Secret.
 func (s Secret) bytes() []byte {
 	if s.text != nil {
@@ -77,22 +63,31 @@ func (s Secret) bytes() []byte {
 	return random
 }
 
-func newKey(secret []byte) *Key { return newTokenKey(crypto.SHA256, secret) }
+// numHashes counts those of HS256, which are the signatures' too, HS384 and HS512: a key
+// serves whichever a handler demands.
+const numHashes = 3
 
-func newTokenKey(algorithm crypto.Hash, secret []byte) *Key {
-	proto := hmac.New(algorithm.New, secret)
-	// The first Reset replaces the key's two blocks by the hash states after
-	// them; from then on a MAC of a short message costs two blocks, not four.
-	proto.Reset()
-	cloner := proto.(hash.Cloner)
-	return &Key{hash: algorithm, states: sync.Pool{New: func() any {
-		clone, err := cloner.Clone()
-		if err != nil {
-			// The hashes of the standard library document that their state can be cloned.
-			panic("verifier: " + err.Error())
+// macOf returns the index of an HMAC's hash in [Key.macs].
+func macOf(hash crypto.Hash) int { return int(hash - crypto.SHA256) }
+
+func newKey(secret []byte) *Key {
+	k := new(Key)
+	for i := range k.macs {
+		proto := hmac.New((crypto.SHA256 + crypto.Hash(i)).New, secret)
+		// The first Reset replaces the key's two blocks by the hash states after
+		// them; from then on a MAC of a short message costs two blocks, not four.
+		proto.Reset()
+		cloner := proto.(hash.Cloner)
+		k.macs[i].New = func() any {
+			clone, err := cloner.Clone()
+			if err != nil {
+				// The hashes of the standard library document that their state can be cloned.
+				panic("verifier: " + err.Error())
+			}
+			return &macState{hash: clone}
 		}
-		return &macState{hash: clone}
-	}}}
+	}
+	return k
 }
 
 // PublicKey describes a key that [NewPublicKey] makes.
@@ -161,10 +156,10 @@ var decoy = NewKey(Secret{})
 
 // usable reports whether there is a key: a map of tenants has nil for one that it does
 // not know.
-func (k *Key) usable() bool { return k != nil && (k.states.New != nil || k.public != nil) }
+func (k *Key) usable() bool { return k.signs() || k != nil && k.public != nil }
 
-// signs reports whether the key checks signatures.
-func (k *Key) signs() bool { return k.usable() && k.hash == crypto.SHA256 }
+// signs reports whether the key is a secret's, which checks signatures.
+func (k *Key) signs() bool { return k != nil && k.macs[0].New != nil }
 
 func (k *Key) inSet() bool { return k != nil && k.set }
 
@@ -174,7 +169,7 @@ func (k *Key) fits(a jws.Algorithm) bool {
 	case !k.usable():
 		return false
 	case a.Symmetric():
-		return k.hash == a.Hash()
+		return k.signs()
 	}
 	return k.public != nil && (k.only == "" || k.only == a.Name) && a.CheckKey(k.public) == nil
 }
@@ -182,8 +177,8 @@ func (k *Key) fits(a jws.Algorithm) bool {
 // match reports in constant time whether signature encodes the MAC of the
 // claim's message. A signature of another shape costs a MAC as well.
 func (k *Key) match(m *message, c *claim, enc encoding, signature []byte) bool {
-	s := k.states.Get().(*macState)
-	defer k.states.Put(s)
+	s := k.macs[0].Get().(*macState)
+	defer k.macs[0].Put(s)
 	shape := enc.decode(&s.got, signature)
 	s.hash.Reset()
 	m.write(s.hash, c)
@@ -192,8 +187,8 @@ func (k *Key) match(m *message, c *claim, enc encoding, signature []byte) bool {
 
 // mac returns the MAC of the claim's message.
 func (k *Key) mac(m *message, c *claim) (sum [sha256.Size]byte) {
-	s := k.states.Get().(*macState)
-	defer k.states.Put(s)
+	s := k.macs[0].Get().(*macState)
+	defer k.macs[0].Put(s)
 	s.hash.Reset()
 	m.write(s.hash, c)
 	copy(sum[:], s.hash.Sum(s.sum[:0]))
@@ -206,8 +201,9 @@ func (k *Key) verifies(a jws.Algorithm, t *tokenReading) bool {
 	if !a.Symmetric() {
 		return k.verifiesPublic(a, t)
 	}
-	s := k.states.Get().(*macState)
-	defer k.states.Put(s)
+	macs := &k.macs[macOf(a.Hash())]
+	s := macs.Get().(*macState)
+	defer macs.Put(s)
 	s.hash.Reset()
 	_, _ = s.hash.Write(t.jws.Signed)
 	return subtle.ConstantTimeCompare(s.hash.Sum(s.sum[:0]), t.jws.Signature) == 1

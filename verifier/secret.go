@@ -1,9 +1,14 @@
 package verifier
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // MinSecret is the shortest secret that [NewSecret] takes, in bytes: below it
@@ -62,3 +67,41 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 
 // MarshalText implements [encoding.TextMarshaler], and with it JSON and zap.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// keyEncodings are how the bytes of a key are written as the secret's text.
+var keyEncodings = []string{"text", "hex", "base64", "base64url"}
+
+// checkKeyEncoding refuses an unknown name; "" is "text".
+func checkKeyEncoding(name string) error {
+	if name == "" || slices.Contains(keyEncodings, name) {
+		return nil
+	}
+	return choice.Unknown("key encoding", name, keyEncodings)
+}
+
+// Decoded returns the secret whose bytes the text of this one writes in an encoding: "text",
+// which is the secret itself, "hex" of either case, "base64" or "base64url" (RFC 4648
+// sections 4 and 5), with or without padding. What it returns is as strong as [NewSecret]
+// demands.
+func (s Secret) Decoded(encoding string) (Secret, error) {
+	if err := checkKeyEncoding(encoding); err != nil {
+		return Secret{}, err
+	}
+	var key []byte
+	var err error
+	text := s.Reveal()
+	switch encoding {
+	case "", "text":
+		return s, nil
+	case "hex":
+		key, err = hex.DecodeString(text)
+	case "base64":
+		key, err = base64.RawStdEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
+	default:
+		key, err = base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
+	}
+	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoders ignore
+		return Secret{}, fmt.Errorf("verifier: the secret is not %s", encoding)
+	}
+	return NewSecret(string(key))
+}

@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -113,5 +115,32 @@ func TestSecretNeverPrints(t *testing.T) {
 	}
 	if got, err := json.Marshal(exported{Secret: secret}); err != nil || !strings.Contains(string(got), `"Secret":"[redacted]"`) {
 		t.Errorf("JSON: %s, %v", got, err)
+	}
+}
+
+func TestDecoded(t *testing.T) {
+	const plain = "0123456789abcdef0123456789ab"
+	for _, test := range []struct{ encoding, text, want string }{
+		{"", plain, plain},
+		{"text", plain, plain},
+		{"hex", hex.EncodeToString([]byte(plain)), plain},
+		{"hex", strings.ToUpper(hex.EncodeToString([]byte(plain))), plain},
+		{"base64", base64.StdEncoding.EncodeToString([]byte(plain)), plain},
+		{"base64", base64.RawStdEncoding.EncodeToString([]byte(plain)), plain},
+		{"base64url", base64.URLEncoding.EncodeToString([]byte(plain)), plain},
+		{"hex", plain + "g", ""},
+		{"hex", "00112233445566778899aabbccddee", ""}, // 15 bytes
+		{"base64", "MDEyMzQ1Njc4OWFiY2RlZjAx\nMjM0NTY3ODlhYg==", ""},
+		{"base64", "____________________________", ""},
+		{"base32", plain, ""},
+	} {
+		secret, err := NewSecret(test.text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, err := secret.Decoded(test.encoding)
+		if decoded.Reveal() != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%s of %q: %q (%v), want %q", test.encoding, test.text, decoded.Reveal(), err, test.want)
+		}
 	}
 }

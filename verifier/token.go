@@ -399,7 +399,7 @@ func (p *tokenReader) signer(t *tokenReading, keys []*Key) *Key {
 		}
 	}
 	if !tried && algorithm.Symmetric() {
-		decoy.verifies(jws.HS256, t)
+		decoy.verifies(algorithm, t)
 	}
 	return nil
 }

@@ -438,7 +438,4 @@ func TestTokenKeys(t *testing.T) {
 			t.Errorf("%s: %s (%v), want %s", test.name, got, err, test.want)
 		}
 	}
-	if _, err := verifier.NewTokenKey("RS256", verifier.Secret{}); err == nil {
-		t.Error("a secret is a key for RS256")
-	}
 }

@@ -41,9 +41,6 @@ var algorithms = []Algorithm{
 	{"EdDSA", 0, ed25519Kind, nil},
 }
 
-// HS256 is the algorithm of most tokens.
-var HS256 = algorithms[0]
-
 // Lookup returns the algorithm of exactly that name. "none" is not one.
 func Lookup(name string) (Algorithm, error) {
 	i := slices.IndexFunc(algorithms, func(a Algorithm) bool { return a.Name == name })
