@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
-		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid",
+		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
 	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
@@ -50,7 +50,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},
 	"caddymodule/internal/traffic":    {"verifier", "caddymodule/internal/judgment", "caddymodule/widgets"},
 
-	"caddymodule/widgets":              {"internal/choice", "verifier"},
+	"caddymodule/widgets":              {"internal/choice", "verifier", "verifier/keyset"},
 	"caddymodule/widgets/storetest":    {"caddymodule/widgets", "internal/testbed"},
 	"caddymodule/internal/filestore":   {"caddymodule/widgets", "caddymodule/internal/alarm", "caddymodule/internal/durable"},
 	"caddymodule/internal/redisstore":  {"caddymodule/widgets", "caddymodule/internal/alarm", "caddymodule/internal/durable", "caddymodule/internal/redislink"},

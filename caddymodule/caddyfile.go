@@ -68,6 +68,8 @@ func (h *Handler) guard() *Handler {
 //	    widget       <text with placeholders>
 //	    widget       body <json-pointer>
 //	    secret       <secret>...
+//	    public_key   <PEM>...
+//	    jwks         <https url>|<file>
 //	    claim        <field> body|query|header|cookie <name> [else <location> <name>]...
 //	    at           <json-pointer>
 //	    message      <template>
@@ -176,6 +178,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.widgetOption(d)
 	case "secret":
 		return secretArgs(d, &h.Secrets, "CHAT_IDENTITY_SECRET")
+	case "public_key":
+		return publicKeyArgs(d, &h.PublicKeys)
+	case "jwks":
+		return oneArg(d, &h.JWKS, "the https URL or the file of a key set, as in 'jwks https://login.example.com/.well-known/jwks.json'")
 	case "claim":
 		return h.claimOption(d)
 	case "at":

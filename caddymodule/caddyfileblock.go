@@ -23,7 +23,7 @@ type optionBlock struct {
 
 var (
 	handlerBlock = optionBlock{"the chat_identity directive", []string{
-		"dialect", "widget", "secret", "claim", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
+		"dialect", "widget", "secret", "public_key", "jwks", "claim", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
 		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors",
 	}, []string{"claim", "reject", "header"}, []string{"conversation"}}
 	appBlock = optionBlock{"the global chat_identity block", []string{

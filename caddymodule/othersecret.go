@@ -21,7 +21,7 @@ func (x *exchange) otherSecret() string {
 	}
 	others := app.opener.Others(x.widget.id, x.widget.record)
 	for _, w := range app.own {
-		if w.id == x.widget.id {
+		if w.id == x.widget.id || w.kind() != widgets.Secrets {
 			continue
 		}
 		for _, key := range w.inline.keys {
@@ -61,8 +61,8 @@ func (a *App) retireInline() {
 		if current := active.own[w.id]; current != nil {
 			kept = current.inline
 		}
-		for i, secret := range w.inline.secrets {
-			if !kept.has(secret) {
+		for i := range w.inline.secrets {
+			if !kept.has(w.inline.prints[i]) {
 				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: true})
 			}
 		}

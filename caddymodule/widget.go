@@ -31,26 +31,50 @@ type widget struct {
 	record *widgets.Record
 }
 
-// currentVersion names the secret that signs now, the others being in grace.
-func (w *widget) currentVersion() string {
+// kind is what the widget's claims are verified with.
+func (w *widget) kind() widgets.Kind {
 	if w.inline != nil {
-		return w.inline.keys[0].ID
+		return w.inline.kind
 	}
-	return w.record.Secrets[0].Version
+	return w.record.Kind()
 }
 
-// inlineKeys are the secrets of an inline widget.
+// retiring reports whether a key is a secret in grace, which a newer one has replaced.
+func (w *widget) retiring(version string) bool {
+	switch {
+	case w.kind() != widgets.Secrets:
+		return false
+	case w.inline != nil:
+		return version != w.inline.keys[0].ID
+	}
+	return version != w.record.Secrets[0].Version
+}
+
+// inlineKeys are the secrets of an inline widget, or its public keys or key set.
 type inlineKeys struct {
-	keys []*verifier.Key
+	kind  widgets.Kind
+	keys  []*verifier.Key // of a key set none
+	kinds []string        // of public keys, for the API
+	jwks  string          // the source of the key set
 	// secrets are what the keys were derived from. The log's hint about a signature
 	// that does not match needs them.
 	secrets []verifier.Secret
 	// doubt is why a secret may not be what the operator meant to put into its variable or
 	// file, nil for none.
 	doubt error
-	// digest identifies the list of secrets. Their order counts, since the page signs
-	// with the first.
+	// prints identify each of what verifies, and digest all of it. The order counts, since
+	// the page signs with the first secret.
+	prints [][sha256.Size]byte
 	digest [sha256.Size]byte
+}
+
+// seal computes the digest.
+func (k *inlineKeys) seal() {
+	sum := sha256.New()
+	for i := range k.prints {
+		sum.Write(k.prints[i][:])
+	}
+	sum.Sum(k.digest[:0])
 }
 
 // newWidget creates a configured widget. The first secret is current.
@@ -67,22 +91,20 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		}
 	}
 	inline := new(inlineKeys)
-	sum := sha256.New()
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
 			return nil, false, fmt.Errorf("%w (%s)", err, describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
-		inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
+		inline.doubt = cmp.Or(inline.doubt, from(secretNoun, text, secrettext.Doubt(secret.Reveal())))
 		inline.secrets = append(inline.secrets, secret)
 		key := verifier.NewKey(secret)
 		key.ID = inlineVersion(id, secret)
 		inline.keys = append(inline.keys, key)
-		one := sha256.Sum256([]byte(secret.Reveal()))
-		sum.Write(one[:])
+		inline.prints = append(inline.prints, sha256.Sum256([]byte(secret.Reveal())))
 	}
-	sum.Sum(inline.digest[:0])
+	inline.seal()
 	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil
 }
 

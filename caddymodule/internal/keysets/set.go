@@ -57,7 +57,8 @@ type Set struct {
 	reading bool      // a read is under way, or about to begin
 	tried   time.Time // when it was last read
 	failed  time.Time // since when reading fails; zero while it does not
-	err     error     // why it fails
+	cause   error     // why it fails
+	err     error     // the same, for who asks for keys
 }
 
 // Options are those of sets.
@@ -128,7 +129,7 @@ func (s *Set) take(keys []verifier.PublicKey, err error) {
 	defer s.mu.Unlock()
 	s.tried, s.reading = s.clock(), false
 	was := s.err
-	if s.err = err; err != nil {
+	if s.cause, s.err = err, err; err != nil {
 		s.err = fmt.Errorf("%w: %s cannot be read: %w", ErrUnavailable, s.source, err)
 		if was == nil {
 			s.failed = s.tried
@@ -197,15 +198,15 @@ func (s *Set) served(stale time.Duration) bool {
 // State is how a set is.
 type State struct {
 	Source string
-	Keys   int       // how many there are, if it was read
-	Err    error     // why it cannot be read, nil if it can
+	Empty  bool      // it was read, and has no key
+	Err    error     // why it cannot be read, nil if it can or was not yet
 	Failed time.Time // since when
-	Served bool      // whether requests are verified, if it was read
+	Served bool      // it has keys that count, or was not read yet
 }
 
 // State returns how the set is, if its keys are served for as long as stale.
 func (s *Set) State(stale time.Duration) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{s.source, len(s.keys), s.err, s.failed, s.tried.IsZero() || s.served(stale)}
+	return State{s.source, s.keys != nil && len(s.keys) == 0, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
 }
