@@ -24,7 +24,8 @@ func (x *exchange) otherSecret() string {
 		if w.id == x.widget.id || w.kind() != widgets.Secrets {
 			continue
 		}
-		for _, key := range w.inline.keys {
+		keys, _ := w.inline.appendKeys(nil, x.plan.policy.KeyEncoding)
+		for _, key := range keys {
 			others = append(others, widgets.Other{Widget: w.id, Key: key})
 		}
 	}
@@ -61,9 +62,9 @@ func (a *App) retireInline() {
 		if current := active.own[w.id]; current != nil {
 			kept = current.inline
 		}
-		for i := range w.inline.secrets {
+		for i, secret := range w.inline.secrets {
 			if !kept.has(w.inline.prints[i]) {
-				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: true})
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: secret.keys["text"], Retired: true})
 			}
 		}
 	}

@@ -57,13 +57,12 @@ func (h *Handler) checkFit() error {
 	if named := p.policy.Token.Algorithms; len(named) > 0 {
 		algorithm = named[0]
 	}
-	hasToken := slices.ContainsFunc(p.policy.Places, func(place verifier.Place) bool { return place.Field == verifier.TokenField })
 	switch {
 	case own == "" || own == "secret" && !p.verifier.PublicKeys():
 		return nil
 	case own == "secret":
 		return ofOption(own, fmt.Errorf("secret: %s is verified with a public key, which a secret is not: write public_key or jwks in its place, or name an HS algorithm", algorithm))
-	case !hasToken:
+	case !p.policy.TakesToken():
 		return ofOption(own, fmt.Errorf("%s verifies tokens, which the dialect %s does not send: say where they travel, as in 'claim token header Authorization'", own, p.dialect))
 	case p.policy.Proof == "signature":
 		return ofOption(own, fmt.Errorf("%s verifies tokens, which do not count with 'proof signature'", own))
@@ -155,11 +154,11 @@ func (h *Handler) publicWidget(id string) (*widget, error) {
 		keys = append(keys, key)
 	}
 	var err error
-	if inline.keys, err = keyset.Keys(keys, verdicts); err != nil {
+	if inline.public, err = keyset.Keys(keys, verdicts); err != nil {
 		return nil, err
 	}
-	for i, key := range inline.keys {
-		if slices.ContainsFunc(inline.keys[:i], func(k *verifier.Key) bool { return k.ID == key.ID }) {
+	for i, key := range inline.public {
+		if slices.ContainsFunc(inline.public[:i], func(k *verifier.Key) bool { return k.ID == key.ID }) {
 			return nil, fmt.Errorf("public_key %d: the same key is repeated", i+1)
 		}
 		inline.kinds = append(inline.kinds, keyset.Describe(keys[i]))

@@ -45,20 +45,18 @@ func (w *widget) retiring(version string) bool {
 	case w.kind() != widgets.Secrets:
 		return false
 	case w.inline != nil:
-		return version != w.inline.keys[0].ID
+		return version != w.inline.secrets[0].version
 	}
 	return version != w.record.Secrets[0].Version
 }
 
 // inlineKeys are the secrets of an inline widget, or its public keys or key set.
 type inlineKeys struct {
-	kind  widgets.Kind
-	keys  []*verifier.Key // of a key set none
-	kinds []string        // of public keys, for the API
-	jwks  string          // the source of the key set
-	// secrets are what the keys were derived from. The log's hint about a signature
-	// that does not match needs them.
-	secrets []verifier.Secret
+	kind    widgets.Kind
+	secrets []inlineSecret
+	public  []*verifier.Key // named by their thumbprints
+	kinds   []string        // of the public keys, for the API
+	jwks    string          // the source of the key set
 	// doubt is why a secret may not be what the operator meant to put into its variable or
 	// file, nil for none.
 	doubt error
@@ -75,6 +73,39 @@ func (k *inlineKeys) seal() {
 		sum.Write(k.prints[i][:])
 	}
 	sum.Sum(k.digest[:0])
+}
+
+// inlineSecret is a secret with its keys by encoding, see [verifier.Secret.Decoded]. The
+// log's hint about a signature that does not match needs the secret itself.
+type inlineSecret struct {
+	verifier.Secret
+	version string
+	keys    map[string]*verifier.Key
+}
+
+func newInlineSecret(id string, secret verifier.Secret) inlineSecret {
+	s := inlineSecret{secret, inlineVersion(id, secret), make(map[string]*verifier.Key)}
+	for _, encoding := range verifier.KeyEncodings {
+		if decoded, err := secret.Decoded(encoding); err == nil {
+			s.keys[encoding] = verifier.NewKey(decoded)
+			s.keys[encoding].ID = s.version
+		}
+	}
+	return s
+}
+
+// appendKeys appends the public keys, or those that the secrets write in an encoding, the
+// current one first. Where one writes none, it appends the others and returns an error.
+func (k *inlineKeys) appendKeys(keys []*verifier.Key, encoding string) (_ []*verifier.Key, failed error) {
+	keys = append(keys, k.public...)
+	for i := range k.secrets {
+		if key := k.secrets[i].keys[encoding]; key != nil {
+			keys = append(keys, key)
+		} else if failed == nil {
+			_, failed = k.secrets[i].Decoded(encoding)
+		}
+	}
+	return keys, failed
 }
 
 // newWidget creates a configured widget. The first secret is current.
@@ -98,10 +129,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		}
 		literals = literals || literal
 		inline.doubt = cmp.Or(inline.doubt, from(secretNoun, text, secrettext.Doubt(secret.Reveal())))
-		inline.secrets = append(inline.secrets, secret)
-		key := verifier.NewKey(secret)
-		key.ID = inlineVersion(id, secret)
-		inline.keys = append(inline.keys, key)
+		inline.secrets = append(inline.secrets, newInlineSecret(id, secret))
 		inline.prints = append(inline.prints, sha256.Sum256([]byte(secret.Reveal())))
 	}
 	inline.seal()

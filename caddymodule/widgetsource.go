@@ -68,14 +68,14 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 	shared := &inlineKeys{kind: k.kind}
 	for i, print := range k.prints {
-		if !other.has(print) {
-			continue
-		}
-		if shared.jwks = k.jwks; k.jwks == "" {
-			shared.keys = append(shared.keys, k.keys[i])
-		}
-		if k.kind == widgets.Secrets {
+		switch {
+		case !other.has(print):
+		case k.kind == widgets.Secrets:
 			shared.secrets = append(shared.secrets, k.secrets[i])
+		case k.kind == widgets.PublicKeys:
+			shared.public = append(shared.public, k.public[i])
+		default:
+			shared.jwks = k.jwks
 		}
 	}
 	return shared
@@ -109,9 +109,9 @@ func (a *App) active() (*App, error) {
 
 var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
-// keys appends the keys that check the widget's claims, of a key set for a token that
-// names one of them by that id. After an error, some are missing.
-func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, id []byte) ([]*verifier.Key, error) {
+// keys appends the keys that check the widget's claims under a plan, of a key set for a
+// token that names one of them by that id. After an error, some are missing.
+func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, p *plan, id []byte) ([]*verifier.Key, error) {
 	switch source, err := a.keySet(w); {
 	case err != nil:
 		return dst, err
@@ -124,9 +124,9 @@ func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, id []byt
 		keys, err := set.Keys(ctx, id, a.stale)
 		return append(dst, keys...), err
 	case w.inline != nil:
-		return append(dst, w.inline.keys...), nil
+		return w.inline.appendKeys(dst, p.policy.KeyEncoding)
 	}
-	return a.opener.Append(dst, w.record, a.ring.Load())
+	return a.opener.Append(dst, w.record, p.policy.KeyEncoding, a.ring.Load())
 }
 
 // keySet returns the source of the widget's key set, "" if it has none.
@@ -140,10 +140,13 @@ func (a *App) keySet(w *widget) (string, error) {
 // secrets returns what the keys were derived from, as far as it can be decrypted and still
 // verifies.
 func (a *App) secrets(w *widget) []verifier.Secret {
-	if w.inline != nil {
-		return w.inline.secrets
-	}
 	var decrypted []verifier.Secret
+	if w.inline != nil {
+		for i := range w.inline.secrets {
+			decrypted = append(decrypted, w.inline.secrets[i].Secret)
+		}
+		return decrypted
+	}
 	ring := a.ring.Load()
 	now := time.Now()
 	for i := range w.record.Secrets {

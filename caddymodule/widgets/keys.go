@@ -25,8 +25,8 @@ const (
 // Keys derives verification keys from encrypted secrets, and caches them. The record says
 // which secrets are current, so a cached key is never used after its secret was retired.
 type Keys struct {
-	// cache is keyed by the secret's version. Versions are never reused, so no entry has
-	// to be replaced or deleted for correctness.
+	// cache is keyed by the secret's version and the encoding of its key. Versions are never
+	// reused, so no entry has to be replaced or deleted for correctness.
 	cache  *ristretto.Cache[string, *decrypted]
 	misses singleflight.Group
 	now    func() time.Time
@@ -72,10 +72,10 @@ func NewKeys(size int64, now func() time.Time, verdicts verifier.Verdicts) (*Key
 	return k, nil
 }
 
-// Append appends the keys of the record's live secrets, the current one first, or its
-// public keys. If some cannot be decrypted, it appends the others and returns the first
-// error.
-func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.Key, error) {
+// Append appends the keys that the record's live secrets write in an encoding, the current
+// one first: see [verifier.Secret.Decoded]; or its public keys. If some cannot be decrypted
+// or write none, it appends the others and returns the first error.
+func (k *Keys) Append(keys []*verifier.Key, r *Record, encoding string, ring *Ring) ([]*verifier.Key, error) {
 	var failed error
 	var now time.Time
 	if len(r.Secrets) > 1 {
@@ -86,7 +86,7 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 		if !s.Live(now) {
 			continue
 		}
-		o, err := k.decrypted(r, s, ring)
+		o, err := k.decrypted(r, s, encoding, ring)
 		if err == nil {
 			keys = append(keys, o.keys...)
 		} else if failed == nil {
@@ -101,33 +101,43 @@ func (k *Keys) JWKS(r *Record, ring *Ring) (string, error) {
 	if r.Kind() != KeySet {
 		return "", nil
 	}
-	o, err := k.decrypted(r, &r.Secrets[0], ring)
+	o, err := k.decrypted(r, &r.Secrets[0], plainText, ring)
 	if err != nil {
 		return "", err
 	}
 	return o.jwks, nil
 }
 
-func (k *Keys) decrypted(r *Record, s *Sealed, ring *Ring) (*decrypted, error) {
+// plainText is the encoding of most secrets.
+const plainText = "text"
+
+func (k *Keys) decrypted(r *Record, s *Sealed, encoding string, ring *Ring) (*decrypted, error) {
 	// A key that was removed from the configuration decrypts nothing, cached or not.
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
-	if o, ok := k.cache.Get(s.Version); ok && o.is(r.ID, s) {
+	entry := s.Version
+	if s.Kind == Secrets && encoding != plainText {
+		entry += " " + encoding // which no version contains
+	}
+	if o, ok := k.cache.Get(entry); ok && o.is(r.ID, s) {
 		k.others.use(o)
 		return o, nil
 	}
-	o, err, _ := k.misses.Do(r.ID+"\x00"+s.Version+"\x00"+string(s.Kind)+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, ring) })
+	o, err, _ := k.misses.Do(r.ID+"\x00"+entry+"\x00"+string(s.Kind)+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, encoding, entry, ring) })
 	if err != nil {
 		return nil, err
 	}
 	return o.(*decrypted), nil
 }
 
-func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*decrypted, error) {
+func (k *Keys) open(r *Record, s *Sealed, encoding, entry string, ring *Ring) (*decrypted, error) {
 	o := &decrypted{id: r.ID, sealed: *s}
 	if s.Kind == Secrets {
 		secret, err := ring.Open(r.ID, s)
+		if err == nil {
+			secret, err = secret.Decoded(encoding)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -147,7 +157,7 @@ func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*decrypted, error) {
 			}
 		}
 	}
-	if k.cache.Set(s.Version, o, keyCost) {
+	if k.cache.Set(entry, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}
 	return o, nil
