@@ -38,13 +38,13 @@ var arrows = map[string][]string{
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
-		"caddymodule/internal/unknownid",
+		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
 	"caddymodule/internal/admin/dashboard": {"verifier"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "internal/choice",
+		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
 	},
 	"caddymodule/internal/secrettext": {},
 	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},

@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +63,36 @@ func (a *App) usedSets() (all []keysets.State) {
 	}
 	slices.SortFunc(all, func(a, b keysets.State) int { return strings.Compare(a.Source, b.Source) })
 	return all
+}
+
+// keySetTrouble says why widgets with the key set are unavailable, "" if they are not or
+// nothing is known of it.
+func (a *App) keySetTrouble(source string) string {
+	set := a.sets.Known(source)
+	if set == nil {
+		return ""
+	}
+	if s := set.State(a.stale); !s.Served {
+		return fmt.Sprintf("the key set cannot be read: %v. See whether it answers to this machine", s.Err)
+	}
+	return ""
+}
+
+// tryKeySet reads a key set now.
+func (a *App) tryKeySet(ctx context.Context, source string) error {
+	set, err := a.sets.Open(source)
+	if err != nil {
+		return err
+	}
+	set.Start()
+	read := make(chan error, 1)
+	go func() { read <- set.Update() }()
+	select {
+	case err := <-read:
+		return err
+	case <-ctx.Done():
+		return errors.New("it has not answered yet")
+	}
 }
 
 // setHealth is down if nothing but key sets verifies, and all are unavailable.

@@ -41,7 +41,7 @@ func TestPublic(t *testing.T) {
 	ring := NewRing(testKey(t, 1))
 	keys, public := newKeys(t, DefaultCache, time.Now), newPublicKeys(t)
 	record := newPublicRecord(t, "shop", Public{Keys: public}, ring)
-	got, err := keys.Append(nil, record, ring)
+	got, err := keys.Append(nil, record, plainText, ring)
 	if err != nil || len(got) != 2 {
 		t.Fatalf("%d keys: %v", len(got), err)
 	}
@@ -58,7 +58,7 @@ func TestPublic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := keys.Append(nil, next, ring); len(got) != 0 || err != nil {
+	if got, err := keys.Append(nil, next, plainText, ring); len(got) != 0 || err != nil {
 		t.Errorf("%d keys are left: %v", len(got), err)
 	}
 	if got, err := keys.JWKS(next, ring); got != url || err != nil {
@@ -110,9 +110,9 @@ func TestPublicIsSealed(t *testing.T) {
 		}
 		keys := newKeys(t, DefaultCache, time.Now)
 		for _, known := range []*Record{shop, set, secret} { // its entries must not answer
-			_, _ = keys.Append(nil, known, ring)
+			_, _ = keys.Append(nil, known, plainText, ring)
 		}
-		if got, err := keys.Append(nil, r, ring); !errors.Is(err, ErrSeal) || len(got) > 0 {
+		if got, err := keys.Append(nil, r, plainText, ring); !errors.Is(err, ErrSeal) || len(got) > 0 {
 			t.Errorf("%s: %d keys, %v", name, len(got), err)
 		}
 		if url, err := keys.JWKS(r, ring); url != "" || forged.kind == KeySet && !errors.Is(err, ErrSeal) {

@@ -49,6 +49,13 @@ func (s *Sets) Open(source string) (*Set, error) {
 	return set, nil
 }
 
+// Known returns the set of a source that was opened, else nil.
+func (s *Sets) Known(source string) *Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sets[source]
+}
+
 // All returns the sets that are known.
 func (s *Sets) All() []*Set {
 	s.mu.Lock()
