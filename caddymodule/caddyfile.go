@@ -67,6 +67,7 @@ func (h *Handler) guard() *Handler {
 //	    dialect      <name>
 //	    widget       <text with placeholders>
 //	    widget       body <json-pointer>
+//	    widget       token <json-pointer>
 //	    secret       <secret>...
 //	    public_key   <PEM>...
 //	    jwks         <https url>|<file>

@@ -168,8 +168,9 @@ type Handler struct {
 	ledger  ledger.Ledger  // nil if it is not needed
 	// widgetInClaim says that the widget's id is read with the claim.
 	widgetInClaim bool
-	stripped      []verifier.Field   // UnverifiedFields
-	names         [numHeaders]string // of the headers for the upstream, "" for off
+	widgetText    *verifier.TokenText // where a token names the widget, if it does
+	stripped      []verifier.Field    // UnverifiedFields
+	names         [numHeaders]string  // of the headers for the upstream, "" for off
 	// renamed are the names that ours are renamed to: by this handler, and once the app
 	// has read the sites, by any handler of its site.
 	renamed []hop.Header

@@ -18,11 +18,14 @@ func (h *Handler) checkWidget() error {
 	}
 	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
 	h.own = h.ownOption()
-	unnamed := h.Widget == "" && h.WidgetBody == ""
-	named := h.WidgetBody != "" || strings.Contains(h.Widget, "{") // by the request
+	inClaim := h.WidgetBody != "" || h.WidgetToken != ""
+	unnamed := h.Widget == "" && !inClaim
+	named := inClaim || strings.Contains(h.Widget, "{") // by the request
 	switch {
-	case h.Widget != "" && h.WidgetBody != "":
-		return errors.New("widget is either a text or a place in the body, not both")
+	case h.Widget != "" && inClaim || h.WidgetBody != "" && h.WidgetToken != "":
+		return errors.New("widget is either a text, a place in the body or one in a token, not two of them")
+	case h.Widget == "body" || h.Widget == "token":
+		return ofOption("widget", fmt.Errorf("widget %[1]s needs a JSON pointer, as in 'widget %[1]s /widget', and is no widget's id", h.Widget))
 	case h.Widget == defaultWidget:
 		return ofOption("widget", fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget))
 	case !named && !unnamed && !widgets.ValidID(h.Widget):
@@ -34,7 +37,7 @@ func (h *Handler) checkWidget() error {
 	case unnamed && h.own == "" && h.Mode != widgets.ModeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
-	h.widgetInClaim = h.own == "" && (h.WidgetBody != "" || unnamed && d.NamesWidget())
+	h.widgetInClaim = h.own == "" && (inClaim || unnamed && d.NamesWidget())
 	return nil
 }
 

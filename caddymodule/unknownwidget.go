@@ -68,6 +68,8 @@ func (x *exchange) unknownHint() traffic.Hint {
 // widgetSource says where requests name their widget.
 func (h *Handler) widgetSource() string {
 	switch {
+	case h.WidgetToken != "":
+		return "the token, at " + h.WidgetToken
 	case h.WidgetBody != "":
 		return "the body, at " + h.WidgetBody
 	case h.Widget != "":
