@@ -159,6 +159,7 @@ type Handler struct {
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
 	Line string `json:"line,omitempty"`
 
+	own     string           // see ownOption
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App

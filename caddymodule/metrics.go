@@ -52,6 +52,9 @@ var (
 	health          = desc("health", "The gateway's health: 1 for its status, 0 for the others.", "status")
 	ledgerReachable = desc("ledger_reachable", "Whether the ledger is available: 1 or 0. Only if a handler needs it.")
 	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and that has not been accepted yet: 1 or 0. Only if a handler needs it.")
+	keySets         = desc("key_sets", "Key sets in use: current; stale while one cannot be read and its last keys are used; unavailable after that.", "state")
+	verdictHits     = desc("verdict_hits_total", "Tokens with a public key that were verified before and did not change.")
+	verdictMisses   = desc("verdict_misses_total", "Tokens with a public key whose signature had to be verified.")
 	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is for those without one.", "mode")
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
 	secretsUsed     = desc("secrets_used_total", "Requests that were verified, by the secret that signed them: the widget's current one, or one in grace.", "secret")
@@ -114,6 +117,16 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(ledgerReachable, bit(err == nil))
 		gauge(ledgerLost, bit(app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone)))
 	}
+	counts := map[string]int{"current": 0, "stale": 0, "unavailable": 0}
+	for _, set := range app.usedSets() {
+		counts[stateOfSet(set)]++
+	}
+	for state, n := range counts {
+		gauge(keySets, float64(n), state)
+	}
+	hits, misses := verdicts.Stats()
+	counter(verdictHits, hits)
+	counter(verdictMisses, misses)
 	now := app.health().Status
 	for _, status := range adminapi.Statuses {
 		gauge(health, bit(status == now), string(status))

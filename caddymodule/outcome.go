@@ -51,8 +51,9 @@ func (x *exchange) recordOutcome() {
 		x.h.app.traffic.AddUnknown(unknownid.Text(x.stranger))
 	}
 	x.observe()
-	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
-		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion())
+	// The ids of a key set are its publisher's: any number, of any length.
+	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" && x.widget.kind() != widgets.KeySet {
+		x.h.app.traffic.CountUse(x.counted, version, x.widget.retiring(version))
 	}
 }
 
