@@ -77,8 +77,8 @@ func (a *App) describeConfigured() map[string]*adminapi.Widget {
 	all := make(map[string]*adminapi.Widget, len(a.inline)+len(a.owners))
 	describe := func(w *widget, source string, mode widgets.Mode, dialect string) {
 		view := &adminapi.Widget{ID: w.id, Source: source, Mode: mode.String(), Dialect: dialect, Effect: a.effect(w)}
-		for _, key := range w.inline.keys { // their versions say nothing about them
-			view.Secrets = append(view.Secrets, adminapi.Secret{Version: key.ID})
+		for i := range w.inline.secrets { // their versions say nothing about them
+			view.Secrets = append(view.Secrets, adminapi.Secret{Version: w.inline.secrets[i].version})
 		}
 		all[w.id] = view
 	}

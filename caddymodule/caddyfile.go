@@ -68,6 +68,18 @@ func (h *Handler) guard() *Handler {
 //	    widget       <text with placeholders>
 //	    widget       body <json-pointer>
 //	    secret       <secret>...
+//	    key_encoding text|hex|base64|base64url
+//	    proof        any|signature|token
+//	    token {
+//	        algorithm    <name>...
+//	        user_id      <json-pointer>...
+//	        email|name|phone|company <json-pointer>
+//	        attributes   <json-pointer>|rest
+//	        require      <json-pointer> <value>...
+//	        forbid       <json-pointer>...
+//	        max_lifetime <duration>
+//	        no_expiry
+//	    }
 //	    claim        <field> body|query|header|cookie <name> [else <location> <name>]...
 //	    at           <json-pointer>
 //	    message      <template>
@@ -178,6 +190,13 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return secretArgs(d, &h.Secrets, "CHAT_IDENTITY_SECRET")
 	case "claim":
 		return h.claimOption(d)
+	case "proof":
+		return enumArg(d, &h.Proof, "any", "signature", "token")
+	case "token":
+		h.Token = new(Token)
+		return h.Token.unmarshal(d)
+	case "key_encoding":
+		return enumArg(d, &h.KeyEncoding, verifier.KeyEncodings...)
 	case "at":
 		if err := oneArg(d, &h.At, "a JSON pointer, as in 'at /message/sender'"); err != nil {
 			return err

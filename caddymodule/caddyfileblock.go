@@ -23,16 +23,19 @@ type optionBlock struct {
 
 var (
 	handlerBlock = optionBlock{"the chat_identity directive", []string{
-		"dialect", "widget", "secret", "claim", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
+		"dialect", "widget", "secret", "public_key", "jwks", "key_encoding", "claim", "proof", "token", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
 		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors",
-	}, []string{"claim", "reject", "header"}, []string{"conversation"}}
+	}, []string{"claim", "reject", "header"}, []string{"conversation", "token"}}
 	appBlock = optionBlock{"the global chat_identity block", []string{
 		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "widget",
 	}, []string{"widget"}, []string{"widget"}}
 	widgetBlock       = optionBlock{name: "a widget's block in the global options", options: []string{"secret", "mode", "dialect"}}
 	conversationBlock = optionBlock{name: "conversation's block", options: []string{"keep", "limit"}}
+	tokenBlock        = optionBlock{name: "token's block", options: []string{
+		"algorithm", "user_id", "email", "name", "phone", "company", "attributes", "require", "forbid", "max_lifetime", "no_expiry",
+	}, repeatable: []string{"require", "forbid"}}
 
-	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock}
+	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock, &tokenBlock}
 )
 
 // synonyms are what other programs call an option.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
@@ -18,17 +19,28 @@ const ledgerTimeout = 5 * time.Second
 // checkOneTime refuses one_time if signatures never expire: used ones would have to be
 // remembered forever.
 func (h *Handler) checkOneTime() error {
-	if h.OneTime && !h.plan.verifier.Signs(verifier.Timestamp) {
+	if h.OneTime && !acceptedOnce(&h.plan.policy) {
 		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
 			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
 	}
 	return nil
 }
 
+// acceptedOnce reports whether every claim of a dialect ends, so that a used one need not be
+// remembered forever: a signature by its timestamp, a token by its exp.
+func acceptedOnce(d *verifier.Dialect) bool {
+	signatures := d.Proof == "token" || d.Message == "" || strings.Contains(d.Message, "{timestamp}")
+	return signatures && (d.Proof == "signature" || !d.Token.NoExpiry)
+}
+
 // rememberFor has used signatures remembered for as long as a plan's claims are fresh.
 func (h *Handler) rememberFor(p *plan) {
-	if h.OneTime && h.app != nil {
-		h.app.serve(ledger.Window{MaxAge: p.policy.MaxAge, Skew: p.policy.Skew})
+	if h.OneTime && h.app != nil && !p.cutOnly {
+		longest := p.policy.MaxAge
+		if p.policy.Proof != "signature" && p.policy.TakesToken() {
+			longest = max(longest, p.policy.Token.MaxLifetime)
+		}
+		h.app.serve(ledger.Window{MaxAge: longest, Skew: p.policy.Skew})
 	}
 }
 
@@ -43,12 +55,19 @@ func (a *App) serve(w ledger.Window) {
 // spend accepts a signature once. The claim must be verified, or a stranger could use up
 // other users' signatures.
 func (h *Handler) spend(ctx context.Context, w *widget, of *verifier.Identity) (*holding, error) {
-	signed := of.Digest() // the same for all spellings, and for all splits of the message
-	hold := &holding{key: ledgerDigest(kindSignature, w.id, signed[:])}
+	digest := of.Digest() // the same for all spellings, and for all splits of the message
+	hold := &holding{key: ledgerDigest(kindSignature, w.id, digest[:])}
 	_, _ = rand.Read(hold.holder[:]) // never fails: it ends the process first
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, of.SignedAt(), h.app.window)
+	signed := of.SignedAt()
+	if exp := of.Expires(); !exp.IsZero() {
+		// No handler has accepted the token before that, and the ledger keeps it until exp.
+		if first := exp.Add(-h.app.window.MaxAge); first.After(signed) {
+			signed = first
+		}
+	}
+	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, signed, h.app.window)
 	switch {
 	case errors.Is(err, ledger.ErrTooOld):
 		return nil, fmt.Errorf("%w: %w", verifier.ErrExpired, err)

@@ -24,7 +24,8 @@ func (x *exchange) otherSecret() string {
 		if w.id == x.widget.id {
 			continue
 		}
-		for _, key := range w.inline.keys {
+		keys, _ := app.keys(nil, w, x.plan)
+		for _, key := range keys {
 			others = append(others, widgets.Other{Widget: w.id, Key: key})
 		}
 	}
@@ -61,9 +62,9 @@ func (a *App) retireInline() {
 		if current := active.own[w.id]; current != nil {
 			kept = current.inline
 		}
-		for i, secret := range w.inline.secrets {
+		for _, secret := range w.inline.secrets {
 			if !kept.has(secret) {
-				active.opener.Retire(widgets.Other{Widget: w.id, Key: w.inline.keys[i], Retired: true})
+				active.opener.Retire(widgets.Other{Widget: w.id, Key: secret.keys["text"], Retired: true})
 			}
 		}
 	}

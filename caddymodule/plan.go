@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -41,6 +42,11 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.cutOnly = d.Name != h.Dialect && (!h.proves(&own) || h.OneTime && !acceptedOnce(&own)); p.cutOnly {
+		own.Proof = ""
+	} else {
+		own.Token.ID = h.OneTime && own.Proof != "signature"
+	}
 	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}
@@ -52,6 +58,17 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	p.places = intake.NewPlaces(p.verifier, own.Places)
 	p.answers, err = answersFor(d.Name, h.Reject)
 	return p, err
+}
+
+// proves reports whether a dialect has the proof that the handler demands.
+func (h *Handler) proves(d *verifier.Dialect) bool {
+	switch h.Proof {
+	case "token":
+		return d.TakesToken()
+	case "signature":
+		return d.Message != ""
+	}
+	return true
 }
 
 // cuts reports whether the field is cut out of an unverified claim.
@@ -69,6 +86,8 @@ func (h *Handler) countedAs(dialect string) uint8 {
 func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
 	d.Message, d.Encoding = cmp.Or(h.Message, d.Message), cmp.Or(h.Encoding, d.Encoding)
 	d.NonceLength, d.At, d.Strip = h.NonceLength, h.At, h.stripped
+	d.KeyEncoding, d.Proof = cmp.Or(h.KeyEncoding, d.KeyEncoding), cmp.Or(h.Proof, d.Proof)
+	h.Token.apply(&d.Token)
 	d.MaxAge = cmp.Or(time.Duration(h.MaxAge), d.MaxAge)
 	if h.Skew != nil {
 		d.Skew = time.Duration(*h.Skew)
@@ -87,7 +106,9 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
 
 // places applies the handler's own places to the dialect's.
 func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
-	claims, err := d.Reader() // without the handler's places: it tells what is signed
+	bare := *d
+	bare.Proof = ""
+	claims, err := bare.Reader() // without the handler's places: it tells what is signed
 	if err != nil {
 		return nil, err
 	}
@@ -102,13 +123,13 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 			return nil, ofOption("claim "+c.Field, err)
 		}
 		place := inOrder[0]
-		if place.Field.Proves() && place.Field != verifier.Signature && !claims.Signs(place.Field) {
+		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) {
 			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message))
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })
 		}
-		own = append(own, inOrder...)
+		own = append(own, withScheme(inOrder, d.Places)...)
 	}
 	for _, named := range []struct {
 		field verifier.Field
@@ -128,7 +149,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	}
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
-		if (f == verifier.Signature || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
+		if (f == verifier.Signature && d.Message != "" || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
 			return nil, ofOption("message", fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f))
 		}
 	}
@@ -170,12 +191,30 @@ func readsBody(places []verifier.Place) bool { return slices.ContainsFunc(places
 // uploads must be able to pass unread.
 func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []verifier.Place {
 	deciding := func(p verifier.Place) bool {
-		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.Widget || claims.Signs(p.Field))
+		return inBody(p) && (p.Field == verifier.Signature || p.Field == verifier.TokenField || p.Field == verifier.Widget || claims.Signs(p.Field))
 	}
 	if slices.ContainsFunc(places, deciding) || slices.ContainsFunc(own, inBody) {
 		return places
 	}
 	return slices.DeleteFunc(places, inBody)
+}
+
+// withScheme adds what stands before a token in Authorization, if it is read there: what
+// stands there in the dialect, else "Bearer" (RFC 6750 section 2.1).
+func withScheme(own, dialect []verifier.Place) []verifier.Place {
+	bearer := func(p verifier.Place) bool {
+		return p.Field == verifier.TokenField && p.Location == intake.AtHeader && strings.EqualFold(p.Name, "Authorization")
+	}
+	scheme := "Bearer"
+	if i := slices.IndexFunc(dialect, bearer); i >= 0 {
+		scheme = dialect[i].Scheme
+	}
+	for i := range own {
+		if bearer(own[i]) {
+			own[i].Scheme = scheme
+		}
+	}
+	return own
 }
 
 // places checks the places of a field, and returns them in order.

@@ -184,8 +184,6 @@ func (h *Handler) provisionPlans() error {
 		if err != nil {
 			return err
 		}
-		// With one_time, a signature that never expires cannot be accepted, only cut.
-		p.cutOnly = h.OneTime && !p.verifier.Signs(verifier.Timestamp)
 		h.plans[d.Name] = p
 		h.rememberFor(p)
 	}

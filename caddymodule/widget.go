@@ -34,23 +34,52 @@ type widget struct {
 // currentVersion names the secret that signs now, the others being in grace.
 func (w *widget) currentVersion() string {
 	if w.inline != nil {
-		return w.inline.keys[0].ID
+		return w.inline.secrets[0].version
 	}
 	return w.record.Secrets[0].Version
 }
 
 // inlineKeys are the secrets of an inline widget.
 type inlineKeys struct {
-	keys []*verifier.Key
-	// secrets are what the keys were derived from. The log's hint about a signature
-	// that does not match needs them.
-	secrets []verifier.Secret
+	secrets []inlineSecret
 	// doubt is why a secret may not be what the operator meant to put into its variable or
 	// file, nil for none.
 	doubt error
 	// digest identifies the list of secrets. Their order counts, since the page signs
 	// with the first.
 	digest [sha256.Size]byte
+}
+
+// inlineSecret is a secret with its keys by encoding, see [verifier.Secret.Decoded]. The
+// log's hint about a signature that does not match needs the secret itself.
+type inlineSecret struct {
+	verifier.Secret
+	version string
+	keys    map[string]*verifier.Key
+}
+
+func newInlineSecret(id string, secret verifier.Secret) inlineSecret {
+	s := inlineSecret{secret, inlineVersion(id, secret), make(map[string]*verifier.Key)}
+	for _, encoding := range verifier.KeyEncodings {
+		if decoded, err := secret.Decoded(encoding); err == nil {
+			s.keys[encoding] = verifier.NewKey(decoded)
+			s.keys[encoding].ID = s.version
+		}
+	}
+	return s
+}
+
+// appendKeys appends the keys that the secrets write in an encoding, the current one
+// first. Where one writes none, it appends the others and returns an error.
+func (k *inlineKeys) appendKeys(keys []*verifier.Key, encoding string) (_ []*verifier.Key, failed error) {
+	for i := range k.secrets {
+		if key := k.secrets[i].keys[encoding]; key != nil {
+			keys = append(keys, key)
+		} else if failed == nil {
+			_, failed = k.secrets[i].Decoded(encoding)
+		}
+	}
+	return keys, failed
 }
 
 // newWidget creates a configured widget. The first secret is current.
@@ -75,10 +104,7 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		}
 		literals = literals || literal
 		inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
-		inline.secrets = append(inline.secrets, secret)
-		key := verifier.NewKey(secret)
-		key.ID = inlineVersion(id, secret)
-		inline.keys = append(inline.keys, key)
+		inline.secrets = append(inline.secrets, newInlineSecret(id, secret))
 		one := sha256.Sum256([]byte(secret.Reveal()))
 		sum.Write(one[:])
 	}

@@ -66,16 +66,16 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 // sharedWith returns the secrets that the other widget has, too.
 func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
 	shared := new(inlineKeys)
-	for i, secret := range k.secrets {
+	for _, secret := range k.secrets {
 		if other.has(secret) {
-			shared.keys, shared.secrets = append(shared.keys, k.keys[i]), append(shared.secrets, secret)
+			shared.secrets = append(shared.secrets, secret)
 		}
 	}
 	return shared
 }
 
-func (k *inlineKeys) has(secret verifier.Secret) bool {
-	return slices.ContainsFunc(k.secrets, func(s verifier.Secret) bool { return s.Reveal() == secret.Reveal() })
+func (k *inlineKeys) has(secret inlineSecret) bool {
+	return slices.ContainsFunc(k.secrets, func(s inlineSecret) bool { return s.version == secret.version })
 }
 
 // active returns the app of the active configuration, or this one while its own is
@@ -104,22 +104,25 @@ func (a *App) active() (*App, error) {
 
 var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
-// keys appends the keys that check the widget's signatures. After an error, some are
-// missing.
-func (a *App) keys(dst []*verifier.Key, w *widget) ([]*verifier.Key, error) {
+// keys appends the keys that check the widget's claims under a plan. After an error, some
+// are missing.
+func (a *App) keys(dst []*verifier.Key, w *widget, p *plan) ([]*verifier.Key, error) {
 	if w.inline != nil {
-		return append(dst, w.inline.keys...), nil
+		return w.inline.appendKeys(dst, p.policy.KeyEncoding)
 	}
-	return a.opener.Append(dst, w.record, a.ring.Load())
+	return a.opener.Append(dst, w.record, p.policy.KeyEncoding, a.ring.Load())
 }
 
 // secrets returns what the keys were derived from, as far as it can be decrypted and still
 // verifies.
 func (a *App) secrets(w *widget) []verifier.Secret {
-	if w.inline != nil {
-		return w.inline.secrets
-	}
 	var decrypted []verifier.Secret
+	if w.inline != nil {
+		for i := range w.inline.secrets {
+			decrypted = append(decrypted, w.inline.secrets[i].Secret)
+		}
+		return decrypted
+	}
 	ring := a.ring.Load()
 	now := time.Now()
 	for i := range w.record.Secrets {

@@ -100,6 +100,9 @@ func (d *Dialect) Proofs() (signature, token bool) {
 // NamesWidget reports whether a claim of the dialect names its widget.
 func (d *Dialect) NamesWidget() bool { return d.has(Widget) }
 
+// TakesToken reports whether a claim of the dialect may be proved by a token.
+func (d *Dialect) TakesToken() bool { return d.has(TokenField) }
+
 // has reports whether the field has a place.
 func (d *Dialect) has(f Field) bool {
 	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
@@ -155,7 +158,8 @@ func (d Dialect) Verifier() (*Verifier, error) {
 // nothing: the places need not be those of a whole claim.
 func (d Dialect) Reader() (*Verifier, error) {
 	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
-	d.Limits = cmp.Or(d.Limits, defaultLimits)
+	d.Limits, d.KeyEncoding = cmp.Or(d.Limits, defaultLimits), cmp.Or(d.KeyEncoding, KeyEncodings[0])
+	d.Token.MaxLifetime = cmp.Or(d.Token.MaxLifetime, defaultLifetime)
 	if d.Time == nil {
 		d.Time = time.Now
 	}

@@ -68,15 +68,14 @@ func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
 // MarshalText implements [encoding.TextMarshaler], and with it JSON and zap.
 func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// keyEncodings are how the bytes of a key are written as the secret's text.
-var keyEncodings = []string{"text", "hex", "base64", "base64url"}
+// KeyEncodings are how a secret's text may write the bytes of its key.
+var KeyEncodings = []string{"text", "hex", "base64", "base64url"}
 
-// checkKeyEncoding refuses an unknown name; "" is "text".
 func checkKeyEncoding(name string) error {
-	if name == "" || slices.Contains(keyEncodings, name) {
+	if slices.Contains(KeyEncodings, name) {
 		return nil
 	}
-	return choice.Unknown("key encoding", name, keyEncodings)
+	return choice.Unknown("key encoding", name, KeyEncodings)
 }
 
 // Decoded returns the secret whose bytes the text of this one writes in an encoding: "text",
@@ -91,7 +90,7 @@ func (s Secret) Decoded(encoding string) (Secret, error) {
 	var err error
 	text := s.Reveal()
 	switch encoding {
-	case "", "text":
+	case "text":
 		return s, nil
 	case "hex":
 		key, err = hex.DecodeString(text)

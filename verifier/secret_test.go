@@ -121,7 +121,6 @@ func TestSecretNeverPrints(t *testing.T) {
 func TestDecoded(t *testing.T) {
 	const plain = "0123456789abcdef0123456789ab"
 	for _, test := range []struct{ encoding, text, want string }{
-		{"", plain, plain},
 		{"text", plain, plain},
 		{"hex", hex.EncodeToString([]byte(plain)), plain},
 		{"hex", strings.ToUpper(hex.EncodeToString([]byte(plain))), plain},

@@ -100,6 +100,12 @@ func (t Token) clone() Token {
 	return t
 }
 
+// Check returns why the rules cannot hold, nil if they can.
+func (t *Token) Check() error {
+	_, err := t.compile()
+	return err
+}
+
 // compile makes the rules ready to read tokens.
 func (t Token) compile() (*tokenReader, error) {
 	if len(t.Algorithms) == 0 {

@@ -24,8 +24,8 @@ const (
 // Keys derives verification keys from encrypted secrets, and caches them. The record says
 // which secrets are current, so a cached key is never used after its secret was retired.
 type Keys struct {
-	// cache is keyed by the secret's version. Versions are never reused, so no entry has
-	// to be replaced or deleted for correctness.
+	// cache is keyed by the secret's version and the encoding of its key. Versions are never
+	// reused, so no entry has to be replaced or deleted for correctness.
 	cache  *ristretto.Cache[string, *decrypted]
 	misses singleflight.Group
 	now    func() time.Time
@@ -67,9 +67,10 @@ func NewKeys(size int64, now func() time.Time) (*Keys, error) {
 	return k, nil
 }
 
-// Append appends the keys of the record's live secrets, the current one first. If some
-// cannot be decrypted, it appends the others and returns the first error.
-func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.Key, error) {
+// Append appends the keys that the record's live secrets write in an encoding, the current
+// one first: see [verifier.Secret.Decoded]. If some cannot be decrypted or write none, it
+// appends the others and returns the first error.
+func (k *Keys) Append(keys []*verifier.Key, r *Record, encoding string, ring *Ring) ([]*verifier.Key, error) {
 	var failed error
 	var now time.Time
 	if len(r.Secrets) > 1 {
@@ -80,7 +81,7 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 		if !s.Live(now) {
 			continue
 		}
-		key, err := k.key(r, s, ring)
+		key, err := k.key(r, s, encoding, ring)
 		if err == nil {
 			keys = append(keys, key)
 		} else if failed == nil {
@@ -90,24 +91,31 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, ring *Ring) ([]*verifier.
 	return keys, failed
 }
 
-func (k *Keys) key(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
+func (k *Keys) key(r *Record, s *Sealed, encoding string, ring *Ring) (*verifier.Key, error) {
 	// A key that was removed from the configuration decrypts nothing, cached or not.
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
-	if o, ok := k.cache.Get(s.Version); ok && o.is(r.ID, s) {
+	entry := s.Version
+	if encoding != "text" {
+		entry += " " + encoding // which no version contains
+	}
+	if o, ok := k.cache.Get(entry); ok && o.is(r.ID, s) {
 		k.others.use(o)
 		return o.key, nil
 	}
-	key, err, _ := k.misses.Do(r.ID+"\x00"+s.Version+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, ring) })
+	key, err, _ := k.misses.Do(r.ID+"\x00"+entry+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, encoding, entry, ring) })
 	if err != nil {
 		return nil, err
 	}
 	return key.(*verifier.Key), nil
 }
 
-func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
+func (k *Keys) open(r *Record, s *Sealed, encoding, entry string, ring *Ring) (*verifier.Key, error) {
 	secret, err := ring.Open(r.ID, s)
+	if err == nil {
+		secret, err = secret.Decoded(encoding)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +123,7 @@ func (k *Keys) open(r *Record, s *Sealed, ring *Ring) (*verifier.Key, error) {
 	o.key.ID = s.Version
 	k.others.use(o)
 	k.others.learn(r, o)
-	if k.cache.Set(s.Version, o, keyCost) {
+	if k.cache.Set(entry, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}
 	return o.key, nil

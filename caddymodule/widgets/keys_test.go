@@ -56,7 +56,7 @@ func TestKeysOpenOnce(t *testing.T) {
 	got := make([]*verifier.Key, callers)
 	for i := range callers {
 		wg.Go(func() {
-			if made, err := keys.Append(nil, record, ring); err == nil {
+			if made, err := keys.Append(nil, record, "text", ring); err == nil {
 				got[i] = made[0]
 			}
 		})
@@ -71,7 +71,7 @@ func TestKeysOpenOnce(t *testing.T) {
 		t.Error("the key is of another secret")
 	}
 	before := keys.Stats()
-	if again, err := keys.Append(nil, record, ring); err != nil || again[0] != got[0] {
+	if again, err := keys.Append(nil, record, "text", ring); err != nil || again[0] != got[0] {
 		t.Errorf("the next call: %v", err)
 	}
 	if after := keys.Stats(); after.Hits != before.Hits+1 || after.Misses != before.Misses || after.Cost != keyCost || after.Size != DefaultCache {
@@ -83,18 +83,18 @@ func TestKeysOfAnotherRecord(t *testing.T) {
 	ring := NewRing(testKey(t, 1))
 	keys := newKeys(t, DefaultCache, time.Now)
 	shop := newTestRecord(t, "shop", ring)
-	if _, err := keys.Append(nil, shop, ring); err != nil {
+	if _, err := keys.Append(nil, shop, "text", ring); err != nil {
 		t.Fatal(err)
 	}
 	stolen := newTestRecord(t, "thief", ring)
 	stolen.Secrets = shop.Secrets
-	if got, err := keys.Append(nil, stolen, ring); err == nil || len(got) > 0 {
+	if got, err := keys.Append(nil, stolen, "text", ring); err == nil || len(got) > 0 {
 		t.Errorf("a record copied to another widget opens, from the cache: %v", err)
 	}
-	if got, err := keys.Append(nil, shop, NewRing(testKey(t, 2))); err == nil || len(got) > 0 {
+	if got, err := keys.Append(nil, shop, "text", NewRing(testKey(t, 2))); err == nil || len(got) > 0 {
 		t.Errorf("a secret whose key was dropped verifies from the cache: %v", err)
 	}
-	if got, err := keys.Append(nil, shop, ring); err != nil || len(got) != 1 {
+	if got, err := keys.Append(nil, shop, "text", ring); err != nil || len(got) != 1 {
 		t.Errorf("its own record: %v", err)
 	}
 	// A record that claims to be sealed under a key that is left, or anything else
@@ -107,7 +107,7 @@ func TestKeysOfAnotherRecord(t *testing.T) {
 		forged := *shop
 		forged.Secrets = []Sealed{shop.Secrets[0]}
 		change(&forged.Secrets[0])
-		if got, err := keys.Append(nil, &forged, both); err == nil || len(got) > 0 {
+		if got, err := keys.Append(nil, &forged, "text", both); err == nil || len(got) > 0 {
 			t.Errorf("%s: opens from the cache: %v", name, err)
 		}
 	}
@@ -127,7 +127,7 @@ func TestKeysInGrace(t *testing.T) {
 		old   bool
 	}{{0, true}, {time.Hour - 1, true}, {time.Hour, false}, {2 * time.Hour, false}} {
 		now = testTime.Add(c.after)
-		got, err := keys.Append(nil, second, ring)
+		got, err := keys.Append(nil, second, "text", ring)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +148,7 @@ func TestKeysGoOnWithoutOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := keys.Append(nil, record, NewRing(current))
+	got, err := keys.Append(nil, record, "text", NewRing(current))
 	if err == nil || len(got) != 1 || !verifies(t, got, "another-secret-0123456789") {
 		t.Errorf("%d keys and %v: want the one that opens, and an error", len(got), err)
 	}
@@ -159,7 +159,7 @@ func TestKeysAreBounded(t *testing.T) {
 	keys := newKeys(t, MinCache, time.Now)
 	for i := range 1000 {
 		record := newTestRecord(t, fmt.Sprintf("widget-%d", i), ring)
-		if got, err := keys.Append(nil, record, ring); err != nil || len(got) != 1 {
+		if got, err := keys.Append(nil, record, "text", ring); err != nil || len(got) != 1 {
 			t.Fatalf("widget %d: %v", i, err)
 		}
 		if stats := keys.Stats(); stats.Cost > stats.Size {
@@ -176,11 +176,11 @@ func TestKeysAllocate(t *testing.T) {
 	keys := newKeys(t, DefaultCache, time.Now)
 	record := newTestRecord(t, "shop", ring)
 	buffer := make([]*verifier.Key, 0, 4)
-	if _, err := keys.Append(buffer, record, ring); err != nil {
+	if _, err := keys.Append(buffer, record, "text", ring); err != nil {
 		t.Fatal(err)
 	}
 	keys.cache.Wait() // until then each call decrypts again
-	allocs := testing.AllocsPerRun(1000, func() { _, _ = keys.Append(buffer, record, ring) })
+	allocs := testing.AllocsPerRun(1000, func() { _, _ = keys.Append(buffer, record, "text", ring) })
 	if !raceEnabled && allocs > 0 { // the race detector allocates on its own
 		t.Errorf("%v allocations", allocs)
 	}
@@ -192,7 +192,7 @@ func TestKeysAreCollected(t *testing.T) {
 	record := newTestRecord(t, "shop", ring)
 	before := runtime.NumGoroutine()
 	for range 20 {
-		if _, err := newKeys(t, MinCache, time.Now).Append(nil, record, ring); err != nil {
+		if _, err := newKeys(t, MinCache, time.Now).Append(nil, record, "text", ring); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -214,7 +214,7 @@ func BenchmarkKeys(b *testing.B) {
 		buffer := make([]*verifier.Key, 0, 4)
 		b.ReportAllocs()
 		for b.Loop() {
-			_, _ = keys.Append(buffer, record, ring)
+			_, _ = keys.Append(buffer, record, "text", ring)
 		}
 	})
 	b.Run("cold", func(b *testing.B) {

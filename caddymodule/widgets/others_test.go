@@ -22,7 +22,7 @@ func TestOthers(t *testing.T) {
 	ring := NewRing(key)
 	use := func(r *Record) {
 		t.Helper()
-		if _, err := keys.Append(nil, r, ring); err != nil {
+		if _, err := keys.Append(nil, r, "text", ring); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -58,7 +58,7 @@ func TestOthers(t *testing.T) {
 		}
 	}
 	keyOf := func(r *Record) Other {
-		all, _ := keys.Append(nil, r, ring)
+		all, _ := keys.Append(nil, r, "text", ring)
 		return Other{Widget: r.ID, Key: all[0]}
 	}
 

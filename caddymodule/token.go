@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// apply replaces those of the dialect's rules that this block has.
+func (t *Token) apply(rules *verifier.Token) {
+	if t == nil {
+		return
+	}
+	if len(t.Algorithms) > 0 {
+		rules.Algorithms = t.Algorithms
+	}
+	if len(t.UserID) > 0 {
+		rules.UserID, rules.TextUserID = t.UserID, false
+	}
+	rules.Email, rules.Name = cmp.Or(t.Email, rules.Email), cmp.Or(t.Name, rules.Name)
+	rules.Phone, rules.Company = cmp.Or(t.Phone, rules.Phone), cmp.Or(t.Company, rules.Company)
+	rules.Attributes = cmp.Or(t.Attributes, rules.Attributes)
+	if t.Require != nil {
+		rules.Require = t.Require
+	}
+	if t.Forbid != nil {
+		rules.Forbid = t.Forbid
+	}
+	rules.MaxLifetime = cmp.Or(time.Duration(t.MaxLifetime), rules.MaxLifetime)
+	rules.NoExpiry = rules.NoExpiry || t.NoExpiry
+}
+
+// unmarshal reads the block.
+func (t *Token) unmarshal(d *caddyfile.Dispenser) error {
+	if d.NextArg() {
+		return fmt.Errorf("unexpected '%s': token takes a block", d.Val())
+	}
+	return tokenBlock.each(d, func(name string) error { return t.option(d, name) })
+}
+
+func (t *Token) option(d *caddyfile.Dispenser, name string) error {
+	texts := map[string]*string{"email": &t.Email, "name": &t.Name, "phone": &t.Phone, "company": &t.Company, "attributes": &t.Attributes}
+	switch name {
+	case "algorithm":
+		if t.Algorithms = d.RemainingArgs(); len(t.Algorithms) == 0 {
+			return errors.New("algorithm needs at least one, as in 'algorithm HS256'")
+		}
+		return (&verifier.Token{Algorithms: t.Algorithms}).Check()
+	case "user_id":
+		return pointerArgs(d, name, &t.UserID)
+	case "forbid":
+		return pointerArgs(d, name, &t.Forbid)
+	case "require":
+		args := d.RemainingArgs()
+		if len(args) < 2 {
+			return errors.New("require needs a JSON pointer and at least one value, as in 'require /iss https://id.example.com'")
+		}
+		if t.Require == nil {
+			t.Require = make(map[string][]string)
+		}
+		if _, twice := t.Require[args[0]]; twice {
+			return fmt.Errorf("require %s is repeated: list all its values in one line", args[0])
+		}
+		t.Require[args[0]] = args[1:]
+		return pointerArg(d, name, args[0])
+	case "max_lifetime":
+		return durationArg(d, &t.MaxLifetime, caddy.Duration(time.Second))
+	case "no_expiry":
+		return flagArg(d, &t.NoExpiry)
+	}
+	if err := oneArg(d, texts[name], "a JSON pointer, as in '"+name+" /"+name+"'"); err != nil || *texts[name] == "rest" && name == "attributes" {
+		return err
+	}
+	return pointerArg(d, name, *texts[name])
+}
+
+// pointerArgs takes one or more JSON pointers.
+func pointerArgs(d *caddyfile.Dispenser, name string, to *[]string) error {
+	if *to = d.RemainingArgs(); len(*to) == 0 {
+		return fmt.Errorf("%s needs at least one JSON pointer, as in '%s /sub'", name, name)
+	}
+	for _, pointer := range *to {
+		if err := pointerArg(d, name, pointer); err != nil {
+			return err
+		}
+	}
+	return nil
+}
