@@ -125,7 +125,7 @@ type policyFlags struct{ mode, dialect string }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
-	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+"; \"\" leaves it to the handler")
 	completeFlag(cmd, "mode", "off", "optional", "required")
 	completeDialect(cmd)
 }
