@@ -18,22 +18,25 @@ import (
 
 func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 	args := d.RemainingArgs()
-	const wanted = "widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key'"
+	const wanted = "widget takes an id, as in 'widget shop', a text with placeholders, as in 'widget {header.X-Widget-Key}', or a place, as in 'widget body /widget_key' or 'widget token /aud'"
 	locations := []string{"header", "query", "cookie"}
 	switch {
 	case len(args) == 0:
 		return errors.New(wanted + unsetNote)
-	case len(args) == 1 && args[0] == "body":
-		return errors.New("widget body needs a JSON pointer, as in 'widget body /widget_key'")
+	case len(args) == 1 && (args[0] == "body" || args[0] == "token"):
+		return fmt.Errorf("widget %[1]s needs a JSON pointer, as in 'widget %[1]s /widget_key'", args[0])
 	case len(args) == 1 && slices.ContainsFunc(locations, func(location string) bool { return strings.HasPrefix(args[0], location+".") }):
 		return fmt.Errorf("the braces are missing: write 'widget {%s}'", args[0])
 	case len(args) == 1 && args[0] != "":
 		h.Widget = args[0]
 	case len(args) == 2 && slices.Contains(locations, args[0]):
-		return fmt.Errorf("widget takes no location but body: write 'widget {%s.%s}'", args[0], args[1])
+		return fmt.Errorf("widget takes no location but body and token: write 'widget {%s.%s}'", args[0], args[1])
 	case len(args) == 2 && args[0] == "body":
 		h.WidgetBody = args[1]
 		return pointerArg(d, "widget body", h.WidgetBody)
+	case len(args) == 2 && args[0] == "token":
+		h.WidgetToken = args[1]
+		return pointerArg(d, "widget token", h.WidgetToken)
 	default:
 		return errors.New(wanted)
 	}

@@ -84,12 +84,21 @@ func (x *exchange) read() {
 	}
 	x.readClaim()
 	if x.h.widgetInClaim {
-		x.lookup(x.reading.Single(verifier.Widget))
+		x.lookup(x.widgetInClaim())
 		if x.widget != nil && x.plan != x.h.plan {
 			x.reading.Reset()
 			x.readClaim()
 		}
 	}
+}
+
+// widgetInClaim returns the id that the claim names.
+func (x *exchange) widgetInClaim() []byte {
+	if x.h.widgetText == nil {
+		return x.reading.Single(verifier.Widget)
+	}
+	x.id = x.h.widgetText.AppendUnverified(x.id[:0], &x.reading)
+	return x.id
 }
 
 // readClaim reads the places of the claim.

@@ -218,6 +218,9 @@ func (h *Handler) checkValues() {
 	if h.MaxAge > 0 && h.MaxAge < caddy.Duration(time.Second) {
 		h.find(findings.ValueTiny, fmt.Sprintf("max_age is %v, too short for any network", time.Duration(h.MaxAge)))
 	}
+	if h.Token != nil && h.Token.NoExpiry {
+		h.find(findings.TokenForever, "tokens without an exp are accepted with no_expiry: whoever gets hold of one is that user until the key is rotated")
+	}
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}

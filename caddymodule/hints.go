@@ -21,12 +21,6 @@ var noMistake = traffic.Hint{
 		"Once a minute, the log says of such a request whether the secret is another widget's or a retired one.",
 }
 
-// otherDialect is the hint if the widget is known but not accepted here.
-var otherDialect = traffic.Hint{
-	ID:   "other_dialect",
-	Text: "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp.",
-}
-
 // keptShorter is the hint if a one-time signature is fresh now but was not under the
 // configuration when it was created.
 var keptShorter = traffic.Hint{

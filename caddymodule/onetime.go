@@ -18,12 +18,20 @@ const ledgerTimeout = 5 * time.Second
 
 // checkOneTime refuses one_time if signatures never expire: used ones would have to be
 // remembered forever.
-func (h *Handler) checkOneTime() error {
-	if h.OneTime && !acceptedOnce(&h.plan.policy) {
-		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
-			`or write a message such as "{user_id}:{timestamp}"`, h.plan.policy.Message))
+func (h *Handler) checkOneTime(d *verifier.Dialect) error {
+	if !h.OneTime || acceptedOnce(d) {
+		return nil
 	}
-	return nil
+	if d.TakesToken() && d.Proof != "signature" && d.Token.NoExpiry {
+		return ofOption("one_time", errors.New("one_time needs tokens that expire, or used ones would have to be remembered forever: remove no_expiry, "+
+			"or choose a dialect whose tokens have an exp"))
+	}
+	if d.TakesToken() && d.Proof != "signature" {
+		return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: add 'proof token', "+
+			`or write a message such as "{user_id}:{timestamp}"`, d.Message))
+	}
+	return ofOption("one_time", fmt.Errorf("one_time needs a signed timestamp, which the message %q does not have: the dialect snapengage has one, "+
+		`or write a message such as "{user_id}:{timestamp}"`, d.Message))
 }
 
 // acceptedOnce reports whether every claim of a dialect ends, so that a used one need not be

@@ -51,6 +51,11 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		return nil, err
 	}
 	own.Query = false // own.Places includes those
+	if d.Name == h.Dialect {
+		if err := cmp.Or(h.checkOneTime(&own), h.checkToken(&own)); err != nil {
+			return nil, err
+		}
+	}
 	if p.verifier, err = own.Reader(); err != nil {
 		return nil, err
 	}
@@ -113,7 +118,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		return nil, err
 	}
 	places := d.AllPlaces()
-	if !h.widgetInClaim || h.WidgetBody != "" {
+	if !h.widgetInClaim || h.WidgetBody != "" || h.WidgetToken != "" {
 		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
 	}
 	var own []verifier.Place

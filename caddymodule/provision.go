@@ -168,10 +168,18 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if err := inOrder(h.checkTimes, h.checkOneTime); err != nil {
+	if err := inOrder(h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
 		return err
 	}
 	h.rememberFor(h.plan)
+	if err := h.checkFit(); err != nil {
+		return err
+	}
+	if h.app != nil && h.own != "" && h.single == nil { // else the Caddyfile is read
+		if err := h.provisionSingle(); err != nil {
+			return err
+		}
+	}
 	if h.ownClaim() {
 		if h.single != nil && h.single.dialect != "" && h.single.dialect != h.Dialect {
 			return fmt.Errorf("widget %s has the dialect %s, but this handler has a claim of its own in the dialect %s", h.single.id, h.single.dialect, h.Dialect)
@@ -188,15 +196,34 @@ func (h *Handler) provisionPlans() error {
 		h.rememberFor(p)
 	}
 	if w := h.single; w != nil && w.dialect != "" && h.plans[w.dialect].cutOnly {
-		return fmt.Errorf("widget %s has the dialect %s, which signs no timestamp: one_time cannot hold for it", w.id, w.dialect)
+		return fmt.Errorf("widget %s has the dialect %s, whose claims this handler cannot accept with its one_time or proof", w.id, w.dialect)
 	}
 	return nil
+}
+
+// checkKeys refuses secrets that are not written as the handler expects them.
+func (h *Handler) checkKeys() error {
+	if h.single == nil || h.single.inline == nil {
+		return nil
+	}
+	encoding := h.plan.policy.KeyEncoding
+	if _, err := h.single.inline.appendKeys(nil, encoding); err != nil {
+		return ofOption("key_encoding", fmt.Errorf("key_encoding %s: widget %s: %w", encoding, h.single.id, hintShort(err)))
+	}
+	return nil
+}
+
+func (h *Handler) provisionWidgetText() (err error) {
+	if h.WidgetToken != "" {
+		h.widgetText, err = verifier.NewTokenText(h.WidgetToken)
+	}
+	return ofOption("widget token", err)
 }
 
 // checkTimes refuses options about fields that no claim here signs, in the handler's
 // dialect or in that of a widget that its requests may name.
 func (h *Handler) checkTimes() error {
-	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
+	if !h.ownClaim() && h.own == "" && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
 	for _, o := range [...]struct {
@@ -207,6 +234,9 @@ func (h *Handler) checkTimes() error {
 		{"max_age", h.MaxAge != 0, verifier.Timestamp}, {"skew", h.Skew != nil, verifier.Timestamp},
 		{"timestamp_unit", h.TimestampUnit != "", verifier.Timestamp}, {"nonce_length", h.NonceLength != 0, verifier.Nonce},
 	} {
+		if o.option == "skew" && h.plan.policy.TakesToken() {
+			continue
+		}
 		if o.given && !h.plan.verifier.Signs(o.needs) {
 			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, h.plan.policy.Message))
 		}

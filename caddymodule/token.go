@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -12,7 +14,9 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// apply replaces those of the dialect's rules that this block has.
+// apply replaces those of the dialect's rules that this block has. A require or forbid
+// replaces the one of its pointer: what else a dialect demands, such as that a token is no
+// server's, still holds.
 func (t *Token) apply(rules *verifier.Token) {
 	if t == nil {
 		return
@@ -26,14 +30,39 @@ func (t *Token) apply(rules *verifier.Token) {
 	rules.Email, rules.Name = cmp.Or(t.Email, rules.Email), cmp.Or(t.Name, rules.Name)
 	rules.Phone, rules.Company = cmp.Or(t.Phone, rules.Phone), cmp.Or(t.Company, rules.Company)
 	rules.Attributes = cmp.Or(t.Attributes, rules.Attributes)
-	if t.Require != nil {
-		rules.Require = t.Require
+	if len(t.Require) > 0 {
+		if rules.Require = maps.Clone(rules.Require); rules.Require == nil {
+			rules.Require = make(map[string][]string)
+		}
+		maps.Copy(rules.Require, t.Require)
 	}
-	if t.Forbid != nil {
-		rules.Forbid = t.Forbid
-	}
+	rules.Forbid = slices.Concat(rules.Forbid, t.Forbid)
 	rules.MaxLifetime = cmp.Or(time.Duration(t.MaxLifetime), rules.MaxLifetime)
 	rules.NoExpiry = rules.NoExpiry || t.NoExpiry
+}
+
+// checkToken refuses options about proofs that the dialect, with the handler's own places,
+// does not have.
+func (h *Handler) checkToken(d *verifier.Dialect) error {
+	takes, signs := d.TakesToken(), d.Message != ""
+	absent := func(option string) error {
+		return ofOption(option, fmt.Errorf("%s: the dialect %s has no token: say where it travels, as in 'claim token header Authorization'", option, d.Name))
+	}
+	switch {
+	case h.Token != nil && !takes:
+		return absent("token")
+	case h.WidgetToken != "" && !takes:
+		return absent("widget token")
+	case h.Proof == "token" && !takes:
+		return absent("proof")
+	case h.Proof == "signature" && !signs:
+		return ofOption("proof", fmt.Errorf("proof signature: the dialect %s has tokens alone", d.Name))
+	case h.Proof == "signature" && (h.Token != nil || h.WidgetToken != ""):
+		return ofOption("proof", errors.New("proof signature: no token counts, so neither 'token' nor 'widget token' has a meaning"))
+	case h.Token != nil:
+		return ofOption("token", d.Token.Check())
+	}
+	return nil
 }
 
 // unmarshal reads the block.
