@@ -45,7 +45,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.cutOnly = d.Name != h.Dialect && (!h.proves(&own) || h.OneTime && !acceptedOnce(&own)); p.cutOnly {
 		own.Proof = ""
 	} else {
-		own.Token.ID = h.OneTime && own.Proof != "signature"
+		own.Token.ID = h.OneTime && own.Proof != "signature" && !own.Token.NoExpiry // else see checkOneTime
 	}
 	if own.Places, err = h.places(&own); err != nil {
 		return nil, err

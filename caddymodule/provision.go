@@ -238,7 +238,11 @@ func (h *Handler) checkTimes() error {
 			continue
 		}
 		if o.given && !h.plan.verifier.Signs(o.needs) {
-			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, h.plan.policy.Message))
+			what := fmt.Sprintf("the message %q", h.plan.policy.Message)
+			if h.plan.policy.Message == "" {
+				what = "a token of the dialect " + h.Dialect
+			}
+			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which %s does not have", o.option, o.needs, what))
 		}
 	}
 	return nil
