@@ -26,6 +26,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
@@ -116,6 +117,8 @@ type App struct {
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // handlers' own widgets, by id
+	// verifiers are the handlers' dialects, by what was compiled.
+	verifiers map[string]*verifier.Verifier
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
@@ -167,7 +170,7 @@ var generations atomic.Uint64
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
-	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.owners, a.verifiers, a.sites = make(map[string]*handlerWidget), make(map[string]*verifier.Verifier), sync.OnceValue(a.readSites)
 	a.configuredWidgets = sync.OnceValue(a.describeConfigured)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.

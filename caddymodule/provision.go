@@ -186,8 +186,11 @@ func (h *Handler) provisionPlans() error {
 		}
 		return nil
 	}
-	h.plans = make(map[string]*plan, len(verifier.Dialects))
+	h.plans = map[string]*plan{h.Dialect: h.plan}
 	for _, d := range verifier.Dialects {
+		if d.Name == h.Dialect || h.app == nil || h.single != nil && d.Name != h.single.dialect {
+			continue // no request comes here in that dialect
+		}
 		p, err := h.newPlan(d)
 		if err != nil {
 			return err
