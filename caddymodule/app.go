@@ -85,6 +85,7 @@ type App struct {
 
 	// The configuration's widgets by id: those of its own block, and with handlers' own all.
 	inline, own map[string]*widget
+	spoken      map[string]bool // the dialects of inline widgets
 	store       observe.Store
 	// The files of store and ledger, "" where they are none.
 	file, ledgerFile string
@@ -195,7 +196,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionInline() error {
-	a.inline, a.own = make(map[string]*widget), make(map[string]*widget)
+	a.inline, a.own, a.spoken = make(map[string]*widget), make(map[string]*widget), make(map[string]bool)
 	for i := range a.InlineWidgets {
 		inline := &a.InlineWidgets[i]
 		if err := checkInlineID(inline.ID, a.inline[inline.ID] != nil); err != nil {
@@ -208,7 +209,7 @@ func (a *App) provisionInline() error {
 		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
-		a.inline[inline.ID], a.own[inline.ID] = w, w
+		a.inline[inline.ID], a.own[inline.ID], a.spoken[w.dialect] = w, w, true
 	}
 	return nil
 }

@@ -295,3 +295,23 @@ func TestUserBesideToken(t *testing.T) {
 		}
 	}
 }
+
+// TestUnknownWidgetLosesTokens: where the widget is unknown, a token is cut that some widget's
+// dialect would take, and no other credentials.
+func TestUnknownWidgetLosesTokens(t *testing.T) {
+	token := jwt(testSecret, fmt.Sprintf(tokenClaims["zendesk"], inAnHour()))
+	for dialect, cut := range map[string]bool{"zendesk": true, "jwt": true, "tiledesk": false, "bookbag": false} {
+		g := start(t, "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect "+dialect+"\n}\n}",
+			"chat_identity optional {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
+		for credentials, lost := range map[string]bool{"Bearer " + token: cut, "Bearer opaque": false, "Basic dXNlcjpwYXNz": false, token: false} {
+			a := g.do(t, "POST", "/chat?a=1", "user_id=victim&t=1", "Content-Type: application/x-www-form-urlencoded", "Authorization: "+credentials, "X-Widget-Key: nobody")
+			want := credentials
+			if lost {
+				want = ""
+			}
+			if a.seen == nil || a.seen.Header.Get("Authorization") != want || a.seen.Body != "t=1" || a.seen.user() != "" {
+				t.Errorf("%s, %.20s: %d %+v", dialect, credentials, a.StatusCode, a.seen)
+			}
+		}
+	}
+}
