@@ -220,27 +220,29 @@ func TestPublicKeysMove(t *testing.T) {
 	equal(t, to.bearer(t, "/", key.token(t), "X-Widget-Key: shop"), "verified", "without the old encryption key")
 }
 
-// TestPublicKeysOffline: the command works on the store of a gateway that has no admin
-// endpoint.
+// TestPublicKeysOffline: the command works on the store itself, and does not need what only
+// the gateway does.
 func TestPublicKeysOffline(t *testing.T) {
 	key := newPair(t, "ES256", "")
-	dir := t.TempDir()
-	file := filepath.Join(dir, "shop.pem")
+	file := filepath.Join(t.TempDir(), "shop.pem")
 	must(t, os.WriteFile(file, []byte(key.pem(t)), 0o600))
-	g := live(t, "encryption_key {env.TEST_KEY}", publicSite+"\nchat_identity /own {\nwidget own\nclaim token header Authorization\ntoken {\nalgorithm ES256\n}\npublic_key {file."+file+"}\n}")
-	config := filepath.Join(dir, "Caddyfile")
-	must(t, os.WriteFile(config, []byte(g.config), 0o600))
-	out, stderr, err := runCommand(t, "", "create", "shop", "--public-key", file, "--config", config)
+	p := newProcess(t, "encryption_key {env.TEST_KEY}", publicSite+"\nchat_identity /own {\nwidget own\nclaim token header Authorization\ntoken {\nalgorithm ES256\n}\npublic_key {file."+file+".own}\n}")
+	out, stderr, err := p.offline(t, "create", "shop", "--public-key", file)
 	if err != nil || out != "" || !strings.Contains(stderr, "verified with 1 public key") {
 		t.Fatalf("%v %s%s", err, out, stderr)
 	}
-	eventually(t, "the gateway does not follow", func() bool {
-		return g.bearer(t, "/", key.token(t), "X-Widget-Key: shop") == "verified"
-	})
-	must(t, os.Rename(file, file+".away")) // which is the gateway's affair
-	if _, stderr, err = runCommand(t, "", "delete", "own", "--yes", "--config", config); err == nil || !strings.Contains(stderr, "as a handler's own widget") {
+	if _, stderr, err = p.offline(t, "delete", "own", "--yes"); err == nil || !strings.Contains(stderr, "as the own widget of a handler") {
 		t.Errorf("%v %s", err, stderr)
 	}
+	must(t, os.Rename(file, file+".own"))
+	p.run(t)
+	equal(t, p.bearer(t, "/", key.token(t), "X-Widget-Key: shop"), "verified", "by the gateway")
+	if out, stderr, err = p.offline(t, "set", "shop", "--jwks", "https://127.0.0.1:1/jwks"); err != nil || !strings.Contains(out, "https://127.0.0.1:1/jwks") {
+		t.Errorf("%v %s%s", err, out, stderr)
+	}
+	eventually(t, "the gateway does not follow", func() bool {
+		return p.bearer(t, "/", key.token(t), "X-Widget-Key: shop") == "unavailable unavailable"
+	})
 }
 
 // TestFleetPublicKeys: gateways on one Redis have the same public keys, and a change holds
