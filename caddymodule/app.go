@@ -138,7 +138,7 @@ type InlineWidget struct {
 	// not written. Default: the handler's.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
-	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
+	// The widget's dialect: one of those that a handler can have. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
 
 	// Where a Caddyfile has this widget, such as `Caddyfile:4`, for messages. The adapter sets it. Default: none.

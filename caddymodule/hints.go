@@ -91,16 +91,16 @@ func (x *exchange) document() []byte {
 func (x *exchange) halfHint() traffic.Hint {
 	var ids, names []string
 	for field := verifier.UserID; field <= verifier.Email; field++ {
-		if (field == verifier.Signature || x.plan.verifier.Signs(field)) && len(x.reading.Unverified(field)) == 0 {
+		if x.plan.needs(field) && len(x.reading.Unverified(field)) == 0 {
 			ids = append(ids, "no_"+field.String())
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
 	}
 	if e, ok := errors.AsType[*verifier.Error](x.claim); ok && e.Misspelled() {
 		return traffic.Hint{ID: "spelling", Text: "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
-			x.plan.fieldNames() + ", spelled exactly so and not in a list."}
+			x.plan.fieldNames("") + ", spelled exactly so and not in a list."}
 	}
-	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
+	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames(" together") + "."}
 }
 
 // ageHint says how far the timestamp is in the past or future.

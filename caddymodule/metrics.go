@@ -42,7 +42,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	requestsTotal = desc("requests_total",
-		"Requests by outcome, the reason why they were not verified, mode and dialect.", "outcome", "reason", "mode", "dialect")
+		"Requests by outcome, the reason why they were not verified, mode, dialect and proof.", "outcome", "reason", "mode", "dialect", "proof")
 	cacheHits       = desc("cache_hits_total", "Decrypted keys found in the cache.")
 	cacheMisses     = desc("cache_misses_total", "Keys that were not in the cache and had to be decrypted.")
 	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")
@@ -142,7 +142,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// eachCell visits the counts of requests by outcome, reason, mode and dialect, unless they
+// eachCell visits the counts of requests by outcome, reason, mode, dialect and proof, unless they
 // are zero. Those of verified and unavailable requests it visits in any case: a counter
 // that appears with its first requests has not grown by them, so that an outage would
 // raise no alert.
@@ -151,10 +151,10 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
-			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)
+			awaited := mode != widgets.ModeOff && (f.Proof() != "none" || f == unavailable)
 			for dialect, dialectName := range dialects {
 				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
-					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName)
+					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName, f.Proof())
 				}
 			}
 		}
