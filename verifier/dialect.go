@@ -79,126 +79,22 @@ type Limits struct {
 	Scalars bool
 }
 
-// defaultLimits are ReplyBubble's where it documents them (512, 200, 200, 50),
-// 254 for an e-mail address (RFC 5321 section 4.5.3.1.3 less its brackets), and
-// for the attributes what fits into a header of 4 KiB twice over.
-var defaultLimits = Limits{
-	UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
-	Attributes: 64, AttributeBytes: 8 << 10,
-}
-
 const (
 	anyProof       = "any"
 	signatureProof = "signature"
 	tokenProof     = "token"
 )
 
-// What the dialects below have where their products document nothing else.
-const (
-	defaultMaxAge      = 5 * time.Minute
-	defaultSkew        = 30 * time.Second
-	defaultNonceLength = 32 // in characters
-)
-
-// DefaultDialect is the dialect where none is named.
-const DefaultDialect = "bookbag"
-
-// Dialects are the products that are spoken, each after its documentation.
-var Dialects = []Dialect{
-	{
-		// Bookbag signs the user id alone; user_metadata holds name, email,
-		// phone and any further key, which becomes a contact's attribute.
-		Name: "bookbag",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: Signature, Name: "/user_hash"},
-			{Field: Attributes, Name: "/user_metadata"},
-			{Field: Name, Name: "/user_metadata/name"},
-			{Field: Email, Name: "/user_metadata/email"},
-			{Field: Phone, Name: "/user_metadata/phone"},
-		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
-	},
-	{
-		// NextCap: window.NextCap('identify', {userId, userHash, email, name, customAttributes}).
-		Name: "nextcap",
-		Places: []Place{
-			{Field: UserID, Name: "/userId"},
-			{Field: Signature, Name: "/userHash"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-			{Field: Attributes, Name: "/customAttributes"},
-		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
-	},
-	{
-		// Inviaro documents both spellings, and "key" for the widget connection.
-		Name: "inviaro",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: UserID, Name: "/userId"},
-			{Field: Signature, Name: "/user_hash"},
-			{Field: Signature, Name: "/userHash"},
-			{Field: Email, Name: "/email"},
-			{Field: Email, Name: "/userEmail"},
-			{Field: Name, Name: "/name"},
-			{Field: Name, Name: "/userName"},
-			{Field: Widget, Name: "/key"},
-		},
-		Query: true, Message: "{user_id}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
-	},
-	{
-		// ReplyBubble: identify({id, signature, email, name, company, phone, traits}).
-		// A query's "id" is everyone's, so its query is not read unasked.
-		Name: "replybubble",
-		Places: []Place{
-			{Field: UserID, Name: "/id"},
-			{Field: Signature, Name: "/signature"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-			{Field: Company, Name: "/company"},
-			{Field: Phone, Name: "/phone"},
-			{Field: Attributes, Name: "/traits"},
-		},
-		Message: "{user_id}",
-		Limits: Limits{
-			UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
-			Attributes: 20, AttributeBytes: 8 << 10, Scalars: true,
-		},
-		MaxAge: defaultMaxAge, Skew: defaultSkew,
-	},
-	{
-		// SnapEngage signs what is to be verified + nonce + timestamp, concatenated.
-		Name: "snapengage",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: Signature, Name: "/hmacSignature"},
-			{Field: Timestamp, Name: "/hmacTimestamp"},
-			{Field: Nonce, Name: "/hmacNonce"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-		},
-		Query: true, Message: "{user_id}{nonce}{timestamp}", Limits: defaultLimits, MaxAge: defaultMaxAge, Skew: defaultSkew,
-	},
-}
-
-// LookupDialect returns the dialect of that name, which is the caller's to change.
-func LookupDialect(name string) (Dialect, error) {
-	var names []string
-	for _, d := range Dialects {
-		if d.Name == name {
-			return d.clone(), nil
-		}
-		names = append(names, d.Name)
-	}
-	return Dialect{}, choice.Unknown("dialect", name, names)
-}
-
 // clone returns a dialect that can be changed without changing this one.
 func (d *Dialect) clone() Dialect {
 	copied := *d
 	copied.Places, copied.Strip, copied.Token = slices.Clone(d.Places), slices.Clone(d.Strip), d.Token.clone()
 	return copied
+}
+
+// Proofs reports which proofs count.
+func (d *Dialect) Proofs() (signature, token bool) {
+	return d.Message != "" && d.Proof != tokenProof, d.has(TokenField) && d.Proof != signatureProof
 }
 
 // NamesWidget reports whether a claim of the dialect names its widget.

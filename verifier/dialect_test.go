@@ -33,40 +33,43 @@ func TestDialects(t *testing.T) {
 	if DefaultDialect != Dialects[0].Name {
 		t.Error(DefaultDialect)
 	}
-	if _, err := LookupDialect("Bookbag"); err == nil || !strings.HasSuffix(err.Error(), "one of bookbag, nextcap, inviaro, replybubble, snapengage") {
+	if _, err := LookupDialect("Bookbag"); err == nil || !strings.HasSuffix(err.Error(), "one of bookbag, nextcap, inviaro, replybubble, snapengage, jwt, zendesk, drift, tiledesk, stream, freshchat, knock, botpress") {
 		t.Errorf("names of dialects are exact: %v", err)
 	}
 	for _, d := range Dialects {
 		if got, err := LookupDialect(d.Name); err != nil || got.Name != d.Name {
 			t.Errorf("%s: %v", d.Name, err)
 		}
-		if d.NamesWidget() != (d.Name == "inviaro") {
+		if want := slices.Contains([]string{"inviaro", "stream", "knock"}, d.Name); d.NamesWidget() != want {
 			t.Errorf("%s names its widget: %v", d.Name, d.NamesWidget())
 		}
-		m, err := parseMessage(d.Message, defaultNonceLength)
-		if err != nil {
-			t.Errorf("%s: %v", d.Name, err)
+		signature, token := d.Proofs()
+		if signature == token {
+			t.Errorf("%s: by signature is %v and by token %v", d.Name, signature, token)
 		}
-		for f := UserID; f <= Nonce; f++ {
-			sent := slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field == f })
-			if needed := f == Signature || m.Signs(f); needed != sent {
-				t.Errorf("%s: %s is sent %v, needed %v", d.Name, f, sent, needed)
+		for f := UserID; f <= TokenField; f++ {
+			needed := f == TokenField
+			if signature {
+				m, err := parseMessage(d.Message, defaultNonceLength)
+				if err != nil {
+					t.Errorf("%s: %v", d.Name, err)
+				}
+				needed = f == Signature || m.Signs(f)
+			}
+			if d.has(f) != needed {
+				t.Errorf("%s: %s is sent %v, needed %v", d.Name, f, d.has(f), needed)
 			}
 		}
 		if _, err := d.Verifier(); err != nil {
 			t.Errorf("%s: %v", d.Name, err)
 		}
-		queries := 0
 		for _, p := range d.AllPlaces() {
-			if p.Location == atQuery {
-				queries++
-				if strings.Contains(p.Name, "/") {
-					t.Errorf("%s: a parameter %s", d.Name, p.Name)
-				}
+			if p.Location == atQuery && strings.Contains(p.Name, "/") {
+				t.Errorf("%s: a parameter %s", d.Name, p.Name)
 			}
 		}
-		if want := len(d.Places); d.Name == "replybubble" && queries != 0 || d.Name != "replybubble" && queries != want {
-			t.Errorf("%s: %d parameters", d.Name, queries)
+		if inBody := slices.ContainsFunc(d.Places, func(p Place) bool { return p.inBody() }); d.Query != (inBody && d.Name != "replybubble") {
+			t.Errorf("%s: its names are read from the query: %v", d.Name, d.Query)
 		}
 		if l := d.Limits; l.UserID != 512 || l.Name != 200 || l.Company != 200 || l.Phone != 50 || l.Email != 254 || l.AttributeBytes != 8192 {
 			t.Errorf("%s: %+v", d.Name, l)

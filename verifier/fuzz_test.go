@@ -22,7 +22,7 @@ func signing(dialect string, of func(Field) bool) []string {
 	d, _ := LookupDialect(dialect)
 	var names []string
 	for _, p := range d.Places {
-		if of(p.Field) {
+		if of(p.Field) && p.inBody() {
 			names = append(names, p.Name[1:])
 		}
 	}
@@ -62,7 +62,7 @@ func allEqual(found []string, value []byte) bool {
 }
 
 // lenient is what a backend in Go decodes a chat request into: its names match
-// in any letter case. Each dialect's user id and signature are among them.
+// in any letter case. Each dialect's user id, signature and token are among them.
 type lenient struct {
 	UserID  json.RawMessage `json:"user_id"`
 	UserIDs json.RawMessage `json:"userId"`
@@ -74,6 +74,10 @@ type lenient struct {
 	HMACSignature json.RawMessage `json:"hmacSignature"`
 	HMACNonce     json.RawMessage `json:"hmacNonce"`
 	HMACTimestamp json.RawMessage `json:"hmacTimestamp"`
+
+	UserToken json.RawMessage `json:"user_token"`
+	UserJWT   json.RawMessage `json:"userJwt"`
+	JWT       json.RawMessage `json:"jwt"`
 }
 
 func (l *lenient) named(names []string) []json.RawMessage {
@@ -81,6 +85,7 @@ func (l *lenient) named(names []string) []json.RawMessage {
 		"user_id": l.UserID, "userId": l.UserIDs, "id": l.ID,
 		"user_hash": l.UserHash, "userHash": l.UserHashs, "signature": l.Signature, "hmacSignature": l.HMACSignature,
 		"hmacNonce": l.HMACNonce, "hmacTimestamp": l.HMACTimestamp,
+		"user_token": l.UserToken, "userJwt": l.UserJWT, "jwt": l.JWT,
 	}
 	var found []json.RawMessage
 	for _, name := range names {
@@ -144,7 +149,7 @@ func FuzzReader(f *testing.F) {
 		var members map[string]json.RawMessage
 		if err := json.Unmarshal(body, &members); err != nil || members == nil {
 			// An array of claims, or a text of one, is half a claim.
-			if shape == nil || len(r.claim[UserID])+len(r.claim[Signature]) > 0 {
+			if shape == nil || len(r.claim[UserID])+len(r.claim[Signature])+len(r.claim[TokenField]) > 0 {
 				t.Fatalf("a claim in what is no object: %v", shape)
 			}
 			left := claimjson.Cut(nil, body, r.BodyCuts)
@@ -154,7 +159,7 @@ func FuzzReader(f *testing.F) {
 			}
 			return
 		}
-		for _, field := range []Field{UserID, Signature} {
+		for _, field := range []Field{UserID, Signature, TokenField} {
 			if got := texts(t, exactly(members, signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
 				t.Fatalf("%s is %q, a map says %q", field, r.settled()[field], got)
 			}
@@ -164,7 +169,7 @@ func FuzzReader(f *testing.F) {
 			if err := json.Unmarshal(body, &l); err != nil {
 				t.Fatal(err)
 			}
-			for _, field := range []Field{UserID, Signature} {
+			for _, field := range []Field{UserID, Signature, TokenField} {
 				if got := texts(t, l.named(signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
 					t.Fatalf("%s is %q, a struct says %q", field, r.settled()[field], got)
 				}
@@ -217,7 +222,7 @@ func FuzzForm(f *testing.F) {
 		if err != nil && bytes.IndexByte(body, ';') < 0 && !errors.Is(shape, ErrMissing) { // nothing is claimed in what is none
 			t.Fatalf("accepted, but %v", err)
 		}
-		for _, field := range []Field{UserID, Signature} {
+		for _, field := range []Field{UserID, Signature, TokenField} {
 			var found []string
 			for _, name := range signing(d, is(field)) {
 				if len(values[name]) > 1 {
