@@ -63,6 +63,9 @@ func (a *App) gateway() *admin.Gateway {
 			return a.effect(&w)
 		},
 	}
+	if !a.offline {
+		g.KeySet, g.TryKeySet = a.keySetTrouble, a.tryKeySet
+	}
 	if a.usesLedger {
 		g.Ledger = &admin.Ledger{Err: a.ledger.Err, Loss: a.ledger.Loss, Accept: func(ctx context.Context) (adminapi.Acceptance, error) {
 			accepted, err := a.ledger.Accept(ctx)
@@ -80,6 +83,10 @@ func (a *App) describeConfigured() map[string]*adminapi.Widget {
 		for i := range w.inline.secrets { // their versions say nothing about them
 			view.Secrets = append(view.Secrets, adminapi.Secret{Version: w.inline.secrets[i].version})
 		}
+		for i, key := range w.inline.public {
+			view.PublicKeys = append(view.PublicKeys, adminapi.PublicKey{Thumbprint: key.ID, Kind: w.inline.kinds[i]})
+		}
+		view.JWKS = w.inline.jwks
 		all[w.id] = view
 	}
 	for id, own := range a.owners { // nothing else says how they are treated

@@ -19,6 +19,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/keysets"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
@@ -48,8 +49,8 @@ type App struct {
 	// Where used one-time signatures, claimed conversations and merged visitors are recorded. Default: `bolt`.
 	LedgerRaw json.RawMessage `json:"ledger,omitempty" caddy:"namespace=chat_identity.ledgers inline_key=store"`
 
-	// How long a known widget is served while the store is unreachable; 0 fails closed at once. The file store always
-	// serves what it read last. Default: 1m.
+	// How long a known widget is served while the store is unreachable, and a key set while it cannot be read; 0 fails closed
+	// at once. The file store always serves what it read last. Default: 1m.
 	StaleIfError *caddy.Duration `json:"stale_if_error,omitempty"`
 
 	// The maximum memory for cached decrypted secrets, in bytes. Default: 64 MiB.
@@ -88,6 +89,8 @@ type App struct {
 	file, ledgerFile string
 	ledger           *ledgers.Known
 	opener           *widgets.Keys
+	sets             *keysets.Sets                // of keys
+	stale            time.Duration                // StaleIfError
 	traffic          *traffic.Traffic             // the counts of requests
 	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
 	log              *zap.Logger
@@ -97,6 +100,7 @@ type App struct {
 	sharedTraffic pooled[*traffic.Traffic]
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
+	sharedSets    pooled[*keysets.Sets]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
@@ -134,7 +138,7 @@ type InlineWidget struct {
 	// not written. Default: the handler's.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
-	// The widget's dialect: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`. Default: the handler's.
+	// The widget's dialect: one of those that a handler can have. Default: the handler's.
 	Dialect string `json:"dialect,omitempty"`
 
 	// Where a Caddyfile has this widget, such as `Caddyfile:4`, for messages. The adapter sets it. Default: none.
@@ -174,6 +178,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.traffic = a.sharedTraffic.shared
+	if err := a.sharedSets.take("", newSets); err != nil {
+		return err
+	}
+	a.sets = a.sharedSets.shared
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
@@ -232,11 +240,11 @@ func (a *App) provisionStore() error {
 			a.LedgerRaw = caddyconfig.JSONModuleObject(map[string]string{"url": kind.URL}, "store", "redis", nil)
 		}
 	}
-	stale := defaultStale
+	a.stale = defaultStale
 	if a.StaleIfError != nil {
-		stale = time.Duration(*a.StaleIfError)
+		a.stale = time.Duration(*a.StaleIfError)
 	}
-	if stale < 0 {
+	if a.stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
@@ -247,7 +255,7 @@ func (a *App) provisionStore() error {
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is not a store of widgets", loaded)
 	}
-	store, err := module.Store(stale)
+	store, err := module.Store(a.stale)
 	if err != nil {
 		return moduleError("widgets", err)
 	}
@@ -283,7 +291,7 @@ func (a *App) provisionCache() error {
 		return fmt.Errorf("cache: %d bytes is not from 1 MiB to 1 TiB", a.Cache)
 	}
 	size := strconv.FormatInt(a.Cache, 10)
-	if err := a.sharedKeys.take(size, func() (*widgets.Keys, error) { return widgets.NewKeys(a.Cache, time.Now) }); err != nil {
+	if err := a.sharedKeys.take(size, func() (*widgets.Keys, error) { return widgets.NewKeys(a.Cache, time.Now, verdicts) }); err != nil {
 		return fmt.Errorf("cache: %w", err)
 	}
 	a.opener = a.sharedKeys.shared

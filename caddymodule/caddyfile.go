@@ -69,6 +69,8 @@ func (h *Handler) guard() *Handler {
 //	    widget       body <json-pointer>
 //	    widget       token <json-pointer>
 //	    secret       <secret>...
+//	    public_key   <PEM>...
+//	    jwks         <https url>|<file>
 //	    key_encoding text|hex|base64|base64url
 //	    proof        any|signature|token
 //	    token {
@@ -189,6 +191,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.widgetOption(d)
 	case "secret":
 		return secretArgs(d, &h.Secrets, "CHAT_IDENTITY_SECRET")
+	case "public_key":
+		return publicKeyArgs(d, &h.PublicKeys)
+	case "jwks":
+		return oneArg(d, &h.JWKS, "the https URL or the file of a key set, as in 'jwks https://login.example.com/.well-known/jwks.json'")
 	case "claim":
 		return h.claimOption(d)
 	case "proof":

@@ -32,9 +32,10 @@ func init() {
 // `{http.chat_identity.widget}` | The id of the request's widget, whether or not it verified
 // `{http.chat_identity.mode}` | The mode that was applied
 // `{http.chat_identity.dialect}` | The dialect that was read
-// `{http.chat_identity.email}` | The verified user's e-mail address, as the browser gave it
-// `{http.chat_identity.name}` | The verified user's name, as the browser gave it
-// `{http.chat_identity.attributes.*}` | One of the verified user's attributes, as the browser gave it
+// `{http.chat_identity.proof}` | What proved the verified user: `signature` or `token`
+// `{http.chat_identity.email}` | The verified user's e-mail address: the token's, else as the browser gave it
+// `{http.chat_identity.name}` | The verified user's name: the token's, else as the browser gave it
+// `{http.chat_identity.attributes.*}` | One of the verified user's attributes: the token's if it has any, else as the browser gave it
 type Handler struct {
 	// Makes this handler a guard: it strips the headers reserved for this module, refuses CONNECT and answers `identify`,
 	// but never decides a request. For a directive with a matcher the Caddyfile adapter adds a second route, without a
@@ -45,8 +46,9 @@ type Handler struct {
 	// `required` refuses it. A widget's own mode may be stricter, not laxer. Default: the widget's, else `optional`.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
-	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble` or `snapengage`.
-	// A widget's own dialect wins. Default: `bookbag`.
+	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble`, `snapengage`, or with a
+	// token `jwt`, `zendesk`, `drift`, `tiledesk`, `stream`, `freshchat`, `knock` or `botpress`. A widget's own dialect
+	// wins. Default: `bookbag`.
 	Dialect string `json:"dialect,omitempty"`
 
 	// The id of the request's widget, or a text with placeholders such as `{http.request.header.X-Widget-Key}`.
@@ -147,7 +149,8 @@ type Handler struct {
 
 	// Names of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:
 	// `X-Verified-Widget`, `outcome`: `X-Identity-Outcome`, `reason`: `X-Identity-Reason`, `email`: `X-Identity-Email`,
-	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `merge_from`: `X-Identity-Merge-From`.
+	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `verified_email`: `X-Verified-Email`,
+	// `verified_name`: `X-Verified-Name`, `verified_attributes`: `X-Verified-Attributes`, `merge_from`: `X-Identity-Merge-From`.
 	Headers map[string]string `json:"headers,omitempty"`
 
 	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
@@ -157,6 +160,7 @@ type Handler struct {
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
 	Line string `json:"line,omitempty"`
 
+	own     string           // see ownOption
 	plan    *plan            // of the handler's dialect
 	plans   map[string]*plan // of the dialects that widgets may have
 	app     *App

@@ -24,7 +24,7 @@ func (a *App) decides(h *Handler) {
 func (h *Handler) where() string { return cmp.Or(h.site, h.Line, "this configuration") }
 
 // serves reports whether the handler's requests can name the widget, and whether it
-// accepts the widget's dialect.
+// takes the widget's dialect and keys.
 func (h *Handler) serves(w *widget) (named, accepted bool) {
 	switch {
 	case h.single != nil:
@@ -35,30 +35,28 @@ func (h *Handler) serves(w *widget) (named, accepted bool) {
 	default:
 		named = true
 	}
-	if w.dialect == "" || w.dialect == h.Dialect {
-		return named, named
-	}
-	p := h.plans[w.dialect]
-	return named, named && p != nil && !p.cutOnly
+	return named, named && h.planFor(w) != nil
 }
 
 // effect determines how a widget's requests are treated.
 func (a *App) effect(w *widget) adminapi.Effect {
 	var serving []*Handler
-	named := false
+	named, why := false, ""
 	for _, d := range a.deciders {
 		names, accepts := d.serves(w)
-		if named = named || names; accepts {
+		if accepts {
 			serving = append(serving, d)
+		} else if names {
+			_, why = d.whyNot(w)
 		}
+		named = named || names
 	}
 	switch {
 	case !named:
 		return adminapi.Effect{ModeWhy: fmt.Sprintf("No handler's requests can name this widget, so nothing is verified with it: "+
 			"add 'widget %s' to a chat_identity block, or have requests name theirs, as with 'widget {header.X-Widget}'.", w.id)}
 	case len(serving) == 0:
-		return adminapi.Effect{ModeWhy: fmt.Sprintf("No handler accepts this widget's dialect, %s, so nothing is verified with it: "+
-			"set the dialect that the handler has, or remove claim, message, encoding or one_time from it.", w.dialect)}
+		return adminapi.Effect{ModeWhy: "No handler takes this widget, so nothing is verified with it. " + why}
 	}
 	slices.SortStableFunc(serving, func(a, b *Handler) int { return cmp.Compare(a.modeFor(w), b.modeFor(w)) })
 	e := adminapi.Effect{EffectiveMode: serving[0].modeFor(w).String(), Differs: serving[len(serving)-1].modeFor(w) != serving[0].modeFor(w)}

@@ -37,7 +37,7 @@ func (a *App) provisionKeys() error {
 		var key widgets.EncryptionKey
 		if err == nil {
 			key, err = parseEncryptionKey(text)
-			err = from(written, err)
+			err = from(secretNoun, written, err)
 		}
 		if err != nil {
 			return fmt.Errorf("%w (encryption_key%s)", err, numbered(i, len(a.EncryptionKeys)))

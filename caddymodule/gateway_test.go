@@ -54,6 +54,9 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
+	if err := trustTestServers(dir); err != nil {
+		panic(err)
+	}
 	if caddyLog, err = os.Create(filepath.Join(dir, "caddy.log")); err != nil {
 		panic(err)
 	}

@@ -13,7 +13,11 @@ import (
 
 // checkWidget refuses options that do not determine a request's widget.
 func (h *Handler) checkWidget() error {
+	if err := h.checkOwn(); err != nil {
+		return err
+	}
 	d, _ := verifier.LookupDialect(h.Dialect) // an unknown one is refused with the plans
+	h.own = h.ownOption()
 	inClaim := h.WidgetBody != "" || h.WidgetToken != ""
 	unnamed := h.Widget == "" && !inClaim
 	named := inClaim || strings.Contains(h.Widget, "{") // by the request
@@ -26,12 +30,14 @@ func (h *Handler) checkWidget() error {
 		return ofOption("widget", fmt.Errorf("widget id '%s' is reserved: a handler with a secret and without a widget line has it already", defaultWidget))
 	case !named && !unnamed && !widgets.ValidID(h.Widget):
 		return ofOption("widget", badWidgetID(h.Widget))
-	case named && len(h.Secrets) > 0:
-		return ofOption("secret", errors.New("a handler with a secret has a single widget: name it by a literal, or define widgets in the global chat_identity block"))
-	case unnamed && len(h.Secrets) == 0 && h.Mode != widgets.ModeOff && !d.NamesWidget():
+	case named && h.own == "secret":
+		return ofOption(h.own, errors.New("a handler with a secret has a single widget: name it by a literal, or define widgets in the global chat_identity block"))
+	case named && h.own != "":
+		return ofOption(h.own, fmt.Errorf("a handler with %s has a single widget: name it by a literal, or create widgets with 'caddy chat-identity create <id> --public-key' or '--jwks'", h.own))
+	case unnamed && h.own == "" && h.Mode != widgets.ModeOff && !d.NamesWidget():
 		return errors.New("no widget: add 'secret {env.NAME}' for a single one, or 'widget {header.NAME}' to have requests name theirs")
 	}
-	h.widgetInClaim = len(h.Secrets) == 0 && (inClaim || unnamed && d.NamesWidget())
+	h.widgetInClaim = h.own == "" && (inClaim || unnamed && d.NamesWidget())
 	return nil
 }
 
@@ -45,8 +51,10 @@ func (h *Handler) provisionWidget() error {
 		h.ledger = app.useLedger()
 	}
 	switch {
-	case len(h.Secrets) > 0:
+	case h.own == "secret":
 		return h.provisionSingle()
+	case h.own != "":
+		return nil // its keys need the plan: see provisionPlans
 	case h.Widget == "" && !h.widgetInClaim:
 		return nil // mode off
 	}
@@ -69,7 +77,14 @@ func (h *Handler) provisionWidget() error {
 func (h *Handler) provisionSingle() error {
 	where := h.describe()
 	id := cmp.Or(h.Widget, defaultWidget)
-	w, literals, err := newWidget(id, h.Secrets, widgets.ModeUnset, "")
+	var w *widget
+	var literals bool
+	var err error
+	if h.own == "secret" {
+		w, literals, err = newWidget(id, h.Secrets, widgets.ModeUnset, "")
+	} else {
+		w, err = h.publicWidget(id)
+	}
 	if err != nil {
 		return err
 	}
@@ -118,25 +133,32 @@ func (a *App) addOwner(w *widget, h *Handler, site string) (*widget, error) {
 
 func otherSecrets(id, site, other string) error {
 	if id == defaultWidget {
-		return fmt.Errorf("two handlers without a widget name have different secrets (their order counts), so either customer could sign for the other's users: "+
+		return fmt.Errorf("two handlers without a widget name have different secrets or keys (their order counts), so either customer could sign for the other's users: "+
 			"give each a name, as in 'widget shop' and 'widget support'. They are: %s; and %s", site, other)
 	}
-	return fmt.Errorf("widget %s has different secrets elsewhere in this configuration: give one of the two another id, "+
+	return fmt.Errorf("widget %s has different secrets or keys elsewhere in this configuration: give one of the two another id, "+
 		"or define it once in the global chat_identity block. They are: %s; and %s", id, site, other)
 }
 
-// describe tells an operator where the handler is, and where its secrets come from.
+// describe tells an operator where the handler is, and where its secrets or keys come from.
 func (h *Handler) describe() string {
 	words := []string{h.where()}
 	if h.Line != "" {
 		words = append(words, "("+h.Line+")")
 	}
-	words = append(words, "with the secret")
-	for _, written := range h.Secrets {
-		if _, kind := placeholder(written); kind == "" {
-			written = "(written in the configuration)"
+	written, what := h.Secrets, "with the secret"
+	if h.JWKS != "" {
+		words = append(words, "with the key set", h.JWKS)
+		return strings.Join(words, " ")
+	} else if len(h.PublicKeys) > 0 {
+		written, what = h.PublicKeys, "with the public key"
+	}
+	words = append(words, what)
+	for _, one := range written {
+		if _, kind := placeholder(one); kind == "" {
+			one = "(written in the configuration)"
 		}
-		words = append(words, written)
+		words = append(words, one)
 	}
 	return strings.Join(words, " ")
 }

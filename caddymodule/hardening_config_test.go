@@ -511,6 +511,7 @@ func TestPathParameters(t *testing.T) {
 
 // validate does what `caddy validate` does.
 func validate(caddyfile string) error {
+	os.Stderr = caddyLog // see load: Caddy keeps what it has opened
 	config, err := adapt(caddyfile)
 	if err != nil {
 		return err

@@ -24,21 +24,25 @@ const (
 	headerEmail
 	headerName
 	headerAttributes
+	headerVerifiedEmail
+	headerVerifiedName
+	headerVerifiedAttributes
 	headerMergeFrom
 	numHeaders
 )
 
 // headerKeys are the headers' names in a configuration, headerDefaults those in a request.
 var (
-	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "merge_from"}
+	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "verified_email", "verified_name", "verified_attributes", "merge_from"}
 	headerDefaults = [numHeaders]string{
 		"X-Verified-User", "X-Verified-Widget", "X-Identity-Outcome", "X-Identity-Reason",
-		"X-Identity-Email", "X-Identity-Name", "X-Identity-Attributes", "X-Identity-Merge-From",
+		"X-Identity-Email", "X-Identity-Name", "X-Identity-Attributes",
+		"X-Verified-Email", "X-Verified-Name", "X-Verified-Attributes", "X-Identity-Merge-From",
 	}
 )
 
-// maxIdentityHeaders bounds all X-Identity-* headers together, in bytes, names included:
-// an upstream may refuse larger headers.
+// maxIdentityHeaders bounds all X-Identity-* headers together, and what a token signs in
+// X-Verified-* ones, in bytes, names included: an upstream may refuse larger headers.
 const maxIdentityHeaders = 4 << 10
 
 // reservedHeaders belong to HTTP itself.
@@ -90,11 +94,20 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	h.set(r, s, headerUser, encodeHeader(s.user), nil)
 	h.set(r, s, headerWidget, s.widget, nil)
 	h.set(r, s, headerMergeFrom, s.mergeFrom, &room)
-	fits := h.set(r, s, headerEmail, encodeHeader(s.email), &room)
-	fits = h.set(r, s, headerName, encodeHeader(s.name), &room) && fits
-	fits = fits && h.set(r, s, headerAttributes, s.attributes, &room)
+	h.publishProfile(r, s, headerEmail, &s.said, &room)
+	if s.signed != (profile{}) {
+		room = maxIdentityHeaders
+		h.publishProfile(r, s, headerVerifiedEmail, &s.signed, &room)
+	}
+}
+
+// publishProfile sets three headers, the first that of the e-mail address.
+func (h *Handler) publishProfile(r *http.Request, s *state, first int, p *profile, room *int) {
+	fits := h.set(r, s, first, encodeHeader(p.email), room)
+	fits = h.set(r, s, first+1, encodeHeader(p.name), room) && fits
+	fits = fits && h.set(r, s, first+2, p.attributes, room)
 	if !fits {
-		h.log.warn("attributes of the user are left out: the X-Identity headers would exceed 4 KiB", zap.String("widget", s.widget), about(r))
+		h.log.warn("attributes of the user are left out: the X-Identity or X-Verified headers would exceed 4 KiB", zap.String("widget", s.widget), about(r))
 	}
 }
 
@@ -104,7 +117,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 		delete(r.Header, name)
 	}
 	s.values = [numHeaders]string{}
-	s.user, s.email, s.name, s.attributes, s.mergeFrom = "", "", "", "", ""
+	s.user, s.said, s.signed, s.mergeFrom = "", profile{}, profile{}, ""
 }
 
 // set sets a header, unless its value is empty or its name off. It reports whether the

@@ -84,15 +84,15 @@ func TestRenamedHeaders(t *testing.T) {
 		header widget Chat_Widget
 		header outcome Remote-State
 		header reason off
-		header email X-Verified-Email
+		header email X-Verified-Mail
 		header name off
 		header attributes Chat-Attributes
 	}`)
 	body := `{"user_id":"zoe","user_hash":"` + sign("zoe") + `","user_metadata":{"email":"zoe@example.com","name":"Zoë","plan":"gold"}}`
 	forged := []string{"X-Verified-User: victim", "X-Chat-User: victim", "x-chat-user: victim", "Chat-Widget: victim", "Remote-State: victim",
-		"X-Verified-Email: victim", "X-Identity-Name: victim", "Chat-Attributes: victim"}
+		"X-Verified-Mail: victim", "X-Identity-Name: victim", "Chat-Attributes: victim"}
 	a := g.post(t, body, forged...)
-	want := map[string]string{"X-Chat-User": "zoe", "Chat_widget": "default", "Remote-State": "verified", "X-Verified-Email": "zoe@example.com", "Chat-Attributes": `{"plan":"gold"}`}
+	want := map[string]string{"X-Chat-User": "zoe", "Chat_widget": "default", "Remote-State": "verified", "X-Verified-Mail": "zoe@example.com", "Chat-Attributes": `{"plan":"gold"}`}
 	for name, value := range want {
 		if got := a.seen.Header[name]; len(got) != 1 || got[0] != value {
 			t.Errorf("%s: %q, want %q", name, got, value)

@@ -21,6 +21,7 @@ func (a *App) health() adminapi.Health {
 	if a.usesLedger {
 		a.ledgerHealth(&h)
 	}
+	a.setHealth(&h)
 	return h
 }
 

@@ -21,12 +21,6 @@ var noMistake = traffic.Hint{
 		"Once a minute, the log says of such a request whether the secret is another widget's or a retired one.",
 }
 
-// otherDialect is the hint if the widget is known but not accepted here.
-var otherDialect = traffic.Hint{
-	ID:   "other_dialect",
-	Text: "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp.",
-}
-
 // keptShorter is the hint if a one-time signature is fresh now but was not under the
 // configuration when it was created.
 var keptShorter = traffic.Hint{
@@ -97,16 +91,16 @@ func (x *exchange) document() []byte {
 func (x *exchange) halfHint() traffic.Hint {
 	var ids, names []string
 	for field := verifier.UserID; field <= verifier.Email; field++ {
-		if (field == verifier.Signature || x.plan.verifier.Signs(field)) && len(x.reading.Unverified(field)) == 0 {
+		if x.plan.needs(field) && len(x.reading.Unverified(field)) == 0 {
 			ids = append(ids, "no_"+field.String())
 			names = append(names, "no "+x.plan.fieldName(field))
 		}
 	}
 	if e, ok := errors.AsType[*verifier.Error](x.claim); ok && e.Misspelled() {
 		return traffic.Hint{ID: "spelling", Text: "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
-			x.plan.fieldNames() + ", spelled exactly so and not in a list."}
+			x.plan.fieldNames("") + ", spelled exactly so and not in a list."}
 	}
-	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames() + " together."}
+	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames(" together") + "."}
 }
 
 // ageHint says how far the timestamp is in the past or future.

@@ -29,6 +29,7 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
+	a.startSets()
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.counting.Go(func() { a.countStore(ctx) })
@@ -94,7 +95,7 @@ func (a *App) Cleanup() error {
 		a.stop()
 		a.counting.Wait()
 	}
-	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup())
+	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup(), a.sharedSets.Cleanup())
 }
 
 // checkStore logs which stored widgets are unused or unavailable, and why.

@@ -42,7 +42,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	requestsTotal = desc("requests_total",
-		"Requests by outcome, the reason why they were not verified, mode and dialect.", "outcome", "reason", "mode", "dialect")
+		"Requests by outcome, the reason why they were not verified, mode, dialect and proof.", "outcome", "reason", "mode", "dialect", "proof")
 	cacheHits       = desc("cache_hits_total", "Decrypted keys found in the cache.")
 	cacheMisses     = desc("cache_misses_total", "Keys that were not in the cache and had to be decrypted.")
 	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")
@@ -52,6 +52,9 @@ var (
 	health          = desc("health", "The gateway's health: 1 for its status, 0 for the others.", "status")
 	ledgerReachable = desc("ledger_reachable", "Whether the ledger is available: 1 or 0. Only if a handler needs it.")
 	ledgerLost      = desc("ledger_lost", "Whether the ledger was lost and that has not been accepted yet: 1 or 0. Only if a handler needs it.")
+	keySets         = desc("key_sets", "Key sets in use: current; stale while one cannot be read and its last keys are used; unavailable after that.", "state")
+	verdictHits     = desc("verdict_hits_total", "Tokens with a public key that were verified before and did not change.")
+	verdictMisses   = desc("verdict_misses_total", "Tokens with a public key whose signature had to be verified.")
 	widgetsByMode   = desc("widgets", "Stored widgets by their own mode; handler is for those without one.", "mode")
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
 	secretsUsed     = desc("secrets_used_total", "Requests that were verified, by the secret that signed them: the widget's current one, or one in grace.", "secret")
@@ -114,6 +117,16 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(ledgerReachable, bit(err == nil))
 		gauge(ledgerLost, bit(app.ledger.Loss() != "" || errors.Is(err, ledger.ErrGone)))
 	}
+	counts := map[string]int{"current": 0, "stale": 0, "unavailable": 0}
+	for _, set := range app.usedSets() {
+		counts[stateOfSet(set)]++
+	}
+	for state, n := range counts {
+		gauge(keySets, float64(n), state)
+	}
+	hits, misses := verdicts.Stats()
+	counter(verdictHits, hits)
+	counter(verdictMisses, misses)
 	now := app.health().Status
 	for _, status := range adminapi.Statuses {
 		gauge(health, bit(status == now), string(status))
@@ -129,7 +142,7 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	}
 }
 
-// eachCell visits the counts of requests by outcome, reason, mode and dialect, unless they
+// eachCell visits the counts of requests by outcome, reason, mode, dialect and proof, unless they
 // are zero. Those of verified and unavailable requests it visits in any case: a counter
 // that appears with its first requests has not grown by them, so that an outage would
 // raise no alert.
@@ -138,10 +151,10 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
-			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == unavailable)
+			awaited := mode != widgets.ModeOff && (f.Proof() != "none" || f == unavailable)
 			for dialect, dialectName := range dialects {
 				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
-					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName)
+					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName, f.Proof())
 				}
 			}
 		}

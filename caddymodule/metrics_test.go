@@ -82,11 +82,12 @@ chat_identity /custom off {
 		}
 		zeros++
 		if value != 0 || strings.Contains(series, `mode="off"`) ||
-			!strings.Contains(series, `outcome="verified",reason=""`) && !strings.Contains(series, `outcome="unavailable",reason="unavailable"`) {
+			!strings.Contains(series, `outcome="verified",proof="signature",reason=""`) && !strings.Contains(series, `outcome="verified",proof="token",reason=""`) &&
+				!strings.Contains(series, `outcome="unavailable",proof="none",reason="unavailable"`) {
 			t.Errorf("before any request there is %s %v", series, value)
 		}
 	}
-	if want := 2 * 2 * len(traffic.Dialects()); zeros != want { // outcomes, modes
+	if want := 3 * 2 * len(traffic.Dialects()); zeros != want { // findings, modes
 		t.Errorf("before any request there are %d series, want %d", zeros, want)
 	}
 	g.outcome(t, "shop", secret)
@@ -96,11 +97,11 @@ chat_identity /custom off {
 	g.do(t, "POST", "/custom", `{}`, jsonType)
 	by := grown(first, g.scrape(t))
 	for series, want := range map[string]float64{
-		`requests_total{dialect="bookbag",mode="optional",outcome="verified",reason=""}`:         1,
-		`requests_total{dialect="bookbag",mode="optional",outcome="invalid",reason="invalid"}`:   2,
-		`requests_total{dialect="nextcap",mode="required",outcome="anonymous",reason="missing"}`: 1,
-		`requests_total{dialect="custom",mode="off",outcome="disabled",reason=""}`:               1,
-		`verification_duration_seconds{}`:                                                        4, // in mode off nothing is verified
+		`requests_total{dialect="bookbag",mode="optional",outcome="verified",proof="signature",reason=""}`:    1,
+		`requests_total{dialect="bookbag",mode="optional",outcome="invalid",proof="none",reason="invalid"}`:   2,
+		`requests_total{dialect="nextcap",mode="required",outcome="anonymous",proof="none",reason="missing"}`: 1,
+		`requests_total{dialect="custom",mode="off",outcome="disabled",proof="none",reason=""}`:               1,
+		`verification_duration_seconds{}`: 4, // in mode off nothing is verified
 	} {
 		if by[series] != want {
 			t.Errorf("%s grew by %v, want %v", series, by[series], want)
@@ -121,7 +122,7 @@ chat_identity /custom off {
 // TestMetricsAfterFailedReload: the running configuration keeps its metrics when a new
 // one fails to load, whichever app fails.
 func TestMetricsAfterFailedReload(t *testing.T) {
-	const verified = `requests_total{dialect="bookbag",mode="optional",outcome="verified",reason=""}`
+	const verified = `requests_total{dialect="bookbag",mode="optional",outcome="verified",proof="signature",reason=""}`
 	g := live(t, "", liveSite)
 	secret := g.create(t, `{"id":"shop"}`)
 	requests := 1.0
@@ -151,7 +152,7 @@ func TestMetricsAfterFailedReload(t *testing.T) {
 // TestSeriesAreFixed: the number of series is limited, or clients could grow it.
 func TestSeriesAreFixed(t *testing.T) {
 	largest := int(traffic.Findings) * int(widgets.ModeRequired) * len(traffic.Dialects())
-	if largest > 400 {
+	if largest > 1000 {
 		t.Errorf("%d series of requests_total", largest)
 	}
 	registry := prometheus.NewPedanticRegistry()

@@ -21,10 +21,10 @@ func (x *exchange) otherSecret() string {
 	}
 	others := app.opener.Others(x.widget.id, x.widget.record)
 	for _, w := range app.own {
-		if w.id == x.widget.id {
+		if w.id == x.widget.id || w.kind() != widgets.Secrets {
 			continue
 		}
-		keys, _ := app.keys(nil, w, x.plan)
+		keys, _ := w.inline.appendKeys(nil, x.plan.policy.KeyEncoding)
 		for _, key := range keys {
 			others = append(others, widgets.Other{Widget: w.id, Key: key})
 		}
@@ -62,8 +62,8 @@ func (a *App) retireInline() {
 		if current := active.own[w.id]; current != nil {
 			kept = current.inline
 		}
-		for _, secret := range w.inline.secrets {
-			if !kept.has(secret) {
+		for i, secret := range w.inline.secrets {
+			if !kept.has(w.inline.prints[i]) {
 				active.opener.Retire(widgets.Other{Widget: w.id, Key: secret.keys["text"], Retired: true})
 			}
 		}

@@ -42,22 +42,35 @@ func (x *exchange) recordOutcome() {
 	// count.
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
+		if finding == traffic.Verified && x.identity.ByToken() {
+			finding = traffic.VerifiedByToken
+		}
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
 	if len(x.stranger) > 0 && x.mode != widgets.ModeOff {
 		x.h.app.traffic.AddUnknown(unknownid.Text(x.stranger))
 	}
 	x.observe()
-	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" {
-		x.h.app.traffic.CountUse(x.counted, version, version != x.widget.currentVersion())
+	// The ids of a key set are its publisher's: any number, of any length.
+	if version := x.identity.KeyID(); s.outcome == judgment.OutcomeVerified && version != "" && x.widget.kind() != widgets.KeySet {
+		x.h.app.traffic.CountUse(x.counted, version, x.widget.retiring(version))
 	}
 }
 
 func (x *exchange) recordUser() {
 	s, said := x.s, x.reading.Unverified
-	s.user, s.email, s.name = x.identity.User(), string(said(verifier.Email)), string(said(verifier.Name))
-	if len(said(verifier.Attributes))+len(said(verifier.Phone))+len(said(verifier.Company)) > 0 {
-		s.attributes = string(x.plan.verifier.AppendAttributes(nil, &x.reading))
+	if s.user, s.proof = x.identity.User(), proofSignature; x.identity.ByToken() {
+		s.proof, s.signed = proofToken, profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
+	}
+	// What the browser says counts only where the token says nothing.
+	if s.signed.email == "" {
+		s.said.email = string(said(verifier.Email))
+	}
+	if s.signed.name == "" {
+		s.said.name = string(said(verifier.Name))
+	}
+	if s.signed.attributes == "" && len(said(verifier.Attributes))+len(said(verifier.Phone))+len(said(verifier.Company)) > 0 {
+		s.said.attributes = string(x.plan.verifier.AppendAttributes(nil, &x.reading))
 	}
 }
 
@@ -72,7 +85,7 @@ func (x *exchange) observe() {
 		span.SetAttributes(
 			attribute.String("chat_identity.outcome", string(s.outcome)), attribute.String("chat_identity.reason", string(s.reason)),
 			attribute.String("chat_identity.widget", s.widget), attribute.String("chat_identity.dialect", s.dialect),
-			attribute.Stringer("chat_identity.mode", s.mode),
+			attribute.Stringer("chat_identity.mode", s.mode), attribute.String("chat_identity.proof", s.proof),
 		)
 	}
 	if extra := accessLogFields(x.r); extra != nil {

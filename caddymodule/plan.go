@@ -128,7 +128,8 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 			return nil, ofOption("claim "+c.Field, err)
 		}
 		place := inOrder[0]
-		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) {
+		beside := place.Field == verifier.UserID && d.TakesToken() // must be the token's
+		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) && !beside {
 			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message))
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {

@@ -172,6 +172,14 @@ func (h *Handler) provisionPlans() error {
 		return err
 	}
 	h.rememberFor(h.plan)
+	if err := h.checkFit(); err != nil {
+		return err
+	}
+	if h.app != nil && h.own != "" && h.single == nil { // else the Caddyfile is read
+		if err := h.provisionSingle(); err != nil {
+			return err
+		}
+	}
 	if h.ownClaim() {
 		if h.single != nil && h.single.dialect != "" && h.single.dialect != h.Dialect {
 			return fmt.Errorf("widget %s has the dialect %s, but this handler has a claim of its own in the dialect %s", h.single.id, h.single.dialect, h.Dialect)
@@ -215,7 +223,7 @@ func (h *Handler) provisionWidgetText() (err error) {
 // checkTimes refuses options about fields that no claim here signs, in the handler's
 // dialect or in that of a widget that its requests may name.
 func (h *Handler) checkTimes() error {
-	if !h.ownClaim() && len(h.Secrets) == 0 && (h.single == nil || h.single.dialect != "") {
+	if !h.ownClaim() && h.own == "" && (h.single == nil || h.single.dialect != "") {
 		return nil
 	}
 	for _, o := range [...]struct {

@@ -136,9 +136,9 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 	case judgment.Ambiguous:
 		return ambiguousDetail(p, cause)
 	case judgment.Missing:
-		return "No identity claim was found. Send " + p.fieldNames() + ", signed on your server."
+		return "No identity claim was found. Send " + p.fieldNames("") + ", signed on your server."
 	case judgment.Partial:
-		return "Only part of an identity claim was found. Send " + p.fieldNames() + " together, spelled exactly so."
+		return "Only part of an identity claim was found. Send " + p.fieldNames(" together") + ", spelled exactly so."
 	case judgment.WidgetUnknown:
 		return "The request does not name a widget that is known here."
 	case judgment.Unavailable:
@@ -147,10 +147,16 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 		}
 		return "The identity claim cannot be verified at the moment. Try again later."
 	case judgment.Invalid:
+		if x.byToken() {
+			return "The token does not verify. Sign it with the widget's key by " + cmp.Or(strings.Join(p.policy.Token.Algorithms, " or "), "HS256") + ", with everything that is required of it."
+		}
 		return fmt.Sprintf("The signature does not match. Send the HMAC-SHA256 of %s with the widget's secret, in %s.", p.policy.Message, p.policy.Encoding)
 	case judgment.Expired:
 		if errors.Is(cause, ledger.ErrTooOld) {
 			return "This signature is too old to be accepted. Sign anew."
+		}
+		if x.byToken() {
+			return fmt.Sprintf("The token has expired, is not valid yet, or expires more than %v from now. Sign a new one, and check the signing server's clock.", p.policy.Token.MaxLifetime)
 		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
 	case judgment.Replayed:
@@ -191,15 +197,41 @@ func (h *Handler) tooLargeDetail(x *exchange) string {
 	return fmt.Sprintf("The body is larger than the %d bytes that are read for an identity claim.", h.MaxBody)
 }
 
-// fieldNames lists the fields that must be sent together, by the names they are sent by.
-func (p *plan) fieldNames() string {
-	var names []string
+// byToken reports whether the request's proof is a token.
+func (x *exchange) byToken() bool {
+	return x.plan.needs(verifier.TokenField) && len(x.reading.Unverified(verifier.TokenField)) > 0
+}
+
+// needs reports whether the field is one of those that prove who someone is: a token, or
+// those of a signature.
+func (p *plan) needs(f verifier.Field) bool {
+	switch d := &p.policy; {
+	case f == verifier.TokenField:
+		return d.TakesToken() && d.Proof != "signature"
+	case d.Proof == "token":
+		return false
+	case f == verifier.Signature:
+		return d.Message != ""
+	}
+	return p.verifier.Signs(f)
+}
+
+// fieldNames lists the fields that must be sent, by the names they are sent by. Those of a
+// signature must be sent together.
+func (p *plan) fieldNames(together string) string {
+	var ways, names []string
 	for f := verifier.UserID; f <= verifier.Email; f++ {
-		if f == verifier.Signature || p.verifier.Signs(f) {
+		if f != verifier.TokenField && p.needs(f) {
 			names = append(names, p.fieldName(f))
 		}
 	}
-	return strings.Join(names[:len(names)-1], ", ") + " and " + names[len(names)-1]
+	if last := len(names) - 1; last > 0 {
+		ways = append(ways, strings.Join(names[:last], ", ")+" and "+names[last]+together)
+	}
+	if p.needs(verifier.TokenField) {
+		ways = append(ways, "a token in "+p.fieldName(verifier.TokenField))
+	}
+	return strings.Join(ways, ", or ")
 }
 
 // fieldName is the name of the field's first place.

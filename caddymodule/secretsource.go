@@ -22,11 +22,17 @@ func resolveSecret(written string) (secret verifier.Secret, literal bool, err er
 		return secret, false, err
 	}
 	secret, err = verifier.NewSecret(text)
-	return secret, literal, from(written, hintShort(err))
+	return secret, literal, from(secretNoun, written, hintShort(err))
 }
 
+// What a variable or file of the configuration has, for errors.
+const (
+	secretNoun    = "secret"
+	publicKeyNoun = "public key"
+)
+
 // from says which variable or file an error is about, if it is about one.
-func from(written string, err error) error {
+func from(noun, written string, err error) error {
 	name, kind := placeholder(written)
 	switch {
 	case err == nil || kind == "":
@@ -34,7 +40,7 @@ func from(written string, err error) error {
 	case kind == "env":
 		return fmt.Errorf("environment variable %s: %w", name, err)
 	}
-	return fmt.Errorf("secret file %s: %w", name, err)
+	return fmt.Errorf("%s file %s: %w", noun, name, err)
 }
 
 // maxSecretFile is more than any secret, key or certificate takes.
@@ -57,55 +63,64 @@ func readSecretFile(name string) ([]byte, error) {
 // resolveText is [resolveSecret] for any text. A text that looks like the name of a
 // variable that was not replaced is an error.
 func resolveText(written string) (text string, literal bool, err error) {
-	switch name, kind := placeholder(written); kind {
-	case "env":
+	_, kind := placeholder(written)
+	if kind == "" {
+		return written, true, checkWritten(written)
+	}
+	if text, err = resolveNamed(secretNoun, written); err != nil {
+		return "", false, err
+	}
+	check := secrettext.Check
+	if kind == "env" { // it may hold anything, quotes included: newWidget only warns of those
+		check = secrettext.CheckReplaced
+	}
+	if err := check(text); err != nil {
+		return "", false, from(secretNoun, written, err)
+	}
+	return text, false, nil
+}
+
+// resolveNamed returns what a variable or file has, without the newline at a file's end.
+func resolveNamed(noun, written string) (string, error) {
+	name, kind := placeholder(written)
+	if kind == "env" {
 		if i := strings.IndexAny(name, ":="); i > 0 { // not quoted: it may be a secret
-			return "", false, fmt.Errorf("{env.%s} takes no default: set that variable for the process that runs Caddy, and take out what follows its name", name[:i])
+			return "", fmt.Errorf("{env.%s} takes no default: set that variable for the process that runs Caddy, and take out what follows its name", name[:i])
 		}
 		value, ok := os.LookupEnv(name)
 		if !ok || strings.TrimSpace(value) == "" {
-			return "", false, fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
+			return "", fmt.Errorf("environment variable %s is not set or is empty: set it for the process that runs Caddy", name)
 		}
-		// A variable may hold anything, quotes included: newWidget only warns of those.
-		if err := secrettext.CheckReplaced(value); err != nil {
-			return "", false, from(written, err)
-		}
-		return value, false, nil
-	case "file":
-		content, err := readSecretFile(name)
-		if err != nil {
-			return "", false, unreadable(name, err)
-		}
-		text := strings.TrimRight(string(content), "\r\n")
-		if strings.TrimSpace(text) == "" {
-			return "", false, fmt.Errorf("secret file %s is empty: write the secret into it", name)
-		}
-		if err := secrettext.Check(text); err != nil {
-			return "", false, from(written, err)
-		}
-		return text, false, nil
-	default:
-		return written, true, checkWritten(written)
+		return value, nil
 	}
+	content, err := readSecretFile(name)
+	if err != nil {
+		return "", unreadable(noun, name, err)
+	}
+	text := strings.TrimRight(string(content), "\r\n")
+	if strings.TrimSpace(text) == "" {
+		return "", fmt.Errorf("%s file %s is empty: write the %[1]s into it", noun, name)
+	}
+	return text, nil
 }
 
-// unreadable says why a secret's file cannot be read, and what to do.
-func unreadable(name string, err error) error {
+// unreadable says why the file of a secret or key cannot be read, and what to do.
+func unreadable(noun, name string, err error) error {
 	path, absErr := filepath.Abs(name)
 	if absErr != nil {
 		path = name
 	}
 	switch info, statErr := os.Stat(name); {
 	case errors.Is(err, fs.ErrNotExist) && path != name:
-		return fmt.Errorf("secret file %s does not exist: write the whole path, since %s is relative to the folder in which Caddy was started", path, name)
+		return fmt.Errorf("%s file %s does not exist: write the whole path, since %s is relative to the folder in which Caddy was started", noun, path, name)
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("secret file %s does not exist: create it, or correct the path", path)
+		return fmt.Errorf("%s file %s does not exist: create it, or correct the path", noun, path)
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("secret file %s cannot be read: let the user that Caddy runs as read it", path)
+		return fmt.Errorf("%s file %s cannot be read: let the user that Caddy runs as read it", noun, path)
 	case statErr == nil && info.IsDir():
-		return fmt.Errorf("secret file %s is a folder: name a file in it", path)
+		return fmt.Errorf("%s file %s is a folder: name a file in it", noun, path)
 	}
-	return fmt.Errorf("secret file %s cannot be read: %w", path, err)
+	return fmt.Errorf("%s file %s cannot be read: %w", noun, path, err)
 }
 
 // checkLiterals refuses literals that cannot be secrets. Placeholders are not resolved.

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -26,16 +27,16 @@ type state struct {
 	streamed *body.Streamed // the body, if it passes unread
 	refused  bool           // the error routes answer the request
 
-	outcome    judgment.Outcome
-	reason     judgment.Reason
-	mode       widgets.Mode
-	dialect    string
-	widget     string
-	user       string
-	email      string
-	name       string
-	attributes string // the JSON of AppendAttributes
-	mergeFrom  string // the visitor to merge into the user
+	outcome   judgment.Outcome
+	reason    judgment.Reason
+	mode      widgets.Mode
+	dialect   string
+	widget    string
+	proof     string // of a verified user: proofSignature or proofToken
+	user      string
+	signed    profile // what the user's token signs
+	said      profile // what the browser says beside that
+	mergeFrom string  // the visitor to merge into the user
 
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
@@ -44,6 +45,18 @@ type state struct {
 	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string
 }
+
+// profile is what is known of a user beside the id.
+type profile struct {
+	email, name string
+	attributes  string // as one JSON object in ASCII
+}
+
+// The proofs of a verified user, as placeholders and metrics name them.
+const (
+	proofSignature = "signature"
+	proofToken     = "token"
+)
 
 // stateOf returns the request's state, nil before the first handler.
 func stateOf(r *http.Request) *state {
@@ -96,13 +109,15 @@ func (s *state) placeholder(key string) (any, bool) {
 		return s.mode.String(), true
 	case "dialect":
 		return s.dialect, true
+	case "proof":
+		return s.proof, true
 	case "email":
-		return s.email, true
+		return cmp.Or(s.signed.email, s.said.email), true
 	case "name":
-		return s.name, true
+		return cmp.Or(s.signed.name, s.said.name), true
 	}
 	if name, ok := strings.CutPrefix(key, "attributes."); ok {
-		return attributeOf(s.attributes, name), true
+		return attributeOf(cmp.Or(s.signed.attributes, s.said.attributes), name), true
 	}
 	return nil, false
 }

@@ -49,6 +49,10 @@ var unverified = []judgment.Reason{
 var dialectStatus = map[string]int{
 	"bookbag":     401, // documented as 401 identity_unverified
 	"replybubble": 403, // documented as 403, signed wrongly or not at all
+	"zendesk":     401, // {"code":"invalid_auth"}
+	"tiledesk":    401, // passport's
+	"stream":      401, // error 40
+	"botpress":    401,
 }
 
 // answersFor returns the answers for a dialect with the operator's overrides, which hold

@@ -1,8 +1,7 @@
 package caddymodule
 
 import (
-	"cmp"
-
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
@@ -16,9 +15,10 @@ type target struct {
 	// secrets are.
 	unknown error
 	// unserved is the id of a widget that exists but cannot be used: its store is
-	// unreachable, or the handler does not accept its dialect. The request is counted as
-	// the widget's.
+	// unreachable, or the handler does not take its dialect or keys. The request is counted
+	// as the widget's.
 	unserved string
+	whyNot   traffic.Hint // why the handler does not take it
 	// stranger is the id that the request names and that no widget has.
 	stranger []byte
 
@@ -54,17 +54,20 @@ func (x *exchange) lookup(id []byte) {
 	}
 }
 
-// take makes w the request's widget, unless the handler does not accept its dialect.
+// take makes w the request's widget, unless the handler does not take its dialect or keys.
 func (x *exchange) take(w *widget) {
-	if w.dialect != "" && w.dialect != x.plan.dialect {
-		p := x.h.plans[w.dialect]
-		if p == nil || p.cutOnly {
-			x.unserved = w.id
-			return
-		}
-		x.plan = p
+	p := x.h.planFor(w)
+	if p == nil {
+		x.refuseWidget(w)
+		return
 	}
-	x.widget, x.mode = w, x.h.modeFor(w)
+	x.plan, x.widget, x.mode = p, w, x.h.modeFor(w)
+}
+
+// refuseWidget notes that the handler does not take a widget.
+func (x *exchange) refuseWidget(w *widget) {
+	x.unserved = w.id
+	x.whyNot.ID, x.whyNot.Text = x.h.whyNot(w)
 }
 
 // renew looks the widget up again. The body arrived at the client's pace, and secrets that
@@ -78,10 +81,10 @@ func (x *exchange) renew() {
 	found, err := x.h.app.renew(x.r.Context(), x.id, x.h.single != nil, &x.found)
 	x.unknown = err
 	switch {
-	case found && cmp.Or(x.found.dialect, x.h.Dialect) == x.plan.dialect:
+	case found && x.h.planFor(&x.found) == x.plan:
 		x.widget = &x.found
-	case found: // in another dialect than the claim was read in
-		x.unserved = x.found.id
+	case found: // in another dialect than the claim was read in, or with keys of another kind
+		x.refuseWidget(&x.found)
 	case err != nil:
 		x.unserved = x.h.app.traffic.Known(x.id)
 	default: // it was deleted meanwhile

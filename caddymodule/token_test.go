@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -61,6 +62,112 @@ func TestTokenVerifies(t *testing.T) {
 			saw := g.upstream.take()
 			if res.StatusCode != test.status || (saw != nil) != (test.status == 200) || saw != nil && saw.user() != "ada" {
 				t.Errorf("%d, %v", res.StatusCode, saw)
+			}
+		})
+	}
+}
+
+// TestTokenTells is what the upstream is told of a user whom a token proves.
+func TestTokenTells(t *testing.T) {
+	g := chat(t, `
+	chat_identity {
+		secret {env.TEST_SECRET}
+		claim token header Authorization
+		token {
+			email /email
+			name /name
+			attributes rest
+		}
+	}
+	header {
+		>Proof {http.chat_identity.proof}
+		>Email {http.chat_identity.email}
+		>Plan {http.chat_identity.attributes.plan}
+	}`)
+	const unsigned = `{"user_metadata":{"email":"browser@shop.example","name":"Browser","plan":"free"}}`
+	long := strings.Repeat("x", 200)
+	for _, test := range []struct {
+		name, claims, body string
+		header             map[string]string // "" for none
+	}{
+		{"all is signed", `"email":"ada@shop.example","name":"Ada L","plan":"gold"`, unsigned, map[string]string{
+			"X-Verified-Email": "ada@shop.example", "X-Verified-Name": "Ada%20L", "X-Verified-Attributes": `{"plan":"gold"}`,
+			"X-Identity-Email": "", "X-Identity-Name": "", "X-Identity-Attributes": "", "X-Verified-User": "ada",
+		}},
+		{"the e-mail address is", `"email":"ada@shop.example"`, unsigned, map[string]string{
+			"X-Verified-Email": "ada@shop.example", "X-Verified-Name": "", "X-Verified-Attributes": "",
+			"X-Identity-Email": "", "X-Identity-Name": "Browser", "X-Identity-Attributes": `{"plan":"free"}`,
+		}},
+		{"of a wrong type", `"email":17,"name":null,"a":"` + long + `"`, `{}`, map[string]string{
+			"X-Verified-Email": "", "X-Verified-Name": "", "X-Verified-Attributes": `{"a":"` + long + `"}`,
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			r, err := http.NewRequest(http.MethodPost, g.url+"/chat", strings.NewReader(test.body))
+			must(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "Bearer "+jwt(testSecret, fmt.Sprintf(`{"sub":"ada","exp":%d,%s}`, inAnHour(), test.claims)))
+			r.Header.Set("X-Verified-Email", "mallory@shop.example")
+			res, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer res.Body.Close()
+			saw := g.upstream.take()
+			for name, want := range test.header {
+				if got := saw.Header.Get(name); got != want {
+					t.Errorf("%s: %q, want %q", name, got, want)
+				}
+			}
+			if res.Header.Get("Proof") != "token" {
+				t.Errorf("proof: %q", res.Header.Get("Proof"))
+			}
+		})
+	}
+}
+
+// TestTokenWidget: a token names its widget, whose key then verifies it.
+func TestTokenWidget(t *testing.T) {
+	g := start(t, `
+	chat_identity {
+		widget shop {
+			secret {env.TEST_SECRET}
+		}
+		widget support {
+			secret another-secret-of-more-than-16-bytes
+		}
+	}`, `
+	chat_identity required {
+		widget token /aud
+		claim token header Authorization
+		claim token body /user_token
+		reject widget_unknown 404
+	}
+	reverse_proxy UPSTREAM`)
+	for _, test := range []struct {
+		name, secret, aud, widget string
+		status                    int
+	}{
+		{"its own", testSecret, `"shop"`, "shop", 200},
+		{"another's", "another-secret-of-more-than-16-bytes", `"support"`, "support", 200},
+		{"another's secret", testSecret, `"support"`, "", 401},
+		{"unknown", testSecret, `"nobody"`, "", 404},
+		{"a list", testSecret, `["shop"]`, "", 404},
+		{"a number", testSecret, `1`, "", 404},
+		{"twice", testSecret, `"shop","aud":"support"`, "", 401},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			text := jwt(test.secret, fmt.Sprintf(`{"sub":"ada","exp":%d,"aud":%s}`, inAnHour(), test.aud))
+			r, err := http.NewRequest(http.MethodPost, g.url+"/chat", strings.NewReader(`{"user_token":"`+text+`"}`))
+			must(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			res, err := http.DefaultClient.Do(r)
+			must(t, err)
+			defer res.Body.Close()
+			saw := g.upstream.take()
+			if test.name == "twice" { // malformed comes first
+				test.status = 400
+			}
+			if res.StatusCode != test.status || saw != nil && saw.Header.Get("X-Verified-Widget") != test.widget {
+				t.Errorf("%d, want %d: %v", res.StatusCode, test.status, saw)
 			}
 		})
 	}

@@ -46,8 +46,8 @@ func (x *exchange) strange() (fields []zap.Field) {
 // unknownHint says why a request has no widget.
 func (x *exchange) unknownHint() traffic.Hint {
 	switch {
-	case x.unserved != "":
-		return otherDialect
+	case x.whyNot.ID != "":
+		return x.whyNot
 	case len(x.stranger) == 0:
 		return traffic.Hint{ID: "no_widget", Text: "The request names no widget: this handler reads its id from " + x.h.widgetSource() + "."}
 	case secrettext.Looks(string(x.stranger)):

@@ -31,23 +31,48 @@ type widget struct {
 	record *widgets.Record
 }
 
-// currentVersion names the secret that signs now, the others being in grace.
-func (w *widget) currentVersion() string {
+// kind is what the widget's claims are verified with.
+func (w *widget) kind() widgets.Kind {
 	if w.inline != nil {
-		return w.inline.secrets[0].version
+		return w.inline.kind
 	}
-	return w.record.Secrets[0].Version
+	return w.record.Kind()
 }
 
-// inlineKeys are the secrets of an inline widget.
+// retiring reports whether a key is a secret in grace, which a newer one has replaced.
+func (w *widget) retiring(version string) bool {
+	switch {
+	case w.kind() != widgets.Secrets:
+		return false
+	case w.inline != nil:
+		return version != w.inline.secrets[0].version
+	}
+	return version != w.record.Secrets[0].Version
+}
+
+// inlineKeys are the secrets of an inline widget, or its public keys or key set.
 type inlineKeys struct {
+	kind    widgets.Kind
 	secrets []inlineSecret
+	public  []*verifier.Key // named by their thumbprints
+	kinds   []string        // of the public keys, for the API
+	jwks    string          // the source of the key set
 	// doubt is why a secret may not be what the operator meant to put into its variable or
 	// file, nil for none.
 	doubt error
-	// digest identifies the list of secrets. Their order counts, since the page signs
-	// with the first.
+	// prints identify each of what verifies, and digest all of it. The order counts, since
+	// the page signs with the first secret.
+	prints [][sha256.Size]byte
 	digest [sha256.Size]byte
+}
+
+// seal computes the digest.
+func (k *inlineKeys) seal() {
+	sum := sha256.New()
+	for i := range k.prints {
+		sum.Write(k.prints[i][:])
+	}
+	sum.Sum(k.digest[:0])
 }
 
 // inlineSecret is a secret with its keys by encoding, see [verifier.Secret.Decoded]. The
@@ -69,9 +94,10 @@ func newInlineSecret(id string, secret verifier.Secret) inlineSecret {
 	return s
 }
 
-// appendKeys appends the keys that the secrets write in an encoding, the current one
-// first. Where one writes none, it appends the others and returns an error.
+// appendKeys appends the public keys, or those that the secrets write in an encoding, the
+// current one first. Where one writes none, it appends the others and returns an error.
 func (k *inlineKeys) appendKeys(keys []*verifier.Key, encoding string) (_ []*verifier.Key, failed error) {
+	keys = append(keys, k.public...)
 	for i := range k.secrets {
 		if key := k.secrets[i].keys[encoding]; key != nil {
 			keys = append(keys, key)
@@ -96,19 +122,17 @@ func newWidget(id string, written []string, mode widgets.Mode, dialect string) (
 		}
 	}
 	inline := new(inlineKeys)
-	sum := sha256.New()
 	for i, text := range written {
 		secret, literal, err := resolveSecret(text)
 		if err != nil {
 			return nil, false, fmt.Errorf("%w (%s)", err, describeSecret(id, i, len(written)))
 		}
 		literals = literals || literal
-		inline.doubt = cmp.Or(inline.doubt, from(text, secrettext.Doubt(secret.Reveal())))
+		inline.doubt = cmp.Or(inline.doubt, from(secretNoun, text, secrettext.Doubt(secret.Reveal())))
 		inline.secrets = append(inline.secrets, newInlineSecret(id, secret))
-		one := sha256.Sum256([]byte(secret.Reveal()))
-		sum.Write(one[:])
+		inline.prints = append(inline.prints, sha256.Sum256([]byte(secret.Reveal())))
 	}
-	sum.Sum(inline.digest[:0])
+	inline.seal()
 	return &widget{id: id, mode: mode, dialect: dialect, inline: inline}, literals, nil
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"slices"
 	"time"
@@ -63,20 +64,24 @@ func (a *App) renew(ctx context.Context, id []byte, own bool, w *widget) (bool, 
 	return true, nil
 }
 
-// sharedWith returns the secrets that the other widget has, too.
+// sharedWith returns the secrets or keys that the other widget has, too.
 func (k *inlineKeys) sharedWith(other *inlineKeys) *inlineKeys {
-	shared := new(inlineKeys)
-	for _, secret := range k.secrets {
-		if other.has(secret) {
-			shared.secrets = append(shared.secrets, secret)
+	shared := &inlineKeys{kind: k.kind}
+	for i, print := range k.prints {
+		switch {
+		case !other.has(print):
+		case k.kind == widgets.Secrets:
+			shared.secrets = append(shared.secrets, k.secrets[i])
+		case k.kind == widgets.PublicKeys:
+			shared.public = append(shared.public, k.public[i])
+		default:
+			shared.jwks = k.jwks
 		}
 	}
 	return shared
 }
 
-func (k *inlineKeys) has(secret inlineSecret) bool {
-	return slices.ContainsFunc(k.secrets, func(s inlineSecret) bool { return s.version == secret.version })
-}
+func (k *inlineKeys) has(print [sha256.Size]byte) bool { return slices.Contains(k.prints, print) }
 
 // active returns the app of the active configuration, or this one while its own is
 // about to become active. It is nil if the active configuration has no app, or, with
@@ -104,13 +109,32 @@ func (a *App) active() (*App, error) {
 
 var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
-// keys appends the keys that check the widget's claims under a plan. After an error, some
-// are missing.
-func (a *App) keys(dst []*verifier.Key, w *widget, p *plan) ([]*verifier.Key, error) {
-	if w.inline != nil {
+// keys appends the keys that check the widget's claims under a plan, of a key set for a
+// token that names one of them by that id. After an error, some are missing.
+func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, p *plan, id []byte) ([]*verifier.Key, error) {
+	switch source, err := a.keySet(w); {
+	case err != nil:
+		return dst, err
+	case source != "":
+		set, err := a.sets.Open(source)
+		if err != nil {
+			return dst, err
+		}
+		set.Start()
+		keys, err := set.Keys(ctx, id, a.stale)
+		return append(dst, keys...), err
+	case w.inline != nil:
 		return w.inline.appendKeys(dst, p.policy.KeyEncoding)
 	}
 	return a.opener.Append(dst, w.record, p.policy.KeyEncoding, a.ring.Load())
+}
+
+// keySet returns the source of the widget's key set, "" if it has none.
+func (a *App) keySet(w *widget) (string, error) {
+	if w.inline != nil {
+		return w.inline.jwks, nil
+	}
+	return a.opener.JWKS(w.record, a.ring.Load())
 }
 
 // secrets returns what the keys were derived from, as far as it can be decrypted and still

@@ -92,11 +92,6 @@ func (d *Dialect) clone() Dialect {
 	return copied
 }
 
-// Proofs reports which proofs count.
-func (d *Dialect) Proofs() (signature, token bool) {
-	return d.Message != "" && d.Proof != tokenProof, d.has(TokenField) && d.Proof != signatureProof
-}
-
 // NamesWidget reports whether a claim of the dialect names its widget.
 func (d *Dialect) NamesWidget() bool { return d.has(Widget) }
 

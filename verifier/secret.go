@@ -72,14 +72,14 @@ func (Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 var KeyEncodings = []string{"text", "hex", "base64", "base64url"}
 
 func checkKeyEncoding(name string) error {
-	if slices.Contains(KeyEncodings, name) {
+	if name == "" || slices.Contains(KeyEncodings, name) {
 		return nil
 	}
 	return choice.Unknown("key encoding", name, KeyEncodings)
 }
 
-// Decoded returns the secret whose bytes the text of this one writes in an encoding: "text",
-// which is the secret itself, "hex" of either case, "base64" or "base64url" (RFC 4648
+// Decoded returns the secret whose bytes the text of this one writes in an encoding: "text"
+// or "", which is the secret itself, "hex" of either case, "base64" or "base64url" (RFC 4648
 // sections 4 and 5), with or without padding. What it returns is as strong as [NewSecret]
 // demands.
 func (s Secret) Decoded(encoding string) (Secret, error) {
@@ -90,7 +90,7 @@ func (s Secret) Decoded(encoding string) (Secret, error) {
 	var err error
 	text := s.Reveal()
 	switch encoding {
-	case "text":
+	case "", "text":
 		return s, nil
 	case "hex":
 		key, err = hex.DecodeString(text)

@@ -66,6 +66,22 @@ func (v *Verifier) appendSigned(dst []byte, t *tokenReading) []byte {
 	return appendMembers(dst, &t.fields, object, v.token.known)
 }
 
+// KeyID returns the kid of the token that is the claim's proof (RFC 7515 section 4.1.4), nil
+// without one. Nothing of it is verified: it is for the function that
+// [Verifier.VerifyFunc] calls, which may have to ask for keys by their ids.
+func (r *Reading) KeyID() []byte {
+	if !r.byToken {
+		return nil
+	}
+	return r.token.jws.KeyID
+}
+
+// PublicKeys reports whether tokens are verified with public keys rather than the widget's
+// secret.
+func (v *Verifier) PublicKeys() bool {
+	return v.token != nil && v.dialect.Proof != signatureProof && !v.token.algorithms[0].Symmetric()
+}
+
 // ByToken reports whether the proof is a token.
 func (i Identity) ByToken() bool { return i.token != nil }
 

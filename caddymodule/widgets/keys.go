@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
 )
 
 // Sizes of the key cache, in bytes.
@@ -30,23 +31,27 @@ type Keys struct {
 	misses singleflight.Group
 	now    func() time.Time
 	others others // for hints to the operator
+
+	verdicts verifier.Verdicts // of public keys
 }
 
-// decrypted is a key and what it was derived from. All of that is compared: a record that
+// decrypted is what verifies and what it was derived from. All of that is compared: a record that
 // was tampered with must not get a cached key for a secret that no longer decrypts.
 type decrypted struct {
 	id     string
 	sealed Sealed
-	key    *verifier.Key
-	slot   uint32 // among the recently used
+	keys   []*verifier.Key // of a secret one, of a key set none
+	jwks   string
+	slot   uint32 // of a secret, among the recently used
 }
 
 func (o *decrypted) is(id string, s *Sealed) bool {
-	return o.id == id && o.sealed.Version == s.Version && o.sealed.KeyID == s.KeyID && bytes.Equal(o.sealed.Box, s.Box)
+	return o.id == id && o.sealed.Kind == s.Kind && o.sealed.Version == s.Version && o.sealed.KeyID == s.KeyID && bytes.Equal(o.sealed.Box, s.Box)
 }
 
-// NewKeys returns a cache of that size in bytes. The clock tells which secrets have ended.
-func NewKeys(size int64, now func() time.Time) (*Keys, error) {
+// NewKeys returns a cache of that size in bytes. The clock tells which secrets have ended,
+// and the verdicts are those of public keys, nil for none.
+func NewKeys(size int64, now func() time.Time, verdicts verifier.Verdicts) (*Keys, error) {
 	if size < MinCache {
 		return nil, fmt.Errorf("widgets: a cache of %d bytes is too small: at least %d", size, MinCache)
 	}
@@ -60,7 +65,7 @@ func NewKeys(size int64, now func() time.Time) (*Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &Keys{cache: cache, now: now}
+	k := &Keys{cache: cache, now: now, verdicts: verdicts}
 	// A cache panics if it is closed while in use, and requests outlive their
 	// configuration. So it is closed when it is unreachable.
 	runtime.AddCleanup(k, func(c *ristretto.Cache[string, *decrypted]) { go c.Close() }, cache)
@@ -68,8 +73,8 @@ func NewKeys(size int64, now func() time.Time) (*Keys, error) {
 }
 
 // Append appends the keys that the record's live secrets write in an encoding, the current
-// one first: see [verifier.Secret.Decoded]. If some cannot be decrypted or write none, it
-// appends the others and returns the first error.
+// one first: see [verifier.Secret.Decoded]; or its public keys. If some cannot be decrypted
+// or write none, it appends the others and returns the first error.
 func (k *Keys) Append(keys []*verifier.Key, r *Record, encoding string, ring *Ring) ([]*verifier.Key, error) {
 	var failed error
 	var now time.Time
@@ -81,9 +86,9 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, encoding string, ring *Ri
 		if !s.Live(now) {
 			continue
 		}
-		key, err := k.key(r, s, encoding, ring)
+		o, err := k.decrypted(r, s, encoding, ring)
 		if err == nil {
-			keys = append(keys, key)
+			keys = append(keys, o.keys...)
 		} else if failed == nil {
 			failed = err
 		}
@@ -91,42 +96,71 @@ func (k *Keys) Append(keys []*verifier.Key, r *Record, encoding string, ring *Ri
 	return keys, failed
 }
 
-func (k *Keys) key(r *Record, s *Sealed, encoding string, ring *Ring) (*verifier.Key, error) {
+// JWKS returns the URL of the record's key set, "" if it has none.
+func (k *Keys) JWKS(r *Record, ring *Ring) (string, error) {
+	if r.Kind() != KeySet {
+		return "", nil
+	}
+	o, err := k.decrypted(r, &r.Secrets[0], plainText, ring)
+	if err != nil {
+		return "", err
+	}
+	return o.jwks, nil
+}
+
+// plainText is the encoding of most secrets.
+const plainText = "text"
+
+func (k *Keys) decrypted(r *Record, s *Sealed, encoding string, ring *Ring) (*decrypted, error) {
 	// A key that was removed from the configuration decrypts nothing, cached or not.
 	if !ring.Has(s.KeyID) {
 		return nil, &MissingKeyError{s.KeyID}
 	}
 	entry := s.Version
-	if encoding != "text" {
+	if s.Kind == Secrets && encoding != plainText {
 		entry += " " + encoding // which no version contains
 	}
 	if o, ok := k.cache.Get(entry); ok && o.is(r.ID, s) {
 		k.others.use(o)
-		return o.key, nil
+		return o, nil
 	}
-	key, err, _ := k.misses.Do(r.ID+"\x00"+entry+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, encoding, entry, ring) })
+	o, err, _ := k.misses.Do(r.ID+"\x00"+entry+"\x00"+string(s.Kind)+"\x00"+s.KeyID+"\x00"+string(s.Box), func() (any, error) { return k.open(r, s, encoding, entry, ring) })
 	if err != nil {
 		return nil, err
 	}
-	return key.(*verifier.Key), nil
+	return o.(*decrypted), nil
 }
 
-func (k *Keys) open(r *Record, s *Sealed, encoding, entry string, ring *Ring) (*verifier.Key, error) {
-	secret, err := ring.Open(r.ID, s)
-	if err == nil {
-		secret, err = secret.Decoded(encoding)
+func (k *Keys) open(r *Record, s *Sealed, encoding, entry string, ring *Ring) (*decrypted, error) {
+	o := &decrypted{id: r.ID, sealed: *s}
+	if s.Kind == Secrets {
+		secret, err := ring.Open(r.ID, s)
+		if err == nil {
+			secret, err = secret.Decoded(encoding)
+		}
+		if err != nil {
+			return nil, err
+		}
+		key := verifier.NewKey(secret)
+		key.ID = s.Version
+		o.keys, o.slot = []*verifier.Key{key}, k.others.opened.Add(1)%maxOthers
+		k.others.use(o)
+		k.others.learn(r, o)
+	} else {
+		public, err := ring.OpenPublic(r.ID, s)
+		if err != nil {
+			return nil, err
+		}
+		if o.jwks = public.JWKS; o.jwks == "" {
+			if o.keys, err = keyset.Keys(public.Keys, k.verdicts); err != nil {
+				return nil, fmt.Errorf("%w: %w", ErrSeal, err)
+			}
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	o := &decrypted{r.ID, *s, verifier.NewKey(secret), k.others.opened.Add(1) % maxOthers}
-	o.key.ID = s.Version
-	k.others.use(o)
-	k.others.learn(r, o)
 	if k.cache.Set(entry, o, keyCost) {
 		k.cache.Wait() // the next Get would miss until the buffer is drained
 	}
-	return o.key, nil
+	return o, nil
 }
 
 // KeysStats are the cache's statistics since it was created.

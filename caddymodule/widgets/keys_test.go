@@ -13,7 +13,7 @@ import (
 
 func newKeys(t testing.TB, size int64, now func() time.Time) *Keys {
 	t.Helper()
-	keys, err := NewKeys(size, now)
+	keys, err := NewKeys(size, now, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestKeysAreBounded(t *testing.T) {
 			t.Fatalf("the cache takes %d bytes of %d", stats.Cost, stats.Size)
 		}
 	}
-	if _, err := NewKeys(MinCache-1, time.Now); err == nil {
+	if _, err := NewKeys(MinCache-1, time.Now, nil); err == nil {
 		t.Error("a cache that holds nothing was made")
 	}
 }

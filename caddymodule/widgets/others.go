@@ -39,6 +39,9 @@ type others struct {
 
 // use notes that a key was used.
 func (o *others) use(key *decrypted) {
+	if key.sealed.Kind != Secrets {
+		return
+	}
 	if at := &o.used[key.slot]; at.Load() != key {
 		at.Store(key)
 	}
@@ -56,7 +59,7 @@ func (o *others) learn(r *Record, key *decrypted) {
 	for _, before := range *at {
 		switch {
 		case before.id == r.ID && !r.has(before.sealed.Version):
-			o.retire(Other{r.ID, before.key, true})
+			o.retire(Other{r.ID, before.keys[0], true})
 		case (before.id == r.ID || key == nil) && len(kept) < maxKeys && (key == nil || before.sealed.Version != key.sealed.Version):
 			kept = append(kept, before)
 		}
@@ -94,8 +97,8 @@ func (k *Keys) Others(widget string, r *Record) (all []Other) {
 		k.others.learn(r, nil)
 		for i := range r.Secrets {
 			s := &r.Secrets[i]
-			if o, ok := k.cache.Get(s.Version); ok && !s.Live(now) && o.is(r.ID, s) {
-				add(Other{r.ID, o.key, true})
+			if o, ok := k.cache.Get(s.Version); ok && s.Kind == Secrets && !s.Live(now) && o.is(r.ID, s) {
+				add(Other{r.ID, o.keys[0], true})
 			}
 		}
 	}
@@ -109,7 +112,7 @@ func (k *Keys) Others(widget string, r *Record) (all []Other) {
 	}
 	for i := range k.others.used {
 		if o := k.others.used[i].Load(); o != nil {
-			add(Other{Widget: o.id, Key: o.key})
+			add(Other{Widget: o.id, Key: o.keys[0]})
 		}
 	}
 	return all

@@ -11,7 +11,7 @@ import (
 // keys, never its own that verify.
 func TestOthers(t *testing.T) {
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	keys, err := NewKeys(MinCache, func() time.Time { return now })
+	keys, err := NewKeys(MinCache, func() time.Time { return now }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,9 @@ var (
 	ErrNotFound       = errors.New("widgets: there is no widget with that id")
 	ErrTooManySecrets = fmt.Errorf("widgets: %d secrets of the widget are in grace, which is the maximum: "+
 		"a rotation without a grace ends them", MaxSecrets-1)
-	ErrRecord = errors.New("widgets: bad record")
+	ErrRecord   = errors.New("widgets: bad record")
+	ErrNoSecret = errors.New("widgets: the widget has no secret, since its tokens are verified with public keys")
+	ErrSecret   = errors.New("widgets: the widget has a secret")
 )
 
 // Record is a widget as it is stored. It is immutable once a store has it: a change creates
@@ -38,11 +40,14 @@ type Record struct {
 	Dialect string    `json:"dialect,omitzero"` // empty for the handler's
 	Created time.Time `json:"created"`
 	Rotated time.Time `json:"rotated"` // when the current secret was created
-	Secrets []Sealed  `json:"secrets"` // the current one, then those in grace, newest first
+	Secrets []Sealed  `json:"secrets"` // the current one, then those in grace, newest first; or one [Public]
 }
 
-// Sealed is an encrypted secret.
+// Sealed is an encrypted secret, or what verifies tokens in place of one.
 type Sealed struct {
+	// Kind is what it is. Public keys are sealed like secrets: nobody who can only write
+	// to the store can add a key and sign with it.
+	Kind Kind `json:"kind,omitzero"`
 	// Version names the secret. It is random and never reused, so that nothing derived
 	// from this secret can be taken for another's.
 	Version string `json:"version"`
@@ -93,10 +98,16 @@ func (r *Record) WithPolicy(mode, dialect string, now time.Time) (*Record, error
 	return &next, next.Check()
 }
 
+// Kind is what the widget's claims are verified with.
+func (r *Record) Kind() Kind { return r.Secrets[0].Kind }
+
 // Rotate returns the record with a new current secret. With a grace, the previous one
 // still verifies for that long, and those already in grace until their own end. Without a
 // grace, all of them end now.
 func (r *Record) Rotate(secret verifier.Secret, grace time.Duration, ring *Ring, now time.Time) (*Record, error) {
+	if r.Kind() != Secrets {
+		return nil, ErrNoSecret
+	}
 	now = storedTime(now)
 	sealed, err := ring.Seal(r.ID, NewVersion(), secret)
 	if err != nil {
@@ -145,16 +156,14 @@ func (r *Record) Reseal(ring *Ring, now time.Time) (*Record, error) {
 			continue
 		}
 		if sealed.KeyID != ring.First() {
-			secret, err := ring.Open(r.ID, &sealed)
+			text, err := ring.open(r.ID, &sealed)
 			if err != nil {
 				return nil, err
 			}
-			again, err := ring.Seal(r.ID, sealed.Version, secret)
-			if err != nil {
+			if sealed, err = ring.seal(r.ID, sealed, text); err != nil {
 				return nil, err
 			}
-			again.Until = sealed.Until
-			sealed, changed = again, true
+			changed = true
 		}
 		next.Secrets = append(next.Secrets, sealed)
 	}
@@ -180,6 +189,9 @@ func (r *Record) Check() error {
 	}
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
+		if s.Kind != Secrets && (s.Kind != PublicKeys && s.Kind != KeySet || len(r.Secrets) > 1) {
+			return fmt.Errorf("%w of widget %s: it has either secrets, public keys or a key set", ErrRecord, r.ID)
+		}
 		if s.Version == "" || s.KeyID == "" || len(s.Box) < overhead {
 			return fmt.Errorf("%w of widget %s: secret %d is incomplete", ErrRecord, r.ID, i+1)
 		}

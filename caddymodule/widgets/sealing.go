@@ -117,40 +117,61 @@ func (r *Ring) IDs() []string {
 // Has reports whether the ring has that key.
 func (r *Ring) Has(keyID string) bool { return r != nil && r.keys[keyID] != nil }
 
-// Seal encrypts a widget's secret with AES-256-GCM (NIST SP 800-38D) under a
-// random nonce, bound to the widget and the version.
+// Seal encrypts a widget's secret.
 func (r *Ring) Seal(id, version string, secret verifier.Secret) (Sealed, error) {
-	if r == nil {
-		return Sealed{}, ErrNoKey
-	}
-	text := secret.Reveal()
-	box := make([]byte, nonceSize, overhead+len(text))
-	_, _ = rand.Read(box) // never fails: it ends the process first
-	box = r.first.aead.Seal(box, box, []byte(text), binding(id, version))
-	return Sealed{Version: version, KeyID: r.first.id, Box: box}, nil
+	return r.seal(id, Sealed{Version: version}, secret.Reveal())
 }
 
 // Open decrypts a secret of the widget. Its error is a [*MissingKeyError] or
 // wraps [ErrSeal].
 func (r *Ring) Open(id string, s *Sealed) (verifier.Secret, error) {
-	if !r.Has(s.KeyID) {
-		return verifier.Secret{}, &MissingKeyError{s.KeyID}
+	if s.Kind != Secrets {
+		// What everybody may know is not the key of an HMAC.
+		return verifier.Secret{}, fmt.Errorf("%w: it is no secret", ErrSeal)
 	}
-	if len(s.Box) < overhead {
-		return verifier.Secret{}, ErrSeal
-	}
-	text, err := r.keys[s.KeyID].Open(nil, s.Box[:nonceSize], s.Box[nonceSize:], binding(id, s.Version))
+	text, err := r.open(id, s)
 	if err != nil {
-		return verifier.Secret{}, ErrSeal
+		return verifier.Secret{}, err
 	}
-	secret, err := verifier.NewSecret(string(text))
+	secret, err := verifier.NewSecret(text)
 	if err != nil {
 		return verifier.Secret{}, fmt.Errorf("%w: %w", ErrSeal, err)
 	}
 	return secret, nil
 }
 
+// seal encrypts a text with AES-256-GCM (NIST SP 800-38D) under a random nonce, bound to
+// the widget, the kind and the version.
+func (r *Ring) seal(id string, s Sealed, text string) (Sealed, error) {
+	if r == nil {
+		return Sealed{}, ErrNoKey
+	}
+	box := make([]byte, nonceSize, overhead+len(text))
+	_, _ = rand.Read(box) // never fails: it ends the process first
+	s.Box = r.first.aead.Seal(box, box, []byte(text), binding(id, &s))
+	s.KeyID = r.first.id
+	return s, nil
+}
+
+func (r *Ring) open(id string, s *Sealed) (string, error) {
+	if !r.Has(s.KeyID) {
+		return "", &MissingKeyError{s.KeyID}
+	}
+	if len(s.Box) < overhead {
+		return "", ErrSeal
+	}
+	text, err := r.keys[s.KeyID].Open(nil, s.Box[:nonceSize], s.Box[nonceSize:], binding(id, s))
+	if err != nil {
+		return "", ErrSeal
+	}
+	return string(text), nil
+}
+
 // binding is the additional data. Neither an id nor a version contains a NUL.
-func binding(id, version string) []byte {
-	return []byte("chat_identity secret\x00" + id + "\x00" + version)
+func binding(id string, s *Sealed) []byte {
+	kind := "secret"
+	if s.Kind != Secrets {
+		kind = string(s.Kind)
+	}
+	return []byte("chat_identity " + kind + "\x00" + id + "\x00" + s.Version)
 }

@@ -4,6 +4,9 @@ package keyset
 
 import (
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
@@ -66,8 +69,42 @@ func Parse(text []byte) ([]verifier.PublicKey, error) {
 	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
 }
 
-// ParsePEM reads one public key: "PUBLIC KEY" (RFC 5280) or "RSA PUBLIC KEY" (RFC 8017).
+// Keys returns the keys of a widget that has public keys without ids. Each is named by its
+// thumbprint.
+func Keys(public []crypto.PublicKey, verdicts verifier.Verdicts) (keys []*verifier.Key, err error) {
+	for _, k := range public {
+		id, err := Thumbprint(k)
+		if err != nil {
+			return nil, err
+		}
+		key, err := verifier.NewPublicKey(verifier.PublicKey{Key: k, ID: id, Verdicts: verdicts})
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// Describe says of which kind a key is: "RSA 2048", "ECDSA P-256", "Ed25519".
+func Describe(key crypto.PublicKey) string {
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Curve.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return fmt.Sprintf("%T", key)
+}
+
+// ParsePEM reads one public key: "PUBLIC KEY" (RFC 5280) or "RSA PUBLIC KEY" (RFC 8017), or
+// the base64 of one, for what holds a single line.
 func ParsePEM(text []byte) (crypto.PublicKey, error) {
+	if decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text))); err == nil {
+		text = decoded
+	}
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
@@ -90,7 +127,21 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	if err != nil {
 		return nil, errors.New("the public key cannot be read: its PEM is damaged, or its kind is unknown")
 	}
-	return key, nil
+	return key, check(key)
+}
+
+// check refuses a key that no algorithm takes.
+func check(key crypto.PublicKey) (err error) {
+	names := []string{"RS256"}
+	if _, ok := key.(*rsa.PublicKey); !ok {
+		names = []string{"ES384", "ES512", "EdDSA", "ES256"}
+	}
+	for _, name := range names {
+		if err = (&verifier.Token{Algorithms: []string{name}}).CheckKey(key); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("no algorithm takes this key: %w", err)
 }
 
 // Thumbprint is the key's id by RFC 7638, with SHA-256, in base64url.

@@ -36,6 +36,11 @@ type Gateway struct {
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID string) string
 
+	// KeySet says why the widgets of a key set are unavailable, "" if they are not, without
+	// waiting. TryKeySet reads it if it was not read before. Both are nil offline.
+	KeySet    func(url string) string
+	TryKeySet func(ctx context.Context, url string) error
+
 	// Sites returns where requests of a widget with that dialect are verified.
 	Sites func(id, dialect string) []Site
 	// Effect says how requests of a stored widget are treated.

@@ -20,6 +20,11 @@ func (g *Gateway) addUses(w *adminapi.Widget) {
 		use := uses[s.Version]
 		s.LastUsed, s.UsedLastHour = use.Last, &use.LastHour
 	}
+	for i := range w.PublicKeys {
+		k := &w.PublicKeys[i]
+		use := uses[k.Thumbprint]
+		k.LastUsed, k.UsedLastHour = use.Last, &use.LastHour
+	}
 	w.Grace = graceText(w, g.Traffic.Now())
 }
 

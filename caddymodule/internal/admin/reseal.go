@@ -76,5 +76,5 @@ func (g *Gateway) unavailability(err error) string {
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
 		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID))
 	}
-	return "the stored secret cannot be decrypted: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget"
+	return "the stored secret cannot be decrypted: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget; if it has public keys, set them again"
 }

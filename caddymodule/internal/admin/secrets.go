@@ -55,6 +55,9 @@ func (c *call) rotate() error {
 	}
 	secret := widgets.NewSecret()
 	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		if err := noSecret(old); err != nil {
+			return nil, err
+		}
 		return old.Rotate(secret, grace, c.Ring(), time.Now())
 	})
 	if err != nil {
@@ -70,6 +73,9 @@ func (c *call) endGrace() error {
 	c.action = "end-grace"
 	ended := 0
 	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
+		if err := noSecret(old); err != nil {
+			return nil, err
+		}
 		ended = len(c.stored(old).Secrets) - 1 // those that still verify
 		return old.EndGrace()
 	})
@@ -80,6 +86,12 @@ func (c *call) endGrace() error {
 }
 
 func (c *call) reveal() error {
+	record, failed := c.Store.Lookup(c.r.Context(), []byte(c.id))
+	if record != nil {
+		if err := noSecret(record); err != nil {
+			return err
+		}
+	}
 	if !c.AllowReveal {
 		return adminError(http.StatusForbidden, "secrets are not shown again: rotate the widget to get a new one, or set allow_reveal "+
 			"in the global chat_identity block")
@@ -87,9 +99,8 @@ func (c *call) reveal() error {
 	if err := c.writable(c.id); err != nil {
 		return err
 	}
-	record, err := c.Store.Lookup(c.r.Context(), []byte(c.id))
-	if err != nil {
-		return err
+	if failed != nil {
+		return failed
 	}
 	if record == nil {
 		return c.unknown()

@@ -32,7 +32,7 @@ func (c *call) readiness() error {
 		}
 	}
 	verdict, text := e.judge()
-	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text, Evidence: needed})
+	return c.answer(http.StatusOK, adminapi.Readiness{Widget: c.id, Readiness: r, Verdict: verdict, Text: text + e.proofs(), Evidence: needed})
 }
 
 // evidence is what is known about a widget's requests.
@@ -77,6 +77,15 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 			judged, requestsWithoutClaim(unsigned), e.unchecked(), e.omitted())
 	}
 	return adminapi.Ready, fmt.Sprintf("Ready: of %s, %d verified, and required mode would have refused none.%s%s", judged, e.Verified, e.unchecked(), e.omitted())
+}
+
+// proofs says how far a widget has come from signatures to tokens.
+func (e *evidence) proofs() string {
+	if p := e.Proofs; p.Signature > 0 && p.Token > 0 {
+		return fmt.Sprintf(" Of the verified requests, %d%% were proved by a token and %d by a signature: with no more of those, 'proof token' refuses nobody.",
+			p.Token*100/(p.Token+p.Signature), p.Signature)
+	}
+	return ""
 }
 
 func (e *evidence) refusedFor(reason judgment.Reason) uint64 {

@@ -26,6 +26,10 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 	now, ring := time.Now(), g.Ring()
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
+		if s.Kind != widgets.Secrets {
+			g.showPublic(v, r)
+			break
+		}
 		if !s.Live(now) {
 			continue
 		}
@@ -41,7 +45,10 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 // inline returns a widget of the configuration as the API shows it.
 func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
 	v := *configured
-	v.Secrets = slices.Clone(v.Secrets)
+	v.Secrets, v.PublicKeys = slices.Clone(v.Secrets), slices.Clone(v.PublicKeys)
+	if v.JWKS != "" && g.KeySet != nil {
+		v.Unavailable = g.KeySet(v.JWKS)
+	}
 	g.addUses(&v)
 	return &v
 }
@@ -84,9 +91,15 @@ func (c *call) create() error {
 	if err := c.writable(c.id); err != nil {
 		return fmt.Errorf("%w, or choose another id", err)
 	}
+	public, err := c.public(asked.Public)
+	if err != nil {
+		return err
+	}
 	secret := widgets.NewSecret()
 	if asked.Secret != nil {
-		var err error
+		if public != nil {
+			return adminError(http.StatusBadRequest, "a widget has either a secret or public keys: send one of the two")
+		}
 		if secret, err = secretOf(*asked.Secret); err != nil {
 			return err
 		}
@@ -106,15 +119,22 @@ func (c *call) create() error {
 		if old != nil {
 			return nil, fmt.Errorf("%w: rotate %s for a new secret, or delete it first", widgets.ErrExists, asked.ID)
 		}
+		if public != nil {
+			return widgets.NewPublicRecord(asked.ID, asked.Mode, asked.Dialect, *public, c.Ring(), time.Now())
+		}
 		return widgets.NewRecord(asked.ID, asked.Mode, asked.Dialect, secret, c.Ring(), time.Now())
 	})
 	if err != nil {
 		return err
 	}
 	view := c.stored(record)
-	view.Secret = secret.Reveal()
+	if public != nil {
+		view.Note = c.keySetNote(public.JWKS)
+	} else {
+		view.Secret = secret.Reveal()
+	}
 	if view.EffectiveMode == "" {
-		view.Note = "No request can use it. " + view.ModeWhy
+		view.Note = strings.TrimSpace(view.Note + " No request can use it. " + view.ModeWhy)
 	}
 	if asked.Secret != nil {
 		if err := secrettext.Doubt(*asked.Secret); err != nil {
@@ -200,8 +220,17 @@ func (c *call) set() error {
 	if err := c.read(&asked); err != nil {
 		return err
 	}
-	if asked.Mode == nil && asked.Dialect == nil {
-		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect or both")
+	public, err := c.public(asked.Public)
+	if err != nil {
+		return err
+	}
+	if asked.Mode == nil && asked.Dialect == nil && public == nil {
+		return adminError(http.StatusBadRequest, "nothing to change: send mode, dialect, public_keys or jwks")
+	}
+	if public != nil {
+		if err := c.needKey(); err != nil {
+			return err
+		}
 	}
 	var before adminapi.Effect
 	record, err := c.changeKnown(func(old *widgets.Record) (*widgets.Record, error) {
@@ -216,13 +245,20 @@ func (c *call) set() error {
 		if err := checkPolicy(mode, dialect); err != nil {
 			return nil, err
 		}
-		return old.WithPolicy(mode, dialect, time.Now())
+		next, err := old.WithPolicy(mode, dialect, time.Now())
+		if err == nil && public != nil {
+			next, err = c.withPublic(next, public)
+		}
+		return next, err
 	})
 	if err != nil {
 		return err
 	}
 	view := c.stored(record)
 	view.Note = effectNote(before, view, asked.Mode != nil)
+	if public != nil {
+		view.Note = strings.TrimSpace(c.keySetNote(public.JWKS) + " " + view.Note)
+	}
 	return c.answer(http.StatusOK, view)
 }
 
@@ -271,7 +307,7 @@ func (c *call) writable(id string) error {
 	}
 	place := "in the global chat_identity block"
 	if own.Source == "handler" {
-		place = "as the own widget of a handler with a secret"
+		place = "as a handler's own widget"
 	}
 	return adminError(http.StatusConflict, "widget %s is defined in the configuration, %s: change it there, then reload", id, place)
 }

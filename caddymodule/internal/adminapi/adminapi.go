@@ -22,14 +22,16 @@ type Widget struct {
 	Source string `json:"source"`         // stored, inline, or handler for a handler's own
 	Mode   string `json:"mode,omitempty"` // its own
 	Effect
-	Dialect     string    `json:"dialect,omitempty"`
-	Created     time.Time `json:"created,omitzero"`
-	Rotated     time.Time `json:"rotated,omitzero"`
-	Secrets     []Secret  `json:"secrets,omitempty"`   // the current one first
-	UsesSince   time.Time `json:"uses_since,omitzero"` // since when this gateway counts which secret is used
-	Grace       string    `json:"grace,omitempty"`     // a sentence on how much the old secrets are still used
-	Unavailable string    `json:"unavailable,omitempty"`
-	Note        string    `json:"note,omitempty"` // only in the answer to its creation or a change: what that does not do
+	Dialect     string      `json:"dialect,omitempty"`
+	Created     time.Time   `json:"created,omitzero"`
+	Rotated     time.Time   `json:"rotated,omitzero"`
+	Secrets     []Secret    `json:"secrets,omitempty"`     // the current one first
+	PublicKeys  []PublicKey `json:"public_keys,omitempty"` // in place of secrets
+	JWKS        string      `json:"jwks,omitempty"`        // the source of a key set, in place of secrets
+	UsesSince   time.Time   `json:"uses_since,omitzero"`   // since when this gateway counts which secret is used
+	Grace       string      `json:"grace,omitempty"`       // a sentence on how much the old secrets are still used
+	Unavailable string      `json:"unavailable,omitempty"`
+	Note        string      `json:"note,omitempty"` // only in the answer to its creation or a change: what that does not do
 	// Secret is only in the answers that generate or reveal it.
 	Secret string `json:"secret,omitempty"`
 }
@@ -63,18 +65,37 @@ type Secret struct {
 	UsedLastHour *uint64   `json:"used_last_hour,omitzero"` // nil without a gateway
 }
 
+// PublicKey is what the API shows about a public key.
+type PublicKey struct {
+	Thumbprint string `json:"thumbprint"` // RFC 7638, with SHA-256
+	Kind       string `json:"kind"`
+	// As those of a secret.
+	LastUsed     time.Time `json:"last_used,omitzero"`
+	UsedLastHour *uint64   `json:"used_last_hour,omitzero"` // nil without a gateway
+}
+
+// Public is what verifies a widget's tokens in place of a secret: public keys in PEM, or the
+// https URL of a key set; nil for neither.
+type Public struct {
+	PublicKeys []string `json:"public_keys,omitempty"`
+	JWKS       *string  `json:"jwks,omitempty"`
+}
+
 // Creation asks for a new widget.
 type Creation struct {
 	ID      string  `json:"id"`
 	Mode    string  `json:"mode,omitempty"`
 	Dialect string  `json:"dialect,omitempty"`
 	Secret  *string `json:"secret,omitempty"` // nil to generate one
+	Public
 }
 
-// Change asks for another mode or dialect of a widget; nil leaves it as it is.
+// Change asks for another mode, dialect or public keys of a widget; nil leaves them as they
+// are.
 type Change struct {
 	Mode    *string `json:"mode,omitempty"`
 	Dialect *string `json:"dialect,omitempty"`
+	Public
 }
 
 // GraceEnded is the result of ending a widget's grace.

@@ -29,10 +29,23 @@ type claimFormat struct {
 }
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, "One of "+adminapi.Dialects())
+	cmd.Flags().StringVar(&f.dialect, "dialect", verifier.DefaultDialect, oneDialect())
 	completeDialect(cmd)
 	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
 	cmd.Flags().StringVar(&f.encoding, "encoding", "hex", "Encoding of the signature: hex, base64 or base64url")
+}
+
+// oneDialect is what help says of a flag that takes a dialect, in lines.
+func oneDialect() string {
+	text, width := "One of", 0
+	for name := range strings.FieldsSeq(adminapi.Dialects()) {
+		separator := " "
+		if width += 1 + len(name); width > 70 {
+			separator, width = "\n", len(name)
+		}
+		text += separator + name
+	}
+	return text
 }
 
 // checker reads and checks claims of one dialect, as the flags change it.
@@ -58,7 +71,7 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 func (c *checker) pointers(f verifier.Field) []string {
 	var pointers []string
 	for _, p := range c.dialect.Places {
-		if p.Field == f {
+		if p.Field == f && (p.Location == "" || p.Location == "body") {
 			pointers = append(pointers, c.dialect.At+p.Name)
 		}
 	}

@@ -258,6 +258,13 @@ func explained(t *testing.T, r run) (result, string) {
 
 func TestSignExplain(t *testing.T) {
 	for _, d := range verifier.Dialects {
+		if d.TakesToken() {
+			r := command(t, run{args: []string{"sign", "--user", "u", "--dialect", d.Name}, secret: commandSecret})
+			if r.err == nil || !strings.Contains(r.errors, "its proof is a token") {
+				t.Errorf("%s: %v %s", d.Name, r.err, r.errors)
+			}
+			continue
+		}
 		for _, encoding := range []string{"hex", "base64", "base64url"} {
 			t.Run(d.Name+" "+encoding, func(t *testing.T) {
 				flags := []string{"--dialect", d.Name, "--encoding", encoding}

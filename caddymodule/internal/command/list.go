@@ -64,6 +64,10 @@ func listRow(w *adminapi.Widget) []string {
 		secrets = "unavailable"
 	case grace > 0:
 		secrets = fmt.Sprintf("%d + %d in grace", len(w.Secrets)-grace, grace)
+	case w.JWKS != "":
+		secrets = "key set"
+	case len(w.PublicKeys) > 0:
+		secrets = adminapi.Count(uint64(len(w.PublicKeys)), "public key")
 	case len(w.Secrets) > 0:
 		secrets = strconv.Itoa(len(w.Secrets))
 	}

@@ -23,7 +23,7 @@ func createCommand() *cobra.Command {
 	var policy policyFlags
 	var fromInput bool
 	cmd := &cobra.Command{
-		Use:   "create <id> [--mode <mode>] [--dialect <name>] [--secret-stdin]",
+		Use:   "create <id> [--secret-stdin | --public-key <file>... | --jwks <url>]",
 		Short: "Creates a widget and prints its secret, once",
 		Long: `
 Creates a widget in the gateway's store and prints its secret, and nothing else,
@@ -31,17 +31,32 @@ to standard output. The secret is not shown again.
 
 With --secret-stdin the widget gets the secret from standard input, such as one
 that a customer already signs with. A trailing newline is ignored, and the secret
-is not printed.`,
-		Example: "  SECRET=$(caddy chat-identity create shop --mode required)",
+is not printed.
+
+With --public-key or --jwks the widget has no secret: its customer signs tokens with a
+private key, and they are verified with these public keys, or with those of the key
+set at that URL. The handler must name the algorithm, and with a key set also whose
+tokens are meant ('require /iss' and 'require /aud').`,
+		Example: "  SECRET=$(caddy chat-identity create shop --mode required)\n  caddy chat-identity create shop --public-key shop.pem",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := args[0]
 			if err := policy.check(); err != nil {
 				return err
 			}
-			body := adminapi.Creation{ID: id, Mode: policy.mode, Dialect: policy.dialect}
+			public, err := policy.public(cmd)
+			if err != nil {
+				return err
+			}
+			body := adminapi.Creation{ID: id, Mode: policy.mode, Dialect: policy.dialect, Public: public}
+			withPublic := public.PublicKeys != nil || public.JWKS != nil
 			r := &apiRequest{method: http.MethodPost, path: widgetsPath, body: &body, lost: lookAt(id) +
 				", and if it exists, get a secret with 'caddy chat-identity rotate " + id + "'"}
+			if withPublic {
+				if r.lost = lookAt(id); fromInput {
+					return errors.New("a widget has either a secret or public keys: pass --secret-stdin, --public-key or --jwks")
+				}
+			}
 			if fromInput {
 				secret, err := storedSecret(cmd)
 				if err != nil {
@@ -58,6 +73,12 @@ is not printed.`,
 				w.Secret = ""
 				return admin.output.print(cmd, w, func(io.Writer) error {
 					cmd.PrintErrf("Widget %s was created with the secret from standard input.\n", id)
+					return nil
+				})
+			}
+			if withPublic {
+				return admin.output.print(cmd, raw, func(io.Writer) error {
+					cmd.PrintErrf("Widget %s was created. It has no secret: its tokens are verified with %s.\n", id, verifiedBy(w))
 					return nil
 				})
 			}

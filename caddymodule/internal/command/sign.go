@@ -30,6 +30,9 @@ count.`,
 			if err != nil {
 				return err
 			}
+			if checker.dialect.Message == "" {
+				return fmt.Errorf("the dialect %s has no signature: its proof is a token", f.dialect)
+			}
 			if err = checker.complete(claim); err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
 )
 
 // inGrace returns how many earlier secrets still verify, and until when.
@@ -42,12 +44,14 @@ func showCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.addStore(&cobra.Command{
 		Use:   "show <id>",
-		Short: "Shows a widget and which of its secrets verify",
+		Short: "Shows a widget and which of its secrets or keys verify",
 		Long: `
 Shows a widget's own mode and dialect, or a dash where the handler's apply, how its
 requests are treated and why, when it was created and rotated, and for each secret
 its version, the id of its encryption key, if it is in grace, when that ends, and
-when this gateway last verified a request with it. Secrets themselves are not shown.`,
+when this gateway last verified a request with it. Secrets themselves are not shown.
+Of a widget without a secret it shows its public keys by their thumbprints (RFC 7638),
+or where its key set is.`,
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
@@ -88,6 +92,11 @@ func writeWidget(out io.Writer, w *adminapi.Widget) error {
 	for i := range w.Secrets {
 		known("secret:", secretText(&w.Secrets[i], i == 0))
 	}
+	for i := range w.PublicKeys {
+		k := &w.PublicKeys[i]
+		known("public key:", orDash(k.Kind)+", thumbprint "+orDash(k.Thumbprint)+useText(k.LastUsed, k.UsedLastHour))
+	}
+	known("key set:", orDash(w.JWKS))
 	known("grace:", orDash(w.Grace))
 	known("unavailable:", orDash(w.Unavailable))
 	return writeTable(out, rows)
@@ -114,18 +123,29 @@ func secretText(s *adminapi.Secret, current bool) string {
 	if s.KeyID != "" {
 		text += ", encrypted with key " + plain(s.KeyID)
 	}
-	if !s.LastUsed.IsZero() && s.UsedLastHour != nil {
-		text += fmt.Sprintf(", last used %s, %d in the last hour", localTime(s.LastUsed), *s.UsedLastHour)
-	}
-	return text
+	return text + useText(s.LastUsed, s.UsedLastHour)
 }
 
-// policyFlags are a widget's own mode and dialect.
-type policyFlags struct{ mode, dialect string }
+func useText(last time.Time, lastHour *uint64) string {
+	if last.IsZero() || lastHour == nil {
+		return ""
+	}
+	return fmt.Sprintf(", last used %s, %d in the last hour", localTime(last), *lastHour)
+}
+
+// policyFlags are a widget's own mode and dialect, and what verifies its tokens in place of a
+// secret.
+type policyFlags struct {
+	mode, dialect, jwks string
+	publicKeys          []string
+}
 
 func (p *policyFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&p.publicKeys, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
+	cmd.Flags().StringVar(&p.jwks, "jwks", "", "The https `url` of a key set (JWKS) that verifies tokens")
+	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
-	cmd.Flags().StringVar(&p.dialect, "dialect", "", "One of "+adminapi.Dialects()+"; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+"; \"\" leaves it to the handler")
 	completeFlag(cmd, "mode", "off", "optional", "required")
 	completeDialect(cmd)
 }
@@ -140,17 +160,55 @@ func (p *policyFlags) check() error {
 	return nil
 }
 
+// public reads the files of public keys.
+func (p *policyFlags) public(cmd *cobra.Command) (public adminapi.Public, err error) {
+	if cmd.Flags().Changed("jwks") {
+		if len(p.publicKeys) > 0 {
+			return public, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+		}
+		public.JWKS = &p.jwks
+	}
+	for _, path := range p.publicKeys {
+		file, err := os.Open(path)
+		if err != nil {
+			return public, fmt.Errorf("--public-key: %w", err)
+		}
+		text, err := io.ReadAll(io.LimitReader(file, maxInput))
+		_ = file.Close()
+		if err == nil {
+			_, err = keyset.ParsePEM(text) // a private key goes nowhere
+		}
+		if err != nil {
+			return public, fmt.Errorf("--public-key: %s: %w", path, err)
+		}
+		public.PublicKeys = append(public.PublicKeys, string(text))
+	}
+	return public, nil
+}
+
+// verifiedBy says what verifies the tokens of a widget without a secret.
+func verifiedBy(w *adminapi.Widget) string {
+	if w.JWKS != "" {
+		return "the key set " + plain(w.JWKS)
+	}
+	return adminapi.Count(uint64(len(w.PublicKeys)), "public key")
+}
+
 func setCommand() *cobra.Command {
 	var admin adminFlags
 	var policy policyFlags
 	cmd := &cobra.Command{
-		Use:   "set <id> [--mode <mode>] [--dialect <name>]",
-		Short: "Changes a widget's mode or dialect",
+		Use:   "set <id> [--mode <mode>] [--dialect <name>] [--public-key <file>... | --jwks <url>]",
+		Short: "Changes a widget's mode, dialect or public keys",
 		Long: `
 Changes the mode or dialect of a stored widget. A flag that is not given changes
 nothing, and an empty value leaves the choice to the handler again. A mode in the
 Caddyfile is a minimum: a widget can only be stricter. If requests are not treated
-as the new mode says, or now differently, standard error says so and why.`,
+as the new mode says, or now differently, standard error says so and why.
+
+--public-key and --jwks replace what verifies the tokens of a widget without a
+secret. What verified them before stops at once: to replace a key without a gap, pass
+both, and later the new one alone.`,
 		Example: "  caddy chat-identity set shop --mode required --dialect ''",
 		Args:    oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -161,8 +219,12 @@ as the new mode says, or now differently, standard error says so and why.`,
 			if cmd.Flags().Changed("dialect") {
 				change.Dialect = &policy.dialect
 			}
-			if change == (adminapi.Change{}) {
-				return errors.New("nothing to set: pass --mode, --dialect or both")
+			var err error
+			if change.Public, err = policy.public(cmd); err != nil {
+				return err
+			}
+			if change.Mode == nil && change.Dialect == nil && change.PublicKeys == nil && change.JWKS == nil {
+				return errors.New("nothing to set: pass --mode, --dialect, --public-key or --jwks")
 			}
 			if err := policy.check(); err != nil {
 				return err

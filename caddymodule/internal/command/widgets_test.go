@@ -34,6 +34,9 @@ var (
 )
 
 // Every command, with and without --json, over TCP and a unix socket.
+// publicKeyJSON is the file testdata/public.pem as JSON has it.
+const publicKeyJSON = `"-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE1gREe7BB7m+K/rqwjfosp5fBNtxB\nftBk8RxkBD9oPr14I//R21Li9/qcepW1IS9jXxDEAvIDl8cy4QYzgeByGw==\n-----END PUBLIC KEY-----\n"`
+
 func TestCommandWidgets(t *testing.T) {
 	cases := []struct {
 		name, args, in string
@@ -53,6 +56,16 @@ func TestCommandWidgets(t *testing.T) {
 			name: "create with a customer's secret", args: "create shop --secret-stdin", in: commandSecret + "\r\n", call: "POST /chat_identity/widgets", body: `{"id":"shop","secret":"` + commandSecret + `"}`,
 			answer: "201 " + `{"id":"shop","secret":"` + commandSecret + `","source":"stored"}`,
 			json:   `{"id":"shop","source":"stored","effective_mode":"","mode_why":""}`,
+		},
+		{
+			name: "create with a public key", args: "create shop --public-key testdata/public.pem", call: "POST /chat_identity/widgets",
+			body:   `{"id":"shop","public_keys":[` + publicKeyJSON + `]}`,
+			answer: `201 {"id":"shop","source":"stored","public_keys":[{"thumbprint":"T1","kind":"ECDSA P-256"}]}`,
+		},
+		{
+			name: "create with a key set", args: "create shop --jwks https://login.example.com/jwks", call: "POST /chat_identity/widgets",
+			body:   `{"id":"shop","jwks":"https://login.example.com/jwks"}`,
+			answer: `201 {"id":"shop","source":"stored","jwks":"https://login.example.com/jwks","note":"The key set cannot be read yet (it answers with status 502): until it can, the widget is unavailable."}`,
 		},
 		{
 			name: "rotate", args: "rotate shop", call: "POST /chat_identity/widgets/shop/rotate", body: `{}`,
@@ -105,6 +118,15 @@ func TestCommandWidgets(t *testing.T) {
 		{
 			name: "set without effect", args: "set shop --mode optional", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"optional"}`,
 			answer: `200 {"id":"shop","source":"stored","mode":"optional","effective_mode":"required","mode_from":"handler","mode_why":"The minimum.","note":"It changes\nnothing. The minimum."}`,
+		},
+		{
+			name: "set public keys", args: "set shop --public-key testdata/public.pem --public-key testdata/public.pem", call: "PATCH /chat_identity/widgets/shop",
+			body:   `{"public_keys":[` + publicKeyJSON + `,` + publicKeyJSON + `]}`,
+			answer: `200 {"id":"shop","source":"stored","public_keys":[{"thumbprint":"T1","kind":"ECDSA P-256","last_used":"2026-02-03T04:05:06Z","used_last_hour":3},{"thumbprint":"T2","kind":"RSA 2048"}]}`,
+		},
+		{
+			name: "set a key set", args: "set shop --jwks https://login.example.com/jwks", call: "PATCH /chat_identity/widgets/shop", body: `{"jwks":"https://login.example.com/jwks"}`,
+			answer: `200 {"id":"shop","source":"stored","jwks":"https://login.example.com/jwks"}`,
 		},
 		{
 			name: "set to nothing", args: "set shop --mode= --dialect=", call: "PATCH /chat_identity/widgets/shop", body: `{"mode":"","dialect":""}`,

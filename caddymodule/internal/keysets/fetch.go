@@ -27,6 +27,8 @@ func parseURL(text string) (*url.URL, error) {
 	switch {
 	case err != nil || u.Host == "":
 		return nil, errors.New("the key set's URL is not valid: write it as https://login.example.com/.well-known/jwks.json")
+	case u.Scheme == "http":
+		return nil, fmt.Errorf("the key set %s would be fetched without TLS, so that anybody on the way could add a key: use https", text)
 	case u.Scheme != "https":
 		return nil, fmt.Errorf("a key set is fetched by https, not by %s", u.Scheme)
 	case u.User != nil:

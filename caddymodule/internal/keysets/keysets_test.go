@@ -88,7 +88,7 @@ func (c *clock) now() time.Time          { return time.Unix(1_800_000_000, c.Loa
 func (c *clock) forward(d time.Duration) { c.Add(int64(d)) }
 
 // newTestSet returns a set of the source, that nothing reads by itself.
-func newTestSet(t *testing.T, s *source, stale time.Duration) (*Set, *clock, *[]error) {
+func newTestSet(t *testing.T, s *source) (*Set, *clock, *[]error) {
 	t.Helper()
 	target, err := url.Parse(s.URL)
 	if err != nil {
@@ -98,14 +98,14 @@ func newTestSet(t *testing.T, s *source, stale time.Duration) (*Set, *clock, *[]
 	roots.AddCert(s.Certificate())
 	var told []error
 	c := new(clock)
-	set := newSet(s.URL, newFetcher(target, roots).fetch, Options{Stale: stale, Log: func(err error) { told = append(told, err) }}, c.now)
+	set := newSet(s.URL, newFetcher(target, roots).fetch, Options{Log: func(_ string, err error) { told = append(told, err) }}, c.now)
 	t.Cleanup(func() { _ = set.Close() })
 	return set, c, &told
 }
 
 func count(t *testing.T, s *Set, id string, want int) {
 	t.Helper()
-	keys, err := s.Keys(context.Background(), id)
+	keys, err := s.Keys(context.Background(), []byte(id), time.Minute)
 	if err != nil || len(keys) != want {
 		t.Fatalf("%d keys, want %d: %v", len(keys), want, err)
 	}
@@ -115,7 +115,7 @@ func count(t *testing.T, s *Set, id string, want int) {
 // once in 30 seconds.
 func TestRefresh(t *testing.T) {
 	source := newSource(t, "a", "b")
-	set, clock, _ := newTestSet(t, source, time.Minute)
+	set, clock, _ := newTestSet(t, source)
 	count(t, set, "a", 2) // the first request waits for the first read
 	count(t, set, "c", 2)
 	if n := source.fetches.Load(); n != 1 {
@@ -124,7 +124,9 @@ func TestRefresh(t *testing.T) {
 	source.holds(t, "c")
 	clock.forward(eager)
 	count(t, set, "a", 2) // known: nothing is asked
-	count(t, set, "", 2)
+	if keys, err := set.Keys(t.Context(), nil, time.Minute); err != nil || len(keys) != 2 {
+		t.Fatalf("%d keys without an id: %v", len(keys), err)
+	}
 	count(t, set, "c", 1)
 	count(t, set, "a", 1)
 	if n := source.fetches.Load(); n != 2 {
@@ -133,14 +135,14 @@ func TestRefresh(t *testing.T) {
 	clock.forward(eager)
 	var group sync.WaitGroup
 	for range 20 {
-		group.Go(func() { _, _ = set.Keys(context.Background(), "unknown") })
+		group.Go(func() { _, _ = set.Keys(context.Background(), []byte("unknown"), time.Minute) })
 	}
 	group.Wait()
 	if n := source.fetches.Load(); n != 3 {
 		t.Errorf("20 tokens with an unknown id had the source read %d times", n-2)
 	}
 	source.holds(t)
-	if err := set.update(); err != nil {
+	if err := set.Update(); err != nil {
 		t.Fatal(err)
 	}
 	count(t, set, "c", 0)
@@ -150,29 +152,29 @@ func TestRefresh(t *testing.T) {
 // unavailable until it is back.
 func TestOutage(t *testing.T) {
 	source := newSource(t, "a")
-	set, clock, told := newTestSet(t, source, time.Minute)
+	set, clock, told := newTestSet(t, source)
 	count(t, set, "a", 1)
 	source.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
 	for range 3 {
 		clock.forward(20 * time.Second)
-		if err := set.update(); err == nil {
+		if err := set.Update(); err == nil {
 			t.Fatal("a gateway's error is a key set")
 		}
 	}
 	count(t, set, "a", 1)
-	if !set.Served() || set.Err() == nil || !strings.Contains(set.Err().Error(), "answers with status 502") {
-		t.Error(set.Err())
+	if is := set.State(time.Minute); !is.Served || is.Err == nil || !strings.Contains(is.Err.Error(), "answers with status 502") {
+		t.Errorf("%+v", is)
 	}
 	clock.forward(20 * time.Second)
-	if _, err := set.Keys(context.Background(), "a"); !errors.Is(err, ErrUnavailable) || set.Served() {
+	if _, err := set.Keys(context.Background(), []byte("a"), time.Minute); !errors.Is(err, ErrUnavailable) || set.State(time.Minute).Served {
 		t.Error(err)
 	}
 	source.holds(t, "b")
-	if err := set.update(); err != nil {
+	if err := set.Update(); err != nil {
 		t.Fatal(err)
 	}
 	count(t, set, "b", 1)
-	if len(*told) != 2 || (*told)[0] == nil || (*told)[1] != nil || set.Err() != nil {
+	if len(*told) != 2 || (*told)[0] == nil || (*told)[1] != nil || set.State(0).Err != nil {
 		t.Errorf("told %v", *told)
 	}
 }
@@ -184,10 +186,10 @@ func TestNeverRead(t *testing.T) {
 	release := make(chan struct{})
 	source.answers(func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
-	set, _, _ := newTestSet(t, source, time.Minute)
+	set, _, _ := newTestSet(t, source)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := set.Keys(ctx, "a"); !errors.Is(err, ErrUnavailable) {
+	if _, err := set.Keys(ctx, []byte("a"), time.Minute); !errors.Is(err, ErrUnavailable) {
 		t.Error(err)
 	}
 }
@@ -206,8 +208,8 @@ func TestFetches(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			source := newSource(t)
 			source.answers(test.answer)
-			set, _, _ := newTestSet(t, source, 0)
-			if err := set.update(); err == nil || !strings.Contains(err.Error(), test.want) {
+			set, _, _ := newTestSet(t, source)
+			if err := set.Update(); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("%v, want %q", err, test.want)
 			}
 			if n := source.fetches.Load(); n != 1 {
@@ -253,30 +255,32 @@ func TestSources(t *testing.T) {
 // TestFile: a set in a file is read again like any other.
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
-	set, err := Open(path, Options{Log: func(error) {}})
+	sets := NewSets(Options{Log: func(string, error) {}})
+	defer sets.Close()
+	set, err := sets.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer set.Close()
+	set.Start()
+	if again, err := sets.Open(path); again != set || err != nil {
+		t.Error("one source is two sets", err)
+	}
 	if err := os.WriteFile(path, setOf(t, "a"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	testbed.Until(t, "the file is read", func() bool {
-		_ = set.update()
-		keys, err := set.Keys(context.Background(), "a")
+		_ = set.Update()
+		keys, err := set.Keys(context.Background(), []byte("a"), time.Minute)
 		return err == nil && len(keys) == 1
 	})
 }
 
 func TestVerdicts(t *testing.T) {
-	v, err := NewVerdicts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	v := NewVerdicts()
 	good, over := sha256.Sum256([]byte("good")), sha256.Sum256([]byte("over"))
 	v.Remember(good, time.Now().Add(time.Hour))
 	v.Remember(over, time.Now().Add(-time.Second))
-	v.cache.Wait()
+	v.cache().Wait()
 	if !v.Verified(good) || v.Verified(over) || v.Verified(sha256.Sum256(nil)) {
 		t.Error(v.Verified(good), v.Verified(over))
 	}

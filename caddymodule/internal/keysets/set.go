@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +27,11 @@ const (
 	retry = 10 * time.Second
 	// wait is how long a request waits for a read: the first, or one for its key.
 	wait = 2 * time.Second
+	// InUse is for how long after a request a set counts as in use. One that is not is not
+	// read so often while its source is away.
+	InUse = 10 * time.Minute
+	// unused is how long a set is kept without a request.
+	unused = 24 * time.Hour
 )
 
 // ErrUnavailable says that the keys are currently not known. Errors wrap it with what an
@@ -36,46 +40,49 @@ var ErrUnavailable = errors.New("keysets: the key set is unavailable")
 
 // Set is the keys of one source. It is safe for concurrent use.
 type Set struct {
-	name     string // the source, for messages
-	read     func(context.Context) ([]byte, error)
-	stale    time.Duration
-	verdicts verifier.Verdicts
-	clock    func() time.Time
-	log      func(error) // told of a failure after a success, and of nil after a failure
+	source string
+	read   func(context.Context) ([]byte, error)
+	Options
+	clock func() time.Time
 
+	start sync.Once
 	reads singleflight.Group
 	ctx   context.Context
 	close context.CancelFunc
 
-	mu     sync.Mutex
-	keys   []*verifier.Key
-	ids    []string
-	tried  time.Time // when it was last read
-	failed time.Time // since when reading fails; zero while it does not
-	err    error     // why it fails
+	mu      sync.Mutex
+	asked   time.Time // when keys were last asked for, or the set was opened
+	keys    []*verifier.Key
+	ids     []string
+	reading bool      // a read is under way, or about to begin
+	tried   time.Time // when it was last read
+	failed  time.Time // since when reading fails; zero while it does not
+	cause   error     // why it fails
+	err     error     // the same, for who asks for keys
 }
 
-// Options are a set's.
+// Options are those of sets.
 type Options struct {
-	// Stale is how long the keys are served after the source has failed.
-	Stale time.Duration
 	// Verdicts remembers what the keys have verified.
 	Verdicts verifier.Verdicts
-	// Log is called when reading the source begins to fail, and with nil when it works again.
-	Log func(error)
+	// Log is called when reading a source begins to fail, and with nil when it works again.
+	Log func(source string, err error)
 }
 
-func newSet(name string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time) *Set {
-	s := &Set{name: name, read: read, stale: o.Stale, verdicts: o.Verdicts, log: o.Log, clock: clock}
+func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time) *Set {
+	s := &Set{source: source, read: read, Options: o, clock: clock, asked: clock()}
 	s.ctx, s.close = context.WithCancel(context.Background())
 	return s
 }
+
+// Start has the set read in the background from now on, if it is not already.
+func (s *Set) Start() { s.start.Do(func() { go s.watch() }) }
 
 // watch reads the set until it is closed.
 func (s *Set) watch() {
 	for {
 		pause := refresh
-		if s.update() != nil {
+		if s.Update() != nil && s.Used() < InUse {
 			pause = retry
 		}
 		select {
@@ -86,15 +93,25 @@ func (s *Set) watch() {
 	}
 }
 
+// Used returns how long ago keys were last asked for.
+func (s *Set) Used() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.clock().Sub(s.asked)
+}
+
 // Close ends the background work.
 func (s *Set) Close() error {
 	s.close()
 	return nil
 }
 
-// update reads the source, once for all that ask at a time.
-func (s *Set) update() error {
+// Update reads the source, once for all that ask at a time.
+func (s *Set) Update() error {
 	_, err, _ := s.reads.Do("", func() (any, error) {
+		s.mu.Lock()
+		s.reading = true
+		s.mu.Unlock()
 		text, err := s.read(s.ctx)
 		var keys []verifier.PublicKey
 		if err == nil {
@@ -110,110 +127,86 @@ func (s *Set) update() error {
 func (s *Set) take(keys []verifier.PublicKey, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.tried = s.clock()
+	s.tried, s.reading = s.clock(), false
 	was := s.err
-	if s.err = err; err != nil {
-		s.err = fmt.Errorf("%w: %s cannot be read (%w)", ErrUnavailable, s.name, err)
+	if s.cause, s.err = err, err; err != nil {
+		s.err = fmt.Errorf("%w: %s cannot be read: %w", ErrUnavailable, s.source, err)
 		if was == nil {
 			s.failed = s.tried
-			s.log(s.err)
+			s.Log(s.source, err)
 		}
 		return
 	}
 	s.failed, s.keys, s.ids = time.Time{}, []*verifier.Key{}, nil
 	for _, k := range keys {
-		k.Verdicts = s.verdicts
+		k.Verdicts = s.Verdicts
 		if key, err := verifier.NewPublicKey(k); err == nil {
 			s.keys, s.ids = append(s.keys, key), append(s.ids, k.ID)
 		}
 	}
 	if was != nil {
-		s.log(nil)
+		s.Log(s.source, nil)
 	}
 }
 
-// Keys returns the keys for a token that names one of them by that id, "" for none. An id
-// that is not known has the source read again, though not often.
-func (s *Set) Keys(ctx context.Context, id string) ([]*verifier.Key, error) {
-	keys, err, again := s.current(id)
+// Keys returns the keys for a token that names one of them by that id, nil for none. An id
+// that is not known has the source read again, though not often. The keys are served for as
+// long as stale after the source has failed.
+func (s *Set) Keys(ctx context.Context, id []byte, stale time.Duration) ([]*verifier.Key, error) {
+	keys, err, again := s.current(id, stale)
 	if !again {
 		return keys, err
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = s.update()
+		_ = s.Update()
 	}()
 	select {
 	case <-done:
 	case <-time.After(wait):
 	case <-ctx.Done():
 	}
-	keys, err, _ = s.current(id)
+	keys, err, _ = s.current(id, stale)
 	return keys, err
 }
 
 // current returns the keys, and whether to read the source before they are used.
-func (s *Set) current(id string) (keys []*verifier.Key, err error, again bool) {
+func (s *Set) current(id []byte, stale time.Duration) (keys []*verifier.Key, err error, again bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock()
+	s.asked = now
 	switch {
 	case s.tried.IsZero():
-		return nil, fmt.Errorf("%w: %s was not read yet", ErrUnavailable, s.name), true
-	case s.keys == nil, s.err != nil && now.Sub(s.failed) >= s.stale:
+		return nil, fmt.Errorf("%w: %s was not read yet", ErrUnavailable, s.source), true
+	case !s.served(stale):
 		return nil, s.err, false
 	}
-	again = id != "" && !slices.Contains(s.ids, id) && now.Sub(s.tried) >= eager
-	if again {
-		s.tried = now // one request alone has it read
+	known := slices.ContainsFunc(s.ids, func(known string) bool { return known == string(id) })
+	if again = id != nil && !known && (s.reading || now.Sub(s.tried) >= eager); again {
+		s.reading = true // all that name a new key wait for the one read
 	}
 	return s.keys, nil, again
 }
 
-// Err returns why the set cannot be read, nil if it can.
-func (s *Set) Err() error {
+// served needs the lock.
+func (s *Set) served(stale time.Duration) bool {
+	return s.keys != nil && (s.err == nil || s.clock().Sub(s.failed) < stale)
+}
+
+// State is how a set is.
+type State struct {
+	Source string
+	Empty  bool      // it was read, and has no key
+	Err    error     // why it cannot be read, nil if it can or was not yet
+	Failed time.Time // since when
+	Served bool      // it has keys that count, or was not read yet
+}
+
+// State returns how the set is, if its keys are served for as long as stale.
+func (s *Set) State(stale time.Duration) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.err
-}
-
-// Served reports whether requests can still be verified.
-func (s *Set) Served() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.keys != nil && (s.err == nil || s.clock().Sub(s.failed) < s.stale)
-}
-
-// CheckSource refuses what is neither an https URL nor the path of a file.
-func CheckSource(source string) error {
-	if scheme, _, ok := strings.Cut(source, "://"); ok {
-		_, err := parseURL(source)
-		if err != nil && scheme == "http" {
-			return fmt.Errorf("the key set %s would be fetched without TLS, so that anybody on the way could add a key: use https", source)
-		}
-		return err
-	}
-	if strings.TrimSpace(source) == "" {
-		return errors.New("the key set has no source: give an https URL or the path of a file")
-	}
-	return nil
-}
-
-// Open returns the set of a source, which is read in the background from now on.
-func Open(source string, o Options) (*Set, error) {
-	if err := CheckSource(source); err != nil {
-		return nil, err
-	}
-	read := readFile(source)
-	if strings.Contains(source, "://") {
-		target, err := parseURL(source)
-		if err != nil {
-			return nil, err
-		}
-		read = newFetcher(target, nil).fetch
-	}
-	s := newSet(source, read, o, time.Now)
-	go s.watch()
-	return s, nil
+	return State{s.source, s.keys != nil && len(s.keys) == 0, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
 }

@@ -14,11 +14,12 @@ import (
 // index and an addition.
 type Finding uint8
 
-// The findings: two without a reason, one per reason, and further ones for a claimed
+// The findings: three without a reason, one per reason, and further ones for a claimed
 // conversation, the last reason, whose outcome is the claim's.
 const (
-	Disabled Finding = iota
-	Verified
+	Disabled        Finding = iota
+	Verified                // by a signature
+	VerifiedByToken         // where outcome and reason do not tell it apart
 	firstReason
 	numReasons  = 12
 	firstOther  = firstReason + numReasons
@@ -32,7 +33,7 @@ type found struct {
 
 // table has the outcome and reason of each finding.
 var table = func() []found {
-	all := []found{{judgment.OutcomeDisabled, ""}, {judgment.OutcomeVerified, ""}}
+	all := []found{{judgment.OutcomeDisabled, ""}, {judgment.OutcomeVerified, ""}, {judgment.OutcomeVerified, ""}}
 	for _, reason := range judgment.Reasons {
 		all = append(all, found{reason.Outcome(), reason})
 	}
@@ -55,6 +56,17 @@ func FindingOf(outcome judgment.Outcome, reason judgment.Reason) Finding {
 
 // Reason returns why a request was not verified or not allowed, "" for none.
 func (f Finding) Reason() judgment.Reason { return table[f].reason }
+
+// Proof returns what proved a verified request, "none" for others.
+func (f Finding) Proof() string {
+	switch f {
+	case Verified:
+		return "signature"
+	case VerifiedByToken:
+		return "token"
+	}
+	return "none"
+}
 
 // Outcome returns the outcome.
 func (f Finding) Outcome() judgment.Outcome { return table[f].outcome }
@@ -81,6 +93,9 @@ func (c counts) since(earlier *counts) counts {
 	}
 	return c
 }
+
+// verified returns the verified requests.
+func (c *counts) verified() uint64 { return c[Verified] + c[VerifiedByToken] }
 
 func (c *counts) requests() (n uint64) {
 	for _, count := range c {

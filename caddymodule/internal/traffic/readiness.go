@@ -19,6 +19,7 @@ type Readiness struct {
 	Verifying time.Time      `json:"verifying_since,omitzero"`
 	Requests  uint64         `json:"requests"`
 	Verified  uint64         `json:"verified"`
+	Proofs    Proofs         `json:"proofs"`
 	Refused   uint64         `json:"refused"`
 	Refusals  []ReasonCounts `json:"refusals"` // most frequent first
 	Disabled  uint64         `json:"disabled"` // in mode off, so that nothing is known about them
@@ -78,7 +79,8 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 		}
 	}
 	counts := &s.tally()[day]
-	r.Requests, r.Verified, r.Disabled = counts.requests(), counts[Verified], counts[Disabled]
+	r.Requests, r.Verified, r.Disabled = counts.requests(), counts.verified(), counts[Disabled]
+	r.Proofs = counts.proofs()
 	r.Refused = r.Requests - r.Verified - r.Disabled
 	hour := int64(now.Sub(t.since) / time.Hour)
 	r.LeftOut = s.refusals.leftOutView(hour)

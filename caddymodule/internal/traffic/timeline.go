@@ -60,7 +60,7 @@ func (t *Traffic) timeline(samples *ring[counts], step time.Duration, now time.T
 		n := end.since(samples.at(i))
 		reasons := n.reasons()
 		delete(reasons, disabled)
-		line.Points = append(line.Points, Point{at.Add(-time.Duration(size-1-i) * step), n[Verified], n[Disabled], reasons})
+		line.Points = append(line.Points, Point{at.Add(-time.Duration(size-1-i) * step), n.verified(), n[Disabled], reasons})
 	}
 	return line
 }

@@ -30,9 +30,6 @@ const (
 // Custom stands for the dialect of a handler with a claim of its own.
 const Custom = "custom"
 
-// maxDialects has room for all dialects and [Custom].
-const maxDialects = 8
-
 // Dialects returns the dialects by which requests are counted, as [Traffic.Count] indexes
 // them.
 func Dialects() []string {
@@ -53,8 +50,8 @@ type Traffic struct {
 	since time.Time
 	seed  maphash.Seed
 
-	all     [widgets.NumModes][maxDialects]counters
-	unknown *Series // requests of no widget, or of one that does not exist
+	all     [widgets.NumModes][]counters // by dialect
+	unknown *Series                      // requests of no widget, or of one that does not exist
 	// unknownIDs are the ids by which such requests name theirs.
 	unknownIDs unknownWidgets
 	shards     [shards]atomic.Pointer[map[string]*Series]
@@ -85,6 +82,9 @@ func New(clock func() time.Time) *Traffic {
 	}
 	t.unknown = newSeries("", t.since)
 	t.unknownIDs.look = rate.NewLimiter(nearestPerSecond, nearestPerSecond)
+	for mode := range t.all {
+		t.all[mode] = make([]counters, len(Dialects()))
+	}
 	for i := range t.shards {
 		t.shards[i].Store(new(map[string]*Series))
 	}

@@ -40,8 +40,8 @@ const (
 )
 
 func TestFindings(t *testing.T) {
-	if len(judgment.Reasons) != numReasons || judgment.Reasons[numReasons-1] != judgment.ConversationClaimed || len(Dialects()) > maxDialects {
-		t.Fatal("the verifier has other reasons or dialects than are counted")
+	if len(judgment.Reasons) != numReasons || judgment.Reasons[numReasons-1] != judgment.ConversationClaimed {
+		t.Fatal("the verifier has other reasons than are counted")
 	}
 	seen := map[Finding]bool{}
 	check := func(outcome judgment.Outcome, reason judgment.Reason) {

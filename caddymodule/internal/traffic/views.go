@@ -14,8 +14,15 @@ type Window struct {
 	Requests uint64  `json:"requests"`
 	Verified uint64  `json:"verified"`
 	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
+	Proofs   Proofs  `json:"proofs"`
 	// Reasons are why others were not verified, "disabled" in mode off.
 	Reasons map[judgment.Reason]uint64 `json:"reasons"`
+}
+
+// Proofs are the verified requests by what proved them.
+type Proofs struct {
+	Signature uint64 `json:"signature"`
+	Token     uint64 `json:"token"`
 }
 
 // Windows are the requests of the last minute, hour and day.
@@ -63,6 +70,8 @@ func (c *counts) reasons() map[judgment.Reason]uint64 {
 	return reasons
 }
 
+func (c *counts) proofs() Proofs { return Proofs{c[Verified], c[VerifiedByToken]} }
+
 func share(part, of uint64) float64 {
 	if of == 0 {
 		return 0
@@ -72,7 +81,7 @@ func share(part, of uint64) float64 {
 
 func (c *counts) window() Window {
 	n := c.requests()
-	return Window{n, c[Verified], share(c[Verified], n), c.reasons()}
+	return Window{n, c.verified(), share(c.verified(), n), c.proofs(), c.reasons()}
 }
 
 func (t *tally) windows() Windows {
