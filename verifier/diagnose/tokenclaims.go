@@ -70,7 +70,8 @@ func (t *token) userID() []deviation {
 	}
 	where := strings.Join(t.rules.UserID, " or ")
 	for _, d := range verifier.Dialects {
-		if d.Name != t.dialect.Name && d.TakesToken() && t.verifies(d, t.keys()) {
+		// Anybody's token has a sub.
+		if d.Name != t.dialect.Name && d.TakesToken() && len(d.Token.UserID) > 0 && t.verifies(d, t.keys()) {
 			return []deviation{{"other_dialect", "this is a token of the dialect " + d.Name, "name that dialect, or sign the user's id as " + where}}
 		}
 	}
@@ -143,7 +144,7 @@ func (t *token) demands() (found []deviation) {
 		}
 		name := "require_" + strings.TrimPrefix(pointer, "/")
 		if value == nil {
-			found = append(found, deviation{"require", "the token has no " + pointer + ", which 'require " + pointer + "' demands", "sign it with the others"})
+			found = append(found, deviation{"require", "the token has no " + pointer + ", which 'require " + pointer + "' demands", "sign it, too"})
 		} else if whose := missing[pointer]; whose != "" {
 			found = append(found, deviation{name, "the token is " + whose + ": its " + pointer[1:] + " is none that 'require " + pointer + "' names", t.foreign()})
 		} else {
