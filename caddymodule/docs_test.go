@@ -94,10 +94,18 @@ func setDocumentedEnvironment(t *testing.T) {
 // files that only a deployment has.
 func validates(t *testing.T, caddyfile string) {
 	t.Helper()
+	os.Stderr = caddyLog // see load: Caddy keeps what it has opened
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	must(t, os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600))
-	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllString(caddyfile, "{file."+secret+"}")
+	public := filepath.Join(dir, "key")
+	must(t, os.WriteFile(public, []byte(newPair(t, "ES256", "").pem(t)), 0o600))
+	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllStringFunc(caddyfile, func(named string) string {
+		if strings.HasSuffix(named, ".pem}") {
+			return "{file." + public + "}"
+		}
+		return "{file." + secret + "}"
+	})
 	caddyfile = strings.ReplaceAll(caddyfile, "/var/log/caddy/", dir+"/") // Caddy opens its logs even so
 	text := adapted(t, caddyfile)
 	var config *caddy.Config

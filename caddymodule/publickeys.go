@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -189,7 +190,10 @@ func (k *inlineKeys) useSet(h *Handler) error {
 		}
 		keys, err := keysets.ReadFile(path)
 		if err != nil {
-			return fmt.Errorf("the key set cannot be read: %w (jwks)", err)
+			if _, ok := errors.AsType[*fs.PathError](err); ok {
+				err = unreadable("key set", path, err)
+			}
+			return fmt.Errorf("%w (jwks)", err)
 		}
 		if !slices.ContainsFunc(keys, func(k verifier.PublicKey) bool { return h.plan.policy.Token.CheckKey(k.Key) == nil }) {
 			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there (jwks)",
