@@ -245,7 +245,7 @@ func TestAdminRefuses(t *testing.T) {
 	}{
 		{"POST", "widgets", `{"id":"shop"}`, 409, "rotate shop for a new secret"},
 		{"POST", "widgets", `{"id":"declared"}`, 409, "defined in the configuration"},
-		{"POST", "widgets", `{"id":"own"}`, 409, "the own widget of a handler with a secret: change it there, then reload, or choose another id"},
+		{"POST", "widgets", `{"id":"own"}`, 409, "the own widget of a handler: change it there, then reload, or choose another id"},
 		{"GET", "widgets/default", "", 404, "cannot be created here"},
 		{"POST", "widgets/default/rotate", "", 404, "cannot be created"},
 		{"GET", "widgets/default/readiness", "", 404, "cannot be created"},
@@ -273,7 +273,7 @@ func TestAdminRefuses(t *testing.T) {
 		{"DELETE", "widgets/nobody", "", 404, "no widget"},
 		{"POST", "widgets/nobody/rotate", "", 404, "no widget"},
 		{"POST", "widgets/nobody/reveal", "", 403, "allow_reveal"},
-		{"PATCH", "widgets/shop", `{}`, 400, "send mode, dialect or both"},
+		{"PATCH", "widgets/shop", `{}`, 400, "send mode, dialect, public_keys or jwks"},
 		{"PATCH", "widgets/shop", `{"mode":"strict"}`, 400, "one of off"},
 		{"PATCH", "widgets/shop", `{"secret":"another-secret-of-16"}`, 400, "/secret, which this call does not accept"},
 		{"PATCH", "widgets/declared", `{"mode":"off"}`, 409, "then reload"},

@@ -26,6 +26,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 func init() {
@@ -84,6 +85,7 @@ type App struct {
 
 	// The configuration's widgets by id: those of its own block, and with handlers' own all.
 	inline, own map[string]*widget
+	spoken      map[string]bool // the dialects of inline widgets
 	store       observe.Store
 	// The files of store and ledger, "" where they are none.
 	file, ledgerFile string
@@ -116,6 +118,8 @@ type App struct {
 
 	mu     sync.Mutex
 	owners map[string]*handlerWidget // handlers' own widgets, by id
+	// verifiers are the handlers' dialects, by what was compiled.
+	verifiers map[string]*verifier.Verifier
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
@@ -167,7 +171,7 @@ var generations atomic.Uint64
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx, a.log, a.generation = ctx, ctx.Logger(), generations.Add(1)
 	a.found = findings.Report{Findings: []findings.Finding{}, Required: []string{}}
-	a.owners, a.sites = make(map[string]*handlerWidget), sync.OnceValue(a.readSites)
+	a.owners, a.verifiers, a.sites = make(map[string]*handlerWidget), make(map[string]*verifier.Verifier), sync.OnceValue(a.readSites)
 	a.configuredWidgets = sync.OnceValue(a.describeConfigured)
 	// Metrics come first: after a failure of what follows, Caddy's admin endpoint keeps
 	// this configuration's registry, which must show the one that runs.
@@ -192,7 +196,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 func (a *App) provisionInline() error {
-	a.inline, a.own = make(map[string]*widget), make(map[string]*widget)
+	a.inline, a.own, a.spoken = make(map[string]*widget), make(map[string]*widget), make(map[string]bool)
 	for i := range a.InlineWidgets {
 		inline := &a.InlineWidgets[i]
 		if err := checkInlineID(inline.ID, a.inline[inline.ID] != nil); err != nil {
@@ -205,7 +209,7 @@ func (a *App) provisionInline() error {
 		checkSecrets(w, literals, func(kind findings.Kind, text string) { a.report(findings.New(kind, text).At(inline.Line, "")) })
 		// Caddy's request trace prints exported fields.
 		inline.Secrets = nil
-		a.inline[inline.ID], a.own[inline.ID] = w, w
+		a.inline[inline.ID], a.own[inline.ID], a.spoken[w.dialect] = w, w, true
 	}
 	return nil
 }

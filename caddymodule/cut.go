@@ -31,8 +31,11 @@ func (x *exchange) withoutClaim() {
 		}
 		x.reading.Reset()
 		x.readHead(p)
-		x.body.Parse(p.places, &x.reading)
-		if x.cut(p); x.body.Unclear(&x.reading) {
+		body := p.places.InBody()
+		if body {
+			x.body.Parse(p.places, &x.reading)
+		}
+		if x.cut(p); body && x.body.Unclear(&x.reading) {
 			// It was not refused in this dialect, but what is ambiguous cannot be cut.
 			x.body.Discard(x.r)
 		}

@@ -88,16 +88,25 @@ func setDocumentedEnvironment(t *testing.T) {
 	t.Setenv("OPENING_SECRET", otherSecret)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	t.Setenv("REDIS_PASSWORD", "a-password")
+	t.Setenv("SHOP_PUBLIC_KEY", newPair(t, "ES256", "").pem(t))
 }
 
 // validates checks that Caddy would start with a configuration, apart from
 // files that only a deployment has.
 func validates(t *testing.T, caddyfile string) {
 	t.Helper()
+	os.Stderr = caddyLog // see load: Caddy keeps what it has opened
 	dir := t.TempDir()
 	secret := filepath.Join(dir, "secret")
 	must(t, os.WriteFile(secret, []byte(exampleSecret+"\n"), 0o600))
-	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllString(caddyfile, "{file."+secret+"}")
+	public := filepath.Join(dir, "key")
+	must(t, os.WriteFile(public, []byte(newPair(t, "ES256", "").pem(t)), 0o600))
+	caddyfile = regexp.MustCompile(`\{file\.[^}]+\}`).ReplaceAllStringFunc(caddyfile, func(named string) string {
+		if strings.HasSuffix(named, ".pem}") {
+			return "{file." + public + "}"
+		}
+		return "{file." + secret + "}"
+	})
 	caddyfile = strings.ReplaceAll(caddyfile, "/var/log/caddy/", dir+"/") // Caddy opens its logs even so
 	text := adapted(t, caddyfile)
 	var config *caddy.Config

@@ -45,7 +45,7 @@ func TestEffectiveMode(t *testing.T) {
 			"No handler's requests can name this widget, so nothing is verified with it: add 'widget shop' to a chat_identity block, " +
 				"or have requests name theirs, as with 'widget {header.X-Widget}'."},
 		{"another dialect", "chat_identity /a {\nwidget {header.X-Widget-Key}\nclaim user_id body /id\n}\n", "shop", `{"id":"shop","dialect":"nextcap"}`, "", "",
-			"No handler accepts this widget's dialect, nextcap, so nothing is verified with it: set the dialect that the handler has, or remove claim, message, encoding or one_time from it."},
+			"No handler takes this widget, so nothing is verified with it. The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp."},
 		{"a handler's own", "chat_identity /a required" + own + "chat_identity /b" + named, "default", "", "required", "handler",
 			"The widget has no mode of its own, and the handler in /a has required."},
 		{"off without a widget", "chat_identity /static off\nchat_identity" + named, "shop", `{"id":"shop"}`, "optional", "default",

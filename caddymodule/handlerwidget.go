@@ -112,14 +112,14 @@ func (a *App) addOwner(w *widget, h *Handler, site string) (*widget, error) {
 	defer a.mu.Unlock()
 	declared := a.inline[w.id]
 	if declared != nil && declared.inline.digest != w.inline.digest {
-		return nil, otherSecrets(w.id, site, "the global chat_identity block")
+		return nil, otherSecrets(w, declared, site, "the global chat_identity block")
 	}
 	mode := h.modeFor(nil)
 	switch known := a.owners[w.id]; {
 	case known == nil:
 		a.owners[w.id], a.own[w.id] = &handlerWidget{w, site, mode, h.Dialect}, cmp.Or(declared, w)
 	case known.w.inline.digest != w.inline.digest:
-		return nil, otherSecrets(w.id, site, known.site)
+		return nil, otherSecrets(w, known.w, site, known.site)
 	default:
 		if known.mode != mode {
 			known.mode = widgets.ModeUnset
@@ -131,13 +131,17 @@ func (a *App) addOwner(w *widget, h *Handler, site string) (*widget, error) {
 	return cmp.Or(declared, w), nil
 }
 
-func otherSecrets(id, site, other string) error {
-	if id == defaultWidget {
-		return fmt.Errorf("two handlers without a widget name have different secrets or keys (their order counts), so either customer could sign for the other's users: "+
-			"give each a name, as in 'widget shop' and 'widget support'. They are: %s; and %s", site, other)
+func otherSecrets(w, known *widget, site, other string) error {
+	id, what := w.id, "secrets"
+	if w.kind() != widgets.Secrets || known.kind() != widgets.Secrets {
+		what = "keys"
 	}
-	return fmt.Errorf("widget %s has different secrets or keys elsewhere in this configuration: give one of the two another id, "+
-		"or define it once in the global chat_identity block. They are: %s; and %s", id, site, other)
+	if id == defaultWidget {
+		return fmt.Errorf("two handlers without a widget name have different %s (their order counts), so either customer could sign for the other's users: "+
+			"give each a name, as in 'widget shop' and 'widget support'. They are: %s; and %s", what, site, other)
+	}
+	return fmt.Errorf("widget %s has different %s elsewhere in this configuration: give one of the two another id, "+
+		"or define it once in the global chat_identity block. They are: %s; and %s", id, what, site, other)
 }
 
 // describe tells an operator where the handler is, and where its secrets or keys come from.

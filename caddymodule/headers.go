@@ -117,7 +117,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 		delete(r.Header, name)
 	}
 	s.values = [numHeaders]string{}
-	s.user, s.said, s.signed, s.mergeFrom = "", profile{}, profile{}, ""
+	s.user, s.said, s.signed, s.mergeFrom, s.proof = "", profile{}, profile{}, "", ""
 }
 
 // set sets a header, unless its value is empty or its name off. It reports whether the

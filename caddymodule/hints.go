@@ -40,16 +40,23 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 			return h, ""
 		}
 		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, diagnose.Evidence{
-			Document: x.document(), Widget: x.widget.id, Secrets: x.h.app.secrets(x.widget),
+			Document: x.document(), Widget: x.widget.id, Secrets: x.h.app.secrets(x.widget), Keys: x.keys,
 		})
 		if !ok {
 			return noMistake, ""
 		}
-		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, ""
+		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, mistake.Detail
 	case judgment.Partial:
 		return x.halfHint(), ""
-	case judgment.Expired:
-		return x.ageHint()
+	case judgment.Malformed, judgment.Expired:
+		if x.byToken() && (search || reason == judgment.Expired) {
+			// Without keys: its signature matches, or was not looked at.
+			if mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, diagnose.Evidence{}); ok {
+				return traffic.Hint{ID: mistake.ID, Text: mistake.Text}, mistake.Detail
+			}
+		} else if reason == judgment.Expired {
+			return x.ageHint()
+		}
 	case judgment.WidgetUnknown:
 		return x.unknownHint(), ""
 	case judgment.Unavailable:

@@ -89,13 +89,13 @@ var fileBeginnings = map[string][]string{
 	"message/rfc822":                 {"Received: from a\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n"},
 }
 
-const honestFile = "\xff\x00\"user_id\":\"u\",\"user_hash\":\"h\",\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nid=1&signature=2&userId=3&hmacSignature=4&key=5&conversation_id=6"
+const honestFile = "\xff\x00\"user_id\":\"u\",\"user_hash\":\"h\",\r\nContent-Disposition: form-data; name=\"user_id\"\r\n\r\nid=1&signature=2&userId=3&hmacSignature=4&key=5&conversation_id=6&user_token=7&userJwt=8&jwt=9"
 
 // TestFilesPass: no file is anybody's claim, whatever its type and the dialect,
 // and each arrives as it was sent.
 func TestFilesPass(t *testing.T) {
 	var site strings.Builder
-	dialects := []string{"bookbag", "nextcap", "inviaro", "replybubble", "snapengage"}
+	dialects := []string{"bookbag", "nextcap", "inviaro", "replybubble", "snapengage", "jwt", "drift", "freshchat"}
 	for _, dialect := range dialects {
 		fmt.Fprintf(&site, "chat_identity /%s optional {\nsecret {env.TEST_SECRET}\nwidget w-%[1]s\ndialect %[1]s\nconversation body /conversation_id\n}\n", dialect)
 	}

@@ -146,7 +146,7 @@ func TestOfflineHandlers(t *testing.T) {
 		want, not string
 	}{
 		{"show default", true, "handler", "version"},
-		{"rotate default", false, "the own widget of a handler with a secret", ""},
+		{"rotate default", false, "the own widget of a handler", ""},
 		{"create shop", true, "This is the secret of widget shop", "No request"},
 		{"show shop --json", true, `"effective_mode":"required","mode_from":"handler"`, ""},
 		{"create bank", true, "No request can use it. No handler's requests can name this widget", ""},

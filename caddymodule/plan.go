@@ -45,7 +45,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	if p.cutOnly = d.Name != h.Dialect && (!h.proves(&own) || h.OneTime && !acceptedOnce(&own)); p.cutOnly {
 		own.Proof = ""
 	} else {
-		own.Token.ID = h.OneTime && own.Proof != "signature"
+		own.Token.ID = h.OneTime && own.Proof != "signature" && !own.Token.NoExpiry // else see checkOneTime
 	}
 	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
@@ -56,13 +56,32 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 			return nil, err
 		}
 	}
-	if p.verifier, err = own.Reader(); err != nil {
+	if p.verifier, err = h.compile(own); err != nil {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
 	p.places = intake.NewPlaces(p.verifier, own.Places)
 	p.answers, err = answersFor(d.Name, h.Reject)
 	return p, err
+}
+
+// compile compiles a dialect, once for all handlers of a configuration that have it alike:
+// that takes a good part of a millisecond, and there are many dialects and may be many handlers.
+func (h *Handler) compile(d verifier.Dialect) (*verifier.Verifier, error) {
+	if h.app == nil { // the Caddyfile is read
+		return d.Reader()
+	}
+	key := fmt.Sprintf("%#v", d)
+	h.app.mu.Lock()
+	defer h.app.mu.Unlock()
+	if known := h.app.verifiers[key]; known != nil {
+		return known, nil
+	}
+	v, err := d.Reader()
+	if err == nil {
+		h.app.verifiers[key] = v
+	}
+	return v, err
 }
 
 // proves reports whether a dialect has the proof that the handler demands.
@@ -112,8 +131,11 @@ func (h *Handler) policy(d verifier.Dialect) (verifier.Dialect, error) {
 // places applies the handler's own places to the dialect's.
 func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	bare := *d
-	bare.Proof = ""
-	claims, err := bare.Reader() // without the handler's places: it tells what is signed
+	bare.Proof, bare.Query, bare.Places = "", false, nil
+	if d.TakesToken() {
+		bare.Places = []verifier.Place{{Field: verifier.TokenField, Location: intake.AtHeader, Name: "Authorization"}}
+	}
+	claims, err := bare.Reader() // which tells what is signed, wherever it travels
 	if err != nil {
 		return nil, err
 	}

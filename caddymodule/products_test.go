@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -22,8 +23,9 @@ type product struct {
 }
 
 const (
-	widgetKey  = "key-1" // stream and knock name their widget
-	signedUser = "ada"
+	// stream and knock name their widget.
+	streamKey = "key-1"
+	knockKey  = "pk_test_1"
 )
 
 var websocket = []string{"Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="}
@@ -58,22 +60,22 @@ var products = []product{
 	{dialect: "tiledesk", name: "sign in", method: "POST", path: "/auth/signinWithCustomToken", headers: []string{jsonType, "Authorization: JWT TOKEN"}, body: `{}`},
 	{dialect: "tiledesk", name: "query", method: "GET", path: "/p1/requests/me?secret_token=TOKEN", barePath: "/p1/requests/me"},
 	{
-		dialect: "stream", name: "message", method: "POST", path: "/channels/messaging/general/message?user_id=ada&connection_id=c1&api_key=" + widgetKey,
+		dialect: "stream", name: "message", method: "POST", path: "/channels/messaging/general/message?user_id=ada&connection_id=c1&api_key=" + streamKey,
 		headers: []string{jsonType, "Authorization: TOKEN", "Stream-Auth-Type: jwt"}, body: `{"message":{"text":"hi"}}`,
 	},
 	{
 		dialect: "stream", name: "socket", method: "GET", headers: websocket,
-		path:     "/connect?json=%7B%22user_id%22%3A%22ada%22%7D&api_key=" + widgetKey + "&authorization=TOKEN&stream-auth-type=jwt",
-		barePath: "/connect?json=%7B%22user_id%22%3A%22ada%22%7D&api_key=" + widgetKey + "&stream-auth-type=jwt",
+		path:     "/connect?json=%7B%22user_id%22%3A%22ada%22%7D&api_key=" + streamKey + "&authorization=TOKEN&stream-auth-type=jwt",
+		barePath: "/connect?json=%7B%22user_id%22%3A%22ada%22%7D&api_key=" + streamKey + "&stream-auth-type=jwt",
 	},
 	{dialect: "freshchat", name: "authenticate", method: "POST", path: "/users/authenticate", headers: []string{jsonType}, body: `{"jwt":"TOKEN","locale":"en"}`, bareBody: `{"locale":"en"}`},
 	{
-		dialect: "knock", name: "feed", method: "GET", path: "/v1/users/ada/feeds/f1?page_size=50&api_key=" + widgetKey,
+		dialect: "knock", name: "feed", method: "GET", path: "/v1/users/ada/feeds/f1?page_size=50&api_key=" + knockKey,
 		headers: []string{"Authorization: Bearer pk_test_1", "X-Knock-User-Token: TOKEN"},
 	},
 	{
 		dialect: "knock", name: "socket", method: "GET", headers: websocket,
-		path: "/ws/v1/websocket?user_token=TOKEN&api_key=" + widgetKey + "&vsn=2.0.0", barePath: "/ws/v1/websocket?api_key=" + widgetKey + "&vsn=2.0.0",
+		path: "/ws/v1/websocket?user_token=TOKEN&api_key=" + knockKey + "&vsn=2.0.0", barePath: "/ws/v1/websocket?api_key=" + knockKey + "&vsn=2.0.0",
 	},
 	{dialect: "botpress", name: "message", method: "POST", path: "/messages", headers: []string{jsonType, "X-User-Key: TOKEN"}, body: `{"conversationId":"c1","payload":{"type":"text","text":"hi"}}`},
 	{dialect: "botpress", name: "listen", method: "GET", path: "/conversations/c1/listen?x-user-key=TOKEN", barePath: "/conversations/c1/listen", headers: []string{"Accept: text/event-stream"}},
@@ -149,21 +151,43 @@ func (p *product) checkSeen(t *testing.T, what string, a *answered, token string
 	}
 }
 
-// productSites has a site for each dialect and mode. TestProducts's tokens are signed with
-// a secret; a knock handler is told to take them.
-func productSites(mode string) string {
+// signers are who signs tokens: with the test's secret, and for knock with a private key.
+type signers struct{ ours, others *pair }
+
+// sign returns a token of a dialect, signed by us or by somebody else.
+func (s *signers) sign(t *testing.T, dialect, claims string, ours bool) string {
+	t.Helper()
+	if dialect != "knock" {
+		if ours {
+			return jwt(testSecret, claims)
+		}
+		return jwt("a secret that nobody has", claims)
+	}
+	var members map[string]any
+	must(t, json.Unmarshal([]byte(claims), &members))
+	if ours {
+		return s.ours.sign(t, members)
+	}
+	return s.others.sign(t, members)
+}
+
+// startProducts runs a gateway with a handler for each dialect, which the header X-Product
+// names, and returns who signs for it.
+func startProducts(t *testing.T, mode string) (*gateway, *signers) {
+	t.Helper()
+	s := &signers{newPair(t, "RS256", ""), newPair(t, "RS256", "")}
 	var site strings.Builder
 	for _, dialect := range slices.Sorted(maps.Keys(tokenClaims)) {
 		options := "widget " + dialect + "\nsecret {env.TEST_SECRET}\n"
 		if dialect == "stream" || dialect == "knock" {
-			options = "" // the request names it
-		}
-		if dialect == "knock" {
-			options += "token {\nalgorithm HS256\n}\n"
+			options = ""
 		}
 		fmt.Fprintf(&site, "@%s header X-Product %[1]s\nhandle @%[1]s {\nchat_identity %s {\ndialect %[1]s\n%[3]s}\nreverse_proxy UPSTREAM\n}\n", dialect, mode, options)
 	}
-	return site.String()
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidget "+streamKey+" {\nsecret {env.TEST_SECRET}\n}", site.String())
+	created := g.call(t, "POST", "widgets", jsonOf(t, map[string]any{"id": knockKey, "public_keys": []string{s.ours.pem(t)}}))
+	equal(t, created.status, 201, "%s", created.body)
+	return g, s
 }
 
 // TestProducts replays what the products' clients send: verified, forged, expired,
@@ -171,23 +195,27 @@ func productSites(mode string) string {
 func TestProducts(t *testing.T) {
 	now := time.Now().Unix()
 	for _, mode := range []string{"optional", "required"} {
-		g := start(t, "chat_identity {\nwidget "+widgetKey+" {\nsecret {env.TEST_SECRET}\n}\n}", productSites(mode))
+		g, signers := startProducts(t, mode)
 		for _, p := range products {
 			t.Run(mode+"/"+p.dialect+"/"+p.name, func(t *testing.T) {
 				p.headers = append(slices.Clone(p.headers), "X-Product: "+p.dialect)
-				claims := func(exp int64) string { return fmt.Sprintf(tokenClaims[p.dialect], exp) }
-				good := jwt(testSecret, claims(now+3600))
+				token := func(exp int64, ours bool) string {
+					return signers.sign(t, p.dialect, fmt.Sprintf(tokenClaims[p.dialect], exp), ours)
+				}
+				good := token(now+3600, true)
+				forged := strings.Split(signers.sign(t, p.dialect, strings.Replace(fmt.Sprintf(tokenClaims[p.dialect], now+3600), "ada", "eve", 1), false), ".")
+				forged[2] = strings.Split(good, ".")[2]
 
 				a := p.send(t, g, good)
 				p.checkSeen(t, "verified", a, good)
-				if a.seen != nil && (a.seen.user() != signedUser || a.seen.Header.Get("X-Identity-Outcome") != "verified") {
+				if a.seen != nil && (a.seen.user() != "ada" || a.seen.Header.Get("X-Identity-Outcome") != "verified") {
 					t.Errorf("verified: %v", a.seen.Header)
 				}
 				for _, c := range []struct{ what, token, reason string }{
-					{"another secret", jwt("a secret that nobody has", claims(now+3600)), "invalid"},
-					{"another payload", good[:strings.Index(good, ".")+1] + strings.SplitN(jwt("", strings.Replace(claims(now+3600), signedUser, "eve", 1)), ".", 3)[1] + good[strings.LastIndex(good, "."):], "invalid"},
-					{"expired", jwt(testSecret, claims(now-1)), "expired"},
-					{"for too long", jwt(testSecret, claims(now+48*3600)), "expired"},
+					{"another key", token(now+3600, false), "invalid"},
+					{"another payload", strings.Join(forged, "."), "invalid"},
+					{"expired", token(now-1, true), "expired"},
+					{"for too long", token(now+48*3600, true), "expired"},
 					{"anonymous", "", "missing"},
 				} {
 					a := p.send(t, g, c.token)
@@ -218,7 +246,7 @@ func TestProducts(t *testing.T) {
 
 // TestProductRules is what each dialect demands of a token, beyond its signature.
 func TestProductRules(t *testing.T) {
-	g := start(t, "chat_identity {\nwidget "+widgetKey+" {\nsecret {env.TEST_SECRET}\n}\n}", productSites("required"))
+	g, signers := startProducts(t, "required")
 	for _, c := range []struct{ dialect, claims, want string }{
 		{"jwt", `{"sub":"ada"}`, "malformed"},
 		{"freshchat", `{"reference_id":"ada"}`, "malformed"},
@@ -239,7 +267,7 @@ func TestProductRules(t *testing.T) {
 		i := slices.IndexFunc(products, func(p product) bool { return p.dialect == c.dialect })
 		p := products[i]
 		p.headers = append(slices.Clone(p.headers), "X-Product: "+p.dialect)
-		a := p.send(t, g, jwt(testSecret, c.claims))
+		a := p.send(t, g, signers.sign(t, c.dialect, c.claims, true))
 		if reason := string(a.problem(t).Reason); reason != c.want || (a.seen != nil) != (c.want == "") {
 			t.Errorf("%s %s: %d %q", c.dialect, c.claims, a.StatusCode, reason)
 		}
@@ -248,7 +276,7 @@ func TestProductRules(t *testing.T) {
 
 // TestUserBesideToken: an id that nothing signs must be the token's, if it is looked for.
 func TestUserBesideToken(t *testing.T) {
-	g := start(t, "chat_identity {\nwidget "+widgetKey+" {\nsecret {env.TEST_SECRET}\n}\n}",
+	g := start(t, "chat_identity {\nwidget "+streamKey+" {\nsecret {env.TEST_SECRET}\n}\n}",
 		"chat_identity optional {\ndialect stream\nclaim user_id query user_id\n}\nreverse_proxy UPSTREAM")
 	token := jwt(testSecret, fmt.Sprintf(tokenClaims["stream"], inAnHour()))
 	for _, c := range []struct{ user, token, want, uri string }{
@@ -261,9 +289,29 @@ func TestUserBesideToken(t *testing.T) {
 		if c.token != "" {
 			headers = append(headers, "Authorization: "+c.token)
 		}
-		a := g.do(t, "GET", "/chat?user_id="+c.user+"&api_key="+widgetKey, "", headers...)
+		a := g.do(t, "GET", "/chat?user_id="+c.user+"&api_key="+streamKey, "", headers...)
 		if got := verdict(t, a); got != c.want || a.seen != nil && a.seen.URI != c.uri {
 			t.Errorf("%s: %s, want %s; %+v", c.user, got, c.want, a.seen)
+		}
+	}
+}
+
+// TestUnknownWidgetLosesTokens: where the widget is unknown, a token is cut that some widget's
+// dialect would take, and no other credentials.
+func TestUnknownWidgetLosesTokens(t *testing.T) {
+	token := jwt(testSecret, fmt.Sprintf(tokenClaims["zendesk"], inAnHour()))
+	for dialect, cut := range map[string]bool{"zendesk": true, "jwt": true, "tiledesk": false, "bookbag": false} {
+		g := start(t, "chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect "+dialect+"\n}\n}",
+			"chat_identity optional {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy UPSTREAM")
+		for credentials, lost := range map[string]bool{"Bearer " + token: cut, "Bearer opaque": false, "Basic dXNlcjpwYXNz": false, token: false} {
+			a := g.do(t, "POST", "/chat?a=1", "user_id=victim&t=1", "Content-Type: application/x-www-form-urlencoded", "Authorization: "+credentials, "X-Widget-Key: nobody")
+			want := credentials
+			if lost {
+				want = ""
+			}
+			if a.seen == nil || a.seen.Header.Get("Authorization") != want || a.seen.Body != "t=1" || a.seen.user() != "" {
+				t.Errorf("%s, %.20s: %d %+v", dialect, credentials, a.StatusCode, a.seen)
+			}
 		}
 	}
 }

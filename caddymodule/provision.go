@@ -186,8 +186,11 @@ func (h *Handler) provisionPlans() error {
 		}
 		return nil
 	}
-	h.plans = make(map[string]*plan, len(verifier.Dialects))
+	h.plans = map[string]*plan{h.Dialect: h.plan}
 	for _, d := range verifier.Dialects {
+		if d.Name == h.Dialect || h.app == nil || h.single != nil && d.Name != h.single.dialect {
+			continue // no request comes here in that dialect
+		}
 		p, err := h.newPlan(d)
 		if err != nil {
 			return err
@@ -238,7 +241,11 @@ func (h *Handler) checkTimes() error {
 			continue
 		}
 		if o.given && !h.plan.verifier.Signs(o.needs) {
-			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, h.plan.policy.Message))
+			what := fmt.Sprintf("the message %q", h.plan.policy.Message)
+			if h.plan.policy.Message == "" {
+				what = "a token of the dialect " + h.Dialect
+			}
+			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which %s does not have", o.option, o.needs, what))
 		}
 	}
 	return nil

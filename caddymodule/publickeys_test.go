@@ -238,7 +238,7 @@ func TestPublicKeysRefused(t *testing.T) {
 		"a user in the URL":       {token + bound + "jwks https://me@login.example.com/jwks", "has a user or password"},
 		"no require":              {es256 + "jwks https://login.example.com/jwks", "'require /iss <issuer>' and 'require /aud <audience>'"},
 		"no audience":             {token + "token {\nalgorithm ES256\nrequire /iss a\n}\njwks https://login.example.com/jwks", "'require /aud <audience>'"},
-		"no such key set":         {token + bound + "jwks " + dir + "/none.json", "the key set cannot be read"},
+		"no such key set":         {token + bound + "jwks " + dir + "/none.json", "key set file " + dir + "/none.json does not exist"},
 		"a key set of other keys": {token + bound + "jwks " + write("rs.json", string(jwksOf(t, rs))), "no key for this handler's tokens"},
 		"an empty key set":        {token + bound + "jwks " + write("empty.json", `{"keys":[]}`), "no key for this handler's tokens"},
 		"no key set":              {token + bound + "jwks " + esFile, "not a JWK Set"},
@@ -255,5 +255,5 @@ func TestPublicKeysRefused(t *testing.T) {
 		})
 	}
 	caddyfile := "http://localhost:1 {\nchat_identity /a {\nwidget shop\n" + es256 + "public_key {file." + esFile + "}\n}\nchat_identity /b {\nwidget shop\n" + es256 + "public_key {file." + write("other.pem", newPair(t, "ES256", "").pem(t)) + "}\n}\n}\n"
-	errorSays(t, validate(caddyfile), "widget shop has different secrets or keys elsewhere", "two handlers")
+	errorSays(t, validate(caddyfile), "widget shop has different keys elsewhere", "two handlers")
 }

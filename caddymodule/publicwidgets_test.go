@@ -220,26 +220,88 @@ func TestPublicKeysMove(t *testing.T) {
 	equal(t, to.bearer(t, "/", key.token(t), "X-Widget-Key: shop"), "verified", "without the old encryption key")
 }
 
-// TestPublicKeysOffline: the command works on the store of a gateway that has no admin
-// endpoint.
+// TestPublicKeysOffline: the command works on the store itself, and does not need what only
+// the gateway does.
 func TestPublicKeysOffline(t *testing.T) {
 	key := newPair(t, "ES256", "")
-	dir := t.TempDir()
-	file := filepath.Join(dir, "shop.pem")
+	file := filepath.Join(t.TempDir(), "shop.pem")
 	must(t, os.WriteFile(file, []byte(key.pem(t)), 0o600))
-	g := live(t, "encryption_key {env.TEST_KEY}", publicSite+"\nchat_identity /own {\nwidget own\nclaim token header Authorization\ntoken {\nalgorithm ES256\n}\npublic_key {file."+file+"}\n}")
-	config := filepath.Join(dir, "Caddyfile")
-	must(t, os.WriteFile(config, []byte(g.config), 0o600))
-	out, stderr, err := runCommand(t, "", "create", "shop", "--public-key", file, "--config", config)
+	p := newProcess(t, "encryption_key {env.TEST_KEY}", publicSite+"\nchat_identity /own {\nwidget own\nclaim token header Authorization\ntoken {\nalgorithm ES256\n}\npublic_key {file."+file+".own}\n}")
+	out, stderr, err := p.offline(t, "create", "shop", "--public-key", file)
 	if err != nil || out != "" || !strings.Contains(stderr, "verified with 1 public key") {
 		t.Fatalf("%v %s%s", err, out, stderr)
 	}
-	eventually(t, "the gateway does not follow", func() bool {
-		return g.bearer(t, "/", key.token(t), "X-Widget-Key: shop") == "verified"
-	})
-	must(t, os.Rename(file, file+".away")) // which is the gateway's affair
-	if _, stderr, err = runCommand(t, "", "delete", "own", "--yes", "--config", config); err == nil || !strings.Contains(stderr, "as a handler's own widget") {
+	if _, stderr, err = p.offline(t, "delete", "own", "--yes"); err == nil || !strings.Contains(stderr, "as the own widget of a handler") {
 		t.Errorf("%v %s", err, stderr)
+	}
+	must(t, os.Rename(file, file+".own"))
+	p.run(t)
+	equal(t, p.bearer(t, "/", key.token(t), "X-Widget-Key: shop"), "verified", "by the gateway")
+	if out, stderr, err = p.offline(t, "set", "shop", "--jwks", "https://127.0.0.1:1/jwks"); err != nil || !strings.Contains(out, "https://127.0.0.1:1/jwks") {
+		t.Errorf("%v %s%s", err, out, stderr)
+	}
+	eventually(t, "the gateway does not follow", func() bool {
+		return p.bearer(t, "/", key.token(t), "X-Widget-Key: shop") == "unavailable unavailable"
+	})
+}
+
+// TestPublicKeysRetire: a request whose body began before a change is not verified by what
+// that removed.
+func TestPublicKeysRetire(t *testing.T) {
+	key, other := newPair(t, "ES256", ""), newPair(t, "ES256", "1")
+	source := newKeySource(t, other)
+	dir := t.TempDir()
+	file := func(name string, p *pair) string {
+		path := filepath.Join(dir, name)
+		must(t, os.WriteFile(path, []byte(p.pem(t)), 0o600))
+		return "{file." + path + "}"
+	}
+	old, next := file("old.pem", key), file("next.pem", other)
+	own := func(option string) string {
+		return "chat_identity /own* required {\nwidget own\nclaim token body /token" + bound + option + "\n}\n"
+	}
+	const named = "chat_identity required {\nwidget {header.X-Widget-Key}\nclaim token body /token" + bound + "}\nreverse_proxy UPSTREAM"
+	patch := func(members map[string]any) func(*gateway) {
+		return func(g *gateway) { g.call(t, "PATCH", "widgets/shop", jsonOf(t, members)) }
+	}
+	reload := func(option string) func(*gateway) {
+		return func(g *gateway) {
+			must(t, activate(adapted(t, strings.Replace(g.config, own("public_key "+old), own(option), 1))))
+		}
+	}
+	for _, c := range []struct {
+		name, path string
+		change     func(*gateway)
+		status     int
+	}{
+		{"own keys stay", "/own", reload("public_key " + next + " " + old), 200},
+		{"own keys are replaced", "/own", reload("public_key " + next), 401},
+		{"own keys become a key set", "/own", reload("jwks " + source.URL), 401},
+		{"stored keys stay", "/", patch(map[string]any{"public_keys": []string{other.pem(t), key.pem(t)}}), 200},
+		{"stored keys are replaced", "/", patch(map[string]any{"public_keys": []string{other.pem(t)}}), 401},
+		{"stored keys become a key set", "/", patch(map[string]any{"jwks": source.URL}), 401},
+		{"the widget is deleted", "/", func(g *gateway) { g.call(t, "DELETE", "widgets/shop", "") }, 403},
+		{"the widget is created again with a secret", "/", func(g *gateway) {
+			g.call(t, "DELETE", "widgets/shop", "")
+			g.create(t, `{"id":"shop"}`)
+		}, 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g := live(t, "encryption_key {env.TEST_KEY}", own("public_key "+old)+named)
+			g.call(t, "POST", "widgets", jsonOf(t, map[string]any{"id": "shop", "public_keys": []string{key.pem(t)}}))
+			text := `{"token":"` + key.token(t) + `"}`
+			client := g.begin(t, c.path, text, jsonType, "X-Widget-Key: shop")
+			client.write(text[:10]) // the handler is at the body
+			c.change(g)
+			client.write(text[10:])
+			response, said := client.answer()
+			if response.StatusCode != c.status {
+				t.Errorf("%s %s", response.Status, said)
+			}
+			if seen := g.upstream.take(); (seen != nil) != (c.status == 200) {
+				t.Errorf("the upstream was sent %+v", seen)
+			}
+		})
 	}
 }
 

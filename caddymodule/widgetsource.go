@@ -162,12 +162,7 @@ func (a *App) secrets(w *widget) []verifier.Secret {
 
 // speaks reports whether any widget has that dialect.
 func (a *App) speaks(dialect string) bool {
-	for _, w := range a.inline {
-		if w.dialect == dialect {
-			return true
-		}
-	}
-	return a.store.Speaks(dialect)
+	return a.spoken[dialect] || a.store.Speaks(dialect)
 }
 
 // useStore notes that a handler looks widgets up. It returns the inline widget with

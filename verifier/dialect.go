@@ -154,7 +154,6 @@ func (d Dialect) Verifier() (*Verifier, error) {
 func (d Dialect) Reader() (*Verifier, error) {
 	d.NonceLength, d.Encoding = cmp.Or(d.NonceLength, defaultNonceLength), cmp.Or(d.Encoding, inHex.String())
 	d.Limits, d.KeyEncoding = cmp.Or(d.Limits, defaultLimits), cmp.Or(d.KeyEncoding, KeyEncodings[0])
-	d.Token.MaxLifetime = cmp.Or(d.Token.MaxLifetime, defaultLifetime)
 	if d.Time == nil {
 		d.Time = time.Now
 	}
@@ -169,6 +168,7 @@ func (d Dialect) Reader() (*Verifier, error) {
 		if v.token, err = d.Token.compile(); err != nil {
 			return nil, err
 		}
+		v.dialect.Token = v.token.rules.clone()
 	}
 	if v.encoding, err = parseEncoding(d.Encoding); err != nil {
 		return nil, err

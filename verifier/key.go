@@ -161,6 +161,14 @@ func (k *Key) usable() bool { return k.signs() || k != nil && k.public != nil }
 // signs reports whether the key is a secret's, which checks signatures.
 func (k *Key) signs() bool { return k != nil && k.macs[0].New != nil }
 
+// Public returns the description of a public key, false for a secret's.
+func (k *Key) Public() (PublicKey, bool) {
+	if k == nil || k.public == nil {
+		return PublicKey{}, false
+	}
+	return PublicKey{Key: k.public, ID: k.ID, InSet: k.set, Algorithm: k.only, Verdicts: k.verdicts}, true
+}
+
 func (k *Key) inSet() bool { return k != nil && k.set }
 
 // fits reports whether the key may verify tokens of the algorithm.

@@ -3,6 +3,7 @@ package verifier_test
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -436,6 +437,23 @@ func TestTokenKeys(t *testing.T) {
 		_, err := verifyJSON(v, bodyOf(t, test.token), test.keys...)
 		if got := outcome(err); got != test.want {
 			t.Errorf("%s: %s (%v), want %s", test.name, got, err, test.want)
+		}
+	}
+}
+
+// A newline that the decoder skips is seen by the length of most segments, and not of one of
+// 64 characters: a token has one spelling, whatever the length of its signature.
+func TestNewlineInLongSignature(t *testing.T) {
+	v := tokenVerifier(t, verifier.Token{Algorithms: []string{"HS384"}, NoExpiry: true})
+	signed := segment(`{"alg":"HS384"}`) + "." + segment(`{"sub":"user-42"}`)
+	mac := hmac.New(sha512.New384, []byte(tokenSecret))
+	mac.Write([]byte(signed))
+	signature := base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+	for text, want := range map[string]error{
+		signature: nil, signature + "\n": verifier.ErrMalformed, "\r" + signature: verifier.ErrMalformed, signature[:9] + "\n" + signature[9:]: verifier.ErrMalformed,
+	} {
+		if _, err := verifyJSON(v, bodyOf(t, signed+"."+text), secretKey(t, tokenSecret)); !errors.Is(err, want) {
+			t.Errorf("%q: %v, want %v", text, err, want)
 		}
 	}
 }

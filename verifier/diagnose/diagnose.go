@@ -1,6 +1,6 @@
-// Package diagnose names the mistake behind a signature that does not verify: the
+// Package diagnose names the mistake behind a signature or token that does not verify: the
 // e-mail address signed instead of the user id, a secret with a newline after it,
-// base64 for hex, and some two hundred more.
+// base64 for hex, milliseconds in a token's exp, and some three hundred more.
 package diagnose
 
 import (
@@ -38,23 +38,42 @@ type Evidence struct {
 	Widget string
 	// Secrets are those that verify, Previous those that no longer do.
 	Secrets, Previous []verifier.Secret
+	// Keys are those that verify tokens. What is signed with the private key of a public
+	// one is diagnosed by them alone; without Secrets and Keys the signature of a token is
+	// taken for right.
+	Keys []*verifier.Key
 
 	fields []docField // of the document
 }
 
-// Claim says which common mistake gives the signature of a claim that v did not
-// verify, or returns false where none does, or none was made.
+// Claim says which common mistake gives the signature or token of a claim that v did not
+// verify, or returns false where none does, or none was made. A token is judged where the
+// verifier judges one.
 //
 // It is not for the hot path: it computes up to 3,000 digests, which takes a
 // millisecond or two. Nothing follows from its answer but words.
 func Claim(v *verifier.Verifier, r *verifier.Reading, e Evidence) (Mistake, bool) {
+	d := v.Dialect()
+	e.bound()
+	e.Widget = cmp.Or(e.Widget, string(r.Unverified(verifier.Widget)))
+	if text := r.Unverified(verifier.TokenField); len(text) > 0 && d.TakesToken() && d.Proof != "signature" {
+		return diagnoseToken(v, text, &e)
+	}
 	var c claim
 	for f := range c {
 		c[f] = r.Unverified(verifier.Field(f))
 	}
-	e.Widget = cmp.Or(e.Widget, string(r.Unverified(verifier.Widget)))
-	d := v.Dialect()
-	return newFormat(d.Message, d.Encoding).find(&c, e)
+	p := newFormat(d.Message, d.Encoding)
+	p.keyEncoding = d.KeyEncoding
+	return p.find(&c, e)
+}
+
+// bound leaves out what is not looked at.
+func (e *Evidence) bound() {
+	e.Secrets, e.Previous = e.Secrets[:min(len(e.Secrets), maxSecrets)], e.Previous[:min(len(e.Previous), maxSecrets)]
+	if len(e.Document) > maxDocument {
+		e.Document = nil
+	}
 }
 
 func (p *format) find(c *claim, e Evidence) (Mistake, bool) {
@@ -83,10 +102,7 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 	if !diagnosable(c) {
 		return nil
 	}
-	e.Secrets, e.Previous = e.Secrets[:min(len(e.Secrets), maxSecrets)], e.Previous[:min(len(e.Previous), maxSecrets)]
-	if len(e.Document) > maxDocument {
-		e.Document = nil
-	}
+	e.bound()
 	if sent, ok := secretSent(c, &e); ok {
 		return []deviation{sent}
 	}
@@ -104,19 +120,11 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 // searchFor looks for the way in which a digest was made. It finds no deviations for a
 // signature that is right.
 func (p *format) searchFor(w *parsedSignature, d *digester, c *claim, e *Evidence) ([]deviation, bool) {
-	var keys [][]variant
 	e.fields = fieldsOf(e.Document)
-	public := others(c, e)
-	for _, s := range e.Secrets {
-		keys = append(keys, keyVariants(s, e.Widget, public))
-		public = nil // once is enough
-	}
-	for _, s := range e.Previous {
-		keys = append(keys, keyVariants(s, e.Widget, nil, previousSecret))
-	}
+	keys := secretVariants(e, p.keyEncoding, others(c, e))
 	messages := p.messageVariants(c, e)
 	s := search{digester: d, signature: *w}
-	for _, s.algorithm = range w.algorithms() {
+	for _, s.algorithm = range w.fitting(algorithms) {
 		s.run(keys, messages)
 	}
 	return s.deviations, s.found

@@ -15,6 +15,8 @@ type format struct {
 	template string
 	parts    []part
 	encoding string
+	// keyEncoding is how a secret writes its key, see [verifier.Dialect.KeyEncoding].
+	keyEncoding string
 }
 
 // part is a field of the template, or the text before, between or after fields.

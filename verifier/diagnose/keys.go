@@ -104,14 +104,41 @@ var keyRules = []rule{
 		"$CHAT_IDENTITY_SECRET", "${CHAT_IDENTITY_SECRET}", "{env.CHAT_IDENTITY_SECRET}", "process.env.CHAT_IDENTITY_SECRET")},
 }
 
-// keyVariants returns the keys that signers make of a secret, the right one
-// first. Each carries the deviations given. Public values are those of the request.
-func keyVariants(secret verifier.Secret, widget string, public []docField, deviations ...deviation) []variant {
+// secretVariants returns the keys that signers make of each secret. Public values are those
+// of the request.
+func secretVariants(e *Evidence, encoding string, public []docField) (keys [][]variant) {
+	for _, s := range e.Secrets {
+		keys = append(keys, keyVariants(s, encoding, e.Widget, public))
+		public = nil // once is enough
+	}
+	for _, s := range e.Previous {
+		keys = append(keys, keyVariants(s, encoding, e.Widget, nil, previousSecret))
+	}
+	return slices.DeleteFunc(keys, func(of []variant) bool { return of == nil })
+}
+
+// keyVariants returns the keys that signers make of a secret, the right one first, nil if
+// it writes none in the encoding. Each carries the deviations given.
+func keyVariants(secret verifier.Secret, encoding, widget string, public []docField, deviations ...deviation) []variant {
 	var v variants
+	useKey := useSecret
 	add := func(text string, r rule) {
+		if r.fix == useSecret {
+			r.fix = useKey
+		}
 		v.add(text, r.also&pairs != 0, append(deviations[:len(deviations):len(deviations)], deviation{r.id, r.did, r.fix})...)
 	}
-	v.add(secret.Reveal(), false, deviations...)
+	if encoding == "" || encoding == verifier.KeyEncodings[0] {
+		v.add(secret.Reveal(), false, deviations...)
+	} else {
+		key, err := secret.Decoded(encoding)
+		if err != nil {
+			return nil
+		}
+		useKey = "decode the secret from " + encoding + ", and use its bytes as the key"
+		v.add(key.Reveal(), false, deviations...)
+		add(secret.Reveal(), rule{id: "secret_not_decoded", did: "the secret's text was used as the key", fix: useKey, also: pairs})
+	}
 	addBare(&v, secret.Reveal(), deviations)
 	for _, r := range keyRules {
 		for _, text := range r.texts(secret.Reveal()) {

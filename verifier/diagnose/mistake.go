@@ -11,9 +11,12 @@ type Mistake struct {
 	// were made at once, their keywords are joined by "+".
 	ID string
 	// Text is one sentence: what was done, and what to do instead. It is made
-	// of fixed words and the message's template alone, so it never holds a
+	// of fixed words and the configuration's alone, so it never holds a
 	// secret, a digest or the user's data.
 	Text string
+	// Detail is about this claim alone, such as how long ago a token has expired; "" for
+	// nothing. It holds no value of the claim either.
+	Detail string
 }
 
 // deviation is one thing that was done differently.

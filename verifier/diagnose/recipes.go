@@ -88,6 +88,7 @@ func secretAfter(separator string) recipe {
 
 // algorithm is a hash function under the HMAC.
 type algorithm struct {
+	name string
 	hash func() hash.Hash
 	size int
 	// partly says that the digest was not written as a whole, which is tried with one
@@ -98,7 +99,7 @@ type algorithm struct {
 
 // algorithms begin with the right one.
 var algorithms = []algorithm{
-	{hash: sha256.New, size: sha256.Size},
+	{name: "SHA-256", hash: sha256.New, size: sha256.Size},
 	otherAlgorithm("sha1", "SHA-1", sha1.New, sha1.Size),
 	otherAlgorithm("sha512", "SHA-512", sha512.New, sha512.Size),
 	otherAlgorithm("sha384", "SHA-384", sha512.New384, sha512.Size384),
@@ -107,20 +108,22 @@ var algorithms = []algorithm{
 }
 
 func otherAlgorithm(id, name string, make func() hash.Hash, size int) algorithm {
-	return algorithm{make, size, false, []deviation{{id, "the digest was made with " + name, "use HMAC-SHA256"}}}
+	return algorithm{name, make, size, false, []deviation{{id, "the digest was made with " + name, "use HMAC-SHA256"}}}
 }
 
-// algorithms returns those that give a digest of the length that was written, and then
-// SHA-256 if its digest may have been written with another length.
-func (w *parsedSignature) algorithms() (fitting []algorithm) {
-	whole := w.encodedLen(sha256.Size)
-	for _, a := range algorithms {
+// fitting returns those of the algorithms that give a digest of the length that was
+// written, and then the first, if its digest may have been written with another length.
+func (w *parsedSignature) fitting(all []algorithm) (fitting []algorithm) {
+	right := all[0]
+	whole := w.encodedLen(right.size)
+	for _, a := range all {
 		if w.encodedLen(a.size) == len(w.text) {
 			fitting = append(fitting, a)
 		}
 	}
 	if len(w.text) < whole || w.hex && len(w.text) > whole {
-		fitting = append(fitting, algorithm{hash: sha256.New, size: sha256.Size, partly: true})
+		right.partly = true
+		fitting = append(fitting, right)
 	}
 	return fitting
 }

@@ -69,11 +69,14 @@ func same(a, b []byte) bool { return subtle.ConstantTimeCompare(a, b) == 1 }
 
 const digestAlone = "send the digest alone"
 
-// peelings are what is written around a digest, in the order in which it is removed.
-var peelings = []struct {
+// peeling is what is written around a text.
+type peeling struct {
 	deviation
 	peel func(text string) string // "" or the same if there is nothing to remove
-}{
+}
+
+// peelings are what is written around a digest, in the order in which it is removed.
+var peelings = []peeling{
 	{deviation{"signature_spaces", "spaces or a newline were sent around the digest", digestAlone}, strings.TrimSpace},
 	{deviation{"signature_url_encoded", "the digest was percent-encoded once too often", "encode it once, where it becomes part of a URL"}, func(text string) string {
 		plain, _ := url.PathUnescape(text)

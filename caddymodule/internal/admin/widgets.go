@@ -307,7 +307,7 @@ func (c *call) writable(id string) error {
 	}
 	place := "in the global chat_identity block"
 	if own.Source == "handler" {
-		place = "as a handler's own widget"
+		place = "as the own widget of a handler"
 	}
 	return adminError(http.StatusConflict, "widget %s is defined in the configuration, %s: change it there, then reload", id, place)
 }

@@ -26,6 +26,7 @@ import (
 type claimFormat struct {
 	dialect, message, encoding, at string
 	maxAge                         time.Duration
+	token                          tokenRules
 }
 
 func (f *claimFormat) flags(cmd *cobra.Command) {
@@ -33,6 +34,7 @@ func (f *claimFormat) flags(cmd *cobra.Command) {
 	completeDialect(cmd)
 	cmd.Flags().StringVar(&f.message, "message", "", "Template of the signed message (default: the dialect's)")
 	cmd.Flags().StringVar(&f.encoding, "encoding", "hex", "Encoding of the signature: hex, base64 or base64url")
+	f.token.flags(cmd)
 }
 
 // oneDialect is what help says of a flag that takes a dialect, in lines.
@@ -61,7 +63,11 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 	}
 	if dialect == f.dialect {
 		d.Message = cmp.Or(f.message, d.Message)
+		if err := f.token.apply(&d); err != nil {
+			return nil, err
+		}
 	}
+	d.Places = append(d.Places, tokenPlaces(&d)...)
 	d.At, d.Encoding, d.MaxAge = f.at, f.encoding, cmp.Or(f.maxAge, d.MaxAge)
 	v, err := d.Reader()
 	return &checker{d, v}, err
@@ -76,6 +82,22 @@ func (c *checker) pointers(f verifier.Field) []string {
 		}
 	}
 	return pointers
+}
+
+// tokenPlaces are names for a token that travels outside of the body: that of its field, and
+// those of the query.
+func tokenPlaces(d *verifier.Dialect) (places []verifier.Place) {
+	inBody := false
+	for _, p := range d.Places {
+		if p.Field == verifier.TokenField && p.Location == "query" {
+			places = append(places, verifier.Place{Field: p.Field, Name: "/" + p.Name})
+		}
+		inBody = inBody || p.Field == verifier.TokenField && (p.Location == "" || p.Location == "body")
+	}
+	if d.TakesToken() && !inBody {
+		places = append([]verifier.Place{{Field: verifier.TokenField, Name: "/token"}}, places...)
+	}
+	return places
 }
 
 // complete fills in what is signed besides the user id, and refuses what cannot be
@@ -141,13 +163,14 @@ func (c *checker) write(claim map[verifier.Field]string) []byte {
 }
 
 // verify reads a text and checks the claim in it.
-func (c *checker) verify(text document, reading *verifier.Reading, key *verifier.Key) error {
-	if text.isForm() {
+func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
+	if text.isToken() {
+		reading.Text(verifier.Place{Field: verifier.TokenField}, text.token())
+	} else if text.isForm() {
 		c.verifier.Form(bytes.TrimSpace(text), reading)
 	} else if !c.verifier.JSON(text, reading) && reading.Err() == nil {
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
-	_, err := c.verifier.Verify(reading, key)
-	return err
+	return c.verifier.Verify(reading, keys...)
 }

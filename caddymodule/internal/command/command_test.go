@@ -192,6 +192,22 @@ func TestCommandErrors(t *testing.T) {
 		{"only spaces as secret", run{args: []string{"sign", "--user", "u"}, secret: "  "}},
 		{"two lines", run{args: []string{"sign", "--user", "u"}, in: commandSecret + "\n{}\n"}},
 		{"too large", run{args: []string{"sign", "--user", "u"}, in: strings.Repeat("x", maxInput+1)}},
+		{"token of bookbag", run{args: []string{"sign", "--token", "--dialect", "bookbag", "--user", "u"}, secret: commandSecret}},
+		{"token without user", run{args: []string{"sign", "--token"}, secret: commandSecret}},
+		{"token of a secret for RS256", run{args: []string{"sign", "--user", "u", "--dialect", "knock"}, secret: commandSecret}},
+		{"e-mail of stream", run{args: []string{"sign", "--user", "u", "--email", "a@b.c", "--dialect", "stream"}, secret: commandSecret}},
+		{"token for ever", run{args: []string{"sign", "--token", "--user", "u", "--expires", "0"}, secret: commandSecret}},
+		{"no private key", run{args: []string{"sign", "--token", "--user", "u"}, in: "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n"}},
+		{"unknown algorithm", run{args: []string{"sign", "--token", "--user", "u", "--algorithm", "none"}, secret: commandSecret}},
+		{"secret that is not hex", run{args: []string{"sign", "--user", "u", "--key-encoding", "hex"}, secret: "not hex, but long enough"}},
+		{"bad requirement", run{args: []string{"sign", "--token", "--user", "u", "--require", "iss"}, secret: commandSecret}},
+		{"token alone", run{args: []string{"explain"}, in: "eyJhbGciOiJIUzI1NiJ9.e30.aaaa\n"}},
+		{"no file", run{args: []string{"explain", "--public-key", "testdata/none.pem"}, in: "{}"}},
+		{"private key", run{args: []string{"explain", "--public-key", "testdata/private.pem"}, in: "{}"}},
+		{"no key set", run{args: []string{"explain", "--jwks", "testdata/public.pem"}, in: "{}"}},
+		{"both kinds of keys", run{args: []string{"explain", "--jwks", "a", "--public-key", "b"}, in: "{}"}},
+		{"key of a secret's algorithm", run{args: []string{"keygen", "--token-key", "--algorithm", "HS256"}}},
+		{"two kinds of key", run{args: []string{"keygen", "--token-key", "--encryption-key"}}},
 		{"no claim", run{args: []string{"explain"}, secret: commandSecret, in: "\n"}},
 		{"claim alone", run{args: []string{"explain"}, in: "{\"user_id\":\n\"u\"}"}},
 		{"secret alone", run{args: []string{"explain"}, in: commandSecret + "\n"}},
@@ -259,11 +275,7 @@ func explained(t *testing.T, r run) (result, string) {
 func TestSignExplain(t *testing.T) {
 	for _, d := range verifier.Dialects {
 		if d.TakesToken() {
-			r := command(t, run{args: []string{"sign", "--user", "u", "--dialect", d.Name}, secret: commandSecret})
-			if r.err == nil || !strings.Contains(r.errors, "its proof is a token") {
-				t.Errorf("%s: %v %s", d.Name, r.err, r.errors)
-			}
-			continue
+			continue // see TestSignToken
 		}
 		for _, encoding := range []string{"hex", "base64", "base64url"} {
 			t.Run(d.Name+" "+encoding, func(t *testing.T) {

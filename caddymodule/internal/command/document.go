@@ -25,7 +25,7 @@ type document []byte
 // field.
 func (d document) isForm() bool {
 	text := bytes.TrimSpace(d)
-	return len(text) > 0 && bytes.IndexByte([]byte(`{["`), text[0]) < 0 && bytes.IndexByte(text, '=') > 0
+	return len(text) > 0 && !d.isToken() && bytes.IndexByte([]byte(`{["`), text[0]) < 0 && bytes.IndexByte(text, '=') > 0
 }
 
 // syntax says where the text is not JSON, "" if it is.
@@ -150,6 +150,9 @@ func (c *checker) misspelled(d document, r *verifier.Reading) string {
 
 // lacking returns the fields that verification needs and that were not found.
 func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
+	if c.dialect.Message == "" {
+		return []verifier.Field{verifier.TokenField}
+	}
 	for f := verifier.UserID; f <= verifier.Email; f++ {
 		if (f == verifier.Signature || c.verifier.Signs(f)) && len(r.Unverified(f)) == 0 {
 			fields = append(fields, f)
@@ -164,7 +167,7 @@ var inBrackets = regexp.MustCompile(`^/\w+\[(\w+)\]$`)
 // elsewhere returns the object of the text in which a claim is complete, "" for the whole,
 // and its dialect: this one, or else another. The dialect is "" if there is no such object
 // but the one where it was looked for.
-func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at, dialect string) {
+func (f *claimFormat) elsewhere(d document, keys []*verifier.Key) (at, dialect string) {
 	if d.isForm() {
 		return "", ""
 	}
@@ -180,7 +183,7 @@ func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at, dialect stri
 			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
 				continue
 			}
-			if verifies, complete := moved.try(dialect, d, key); verifies || complete {
+			if verifies, complete := moved.try(dialect, d, keys); verifies || complete {
 				return at, dialect
 			}
 		}
@@ -189,10 +192,10 @@ func (f *claimFormat) elsewhere(d document, key *verifier.Key) (at, dialect stri
 }
 
 // try reports whether the signature is correct in a dialect, and whether only that is not.
-func (f *claimFormat) try(dialect string, d document, key *verifier.Key) (verifies, complete bool) {
+func (f *claimFormat) try(dialect string, d document, keys []*verifier.Key) (verifies, complete bool) {
 	c, err := f.checker(dialect)
 	if err == nil { // else the pointer does not fit that dialect
-		err = c.verify(d, new(verifier.Reading), key)
+		_, err = c.verify(d, new(verifier.Reading), keys)
 	}
 	return err == nil || errors.Is(err, verifier.ErrExpired), errors.Is(err, verifier.ErrInvalid)
 }

@@ -22,19 +22,22 @@ import (
 func explainCommand() *cobra.Command {
 	var f claimFormat
 	var maxAge string
+	var public publicFlags
 	var out output
 	cmd := &cobra.Command{
-		Use:   "explain [--dialect <name>] [--json]",
+		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim from standard input, as JSON or as the body of a form, and says what
-a gateway would do with it. If the signature does not match, it names the common
-mistake that produces such a signature. The exit status is 1 if the claim does not
-verify.
+Reads a claim from standard input, as JSON, as the body of a form or as a token alone,
+and says what a gateway would do with it. If it does not verify, it names the common
+mistake that produces such a signature or token. Of a token it shows what it says, too.
+The exit status is 1 if the claim does not verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
 first line of standard input otherwise. ` + previousSecretVariable + `
-may hold an earlier one.`,
+may hold an earlier one. With --public-key or --jwks there is none, and standard input
+is the claim. A token alone is one of the dialect ` + tokenDialect + ` unless --dialect names another; a
+token from a header may also be the field "token" of the JSON.`,
 		Example: "  CHAT_IDENTITY_SECRET=... caddy chat-identity explain --dialect nextcap < claim.json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -43,15 +46,10 @@ may hold an earlier one.`,
 				return fmt.Errorf("--max-age: %w", err)
 			}
 			f.maxAge = age
-			checker, err := f.checker(f.dialect)
+			e, err := f.explained(cmd, &public)
 			if err != nil {
 				return err
 			}
-			secret, document, err := explainInput(cmd)
-			if err != nil {
-				return err
-			}
-			e := f.explain(checker, document, secret)
 			err = out.print(cmd, e, e.print)
 			if err == nil && !e.Verified {
 				cmd.SilenceErrors = true
@@ -63,6 +61,7 @@ may hold an earlier one.`,
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
 	cmd.Flags().StringVar(&maxAge, "max-age", verifier.Dialects[0].MaxAge.String(), "Maximum age of a signed timestamp")
+	public.flags(cmd)
 	out.flag(cmd)
 	return cmd
 }
@@ -81,6 +80,8 @@ type explanation struct {
 	// LeftOut lists fields that do not count because of how they are sent, and why.
 	LeftOut []string `json:"left_out,omitempty"`
 
+	Token *tokenText `json:"token,omitempty"` // what it says
+
 	read, template, message string
 }
 
@@ -94,13 +95,65 @@ type mistake struct {
 	Text string `json:"text"`
 }
 
-func (f *claimFormat) explain(c *checker, document document, secret verifier.Secret) *explanation {
+// explained reads keys and claim, and explains it.
+func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*explanation, error) {
+	c, err := f.checker(f.dialect) // before it waits for input
+	if err != nil {
+		return nil, err
+	}
+	var evidence diagnose.Evidence
+	if evidence.Keys, err = public.keys(); err != nil {
+		return nil, err
+	}
+	var text document
+	if len(evidence.Keys) > 0 {
+		text, err = standardInput(cmd, "the claim as JSON, or the token")
+	} else {
+		var secret verifier.Secret
+		secret, text, err = explainInput(cmd)
+		evidence.Secrets = []verifier.Secret{secret}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text)) {
+		f.dialect = tokenDialect
+	}
+	if c, err = f.checker(f.dialect); err != nil {
+		return nil, err
+	}
+	if len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {
+		key, _ := evidence.Keys[0].Public()
+		if err = f.token.suit(&c.dialect, key.Key); err == nil {
+			c, err = f.checker(f.dialect)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, secret := range evidence.Secrets {
+		key, err := c.decode(secret)
+		if err != nil {
+			return nil, err
+		}
+		evidence.Keys = append(evidence.Keys, key)
+	}
+	if text := os.Getenv(previousSecretVariable); text != "" {
+		evidence.Previous = append(evidence.Previous, verifier.WeakSecret(text))
+	}
+	return f.explain(c, text, evidence), nil
+}
+
+func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
-	key := verifier.NewKey(secret)
-	err := c.verify(document, &reading, key)
+	keys := evidence.Keys
+	identity, err := c.verify(document, &reading, keys)
 	e := &explanation{
 		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
 		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
+	}
+	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
+		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
@@ -117,6 +170,15 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
+	if e.Token != nil && (e.Reason == judgment.Malformed || e.Reason == judgment.Invalid || e.Reason == judgment.Expired) {
+		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
+			e.Mistake = &mistake{m.ID, m.Text}
+			if m.Detail != "" {
+				e.Detail += " (" + m.Detail + ")"
+			}
+		}
+		return e
+	}
 	switch e.Reason {
 	case judgment.Expired:
 		return e
@@ -131,13 +193,13 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 		if wrong := document.wrongKind(); wrong != "" {
 			return found("other_body", wrong)
 		}
-		if at, dialect := f.elsewhere(document, key); dialect == f.dialect {
+		if at, dialect := f.elsewhere(document, keys); dialect == f.dialect {
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
 			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
 		}
 	}
-	if others := f.others(c, document, &reading, err, key); others != "" {
+	if others := f.others(c, document, &reading, err, keys); others != "" {
 		return found("other_dialect", "This is a claim of "+others+": name that dialect, or send the fields of "+c.dialect.Name+".")
 	}
 	if e.Reason != judgment.Invalid {
@@ -146,11 +208,8 @@ func (f *claimFormat) explain(c *checker, document document, secret verifier.Sec
 		}
 		return e
 	}
-	var previous []verifier.Secret
-	if text := os.Getenv(previousSecretVariable); text != "" {
-		previous = append(previous, verifier.WeakSecret(text))
-	}
-	if m, ok := diagnose.Claim(c.verifier, &reading, diagnose.Evidence{Document: document, Secrets: []verifier.Secret{secret}, Previous: previous}); ok {
+	evidence.Document = document
+	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 		return found(m.ID, m.Text)
 	}
 	return e
@@ -166,7 +225,7 @@ func inObject(at string) string {
 
 // others returns the other dialects in which the signature is correct or, if no
 // complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, own error, key *verifier.Key) string {
+func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, own error, keys []*verifier.Key) string {
 	var verifying, complete []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {
@@ -177,7 +236,7 @@ func (f *claimFormat) others(c *checker, document document, read *verifier.Readi
 			continue // a pointer that does not fit that dialect
 		}
 		var reading verifier.Reading
-		err = other.verify(document, &reading, key)
+		_, err = other.verify(document, &reading, keys)
 		switch same := func(field verifier.Field) bool {
 			return len(read.Unverified(field)) > 0 && bytes.Equal(read.Unverified(field), reading.Unverified(field))
 		}; {
@@ -221,6 +280,9 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 		}
 		return "there is no " + strings.Join(wanted, " and no ")
 	case judgment.Expired:
+		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
+			return "the signature is correct, but the token is not good now"
+		}
 		return c.age(c.verifier.SignedAt(r))
 	default:
 		return inWords(err)
@@ -251,8 +313,22 @@ func (e *explanation) print(w io.Writer) error {
 	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
 	line("dialect", e.Dialect)
 	line("found", e.read)
+	if e.Token != nil {
+		if e.Token.Header != nil {
+			line("header", printable(e.Token.Header))
+		}
+		if e.Token.Claims != nil {
+			line("claims", printable(e.Token.Claims))
+		}
+		for _, t := range e.Token.times {
+			label, text, _ := strings.Cut(t, "\x00")
+			line(label, text)
+		}
+	}
 	if e.User != "" {
 		line("user id", strconv.Quote(e.User))
+	}
+	if e.User != "" && e.Token == nil {
 		line("signed is", e.template)
 		line("that is", strconv.Quote(e.message))
 	}
@@ -268,7 +344,7 @@ func (e *explanation) print(w io.Writer) error {
 	case e.Mistake != nil:
 		line("mistake", e.Mistake.Text)
 	case e.Reason == judgment.Invalid:
-		line("mistake", "none of the common ones. Most likely another secret was used, or another text was signed.")
+		line("mistake", "none of the common ones. Most likely another secret or key was used, or another text was signed.")
 	}
 	for _, left := range e.LeftOut {
 		line("left out", left)

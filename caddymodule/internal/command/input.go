@@ -53,7 +53,8 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 		return verifier.Secret{}, nil, err
 	}
 	if !ok {
-		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) {
+		_, rest, _ := bytes.Cut(document, []byte("\n"))
+		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) || aToken.Match(document) && len(bytes.TrimSpace(rest)) == 0 {
 			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
 				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
 		}

@@ -13,11 +13,12 @@ import (
 )
 
 func keygenCommand() *cobra.Command {
-	var encryption, id bool
+	var encryption, id, token bool
+	var algorithm string
 	var out output
 	cmd := &cobra.Command{
-		Use:   "keygen [--encryption-key | --id] [--json]",
-		Short: "Prints a new secret for a widget, or a new encryption key",
+		Use:   "keygen [--encryption-key | --token-key | --id] [--json]",
+		Short: "Prints a new secret for a widget, or another new key",
 		Long: `
 Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
 themselves are the key of the HMAC: neither side decodes them.
@@ -25,6 +26,9 @@ themselves are the key of the HMAC: neither side decodes them.
 With --encryption-key it prints 32 random bytes in base64 instead: a key for the
 global option encryption_key, with which the gateway encrypts the secrets that it
 stores.
+
+With --token-key it prints a private key in PEM that signs tokens, and its public key,
+for tests: in production the private key is made where it signs, and stays there.
 
 With --id it generates nothing: it reads an encryption key from the environment
 variable ` + encryptionKeyVariable + ` if it is set, and from standard input
@@ -35,8 +39,10 @@ id reveals nothing about its key.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, text := "secret", ""
 			switch {
-			case encryption && id:
-				return errors.New("--encryption-key generates a key, and --id reads one: pass one of the two")
+			case encryption && id || token && (encryption || id):
+				return errors.New("--encryption-key and --token-key generate a key, and --id reads one: pass one of them")
+			case token:
+				return printTokenKey(cmd, algorithm, &out)
 			case encryption:
 				name, text = "encryption_key", widgets.NewEncryptionKey()
 			case id:
@@ -56,6 +62,8 @@ id reveals nothing about its key.`,
 	}
 	cmd.Flags().BoolVar(&encryption, "encryption-key", false, "Print a key for the option encryption_key instead")
 	cmd.Flags().BoolVar(&id, "id", false, "Print the id of an existing encryption key instead")
+	cmd.Flags().BoolVar(&token, "token-key", false, "Print a private and a public key for tokens instead")
+	cmd.Flags().StringVar(&algorithm, "algorithm", "ES256", "What the key for tokens is for")
 	out.flag(cmd)
 	return cmd
 }

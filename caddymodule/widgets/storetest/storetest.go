@@ -25,6 +25,7 @@ func Run(t *testing.T, storage func(t *testing.T) (open func() widgets.Store)) {
 	}
 	with("list", list)
 	with("counts", counts)
+	with("kinds", kinds)
 	for _, c := range updates {
 		with("update/"+c.name, func(b *bed) { b.update(c) })
 	}

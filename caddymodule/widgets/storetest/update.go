@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 var errRefused = errors.New("no")
@@ -88,4 +89,20 @@ func canceled(b *bed) {
 		b.Errorf("the error is %v", err)
 	}
 	b.lists(s, "", 10, "")
+}
+
+// kinds: what a widget is verified with is kept, and its key is counted, whatever its kind.
+func kinds(b *bed) {
+	writer, reader := b.open(), b.open()
+	for _, kind := range []widgets.Kind{widgets.Secrets, widgets.PublicKeys, widgets.KeySet} {
+		r := widget("a", "", "version-of-"+string(kind))
+		r.Secrets[0].Kind = kind
+		b.change(writer, becomes(r), "a")
+		for _, s := range []widgets.Store{writer, reader} {
+			testbed.Until(b, "the widget is read", func() bool { got := b.get(s, "a"); return got != nil && got.Secrets[0].Version == r.Secrets[0].Version })
+			if got := b.get(s, "a"); got.Kind() != kind {
+				b.Errorf("kind %q is kept as %q", kind, got.Kind())
+			}
+		}
+	}
 }

@@ -59,7 +59,7 @@ var headerPaths = func() *claimjson.Paths {
 }()
 
 // unpadded is RFC 7515's base64url, of which each text has one spelling. Its decoder
-// skips newlines all the same.
+// skips newlines all the same, which the length alone does not always tell.
 var unpadded = base64.RawURLEncoding.Strict()
 
 // Read reads a token. The error says what is wrong with its form, without a value of it.
@@ -106,7 +106,7 @@ func (t *Token) segment(name string, text []byte) ([]byte, error) {
 	from, size := len(t.decoded), unpadded.DecodedLen(len(text))
 	t.decoded = append(t.decoded, make([]byte, size)...) // does not allocate what it appends
 	decoded := t.decoded[from:len(t.decoded):len(t.decoded)]
-	if n, err := unpadded.Decode(decoded, text); err != nil || n != size {
+	if n, err := unpadded.Decode(decoded, text); err != nil || n != size || bytes.IndexByte(text, '\n') >= 0 || bytes.IndexByte(text, '\r') >= 0 {
 		return nil, fmt.Errorf("has a %s that is not base64url without padding, spaces or newlines", name)
 	}
 	return decoded, nil

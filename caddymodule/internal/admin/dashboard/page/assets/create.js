@@ -2,6 +2,7 @@
 import * as api from './api.js'
 import { choice, chosen, dialectSelect, field, form } from './dialog.js'
 import { announce, make } from './dom.js'
+import { keyChoices, keyFields } from './keys.js'
 import { go, toWidget, validID } from './place.js'
 import { refresh } from './refresh.js'
 import { showSecret } from './secret.js'
@@ -37,31 +38,35 @@ export function create(proposed = '') {
   ownField.hidden = true
   const mode = choice('Mode', 'create-mode', modes, '')
   const dialect = dialectSelect('', 'As in the site block')
-  const secret = choice('Secret', 'create-secret', [['', 'Generate one'], ['own', 'Use an existing one']], '')
+  const secret = choice('Secret', 'create-secret', [['', 'Generate one'], ['own', 'Use an existing one'], ...keyChoices], '')
+  const keys = keyFields(() => chosen(secret))
+  const withKeys = () => chosen(secret) === 'keys' || chosen(secret) === 'jwks'
   secret.addEventListener('change', () => {
-    ownField.hidden = !chosen(secret)
-    if (chosen(secret)) own.focus()
+    keys.show()
+    ownField.hidden = chosen(secret) !== 'own'
+    if (chosen(secret) === 'own') own.focus()
     else own.value = ''
   })
   form('New widget', [
     field('Id', id, 'Letters, digits and . _ -, beginning with a letter or digit. Requests name the widget by it.', (text) => wrongID(text.trim())),
     mode,
     field('Dialect', dialect, 'Which chat product’s fields the page sends.'),
-    secret, ownField,
+    secret, ownField, ...keys.elements,
   ], {
     action: 'Create',
-    ready: () => validID.test(id.value.trim()) && !wrongID(id.value.trim()) && (!chosen(secret) || own.value !== '' && !wrongSecret(own.value)),
+    ready: () => validID.test(id.value.trim()) && !wrongID(id.value.trim()) && (!chosen(secret) || (withKeys() ? keys.ready() : own.value !== '' && !wrongSecret(own.value))),
     send: async () => {
       const asked = { id: id.value.trim() }
       if (chosen(mode)) asked.mode = chosen(mode)
       if (dialect.value) asked.dialect = dialect.value
-      if (chosen(secret)) asked.secret = own.value
+      if (withKeys()) Object.assign(asked, keys.asked())
+      else if (chosen(secret)) asked.secret = own.value
       const created = await api.create(asked)
       const open = () => {
         go(toWidget(created.id))
         refresh()
       }
-      if (!asked.secret) {
+      if (created.secret && !asked.secret) {
         return () => showSecret(created.secret, {
           title: `The secret of ${created.id}`,
           note: 'The widget was created. This is its secret, with which your server signs:',
@@ -69,7 +74,7 @@ export function create(proposed = '') {
         })
       }
       return () => {
-        announce(`${created.id} was created`)
+        announce(`${created.id} was created. ${created.note ?? ''}`.trim())
         open()
       }
     },

@@ -106,9 +106,10 @@ function row(id) {
     write(age, widget.rotated ? since(widget.rotated, now, 'just now') : '–')
     age.title = widget.rotated ? `created ${time(widget.rotated)}` : ''
     const grace = (widget.secrets ?? []).find((secret) => secret.until)
-    note.hidden = !grace && !widget.unavailable
+    const keys = widget.jwks ? 'key set' : widget.public_keys ? 'public keys' : ''
+    note.hidden = !grace && !widget.unavailable && !keys
     note.classList.toggle('alarm', Boolean(widget.unavailable))
-    write(note, widget.unavailable ? 'unavailable' : grace ? `grace: ${until(grace.until, now)} left` : '')
+    write(note, widget.unavailable ? 'unavailable' : grace ? `grace: ${until(grace.until, now)} left` : keys)
     note.title = widget.unavailable ?? (grace ? `The previous secret verifies until ${time(grace.until)}.` : '')
   }
 

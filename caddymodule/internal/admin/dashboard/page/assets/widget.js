@@ -3,6 +3,7 @@ import { overview, readiness } from './api.js'
 import { create } from './create.js'
 import { announce, make, refill } from './dom.js'
 import { count, requests, since, time, until } from './format.js'
+import { replaceKeys } from './keys.js'
 import { toWidget, validID } from './place.js'
 import { policy, require } from './policy.js'
 import { readiness as readinessView } from './readiness.js'
@@ -67,7 +68,9 @@ export function widget(id) {
     secretSection.hidden = !stored
     if (stored) {
       rules.show(row, judged)
-      refill(secrets, ...secretsOf(latest))
+      const withKeys = row.jwks || row.public_keys
+      secretSection.querySelector('h2').textContent = withKeys ? 'Keys' : 'Secrets'
+      refill(secrets, ...(withKeys ? keysOf(latest) : secretsOf(latest)))
     }
     await code.show(row)
   }
@@ -139,7 +142,23 @@ function secretsOf(latest) {
   ]
 }
 
-// use says when a secret was used, as far as this gateway knows.
+// keysOf shows what verifies the tokens of a widget without a secret.
+function keysOf({ row, found }) {
+  const lines = (row.public_keys ?? []).map((key) => make('li', {},
+    make('b', {}, key.kind),
+    make('span', { class: 'soft use' }, use(key, found.now, row.uses_since ?? found.since)),
+    make('span', { class: 'soft small' }, 'thumbprint ', make('code', {}, key.thumbprint))))
+  return [
+    row.jwks && make('p', {}, 'The key set ', make('code', {}, row.jwks), ', read every 5 minutes.'),
+    lines.length > 0 && make('ul', { class: 'secrets' }, lines),
+    make('p', { class: 'hint' }, `There is no secret: your server signs with a private key, and only it has that. Set ${since(row.rotated, found.now)} ago.`),
+    make('div', { class: 'actions left' }, make('button', {
+      type: 'button', 'data-key': 'keys', disabled: !found.writable, on: { click: () => replaceKeys(row) },
+    }, 'Replace the keys…')),
+  ]
+}
+
+// use says when a secret or key was used, as far as this gateway knows.
 function use(secret, now, started) {
   if (secret.used_last_hour === undefined) return ''
   if (!secret.last_used) return `not used since this gateway began to count, ${since(started, now)} ago`

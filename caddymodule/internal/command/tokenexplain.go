@@ -1,0 +1,101 @@
+package command
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// tokenText is what a token says, whether or not it verifies.
+type tokenText struct {
+	Header json.RawMessage `json:"header,omitempty"`
+	Claims json.RawMessage `json:"claims,omitempty"`
+
+	times []string // in words, with their labels
+}
+
+// aToken matches a text that is a token and nothing else, or begins as a header's value does.
+var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:(authorization\\s*:\\s*)?(bearer|jwt)\\s+)?[\"'`]?ey[A-Za-z0-9+/_-]{8,}={0,2}(\\.|\\s*$)")
+
+// isToken reports whether the text is a token, and no JSON or form that has one.
+func (d document) isToken() bool { return aToken.Match(d) }
+
+// token returns the token without the newline at a file's end.
+func (d document) token() []byte { return bytes.TrimRight(d, "\r\n") }
+
+// hasToken reports whether the text has a token where the dialect for tokens has it.
+func (f *claimFormat) hasToken(d document) bool {
+	c, err := f.checker(tokenDialect)
+	if err != nil {
+		return false
+	}
+	var reading verifier.Reading
+	_, _ = c.verify(d, &reading, nil)
+	return len(reading.Unverified(verifier.TokenField)) > 0
+}
+
+// readToken returns what a token says, as far as it can be read.
+func readToken(text []byte, now time.Time) *tokenText {
+	var t tokenText
+	parts := strings.Split(string(text), ".")
+	for i, into := range []*json.RawMessage{&t.Header, &t.Claims} {
+		if i < len(parts) {
+			*into = readSegment(parts[i])
+		}
+	}
+	var claims map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(t.Claims))
+	decoder.UseNumber()
+	_ = decoder.Decode(&claims) // none, if it is no object
+	for _, member := range [...]struct{ name, label string }{{"iat", "issued"}, {"nbf", "not before"}, {"exp", "expires"}} {
+		number, ok := claims[member.name].(json.Number)
+		if !ok {
+			continue
+		}
+		// RFC 3339 has years of four digits.
+		if seconds, err := number.Float64(); err == nil && seconds >= 0 && seconds < 253402300800 {
+			t.times = append(t.times, member.label+"\x00"+timeInWords(time.Unix(int64(seconds), 0), now))
+		}
+	}
+	return &t
+}
+
+// readSegment decodes a part of a token, in whatever base64, if it is JSON.
+func readSegment(text string) json.RawMessage {
+	text = strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(strings.Trim(text, " \t\r\n\"'`"))
+	if i := strings.LastIndexByte(text, ' '); i >= 0 { // behind Bearer
+		text = text[i+1:]
+	}
+	decoded, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || !json.Valid(decoded) {
+		return nil
+	}
+	return decoded
+}
+
+// printable writes JSON on one line, with escapes for what a terminal would act on.
+func printable(text json.RawMessage) string {
+	var line bytes.Buffer
+	if err := json.Compact(&line, text); err != nil {
+		return strconv.QuoteToASCII(string(text))
+	}
+	var b strings.Builder
+	for _, r := range line.String() {
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,163 @@
+package command
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
+)
+
+// tokenDialect is the dialect of a token if none is named.
+const tokenDialect = "jwt"
+
+// tokenRules are what the flags say of a token, as the block token of a handler does.
+type tokenRules struct {
+	algorithms, require             []string
+	userClaim, keyEncoding, longest string
+	noExpiry                        bool
+}
+
+func (t *tokenRules) flags(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&t.algorithms, "algorithm", nil, "Algorithm of a token, such as HS256 or ES256 (default: the dialect's,\nor what the key is for)")
+	cmd.Flags().StringVar(&t.userClaim, "user-claim", "", "JSON pointer to the user's id in a token (default: the dialect's)")
+	cmd.Flags().StringArrayVar(&t.require, "require", nil, "What a token must say, as `pointer=value`; may be repeated")
+	cmd.Flags().StringVar(&t.keyEncoding, "key-encoding", "", "How the secret writes its key: "+strings.Join(verifier.KeyEncodings, ", ")+"\n(default: the dialect's)")
+	cmd.Flags().StringVar(&t.longest, "max-lifetime", "", "How far from now a token may expire (default: 24h)")
+	cmd.Flags().BoolVar(&t.noExpiry, "no-expiry", false, "Take a token without exp")
+	completeFlag(cmd, "key-encoding", verifier.KeyEncodings...)
+}
+
+// apply changes the dialect's rules.
+func (t *tokenRules) apply(d *verifier.Dialect) error {
+	if t.keyEncoding != "" {
+		d.KeyEncoding = t.keyEncoding
+	}
+	rules := &d.Token
+	if len(t.algorithms) > 0 {
+		rules.Algorithms = t.algorithms
+	}
+	if t.userClaim != "" {
+		rules.UserID, rules.TextUserID = []string{t.userClaim}, false
+	}
+	rules.NoExpiry = rules.NoExpiry || t.noExpiry
+	for _, text := range t.require {
+		pointer, value, found := strings.Cut(text, "=")
+		if !found || !strings.HasPrefix(pointer, "/") {
+			return fmt.Errorf("--require %s: write a JSON pointer, an equals sign and the value, as in /iss=https://id.example.com", text)
+		}
+		if rules.Require == nil {
+			rules.Require = make(map[string][]string)
+		}
+		rules.Require[pointer] = append(rules.Require[pointer], value)
+	}
+	if t.longest != "" {
+		longest, err := caddy.ParseDuration(t.longest)
+		if err != nil {
+			return fmt.Errorf("--max-lifetime: %w", err)
+		}
+		rules.MaxLifetime = longest
+	}
+	return rules.Check()
+}
+
+// suit chooses the algorithm that a public key is for, unless the flags have one.
+func (t *tokenRules) suit(d *verifier.Dialect, key crypto.PublicKey) error {
+	if len(t.algorithms) > 0 || d.Token.CheckKey(key) == nil {
+		return d.Token.CheckKey(key)
+	}
+	switch key := key.(type) {
+	case *rsa.PublicKey:
+		t.algorithms = []string{"RS256"}
+	case *ecdsa.PublicKey:
+		bits := key.Curve.Params().BitSize
+		t.algorithms = []string{map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[bits]}
+	case ed25519.PublicKey:
+		t.algorithms = []string{"EdDSA"}
+	}
+	if err := t.apply(d); err != nil {
+		return fmt.Errorf("no algorithm takes this key: %w", err)
+	}
+	return d.Token.CheckKey(key)
+}
+
+// decode returns the key that a secret writes.
+func (c *checker) decode(secret verifier.Secret) (*verifier.Key, error) {
+	decoded, err := secret.Decoded(c.verifier.Dialect().KeyEncoding)
+	if err != nil {
+		return nil, fmt.Errorf("%s, and --key-encoding or the dialect says that it is", strings.TrimPrefix(err.Error(), "verifier: "))
+	}
+	return verifier.NewKey(decoded), nil
+}
+
+// publicFlags are the public keys that verify tokens.
+type publicFlags struct {
+	files []string
+	jwks  string
+}
+
+func (p *publicFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&p.files, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
+	cmd.Flags().StringVar(&p.jwks, "jwks", "", "A `file` with a key set (JWKS) that verifies tokens")
+	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there are such flags
+	_ = cmd.MarkFlagFilename("jwks", "json")
+}
+
+// keys reads the keys, none if the flags name none.
+func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
+	if p.jwks != "" && len(p.files) > 0 {
+		return nil, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+	}
+	var public []verifier.PublicKey
+	for _, path := range p.files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("--public-key: %w", err)
+		}
+		key, err := keyset.ParsePEM(text)
+		if err != nil {
+			return nil, fmt.Errorf("--public-key: %s: %w", path, err)
+		}
+		public = append(public, verifier.PublicKey{Key: key})
+	}
+	if p.jwks != "" {
+		text, err := os.ReadFile(p.jwks)
+		if err == nil {
+			public, err = keyset.Parse(text)
+		}
+		if err == nil && len(public) == 0 {
+			err = errors.New("no key of it is used: a key for signatures has no other 'use', 'key_ops' or duplicate 'kid'")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("--jwks: %s: %w", p.jwks, err)
+		}
+	}
+	for _, k := range public {
+		key, err := verifier.NewPublicKey(k)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return slices.Clip(keys), nil
+}
+
+// timeInWords writes a time, and how far it is from now.
+func timeInWords(t, now time.Time) string {
+	away := t.Sub(now).Round(time.Second)
+	if away < 0 {
+		return fmt.Sprintf("%s, %v ago", t.UTC().Format(time.DateTime+" UTC"), -away)
+	}
+	return fmt.Sprintf("%s, in %v", t.UTC().Format(time.DateTime+" UTC"), away)
+}

@@ -1,0 +1,74 @@
+package caddymodule
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+)
+
+// TestTokenHints: the log and readiness name the mistake of a token, and nothing of what it
+// says; only the log names the widget whose secret signed it.
+func TestTokenHints(t *testing.T) {
+	g, lines := operated(t, "", `chat_identity optional {
+		widget {http.request.header.X-Widget-Key}
+		dialect zendesk
+		reject malformed 400
+	}`)
+	shop, kiosk := g.create(t, `{"id":"shop"}`), g.create(t, `{"id":"kiosk"}`)
+	claims := func(format string, args ...any) string { return "{" + fmt.Sprintf(format, args...) + "}" }
+	good := fmt.Sprintf(`{"external_id":"zoe-the-user","scope":"user","exp":%d}`, inAnHour())
+	send := func(widget, path, token string) string {
+		t.Helper()
+		c := g.do(t, "GET", path, "", "Authorization: Bearer "+token, "X-Widget-Key: "+widget)
+		return c.body
+	}
+	send("shop", "/good", jwt(shop, good))
+	send("kiosk", "/good", jwt(kiosk, good))
+	for path, test := range map[string]struct{ token, id, says string }{
+		"/number":    {jwt(shop, claims(`"external_id":42,"scope":"user"`)), "user_id_number", "The user id at /external_id is a number"},
+		"/millis":    {jwt(shop, claims(`"external_id":"zoe-the-user","scope":"user","exp":%d000`, inAnHour())), "exp_milliseconds", "exp is in milliseconds"},
+		"/expired":   {jwt(shop, claims(`"external_id":"zoe-the-user","scope":"user","exp":1700000000`)), "token_expired", "The token has expired"},
+		"/scope":     {jwt(shop, claims(`"external_id":"zoe-the-user","exp":%d`, inAnHour())), "require", "no /scope, which 'require /scope' demands"},
+		"/elsewhere": {jwt(shop, claims(`"customer_id":"zoe-the-user","scope":"user","secret-name":1`)), "user_id_elsewhere", "has customer_id:"},
+		"/kiosk":     {jwt(kiosk, good), "none_known", "made with the secret of widget kiosk (version "},
+	} {
+		var answer, hint string
+		eventually(t, "no line about "+path, func() bool { // not every request is logged
+			answer = send("shop", path, test.token)
+			for _, l := range lines(`"path":"` + path + `"`) {
+				hint = l.Hint
+			}
+			return hint != ""
+		})
+		contains(t, hint, test.says)
+		if strings.Contains(answer, hint) || strings.Contains(answer, "kiosk") {
+			t.Errorf("%s: the client is told: %s", path, answer)
+		}
+		var v adminapi.Readiness
+		g.askInto(t, "widgets/shop/readiness", &v)
+		found := false
+		for _, r := range v.Refusals {
+			for _, h := range r.Hints {
+				found = found || h.ID == test.id
+				if strings.Contains(h.Text, "kiosk") {
+					t.Errorf("readiness names another widget: %s", h.Text)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s: readiness has no %s: %+v", path, test.id, v.Refusals)
+		}
+	}
+	if len(lines(`"detail":"it expired `)) == 0 {
+		t.Error("does not say how long ago")
+	}
+	for _, text := range []string{"zoe-the-user", "secret-name", shop, kiosk, strings.Split(jwt(shop, good), ".")[2]} {
+		for _, l := range lines(text) {
+			if l.Reason != "" { // the access log names users that are verified
+				t.Errorf("the log has %s: %+v", text, l)
+			}
+		}
+	}
+}

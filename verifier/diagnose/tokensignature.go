@@ -1,0 +1,286 @@
+package diagnose
+
+import (
+	"crypto"
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/internal/jws"
+)
+
+const (
+	signParts = "sign the encoded header and payload with the dot between them"
+	// maxVerified is how many signatures of private keys one diagnosis checks.
+	maxVerified = 48
+)
+
+var otherKid = deviation{"other_kid", "the token's kid names another key than the one that signed it", "write the kid of the key that signs, or none"}
+
+// signing returns what is wrong with algorithm, key and signature, and whether it is known
+// how the signature was made. Without secrets and keys it is taken for right.
+func (t *token) signing() (found []deviation, known bool) {
+	name := string(t.jws.Algorithm)
+	algorithm, err := jws.Lookup(name)
+	allowed := slices.Contains(t.rules.Algorithms, name)
+	if own, _ := jws.Lookup(t.rules.Algorithms[0]); !allowed {
+		found = append(found, t.otherAlgorithm(algorithm, own))
+		if err != nil || algorithm.Symmetric() != own.Symmetric() {
+			if err == nil && algorithm.Symmetric() {
+				found = append(found, t.publicAsSecret()...)
+			}
+			return found, true // there is no key for it
+		}
+	}
+	public := t.publicKeys()
+	switch {
+	case algorithm.Symmetric() && len(t.evidence.Secrets) > 0:
+		done, ok := t.bySecret(name)
+		return append(found, done...), ok
+	case !algorithm.Symmetric() && len(public) > 0:
+		done, ok := t.byPublicKey(algorithm, public)
+		return append(found, done...), ok
+	}
+	return found, true
+}
+
+// otherAlgorithm says that the header names an algorithm that is not the configuration's.
+func (t *token) otherAlgorithm(named, own jws.Algorithm) deviation {
+	use := "sign with " + t.algorithms()
+	text := string(t.jws.Algorithm)
+	right := slices.IndexFunc(t.rules.Algorithms, func(a string) bool { return strings.EqualFold(a, text) })
+	switch {
+	case strings.EqualFold(text, "none"):
+		return deviation{"alg_none", "the token's header says none, so that nobody has signed it", use}
+	case right >= 0:
+		return deviation{"alg_spelling", "the header spells the algorithm in another way", "write " + t.rules.Algorithms[right]}
+	case named.Name == "":
+		return deviation{"alg_unknown", "the header names an algorithm that no token is signed with here", use}
+	}
+	did := "the token's header says " + named.Name + ", and the gateway takes " + t.algorithms()
+	switch {
+	case named.Symmetric() == own.Symmetric():
+		return deviation{"alg_other", did, use + ", or name the other in the option algorithm"}
+	case named.Symmetric():
+		return deviation{"alg_secret", did + ", for which the widget has a public key", "sign with the private key"}
+	case t.ofProvider():
+		return deviation{"alg_provider", did + " and a secret, and the token looks like an identity provider's",
+			"give the widget the provider's key set with jwks, and require its /iss and /aud, or sign a token of your own with the secret"}
+	}
+	return deviation{"alg_private", did + " and a secret", use + " and the secret, or give the widget the public key of the one that signs"}
+}
+
+// bySecret looks for the way in which a secret has signed the token. It finds no deviations
+// for a signature that is right.
+func (t *token) bySecret(name string) ([]deviation, bool) {
+	p := &format{encoding: inBase64URL}
+	w, ok := p.parseSignature([]byte(t.text[strings.LastIndexByte(t.text, '.')+1:]))
+	if !ok {
+		return nil, false
+	}
+	e, d := t.evidence, new(digester)
+	s := search{digester: d, signature: w}
+	keys := secretVariants(e, t.dialect.KeyEncoding, nil)
+	for _, s.algorithm = range w.fitting(hmacs(name)) {
+		s.run(keys, t.signed())
+	}
+	return s.deviations, s.found
+}
+
+// hmacs are the algorithms of secrets, the one that the header names first.
+func hmacs(name string) (all []algorithm) {
+	for _, h := range []algorithm{{name: "HS256", hash: sha256.New, size: sha256.Size}, {name: "HS384", hash: sha512.New384, size: sha512.Size384}, {name: "HS512", hash: sha512.New, size: sha512.Size}} {
+		if h.name == name {
+			all = append([]algorithm{h}, all...)
+			continue
+		}
+		h.deviations = []deviation{{"signed_" + strings.ToLower(h.name), "the token was signed with " + h.name + ", and its header says " + name, "sign with the algorithm that the header names"}}
+		all = append(all, h)
+	}
+	return append(all, algorithms[1:]...)
+}
+
+// signed returns what signers sign of a token, the right text first.
+func (t *token) signed() []variant {
+	var v variants
+	v.add(string(t.jws.Signed), false)
+	for _, text := range t.spelled {
+		if i := strings.LastIndexByte(text, '.'); i > 0 {
+			v.add(text[:i], false) // what was written around or within it was signed, too
+		}
+	}
+	head, body, _ := strings.Cut(string(t.jws.Signed), ".")
+	header, _ := unpadded.DecodeString(head)
+	payload := string(t.jws.Payload)
+	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
+	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
+	standard := base64.StdEncoding.EncodeToString
+	v.add(string(header)+"."+payload, true, decoded)
+	v.add(string(header)+payload, true, decoded)
+	v.add(payload, true, alone)
+	v.add(body, true, alone)
+	v.add(head+body, true, deviation{"token_dot", "header and payload were signed without the dot between them", signParts})
+	v.add(string(t.jws.Signed)+".", false, deviation{"token_dot", "a dot was signed after the payload", signParts})
+	for _, text := range []string{standard(header) + "." + standard([]byte(payload)), base64.URLEncoding.EncodeToString(header) + "." + base64.URLEncoding.EncodeToString([]byte(payload))} {
+		v.add(text, true, deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"})
+	}
+	v.add(string(t.jws.Signed)+"\n", true, deviation{"token_newline_signed", "a newline was signed after the payload", signParts})
+	for _, h := range jsonWritings(header) {
+		for _, p := range jsonWritings(t.jws.Payload) {
+			v.add(unpadded.EncodeToString([]byte(h))+"."+unpadded.EncodeToString([]byte(p)), false,
+				deviation{"token_rewritten", "header or payload was written anew after it was signed", "send the very text that was signed"})
+		}
+	}
+	return v.list
+}
+
+// publicKeys returns those of the evidence's keys that are public.
+func (t *token) publicKeys() (public []verifier.PublicKey) {
+	for _, k := range t.evidence.Keys {
+		if p, ok := k.Public(); ok {
+			public = append(public, p)
+		}
+	}
+	return public
+}
+
+// byPublicKey looks for the way in which a private key has signed the token.
+func (t *token) byPublicKey(named jws.Algorithm, public []verifier.PublicKey) ([]deviation, bool) {
+	all, fitting := t.signed(), 0
+	all = all[:min(len(all), 8)]
+	var keys []verifier.PublicKey
+	for _, k := range public {
+		if named.CheckKey(k.Key) == nil {
+			fitting++
+		}
+		if k.ID != "" && k.ID == string(t.jws.KeyID) {
+			keys = slices.Insert(keys, 0, k)
+		} else {
+			keys = append(keys, k)
+		}
+	}
+	count := 0
+	try := func(a jws.Algorithm, k *verifier.PublicKey, s *signature, v *variant) bool {
+		count++
+		return count <= maxVerified && a.Verify(k.Key, v.text, s.bytes)
+	}
+	for _, s := range t.signatures() {
+		for i := range all {
+			for j := range keys {
+				for _, a := range sameKind(named) {
+					k := &keys[j]
+					if a.CheckKey(k.Key) != nil || !try(a, k, &s, &all[i]) {
+						continue
+					}
+					found := slices.Concat(s.deviations, all[i].deviations)
+					if a.Name != named.Name {
+						found = append(found, deviation{"signed_" + strings.ToLower(a.Name), "the token was signed with " + a.Name + ", and its header says " + named.Name, "sign with the algorithm that the header names"})
+					}
+					if k.InSet && t.jws.KeyID == nil && fitting > 4 {
+						found = append(found, deviation{"no_kid", "the token has no kid, and the key set has more than 4 keys that it may be for", "write the kid of the key that signs"})
+					} else if k.InSet && t.jws.KeyID != nil && k.ID != string(t.jws.KeyID) {
+						found = append(found, otherKid)
+					}
+					return found, true
+				}
+			}
+		}
+	}
+	inSet := slices.ContainsFunc(public, func(k verifier.PublicKey) bool { return k.InSet })
+	if inSet && t.jws.KeyID != nil && !t.namesKey() {
+		return []deviation{{"unknown_kid", "the token's kid names none of the keys in the key set", "publish the key that signs, and write its kid"}}, true
+	}
+	if fitting == 0 {
+		return []deviation{{"key_kind", "none of the widget's public keys is one for " + named.Name, "give the widget the public key of the one that signs"}}, true
+	}
+	return nil, false
+}
+
+// namesKey reports whether the kid is that of a key.
+func (t *token) namesKey() bool {
+	return slices.ContainsFunc(t.evidence.Keys, func(k *verifier.Key) bool { return k.ID != "" && k.ID == string(t.jws.KeyID) })
+}
+
+// sameKind returns the algorithms that a key of the named one serves, that first.
+func sameKind(named jws.Algorithm) (all []jws.Algorithm) {
+	all = append(all, named)
+	for _, name := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"} {
+		if a, _ := jws.Lookup(name); a.SameKey(named) && name != named.Name {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+// signature is what a signer may have meant by a token's third part.
+type signature struct {
+	bytes      []byte
+	deviations []deviation
+}
+
+func (t *token) signatures() []signature {
+	third := t.text[strings.LastIndexByte(t.text, '.')+1:]
+	inBytes := "write its bytes in base64url"
+	all := []signature{{t.jws.Signature, nil}}
+	add := func(text []byte, deviations ...deviation) {
+		if len(text) > 0 {
+			all = append(all, signature{text, deviations})
+		}
+	}
+	inHexText, _ := hex.DecodeString(third)
+	add(inHexText, deviation{"encoding_hex", "the signature was written in hex", inBytes})
+	for _, text := range append(fromBase64(string(t.jws.Signature)), fromHex(string(t.jws.Signature))...) {
+		add([]byte(text), deviation{"signature_encoded_twice", "the signature's text was encoded once more", "encode its bytes once"})
+	}
+	for _, s := range all[:len(all):len(all)] {
+		var numbers struct{ R, S *big.Int }
+		if rest, err := asn1.Unmarshal(s.bytes, &numbers); err != nil || len(rest) > 0 || numbers.R.Sign() < 0 || numbers.S.Sign() < 0 {
+			continue
+		}
+		for _, size := range [...]int{32, 48, 66} {
+			if max(numbers.R.BitLen(), numbers.S.BitLen()) <= 8*size {
+				text := make([]byte, 2*size)
+				numbers.R.FillBytes(text[:size])
+				numbers.S.FillBytes(text[size:])
+				add(text, append(s.deviations, deviation{"signature_der", "the ECDSA signature is in DER", "write its two numbers one after the other, as RFC 7518 has it (in Node: dsaEncoding 'ieee-p1363')"})...)
+			}
+		}
+	}
+	return all
+}
+
+// publicAsSecret recognizes a token that was signed with the text of a public key, which
+// everybody has, as the secret of an HMAC.
+func (t *token) publicAsSecret() []deviation {
+	for _, k := range t.publicKeys() {
+		for _, text := range publicTexts(k.Key) {
+			if same(t.hmac(text), t.jws.Signature) {
+				return []deviation{{"public_key_as_secret", "the public key's text was used as a secret, which everybody can do", "sign with the private key"}}
+			}
+		}
+	}
+	return nil
+}
+
+func (t *token) hmac(key string) []byte {
+	d := &digester{hash: hmacs(string(t.jws.Algorithm))[0].hash}
+	return d.hmac([]byte(key), t.jws.Signed)
+}
+
+// publicTexts are the files that a public key is kept in.
+func publicTexts(key crypto.PublicKey) []string {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	return []string{text, strings.TrimSpace(text), string(der), base64.StdEncoding.EncodeToString(der)}
+}
