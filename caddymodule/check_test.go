@@ -41,14 +41,18 @@ func TestCheck(t *testing.T) {
 	}
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
+	t.Setenv("SHOP_PUBLIC_KEY", newPair(t, "ES256", "").pem(t))
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
 		t.Setenv(name, "secret-of-"+name)
 	}
+	example := string(read(t, "../Caddyfile.example"))
+	before, _, _ := strings.Cut(example, "\t\t\tno_expiry\n")
+	forever := fmt.Sprintf("token_forever %d", 1+strings.Count(before[:strings.LastIndex(before, "chat_identity")], "\n"))
 	seen := map[findings.Kind]bool{}
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
-		{"nothing, with all that is in the example", string(read(t, "../Caddyfile.example")), ""},
+		{"what the example has for its own sake", example, forever},
 		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
 		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},
 		{"a proxy beside", oneSite("", "handle /a {\n"+own+"}\n"+proxy+"}\nhandle {\n"+proxy+"}"), "proxy_unprotected 7"},
@@ -93,6 +97,7 @@ func TestCheck(t *testing.T) {
 		{"reachable by a request", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
 		{"another dialect", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\nclaim user_id header X-User\n}\n"+proxy), "dialect_refused 4"},
 		{"another dialect, taken", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\ndialect snapengage\n}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), ""},
+		{"a secret where public keys verify", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nclaim token query t\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), "secret_refused 4"},
 		{"a store that is none", oneSite("chat_identity {\nwidgets file {env.DAMAGED}\n}", "chat_identity {\nwidget {query.w}\n}\n"+proxy), "file_damaged 3"},
 		{"a ledger that is none", oneSite("chat_identity {\nledger bolt {env.DAMAGED}\n}", own+"visitor query v\n}\n"+proxy), "file_damaged 3"},
 		{"not stored", oneSite("", "chat_identity {\nwidget shop\n}\n"+proxy), "widget_unstored 6"},

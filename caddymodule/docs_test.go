@@ -88,6 +88,7 @@ func setDocumentedEnvironment(t *testing.T) {
 	t.Setenv("OPENING_SECRET", otherSecret)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	t.Setenv("REDIS_PASSWORD", "a-password")
+	t.Setenv("SHOP_PUBLIC_KEY", newPair(t, "ES256", "").pem(t))
 }
 
 // validates checks that Caddy would start with a configuration, apart from

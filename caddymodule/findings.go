@@ -97,7 +97,10 @@ func (a *App) examine() error {
 		switch {
 		case len(named) == 0:
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
-		case !slices.ContainsFunc(named, func(d *Handler) bool { _, accepts := d.serves(a.inline[w.ID]); return accepts }):
+		case slices.ContainsFunc(named, func(d *Handler) bool { _, accepts := d.serves(a.inline[w.ID]); return accepts }):
+		case slices.ContainsFunc(named, func(d *Handler) bool { id, _ := d.whyNot(a.inline[w.ID]); return id == secretWidget }):
+			a.report(findings.New(findings.SecretRefused, "no directive takes the inline widget "+w.ID+", which has a secret: the tokens of each that can find it are verified with public keys").At(w.Line, ""))
+		default:
 			a.report(findings.New(findings.DialectRefused, "no directive takes the dialect "+w.Dialect+" of the inline widget "+w.ID+": each that can find it has a claim of its own, or one_time").At(w.Line, ""))
 		}
 	}

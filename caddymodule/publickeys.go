@@ -103,6 +103,9 @@ func (p *plan) takes(w *widget) bool {
 	return p.verifier.PublicKeys()
 }
 
+// secretWidget is the hint about a widget that has a secret where public keys verify.
+const secretWidget = "secret_widget"
+
 // whyNot says why the handler does not take a widget that its requests can name.
 func (h *Handler) whyNot(w *widget) (id, why string) {
 	p := h.planIn(w.dialect)
@@ -110,7 +113,7 @@ func (h *Handler) whyNot(w *widget) (id, why string) {
 	case p == nil || p.cutOnly:
 		return "other_dialect", "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp."
 	case w.kind() == widgets.Secrets:
-		return "secret_widget", "The widget has a secret, and this handler's tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
+		return secretWidget, "The widget has a secret, and this handler's tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
 	case p.verifier.PublicKeys():
 		return "unbound_keyset", "The widget has a key set, and this handler does not say whose tokens are meant: add 'require /iss <issuer>' and 'require /aud <audience>' to its token block."
 	}

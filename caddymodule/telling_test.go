@@ -98,9 +98,9 @@ reverse_proxy UPSTREAM`)
 		roots = append(roots, s.attributes())
 	}
 	want := []map[string]string{
-		{"outcome": "verified", "reason": "", "widget": "shop", "dialect": "snapengage", "mode": "required"},
-		{"outcome": "replayed", "reason": "replayed", "widget": "shop", "dialect": "snapengage", "mode": "required"},
-		{"outcome": "anonymous", "reason": "partial", "widget": "", "dialect": "snapengage", "mode": "required"},
+		{"outcome": "verified", "reason": "", "widget": "shop", "dialect": "snapengage", "mode": "required", "proof": "signature"},
+		{"outcome": "replayed", "reason": "replayed", "widget": "shop", "dialect": "snapengage", "mode": "required", "proof": ""},
+		{"outcome": "anonymous", "reason": "partial", "widget": "", "dialect": "snapengage", "mode": "required", "proof": ""},
 	}
 	if fmt.Sprint(roots) != fmt.Sprint(want) {
 		t.Errorf("spans %v, want %v", roots, want)

@@ -211,7 +211,7 @@ func tokenCases() []tokenCase {
 	signature, _ := base64.RawURLEncoding.DecodeString(part[2])
 	text("no signature", part[0]+"."+part[1]+".", "invalid")
 	text("half a signature", valid[:len(valid)-23], "invalid")
-	text("twice the signature", valid+part[2], "malformed")
+	text("twice the signature", valid+part[2]+"AA", "invalid")
 	text("signature in hex", part[0]+"."+part[1]+"."+hex.EncodeToString(signature), "invalid")
 	text("signature padded", valid+"=", "malformed")
 	text("five segments", valid+".."+part[0], "malformed")

@@ -34,6 +34,7 @@ var (
 	NoDirective       = kind("no_directive", "Add the directive chat_identity to a site")
 	WidgetUnreachable = kind("widget_unreachable", "Add 'widget {header.NAME}' to the directive so that requests can name it, or remove the widget")
 	DialectRefused    = kind("dialect_refused", "Take the dialect out of the widget, or give it a directive without 'claim', 'message', 'encoding' and one_time")
+	SecretRefused     = kind("secret_refused", "Name an HS algorithm in the token block, or create the widget with 'caddy chat-identity create <id> --public-key'")
 	WidgetUnstored    = kind("widget_unstored", "Create it with 'caddy chat-identity create <id>'")
 	WidgetShadowed    = kind("widget_shadowed", "Delete the stored one, or remove the one in the configuration")
 	KeyMissing        = kind("key_missing", "Configure the key that is missing")

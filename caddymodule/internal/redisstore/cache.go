@@ -16,9 +16,9 @@ const (
 )
 
 // costOf returns the approximate size of a cached record, in bytes, given that of its value.
-// The texts are no longer than the value; half as much again is for the list of secrets,
+// The texts are no longer than the value; two thirds as much again is for the list of secrets,
 // which may have grown to twice its size.
-func costOf(size int) int { return recordCost + size + size/2 }
+func costOf(size int) int { return recordCost + size + size*2/3 }
 
 // entry is a cached record.
 type entry struct {
