@@ -38,7 +38,7 @@ func (c *call) snippets() error {
 		if err != nil {
 			return err
 		}
-		serving = c.Sites(c.id, view.Dialect)
+		serving = c.Sites(view)
 	}
 	if len(serving) == 0 {
 		d, err := verifier.LookupDialect(cmp.Or(c.query.Get("dialect"), verifier.DefaultDialect))
