@@ -80,12 +80,17 @@ func newPair(t testing.TB, algorithm jose.SignatureAlgorithm, kid string) *pair 
 	return p
 }
 
-// pem returns the public key.
-func (p *pair) pem(t testing.TB) string {
+// der returns the public key.
+func (p *pair) der(t testing.TB) []byte {
 	t.Helper()
 	der, err := x509.MarshalPKIXPublicKey(p.Public())
 	must(t, err)
-	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	return der
+}
+
+func (p *pair) pem(t testing.TB) string {
+	t.Helper()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: p.der(t)}))
 }
 
 // sign returns a token of go-jose's, which has the kid if the pair has one.

@@ -127,8 +127,8 @@ func (r *Reading) HasProof() bool {
 }
 
 // LeftOut returns the fields that were sent and do not count, and why: they prove
-// nothing, and are of a wrong type, over a limit or there more than once. It is
-// for use after [Verifier.Verify].
+// nothing, and are of a wrong type, over a limit or there more than once. So are those
+// that a token signs beside the user's id. It is for use after [Verifier.Verify].
 func (r *Reading) LeftOut() []*Error {
 	var fields []*Error
 	for _, err := range r.leftOut {

@@ -11,11 +11,12 @@ const (
 	widgetID = "default-widget"
 )
 
-// body is what clients send, with and without a valid signature.
+// body is what clients send, with a valid signature, with another one and without any.
 type body struct {
 	name             string
 	media            string
 	signed, unsigned string
+	unclaimed        string // as long, without a claim
 	clients          int
 	variants         []*variant
 	large            bool // whether memory is measured with it
@@ -51,6 +52,11 @@ func messages() (all []body) {
 			message(size.name+", one long string", size.bytes, text(plainText)))
 	}
 	all = append(all, message("1 MB, small objects", 1<<20-100, objects))
+	for _, i := range []int{0, 2} { // tokens come in a header, with messages as short as people write
+		b := all[i]
+		b.name, b.variants = b.name+", tokens", tokenVariants
+		all = append(all, b)
+	}
 	for i := range all {
 		all[i].large = len(all[i].signed) > 100<<10
 	}
@@ -61,12 +67,15 @@ func messages() (all []body) {
 // bytes that are left.
 func message(name string, size int, rest func(room int) string) body {
 	with := func(hash string) string {
-		head := fmt.Sprintf(`{"user_id":"%s","user_hash":"%s",`, user, hash)
+		head := "{"
+		if hash != "" {
+			head = fmt.Sprintf(`{"user_id":"%s","user_hash":"%s",`, user, hash)
+		}
 		return head + rest(size-len(head)-1) + "}"
 	}
 	return body{
 		name: name, media: "application/json", clients: connections, variants: messageVariants,
-		signed: with(fmt.Sprintf("%x", sign(user))), unsigned: with(strings.Repeat("0", 64)),
+		signed: with(fmt.Sprintf("%x", sign(user))), unsigned: with(strings.Repeat("0", 64)), unclaimed: with(""),
 	}
 }
 

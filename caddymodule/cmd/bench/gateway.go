@@ -40,7 +40,7 @@ func (s starter) start() (*gateway, error) {
 		fmt.Fprintf(&config, "http://%s {\n%s\n}\n", g.address[v], strings.NewReplacer("BACKEND", s.backend, "AUTH", s.auth).Replace(v.site))
 	}
 	g.cmd = exec.Command(s.path, "run", "--config", "-", "--adapter", "caddyfile")
-	g.cmd.Env = append(os.Environ(), "BENCH_SECRET="+secret, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	g.cmd.Env = append(os.Environ(), "BENCH_SECRET="+secret, "BENCH_PUBLIC_KEY="+publicPEM(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	g.cmd.Stdin = strings.NewReader(config.String())
 	var log bytes.Buffer
 	g.cmd.Stdout, g.cmd.Stderr = &log, &log

@@ -21,29 +21,38 @@ type turn struct {
 // that opening them is not measured.
 type clients struct {
 	g       *gateway
-	request []byte
+	v       *variant
+	request string
 	all     []client
 }
 
+// distinctRequests is how many requests of their own a client has in a turn, after which
+// its turn ends.
+const distinctRequests = 32
+
 // client sends requests over one connection, one after another.
 type client struct {
-	conn  net.Conn
-	in    *bufio.Reader
-	times []time.Duration
-	err   error
+	conn     net.Conn
+	in       *bufio.Reader
+	requests [][]byte // sent in turn
+	times    []time.Duration
+	err      error
 }
 
 func (g *gateway) dial(v *variant, b body) (*clients, error) {
 	text := b.signed
-	if v.unsigned {
+	switch {
+	case v.unsigned:
 		text = b.unsigned
+	case v.tokens != nil:
+		text = b.unclaimed
 	}
 	head := fmt.Sprintf("POST /chat HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n%s\r\n",
 		g.address[v], b.media, len(text), v.headers)
 	if _, rest, ok := strings.Cut(b.signed, `"user_hash":"`); ok {
 		head = strings.Replace(head, "HASH", rest[:64], 1)
 	}
-	c := &clients{g: g, request: []byte(head + text), all: make([]client, b.clients)}
+	c := &clients{g: g, v: v, request: head + text, all: make([]client, b.clients)}
 	for i := range c.all {
 		conn, err := net.Dial("tcp", g.address[v])
 		if err != nil {
@@ -52,7 +61,32 @@ func (g *gateway) dial(v *variant, b body) (*clients, error) {
 		}
 		c.all[i].conn, c.all[i].in = conn, bufio.NewReaderSize(conn, 4<<10)
 	}
+	c.prepare()
 	return c, nil
+}
+
+// prepare writes the requests of a turn.
+func (c *clients) prepare() {
+	texts := []string{c.request}
+	if c.v.tokens != nil {
+		n := 1
+		if c.v.distinct {
+			n = distinctRequests * len(c.all)
+		}
+		texts = texts[:0]
+		for _, token := range c.v.tokens(n) {
+			texts = append(texts, strings.Replace(c.request, "TOKEN", token, 1))
+		}
+	}
+	requests := make([][]byte, len(texts))
+	for i, text := range texts {
+		requests[i] = []byte(text)
+	}
+	for i := range c.all {
+		if c.all[i].requests = requests; c.v.distinct {
+			c.all[i].requests = requests[i*distinctRequests:][:distinctRequests]
+		}
+	}
 }
 
 func (c *clients) close() {
@@ -65,6 +99,9 @@ func (c *clients) close() {
 
 // load has all clients send for a duration, each at least one request.
 func (c *clients) load(duration time.Duration) (turn, error) {
+	if c.v.distinct {
+		c.prepare()
+	}
 	before, err := c.g.cpu()
 	if err != nil {
 		return turn{}, err
@@ -72,7 +109,7 @@ func (c *clients) load(duration time.Duration) (turn, error) {
 	began := time.Now()
 	var group sync.WaitGroup
 	for i := range c.all {
-		group.Go(func() { c.all[i].send(c.request, began.Add(duration)) })
+		group.Go(func() { c.all[i].send(began.Add(duration), c.v.distinct) })
 	}
 	group.Wait()
 	took := time.Since(began)
@@ -97,10 +134,14 @@ func (c *clients) load(duration time.Duration) (turn, error) {
 	}, nil
 }
 
-func (c *client) send(request []byte, until time.Time) {
+func (c *client) send(until time.Time, once bool) {
 	c.times = c.times[:0]
 	for began := time.Now(); len(c.times) == 0 || began.Before(until); began = time.Now() {
-		if c.err = c.exchange(request); c.err != nil {
+		n := len(c.times)
+		if once && n == len(c.requests) {
+			return
+		}
+		if c.err = c.exchange(c.requests[n%len(c.requests)]); c.err != nil {
 			return
 		}
 		c.times = append(c.times, time.Since(began))

@@ -63,7 +63,7 @@ func run(o options) error {
 	fmt.Printf("%q\n\n", os.Args)
 	fmt.Printf("%d connections (uploads: %d), %d rounds of %v. CPU (user and system) is the gateway's. Medians, with\n"+
 		"quartiles in parentheses. Ratios are taken within each round. Peak memory is that of a gateway that serves nothing else.\n"+
-		"same headers: those of a verified request, set by request_header. buffered: the proxy's lines in docs/performance.md.\n\n",
+		"same headers: those of a verified request, set by request_header; added: CPU beyond theirs. buffered: the proxy's lines in docs/performance.md.\n\n",
 		connections, uploadConnections, o.rounds, o.duration)
 	printHead()
 	for _, b := range append(messages(), upload()) {

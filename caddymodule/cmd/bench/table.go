@@ -76,12 +76,14 @@ func printRow(b body, v *variant, turns map[*variant][]turn, memory string) {
 		sorted := pairs(turns[v], turns[bare], value)
 		return fmt.Sprintf(format, sorted[len(sorted)/2])
 	}
-	peer := ""
+	peer, added := "", ""
 	if v.peer != nil {
 		peer = ratio(turns[v], turns[v.peer], cpu)
+		more := pairs(turns[v], turns[v.peer], func(t, peer turn) float64 { return t.cpu - peer.cpu })
+		added = fmt.Sprintf("%.1f", more[len(more)/2])
 	}
 	fmt.Printf(row, b.name, v.name, median("%.1f", func(t, _ turn) float64 { return t.cpu }), ratio(turns[v], turns[bare], cpu), peer,
-		median("%.1f", func(t, bare turn) float64 { return t.cpu - bare.cpu }),
+		added,
 		ratio(turns[v], turns[bare], func(t turn) float64 { return t.rate }),
 		median("%.2f", func(t, _ turn) float64 { return t.p50 }), median("%.2f", func(t, _ turn) float64 { return t.p99 }), memory)
 }

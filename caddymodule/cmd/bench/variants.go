@@ -1,11 +1,18 @@
 package main
 
+import "slices"
+
 // variant is a site of the gateway.
 type variant struct {
 	name, site string
 	unsigned   bool     // whether to send a claim that does not verify
 	headers    string   // besides those of every request
 	peer       *variant // what it is also compared with, or nil
+	// tokens returns so many tokens, which take the place of TOKEN in headers. The body
+	// has no claim then.
+	tokens func(n int) []string
+	// distinct has each request of a turn bring a token of its own.
+	distinct bool
 }
 
 const (
@@ -14,11 +21,21 @@ const (
 		"\nrequest_header X-Identity-Outcome verified\n"
 	verifies = "chat_identity required {\nwidget " + widgetID + "\nsecret {env.BENCH_SECRET}\n}\n"
 
+	// How a token comes, and what verifies it.
+	bearer    = "Authorization: Bearer TOKEN\r\n"
+	publicKey = "public_key {env.BENCH_PUBLIC_KEY}\ntoken {\nalgorithm RS256\n}"
+
 	proxy = "reverse_proxy BACKEND"
 	// buffering is the proxy of docs/performance.md: head and body go out in one
 	// write, and more connections are kept.
 	buffering = "reverse_proxy BACKEND {\nrequest_buffers 16KiB\ntransport http {\nwrite_buffer 32KiB\nkeepalive_idle_conns_per_host 256\n}\n}"
 )
+
+// takes returns a handler that takes tokens, and signatures as well where the key is a
+// secret.
+func takes(widget, key string) string {
+	return "chat_identity required {\nwidget " + widget + "\n" + key + "\nclaim token header Authorization\n}\n"
+}
 
 var (
 	bare            = &variant{name: "bare", site: proxy}
@@ -34,14 +51,22 @@ var (
 		name: "forward_auth", site: "forward_auth AUTH {\nuri /\ncopy_headers X-Verified-User\n}\n" + proxy,
 		headers: "X-User-Id: " + user + "\r\nX-User-Hash: HASH\r\n",
 	}
+	// The proxy with the headers of a verified request, and a token to forward.
+	tokenHeaders = &variant{name: "same headers and token", site: sameHeaders + proxy, headers: bearer, tokens: hs256}
+	token        = &variant{name: "HS256", site: takes(widgetID, "secret {env.BENCH_SECRET}") + proxy, headers: bearer, tokens: hs256, peer: tokenHeaders}
+	longHeaders  = &variant{name: "same headers, long token", site: sameHeaders + proxy, headers: bearer, tokens: rs256}
+	remembered   = &variant{name: "RS256, seen before", site: takes("another-widget", publicKey) + proxy, headers: bearer, tokens: rs256, peer: longHeaders}
+	unseen       = &variant{name: "RS256, never seen before", site: takes("another-widget", publicKey) + proxy, headers: bearer, tokens: rs256, distinct: true, peer: longHeaders}
+
 	uploads = &variant{name: "optional, upload", site: "chat_identity {\nsecret {env.BENCH_SECRET}\nwidget " + widgetID + "\n}\n" + proxy}
 )
 
 // Which variants are measured with chat messages, and which with files.
 var (
-	allVariants     = append(messageVariants[:len(messageVariants):len(messageVariants)], uploads)
+	allVariants     = slices.Concat(messageVariants, []*variant{uploads}, tokenVariants[len(tokenVariants)-5:])
 	messageVariants = []*variant{
 		bare, bareAgain, headers, verified, named, cut, bufferedBare, bufferedHeaders, buffered, forwardAuth,
 	}
 	uploadVariants = []*variant{bare, bareAgain, uploads}
+	tokenVariants  = []*variant{bare, bareAgain, headers, verified, tokenHeaders, token, longHeaders, remembered, unseen}
 )
