@@ -224,6 +224,9 @@ func (h *Handler) checkValues() {
 	if h.Token != nil && h.Token.NoExpiry {
 		h.find(findings.TokenForever, "tokens without an exp are accepted with no_expiry: whoever gets hold of one is that user until the key is rotated")
 	}
+	if p := h.plan; p != nil && p.hashIsToken() {
+		h.find(findings.HashIsToken, "the secret that signs user ids signs tokens by HS256, too: who can choose an id of the form 'header.payload' gets, as its signature, that of a token for anybody")
+	}
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}

@@ -114,13 +114,21 @@ func (r *Reading) Plain() bool {
 	return r.err == nil
 }
 
+// Has reports whether the field is there, in whatever spelling.
+func (r *Reading) Has(f Field) bool {
+	for rank := range r.ranks + 1 {
+		if r.found[rank][f].there() {
+			return true
+		}
+	}
+	return false
+}
+
 // HasProof reports whether a piece of a proof is there, in whatever spelling.
 func (r *Reading) HasProof() bool {
-	for rank := range r.ranks + 1 {
-		for f := range r.found[rank] {
-			if Field(f).Proves() && r.found[rank][f].there() {
-				return true
-			}
+	for f := UserID; f.Proves(); f++ {
+		if r.Has(f) {
+			return true
 		}
 	}
 	return r.err != nil

@@ -405,7 +405,7 @@ func (p *tokenReader) signer(t *tokenReading, keys []*Key) *Key {
 			fitting++
 		}
 	}
-	if t.jws.KeyID == nil {
+	if len(t.jws.KeyID) == 0 { // an empty one names none
 		if named = false; fitting > maxUnnamed && slices.ContainsFunc(keys, (*Key).inSet) {
 			return nil
 		}
