@@ -41,7 +41,7 @@ func TestCheck(t *testing.T) {
 	}
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
-	t.Setenv("HEX_SECRET", strings.Repeat("0f", 16))
+	t.Setenv("HEX_SECRET", "000102030405060708090a0b0c0d0e0f")
 	key := filepath.Join(t.TempDir(), "shop.pem")
 	must(t, os.WriteFile(key, []byte(newPair(t, "ES256", "").pem(t)), 0o600))
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
@@ -51,7 +51,7 @@ func TestCheck(t *testing.T) {
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
-		{"nothing, with all that is in the example", strings.ReplaceAll(string(read(t, "../Caddyfile.example")), "/etc/caddy/shop.pem", key), ""},
+		{"nothing, with all that is in the example but no_expiry", strings.NewReplacer("/etc/caddy/shop.pem", key, "\t\t\tno_expiry\n", "\n").Replace(string(read(t, "../Caddyfile.example"))), ""},
 		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
 		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},
 		{"a proxy beside", oneSite("", "handle /a {\n"+own+"}\n"+proxy+"}\nhandle {\n"+proxy+"}"), "proxy_unprotected 7"},
@@ -104,7 +104,7 @@ func TestCheck(t *testing.T) {
 		{"a literal for sentinels", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\nwidgets redis redis+sentinel://127.0.0.1:1/main?sentinel_password=password\n}", own+"}\n"+proxy), "secret_literal 3"},
 		{"a doubtful secret", oneSite("", "chat_identity {\nsecret {env.QUOTED}\n}\n"+proxy), "secret_doubtful 6"},
 		{"a doubtful literal", oneSite("", "chat_identity {\nsecret 0123456789abcdefg;\n}\n"+proxy), "secret_literal 6, secret_doubtful 6"},
-		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 9"},
+		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 10"},
 		{"a decoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.HEX_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), ""},
 		{"tokens forever", oneSite("", own+"dialect jwt\ntoken {\nno_expiry\n}\n}\n"+proxy), "token_forever 6"},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
