@@ -94,6 +94,13 @@ func (a *App) examine() error {
 	}
 	for _, w := range a.InlineWidgets {
 		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
+		for _, d := range named {
+			if p := d.planFor(a.inline[w.ID]); p != nil {
+				if err := a.inline[w.ID].decodes(p); err != nil {
+					a.report(findings.New(findings.SecretUndecoded, "an inline widget is unavailable here: "+err.Error()).At(d.Line, d.site))
+				}
+			}
+		}
 		switch {
 		case len(named) == 0:
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))

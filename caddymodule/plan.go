@@ -183,7 +183,11 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		place := inOrder[0]
 		beside := place.Field == verifier.UserID && d.TakesToken() // must be the token's
 		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) && !beside {
-			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message))
+			what := fmt.Sprintf("the message %q does not sign it", d.Message)
+			if d.Message == "" {
+				what = fmt.Sprintf("the dialect %s has tokens alone", d.Name)
+			}
+			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: %s, so it would prove nothing", place.Field, what))
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })

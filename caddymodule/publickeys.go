@@ -42,6 +42,8 @@ func (h *Handler) checkOwn() error {
 		return ofOption("jwks", errors.New("jwks beside public_key: a widget has one or the other"))
 	case len(h.PublicKeys) > widgets.MaxPublicKeys:
 		return ofOption("public_key", fmt.Errorf("public_key has %d keys, and each forged token is checked with all: at most %d", len(h.PublicKeys), widgets.MaxPublicKeys))
+	case h.KeyEncoding != "" && (len(h.PublicKeys) > 0 || h.JWKS != ""):
+		return ofOption("key_encoding", fmt.Errorf("key_encoding beside %s: it says how secrets are written, and public keys are PEM or a key set", h.ownOption()))
 	case h.JWKS != "":
 		if _, kind := placeholder(h.JWKS); kind == "" {
 			return ofOption("jwks", keysets.CheckSource(h.JWKS))

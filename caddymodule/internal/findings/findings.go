@@ -41,6 +41,7 @@ var (
 	KeyReadable       = kind("key_readable", "chmod 600")
 	SecretLiteral     = kind("secret_literal", "Write {env.NAME} or {file.PATH} instead")
 	SecretDoubtful    = kind("secret_doubtful", "Correct the variable or file")
+	SecretUndecoded   = kind("secret_undecoded", "Write the secret in that encoding, or correct key_encoding")
 	ValueTiny         = kind("value_tiny", "Write a unit, as in 64MiB or 5m")
 	UploadTooLarge    = kind("upload_too_large", "Raise max_spool to at least eight times max_upload, or lower max_upload")
 	SpoolInMemory     = kind("spool_in_memory", "Name a folder on a disk with spool, or lower max_spool")
