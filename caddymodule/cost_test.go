@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,6 +21,7 @@ import (
 type costedRequest struct {
 	handler caddyhttp.MiddlewareHandler
 	body    []byte
+	token   string
 	read    bytes.Reader
 	w       *httptest.ResponseRecorder
 	next    caddyhttp.Handler
@@ -74,6 +76,9 @@ func (c *costedRequest) serve() {
 	r := httptest.NewRequest(http.MethodPost, "/chat", &c.read)
 	r.Header["Content-Type"] = []string{"application/json"}
 	r.Header["X-Widget-Key"] = []string{"shop"}
+	if c.token != "" {
+		r.Header["Authorization"] = []string{"Bearer " + c.token}
+	}
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), c.w, nil)
 	if err := c.handler.ServeHTTP(c.w, r, c.next); err != nil {
 		c.failed = err.Error()
@@ -97,6 +102,21 @@ var costedBodies = []struct {
 	objects bool
 }{{"300B", 300, false}, {"4KB", 4 << 10, false}, {"64KB", 64 << 10, false}, {"1MB_string", 1<<20 - 100, false}, {"1MB_objects", 1<<20 - 100, true}}
 
+// tokenHandler takes tokens as well as signatures.
+func tokenHandler() *Handler {
+	return &Handler{Mode: widgets.ModeRequired, Claims: []ClaimPlace{{Field: "token", Location: "header", Name: "Authorization"}}}
+}
+
+// unclaimed returns a body of the same length whose claim has other names.
+func unclaimed(body string) string {
+	return strings.NewReplacer(`"user_id"`, `"user_xx"`, `"user_hash"`, `"user_xxxx"`).Replace(body)
+}
+
+// costedToken is a token of the user's.
+func costedToken() string {
+	return jwt(testSecret, fmt.Sprintf(`{"sub":"user-123","iat":%d,"exp":%d,"iss":"https://shop.example.com","jti":"4ZQ7TK2VXW3N5B6M"}`, time.Now().Unix(), inAnHour()))
+}
+
 // BenchmarkHandler is the whole handler against an empty one.
 func BenchmarkHandler(b *testing.B) {
 	for _, body := range costedBodies {
@@ -111,9 +131,14 @@ func BenchmarkHandler(b *testing.B) {
 			{"verified", costed(b, &Handler{Mode: widgets.ModeRequired}), text, "user-123"},
 			{"by_header", costed(b, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123"},
 			{"cut", costed(b, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), ""},
+			{"empty_token", emptyHandler{}, unclaimed(text), ""},
+			{"token", costed(b, tokenHandler()), unclaimed(text), "user-123"},
 		} {
 			b.Run(body.name+"/"+bench.name, func(b *testing.B) {
 				c := newCosted(b, bench.handler, bench.body, bench.user)
+				if strings.HasSuffix(bench.name, "token") {
+					c.token = costedToken()
+				}
 				b.SetBytes(int64(len(bench.body)))
 				b.ReportAllocs()
 				for b.Loop() {
@@ -138,6 +163,7 @@ func TestHandlerAllocates(t *testing.T) {
 	for _, body := range costedBodies {
 		text := costedBody(body.size, body.objects)
 		empty := newCosted(t, emptyHandler{}, text, "")
+		empty.token = costedToken()
 		base := testing.AllocsPerRun(runs, empty.serve)
 		for _, test := range []struct {
 			name    string
@@ -149,8 +175,10 @@ func TestHandlerAllocates(t *testing.T) {
 			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
 			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 3},
 			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
+			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 4},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
+			c.token = empty.token
 			got := testing.AllocsPerRun(runs, c.serve) - base
 			t.Logf("%s, %s: %v allocations", body.name, test.name, got)
 			if c.failed != "" || empty.failed != "" {
