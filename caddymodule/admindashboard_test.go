@@ -77,6 +77,7 @@ func TestAdminDashboardIsServed(t *testing.T) {
 
 func TestAdminSnippets(t *testing.T) {
 	g := live(t, "", liveSite)
+	g.create(t, `{"id":"shop"}`)
 	for _, c := range []struct {
 		query  string
 		status int
@@ -85,7 +86,8 @@ func TestAdminSnippets(t *testing.T) {
 		{"", 200, `"dialect":"bookbag","message":"{user_id}","fields":["user_id","user_hash"]`},
 		{"?dialect=snapengage&widget=shop", 200, `"fields":["user_id","hmacNonce","hmacTimestamp","hmacSignature"]`},
 		{"?dialect=inviaro&widget=shop-7", 200, "key: 'shop-7'"},
-		{"?dialect=jwt", 404, "there is no sample for tokens"},
+		{"?dialect=jwt", 200, `"fields":["user_token"]`},
+		{"?widget=shop", 200, `"fields":["user_id","user_hash"],`},
 		{"?widget=nobody", 404, "there is no widget with that id: 'caddy chat-identity list' has the ids"},
 		{"?widget=default", 404, "cannot be created here"},
 		{"?dialect=klingon", 400, "unknown dialect 'klingon'"},

@@ -41,7 +41,7 @@ var (
 // synonyms are what other programs call an option.
 var synonyms = map[string]string{
 	"redis": "widgets redis <url>", "file": "widgets file <path>", "bolt": "ledger bolt <path>", "store": "widgets", "key": "secret", "hmac_secret": "secret",
-	"ttl": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
+	"ttl": "keep", "for": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
 	"format": "encoding", "path": "at", "root": "at", "status": "reject <reason> <status>", "user_id": "claim user_id <location> <name>",
 	"audience": "require /aud <value>", "aud": "require /aud <value>", "issuer": "require /iss <value>", "iss": "require /iss <value>",
 	"alg": "algorithm", "algorithms": "algorithm", "sub": "user_id", "expiry": "max_lifetime", "jwt": "dialect jwt", "jwks_url": "jwks", "pem": "public_key",

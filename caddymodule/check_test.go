@@ -42,6 +42,7 @@ func TestCheck(t *testing.T) {
 	t.Setenv("QUOTED", `"a-secret-in-quotes-of-many-bytes"`)
 	t.Setenv("CHAT_IDENTITY_KEY", testEncryptionKey)
 	t.Setenv("SHOP_PUBLIC_KEY", newPair(t, "ES256", "").pem(t))
+	t.Setenv("HEX_SECRET", "000102030405060708090a0b0c0d0e0f")
 	for _, name := range []string{"SHOP_SECRET", "SHOP_SECRET_OLD", "CHAT_IDENTITY_SECRET"} {
 		t.Setenv(name, "secret-of-"+name)
 	}
@@ -53,6 +54,8 @@ func TestCheck(t *testing.T) {
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
 		{"what the example has for its own sake", example, forever},
+		{"signatures and tokens", oneSite("", own+"claim token header Authorization\n}\n"+proxy), "hash_is_token 6"},
+		{"signatures, and tokens by HS512", oneSite("", own+"claim token header Authorization\ntoken {\nalgorithm HS512\n}\n}\n"+proxy), ""},
 		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
 		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},
 		{"a proxy beside", oneSite("", "handle /a {\n"+own+"}\n"+proxy+"}\nhandle {\n"+proxy+"}"), "proxy_unprotected 7"},
@@ -106,6 +109,9 @@ func TestCheck(t *testing.T) {
 		{"a literal for sentinels", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\nwidgets redis redis+sentinel://127.0.0.1:1/main?sentinel_password=password\n}", own+"}\n"+proxy), "secret_literal 3"},
 		{"a doubtful secret", oneSite("", "chat_identity {\nsecret {env.QUOTED}\n}\n"+proxy), "secret_doubtful 6"},
 		{"a doubtful literal", oneSite("", "chat_identity {\nsecret 0123456789abcdefg;\n}\n"+proxy), "secret_literal 6, secret_doubtful 6"},
+		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 10"},
+		{"a decoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.HEX_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), ""},
+		{"tokens forever", oneSite("", own+"dialect jwt\ntoken {\nno_expiry\n}\n}\n"+proxy), "token_forever 6"},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},

@@ -18,7 +18,7 @@ func (x *exchange) withoutClaim() {
 	if x.h.Unverified == claimKeep {
 		return
 	}
-	x.cut(x.plan)
+	x.cut(x.plan.places, &x.reading, x.plan.cuts)
 	if x.widget != nil || x.h.single != nil {
 		return
 	}
@@ -35,21 +35,56 @@ func (x *exchange) withoutClaim() {
 		if body {
 			x.body.Parse(p.places, &x.reading)
 		}
-		if x.cut(p); body && x.body.Unclear(&x.reading) {
+		if x.cut(p.places, &x.reading, p.cuts); body && x.body.Unclear(&x.reading) {
 			// It was not refused in this dialect, but what is ambiguous cannot be cut.
 			x.body.Discard(x.r)
 		}
 	}
 }
 
-// cut removes what was read by the plan, if it has a proof.
-func (x *exchange) cut(p *plan) {
-	if !x.reading.HasProof() {
+// withoutUnjudged removes proofs that did not count from a request of a known widget, so that
+// no upstream can believe what nobody has verified: a signature beside the token, a token
+// beside the signature, and one in the handler's dialect that the widget's does not read.
+func (x *exchange) withoutUnjudged() {
+	if x.h.Unverified == claimKeep || x.widget == nil {
 		return
 	}
-	cutQuery(x.r, p.places)
-	p.places.CutHead(x.r.Header, p.cuts)
-	x.body.Cut(&x.reading)
+	verified, byToken := x.claim == nil, x.identity.ByToken()
+	if verified && byToken && x.plan.signatures != nil && x.reading.Has(verifier.Signature) {
+		x.cutOnly(x.plan.signatures, "")
+	}
+	if verified && !byToken && x.reading.Has(verifier.TokenField) {
+		x.cutOnly(x.plan.tokens, "")
+	}
+	if x.plan != x.h.plan && x.h.plan.tokens != nil {
+		judged := ""
+		if verified && byToken {
+			judged = string(x.reading.Single(verifier.TokenField))
+		}
+		x.cutOnly(x.h.plan.tokens, judged)
+	}
+}
+
+// cutOnly removes what is found in those places, unless it is the token that was judged.
+func (x *exchange) cutOnly(p *intake.Places, judged string) {
+	var found verifier.Reading
+	p.ReadHead(x.r, &found)
+	if p.InBody() {
+		x.body.Parse(p, &found)
+	}
+	if judged == "" || string(found.Single(verifier.TokenField)) != judged {
+		x.cut(p, &found, verifier.Field.Proves)
+	}
+}
+
+// cut removes what was read in those places, if there is a proof.
+func (x *exchange) cut(p *intake.Places, read *verifier.Reading, cuts func(verifier.Field) bool) {
+	if !read.HasProof() {
+		return
+	}
+	cutQuery(x.r, p)
+	p.CutHead(x.r.Header, cuts)
+	x.body.Cut(read)
 }
 
 // cutQuery removes the claim from the query, and from the original one, which Caddy

@@ -94,6 +94,13 @@ func (a *App) examine() error {
 	}
 	for _, w := range a.InlineWidgets {
 		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
+		for _, d := range named {
+			if p := d.planFor(a.inline[w.ID]); p != nil {
+				if err := a.inline[w.ID].decodes(p); err != nil {
+					a.report(findings.New(findings.SecretUndecoded, "an inline widget is unavailable here: "+err.Error()).At(d.Line, d.site))
+				}
+			}
+		}
 		switch {
 		case len(named) == 0:
 			a.report(findings.New(findings.WidgetUnreachable, "no request can name the inline widget "+w.ID+": no directive finds its widget by what requests name").At(w.Line, ""))
@@ -223,6 +230,9 @@ func (h *Handler) checkValues() {
 	}
 	if h.Token != nil && h.Token.NoExpiry {
 		h.find(findings.TokenForever, "tokens without an exp are accepted with no_expiry: whoever gets hold of one is that user until the key is rotated")
+	}
+	if p := h.plan; p != nil && p.hashIsToken() {
+		h.find(findings.HashIsToken, "the secret that signs user ids signs tokens by HS256, too: who can choose an id of the form 'header.payload' gets, as its signature, that of a token for anybody")
 	}
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")

@@ -69,6 +69,7 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 		h.log.anonymous(x, "identity claim not verified, forwarded as anonymous")
 		x.withoutClaim()
 	}
+	x.withoutUnjudged()
 	h.publish(r, s)
 	x.passBody()
 	return false, nil

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"go.uber.org/zap"
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
@@ -94,21 +93,25 @@ func (h *Handler) publish(r *http.Request, s *state) {
 	h.set(r, s, headerUser, encodeHeader(s.user), nil)
 	h.set(r, s, headerWidget, s.widget, nil)
 	h.set(r, s, headerMergeFrom, s.mergeFrom, &room)
-	h.publishProfile(r, s, headerEmail, &s.said, &room)
+	left := h.publishProfile(r, s, headerEmail, &s.said, &room)
 	if s.signed != (profile{}) {
 		room = maxIdentityHeaders
-		h.publishProfile(r, s, headerVerifiedEmail, &s.signed, &room)
+		left = append(left, h.publishProfile(r, s, headerVerifiedEmail, &s.signed, &room)...)
+	}
+	if len(left) > 0 {
+		h.log.beyondHeaders(r, s, left)
 	}
 }
 
-// publishProfile sets three headers, the first that of the e-mail address.
-func (h *Handler) publishProfile(r *http.Request, s *state, first int, p *profile, room *int) {
-	fits := h.set(r, s, first, encodeHeader(p.email), room)
-	fits = h.set(r, s, first+1, encodeHeader(p.name), room) && fits
-	fits = fits && h.set(r, s, first+2, p.attributes, room)
-	if !fits {
-		h.log.warn("attributes of the user are left out: the X-Identity or X-Verified headers would exceed 4 KiB", zap.String("widget", s.widget), about(r))
+// publishProfile sets three headers, the first that of the e-mail address, and returns the
+// names of those that do not fit into room.
+func (h *Handler) publishProfile(r *http.Request, s *state, first int, p *profile, room *int) (left []string) {
+	for i, value := range [...]string{encodeHeader(p.email), encodeHeader(p.name), p.attributes} {
+		if !h.set(r, s, first+i, value, room) {
+			left = append(left, h.names[first+i])
+		}
 	}
+	return left
 }
 
 // unpublish removes what was published about a request that is refused after all.

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"errors"
+	"net/http"
 	"sync"
 	"sync/atomic"
 
@@ -104,6 +105,12 @@ func leftOutFields(r *verifier.Reading) []zap.Field {
 		return nil
 	}
 	return []zap.Field{zap.Stringers("left_out", leftOutOf(r)), zap.Strings("left_out_why", why)}
+}
+
+// beyondHeaders logs which headers about a verified user are not set, for want of room.
+func (l *logger) beyondHeaders(r *http.Request, s *state, names []string) {
+	l.warn("headers about a verified user are left out: all X-Identity headers may have 4 KiB together, and so may the X-Verified ones that a token signs",
+		zap.Strings("left_out_headers", names), zap.String("widget", s.widget), about(r))
 }
 
 // notMerged logs why the upstream is not told to merge a visitor.

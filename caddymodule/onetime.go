@@ -68,13 +68,7 @@ func (h *Handler) spend(ctx context.Context, w *widget, of *verifier.Identity) (
 	_, _ = rand.Read(hold.holder[:]) // never fails: it ends the process first
 	ctx, cancel := context.WithTimeout(ctx, ledgerTimeout)
 	defer cancel()
-	signed := of.SignedAt()
-	if exp := of.Expires(); !exp.IsZero() {
-		// No handler has accepted the token before that, and the ledger keeps it until exp.
-		if first := exp.Add(-h.app.window.MaxAge); first.After(signed) {
-			signed = first
-		}
-	}
+	signed := ledger.Signed{At: of.SignedAt(), Expires: of.Expires()}
 	entry, err := h.ledger.Spend(ctx, hold.key, hold.holder, signed, h.app.window)
 	switch {
 	case errors.Is(err, ledger.ErrTooOld):

@@ -18,6 +18,7 @@ type line struct {
 	ClientIP                                                     string   `json:"client_ip"`
 	LeftOut                                                      []string `json:"left_out"`
 	LeftOutWhy                                                   []string `json:"left_out_why"`
+	LeftOutHeaders                                               []string `json:"left_out_headers"`
 	Status                                                       int
 	UUID                                                         string
 }

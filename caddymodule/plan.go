@@ -23,7 +23,10 @@ type plan struct {
 	policy   verifier.Dialect // the dialect as the handler has it, with all places
 	verifier *verifier.Verifier
 	places   *intake.Places
-	answers  map[judgment.Reason]answer
+	// signatures and tokens are the places of either proof alone, in a dialect that has tokens;
+	// signatures is nil if it has them alone.
+	signatures, tokens *intake.Places
+	answers            map[judgment.Reason]answer
 	// counted is the index in [traffic.Dialects] under which its requests are counted.
 	counted uint8
 	// cutOnly says that this handler accepts no widget of this dialect. Claims in it are
@@ -61,8 +64,29 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	}
 	p.policy = p.verifier.Dialect()
 	p.places = intake.NewPlaces(p.verifier, own.Places)
+	if p.policy.TakesToken() {
+		if p.tokens, err = h.placesOf(own, verifier.TokenField); err != nil {
+			return nil, err
+		}
+	}
+	if p.tokens != nil && p.policy.Message != "" {
+		if p.signatures, err = h.placesOf(own, verifier.Signature, verifier.Timestamp, verifier.Nonce); err != nil {
+			return nil, err
+		}
+	}
 	p.answers, err = answersFor(d.Name, h.Reject)
 	return p, err
+}
+
+// placesOf returns the places of those fields alone.
+func (h *Handler) placesOf(d verifier.Dialect, fields ...verifier.Field) (*intake.Places, error) {
+	d.Places = slices.DeleteFunc(slices.Clone(d.Places), func(p verifier.Place) bool { return !slices.Contains(fields, p.Field) })
+	d.Proof, d.Token, d.Strip = "", verifier.Token{}, nil
+	v, err := h.compile(d)
+	if err != nil {
+		return nil, err
+	}
+	return intake.NewPlaces(v, d.Places), nil
 }
 
 // compile compiles a dialect, once for all handlers of a configuration that have it alike:
@@ -93,6 +117,13 @@ func (h *Handler) proves(d *verifier.Dialect) bool {
 		return d.Message != ""
 	}
 	return true
+}
+
+// hashIsToken reports whether one secret verifies both signatures and tokens by one MAC.
+func (p *plan) hashIsToken() bool {
+	d := &p.policy
+	either := d.TakesToken() && d.Message != "" && d.Proof != "signature" && d.Proof != "token"
+	return either && (len(d.Token.Algorithms) == 0 || slices.Contains(d.Token.Algorithms, "HS256"))
 }
 
 // cuts reports whether the field is cut out of an unverified claim.
@@ -152,7 +183,11 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		place := inOrder[0]
 		beside := place.Field == verifier.UserID && d.TakesToken() // must be the token's
 		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) && !beside {
-			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: the message %q does not sign it, so it would prove nothing", place.Field, d.Message))
+			what := fmt.Sprintf("the message %q does not sign it", d.Message)
+			if d.Message == "" {
+				what = fmt.Sprintf("the dialect %s has tokens alone", d.Name)
+			}
+			return nil, ofOption("claim "+c.Field, fmt.Errorf("claim %s: %s, so it would prove nothing", place.Field, what))
 		}
 		if !slices.ContainsFunc(own, func(p verifier.Place) bool { return p.Field == place.Field }) {
 			places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == place.Field })

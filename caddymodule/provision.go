@@ -209,11 +209,7 @@ func (h *Handler) checkKeys() error {
 	if h.single == nil || h.single.inline == nil {
 		return nil
 	}
-	encoding := h.plan.policy.KeyEncoding
-	if _, err := h.single.inline.appendKeys(nil, encoding); err != nil {
-		return ofOption("key_encoding", fmt.Errorf("key_encoding %s: widget %s: %w", encoding, h.single.id, hintShort(err)))
-	}
-	return nil
+	return ofOption("key_encoding", h.single.decodes(h.plan))
 }
 
 func (h *Handler) provisionWidgetText() (err error) {
@@ -240,12 +236,15 @@ func (h *Handler) checkTimes() error {
 		if o.option == "skew" && h.plan.policy.TakesToken() {
 			continue
 		}
-		if o.given && !h.plan.verifier.Signs(o.needs) {
-			what := fmt.Sprintf("the message %q", h.plan.policy.Message)
-			if h.plan.policy.Message == "" {
-				what = "a token of the dialect " + h.Dialect
-			}
-			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which %s does not have", o.option, o.needs, what))
+		switch p := &h.plan.policy; {
+		case !o.given || h.plan.verifier.Signs(o.needs):
+		case p.Message == "" && o.option == "max_age":
+			return ofOption(o.option, fmt.Errorf("max_age: the dialect %s has tokens alone, which say themselves until when they are good: "+
+				"bound that by 'max_lifetime' in the token block", h.Dialect))
+		case p.Message == "":
+			return ofOption(o.option, fmt.Errorf("%s: the dialect %s has tokens alone, in which it has no meaning", o.option, h.Dialect))
+		default:
+			return ofOption(o.option, fmt.Errorf("%s needs a signed %s, which the message %q does not have", o.option, o.needs, p.Message))
 		}
 	}
 	return nil

@@ -42,9 +42,14 @@ func (h *Handler) checkOwn() error {
 		return ofOption("jwks", errors.New("jwks beside public_key: a widget has one or the other"))
 	case len(h.PublicKeys) > widgets.MaxPublicKeys:
 		return ofOption("public_key", fmt.Errorf("public_key has %d keys, and each forged token is checked with all: at most %d", len(h.PublicKeys), widgets.MaxPublicKeys))
+	case h.KeyEncoding != "" && (len(h.PublicKeys) > 0 || h.JWKS != ""):
+		return ofOption("key_encoding", fmt.Errorf("key_encoding beside %s: it says how secrets are written, and public keys are PEM or a key set", h.ownOption()))
 	case h.JWKS != "":
-		if _, kind := placeholder(h.JWKS); kind == "" {
+		switch path, kind := placeholder(h.JWKS); kind {
+		case "":
 			return ofOption("jwks", keysets.CheckSource(h.JWKS))
+		case "file":
+			return ofOption("jwks", fmt.Errorf("jwks takes the path itself, so that the file is read again: write 'jwks %s'", path))
 		}
 	}
 	return nil
@@ -181,7 +186,9 @@ func (k *inlineKeys) useSet(h *Handler) error {
 		if err != nil {
 			return err
 		}
-		source = strings.TrimSpace(text)
+		if source = strings.TrimSpace(text); strings.ContainsAny(source, "{}\n") { // not quoted: it may be a key
+			return from("key set", h.JWKS, errors.New("it is neither an https URL nor the path of a file"))
+		}
 	}
 	if !keysets.IsURL(source) {
 		path, err := resolvePath(source, "")

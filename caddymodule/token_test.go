@@ -172,3 +172,71 @@ func TestTokenWidget(t *testing.T) {
 		})
 	}
 }
+
+// TestUnjudgedProofs: a proof that nobody has judged does not reach the upstream, whatever
+// else verified the request.
+func TestUnjudgedProofs(t *testing.T) {
+	const site = `chat_identity /signature/* {
+	secret {env.TEST_SECRET}
+	claim token header X-Token
+	claim token query user_token
+	proof signature
+}
+chat_identity /any/* {
+	secret {env.TEST_SECRET}
+	claim token header X-Token
+}
+chat_identity /tenant/* {
+	dialect jwt
+	widget token /aud
+}
+chat_identity /named/* {
+	dialect jwt
+	widget {header.X-Widget-Key}
+}
+reverse_proxy UPSTREAM`
+	g := start(t, `chat_identity {
+		widget classic {
+			secret {env.TEST_SECRET}
+			dialect bookbag
+		}
+		widget modern {
+			secret {env.TEST_SECRET}
+			dialect zendesk
+		}
+	}`, site)
+	exp := inAnHour()
+	own := jwt(testSecret, fmt.Sprintf(`{"sub":"mallory","exp":%d}`, exp))
+	zendesk := jwt(testSecret, fmt.Sprintf(`{"external_id":"mallory","scope":"user","exp":%d}`, exp))
+	forged := jwt(otherSecret, fmt.Sprintf(`{"sub":"victim","aud":"classic","exp":%d}`, exp))
+	signed := `{"user_id":"mallory","user_hash":"` + sign("mallory") + `","text":"hi"}`
+	for _, test := range []struct {
+		name, path, body string
+		headers          []string
+		gone, kept       string // of the request at the upstream
+	}{
+		{"a token under proof signature", "/signature/?user_token=" + forged, signed, []string{"X-Token: " + forged}, forged, sign("mallory")},
+		{"a signature beside a token", "/any/", signed, []string{"X-Token: " + own}, sign("mallory"), own},
+		{"a token that the widget's dialect does not read", "/tenant/", signed, []string{"Authorization: Bearer " + forged}, forged, sign("mallory")},
+		{"the same in the query", "/tenant/?user_token=" + forged, signed, nil, forged, sign("mallory")},
+		{"the same, the widget named by a header", "/named/", signed, []string{"X-Widget-Key: classic", "Authorization: Bearer " + forged}, forged, sign("mallory")},
+		{"a token in the place of the handler's dialect alone", "/named/?user_token=" + forged, `{"text":"hi"}`,
+			[]string{"X-Widget-Key: modern", "Authorization: Bearer " + zendesk}, "user_token=" + forged, `"hi"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			a := g.do(t, http.MethodPost, test.path, test.body, append(test.headers, jsonType)...)
+			if a.seen == nil || a.seen.user() != "mallory" {
+				t.Fatalf("%d: %v", a.StatusCode, a.seen)
+			}
+			all := fmt.Sprint(a.seen.URI, a.seen.Header, a.seen.Body)
+			if strings.Contains(all, test.gone) || !strings.Contains(all, test.kept) || !strings.Contains(all, `"text":"hi"`) {
+				t.Errorf("the upstream reads %s", all)
+			}
+		})
+	}
+	// Without any proof that counts, none is left either.
+	a := g.do(t, http.MethodPost, "/named/?user_token="+forged, `{"text":"hi"}`, "X-Widget-Key: classic", "Authorization: Bearer "+forged, jsonType)
+	if all := fmt.Sprint(a.seen.URI, a.seen.Header, a.seen.Body); strings.Contains(all, forged) || a.seen.user() != "" {
+		t.Errorf("the upstream reads %s", all)
+	}
+}

@@ -224,9 +224,9 @@ func respelledEd25519(signature []byte) []byte {
 	return append(slices.Clone(signature[:32]), s...)
 }
 
-// TestTokenOnce: a token is spent with every other signature over its claims, of which
+// TestTokenOnceHoweverSigned: a token is spent with every other signature over its claims, of which
 // ECDSA has two for anyone to compute and the customer as many as it likes.
-func TestTokenOnce(t *testing.T) {
+func TestTokenOnceHoweverSigned(t *testing.T) {
 	c := newCustomer(t)
 	g := ledgered(t, c.site(t, "one_time"))
 	for _, algorithm := range []string{"ES256", "ES384", "PS256", "HS256"} {

@@ -108,6 +108,21 @@ func (k *inlineKeys) appendKeys(keys []*verifier.Key, encoding string) (_ []*ver
 	return keys, failed
 }
 
+// decodes returns which of the inline widget's secrets is not written as a plan has it.
+func (w *widget) decodes(p *plan) error {
+	encoding := p.policy.KeyEncoding
+	for i := range w.inline.secrets {
+		which := describeSecret(w.id, i, len(w.inline.secrets))
+		switch _, err := w.inline.secrets[i].Decoded(encoding); {
+		case errors.Is(err, verifier.ErrSecretShort), errors.Is(err, verifier.ErrSecretEmpty):
+			return fmt.Errorf("key_encoding %s: the key that the %s writes is shorter than %d bytes", encoding, which, verifier.MinSecret)
+		case err != nil:
+			return fmt.Errorf("key_encoding %s: the %s is not written so: name the encoding that it has, or none if its text itself signs", encoding, which)
+		}
+	}
+	return nil
+}
+
 // newWidget creates a configured widget. The first secret is current.
 func newWidget(id string, written []string, mode widgets.Mode, dialect string) (w *widget, literals bool, err error) {
 	if !widgets.ValidID(id) {

@@ -114,21 +114,29 @@ func (r *Reading) Plain() bool {
 	return r.err == nil
 }
 
+// Has reports whether the field is there, in whatever spelling.
+func (r *Reading) Has(f Field) bool {
+	for rank := range r.ranks + 1 {
+		if r.found[rank][f].there() {
+			return true
+		}
+	}
+	return false
+}
+
 // HasProof reports whether a piece of a proof is there, in whatever spelling.
 func (r *Reading) HasProof() bool {
-	for rank := range r.ranks + 1 {
-		for f := range r.found[rank] {
-			if Field(f).Proves() && r.found[rank][f].there() {
-				return true
-			}
+	for f := UserID; f.Proves(); f++ {
+		if r.Has(f) {
+			return true
 		}
 	}
 	return r.err != nil
 }
 
 // LeftOut returns the fields that were sent and do not count, and why: they prove
-// nothing, and are of a wrong type, over a limit or there more than once. It is
-// for use after [Verifier.Verify].
+// nothing, and are of a wrong type, over a limit or there more than once. So are those
+// that a token signs beside the user's id. It is for use after [Verifier.Verify].
 func (r *Reading) LeftOut() []*Error {
 	var fields []*Error
 	for _, err := range r.leftOut {

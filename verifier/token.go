@@ -182,8 +182,9 @@ type tokenReading struct {
 	text  []byte // decoded strings
 
 	user, id      []byte
-	fields        claim // what is signed with the user
-	exp, nbf, iat int64 // Unix times, in seconds
+	fields        claim             // what is signed with the user
+	leftOut       [numFields]*Error // of these, what cannot be taken as it is
+	exp, nbf, iat int64             // Unix times, in seconds
 	has           [jtiMember]bool
 	allowed       bool // what is required is there, and nothing forbidden
 }
@@ -202,6 +203,7 @@ func (p *tokenReader) read(v *Verifier, text []byte, t *tokenReading) *Error {
 		return malformedToken(err)
 	}
 	t.text, t.user, t.id, t.fields = t.text[:0], nil, nil, claim{}
+	clear(t.leftOut[:])
 	values := t.found.Values
 	for i, into := range t.times() {
 		if t.has[i] = values[i].Kind != claimjson.None; !t.has[i] {
@@ -291,15 +293,28 @@ func (p *tokenReader) readUser(v *Verifier, t *tokenReading, ids []claimjson.Val
 // is left out: the user is who he is.
 func (p *tokenReader) readField(v *Verifier, t *tokenReading, f Field, value *claimjson.Value) {
 	var text []byte
+	var err *Error
 	switch {
+	case value.Kind == claimjson.None || value.Kind == claimjson.Null:
 	case f == Attributes && value.Kind == claimjson.Object:
 		text = t.raw(value)
-	case f != Attributes && value.Kind == claimjson.String:
+	case f == Attributes && string(t.raw(value)) == "[]": // PHP's json_encode writes an empty object so
+	case f == Attributes:
+		err = malformed(f, "is not an object")
+	case value.Kind == claimjson.String:
 		text = t.decoded(value)
+	default:
+		err = malformed(f, "is not a string")
 	}
-	if len(text) > 0 && v.value(f, text) == nil {
-		t.fields[f] = text
+	if err == nil && len(text) > 0 {
+		err = v.value(f, text)
 	}
+	if err != nil {
+		err.Detail = "in the token " + err.Detail
+		t.leftOut[f] = err
+		return
+	}
+	t.fields[f] = text
 }
 
 // judge takes note of whether the token has what is required and nothing that is
@@ -390,7 +405,7 @@ func (p *tokenReader) signer(t *tokenReading, keys []*Key) *Key {
 			fitting++
 		}
 	}
-	if t.jws.KeyID == nil {
+	if len(t.jws.KeyID) == 0 { // an empty one names none
 		if named = false; fitting > maxUnnamed && slices.ContainsFunc(keys, (*Key).inSet) {
 			return nil
 		}

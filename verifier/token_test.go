@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -385,27 +386,73 @@ func TestTokenBeside(t *testing.T) {
 	}
 }
 
-// TestTokenFields is what a token signs beside the user.
+// TestTokenFields is what a token signs beside the user, and what of it is left out and why.
 func TestTokenFields(t *testing.T) {
 	rest := tokenVerifier(t, verifier.Token{NoExpiry: true, Email: "/email", Name: "/name", Phone: "/phone", Attributes: "rest"})
-	object := tokenVerifier(t, verifier.Token{NoExpiry: true, Email: "/custom/email", Attributes: "/custom"})
+	object := tokenVerifier(t, verifier.Token{NoExpiry: true, Email: "/custom/email", Company: "/company", Attributes: "/custom"})
 	none := tokenVerifier(t, verifier.Token{NoExpiry: true})
 	for _, test := range []struct {
-		v                                *verifier.Verifier
-		payload, email, name, attributes string
+		v                                         *verifier.Verifier
+		payload, email, name, attributes, leftOut string
 	}{
-		{rest, `{"sub":"ada","iss":"x","email":"a@b.example","name":"Ada","phone":"+1","plan":"é","aud":["y"],"n":{"a": 1}}`, "a@b.example", "Ada", `{"phone":"+1","plan":"\u00e9","n":{"a":1}}`},
-		{rest, `{"sub":"ada","email":7,"name":["Ada"],"plan":1}`, "", "", `{"plan":1}`},
-		{rest, `{"sub":"ada"}`, "", "", ``},
-		{object, `{"sub":"ada","custom":{"email":"a@b.example","plan":"pro"},"other":1}`, "a@b.example", "", `{"plan":"pro"}`},
-		{object, `{"sub":"ada","custom":[1]}`, "", "", ``},
-		{none, `{"sub":"ada","email":"a@b.example","custom":{}}`, "", "", ``},
+		{rest, `{"sub":"ada","iss":"x","email":"a@b.example","name":"Ada","phone":"+1","plan":"é","aud":["y"],"n":{"a": 1}}`, "a@b.example", "Ada", `{"phone":"+1","plan":"\u00e9","n":{"a":1}}`, ""},
+		{rest, `{"sub":"ada","email":7,"name":["Ada"],"plan":1}`, "", "", `{"plan":1}`, "email in the token is not a string, name in the token is not a string"},
+		{rest, `{"sub":"ada","email":"a\u0007@b.example","name":"` + strings.Repeat("n", 201) + `","phone":true}`, "", "", ``,
+			"email in the token holds a control character, name in the token is longer than 200 characters, phone in the token is not a string"},
+		{rest, `{"sub":"ada","email":null,"name":"","phone":null}`, "", "", ``, ""},
+		{rest, `{"sub":"ada"}`, "", "", ``, ""},
+		{object, `{"sub":"ada","custom":{"email":"a@b.example","plan":"pro"},"other":1}`, "a@b.example", "", `{"plan":"pro"}`, ""},
+		{object, `{"sub":"ada","custom":[1],"company":{}}`, "", "", ``, "company in the token is not a string, attributes in the token is not an object"},
+		{object, `{"sub":"ada","custom":[],"company":"ACME"}`, "", "", `{"company":"ACME"}`, ""},
+		{object, `{"sub":"ada","custom":{` + strings.Join(manyMembers(65), ",") + `}}`, "", "", ``, "attributes in the token are more than 64"},
+		{none, `{"sub":"ada","email":7,"custom":{}}`, "", "", ``, ""},
 	} {
-		i, err := verifyJSON(test.v, bodyOf(t, minted(test.payload)), secretKey(t, tokenSecret))
+		var r verifier.Reading
+		test.v.JSON([]byte(bodyOf(t, minted(test.payload))), &r)
+		i, err := test.v.Verify(&r, secretKey(t, tokenSecret))
 		if err != nil || i.User() != "ada" || i.Email() != test.email || i.Name() != test.name || i.Attributes() != test.attributes {
 			t.Errorf("%s: %v, %q %q %s", test.payload, err, i.Email(), i.Name(), i.Attributes())
 		}
+		if got := leftOutOf(&r); got != test.leftOut {
+			t.Errorf("%s: left out: %s\nwant %s", test.payload, got, test.leftOut)
+		}
 	}
+}
+
+// TestTokenLeftOut: a field that the browser sends beside a token is judged by itself, one
+// reason is given for each, and none stays from a reading before.
+func TestTokenLeftOut(t *testing.T) {
+	v, key := tokenVerifier(t, verifier.Token{NoExpiry: true, Email: "/email"}), secretKey(t, tokenSecret)
+	var r verifier.Reading
+	for _, test := range []struct{ payload, metadata, leftOut string }{
+		{`{"sub":"ada","email":7}`, `{"email":"a@b.example"}`, "email in the token is not a string"},
+		{`{"sub":"ada","email":7}`, `{"email":8,"name":9}`, "email in the token is not a string, name is not a string"},
+		{`{"sub":"ada","email":"a@b.example"}`, `{"email":8}`, "email is not a string"},
+		{`{"sub":"ada","email":"a@b.example"}`, `{}`, ""},
+	} {
+		r.Reset()
+		v.JSON([]byte(`{"user_token":"`+minted(test.payload)+`","user_metadata":`+test.metadata+`}`), &r)
+		_, err := v.Verify(&r, key)
+		if got := leftOutOf(&r); err != nil || got != test.leftOut {
+			t.Errorf("%s beside %s: %v, left out: %s\nwant %s", test.metadata, test.payload, err, got, test.leftOut)
+		}
+	}
+}
+
+func manyMembers(n int) (members []string) {
+	for i := range n {
+		members = append(members, fmt.Sprintf(`"m%d":%d`, i, i))
+	}
+	return members
+}
+
+// leftOutOf lists the fields that do not count, and why.
+func leftOutOf(r *verifier.Reading) string {
+	var all []string
+	for _, left := range r.LeftOut() {
+		all = append(all, left.Field.String()+" "+left.Detail)
+	}
+	return strings.Join(all, ", ")
 }
 
 // TestTokenKeys is which keys a token is tried with.

@@ -28,6 +28,11 @@ func (v *Verifier) tokenShape(r *Reading) error {
 		return &Error{Err: ErrAmbiguous, Field: UserID, Detail: "is another one beside the token, or in another spelling"}
 	}
 	r.byToken = true
+	for _, f := range signedFields {
+		if err := t.leftOut[f]; err != nil {
+			r.leftOut[f] = err
+		}
+	}
 	return nil
 }
 

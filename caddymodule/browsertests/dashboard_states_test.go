@@ -2,6 +2,9 @@ package browsertests
 
 import (
 	"bufio"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -155,6 +158,37 @@ func TestDashboardVerdict(t *testing.T) {
 	says("Not ready: of 3 requests")
 	b.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)
 	says("Required already: of 3 requests")
+}
+
+// TestDashboardProofs: where a widget has signatures and tokens, the page says how many of
+// the verified were which.
+func TestDashboardProofs(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "", "chat_identity {\nwidget {header.X-Widget-Key}\nclaim token header Authorization\n}\n"+answers)
+	secret := b.create(t, `{"id":"shop"}`)
+	b.open("/")
+	b.click("//a[normalize-space()='shop']")
+	b.outcome(t, "shop", secret)
+	b.wait("/Too early to say.*1 so far/.test(document.querySelector('.verdict')?.textContent)")
+	if look[bool](b.tab, "!!document.querySelector('.tokens')") || strings.Contains(b.text(), "by a token") {
+		t.Error("speaks of tokens where there is none")
+	}
+	for range 3 {
+		if _, found := b.post(t, "shop", `{"text":"hi"}`, "Authorization: Bearer "+token(secret, "user-1")); !strings.HasPrefix(found, "verified ") {
+			t.Fatalf("a token is %s", found)
+		}
+	}
+	b.wait("document.querySelectorAll('.tokens').length === 3 && /^75.% of the verified by token$/.test(document.querySelector('.tokens').textContent)")
+	b.wait("document.querySelector('.verdict').textContent.includes('75% were proved by a token and 1 by a signature')")
+}
+
+// token is a user's JSON Web Token, good for a minute.
+func token(secret, user string) string {
+	part := base64.RawURLEncoding.EncodeToString
+	text := part([]byte(`{"alg":"HS256"}`)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(text))
+	return text + "." + part(h.Sum(nil))
 }
 
 // TestDashboardReveals shows a secret again, where that is configured.

@@ -27,6 +27,8 @@ Promise.all([send('hello').then((answer) => answer.text()), typeof identify === 
 		{"the dialect names the widget", "@chat path /a* /b\nchat_identity @chat {\ndialect inviaro\n}", "/a", ""},
 		{"a claim in header and query", "chat_identity {\nwidget shop\nclaim user_id header X-User\nclaim signature query sig\n}", "/messages", ""},
 		{"a claim under names of its own", "chat_identity {\nwidget shop\nclaim user_id body \"/who is it/user's id\"\nclaim signature body /proof\n}", "/messages", ""},
+		{"a token in Authorization", "chat_identity {\nwidget shop\ndialect zendesk\n}", "/messages", ""},
+		{"a token in place of a signature", "chat_identity {\nwidget shop\nproof token\nclaim token body /jwt\n}", "/messages", ""},
 		{"a message of its own", "chat_identity {\nwidget shop\nmessage v1:{user_id}:{timestamp}\nclaim timestamp header X-Time\ntimestamp_unit milliseconds\nencoding base64url\n}", "/messages", ""},
 		{"within a handle block", "handle /inner/* {\nchat_identity {\nwidget shop\n}\n" + answers + "\n}", "/inner/", ""},
 	} {

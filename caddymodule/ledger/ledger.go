@@ -57,14 +57,13 @@ type Ledger interface {
 	// before it answers anything, or fails with [ErrGone].
 	Open(ctx context.Context, window Window) (id string, err error)
 
-	// Spend gives the key of a one-time signature, created at the time signed, to a
-	// random holder. It returns the entry that then holds the key, which is another
+	// Spend gives the key of a one-time signature or token to a random holder. It returns the entry that then holds the key, which is another
 	// holder's if the signature was used before. The entry is kept for as long as the
 	// longest window, the given one included, accepts the signature. If nobody holds the
 	// key, but by [Memory.Vouch] the ledger cannot rule out that somebody did, the error
 	// is [ErrTooOld] or wraps [ErrForgotten], and nothing was used. Otherwise Spend is
 	// like Reserve.
-	Spend(ctx context.Context, key Key, holder Holder, signed time.Time, window Window) (Entry, error)
+	Spend(ctx context.Context, key Key, holder Holder, signed Signed, window Window) (Entry, error)
 
 	// Reserve gives the key to the holder until that time, unless somebody holds it,
 	// and returns the entry that then holds the key. The entry is durable before Reserve

@@ -13,6 +13,14 @@ type Window struct {
 	Skew time.Duration
 }
 
+// Signed says when something that is accepted once was signed.
+type Signed struct {
+	At time.Time // the zero time of a token that does not say
+	// Expires is a token's exp, which ends it, whoever accepts it. It is zero for a
+	// signature, which expires by its age.
+	Expires time.Time
+}
+
 // Memory says which used signatures a ledger still knows. A ledger keeps it durably, beside
 // its entries. The zero Memory is that of a new ledger.
 type Memory struct {
@@ -55,19 +63,31 @@ func (m Memory) Extend(w Window, now time.Time) (Memory, bool) {
 
 // Until returns until when the use of a signature must be kept. After that, no caller
 // accepts it, even if its clock is a skew behind.
-func (m Memory) Until(signed time.Time) time.Time {
-	return signed.Add(m.MaxAge).Add(m.Skew).Add(time.Second)
+func (m Memory) Until(signed Signed) time.Time {
+	end := signed.Expires
+	if end.IsZero() {
+		end = signed.At.Add(m.MaxAge)
+	}
+	return end.Add(m.Skew).Add(time.Second)
 }
 
 // Vouch returns nil if the ledger would still have an entry had the signature been used,
 // else [ErrTooOld] or an error that wraps [ErrForgotten]. A signature can be used up to a skew before the time
 // at which it claims to be signed.
-func (m Memory) Vouch(signed, now time.Time) error {
-	age := now.Sub(signed)
+func (m Memory) Vouch(signed Signed, now time.Time) error {
+	from := signed.At
+	if first := signed.Expires.Add(-m.MaxAge); !signed.Expires.IsZero() && first.After(from) {
+		from = first // before it, every window that was ever served refuses the token
+	}
+	ended := now.Sub(from) > m.Narrow // so that its entry may be gone
+	if !signed.Expires.IsZero() {
+		// Under every window it was kept until exp, but maybe for a shorter skew.
+		ended = now.After(signed.Expires.Add(-m.Skew))
+	}
 	switch {
-	case !m.Since.IsZero() && signed.Before(m.Since.Add(m.Skew)):
+	case !m.Since.IsZero() && from.Before(m.Since.Add(m.Skew)):
 		return fmt.Errorf("%w: signatures from %s on are accepted", ErrForgotten, m.Since.Add(m.Skew).UTC().Format("15:04:05 MST"))
-	case age > m.MaxAge, age > m.Narrow && signed.Before(m.settled()):
+	case now.Sub(from) > m.MaxAge, ended && from.Before(m.settled()):
 		return ErrTooOld
 	}
 	return nil

@@ -3,6 +3,7 @@ package observability_test
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -113,6 +114,8 @@ func (g *gateway) visit(t *testing.T) {
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "shop")
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "quiet")
 
+	g.send(t, 200, "POST", "/members/messages", `{}`, "Authorization", "Bearer "+token(chatSecret, "ada"))
+
 	once := func(signed time.Time) string {
 		nonce, at := strings.Repeat("n", 32), strconv.FormatInt(signed.Unix(), 10)
 		return fmt.Sprintf(`{"user_id":"ada","hmacNonce":%q,"hmacTimestamp":%q,"hmacSignature":%q}`, nonce, at, sign(openingSecret, "ada"+nonce+at))
@@ -132,6 +135,15 @@ func (g *gateway) scrape(t *testing.T) string {
 		return strings.Contains(text, "\ncaddy_chat_identity_secrets_in_grace 1\n")
 	})
 	return text
+}
+
+// token is a user's JSON Web Token, good for a minute.
+func token(secret, user string) string {
+	part := base64.RawURLEncoding.EncodeToString
+	text := part([]byte(`{"alg":"HS256"}`)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
+	h := hmac.New(sha256.New, []byte(secret))
+	h.Write([]byte(text))
+	return text + "." + part(h.Sum(nil))
 }
 
 func sign(secret, text string) string {

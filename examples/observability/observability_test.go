@@ -43,6 +43,7 @@ func TestAgainstGateway(t *testing.T) {
 		"outcome": {"verified", "anonymous", "invalid", "expired", "replayed", "unavailable", "malformed", "disabled"},
 		"reason": {"missing", "partial", "invalid", "ambiguous", "expired", "replayed", "conversation_claimed",
 			"widget_unknown", "unavailable", "malformed", "too_large", "unsupported"},
+		"proof": {"signature", "token", "none"},
 	} {
 		for _, value := range values {
 			if !slices.Contains(requests.labels[label], value) {
@@ -78,8 +79,8 @@ func TestAgainstGateway(t *testing.T) {
 
 	g.Stop(t)
 	log := g.Log.String()
-	if strings.Contains(log, hash) || strings.Contains(log, chatSecret) {
-		t.Error("a signature or a secret is in the log")
+	if strings.Contains(log, hash) || strings.Contains(log, chatSecret) || strings.Contains(log, "eyJ") {
+		t.Error("a signature, a token or a secret is in the log")
 	}
 	if !strings.Contains(log, `"chat_identity":{"outcome":"verified"`) {
 		t.Errorf("the access log does not say what was found:\n%s", log)

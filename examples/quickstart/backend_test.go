@@ -152,6 +152,21 @@ func TestContactIsUpserted(t *testing.T) {
 	}
 }
 
+// TestSignedContact: what a token signs counts, not what the browser says beside it.
+func TestSignedContact(t *testing.T) {
+	signed := from("w1", "usr_ada")
+	for name, value := range map[string]string{
+		"X-Identity-Email": "mallory@example.com", "X-Identity-Name": "Mallory", "X-Identity-Attributes": `{"plan":"gold","vip":true}`,
+		"X-Verified-Email": "ada%2Bchat@example.com", "X-Verified-Name": "Ad%C3%A4", "X-Verified-Attributes": `{"plan":"free"}`,
+	} {
+		signed.Set(name, value)
+	}
+	id, err := readIdentity(signed)
+	if err != nil || id.Email != "ada+chat@example.com" || id.Name != "Adä" || fmt.Sprint(id.Attributes) != "map[plan:free]" {
+		t.Errorf("%v, %+v", err, id)
+	}
+}
+
 func TestConversationsHaveOwners(t *testing.T) {
 	ada, otherAda, grace := from("w1", "usr_ada"), from("w2", "usr_ada"), from("w1", "1906")
 	elsewhere := with(anonymous(), "Cookie", browserB)

@@ -27,6 +27,7 @@ type person struct{ widget, user string }
 
 func readIdentity(h http.Header) (identity, error) {
 	var id identity
+	// What a token signs comes after what the browser says, and takes its place.
 	for _, f := range []struct {
 		header  string
 		value   *string
@@ -38,6 +39,8 @@ func readIdentity(h http.Header) (identity, error) {
 		{"X-Verified-User", &id.User, true},
 		{"X-Identity-Email", &id.Email, true},
 		{"X-Identity-Name", &id.Name, true},
+		{"X-Verified-Email", &id.Email, true},
+		{"X-Verified-Name", &id.Name, true},
 		{"X-Identity-Merge-From", &id.MergeFrom, false},
 	} {
 		values := h.Values(f.header)
@@ -56,9 +59,12 @@ func readIdentity(h http.Header) (identity, error) {
 			*f.value = decoded
 		}
 	}
-	if line := h.Get("X-Identity-Attributes"); line != "" {
-		if err := json.Unmarshal([]byte(line), &id.Attributes); err != nil {
-			return identity{}, fmt.Errorf("X-Identity-Attributes: %w", err)
+	for _, name := range []string{"X-Identity-Attributes", "X-Verified-Attributes"} {
+		if line := h.Get(name); line != "" {
+			id.Attributes = nil
+			if err := json.Unmarshal([]byte(line), &id.Attributes); err != nil {
+				return identity{}, fmt.Errorf("%s: %w", name, err)
+			}
 		}
 	}
 	if id.Outcome == "" {

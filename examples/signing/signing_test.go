@@ -101,8 +101,12 @@ const caddyfile = `{
 	auto_https off
 }
 {$URL} {
-	chat_identity required {
+	chat_identity / required {
 		secret {env.CHAT_IDENTITY_SECRET}
+	}
+	chat_identity /token required {
+		secret {env.CHAT_IDENTITY_SECRET}
+		dialect jwt
 	}
 	respond "{http.chat_identity.user}"
 }
@@ -110,14 +114,38 @@ const caddyfile = `{
 
 func expect(t *testing.T, url, user, hash string, status int, verified string) {
 	t.Helper()
-	response, err := http.Post(url, "application/json", strings.NewReader(fmt.Sprintf(`{"user_id":%s,"user_hash":%q}`, user, hash)))
+	post(t, url, fmt.Sprintf(`{"user_id":%s,"user_hash":%q}`, user, hash), status, verified)
+}
+
+func post(t *testing.T, url, claim string, status int, verified string) {
+	t.Helper()
+	response, err := http.Post(url, "application/json", strings.NewReader(claim))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
 	body, _ := io.ReadAll(response.Body)
 	if response.StatusCode != status || status == 200 && string(body) != verified {
-		t.Errorf("%s: %d %s, want %d %s", user, response.StatusCode, body, status, verified)
+		t.Errorf("%s: %d %s, want %d %s", claim, response.StatusCode, body, status, verified)
+	}
+}
+
+// TestTokens has a real gateway verify the tokens of each sample.
+func TestTokens(t *testing.T) {
+	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
+	testbed.Run(t, caddyfile, t.TempDir(), url, "URL="+url, "CHAT_IDENTITY_SECRET="+secret)
+	for _, s := range signers(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			for _, id := range userIDs {
+				out, message, err := run(t, secret, append(s.Command[:len(s.Command):len(s.Command)], "--token", id))
+				if err != nil {
+					t.Fatalf("%q: %v, %s", id, err, message)
+				}
+				token := strings.TrimSuffix(out, "\n")
+				post(t, url+"/token", fmt.Sprintf(`{"user_token":%q}`, token), 200, id)
+				post(t, url+"/token", fmt.Sprintf(`{"user_token":%q}`, token[:len(token)-9]+"AAAAAAAAA"), 403, "")
+			}
+		})
 	}
 }
 
@@ -131,6 +159,8 @@ func TestSignersRefuse(t *testing.T) {
 		{"no secret", "", []string{"user-123"}, "CHAT_IDENTITY_SECRET"},
 		{"no user id", secret, nil, "user id"},
 		{"an empty user id", secret, []string{""}, "user id"},
+		{"a token without a secret", "", []string{"--token", "user-123"}, "CHAT_IDENTITY_SECRET"},
+		{"a token without a user id", secret, []string{"--token"}, "user id"},
 	}
 	for _, s := range signers(t) {
 		for _, c := range cases {

@@ -89,9 +89,6 @@ func sentAs(change func(token string) string) func(string) string {
 	return func(key string) string { return change(usual(key, claiming(nil))) }
 }
 
-// hexSecret is a secret that is hex, base64 and text.
-const hexSecret = diagnosedSecret
-
 var tokenMistakes = []struct {
 	name, id string
 	token    func(key string) string

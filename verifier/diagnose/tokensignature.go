@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -19,8 +20,11 @@ import (
 
 const (
 	signParts = "sign the encoded header and payload with the dot between them"
-	// maxVerified is how many signatures of private keys one diagnosis checks.
-	maxVerified = 48
+	// maxVerified is how many signatures of private keys one diagnosis checks: with the
+	// slowest, of P-521, that takes some 50 ms.
+	maxVerified = 24
+	// maxUnnamed is how many keys of a set a token without a kid is tried with.
+	maxUnnamed = 4
 )
 
 var otherKid = deviation{"other_kid", "the token's kid names another key than the one that signed it", "write the kid of the key that signs, or none"}
@@ -102,7 +106,7 @@ func hmacs(name string) (all []algorithm) {
 			all = append([]algorithm{h}, all...)
 			continue
 		}
-		h.deviations = []deviation{{"signed_" + strings.ToLower(h.name), "the token was signed with " + h.name + ", and its header says " + name, "sign with the algorithm that the header names"}}
+		h.deviations = []deviation{signedBy(h.name, name)}
 		all = append(all, h)
 	}
 	return append(all, algorithms[1:]...)
@@ -152,56 +156,73 @@ func (t *token) publicKeys() (public []verifier.PublicKey) {
 	return public
 }
 
-// byPublicKey looks for the way in which a private key has signed the token.
+// byPublicKey looks for the way in which a private key has signed the token: first for the
+// key, then for what was done differently.
 func (t *token) byPublicKey(named jws.Algorithm, public []verifier.PublicKey) ([]deviation, bool) {
-	all, fitting := t.signed(), 0
-	all = all[:min(len(all), 8)]
-	var keys []verifier.PublicKey
-	for _, k := range public {
-		if named.CheckKey(k.Key) == nil {
-			fitting++
-		}
-		if k.ID != "" && k.ID == string(t.jws.KeyID) {
-			keys = slices.Insert(keys, 0, k)
-		} else {
-			keys = append(keys, k)
-		}
-	}
-	count := 0
-	try := func(a jws.Algorithm, k *verifier.PublicKey, s *signature, v *variant) bool {
-		count++
-		return count <= maxVerified && a.Verify(k.Key, v.text, s.bytes)
-	}
-	for _, s := range t.signatures() {
-		for i := range all {
-			for j := range keys {
-				for _, a := range sameKind(named) {
-					k := &keys[j]
-					if a.CheckKey(k.Key) != nil || !try(a, k, &s, &all[i]) {
-						continue
-					}
-					found := slices.Concat(s.deviations, all[i].deviations)
-					if a.Name != named.Name {
-						found = append(found, deviation{"signed_" + strings.ToLower(a.Name), "the token was signed with " + a.Name + ", and its header says " + named.Name, "sign with the algorithm that the header names"})
-					}
-					if k.InSet && t.jws.KeyID == nil && fitting > 4 {
-						found = append(found, deviation{"no_kid", "the token has no kid, and the key set has more than 4 keys that it may be for", "write the kid of the key that signs"})
-					} else if k.InSet && t.jws.KeyID != nil && k.ID != string(t.jws.KeyID) {
-						found = append(found, otherKid)
-					}
-					return found, true
-				}
-			}
-		}
-	}
-	inSet := slices.ContainsFunc(public, func(k verifier.PublicKey) bool { return k.InSet })
-	if inSet && t.jws.KeyID != nil && !t.namesKey() {
-		return []deviation{{"unknown_kid", "the token's kid names none of the keys in the key set", "publish the key that signs, and write its kid"}}, true
-	}
-	if fitting == 0 {
+	isSet := slices.ContainsFunc(public, func(k verifier.PublicKey) bool { return k.InSet })
+	keys := slices.DeleteFunc(slices.Clone(public), func(k verifier.PublicKey) bool { return named.CheckKey(k.Key) != nil })
+	if len(keys) == 0 {
 		return []deviation{{"key_kind", "none of the widget's public keys is one for " + named.Name, "give the widget the public key of the one that signs"}}, true
 	}
+	// The one that the kid names, first.
+	slices.SortStableFunc(keys, func(a, b verifier.PublicKey) int { return cmp.Compare(t.names(&b), t.names(&a)) })
+	messages, signatures := t.signed(), t.signatures()
+	var attempts []attempt
+	for i := range keys[:min(len(keys), maxVerified/2)] {
+		attempts = append(attempts, attempt{named, &keys[i], signatures[0], messages[0]})
+	}
+	for i := range keys {
+		for _, s := range signatures[1:] {
+			attempts = append(attempts, attempt{named, &keys[i], s, messages[0]})
+		}
+		for _, a := range otherAlgorithms(named) {
+			attempts = append(attempts, attempt{a, &keys[i], signatures[0], messages[0]})
+		}
+		for _, m := range messages[1:] {
+			attempts = append(attempts, attempt{named, &keys[i], signatures[0], m})
+		}
+	}
+	for _, a := range attempts[:min(len(attempts), maxVerified)] {
+		if !a.algorithm.Verify(a.key.Key, a.message.text, a.signature.bytes) {
+			continue
+		}
+		found := slices.Concat(a.signature.deviations, a.message.deviations)
+		if a.algorithm.Name != named.Name {
+			found = append(found, signedBy(a.algorithm.Name, named.Name))
+		}
+		switch {
+		case !a.key.InSet:
+		case t.jws.KeyID == nil && len(keys) > maxUnnamed:
+			found = append(found, deviation{"no_kid", "the token has no kid, and the key set has more than 4 keys that it may be for", "write the kid of the key that signs"})
+		case t.jws.KeyID != nil && t.names(a.key) == 0:
+			found = append(found, otherKid)
+		}
+		return found, true
+	}
+	if isSet && t.jws.KeyID != nil && !t.namesKey() {
+		return []deviation{{"unknown_kid", "the token's kid names none of the keys in the key set", "publish the key that signs, and write its kid"}}, true
+	}
 	return nil, false
+}
+
+// attempt is one signature to check.
+type attempt struct {
+	algorithm jws.Algorithm
+	key       *verifier.PublicKey
+	signature signature
+	message   variant
+}
+
+// names returns 1 if the token's kid is the key's, else 0.
+func (t *token) names(k *verifier.PublicKey) int {
+	if k.ID != "" && k.ID == string(t.jws.KeyID) {
+		return 1
+	}
+	return 0
+}
+
+func signedBy(name, header string) deviation {
+	return deviation{"signed_" + strings.ToLower(name), "the token was signed with " + name + ", and its header says " + header, "sign with the algorithm that the header names"}
 }
 
 // namesKey reports whether the kid is that of a key.
@@ -209,9 +230,8 @@ func (t *token) namesKey() bool {
 	return slices.ContainsFunc(t.evidence.Keys, func(k *verifier.Key) bool { return k.ID != "" && k.ID == string(t.jws.KeyID) })
 }
 
-// sameKind returns the algorithms that a key of the named one serves, that first.
-func sameKind(named jws.Algorithm) (all []jws.Algorithm) {
-	all = append(all, named)
+// otherAlgorithms returns the others that a key of the named one serves.
+func otherAlgorithms(named jws.Algorithm) (all []jws.Algorithm) {
 	for _, name := range []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"} {
 		if a, _ := jws.Lookup(name); a.SameKey(named) && name != named.Name {
 			all = append(all, a)

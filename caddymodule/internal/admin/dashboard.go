@@ -38,16 +38,14 @@ func (c *call) snippets() error {
 		if err != nil {
 			return err
 		}
-		serving = c.Sites(c.id, view.Dialect)
+		serving = c.Sites(view)
 	}
 	if len(serving) == 0 {
 		d, err := verifier.LookupDialect(cmp.Or(c.query.Get("dialect"), verifier.DefaultDialect))
 		if err != nil {
 			return adminError(http.StatusBadRequest, "%w", err)
 		}
-		if answer.Snippets, err = snippetsFor(&Site{Dialect: d}, c.id); err != nil {
-			return err
-		}
+		answer.Snippets = dashboard.For(&Site{Dialect: d}, c.id)
 		return c.answer(http.StatusOK, answer)
 	}
 	var err error
@@ -57,16 +55,6 @@ func (c *call) snippets() error {
 	for _, site := range serving {
 		answer.Sites = append(answer.Sites, site.Where)
 	}
-	if answer.Snippets, err = snippetsFor(&serving[answer.Site-1], c.id); err != nil {
-		return err
-	}
+	answer.Snippets = dashboard.For(&serving[answer.Site-1], c.id)
 	return c.answer(http.StatusOK, answer)
-}
-
-// snippetsFor returns the snippets for a site, and none where a signature would prove nothing.
-func snippetsFor(site *Site, id string) (*dashboard.Snippets, error) {
-	if d := &site.Dialect; d.Message == "" || d.Proof == "token" {
-		return nil, adminError(http.StatusNotFound, "there is no sample for tokens: sign one with a library for JSON Web Tokens, as docs/dialects.md says of %s", d.Name)
-	}
-	return dashboard.For(site, id), nil
 }

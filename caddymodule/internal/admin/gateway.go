@@ -41,8 +41,8 @@ type Gateway struct {
 	KeySet    func(url string) string
 	TryKeySet func(ctx context.Context, url string) error
 
-	// Sites returns where requests of a widget with that dialect are verified.
-	Sites func(id, dialect string) []Site
+	// Sites returns where requests of a widget are verified.
+	Sites func(*adminapi.Widget) []Site
 	// Effect says how requests of a stored widget are treated.
 	Effect func(*widgets.Record) adminapi.Effect
 }

@@ -83,7 +83,7 @@ func (e *evidence) judge() (adminapi.Verdict, string) {
 func (e *evidence) proofs() string {
 	if p := e.Proofs; p.Signature > 0 && p.Token > 0 {
 		return fmt.Sprintf(" Of the verified requests, %d%% were proved by a token and %d by a signature: with no more of those, 'proof token' refuses nobody.",
-			p.Token*100/(p.Token+p.Signature), p.Signature)
+			max(1, p.Token*100/(p.Token+p.Signature)), p.Signature)
 	}
 	return ""
 }

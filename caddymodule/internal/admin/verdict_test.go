@@ -84,6 +84,28 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestProofs: how far a widget has come is said where both proofs are there, whatever the
+// verdict.
+func TestProofs(t *testing.T) {
+	for _, test := range []struct {
+		proofs traffic.Proofs
+		text   string
+	}{
+		{traffic.Proofs{}, ""},
+		{traffic.Proofs{Signature: 7}, ""},
+		{traffic.Proofs{Token: 7}, ""},
+		{traffic.Proofs{Signature: 1, Token: 3}, " Of the verified requests, 75% were proved by a token and 1 by a signature: with no more of those, 'proof token' refuses nobody."},
+		{traffic.Proofs{Signature: 2, Token: 1}, " Of the verified requests, 33% were proved by a token and 2 by a signature: with no more of those, 'proof token' refuses nobody."},
+		{traffic.Proofs{Signature: 999, Token: 1}, " Of the verified requests, 1% were proved by a token and 999 by a signature: with no more of those, 'proof token' refuses nobody."},
+		{traffic.Proofs{Signature: 1, Token: 999}, " Of the verified requests, 99% were proved by a token and 1 by a signature: with no more of those, 'proof token' refuses nobody."},
+	} {
+		e := evidence{Readiness: &traffic.Readiness{Proofs: test.proofs}}
+		if got := e.proofs(); got != test.text {
+			t.Errorf("%+v: %q, want %q", test.proofs, got, test.text)
+		}
+	}
+}
+
 func notIncluded(requests string) string {
 	return " Not included: " + requests + " that could not be checked because the store, the ledger, an encryption key or space for uploads was unavailable. " +
 		"Required mode refuses such requests, too, but the customer cannot help it."

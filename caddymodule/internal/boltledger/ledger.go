@@ -75,7 +75,7 @@ func (l *Ledger) Open(ctx context.Context, window ledger.Window) (id string, err
 }
 
 // Spend implements [ledger.Ledger].
-func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
 	a, err := l.do(&operation{ctx: ctx, kind: spend, key: key, holder: holder, signed: signed, window: window})
 	return a.entry, err
 }

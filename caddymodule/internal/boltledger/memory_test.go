@@ -33,7 +33,7 @@ func opened(t *testing.T, l *Ledger, w ledger.Window) string {
 func spends(t *testing.T, l *Ledger, name string, signed time.Time, w ledger.Window, want error) {
 	t.Helper()
 	me := holder(t.Name() + time.Now().String())
-	e, err := l.Spend(t.Context(), key(name), me, signed, w)
+	e, err := l.Spend(t.Context(), key(name), me, ledger.Signed{At: signed}, w)
 	if err == nil && e.Holder != me {
 		err = errUsed
 	}
@@ -195,7 +195,7 @@ func TestNobodyIsFirst(t *testing.T) {
 		for i := range 8 {
 			group.Go(func() {
 				for {
-					if e, err := l.Spend(t.Context(), key("used"), holder(fmt.Sprint(i)), used, long); err == nil {
+					if e, err := l.Spend(t.Context(), key("used"), holder(fmt.Sprint(i)), ledger.Signed{At: used}, long); err == nil {
 						t.Errorf("it was used again: %v", e)
 						return
 					}
@@ -249,7 +249,7 @@ func TestCopyPutBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	testbed.Succeeds(t, "the copy is opened", func() error {
-		_, err := l.Spend(t.Context(), key("more"), holder("a"), clock.now(), long)
+		_, err := l.Spend(t.Context(), key("more"), holder("a"), ledger.Signed{At: clock.now()}, long)
 		if !errors.Is(err, ledger.ErrForgotten) {
 			return errors.Join(errors.New("not yet"), err)
 		}

@@ -21,7 +21,7 @@ type model struct {
 	memory    ledger.Memory
 }
 
-func (m *model) spend(now int64, k ledger.Key, h ledger.Holder, signed time.Time, w ledger.Window) (record, error) {
+func (m *model) spend(now int64, k ledger.Key, h ledger.Holder, signed ledger.Signed, w ledger.Window) (record, error) {
 	if h == (ledger.Holder{}) {
 		return record{}, ledger.ErrUnavailable
 	}
@@ -103,7 +103,7 @@ func (m *model) sweep(until int64) {
 
 // answerer is what is compared with the model.
 type answerer interface {
-	Spend(context.Context, ledger.Key, ledger.Holder, time.Time, ledger.Window) (ledger.Entry, error)
+	Spend(context.Context, ledger.Key, ledger.Holder, ledger.Signed, ledger.Window) (ledger.Entry, error)
 	Reserve(context.Context, ledger.Key, ledger.Holder, time.Time, ledger.Share) (ledger.Entry, error)
 	Keep(context.Context, ledger.Key, ledger.Holder, time.Time) (ledger.Entry, error)
 	Release(context.Context, ledger.Key, ledger.Holder, time.Time) error
@@ -136,7 +136,10 @@ func compare(t testing.TB, a answerer, m *model, clock *handClock, c [3]byte) (w
 	switch c[0] % 8 {
 	case 0:
 		what = "spend"
-		signed := time.Unix(now+16-int64(c[2]/2), int64(c[2]))
+		signed := ledger.Signed{At: time.Unix(now+16-int64(c[2]/2), int64(c[2]))}
+		if c[2]%3 == 0 { // a token
+			signed.Expires = signed.At.Add(time.Duration(c[2]) * time.Second)
+		}
 		w := ledger.Window{MaxAge: time.Duration(c[1]) * time.Second / 4, Skew: time.Duration(c[1]%16) * time.Second}
 		got, gotErr = a.Spend(t.Context(), k, h, signed, w)
 		expect(m.spend(now, k, h, signed, w))
@@ -229,7 +232,7 @@ func (w within) do(o *operation) (ledger.Entry, error) {
 	return a.entry, a.err
 }
 
-func (w within) Spend(_ context.Context, k ledger.Key, h ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+func (w within) Spend(_ context.Context, k ledger.Key, h ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
 	return w.do(&operation{kind: spend, key: k, holder: h, signed: signed, window: window})
 }
 

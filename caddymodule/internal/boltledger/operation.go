@@ -37,7 +37,7 @@ type operation struct {
 	holder  ledger.Holder
 	until   int64
 	share   ledger.Share
-	signed  time.Time // when a signature that is spent was created
+	signed  ledger.Signed // of what is spent
 	window  ledger.Window
 	answers chan answer // with room for one
 }

@@ -97,11 +97,11 @@ type mistake struct {
 
 // explained reads keys and claim, and explains it.
 func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*explanation, error) {
-	c, err := f.checker(f.dialect) // before it waits for input
-	if err != nil {
+	if _, err := f.checker(f.dialect); err != nil { // before it waits for input
 		return nil, err
 	}
 	var evidence diagnose.Evidence
+	var err error
 	if evidence.Keys, err = public.keys(); err != nil {
 		return nil, err
 	}
@@ -119,7 +119,8 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text)) {
 		f.dialect = tokenDialect
 	}
-	if c, err = f.checker(f.dialect); err != nil {
+	c, err := f.checker(f.dialect)
+	if err != nil {
 		return nil, err
 	}
 	if len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {

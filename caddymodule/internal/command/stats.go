@@ -30,8 +30,8 @@ func statsCommand() *cobra.Command {
 Shows how many requests each widget has had since the gateway began to count, the
 percentage that was verified, since then and in the last minute, hour and day, and
 their outcomes, and for widgets in a grace, how much the old secrets are still used.
-With --last it shows only that window, and why requests were not verified. Further
-rows are (unknown), for requests that name no existing widget,
+With --last it shows only that window, how many were verified by a token, if any, and
+why requests were not verified. Further rows are (unknown), for requests that name no existing widget,
 (rest), for widgets that are not listed, and (total).`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -141,11 +141,21 @@ func statsRows(s *traffic.Stats) [][]string {
 	}, func(c *traffic.Counts) map[judgment.Outcome]uint64 { return c.Outcomes }, judgment.Outcomes)
 }
 
-// windowRows has a column for every reason that occurred in a window.
+// windowRows has a column for every reason that occurred in a window, and one for tokens if
+// any were verified.
 func windowRows(s *traffic.Stats, name string) [][]string {
 	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, judgment.Reasons...)
-	return rowsOf(allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}, func(c *traffic.Counts) []string {
+	all, head := allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}
+	tokens := slices.ContainsFunc(all, func(c traffic.Counts) bool { return window(&c, name).Proofs.Token > 0 })
+	if tokens {
+		head = append(head, "BY-TOKEN")
+	}
+	return rowsOf(all, head, func(c *traffic.Counts) []string {
 		w := window(c, name)
-		return []string{strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
+		cells := []string{strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
+		if tokens {
+			cells = append(cells, strconv.FormatUint(w.Proofs.Token, 10))
+		}
+		return cells
 	}, func(c *traffic.Counts) map[judgment.Reason]uint64 { return window(c, name).Reasons }, known)
 }

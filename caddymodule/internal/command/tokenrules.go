@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -121,13 +122,9 @@ func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
 	}
 	var public []verifier.PublicKey
 	for _, path := range p.files {
-		text, err := os.ReadFile(path)
+		_, key, err := publicKey(path)
 		if err != nil {
-			return nil, fmt.Errorf("--public-key: %w", err)
-		}
-		key, err := keyset.ParsePEM(text)
-		if err != nil {
-			return nil, fmt.Errorf("--public-key: %s: %w", path, err)
+			return nil, err
 		}
 		public = append(public, verifier.PublicKey{Key: key})
 	}
@@ -151,6 +148,22 @@ func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
 		keys = append(keys, key)
 	}
 	return slices.Clip(keys), nil
+}
+
+// publicKey reads the file of a public key in PEM.
+func publicKey(path string) (text []byte, key crypto.PublicKey, err error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--public-key: %w", err)
+	}
+	defer file.Close()
+	if text, err = io.ReadAll(io.LimitReader(file, maxInput)); err == nil {
+		key, err = keyset.ParsePEM(text)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("--public-key: %s: %w", path, err)
+	}
+	return text, key, nil
 }
 
 // timeInWords writes a time, and how far it is from now.

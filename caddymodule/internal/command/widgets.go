@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,7 +14,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
-	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
 )
 
 // inGrace returns how many earlier secrets still verify, and until when.
@@ -169,17 +167,9 @@ func (p *policyFlags) public(cmd *cobra.Command) (public adminapi.Public, err er
 		public.JWKS = &p.jwks
 	}
 	for _, path := range p.publicKeys {
-		file, err := os.Open(path)
+		text, _, err := publicKey(path) // a private key goes nowhere
 		if err != nil {
-			return public, fmt.Errorf("--public-key: %w", err)
-		}
-		text, err := io.ReadAll(io.LimitReader(file, maxInput))
-		_ = file.Close()
-		if err == nil {
-			_, err = keyset.ParsePEM(text) // a private key goes nowhere
-		}
-		if err != nil {
-			return public, fmt.Errorf("--public-key: %s: %w", path, err)
+			return public, err
 		}
 		public.PublicKeys = append(public.PublicKeys, string(text))
 	}

@@ -156,6 +156,12 @@ func TestCommandWidgets(t *testing.T) {
 			answer: "200 " + windowedStats,
 		},
 		{
+			name: "stats of tokens", args: "stats --last day", call: "GET /chat_identity/stats",
+			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":9,"outcomes":{},"day":{"requests":9,"verified":8,"verified_rate":0.8889,"proofs":{"signature":3,"token":5},"reasons":{"invalid":1}}},` +
+				`{"id":"desk","requests":2,"outcomes":{},"day":{"requests":2,"verified":2,"verified_rate":1,"proofs":{"signature":2,"token":0},"reasons":{}}}],` +
+				`"total":{"requests":11,"outcomes":{},"day":{"requests":11,"verified":10,"verified_rate":0.909,"proofs":{"signature":5,"token":5},"reasons":{"invalid":1}}}}`,
+		},
+		{
 			name: "readiness", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",
 			answer: `200 {"widget":"shop","verdict":"not_ready","verdict_text":"Not ready: of 338.","evidence":{"verified":20,"minutes":60},"mode":"optional","now":"` + rotated + `","from":"` + created + `","requests":340,"verified":326,"refused":12,"disabled":2,"refusals":[` +
 				`{"reason":"invalid","count":11,"always":false,"diagnosed":7,"hints":[{"id":"email_signed","text":"The e-mail was signed.","count":7}],` +

@@ -24,7 +24,9 @@ func TestAuthorization(t *testing.T) {
 		{"Bearer", []string{"Bearer opaque"}, "", true},
 		{"Bearer", []string{"Bearer a.b"}, "", true},
 		{"Bearer", []string{"Bearer"}, "", true},
-		{"Bearer", []string{"Bearer\ta.b.c"}, "", true},
+		{"Bearer", []string{"Bearer\ta.b.c"}, "\ta.b.c", true},
+		{"Bearer", []string{" Bearer a.b.c"}, "a.b.c", true},
+		{"Bearer", []string{"\tBearer a.b.c \t"}, "a.b.c", true},
 		{"Bearer", []string{"Basic a.b.c"}, "", true},
 		{"Bearer", []string{"a.b.c"}, "", true},
 		{"Bearer", []string{"Basic QQ==", "Bearer a.b.c"}, "a.b.c", false},
@@ -33,6 +35,8 @@ func TestAuthorization(t *testing.T) {
 		{"JWT", []string{"Bearer a.b.c"}, "", true},
 		{"", []string{"a.b.c"}, "a.b.c", true},
 		{"", []string{"Bearer a.b.c"}, "", true},
+		{"", []string{" a.b.c"}, "a.b.c", true},
+		{"", []string{"a.b.c\t"}, "a.b.c", true},
 	} {
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
 		r.Header["Authorization"] = test.values

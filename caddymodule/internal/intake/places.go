@@ -141,17 +141,24 @@ func (h *Header) carries(value string) bool {
 }
 
 // token returns what follows the scheme in a value of Authorization. Other schemes, and
-// what is not written like a token, are somebody else's credentials.
+// what is not written like a token, are somebody else's credentials. HTTP/2 leaves white
+// space around a value, which goes when it is sent on by HTTP/1.1; and where RFC 9110
+// section 11.4 wants one space, some parsers split at any, so that a tab begins a token,
+// which is malformed with it.
 func (h *Header) token(value string) (token string, ok bool) {
+	const blanks = " \t"
+	value = strings.Trim(value, blanks)
 	n := len(h.Scheme)
 	switch {
-	case n == 0 && strings.Contains(value, " "):
+	case n == 0 && strings.ContainsAny(value, blanks):
 		return "", false
 	case n > 0:
-		if len(value) <= n || value[n] != ' ' || !strings.EqualFold(value[:n], h.Scheme) {
+		if len(value) <= n || strings.IndexByte(blanks, value[n]) < 0 || !strings.EqualFold(value[:n], h.Scheme) {
 			return "", false
 		}
-		value = value[n+1:]
+		if value = value[n:]; value[0] == ' ' {
+			value = value[1:]
+		}
 	}
 	return value, strings.Count(value, ".") >= 2
 }

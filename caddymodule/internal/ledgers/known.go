@@ -173,7 +173,7 @@ func (k *Known) write(ctx context.Context, n *note) error {
 }
 
 // Spend implements [ledger.Ledger].
-func (k *Known) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+func (k *Known) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
 	if err := k.known(ctx); err != nil {
 		return ledger.Entry{}, err
 	}

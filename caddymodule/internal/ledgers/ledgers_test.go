@@ -145,7 +145,7 @@ func TestLoss(t *testing.T) {
 			}
 		}
 		signed := time.Now().Add(-time.Minute)
-		if _, err := g.Spend(t.Context(), ledger.Key{2}, ledger.Holder{1}, signed, window); !errors.Is(err, ledger.ErrForgotten) {
+		if _, err := g.Spend(t.Context(), ledger.Key{2}, ledger.Holder{1}, ledger.Signed{At: signed}, window); !errors.Is(err, ledger.ErrForgotten) {
 			t.Errorf("spend: %v", err)
 		}
 		if a, err := g.Accept(t.Context()); err != nil || !a.Accepted || a.Lost == "" || a.Lost == a.Ledger {
@@ -227,7 +227,7 @@ func TestNotes(t *testing.T) {
 		if err := g.Err(); !errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("Err is %v", err)
 		}
-		if _, err := g.Spend(t.Context(), ledger.Key{1}, ledger.Holder{1}, time.Now(), window); !errors.Is(err, ledger.ErrUnavailable) {
+		if _, err := g.Spend(t.Context(), ledger.Key{1}, ledger.Holder{1}, ledger.Signed{At: time.Now()}, window); !errors.Is(err, ledger.ErrUnavailable) {
 			t.Errorf("spent: %v", err)
 		}
 	}
@@ -289,7 +289,7 @@ func TestAcceptAtOnce(t *testing.T) {
 	if err != nil || !a.Accepted || a.From.Before(time.Now()) || a.From != g.From() {
 		t.Errorf("%+v, %v", a, err)
 	}
-	_, err = g.Spend(t.Context(), ledger.Key{1}, ledger.Holder{1}, time.Now().Add(-time.Minute), window)
+	_, err = g.Spend(t.Context(), ledger.Key{1}, ledger.Holder{1}, ledger.Signed{At: time.Now().Add(-time.Minute)}, window)
 	if want := "the ledger is unavailable: it has lost what it held when this was signed: signatures from "; strings.Count(fmt.Sprint(err), want) != 1 || strings.Contains(fmt.Sprint(err), "bolt") {
 		t.Error(err)
 	}

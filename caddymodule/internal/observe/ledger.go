@@ -12,7 +12,7 @@ import (
 type Ledger struct{ ledger.Ledger }
 
 // Spend implements [ledger.Ledger]. It counts as a reservation.
-func (l Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+func (l Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
 	ctx, asking := ledgers.begin(ctx, "reserve", time.Now())
 	entry, err := l.Ledger.Spend(ctx, key, holder, signed, window)
 	asking.end(ledgerResult(entry.Holder == holder, err))

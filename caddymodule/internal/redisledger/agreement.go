@@ -189,6 +189,7 @@ func (l *Ledger) adopt(known, found *serverState, m *marker) {
 		before = known.memory
 	}
 	found.memory = m.memory()
+	l.widen(found.memory.Window) // other gateways' windows outlive a marker that is lost
 	found.memory.Since = local(m.since, before.Since)
 	found.memory.Extended = local(m.extended, before.Extended)
 }

@@ -75,7 +75,7 @@ type Ledger struct {
 	calls   sync.WaitGroup // calls under way
 	closed  bool
 	started bool
-	window  ledger.Window // the longest that was requested, in whole milliseconds
+	window  ledger.Window // the longest that was requested or found, in whole milliseconds
 	orders  int           // how often Forget was called
 
 	looks   singleflight.Group

@@ -38,7 +38,7 @@ func spend(l *Ledger, t token) (accepted bool, err error) { return spendIn(l, t,
 func spendIn(l *Ledger, t token, window ledger.Window) (accepted bool, err error) {
 	var me ledger.Holder
 	_, _ = rand.Read(me[:])
-	e, err := l.Spend(context.Background(), t.key, me, t.signed, window)
+	e, err := l.Spend(context.Background(), t.key, me, ledger.Signed{At: t.signed}, window)
 	if errors.Is(err, ledger.ErrForgotten) {
 		return false, nil
 	}
@@ -131,6 +131,35 @@ func TestStartedAfterLoss(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestFlushedWhileOthersServeLonger: the gateway that serves the longest window is away when
+// the server is flushed. Another knows it, and refuses a token that may have been used there.
+func TestFlushedWhileOthersServeLonger(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	long, brief := at(t, s), at(t, s)
+	signed := ledger.Signed{Expires: time.Now().Add(20 * time.Minute)}
+	spend := func(l *Ledger, maxAge time.Duration) error {
+		e, err := l.Spend(t.Context(), key("a token"), holder("a"), signed, ledger.Window{MaxAge: maxAge, Skew: time.Second})
+		if err == nil && e.Holder != holder("a") {
+			t.Error("it is another's")
+		}
+		return err
+	}
+	if err := spend(long, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := brief.Open(t.Context(), ledger.Window{MaxAge: time.Minute, Skew: time.Second}); err != nil {
+		t.Fatal(err)
+	}
+	if err := long.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.Do("FLUSHALL")
+	if err := spend(brief, time.Minute); !errors.Is(err, ledger.ErrForgotten) {
+		t.Errorf("used again: %v", err)
+	}
 }
 
 func TestRestarted(t *testing.T) {

@@ -82,7 +82,7 @@ func TestWindowRace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		vouched := on.memory.Vouch(u.signed, time.Now().Add(30*time.Second)) == nil
+		vouched := on.memory.Vouch(ledger.Signed{At: u.signed}, time.Now().Add(30*time.Second)) == nil
 		e, err := b.Held(t.Context(), key(u.name))
 		if err != nil {
 			t.Fatal(err)

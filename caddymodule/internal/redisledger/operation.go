@@ -119,7 +119,7 @@ func (o *operation) runCounted(script *luaScript, holder ledger.Holder, until in
 
 // Spend implements [ledger.Ledger]. The script checks that the marker by which it decides is
 // the server's.
-func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed time.Time, window ledger.Window) (ledger.Entry, error) {
+func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
 	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
 		var err error
 		if o.server, err = l.serving(ctx, window); err != nil {

@@ -129,10 +129,15 @@ func (l *Ledger) serving(ctx context.Context, w ledger.Window) (*serverState, er
 	if server, err := l.current(ctx); err != nil || serves(server) {
 		return server, err
 	}
-	l.mu.Lock()
-	l.window.MaxAge, l.window.Skew = max(l.window.MaxAge, roundUp(w.MaxAge)), max(l.window.Skew, roundUp(w.Skew))
-	l.mu.Unlock()
+	l.widen(ledger.Window{MaxAge: roundUp(w.MaxAge), Skew: roundUp(w.Skew)})
 	return l.await(ctx, serves)
+}
+
+// widen has the next marker keep used signatures for that window, too.
+func (l *Ledger) widen(w ledger.Window) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.window = ledger.Window{MaxAge: max(l.window.MaxAge, w.MaxAge), Skew: max(l.window.Skew, w.Skew)}
 }
 
 // roundUp rounds up to the marker's milliseconds.

@@ -161,7 +161,7 @@ func closed(b *bed) {
 	}
 	group.Wait()
 	_, held := l.Held(b.Context(), key("k"))
-	_, spent := l.Spend(b.Context(), key("k"), holder("a"), b.now(), long)
+	_, spent := l.Spend(b.Context(), key("k"), holder("a"), ledger.Signed{At: b.now()}, long)
 	_, opened := l.Open(b.Context(), long)
 	for what, err := range map[string]error{
 		"Err": l.Err(), "Held": held, "Spend": spent, "Open": opened, "Forget": l.Forget(b.Context()),

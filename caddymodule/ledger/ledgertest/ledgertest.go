@@ -42,6 +42,7 @@ func Run(t *testing.T, storage func(t *testing.T) Storage) {
 	with("keys as locks", mutualExclusion)
 	with("what is refused is not used", refusedIsNotUsed)
 	with("forget", forget)
+	with("tokens", tokens)
 	with("close", closed)
 	for _, c := range windowCases {
 		with("a longer window, "+c.name, func(b *bed) {
@@ -128,6 +129,10 @@ var errUsed = errors.New("it was used before")
 // spend uses a signature, as a request does. The error is errUsed where another
 // one did before.
 func (b *bed) spend(l ledger.Ledger, name string, signed time.Time, w ledger.Window) error {
+	return b.spendSigned(l, name, ledger.Signed{At: signed}, w)
+}
+
+func (b *bed) spendSigned(l ledger.Ledger, name string, signed ledger.Signed, w ledger.Window) error {
 	me := holder(fmt.Sprint(name, time.Now().UnixNano()))
 	e, err := l.Spend(b.Context(), key(name), me, signed, w)
 	if err == nil && e.Holder != me {

@@ -91,12 +91,12 @@ func refusedIsNotUsed(b *bed) {
 		b.spends(l, "k", old, long, ledger.ErrTooOld)
 	}
 	b.holds(l, key("k"), ledger.Entry{})
-	if _, err := l.Spend(b.Context(), key("k"), ledger.Holder{}, b.now(), long); !errors.Is(err, ledger.ErrUnavailable) {
+	if _, err := l.Spend(b.Context(), key("k"), ledger.Holder{}, ledger.Signed{At: b.now()}, long); !errors.Is(err, ledger.ErrUnavailable) {
 		b.Errorf("used by nobody: %v", err)
 	}
 	ctx, cancel := context.WithCancel(b.Context())
 	cancel()
-	if _, err := l.Spend(ctx, key("k"), holder("a"), b.now(), long); !errors.Is(err, ledger.ErrUnavailable) {
+	if _, err := l.Spend(ctx, key("k"), holder("a"), ledger.Signed{At: b.now()}, long); !errors.Is(err, ledger.ErrUnavailable) {
 		b.Errorf("a call that was canceled before: %v", err)
 	}
 }
@@ -146,4 +146,47 @@ func forget(b *bed) {
 	if len(ids) != 1 {
 		b.Errorf("the ledger has changed its id: %v", ids)
 	}
+}
+
+// tokens have an exp, up to which their use is kept whatever the windows are. The longest
+// window says when one that tells no more can have been used.
+func tokens(b *bed) {
+	fleet := b.fleet()
+	brief := fleet[len(fleet)-1]
+	b.id(brief, short)
+	spends := func(name string, l ledger.Ledger, signed ledger.Signed, w ledger.Window, want error) {
+		b.Helper()
+		if err := b.spendSigned(l, name, signed, w); !errors.Is(err, want) || want == nil && err != nil {
+			b.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	early := ledger.Signed{Expires: b.in(2 * m)}
+	spends("early", brief, early, short, nil)
+	b.id(fleet[0], long) // a longer window refuses nothing that a shorter one took
+	spends("early", fleet[0], early, long, errUsed)
+	spends("another", fleet[0], early, long, nil)
+	late := ledger.Signed{Expires: b.in(h)}
+	spends("late", fleet[0], late, long, nil)
+	b.pass(h - m)
+	spends("late", brief, late, short, errUsed)
+	spends("late, not used", brief, late, short, nil)
+	b.pass(m + m)
+	spends("late", brief, late, short, ledger.ErrTooOld)
+
+	lost := ledger.Signed{Expires: b.in(h)}
+	said := ledger.Signed{At: b.in(h - 2*m), Expires: b.in(h)}
+	spends("lost", fleet[0], lost, long, nil)
+	b.pass(m)
+	if err := fleet[0].Forget(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	testbed.Succeeds(b, "it is noticed", func() error {
+		if err := b.spend(brief, "before", b.in(-m), short); !errors.Is(err, ledger.ErrForgotten) {
+			return fmt.Errorf("spent: %w", err)
+		}
+		return nil
+	})
+	b.pass(h - 2*m)
+	spends("lost, perhaps", brief, lost, short, ledger.ErrForgotten)
+	spends("signed since", brief, said, short, nil)
 }

@@ -22,6 +22,7 @@ type browserCode struct {
 // if it is of a claim.
 type assignment struct {
 	Name, Value string
+	Before      string // of a value that is there
 	OfClaim     bool
 }
 
@@ -41,9 +42,13 @@ func (s *Site) browser(widget string) string {
 	put := func(field verifier.Field, value string) {
 		switch p := s.place(field); p.Location {
 		case "header":
-			code.Headers = append(code.Headers, assignment{quote(p.Name), value, field != verifier.Widget})
+			header := assignment{Name: quote(p.Name), Value: value, OfClaim: field != verifier.Widget}
+			if p.Scheme != "" {
+				header.Before = quote(p.Scheme+" ") + " + "
+			}
+			code.Headers = append(code.Headers, header)
 		case "query":
-			code.Query = append(code.Query, assignment{quote(p.Name), value, field != verifier.Widget})
+			code.Query = append(code.Query, assignment{Name: quote(p.Name), Value: value, OfClaim: field != verifier.Widget})
 		case "cookie":
 			code.Notes = append(code.Notes, "The "+strings.ReplaceAll(field.String(), "_", " ")+" travels in the cookie "+p.Name+": have your server set it.")
 		default:

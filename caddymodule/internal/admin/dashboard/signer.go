@@ -16,7 +16,9 @@ type signer struct {
 
 	Message     string // the language's expression for what is signed
 	Encoding    string
-	Millis      bool // of the timestamp
+	KeyEncoding string
+	Key         string // the language's expression for the secret's key
+	Millis      bool   // of the timestamp
 	NonceLength int
 	NonceBytes  int // of which that many hexadecimal digits are made
 }
@@ -27,14 +29,26 @@ type language struct {
 	join           string // between strings
 	sigil, userID  string // what variables begin with, and the user id's, which the others' names are
 	quote          func(string) string
+	colon, object  string            // between a member's name and its value, and around members
+	keys           map[string]string // a secret's key, by how the secret writes it
 }
 
 var languages = []language{
-	{"node", "Node.js", " + ", "", "id", quote},
-	{"python", "Python", " + ", "", "user_id", jsonQuote},
-	{"php", "PHP", " . ", "$", "id", escaping("$")},
-	{"ruby", "Ruby", " + ", "", "id", escaping("#")},
-	{"go", "Go", " + ", "", "userID", jsonQuote},
+	{"node", "Node.js", " + ", "", "id", quote, ": ", "{ % }", map[string]string{
+		"text": "secret", "hex": "Buffer.from(secret, 'hex')", "base64": "Buffer.from(secret, 'base64')", "base64url": "Buffer.from(secret, 'base64url')",
+	}},
+	{"python", "Python", " + ", "", "user_id", jsonQuote, ": ", "{%}", map[string]string{
+		"text": "secret.encode()", "hex": "bytes.fromhex(secret)", "base64": `base64.b64decode(secret + "==")`, "base64url": `base64.urlsafe_b64decode(secret + "==")`,
+	}},
+	{"php", "PHP", " . ", "$", "id", escaping("$"), " => ", "[%]", map[string]string{
+		"text": "$secret", "hex": "hex2bin($secret)", "base64": "base64_decode($secret)", "base64url": "base64_decode(strtr($secret, '-_', '+/'))",
+	}},
+	{"ruby", "Ruby", " + ", "", "id", escaping("#"), " => ", "{ % }", map[string]string{
+		"text": "secret", "hex": `[secret].pack("H*")`, "base64": `secret.unpack1("m")`, "base64url": `secret.tr("-_", "+/").unpack1("m")`,
+	}},
+	{"go", "Go", " + ", "", "userID", jsonQuote, ": ", "map[string]any{%}", map[string]string{
+		"hex": "hex.DecodeString(secret)", "base64": "base64.StdEncoding.DecodeString(secret)", "base64url": "base64.RawURLEncoding.DecodeString(secret)",
+	}},
 }
 
 // escaping returns a quote for a language in which that begins a variable in a string.
@@ -44,6 +58,9 @@ func escaping(variable string) func(string) string {
 
 // signed returns the fields of the site's claims that a server returns, the signature last.
 func (s *Site) signed() []verifier.Field {
+	if s.byToken() {
+		return []verifier.Field{verifier.TokenField}
+	}
 	fields := []verifier.Field{verifier.UserID}
 	for _, field := range []verifier.Field{verifier.Email, verifier.Nonce, verifier.Timestamp} {
 		if strings.Contains(s.Dialect.Message, "{"+field.String()+"}") {
@@ -56,7 +73,7 @@ func (s *Site) signed() []verifier.Field {
 // signer returns what the servers' templates have in common.
 func (s *Site) signer() *signer {
 	n := cmp.Or(s.Dialect.NonceLength, 32)
-	to := &signer{Encoding: cmp.Or(s.Dialect.Encoding, "hex"), Millis: s.Dialect.Unit == time.Millisecond, NonceLength: n, NonceBytes: (n + 1) / 2}
+	to := &signer{KeyEncoding: cmp.Or(s.Dialect.KeyEncoding, "text"), Encoding: cmp.Or(s.Dialect.Encoding, "hex"), Millis: s.Dialect.Unit == time.Millisecond, NonceLength: n, NonceBytes: (n + 1) / 2}
 	for field, name := range map[verifier.Field]*string{
 		verifier.UserID: &to.UserID, verifier.Email: &to.Email, verifier.Nonce: &to.Nonce, verifier.Timestamp: &to.Timestamp, verifier.Signature: &to.Signature,
 	} {

@@ -73,6 +73,9 @@ var plain = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 // key is the field's name in what the server returns: its own, if that needs no escaping
 // in any language, or the field's.
 func (s *Site) key(field verifier.Field) string {
+	if field == verifier.TokenField {
+		return s.tokenName()
+	}
 	p := s.place(field)
 	if p.Name == "" {
 		return ""

@@ -35,9 +35,17 @@ var templates = template.Must(template.New("").Funcs(template.FuncMap{"name": js
 // For returns the snippets for a widget of a site.
 func For(s *Site, widget string) *Snippets {
 	snippets := &Snippets{Dialect: s.Dialect.Name, Message: s.Dialect.Message, Fields: s.keys(s.signed())}
-	signer, browser := s.signer(), s.browser(widget)
+	browser := s.browser(widget)
+	if s.byToken() {
+		snippets.Message = "header.payload"
+		for _, l := range s.tokenLanguages() {
+			snippets.Snippets = append(snippets.Snippets, Snippet{Language: l.keyword, Title: l.title, Code: fill(l.keyword+".token", s.tokenSigner(&l)), Browser: browser})
+		}
+		return snippets
+	}
+	signer := s.signer()
 	for _, l := range languages {
-		signer.Message = l.expression(s.Dialect.Message)
+		signer.Message, signer.Key = l.expression(s.Dialect.Message), l.keys[signer.KeyEncoding]
 		snippets.Snippets = append(snippets.Snippets, Snippet{Language: l.keyword, Title: l.title, Code: fill(l.keyword, signer), Browser: browser})
 	}
 	return snippets

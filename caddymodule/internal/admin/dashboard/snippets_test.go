@@ -99,7 +99,10 @@ func verify(t *testing.T, d *verifier.Dialect, body []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret, err := verifier.NewSecret(testSecret)
+	secret, err := verifier.NewSecret(secretOf(d))
+	if err == nil {
+		secret, err = secret.Decoded(v.Dialect().KeyEncoding)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,6 +127,12 @@ func ownDialects(t *testing.T) (all []verifier.Dialect) {
 			d.NonceLength = 21
 			d.Places = append(d.Places, verifier.Place{Field: verifier.Nonce, Name: "/nonce"})
 		},
+		"own key": func(d *verifier.Dialect) {
+			d.Message, d.KeyEncoding = "{user_id}{timestamp}", "base64"
+		},
+		"own key in hex": func(d *verifier.Dialect) {
+			d.Message, d.KeyEncoding, d.Encoding = "{user_id}{timestamp}", "hex", "base64"
+		},
 		"own literals": func(d *verifier.Dialect) {
 			d.Message, d.Encoding = "v1:$x#{timestamp}\n'\"{user_id}", "base64url"
 		},
@@ -145,7 +154,7 @@ func ownDialects(t *testing.T) (all []verifier.Dialect) {
 func TestSnippets(t *testing.T) {
 	for _, d := range slices.Concat(verifier.Dialects, ownDialects(t)) {
 		if d.TakesToken() {
-			continue // there is none
+			continue // see tokens_test.go
 		}
 		snippets := For(&Site{Dialect: d}, "shop")
 		if len(snippets.Snippets) != 5 {
@@ -159,7 +168,7 @@ func TestSnippets(t *testing.T) {
 					users = users[:3]
 				}
 				for _, user := range users {
-					out, err := sign(command, testSecret, user)
+					out, err := sign(command, secretOf(&d), user)
 					if err != nil {
 						t.Fatalf("%q: %v\n%s", user, err, out)
 					}
@@ -203,7 +212,7 @@ send('Where is my order?').then(() => console.log(sent[0]))
 `
 	for _, d := range verifier.Dialects {
 		if d.TakesToken() {
-			continue // there is none
+			continue // see tokens_test.go
 		}
 		t.Run(d.Name, func(t *testing.T) {
 			snippets := For(&Site{Dialect: d}, "shop")

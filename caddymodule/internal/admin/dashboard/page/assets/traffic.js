@@ -26,12 +26,17 @@ export function card(window, label, key) {
     make('h2', {}, label),
     make('p', { class: 'rate' }, make('strong', {}, percent(window.verified, window.requests)), window.requests > 0 && ' verified'),
     make('p', { class: 'of' }, window.requests > 0 ? `of ${requests(window.requests)}` : 'No requests'),
+    tokens(window),
     window.requests > 0 && bar(window),
     rest.length > 0 && make('ul', { class: 'legend' }, rest.slice(0, 3).map(([reason, count]) => entry(reason, count))),
     rest.length > 3 && make('details', { 'data-key': `rest ${key}` },
       make('summary', { 'data-key': `summary ${key}` }, `${rest.length - 3} more`),
       make('ul', { class: 'legend' }, rest.slice(3).map(([reason, count]) => entry(reason, count)))))
 }
+
+// tokens is how far a widget has come from signatures to tokens, where there are both.
+const tokens = ({ proofs, verified }) => proofs?.token > 0 && proofs.signature > 0 &&
+  make('p', { class: 'of tokens' }, `${percent(proofs.token, verified)} of the verified by token`)
 
 function entry(reason, count) {
   return make('li', { title: meaning(reason) },
