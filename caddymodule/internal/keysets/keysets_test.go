@@ -181,6 +181,36 @@ func TestOutage(t *testing.T) {
 
 // TestNeverRead: without a first set there is nothing to serve, and the request does not
 // wait for a source that hangs.
+// TestFailedOnce: a read for a key that nobody knows fails once. Whoever asks after that has
+// the source tried again, in the background as long as there are keys to serve.
+func TestFailedOnce(t *testing.T) {
+	source := newSource(t, "a")
+	set, clock, _ := newTestSet(t, source)
+	must := func(want int, why string) {
+		t.Helper()
+		if keys, err := set.Keys(context.Background(), []byte("a"), time.Minute); len(keys) != want || (err == nil) != (want > 0) {
+			t.Fatalf("%s: %d keys, %v", why, len(keys), err)
+		}
+	}
+	must(1, "at first")
+	clock.forward(eager)
+	source.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	if _, err := set.Keys(context.Background(), []byte("new"), time.Minute); err != nil || set.State(time.Minute).Err == nil {
+		t.Fatalf("a failed read: %v, %+v", err, set.State(time.Minute))
+	}
+	source.holds(t, "a")
+	clock.forward(retry)
+	must(1, "while its last keys are served")
+	testbed.Until(t, "the source is tried again", func() bool { return set.State(time.Minute).Err == nil })
+
+	clock.forward(eager)
+	source.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
+	_, _ = set.Keys(context.Background(), []byte("new"), time.Minute)
+	source.holds(t, "a")
+	clock.forward(time.Minute)
+	must(1, "once they are served no more")
+}
+
 func TestNeverRead(t *testing.T) {
 	source := newSource(t)
 	release := make(chan struct{})

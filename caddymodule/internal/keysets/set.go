@@ -180,11 +180,19 @@ func (s *Set) current(id []byte, stale time.Duration) (keys []*verifier.Key, err
 	switch {
 	case s.tried.IsZero():
 		return nil, fmt.Errorf("%w: %s was not read yet", ErrUnavailable, s.source), true
-	case !s.served(stale):
-		return nil, s.err, false
+	}
+	// A read for a new key may have failed long before the next one in the background: any
+	// request has the source tried again, and waits for it only if there are no keys.
+	overdue := s.err != nil && !s.reading && now.Sub(s.tried) >= retry
+	s.reading = s.reading || overdue
+	if !s.served(stale) {
+		return nil, s.err, overdue
+	}
+	if overdue {
+		go func() { _ = s.Update() }()
 	}
 	known := slices.ContainsFunc(s.ids, func(known string) bool { return known == string(id) })
-	if again = id != nil && !known && (s.reading || now.Sub(s.tried) >= eager); again {
+	if again = len(id) > 0 && !known && (s.reading || now.Sub(s.tried) >= eager); again {
 		s.reading = true // all that name a new key wait for the one read
 	}
 	return s.keys, nil, again
