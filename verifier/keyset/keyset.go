@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -61,12 +62,33 @@ func Parse(text []byte) ([]verifier.PublicKey, error) {
 			continue
 		}
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) != nil || !key.IsPublic() {
-			continue
+		switch err := key.UnmarshalJSON(raw); {
+		case err != nil:
+			key.Key = largeRSA(raw)
+		case !key.IsPublic():
+			key.Key = nil
 		}
-		keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
+		if key.Key != nil {
+			keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
+		}
 	}
 	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
+}
+
+// largeRSA reads a public RSA key (RFC 7518 section 6.3.1) of more than 4,096 bits, which
+// go-jose refuses. It returns nil for any other.
+func largeRSA(raw []byte) crypto.PublicKey {
+	var jwk struct{ Kty, N, E, D string }
+	if json.Unmarshal(raw, &jwk) != nil || jwk.Kty != "RSA" || jwk.D != "" {
+		return nil
+	}
+	n, errN := base64.RawURLEncoding.DecodeString(jwk.N)
+	e, errE := base64.RawURLEncoding.DecodeString(jwk.E)
+	exponent := new(big.Int).SetBytes(e)
+	if errN != nil || errE != nil || len(n) <= 4096/8 || exponent.BitLen() > 31 {
+		return nil
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}
 }
 
 // Keys returns the keys of a widget that has public keys without ids. Each is named by its

@@ -7,14 +7,17 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
 )
 
@@ -148,5 +151,22 @@ func TestThumbprint(t *testing.T) {
 	}
 	if _, err := keyset.Thumbprint(crypto.PublicKey(7)); err == nil {
 		t.Error("a number has a thumbprint")
+	}
+}
+
+// TestLargeRSA: keys of more than 4,096 bits count, which go-jose does not read.
+func TestLargeRSA(t *testing.T) {
+	n := new(big.Int).SetBit(big.NewInt(1), 6143, 1) // no key of anybody's: its size is what matters
+	text := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"a","e":"AQAB","n":"%s"}]}`, base64.RawURLEncoding.EncodeToString(n.Bytes()))
+	keys, err := keyset.Parse([]byte(text))
+	if err != nil || len(keys) != 1 || keyset.Describe(keys[0].Key) != "RSA 6144" {
+		t.Fatalf("%v, %v", keys, err)
+	}
+	if _, err := verifier.NewPublicKey(keys[0]); err != nil {
+		t.Error(err)
+	}
+	private := strings.Replace(text, `"e":`, `"d":"AQAB","e":`, 1)
+	if keys, err := keyset.Parse([]byte(private)); err != nil || len(keys) != 0 {
+		t.Errorf("a private key: %v, %v", keys, err)
 	}
 }
