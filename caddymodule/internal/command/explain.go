@@ -172,6 +172,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
 	if e.Token != nil && (e.Reason == judgment.Malformed || e.Reason == judgment.Invalid || e.Reason == judgment.Expired) {
+		if e.Reason == judgment.Invalid {
+			e.Detail = "the token does not fit the key, the algorithm or what is required"
+		}
 		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 			e.Mistake = &mistake{m.ID, m.Text}
 			if m.Detail != "" {

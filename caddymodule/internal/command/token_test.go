@@ -136,7 +136,8 @@ func TestExplainTokens(t *testing.T) {
 		return tokenOf(t, command(t, run{args: append([]string{"sign", "--token", "--user", "u"}, args...), secret: commandSecret}))
 	}
 	for _, x := range []struct{ name, args, in, reason, mistake, says string }{
-		{"Bearer", "", "Bearer " + sign(), "malformed", "token_prefixed", "issued:"},
+		{"Bearer, as in a header", "", "Authorization: Bearer " + sign(), "", "", "verifies"},
+		{"Bearer in JSON", "", `{"user_token":"Bearer ` + sign() + `"}`, "malformed", "token_prefixed", "issued:"},
 		{"in quotes", "", `"` + sign() + `"`, "malformed", "token_quoted", "issued:"},
 		{"padded", "", sign() + "=", "malformed", "token_padded", "issued:"},
 		{"newline in JSON", "", `{"user_token":"` + sign() + `\n"}`, "malformed", "token_spaces", "issued:"},
@@ -147,7 +148,7 @@ func TestExplainTokens(t *testing.T) {
 		{"of zendesk", "--dialect zendesk", sign(), "malformed", "user_id_elsewhere+require", "at /external_id, but has sub"},
 		{"where zendesk is not named", "", sign("--dialect", "zendesk"), "malformed", "other_dialect", "a token of the dialect zendesk"},
 		{"another algorithm", "--algorithm HS512", sign(), "invalid", "alg_other", "HS256"},
-		{"require", "--require /iss=a", sign(), "invalid", "require", "no /iss"},
+		{"require", "--require /iss=a", sign(), "invalid", "require", "invalid: the token does not fit"},
 		{"another encoding of the secret", "--key-encoding hex", sign(), "invalid", "secret_not_decoded", "decode the secret from hex"},
 		{"where no token is", "--dialect nextcap", `{"user_token":"` + sign() + `"}`, "missing", "other_dialect", "a claim of jwt"},
 		{"alone, where none is", "--dialect nextcap", sign(), "missing", "other_dialect", "a claim of jwt"},

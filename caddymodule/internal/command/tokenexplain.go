@@ -28,8 +28,14 @@ var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:(authorization\\s*:\\s*)?(bearer
 // isToken reports whether the text is a token, and no JSON or form that has one.
 func (d document) isToken() bool { return aToken.Match(d) }
 
-// token returns the token without the newline at a file's end.
-func (d document) token() []byte { return bytes.TrimRight(d, "\r\n") }
+// asHeader matches what stands before a token in a header that a gateway verifies.
+var asHeader = regexp.MustCompile(`^(?i:(authorization: ?)?(bearer|jwt) )`)
+
+// token returns the token without the newline at a file's end, and without a header's name
+// and scheme, which are no mistake where it travels.
+func (d document) token() []byte {
+	return bytes.TrimRight(d[len(asHeader.Find(d)):], "\r\n")
+}
 
 // hasToken reports whether the text has a token where the dialect for tokens has it.
 func (f *claimFormat) hasToken(d document) bool {
