@@ -225,6 +225,7 @@ func countBy(t testing.TB, clock func() time.Time) *traffic.Traffic {
 // starts.
 func provision(t testing.TB, app string) caddy.Context {
 	t.Helper()
+	os.Stderr = caddyLog // Caddy keeps the first that it is given: see load
 	ctx, err := caddy.ProvisionContext(&caddy.Config{AppsRaw: caddy.ModuleMap{"chat_identity": json.RawMessage(app)}})
 	must(t, err)
 	t.Cleanup(func() { // which nobody cancels
