@@ -50,6 +50,11 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	} else {
 		own.Token.ID = h.OneTime && own.Proof != "signature" && !own.Token.NoExpiry // else see checkOneTime
 	}
+	if h.Token != nil {
+		if err := own.Token.Check(); err != nil {
+			return nil, ofOption("token", err)
+		}
+	}
 	if own.Places, err = h.places(&own); err != nil {
 		return nil, err
 	}

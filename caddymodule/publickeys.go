@@ -94,7 +94,12 @@ func (h *Handler) checkFit() error {
 
 // bound reports whether tokens must name who signed them and for whom.
 func (p *plan) bound() bool {
-	return len(p.policy.Token.Require["/iss"]) > 0 && len(p.policy.Token.Require["/aud"]) > 0
+	for _, pointer := range [...]string{"/iss", "/aud"} {
+		if values := p.policy.Token.Require[pointer]; len(values) == 0 || slices.Contains(values, "") {
+			return false
+		}
+	}
+	return true
 }
 
 // takes reports whether the handler can verify what proves the widget's users.

@@ -51,6 +51,9 @@ const restOfToken = "rest"
 // defaultLifetime is the default of [Token.MaxLifetime].
 const defaultLifetime = 24 * time.Hour
 
+// longestLifetime leaves room for a skew in a [time.Duration].
+const longestLifetime = 200 * 365 * 24 * time.Hour
+
 // maxTokenID is how many characters a jti may have.
 const maxTokenID = 255
 
@@ -119,8 +122,8 @@ func (t Token) compile() (*tokenReader, error) {
 	}
 	r := &tokenReader{rules: t}
 	switch {
-	case t.MaxLifetime < 0:
-		return nil, errors.New("token: MaxLifetime must be positive")
+	case t.MaxLifetime < 0 || t.MaxLifetime > longestLifetime:
+		return nil, fmt.Errorf("token: max_lifetime must be positive, and at most %v", longestLifetime)
 	case t.ID && t.NoExpiry:
 		return nil, errors.New("token: one that is accepted once must expire")
 	}
@@ -162,6 +165,9 @@ func (t Token) compile() (*tokenReader, error) {
 	for _, pointer := range r.required {
 		if len(t.Require[pointer]) == 0 {
 			return nil, fmt.Errorf("token: require %s needs at least one value", pointer)
+		}
+		if slices.Contains(t.Forbid, pointer) {
+			return nil, fmt.Errorf("token: %s is required and forbidden, so that no token verifies", pointer)
 		}
 		add(pointer)
 	}

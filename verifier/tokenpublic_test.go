@@ -127,15 +127,15 @@ func TestTokenConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, rules := range map[string]verifier.Token{
-		"unknown algorithm 'none'":     {Algorithms: []string{"none"}},
-		"unknown algorithm 'rs256'":    {Algorithms: []string{"rs256"}},
-		"different kinds of keys":      {Algorithms: []string{"RS256", "ES256"}},
-		"HS256 and RS256 are verified": {Algorithms: []string{"HS256", "RS256"}},
-		"is no JSON pointer":           {UserID: []string{"sub"}},
-		"needs at least one value":     {Require: map[string][]string{"/iss": nil}},
-		"MaxLifetime must be positive": {MaxLifetime: -1},
-		"accepted once must expire":    {ID: true, NoExpiry: true},
-		"different kinds of keys: a":   {Algorithms: []string{"ES256", "ES384"}},
+		"unknown algorithm 'none'":      {Algorithms: []string{"none"}},
+		"unknown algorithm 'rs256'":     {Algorithms: []string{"rs256"}},
+		"different kinds of keys":       {Algorithms: []string{"RS256", "ES256"}},
+		"HS256 and RS256 are verified":  {Algorithms: []string{"HS256", "RS256"}},
+		"is no JSON pointer":            {UserID: []string{"sub"}},
+		"needs at least one value":      {Require: map[string][]string{"/iss": nil}},
+		"max_lifetime must be positive": {MaxLifetime: -1},
+		"accepted once must expire":     {ID: true, NoExpiry: true},
+		"different kinds of keys: a":    {Algorithms: []string{"ES256", "ES384"}},
 	} {
 		if _, err := tokenDialect(rules).Verifier(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %q", rules, err, want)

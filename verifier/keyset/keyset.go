@@ -129,8 +129,10 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	block, rest := pem.Decode(text)
 	switch {
+	case block == nil && strings.Contains(string(text), "-----BEGIN"):
+		return nil, errors.New("the PEM of the public key has no newlines, or quotes around it: write the file as it is, or its base64 on one line")
 	case block == nil:
-		return nil, errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+		return nil, errors.New("this is not a public key in PEM, which begins with -----BEGIN PUBLIC KEY-----, or the base64 of one on one line")
 	case strings.Contains(block.Type, "PRIVATE"):
 		return nil, errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
 	case len(strings.TrimSpace(string(rest))) > 0:
