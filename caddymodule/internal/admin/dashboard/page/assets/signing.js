@@ -11,6 +11,7 @@ export function signing(id) {
   const ofSite = field('Where', site, 'Several handlers verify this widget’s requests.')
   const dialect = dialectSelect('bookbag')
   const ofDialect = field('Dialect', dialect, 'No handler verifies this widget’s requests yet: choose how they will be sent.')
+  ofSite.hidden = ofDialect.hidden = true // until it is known which of them there is to choose
   const signed = make('p', { class: 'hint' })
   const tabs = make('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Language' })
   const code = make('code')
