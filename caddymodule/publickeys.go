@@ -18,7 +18,7 @@ import (
 )
 
 // ownOption is the option that has what the claims of the handler's only widget are
-// verified with, "" if the handler has no widget of its own.
+// verified with, "" if its widgets are stored or inline.
 func (h *Handler) ownOption() string {
 	switch {
 	case len(h.Secrets) > 0:

@@ -122,7 +122,7 @@ func TestKeySetFile(t *testing.T) {
 	equal(t, g.bearer(t, "/", next.token(t)), "verified", "the key that it has")
 }
 
-// TestKeySetsDoNotMix: a kid names a key of its own set alone.
+// TestKeySetsDoNotMix: a kid names a key of its widget's set only.
 func TestKeySetsDoNotMix(t *testing.T) {
 	a, b := newPair(t, "ES256", "1"), newPair(t, "ES256", "1")
 	first, second := newKeySource(t, a), newKeySource(t, b)

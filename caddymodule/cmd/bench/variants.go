@@ -11,7 +11,7 @@ type variant struct {
 	// tokens returns so many tokens, which take the place of TOKEN in headers. The body
 	// has no claim then.
 	tokens func(n int) []string
-	// distinct has each request of a turn bring a token of its own.
+	// distinct has each request of a turn bring a different token.
 	distinct bool
 }
 

@@ -146,14 +146,14 @@ func (h *Header) carries(value string) bool {
 // section 11.4 wants one space, some parsers split at any, so that a tab begins a token,
 // which is malformed with it.
 func (h *Header) token(value string) (token string, ok bool) {
-	const blanks = " \t"
-	value = strings.Trim(value, blanks)
+	const whiteSpace = " \t"
+	value = strings.Trim(value, whiteSpace)
 	n := len(h.Scheme)
 	switch {
-	case n == 0 && strings.ContainsAny(value, blanks):
+	case n == 0 && strings.ContainsAny(value, whiteSpace):
 		return "", false
 	case n > 0:
-		if len(value) <= n || strings.IndexByte(blanks, value[n]) < 0 || !strings.EqualFold(value[:n], h.Scheme) {
+		if len(value) <= n || strings.IndexByte(whiteSpace, value[n]) < 0 || !strings.EqualFold(value[:n], h.Scheme) {
 			return "", false
 		}
 		if value = value[n:]; value[0] == ' ' {

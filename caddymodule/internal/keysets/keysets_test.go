@@ -87,7 +87,7 @@ type clock struct{ atomic.Int64 }
 func (c *clock) now() time.Time          { return time.Unix(1_800_000_000, c.Load()) }
 func (c *clock) forward(d time.Duration) { c.Add(int64(d)) }
 
-// newTestSet returns a set of the source, that nothing reads by itself.
+// newTestSet returns a set of the source that nothing reads in the background.
 func newTestSet(t *testing.T, s *source) (*Set, *clock, *[]error) {
 	t.Helper()
 	target, err := url.Parse(s.URL)
