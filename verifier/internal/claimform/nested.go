@@ -105,7 +105,7 @@ func (w *walk) takeApart() {
 
 // between takes a name apart at every dot and bracket. It reports whether something
 // else may be found at closed brackets: where there is more than text and such
-// brackets behind it.
+// brackets behind it. A dot may be PHP's underscore.
 func (w *walk) between() (more bool) {
 	w.at, w.lost = nil, false
 	from, brackets, dots := 0, false, false
@@ -122,7 +122,7 @@ func (w *walk) between() (more bool) {
 	more = more || last == ']' && len(w.name) > from
 	w.token(w.name[from:])
 	w.end()
-	return more || brackets && dots
+	return more || dots
 }
 
 // closed takes a name apart at closed brackets.
