@@ -54,6 +54,7 @@ type Store struct {
 	bad     *fileVersion // of a damaged file
 	badErr  error        // and its damage
 	failed  bool         // at the last look
+	unread  error        // why the file cannot be read, nil if it can
 	full    error        // why the last change could not be written, nil if it could
 	tried   time.Time    // when that was last tried
 
@@ -66,8 +67,8 @@ type Store struct {
 // state is what lookups use.
 type state struct {
 	snapshot *snapshot // of the last undamaged file, nil before the first
-	err      error
-	lost     bool // another file than before
+	err      error     // why it cannot be read or, if it can, not be written
+	lost     bool      // another file than before
 }
 
 // Open opens the store. It does not fail and creates no file: while the file cannot be used,
@@ -101,7 +102,8 @@ func open(options Options) *Store {
 	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil || s.noted != ""
 	if err := s.refresh(); err != nil {
-		s.fail(err)
+		s.publish(nil, err)
+		s.failed = true
 	}
 	s.outside = make(chan struct{}, 1) // only now, since the first reading is no change
 	s.mu.Unlock()
@@ -143,7 +145,7 @@ func (s *Store) KeyIDs() map[string]int {
 
 // Note implements [widgets.Store]. A note is a file beside the store's.
 func (s *Store) Note(_ context.Context, name string) (string, error) {
-	text, err := durable.ReadLine(s.notePath(name))
+	text, err := durable.ReadLine(s.path + "." + name)
 	if err != nil {
 		err = unreadable(err, "")
 	}
@@ -152,13 +154,11 @@ func (s *Store) Note(_ context.Context, name string) (string, error) {
 
 // SetNote implements [widgets.Store].
 func (s *Store) SetNote(_ context.Context, name, text string) error {
-	if err := durable.WriteLine(s.notePath(name), text); err != nil {
+	if err := durable.WriteLine(s.path+"."+name, text); err != nil {
 		return unwritable(err)
 	}
 	return nil
 }
-
-func (s *Store) notePath(name string) string { return s.path + "." + name }
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error { return s.current.Load().err }
