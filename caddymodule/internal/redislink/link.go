@@ -202,3 +202,16 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 	}
 	return config, nil
 }
+
+// Poll calls look at once and repeatedly, until ctx ends.
+func Poll(ctx context.Context, every time.Duration, look func()) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		look()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
+}

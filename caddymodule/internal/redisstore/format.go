@@ -69,6 +69,26 @@ func decode(id, text string) (*widgets.Record, error) {
 	return v.Record, nil
 }
 
+// keys are the store's keys in Redis. All have the same hash tag, so that a cluster keeps
+// them in one slot and a script can change a record, the index of ids and the version
+// together. One node holds millions of records.
+type keys struct {
+	records  string // the prefix of an id
+	ids      string // a sorted set, all scores zero: ids in their order
+	dialects string // a hash: the number of widgets by their own dialect
+	version  string // a random text, first the store's, replaced by each change that retires a record
+	store    string // a random text, and those of lost stores that this one replaces
+	notes    string // the prefix of a machine's name and the note's
+	probe    string // never exists: the answer to an empty write tells whether writes work
+}
+
+func newKeys(prefix string) keys {
+	in := prefix + "{w}"
+	return keys{in + ":", in + "ids", in + "dialects", in + "version", in + "store", in + "note:", in + "probe"}
+}
+
+func (k *keys) record(id string) string { return k.records + id }
+
 var (
 	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)
 	errConnecting = fmt.Errorf("%w: widgets redis: it was not reached yet: wait a moment", widgets.ErrUnavailable)
