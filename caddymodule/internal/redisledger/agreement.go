@@ -181,7 +181,8 @@ func (l *Ledger) adopt(known, found *serverState, m *marker) {
 	}
 	now := l.now()
 	local := func(t, before time.Time) time.Time {
-		if at := now.Add(-found.clock.Sub(t)); !t.IsZero() && at.After(before) {
+		// Rounded up: the server cuts its time to milliseconds.
+		if at := now.Add(min(0, time.Millisecond-found.clock.Sub(t))); !t.IsZero() && at.After(before) {
 			return at
 		}
 		return before

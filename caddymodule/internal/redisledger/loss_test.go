@@ -409,6 +409,20 @@ func TestReasonToForget(t *testing.T) {
 	}
 }
 
+// TestRoundedUp: what was used in the millisecond of a loss, before it, is not accepted again.
+func TestRoundedUp(t *testing.T) {
+	now := time.Unix(base, 0)
+	l, found := &Ledger{now: func() time.Time { return now }}, &serverState{clock: time.UnixMilli(8)}
+	l.adopt(nil, found, &marker{Memory: ledger.Memory{Since: time.UnixMilli(7), Extended: time.UnixMilli(6)}})
+	// Lost at 7.999 ms and seen at 8 ms.
+	if used := now.Add(-2 * time.Microsecond); !errors.Is(found.memory.Vouch(used, now), ledger.ErrForgotten) {
+		t.Errorf("signed at %v, lost at %v", used, found.memory.Since)
+	}
+	if want := now.Add(-time.Millisecond); !found.memory.Extended.Equal(want) {
+		t.Errorf("the window was extended at %v, not %v", found.memory.Extended, want)
+	}
+}
+
 // TestNoWindow has a call go by what was known before the server was restarted
 // with all its data, the marker too: the script itself must notice.
 func TestNoWindow(t *testing.T) {
