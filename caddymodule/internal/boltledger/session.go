@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 )
 
@@ -92,32 +93,30 @@ func (s *session) do(o *operation) answer {
 	var a answer
 	var decided bool
 	err := s.read(func(tx *bbolt.Tx, t tables) (err error) {
-		var c change
-		a, c, err = o.decide(t, s.clock.unix())
-		decided = c.none() && (int64(tx.ID()) <= s.durable.Load() || !o.confirms(a))
+		a, err = o.decide(t, s.clock.unix())
+		decided = int64(tx.ID()) <= s.durable.Load() || !o.confirms(a)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, bolterrors.ErrTxNotWritable): // there is something to write
+	case err != nil:
 		return answer{err: err}
-	}
-	if decided {
+	case decided:
 		return a
 	}
 	o.answers = make(chan answer, 1)
-	select {
-	case s.writes <- o:
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.stopped:
-		return answer{err: s.err}
-	}
-	select {
-	case a := <-o.answers:
-		return a
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.stopped:
-		return answer{err: s.err}
+	writes := s.writes
+	for {
+		select {
+		case writes <- o:
+			writes = nil // only the answer is awaited now
+		case a := <-o.answers:
+			return a
+		case <-o.ctx.Done():
+			return answer{err: context.Cause(o.ctx)}
+		case <-s.stopped:
+			return answer{err: s.err}
+		}
 	}
 }
 
@@ -133,19 +132,14 @@ func (s *session) serve(interval time.Duration) {
 		select {
 		case o := <-s.writes:
 			batch = append(batch, o)
+			for len(s.writes) > 0 && len(batch) < batchLimit { // nobody else receives
+				batch = append(batch, <-s.writes)
+			}
 		case <-next.C:
 			_ = s.look()
 			next.Reset(interval)
 		case <-s.stop:
 			return
-		}
-		for queued := true; queued && len(batch) < batchLimit; {
-			select {
-			case o := <-s.writes:
-				batch = append(batch, o)
-			default:
-				queued = false
-			}
 		}
 		if s.write(batch) == sweepLimit {
 			next.Reset(0) // there is more
@@ -199,17 +193,10 @@ func (s *session) commit(batch []*operation, answers []answer) (removed int, err
 			answers[i].err = context.Cause(o.ctx)
 			continue
 		}
-		var c change
-		if answers[i], c, err = o.decide(t, now); err != nil {
+		if answers[i], err = o.decide(t, now); err != nil {
 			return 0, err
 		}
-		if c.none() {
-			continue
-		}
-		changed = true
-		if err := t.apply(c); err != nil {
-			return 0, err
-		}
+		changed = changed || o.changed
 	}
 	if removed, err = t.sweep(s.horizon.advance(s.clock), sweepLimit); err != nil || removed == 0 && !changed {
 		return 0, err
