@@ -171,7 +171,7 @@ func (l *Ledger) Err() error {
 	case s == nil:
 		return nil
 	case s.ended():
-		return l.unavailable(s.err)
+		return l.unavailable(context.Cause(s.alive))
 	case s.trouble.Load() != nil:
 		return l.unavailable(*s.trouble.Load())
 	}
