@@ -58,10 +58,10 @@ type Store struct {
 	full    error        // why the last change could not be written, nil if it could
 	tried   time.Time    // when that was last tried
 
-	outside   chan struct{} // holds a value when Changed is to be called
-	stop      chan struct{}
-	done      chan struct{}
-	closeOnce sync.Once
+	outside chan struct{}   // holds a value when Changed is to be called
+	alive   context.Context // until the store is closed
+	stop    context.CancelFunc
+	watcher sync.WaitGroup
 }
 
 // state is what lookups use.
@@ -75,7 +75,7 @@ type state struct {
 // [Store.Err] says why.
 func Open(options Options) *Store {
 	s := open(options)
-	go s.watch()
+	s.watcher.Go(s.watch)
 	return s
 }
 
@@ -85,9 +85,8 @@ func open(options Options) *Store {
 		path:    options.Path,
 		changed: options.Changed,
 		turn:    make(chan struct{}, 1),
-		stop:    make(chan struct{}),
-		done:    make(chan struct{}),
 	}
+	s.alive, s.stop = context.WithCancel(context.Background())
 	if path, err := filepath.Abs(options.Path); err == nil {
 		s.path = path
 	}
@@ -168,8 +167,8 @@ func (s *Store) Serves() bool { return s.current.Load().snapshot != nil }
 
 // Close implements [widgets.Store]. Lookups are still answered.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() { close(s.stop) })
-	<-s.done
+	s.stop()
+	s.watcher.Wait()
 	return nil
 }
 

@@ -21,12 +21,11 @@ const (
 )
 
 func (s *Store) watch() {
-	defer close(s.done)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.stop:
+		case <-s.alive.Done():
 			return
 		case <-ticker.C:
 			s.look()
