@@ -19,18 +19,14 @@ type value struct {
 	Record *widgets.Record `json:"record"`
 }
 
+// errBad is an [widgets.ErrUnavailable] of one widget only.
+var errBad = fmt.Errorf("%w", widgets.ErrUnavailable)
+
 // badRecord says that the value of an id is not a record of it.
-type badRecord struct {
-	key, id string
-	cause   error
+func badRecord(key, id string, cause error) error {
+	return fmt.Errorf("%w: the record of widget %s: %w: restore the key '%s' from a backup, or delete it there and create the widget again",
+		errBad, id, cause, key)
 }
-
-func (e *badRecord) Error() string {
-	return fmt.Sprintf("%v: the record of widget %s: %v: restore the key '%s' from a backup, or delete it there and create the widget again",
-		widgets.ErrUnavailable, e.id, e.cause, e.key)
-}
-
-func (e *badRecord) Unwrap() []error { return []error{widgets.ErrUnavailable, e.cause} }
 
 // encode returns the record's value. An error wraps [widgets.ErrRecord].
 func encode(r *widgets.Record) (string, error) {

@@ -153,15 +153,12 @@ func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, 
 
 // logBadRecord logs a record that cannot be used, at most once a minute.
 func (s *Store) logBadRecord(id string, cause error) error {
-	bad := &badRecord{s.keys.record(id), id, cause}
+	bad := badRecord(s.keys.record(id), id, cause)
 	s.recordAlarm.Raise("", bad, zap.String("widget", id))
 	return bad
 }
 
-func isBad(err error) bool {
-	_, bad := errors.AsType[*badRecord](err)
-	return bad
-}
+func isBad(err error) bool { return errors.Is(err, errBad) }
 
 // Sizes in bytes.
 const (
