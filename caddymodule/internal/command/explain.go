@@ -285,9 +285,12 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 			return "the signature is correct, but the token is not good now"
 		}
 		return c.age(c.verifier.SignedAt(r))
-	default:
-		return inWords(err)
+	case judgment.Invalid:
+		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
+			return "the token does not verify with these keys and rules" // its signature may match
+		}
 	}
+	return inWords(err)
 }
 
 // age says how old a timestamp is, or how far ahead.

@@ -157,6 +157,9 @@ func TestExplainTokens(t *testing.T) {
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			got, text := explained(t, run{args: strings.Fields(x.args), secret: commandSecret, in: x.in})
+			if strings.Contains(text, "the signature does not match") {
+				t.Errorf("it does: %s", text)
+			}
 			if got.Verified != (x.reason == "") || got.Reason != x.reason || got.Mistake.ID != x.mistake || !strings.Contains(text, x.says) {
 				t.Errorf("%+v\n%s", got, text)
 			}
