@@ -156,6 +156,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
+	if _, before := c.bare(document); before != "" && document.isToken() {
+		e.read += ", taken from behind " + before + " as in a header"
+	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
 	}

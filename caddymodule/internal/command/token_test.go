@@ -136,7 +136,12 @@ func TestExplainTokens(t *testing.T) {
 		return tokenOf(t, command(t, run{args: append([]string{"sign", "--token", "--user", "u"}, args...), secret: commandSecret}))
 	}
 	for _, x := range []struct{ name, args, in, reason, mistake, says string }{
-		{"Bearer", "", "Bearer " + sign(), "malformed", "token_prefixed", "issued:"},
+		{"Bearer", "", "Bearer " + sign(), "", "", "behind Bearer as"},
+		{"header", "", "authorization:  bearer " + sign() + "\n", "", "", "behind authorization: bearer as"},
+		{"header of knock", "--dialect knock --algorithm HS256", "X-Knock-User-Token: " + sign(), "", "", "behind X-Knock-User-Token: as"},
+		{"header without Bearer", "", "Authorization: " + sign(), "malformed", "token_prefixed", "issued:"},
+		{"Bearer for tiledesk", "--dialect tiledesk", "Bearer " + sign("--dialect", "tiledesk"), "malformed", "token_prefixed", "issued:"},
+		{"Bearer in JSON", "", `{"user_token":"Bearer ` + sign() + `"}`, "malformed", "token_prefixed", "issued:"},
 		{"in quotes", "", `"` + sign() + `"`, "malformed", "token_quoted", "issued:"},
 		{"padded", "", sign() + "=", "malformed", "token_padded", "issued:"},
 		{"newline in JSON", "", `{"user_token":"` + sign() + `\n"}`, "malformed", "token_spaces", "issued:"},

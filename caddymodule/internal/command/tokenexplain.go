@@ -23,13 +23,31 @@ type tokenText struct {
 }
 
 // aToken matches a text that is a token and nothing else, or begins as a header's value does.
-var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:(authorization\\s*:\\s*)?(bearer|jwt)\\s+)?[\"'`]?ey[A-Za-z0-9+/_-]{8,}={0,2}(\\.|\\s*$)")
+var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:([\\w-]+\\s*:\\s*)?((bearer|jwt)\\s+)?)[\"'`]?ey[A-Za-z0-9+/_-]{8,}={0,2}(\\.|\\s*$)")
 
 // isToken reports whether the text is a token, and no JSON or form that has one.
 func (d document) isToken() bool { return aToken.Match(d) }
 
 // token returns the token without the newline at a file's end.
 func (d document) token() []byte { return bytes.TrimRight(d, "\r\n") }
+
+// bare returns a token alone, without what a header of the dialect has before it, and that.
+func (c *checker) bare(text document) (token []byte, before string) {
+	token = text.token()
+	for _, p := range c.dialect.Places {
+		if p.Field != verifier.TokenField || p.Location != "header" {
+			continue
+		}
+		pattern := `^(?i:\s*` + regexp.QuoteMeta(p.Name) + `\s*:\s*)`
+		if p.Scheme != "" {
+			pattern += `?(?i:` + p.Scheme + `)[ \t]+`
+		}
+		if match := regexp.MustCompile(pattern).Find(token); match != nil {
+			return token[len(match):], strings.Join(strings.Fields(string(match)), " ")
+		}
+	}
+	return token, ""
+}
 
 // hasToken reports whether the text has a token where the dialect for tokens has it.
 func (f *claimFormat) hasToken(d document) bool {
