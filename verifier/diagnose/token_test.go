@@ -361,6 +361,8 @@ func TestPublicKeyMistakes(t *testing.T) {
 		{"no kid", "no_kid", es(claims{"alg": "ES256"}, raw), es256, many},
 		{"another kind of key", "key_kind", es(claims{"alg": "ES256"}, raw), es256, []*verifier.Key{key(ed.Public(), "", false)}},
 		{"PSS", "signed_ps256", pss(), rs256, []*verifier.Key{key(&rsaKey.PublicKey, "", false)}},
+		{"key for another algorithm", "key_alg", rsaToken(claims{"alg": "RS256", "kid": "r"}, claiming(nil)), rs256,
+			[]*verifier.Key{must(verifier.NewPublicKey(verifier.PublicKey{Key: &rsaKey.PublicKey, ID: "r", InSet: true, Algorithm: "RS512"}))}},
 		{"another algorithm", "alg_other", rsaToken(claims{"alg": "RS256"}, claiming(nil)), func(d *verifier.Dialect) { d.Token.Algorithms = []string{"RS512"} }, []*verifier.Key{key(&rsaKey.PublicKey, "", false)}},
 	} {
 		t.Run(x.name, func(t *testing.T) {
