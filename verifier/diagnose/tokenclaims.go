@@ -69,16 +69,17 @@ func (t *token) userID() []deviation {
 		return nil
 	}
 	where := strings.Join(t.rules.UserID, " or ")
-	for _, d := range verifier.Dialects {
-		// Anybody's token has a sub.
-		if d.Name != t.dialect.Name && d.TakesToken() && len(d.Token.UserID) > 0 && t.verifies(d, t.keys()) {
-			return []deviation{{"other_dialect", "this is a token of the dialect " + d.Name, "name that dialect, or sign the user's id as " + where}}
-		}
-	}
 	names := slices.DeleteFunc(t.has(userIDNames...), func(name string) bool { return slices.Contains(t.rules.UserID, "/"+name) })
 	if len(names) > 0 {
-		return []deviation{{"user_id_elsewhere", "the token has no user id at " + where + ", but has " + enumerate(names),
-			"sign the user's id as " + where + ", or name the claim that has it in the option user_id"}}
+		found := deviation{"user_id_elsewhere", "the token has no user id at " + where + ", but has " + enumerate(names),
+			"sign the user's id as " + where + ", or name the claim that has it in the option user_id"}
+		for _, d := range verifier.Dialects {
+			// Anybody's token has a sub.
+			if d.Name != t.dialect.Name && d.TakesToken() && len(d.Token.UserID) > 0 && t.verifies(d, t.keys()) {
+				return []deviation{{"other_dialect", found.did + " as a token of the dialect " + d.Name, found.fix + ", or name that dialect"}}
+			}
+		}
+		return []deviation{found}
 	}
 	return []deviation{{"no_user_id", "the token has no user id at " + where, "add it"}}
 }

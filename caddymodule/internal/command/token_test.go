@@ -150,7 +150,7 @@ func TestExplainTokens(t *testing.T) {
 		{"for days, taken", "--max-lifetime 96h", sign("--expires", "72h"), "", "", "verifies"},
 		{"another claim", "--user-claim /user_id", sign(), "malformed", "user_id_elsewhere", "has sub"},
 		{"of zendesk", "--dialect zendesk", sign(), "malformed", "user_id_elsewhere+require", "at /external_id, but has sub"},
-		{"where zendesk is not named", "", sign("--dialect", "zendesk"), "malformed", "other_dialect", "a token of the dialect zendesk"},
+		{"where zendesk is not named", "", sign("--dialect", "zendesk"), "malformed", "other_dialect", "option user_id, or name that dialect."},
 		{"another algorithm", "--algorithm HS512", sign(), "invalid", "alg_other", "HS256"},
 		{"require", "--require /iss=a", sign(), "invalid", "require", "no /iss"},
 		{"another encoding of the secret", "--key-encoding hex", sign(), "invalid", "secret_not_decoded", "decode the secret from hex"},
