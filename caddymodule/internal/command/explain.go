@@ -116,7 +116,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
-	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text)) {
+	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text) || aMember.Match(text) && !f.hasClaim(text)) {
 		f.dialect = tokenDialect
 	}
 	c, err := f.checker(f.dialect)
@@ -201,6 +201,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
 			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
+		}
+		if name := c.otherName(document); name != "" {
+			return found("other_name", name)
 		}
 	}
 	if others := f.others(c, document, &reading, err, keys); others != "" {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -157,6 +158,11 @@ func TestExplainTokens(t *testing.T) {
 		{"where no token is", "--dialect nextcap", `{"user_token":"` + sign() + `"}`, "missing", "other_dialect", "a claim of jwt"},
 		{"alone, where none is", "--dialect nextcap", sign(), "missing", "other_dialect", "a claim of jwt"},
 		{"elsewhere", "--dialect jwt", `{"chat":{"user_token":"` + sign() + `"}}`, "missing", "other_place", "pass --at /chat"},
+		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it as /user_token"},
+		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_name", "name is userJwt"},
+		{"undefined", "", "undefined", "malformed", "token_placeholder", "wait for the server's answer"},
+		{"a digest", "", strings.Repeat("0f", 32), "malformed", "signature_sent", "A digest in hex"},
+		{"percent-encoded", "", strings.ReplaceAll(sign(), ".", "%2E"), "malformed", "token_url_encoded", "percent-encoded"},
 		{"half", "--dialect jwt", `{"text":"hi"}`, "missing", "", "no token at /user_token"},
 		{"JWE", "", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aaaa.bbbb.cccc", "malformed", "token_encrypted", "JWE"},
 	} {
@@ -174,5 +180,14 @@ func TestExplainTokens(t *testing.T) {
 	got, text := explained(t, run{secret: commandSecret, in: sign("--name", "\u009b31m")})
 	if !got.Verified || !strings.Contains(text, `\u009b31m`) || strings.Contains(text, "\u009b") {
 		t.Errorf("%q", text)
+	}
+}
+
+func TestTimeInWords(t *testing.T) {
+	now := time.Unix(1767225600, 0)
+	for away, want := range map[time.Duration]string{0: ", now", 400 * time.Millisecond: ", now", time.Minute: ", in 1m0s", -time.Minute: ", 1m0s ago"} {
+		if got := timeInWords(now.Add(away), now); !strings.HasSuffix(got, want) {
+			t.Errorf("%v: %s", away, got)
+		}
 	}
 }
