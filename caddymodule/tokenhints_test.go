@@ -72,3 +72,36 @@ func TestTokenHints(t *testing.T) {
 		}
 	}
 }
+
+// TestPublicKeyHints: where keys are public no hint is about a secret, and one about a kid
+// says that a set is not read at once.
+func TestPublicKeyHints(t *testing.T) {
+	known, stranger := newPair(t, "ES256", "known"), newPair(t, "ES256", "known")
+	next := newPair(t, "ES256", "next")
+	source, empty := newKeySource(t, known), newKeySource(t)
+	site := ""
+	for path, url := range map[string]string{"/chat": source.URL, "/empty": empty.URL} {
+		site += "chat_identity " + path + "* optional {\nwidget " + path[1:] + "\nclaim token header Authorization" + bound + "jwks " + url + "\n}\n"
+	}
+	g, lines := operated(t, "", site)
+	for path, test := range map[string]struct {
+		token, says string
+	}{
+		"/chat/stranger": {stranger.token(t), "another private key"},
+		"/chat/next":     {next.token(t), "for a kid that it lacks at most once in 30 seconds"},
+		"/empty":         {known.token(t), "its key set is empty"},
+	} {
+		var hint string
+		eventually(t, "no line about "+path, func() bool {
+			g.do(t, "GET", path, "", "Authorization: Bearer "+test.token)
+			for _, l := range lines(`"path":"` + path + `"`) {
+				hint = l.Hint
+			}
+			return hint != ""
+		})
+		contains(t, hint, test.says)
+		if strings.Contains(hint, "secret") {
+			t.Errorf("%s: no secret is used: %s", path, hint)
+		}
+	}
+}

@@ -169,6 +169,9 @@ func publicKey(path string) (text []byte, key crypto.PublicKey, err error) {
 // timeInWords writes a time, and how far it is from now.
 func timeInWords(t, now time.Time) string {
 	away := t.Sub(now).Round(time.Second)
+	if away == 0 {
+		return t.UTC().Format(time.DateTime+" UTC") + ", now"
+	}
 	if away < 0 {
 		return fmt.Sprintf("%s, %v ago", t.UTC().Format(time.DateTime+" UTC"), -away)
 	}
