@@ -105,6 +105,22 @@ func (p *plan) takes(w *widget) bool {
 	return p.verifier.PublicKeys()
 }
 
+// takesKeyOf reports whether an algorithm of the handler takes one of the widget's public
+// keys. Of keys that cannot be read, nothing is known.
+func (h *Handler) takesKeyOf(w *widget, p *plan) bool {
+	if w.kind() != widgets.PublicKeys || h.app.offline {
+		return true
+	}
+	var few [widgets.MaxPublicKeys]*verifier.Key
+	keys := few[:0]
+	if w.inline != nil {
+		keys = w.inline.public
+	} else {
+		keys, _ = h.app.opener.Append(keys, w.record, p.policy.KeyEncoding, h.app.ring.Load())
+	}
+	return len(keys) == 0 || slices.ContainsFunc(keys, p.verifier.Takes)
+}
+
 // secretWidget is the hint about a widget that has a secret where public keys verify.
 const secretWidget = "secret_widget"
 
@@ -116,6 +132,9 @@ func (h *Handler) whyNot(w *widget) (id, why string) {
 		return "other_dialect", "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp."
 	case w.kind() == widgets.Secrets:
 		return secretWidget, "The widget has a secret, and this handler's tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
+	case p.verifier.PublicKeys() && w.kind() == widgets.PublicKeys:
+		return "other_key_kind", "The widget has public keys of another kind than this handler's tokens are signed with, " + strings.Join(p.policy.Token.Algorithms, " or ") +
+			": give it a key of that kind, or name the algorithm of its keys in the handler's token block."
 	case p.verifier.PublicKeys():
 		return "unbound_keyset", "The widget has a key set, and this handler does not say whose tokens are meant: add 'require /iss <issuer>' and 'require /aud <audience>' to its token block."
 	}
@@ -132,7 +151,7 @@ func (h *Handler) planIn(dialect string) *plan {
 
 // planFor returns the plan for the widget's requests, nil if the handler does not take it.
 func (h *Handler) planFor(w *widget) *plan {
-	if p := h.planIn(w.dialect); p != nil && !p.cutOnly && p.takes(w) {
+	if p := h.planIn(w.dialect); p != nil && !p.cutOnly && p.takes(w) && h.takesKeyOf(w, p) {
 		return p
 	}
 	return nil
