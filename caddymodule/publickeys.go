@@ -248,7 +248,7 @@ func resolvePublicKey(written string) (crypto.PublicKey, error) {
 
 func parsePublicKey(written string) (crypto.PublicKey, error) {
 	key, err := keyset.ParsePEM([]byte(written))
-	if err != nil && !strings.Contains(written, "\n") && (strings.ContainsAny(written, "/\\") || strings.Contains(written, ".pem")) && !strings.Contains(written, "-----") {
+	if err != nil && strings.HasPrefix(err.Error(), "this is not a public key in PEM") && !strings.Contains(written, "\n") && (strings.ContainsAny(written, "/\\") || strings.Contains(written, ".pem")) && !strings.Contains(written, "-----") {
 		return nil, errors.New("this is not a public key in PEM: write {file./path/of/the/key.pem} to read one from a file")
 	}
 	return key, err

@@ -108,9 +108,9 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	block, rest := pem.Decode(text)
 	switch {
 	case block == nil:
-		return nil, errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+		return nil, notPEM(string(text))
 	case strings.Contains(block.Type, "PRIVATE"):
-		return nil, errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
+		return nil, errPrivate
 	case len(strings.TrimSpace(string(rest))) > 0:
 		return nil, errors.New("there is more than one PEM block: give each key separately")
 	}
@@ -129,6 +129,31 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	return key, check(key)
 }
+
+// notPEM says why a text is not PEM, in the ways that PEM is commonly spoiled where a variable
+// holds it.
+func notPEM(text string) error {
+	const oneLine = ": keep its line breaks, or give the base64 of the whole PEM file, which is one line ('base64 -w0 key.pem')"
+	_, der := x509.ParsePKIXPublicKey([]byte(text)) // ParsePEM has decoded base64
+	_, rsaDER := x509.ParsePKCS1PublicKey([]byte(text))
+	switch trimmed := strings.TrimSpace(text); {
+	case strings.Contains(text, "PRIVATE KEY-----"):
+		return errPrivate
+	case der == nil || rsaDER == nil:
+		return errors.New("this is a public key without its PEM: give the PEM file, or the base64 of all of it with the line -----BEGIN PUBLIC KEY-----")
+	case !strings.Contains(text, "-----BEGIN"):
+		return errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+	case strings.Contains(text, `\n`):
+		return errors.New(`this PEM has \n written in place of line breaks` + oneLine)
+	case strings.HasPrefix(trimmed, `"`) || strings.HasPrefix(trimmed, "'"):
+		return errors.New("this PEM has quotes around it: give it without them")
+	case !strings.Contains(trimmed, "\n"):
+		return errors.New("this PEM is on one line" + oneLine)
+	}
+	return errors.New("this PEM is damaged" + oneLine)
+}
+
+var errPrivate = errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
 
 // check refuses a key that no algorithm takes.
 func check(key crypto.PublicKey) (err error) {

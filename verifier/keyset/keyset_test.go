@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -125,6 +126,12 @@ func TestParsePEM(t *testing.T) {
 		block("PUBLIC KEY", pkix) + block("PUBLIC KEY", pkix): "more than one PEM block",
 		"0123456789abcdef0123456789abcdef":                    "not a public key in PEM",
 		"":                                                    "not a public key in PEM",
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", `\n`):    `has \n written in place of line breaks`,
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", " "):     "this PEM is on one line",
+		`"` + block("PUBLIC KEY", pkix) + `"`:                        "has quotes around it",
+		"-----BEGIN PUBLIC KEY-----\nAAAA\n":                         "this PEM is damaged",
+		base64.StdEncoding.EncodeToString(pkix):                      "without its PEM",
+		strings.ReplaceAll(block("PRIVATE KEY", private), "\n", " "): "this is a private key",
 	} {
 		public, err := keyset.ParsePEM([]byte(text))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
