@@ -212,7 +212,7 @@ func (k *inlineKeys) useSet(h *Handler) error {
 		if source = path; source == "" {
 			return keysets.CheckSource(source)
 		}
-		keys, err := keysets.ReadFile(path)
+		keys, leftOut, err := keysets.ReadFile(path)
 		if err != nil {
 			if _, ok := errors.AsType[*fs.PathError](err); ok {
 				err = unreadable("key set", path, err)
@@ -220,8 +220,11 @@ func (k *inlineKeys) useSet(h *Handler) error {
 			return fmt.Errorf("%w (jwks)", err)
 		}
 		if !slices.ContainsFunc(keys, func(k verifier.PublicKey) bool { return h.plan.policy.Token.CheckKey(k.Key) == nil }) {
-			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there (jwks)",
-				path, strings.Join(h.plan.policy.Token.Algorithms, ", "))
+			if leftOut != "" {
+				leftOut = ". It has " + leftOut
+			}
+			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there%s (jwks)",
+				path, strings.Join(h.plan.policy.Token.Algorithms, ", "), leftOut)
 		}
 	}
 	if _, err := h.app.sets.Open(source); err != nil {

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,19 +33,31 @@ const (
 // signatures, of a kind that is not supported, or whose kid appears more than once are
 // left out. A secret key in a set is one that was published.
 func Parse(text []byte) ([]verifier.PublicKey, error) {
+	keys, _, err := parse(text)
+	return keys, err
+}
+
+// LeftOut says which keys of a set [Parse] leaves out for a mistake, "" for none: those that
+// share a kid, and private ones.
+func LeftOut(text []byte) string {
+	_, why, _ := parse(text)
+	return strings.Join(why, "; ")
+}
+
+func parse(text []byte) (keys []verifier.PublicKey, leftOut []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if len(text) > MaxBytes {
-		return nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
+		return nil, nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
 	}
 	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
+		return nil, nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
 	}
 	if len(set.Keys) > MaxKeys {
-		return nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
+		return nil, nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
 	}
-	var keys []verifier.PublicKey
+	private := 0
 	ids := map[string]int{}
 	for _, raw := range set.Keys {
 		var use struct {
@@ -61,12 +74,24 @@ func Parse(text []byte) ([]verifier.PublicKey, error) {
 			continue
 		}
 		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) != nil || !key.IsPublic() {
+		if key.UnmarshalJSON(raw) != nil {
+			continue
+		}
+		if !key.IsPublic() {
+			private++
 			continue
 		}
 		keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
 	}
-	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		if id != "" && ids[id] > 1 {
+			leftOut = append(leftOut, fmt.Sprintf("the kid '%s' %d times, so that none of its keys counts", id, ids[id]))
+		}
+	}
+	if private > 0 {
+		leftOut = append(leftOut, fmt.Sprintf("%d private or secret keys, which only the signing server may have: publish the public ones, and replace those that were shared", private))
+	}
+	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), leftOut, nil
 }
 
 // Keys returns the keys of a widget that has public keys without ids. Each is named by its

@@ -83,6 +83,15 @@ func TestParse(t *testing.T) {
 	if keys, err := keyset.Parse([]byte(twice)); err != nil || len(keys) != 1 || keys[0].ID != "b" || !keys[0].InSet {
 		t.Errorf("a kid that appears twice: %v, %v", keys, err)
 	}
+	if why := keyset.LeftOut([]byte(twice)); !strings.Contains(why, "the kid 'a' 2 times") {
+		t.Errorf("a kid that appears twice: %q", why)
+	}
+	if why := keyset.LeftOut(fmt.Appendf(nil, `{"keys":[%s]}`, jwk(t, key, nil))); !strings.Contains(why, "1 private or secret keys") {
+		t.Errorf("a private key: %q", why)
+	}
+	if why := keyset.LeftOut(fmt.Appendf(nil, `{"keys":[%s]}`, jwk(t, public, nil))); why != "" {
+		t.Errorf("a set without mistakes: %q", why)
+	}
 	for want, set := range map[string]string{
 		"is not a JWK Set":  `[]`,
 		"this is not a JWK": `{"keys":null}`,
