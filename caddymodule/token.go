@@ -60,7 +60,25 @@ func (h *Handler) checkToken(d *verifier.Dialect) error {
 	case h.Proof == "signature" && (h.Token != nil || h.WidgetToken != ""):
 		return ofOption("proof", errors.New("proof signature: no token counts, so neither 'token' nor 'widget token' has a meaning"))
 	case h.Token != nil:
-		return ofOption("token", d.Token.Check())
+		for _, pointer := range d.Token.Forbid { // in another dialect, it is the widget's affair
+			if len(d.Token.Require[pointer]) > 0 {
+				return ofOption("token", fmt.Errorf("token: %s is both required and forbidden, so no token verifies", pointer))
+			}
+		}
+		for pointer, values := range h.Token.Require {
+			if slices.Contains(values, "") {
+				return ofOption("token", fmt.Errorf("token: require %s has an empty value", pointer))
+			}
+		}
+		return ofOption("token", cmp.Or(checkLifetime(h.Token.MaxLifetime), d.Token.Check()))
+	}
+	return nil
+}
+
+// checkLifetime refuses what is a typo, and would overflow when it is added to a time.
+func checkLifetime(d caddy.Duration) error {
+	if time.Duration(d) > 10*366*24*time.Hour {
+		return errors.New("max_lifetime is at most 10 years: more bounds nothing")
 	}
 	return nil
 }
@@ -96,10 +114,16 @@ func (t *Token) option(d *caddyfile.Dispenser, name string) error {
 		if _, twice := t.Require[args[0]]; twice {
 			return fmt.Errorf("require %s is repeated: list all its values in one line", args[0])
 		}
+		if slices.Contains(args[1:], "") {
+			return fmt.Errorf("require %s has an empty value%s", args[0], unsetNote)
+		}
 		t.Require[args[0]] = args[1:]
 		return pointerArg(d, name, args[0])
 	case "max_lifetime":
-		return durationArg(d, &t.MaxLifetime, caddy.Duration(time.Second))
+		if err := durationArg(d, &t.MaxLifetime, caddy.Duration(time.Second)); err != nil {
+			return err
+		}
+		return checkLifetime(t.MaxLifetime)
 	case "no_expiry":
 		return flagArg(d, &t.NoExpiry)
 	}
