@@ -115,6 +115,7 @@ func TestStoredPublicKeysRefused(t *testing.T) {
 		says               string
 	}{
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{}}), 400, "1 to 4 keys"},
+		{"POST", "widgets", create(map[string]any{"public_key": key}), 400, "did you mean public_keys"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{key, key}}), 400, "appears more than once"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{"x"}}), 400, "not a public key in PEM"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}), 400, "this is a private key"},
