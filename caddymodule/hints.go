@@ -66,6 +66,10 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 			mistake.Text += readAgain
 		}
 		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, mistake.Detail
+	case judgment.Missing:
+		if text := x.plan.places.MisplacedToken(x.r.Header); text != "" {
+			return traffic.Hint{ID: "token_scheme", Text: text}, ""
+		}
 	case judgment.Partial:
 		return x.halfHint(), ""
 	case judgment.Malformed, judgment.Expired:

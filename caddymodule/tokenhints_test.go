@@ -8,6 +8,39 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
+// TestTokenSchemeHints: a token that is not read because of what stands before it is named.
+func TestTokenSchemeHints(t *testing.T) {
+	g, lines := operated(t, "", `chat_identity required {
+		widget {http.request.header.X-Widget-Key}
+		dialect zendesk
+	}`)
+	token := jwt(g.create(t, `{"id":"shop"}`), `{"external_id":"zoe","scope":"user"}`)
+	stream := jwt(g.create(t, `{"id":"stream","dialect":"stream"}`), `{"user_id":"zoe"}`)
+	for path, test := range map[string]struct{ widget, value, says string }{
+		"/bare":   {"shop", token, "Authorization holds a token without 'Bearer '"},
+		"/token":  {"shop", "Token " + token, "behind another scheme than Bearer"},
+		"/colon":  {"shop", "Bearer: " + token, "behind another scheme than Bearer"},
+		"/basic":  {"shop", "Basic em9lOnpvZQ==", "No identity claim was found"},
+		"/none":   {"shop", "", "No identity claim was found"},
+		"/stream": {"stream", "Bearer " + stream, "Authorization holds a token behind a scheme: send the token alone"},
+	} {
+		var hint string
+		eventually(t, "no line about "+path, func() bool {
+			g.do(t, "GET", path, "", "Authorization: "+test.value, "X-Widget-Key: "+test.widget)
+			for _, l := range lines(`"path":"` + path + `"`) {
+				hint = l.Hint
+			}
+			return hint != ""
+		})
+		contains(t, hint, test.says)
+	}
+	var v adminapi.Readiness
+	g.askInto(t, "widgets/stream/readiness", &v)
+	if len(v.Refusals) != 1 || len(v.Refusals[0].Hints) != 1 || v.Refusals[0].Hints[0].ID != "token_scheme" {
+		t.Errorf("readiness: %+v", v.Refusals)
+	}
+}
+
 // TestTokenHints: the log and readiness name the mistake of a token, and nothing of what it
 // says; only the log names the widget whose secret signed it.
 func TestTokenHints(t *testing.T) {

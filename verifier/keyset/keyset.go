@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
@@ -33,19 +34,31 @@ const (
 // signatures, of a kind that is not supported, or whose kid appears more than once are
 // left out. A secret key in a set is one that was published.
 func Parse(text []byte) ([]verifier.PublicKey, error) {
+	keys, _, err := parse(text)
+	return keys, err
+}
+
+// LeftOut says which keys of a set [Parse] leaves out for a mistake, "" for none: those that
+// share a kid, and private ones.
+func LeftOut(text []byte) string {
+	_, why, _ := parse(text)
+	return strings.Join(why, "; ")
+}
+
+func parse(text []byte) (keys []verifier.PublicKey, leftOut []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if len(text) > MaxBytes {
-		return nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
+		return nil, nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
 	}
 	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
+		return nil, nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
 	}
 	if len(set.Keys) > MaxKeys {
-		return nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
+		return nil, nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
 	}
-	var keys []verifier.PublicKey
+	private := 0
 	ids := map[string]int{}
 	for _, raw := range set.Keys {
 		var use struct {
@@ -66,13 +79,22 @@ func Parse(text []byte) ([]verifier.PublicKey, error) {
 		case err != nil:
 			key.Key = largeRSA(raw)
 		case !key.IsPublic():
-			key.Key = nil
+			private++
+			continue
 		}
 		if key.Key != nil {
 			keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
 		}
 	}
-	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
+	for _, id := range slices.Sorted(maps.Keys(ids)) {
+		if id != "" && ids[id] > 1 {
+			leftOut = append(leftOut, fmt.Sprintf("the kid '%s' %d times, so that none of its keys counts", id, ids[id]))
+		}
+	}
+	if private > 0 {
+		leftOut = append(leftOut, fmt.Sprintf("%d private or secret keys, which only the signing server may have: publish the public ones, and replace those that were shared", private))
+	}
+	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), leftOut, nil
 }
 
 // largeRSA reads a public RSA key (RFC 7518 section 6.3.1) of more than 4,096 bits, which
@@ -129,12 +151,10 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	block, rest := pem.Decode(text)
 	switch {
-	case block == nil && strings.Contains(string(text), "-----BEGIN"):
-		return nil, errors.New("the PEM of the public key has no newlines, or quotes around it: write the file as it is, or its base64 on one line")
 	case block == nil:
-		return nil, errors.New("this is not a public key in PEM, which begins with -----BEGIN PUBLIC KEY-----, or the base64 of one on one line")
+		return nil, notPEM(string(text))
 	case strings.Contains(block.Type, "PRIVATE"):
-		return nil, errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
+		return nil, errPrivate
 	case len(strings.TrimSpace(string(rest))) > 0:
 		return nil, errors.New("there is more than one PEM block: give each key separately")
 	}
@@ -153,6 +173,31 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	return key, check(key)
 }
+
+// notPEM says why a text is not PEM, in the ways that PEM is commonly spoiled where a variable
+// holds it.
+func notPEM(text string) error {
+	const oneLine = ": keep its line breaks, or give the base64 of the whole PEM file, which is one line ('base64 -w0 key.pem')"
+	_, der := x509.ParsePKIXPublicKey([]byte(text)) // ParsePEM has decoded base64
+	_, rsaDER := x509.ParsePKCS1PublicKey([]byte(text))
+	switch trimmed := strings.TrimSpace(text); {
+	case strings.Contains(text, "PRIVATE KEY-----"):
+		return errPrivate
+	case der == nil || rsaDER == nil:
+		return errors.New("this is a public key without its PEM: give the PEM file, or the base64 of all of it with the line -----BEGIN PUBLIC KEY-----")
+	case !strings.Contains(text, "-----BEGIN"):
+		return errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+	case strings.Contains(text, `\n`):
+		return errors.New(`this PEM has \n written in place of line breaks` + oneLine)
+	case strings.HasPrefix(trimmed, `"`) || strings.HasPrefix(trimmed, "'"):
+		return errors.New("this PEM has quotes around it: give it without them")
+	case !strings.Contains(trimmed, "\n"):
+		return errors.New("this PEM is on one line" + oneLine)
+	}
+	return errors.New("this PEM is damaged" + oneLine)
+}
+
+var errPrivate = errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
 
 // check refuses a key that no algorithm takes.
 func check(key crypto.PublicKey) (err error) {

@@ -85,6 +85,15 @@ func TestParse(t *testing.T) {
 	if keys, err := keyset.Parse([]byte(twice)); err != nil || len(keys) != 1 || keys[0].ID != "b" || !keys[0].InSet {
 		t.Errorf("a kid that appears twice: %v, %v", keys, err)
 	}
+	if why := keyset.LeftOut([]byte(twice)); !strings.Contains(why, "the kid 'a' 2 times") {
+		t.Errorf("a kid that appears twice: %q", why)
+	}
+	if why := keyset.LeftOut(fmt.Appendf(nil, `{"keys":[%s]}`, jwk(t, key, nil))); !strings.Contains(why, "1 private or secret keys") {
+		t.Errorf("a private key: %q", why)
+	}
+	if why := keyset.LeftOut(fmt.Appendf(nil, `{"keys":[%s]}`, jwk(t, public, nil))); why != "" {
+		t.Errorf("a set without mistakes: %q", why)
+	}
 	for want, set := range map[string]string{
 		"is not a JWK Set":  `[]`,
 		"this is not a JWK": `{"keys":null}`,
@@ -128,6 +137,12 @@ func TestParsePEM(t *testing.T) {
 		block("PUBLIC KEY", pkix) + block("PUBLIC KEY", pkix): "more than one PEM block",
 		"0123456789abcdef0123456789abcdef":                    "not a public key in PEM",
 		"":                                                    "not a public key in PEM",
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", `\n`):    `has \n written in place of line breaks`,
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", " "):     "this PEM is on one line",
+		`"` + block("PUBLIC KEY", pkix) + `"`:                        "has quotes around it",
+		"-----BEGIN PUBLIC KEY-----\nAAAA\n":                         "this PEM is damaged",
+		base64.StdEncoding.EncodeToString(pkix):                      "without its PEM",
+		strings.ReplaceAll(block("PRIVATE KEY", private), "\n", " "): "this is a private key",
 	} {
 		public, err := keyset.ParsePEM([]byte(text))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {

@@ -97,15 +97,14 @@ func reader(source string) (func(context.Context) ([]byte, error), error) {
 	return newFetcher(target, nil).fetch, nil
 }
 
-// ReadFile returns the keys of a set in a file.
-func ReadFile(path string) ([]verifier.PublicKey, error) {
+// ReadFile returns the keys of a set in a file, and what [keyset.LeftOut] says of it.
+func ReadFile(path string) (keys []verifier.PublicKey, leftOut string, err error) {
 	text, err := readFile(path)(context.Background())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	keys, err := keyset.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("the file %s: %w", path, err)
+	if keys, err = keyset.Parse(text); err != nil {
+		return nil, "", fmt.Errorf("the file %s: %w", path, err)
 	}
-	return keys, nil
+	return keys, keyset.LeftOut(text), nil
 }
