@@ -23,7 +23,7 @@ const (
 	// eager is the shortest time between two reads for a key that is not known: anybody
 	// can send tokens with one.
 	eager = 30 * time.Second
-	// retry is the time between two reads while they fail.
+	// retry is the time between two reads while they fail, whoever began the one that did.
 	retry = 10 * time.Second
 	// wait is how long a request waits for a read: the first, or one for its key.
 	wait = 2 * time.Second
@@ -44,6 +44,7 @@ type Set struct {
 	read   func(context.Context) ([]byte, error)
 	Options
 	clock func() time.Time
+	tidy  func() // closes sets that nobody uses, this one among them
 
 	start sync.Once
 	reads singleflight.Group
@@ -69,8 +70,8 @@ type Options struct {
 	Log func(source string, err error)
 }
 
-func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time) *Set {
-	s := &Set{source: source, read: read, Options: o, clock: clock, asked: clock()}
+func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time, tidy func()) *Set {
+	s := &Set{source: source, read: read, Options: o, clock: clock, tidy: tidy, asked: clock()}
 	s.ctx, s.close = context.WithCancel(context.Background())
 	return s
 }
@@ -80,20 +81,37 @@ func (s *Set) Start() { s.start.Do(func() { go s.watch() }) }
 
 // watch reads the set until it is closed.
 func (s *Set) watch() {
-	for {
-		pause := refresh
-		if s.Update() != nil && s.Used() < InUse {
-			pause = retry
+	for s.ctx.Err() == nil {
+		if s.due() {
+			_ = s.Update()
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(retry):
 		case <-s.ctx.Done():
-			return
+		}
+		if s.Used() > unused {
+			s.tidy()
 		}
 	}
 }
 
-// Used returns how long ago keys were last asked for.
+// due reports whether to read the source now. It asks how the set is, not how the last read
+// of watch went: one for an unknown key may have failed since, and a set may be used again.
+func (s *Set) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock()
+	return s.tried.IsZero() || now.Sub(s.tried) > refresh-retry || s.err != nil && now.Sub(s.asked) < InUse
+}
+
+// opened takes note of a use.
+func (s *Set) opened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = s.clock()
+}
+
+// Used returns how long ago keys were last asked for, or the set was opened.
 func (s *Set) Used() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -181,7 +199,8 @@ func (s *Set) current(id []byte, stale time.Duration) (keys []*verifier.Key, err
 	case s.tried.IsZero():
 		return nil, fmt.Errorf("%w: %s was not read yet", ErrUnavailable, s.source), true
 	case !s.served(stale):
-		return nil, s.err, false
+		// Of a set in use the source is tried all the time, and nothing waits for it.
+		return nil, s.err, now.Sub(s.tried) >= eager
 	}
 	known := slices.ContainsFunc(s.ids, func(known string) bool { return known == string(id) })
 	if again = id != nil && !known && (s.reading || now.Sub(s.tried) >= eager); again {

@@ -32,21 +32,29 @@ func (s *Sets) Open(source string) (*Set, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if set := s.sets[source]; set != nil {
+		set.opened()
 		return set, nil
 	}
 	read, err := reader(source)
 	if err != nil {
 		return nil, err
 	}
+	set := newSet(source, read, s.options, time.Now, s.tidy)
+	s.sets[source] = set
+	return set, nil
+}
+
+// tidy closes the sets that were not used for long, such as those of deleted widgets. One
+// that is used again is opened again.
+func (s *Sets) tidy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for name, set := range s.sets {
 		if set.Used() > unused {
 			_ = set.Close()
 			delete(s.sets, name)
 		}
 	}
-	set := newSet(source, read, s.options, time.Now)
-	s.sets[source] = set
-	return set, nil
 }
 
 // Known returns the set of a source that was opened, else nil.
