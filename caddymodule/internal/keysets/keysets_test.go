@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -390,6 +391,26 @@ func TestUnused(t *testing.T) {
 		again.Start()
 		count(t, again, "a", 1)
 	})
+}
+
+// TestKeysNotUsed: which keys of a set are not used is told once, until there are others.
+func TestKeysNotUsed(t *testing.T) {
+	source := newSource(t)
+	set, _, _ := newTestSet(t, source)
+	var told []string
+	set.Unused = func(_, which string) { told = append(told, which) }
+	for _, keys := range []string{
+		`{"kid":"a","use":"enc"},{"kid":"b","kty":"RSA"}`, `{"kid":"a","use":"enc"},{"kid":"b","kty":"RSA"}`, ``, `{"kid":"a","use":"enc"}`,
+	} {
+		source.answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[` + keys + `]}`)) })
+		if err := set.Update(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"2 of 2 keys are not used: 'a': its use is 'enc'; 'b': it is damaged, or of a kind that is not supported", "1 of 1 keys are not used: 'a': its use is 'enc'"}
+	if !slices.Equal(told, want) || set.State(0).Unused != want[1] {
+		t.Errorf("%q, want %q", told, want)
+	}
 }
 
 func TestVerdicts(t *testing.T) {

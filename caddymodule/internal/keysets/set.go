@@ -55,6 +55,7 @@ type Set struct {
 	asked   time.Time // when keys were last asked for, or the set was opened
 	keys    []*verifier.Key
 	ids     []string
+	unused  string    // which keys of the source are not among them, "" for none
 	reading bool      // a read is under way, or about to begin
 	tried   time.Time // when it was last read
 	failed  time.Time // since when reading fails; zero while it does not
@@ -68,6 +69,8 @@ type Options struct {
 	Verdicts verifier.Verdicts
 	// Log is called when reading a source begins to fail, and with nil when it works again.
 	Log func(source string, err error)
+	// Unused is called when a source has other keys than before that are not used.
+	Unused func(source, which string)
 }
 
 func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time, tidy func()) *Set {
@@ -132,17 +135,18 @@ func (s *Set) Update() error {
 		s.mu.Unlock()
 		text, err := s.read(s.ctx)
 		var keys []verifier.PublicKey
+		var unused []string
 		if err == nil {
-			keys, err = keyset.Parse(text)
+			keys, unused, err = keyset.Parse(text)
 		}
-		s.take(keys, err)
+		s.take(keys, keyset.SayUnused(keys, unused), err)
 		return nil, err
 	})
 	return err
 }
 
 // take replaces the keys, or takes note of a failure.
-func (s *Set) take(keys []verifier.PublicKey, err error) {
+func (s *Set) take(keys []verifier.PublicKey, unused string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried, s.reading = s.clock(), false
@@ -164,6 +168,11 @@ func (s *Set) take(keys []verifier.PublicKey, err error) {
 	}
 	if was != nil {
 		s.Log(s.source, nil)
+	}
+	if s.unused != unused {
+		if s.unused = unused; unused != "" {
+			s.Unused(s.source, unused)
+		}
 	}
 }
 
@@ -217,7 +226,8 @@ func (s *Set) served(stale time.Duration) bool {
 // State is how a set is.
 type State struct {
 	Source string
-	Empty  bool      // it was read, and has no key
+	Empty  bool      // it was read, and has no key that is used
+	Unused string    // which of its keys are not used, "" for none
 	Err    error     // why it cannot be read, nil if it can or was not yet
 	Failed time.Time // since when
 	Served bool      // it has keys that count, or was not read yet
@@ -227,5 +237,5 @@ type State struct {
 func (s *Set) State(stale time.Duration) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{s.source, s.keys != nil && len(s.keys) == 0, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
+	return State{s.source, s.keys != nil && len(s.keys) == 0, s.unused, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
 }

@@ -111,7 +111,10 @@ func ReadFile(path string) ([]verifier.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := keyset.Parse(text)
+	keys, unused, err := keyset.Parse(text)
+	if err == nil && len(keys) == 0 && len(unused) > 0 {
+		err = errors.New(keyset.SayUnused(keys, unused))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the file %s: %w", path, err)
 	}
