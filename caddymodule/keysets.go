@@ -43,14 +43,15 @@ func (a *App) ownSets() (sources []string) {
 	return sources
 }
 
-// startSets has the configuration's key sets read from now on. A file is read again at
+// startSets has the configuration's key sets read until the context ends. A file is read again at
 // once: an operator who reloads has changed it.
-func (a *App) startSets() {
+func (a *App) startSets(ctx context.Context) {
 	for _, source := range a.ownSets() {
 		set, err := a.sets.Open(source)
 		if err != nil {
 			continue // checked when it was provisioned
 		}
+		set.Hold(ctx)
 		if !keysets.IsURL(source) {
 			_ = set.Update() // which logs what is wrong
 		}

@@ -367,10 +367,17 @@ func TestOutageOfUsedSet(t *testing.T) {
 }
 
 // TestUnused: a set that nobody has used for a day is not read any longer, until it is
-// used again.
+// used again, unless a configuration names it.
 func TestUnused(t *testing.T) {
 	watched(t, func(t *testing.T, sets *Sets, set *Set, path string) {
-		time.Sleep(unused)
+		held, release := context.WithCancel(context.Background())
+		set.Hold(held)
+		time.Sleep(2 * unused)
+		synctest.Wait()
+		if sets.Known(path) != set {
+			t.Fatal("a set was closed that a configuration names")
+		}
+		release() // and at once:
 		if again, err := sets.Open(path); again != set || err != nil {
 			t.Fatal("a set was closed that is used", err)
 		}

@@ -30,7 +30,7 @@ const (
 	// InUse is for how long after a request a set counts as in use. One that is not is not
 	// read so often while its source is away.
 	InUse = 10 * time.Minute
-	// unused is how long a set is kept without a request.
+	// unused is how long a set is kept without a request, if no configuration names it.
 	unused = 24 * time.Hour
 )
 
@@ -53,6 +53,7 @@ type Set struct {
 
 	mu      sync.Mutex
 	asked   time.Time // when keys were last asked for, or the set was opened
+	holds   int       // by configurations
 	keys    []*verifier.Key
 	ids     []string
 	unused  string    // which keys of the source are not among them, "" for none
@@ -92,7 +93,7 @@ func (s *Set) watch() {
 		case <-time.After(retry):
 		case <-s.ctx.Done():
 		}
-		if s.Used() > unused {
+		if s.idle() {
 			s.tidy()
 		}
 	}
@@ -105,6 +106,25 @@ func (s *Set) due() bool {
 	defer s.mu.Unlock()
 	now := s.clock()
 	return s.tried.IsZero() || now.Sub(s.tried) > refresh-retry || s.err != nil && now.Sub(s.asked) < InUse
+}
+
+// Hold keeps the set open until the context ends, though nothing asks for keys.
+func (s *Set) Hold(ctx context.Context) {
+	s.hold(1)
+	context.AfterFunc(ctx, func() { s.hold(-1) })
+}
+
+func (s *Set) hold(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds += more
+}
+
+// idle reports whether nothing needs the set any longer.
+func (s *Set) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holds == 0 && s.clock().Sub(s.asked) > unused
 }
 
 // opened takes note of a use.

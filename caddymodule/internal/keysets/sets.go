@@ -50,7 +50,7 @@ func (s *Sets) tidy() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, set := range s.sets {
-		if set.Used() > unused {
+		if set.idle() {
 			_ = set.Close()
 			delete(s.sets, name)
 		}
