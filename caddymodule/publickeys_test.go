@@ -1,9 +1,10 @@
 package caddymodule
 
 import (
-	"crypto/rand"
-	"crypto/rsa"
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
@@ -128,9 +129,12 @@ func TestKeySetFile(t *testing.T) {
 
 // TestKeySetOfLargeKeys: an RSA key of more than 4,096 bits counts in a file and from a URL.
 func TestKeySetOfLargeKeys(t *testing.T) {
-	signer, err := rsa.GenerateKey(rand.Reader, 6144)
+	text, err := os.ReadFile("testdata/rsa6144.pem") // it takes half a minute to generate one
 	must(t, err)
-	key := &pair{algorithm: jose.RS256, kid: "large", Signer: signer}
+	block, _ := pem.Decode(text)
+	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	must(t, err)
+	key := &pair{algorithm: jose.RS256, kid: "large", Signer: signer.(crypto.Signer)}
 	path := filepath.Join(t.TempDir(), "jwks.json")
 	must(t, os.WriteFile(path, jwksOf(t, key), 0o600))
 	for _, source := range []string{path, newKeySource(t, key).URL} {
