@@ -222,7 +222,7 @@ func (k *inlineKeys) useSet(h *Handler) error {
 		if source = path; source == "" {
 			return keysets.CheckSource(source)
 		}
-		keys, leftOut, err := keysets.ReadFile(path)
+		keys, unused, err := keysets.ReadFile(path)
 		if err != nil {
 			if _, ok := errors.AsType[*fs.PathError](err); ok {
 				err = unreadable("key set", path, err)
@@ -230,11 +230,11 @@ func (k *inlineKeys) useSet(h *Handler) error {
 			return fmt.Errorf("%w (jwks)", err)
 		}
 		if !slices.ContainsFunc(keys, func(k verifier.PublicKey) bool { return h.plan.policy.Token.CheckKey(k.Key) == nil }) {
-			if leftOut != "" {
-				leftOut = ". It has " + leftOut
+			if unused != "" {
+				unused = ": " + unused
 			}
 			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there%s (jwks)",
-				path, strings.Join(h.plan.policy.Token.Algorithms, ", "), leftOut)
+				path, strings.Join(h.plan.policy.Token.Algorithms, ", "), unused)
 		}
 	}
 	if _, err := h.app.sets.Open(source); err != nil {

@@ -1,13 +1,18 @@
 package caddymodule
 
 import (
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
@@ -122,7 +127,23 @@ func TestKeySetFile(t *testing.T) {
 	equal(t, g.bearer(t, "/", next.token(t)), "verified", "the key that it has")
 }
 
-// TestKeySetsDoNotMix: a kid names a key of its widget's set only.
+// TestKeySetOfLargeKeys: an RSA key of more than 4,096 bits counts in a file and from a URL.
+func TestKeySetOfLargeKeys(t *testing.T) {
+	text, err := os.ReadFile("testdata/rsa6144.pem") // it takes half a minute to generate one
+	must(t, err)
+	block, _ := pem.Decode(text)
+	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	must(t, err)
+	key := &pair{algorithm: jose.RS256, kid: "large", Signer: signer.(crypto.Signer)}
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	must(t, os.WriteFile(path, jwksOf(t, key), 0o600))
+	for _, source := range []string{path, newKeySource(t, key).URL} {
+		g := chat(t, "chat_identity optional {\nclaim token header Authorization"+strings.Replace(bound, "ES256", "RS256", 1)+"jwks "+source+"\n}")
+		equal(t, g.bearer(t, "/", key.token(t)), "verified", "%s", source)
+	}
+}
+
+// TestKeySetsDoNotMix: a kid names a key of its own set alone.
 func TestKeySetsDoNotMix(t *testing.T) {
 	a, b := newPair(t, "ES256", "1"), newPair(t, "ES256", "1")
 	first, second := newKeySource(t, a), newKeySource(t, b)
@@ -161,6 +182,13 @@ func TestKeySetOutage(t *testing.T) {
 	must(t, reread(t, source.URL))
 	equal(t, g.bearer(t, "/", key.token(t)), "verified", "the source is back")
 	health("ok", 200, "")
+	source.answers(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"keys":[{"kty":"RSA","kid":"2","use":"enc"}]}`))
+	})
+	must(t, reread(t, source.URL))
+	health("degraded", 200, "tell whoever publishes it (1 of 1 keys are not used: '2': its use is 'enc')")
+	source.holds(t, key)
+	must(t, reread(t, source.URL))
 	source.fails()
 	if reread(t, source.URL) == nil {
 		t.Fatal("the source does not fail")
