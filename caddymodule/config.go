@@ -232,11 +232,7 @@ type ClaimPlace struct {
 	// `user_id`, `signature`, `timestamp`, `nonce`, `token`, `email`, `name`, `attributes`, `phone` or `company`.
 	Field string `json:"field"`
 
-	// `body`, `query`, `header` or `cookie`.
-	Location string `json:"location"`
-
-	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
-	Name string `json:"name"`
+	ElsePlace
 
 	// Further places for the field, in order of preference: the first that has it counts.
 	Else []ElsePlace `json:"else,omitempty"`
@@ -247,8 +243,15 @@ type ElsePlace struct {
 	// `body`, `query`, `header` or `cookie`.
 	Location string `json:"location"`
 
-	// As in `claims`: a JSON pointer, or the parameter's, header's or cookie's name.
+	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
 	Name string `json:"name"`
+
+	// A JSON pointer to the field in the JSON text that is at `name`; in a JSON body that is an object. Default: `name` is
+	// the field itself.
+	Within string `json:"within,omitempty"`
+
+	// The JSON text is written in base64.
+	Base64 bool `json:"base64,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.
