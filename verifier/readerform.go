@@ -274,6 +274,22 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, raw []byte, siz
 			}
 		}
 	}
+	return withoutLastAmpersand(cuts, raw)
+}
+
+// withoutLastAmpersand has cuts that reach the end of an escaped form take along the '&' that
+// separated them from what is left.
+func withoutLastAmpersand(cuts []Span, raw []byte) []Span {
+	i := len(cuts) - 1
+	if i < 0 || cuts[i].End != len(raw) {
+		return cuts
+	}
+	for i > 0 && cuts[i-1].End == cuts[i].Start {
+		i--
+	}
+	if start := cuts[i].Start; start > 0 && raw[start-1] == '&' {
+		cuts[i].Start--
+	}
 	return cuts
 }
 
