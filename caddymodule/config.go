@@ -46,9 +46,8 @@ type Handler struct {
 	// `required` refuses it. A widget's own mode may be stricter, not laxer. Default: the widget's, else `optional`.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
-	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble`, `snapengage`, or with a
-	// token `jwt`, `zendesk`, `drift`, `tiledesk`, `stream`, `freshchat`, `knock` or `botpress`. A widget's own dialect
-	// wins. Default: `bookbag`.
+	// The chat product whose requests these are, such as `nextcap` or `zendesk`: docs/dialects.md lists them, and an
+	// unknown one is refused with the list. A widget's own dialect wins. Default: `bookbag`.
 	Dialect string `json:"dialect,omitempty"`
 
 	// The id of the request's widget, or a text with placeholders such as `{http.request.header.X-Widget-Key}`.
