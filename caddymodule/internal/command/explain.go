@@ -28,10 +28,11 @@ func explainCommand() *cobra.Command {
 		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim from standard input, as JSON, as the body of a form or as a token alone,
-and says what a gateway would do with it. If it does not verify, it names the common
+Reads a claim from standard input, as JSON, as the body of a form, as a URL's query, as
+headers or as a token alone, and says what a gateway would do with it. If it does not verify, it names the common
 mistake that produces such a signature or token. Of a token it shows what it says, too.
-The exit status is 1 if the claim does not verify.
+A field of a header or query may be a member of that name in the JSON, as "sign" prints
+it. The exit status is 1 if the claim does not verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
 first line of standard input otherwise. ` + previousSecretVariable + `
@@ -133,12 +134,11 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 		}
 	}
 	for _, secret := range evidence.Secrets {
-		key, err := c.decode(secret)
-		if err != nil {
+		if _, err := c.decode(secret); err != nil {
 			return nil, err
 		}
-		evidence.Keys = append(evidence.Keys, key)
 	}
+	evidence.Keys = c.keys(&evidence)
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		evidence.Previous = append(evidence.Previous, verifier.WeakSecret(text))
 	}
@@ -147,8 +147,8 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
-	keys := evidence.Keys
-	identity, err := c.verify(document, &reading, keys)
+	identity, err := c.verify(document, &reading, evidence.Keys)
+	_, head, body := document.split()
 	e := &explanation{
 		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
 		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
@@ -156,11 +156,14 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
-	if _, before := c.bare(document); before != "" && document.isToken() {
+	if _, before := c.bare(body); before != "" && body.isToken() {
 		e.read += ", taken from behind " + before + " as in a header"
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
+	}
+	if name := c.textInBody(body); name != "" {
+		e.Warning = name + " is a JSON text, which a gateway reads in a form: in a JSON body, send the object itself."
 	}
 	if err == nil {
 		if err := secrettext.CheckReplaced(e.User); err != nil || unfilled[e.User] {
@@ -178,11 +181,17 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		if e.Reason == judgment.Invalid {
 			e.Detail = "the token does not fit the key, the algorithm or what is required"
 		}
+		others := f.others(c, document, &reading, &evidence, true)
 		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 			e.Mistake = &mistake{m.ID, m.Text}
+			if others != "" {
+				e.Mistake.Text += " As a claim of " + others + " it verifies."
+			}
 			if m.Detail != "" {
 				e.Detail += " (" + m.Detail + ")"
 			}
+		} else if others != "" {
+			return found("other_dialect", claimOf(others, c))
 		}
 		return e
 	}
@@ -190,27 +199,29 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	case judgment.Expired:
 		return e
 	case judgment.Malformed:
-		if wrong := document.wrongKind(); wrong != "" {
+		if wrong := body.wrongKind(); wrong != "" {
 			e.Mistake = &mistake{"other_body", wrong}
-		} else if where := document.syntax(); where != "" && !document.isForm() {
+		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
 			e.Detail += " (" + where + ")"
 		}
 		return e
 	case judgment.Missing, judgment.Partial:
-		if wrong := document.wrongKind(); wrong != "" {
+		if wrong := body.wrongKind(); wrong != "" {
 			return found("other_body", wrong)
 		}
-		if at, dialect := f.elsewhere(document, keys); dialect == f.dialect {
+	}
+	if others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid); others != "" {
+		return found("other_dialect", claimOf(others, c))
+	}
+	if e.Reason == judgment.Missing || e.Reason == judgment.Partial {
+		if at, dialect := f.elsewhere(body, &evidence); dialect == f.dialect {
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
 			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
 		}
-		if name := c.otherName(document); name != "" {
+		if name := c.otherName(body); name != "" {
 			return found("other_name", name)
 		}
-	}
-	if others := f.others(c, document, &reading, err, keys); others != "" {
-		return found("other_dialect", "This is a claim of "+others+": name that dialect, or send the fields of "+c.dialect.Name+".")
 	}
 	if e.Reason != judgment.Invalid {
 		if names := c.misspelled(document, &reading); names != "" {
@@ -218,7 +229,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		}
 		return e
 	}
-	evidence.Document = document
+	if evidence.Document = c.normal(body); len(bytes.TrimSpace(body)) == 0 {
+		evidence.Document = c.readHeaders(head)
+	}
 	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 		return found(m.ID, m.Text)
 	}
@@ -233,10 +246,15 @@ func inObject(at string) string {
 	return "The claim's fields are in an object: pass --at " + at + ", and write 'at " + at + "' in the configuration, or send them at the top."
 }
 
-// others returns the other dialects in which the signature is correct or, if no
-// complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, own error, keys []*verifier.Key) string {
-	var verifying, complete []string
+// claimOf says whose claim it is.
+func claimOf(others string, c *checker) string {
+	return "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."
+}
+
+// others returns the other dialects in which the proof is correct or, unless only those are
+// asked for, those in which a signature's claim is complete.
+func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, e *diagnose.Evidence, verifying bool) string {
+	var verify, complete []string
 	for _, d := range verifier.Dialects {
 		if d.Name == c.dialect.Name {
 			continue
@@ -246,24 +264,24 @@ func (f *claimFormat) others(c *checker, document document, read *verifier.Readi
 			continue // a pointer that does not fit that dialect
 		}
 		var reading verifier.Reading
-		_, err = other.verify(document, &reading, keys)
+		_, err = other.verify(document, &reading, other.keys(e))
 		switch same := func(field verifier.Field) bool {
 			return len(read.Unverified(field)) > 0 && bytes.Equal(read.Unverified(field), reading.Unverified(field))
 		}; {
 		case same(verifier.UserID) && same(verifier.Signature): // only the configured message would be lost
 		case err == nil || errors.Is(err, verifier.ErrExpired):
-			verifying = append(verifying, d.Name)
-		case errors.Is(err, verifier.ErrInvalid):
+			verify = append(verify, d.Name)
+		case errors.Is(err, verifier.ErrInvalid) && len(reading.Unverified(verifier.TokenField)) == 0:
 			complete = append(complete, d.Name)
 		}
 	}
-	if len(verifying) == 0 && !errors.Is(own, verifier.ErrInvalid) {
-		verifying = complete
+	if len(verify) == 0 && !verifying {
+		verify = complete
 	}
-	return strings.Join(verifying, " or ")
+	return strings.Join(verify, " or ")
 }
 
-// found lists the claim's fields and where in a body each may be.
+// found lists the claim's fields and where in the object each may be.
 func (c *checker) found(r *verifier.Reading) string {
 	var fields []string
 	for f := verifier.UserID; f <= verifier.Visitor; f++ {
@@ -283,7 +301,7 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 	case judgment.Missing, judgment.Partial:
 		var wanted []string
 		for _, field := range c.lacking(r) {
-			wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
+			wanted = append(wanted, field.String()+" "+c.where(field))
 		}
 		if len(wanted) == 0 {
 			return "a field's name is spelled in a way that only some programs accept"

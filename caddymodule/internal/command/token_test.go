@@ -158,12 +158,12 @@ func TestExplainTokens(t *testing.T) {
 		{"where no token is", "--dialect nextcap", `{"user_token":"` + sign() + `"}`, "missing", "other_dialect", "a claim of jwt"},
 		{"alone, where none is", "--dialect nextcap", sign(), "missing", "other_dialect", "a claim of jwt"},
 		{"elsewhere", "--dialect jwt", `{"chat":{"user_token":"` + sign() + `"}}`, "missing", "other_place", "pass --at /chat"},
-		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it as /user_token"},
-		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_name", "name is userJwt"},
+		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it in the header Authorization or at /user_token"},
+		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_dialect", "a claim of drift"},
 		{"undefined", "", "undefined", "malformed", "token_placeholder", "wait for the server's answer"},
 		{"a digest", "", strings.Repeat("0f", 32), "malformed", "signature_sent", "A digest in hex"},
 		{"percent-encoded", "", strings.ReplaceAll(sign(), ".", "%2E"), "malformed", "token_url_encoded", "percent-encoded"},
-		{"half", "--dialect jwt", `{"text":"hi"}`, "missing", "", "no token at /user_token"},
+		{"half", "--dialect jwt", `{"text":"hi"}`, "missing", "", "no token in the header Authorization or at /user_token"},
 		{"JWE", "", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aaaa.bbbb.cccc", "malformed", "token_encrypted", "JWE"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
