@@ -273,38 +273,6 @@ func explained(t *testing.T, r run) (result, string) {
 	return got, people.out
 }
 
-func TestSignExplain(t *testing.T) {
-	for _, d := range verifier.Dialects {
-		if d.TakesToken() {
-			continue // see TestSignToken
-		}
-		for _, encoding := range []string{"hex", "base64", "base64url"} {
-			t.Run(d.Name+" "+encoding, func(t *testing.T) {
-				flags := []string{"--dialect", d.Name, "--encoding", encoding}
-				signed := command(t, run{args: append([]string{"sign", "--user", "zoë 42", "--email", "z@example.org", "--name", "Zoë"}, flags...), secret: commandSecret})
-				if signed.err != nil {
-					t.Fatal(signed.errors)
-				}
-				for _, r := range []run{
-					{args: flags, secret: commandSecret, in: signed.out},
-					{args: flags, in: commandSecret + "\n" + signed.out},
-					{args: flags, in: commandSecret + "\r\n" + signed.out},
-					{args: append(flags, "--at", "/chat"), secret: commandSecret, in: `{"chat":` + signed.out + `}`},
-				} {
-					got, text := explained(t, r)
-					if !got.Verified || got.Outcome != "verified" || got.Reason != "" || got.Dialect != d.Name || got.User != "zoë 42" || got.Mistake.ID != "" {
-						t.Errorf("%+v\n%s", got, text)
-					}
-				}
-				got, _ := explained(t, run{args: flags, secret: "another secret of thirty bytes", in: signed.out})
-				if got.Verified || got.Reason != "invalid" || got.Mistake.ID != "" {
-					t.Errorf("another secret: %+v", got)
-				}
-			})
-		}
-	}
-}
-
 // TestDoubtfulSecrets: sign and explain say what a gateway does with a secret.
 func TestDoubtfulSecrets(t *testing.T) {
 	for secret, want := range map[string]string{

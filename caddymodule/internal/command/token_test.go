@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,15 +15,14 @@ import (
 // tokenOf returns the token that sign has printed.
 func tokenOf(t *testing.T, r run) string {
 	t.Helper()
-	var claim map[string]string
-	if err := json.Unmarshal([]byte(r.out), &claim); err != nil || r.err != nil || len(claim) != 1 {
-		t.Fatalf("%v: %+v", err, r)
+	found := printedToken.FindAllStringSubmatch(r.out, -1)
+	if r.err != nil || len(found) != 1 {
+		t.Fatalf("%+v", r)
 	}
-	for _, token := range claim {
-		return token
-	}
-	return ""
+	return found[0][1]
 }
+
+var printedToken = regexp.MustCompile(`:"(ey[^"]+)"`)
 
 // TestSignToken: what sign prints for each dialect with tokens verifies in it, as JSON and as
 // the token alone.
@@ -35,7 +35,7 @@ func TestSignToken(t *testing.T) {
 		}
 		tested++
 		t.Run(d.Name, func(t *testing.T) {
-			args, explain := []string{"sign", "--user", "zoë 42", "--dialect", d.Name}, []string{"--dialect", d.Name}
+			args, explain := []string{"sign", "--token", "--user", "zoë 42", "--dialect", d.Name}, []string{"--dialect", d.Name}
 			secret := commandSecret
 			if strings.Join(d.Token.Algorithms, "") == "RS256" {
 				secret, explain = key.private, append(explain, "--public-key", key.file)
