@@ -20,6 +20,7 @@ import (
 // claimFormat is what the flags say about a claim's fields and what is signed.
 type claimFormat struct {
 	dialect, message, encoding, at string
+	prefers                        string // see checker
 	maxAge                         time.Duration
 	token                          tokenRules
 }
@@ -49,6 +50,7 @@ func oneDialect() string {
 type checker struct {
 	dialect  verifier.Dialect
 	verifier *verifier.Verifier // which finds all fields in a body, see asMembers
+	prefers  string             // the location in which sign puts a field that has several
 }
 
 func (f *claimFormat) checker(dialect string) (*checker, error) {
@@ -63,7 +65,7 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 		}
 	}
 	d.At, d.Encoding, d.MaxAge = f.at, cmp.Or(f.encoding, d.Encoding), cmp.Or(f.maxAge, d.MaxAge)
-	c := &checker{dialect: d}
+	c := &checker{dialect: d, prefers: f.prefers}
 	d.Places = slices.Concat(d.Places, c.asMembers())
 	c.verifier, err = d.Reader()
 	return c, err

@@ -184,7 +184,7 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		others := f.others(c, document, &reading, &evidence, true)
 		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 			e.Mistake = &mistake{m.ID, m.Text}
-			if others != "" {
+			if others != "" && !strings.Contains(m.Text, others) {
 				e.Mistake.Text += " As a claim of " + others + " it verifies."
 			}
 			if m.Detail != "" {

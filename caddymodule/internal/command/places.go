@@ -32,10 +32,13 @@ func (c *checker) places(f verifier.Field) (places []verifier.Place) {
 }
 
 // first returns the place at which sign puts a field: of those that count first, the one in
-// the body, else in a header, else in the query.
+// the location asked for, else in the body, a header or the query.
 func (c *checker) first(f verifier.Field) verifier.Place {
+	order := func(p *verifier.Place) int {
+		return slices.Index(append([]string{c.prefers}, locations...), locationOf(p))
+	}
 	return slices.MinFunc(c.places(f), func(p, q verifier.Place) int {
-		return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(slices.Index(locations, locationOf(&p)), slices.Index(locations, locationOf(&q))))
+		return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(order(&p), order(&q)))
 	})
 }
 
@@ -97,15 +100,15 @@ func (c *checker) where(f verifier.Field) string {
 	return strings.Join(places, " or ")
 }
 
-// textInBody returns the name of a text in a JSON body in which the dialect has an object, ""
-// if there is none.
+// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
+// object, "" if there is none.
 func (c *checker) textInBody(body document) string {
 	if body.isForm() {
 		return ""
 	}
-	names := body.names()
+	sent, read := body.names(), c.normal(body).names()
 	for _, p := range c.dialect.Places {
-		if isObject, found := names[c.member(&p)]; found && !isObject && p.Within != "" && locationOf(&p) == "body" {
+		if member := c.member(&p); locationOf(&p) == "body" && read[member] && !sent[member] {
 			return p.Key()
 		}
 	}

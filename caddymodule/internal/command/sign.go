@@ -37,6 +37,9 @@ gateway requires. A token that travels in a header is printed as the field "toke
 			claim := map[verifier.Field]string{
 				verifier.UserID: user, verifier.Email: email, verifier.Name: name, verifier.Nonce: nonce, verifier.Timestamp: timestamp,
 			}
+			if headers {
+				f.prefers = "header"
+			}
 			if token && !cmd.Flags().Changed("dialect") {
 				f.dialect = tokenDialect
 			}

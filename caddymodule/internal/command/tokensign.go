@@ -123,6 +123,9 @@ func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string
 		if text == "" {
 			continue
 		}
+		if signed.pointer == "" && rules.Attributes == "rest" {
+			signed.pointer = "/" + signed.field.String()
+		}
 		if signed.pointer == "" {
 			return nil, fmt.Errorf("--%s: a token of the dialect %s does not sign it", signed.field, c.dialect.Name)
 		}

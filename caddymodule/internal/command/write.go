@@ -111,7 +111,7 @@ func (c *checker) headers(fields []sent) ([]byte, error) {
 	var lines []byte
 	for i, f := range fields {
 		if f.Location != "header" {
-			return nil, fmt.Errorf("--headers: in the dialect %s the %s does not travel in a header: it is %s", c.dialect.Name, f.Field, c.where(f.Field))
+			return nil, fmt.Errorf("--headers: the %s of the dialect %s is %s, and not in a header: leave out --headers", f.Field, c.dialect.Name, c.where(f.Field))
 		}
 		same := func(g sent) bool { return g.Name == f.Name }
 		if slices.ContainsFunc(fields[:i], same) {
