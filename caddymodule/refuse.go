@@ -241,7 +241,7 @@ func (p *plan) fieldNames(together string) string {
 func (p *plan) fieldName(f verifier.Field) string {
 	for _, place := range p.policy.Places {
 		if place.Field == f {
-			return strings.TrimPrefix(place.Name, "/")
+			return strings.TrimPrefix(place.Name+place.Within, "/")
 		}
 	}
 	return f.String()
