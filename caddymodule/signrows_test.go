@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -12,24 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	"github.com/spf13/cobra"
-
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// commandHere runs "caddy chat-identity" in this process.
-func commandHere(in string, args ...string) (string, error) {
-	registered := caddycmd.Commands()["chat-identity"]
-	root := &cobra.Command{Use: registered.Name, SilenceUsage: true, SilenceErrors: true}
-	registered.CobraFunc(root)
-	var out bytes.Buffer
-	root.SetIn(strings.NewReader(in))
-	root.SetOut(&out)
-	root.SetArgs(args)
-	err := root.Execute()
-	return out.String(), err
-}
 
 // carried is a claim's request while it is put together.
 type carried struct {
@@ -146,7 +129,7 @@ func carry(t *testing.T, d *verifier.Dialect, part string, fields map[verifier.F
 func TestSignedRowsVerify(t *testing.T) {
 	t.Setenv("CHAT_IDENTITY_SECRET", "") // and back afterwards
 	must(t, os.Unsetenv("CHAT_IDENTITY_SECRET"))
-	pair, err := commandHere("", "keygen", "--token-key", "--algorithm", "RS256", "--json")
+	pair, _, err := runCommand(t, "", "keygen", "--token-key", "--algorithm", "RS256", "--json")
 	must(t, err)
 	var keys struct {
 		Private string `json:"private_key"`
@@ -177,7 +160,7 @@ func TestSignedRowsVerify(t *testing.T) {
 			{"u-42", []string{"--user", "u-42"}}, {"ada@example.com", []string{"--email", "ada@example.com"}}, {"u-42", []string{"--token", "--user", "u-42"}},
 		} {
 			args := append([]string{"sign", "--dialect", d.Name}, x.args...)
-			printed, err := commandHere(in, args...)
+			printed, _, err := runCommand(t, in, args...)
 			if err != nil {
 				continue // a dialect of e-mail addresses alone, or of one proof
 			}
@@ -201,7 +184,7 @@ func TestSignedRowsVerify(t *testing.T) {
 					t.Errorf("%v in the %s: %d %s", args, part, a.StatusCode, a.body)
 				}
 			}
-			if lines, err := commandHere(in, append(args, "--headers")...); err == nil {
+			if lines, _, err := runCommand(t, in, append(args, "--headers")...); err == nil {
 				sent++
 				headers := append(strings.Split(strings.TrimSpace(lines), "\n"), "X-Product: "+d.Name)
 				if a := g.do(t, "POST", "/chat", "", headers...); a.StatusCode != 200 || a.seen == nil || a.seen.user() != x.user {
