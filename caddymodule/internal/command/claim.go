@@ -21,6 +21,7 @@ import (
 type claimFormat struct {
 	dialect, message, encoding, at string
 	prefers                        string // see checker
+	bodyAlone                      bool   // other places do not count
 	maxAge                         time.Duration
 	token                          tokenRules
 }
@@ -66,7 +67,9 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 	}
 	d.At, d.Encoding, d.MaxAge = f.at, cmp.Or(f.encoding, d.Encoding), cmp.Or(f.maxAge, d.MaxAge)
 	c := &checker{dialect: d, prefers: f.prefers}
-	d.Places = slices.Concat(d.Places, c.asMembers())
+	if !f.bodyAlone {
+		d.Places = slices.Concat(d.Places, c.asMembers())
+	}
 	c.verifier, err = d.Reader()
 	return c, err
 }

@@ -16,7 +16,6 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
-	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
 
 // document is the text that explain was given: JSON, the body of a form, a token, or a
@@ -170,41 +169,3 @@ func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
 
 // inBrackets matches the name of a form's field within an object, as PHP and Rails write it.
 var inBrackets = regexp.MustCompile(`^/\w+\[(\w+)\]$`)
-
-// elsewhere returns the object of the text in which a claim is complete, "" for the whole,
-// and its dialect: this one, or else another. The dialect is "" if there is no such object
-// but the one where it was looked for.
-func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) (at, dialect string) {
-	if d.isForm() {
-		return "", ""
-	}
-	dialects := []string{f.dialect}
-	for _, other := range verifier.Dialects {
-		if other.Name != f.dialect {
-			dialects = append(dialects, other.Name)
-		}
-	}
-	for _, dialect := range dialects {
-		for _, at := range append([]string{""}, d.objects()...) {
-			moved := *f
-			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
-				continue
-			}
-			if verifies, complete := moved.try(dialect, d, e); verifies || complete {
-				return at, dialect
-			}
-		}
-	}
-	return "", ""
-}
-
-// try reports whether the proof is correct in a dialect, and whether only that is not.
-func (f *claimFormat) try(dialect string, d document, e *diagnose.Evidence) (verifies, complete bool) {
-	c, err := f.checker(dialect)
-	if err != nil {
-		return false, false // the pointer does not fit that dialect
-	}
-	var reading verifier.Reading
-	_, err = c.verify(d, &reading, c.keys(e))
-	return err == nil || errors.Is(err, verifier.ErrExpired), errors.Is(err, verifier.ErrInvalid)
-}

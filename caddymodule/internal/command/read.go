@@ -23,7 +23,7 @@ func (c *checker) verify(text document, reading *verifier.Reading, keys []*verif
 		reading.Text(verifier.Place{Field: verifier.TokenField}, token)
 	case body.isForm():
 		c.verifier.Form(bytes.TrimSpace(body), reading)
-	case len(head) > 0 && len(bytes.TrimSpace(body)) == 0:
+	case len(bytes.TrimSpace(body)) == 0 && len(text) > len(body): // a request without one
 	case !c.verifier.JSON(c.normal(body), reading) && reading.Err() == nil:
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
@@ -68,7 +68,7 @@ func (d document) split() (query string, head []header, body document) {
 			_, query, _ = strings.Cut(target, "?")
 		}
 	}
-	if len(head) == 0 {
+	if query == "" && len(head) == 0 {
 		return "", nil, d
 	}
 	return query, head, document(rest)

@@ -179,6 +179,7 @@ func TestExplainCarriers(t *testing.T) {
 		{"the query of HTTP/2", "chimely", ":method: GET\n:path: /stream?subscriber_id=u1&subscriber_hash=" + id + "\n", ""},
 		{"a request", "munin", "POST /v1/widget/messages HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/json\r\n\r\n" + `{"verifiedExternalId":"u1","userHash":"` + id + `"}`, ""},
 		{"a request with headers of its claim", "munin", "GET /v1/widget/visitor HTTP/1.1\r\nX-Munin-Verified-External-Id: u1\r\nX-Munin-User-Hash: " + id + "\r\n\r\n", ""},
+		{"a request's first line", "chimely", "GET /stream?subscriber_id=u1&subscriber_hash=" + id + " HTTP/1.1\r\n", ""},
 		{"a query", "chimely", "environment=shop&subscriber_id=u1&subscriber_hash=" + id, ""},
 		{"a query with its question mark", "chimely", "?subscriber_id=u1&subscriber_hash=" + id, ""},
 		{"a URL", "munin", "wss://example.com/v1/realtime?externalId=u1&userHash=" + id + "#a", ""},

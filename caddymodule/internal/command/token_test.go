@@ -159,6 +159,7 @@ func TestExplainTokens(t *testing.T) {
 		{"alone, where none is", "--dialect nextcap", sign(), "missing", "other_dialect", "a claim of jwt"},
 		{"elsewhere", "--dialect jwt", `{"chat":{"user_token":"` + sign() + `"}}`, "missing", "other_place", "pass --at /chat"},
 		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it in the header Authorization or at /user_token"},
+		{"another name, forged, beside an object", "--dialect jwt", `{"token":"` + sign("--dialect", "zendesk", "--algorithm", "HS512") + `","x":{"a":1}}`, "missing", "other_name", "name is token"},
 		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_dialect", "a claim of drift"},
 		{"undefined", "", "undefined", "malformed", "token_placeholder", "wait for the server's answer"},
 		{"a digest", "", strings.Repeat("0f", 32), "malformed", "signature_sent", "A digest in hex"},
