@@ -138,6 +138,7 @@ func TestSnippets(t *testing.T) {
 		"nested":        "widget body /meta/widget\ndialect snapengage\nat /claim",
 		"places":        "widget ID\nclaim user_id header X-User\nclaim signature query sig",
 		"odd-names":     "widget ID\nclaim user_id body \"/who is it/user's id\"\nclaim signature body \"/the `proof` $of #{it}\"",
+		"text":          "widget ID\nclaim user_id query u base64 /a/id\nclaim signature query u base64 /a/hash",
 		"proof":         "widget ID\nproof token\nclaim token body /jwt",
 		"milliseconds":  "widget ID\nmessage {user_id}.{timestamp}.{nonce}\nencoding base64\ntimestamp_unit milliseconds\nnonce_length 21\nclaim timestamp header X-Time\nclaim nonce body /nonce",
 		"literals":      "widget ID\nmessage `v1:$x#{timestamp}'\"{user_id}`\nencoding base64url\nclaim timestamp body /time",
@@ -193,6 +194,9 @@ func TestSnippets(t *testing.T) {
 			}
 			var claims []json.RawMessage
 			var want []string
+			if _, err := verifier.LookupDialect(c.id); err == nil && c.id != verifier.DefaultDialect {
+				got.Snippets = got.Snippets[:1] // the others sign for each dialect in examples/signing
+			}
 			for _, s := range got.Snippets {
 				claims = append(claims, s.claims(t, secret, users)...)
 				for _, user := range users {
