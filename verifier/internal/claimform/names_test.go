@@ -133,6 +133,7 @@ func TestWay(t *testing.T) {
 		{"user[]=1", "user/?=1"},
 		{"user[0]=1", "user/?=1"},
 		{"user[0][]=1", "user/?=1"},
+		{"user[][x=1", "user/?=1"}, // PHP ignores a bracket that nothing closes
 		{"user.0=1", "user/?=1"},
 		{"_user=1", "user/?=1"},
 		{"user%00x=1", "user/?=1"},
