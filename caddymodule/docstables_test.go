@@ -23,7 +23,9 @@ func TestDocsAnswers(t *testing.T) {
 		reasons = append(reasons, string(reason))
 		always := !strings.HasPrefix(row[2], "forwarded")
 		for column, dialect := range map[int]string{3: "nextcap", 4: "bookbag", 5: "replybubble"} {
-			known, err := answersFor(dialect, nil)
+			d, err := verifier.LookupDialect(dialect)
+			must(t, err)
+			known, err := answersFor(d.Answers, nil)
 			must(t, err)
 			want := known[reason]
 			switch row[0] {
@@ -178,7 +180,7 @@ func checkTokenRow(t *testing.T, d *verifier.Dialect, row []string) {
 	for column, want := range map[int][]string{1: places, 2: id, 3: signed, 4: demanded, 5: names} {
 		same(t, d.Name, quoted(row[column]), want)
 	}
-	known, err := answersFor(d.Name, nil)
+	known, err := answersFor(d.Answers, nil)
 	must(t, err)
 	refusals := strconv.Itoa(known[judgment.Invalid].status)
 	if maps.Equal(known, answers) {

@@ -79,7 +79,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 			return nil, err
 		}
 	}
-	p.answers, err = answersFor(d.Name, h.Reject)
+	p.answers, err = answersFor(d.Answers, h.Reject)
 	return p, err
 }
 

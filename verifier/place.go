@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"fmt"
+
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 )
@@ -25,6 +27,12 @@ type Place struct {
 	// /user_metadata/email is the form field email. A form field user_metadata[email] is
 	// left unread, since an e-mail address that is not signed proves nothing.
 	Name string
+	// Within is a JSON Pointer (RFC 6901) to the field in the JSON text that is at Name, ""
+	// where Name is the field itself. In a JSON body it is an object there.
+	Within string
+	// Base64 says that the JSON text is written in base64 (RFC 4648), in the standard or
+	// the URL alphabet, with padding or without.
+	Base64 bool
 	// Rank is 0 for the places that count first. One of a higher rank, at most 3,
 	// counts only where nothing is in those of lower ranks.
 	Rank int
@@ -38,9 +46,16 @@ type Place struct {
 func (p *Place) inBody() bool { return p.Location == "" || p.Location == atBody }
 
 // Check refuses an unknown location and a Name in a body that is no pointer to a
-// member.
+// member, and the same of Within.
 func (p *Place) Check() error {
+	if p.Within != "" {
+		if _, err := claimjson.Tokens(p.Within); err != nil {
+			return err
+		}
+	}
 	switch {
+	case p.Base64 && p.Within == "" && p.Field != Attributes:
+		return fmt.Errorf("'%s' is in base64, and there is no JSON pointer to what is read there, as in 'base64 /%s'", p.Name, p.Field)
 	case p.inBody():
 		_, err := claimjson.Tokens(p.Name)
 		return err
@@ -50,7 +65,8 @@ func (p *Place) Check() error {
 	return choice.Unknown("location", p.Location, []string{atBody, atQuery, atHeader, atCookie})
 }
 
-// Key returns the name of the field in a form or a query: a pointer's last token.
+// Key returns the name of the field in a form or a query, or of the one that holds the
+// JSON text: a pointer's last token.
 func (p *Place) Key() string {
 	if !p.inBody() {
 		return p.Name
