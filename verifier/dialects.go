@@ -121,6 +121,15 @@ func readRow(name string, text []byte) (Dialect, int, error) {
 	case r.Answers != 0 && (r.Answers < 400 || r.Answers > 499):
 		return d, 0, fmt.Errorf("answers: %d is not a status from 400 to 499", r.Answers)
 	}
+	if _, err := parseEncoding(cmp.Or(r.Encoding, inHex.String())); err != nil {
+		return d, 0, err
+	}
+	if err := checkKeyEncoding(r.KeyEncoding); err != nil {
+		return d, 0, err
+	}
+	if _, err := parseMessage(r.Message, cmp.Or(r.NonceLength, defaultNonceLength)); r.Message != "" && err != nil {
+		return d, 0, err
+	}
 	for i, line := range r.Claim {
 		places, err := r.places(line)
 		if err != nil {
@@ -133,19 +142,9 @@ func readRow(name string, text []byte) (Dialect, int, error) {
 
 // places reads a line of claim.
 func (r *row) places(line string) ([]Place, error) {
-	words := strings.Fields(line)
-	if len(words) == 0 {
-		return nil, errors.New("no field")
-	}
-	f := Widget
-	if words[0] != Widget.String() {
-		if err := f.UnmarshalText([]byte(words[0])); err != nil {
-			return nil, err
-		}
-	}
-	places, err := ParsePlaces(f, words[1:])
+	places, err := ParseClaim(strings.Fields(line))
 	for i := range places {
-		if p := &places[i]; f == TokenField && p.Location == atHeader && strings.EqualFold(p.Name, "Authorization") {
+		if p := &places[i]; p.Field == TokenField && p.Location == atHeader && strings.EqualFold(p.Name, "Authorization") {
 			if p.Scheme = "Bearer"; r.Scheme != nil { // RFC 6750 section 2.1
 				p.Scheme = *r.Scheme
 			}
