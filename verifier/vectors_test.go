@@ -146,7 +146,8 @@ func (v *vector) read(t testing.TB, r *reader, to *Reading) []byte {
 		r.Query(text, to)
 	}
 	for i, line := range v.Header {
-		readHeader(r, line, i > 0, to)
+		again := slices.ContainsFunc(v.Header[:i], func(earlier string) bool { return strings.EqualFold(headerName(earlier), headerName(line)) })
+		readHeader(r, line, again, to)
 		text = []byte(strings.Join(v.Header, "\n"))
 	}
 	switch {
@@ -174,6 +175,8 @@ func (v *vector) read(t testing.TB, r *reader, to *Reading) []byte {
 	return text
 }
 
+func headerName(line string) string { name, _, _ := strings.Cut(line, ": "); return name }
+
 // readHeader reads a header as README.md of the vectors has it, which is the caller's part.
 func readHeader(r *reader, line string, more bool, to *Reading) {
 	name, value, _ := strings.Cut(line, ": ")
@@ -195,10 +198,18 @@ func readHeader(r *reader, line string, more bool, to *Reading) {
 }
 
 // cutOf returns the text without the claim.
-func (v *vector) cutOf(text []byte, from *Reading) string {
+func (v *vector) cutOf(r *reader, text []byte, from *Reading) string {
 	spans := from.BodyCuts
 	if v.Header != nil && from.HasProof() {
-		return ""
+		var left []string
+		for _, line := range v.Header {
+			if !slices.ContainsFunc(r.places, func(p Place) bool {
+				return p.Location == atHeader && p.Field.Proves() && strings.EqualFold(p.Name, headerName(line))
+			}) {
+				left = append(left, line)
+			}
+		}
+		return strings.Join(left, "\n")
 	}
 	if v.Query != nil && v.Body == nil {
 		spans = from.QueryCuts
@@ -282,7 +293,7 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 		t.Fatal("a vector has a cut where its claim is not verified, but may be forwarded")
 	}
 	if forwarded {
-		left := v.cutOf(text, reading)
+		left := v.cutOf(reader, text, reading)
 		if left != *v.Cut {
 			t.Errorf("cut\n%q, want\n%q", left, *v.Cut)
 		}
