@@ -121,7 +121,7 @@ func (d *Dialect) AllPlaces() []Place {
 	if d.Query {
 		for _, p := range d.Places {
 			if p.inBody() {
-				places = append(places, Place{Field: p.Field, Location: atQuery, Name: lastToken(p.Name), Rank: p.Rank})
+				places = append(places, Place{Field: p.Field, Location: atQuery, Name: p.Key(), Within: p.Within, Base64: p.Base64, Rank: p.Rank})
 			}
 		}
 	}

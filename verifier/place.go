@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
@@ -55,7 +56,7 @@ func (p *Place) Check() error {
 	}
 	switch {
 	case p.Base64 && p.Within == "" && p.Field != Attributes:
-		return fmt.Errorf("'%s' is in base64, and there is no JSON pointer to what is read there, as in 'base64 /%s'", p.Name, p.Field)
+		return fmt.Errorf("base64 needs a JSON pointer to the field in the JSON text, as in 'base64 /%s'", p.Field)
 	case p.inBody():
 		_, err := claimjson.Tokens(p.Name)
 		return err
@@ -72,4 +73,53 @@ func (p *Place) Key() string {
 		return p.Name
 	}
 	return lastToken(p.Name)
+}
+
+// pointer returns where a place in a body points to in JSON.
+func (p *Place) pointer() string { return p.Name + p.Within }
+
+// at returns the place's name for a message.
+func (p *Place) at() string {
+	if p.inBody() || p.Within == "" {
+		return p.pointer()
+	}
+	return p.Name + " " + p.Within
+}
+
+// sameName reports whether two places have one location and name.
+func (p *Place) sameName(q *Place) bool {
+	return p.Name == q.Name && (p.Location == q.Location || p.inBody() && q.inBody())
+}
+
+// below returns the pointer from q to a place within it, and whether it is.
+func (p *Place) below(q *Place) (pointer string, ok bool) {
+	switch {
+	case p.inBody() && q.inBody():
+		pointer, ok = strings.CutPrefix(p.pointer(), q.pointer()+"/")
+	case p.sameName(q):
+		pointer, ok = strings.CutPrefix(p.Within, q.Within+"/")
+	}
+	return "/" + pointer, ok
+}
+
+// inForm returns the names that lead to a place in forms and queries whose parsers build
+// objects from names.
+func (p *Place) inForm() []string {
+	if p.Within == "" {
+		return []string{p.Key()}
+	}
+	tokens, _ := claimjson.Tokens(p.Within) // which is checked
+	return append([]string{p.Key()}, tokens...)
+}
+
+// watched returns the names by which a field in a body or a query gives itself away: within
+// base64 no name can be seen.
+func (p *Place) watched() []string {
+	switch {
+	case p.Base64:
+		return []string{p.Key(), lastToken(p.Within)}
+	case p.Within != "":
+		return []string{lastToken(p.Within)}
+	}
+	return []string{p.Key()}
 }

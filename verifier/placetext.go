@@ -22,7 +22,7 @@ func ParseClaim(words []string) ([]Place, error) {
 	}
 	f := slices.Index(fieldNames[:Conversation], words[0])
 	if f < 0 {
-		return nil, fmt.Errorf("claim: %w", choice.Unknown("field", words[0], fieldNames[:Conversation]))
+		return nil, fmt.Errorf("claim: %w", choice.Unknown("field", words[0], fieldNames[:Widget]))
 	}
 	places, err := parsePlaces(Field(f), words[1:])
 	if err != nil {
@@ -45,7 +45,7 @@ func parsePlaces(f Field, words []string) (inOrder []Place, err error) {
 			p.Within, rest = rest[0], rest[1:]
 		}
 		if len(rest) > 0 && rest[0] != "else" {
-			return nil, fmt.Errorf("unexpected '%s': what follows the name is a JSON pointer, if the name is that of a JSON text, or else and a further place, as in 'claim %s body /user_data /user_id else body /email'", rest[0], f)
+			return nil, fmt.Errorf("unexpected '%s': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim %s body /user_data /user_id else body /email'", rest[0], f)
 		}
 		if err := p.Check(); err != nil {
 			return nil, err

@@ -27,17 +27,17 @@ func TestParseClaim(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"user_id body":                           "claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'",
-		"conversation body /c":                   "claim: unknown field 'conversation': one of user_id, signature, timestamp, nonce, token, email, name, phone, company, attributes, widget",
+		"conversation body /c":                   "claim: unknown field 'conversation': one of user_id, signature, timestamp, nonce, token, email, name, phone, company, attributes",
 		"user_id jsn /a":                         "claim user_id: unknown location 'jsn': one of body, query, header, cookie",
 		"user_id body a":                         "claim user_id: 'a' is no JSON pointer: it begins with a slash, as in '/a'",
-		"user_id body /a or body /b":             "claim user_id: unexpected 'or': what follows the name is a JSON pointer, if the name is that of a JSON text, or else and a further place, as in 'claim user_id body /user_data /user_id else body /email'",
-		"user_id body /a /b /c":                  "claim user_id: unexpected '/c': what follows the name is a JSON pointer, if the name is that of a JSON text, or else and a further place, as in 'claim user_id body /user_data /user_id else body /email'",
+		"user_id body /a or body /b":             "claim user_id: unexpected 'or': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim user_id body /user_data /user_id else body /email'",
+		"user_id body /a /b /c":                  "claim user_id: unexpected '/c': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim user_id body /user_data /user_id else body /email'",
 		"user_id body /a else":                   "claim user_id: else needs a location and a name, as in 'claim user_id body /id else body /email'",
 		"user_id body /a else else body /b":      "claim user_id: else needs a location and a name, as in 'claim user_id body /id else body /email'",
-		"user_id query a base64":                 "claim user_id: 'a' is in base64, and there is no JSON pointer to what is read there, as in 'base64 /user_id'",
+		"user_id query a base64":                 "claim user_id: base64 needs a JSON pointer to the field in the JSON text, as in 'base64 /user_id'",
 		"user_id query a /b~c":                   "claim user_id: '/b~c' has a bare ~: write ~0 for ~ and ~1 for / (RFC 6901)",
 		"user_id query a /b else query a /b":     "claim user_id: query a /b is repeated",
-		"user_id query a /b else query a base64": "claim user_id: 'a' is in base64, and there is no JSON pointer to what is read there, as in 'base64 /user_id'",
+		"user_id query a /b else query a base64": "claim user_id: base64 needs a JSON pointer to the field in the JSON text, as in 'base64 /user_id'",
 	} {
 		if _, err := ParseClaim(strings.Fields(line)); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", line, err, want)
