@@ -21,6 +21,18 @@ var noMistake = traffic.Hint{
 		"Once a minute, the log says of such a request whether the secret is another widget's or a retired one.",
 }
 
+// noPrivateKey and noKey are the same of a token that a public key verifies.
+var (
+	noPrivateKey = traffic.Hint{
+		ID:   "none_known",
+		Text: "None of the common mistakes gives this signature: most likely another private key signed than the one whose public key is known here, or another text was signed.",
+	}
+	noKey = traffic.Hint{ID: "no_key", Text: "The widget has no public key now: its key set is empty, so publish the key that signs." + readAgain}
+)
+
+// readAgain reminds of when a key set is read.
+const readAgain = " A set is read every 5 minutes, and for a kid that it lacks at most once in 30 seconds: a key that was published since is not known before."
+
 // keptShorter is the hint if a one-time signature is fresh now but was not under the
 // configuration when it was created.
 var keptShorter = traffic.Hint{
@@ -42,10 +54,22 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		mistake, ok := diagnose.Claim(x.plan.verifier, &x.reading, diagnose.Evidence{
 			Document: x.document(), Widget: x.widget.id, Secrets: x.h.app.secrets(x.widget), Keys: x.keys,
 		})
-		if !ok {
+		public := x.byToken() && x.plan.verifier.PublicKeys()
+		switch {
+		case !ok && public && len(x.keys) == 0:
+			return noKey, ""
+		case !ok && public:
+			return noPrivateKey, ""
+		case !ok:
 			return noMistake, ""
+		case strings.Contains(mistake.ID, "unknown_kid"):
+			mistake.Text += readAgain
 		}
 		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, mistake.Detail
+	case judgment.Missing:
+		if text := x.plan.places.MisplacedToken(x.r.Header); text != "" {
+			return traffic.Hint{ID: "token_scheme", Text: text}, ""
+		}
 	case judgment.Partial:
 		return x.halfHint(), ""
 	case judgment.Malformed, judgment.Expired:

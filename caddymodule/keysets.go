@@ -17,14 +17,20 @@ import (
 // newSets returns the key sets of the process.
 func newSets() (*keysets.Sets, error) {
 	return keysets.NewSets(keysets.Options{Verdicts: verdicts, Log: func(source string, err error) {
-		// Not the context's logger: a set outlives the configuration.
-		log := caddy.Log().Named("chat_identity.keysets").With(zap.String("source", source))
-		if err != nil {
+		if log := setLogger(source); err != nil {
 			log.Error("the key set cannot be read: its last keys are used for as long as stale_if_error says, then its widgets are unavailable", zap.Error(err))
 		} else {
 			log.Info("the key set can be read again")
 		}
+	}, Unused: func(source, which string) {
+		// A set may have keys for other purposes than signatures, which is no mistake.
+		setLogger(source).Info("of the key set " + which)
 	}}), nil
+}
+
+// setLogger is not the context's: a set outlives the configuration.
+func setLogger(source string) *zap.Logger {
+	return caddy.Log().Named("chat_identity.keysets").With(zap.String("source", source))
 }
 
 // ownSets returns the sources of the key sets that the configuration names.
@@ -37,14 +43,15 @@ func (a *App) ownSets() (sources []string) {
 	return sources
 }
 
-// startSets has the configuration's key sets read from now on. A file is read again at
+// startSets has the configuration's key sets read until the context ends. A file is read again at
 // once: an operator who reloads has changed it.
-func (a *App) startSets() {
+func (a *App) startSets(ctx context.Context) {
 	for _, source := range a.ownSets() {
 		set, err := a.sets.Open(source)
 		if err != nil {
 			continue // checked when it was provisioned
 		}
+		set.Hold(ctx)
 		if !keysets.IsURL(source) {
 			_ = set.Update() // which logs what is wrong
 		}
@@ -112,7 +119,11 @@ func (a *App) setHealth(h *adminapi.Health) {
 		case s.Err != nil:
 			h.Add(status, fmt.Sprintf("%s cannot be read (%v), so its widgets are unavailable: see whether it answers to this machine", what, s.Err))
 		case s.Empty:
-			h.Add(adminapi.Degraded, what+" has no public key that verifies signatures, so no token of its widgets does: tell whoever publishes it")
+			what += " has no public key that verifies signatures, so no token of its widgets does: tell whoever publishes it"
+			if s.Unused != "" {
+				what += " (" + s.Unused + ")"
+			}
+			h.Add(adminapi.Degraded, what)
 		}
 	}
 }

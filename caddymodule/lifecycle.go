@@ -29,9 +29,9 @@ func (a *App) Start() error {
 	}
 	a.checkStore()
 	a.useSpool()
-	a.startSets()
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
+	a.startSets(ctx)
 	a.counting.Go(func() { a.countStore(ctx) })
 	if a.usesLedger {
 		a.openLedger(ctx)

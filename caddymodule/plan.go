@@ -218,6 +218,9 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
 		if (f == verifier.Signature && d.Message != "" || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
+			if d.Message == h.Message && d.TakesToken() && f == verifier.UserID && len(h.Claims) == 0 {
+				return nil, ofOption("message", fmt.Errorf("message: the dialect %s has tokens alone, which sign no message: leave it out, or say where user id and signature travel by 'claim'", d.Name))
+			}
 			return nil, ofOption("message", fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f))
 		}
 	}

@@ -113,6 +113,22 @@ func (p *plan) takes(w *widget) bool {
 	return p.verifier.PublicKeys()
 }
 
+// takesKeyOf reports whether an algorithm of the handler takes one of the widget's public
+// keys. Of keys that cannot be read, nothing is known.
+func (h *Handler) takesKeyOf(w *widget, p *plan) bool {
+	if w.kind() != widgets.PublicKeys || h.app.offline {
+		return true
+	}
+	var few [widgets.MaxPublicKeys]*verifier.Key
+	keys := few[:0]
+	if w.inline != nil {
+		keys = w.inline.public
+	} else {
+		keys, _ = h.app.opener.Append(keys, w.record, p.policy.KeyEncoding, h.app.ring.Load())
+	}
+	return len(keys) == 0 || slices.ContainsFunc(keys, p.verifier.Takes)
+}
+
 // secretWidget is the hint about a widget that has a secret where public keys verify.
 const secretWidget = "secret_widget"
 
@@ -124,6 +140,9 @@ func (h *Handler) whyNot(w *widget) (id, why string) {
 		return "other_dialect", "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp."
 	case w.kind() == widgets.Secrets:
 		return secretWidget, "The widget has a secret, and this handler's tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
+	case p.verifier.PublicKeys() && w.kind() == widgets.PublicKeys:
+		return "other_key_kind", "The widget has public keys of another kind than this handler's tokens are signed with, " + strings.Join(p.policy.Token.Algorithms, " or ") +
+			": give it a key of that kind, or name the algorithm of its keys in the handler's token block."
 	case p.verifier.PublicKeys():
 		return "unbound_keyset", "The widget has a key set, and this handler does not say whose tokens are meant: add 'require /iss <issuer>' and 'require /aud <audience>' to its token block."
 	}
@@ -140,7 +159,7 @@ func (h *Handler) planIn(dialect string) *plan {
 
 // planFor returns the plan for the widget's requests, nil if the handler does not take it.
 func (h *Handler) planFor(w *widget) *plan {
-	if p := h.planIn(w.dialect); p != nil && !p.cutOnly && p.takes(w) {
+	if p := h.planIn(w.dialect); p != nil && !p.cutOnly && p.takes(w) && h.takesKeyOf(w, p) {
 		return p
 	}
 	return nil
@@ -203,7 +222,7 @@ func (k *inlineKeys) useSet(h *Handler) error {
 		if source = path; source == "" {
 			return keysets.CheckSource(source)
 		}
-		keys, err := keysets.ReadFile(path)
+		keys, unused, err := keysets.ReadFile(path)
 		if err != nil {
 			if _, ok := errors.AsType[*fs.PathError](err); ok {
 				err = unreadable("key set", path, err)
@@ -211,8 +230,11 @@ func (k *inlineKeys) useSet(h *Handler) error {
 			return fmt.Errorf("%w (jwks)", err)
 		}
 		if !slices.ContainsFunc(keys, func(k verifier.PublicKey) bool { return h.plan.policy.Token.CheckKey(k.Key) == nil }) {
-			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there (jwks)",
-				path, strings.Join(h.plan.policy.Token.Algorithms, ", "))
+			if unused != "" {
+				unused = ": " + unused
+			}
+			return fmt.Errorf("the key set in the file %s has no key for this handler's tokens: it takes public keys for %s, whose 'use' is 'sig' if it is there%s (jwks)",
+				path, strings.Join(h.plan.policy.Token.Algorithms, ", "), unused)
 		}
 	}
 	if _, err := h.app.sets.Open(source); err != nil {
@@ -239,7 +261,7 @@ func resolvePublicKey(written string) (crypto.PublicKey, error) {
 
 func parsePublicKey(written string) (crypto.PublicKey, error) {
 	key, err := keyset.ParsePEM([]byte(written))
-	if err != nil && !strings.Contains(written, "\n") && (strings.ContainsAny(written, "/\\") || strings.Contains(written, ".pem")) && !strings.Contains(written, "-----") {
+	if err != nil && strings.HasPrefix(err.Error(), "this is not a public key in PEM") && !strings.Contains(written, "\n") && (strings.ContainsAny(written, "/\\") || strings.Contains(written, ".pem")) && !strings.Contains(written, "-----") {
 		return nil, errors.New("this is not a public key in PEM: write {file./path/of/the/key.pem} to read one from a file")
 	}
 	return key, err

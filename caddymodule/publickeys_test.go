@@ -1,13 +1,18 @@
 package caddymodule
 
 import (
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
@@ -122,7 +127,23 @@ func TestKeySetFile(t *testing.T) {
 	equal(t, g.bearer(t, "/", next.token(t)), "verified", "the key that it has")
 }
 
-// TestKeySetsDoNotMix: a kid names a key of its widget's set only.
+// TestKeySetOfLargeKeys: an RSA key of more than 4,096 bits counts in a file and from a URL.
+func TestKeySetOfLargeKeys(t *testing.T) {
+	text, err := os.ReadFile("testdata/rsa6144.pem") // it takes half a minute to generate one
+	must(t, err)
+	block, _ := pem.Decode(text)
+	signer, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	must(t, err)
+	key := &pair{algorithm: jose.RS256, kid: "large", Signer: signer.(crypto.Signer)}
+	path := filepath.Join(t.TempDir(), "jwks.json")
+	must(t, os.WriteFile(path, jwksOf(t, key), 0o600))
+	for _, source := range []string{path, newKeySource(t, key).URL} {
+		g := chat(t, "chat_identity optional {\nclaim token header Authorization"+strings.Replace(bound, "ES256", "RS256", 1)+"jwks "+source+"\n}")
+		equal(t, g.bearer(t, "/", key.token(t)), "verified", "%s", source)
+	}
+}
+
+// TestKeySetsDoNotMix: a kid names a key of its own set alone.
 func TestKeySetsDoNotMix(t *testing.T) {
 	a, b := newPair(t, "ES256", "1"), newPair(t, "ES256", "1")
 	first, second := newKeySource(t, a), newKeySource(t, b)
@@ -161,6 +182,13 @@ func TestKeySetOutage(t *testing.T) {
 	must(t, reread(t, source.URL))
 	equal(t, g.bearer(t, "/", key.token(t)), "verified", "the source is back")
 	health("ok", 200, "")
+	source.answers(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"keys":[{"kty":"RSA","kid":"2","use":"enc"}]}`))
+	})
+	must(t, reread(t, source.URL))
+	health("degraded", 200, "tell whoever publishes it (1 of 1 keys are not used: '2': its use is 'enc')")
+	source.holds(t, key)
+	must(t, reread(t, source.URL))
 	source.fails()
 	if reread(t, source.URL) == nil {
 		t.Fatal("the source does not fail")
@@ -220,30 +248,31 @@ func TestPublicKeysRefused(t *testing.T) {
 	const token = "claim token header Authorization\n"
 	const es256 = token + "token {\nalgorithm ES256\n}\n"
 	for name, c := range map[string]struct{ options, says string }{
-		"another kind":            {es256 + "public_key {file." + rsFile + "}", "public key file " + rsFile + ": ES256 takes an ECDSA key on the curve P-256, and this is an RSA key"},
-		"another curve":           {es256 + "public_key {file." + es384File + "}", "this is an ECDSA key on the curve P-384"},
-		"a private key":           {es256 + "public_key {file." + private + "}", "public key file " + private + ": this is a private key"},
-		"no such file":            {es256 + "public_key {file." + dir + "/none.pem}", "public key file " + dir + "/none.pem does not exist"},
-		"a path":                  {es256 + "public_key " + esFile, "write {file./path/of/the/key.pem}"},
-		"no PEM":                  {es256 + "public_key hello", "not a public key in PEM"},
-		"the same key twice":      {es256 + "public_key {file." + esFile + "} {file." + esFile + "}", "the same key is repeated"},
-		"too many":                {es256 + "public_key" + strings.Repeat(" {file."+esFile+"}", 5), "at most 4"},
-		"HS256 with a public key": {token + "public_key {file." + esFile + "}", "never the key of an HMAC"},
-		"HS256 with a key set":    {token + "token {\nrequire /iss a\nrequire /aud b\n}\njwks https://login.example.com/jwks", "never the key of an HMAC"},
-		"a secret with ES256":     {es256 + "secret {env.TEST_SECRET}", "ES256 is verified with a public key"},
-		"secret and public key":   {es256 + "secret {env.TEST_SECRET}\npublic_key {file." + esFile + "}", "public_key beside secret"},
-		"secret and key set":      {es256 + "secret {env.TEST_SECRET}\njwks https://login.example.com/jwks", "jwks beside secret"},
-		"public key and key set":  {es256 + "public_key {file." + esFile + "}\njwks https://login.example.com/jwks", "jwks beside public_key"},
-		"http":                    {token + bound + "jwks http://login.example.com/jwks", "use https"},
-		"a user in the URL":       {token + bound + "jwks https://me@login.example.com/jwks", "has a user or password"},
-		"no require":              {es256 + "jwks https://login.example.com/jwks", "'require /iss <issuer>' and 'require /aud <audience>'"},
-		"no audience":             {token + "token {\nalgorithm ES256\nrequire /iss a\n}\njwks https://login.example.com/jwks", "'require /aud <audience>'"},
-		"no such key set":         {token + bound + "jwks " + dir + "/none.json", "key set file " + dir + "/none.json does not exist"},
-		"a key set of other keys": {token + bound + "jwks " + write("rs.json", string(jwksOf(t, rs))), "no key for this handler's tokens"},
-		"an empty key set":        {token + bound + "jwks " + write("empty.json", `{"keys":[]}`), "no key for this handler's tokens"},
-		"no key set":              {token + bound + "jwks " + esFile, "not a JWK Set"},
-		"a widget by request":     {es256 + "widget {header.X-Widget-Key}\npublic_key {file." + esFile + "}", "a handler with public_key has a single widget"},
-		"no token":                {"public_key {file." + esFile + "}", "which the dialect bookbag does not send"},
+		"another kind":             {es256 + "public_key {file." + rsFile + "}", "public key file " + rsFile + ": ES256 takes an ECDSA key on the curve P-256, and this is an RSA key"},
+		"another curve":            {es256 + "public_key {file." + es384File + "}", "this is an ECDSA key on the curve P-384"},
+		"a private key":            {es256 + "public_key {file." + private + "}", "public key file " + private + ": this is a private key"},
+		"no such file":             {es256 + "public_key {file." + dir + "/none.pem}", "public key file " + dir + "/none.pem does not exist"},
+		"a path":                   {es256 + "public_key " + esFile, "write {file./path/of/the/key.pem}"},
+		"no PEM":                   {es256 + "public_key hello", "not a public key in PEM"},
+		"the same key twice":       {es256 + "public_key {file." + esFile + "} {file." + esFile + "}", "the same key is repeated"},
+		"too many":                 {es256 + "public_key" + strings.Repeat(" {file."+esFile+"}", 5), "at most 4"},
+		"HS256 with a public key":  {token + "public_key {file." + esFile + "}", "never the key of an HMAC"},
+		"HS256 with a key set":     {token + "token {\nrequire /iss a\nrequire /aud b\n}\njwks https://login.example.com/jwks", "never the key of an HMAC"},
+		"a secret with ES256":      {es256 + "secret {env.TEST_SECRET}", "ES256 is verified with a public key"},
+		"secret and public key":    {es256 + "secret {env.TEST_SECRET}\npublic_key {file." + esFile + "}", "public_key beside secret"},
+		"secret and key set":       {es256 + "secret {env.TEST_SECRET}\njwks https://login.example.com/jwks", "jwks beside secret"},
+		"public key and key set":   {es256 + "public_key {file." + esFile + "}\njwks https://login.example.com/jwks", "jwks beside public_key"},
+		"http":                     {token + bound + "jwks http://login.example.com/jwks", "use https"},
+		"a user in the URL":        {token + bound + "jwks https://me@login.example.com/jwks", "has a user or password"},
+		"no require":               {es256 + "jwks https://login.example.com/jwks", "'require /iss <issuer>' and 'require /aud <audience>'"},
+		"no audience":              {token + "token {\nalgorithm ES256\nrequire /iss a\n}\njwks https://login.example.com/jwks", "'require /aud <audience>'"},
+		"no such key set":          {token + bound + "jwks " + dir + "/none.json", "key set file " + dir + "/none.json does not exist"},
+		"a key set of other keys":  {token + bound + "jwks " + write("rs.json", string(jwksOf(t, rs))), "no key for this handler's tokens"},
+		"a public key as a secret": {token + "secret {file." + write("public.pem", newPair(t, "ES256", "").pem(t)) + "}", "write public_key in place of secret"},
+		"an empty key set":         {token + bound + "jwks " + write("empty.json", `{"keys":[]}`), "no key for this handler's tokens"},
+		"no key set":               {token + bound + "jwks " + esFile, "not a JWK Set"},
+		"a widget by request":      {es256 + "widget {header.X-Widget-Key}\npublic_key {file." + esFile + "}", "a handler with public_key has a single widget"},
+		"no token":                 {"public_key {file." + esFile + "}", "which the dialect bookbag does not send"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			caddyfile := "{\nadmin off\n}\nhttp://localhost:1 {\nchat_identity {\n" + c.options + "\n}\n}\n"

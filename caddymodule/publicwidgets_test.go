@@ -115,6 +115,7 @@ func TestStoredPublicKeysRefused(t *testing.T) {
 		says               string
 	}{
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{}}), 400, "1 to 4 keys"},
+		{"POST", "widgets", create(map[string]any{"public_key": key}), 400, "did you mean public_keys"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{key, key}}), 400, "appears more than once"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{"x"}}), 400, "not a public key in PEM"},
 		{"POST", "widgets", create(map[string]any{"public_keys": []string{"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}), 400, "this is a private key"},
@@ -177,6 +178,35 @@ func TestStoredPublicKeysElsewhere(t *testing.T) {
 	}
 	a := g.post(t, `{"user_id":"ada","user_hash":"`+signWith(testSecret, "ada")+`"}`, "X-Widget-Key: keys")
 	equal(t, a.seen.Header.Get("X-Identity-Outcome"), "invalid", "a signature for a widget with public keys")
+}
+
+// TestStoredPublicKeyOfAnotherKind: a widget none of whose keys the handler's algorithms take
+// is refused with a note, where it is created and where it is changed.
+func TestStoredPublicKeyOfAnotherKind(t *testing.T) {
+	fits, other := newPair(t, "ES256", ""), newPair(t, "ES384", "")
+	g := live(t, "encryption_key {env.TEST_KEY}", publicSite)
+	const note = "The widget has public keys of another kind than this handler's tokens are signed with, ES256"
+	for _, c := range []struct {
+		method, path string
+		keys         []string
+		noted        bool
+		outcome      string
+	}{
+		{"POST", "widgets", []string{newPair(t, "RS256", "").pem(t)}, true, "invalid widget_unknown"},
+		{"PATCH", "widgets/shop", []string{other.pem(t)}, true, "invalid widget_unknown"},
+		{"PATCH", "widgets/shop", []string{other.pem(t), fits.pem(t)}, false, "verified"},
+		{"PATCH", "widgets/shop", []string{other.pem(t)}, true, "invalid widget_unknown"},
+	} {
+		members := map[string]any{"public_keys": c.keys}
+		if c.method == "POST" {
+			members["id"] = "shop"
+		}
+		answer := g.call(t, c.method, c.path, jsonOf(t, members))
+		if answer.status >= 300 || strings.Contains(answer.body, note) != c.noted || (answer.EffectiveMode == "") != c.noted {
+			t.Errorf("%s with %d keys: %d %s", c.method, len(c.keys), answer.status, answer.body)
+		}
+		equal(t, g.bearer(t, "/", fits.token(t), "X-Widget-Key: shop"), c.outcome, "%s with %d keys", c.method, len(c.keys))
+	}
 }
 
 // TestPublicKeysMove: public keys are exported and imported sealed, sealed anew with another

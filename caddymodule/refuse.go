@@ -160,6 +160,9 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 		}
 		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
 	case judgment.Replayed:
+		if x.byToken() {
+			return "This token was used before. Sign a new one for each use."
+		}
 		return "This signature was used before. Sign anew for each use."
 	default:
 		return "This conversation belongs to another user."

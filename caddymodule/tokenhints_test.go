@@ -8,6 +8,39 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
+// TestTokenSchemeHints: a token that is not read because of what stands before it is named.
+func TestTokenSchemeHints(t *testing.T) {
+	g, lines := operated(t, "", `chat_identity required {
+		widget {http.request.header.X-Widget-Key}
+		dialect zendesk
+	}`)
+	token := jwt(g.create(t, `{"id":"shop"}`), `{"external_id":"zoe","scope":"user"}`)
+	stream := jwt(g.create(t, `{"id":"stream","dialect":"stream"}`), `{"user_id":"zoe"}`)
+	for path, test := range map[string]struct{ widget, value, says string }{
+		"/bare":   {"shop", token, "Authorization holds a token without 'Bearer '"},
+		"/token":  {"shop", "Token " + token, "behind another scheme than Bearer"},
+		"/colon":  {"shop", "Bearer: " + token, "behind another scheme than Bearer"},
+		"/basic":  {"shop", "Basic em9lOnpvZQ==", "No identity claim was found"},
+		"/none":   {"shop", "", "No identity claim was found"},
+		"/stream": {"stream", "Bearer " + stream, "Authorization holds a token behind a scheme: send the token alone"},
+	} {
+		var hint string
+		eventually(t, "no line about "+path, func() bool {
+			g.do(t, "GET", path, "", "Authorization: "+test.value, "X-Widget-Key: "+test.widget)
+			for _, l := range lines(`"path":"` + path + `"`) {
+				hint = l.Hint
+			}
+			return hint != ""
+		})
+		contains(t, hint, test.says)
+	}
+	var v adminapi.Readiness
+	g.askInto(t, "widgets/stream/readiness", &v)
+	if len(v.Refusals) != 1 || len(v.Refusals[0].Hints) != 1 || v.Refusals[0].Hints[0].ID != "token_scheme" {
+		t.Errorf("readiness: %+v", v.Refusals)
+	}
+}
+
 // TestTokenHints: the log and readiness name the mistake of a token, and nothing of what it
 // says; only the log names the widget whose secret signed it.
 func TestTokenHints(t *testing.T) {
@@ -69,6 +102,39 @@ func TestTokenHints(t *testing.T) {
 			if l.Reason != "" { // the access log names users that are verified
 				t.Errorf("the log has %s: %+v", text, l)
 			}
+		}
+	}
+}
+
+// TestPublicKeyHints: where keys are public no hint is about a secret, and one about a kid
+// says that a set is not read at once.
+func TestPublicKeyHints(t *testing.T) {
+	known, stranger := newPair(t, "ES256", "known"), newPair(t, "ES256", "known")
+	next := newPair(t, "ES256", "next")
+	source, empty := newKeySource(t, known), newKeySource(t)
+	site := ""
+	for path, url := range map[string]string{"/chat": source.URL, "/empty": empty.URL} {
+		site += "chat_identity " + path + "* optional {\nwidget " + path[1:] + "\nclaim token header Authorization" + bound + "jwks " + url + "\n}\n"
+	}
+	g, lines := operated(t, "", site)
+	for path, test := range map[string]struct {
+		token, says string
+	}{
+		"/chat/stranger": {stranger.token(t), "another private key"},
+		"/chat/next":     {next.token(t), "for a kid that it lacks at most once in 30 seconds"},
+		"/empty":         {known.token(t), "its key set is empty"},
+	} {
+		var hint string
+		eventually(t, "no line about "+path, func() bool {
+			g.do(t, "GET", path, "", "Authorization: Bearer "+test.token)
+			for _, l := range lines(`"path":"` + path + `"`) {
+				hint = l.Hint
+			}
+			return hint != ""
+		})
+		contains(t, hint, test.says)
+		if strings.Contains(hint, "secret") {
+			t.Errorf("%s: no secret is used: %s", path, hint)
 		}
 	}
 }

@@ -51,6 +51,7 @@ func TestTokenOnce(t *testing.T) {
 			for i, want := range []string{"ada", "401 replayed", "401 replayed"} {
 				equal(t, g.carry(t, k), want, "%d", i)
 			}
+			contains(t, g.do(t, "GET", "/chat", "", "Authorization: Bearer "+k).body, "This token was used before.")
 			for what, again := range map[string]string{
 				"another exp":      jwt(testSecret, fmt.Sprintf(`{"sub":"ada","exp":%d,"jti":"first"}`, inAnHour()-9)),
 				"another user":     jwt(testSecret, fmt.Sprintf(`{"sub":"bob","exp":%d,"jti":"first"}`, inAnHour())),

@@ -281,7 +281,7 @@ func (p *tokenReader) readUser(v *Verifier, t *tokenReading, ids []claimjson.Val
 		case value.Kind == claimjson.Number && !p.rules.TextUserID && plainInteger(t.raw(value)):
 			t.user = t.raw(value)
 		default:
-			want := "neither a string nor a plain integer"
+			want := "neither a string nor an integer from -(2^53-1) to 2^53-1"
 			if p.rules.TextUserID {
 				want = "not a string"
 			}

@@ -184,7 +184,7 @@ func TestTokenVectors(t *testing.T) {
 				keys, set = append(keys, verifier.NewKey(verifier.WeakSecret(key))), nil
 			}
 			if set != nil {
-				public, err := keyset.Parse(set)
+				public, _, err := keyset.Parse(set)
 				if err != nil {
 					t.Fatal(err)
 				}

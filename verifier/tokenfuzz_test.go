@@ -28,7 +28,7 @@ var refusals = []string{
 	"that is not a number of seconds within ±2^53",
 	"has no exp",
 	"has no user id at /sub",
-	"has a user id that is longer", "has a user id that holds a control character", "that is neither a string nor a plain integer",
+	"has a user id that is longer", "has a user id that holds a control character", "that is neither a string nor an integer from -(2^53-1) to 2^53-1",
 }
 
 // FuzzToken holds tokens that are signed rightly against two other libraries: what is

@@ -87,6 +87,11 @@ func (v *Verifier) PublicKeys() bool {
 	return v.token != nil && v.dialect.Proof != signatureProof && !v.token.algorithms[0].Symmetric()
 }
 
+// Takes reports whether one of the tokens' algorithms verifies with the key.
+func (v *Verifier) Takes(k *Key) bool {
+	return v.token != nil && slices.ContainsFunc(v.token.algorithms, k.fits)
+}
+
 // ByToken reports whether the proof is a token.
 func (i Identity) ByToken() bool { return i.token != nil }
 

@@ -189,6 +189,15 @@ var tokenMistakes = []struct {
 	{"local time", "iat_local", of(claims{"iat": tokenNow.Unix() + 7200 - 2}), nil},
 	{"user id as a number", "user_id_number", of(claims{"sub": 42}), func(d *verifier.Dialect) { d.Token.TextUserID = true }},
 	{"user id with a fraction", "user_id_number", of(claims{"sub": 4.2}), nil},
+	{"user id beyond 2^53", "user_id_large", of(claims{"sub": int64(9007199254740993)}), nil},
+	{"payload a text", "payload_encoded_twice", func(key string) string {
+		text := encoded(claims{"alg": "HS256"}) + "." + encoded(`{"sub":"u"}`)
+		return text + "." + hs(sha256.New, key, text)
+	}, nil},
+	{"payload a list", "payload_type", func(key string) string {
+		text := encoded(claims{"alg": "HS256"}) + "." + encoded([]string{"u"})
+		return text + "." + hs(sha256.New, key, text)
+	}, nil},
 	{"user id an object", "user_id_type", of(claims{"sub": claims{"id": 1}}), nil},
 	{"user id elsewhere", "user_id_elsewhere", of(claims{"sub": nil, "customer_id": "user-42"}), nil},
 	{"no user id", "no_user_id", of(claims{"sub": nil}), nil},
@@ -361,6 +370,8 @@ func TestPublicKeyMistakes(t *testing.T) {
 		{"no kid", "no_kid", es(claims{"alg": "ES256"}, raw), es256, many},
 		{"another kind of key", "key_kind", es(claims{"alg": "ES256"}, raw), es256, []*verifier.Key{key(ed.Public(), "", false)}},
 		{"PSS", "signed_ps256", pss(), rs256, []*verifier.Key{key(&rsaKey.PublicKey, "", false)}},
+		{"key for another algorithm", "key_alg", rsaToken(claims{"alg": "RS256", "kid": "r"}, claiming(nil)), rs256,
+			[]*verifier.Key{must(verifier.NewPublicKey(verifier.PublicKey{Key: &rsaKey.PublicKey, ID: "r", InSet: true, Algorithm: "RS512"}))}},
 		{"another algorithm", "alg_other", rsaToken(claims{"alg": "RS256"}, claiming(nil)), func(d *verifier.Dialect) { d.Token.Algorithms = []string{"RS512"} }, []*verifier.Key{key(&rsaKey.PublicKey, "", false)}},
 	} {
 		t.Run(x.name, func(t *testing.T) {

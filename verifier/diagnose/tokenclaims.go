@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,12 @@ import (
 func (t *token) form() (found []deviation, only bool) {
 	if strings.HasSuffix(t.text, ".devtoken") {
 		return []deviation{{"token_development", "this is a development token, which nobody has signed", "have your server sign one"}}, true
+	}
+	if t.claims == nil {
+		if json.Unmarshal(t.jws.Payload, new(string)) == nil {
+			return []deviation{{"payload_encoded_twice", "the payload is JSON within a text, so it was encoded twice", "sign the object itself"}}, true
+		}
+		return []deviation{{"payload_type", "the payload is no JSON object", "sign an object of the claims"}}, true
 	}
 	found = t.userID()
 	if len(found) > 0 && found[0].id == "other_dialect" {
@@ -56,6 +63,10 @@ func (t *token) userID() []deviation {
 		case nil:
 			continue
 		case json.Number:
+			n, err := strconv.ParseFloat(string(value), 64)
+			if whole := err == nil && n == math.Trunc(n); whole && !t.rules.TextUserID && math.Abs(n) >= 1<<53 {
+				return []deviation{{"user_id_large", "the user id at " + pointer + " is a number beyond 2^53-1, which many programs round", asText}}
+			}
 			if _, err := strconv.ParseInt(string(value), 10, 64); err != nil || t.rules.TextUserID {
 				return []deviation{{"user_id_number", "the user id at " + pointer + " is a number", asText}}
 			}
@@ -69,16 +80,17 @@ func (t *token) userID() []deviation {
 		return nil
 	}
 	where := strings.Join(t.rules.UserID, " or ")
-	for _, d := range verifier.Dialects {
-		// Anybody's token has a sub.
-		if d.Name != t.dialect.Name && d.TakesToken() && len(d.Token.UserID) > 0 && t.verifies(d, t.keys()) {
-			return []deviation{{"other_dialect", "this is a token of the dialect " + d.Name, "name that dialect, or sign the user's id as " + where}}
-		}
-	}
 	names := slices.DeleteFunc(t.has(userIDNames...), func(name string) bool { return slices.Contains(t.rules.UserID, "/"+name) })
 	if len(names) > 0 {
-		return []deviation{{"user_id_elsewhere", "the token has no user id at " + where + ", but has " + enumerate(names),
-			"sign the user's id as " + where + ", or name the claim that has it in the option user_id"}}
+		found := deviation{"user_id_elsewhere", "the token has no user id at " + where + ", but has " + enumerate(names),
+			"sign the user's id as " + where + ", or name the claim that has it in the option user_id"}
+		for _, d := range verifier.Dialects {
+			// Anybody's token has a sub.
+			if d.Name != t.dialect.Name && d.TakesToken() && len(d.Token.UserID) > 0 && t.verifies(d, t.keys()) {
+				return []deviation{{"other_dialect", found.did + " as a token of the dialect " + d.Name, found.fix + ", or name that dialect"}}
+			}
+		}
+		return []deviation{found}
 	}
 	return []deviation{{"no_user_id", "the token has no user id at " + where, "add it"}}
 }

@@ -190,7 +190,10 @@ func (t *token) byPublicKey(named jws.Algorithm, public []verifier.PublicKey) ([
 		if a.algorithm.Name != named.Name {
 			found = append(found, signedBy(a.algorithm.Name, named.Name))
 		}
-		switch {
+		switch only := a.key.Algorithm; {
+		case only != "" && only != named.Name:
+			found = append(found, deviation{"key_alg", "the key that signed the token is published for another algorithm than " + named.Name,
+				"publish it with that alg or with none, or sign by the one that it is for"})
 		case !a.key.InSet:
 		case t.jws.KeyID == nil && len(keys) > maxUnnamed:
 			found = append(found, deviation{"no_kid", "the token has no kid, and the key set has more than 4 keys that it may be for", "write the kid of the key that signs"})

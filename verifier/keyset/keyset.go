@@ -30,65 +30,110 @@ const (
 )
 
 // Parse reads a JWK Set (RFC 7517 section 5). Keys that are not for verifying
-// signatures, of a kind that is not supported, or whose kid appears more than once are
-// left out. A secret key in a set is one that was published.
-func Parse(text []byte) ([]verifier.PublicKey, error) {
+// signatures, that no algorithm takes, or whose kid appears more than once are left out;
+// unused names each, and says why. A secret key in a set is one that was published.
+func Parse(text []byte) (keys []verifier.PublicKey, unused []string, err error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
 	}
 	if len(text) > MaxBytes {
-		return nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
+		return nil, nil, fmt.Errorf("the key set is larger than %d bytes", MaxBytes)
 	}
 	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil {
-		return nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
+		return nil, nil, errors.New("this is not a JWK Set: a JSON object with the list \"keys\"")
 	}
 	if len(set.Keys) > MaxKeys {
-		return nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
+		return nil, nil, fmt.Errorf("the key set has %d keys, and at most %d are read", len(set.Keys), MaxKeys)
 	}
-	var keys []verifier.PublicKey
+	read := make([]jwk, len(set.Keys))
 	ids := map[string]int{}
-	for _, raw := range set.Keys {
-		var use struct {
-			ID         string   `json:"kid"`
-			Use        string   `json:"use"`
-			Operations []string `json:"key_ops"`
-			Algorithm  string   `json:"alg"`
-		}
-		if json.Unmarshal(raw, &use) != nil {
+	for i, raw := range set.Keys {
+		k := &read[i]
+		if k.err = json.Unmarshal(raw, k); k.err != nil {
+			k.err = errors.New("it is not a JWK")
 			continue
 		}
-		ids[use.ID]++
-		if use.Use != "" && use.Use != "sig" || use.Operations != nil && !slices.Contains(use.Operations, "verify") {
-			continue
+		ids[k.ID]++
+		k.key, k.err = k.public(raw)
+	}
+	for i, k := range read {
+		if k.err == nil && k.ID != "" && ids[k.ID] > 1 {
+			k.err = errors.New("its kid appears more than once")
 		}
-		var key jose.JSONWebKey
-		switch err := key.UnmarshalJSON(raw); {
-		case err != nil:
-			key.Key = largeRSA(raw)
-		case !key.IsPublic():
-			key.Key = nil
-		}
-		if key.Key != nil {
-			keys = append(keys, verifier.PublicKey{Key: key.Key, ID: use.ID, InSet: true, Algorithm: use.Algorithm})
+		switch {
+		case k.err == nil:
+			keys = append(keys, verifier.PublicKey{Key: k.key, ID: k.ID, InSet: true, Algorithm: k.Algorithm})
+		case k.ID == "":
+			unused = append(unused, fmt.Sprintf("number %d, without a kid: %v", i+1, k.err))
+		default:
+			unused = append(unused, fmt.Sprintf("'%.64s': %v", k.ID, k.err))
 		}
 	}
-	return slices.DeleteFunc(keys, func(k verifier.PublicKey) bool { return k.ID != "" && ids[k.ID] > 1 }), nil
+	return keys, unused, nil
 }
 
-// largeRSA reads a public RSA key (RFC 7518 section 6.3.1) of more than 4,096 bits, which
-// go-jose refuses. It returns nil for any other.
-func largeRSA(raw []byte) crypto.PublicKey {
-	var jwk struct{ Kty, N, E, D string }
-	if json.Unmarshal(raw, &jwk) != nil || jwk.Kty != "RSA" || jwk.D != "" {
-		return nil
+// jwk is one key of a set.
+type jwk struct {
+	Kind       string          `json:"kty"`
+	ID         string          `json:"kid"`
+	Use        string          `json:"use"`
+	Operations []string        `json:"key_ops"`
+	Algorithm  string          `json:"alg"`
+	N          string          `json:"n"` // of an RSA key
+	E          string          `json:"e"`
+	D          json.RawMessage `json:"d"` // of a private key
+
+	key crypto.PublicKey
+	err error // why it is not used
+}
+
+// public returns the key, of which raw is the text.
+func (k *jwk) public(raw []byte) (crypto.PublicKey, error) {
+	switch {
+	case k.Use != "" && k.Use != "sig":
+		return nil, fmt.Errorf("its use is '%.16s'", k.Use)
+	case k.Operations != nil && !slices.Contains(k.Operations, "verify"):
+		return nil, errors.New("its key_ops do not have 'verify'")
 	}
-	n, errN := base64.RawURLEncoding.DecodeString(jwk.N)
-	e, errE := base64.RawURLEncoding.DecodeString(jwk.E)
+	var key jose.JSONWebKey
+	err := key.UnmarshalJSON(raw)
+	if errors.Is(err, jose.ErrUnsupportedKeyType) && k.Kind == "RSA" && k.D == nil {
+		key.Key, err = k.largeRSA() // above 4,096 bits, which go-jose does not read
+	}
+	switch {
+	case err != nil:
+		return nil, errors.New("it is damaged, or of a kind that is not supported")
+	case !key.IsPublic():
+		return nil, errors.New("it is no public key, and whoever can read the set can sign with it")
+	case k.Algorithm != "":
+		return key.Key, (&verifier.Token{Algorithms: []string{k.Algorithm}}).CheckKey(key.Key)
+	}
+	return key.Key, check(key.Key)
+}
+
+// largeRSA reads an RSA key by RFC 7518 section 6.3.1.
+func (k *jwk) largeRSA() (*rsa.PublicKey, error) {
+	n, err := base64.RawURLEncoding.DecodeString(k.N)
+	if err != nil {
+		return nil, err
+	}
+	e, err := base64.RawURLEncoding.DecodeString(k.E)
+	if err != nil {
+		return nil, err
+	}
 	exponent := new(big.Int).SetBytes(e)
-	if errN != nil || errE != nil || len(n) <= 4096/8 || exponent.BitLen() > 31 {
-		return nil
+	if exponent.BitLen() > 31 || exponent.Cmp(big.NewInt(2)) < 0 { // as crypto/rsa has it
+		return nil, errors.New("the exponent is out of range")
 	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, nil
+}
+
+// SayUnused says how many keys of a set are not used, and why; "" if all are.
+func SayUnused(keys []verifier.PublicKey, unused []string) string {
+	if len(unused) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d keys are not used: %s", len(unused), len(keys)+len(unused), strings.Join(unused, "; "))
 }
 
 // Keys returns the keys of a widget that has public keys without ids. Each is named by its
@@ -129,12 +174,10 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	block, rest := pem.Decode(text)
 	switch {
-	case block == nil && strings.Contains(string(text), "-----BEGIN"):
-		return nil, errors.New("the PEM of the public key has no newlines, or quotes around it: write the file as it is, or its base64 on one line")
 	case block == nil:
-		return nil, errors.New("this is not a public key in PEM, which begins with -----BEGIN PUBLIC KEY-----, or the base64 of one on one line")
+		return nil, notPEM(string(text))
 	case strings.Contains(block.Type, "PRIVATE"):
-		return nil, errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
+		return nil, errPrivate
 	case len(strings.TrimSpace(string(rest))) > 0:
 		return nil, errors.New("there is more than one PEM block: give each key separately")
 	}
@@ -153,6 +196,31 @@ func ParsePEM(text []byte) (crypto.PublicKey, error) {
 	}
 	return key, check(key)
 }
+
+// notPEM says why a text is not PEM, in the ways that PEM is commonly spoiled where a variable
+// holds it.
+func notPEM(text string) error {
+	const oneLine = ": keep its line breaks, or give the base64 of the whole PEM file, which is one line ('base64 -w0 key.pem')"
+	_, der := x509.ParsePKIXPublicKey([]byte(text)) // ParsePEM has decoded base64
+	_, rsaDER := x509.ParsePKCS1PublicKey([]byte(text))
+	switch trimmed := strings.TrimSpace(text); {
+	case strings.Contains(text, "PRIVATE KEY-----"):
+		return errPrivate
+	case der == nil || rsaDER == nil:
+		return errors.New("this is a public key without its PEM: give the PEM file, or the base64 of all of it with the line -----BEGIN PUBLIC KEY-----")
+	case !strings.Contains(text, "-----BEGIN"):
+		return errors.New("this is not a public key in PEM: a text that begins with -----BEGIN PUBLIC KEY-----")
+	case strings.Contains(text, `\n`):
+		return errors.New(`this PEM has \n written in place of line breaks` + oneLine)
+	case strings.HasPrefix(trimmed, `"`) || strings.HasPrefix(trimmed, "'"):
+		return errors.New("this PEM has quotes around it: give it without them")
+	case !strings.Contains(trimmed, "\n"):
+		return errors.New("this PEM is on one line" + oneLine)
+	}
+	return errors.New("this PEM is damaged" + oneLine)
+}
+
+var errPrivate = errors.New("this is a private key, which only the signing server may have: give its public key ('openssl pkey -pubout'), and replace the pair if this file was shared")
 
 // check refuses a key that no algorithm takes.
 func check(key crypto.PublicKey) (err error) {

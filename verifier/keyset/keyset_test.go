@@ -50,6 +50,16 @@ func jwk(t testing.TB, key any, change map[string]any) json.RawMessage {
 	return text
 }
 
+// rsaOf returns an RSA key with a modulus of so many bits, which nothing is signed with.
+func rsaOf(bits int, e, more string) json.RawMessage {
+	n := make([]byte, bits/8)
+	n[0], n[len(n)-1] = 0x80, 1
+	if more != "" {
+		more = "," + more
+	}
+	return fmt.Appendf(nil, `{"kty":"RSA","n":"%s","e":"%s"%s}`, base64.RawURLEncoding.EncodeToString(n), e, more)
+}
+
 func TestParse(t *testing.T) {
 	key := newKey(t)
 	public := key.Public()
@@ -57,33 +67,55 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	small, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		key  json.RawMessage
-		read bool
+		want string // why it is not used
 	}{
-		"plain":                 {jwk(t, public, nil), true},
-		"for signatures":        {jwk(t, public, map[string]any{"use": "sig", "kid": "1", "alg": "ES256"}), true},
-		"for encryption":        {jwk(t, public, map[string]any{"use": "enc"}), false},
-		"to verify":             {jwk(t, public, map[string]any{"key_ops": []string{"verify"}}), true},
-		"to sign":               {jwk(t, public, map[string]any{"key_ops": []string{"sign"}}), false},
-		"for nothing":           {jwk(t, public, map[string]any{"key_ops": []string{}}), false},
-		"RSA":                   {jwk(t, rsaKey.Public(), nil), true},
-		"private":               {jwk(t, key, nil), false},
-		"a secret":              {json.RawMessage(`{"kty":"oct","k":"AAAA"}`), false},
-		"of an unknown kind":    {json.RawMessage(`{"kty":"AKP","pub":"AAAA"}`), false},
-		"off the curve":         {jwk(t, public, map[string]any{"x": strings.Repeat("A", 43)}), false},
-		"kid that is no string": {jwk(t, public, map[string]any{"kid": 7}), false},
-		"no object":             {json.RawMessage(`7`), false},
+		"plain":                 {jwk(t, public, nil), ""},
+		"for signatures":        {jwk(t, public, map[string]any{"use": "sig", "kid": "1", "alg": "ES256"}), ""},
+		"for encryption":        {jwk(t, public, map[string]any{"use": "enc", "kid": "1"}), "'1': its use is 'enc'"},
+		"to verify":             {jwk(t, public, map[string]any{"key_ops": []string{"verify"}}), ""},
+		"to sign":               {jwk(t, public, map[string]any{"key_ops": []string{"sign"}}), "number 1, without a kid: its key_ops"},
+		"for nothing":           {jwk(t, public, map[string]any{"key_ops": []string{}}), "its key_ops"},
+		"RSA":                   {jwk(t, rsaKey.Public(), nil), ""},
+		"a small RSA key":       {jwk(t, small.Public(), nil), "has 1024 bits"},
+		"RSA of 4096 bits":      {rsaOf(4096, "AQAB", ""), ""},
+		"RSA of 4104 bits":      {rsaOf(4104, "AQAB", ""), ""},
+		"RSA of 8192 bits":      {rsaOf(8192, "AQAB", ""), ""},
+		"RSA of 8200 bits":      {rsaOf(8200, "AQAB", ""), "has 8200 bits"},
+		"large with a large e":  {rsaOf(6144, "gAAAAQ", ""), "it is damaged"},
+		"large without e":       {rsaOf(6144, "", ""), "it is damaged"},
+		"large, e not base64":   {rsaOf(6144, "AQAB=", ""), "it is damaged"},
+		"large and private":     {rsaOf(6144, "AQAB", `"d":"AQAB"`), "it is damaged"},
+		"for RSA encryption":    {rsaOf(6144, "AQAB", `"alg":"RSA-OAEP"`), "RSA-OAEP"},
+		"of another curve":      {jwk(t, public, map[string]any{"alg": "ES384"}), "ES384 takes"},
+		"private":               {jwk(t, key, nil), "it is no public key"},
+		"a secret":              {json.RawMessage(`{"kty":"oct","k":"AAAA"}`), "it is no public key"},
+		"of an unknown kind":    {json.RawMessage(`{"kty":"AKP","pub":"AAAA"}`), "a kind that is not supported"},
+		"off the curve":         {jwk(t, public, map[string]any{"x": strings.Repeat("A", 43)}), "it is damaged"},
+		"kid that is no string": {jwk(t, public, map[string]any{"kid": 7}), "it is not a JWK"},
+		"no object":             {json.RawMessage(`7`), "it is not a JWK"},
 	} {
 		set := fmt.Sprintf(`{"keys":[%s],"more":1}`, test.key)
-		keys, err := keyset.Parse([]byte(set))
-		if err != nil || len(keys) == 1 != test.read {
-			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		keys, unused, err := keyset.Parse([]byte(set))
+		if err != nil || len(keys)+len(unused) != 1 || len(keys) == 1 != (test.want == "") || len(unused) == 1 && !strings.Contains(unused[0], test.want) {
+			t.Errorf("%s: %d keys, unused %q, want %q: %v", name, len(keys), unused, test.want, err)
 		}
 	}
 	twice := fmt.Sprintf(`{"keys":[%s,%s,%s]}`, jwk(t, public, map[string]any{"kid": "a"}), jwk(t, newKey(t).Public(), map[string]any{"kid": "a", "use": "enc"}), jwk(t, newKey(t).Public(), map[string]any{"kid": "b"}))
-	if keys, err := keyset.Parse([]byte(twice)); err != nil || len(keys) != 1 || keys[0].ID != "b" || !keys[0].InSet {
+	keys, unused, err := keyset.Parse([]byte(twice))
+	if err != nil || len(keys) != 1 || keys[0].ID != "b" || !keys[0].InSet {
 		t.Errorf("a kid that appears twice: %v, %v", keys, err)
+	}
+	if got := keyset.SayUnused(keys, unused); got != "2 of 3 keys are not used: 'a': its kid appears more than once; 'a': its use is 'enc'" {
+		t.Error(got)
+	}
+	if got := keyset.SayUnused(keys, nil); got != "" {
+		t.Error(got)
 	}
 	for want, set := range map[string]string{
 		"is not a JWK Set":  `[]`,
@@ -91,11 +123,11 @@ func TestParse(t *testing.T) {
 		"has 33 keys":       `{"keys":[` + strings.Repeat(`1,`, 32) + `1]}`,
 		"larger than":       `{"keys":[` + strings.Repeat(` `, 150<<10) + `]}`,
 	} {
-		if _, err := keyset.Parse([]byte(set)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, _, err := keyset.Parse([]byte(set)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20s: %v, want %q", set, err, want)
 		}
 	}
-	if keys, err := keyset.Parse([]byte(`{"keys":[]}`)); err != nil || len(keys) != 0 {
+	if keys, _, err := keyset.Parse([]byte(`{"keys":[]}`)); err != nil || len(keys) != 0 {
 		t.Errorf("an empty set: %v, %v", keys, err)
 	}
 }
@@ -128,6 +160,12 @@ func TestParsePEM(t *testing.T) {
 		block("PUBLIC KEY", pkix) + block("PUBLIC KEY", pkix): "more than one PEM block",
 		"0123456789abcdef0123456789abcdef":                    "not a public key in PEM",
 		"":                                                    "not a public key in PEM",
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", `\n`):    `has \n written in place of line breaks`,
+		strings.ReplaceAll(block("PUBLIC KEY", pkix), "\n", " "):     "this PEM is on one line",
+		`"` + block("PUBLIC KEY", pkix) + `"`:                        "has quotes around it",
+		"-----BEGIN PUBLIC KEY-----\nAAAA\n":                         "this PEM is damaged",
+		base64.StdEncoding.EncodeToString(pkix):                      "without its PEM",
+		strings.ReplaceAll(block("PRIVATE KEY", private), "\n", " "): "this is a private key",
 	} {
 		public, err := keyset.ParsePEM([]byte(text))
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
@@ -142,7 +180,7 @@ func TestParsePEM(t *testing.T) {
 // TestThumbprint is the example of RFC 7638 section 3.1.
 func TestThumbprint(t *testing.T) {
 	const set = `{"keys":[{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}]}`
-	keys, err := keyset.Parse([]byte(set))
+	keys, _, err := keyset.Parse([]byte(set))
 	if err != nil || len(keys) != 1 {
 		t.Fatal(keys, err)
 	}
@@ -158,7 +196,7 @@ func TestThumbprint(t *testing.T) {
 func TestLargeRSA(t *testing.T) {
 	n := new(big.Int).SetBit(big.NewInt(1), 6143, 1) // no key of anybody's: its size is what matters
 	text := fmt.Sprintf(`{"keys":[{"kty":"RSA","kid":"a","e":"AQAB","n":"%s"}]}`, base64.RawURLEncoding.EncodeToString(n.Bytes()))
-	keys, err := keyset.Parse([]byte(text))
+	keys, _, err := keyset.Parse([]byte(text))
 	if err != nil || len(keys) != 1 || keyset.Describe(keys[0].Key) != "RSA 6144" {
 		t.Fatalf("%v, %v", keys, err)
 	}
@@ -166,7 +204,7 @@ func TestLargeRSA(t *testing.T) {
 		t.Error(err)
 	}
 	private := strings.Replace(text, `"e":`, `"d":"AQAB","e":`, 1)
-	if keys, err := keyset.Parse([]byte(private)); err != nil || len(keys) != 0 {
+	if keys, _, err := keyset.Parse([]byte(private)); err != nil || len(keys) != 0 {
 		t.Errorf("a private key: %v, %v", keys, err)
 	}
 }

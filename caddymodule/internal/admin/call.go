@@ -131,6 +131,9 @@ func (c *call) readLarge(v any, limit int64) error {
 	}
 	if e, ok := errors.AsType[*jsonv2.SemanticError](err); ok {
 		if errors.Is(err, jsonv2.ErrUnknownName) {
+			if e.JSONPointer == "/public_key" {
+				return adminError(http.StatusBadRequest, "the body has a member /public_key, which this call does not accept (did you mean public_keys, a list?)")
+			}
 			return adminError(http.StatusBadRequest, "the body has a member %s, which this call does not accept", e.JSONPointer)
 		}
 		if e.JSONPointer == "" {

@@ -165,7 +165,8 @@ func (c *checker) write(claim map[verifier.Field]string) []byte {
 // verify reads a text and checks the claim in it.
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	if text.isToken() {
-		reading.Text(verifier.Place{Field: verifier.TokenField}, text.token())
+		token, _ := c.bare(text)
+		reading.Text(verifier.Place{Field: verifier.TokenField}, token)
 	} else if text.isForm() {
 		c.verifier.Form(bytes.TrimSpace(text), reading)
 	} else if !c.verifier.JSON(text, reading) && reading.Err() == nil {

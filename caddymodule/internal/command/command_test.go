@@ -207,6 +207,7 @@ func TestCommandErrors(t *testing.T) {
 		{"no key set", run{args: []string{"explain", "--jwks", "testdata/public.pem"}, in: "{}"}},
 		{"both kinds of keys", run{args: []string{"explain", "--jwks", "a", "--public-key", "b"}, in: "{}"}},
 		{"key of a secret's algorithm", run{args: []string{"keygen", "--token-key", "--algorithm", "HS256"}}},
+		{"algorithm of a secret", run{args: []string{"keygen", "--algorithm", "RS256"}}},
 		{"two kinds of key", run{args: []string{"keygen", "--token-key", "--encryption-key"}}},
 		{"no claim", run{args: []string{"explain"}, secret: commandSecret, in: "\n"}},
 		{"claim alone", run{args: []string{"explain"}, in: "{\"user_id\":\n\"u\"}"}},

@@ -116,7 +116,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
-	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text)) {
+	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text) || aMember.Match(text) && !f.hasClaim(text)) {
 		f.dialect = tokenDialect
 	}
 	c, err := f.checker(f.dialect)
@@ -155,6 +155,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	}
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
+	}
+	if _, before := c.bare(document); before != "" && document.isToken() {
+		e.read += ", taken from behind " + before + " as in a header"
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
@@ -201,6 +204,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
 			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
+		}
+		if name := c.otherName(document); name != "" {
+			return found("other_name", name)
 		}
 	}
 	if others := f.others(c, document, &reading, err, keys); others != "" {
@@ -288,9 +294,12 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 			return "the signature is correct, but the token is not good now"
 		}
 		return c.age(c.verifier.SignedAt(r))
-	default:
-		return inWords(err)
+	case judgment.Invalid:
+		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
+			return "the token does not verify with these keys and rules" // its signature may match
+		}
 	}
+	return inWords(err)
 }
 
 // age says how old a timestamp is, or how far ahead.

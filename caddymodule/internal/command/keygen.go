@@ -41,6 +41,8 @@ id reveals nothing about its key.`,
 			switch {
 			case encryption && id || token && (encryption || id):
 				return errors.New("--encryption-key and --token-key generate a key, and --id reads one: pass one of them")
+			case cmd.Flags().Changed("algorithm") && !token:
+				return errors.New("--algorithm is what a key for tokens is for: pass --token-key, too, or leave it out for a secret")
 			case token:
 				return printTokenKey(cmd, algorithm, &out)
 			case encryption:

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -136,7 +137,11 @@ func TestExplainTokens(t *testing.T) {
 		return tokenOf(t, command(t, run{args: append([]string{"sign", "--token", "--user", "u"}, args...), secret: commandSecret}))
 	}
 	for _, x := range []struct{ name, args, in, reason, mistake, says string }{
-		{"Bearer, as in a header", "", "Authorization: Bearer " + sign(), "", "", "verifies"},
+		{"Bearer", "", "Bearer " + sign(), "", "", "behind Bearer as"},
+		{"header", "", "authorization:  bearer " + sign() + "\n", "", "", "behind authorization: bearer as"},
+		{"header of knock", "--dialect knock --algorithm HS256", "X-Knock-User-Token: " + sign(), "", "", "behind X-Knock-User-Token: as"},
+		{"header without Bearer", "", "Authorization: " + sign(), "malformed", "token_prefixed", "issued:"},
+		{"Bearer for tiledesk", "--dialect tiledesk", "Bearer " + sign("--dialect", "tiledesk"), "malformed", "token_prefixed", "issued:"},
 		{"Bearer in JSON", "", `{"user_token":"Bearer ` + sign() + `"}`, "malformed", "token_prefixed", "issued:"},
 		{"in quotes", "", `"` + sign() + `"`, "malformed", "token_quoted", "issued:"},
 		{"padded", "", sign() + "=", "malformed", "token_padded", "issued:"},
@@ -146,18 +151,26 @@ func TestExplainTokens(t *testing.T) {
 		{"for days, taken", "--max-lifetime 96h", sign("--expires", "72h"), "", "", "verifies"},
 		{"another claim", "--user-claim /user_id", sign(), "malformed", "user_id_elsewhere", "has sub"},
 		{"of zendesk", "--dialect zendesk", sign(), "malformed", "user_id_elsewhere+require", "at /external_id, but has sub"},
-		{"where zendesk is not named", "", sign("--dialect", "zendesk"), "malformed", "other_dialect", "a token of the dialect zendesk"},
+		{"where zendesk is not named", "", sign("--dialect", "zendesk"), "malformed", "other_dialect", "option user_id, or name that dialect."},
 		{"another algorithm", "--algorithm HS512", sign(), "invalid", "alg_other", "HS256"},
 		{"require", "--require /iss=a", sign(), "invalid", "require", "invalid: the token does not fit"},
 		{"another encoding of the secret", "--key-encoding hex", sign(), "invalid", "secret_not_decoded", "decode the secret from hex"},
 		{"where no token is", "--dialect nextcap", `{"user_token":"` + sign() + `"}`, "missing", "other_dialect", "a claim of jwt"},
 		{"alone, where none is", "--dialect nextcap", sign(), "missing", "other_dialect", "a claim of jwt"},
 		{"elsewhere", "--dialect jwt", `{"chat":{"user_token":"` + sign() + `"}}`, "missing", "other_place", "pass --at /chat"},
+		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it as /user_token"},
+		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_name", "name is userJwt"},
+		{"undefined", "", "undefined", "malformed", "token_placeholder", "wait for the server's answer"},
+		{"a digest", "", strings.Repeat("0f", 32), "malformed", "signature_sent", "A digest in hex"},
+		{"percent-encoded", "", strings.ReplaceAll(sign(), ".", "%2E"), "malformed", "token_url_encoded", "percent-encoded"},
 		{"half", "--dialect jwt", `{"text":"hi"}`, "missing", "", "no token at /user_token"},
 		{"JWE", "", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMTI4R0NNIn0..aaaa.bbbb.cccc", "malformed", "token_encrypted", "JWE"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			got, text := explained(t, run{args: strings.Fields(x.args), secret: commandSecret, in: x.in})
+			if strings.Contains(text, "the signature does not match") {
+				t.Errorf("it does: %s", text)
+			}
 			if got.Verified != (x.reason == "") || got.Reason != x.reason || got.Mistake.ID != x.mistake || !strings.Contains(text, x.says) {
 				t.Errorf("%+v\n%s", got, text)
 			}
@@ -167,5 +180,14 @@ func TestExplainTokens(t *testing.T) {
 	got, text := explained(t, run{secret: commandSecret, in: sign("--name", "\u009b31m")})
 	if !got.Verified || !strings.Contains(text, `\u009b31m`) || strings.Contains(text, "\u009b") {
 		t.Errorf("%q", text)
+	}
+}
+
+func TestTimeInWords(t *testing.T) {
+	now := time.Unix(1767225600, 0)
+	for away, want := range map[time.Duration]string{0: ", now", 400 * time.Millisecond: ", now", time.Minute: ", in 1m0s", -time.Minute: ", 1m0s ago"} {
+		if got := timeInWords(now.Add(away), now); !strings.HasSuffix(got, want) {
+			t.Errorf("%v: %s", away, got)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -23,18 +24,47 @@ type tokenText struct {
 }
 
 // aToken matches a text that is a token and nothing else, or begins as a header's value does.
-var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:(authorization\\s*:\\s*)?(bearer|jwt)\\s+)?[\"'`]?ey[A-Za-z0-9+/_-]{8,}={0,2}(\\.|\\s*$)")
+var aToken = regexp.MustCompile("^[\\s\"'`]*(?i:([\\w-]+\\s*:\\s*)?((bearer|jwt)\\s+)?)[\"'`]?ey[A-Za-z0-9+/_-]{8,}={0,2}(\\.|\\s*$)")
 
-// isToken reports whether the text is a token, and no JSON or form that has one.
-func (d document) isToken() bool { return aToken.Match(d) }
+// isToken reports whether the text is a token, or one word in its place, and no JSON or form
+// that has one.
+func (d document) isToken() bool { return aToken.Match(d) || oneWord.Match(d) }
 
-// asHeader matches what stands before a token in a header that a gateway verifies.
-var asHeader = regexp.MustCompile(`^(?i:(authorization: ?)?(bearer|jwt) )`)
+var oneWord = regexp.MustCompile(`^\s*[\w%.+/~-]+\s*$`)
 
-// token returns the token without the newline at a file's end, and without a header's name
-// and scheme, which are no mistake where it travels.
-func (d document) token() []byte {
-	return bytes.TrimRight(d[len(asHeader.Find(d)):], "\r\n")
+// aMember matches a member of JSON whose text is a token.
+var aMember = regexp.MustCompile(`"([\w-]+)"\s*:\s*"ey[\w-]+\.[\w-]+\.[\w-]+"`)
+
+// otherName says what the name of a token is that is not where it is looked for, "" if
+// there is none.
+func (c *checker) otherName(d document) string {
+	member := aMember.FindSubmatch(d)
+	if member == nil || !c.dialect.TakesToken() {
+		return ""
+	}
+	return "There is a token whose name is " + string(member[1]) + ": send it as " + strings.Join(c.pointers(verifier.TokenField), " or ") +
+		", name the dialect that sends it so, or write its place in the option claim token."
+}
+
+// token returns the token without the newline at a file's end.
+func (d document) token() []byte { return bytes.TrimRight(d, "\r\n") }
+
+// bare returns a token alone, without what a header of the dialect has before it, and that.
+func (c *checker) bare(text document) (token []byte, before string) {
+	token = text.token()
+	for _, p := range c.dialect.Places {
+		if p.Field != verifier.TokenField || p.Location != "header" {
+			continue
+		}
+		pattern := `^(?i:\s*` + regexp.QuoteMeta(p.Name) + `\s*:\s*)`
+		if p.Scheme != "" {
+			pattern += `?(?i:` + p.Scheme + `)[ \t]+`
+		}
+		if match := regexp.MustCompile(pattern).Find(token); match != nil {
+			return token[len(match):], strings.Join(strings.Fields(string(match)), " ")
+		}
+	}
+	return token, ""
 }
 
 // hasToken reports whether the text has a token where the dialect for tokens has it.
@@ -46,6 +76,15 @@ func (f *claimFormat) hasToken(d document) bool {
 	var reading verifier.Reading
 	_, _ = c.verify(d, &reading, nil)
 	return len(reading.Unverified(verifier.TokenField)) > 0
+}
+
+// hasClaim reports whether the text has anything of a claim of the dialect.
+func (f *claimFormat) hasClaim(d document) bool {
+	c, err := f.checker(f.dialect)
+	if err == nil {
+		_, err = c.verify(d, new(verifier.Reading), nil)
+	}
+	return !errors.Is(err, verifier.ErrMissing)
 }
 
 // readToken returns what a token says, as far as it can be read.

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -129,12 +130,13 @@ func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
 		public = append(public, verifier.PublicKey{Key: key})
 	}
 	if p.jwks != "" {
+		var unused []string
 		text, err := os.ReadFile(p.jwks)
 		if err == nil {
-			public, err = keyset.Parse(text)
+			public, unused, err = keyset.Parse(text)
 		}
 		if err == nil && len(public) == 0 {
-			err = errors.New("no key of it is used: a key for signatures has no other 'use', 'key_ops' or duplicate 'kid'")
+			err = fmt.Errorf("no key of it is used: %s", cmp.Or(strings.Join(unused, "; "), "it has none"))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("--jwks: %s: %w", p.jwks, err)
@@ -169,6 +171,9 @@ func publicKey(path string) (text []byte, key crypto.PublicKey, err error) {
 // timeInWords writes a time, and how far it is from now.
 func timeInWords(t, now time.Time) string {
 	away := t.Sub(now).Round(time.Second)
+	if away == 0 {
+		return t.UTC().Format(time.DateTime+" UTC") + ", now"
+	}
 	if away < 0 {
 		return fmt.Sprintf("%s, %v ago", t.UTC().Format(time.DateTime+" UTC"), -away)
 	}

@@ -169,6 +169,35 @@ func (h *Header) token(value string) (token string, ok bool) {
 	return value, strings.Count(value, ".") >= 2
 }
 
+// MisplacedToken says what is wrong with how a token is written in Authorization that is none
+// of these places' for that, "" if there is none. It quotes nothing of the header.
+func (p *Places) MisplacedToken(header http.Header) string {
+	for i := range p.headers {
+		h := &p.headers[i]
+		if !h.bearer {
+			continue
+		}
+		value, found, _ := h.Find(header, func(value string) bool { return endsInToken(value) && !h.carries(value) })
+		switch {
+		case !found:
+		case h.Scheme == "":
+			return "Authorization holds a token behind a scheme: send the token alone there."
+		case len(strings.Fields(value)) == 1:
+			return "Authorization holds a token without '" + h.Scheme + " ': send it as 'Authorization: " + h.Scheme + " <token>'."
+		default:
+			return "Authorization holds a token behind another scheme than " + h.Scheme + ": send it as 'Authorization: " + h.Scheme + " <token>'."
+		}
+	}
+	return ""
+}
+
+// endsInToken reports whether the last word is written like a token, whose header begins
+// with a brace.
+func endsInToken(value string) bool {
+	words := strings.Fields(value)
+	return len(words) > 0 && strings.HasPrefix(words[len(words)-1], "ey") && strings.Count(words[len(words)-1], ".") == 2
+}
+
 // Cut removes the header, unless it is somebody else's.
 func (h *Header) Cut(header http.Header) {
 	if _, found, _ := h.Find(header, h.carries); found {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -33,6 +34,8 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, fmt.Errorf("a key set is fetched by https, not by %s", u.Scheme)
 	case u.User != nil:
 		return nil, errors.New("the key set's URL has a user or password, which logs and the admin API would show: a key set is public")
+	case strings.HasSuffix(strings.TrimSuffix(u.Path, "/"), "openid-configuration"):
+		return nil, fmt.Errorf("%s is not the key set, but has its URL: write the jwks_uri that it names", text)
 	}
 	return u, nil
 }

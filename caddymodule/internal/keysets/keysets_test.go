@@ -14,10 +14,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -98,7 +100,7 @@ func newTestSet(t *testing.T, s *source) (*Set, *clock, *[]error) {
 	roots.AddCert(s.Certificate())
 	var told []error
 	c := new(clock)
-	set := newSet(s.URL, newFetcher(target, roots).fetch, Options{Log: func(_ string, err error) { told = append(told, err) }}, c.now)
+	set := newSet(s.URL, newFetcher(target, roots).fetch, Options{Log: func(_ string, err error) { told = append(told, err) }}, c.now, nil)
 	t.Cleanup(func() { _ = set.Close() })
 	return set, c, &told
 }
@@ -181,36 +183,6 @@ func TestOutage(t *testing.T) {
 
 // TestNeverRead: without a first set there is nothing to serve, and the request does not
 // wait for a source that hangs.
-// TestFailedOnce: a read for a key that nobody knows fails once. Whoever asks after that has
-// the source tried again, in the background as long as there are keys to serve.
-func TestFailedOnce(t *testing.T) {
-	source := newSource(t, "a")
-	set, clock, _ := newTestSet(t, source)
-	must := func(want int, why string) {
-		t.Helper()
-		if keys, err := set.Keys(context.Background(), []byte("a"), time.Minute); len(keys) != want || (err == nil) != (want > 0) {
-			t.Fatalf("%s: %d keys, %v", why, len(keys), err)
-		}
-	}
-	must(1, "at first")
-	clock.forward(eager)
-	source.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	if _, err := set.Keys(context.Background(), []byte("new"), time.Minute); err != nil || set.State(time.Minute).Err == nil {
-		t.Fatalf("a failed read: %v, %+v", err, set.State(time.Minute))
-	}
-	source.holds(t, "a")
-	clock.forward(retry)
-	must(1, "while its last keys are served")
-	testbed.Until(t, "the source is tried again", func() bool { return set.State(time.Minute).Err == nil })
-
-	clock.forward(eager)
-	source.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) })
-	_, _ = set.Keys(context.Background(), []byte("new"), time.Minute)
-	source.holds(t, "a")
-	clock.forward(time.Minute)
-	must(1, "once they are served no more")
-}
-
 func TestNeverRead(t *testing.T) {
 	source := newSource(t)
 	release := make(chan struct{})
@@ -303,6 +275,149 @@ func TestFile(t *testing.T) {
 		keys, err := set.Keys(context.Background(), []byte("a"), time.Minute)
 		return err == nil && len(keys) == 1
 	})
+}
+
+// watched runs a test with a set of a file that holds key a and is read in the background,
+// in a time of its own.
+func watched(t *testing.T, test func(t *testing.T, sets *Sets, set *Set, path string)) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, "a")
+	synctest.Test(t, func(t *testing.T) {
+		sets := NewSets(Options{Log: func(string, error) {}})
+		defer sets.Close()
+		set, err := sets.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		set.Start()
+		synctest.Wait()
+		count(t, set, "a", 1)
+		test(t, sets, set, path)
+	})
+}
+
+func write(t *testing.T, path string, ids ...string) {
+	t.Helper()
+	if err := os.WriteFile(path, setOf(t, ids...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestFailureForUnknownKey: anybody can have the source read by a token with an unknown id.
+// If that fails once, the set is read again soon, and not when it would have been.
+func TestFailureForUnknownKey(t *testing.T) {
+	watched(t, func(t *testing.T, _ *Sets, set *Set, path string) {
+		time.Sleep(eager + time.Second)
+		remove(t, path)
+		count(t, set, "unknown", 1)
+		if set.State(time.Minute).Err == nil {
+			t.Fatal("the source was not read for an unknown key")
+		}
+		write(t, path, "a")
+		time.Sleep(retry)
+		synctest.Wait()
+		if is := set.State(0); is.Err != nil || !is.Served {
+			t.Errorf("after a read had failed that a token began: %+v", is)
+		}
+	})
+}
+
+// TestIdleOutage: a source that went while nobody used the set, and is back, serves the
+// first who does.
+func TestIdleOutage(t *testing.T) {
+	watched(t, func(t *testing.T, _ *Sets, set *Set, path string) {
+		remove(t, path)
+		time.Sleep(InUse + 2*refresh)
+		synctest.Wait()
+		if set.State(time.Minute).Served {
+			t.Fatal("the source is gone, and its keys are served")
+		}
+		time.Sleep(eager)
+		write(t, path, "a", "b")
+		count(t, set, "a", 2)
+	})
+}
+
+// TestOutageOfUsedSet: while the source is away, a set in use is read all the time, and no
+// request reads it.
+func TestOutageOfUsedSet(t *testing.T) {
+	watched(t, func(t *testing.T, _ *Sets, set *Set, path string) {
+		remove(t, path)
+		time.Sleep(refresh + retry + time.Minute)
+		for range 10 {
+			synctest.Wait()
+			if _, err, again := set.current([]byte("a"), time.Minute); again || !errors.Is(err, ErrUnavailable) {
+				t.Fatalf("read again %v, %v", again, err)
+			}
+			time.Sleep(7 * time.Second)
+		}
+		write(t, path, "a")
+		time.Sleep(retry)
+		synctest.Wait()
+		count(t, set, "a", 1)
+	})
+}
+
+// TestUnused: a set that nobody has used for a day is not read any longer, until it is
+// used again, unless a configuration names it.
+func TestUnused(t *testing.T) {
+	watched(t, func(t *testing.T, sets *Sets, set *Set, path string) {
+		held, release := context.WithCancel(context.Background())
+		set.Hold(held)
+		time.Sleep(2 * unused)
+		synctest.Wait()
+		if sets.Known(path) != set {
+			t.Fatal("a set was closed that a configuration names")
+		}
+		release() // and at once:
+		if again, err := sets.Open(path); again != set || err != nil {
+			t.Fatal("a set was closed that is used", err)
+		}
+		time.Sleep(unused)
+		synctest.Wait()
+		if sets.Known(path) != set {
+			t.Fatal("a set was closed within a day of its use")
+		}
+		time.Sleep(retry)
+		synctest.Wait()
+		if sets.Known(path) != nil || set.ctx.Err() == nil {
+			t.Fatal("a set is read that nobody has used for a day")
+		}
+		again, err := sets.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.Start()
+		count(t, again, "a", 1)
+	})
+}
+
+// TestKeysNotUsed: which keys of a set are not used is told once, until there are others.
+func TestKeysNotUsed(t *testing.T) {
+	source := newSource(t)
+	set, _, _ := newTestSet(t, source)
+	var told []string
+	set.Unused = func(_, which string) { told = append(told, which) }
+	for _, keys := range []string{
+		`{"kid":"a","use":"enc"},{"kid":"b","kty":"RSA"}`, `{"kid":"a","use":"enc"},{"kid":"b","kty":"RSA"}`, ``, `{"kid":"a","use":"enc"}`,
+	} {
+		source.answers(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"keys":[` + keys + `]}`)) })
+		if err := set.Update(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []string{"2 of 2 keys are not used: 'a': its use is 'enc'; 'b': it is damaged, or of a kind that is not supported", "1 of 1 keys are not used: 'a': its use is 'enc'"}
+	if !slices.Equal(told, want) || set.State(0).Unused != want[1] {
+		t.Errorf("%q, want %q", told, want)
+	}
 }
 
 func TestVerdicts(t *testing.T) {

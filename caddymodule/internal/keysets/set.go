@@ -23,14 +23,14 @@ const (
 	// eager is the shortest time between two reads for a key that is not known: anybody
 	// can send tokens with one.
 	eager = 30 * time.Second
-	// retry is the time between two reads while they fail.
+	// retry is the time between two reads while they fail, whoever began the one that did.
 	retry = 10 * time.Second
 	// wait is how long a request waits for a read: the first, or one for its key.
 	wait = 2 * time.Second
 	// InUse is for how long after a request a set counts as in use. One that is not is not
 	// read so often while its source is away.
 	InUse = 10 * time.Minute
-	// unused is how long a set is kept without a request.
+	// unused is how long a set is kept without a request, if no configuration names it.
 	unused = 24 * time.Hour
 )
 
@@ -44,6 +44,7 @@ type Set struct {
 	read   func(context.Context) ([]byte, error)
 	Options
 	clock func() time.Time
+	tidy  func() // closes sets that nobody uses, this one among them
 
 	start sync.Once
 	reads singleflight.Group
@@ -52,8 +53,10 @@ type Set struct {
 
 	mu      sync.Mutex
 	asked   time.Time // when keys were last asked for, or the set was opened
+	holds   int       // by configurations
 	keys    []*verifier.Key
 	ids     []string
+	unused  string    // which keys of the source are not among them, "" for none
 	reading bool      // a read is under way, or about to begin
 	tried   time.Time // when it was last read
 	failed  time.Time // since when reading fails; zero while it does not
@@ -67,10 +70,12 @@ type Options struct {
 	Verdicts verifier.Verdicts
 	// Log is called when reading a source begins to fail, and with nil when it works again.
 	Log func(source string, err error)
+	// Unused is called when a source has other keys than before that are not used.
+	Unused func(source, which string)
 }
 
-func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time) *Set {
-	s := &Set{source: source, read: read, Options: o, clock: clock, asked: clock()}
+func newSet(source string, read func(context.Context) ([]byte, error), o Options, clock func() time.Time, tidy func()) *Set {
+	s := &Set{source: source, read: read, Options: o, clock: clock, tidy: tidy, asked: clock()}
 	s.ctx, s.close = context.WithCancel(context.Background())
 	return s
 }
@@ -80,20 +85,56 @@ func (s *Set) Start() { s.start.Do(func() { go s.watch() }) }
 
 // watch reads the set until it is closed.
 func (s *Set) watch() {
-	for {
-		pause := refresh
-		if s.Update() != nil && s.Used() < InUse {
-			pause = retry
+	for s.ctx.Err() == nil {
+		if s.due() {
+			_ = s.Update()
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(retry):
 		case <-s.ctx.Done():
-			return
+		}
+		if s.idle() {
+			s.tidy()
 		}
 	}
 }
 
-// Used returns how long ago keys were last asked for.
+// due reports whether to read the source now. It asks how the set is, not how the last read
+// of watch went: one for an unknown key may have failed since, and a set may be used again.
+func (s *Set) due() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.clock()
+	return s.tried.IsZero() || now.Sub(s.tried) > refresh-retry || s.err != nil && now.Sub(s.asked) < InUse
+}
+
+// Hold keeps the set open until the context ends, though nothing asks for keys.
+func (s *Set) Hold(ctx context.Context) {
+	s.hold(1)
+	context.AfterFunc(ctx, func() { s.hold(-1) })
+}
+
+func (s *Set) hold(more int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holds += more
+}
+
+// idle reports whether nothing needs the set any longer.
+func (s *Set) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.holds == 0 && s.clock().Sub(s.asked) > unused
+}
+
+// opened takes note of a use.
+func (s *Set) opened() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = s.clock()
+}
+
+// Used returns how long ago keys were last asked for, or the set was opened.
 func (s *Set) Used() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,17 +155,18 @@ func (s *Set) Update() error {
 		s.mu.Unlock()
 		text, err := s.read(s.ctx)
 		var keys []verifier.PublicKey
+		var unused []string
 		if err == nil {
-			keys, err = keyset.Parse(text)
+			keys, unused, err = keyset.Parse(text)
 		}
-		s.take(keys, err)
+		s.take(keys, keyset.SayUnused(keys, unused), err)
 		return nil, err
 	})
 	return err
 }
 
 // take replaces the keys, or takes note of a failure.
-func (s *Set) take(keys []verifier.PublicKey, err error) {
+func (s *Set) take(keys []verifier.PublicKey, unused string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tried, s.reading = s.clock(), false
@@ -146,6 +188,11 @@ func (s *Set) take(keys []verifier.PublicKey, err error) {
 	}
 	if was != nil {
 		s.Log(s.source, nil)
+	}
+	if s.unused != unused {
+		if s.unused = unused; unused != "" {
+			s.Unused(s.source, unused)
+		}
 	}
 }
 
@@ -180,16 +227,9 @@ func (s *Set) current(id []byte, stale time.Duration) (keys []*verifier.Key, err
 	switch {
 	case s.tried.IsZero():
 		return nil, fmt.Errorf("%w: %s was not read yet", ErrUnavailable, s.source), true
-	}
-	// A read for a new key may have failed long before the next one in the background: any
-	// request has the source tried again, and waits for it only if there are no keys.
-	overdue := s.err != nil && !s.reading && now.Sub(s.tried) >= retry
-	s.reading = s.reading || overdue
-	if !s.served(stale) {
-		return nil, s.err, overdue
-	}
-	if overdue {
-		go func() { _ = s.Update() }()
+	case !s.served(stale):
+		// Of a set in use the source is tried all the time, and nothing waits for it.
+		return nil, s.err, now.Sub(s.tried) >= eager
 	}
 	known := slices.ContainsFunc(s.ids, func(known string) bool { return known == string(id) })
 	if again = len(id) > 0 && !known && (s.reading || now.Sub(s.tried) >= eager); again {
@@ -206,7 +246,8 @@ func (s *Set) served(stale time.Duration) bool {
 // State is how a set is.
 type State struct {
 	Source string
-	Empty  bool      // it was read, and has no key
+	Empty  bool      // it was read, and has no key that is used
+	Unused string    // which of its keys are not used, "" for none
 	Err    error     // why it cannot be read, nil if it can or was not yet
 	Failed time.Time // since when
 	Served bool      // it has keys that count, or was not read yet
@@ -216,5 +257,5 @@ type State struct {
 func (s *Set) State(stale time.Duration) State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return State{s.source, s.keys != nil && len(s.keys) == 0, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
+	return State{s.source, s.keys != nil && len(s.keys) == 0, s.unused, s.cause, s.failed, s.tried.IsZero() || s.served(stale)}
 }

@@ -32,21 +32,29 @@ func (s *Sets) Open(source string) (*Set, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if set := s.sets[source]; set != nil {
+		set.opened()
 		return set, nil
 	}
 	read, err := reader(source)
 	if err != nil {
 		return nil, err
 	}
+	set := newSet(source, read, s.options, time.Now, s.tidy)
+	s.sets[source] = set
+	return set, nil
+}
+
+// tidy closes the sets that were not used for long, such as those of deleted widgets. One
+// that is used again is opened again.
+func (s *Sets) tidy() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for name, set := range s.sets {
-		if set.Used() > unused {
+		if set.idle() {
 			_ = set.Close()
 			delete(s.sets, name)
 		}
 	}
-	set := newSet(source, read, s.options, time.Now)
-	s.sets[source] = set
-	return set, nil
 }
 
 // Known returns the set of a source that was opened, else nil.
@@ -97,15 +105,18 @@ func reader(source string) (func(context.Context) ([]byte, error), error) {
 	return newFetcher(target, nil).fetch, nil
 }
 
-// ReadFile returns the keys of a set in a file.
-func ReadFile(path string) ([]verifier.PublicKey, error) {
+// ReadFile returns the keys of a set in a file, and what [keyset.SayUnused] says of it.
+func ReadFile(path string) (keys []verifier.PublicKey, unused string, err error) {
 	text, err := readFile(path)(context.Background())
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	keys, err := keyset.Parse(text)
+	keys, left, err := keyset.Parse(text)
+	if unused = keyset.SayUnused(keys, left); err == nil && len(keys) == 0 && unused != "" {
+		err = errors.New(unused)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the file %s: %w", path, err)
+		return nil, "", fmt.Errorf("the file %s: %w", path, err)
 	}
-	return keys, nil
+	return keys, unused, nil
 }

@@ -17,6 +17,7 @@ var (
 	errQuoted = errors.New("the text is in quotes, which would become part of it: remove them")
 	errNamed  = errors.New("the text is an assignment (NAME=value): keep only the value")
 	errLines  = errors.New("the text has several lines: put one secret in each file or variable")
+	errPublic = errors.New("the text is a public key, which everybody may know: write public_key in place of secret")
 	errSpaced = errors.New("the text begins or ends with a space, tab or newline, which would become part of it: remove it (echo adds a newline, printf does not)")
 	errNUL    = errors.New("the text begins or ends with a NUL byte, which would become part of it: remove it")
 	errJSON   = errors.New("the text is a JSON object, all of which would be the secret: keep only the value")
@@ -46,6 +47,8 @@ func Check(text string) error {
 		return errQuoted
 	case assignment.MatchString(text):
 		return errNamed
+	case strings.HasPrefix(trimmed, "-----BEGIN") && strings.Contains(trimmed, "PUBLIC KEY-----"):
+		return errPublic
 	case strings.ContainsAny(trimmed, "\r\n"):
 		return errLines
 	case strings.Trim(text, "\x00") != text:

@@ -11,7 +11,8 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
 // Algorithm is how a token is signed (RFC 7518 section 3.1, RFC 8037 section 3.1).
@@ -49,7 +50,7 @@ func Lookup(name string) (Algorithm, error) {
 		for _, a := range algorithms {
 			names = append(names, a.Name)
 		}
-		return Algorithm{}, fmt.Errorf("unknown algorithm '%s': one of %s", name, strings.Join(names, ", "))
+		return Algorithm{}, choice.Unknown("algorithm", name, names)
 	}
 	return algorithms[i], nil
 }
