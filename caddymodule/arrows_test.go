@@ -13,7 +13,7 @@ import (
 var arrows = map[string][]string{
 	"verifier":                    {"internal/choice", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/jws", "verifier/internal/names"},
 	"verifier/keyset":             {"verifier"},
-	"verifier/internal/jws":       {"verifier/internal/claimjson"},
+	"verifier/internal/jws":       {"internal/choice", "verifier/internal/claimjson"},
 	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson", "verifier/internal/jws"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},

@@ -27,15 +27,16 @@ const secret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c38a1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3
 // product is what a page of one product sends: a claim as JSON, in which ID and MAC stand for
 // the user's id and its signature, with what else the documented call has.
 type product struct {
-	claim string
-	ids   []string
-	email string            // the same by e-mail address, where an id may be missing
-	token string            // the same by token, with TOKEN, where there is one
-	users []string          // the payloads of such tokens, all of the user "ada"
-	heads map[string]string // what the upstream reads beside the user
-	query bool              // whether the query is read, too
-	raw   bool              // whether the key is what the secret's hex digits stand for
-	all   int               // what every unverified claim is refused with, where it is one status
+	claim  string
+	ids    []string
+	email  string            // the same by e-mail address, where an id may be missing
+	token  string            // the same by token, with TOKEN, where there is one
+	beside string            // a member that such a token may have beside it
+	users  []string          // the payloads of such tokens, all of the user "ada"
+	heads  map[string]string // what the upstream reads beside the user
+	query  bool              // whether the query is read, too
+	raw    bool              // whether the key is what the secret's hex digits stand for
+	all    int               // what every unverified claim is refused with, where it is one status
 }
 
 var (
@@ -67,10 +68,11 @@ var products = map[string]product{
 	},
 	"featurebase": {
 		claim: `{"userId":"ID","userHash":"MAC","name":"Ada L","organization":"example","text":"hi"}`, ids: people,
-		email: `{"email":"ID","userHash":"MAC","name":"Ada L","organization":"example","text":"hi"}`,
-		token: `{"featurebaseJwt":"TOKEN","name":"Ada L","organization":"example","text":"hi"}`,
-		users: []string{`"userId":"ada","email":"zoe"`, `"email":"ada"`},
-		heads: map[string]string{"X-Identity-Name": "Ada%20L", "X-Verified-Widget": "example"},
+		email:  `{"email":"ID","userHash":"MAC","name":"Ada L","organization":"example","text":"hi"}`,
+		token:  `{"featurebaseJwt":"TOKEN","name":"Ada L","organization":"example","text":"hi"}`,
+		beside: `"email":"zoe@example.com",`,
+		users:  []string{`"userId":"ada","email":"zoe"`, `"email":"ada"`},
+		heads:  map[string]string{"X-Identity-Name": "Ada%20L", "X-Verified-Widget": "example"},
 	},
 }
 
@@ -145,6 +147,7 @@ func (g *gateway) tryTokens(t *testing.T, p *product) {
 	for _, user := range p.users {
 		good := fmt.Sprintf(`{%s,"exp":%d}`, user, time.Now().Add(time.Hour).Unix())
 		g.passes(t, fill(good), "ada", p.heads, g.asJSON)
+		g.passes(t, strings.Replace(fill(good), "{", "{"+p.beside, 1), "ada", p.heads, g.asJSON)
 		forged := strings.Replace(p.token, "TOKEN", strings.Join(append(strings.Split(p.jwt(strings.Replace(good, "ada", "eve", 1)), ".")[:2],
 			strings.Split(p.jwt(good), ".")[2]), "."), 1)
 		g.fails(t, p, forged, "invalid", cut, g.asJSON)
