@@ -5,19 +5,28 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/ledgers"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redisledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
+
+func init() {
+	caddy.RegisterModule(new(BoltLedger))
+	caddy.RegisterModule(new(RedisLedger))
+}
 
 // LedgerModule is a module of the namespace `chat_identity.ledgers`.
 type LedgerModule interface {
@@ -68,8 +77,7 @@ func sameFile(a, b string) bool {
 // distinguishes gateways on one machine that share their widgets but not their data
 // directory.
 func (a *App) ledgerNotes() []ledgers.Note {
-	sum := sha256.Sum256([]byte(caddy.AppDataDir()))
-	name := "ledger-" + hex.EncodeToString(sum[:8])
+	name := "ledger-" + digestOf(caddy.AppDataDir())
 	path := dataPath(name)
 	return []ledgers.Note{
 		{
@@ -88,6 +96,12 @@ func (a *App) ledgerNotes() []ledgers.Note {
 	}
 }
 
+// digestOf is a short name of a place, for a note about what is there.
+func digestOf(place string) string {
+	sum := sha256.Sum256([]byte(place))
+	return hex.EncodeToString(sum[:8])
+}
+
 // useLedger notes that a handler needs the ledger, and returns it.
 func (a *App) useLedger() ledger.Ledger {
 	a.mu.Lock()
@@ -104,3 +118,103 @@ func (a *App) openLedger(ctx context.Context) {
 			zap.Error(err))
 	}
 }
+
+// BoltLedger records used one-time signatures, conversations and merged visitors in a file.
+//
+// Records are on the disk before a request is answered. The file belongs to one process; the gateways of a fleet need a
+// shared ledger. A damaged file is refused rather than replaced: what needs it is unavailable until it is restored or
+// moved away. After the loss of a file, conversations are unavailable until `caddy chat-identity ledger accept-loss`.
+type BoltLedger struct {
+	// The file's path. Default: `chat_identity/ledger.db` in Caddy's data directory.
+	Path string `json:"path,omitempty"`
+
+	pooled[*boltledger.Ledger]
+}
+
+// CaddyModule returns the Caddy module information.
+func (*BoltLedger) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "chat_identity.ledgers.bolt",
+		New: func() caddy.Module { return new(BoltLedger) },
+	}
+}
+
+// Provision opens nothing: it also runs for `caddy validate`, beside a server that has the
+// file open.
+func (b *BoltLedger) Provision(caddy.Context) error {
+	path, err := resolvePath(b.Path, "ledger.db")
+	if err != nil {
+		return err
+	}
+	b.Path = path
+	return b.take(path, func() (*boltledger.Ledger, error) {
+		// Not the context's logger: the file outlives the configuration.
+		return boltledger.New(boltledger.Options{Path: path, Log: caddy.Log().Named("chat_identity.ledgers.bolt")}), nil
+	})
+}
+
+// Ledger implements [LedgerModule].
+func (b *BoltLedger) Ledger() ledger.Ledger { return b.shared }
+
+// UnmarshalCaddyfile sets up the ledger. Syntax:
+//
+//	ledger bolt [<path>]
+func (b *BoltLedger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return pathArg(d, "ledger bolt", &b.Path)
+}
+
+// RedisLedger records used one-time signatures, conversations and merged visitors in Redis or Valkey, for a fleet of gateways.
+//
+// A server whose `maxmemory-policy` evicts keys is refused. While the server is unreachable, what needs the ledger is
+// unavailable.
+type RedisLedger struct {
+	RedisServer
+	pooled[*redisledger.Ledger]
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RedisLedger) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "chat_identity.ledgers.redis",
+		New: func() caddy.Module { return new(RedisLedger) },
+	}
+}
+
+// Provision connects to nothing.
+func (r *RedisLedger) Provision(caddy.Context) error {
+	key, err := r.connect()
+	if err != nil {
+		return err
+	}
+	return r.take(key, func() (*redisledger.Ledger, error) {
+		// Not the context's logger: the ledger outlives the configuration.
+		return redisledger.New(redisledger.Options{Link: r.link.shared, Log: caddy.Log().Named("chat_identity.ledgers.redis")}), nil
+	})
+}
+
+// Ledger implements [LedgerModule].
+func (r *RedisLedger) Ledger() ledger.Ledger { return r.shared }
+
+// Cleanup releases the ledger and the connection.
+func (r *RedisLedger) Cleanup() error { return errors.Join(r.pooled.Cleanup(), r.link.Cleanup()) }
+
+// UnmarshalCaddyfile sets up the ledger. Syntax:
+//
+//	ledger redis <url>
+func (r *RedisLedger) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	return r.unmarshal(d, "ledger")
+}
+
+// ledgerModule is what a module of a ledger has.
+type ledgerModule interface {
+	caddy.Provisioner
+	caddy.CleanerUpper
+	caddyfile.Unmarshaler
+	LedgerModule
+}
+
+// Interface guards
+var (
+	_ ledgerModule = (*BoltLedger)(nil)
+	_ ledgerModule = (*RedisLedger)(nil)
+)

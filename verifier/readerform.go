@@ -26,6 +26,9 @@ type formName struct {
 // document reports whether the name is that of a document in a form.
 func (n *formName) document() bool { return n.Way && len(n.Path) == 1 && n.Path[0] == operations }
 
+// notForm is what is wrong with a form that has no fault of its own.
+const notForm = "is not a valid form"
+
 // operations is the form field of GraphQL clients for the document that others
 // send as the body.
 const operations = "operations"
@@ -97,11 +100,12 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 	if f.names == nil {
 		return
 	}
-	if err := claimform.URLEncoded(body, f.names, strict, &to.bodyMatches); errors.Is(err, claimform.ErrCharset) {
-		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
+	switch err := claimform.URLEncoded(body, f.names, strict, &to.bodyMatches); {
+	case errors.Is(err, claimform.ErrCharset):
+		to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: formDetail(err, "")})
 		return
-	} else if err != nil {
-		r.unreadable(formDetail(err), body, to)
+	case err != nil:
+		r.unreadable(formDetail(err, notForm), body, to)
 		return
 	}
 	to.BodyCuts = f.take(r, &to.bodyMatches, body, len(body), to.BodyCuts, to)
@@ -120,7 +124,7 @@ func (r *reader) Query(raw []byte, to *Reading) {
 	}
 	if err != nil {
 		if name, yes := r.watched.Stand(raw); yes {
-			to.Fail(&Error{Err: ErrMalformed, Part: atQuery, Detail: formDetail(err), Name: name})
+			to.Fail(&Error{Err: ErrMalformed, Part: atQuery, Detail: formDetail(err, notForm), Name: name})
 		}
 		return
 	}
@@ -210,7 +214,7 @@ func (m *Multipart) close() (oneWay bool) {
 		case found:
 			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: "has a part whose header parsers read differently", Name: header.Name})
 		case errors.Is(err, claimform.ErrCharset):
-			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: charsetDetail})
+			m.to.Fail(&Error{Err: ErrMalformed, Part: atBody, Detail: formDetail(err, "")})
 		case errors.Is(err, claimform.ErrFields):
 			m.to.Fail(ErrTooLarge)
 		default:
@@ -269,6 +273,22 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, raw []byte, siz
 				cuts = append(cuts[:0], Span{End: size})
 			}
 		}
+	}
+	return withoutLastAmpersand(cuts, raw)
+}
+
+// withoutLastAmpersand has cuts that reach the end of an escaped form take along the '&' that
+// separated them from what is left.
+func withoutLastAmpersand(cuts []Span, raw []byte) []Span {
+	i := len(cuts) - 1
+	if i < 0 || cuts[i].End != len(raw) {
+		return cuts
+	}
+	for i > 0 && cuts[i-1].End == cuts[i].Start {
+		i--
+	}
+	if start := cuts[i].Start; start > 0 && raw[start-1] == '&' {
+		cuts[i].Start--
 	}
 	return cuts
 }
@@ -344,27 +364,21 @@ func isObject(text []byte) bool {
 
 // formError names the fault of a field.
 func formError(f Field, err error) *Error {
-	switch {
-	case errors.Is(err, claimform.ErrUTF8):
-		return malformed(f, "is not valid UTF-8")
-	case errors.Is(err, claimform.ErrEscape):
-		return malformed(f, "has a bad percent escape")
-	case errors.Is(err, claimform.ErrLong):
+	if errors.Is(err, claimform.ErrLong) {
 		return tooLong(f)
 	}
-	return malformed(f, "is not sent as a plain form field")
+	return malformed(f, formDetail(err, "is not sent as a plain form field"))
 }
 
-// charsetDetail is why a form is refused that says how to read it in itself.
-const charsetDetail = "has a field _charset_ that names another charset than UTF-8"
-
-// formDetail names the fault of a form.
-func formDetail(err error) string {
+// formDetail names the fault of a form or field, which is another one.
+func formDetail(err error, other string) string {
 	switch {
 	case errors.Is(err, claimform.ErrUTF8):
 		return "is not valid UTF-8"
 	case errors.Is(err, claimform.ErrEscape):
 		return "has a bad percent escape"
+	case errors.Is(err, claimform.ErrCharset):
+		return "has a field _charset_ that names another charset than UTF-8"
 	}
-	return "is not a valid form"
+	return other
 }

@@ -94,7 +94,7 @@ func (s *search) newline(c byte) {
 // too long: of what is encoded in pieces there it cannot be told.
 func (s *search) look(long bool) {
 	block := s.block
-	encoded := hasStar(block) || hasWord(block)
+	encoded := names.IsEncoded(block)
 	s.named = s.named || claimform.ContainsFold(block, "name") || claimform.ContainsFold(block, "content-")
 	coded := s.ways && (claimform.ContainsFold(block, "content-transfer-encoding") && (claimform.ContainsFold(block, "base64") || claimform.ContainsFold(block, "quoted")) ||
 		claimform.ContainsFold(block, "charset") && !claimform.ContainsFold(block, "utf-8") && !claimform.ContainsFold(block, "utf8"))
@@ -109,39 +109,6 @@ func (s *search) look(long bool) {
 		return
 	}
 	s.block = block[:copy(block, block[len(block)-keptBlock:])]
-}
-
-// hasStar reports whether a parameter is written as in RFC 2231: name* or filename*.
-func hasStar(line []byte) bool {
-	for rest := line; ; {
-		i := bytes.IndexByte(rest, '*')
-		if i < 0 {
-			return false
-		}
-		before := bytes.TrimRight(rest[:i], " \t\r\n")
-		if len(before) >= 4 && bytes.EqualFold(before[len(before)-4:], []byte("name")) {
-			return true
-		}
-		rest = rest[i+1:]
-	}
-}
-
-// maxWord is longer than the beginning of an encoded word is.
-const maxWord = 1 << 10
-
-// hasWord reports whether an encoded word (RFC 2047) begins: =?charset?b? or q.
-func hasWord(line []byte) bool {
-	for rest := line; ; {
-		_, after, found := bytes.Cut(rest, []byte("=?"))
-		if !found {
-			return false
-		}
-		rest = after
-		charset, after, found := bytes.Cut(after, []byte("?"))
-		if found && 0 < len(charset) && len(charset) < maxWord-8 && len(after) >= 2 && after[1] == '?' && bytes.IndexByte([]byte("bBqQ"), after[0]) >= 0 {
-			return true
-		}
-	}
 }
 
 // end ends the text, and returns the name that can stand in it.

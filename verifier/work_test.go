@@ -34,3 +34,24 @@ func TestSearchIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestSearchFarPieces: a name in pieces that are farther apart than what is looked at at a
+// time stands wherever the first may begin.
+func TestSearchFarPieces(t *testing.T) {
+	r := newReader(t, "", Place{Field: UserID, Location: atBody, Name: "/user_id"}, Place{Field: Signature, Location: atBody, Name: "/user_hash"})
+	far := strings.Repeat(" ", 2*maxBlock)
+	between := "; x=y" + far + "y;\n "
+	for text, want := range map[string]bool{
+		"name*0=us" + between + "name*1=er_id":                      true,
+		"name*0" + far + "=us;\n name*1" + far + "=er_id":           true,
+		"name*0\n" + far + "=us;\n name*1\n" + far + "=er_id":       true,
+		"name=\"=?utf-8?q?us?=" + far + "=?utf-8?q?er_id?=\"":       true,
+		"name=us" + between + "2 * 3 =? 4" + between + "name=er_id": false,
+	} {
+		search := r.newSearch(true)
+		_, _ = search.Write([]byte("--b\nContent-Disposition: form-data; " + text + "\n\n1\n--b--\n"))
+		if _, stands := search.end(); stands != want {
+			t.Errorf("%.60q stands: %t", text, stands)
+		}
+	}
+}

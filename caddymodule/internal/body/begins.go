@@ -38,8 +38,14 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 		b.looked = true
 		s.framed = d.Kinds == KindFramed && !d.Several
 	}
-	if b.inFile {
-		return b.fileBegins()
+	switch {
+	case s.known != Unclear:
+		return s.known, nil
+	case b.inFile:
+		if err := b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear }); err != nil {
+			return Unclear, err
+		}
+		return s.end(), nil
 	}
 	for {
 		if s.feed(b.text[b.started:]); s.known != Unclear {
@@ -58,18 +64,6 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 			return Unclear, err
 		}
 	}
-}
-
-// fileBegins is [Body.begins] for a body in a file.
-func (b *Body) fileBegins() (Beginning, error) {
-	s := &b.start
-	if s.known != Unclear {
-		return s.known, nil
-	}
-	if err := b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear }); err != nil {
-		return Unclear, err
-	}
-	return s.end(), nil
 }
 
 // beginning returns the beginning of the encoded text, and whether that is all of it.

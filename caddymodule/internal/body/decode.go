@@ -47,9 +47,12 @@ func (d *Declaration) decodedFrom(t *tape, choice int, limit int64) Beginning {
 		var r io.Reader
 		switch d.codings[i] {
 		case gzipped:
-			r = &gzipReader{from: from}
+			r = &inflater{from: from, header: gzipHeader, members: true}
 		case deflated:
-			r = &deflateReader{from: from, bare: choice&1 != 0}
+			r = &inflater{from: from, header: zlibHeader}
+			if choice&1 != 0 {
+				r = &inflater{from: from, header: noHeader}
+			}
 			choice >>= 1
 		case zstandard:
 			z, err := zstd.NewReader(from, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
@@ -120,40 +123,40 @@ func (t *tape) ReadByte() (byte, error) {
 
 var errCoding = errors.New("body: not coded as it says")
 
-// gzipReader decodes RFC 1952. Unlike compress/gzip it verifies no checksum, since not all
-// readers do.
-type gzipReader struct {
-	from  source
-	plain io.Reader // of the current member
+// inflater decodes a header, a stream of RFC 1951 and a trailer, of which it verifies no
+// checksum, since not all readers do.
+type inflater struct {
+	from    source
+	header  func(source) error
+	members bool // of gzip, which follow each other; of zlib there is one
+	plain   io.Reader
 }
 
 // Read implements [io.Reader].
-func (g *gzipReader) Read(p []byte) (int, error) {
+func (f *inflater) Read(p []byte) (int, error) {
 	for {
-		if g.plain == nil {
-			if err := g.header(); err != nil {
+		if f.plain == nil {
+			if err := f.header(f.from); err != nil {
 				return 0, err
 			}
-			g.plain = flate.NewReader(g.from)
+			f.plain = flate.NewReader(f.from)
 		}
-		n, err := g.plain.Read(p)
-		if err != io.EOF {
+		n, err := f.plain.Read(p)
+		if err != io.EOF || !f.members {
 			return n, err
 		}
-		g.plain = nil
-		if err := skip(g.from, 8); err != nil {
+		f.plain = nil
+		if err := skip(f.from, 8); err != nil || n > 0 {
 			return n, err
-		}
-		if n > 0 {
-			return n, nil
 		}
 	}
 }
 
-// header reads the header of the next member. It returns io.EOF if there is none.
-func (g *gzipReader) header() error {
+// gzipHeader reads the header of the next member of RFC 1952. It returns io.EOF if there is
+// none.
+func gzipHeader(from source) error {
 	var head [10]byte
-	if _, err := io.ReadFull(g.from, head[:]); err != nil {
+	if _, err := io.ReadFull(from, head[:]); err != nil {
 		return err
 	}
 	if head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 {
@@ -162,51 +165,31 @@ func (g *gzipReader) header() error {
 	const headerCRC, extra, name, comment = 2, 4, 8, 16
 	flags := head[3]
 	if flags&extra != 0 {
-		if _, err := io.ReadFull(g.from, head[:2]); err != nil {
+		if _, err := io.ReadFull(from, head[:2]); err != nil {
 			return err
 		}
-		if err := skip(g.from, int64(head[0])|int64(head[1])<<8); err != nil {
+		if err := skip(from, int64(head[0])|int64(head[1])<<8); err != nil {
 			return err
 		}
 	}
 	for _, text := range [...]byte{name, comment} {
 		for c := byte(1); flags&text != 0 && c != 0; {
 			var err error
-			if c, err = g.from.ReadByte(); err != nil {
+			if c, err = from.ReadByte(); err != nil {
 				return err
 			}
 		}
 	}
 	if flags&headerCRC != 0 {
-		return skip(g.from, 2)
+		return skip(from, 2)
 	}
 	return nil
 }
 
-// deflateReader decodes RFC 1950, or RFC 1951 alone if bare. It verifies no checksum.
-type deflateReader struct {
-	from  source
-	bare  bool
-	plain io.Reader
-}
-
-// Read implements [io.Reader].
-func (d *deflateReader) Read(p []byte) (int, error) {
-	if d.plain == nil {
-		if err := d.header(); err != nil {
-			return 0, err
-		}
-		d.plain = flate.NewReader(d.from)
-	}
-	return d.plain.Read(p)
-}
-
-func (d *deflateReader) header() error {
-	if d.bare {
-		return nil
-	}
+// zlibHeader reads the header of RFC 1950.
+func zlibHeader(from source) error {
 	var head [2]byte
-	if _, err := io.ReadFull(d.from, head[:]); err != nil {
+	if _, err := io.ReadFull(from, head[:]); err != nil {
 		return err
 	}
 	const method, deflate, dictionary = 0x0f, 8, 0x20
@@ -214,10 +197,12 @@ func (d *deflateReader) header() error {
 		return errCoding
 	}
 	if head[1]&dictionary != 0 {
-		return skip(d.from, 4)
+		return skip(from, 4)
 	}
 	return nil
 }
+
+func noHeader(source) error { return nil }
 
 func skip(from source, n int64) error {
 	_, err := io.CopyN(io.Discard, from, n)

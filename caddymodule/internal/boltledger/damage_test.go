@@ -256,8 +256,7 @@ func TestRefused(t *testing.T) {
 			return tx.Bucket(byOwnerName).Delete(k)
 		}), "do not agree"},
 		{"an entry of nobody", edited(func(tx *bbolt.Tx) error {
-			return tables{entries: tx.Bucket(entriesName), byExpiry: tx.Bucket(byExpiryName)}.apply(
-				change{new: &record{key: key("x"), until: 2 * base}})
+			return tables{entries: tx.Bucket(entriesName), byExpiry: tx.Bucket(byExpiryName)}.replace(nil, &record{key: key("x"), until: 2 * base})
 		}), "an entry has no holder"},
 		{"an entry with another's checksum", edited(func(tx *bbolt.Tx) error {
 			k, l := key(sampleName(1)), key(sampleName(3))

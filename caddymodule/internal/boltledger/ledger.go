@@ -106,19 +106,13 @@ func (l *Ledger) Held(ctx context.Context, key ledger.Key) (ledger.Entry, error)
 
 // Forget implements [ledger.Ledger].
 func (l *Ledger) Forget(ctx context.Context) error {
-	forget := func() error {
+	for tries := 0; ; tries++ {
 		_, err := l.do(&operation{ctx: ctx, kind: forget})
-		return err
-	}
-	err := forget()
-	for range 2 { // another call may be opening the ledger that is gone
-		if !errors.Is(err, ledger.ErrGone) {
-			break
+		if tries == 2 || !errors.Is(err, ledger.ErrGone) { // another call may be opening the ledger that is gone
+			return err
 		}
 		l.reset()
-		err = forget()
 	}
-	return err
 }
 
 // reset drops a session that has ended, so that the next one may open another ledger, which
@@ -177,7 +171,7 @@ func (l *Ledger) Err() error {
 	case s == nil:
 		return nil
 	case s.ended():
-		return l.unavailable(s.err)
+		return l.unavailable(context.Cause(s.alive))
 	case s.trouble.Load() != nil:
 		return l.unavailable(*s.trouble.Load())
 	}

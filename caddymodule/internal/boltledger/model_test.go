@@ -219,10 +219,7 @@ func (w within) do(o *operation) (ledger.Entry, error) {
 	if o.kind.claims() && o.holder == (ledger.Holder{}) {
 		return ledger.Entry{}, ledger.ErrUnavailable
 	}
-	a, c, err := o.decide(w.tables, w.clock.now().Unix())
-	if err == nil {
-		err = w.apply(c)
-	}
+	a, err := o.decide(w.tables, w.clock.now().Unix())
 	if err != nil {
 		return ledger.Entry{}, fmt.Errorf("the file: %w", err)
 	}

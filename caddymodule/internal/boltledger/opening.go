@@ -123,7 +123,7 @@ func (l *Ledger) open(last *session, anew bool) (*session, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	go s.serve(l.sweepInterval)
+	go s.serve()
 	switch {
 	case last != nil && s.id != last.id:
 		err = errOther

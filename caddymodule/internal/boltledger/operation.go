@@ -39,6 +39,7 @@ type operation struct {
 	share   ledger.Share
 	signed  ledger.Signed // of what is spent
 	window  ledger.Window
+	changed bool        // what is in the file
 	answers chan answer // with room for one
 }
 
@@ -48,83 +49,78 @@ type answer struct {
 	err   error
 }
 
-// decide returns the answer to the call, and the change to be written first. The error is
-// about the file; the call's own is in the answer.
-func (o *operation) decide(t tables, now int64) (a answer, c change, err error) {
+// decide answers the call, after making the changes that the answer promises. The error is
+// about the file, or [bolterrors.ErrTxNotWritable] if a change is needed; the call's own is in
+// the answer.
+func (o *operation) decide(t tables, now int64) (a answer, err error) {
 	switch {
 	case o.kind == extend, o.kind == forget:
 		return o.decideMemory(t, now)
 	case (o.kind == reserve || o.kind == keep) && o.until <= now:
-		return answer{err: errPast}, c, nil
+		return answer{err: errPast}, nil
 	}
 	r, err := t.get(o.key)
-	if err != nil {
-		return a, c, err
-	}
-	if r == nil || r.until <= now {
+	switch {
+	case err != nil:
+		return a, err
+	case r == nil || r.until <= now:
 		return o.decideFree(t, r, now)
-	}
-	mine := r.holder == o.holder
-	if o.kind == release {
-		if mine && r.until == o.until {
-			c.old = r
+	case o.kind == release:
+		if r.holder == o.holder && r.until == o.until {
+			err = o.change(t.replace(r, nil))
 		}
-		return a, c, nil
-	}
-	if o.kind == keep && mine && r.until != o.until {
+		return a, err
+	case o.kind == keep && r.holder == o.holder && r.until != o.until:
 		kept := *r
 		kept.until = o.until
-		c = change{old: r, new: &kept}
+		err = o.change(t.replace(r, &kept))
 		r = &kept
 	}
-	return answer{entry: r.entry()}, c, nil
+	return answer{entry: r.entry()}, err
 }
 
 // decideFree decides about a key that nobody holds. The record, if any, has ended.
-func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, c change, err error) {
+func (o *operation) decideFree(t tables, ended *record, now int64) (a answer, err error) {
 	if o.kind == release {
-		return a, c, nil
+		return a, nil
 	}
 	// After the clock was set back, used signatures may be fresh again that the file has
 	// dropped.
-	switch forgotten, err := t.forgotten(); {
-	case err != nil:
-		return a, c, err
-	case now < forgotten:
-		return answer{err: errBehind}, c, nil
-	case o.kind == spend:
-		return o.decideSpend(t, ended, now)
-	case o.kind != reserve:
-		return a, c, nil
-	case o.share.Owner != noOwner && t.countLive(o.share.Owner, now, o.share.Limit) >= o.share.Limit:
-		return answer{err: ledger.ErrShare}, c, nil
+	if forgotten, err := t.forgotten(); err != nil || now < forgotten {
+		return answer{err: errBehind}, err
 	}
 	r := &record{o.key, o.holder, o.until, o.share.Owner}
-	return answer{entry: r.entry()}, change{old: ended, new: r}, nil
-}
-
-// decideSpend decides about a signature that nobody is known to have used.
-func (o *operation) decideSpend(t tables, ended *record, now int64) (a answer, c change, err error) {
-	m, err := t.memory()
-	if err != nil {
-		return a, c, err
+	switch o.kind {
+	case spend:
+		m, err := t.memory()
+		if err != nil {
+			return a, err
+		}
+		if extended, longer := m.Extend(o.window, after(now)); longer {
+			m.Memory = extended
+			if err := o.change(t.remember(&m)); err != nil {
+				return a, err
+			}
+		}
+		if err := m.Vouch(o.signed, time.Unix(now, 0)); err != nil {
+			return answer{err: err}, nil
+		}
+		r.until = seconds(m.Until(o.signed))
+	case reserve:
+		if r.owner != noOwner && t.countLive(r.owner, now, o.share.Limit) >= o.share.Limit {
+			return answer{err: ledger.ErrShare}, nil
+		}
+	default:
+		return a, nil
 	}
-	if extended, longer := m.Extend(o.window, after(now)); longer {
-		m.Memory, c.memory = extended, &m
-	}
-	if err := m.Vouch(o.signed, time.Unix(now, 0)); err != nil {
-		return answer{err: err}, c, nil
-	}
-	r := &record{key: o.key, holder: o.holder, until: seconds(m.Until(o.signed))}
-	c.old, c.new = ended, r
-	return answer{entry: r.entry()}, c, nil
+	return answer{entry: r.entry()}, o.change(t.replace(ended, r))
 }
 
 // decideMemory decides about the file's memory.
-func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err error) {
+func (o *operation) decideMemory(t tables, now int64) (a answer, err error) {
 	m, err := t.memory()
 	if err != nil {
-		return a, c, err
+		return a, err
 	}
 	changes := true
 	if o.kind == forget {
@@ -135,11 +131,17 @@ func (o *operation) decideMemory(t tables, now int64) (a answer, c change, err e
 	if changes {
 		// A clock that was set back would date it too early.
 		if forgotten, err := t.forgotten(); err != nil || now < forgotten {
-			return answer{err: errBehind}, c, err
+			return answer{err: errBehind}, err
 		}
-		c.memory = &m
+		err = o.change(t.remember(&m))
 	}
-	return answer{id: m.id}, c, nil
+	return answer{id: m.id}, err
+}
+
+// change notes that a change was made.
+func (o *operation) change(err error) error {
+	o.changed = o.changed || err == nil
+	return err
 }
 
 // after returns the next second, before which everything until now is.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 	"go.uber.org/zap"
 )
 
@@ -21,9 +21,7 @@ const (
 // session is the file while it is open. Callers read it themselves. One goroutine writes, so
 // that operations that arrive during a commit share the next one.
 type session struct {
-	path    string
-	log     *zap.Logger
-	clock   clock
+	l       *Ledger
 	db      *bbolt.DB
 	file    os.FileInfo // of the file that is open
 	id      string      // the ledger's
@@ -34,9 +32,8 @@ type session struct {
 	trouble atomic.Pointer[error] // of the last write; nil if it succeeded
 	durable atomic.Int64          // the last transaction on the disk; bolt shows a commit earlier
 
-	ending   sync.Once
-	stop     chan struct{} // closed when the session is to end
-	err      error         // why, set before stop is closed
+	alive    context.Context // until the session is to end; its cause says why
+	end      context.CancelCauseFunc
 	stopped  chan struct{} // closed when the file is closed
 	closeErr error         // set before stopped is closed
 }
@@ -45,15 +42,18 @@ type session struct {
 // wrote before it was killed is visible but may not be on the disk.
 func (l *Ledger) newSession(db *bbolt.DB, file *os.File, entries int) (*session, error) {
 	s := &session{
-		path: l.path, log: l.log, clock: l.clock, db: db, entries: entries,
-		writes: make(chan *operation, queueLength), stop: make(chan struct{}), stopped: make(chan struct{}),
+		l: l, db: db, entries: entries,
+		writes: make(chan *operation, queueLength), stopped: make(chan struct{}),
 		horizon: horizon{noted: l.clock.unix(), at: l.clock.steady()},
 	}
-	info, err := file.Stat()
-	if err = errors.Join(err, db.Sync()); err != nil {
+	s.alive, s.end = context.WithCancelCause(context.Background())
+	var err error
+	if s.file, err = file.Stat(); err == nil {
+		err = db.Sync()
+	}
+	if err != nil {
 		return nil, err
 	}
-	s.file = info
 	err = s.read(func(tx *bbolt.Tx, t tables) error {
 		s.durable.Store(int64(tx.ID()))
 		m, err := t.memory()
@@ -92,60 +92,53 @@ func (s *session) do(o *operation) answer {
 	var a answer
 	var decided bool
 	err := s.read(func(tx *bbolt.Tx, t tables) (err error) {
-		var c change
-		a, c, err = o.decide(t, s.clock.unix())
-		decided = c.none() && (int64(tx.ID()) <= s.durable.Load() || !o.confirms(a))
+		a, err = o.decide(t, s.l.clock.unix())
+		decided = int64(tx.ID()) <= s.durable.Load() || !o.confirms(a)
 		return err
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, bolterrors.ErrTxNotWritable): // there is something to write
+	case err != nil:
 		return answer{err: err}
-	}
-	if decided {
+	case decided:
 		return a
 	}
 	o.answers = make(chan answer, 1)
-	select {
-	case s.writes <- o:
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.stopped:
-		return answer{err: s.err}
-	}
-	select {
-	case a := <-o.answers:
-		return a
-	case <-o.ctx.Done():
-		return answer{err: context.Cause(o.ctx)}
-	case <-s.stopped:
-		return answer{err: s.err}
+	writes := s.writes
+	for {
+		select {
+		case writes <- o:
+			writes = nil // only the answer is awaited now
+		case a := <-o.answers:
+			return a
+		case <-o.ctx.Done():
+			return answer{err: context.Cause(o.ctx)}
+		case <-s.stopped:
+			return answer{err: context.Cause(s.alive)}
+		}
 	}
 }
 
 // serve writes until the session ends, also periodically: to drop entries that have ended,
 // and to notice that commits succeed again or that the file is gone.
-func (s *session) serve(interval time.Duration) {
+func (s *session) serve() {
 	defer close(s.stopped)
 	defer func() { s.closeErr = s.db.Close() }()
-	next := time.NewTimer(interval)
+	next := time.NewTimer(s.l.sweepInterval)
 	defer next.Stop()
 	batch := make([]*operation, 0, batchLimit)
 	for {
 		select {
 		case o := <-s.writes:
 			batch = append(batch, o)
+			for len(s.writes) > 0 && len(batch) < batchLimit { // nobody else receives
+				batch = append(batch, <-s.writes)
+			}
 		case <-next.C:
 			_ = s.look()
-			next.Reset(interval)
-		case <-s.stop:
+			next.Reset(s.l.sweepInterval)
+		case <-s.alive.Done():
 			return
-		}
-		for queued := true; queued && len(batch) < batchLimit; {
-			select {
-			case o := <-s.writes:
-				batch = append(batch, o)
-			default:
-				queued = false
-			}
 		}
 		if s.write(batch) == sweepLimit {
 			next.Reset(0) // there is more
@@ -193,25 +186,18 @@ func (s *session) commit(batch []*operation, answers []answer) (removed int, err
 	}
 	// After a failed commit, what is visible may not be on the disk.
 	changed := s.trouble.Load() != nil
-	now := s.clock.unix()
+	now := s.l.clock.unix()
 	for i, o := range batch {
 		if o.ctx.Err() != nil { // the caller has given up
 			answers[i].err = context.Cause(o.ctx)
 			continue
 		}
-		var c change
-		if answers[i], c, err = o.decide(t, now); err != nil {
+		if answers[i], err = o.decide(t, now); err != nil {
 			return 0, err
 		}
-		if c.none() {
-			continue
-		}
-		changed = true
-		if err := t.apply(c); err != nil {
-			return 0, err
-		}
+		changed = changed || o.changed
 	}
-	if removed, err = t.sweep(s.horizon.advance(s.clock), sweepLimit); err != nil || removed == 0 && !changed {
+	if removed, err = t.sweep(s.horizon.advance(s.l.clock), sweepLimit); err != nil || removed == 0 && !changed {
 		return 0, err
 	}
 	id := int64(tx.ID())
@@ -229,17 +215,17 @@ func (s *session) note(failed error) {
 	case failed != nil:
 		s.trouble.Store(&failed)
 		if before == nil && !s.ended() {
-			s.log.Error("the ledger cannot be written, so nothing can be reserved", zap.String("file", s.path), zap.Error(failed))
+			s.l.log.Error("the ledger cannot be written, so nothing can be reserved", zap.String("file", s.l.path), zap.Error(failed))
 		}
 	case before != nil:
 		s.trouble.Store(nil)
-		s.log.Info("the ledger can be written again", zap.String("file", s.path))
+		s.l.log.Info("the ledger can be written again", zap.String("file", s.l.path))
 	}
 }
 
 // look ends the session if the file is gone, and returns why it did.
 func (s *session) look() error {
-	named, err := os.Stat(s.path)
+	named, err := os.Stat(s.l.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		err = errRemoved
@@ -254,24 +240,10 @@ func (s *session) look() error {
 // lose ends the session, since the file is not what it was, and returns why.
 func (s *session) lose(err error) error {
 	if !s.ended() {
-		s.log.Error("the ledger's file is no longer the one that was opened", zap.String("file", s.path), zap.Error(err))
+		s.l.log.Error("the ledger's file is no longer the one that was opened", zap.String("file", s.l.path), zap.Error(err))
 	}
 	s.end(err)
 	return err
 }
 
-func (s *session) ended() bool {
-	select {
-	case <-s.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-func (s *session) end(err error) {
-	s.ending.Do(func() {
-		s.err = err
-		close(s.stop)
-	})
-}
+func (s *session) ended() bool { return s.alive.Err() != nil }

@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
@@ -53,29 +54,25 @@ func (t tables) countLive(owner ledger.Key, now int64, limit int) (n int) {
 	return n
 }
 
-// change replaces, adds or removes the record of one key. It may also replace the memory.
-type change struct {
-	old, new *record
-	memory   *memory
-}
+// remember replaces the file's memory.
+func (t tables) remember(m *memory) error { return t.header.Put(memoryKey, m.value()) }
 
-func (c change) none() bool { return c == change{} }
-
-func (t tables) apply(c change) error {
-	var errs [7]error
-	if c.memory != nil {
-		errs[6] = t.header.Put(memoryKey, c.memory.value())
+// replace replaces the record of a key, which is nil for none.
+func (t tables) replace(old, next *record) error {
+	if !t.entries.Writable() {
+		return bolterrors.ErrTxNotWritable
 	}
-	if r := c.old; r != nil {
+	var errs [6]error
+	if r := old; r != nil {
 		errs[0] = t.byExpiry.Delete(expiryKey(r.until, r.key))
 		if r.owner != noOwner {
 			errs[1] = t.byOwner.Delete(ownerKey(r.owner, r.until, r.key))
 		}
-		if c.new == nil {
+		if next == nil {
 			errs[2] = t.entries.Delete(r.key[:])
 		}
 	}
-	if r := c.new; r != nil {
+	if r := next; r != nil {
 		errs[3] = t.entries.Put(r.key[:], r.value())
 		errs[4] = t.byExpiry.Put(expiryKey(r.until, r.key), nil)
 		if r.owner != noOwner {
@@ -116,7 +113,7 @@ func (t tables) sweep(horizon int64, limit int) (removed int, err error) {
 		return 0, nil
 	}
 	for _, r := range ended {
-		if err := t.apply(change{old: r}); err != nil {
+		if err := t.replace(r, nil); err != nil {
 			return 0, err
 		}
 	}

@@ -3,6 +3,7 @@ package durable
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -96,12 +97,24 @@ func put(path string, name func(from, to string) error, fill func(*os.File) erro
 		return err
 	}
 	defer os.Remove(draft.Name()) // unless it was renamed
-	err = errors.Join(fill(draft), KeepOwner(draft, path))
-	if err = errors.Join(err, draft.Sync(), draft.Close()); err != nil {
+	if err := Fill(draft, path, func() error { return fill(draft) }); err != nil {
 		return err
 	}
 	if err := name(draft.Name(), path); err != nil {
 		return err
 	}
 	return SyncFolder(folder)
+}
+
+// Fill durably writes a new file, which is to replace the one at the path and belongs to whom
+// that belongs, and closes it.
+func Fill(fresh *os.File, path string, write func() error) error {
+	err := KeepOwner(fresh, path)
+	if err == nil {
+		err = write()
+	}
+	if err == nil {
+		err = fresh.Sync()
+	}
+	return cmp.Or(err, fresh.Close())
 }

@@ -8,9 +8,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"strconv"
+	"unique"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -61,13 +62,9 @@ func checkHeader(line []byte) error {
 	return errors.New("it is not the first line of a file of chat widgets")
 }
 
-// appendLastLine appends the last line of a file.
-func appendLastLine(dst []byte, count int, sum hash.Hash) []byte {
-	dst = append(dst, lastLineStart...)
-	dst = strconv.AppendInt(dst, int64(count), 10)
-	dst = append(dst, `,"sha256":"`...)
-	dst = fmt.Appendf(dst, "%x", sum.Sum(nil))
-	return append(dst, `"}`+"\n"...)
+// lastLine returns the last line of a file.
+func lastLine(count int, sum hash.Hash) []byte {
+	return fmt.Appendf(nil, `%s%d,"sha256":"%x"}`+"\n", lastLineStart, count, sum.Sum(nil))
 }
 
 // encode writes a file of records, which must be in the order of their ids, and returns its
@@ -94,7 +91,7 @@ func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
 			return nil, fmt.Errorf("%w of widget %s: it has more than %d bytes", widgets.ErrRecord, records[i].ID, maxLine)
 		}
 	}
-	last := appendLastLine(nil, len(records), sum)
+	last := lastLine(len(records), sum)
 	_, err := w.Write(last)
 	return last, err
 }
@@ -115,4 +112,111 @@ func Read(r io.Reader) ([]*widgets.Record, error) {
 		return nil, err
 	}
 	return s.sorted, nil
+}
+
+// decode reads a file and returns its records and its last line. An error is a [*damage] if
+// the content is wrong, else the reader's.
+func decode(r io.Reader) (*snapshot, []byte, error) {
+	in := lines{Reader: bufio.NewReaderSize(r, 64<<10)}
+	line, err := in.next()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkHeader(line); err != nil {
+		return nil, nil, &damage{1, err}
+	}
+	sum := sha256.New()
+	var records []*widgets.Record
+	last := ""
+	for {
+		sum.Write(line)
+		if line, err = in.next(); err != nil {
+			return nil, nil, err
+		}
+		if bytes.HasPrefix(line, []byte(lastLineStart)) {
+			break
+		}
+		record, err := decodeRecord(line, last)
+		if err != nil {
+			return nil, nil, &damage{in.n, err}
+		}
+		records = append(records, record)
+		last = record.ID
+	}
+	want := lastLine(len(records), sum)
+	if !bytes.Equal(line, want) {
+		return nil, nil, &damage{in.n, errors.New("its count or checksum is not that of the lines before it")}
+	}
+	if _, err := in.Peek(1); err == nil {
+		return nil, nil, &damage{in.n + 1, errors.New("there is text after the last line")}
+	} else if err != io.EOF {
+		return nil, nil, err
+	}
+	return newSnapshot(records), want, nil
+}
+
+// decodeRecord reads a record, whose id must come after last. It does not return the JSON
+// library's errors, which quote the file.
+func decodeRecord(line []byte, last string) (*widgets.Record, error) {
+	r := new(widgets.Record)
+	// Members that this version would not write back are refused.
+	if err := json.Unmarshal(line, r, json.RejectUnknownMembers(true)); err != nil {
+		what, offset := "it is not a record of a widget", int64(0)
+		switch {
+		case errors.Is(err, json.ErrUnknownName):
+			what = "it has an unknown member"
+		case errors.Is(err, jsontext.ErrDuplicateName):
+			what = "it has a duplicate member"
+		}
+		if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
+			offset = semantic.ByteOffset
+		} else if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+			offset = syntactic.ByteOffset
+		}
+		return nil, fmt.Errorf("%s (at byte %d)", what, offset)
+	}
+	if err := r.Check(); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.ID == last:
+		return nil, fmt.Errorf("widget %s appears more than once", last)
+	case r.ID < last:
+		return nil, fmt.Errorf("widget %s is not in order", r.ID)
+	}
+	// Of texts that many records have in common, only one copy is kept.
+	r.Mode, r.Dialect = unique.Make(r.Mode).Value(), unique.Make(r.Dialect).Value()
+	for i := range r.Secrets {
+		r.Secrets[i].KeyID = unique.Make(r.Secrets[i].KeyID).Value()
+	}
+	return r, nil
+}
+
+// lines reads a file line by line.
+type lines struct {
+	*bufio.Reader
+	n    int    // the number of the current line, from 1
+	line []byte // valid until the next one
+}
+
+// next returns the next line with its newline.
+func (l *lines) next() ([]byte, error) {
+	l.n++
+	l.line = l.line[:0]
+	for {
+		part, err := l.ReadSlice('\n')
+		l.line = append(l.line, part...)
+		switch {
+		case len(l.line) > maxLine:
+			return nil, &damage{l.n, fmt.Errorf("it is longer than %d bytes", maxLine)}
+		case err == nil:
+			return l.line, nil
+		case err == io.EOF && l.n == 1 && len(l.line) == 0:
+			return nil, &damage{l.n, errors.New("the file is empty")}
+		case err == io.EOF:
+			return nil, &damage{l.n, errors.New("the file ends here, without its last line: it was cut off, or is still being written")}
+		case err != bufio.ErrBufferFull:
+			return nil, err
+		}
+	}
 }

@@ -85,23 +85,20 @@ func createLock(path string) error {
 
 // takeTurn waits for the other goroutines, and then gives other processes a chance.
 func (s *Store) takeTurn(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return ctx.Err() // select would choose at random
-	}
 	select {
 	case s.turn <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	rest := time.NewTimer(time.Until(s.released.Add(lockRest)))
-	defer rest.Stop()
 	select {
-	case <-rest.C:
-		return nil
+	case <-time.After(time.Until(s.released.Add(lockRest))):
 	case <-ctx.Done():
-		<-s.turn
-		return ctx.Err()
 	}
+	err := ctx.Err() // select chooses at random
+	if err != nil {
+		<-s.turn
+	}
+	return err
 }
 
 func busy(what string, began time.Time, err error) error {

@@ -3,10 +3,13 @@ package filestore
 import (
 	"context"
 	"errors"
+	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // What a loss means and what to do.
@@ -17,11 +20,8 @@ const (
 		acceptance + ")"
 )
 
-// The texts of the note.
-const (
-	notedWidgets = "widgets"
-	notedEmpty   = "no widgets"
-)
+// notedWidgets is noted of a file that has any.
+const notedWidgets = "widgets"
 
 // compare notices that a file was replaced by another one. Several widgets at once are rarely
 // deleted between two looks at the file, so then it is somebody else's, or empty. At the
@@ -46,9 +46,24 @@ func (s *Store) compare(read *snapshot) bool {
 // maxNamed is how many widgets a log line names.
 const maxNamed = 10
 
-// warnChanged logs what another program did to the file that may not be meant: an earlier
-// state, such as a backup, brings retired secrets and deleted widgets back, and lacks new ones.
-func (s *Store) warnChanged(older, back, gone []string) {
+// warnChanged logs what another program did to the file that may not be meant, since it was
+// written as was: an earlier state, such as a backup, brings retired secrets and deleted
+// widgets back, and lacks new ones.
+func (s *Store) warnChanged(read, was *snapshot, written time.Time) {
+	var older, back, gone []string
+	for _, record := range read.sorted {
+		switch before := was.byID[record.ID]; {
+		case before == nil && record.Created.Before(written.Truncate(time.Millisecond)): // as records have it
+			back = append(back, record.ID)
+		case before != nil && record.Rotated.Before(before.Rotated):
+			older = append(older, record.ID)
+		}
+	}
+	for _, record := range was.sorted {
+		if read.byID[record.ID] == nil {
+			gone = append(gone, record.ID)
+		}
+	}
 	for _, change := range []struct {
 		what string
 		ids  []string
@@ -67,21 +82,15 @@ func (s *Store) warnChanged(older, back, gone []string) {
 
 // shares reports whether any widget is in both.
 func (s *snapshot) shares(other *snapshot) bool {
-	for id := range s.byID {
-		if other.byID[id] != nil {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.sorted, func(r *widgets.Record) bool { return other.byID[r.ID] != nil })
 }
 
-// keepNote notes what the file has. The caller holds mu.
-func (s *Store) keepNote(read *snapshot) {
-	text := notedWidgets
+// noteOf is what is noted of a file.
+func noteOf(read *snapshot) string {
 	if len(read.sorted) == 0 {
-		text = notedEmpty
+		return "no widgets"
 	}
-	s.note.Set(text, s.log)
+	return notedWidgets
 }
 
 // Loss implements [widgets.Store].

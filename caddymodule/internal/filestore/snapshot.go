@@ -3,7 +3,6 @@ package filestore
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -18,12 +17,7 @@ type snapshot struct {
 
 // newSnapshot returns a snapshot of records in the order of their ids.
 func newSnapshot(sorted []*widgets.Record) *snapshot {
-	s := &snapshot{
-		sorted:   sorted,
-		byID:     make(map[string]*widgets.Record, len(sorted)),
-		dialects: make(map[string]int),
-		keys:     make(map[string]int),
-	}
+	s := &snapshot{sorted, make(map[string]*widgets.Record, len(sorted)), make(map[string]int), make(map[string]int)}
 	for _, r := range sorted {
 		s.byID[r.ID] = r
 		if r.Dialect != "" {
@@ -47,37 +41,15 @@ func (s *snapshot) after(id string, limit int) []*widgets.Record {
 
 // with returns the snapshot with changes, of which nil deletes a record.
 func (s *snapshot) with(changes map[string]*widgets.Record) *snapshot {
-	sorted := make([]*widgets.Record, 0, len(s.sorted)+len(changes))
-	for _, r := range s.sorted {
-		if _, changed := changes[r.ID]; !changed {
-			sorted = append(sorted, r)
-		}
-	}
+	next := slices.DeleteFunc(slices.Clone(s.sorted), func(r *widgets.Record) bool {
+		_, changed := changes[r.ID]
+		return changed
+	})
 	for _, r := range changes {
 		if r != nil {
-			sorted = append(sorted, r)
+			next = append(next, r)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b *widgets.Record) int { return cmp.Compare(a.ID, b.ID) })
-	return newSnapshot(sorted)
-}
-
-// since compares with a snapshot of a file that was written at that time. It returns the ids
-// of widgets whose current secret is older than it was, of those that are new here but were
-// created before, and of those that are gone.
-func (s *snapshot) since(was *snapshot, written time.Time) (older, back, gone []string) {
-	for _, record := range s.sorted {
-		switch before := was.byID[record.ID]; {
-		case before == nil && record.Created.Before(written.Truncate(time.Millisecond)): // as records have it
-			back = append(back, record.ID)
-		case before != nil && record.Rotated.Before(before.Rotated):
-			older = append(older, record.ID)
-		}
-	}
-	for _, record := range was.sorted {
-		if s.byID[record.ID] == nil {
-			gone = append(gone, record.ID)
-		}
-	}
-	return older, back, gone
+	slices.SortFunc(next, func(a, b *widgets.Record) int { return cmp.Compare(a.ID, b.ID) })
+	return newSnapshot(next)
 }

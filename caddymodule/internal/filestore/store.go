@@ -54,27 +54,28 @@ type Store struct {
 	bad     *fileVersion // of a damaged file
 	badErr  error        // and its damage
 	failed  bool         // at the last look
+	unread  error        // why the file cannot be read, nil if it can
 	full    error        // why the last change could not be written, nil if it could
 	tried   time.Time    // when that was last tried
 
-	outside   chan struct{} // holds a value when Changed is to be called
-	stop      chan struct{}
-	done      chan struct{}
-	closeOnce sync.Once
+	outside chan struct{}   // holds a value when Changed is to be called
+	alive   context.Context // until the store is closed
+	stop    context.CancelFunc
+	watcher sync.WaitGroup
 }
 
 // state is what lookups use.
 type state struct {
 	snapshot *snapshot // of the last undamaged file, nil before the first
-	err      error
-	lost     bool // another file than before
+	err      error     // why it cannot be read or, if it can, not be written
+	lost     bool      // another file than before
 }
 
 // Open opens the store. It does not fail and creates no file: while the file cannot be used,
 // [Store.Err] says why.
 func Open(options Options) *Store {
 	s := open(options)
-	go s.watch()
+	s.watcher.Go(s.watch)
 	return s
 }
 
@@ -84,9 +85,8 @@ func open(options Options) *Store {
 		path:    options.Path,
 		changed: options.Changed,
 		turn:    make(chan struct{}, 1),
-		stop:    make(chan struct{}),
-		done:    make(chan struct{}),
 	}
+	s.alive, s.stop = context.WithCancel(context.Background())
 	if path, err := filepath.Abs(options.Path); err == nil {
 		s.path = path
 	}
@@ -101,7 +101,8 @@ func open(options Options) *Store {
 	_, err := os.Lstat(s.path + lockSuffix)
 	s.existed = err == nil || s.noted != ""
 	if err := s.refresh(); err != nil {
-		s.fail(err)
+		s.publish(nil, err)
+		s.failed = true
 	}
 	s.outside = make(chan struct{}, 1) // only now, since the first reading is no change
 	s.mu.Unlock()
@@ -143,7 +144,7 @@ func (s *Store) KeyIDs() map[string]int {
 
 // Note implements [widgets.Store]. A note is a file beside the store's.
 func (s *Store) Note(_ context.Context, name string) (string, error) {
-	text, err := durable.ReadLine(s.notePath(name))
+	text, err := durable.ReadLine(s.path + "." + name)
 	if err != nil {
 		err = unreadable(err, "")
 	}
@@ -152,13 +153,11 @@ func (s *Store) Note(_ context.Context, name string) (string, error) {
 
 // SetNote implements [widgets.Store].
 func (s *Store) SetNote(_ context.Context, name, text string) error {
-	if err := durable.WriteLine(s.notePath(name), text); err != nil {
+	if err := durable.WriteLine(s.path+"."+name, text); err != nil {
 		return unwritable(err)
 	}
 	return nil
 }
-
-func (s *Store) notePath(name string) string { return s.path + "." + name }
 
 // Err implements [widgets.Store].
 func (s *Store) Err() error { return s.current.Load().err }
@@ -168,8 +167,8 @@ func (s *Store) Serves() bool { return s.current.Load().snapshot != nil }
 
 // Close implements [widgets.Store]. Lookups are still answered.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() { close(s.stop) })
-	<-s.done
+	s.stop()
+	s.watcher.Wait()
 	return nil
 }
 

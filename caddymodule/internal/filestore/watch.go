@@ -1,6 +1,8 @@
 package filestore
 
 import (
+	"bytes"
+	"cmp"
 	"errors"
 	"io/fs"
 	"os"
@@ -10,16 +12,20 @@ import (
 	"go.uber.org/zap"
 )
 
-// lookEvery is how often the file is checked for changes by others.
-const lookEvery = 500 * time.Millisecond
+const (
+	// lookEvery is how often the file is checked for changes by others.
+	lookEvery = 500 * time.Millisecond
+	// tick is the coarsest resolution of file times in use, FAT's. A file that was changed
+	// less than a tick before it was read can change again and keep its time and size.
+	tick = 2 * time.Second
+)
 
 func (s *Store) watch() {
-	defer close(s.done)
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
 		select {
-		case <-s.stop:
+		case <-s.alive.Done():
 			return
 		case <-ticker.C:
 			s.look()
@@ -39,18 +45,18 @@ func (s *Store) look() {
 	defer s.mu.Unlock()
 	err := s.refresh()
 	if err != nil && s.failed {
-		s.fail(err)
+		s.publish(s.current.Load().snapshot, err)
 	}
 	s.failed = err != nil
 }
 
 // refresh reads the file unless it has not changed. The caller holds mu.
 func (s *Store) refresh() error {
-	now := time.Now()
+	now, was := time.Now(), s.current.Load().snapshot
 	info, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return s.absent()
+		return s.absent(was)
 	case err != nil:
 		return s.explain(err)
 	case !info.Mode().IsRegular(): // opening a pipe would wait for its writer
@@ -58,7 +64,7 @@ func (s *Store) refresh() error {
 	}
 	s.existed = true
 	if s.known.holds(s.path, info, now) {
-		s.serve(s.current.Load().snapshot)
+		s.serve(was)
 		return nil
 	}
 	if s.bad.looksLike(info) && s.bad.settled {
@@ -69,10 +75,10 @@ func (s *Store) refresh() error {
 		s.bad, s.badErr = version, s.explain(err)
 		return s.badErr
 	}
-	was, before := s.current.Load().snapshot, s.known
+	before := s.known
 	s.known, s.bad = version, nil
 	if !s.compare(read) && was != nil && before != nil {
-		s.warnChanged(read.since(was, before.info.ModTime()))
+		s.warnChanged(read, was, before.info.ModTime())
 	}
 	s.serve(read)
 	select {
@@ -83,18 +89,17 @@ func (s *Store) refresh() error {
 }
 
 // absent handles a missing file: an error if there ever was one, otherwise no widgets.
-func (s *Store) absent() error {
+func (s *Store) absent(was *snapshot) error {
 	if info, err := os.Lstat(s.path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return s.broken(errDangling)
 	}
 	if s.existed {
 		return s.broken(errGone)
 	}
-	none := s.current.Load().snapshot
-	if none == nil {
-		none = newSnapshot(nil)
+	if was == nil {
+		was = newSnapshot(nil)
 	}
-	s.serve(none)
+	s.serve(was)
 	return nil
 }
 
@@ -116,33 +121,86 @@ func (s *Store) explain(err error) error {
 	return unreadable(err, "all that was last read from it is served until a restart, so write it back ('caddy chat-identity export > "+s.path+"'"+as+"), or ")
 }
 
-// serve makes a snapshot current.
+// serve makes what the file has current, and notes that. The caller holds mu.
 func (s *Store) serve(read *snapshot) {
 	s.failed = false
-	lost := s.before != nil
-	if was := s.current.Load(); was.snapshot != read || was.err != s.full || was.lost != lost {
-		s.current.Store(&state{read, s.full, lost})
+	s.publish(read, nil)
+	if s.existed && s.before == nil {
+		s.note.Set(noteOf(read), s.log)
 	}
-	if s.existed && !lost {
-		s.keepNote(read)
+}
+
+// publish has lookups use a snapshot, and reports an error of reading the file or, without
+// one, that of the last change. The caller holds mu.
+func (s *Store) publish(read *snapshot, err error) {
+	s.unread = err
+	next := state{read, cmp.Or(err, s.full), s.before != nil}
+	if *s.current.Load() != next {
+		s.current.Store(&next)
 	}
-	if s.full == nil {
+	if next.err == nil {
 		s.alarm.Clear(zap.Int("widgets", len(read.sorted)))
+		return
 	}
+	s.alarm.Bad = "the file of widgets cannot be used: what was last read from it is served, and changes are refused"
+	if read == nil {
+		s.alarm.Bad = "the file of widgets cannot be used: none of its widgets is known, and changes are refused"
+	}
+	s.alarm.Raise("", next.err)
 }
 
-// fail reports an error, and keeps the last snapshot.
-func (s *Store) fail(err error) {
-	s.failed = true
-	last := s.current.Load()
-	s.current.Store(&state{last.snapshot, err, last.lost})
-	s.raise(err)
+// fileVersion identifies the content of a file.
+type fileVersion struct {
+	info    fs.FileInfo
+	last    []byte // the last line, nil if the file is damaged
+	settled bool   // any later change gives the file another time
 }
 
-func (s *Store) raise(err error) {
-	s.alarm.Bad = "the file of widgets cannot be used: none of its widgets is known, and changes are refused"
-	if s.Serves() {
-		s.alarm.Bad = "the file of widgets cannot be used: what was last read from it is served, and changes are refused"
+// newVersion returns the version of a file that is read at that time.
+func newVersion(info fs.FileInfo, last []byte, from time.Time) *fileVersion {
+	return &fileVersion{info, last, from.Sub(info.ModTime()) > tick}
+}
+
+// looksLike compares the file's identity, size and time.
+func (v *fileVersion) looksLike(info fs.FileInfo) bool {
+	return v != nil && v.info.Size() == info.Size() && v.info.ModTime().Equal(info.ModTime()) && os.SameFile(v.info, info)
+}
+
+// holds reports whether the file has not changed. In doubt it compares the last lines, which
+// have checksums.
+func (v *fileVersion) holds(path string, info fs.FileInfo, now time.Time) bool {
+	if !v.looksLike(info) || v.settled {
+		return v.looksLike(info)
 	}
-	s.alarm.Raise("", err)
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	last := make([]byte, len(v.last))
+	if _, err := f.ReadAt(last, info.Size()-int64(len(last))); err != nil || !bytes.Equal(last, v.last) {
+		return false
+	}
+	v.settled = now.Sub(info.ModTime()) > tick
+	return true
+}
+
+// load reads the file, and returns its version.
+func load(path string, now time.Time) (*snapshot, *fileVersion, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat() // before reading, so that a write meanwhile counts as a change
+	if err != nil {
+		return nil, nil, err
+	}
+	s, last, err := decode(f)
+	if _, wrong := errors.AsType[*damage](err); wrong {
+		err = &fs.PathError{Op: "read", Path: path, Err: err}
+	} else if err != nil {
+		return nil, nil, err
+	}
+	return s, newVersion(info, last, now), err
 }

@@ -14,17 +14,17 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 )
 
-var errContended = &unfit{"contended", "the marker keeps changing: two servers may answer in turn, so give the address of one"}
+var errContended = unfit("contended", "the marker keeps changing", "two servers may answer in turn, so give the address of one")
 
 // unfit says why a server must not be used.
-type unfit struct{ kind, text string }
-
-func (u *unfit) Error() string { return u.text }
+func unfit(code, what, advice string) error {
+	return &redislink.Fault{Code: code, What: what, Advice: advice}
+}
 
 // markerReply is what the marking script returns.
 type markerReply struct {
 	text  string // the marker
-	clock int64
+	clock time.Time
 	serverInfo
 	writable bool
 }
@@ -58,7 +58,7 @@ func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool)
 		}
 		m := parseMarker(r.text)
 		if r.text != "" && m == nil {
-			return nil, false, &unfit{"marker", "the value of the marker's key is not a marker: something else writes under this prefix"}
+			return nil, false, unfit("marker", "the value of the marker's key is not a marker", "something else writes under this prefix")
 		}
 		reason := ""
 		if m == nil || id == "" || m.id != id {
@@ -79,7 +79,7 @@ func (l *Ledger) syncMarker(ctx context.Context, known *serverState, probe bool)
 				follows = &again
 			}
 			id = rand.Text()
-			follows.id, follows.since = id, byServer
+			follows.id, follows.Since = id, byServer
 		}
 		if follows == nil {
 			found.orders = orders
@@ -114,7 +114,8 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 	if strings.Trim(r.promoted, "0") == "" {
 		r.promoted = ""
 	}
-	r.clock, err = strconv.ParseInt(parts[1], 10, 64)
+	clock, err := strconv.ParseInt(parts[1], 10, 64)
+	r.clock = time.UnixMilli(clock)
 	return r, err
 }
 
@@ -124,16 +125,16 @@ func (s *serverInfo) fit(cluster bool) error {
 	n, err := strconv.Atoi(major)
 	switch {
 	case err != nil || n < 6:
-		return &unfit{"version", fmt.Sprintf("the server is Redis %q: use Redis 6 or later, or Valkey", s.version)}
+		return unfit("version", fmt.Sprintf("the server is Redis %q", s.version), "use Redis 6 or later, or Valkey")
 	case s.run == "" || s.policy == "":
-		return &unfit{"info", "the server's INFO has no run_id or no maxmemory_policy, so it is unknown whether it drops entries: use another"}
+		return unfit("info", "the server's INFO has no run_id or no maxmemory_policy, so it is unknown whether it drops entries", "use another")
 	case s.role != "master":
-		return &unfit{"role", fmt.Sprintf("the server's role is %q: name the primary in the URL, or its Sentinels", s.role)}
+		return unfit("role", fmt.Sprintf("the server's role is %q", s.role), "name the primary in the URL, or its Sentinels")
 	case s.policy != "noeviction":
-		return &unfit{"policy", fmt.Sprintf("the server's maxmemory-policy is %s, with which it drops entries when its memory is full: "+
-			"CONFIG SET maxmemory-policy noeviction, in its configuration too, or use a server of its own", s.policy)}
+		return unfit("policy", fmt.Sprintf("the server's maxmemory-policy is %s, with which it drops entries when its memory is full", s.policy),
+			"CONFIG SET maxmemory-policy noeviction, in its configuration too, or use a server of its own")
 	case s.mode == "cluster" && !cluster:
-		return &unfit{"mode", "this is a node of a cluster: begin the URL with redis+cluster"}
+		return unfit("mode", "this is a node of a cluster", "begin the URL with redis+cluster")
 	}
 	return nil
 }
@@ -154,13 +155,13 @@ func reasonToForget(known *serverState, r markerReply, m *marker) string {
 	if before := parseMarker(known.marker); before == nil || m.id != before.id {
 		// A gateway that has just started takes an empty server for a new one. One that
 		// knew its data knows better.
-		if m.since < known.clock {
+		if m.Since.Before(known.clock) {
 			return "the marker was written by a gateway that could not know the data before"
 		}
 		return ""
 	}
 	elapsed := time.Since(known.began)
-	if r.clock-known.clock > (elapsed + elapsed/1000 + time.Second).Milliseconds() {
+	if r.clock.Sub(known.clock) > elapsed+elapsed/1000+time.Second {
 		return "the server's clock was set forward, so entries may have ended early"
 	}
 	return ""
@@ -174,22 +175,19 @@ func (l *Ledger) adopt(known, found *serverState, m *marker) {
 		found.memory = known.memory
 		return
 	}
-	now := l.now()
-	local := func(ms int64, before time.Time) time.Time {
-		if ms == 0 {
-			return before
-		}
-		if t := now.Add(-time.Duration(found.clock-ms) * time.Millisecond); t.After(before) {
-			return t
-		}
-		return before
-	}
 	var before ledger.Memory
 	if known != nil {
 		before = known.memory
 	}
-	found.memory = m.memory()
-	l.widen(found.memory.Window) // other gateways' windows outlive a marker that is lost
-	found.memory.Since = local(m.since, before.Since)
-	found.memory.Extended = local(m.extended, before.Extended)
+	now := l.now()
+	local := func(t, before time.Time) time.Time {
+		// Rounded up: the server cuts its time to milliseconds.
+		if at := now.Add(min(0, time.Millisecond-found.clock.Sub(t))); !t.IsZero() && at.After(before) {
+			return at
+		}
+		return before
+	}
+	found.memory = m.Memory
+	l.widen(m.Window) // other gateways' windows outlive a marker that is lost
+	found.memory.Since, found.memory.Extended = local(m.Since, before.Since), local(m.Extended, before.Extended)
 }

@@ -71,19 +71,19 @@ type Ledger struct {
 	alarm  alarm.Alarm
 	now    func() time.Time
 
-	mu      sync.Mutex     // guards what follows
-	calls   sync.WaitGroup // calls under way
-	closed  bool
-	started bool
-	window  ledger.Window // the longest that was requested or found, in whole milliseconds
-	orders  int           // how often Forget was called
+	mu     sync.Mutex     // guards what follows
+	calls  sync.WaitGroup // calls under way
+	closed bool
+	window ledger.Window // the longest that was requested or found, in whole milliseconds
+	orders int           // how often Forget was called
 
 	looks   singleflight.Group
 	state   atomic.Pointer[state] // nil before the first look
 	refused atomic.Pointer[error] // why Redis refused a call; others may succeed
 	alive   context.Context
 	end     context.CancelFunc
-	gone    chan struct{} // closed when the watcher has ended
+	start   sync.Once
+	watcher sync.WaitGroup
 }
 
 // New returns a ledger. The first call that needs Redis connects.
@@ -96,7 +96,6 @@ func New(o Options) *Ledger {
 	l := &Ledger{
 		link: o.Link, prefix: o.Link.Prefix + "{l}", log: log, now: o.Now,
 		alarm: alarm.Alarm{Log: log, Quiet: time.Second, Bad: "the ledger is unavailable: nothing can be reserved", Good: "the ledger is available again"},
-		gone:  make(chan struct{}),
 	}
 	l.alive, l.end = context.WithCancel(context.Background())
 	return l
@@ -137,10 +136,9 @@ func (l *Ledger) enter() error {
 		return unavailable(errClosed)
 	}
 	l.calls.Add(1)
-	if !l.started {
-		l.started = true
-		go l.watch()
-	}
+	l.start.Do(func() {
+		l.watcher.Go(func() { redislink.Poll(l.alive, lookEvery, func() { _, _, _ = l.looks.Do("", l.look) }) })
+	})
 	return nil
 }
 
@@ -167,13 +165,10 @@ func (l *Ledger) Err() error {
 func (l *Ledger) Close() error {
 	l.mu.Lock()
 	l.closed = true
-	started := l.started
 	l.mu.Unlock()
 	l.calls.Wait()
 	l.end()
-	if started {
-		<-l.gone
-	}
+	l.watcher.Wait()
 	return nil
 }
 

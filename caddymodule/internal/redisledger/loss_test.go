@@ -393,7 +393,7 @@ func TestLate(t *testing.T) {
 
 // TestReasonToForget tells markers that vouch from those that do not.
 func TestReasonToForget(t *testing.T) {
-	known := &serverState{marker: "id 0 run1 l 0 0 0 0", clock: 1_000_000, began: time.Now()}
+	known := &serverState{marker: "id 0 run1 l 0 0 0 0", clock: time.UnixMilli(1_000_000), began: time.Now()}
 	for _, test := range []struct {
 		name    string
 		known   *serverState
@@ -419,7 +419,7 @@ func TestReasonToForget(t *testing.T) {
 		{"the clock is an hour behind", known, "id 0 run1 l 0 0 0 0", -2_600_000, "run1", false},
 	} {
 		run, promoted, _ := strings.Cut(test.run, "-")
-		reply := markerReply{text: test.marker, clock: test.clock, serverInfo: serverInfo{run: run, promoted: promoted}}
+		reply := markerReply{text: test.marker, clock: time.UnixMilli(test.clock), serverInfo: serverInfo{run: run, promoted: promoted}}
 		if reason := reasonToForget(test.known, reply, parseMarker(test.marker)); (reason != "") != test.forgets {
 			t.Errorf("%s: %q", test.name, reason)
 		}
@@ -429,9 +429,26 @@ func TestReasonToForget(t *testing.T) {
 			t.Errorf("%q is a marker", text)
 		}
 	}
-	whole := marker{id: "a", since: 1, run: "@run", ledger: "c", maxAge: 2, skew: 3, narrow: 4, extended: 5}
+	const ms = time.Millisecond
+	whole := marker{"a", "@run", "c", ledger.Memory{
+		Window: ledger.Window{MaxAge: 2 * ms, Skew: 3 * ms}, Extended: time.UnixMilli(5), Narrow: 4 * ms, Since: time.UnixMilli(1),
+	}}
 	if m := parseMarker(whole.text()); m == nil || *m != whole {
 		t.Errorf("%q becomes %+v", whole.text(), m)
+	}
+}
+
+// TestRoundedUp: what was used in the millisecond of a loss, before it, is not accepted again.
+func TestRoundedUp(t *testing.T) {
+	now := time.Unix(base, 0)
+	l, found := &Ledger{now: func() time.Time { return now }}, &serverState{clock: time.UnixMilli(8)}
+	l.adopt(nil, found, &marker{Memory: ledger.Memory{Since: time.UnixMilli(7), Extended: time.UnixMilli(6)}})
+	// Lost at 7.999 ms and seen at 8 ms.
+	if used := now.Add(-2 * time.Microsecond); !errors.Is(found.memory.Vouch(ledger.Signed{At: used}, now), ledger.ErrForgotten) {
+		t.Errorf("signed at %v, lost at %v", used, found.memory.Since)
+	}
+	if want := now.Add(-time.Millisecond); !found.memory.Extended.Equal(want) {
+		t.Errorf("the window was extended at %v, not %v", found.memory.Extended, want)
 	}
 }
 

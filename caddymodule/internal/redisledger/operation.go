@@ -39,23 +39,27 @@ func (a answer) entry() ledger.Entry {
 
 // call makes a call on a key. A script that finds another marker than the last look did
 // changes nothing, and the call is repeated after the next look.
-func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation) (ledger.Entry, error)) (ledger.Entry, error) {
+func (l *Ledger) call(ctx context.Context, key ledger.Key, do func(o *operation) (ledger.Entry, error)) (e ledger.Entry, err error) {
 	if err := l.enter(); err != nil {
-		return ledger.Entry{}, err
+		return e, err
 	}
 	defer l.calls.Done()
 	o := &operation{l: l, ctx: ctx, key: l.entryKey(key)}
-	var err error
 	o.server, err = l.current(ctx)
 	for tries := 0; err == nil; tries++ {
-		var e ledger.Entry
 		if e, err = do(o); tries == 2 || !errors.Is(err, errForgot) {
-			return e, err
+			break
 		}
 		before := o.server
 		o.server, err = l.await(ctx, func(server *serverState) bool { return server != before })
 	}
-	return ledger.Entry{}, err
+	switch {
+	case errors.Is(err, ledger.ErrShare), errors.Is(err, ledger.ErrTooOld):
+		return ledger.Entry{}, err
+	case err != nil:
+		return ledger.Entry{}, unavailable(err)
+	}
+	return e, nil
 }
 
 // claim makes a call on a key for a holder.
@@ -68,7 +72,7 @@ func (l *Ledger) claim(ctx context.Context, key ledger.Key, holder ledger.Holder
 
 // run runs a script on the entry, and on the share if one is named. Unless an error is the
 // server's answer, the script may have run.
-func (o *operation) run(script *luaScript, share string, arguments ...string) (answer, error) {
+func (o *operation) run(script *luaScript, share string, arguments ...string) (a answer, err error) {
 	ctx, cancel := context.WithTimeout(o.ctx, callLimit)
 	defer cancel()
 	keys := []string{o.key, o.l.markerKey()}
@@ -77,26 +81,23 @@ func (o *operation) run(script *luaScript, share string, arguments ...string) (a
 	}
 	client, err := o.l.link.Client(ctx)
 	if err != nil {
-		return answer{}, unavailable(redislink.Explain(err))
+		return a, redislink.Explain(err)
 	}
 	parts, err := script.Exec(ctx, client, keys, append([]string{o.server.marker}, arguments...)).AsStrSlice()
 	switch {
 	case err != nil && o.ctx.Err() != nil:
-		return answer{}, unavailable(redislink.Explain(context.Cause(o.ctx))) // this says nothing about the server
+		return a, redislink.Explain(context.Cause(o.ctx)) // this says nothing about the server
 	case err != nil:
-		return answer{}, unavailable(o.l.noteFailure(err, script.text))
+		return a, o.l.noteFailure(err, script.text)
 	case len(parts) == 0:
-		return answer{}, unavailable(errRecord)
+		return a, errRecord
 	case parts[0] == "forgot":
-		return answer{}, unavailable(errForgot)
+		return a, errForgot
+	case len(parts) == 2:
+		a.record, err = parseRecord(parts[1])
 	}
-	a := answer{status: parts[0]}
-	if len(parts) == 2 {
-		if a.record, err = parseRecord(parts[1]); err != nil {
-			return answer{}, unavailable(err)
-		}
-	}
-	return a, nil
+	a.status = parts[0]
+	return a, err
 }
 
 // runCounted runs a script, and again with the share's key if the entry turns out to be part
@@ -104,42 +105,32 @@ func (o *operation) run(script *luaScript, share string, arguments ...string) (a
 func (o *operation) runCounted(script *luaScript, holder ledger.Holder, until int64, length string) (ledger.Entry, error) {
 	var known record
 	for range 4 {
-		share := ""
-		if known.owner != noOwner {
-			share = o.l.shareKey(known.owner)
-		}
-		a, err := o.run(script, share, string(holder[:]), instant(until), known.share(), length)
+		a, err := o.run(script, o.l.shareKey(known.owner), string(holder[:]), instant(until), known.share(), length)
 		if err != nil || a.status != "counted" {
 			return a.entry(), err
 		}
 		known = a.record
 	}
-	return ledger.Entry{}, unavailable(errMoving)
+	return ledger.Entry{}, errMoving
 }
 
 // Spend implements [ledger.Ledger]. The script checks that the marker by which it decides is
 // the server's.
 func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder, signed ledger.Signed, window ledger.Window) (ledger.Entry, error) {
-	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
-		var err error
+	return l.claim(ctx, key, holder, func(o *operation) (e ledger.Entry, err error) {
 		if o.server, err = l.serving(ctx, window); err != nil {
-			return ledger.Entry{}, err
+			return e, err
 		}
 		if doubt := o.server.memory.Vouch(signed, l.now()); doubt != nil {
 			a, err := o.run(lua().held, "")
-			switch {
-			case err != nil:
-				return ledger.Entry{}, err
-			case a.status == "held":
-				return a.record.entry(), nil
-			case errors.Is(doubt, ledger.ErrUnavailable):
-				return ledger.Entry{}, unavailable(doubt)
+			if err == nil && a.status != "held" {
+				err = doubt
 			}
-			return ledger.Entry{}, doubt
+			return a.entry(), err
 		}
 		seconds, ttl, err := l.lasting(o.server.memory.Until(signed))
 		if err != nil {
-			return ledger.Entry{}, unavailable(err)
+			return e, err
 		}
 		r := &record{holder: holder, until: seconds}
 		a, err := o.run(lua().spend, "", r.value(), strconv.FormatInt(ttl, 10))
@@ -148,43 +139,33 @@ func (l *Ledger) Spend(ctx context.Context, key ledger.Key, holder ledger.Holder
 			// clock was looked at: another's entry may have ended in between.
 			err = o.server.memory.Vouch(signed, l.now())
 		}
-		if err != nil {
-			return ledger.Entry{}, err
-		}
-		return a.entry(), nil
+		return a.entry(), err
 	})
 }
 
 // Reserve implements [ledger.Ledger].
 func (l *Ledger) Reserve(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time, share ledger.Share) (ledger.Entry, error) {
-	seconds, ttl, err := l.lasting(until)
-	if err != nil {
-		return ledger.Entry{}, unavailable(err)
-	}
-	r := &record{holder: holder, until: seconds, owner: share.Owner}
-	name := ""
-	if share.Owner != noOwner {
-		name = l.shareKey(share.Owner)
-	}
-	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
-		a, err := o.run(lua().reserve, name, r.value(), strconv.FormatInt(ttl, 10), strconv.Itoa(share.Limit))
-		switch {
-		case err != nil:
-			return ledger.Entry{}, err
-		case a.status == "share":
-			return ledger.Entry{}, ledger.ErrShare
+	return l.claim(ctx, key, holder, func(o *operation) (e ledger.Entry, err error) {
+		seconds, ttl, err := l.lasting(until)
+		if err != nil {
+			return e, err
 		}
-		return a.entry(), nil
+		r := &record{holder: holder, until: seconds, owner: share.Owner}
+		a, err := o.run(lua().reserve, l.shareKey(share.Owner), r.value(), strconv.FormatInt(ttl, 10), strconv.Itoa(share.Limit))
+		if a.status == "share" {
+			err = ledger.ErrShare
+		}
+		return a.entry(), err
 	})
 }
 
 // Keep implements [ledger.Ledger].
 func (l *Ledger) Keep(ctx context.Context, key ledger.Key, holder ledger.Holder, until time.Time) (ledger.Entry, error) {
-	seconds, ttl, err := l.lasting(until)
-	if err != nil {
-		return ledger.Entry{}, unavailable(err)
-	}
 	return l.claim(ctx, key, holder, func(o *operation) (ledger.Entry, error) {
+		seconds, ttl, err := l.lasting(until)
+		if err != nil {
+			return ledger.Entry{}, err
+		}
 		return o.runCounted(lua().keep, holder, seconds, strconv.FormatInt(ttl, 10))
 	})
 }

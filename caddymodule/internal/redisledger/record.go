@@ -35,12 +35,7 @@ func (r *record) entry() ledger.Entry {
 	return ledger.Entry{Holder: r.holder, Until: time.Unix(r.until, 0).UTC()}
 }
 
-func (r *record) value() string {
-	v := make([]byte, 0, sharedSize)
-	v = append(v, r.holder[:]...)
-	v = append(v, instant(r.until)...)
-	return string(v) + r.share()
-}
+func (r *record) value() string { return string(r.holder[:]) + instant(r.until) + r.share() }
 
 // share returns the end of the value: the share's owner, or nothing.
 func (r *record) share() string {
@@ -71,7 +66,11 @@ func (l *Ledger) entryKey(k ledger.Key) string {
 	return l.prefix + ":" + base64.RawURLEncoding.EncodeToString(k[:])
 }
 
+// shareKey returns the key of the owner's share, "" without an owner.
 func (l *Ledger) shareKey(owner ledger.Key) string {
+	if owner == noOwner {
+		return ""
+	}
 	return l.prefix + "s:" + base64.RawURLEncoding.EncodeToString(owner[:])
 }
 

@@ -28,22 +28,8 @@ type serverState struct {
 	ledger string        // the ledger's id
 	memory ledger.Memory // by the callers' clock
 	orders int           // how many calls of Forget it includes
-	clock  int64         // the server's, in milliseconds
+	clock  time.Time     // the server's
 	began  time.Time     // when the look began, by the monotonic clock
-}
-
-// watch checks the server until the ledger is closed.
-func (l *Ledger) watch() {
-	defer close(l.gone)
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for l.alive.Err() == nil {
-		_, _, _ = l.looks.Do("", l.look)
-		select {
-		case <-ticker.C:
-		case <-l.alive.Done():
-		}
-	}
 }
 
 // look checks the server once, for all who wait.
@@ -60,9 +46,9 @@ func (l *Ledger) look() (any, error) {
 	case l.alive.Err() != nil:
 		l.state.Store(&state{errClosed, known})
 	case err != nil:
-		code, err := explain(err, marking)
-		l.state.Store(&state{err, known})
-		l.alarm.Raise(code, err)
+		fault := redislink.Explain(err, marking)
+		l.state.Store(&state{fault, known})
+		l.alarm.Raise(fault.Code, fault)
 	default:
 		l.state.Store(&state{nil, found})
 		if refused != nil && writable {
@@ -75,26 +61,18 @@ func (l *Ledger) look() (any, error) {
 	return nil, nil
 }
 
-// explain adds to an error what to do about it, and returns its kind.
-func explain(err error, script ...string) (code string, explained error) {
-	if unfit, ok := err.(*unfit); ok {
-		return unfit.kind, err
-	}
-	f := redislink.Explain(err, script...)
-	return f.Code, f
-}
-
 // noteFailure notes a call's error and returns it with what to do. If Redis is away, calls
 // fail at once until a look has succeeded, so that they do not queue up behind timeouts.
 func (l *Ledger) noteFailure(err error, script string) error {
-	code, explained := explain(err, script)
-	if !redislink.Explain(err).Away {
-		l.refused.Store(&explained)
+	fault := redislink.Explain(err, script)
+	err = fault
+	if !fault.Away {
+		l.refused.Store(&err)
 	} else if s := l.state.Load(); s != nil {
-		l.state.CompareAndSwap(s, &state{explained, s.server}) // otherwise a look has just ended, which knows better
+		l.state.CompareAndSwap(s, &state{fault, s.server}) // otherwise a look has just ended, which knows better
 	}
-	l.alarm.Raise(code, explained)
-	return explained
+	l.alarm.Raise(fault.Code, fault)
+	return fault
 }
 
 // await repeats looks until holds is true for the server's state, and returns that, or why

@@ -24,26 +24,28 @@ type handshake struct {
 func (h *handshake) Error() string { return fmt.Sprintf("TLS with %s: %v", h.address, h.err) }
 func (h *handshake) Unwrap() error { return h.err }
 
-// dial connects to a host or, where the network is unix, to a socket.
-func dial(network string) func(context.Context, string, *net.Dialer, *tls.Config) (net.Conn, error) {
-	return func(ctx context.Context, address string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
-		conn, err := d.DialContext(ctx, network, address)
-		if err != nil || config == nil {
-			return conn, err
-		}
-		if config.ServerName == "" {
-			config = config.Clone()
-			config.ServerName, _, _ = net.SplitHostPort(address)
-		}
-		ctx, cancel := context.WithTimeout(ctx, Timeout)
-		defer cancel()
-		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			_ = conn.Close()
-			return nil, &handshake{address, err}
-		}
-		return secure, nil
+// dial connects to a host or a socket.
+func (o Options) dial(ctx context.Context, address string, d *net.Dialer, config *tls.Config) (net.Conn, error) {
+	network := "tcp"
+	if o.Unix {
+		network = "unix"
 	}
+	conn, err := d.DialContext(ctx, network, address)
+	if err != nil || config == nil {
+		return conn, err
+	}
+	if config.ServerName == "" {
+		config = config.Clone()
+		config.ServerName, _, _ = net.SplitHostPort(address)
+	}
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, &handshake{address, err}
+	}
+	return secure, nil
 }
 
 // explainConnection explains an error without an answer.

@@ -77,20 +77,16 @@ func Open(options Options) (*Link, error) {
 		PipelineMultiplex:   -1,
 		ReadBufferEachConn:  buffer,
 		WriteBufferEachConn: buffer,
+		DialCtxFn:           options.dial,
+		// Two retries are for a connection that broke unnoticed. More would only delay
+		// the error.
+		RetryDelay: func(attempt int, _ rueidis.Completed, _ error) time.Duration {
+			if attempt > 2 {
+				return -1
+			}
+			return time.Duration(attempt) * 5 * time.Millisecond
+		},
 	}
-	// Two retries are for a connection that broke unnoticed. More would only delay the
-	// error.
-	option.RetryDelay = func(attempt int, _ rueidis.Completed, _ error) time.Duration {
-		if attempt > 2 {
-			return -1
-		}
-		return time.Duration(attempt) * 5 * time.Millisecond
-	}
-	network := "tcp"
-	if options.Unix {
-		network = "unix"
-	}
-	option.DialCtxFn = dial(network)
 	if options.Kind == Sentinel {
 		option.Sentinel = rueidis.SentinelOption{
 			MasterSet:               options.Master,
@@ -201,4 +197,17 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 	return config, nil
+}
+
+// Poll calls look at once and repeatedly, until ctx ends.
+func Poll(ctx context.Context, every time.Duration, look func()) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for ctx.Err() == nil {
+		look()
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+		}
+	}
 }

@@ -57,19 +57,11 @@ func (o *Options) texts() map[string]*string {
 // String returns the URL without passwords.
 func (o Options) String() string {
 	var b strings.Builder
-	b.WriteString("redis")
-	if o.TLS {
-		b.WriteString("s")
+	for scheme, of := range schemes {
+		if of.TLS == o.TLS && of.Unix == o.Unix && of.Kind == o.Kind {
+			b.WriteString(scheme + "://")
+		}
 	}
-	switch {
-	case o.Unix:
-		b.WriteString("+unix")
-	case o.Kind == Sentinel:
-		b.WriteString("+sentinel")
-	case o.Kind == Cluster:
-		b.WriteString("+cluster")
-	}
-	b.WriteString("://")
 	if o.Username != "" || o.Password != "" {
 		b.WriteString(url.PathEscape(o.Username))
 		if o.Password != "" {
@@ -77,25 +69,24 @@ func (o Options) String() string {
 		}
 		b.WriteByte('@')
 	}
+	hosts, query := strings.Join(o.Addrs, ","), url.Values{}
 	if o.Unix {
-		b.WriteString((&url.URL{Path: strings.Join(o.Addrs, "")}).EscapedPath())
-	} else {
-		b.WriteString(strings.Join(o.Addrs, ","))
+		hosts = (&url.URL{Path: hosts}).EscapedPath()
 	}
+	b.WriteString(hosts)
 	if o.Master != "" {
 		b.WriteString("/" + url.PathEscape(o.Master))
 	}
-	if o.DB != 0 && !o.Unix {
-		b.WriteString("/" + strconv.Itoa(o.DB))
+	switch db := strconv.Itoa(o.DB); {
+	case o.DB != 0 && o.Unix:
+		query.Set("db", db)
+	case o.DB != 0:
+		b.WriteString("/" + db)
 	}
-	query := url.Values{}
 	for name, value := range o.texts() {
 		if *value != "" && name != "sentinel_password" {
 			query.Set(name, *value)
 		}
-	}
-	if o.Unix && o.DB != 0 {
-		query.Set("db", strconv.Itoa(o.DB))
 	}
 	if len(query) > 0 {
 		// In a form a space is a plus; Parse takes a plus for one.

@@ -41,22 +41,23 @@ func Parse(text string) (Options, error) {
 		return Options{}, wrong("it must begin with one of redis://, rediss://, redis+unix://, redis+sentinel://, " +
 			"rediss+sentinel://, redis+cluster://, rediss+cluster://")
 	}
+	o.Prefix = DefaultPrefix
 	rest, query := cut(rest, '?')
 	authority, path := cut(rest, '/')
-	if err := o.parseUser(&authority); err != nil {
+	err := o.parseAuthority(authority)
+	if err == nil {
+		err = o.parsePath(path)
+	}
+	if err == nil {
+		err = o.parseQuery(query)
+	}
+	if err == nil {
+		err = o.check()
+	}
+	if err != nil {
 		return Options{}, err
 	}
-	if err := o.parseHosts(authority, path); err != nil {
-		return Options{}, err
-	}
-	if err := o.parsePath(path); err != nil {
-		return Options{}, err
-	}
-	o.Prefix = DefaultPrefix
-	if err := o.parseQuery(query); err != nil {
-		return Options{}, err
-	}
-	return o, o.check()
+	return o, nil
 }
 
 // cut cuts at the first separator outside of a placeholder's braces.
@@ -75,34 +76,36 @@ func cut(text string, separator byte) (before, after string) {
 	return text, ""
 }
 
-func (o *Options) parseUser(authority *string) error {
-	i := strings.LastIndexByte(*authority, '@')
-	if i < 0 {
-		return nil
+// unescape decodes percent signs; a plus is a plus.
+func unescape(text, where string) (string, error) {
+	plain, err := url.PathUnescape(text)
+	if err != nil {
+		return "", wrong("a percent sign %s is written %%25", where)
 	}
-	user, password := cut((*authority)[:i], ':')
-	*authority = (*authority)[i+1:]
-	var err1, err2 error
-	o.Username, err1 = url.PathUnescape(user)
-	o.Password, err2 = url.PathUnescape(password)
-	if err1 != nil || err2 != nil {
-		return wrong("a percent sign in the user or password is written %%25")
-	}
-	if o.Password == "" {
-		return wrong("a user without a password: write user:password@, or :password@ for the default user")
-	}
-	return nil
+	return plain, nil
 }
 
-func (o *Options) parseHosts(authority, path string) error {
-	if o.Unix {
-		if authority != "" || path == "" {
-			return wrong("the path of a socket is absolute: redis+unix:///path")
+func (o *Options) parseAuthority(authority string) (err error) {
+	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
+		user, password := cut(authority[:i], ':')
+		authority = authority[i+1:]
+		if o.Username, err = unescape(user, "in the user or password"); err == nil {
+			o.Password, err = unescape(password, "in the user or password")
 		}
-		return nil
+		if err != nil {
+			return err
+		}
+		if o.Password == "" {
+			return wrong("a user without a password: write user:password@, or :password@ for the default user")
+		}
 	}
 	port := "6379"
-	if o.Kind == Sentinel {
+	switch {
+	case o.Unix && authority != "":
+		return wrong(noSocket)
+	case o.Unix:
+		return nil
+	case o.Kind == Sentinel:
 		port = "26379"
 	}
 	for host := range strings.SplitSeq(authority, ",") {
@@ -117,6 +120,8 @@ func (o *Options) parseHosts(authority, path string) error {
 	}
 	return nil
 }
+
+const noSocket = "the path of a socket is absolute: redis+unix:///path"
 
 // address returns host:port, with that port if the text has none.
 func address(text, port string) (string, error) {
@@ -138,15 +143,14 @@ func address(text, port string) (string, error) {
 }
 
 func (o *Options) parsePath(path string) error {
-	if o.Unix {
-		socket, err := url.PathUnescape("/" + path)
-		if err != nil {
-			return wrong("a percent sign in the path is written %%25")
-		}
+	switch {
+	case o.Unix && path == "":
+		return wrong(noSocket)
+	case o.Unix:
+		socket, err := unescape("/"+path, "in the path")
 		o.Addrs = []string{socket}
-		return nil
-	}
-	if o.Kind == Sentinel {
+		return err
+	case o.Kind == Sentinel:
 		name, rest := cut(path, '/')
 		master, err := url.PathUnescape(name)
 		if err != nil || master == "" {
@@ -171,16 +175,14 @@ func (o *Options) parseDB(text string) error {
 
 func (o *Options) parseQuery(query string) error {
 	seen := map[string]bool{}
-	for query != "" {
-		var pair string
-		pair, query = cut(query, '&')
-		if pair == "" {
+	for pair := ""; query != ""; {
+		if pair, query = cut(query, '&'); pair == "" {
 			continue
 		}
 		name, escaped, _ := strings.Cut(pair, "=")
-		value, err := url.PathUnescape(escaped) // a plus is a plus
+		value, err := unescape(escaped, "behind the question mark")
 		if err != nil {
-			return wrong("a percent sign behind the question mark is written %%25")
+			return err
 		}
 		if seen[name] {
 			return wrong("an option appears more than once")

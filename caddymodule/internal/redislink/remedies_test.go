@@ -3,15 +3,8 @@ package redislink_test
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http/httptest"
 	"os"
@@ -49,35 +42,6 @@ func remedied(t *testing.T, name string, err error, script, want string) {
 	if got != want {
 		t.Errorf("%s: %q, want %q (%v)", name, got, want, err)
 	}
-}
-
-// certificate returns files of a certificate for that name that is valid until then.
-func certificate(t *testing.T, name string, until time.Time) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: until,
-		DNSNames: []string{name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalECPrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "EC PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }
 
 const hungUp = "Redis hung up without an answer: see whether it runs, and its log: a server that wants TLS (rediss in the URL) " +
@@ -155,8 +119,8 @@ func TestRemedies(t *testing.T) {
 
 func TestRemediesOfTLS(t *testing.T) {
 	t.Parallel()
-	good, goodKey := certificate(t, "localhost", time.Now().Add(time.Hour))
-	past, pastKey := certificate(t, "localhost", time.Now().Add(-24*time.Hour))
+	good, goodKey := redistest.Certificate(t, time.Now().Add(time.Hour), "localhost")
+	past, pastKey := redistest.Certificate(t, time.Now().Add(-24*time.Hour), "localhost")
 	listen := func(cert, key string) string {
 		server := redistest.Start(t, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert)
 		port := redistest.FreePort(t)

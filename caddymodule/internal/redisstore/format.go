@@ -19,18 +19,14 @@ type value struct {
 	Record *widgets.Record `json:"record"`
 }
 
+// errBad is an [widgets.ErrUnavailable] of one widget only.
+var errBad = fmt.Errorf("%w", widgets.ErrUnavailable)
+
 // badRecord says that the value of an id is not a record of it.
-type badRecord struct {
-	key, id string
-	cause   error
+func badRecord(key, id string, cause error) error {
+	return fmt.Errorf("%w: the record of widget %s: %w: restore the key '%s' from a backup, or delete it there and create the widget again",
+		errBad, id, cause, key)
 }
-
-func (e *badRecord) Error() string {
-	return fmt.Sprintf("%v: the record of widget %s: %v: restore the key '%s' from a backup, or delete it there and create the widget again",
-		widgets.ErrUnavailable, e.id, e.cause, e.key)
-}
-
-func (e *badRecord) Unwrap() []error { return []error{widgets.ErrUnavailable, e.cause} }
 
 // encode returns the record's value. An error wraps [widgets.ErrRecord].
 func encode(r *widgets.Record) (string, error) {
@@ -68,6 +64,26 @@ func decode(id, text string) (*widgets.Record, error) {
 	}
 	return v.Record, nil
 }
+
+// keys are the store's keys in Redis. All have the same hash tag, so that a cluster keeps
+// them in one slot and a script can change a record, the index of ids and the version
+// together. One node holds millions of records.
+type keys struct {
+	records  string // the prefix of an id
+	ids      string // a sorted set, all scores zero: ids in their order
+	dialects string // a hash: the number of widgets by their own dialect
+	version  string // a random text, first the store's, replaced by each change that retires a record
+	store    string // a random text, and those of lost stores that this one replaces
+	notes    string // the prefix of a machine's name and the note's
+	probe    string // never exists: the answer to an empty write tells whether writes work
+}
+
+func newKeys(prefix string) keys {
+	in := prefix + "{w}"
+	return keys{in + ":", in + "ids", in + "dialects", in + "version", in + "store", in + "note:", in + "probe"}
+}
+
+func (k *keys) record(id string) string { return k.records + id }
 
 var (
 	errClosed     = fmt.Errorf("%w: it is closed", widgets.ErrUnavailable)

@@ -21,23 +21,28 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 	if err := s.away.Load(); err != nil {
 		return nil, *err
 	}
-	client, err := s.link.Client(ctx)
-	if err != nil {
-		return nil, unreadable(err)
-	}
 	var records []*widgets.Record
 	for len(records) < limit {
-		n := min(limit-len(records), page)
-		ids, err := s.idsAfter(ctx, client, after, n)
+		first, n := "-", min(limit-len(records), page)
+		if after != "" {
+			first = "(" + after
+		}
+		answer, err := s.ask(ctx, func(b rueidis.Builder) rueidis.Completed {
+			return b.Zrangebylex().Key(s.keys.ids).Min(first).Max("+").Limit(0, int64(n)).Build()
+		})
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		ids, err := answer.AsStrSlice()
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		found, _, err := s.read(ctx, ids)
 		if err != nil {
 			return nil, err
 		}
-		_, found, _, err := s.read(ctx, client, ids)
-		if err != nil {
-			return nil, err
-		}
-		for i, record := range found {
-			if after = ids[i]; record != nil { // otherwise it was deleted
+		for _, after = range ids {
+			if record := found[after].record; record != nil { // otherwise it was deleted
 				records = append(records, record)
 			}
 		}
@@ -48,52 +53,44 @@ func (s *Store) List(ctx context.Context, after string, limit int) ([]*widgets.R
 	return records, nil
 }
 
-func (s *Store) idsAfter(ctx context.Context, client rueidis.Client, after string, n int) ([]string, error) {
-	ctx, cancel := limited(ctx)
-	defer cancel()
-	first := "-"
-	if after != "" {
-		first = "(" + after
-	}
-	ids, err := client.Do(ctx, client.B().Zrangebylex().Key(s.keys.ids).Min(first).Max("+").Limit(0, int64(n)).Build()).AsStrSlice()
-	if err != nil {
-		return nil, unreadable(err)
-	}
-	return ids, nil
+// stored is what Redis has of an id.
+type stored struct {
+	value  string // empty for nothing
+	record *widgets.Record
 }
 
-// read reads the values of ids, empty for none, their records, and the version, all at one
-// moment.
-func (s *Store) read(ctx context.Context, client rueidis.Client, ids []string) (values []string, records []*widgets.Record, version string, err error) {
-	values, records = make([]string, len(ids)), make([]*widgets.Record, len(ids))
+// read reads what there is of the ids, and the version, all at one moment.
+func (s *Store) read(ctx context.Context, ids []string) (found map[string]stored, version string, err error) {
 	if len(ids) == 0 {
-		return values, records, "", nil
+		return nil, "", nil
 	}
-	ctx, cancel := limited(ctx)
-	defer cancel()
 	names := make([]string, 0, len(ids)+1)
 	for _, id := range ids {
 		names = append(names, s.keys.record(id))
 	}
 	names = append(names, s.keys.version)
-	answers, err := client.Do(ctx, client.B().Mget().Key(names...).Build()).ToArray()
-	if err == nil && len(answers) != len(names) {
+	answer, err := s.ask(ctx, func(b rueidis.Builder) rueidis.Completed { return b.Mget().Key(names...).Build() })
+	var values []rueidis.RedisMessage
+	if err == nil {
+		values, err = answer.ToArray()
+	}
+	if err == nil && len(values) != len(names) {
 		err = errors.New("the answer has a wrong number of values")
 	}
 	if err != nil {
-		return nil, nil, "", unreadable(err)
+		return nil, "", unreadable(err)
 	}
+	found = make(map[string]stored, len(ids))
 	for i, id := range ids {
-		if values[i], err = answers[i].ToString(); rueidis.IsRedisNil(err) {
-			continue
+		var of stored
+		if of.value, err = values[i].ToString(); err == nil {
+			of.record, err = decode(id, of.value)
 		}
-		if err == nil {
-			records[i], err = decode(id, values[i])
+		if err != nil && !rueidis.IsRedisNil(err) {
+			return nil, "", badRecord(names[i], id, err)
 		}
-		if err != nil {
-			return nil, nil, "", &badRecord{names[i], id, err}
-		}
+		found[id] = of
 	}
-	version, _ = answers[len(ids)].ToString() // there may be none
-	return values, records, version, nil
+	version, _ = values[len(ids)].ToString() // there may be none
+	return found, version, nil
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func (s *Store) compare(text string) (lost bool) {
 	if s.known != "" && !slices.Contains(names, s.known) {
 		known := s.known
 		s.lost.Store(&known)
-		s.dialects.spoken.Store(nil)
+		s.dialects.counted.Store(false)
 		s.lossAlarm.Raise("", nil)
 		return true
 	}
@@ -53,7 +54,7 @@ func (s *Store) compare(text string) (lost bool) {
 
 // endRemembered follows a change of a widget that is not stored. If the widgets are lost, that
 // one may be served from memory all the same: it ends that in the fleet, by another version.
-func (s *Store) endRemembered(client rueidis.Client) error {
+func (s *Store) endRemembered() error {
 	for read := int64(s.clock()); s.heard.Load() < read; { // the loss may be younger
 		if err := s.check(); err != nil {
 			return err
@@ -63,9 +64,9 @@ func (s *Store) endRemembered(client rueidis.Client) error {
 		return nil
 	}
 	s.confirmed.Store(never)
-	ctx, cancel := limited(context.Background())
-	defer cancel()
-	if err := client.Do(ctx, client.B().Set().Key(s.keys.version).Value(newName()).Build()).Error(); err != nil {
+	if _, err := s.ask(context.Background(), func(b rueidis.Builder) rueidis.Completed {
+		return b.Set().Key(s.keys.version).Value(rand.Text()).Build()
+	}); err != nil {
 		return unsure(err)
 	}
 	time.Sleep(writerWait)
@@ -95,13 +96,9 @@ func (s *Store) AcceptLoss(ctx context.Context) (bool, error) {
 	if lost == nil {
 		return false, nil
 	}
-	client, err := s.link.Client(ctx)
-	if err != nil {
-		return false, unreadable(err)
-	}
-	ctx, cancel := limited(ctx)
-	defer cancel()
-	if err := client.Do(ctx, client.B().Eval().Script(accept).Numkeys(1).Key(s.keys.store).Arg(newName(), *lost).Build()).Error(); err != nil {
+	if _, err := s.ask(ctx, func(b rueidis.Builder) rueidis.Completed {
+		return b.Eval().Script(accept).Numkeys(1).Key(s.keys.store).Arg(rand.Text(), *lost).Build()
+	}); err != nil {
 		return false, unwritten(err)
 	}
 	return true, s.check()

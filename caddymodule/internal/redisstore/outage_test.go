@@ -164,3 +164,23 @@ func TestFull(t *testing.T) {
 		t.Errorf("logged: %v", logs.All())
 	}
 }
+
+// TestUnreadRecord: while a record cannot be read, though heartbeats say that it has not
+// changed, what is cached of it is current.
+func TestUnreadRecord(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "gateway", "on", ">right", "+@all", "~chat_identity:{w}*")
+	var moved atomic.Int64
+	s := ready(t, "redis://gateway:right@"+server.Addr, Options{Now: func() time.Time { return time.Now().Add(time.Duration(moved.Load())) }})
+	other := ready(t, "redis://"+server.Addr, Options{})
+	change(t, other, to("1"), "w")
+	remembers(t, s, "w", "1")
+	server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~chat_identity:{w}[a-z]*")
+	moved.Store(int64(reread))
+	beats(t, s)
+	wants(t, s, "w", "1")
+	wants(t, s, "x", "unavailable")
+	change(t, other, to("2"), "w")
+	wants(t, s, "w", "unavailable")
+}

@@ -47,10 +47,12 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/redis/rueidis"
 	"go.uber.org/zap"
 	"golang.org/x/sync/singleflight"
 
@@ -60,8 +62,12 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
-// DefaultCache is the default memory for cached records, in bytes.
-const DefaultCache = 64 << 20
+const (
+	// DefaultCache is the default memory for cached records, in bytes.
+	DefaultCache = 64 << 20
+	// exchangeLimit bounds one exchange of a change or a list.
+	exchangeLimit = 5 * time.Second
+)
 
 // Options are the settings of a store.
 type Options struct {
@@ -166,27 +172,9 @@ func Open(options Options) *Store {
 	s.seen.Store(&seen{version: "none was read yet"})
 	s.unwritable.Store(&errConnecting)
 	s.alive, s.stop = context.WithCancel(context.Background())
-	s.watcher.Go(s.watch)
+	s.watcher.Go(func() { redislink.Poll(s.alive, interval, func() { _ = s.check() }) })
 	return s
 }
-
-// Lookup implements [widgets.Store]. Canceling the context ends nothing, since others may wait
-// for the same answer.
-func (s *Store) Lookup(ctx context.Context, id []byte) (*widgets.Record, error) {
-	if s.alive.Err() != nil {
-		return nil, errClosed
-	}
-	hash := maphash.Bytes(s.seed, id)
-	// The lease is read first, since the epoch is counted before a lease begins.
-	until := s.leasedUntil()
-	if e := s.records.get(hash); e != nil && e.id == string(id) && e.epoch == s.epoch.Load() && s.clock() < min(until, e.until) {
-		return e.record, nil
-	}
-	return s.load(ctx, id, hash)
-}
-
-// leasedUntil returns when the current lease ends.
-func (s *Store) leasedUntil() time.Duration { return time.Duration(s.confirmed.Load()) + lease }
 
 // KeyIDs implements [widgets.Store]. It is nil, since only reading all records would tell.
 func (s *Store) KeyIDs() map[string]int { return nil }
@@ -212,6 +200,49 @@ func (s *Store) Err() error {
 func (s *Store) Serves() bool {
 	connected := s.unwritable.Load() != &errConnecting
 	return connected && s.away.Load() == nil && s.lost.Load() == nil || s.clock() < s.staleUntil()
+}
+
+// ask sends one command, with which a change or a list may exchange some megabytes. Its
+// context has no deadline, which rueidis might shorten to that of a lookup.
+func (s *Store) ask(ctx context.Context, command func(rueidis.Builder) rueidis.Completed) (rueidis.RedisMessage, error) {
+	client, err := s.link.Client(ctx)
+	if err != nil {
+		return rueidis.RedisMessage{}, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer time.AfterFunc(exchangeLimit, cancel).Stop()
+	return client.Do(ctx, command(client.B())).ToMessage()
+}
+
+// Note implements [widgets.Store]. A machine is identified by its host name.
+func (s *Store) Note(ctx context.Context, name string) (string, error) {
+	m, err := s.noted(ctx, name, func(b rueidis.Builder, key string) rueidis.Completed { return b.Get().Key(key).Build() })
+	if err != nil {
+		return "", err
+	}
+	text, _ := m.ToString() // there may be none
+	return text, nil
+}
+
+// SetNote implements [widgets.Store].
+func (s *Store) SetNote(ctx context.Context, name, text string) error {
+	_, err := s.noted(ctx, name, func(b rueidis.Builder, key string) rueidis.Completed { return b.Set().Key(key).Value(text).Build() })
+	return err
+}
+
+// noted reads or writes a note.
+func (s *Store) noted(ctx context.Context, name string, do func(b rueidis.Builder, key string) rueidis.Completed) (m rueidis.RedisMessage, err error) {
+	host, err := os.Hostname()
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, redislink.Timeout)
+		defer cancel()
+		m, err = s.ask(ctx, func(b rueidis.Builder) rueidis.Completed { return do(b, s.keys.notes+host+":"+name) })
+	}
+	if err != nil && !rueidis.IsRedisNil(err) {
+		return m, unreadable(err)
+	}
+	return m, nil
 }
 
 // served says for how long known widgets are served that can no longer be confirmed.

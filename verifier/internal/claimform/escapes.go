@@ -123,3 +123,25 @@ func (c coding) longRune(s []byte, i int) (r rune, end int, valid bool) {
 	r, size := utf8.DecodeRune(text[:n])
 	return r, ends[size], r != utf8.RuneError || size > 1
 }
+
+// Overlong reports whether a byte of an overlong encoding of an ASCII character
+// (RFC 3629 section 10) stands escaped in a query: readers that do not check
+// UTF-8 take it for that character, and no honest client sends one.
+func Overlong(raw []byte) bool {
+	var lead byte
+	for at := 0; ; {
+		i := bytes.IndexByte(raw[at:], '%')
+		if i < 0 {
+			return false
+		}
+		if i > 0 {
+			lead = 0
+		}
+		var b byte
+		b, at = percent.byte(raw, at+i)
+		if b == 0xc0 || b == 0xc1 || 0x80 <= b && (lead == 0xe0 && b < 0xa0 || lead == 0xf0 && b < 0x90) {
+			return true
+		}
+		lead = b
+	}
+}

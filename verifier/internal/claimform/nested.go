@@ -97,59 +97,44 @@ type walk struct {
 }
 
 func (w *walk) takeApart() {
-	if w.between() {
+	w.between()
+	if bytes.ContainsAny(w.name, "[].") { // a dot may be PHP's underscore
 		w.closed(false)
 		w.closed(true)
 	}
 }
 
-// between takes a name apart at every dot and bracket. It reports whether something
-// else may be found at closed brackets: where there is more than text and such
-// brackets behind it.
-func (w *walk) between() (more bool) {
+// between takes a name apart at every dot and bracket.
+func (w *walk) between() {
 	w.at, w.lost = nil, false
-	from, brackets, dots := 0, false, false
-	last := byte('[')
+	from := 0
 	for i, c := range w.name {
-		if c != '[' && c != ']' && c != '.' {
-			continue
+		if c == '[' || c == ']' || c == '.' {
+			w.token(w.name[from:i])
+			from = i + 1
 		}
-		more = more || last == ']' && i > from || last == '[' && c == '[' && brackets
-		brackets, dots = brackets || c != '.', dots || c == '.'
-		w.token(w.name[from:i])
-		from, last = i+1, c
 	}
-	more = more || last == ']' && len(w.name) > from
 	w.token(w.name[from:])
 	w.end()
-	return more || brackets && dots
 }
 
 // closed takes a name apart at closed brackets.
 func (w *walk) closed(dots bool) {
 	w.at, w.lost = nil, false
-	first, open, begin, dot := true, none, 0, false // open is where the content of a bracket begins, and begin the bracket
-	inside := func(end int) {
-		if first {
-			first = false
-			w.token(w.name[:begin])
-		}
-		w.token(w.name[open:end])
-		open, dot = none, false
-	}
-	for i, c := range w.name {
-		switch {
-		case c == '[' || c == '.' && dots:
-			if dot {
-				inside(i)
+	first, begin := true, none // of the bracket that is open
+	for i := 0; i <= len(w.name); i++ {
+		ended := i == len(w.name)
+		opens := !ended && (w.name[i] == '[' || w.name[i] == '.' && dots)
+		if begin != none && (!ended && w.name[i] == ']' || (ended || opens) && w.name[begin] == '.') {
+			if first {
+				w.token(w.name[:begin])
 			}
-			open, begin, dot = i+1, i, c == '.'
-		case c == ']' && open != none:
-			inside(i)
+			w.token(w.name[begin+1 : i])
+			first, begin = false, none
 		}
-	}
-	if dot {
-		inside(len(w.name))
+		if opens {
+			begin = i
+		}
 	}
 	if first {
 		w.token(w.name)

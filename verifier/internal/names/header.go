@@ -20,38 +20,71 @@ func (s *Set) StandInHeader(block []byte, work *Work) (name string, ok bool) {
 // standJoined is StandInHeader for a block as it is, and with its lines joined in
 // each way in which a reader does so.
 func (s *Set) standJoined(block []byte, work *Work) (name string, ok bool) {
-	if !isFolded(block) {
-		name, ok = s.standDecoded(block, maxLayers, work)
-	} else if name, ok = s.stand(block, work); !ok {
-		for _, instead := range []string{" ", "", keepSpaces} {
-			if name, ok = s.standDecoded(unfold(block, instead), maxLayers, work); ok {
-				return name, ok
-			}
+	for i, instead := range []string{" ", "", keepSpaces} {
+		unfolded, folded := join(block, isContinued, instead)
+		if !folded {
+			name, ok = s.standDecoded(block, maxLayers, work)
+			break
+		}
+		if i == 0 {
+			name, ok = s.stand(block, work)
+		}
+		if !ok {
+			name, ok = s.standDecoded(unfolded, maxLayers, work)
+		}
+		if ok {
+			break
 		}
 	}
-	if !ok && hasLoneLine(block) {
-		name, ok = s.standDecoded(joinLoneLines(block), maxLayers, work)
+	// A line without a colon is none of its own to PHP, which joins it to the one before, as
+	// it does a folded one. Behind an empty line is no header any more.
+	lone := false
+	joined, some := join(block, func(before, line []byte) bool {
+		folded, bare := isContinued(before, line), len(line) > 0 && bytes.IndexByte(line, ':') < 0
+		lone = lone || bare && !folded
+		return len(before) > 0 && (bare || folded)
+	}, keepSpaces)
+	if !some {
+		joined = block
+	}
+	if lone && !ok {
+		return s.standDecoded(joined, maxLayers, work)
 	}
 	return name, ok
 }
 
-// isLone reports whether a line of a header is none of its own to PHP, which joins
-// it to the one before: it has no colon, or begins with a space.
-func isLone(line []byte) bool {
-	return len(line) > 0 && (isBlank(rune(line[0])) || bytes.IndexByte(line, ':') < 0)
-}
+// isContinued reports whether a line of a header continues what is before.
+func isContinued(_, line []byte) bool { return len(line) > 0 && isBlank(rune(line[0])) }
 
-// hasLoneLine reports whether a lone line follows another that is not merely
-// folded.
-func hasLoneLine(block []byte) bool {
-	for first := true; len(block) > 0; first = false {
-		line, newline := firstLine(block)
-		if !first && len(line) > 0 && !isBlank(rune(line[0])) && isLone(line) {
-			return true
+// keepSpaces has join remove the newline alone.
+const keepSpaces = "keep"
+
+// join returns a header block with some of its lines joined to those before, with
+// something instead of the newline and the spaces behind it. It reports whether there are
+// such lines.
+func join(block []byte, joins func(before, line []byte) bool, instead string) (joined []byte, some bool) {
+	before, newline := firstLine(block)
+	for at := len(before) + len(newline); at < len(block); {
+		start := at
+		var line []byte
+		line, newline = firstLine(block[start:])
+		at += len(line) + len(newline)
+		continues := joins(before, line)
+		if before = line; continues {
+			if !some {
+				joined, some = append(make([]byte, 0, len(block)), block[:start]...), true
+			}
+			joined = bytes.TrimRight(joined, "\r\n")
+			if instead != keepSpaces {
+				joined = append(joined, instead...)
+				line = bytes.TrimLeft(line, " \t")
+			}
 		}
-		block = block[len(line)+len(newline):]
+		if some {
+			joined = append(append(joined, line...), newline...)
+		}
 	}
-	return false
+	return joined, some
 }
 
 // firstLine returns a block's first line, and the newline that ends it.
@@ -80,27 +113,16 @@ func cutAtNULs(block []byte) []byte {
 	return cut
 }
 
-// joinLoneLines returns a header block with its lone lines joined to those before.
-func joinLoneLines(block []byte) []byte {
-	joined := make([]byte, 0, len(block))
-	before := 0 // how long the newline is at the end of joined
-	for len(block) > 0 {
-		line, newline := firstLine(block)
-		if isLone(line) {
-			joined = joined[:len(joined)-before]
-		}
-		joined = append(append(joined, line...), newline...)
-		if before = len(newline); len(line) == 0 {
-			before = 0 // an empty line ends the header
-		}
-		block = block[len(line)+len(newline):]
-	}
-	return joined
-}
-
 // maxLayers is how often a header is decoded: words in pieces of parameters,
 // and the reverse.
 const maxLayers = 2
+
+// IsEncoded reports whether something of a text may be written as in RFC 2047 or RFC 2231.
+func IsEncoded(text []byte) bool {
+	_, _, _, word := cutWord(text)
+	_, _, parameter := cutStar(text)
+	return word || parameter
+}
 
 func isEncoded(text []byte) bool {
 	return bytes.IndexByte(text, '*') >= 0 || bytes.Contains(text, []byte("=?"))
@@ -125,44 +147,4 @@ func (s *Set) standDecoded(text []byte, layers int, work *Work) (name string, ok
 		name, ok = s.standDecoded(joined, layers-1, work)
 	}
 	return name, ok
-}
-
-// isFolded reports whether a line goes on in the next.
-func isFolded(block []byte) bool {
-	for i, c := range block {
-		if i > 0 && isBlank(rune(c)) && (block[i-1] == '\r' || block[i-1] == '\n') {
-			return true
-		}
-	}
-	return false
-}
-
-// keepSpaces has unfold remove the newline alone.
-const keepSpaces = "keep"
-
-// unfold returns a header block with its folded lines joined: a newline and the
-// spaces behind it replaced.
-func unfold(block []byte, instead string) []byte {
-	unfolded := make([]byte, 0, len(block))
-	for len(block) > 0 {
-		end := bytes.IndexAny(block, "\r\n")
-		if end < 0 {
-			end = len(block)
-		}
-		unfolded = append(unfolded, block[:end]...)
-		block = block[end:]
-		behind := bytes.TrimLeft(block, "\r\n")
-		newlines := block[:len(block)-len(behind)]
-		spaces := len(behind) - len(bytes.TrimLeft(behind, " \t"))
-		switch {
-		case spaces == 0: // the next header
-			unfolded = append(unfolded, newlines...)
-		case instead == keepSpaces:
-			unfolded = append(unfolded, behind[:spaces]...)
-		default:
-			unfolded = append(unfolded, instead...)
-		}
-		block = behind[spaces:]
-	}
-	return unfolded
 }

@@ -73,31 +73,42 @@ func (p *pieces) add(next parameter) (ok bool) {
 // cutParameter returns the first parameter of a line that has an asterisk and
 // is a name or a file's, within quotes, too: readers differ in where those end.
 func cutParameter(line []byte) (p parameter, rest []byte, ok bool) {
-	const name, fileName = "name", "filename"
+	const spaces = " \t"
 	for {
-		i := bytes.IndexByte(line, '*')
-		if i < 0 {
+		before, value, ok := cutStar(line)
+		if !ok {
 			return p, nil, false
 		}
-		before := bytes.TrimRight(line[:i], " \t")
-		line = line[i+1:]
-		if !hasSuffixFold(before, name) {
-			continue
-		}
-		p.file = hasSuffixFold(before, fileName)
-		value := bytes.TrimLeft(line, " \t")
+		line = value
+		p.file = hasSuffixFold(before, "filename")
+		value = bytes.TrimLeft(value, spaces)
 		digits := len(value) - len(bytes.TrimLeft(value, "0123456789"))
 		p.number = string(value[:digits])
-		value = bytes.TrimLeft(value[digits:], " \t")
+		value = bytes.TrimLeft(value[digits:], spaces)
 		var again bool
 		value, again = bytes.CutPrefix(value, []byte("*"))
 		p.extended = again || digits == 0
-		value, ok = bytes.CutPrefix(bytes.TrimLeft(value, " \t"), []byte("="))
+		value, ok = bytes.CutPrefix(bytes.TrimLeft(value, spaces), []byte("="))
 		if !ok {
 			continue
 		}
-		p.value, rest = cutValue(bytes.TrimLeft(value, " \t"))
+		p.value, rest = cutValue(bytes.TrimLeft(value, spaces))
 		return p, rest, true
+	}
+}
+
+// cutStar returns what is around the first asterisk behind name or filename, which may be
+// on another line.
+func cutStar(text []byte) (before, after []byte, ok bool) {
+	for at := 0; ; at++ {
+		i := bytes.IndexByte(text[at:], '*')
+		if i < 0 {
+			return nil, nil, false
+		}
+		at += i
+		if before = bytes.TrimRight(text[:at], " \t\r\n"); hasSuffixFold(before, "name") {
+			return before, text[at+1:], true
+		}
 	}
 }
 

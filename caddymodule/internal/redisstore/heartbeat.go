@@ -3,9 +3,15 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/redis/rueidis"
+	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 )
@@ -20,6 +26,9 @@ const (
 	// lease, since clocks differ in speed.
 	writerWait = lease + 100*time.Millisecond
 	never      = math.MinInt64 / 2
+	// policyEvery is how many heartbeats pass between two questions for the policy, about a
+	// minute.
+	policyEvery = 240
 )
 
 // heartbeat returns, atomically, the version of the widgets, whether Redis accepts writes, the
@@ -29,19 +38,6 @@ local probe = redis.pcall('SETRANGE', KEYS[2], 0, '')
 local answer = {redis.call('GET', KEYS[1]) or '', type(probe) == 'table' and probe.err or '', redis.call('GET', KEYS[4]) or ''}
 for _, text in ipairs(redis.call('HGETALL', KEYS[3])) do answer[#answer + 1] = text end
 return answer`
-
-// watch checks Redis until the store is closed.
-func (s *Store) watch() {
-	ticker := time.NewTicker(interval)
-	defer ticker.Stop()
-	for s.alive.Err() == nil {
-		_ = s.check()
-		select {
-		case <-ticker.C:
-		case <-s.alive.Done():
-		}
-	}
-}
 
 // check determines whether Redis is away. Concurrent callers share one check.
 func (s *Store) check() error {
@@ -66,7 +62,7 @@ func (s *Store) check() error {
 		code := redislink.Explain(err).Code
 		err = unreadable(err)
 		s.away.Store(&err)
-		s.dialects.spoken.Store(nil)
+		s.dialects.counted.Store(false)
 		s.readAlarm.Raise(code, err)
 		return nil, err
 	})
@@ -115,7 +111,72 @@ func (s *Store) beat(within time.Duration) error {
 		s.seen.Store(&seen{answer[0], s.clock()})
 		s.epoch.Add(1)
 	}
-	s.confirmed.Store(int64(sent)) // after the epoch, see Lookup
+	s.confirmed.Store(int64(sent)) // after the epoch, see current
 	s.heard.Store(int64(sent))
 	return nil
+}
+
+// warnEviction logs that Redis evicts widgets, once per policy. Only a user with the right
+// +info is told, which the ledger needs anyway. Only check calls it.
+func (s *Store) warnEviction(ctx context.Context, client rueidis.Client) {
+	if s.beats++; s.beats%policyEvery != 1 {
+		return
+	}
+	text, err := client.Do(ctx, client.B().Info().Section("memory").Build()).ToString()
+	if err != nil {
+		return // the next heartbeat notices what matters
+	}
+	policy := redislink.Info(text)["maxmemory_policy"]
+	if strings.HasPrefix(policy, "allkeys-") && policy != s.policy { // others evict what expires, which widgets do not
+		s.log.Error("Redis evicts widgets without a trace when its memory is full: set its maxmemory-policy to noeviction, or use a server of its own",
+			zap.String("maxmemory_policy", policy))
+	}
+	s.policy = policy
+}
+
+// dialects are the widgets' own dialects.
+type dialects struct {
+	counted atomic.Bool // while that is not so, any dialect may be spoken
+
+	mu   sync.Mutex
+	seen atomic.Pointer[map[string]time.Duration] // when there last was a widget with the dialect
+}
+
+func (d *dialects) speaks(dialect string) bool {
+	if dialect == "" || !d.counted.Load() {
+		return dialect != ""
+	}
+	_, spoken := (*d.seen.Load())[dialect]
+	return spoken
+}
+
+// note notes that there is a record with that dialect, before the counts in Redis are read
+// again.
+func (d *dialects) note(dialect string, now time.Duration) {
+	if dialect != "" {
+		d.change(func(seen map[string]time.Duration) { seen[dialect] = now })
+	}
+}
+
+// count takes the counts of Redis, which were requested at that time, each after its dialect.
+// Dialects noted later stay, since the counts may not include them.
+func (d *dialects) count(counts []string, asked time.Duration) {
+	d.change(func(seen map[string]time.Duration) {
+		for i := 0; i < len(counts); i += 2 {
+			seen[counts[i]] = asked // a count that falls to zero is removed
+		}
+		maps.DeleteFunc(seen, func(_ string, at time.Duration) bool { return at < asked })
+	})
+	d.counted.Store(true)
+}
+
+func (d *dialects) change(change func(seen map[string]time.Duration)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	next := make(map[string]time.Duration)
+	if seen := d.seen.Load(); seen != nil {
+		maps.Copy(next, *seen)
+	}
+	change(next)
+	d.seen.Store(&next)
 }
