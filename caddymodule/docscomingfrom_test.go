@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// call is a request of a product's client, and what the documents say becomes of it: the
+// clientCall is a request of a product's client, and what the documents say becomes of it: the
 // user, or why there is none, and the body that the backend reads.
-type call struct{ method, path, headers, body, want, reads string }
+type clientCall struct{ method, path, headers, body, want, reads string }
 
 // tryCalls sends them through a configuration of docs/coming-from.md. SIGNED:x in a body is
 // the signature of x; the backend reads the body as it was sent where reads is empty.
-func tryCalls(t *testing.T, site string, calls []call) {
+func tryCalls(t *testing.T, site string, calls []clientCall) {
 	t.Helper()
 	g := start(t, "", site)
 	for _, c := range calls {
@@ -45,7 +45,7 @@ func TestDocsFromChatwoot(t *testing.T) {
 	}
 	good, unsigned := signWith(exampleSecret, "ada"), `{"identifier":"ada","email":"ada@example.com"}`
 	session := jsonType + "\nX-Auth-Token: " + jwt(otherSecret, `{"source_id":"f3","inbox_id":1}`)
-	tryCalls(t, site, []call{
+	tryCalls(t, site, []clientCall{
 		{"PATCH", contact + "/set_user" + query, session, claim(good), "ada", ""},
 		{"PATCH", contact + "/set_user" + query, session, claim(signWith(exampleSecret, "eve")), "401 invalid", ""},
 		{"PATCH", contact + "/set_user" + query, session, unsigned, "401 partial", ""},
@@ -68,12 +68,12 @@ func TestDocsFromChatwoot(t *testing.T) {
 	token := func(id string) string {
 		return `{"identifier":"` + id + `","name":"Ada","identifier_token":"` + jwt(exampleSecret, fmt.Sprintf(`{"sub":"ada","exp":%d}`, inAnHour())) + `"}`
 	}
-	tryCalls(t, both, []call{
+	tryCalls(t, both, []clientCall{
 		{"PATCH", contact + "/set_user" + query, session, claim(good), "ada", ""},
 		{"PATCH", contact + "/set_user" + query, session, token("ada"), "ada", ""},
 		{"PATCH", contact + "/set_user" + query, session, token("eve"), "400 ambiguous", ""},
 	})
-	tryCalls(t, strings.ReplaceAll(both, line, line+"\nproof token"), []call{
+	tryCalls(t, strings.ReplaceAll(both, line, line+"\nproof token"), []clientCall{
 		{"PATCH", contact + "/set_user" + query, session, claim(good), "401 partial", ""},
 		{"PATCH", contact + "/set_user" + query, session, token("ada"), "ada", ""},
 	})
@@ -94,7 +94,7 @@ func TestDocsFromIntercom(t *testing.T) {
 	}
 	visitor := form(`{"anonymous_id":"f3"}`)
 	late := time.Now().Add(-time.Hour).Unix()
-	tryCalls(t, site, []call{
+	tryCalls(t, site, []clientCall{
 		{"POST", "/messenger/web/ping", formType, form(`{"user_id":"ada",` + hash("ada") + more), "ada", ""},
 		{"POST", "/messenger/web/ping", formType, form(`{"user_id":42,` + hash("42") + more), "42", ""},
 		{"POST", "/messenger/web/ping", formType, form(`{` + hash("ada@example.com") + more), "ada@example.com", ""},
@@ -120,7 +120,7 @@ func TestDocsFromZendesk(t *testing.T) {
 	const app = "/sc/sdk/v2/apps/5f00"
 	const message = `{"author":{"role":"appUser","appUserId":"eve"},"message":{"type":"text","text":"hi"}}`
 	file := "--b\r\nContent-Disposition: form-data; name=\"author\"\r\n\r\n{\"appUserId\":\"eve\"}\r\n--b--\r\n"
-	tryCalls(t, site, []call{
+	tryCalls(t, site, []clientCall{
 		{"POST", app + "/login", good, `{"client":{"platform":"web"}}`, "ada", ""},
 		{"POST", app + "/conversations/c1/messages", good, message, "ada", ""},
 		{"GET", app + "/conversations/c1/messages", good, "", "ada", ""},
@@ -137,7 +137,7 @@ func TestDocsFromZendesk(t *testing.T) {
 func TestDocsFromUntried(t *testing.T) {
 	site := strings.Replace(documented(t, "caddyfile fromchatwoot"), "chatwoot:3000", "UPSTREAM", 1)
 	site = strings.ReplaceAll(strings.ReplaceAll(site, "required {", "optional {"), "dialect chatwoot\n", "dialect chatwoot\nunverified keep\n")
-	tryCalls(t, site, []call{
+	tryCalls(t, site, []clientCall{
 		{"PATCH", "/api/v1/widget/contact/set_user?website_token=k", jsonType, `{"identifier":"ada","identifier_hash":"` + signWith(exampleSecret, "eve") + `"}`, "invalid invalid", ""},
 		{"PATCH", "/api/v1/widget/contact/set_user?website_token=k", jsonType, `{"identifier":"ada"}`, "anonymous partial", ""},
 	})
