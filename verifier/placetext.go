@@ -44,11 +44,11 @@ func parsePlaces(f Field, words []string) (inOrder []Place, err error) {
 		if len(rest) > 0 && strings.HasPrefix(rest[0], "/") {
 			p.Within, rest = rest[0], rest[1:]
 		}
-		if len(rest) > 0 && rest[0] != "else" {
-			return nil, fmt.Errorf("unexpected '%s': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim %s body /user_data /user_id else body /email'", rest[0], f)
-		}
 		if err := p.Check(); err != nil {
 			return nil, err
+		}
+		if len(rest) > 0 && rest[0] != "else" {
+			return nil, fmt.Errorf("unexpected '%s': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim %s body /user_data /user_id else body /email'", rest[0], f)
 		}
 		if slices.Contains(inOrder, p) {
 			return nil, fmt.Errorf("%s is repeated", strings.Join(words[:len(words)-len(rest)], " "))

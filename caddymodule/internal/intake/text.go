@@ -85,12 +85,15 @@ func (t *text) markCookie(v *verifier.Verifier, header http.Header, found hop.Fo
 func (t *text) cut(v *verifier.Verifier, header http.Header) {
 	without := func(value string) string { return string(v.WithoutText(t.Place, []byte(value))) }
 	if t.Location == AtCookie {
-		var odd verifier.Reading
-		if t.markCookie(v, header, t.cookie.Find(header), &odd); odd.HasProof() {
-			t.cookie.Cut(header)
+		found := t.cookie.Find(header)
+		if !found.Broken && !found.Duplicate && !found.Variant {
+			t.cookie.Rewrite(header, without)
 			return
 		}
-		t.cookie.Rewrite(header, without)
+		var odd verifier.Reading
+		if t.markCookie(v, header, found, &odd); odd.HasProof() {
+			t.cookie.Cut(header)
+		}
 		return
 	}
 	for name, values := range header {
