@@ -75,6 +75,7 @@ var arrows = map[string][]string{
 	"internal/demo":                  {},
 	"internal/testbed":               {},
 	"internal/testsummary":           {},
+	"examples/dialects":              {},
 	"examples/fleet":                 {"internal/demo"},
 	"examples/observability":         {},
 	"examples/quickstart":            {"internal/demo"},

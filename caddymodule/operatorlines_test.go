@@ -262,7 +262,7 @@ func TestHintsOfRows(t *testing.T) {
 		"/magicbell/hex": {"", []string{"X-MagicBell-User-External-ID: u-42", "X-MagicBell-User-HMAC: " + sign("u-42")}, "write the digest in base64"},
 		"/intercom": {"user_data=" + url.QueryEscape(`{"user_id":"u-42","user_hash":"`+sign("ada@example.com")+`","email":"ada@example.com"}`), []string{form},
 			"The user id is the first that is there of: body /user_data/user_id, body /user_data/email, query"},
-		"/intercom/half": {"user_data=" + url.QueryEscape(`{"user_id":"u-42"}`), []string{form}, "There is no user_data/user_hash and no user_data/intercom_user_jwt: send user_data/user_id and user_data/user_hash together, or a token in"},
+		"/intercom/half": {"user_data=" + url.QueryEscape(`{"user_id":"u-42"}`), []string{form}, "There is no user_hash in user_data and no intercom_user_jwt in user_data: send user_id in user_data and user_hash in user_data together, or a token in"},
 		"/intercom/text": {`{"user_data":"{\"user_id\":\"u-42\",\"user_hash\":\"` + sign("u-42") + `\"}"}`, []string{jsonType}, "In a JSON body, user_data is an object and not a text."},
 	} {
 		g.do(t, "POST", path, c.body, c.headers...)

@@ -31,8 +31,9 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
-	byToken bool         // the proof is the token
-	token   tokenReading // what it says
+	byToken  bool         // the proof is the token
+	token    tokenReading // what it says
+	standsIn bool         // the user id that counts is what stands in for one, as an e-mail address
 
 	by      *reader    // which has read, nil for none
 	open    *Multipart // which was not closed yet
@@ -249,6 +250,7 @@ func (r *Reading) first(f Field) *finding {
 // settle leaves of each field the finding that counts.
 func (r *Reading) settle() {
 	r.judged = true
+	r.standsIn = r.ranks > 0 && !r.found[0][UserID].there()
 	if r.ranks > 0 {
 		for f := range r.found[0] {
 			r.found[0][f] = *r.first(Field(f))
