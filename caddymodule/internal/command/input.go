@@ -55,7 +55,7 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	if !ok {
 		first, rest, _ := bytes.Cut(document, []byte("\n"))
 		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) || aToken.Match(document) && len(bytes.TrimSpace(rest)) == 0 ||
-			aHeader.Match(first) && bytes.Contains(first, []byte(": ")) || aRequestLine.Match(first) || aURL.Match(first) {
+			aHeader.Match(first) && bytes.Contains(first, []byte(": ")) || aRequestLine.Match(first) || aURL.Match(first) || aCurl.Match(first) || sentLine.Match(first) || bytes.HasPrefix(first, []byte("* ")) {
 			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
 				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
 		}
