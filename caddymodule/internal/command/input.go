@@ -61,6 +61,9 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 		}
 		text, document = trimNewline(string(first)), rest
 	}
+	if strings.HasPrefix(strings.TrimSpace(text), "-----BEGIN") {
+		return verifier.Secret{}, nil, errors.New("the secret is a key in PEM: pass the file of the public key with --public-key")
+	}
 	if len(bytes.TrimSpace(document)) == 0 {
 		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON, or as the body of a form")
 	}
