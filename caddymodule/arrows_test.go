@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
-	"caddymodule/internal/admin/dashboard": {"verifier"},
+	"caddymodule/internal/admin/dashboard": {"verifier", "examples/signing"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",

@@ -21,7 +21,8 @@ const (
 type Place struct {
 	Field Field
 	// Location is "body", which is the default, "query", "header" or "cookie".
-	// Headers and cookies are for the caller to read: see [Reading.Text].
+	// Headers and cookies are for the caller to read: see [Reading.Text] and, for a place
+	// within a JSON text, [Verifier.Text].
 	Location string
 	// Name is the name there. In a body it is a JSON Pointer (RFC 6901), whose last
 	// token is the name in form bodies and, with [Dialect.Query], in queries: bookbag's

@@ -277,7 +277,8 @@ func TestBase64Texts(t *testing.T) {
 		strings.Replace(web, "_", "/", 1) + "":               ErrMalformed,
 		web + "!":                                            ErrMalformed,
 		claim(``):                                            ErrMalformed,
-		"eyJ1c2VyX2lkIjoidSJ":                                ErrMalformed, // bits are left over
+		"eyJ1c2VyX2lkIjoiYWIifQ":                             ErrPartial,
+		"eyJ1c2VyX2lkIjoiYWIifR":                             ErrMalformed, // unused bits
 		"dXM=ZXJfaWQ=":                                       ErrMalformed, // us, then er_id
 		"eyJwbGFuIjoidSJ9 ":                                  ErrMissing,
 		"hello":                                              ErrMissing,
