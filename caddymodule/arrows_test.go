@@ -13,7 +13,7 @@ import (
 var arrows = map[string][]string{
 	"verifier":                    {"internal/choice", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/jws", "verifier/internal/names"},
 	"verifier/keyset":             {"verifier"},
-	"verifier/internal/jws":       {"verifier/internal/claimjson"},
+	"verifier/internal/jws":       {"internal/choice", "verifier/internal/claimjson"},
 	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson", "verifier/internal/jws"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
-	"caddymodule/internal/admin/dashboard": {"verifier"},
+	"caddymodule/internal/admin/dashboard": {"verifier", "examples/signing"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
@@ -75,6 +75,7 @@ var arrows = map[string][]string{
 	"internal/demo":                  {},
 	"internal/testbed":               {},
 	"internal/testsummary":           {},
+	"examples/dialects":              {},
 	"examples/fleet":                 {"internal/demo"},
 	"examples/observability":         {},
 	"examples/quickstart":            {"internal/demo"},

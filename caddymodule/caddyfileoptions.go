@@ -44,19 +44,22 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 }
 
 func (h *Handler) claimOption(d *caddyfile.Dispenser) error {
-	var c ClaimPlace
-	if !d.Args(&c.Field, &c.Location, &c.Name) {
-		return errors.New("claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'")
+	args := d.RemainingArgs()
+	inOrder, err := verifier.ParseClaim(args)
+	if len(args) > 2 && args[0] == verifier.Widget.String() { // which only a dialect places so
+		err = errors.New("claim widget: a widget is named by 'widget', as in 'widget {query.app_id}'")
 	}
-	for d.NextArg() {
-		var e ElsePlace
-		if d.Val() != "else" {
-			return fmt.Errorf("claim %s: unexpected '%s': further places follow the field, location and name, as in 'claim user_id body /id else body /email'", c.Field, d.Val())
+	if err != nil {
+		return err
+	}
+	c := ClaimPlace{Field: inOrder[0].Field.String()}
+	for i, p := range inOrder {
+		e := ElsePlace{p.Location, p.Name, p.Within, p.Base64}
+		if i == 0 {
+			c.ElsePlace = e
+		} else {
+			c.Else = append(c.Else, e)
 		}
-		if !d.Args(&e.Location, &e.Name) {
-			return fmt.Errorf("claim %s: else needs a location and a name, as in 'claim user_id body /id else body /email'", c.Field)
-		}
-		c.Else = append(c.Else, e)
 	}
 	if _, err := c.places(h); err != nil {
 		return err

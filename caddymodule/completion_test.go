@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 )
 
 // TestCompletion: what a shell proposes, through Caddy's own completion.
@@ -20,8 +22,8 @@ func TestCompletion(t *testing.T) {
 	defer silent.Close()
 	for _, c := range []struct{ args, begun, want string }{
 		{"set shop --mode", "", "off optional required"},
-		{"create shop --dialect", "", "bookbag nextcap inviaro replybubble snapengage jwt zendesk drift tiledesk stream freshchat knock botpress"},
-		{"sign --dialect", "", "bookbag nextcap inviaro replybubble snapengage jwt zendesk drift tiledesk stream freshchat knock botpress"},
+		{"create shop --dialect", "", strings.ReplaceAll(adminapi.Dialects(), ",", "")},
+		{"sign --dialect", "", strings.ReplaceAll(adminapi.Dialects(), ",", "")},
 		{"rotate shop --grace", "", "1h 24h 7d 30d"},
 		{"stats --last", "", "minute hour day"},
 		{"rotate --address " + p.admin, "shop", "shop-1 shop-2"},

@@ -46,9 +46,8 @@ type Handler struct {
 	// `required` refuses it. A widget's own mode may be stricter, not laxer. Default: the widget's, else `optional`.
 	Mode widgets.Mode `json:"mode,omitempty"`
 
-	// The chat product whose requests these are: `bookbag`, `nextcap`, `inviaro`, `replybubble`, `snapengage`, or with a
-	// token `jwt`, `zendesk`, `drift`, `tiledesk`, `stream`, `freshchat`, `knock` or `botpress`. A widget's own dialect
-	// wins. Default: `bookbag`.
+	// The chat product whose requests these are, such as `nextcap` or `zendesk`: docs/dialects.md lists them, and an
+	// unknown one is refused with the list. A widget's own dialect wins. Default: `bookbag`.
 	Dialect string `json:"dialect,omitempty"`
 
 	// The id of the request's widget, or a text with placeholders such as `{http.request.header.X-Widget-Key}`.
@@ -233,11 +232,7 @@ type ClaimPlace struct {
 	// `user_id`, `signature`, `timestamp`, `nonce`, `token`, `email`, `name`, `attributes`, `phone` or `company`.
 	Field string `json:"field"`
 
-	// `body`, `query`, `header` or `cookie`.
-	Location string `json:"location"`
-
-	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
-	Name string `json:"name"`
+	ElsePlace
 
 	// Further places for the field, in order of preference: the first that has it counts.
 	Else []ElsePlace `json:"else,omitempty"`
@@ -248,8 +243,15 @@ type ElsePlace struct {
 	// `body`, `query`, `header` or `cookie`.
 	Location string `json:"location"`
 
-	// As in `claims`: a JSON pointer, or the parameter's, header's or cookie's name.
+	// In a body a JSON pointer, whose last part is the name in form bodies; else the parameter's, header's or cookie's name.
 	Name string `json:"name"`
+
+	// A JSON pointer to the field in the JSON text that is at `name`; in a JSON body that is an object. Default: `name` is
+	// the field itself.
+	Within string `json:"within,omitempty"`
+
+	// The JSON text is written in base64.
+	Base64 bool `json:"base64,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.

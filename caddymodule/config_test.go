@@ -57,7 +57,7 @@ func TestJSONConfiguration(t *testing.T) {
 		`"secrets":["                    "]`:                          "secret is empty",
 		`"secrets":["{env.CHAT_IDENTITY_NOT_SET}"]`:                   "CHAT_IDENTITY_NOT_SET",
 		`"secrets":["{file./nowhere/secret}"]`:                        "/nowhere/secret",
-		secret + `,"dialect":"intercom"`:                              "unknown dialect 'intercom'",
+		secret + `,"dialect":"acme"`:                                  "unknown dialect 'acme'",
 		secret + `,"refuse":"json"`:                                   "refuse",
 		secret + `,"unverified":"cut"`:                                "unverified",
 		secret + `,"max_body":-1`:                                     "max_body",
@@ -111,7 +111,7 @@ func TestJSONApp(t *testing.T) {
 		`{"id":"a"}`: "widget a has no secret",
 		`{"id":"a","secrets":["{env.TEST_SECRET}"]},{"id":"a","secrets":["{env.TEST_SECRET}"]}`: "inline widget a is repeated",
 		`{"id":"a","secrets":["{env.TEST_SECRET}","{env.CHAT_IDENTITY_NOT_SET}"]}`:              "CHAT_IDENTITY_NOT_SET",
-		`{"id":"a","secrets":["{env.TEST_SECRET}"],"dialect":"intercom"}`:                       "unknown dialect 'intercom'",
+		`{"id":"a","secrets":["{env.TEST_SECRET}"],"dialect":"acme"}`:                           "unknown dialect 'acme'",
 		`{"id":"a","secrets":["{env.TEST_SECRET}"],"mode":"on"}`:                                "unknown mode 'on'",
 	} {
 		err := validateHandler(`{"inline_widgets":[`+widgets+`]}`, `{"handler":"chat_identity","widget":"{http.request.header.X-Widget-Key}"}`)

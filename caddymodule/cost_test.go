@@ -104,7 +104,7 @@ var costedBodies = []struct {
 
 // tokenHandler takes tokens as well as signatures.
 func tokenHandler() *Handler {
-	return &Handler{Mode: widgets.ModeRequired, Claims: []ClaimPlace{{Field: "token", Location: "header", Name: "Authorization"}}}
+	return &Handler{Mode: widgets.ModeRequired, Claims: []ClaimPlace{{Field: "token", ElsePlace: ElsePlace{Location: "header", Name: "Authorization"}}}}
 }
 
 // unclaimed returns a body of the same length whose claim has other names.

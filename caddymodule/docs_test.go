@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"cmp"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -152,39 +153,69 @@ func TestCaddyfileExample(t *testing.T) {
 	}
 }
 
-// TestDocsLogFilter: the filter in the documents keeps the signature
-// of every dialect out of the access log, and the samples filter as much.
+// TestDocsLogFilter: the filter in the documents keeps every dialect's signatures and tokens out
+// of the access log, and the samples filter those of theirs. With UPDATE=1 in the
+// environment the filter in the documents is written anew.
 func TestDocsLogFilter(t *testing.T) {
-	site := find(t, "caddyfile logs")
-	names := []string{}
+	const page, begin, end = "../docs/operations.md", "\t\t\trequest>uri query {\n", "\t\t}\n\t}\n\tchat_identity"
+	var names, headers []string
 	for _, d := range verifier.Dialects {
-		for _, place := range d.AllPlaces() {
-			if place.Field == verifier.Signature {
-				names = append(names, strings.TrimPrefix(place.Name, "/"))
+		for _, p := range d.AllPlaces() {
+			if p.Field != verifier.Signature && p.Field != verifier.TokenField {
+				continue
+			}
+			if name := p.Key(); (p.Location == "query" || p.Location == "body") && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+			// Caddy redacts Authorization itself.
+			if name := http.CanonicalHeaderKey(p.Name); p.Location == "header" && name != "Authorization" && !slices.Contains(headers, name) {
+				headers = append(headers, name)
 			}
 		}
 	}
-	for _, file := range []string{"../Caddyfile.example", "../examples/quickstart/Caddyfile", "../docs/operations.md"} {
+	filter := begin
+	for _, name := range names {
+		filter += "\t\t\t\tdelete " + name + "\n"
+	}
+	filter += "\t\t\t}\n"
+	for _, name := range append(headers, "X-User-Signature") {
+		filter += "\t\t\trequest>headers>" + name + " delete\n"
+	}
+	documented := string(read(t, page))
+	before, rest, _ := strings.Cut(documented, begin)
+	_, after, _ := strings.Cut(rest, end)
+	if want := before + filter + end + after; os.Getenv("UPDATE") != "" {
+		must(t, os.WriteFile(page, []byte(want), 0o600))
+		return
+	} else if documented != want {
+		t.Errorf("%s does not filter all that the rows say: run UPDATE=1 go test -run TestDocsLogFilter ./caddymodule", page)
+	}
+	for _, file := range []string{"../Caddyfile.example", "../examples/quickstart/Caddyfile"} {
 		text := read(t, file)
-		for _, name := range names {
-			if !regexp.MustCompile(`(?m)^\t+delete ` + name + `$`).Match(text) {
-				t.Errorf("%s does not filter %s", file, name)
+		for _, p := range verifier.Dialects[0].AllPlaces() {
+			if p.Field == verifier.Signature && p.Location == "query" && !regexp.MustCompile(`(?m)^\t+delete `+p.Name+`$`).Match(text) {
+				t.Errorf("%s does not filter %s", file, p.Name)
 			}
 		}
 	}
+	site := find(t, "caddyfile logs")
 	setDocumentedEnvironment(t)
 	log := filepath.Join(t.TempDir(), "access.log")
-	open, end := strings.Index(site, "{\n"), strings.LastIndex(site, "}")
-	body := strings.Replace(site[open+2:end], "backend:8080", "UPSTREAM", 1)
+	open, last := strings.Index(site, "{\n"), strings.LastIndex(site, "}")
+	body := strings.Replace(site[open+2:last], "backend:8080", "UPSTREAM", 1)
 	g := start(t, "", strings.Replace(body, "log {", "log {\noutput file "+log, 1))
 	query := "/chat/x?user_id=ada"
 	for _, name := range names {
 		query += "&" + name + "=" + sign(name)
 	}
-	g.do(t, "GET", query, "", "X-User-Signature: "+sign("header"))
+	lines := []string{"X-User-Signature: " + sign("header")}
+	for _, name := range headers {
+		lines = append(lines, name+": "+sign(name))
+	}
+	g.do(t, "GET", query, "", lines...)
 	var text []byte
 	eventually(t, "there is no access log", func() bool { text, _ = os.ReadFile(log); return len(text) > 0 })
-	for _, name := range append(names, "header") {
+	for _, name := range slices.Concat(names, headers, []string{"header"}) {
 		if strings.Contains(string(text), sign(name)) {
 			t.Errorf("the signature in %s is in the access log: %s", name, text)
 		}

@@ -146,7 +146,7 @@ func TestDocsCommands(t *testing.T) {
 			t.Errorf("%s%s", b.text, out)
 		}
 	}
-	if ran != 8 {
+	if ran != 11 {
 		t.Errorf("ran %d blocks of commands", ran)
 	}
 }

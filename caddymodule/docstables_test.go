@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -23,7 +22,9 @@ func TestDocsAnswers(t *testing.T) {
 		reasons = append(reasons, string(reason))
 		always := !strings.HasPrefix(row[2], "forwarded")
 		for column, dialect := range map[int]string{3: "nextcap", 4: "bookbag", 5: "replybubble"} {
-			known, err := answersFor(dialect, nil)
+			d, err := verifier.LookupDialect(dialect)
+			must(t, err)
+			known, err := answersFor(d.Answers, nil)
 			must(t, err)
 			want := known[reason]
 			switch row[0] {
@@ -109,88 +110,6 @@ func TestDocsOutcomes(t *testing.T) {
 		known = append(known, string(reason))
 	}
 	same(t, "reasons", reasons, known)
-}
-
-// TestDocsDialects: a dialect's row names all its places, and nothing else.
-func TestDocsDialects(t *testing.T) {
-	rows := make(map[string][]string)
-	for _, row := range table(t, "docs/dialects.md", "# Dialects") {
-		rows[quoted(row[0])[0]] = row
-	}
-	var known []string
-	tokens := make(map[string][]string)
-	for _, row := range table(t, "docs/dialects.md", "## Products that send a token") {
-		tokens[quoted(row[0])[0]] = row
-	}
-	for _, d := range verifier.Dialects {
-		if row := tokens[d.Name]; d.TakesToken() && row != nil {
-			delete(tokens, d.Name)
-			checkTokenRow(t, &d, row)
-			continue
-		}
-		known = append(known, d.Name)
-		row := rows[d.Name]
-		if row == nil {
-			continue
-		}
-		columns := map[verifier.Field]int{verifier.UserID: 1, verifier.Signature: 2}
-		want := make([][]string, 3)
-		for _, place := range d.Places {
-			column := columns[place.Field] // 0: also read
-			want[column] = append(want[column], place.Key())
-		}
-		for column, names := range want {
-			cell := row[column]
-			if column == 0 {
-				cell = row[4]
-			}
-			same(t, d.Name, quoted(cell), names)
-		}
-	}
-	same(t, "dialects", slices.Collect(maps.Keys(rows)), known)
-	same(t, "dialects with a token", slices.Collect(maps.Keys(tokens)), nil)
-}
-
-// checkTokenRow compares the row of a dialect that proves with a token.
-func checkTokenRow(t *testing.T, d *verifier.Dialect, row []string) {
-	t.Helper()
-	var places, names []string
-	for _, p := range d.Places {
-		if p.Field == verifier.Widget {
-			names = append(names, p.Key())
-			continue
-		}
-		if places = append(places, p.Key()); p.Scheme != "" && !strings.Contains(row[1], "after "+p.Scheme) {
-			t.Errorf("%s: the scheme is %s: %s", d.Name, p.Scheme, row[1])
-		}
-	}
-	rules, signed := d.Token, []string{}
-	for _, pointer := range []string{rules.Email, rules.Name, rules.Phone, rules.Company} {
-		if pointer != "" {
-			signed = append(signed, pointer)
-		}
-	}
-	demanded := slices.Concat(slices.Collect(maps.Keys(rules.Require)), rules.Forbid)
-	id := rules.UserID
-	if id == nil {
-		id = []string{"/sub"}
-	}
-	for column, want := range map[int][]string{1: places, 2: id, 3: signed, 4: demanded, 5: names} {
-		same(t, d.Name, quoted(row[column]), want)
-	}
-	known, err := answersFor(d.Name, nil)
-	must(t, err)
-	refusals := strconv.Itoa(known[judgment.Invalid].status)
-	if maps.Equal(known, answers) {
-		refusals = "the general table"
-	}
-	equal(t, row[7], refusals, "%s: refusals", d.Name)
-	equal(t, row[6] == "optional", rules.NoExpiry, "%s: optional exp", d.Name)
-	equal(t, strings.Contains(row[2], "a string"), rules.TextUserID, "%s: a string", d.Name)
-	equal(t, strings.Contains(row[3], "rest"), rules.Attributes == "rest", "%s: attributes", d.Name)
-	for _, algorithm := range rules.Algorithms {
-		equal(t, strings.Contains(row[4], algorithm), true, "%s: %s", d.Name, algorithm)
-	}
 }
 
 // TestDocsMetrics compares the metrics and their labels.

@@ -1,12 +1,14 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -98,7 +100,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 func (p *plan) firstCounts(mistake string) string {
 	var names []string
 	for _, place := range p.policy.Places {
-		if name := place.Location + " " + place.Name; place.Field == verifier.UserID && !slices.Contains(names, name) {
+		if name := place.Location + " " + place.Name + place.Within; place.Field == verifier.UserID && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -109,9 +111,20 @@ func (p *plan) firstCounts(mistake string) string {
 	return " The user id is the first that is there of: " + strings.Join(names, ", ") + "."
 }
 
-// document returns what the claim was found in: the body if it was read into memory, else
-// the query.
+// document returns what the claim was found in: the headers, if the user's id is there, the
+// body if it was read into memory, or else the query.
 func (x *exchange) document() []byte {
+	headers := make(map[string]string)
+	for _, p := range x.plan.policy.Places {
+		if value := x.r.Header.Get(p.Name); p.Location == intake.AtHeader && value != "" {
+			headers[p.Name] = value
+		}
+	}
+	inHeader := func(p verifier.Place) bool { return p.Field == verifier.UserID && headers[p.Name] != "" }
+	if slices.ContainsFunc(x.plan.policy.Places, inHeader) {
+		text, _ := json.Marshal(headers) // texts alone
+		return text
+	}
 	if x.body.Body != nil && len(x.body.Text()) > 0 {
 		return x.body.Text()
 	}
@@ -128,8 +141,14 @@ func (x *exchange) halfHint() traffic.Hint {
 		}
 	}
 	if e, ok := errors.AsType[*verifier.Error](x.claim); ok && e.Misspelled() {
-		return traffic.Hint{ID: "spelling", Text: "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
-			x.plan.fieldNames("") + ", spelled exactly so and not in a list."}
+		text := "There is a field that only some programs take for " + x.plan.fieldName(e.Field) + ": send " +
+			x.plan.fieldNames("") + ", spelled exactly so and not in a list."
+		if i := slices.IndexFunc(x.plan.policy.Places, func(p verifier.Place) bool {
+			return p.Field == e.Field && p.Location == intake.AtBody && p.Within != ""
+		}); i >= 0 {
+			text += " In a JSON body, " + x.plan.policy.Places[i].Key() + " is an object and not a text."
+		}
+		return traffic.Hint{ID: "spelling", Text: text}
 	}
 	return traffic.Hint{ID: strings.Join(ids, "+"), Text: "There is " + strings.Join(names, " and ") + ": send " + x.plan.fieldNames(" together") + "."}
 }

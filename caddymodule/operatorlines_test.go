@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -214,5 +217,56 @@ func TestHintsOfPlaces(t *testing.T) {
 		g.do(t, "POST", path, c[0], jsonType)
 		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
 		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c[1])
+	}
+}
+
+// TestHintsOfRows: what was signed in place of the id or e-mail address is found in headers and
+// within JSON texts, too, and a field there is named by its way.
+func TestHintsOfRows(t *testing.T) {
+	g, lines := operated(t, "", `
+	@chaskiq path /chaskiq*
+	handle @chaskiq {
+		chat_identity required {
+			dialect chaskiq
+			widget a
+			secret {env.TEST_SECRET}
+		}
+	}
+	@magicbell path /magicbell*
+	handle @magicbell {
+		chat_identity required {
+			dialect magicbell
+			widget a
+			secret {env.TEST_SECRET}
+		}
+	}
+	@intercom path /intercom*
+	handle @intercom {
+		chat_identity required {
+			dialect intercom
+			widget a
+			secret {env.TEST_SECRET}
+		}
+	}`)
+	const form = "Content-Type: application/x-www-form-urlencoded"
+	digest, err := hex.DecodeString(sign("ada@example.com"))
+	must(t, err)
+	for path, c := range map[string]struct {
+		body    string
+		headers []string
+		hint    string
+	}{
+		"/chaskiq": {"", []string{`User-Data: {"email":"ada@example.com","identifier_key":"` + sign("u-42") + `","properties":{"id":"u-42"}}`}, "the field id and not of the e-mail address"},
+		"/magicbell": {"", []string{"X-MagicBell-User-External-ID: u-42", "X-MagicBell-User-Email: ada@example.com", "X-MagicBell-User-HMAC: " + base64.StdEncoding.EncodeToString(digest)},
+			"the field X-MagicBell-User-Email and not of the user id: sign the user id alone, byte for byte as it is sent. The user id is the first that is there of: header X-MagicBell-User-External-ID, header X-MagicBell-User-Email."},
+		"/magicbell/hex": {"", []string{"X-MagicBell-User-External-ID: u-42", "X-MagicBell-User-HMAC: " + sign("u-42")}, "write the digest in base64"},
+		"/intercom": {"user_data=" + url.QueryEscape(`{"user_id":"u-42","user_hash":"`+sign("ada@example.com")+`","email":"ada@example.com"}`), []string{form},
+			"The user id is the first that is there of: body /user_data/user_id, body /user_data/email, query"},
+		"/intercom/half": {"user_data=" + url.QueryEscape(`{"user_id":"u-42"}`), []string{form}, "There is no user_hash in user_data and no intercom_user_jwt in user_data: send user_id in user_data and user_hash in user_data together, or a token in"},
+		"/intercom/text": {`{"user_data":"{\"user_id\":\"u-42\",\"user_hash\":\"` + sign("u-42") + `\"}"}`, []string{jsonType}, "In a JSON body, user_data is an object and not a text."},
+	} {
+		g.do(t, "POST", path, c.body, c.headers...)
+		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
+		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c.hint)
 	}
 }

@@ -79,7 +79,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 			return nil, err
 		}
 	}
-	p.answers, err = answersFor(d.Name, h.Reject)
+	p.answers, err = answersFor(d.Answers, h.Reject)
 	return p, err
 }
 
@@ -242,9 +242,10 @@ func withTwins(places []verifier.Place) []verifier.Place {
 		case p.Field < verifier.Widget:
 			continue
 		case p.Location == intake.AtBody:
-			twin = verifier.Place{Field: p.Field, Location: intake.AtQuery, Name: p.Key(), Rank: p.Rank}
+			twin = verifier.Place{Field: p.Field, Location: intake.AtQuery, Name: p.Key(), Within: p.Within, Base64: p.Base64, Rank: p.Rank}
 		case p.Location == intake.AtQuery && body:
 			twin = intake.Member(p.Field, p.Name)
+			twin.Within, twin.Base64 = p.Within, p.Base64
 		}
 		if !slices.Contains(merged, twin) {
 			merged = append(merged, twin)
@@ -294,12 +295,12 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 	if err := field.UnmarshalText([]byte(c.Field)); err != nil {
 		return nil, fmt.Errorf("claim: %w", err)
 	}
-	for _, e := range append([]ElsePlace{{c.Location, c.Name}}, c.Else...) {
-		place, err := h.placeOf(field, e.Location, e.Name)
-		if err != nil {
+	for _, e := range append([]ElsePlace{c.ElsePlace}, c.Else...) {
+		place := verifier.Place{Field: field, Location: e.Location, Name: e.Name, Within: e.Within, Base64: e.Base64}
+		if err := h.checkPlace(place); err != nil {
 			return nil, err
 		}
-		if slices.ContainsFunc(inOrder, func(p verifier.Place) bool { return p.Location == place.Location && p.Name == place.Name }) {
+		if slices.ContainsFunc(inOrder, func(p verifier.Place) bool { p.Rank = 0; return p == place }) {
 			return nil, fmt.Errorf("claim %s: %s %s is repeated", field, e.Location, e.Name)
 		}
 		place.Rank = len(inOrder)
@@ -308,11 +309,16 @@ func (c ClaimPlace) places(h *Handler) (inOrder []verifier.Place, err error) {
 	return inOrder, nil
 }
 
-// placeOf checks one place of the configuration.
+// placeOf returns the place of a conversation or visitor.
 func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier.Place, error) {
-	p := verifier.Place{Field: field, Location: location, Name: name, Root: field > verifier.Widget && location == intake.AtBody}
-	option := field.String()
-	if field < verifier.Widget {
+	p := verifier.Place{Field: field, Location: location, Name: name, Root: location == intake.AtBody}
+	return p, h.checkPlace(p)
+}
+
+// checkPlace checks one place of the configuration.
+func (h *Handler) checkPlace(p verifier.Place) error {
+	option, location, name := p.Field.String(), p.Location, p.Name
+	if p.Field < verifier.Widget {
 		option = "claim " + option
 	}
 	err := p.Check()
@@ -320,7 +326,7 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 		err = fmt.Errorf("no location: one of %s, %s, %s, %s", intake.AtBody, intake.AtQuery, intake.AtHeader, intake.AtCookie)
 	}
 	if err != nil {
-		return p, fmt.Errorf("%s: %w", option, err)
+		return fmt.Errorf("%s: %w", option, err)
 	}
 	ok := true
 	switch location {
@@ -330,10 +336,10 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 		ok = httpguts.ValidHeaderFieldName(name) // a token (RFC 9110 section 5.6.2), as cookies have them, too
 	}
 	if !ok {
-		return p, fmt.Errorf("%s: '%s' is not a valid %s name", option, name, location)
+		return fmt.Errorf("%s: '%s' is not a valid %s name", option, name, location)
 	}
 	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
-		return p, fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
+		return fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	}
-	return p, nil
+	return nil
 }

@@ -237,11 +237,15 @@ func (p *plan) fieldNames(together string) string {
 	return strings.Join(ways, ", or ")
 }
 
-// fieldName is the name of the field's first place.
+// fieldName is the name of the field's first place, and of the text that it is within.
 func (p *plan) fieldName(f verifier.Field) string {
 	for _, place := range p.policy.Places {
 		if place.Field == f {
-			return strings.TrimPrefix(place.Name, "/")
+			name := strings.TrimPrefix(place.Name, "/")
+			if place.Within != "" {
+				name = strings.TrimPrefix(place.Within, "/") + " in " + name
+			}
+			return name
 		}
 	}
 	return f.String()

@@ -40,26 +40,16 @@ var answers = map[judgment.Reason]answer{
 	judgment.ConversationClaimed: {403, true},
 }
 
-// unverified are the reasons that some products answer with one status.
+// unverified are the reasons that some products answer with one status: see [verifier.Dialect.Answers].
 var unverified = []judgment.Reason{
 	judgment.Missing, judgment.Partial, judgment.Invalid, judgment.Expired, judgment.Replayed,
 }
 
-// dialectStatus is that status by dialect.
-var dialectStatus = map[string]int{
-	"bookbag":     401, // documented as 401 identity_unverified
-	"replybubble": 403, // documented as 403, signed wrongly or not at all
-	"zendesk":     401, // {"code":"invalid_auth"}
-	"tiledesk":    401, // passport's
-	"stream":      401, // error 40
-	"botpress":    401,
-}
-
-// answersFor returns the answers for a dialect with the operator's overrides, which hold
-// in optional mode, too.
-func answersFor(dialect string, reject map[string]int) (map[judgment.Reason]answer, error) {
+// answersFor returns the answers of a dialect, whose status for whoever is not verified is 0
+// where it has none, with the operator's overrides, which hold in optional mode, too.
+func answersFor(status int, reject map[string]int) (map[judgment.Reason]answer, error) {
 	table := maps.Clone(answers)
-	if status, ok := dialectStatus[dialect]; ok {
+	if status != 0 {
 		for _, reason := range unverified {
 			table[reason] = answer{status, false}
 		}

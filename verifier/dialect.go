@@ -13,8 +13,8 @@ import (
 // Dialect is one product's way of claiming an identity, and what is demanded of
 // such a claim.
 type Dialect struct {
-	// Name identifies the dialect.
-	Name string
+	// Name identifies the dialect, Product is who speaks it, as its makers write it.
+	Name, Product string
 	// Places are where the fields travel. A place in the body is one in the
 	// query, too, where Query says so.
 	Places []Place
@@ -64,6 +64,10 @@ type Dialect struct {
 	// Where both count, a token is judged and a signature beside it is not.
 	Proof string
 
+	// Answers is the status with which the product refuses whoever is not verified, for
+	// whatever reason; 0 where the reasons have their own.
+	Answers int
+
 	// Time returns the current time. Default: [time.Now].
 	Time func() time.Time
 }
@@ -71,12 +75,17 @@ type Dialect struct {
 // Limits bound a claim's fields. Lengths are in characters, not bytes. Whoever sets one
 // sets all: a limit of 0 leaves no room.
 type Limits struct {
-	UserID, Email, Name, Company, Phone int
+	UserID  int `json:"user_id"`
+	Email   int `json:"email"`
+	Name    int `json:"name"`
+	Company int `json:"company"`
+	Phone   int `json:"phone"`
 	// Attributes is how many there may be, AttributeBytes how large their
 	// object may be as it was sent.
-	Attributes, AttributeBytes int
+	Attributes     int `json:"attributes"`
+	AttributeBytes int `json:"attribute_bytes"`
 	// Scalars restricts attributes to strings, numbers and booleans.
-	Scalars bool
+	Scalars bool `json:"scalars"`
 }
 
 const (
@@ -112,7 +121,7 @@ func (d *Dialect) AllPlaces() []Place {
 	if d.Query {
 		for _, p := range d.Places {
 			if p.inBody() {
-				places = append(places, Place{Field: p.Field, Location: atQuery, Name: lastToken(p.Name), Rank: p.Rank})
+				places = append(places, Place{Field: p.Field, Location: atQuery, Name: p.Key(), Within: p.Within, Base64: p.Base64, Rank: p.Rank})
 			}
 		}
 	}

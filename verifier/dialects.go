@@ -2,7 +2,15 @@ package verifier
 
 import (
 	"cmp"
+	"embed"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
@@ -25,162 +33,124 @@ const (
 // DefaultDialect is the dialect where none is named.
 const DefaultDialect = "bookbag"
 
-// Dialects are the products that are spoken, each after its documentation or source. Of
-// those that send a token, the pointers of Token are into its payload.
-var Dialects = withDefaults([]Dialect{
-	{
-		// Bookbag signs the user id alone; user_metadata holds name, email,
-		// phone and any further key, which becomes a contact's attribute.
-		Name: "bookbag",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: Signature, Name: "/user_hash"},
-			{Field: Attributes, Name: "/user_metadata"},
-			{Field: Name, Name: "/user_metadata/name"},
-			{Field: Email, Name: "/user_metadata/email"},
-			{Field: Phone, Name: "/user_metadata/phone"},
-		},
-		Query: true, Message: "{user_id}",
-	},
-	{
-		// NextCap: window.NextCap('identify', {userId, userHash, email, name, customAttributes}).
-		Name: "nextcap",
-		Places: []Place{
-			{Field: UserID, Name: "/userId"},
-			{Field: Signature, Name: "/userHash"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-			{Field: Attributes, Name: "/customAttributes"},
-		},
-		Query: true, Message: "{user_id}",
-	},
-	{
-		// Inviaro documents both spellings, and "key" for the widget connection.
-		Name: "inviaro",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: UserID, Name: "/userId"},
-			{Field: Signature, Name: "/user_hash"},
-			{Field: Signature, Name: "/userHash"},
-			{Field: Email, Name: "/email"},
-			{Field: Email, Name: "/userEmail"},
-			{Field: Name, Name: "/name"},
-			{Field: Name, Name: "/userName"},
-			{Field: Widget, Name: "/key"},
-		},
-		Query: true, Message: "{user_id}",
-	},
-	{
-		// ReplyBubble: identify({id, signature, email, name, company, phone, traits}).
-		// A query's "id" is everyone's, so its query is not read unasked.
-		Name: "replybubble",
-		Places: []Place{
-			{Field: UserID, Name: "/id"},
-			{Field: Signature, Name: "/signature"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-			{Field: Company, Name: "/company"},
-			{Field: Phone, Name: "/phone"},
-			{Field: Attributes, Name: "/traits"},
-		},
-		Message: "{user_id}",
-		Limits: Limits{
-			UserID: 512, Email: 254, Name: 200, Company: 200, Phone: 50,
-			Attributes: 20, AttributeBytes: 8 << 10, Scalars: true,
-		},
-	},
-	{
-		// SnapEngage signs what is to be verified + nonce + timestamp, concatenated.
-		Name: "snapengage",
-		Places: []Place{
-			{Field: UserID, Name: "/user_id"},
-			{Field: Signature, Name: "/hmacSignature"},
-			{Field: Timestamp, Name: "/hmacTimestamp"},
-			{Field: Nonce, Name: "/hmacNonce"},
-			{Field: Email, Name: "/email"},
-			{Field: Name, Name: "/name"},
-		},
-		Query: true, Message: "{user_id}{nonce}{timestamp}",
-	},
-	{
-		// No product's: a token as RFC 7519 has it, wherever a page can put one.
-		Name: "jwt",
-		Places: []Place{
-			{Field: TokenField, Location: atHeader, Name: "Authorization", Scheme: "Bearer"},
-			{Field: TokenField, Name: "/user_token"},
-		},
-		Query: true,
-		Token: Token{Email: "/email", Name: "/name", Attributes: restOfToken},
-	},
-	{
-		// Zendesk messaging sends the token of loginUser with every call, and refuses an
-		// external_id that is a number.
-		Name:   "zendesk",
-		Places: []Place{{Field: TokenField, Location: atHeader, Name: "Authorization", Scheme: "Bearer"}},
-		Token: Token{
-			UserID: []string{"/external_id"}, TextUserID: true, Email: "/email", Name: "/name",
-			Require: map[string][]string{"/scope": {"user"}}, NoExpiry: true,
-		},
-	},
-	{
-		// Drift documents the page's call alone: drift.identify(id, {...}, {userJwt}).
-		Name:   "drift",
-		Places: []Place{{Field: TokenField, Name: "/userJwt"}},
-		Query:  true,
-		Token:  Token{Email: "/email", NoExpiry: true},
-	},
-	{
-		Name: "tiledesk",
-		Places: []Place{
-			{Field: TokenField, Location: atHeader, Name: "Authorization", Scheme: "JWT"},
-			{Field: TokenField, Location: atQuery, Name: "secret_token"},
-		},
-		Token: Token{UserID: []string{"/_id"}, Email: "/email", Name: "/firstname", NoExpiry: true},
-	},
-	{
-		// Stream signs what its servers may do with the same secret: {"server": true}.
-		Name: "stream",
-		Places: []Place{
-			{Field: TokenField, Location: atHeader, Name: "Authorization"},
-			{Field: TokenField, Location: atQuery, Name: "authorization"},
-			{Field: Widget, Location: atQuery, Name: "api_key"},
-		},
-		Token: Token{UserID: []string{"/user_id"}, Forbid: []string{"/server"}, NoExpiry: true},
-	},
-	{
-		// Freshchat documents the page's call alone: window.fcWidget.authenticate(jwt).
-		Name:   "freshchat",
-		Places: []Place{{Field: TokenField, Name: "/jwt"}},
-		Query:  true,
-		Token:  Token{UserID: []string{"/reference_id"}, Email: "/email", Name: "/first_name"},
-	},
-	{
-		// Knock verifies with a public key, and has its own bearer token in Authorization.
-		Name: "knock",
-		Places: []Place{
-			{Field: TokenField, Location: atHeader, Name: "X-Knock-User-Token"},
-			{Field: TokenField, Location: atQuery, Name: "user_token"},
-			{Field: Widget, Location: atQuery, Name: "api_key"},
-		},
-		Token: Token{Algorithms: []string{"RS256"}, NoExpiry: true},
-	},
-	{
-		Name: "botpress",
-		Places: []Place{
-			{Field: TokenField, Location: atHeader, Name: "x-user-key"},
-			{Field: TokenField, Location: atQuery, Name: "x-user-key"},
-		},
-		Token: Token{UserID: []string{"/id"}, NoExpiry: true},
-	},
-})
+// rowFiles are the built-in dialects, a file each: README.md there explains the members.
+//
+//go:embed dialects/*.json
+var rowFiles embed.FS
 
-// withDefaults fills in what the products do not document.
-func withDefaults(dialects []Dialect) []Dialect {
-	for i := range dialects {
-		d := &dialects[i]
-		d.Limits, d.MaxAge, d.Skew = cmp.Or(d.Limits, defaultLimits), defaultMaxAge, defaultSkew
+// Dialects are the products that are spoken, each after its documentation or source:
+// [DefaultDialect] first, as the rows are ordered.
+var Dialects = mustDialects()
+
+// row is such a file.
+type row struct {
+	Product string `json:"product"`
+	// Rows without an order follow those that have one, by name.
+	Order int `json:"order"`
+	// Traffic, KnownFrom and Itself are for the documents: whether a request was seen or read
+	// ("wire") or only the page's call ("page"), the evidence, and how the product refuses.
+	Traffic   string `json:"traffic"`
+	KnownFrom string `json:"known_from"`
+	Itself    string `json:"product_answers"`
+
+	// Claim are lines of the option claim of a Caddyfile, which may place the widget, too.
+	Claim       []string `json:"claim"`
+	Query       bool     `json:"query"`
+	Scheme      *string  `json:"scheme"` // before a token in Authorization; default: Bearer
+	Message     string   `json:"message"`
+	Encoding    string   `json:"encoding"`
+	KeyEncoding string   `json:"key_encoding"`
+	NonceLength int      `json:"nonce_length"`
+	MaxAge      duration `json:"max_age"`
+	Limits      Limits   `json:"limits"`
+	Token       struct {
+		Token
+		MaxLifetime duration `json:"max_lifetime"`
+	} `json:"token"`
+	Answers int `json:"answers"`
+}
+
+// duration is a duration such as "5m".
+type duration time.Duration
+
+func (d *duration) UnmarshalText(text []byte) error {
+	parsed, err := time.ParseDuration(string(text))
+	*d = duration(parsed)
+	return err
+}
+
+func mustDialects() []Dialect {
+	files, err := rowFiles.ReadDir("dialects")
+	if err != nil {
+		panic(err)
 	}
+	dialects, order := make([]Dialect, len(files)), make(map[string]int)
+	for i, file := range files {
+		name := strings.TrimSuffix(file.Name(), ".json")
+		text, err := rowFiles.ReadFile("dialects/" + file.Name())
+		if err == nil {
+			dialects[i], order[name], err = readRow(name, text)
+		}
+		if err != nil {
+			panic(fmt.Errorf("verifier/dialects/%s: %w", file.Name(), err))
+		}
+	}
+	slices.SortStableFunc(dialects, func(a, b Dialect) int { return cmp.Compare(order[a.Name], order[b.Name]) })
 	return dialects
+}
+
+// readRow reads a row, and returns its order.
+func readRow(name string, text []byte) (Dialect, int, error) {
+	r := row{Order: math.MaxInt, Limits: defaultLimits, MaxAge: duration(defaultMaxAge)}
+	if err := json.Unmarshal(text, &r, json.RejectUnknownMembers(true)); err != nil {
+		return Dialect{}, 0, err
+	}
+	d := Dialect{
+		Name: name, Product: r.Product, Query: r.Query,
+		Message: r.Message, Encoding: r.Encoding, KeyEncoding: r.KeyEncoding, NonceLength: r.NonceLength,
+		MaxAge: time.Duration(r.MaxAge), Skew: defaultSkew, Limits: r.Limits, Token: r.Token.Token, Answers: r.Answers,
+	}
+	d.Token.MaxLifetime = time.Duration(r.Token.MaxLifetime)
+	switch {
+	case r.Product == "":
+		return d, 0, errors.New("product: which one is it?")
+	case r.Traffic != "wire" && r.Traffic != "page":
+		return d, 0, fmt.Errorf("traffic: %w", choice.Unknown("evidence", r.Traffic, []string{"wire", "page"}))
+	case r.KnownFrom == "":
+		return d, 0, errors.New("known_from: where is it described?")
+	case r.Answers != 0 && (r.Answers < 400 || r.Answers > 499):
+		return d, 0, fmt.Errorf("answers: %d is not a status from 400 to 499", r.Answers)
+	}
+	if _, err := parseEncoding(cmp.Or(r.Encoding, inHex.String())); err != nil {
+		return d, 0, err
+	}
+	if err := checkKeyEncoding(r.KeyEncoding); err != nil {
+		return d, 0, err
+	}
+	if _, err := parseMessage(r.Message, cmp.Or(r.NonceLength, defaultNonceLength)); r.Message != "" && err != nil {
+		return d, 0, err
+	}
+	for i, line := range r.Claim {
+		places, err := r.places(line)
+		if err != nil {
+			return d, 0, fmt.Errorf("claim[%d]: %w", i, err)
+		}
+		d.Places = append(d.Places, places...)
+	}
+	return d, r.Order, nil
+}
+
+// places reads a line of claim.
+func (r *row) places(line string) ([]Place, error) {
+	places, err := ParseClaim(strings.Fields(line))
+	for i := range places {
+		if p := &places[i]; p.Field == TokenField && p.Location == atHeader && strings.EqualFold(p.Name, "Authorization") {
+			if p.Scheme = "Bearer"; r.Scheme != nil { // RFC 6750 section 2.1
+				p.Scheme = *r.Scheme
+			}
+		}
+	}
+	return places, err
 }
 
 // LookupDialect returns the dialect of that name, which is the caller's to change.

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,19 +18,34 @@ import (
 )
 
 // signing returns the names, at the top of a body, of the dialect's fields
-// that are never forwarded unverified, or of one of them.
-func signing(dialect string, of func(Field) bool) []string {
+// that are never forwarded unverified.
+func signing(dialect string) []string {
 	d, _ := LookupDialect(dialect)
 	var names []string
 	for _, p := range d.Places {
-		if of(p.Field) && p.inBody() {
+		if p.Field.Proves() && p.inBody() {
 			names = append(names, p.Name[1:])
 		}
 	}
 	return names
 }
 
-func is(f Field) func(Field) bool { return func(other Field) bool { return other == f } }
+// inOrder calls found with the names of a field, those first that count first, until it says
+// that there is something.
+func inOrder(dialect string, f Field, found func(names []string) bool) {
+	d, _ := LookupDialect(dialect)
+	for rank := range maxRanks {
+		var names []string
+		for _, p := range d.Places {
+			if p.Field == f && p.inBody() && p.Rank == rank {
+				names = append(names, p.Name[1:])
+			}
+		}
+		if found(names) {
+			return
+		}
+	}
+}
 
 // texts returns what JSON values of one field say: strings decoded, numbers as
 // they are, null and empty strings left out.
@@ -61,37 +77,23 @@ func allEqual(found []string, value []byte) bool {
 	return len(value) == 0 || len(found) > 0
 }
 
-// lenient is what a backend in Go decodes a chat request into: its names match
-// in any letter case. Each dialect's user id, signature and token are among them.
-type lenient struct {
-	UserID  json.RawMessage `json:"user_id"`
-	UserIDs json.RawMessage `json:"userId"`
-	ID      json.RawMessage `json:"id"`
-
-	UserHash      json.RawMessage `json:"user_hash"`
-	UserHashs     json.RawMessage `json:"userHash"`
-	Signature     json.RawMessage `json:"signature"`
-	HMACSignature json.RawMessage `json:"hmacSignature"`
-	HMACNonce     json.RawMessage `json:"hmacNonce"`
-	HMACTimestamp json.RawMessage `json:"hmacTimestamp"`
-
-	UserToken json.RawMessage `json:"user_token"`
-	UserJWT   json.RawMessage `json:"userJwt"`
-	JWT       json.RawMessage `json:"jwt"`
-}
-
-func (l *lenient) named(names []string) []json.RawMessage {
-	byName := map[string]json.RawMessage{
-		"user_id": l.UserID, "userId": l.UserIDs, "id": l.ID,
-		"user_hash": l.UserHash, "userHash": l.UserHashs, "signature": l.Signature, "hmacSignature": l.HMACSignature,
-		"hmacNonce": l.HMACNonce, "hmacTimestamp": l.HMACTimestamp,
-		"user_token": l.UserToken, "userJwt": l.UserJWT, "jwt": l.JWT,
+// leniently is what a backend in Go finds under the names in a chat request that it decodes
+// into a struct: its names match in any letter case.
+func leniently(t *testing.T, body []byte, names []string) []json.RawMessage {
+	t.Helper()
+	var fields []reflect.StructField
+	for i, name := range names {
+		fields = append(fields, reflect.StructField{
+			Name: "F" + jsonNumber(i), Type: reflect.TypeFor[json.RawMessage](), Tag: reflect.StructTag(`json:"` + name + `"`),
+		})
+	}
+	into := reflect.New(reflect.StructOf(fields))
+	if err := json.Unmarshal(body, into.Interface()); err != nil {
+		t.Fatalf("%q: %v", body, err)
 	}
 	var found []json.RawMessage
-	for _, name := range names {
-		if raw, known := byName[name]; !known {
-			panic("the fuzzer's struct lacks " + name)
-		} else if raw != nil {
+	for i := range names {
+		if raw := into.Elem().Field(i).Bytes(); raw != nil {
 			found = append(found, raw)
 		}
 	}
@@ -108,8 +110,13 @@ func exactly(members map[string]json.RawMessage, names []string) []json.RawMessa
 	return found
 }
 
+// flat are the dialects whose claims are members of the body itself, not within another.
+var flat = slices.DeleteFunc(slices.Clone(Dialects), func(d Dialect) bool {
+	return slices.ContainsFunc(d.Places, func(p Place) bool { return p.Field.Proves() && p.inBody() && strings.Count(p.pointer(), "/") > 1 })
+})
+
 func addVectors(f *testing.F, add func(dialect int, v *vector)) {
-	for i, d := range Dialects {
+	for i, d := range flat {
 		for _, v := range loadVectors(f, d.Name) {
 			add(i, &v)
 		}
@@ -126,7 +133,7 @@ func FuzzReader(f *testing.F) {
 		}
 	})
 	f.Fuzz(func(t *testing.T, body []byte, dialect byte) {
-		d := Dialects[int(dialect)%len(Dialects)].Name
+		d := flat[int(dialect)%len(flat)].Name
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.JSON(body, &r)
@@ -160,33 +167,29 @@ func FuzzReader(f *testing.F) {
 			return
 		}
 		for _, field := range []Field{UserID, Signature, TokenField} {
-			if got := texts(t, exactly(members, signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
+			var got []string
+			inOrder(d, field, func(names []string) bool { got = texts(t, exactly(members, names)); return len(got) > 0 })
+			if !r.found[0][field].variant && !allEqual(got, r.settled()[field]) {
 				t.Fatalf("%s is %q, a map says %q", field, r.settled()[field], got)
 			}
 		}
 		if shape == nil {
-			var l lenient
-			if err := json.Unmarshal(body, &l); err != nil {
-				t.Fatal(err)
-			}
 			for _, field := range []Field{UserID, Signature, TokenField} {
-				if got := texts(t, l.named(signing(d, is(field)))); !allEqual(got, r.settled()[field]) {
+				var got []string
+				inOrder(d, field, func(names []string) bool { got = texts(t, leniently(t, body, names)); return len(got) > 0 })
+				if !allEqual(got, r.settled()[field]) {
 					t.Fatalf("%s is %q, a struct says %q", field, r.settled()[field], got)
 				}
 			}
 		}
-		checkCut(t, claimjson.Cut(nil, body, r.BodyCuts), members, signing(d, Field.Proves))
+		checkCut(t, claimjson.Cut(nil, body, r.BodyCuts), members, signing(d))
 	})
 }
 
 // checkCut compares what is left of a body with the members that it had.
 func checkCut(t *testing.T, left []byte, members map[string]json.RawMessage, names []string) {
 	t.Helper()
-	var l lenient
-	if err := json.Unmarshal(left, &l); err != nil {
-		t.Fatalf("%q is left: %v", left, err)
-	}
-	if found := l.named(names); len(found) > 0 {
+	if found := leniently(t, left, names); len(found) > 0 {
 		t.Fatalf("%q is left, in which a struct finds %q", left, found)
 	}
 	var rest map[string]json.RawMessage
@@ -210,7 +213,7 @@ func FuzzForm(f *testing.F) {
 		}
 	})
 	f.Fuzz(func(t *testing.T, body []byte, dialect byte) {
-		d := Dialects[int(dialect)%len(Dialects)].Name
+		d := flat[int(dialect)%len(flat)].Name
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.Form(body, &r)
@@ -224,12 +227,15 @@ func FuzzForm(f *testing.F) {
 		}
 		for _, field := range []Field{UserID, Signature, TokenField} {
 			var found []string
-			for _, name := range signing(d, is(field)) {
-				if len(values[name]) > 1 {
-					t.Fatalf("%s: %q", name, values[name])
+			inOrder(d, field, func(names []string) bool {
+				for _, name := range names {
+					if len(values[name]) > 1 {
+						t.Fatalf("%s: %q", name, values[name])
+					}
+					found = append(found, slices.DeleteFunc(values[name], func(s string) bool { return s == "" })...)
 				}
-				found = append(found, slices.DeleteFunc(values[name], func(s string) bool { return s == "" })...)
-			}
+				return len(found) > 0
+			})
 			// What only some parsers take for the field, as one with a semicolon,
 			// is no more than half a claim.
 			if !r.found[0][field].variant && !allEqual(found, r.settled()[field]) {
@@ -238,7 +244,7 @@ func FuzzForm(f *testing.F) {
 		}
 		left := claimjson.Cut(nil, body, r.BodyCuts)
 		rest, _ := url.ParseQuery(string(left))
-		names := signing(d, Field.Proves)
+		names := signing(d)
 		for key := range rest {
 			if slices.ContainsFunc(names, func(n string) bool { return strings.EqualFold(n, strings.TrimSpace(key)) }) {
 				t.Fatalf("%q is left, in which net/url finds %q", left, key)
@@ -272,14 +278,14 @@ func FuzzJSONOrForm(f *testing.F) {
 		}
 	})
 	f.Fuzz(func(t *testing.T, body []byte, dialect byte) {
-		d := Dialects[int(dialect)%len(Dialects)].Name
+		d := flat[int(dialect)%len(flat)].Name
 		reader, v := spoken(t, d)
 		var r Reading
 		reader.JSONOrForm(body, &r)
 		if shape := v.shape(&r); shape != nil && !errors.Is(shape, ErrPartial) && !errors.Is(shape, ErrMissing) {
 			return
 		}
-		names := signing(d, Field.Proves)
+		names := signing(d)
 		left := claimjson.Cut(nil, body, r.BodyCuts)
 		fields, _ := url.ParseQuery(string(left))
 		for key, values := range fields {

@@ -13,27 +13,23 @@ import (
 
 // reader finds the fields of a claim in a request.
 type reader struct {
-	places []Place
-	strip  [numFields]bool
-	// stripsBelow says that a field of strip lies within the attributes.
-	stripsBelow bool
-	watched     *names.Set
+	places  []Place
+	signed  message
+	strip   [numFields]bool
+	watched *names.Set
 
 	json       *claimjson.Paths
 	jsonPlaces []Place // by target
 
 	form, query formReader
 
-	// attributes finds the fields that stand within the attributes, for
-	// attributes that travel as a JSON text in a form or a query.
-	attributes       *claimjson.Paths
-	attributesPlaces []Place
+	texts []*text // JSON texts that hold fields
 }
 
 // compile makes it ready to read places. A field that the message signs is watched
 // as a piece of the proof.
 func (r *reader) compile(places []Place, at string, signed *message, strip []Field) error {
-	r.places = places
+	r.places, r.signed = places, *signed
 	for _, f := range strip {
 		r.strip[f] = true
 	}
@@ -45,12 +41,6 @@ func (r *reader) compile(places []Place, at string, signed *message, strip []Fie
 	if err := cmp.Or(scalarsAbove(places), proofsApart(places)); err != nil {
 		return err
 	}
-	watches := func(f Field) bool { return f.Proves() || f >= Widget || signed.Signs(f) }
-	var (
-		targets     []claimjson.Target
-		form, query formNames
-		watched     []string
-	)
 	for _, p := range places {
 		if p.Rank < 0 || p.Rank >= maxRanks {
 			return fmt.Errorf("%s: at most %d places stand in for each other", p.Field, maxRanks)
@@ -58,51 +48,68 @@ func (r *reader) compile(places []Place, at string, signed *message, strip []Fie
 		if err := p.Check(); err != nil {
 			return fmt.Errorf("%s: %w", p.Field, err)
 		}
+	}
+	if err := r.compileTexts(); err != nil {
+		return err
+	}
+	var (
+		targets     []claimjson.Target
+		form, query formNames
+		watched     []string
+	)
+	for _, p := range places {
+		t := r.textAt(&p)
 		switch p.Location {
 		case "", atBody:
-			pointer := at + p.Name
+			pointer := at + p.pointer()
 			if p.Root {
-				pointer = p.Name
+				pointer = p.pointer()
 			}
 			targets = append(targets, claimjson.Target{Pointer: pointer, Cut: r.cuts(p.Field)})
 			r.jsonPlaces = append(r.jsonPlaces, p)
-			form.add(claimform.Name{Path: []string{lastToken(p.Name)}}, p)
-			if !watches(p.Field) && !r.strip[p.Field] {
+			form.addField(p, t)
+			if !r.watches(p.Field) && !r.strip[p.Field] {
 				continue
 			}
-			form.nest(pointer, p)
+			path, _ := claimjson.Tokens(pointer) // which is checked
+			form.nest(path, p, t)
 			if inQuery(places, p.Field) {
-				query.nest(pointer, p)
+				query.nest(path, p, r.textAt(&Place{Field: Attributes, Location: atQuery, Name: path[0]}))
 			}
-			if !watches(p.Field) {
+			if !r.watches(p.Field) {
 				continue
 			}
-			watched = append(watched, lastToken(p.Name))
+			watched = append(watched, p.watched()...)
 			if at != "" {
 				form.add(claimform.Name{Path: []string{operations}, Way: true}, p)
 			}
 		case atQuery:
-			query.add(claimform.Name{Path: []string{p.Name}}, p)
-			if watches(p.Field) {
-				watched = append(watched, p.Name)
+			query.addField(p, t)
+			if r.watches(p.Field) {
+				watched = append(watched, p.watched()...)
+			}
+			if p.Within != "" && (r.watches(p.Field) || r.strip[p.Field]) {
+				query.nest(p.inForm(), p, t)
 			}
 		}
 	}
 	r.watched = names.Compile(watched)
 	var err error
 	if len(targets) > 0 {
-		if r.json, err = claimjson.Compile(targets, r.stands); err != nil {
+		if r.json, err = claimjson.Compile(targets, r.standsOnWay); err != nil {
 			return err
 		}
 		if r.form, err = form.compile("form"); err != nil {
 			return err
 		}
 	}
-	if r.query, err = query.compile("query"); err != nil {
-		return err
-	}
-	return r.compileAttributes()
+	r.query, err = query.compile("query")
+	return err
 }
+
+// watches reports whether the field is a piece of the proof, or names a widget, a
+// conversation or a visitor. The others are nobody's word but the browser's.
+func (r *reader) watches(f Field) bool { return f.Proves() || f >= Widget || r.signed.Signs(f) }
 
 // cuts reports whether what is found of the field goes with an unverified claim.
 func (r *reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
@@ -116,45 +123,34 @@ func inQuery(places []Place, f Field) bool {
 	return false
 }
 
+// standsOnWay reports whether a watched name can stand in a text on the way to a field in
+// JSON, however it is written.
+func (r *reader) standsOnWay(inside []byte, begins bool) bool {
+	if begins {
+		return r.stands(inside)
+	}
+	for _, t := range r.texts {
+		if t.base64 && t.inBody() && t.standsInString(inside) {
+			return true
+		}
+	}
+	return false
+}
+
 // stands reports whether a watched name can stand in a text, however it is written.
 func (r *reader) stands(text []byte) bool { _, yes := r.watched.Stand(text); return yes }
 
-// compileAttributes prepares for attributes that are a text of their own. Of a
-// proof within it is only known that it is there.
-func (r *reader) compileAttributes() (err error) {
-	targets := []claimjson.Target{}
-	for _, p := range r.places {
-		if name, ok := belowAttributes(r.places, p); ok && !p.Field.Proves() {
-			targets = append(targets, claimjson.Target{Pointer: name})
-			r.attributesPlaces = append(r.attributesPlaces, p)
-			r.stripsBelow = r.stripsBelow || r.strip[p.Field]
-		}
-	}
-	r.attributes, err = claimjson.Compile(targets, never)
-	return err
-}
-
-func never([]byte) bool { return false }
-
-// belowAttributes returns the pointer of a place within the attributes' object.
-func belowAttributes(places []Place, p Place) (string, bool) {
-	for _, a := range places {
-		if a.Field == Attributes && a.inBody() && p.inBody() && p.Field < Widget {
-			if rest, ok := strings.CutPrefix(p.Name, a.Name+"/"); ok {
-				return "/" + rest, true
-			}
-		}
-	}
-	return "", false
-}
+func never([]byte, bool) bool { return false }
 
 // membersOwned returns the names within the attributes' object that are fields
 // of their own, and so no attributes.
 func membersOwned(places []Place) []string {
 	var names []string
 	for _, p := range places {
-		if pointer, ok := belowAttributes(places, p); ok && strings.Count(pointer, "/") == 1 {
-			names = append(names, lastToken(pointer))
+		for _, a := range places {
+			if pointer, ok := p.below(&a); ok && a.Field == Attributes && p.Field < Widget && strings.Count(pointer, "/") == 1 {
+				names = append(names, lastToken(pointer))
+			}
 		}
 	}
 	return names
@@ -165,9 +161,8 @@ func membersOwned(places []Place) []string {
 func scalarsAbove(places []Place) error {
 	for _, p := range places {
 		for _, q := range places {
-			if p.inBody() && q.inBody() && p.Field != Attributes &&
-				p.Root == q.Root && strings.HasPrefix(q.Name, p.Name+"/") {
-				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.Name, p.Field, p.Name)
+			if _, within := q.below(&p); within && p.Field != Attributes && p.Root == q.Root {
+				return fmt.Errorf("%s at '%s' lies within %s at '%s', which is a text", q.Field, q.at(), p.Field, p.at())
 			}
 		}
 	}
@@ -179,8 +174,8 @@ func scalarsAbove(places []Place) error {
 func proofsApart(places []Place) error {
 	for i, p := range places {
 		for _, q := range places[:i] {
-			if p.Field != q.Field && p.Field.Proves() && q.Field.Proves() && p.Name == q.Name && (p.Location == q.Location || p.inBody() && q.inBody()) {
-				return fmt.Errorf("%s and %s are both at '%s'", q.Field, p.Field, p.Name)
+			if p.Field != q.Field && p.Field.Proves() && q.Field.Proves() && p.Within == q.Within && p.sameName(&q) {
+				return fmt.Errorf("%s and %s are both at '%s'", q.Field, p.Field, p.at())
 			}
 		}
 	}

@@ -20,6 +20,7 @@ const maxFormNames = 256
 type formName struct {
 	claimform.Name
 	places []Place
+	text   *text // nil for a name that is no JSON text
 }
 
 // document reports whether the name is that of a document in a form.
@@ -35,26 +36,35 @@ const operations = "operations"
 // formNames are the names of a form while they are collected.
 type formNames []formName
 
-func (n *formNames) add(name claimform.Name, p Place) {
+func (n *formNames) add(name claimform.Name, p Place) *formName {
 	for i := range *n {
-		if have := &(*n)[i]; have.Way == name.Way && slices.Equal(have.Path, name.Path) {
+		if have := &(*n)[i]; have.Way == name.Way && have.Text == name.Text && slices.Equal(have.Path, name.Path) {
 			have.places = append(have.places, p)
-			return
+			return have
 		}
 	}
-	*n = append(*n, formName{name, []Place{p}})
+	*n = append(*n, formName{name, []Place{p}, nil})
+	return &(*n)[len(*n)-1]
 }
 
-// nest adds what forms make of a pointer of several tokens. Parsers that build
-// objects from names (PHP, Rack, qs, Spring) put a field into the place that the
-// pointer points to: that is never a field, always a variant of one.
-func (n *formNames) nest(pointer string, p Place) {
-	path, _ := claimjson.Tokens(pointer) // which is checked
+// addField adds a field's own name, or that of the text that holds it.
+func (n *formNames) addField(p Place, t *text) {
+	within := t != nil && t.within
+	n.add(claimform.Name{Path: []string{p.Key()}, Way: within, Text: within}, p).text = t
+}
+
+// nest adds what forms make of a path of several names. Parsers that build objects from
+// names (PHP, Rack, qs, Spring) put a field into the place that a pointer points to: that
+// is never a field, always a variant of one. So is a text on the way in which it stands,
+// but for the text t, which is read.
+func (n *formNames) nest(path []string, p Place, t *text) {
 	if len(path) > 1 {
 		n.add(claimform.Name{Path: path}, p)
 	}
-	for i := 1; i < len(path); i++ { // on the way there may be a JSON text
-		n.add(claimform.Name{Path: path[:i], Way: true}, p)
+	for i := 1; i < len(path); i++ {
+		if i > 1 || t == nil || path[0] != t.Key() || !t.reads(p.Field) {
+			n.add(claimform.Name{Path: path[:i], Way: true}, p)
+		}
 	}
 }
 
@@ -98,7 +108,7 @@ func (f *formReader) urlencoded(r *reader, body []byte, strict bool, to *Reading
 		r.unreadable(formDetail(err, notForm), body, to)
 		return
 	}
-	to.BodyCuts = f.take(r, &to.bodyMatches, len(body), to.BodyCuts, to)
+	to.BodyCuts = f.take(r, &to.bodyMatches, body, len(body), to.BodyCuts, to)
 }
 
 // Query reads a URL's raw query, such as [net/url.URL] has it in RawQuery: without the
@@ -118,7 +128,7 @@ func (r *reader) Query(raw []byte, to *Reading) {
 		}
 		return
 	}
-	to.QueryCuts = r.query.take(r, &to.queryMatches, len(raw), to.QueryCuts, to)
+	to.QueryCuts = r.query.take(r, &to.queryMatches, raw, len(raw), to.QueryCuts, to)
 }
 
 // Multipart reads a multipart body as it arrives.
@@ -212,31 +222,44 @@ func (m *Multipart) close() (oneWay bool) {
 		}
 		return true
 	}
-	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyMatches, m.size, m.to.BodyCuts, m.to)
+	m.to.BodyCuts = m.reader.form.take(m.reader, &m.to.bodyMatches, nil, m.size, m.to.BodyCuts, m.to)
 	return true
 }
 
-// take takes what was found in a form, and returns the spans to cut.
-func (f *formReader) take(r *reader, matches *claimform.Matches, size int, cuts []Span, to *Reading) []Span {
+// take takes what was found in a form, and returns the spans to cut. raw is a form whose
+// values are escaped.
+func (f *formReader) take(r *reader, matches *claimform.Matches, raw []byte, size int, cuts []Span, to *Reading) []Span {
 	var seen [maxFormNames]bool // by name
-	var documents []*claimform.Match
+	var texts, documents []*claimform.Match
 	for i := range matches.List {
 		match := &matches.List[i]
 		name := &f.list[match.Name]
-		if name.document() && r.onWay(match) {
+		switch {
+		case name.Text:
+			texts = append(texts, match)
+			continue
+		case name.document() && r.onWay(match):
 			documents = append(documents, match)
 			continue
 		}
 		duplicate := seen[match.Name]
 		seen[match.Name] = true
+		if name.text != nil && match.Err == nil && !duplicate && !match.Variant && len(match.Value) > 0 {
+			cuts = f.takeText(r, name.text, match, true, raw, cuts, to)
+			continue
+		}
 		cut := false
 		for _, p := range name.places {
 			cut = f.takeMatch(r, match, p, duplicate, to) || cut
 		}
 		cuts = appendCut(cuts, match, cut)
 	}
+	for _, match := range texts {
+		alone := !slices.ContainsFunc(texts, func(m *claimform.Match) bool { return m != match && m.Name == match.Name })
+		cuts = f.takeText(r, f.list[match.Name].text, match, alone, raw, cuts, to)
+	}
 	for _, match := range documents {
-		cuts = appendCut(cuts, match, r.document(match, f.list[match.Name].places, len(documents) == 1, to))
+		cuts = f.takeDocument(r, match, len(documents) == 1, raw, cuts, to)
 	}
 	slices.SortFunc(cuts, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	for i := range f.list {
@@ -251,6 +274,22 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, size int, cuts 
 			}
 		}
 	}
+	return withoutLastAmpersand(cuts, raw)
+}
+
+// withoutLastAmpersand has cuts that reach the end of an escaped form take along the '&' that
+// separated them from what is left.
+func withoutLastAmpersand(cuts []Span, raw []byte) []Span {
+	i := len(cuts) - 1
+	if i < 0 || cuts[i].End != len(raw) {
+		return cuts
+	}
+	for i > 0 && cuts[i-1].End == cuts[i].Start {
+		i--
+	}
+	if start := cuts[i].Start; start > 0 && raw[start-1] == '&' {
+		cuts[i].Start--
+	}
 	return cuts
 }
 
@@ -263,23 +302,22 @@ func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
 	return cuts
 }
 
-// document takes the JSON document that a GraphQL client sends in the form field
+// takeDocument takes the JSON document that a GraphQL client sends in the form field
 // operations beside its files (GraphQL multipart request specification). Where
 // it is the only thing that is there of a claim it is read as a body of its own;
-// else whatever is within is a variant of what is beside. It reports whether it
-// is to be cut.
-func (r *reader) document(match *claimform.Match, places []Place, only bool, to *Reading) bool {
-	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.json) != nil {
-		for _, p := range places {
+// else whatever is within is a variant of what is beside.
+func (f *formReader) takeDocument(r *reader, match *claimform.Match, only bool, raw []byte, cuts []Span, to *Reading) []Span {
+	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.within) != nil {
+		for _, p := range f.list[match.Name].places {
 			found := to.at(&p)
 			found.seen, found.variant, found.way = true, true, true
 		}
-		return true
+		return appendCut(cuts, match, true)
 	}
-	for i := range to.json.Values {
-		to.member(&r.jsonPlaces[i], match.Value, &to.json.Values[i])
+	for i := range to.within.Values {
+		to.member(&r.jsonPlaces[i], match.Value, &to.within.Values[i])
 	}
-	return to.HasProof()
+	return appendCut(cuts, match, to.HasProof())
 }
 
 // onWay reports whether a text on the way holds JSON in which a watched name
@@ -308,29 +346,11 @@ func (f *formReader) takeMatch(r *reader, match *claimform.Match, p Place, dupli
 		found.duplicate = true
 	case match.Variant || len(name.Path) > 1:
 		found.variant = true
-	case p.Field == Attributes && len(match.Value) > 0:
-		return r.attributesText(p, match.Value, to)
 	default:
 		found.add(p.Field, match.Value)
 		return r.cuts(p.Field)
 	}
-	return r.cuts(p.Field) || p.Field == Attributes && r.stripsBelow
-}
-
-// attributesText reads attributes that are sent as the text of a JSON object,
-// and reports whether something to cut stands within.
-func (r *reader) attributesText(p Place, text []byte, to *Reading) (cut bool) {
-	if err := claimjson.Scan(text, r.attributes, &to.attributesFound); err != nil || !isObject(text) {
-		to.MarkMalformed(p, "is not a JSON object")
-		return r.cuts(Attributes) || r.stripsBelow
-	}
-	to.at(&p).add(Attributes, text)
-	for i := range to.attributesFound.Values {
-		v, below := &to.attributesFound.Values[i], r.attributesPlaces[i]
-		to.member(&below, text, v)
-		cut = cut || r.strip[below.Field] && (v.Kind != claimjson.None || v.Variant)
-	}
-	return cut || r.strip[Attributes]
+	return r.cuts(p.Field) || name.text != nil && name.text.strips
 }
 
 func isObject(text []byte) bool {

@@ -1,6 +1,8 @@
 package verifier
 
 import (
+	"cmp"
+	"slices"
 	"unicode/utf8"
 	"unsafe"
 
@@ -29,17 +31,20 @@ type Reading struct {
 	leftOut [numFields]*Error
 	err     error // why the body cannot be read
 
-	byToken bool         // the proof is the token
-	token   tokenReading // what it says
+	byToken  bool         // the proof is the token
+	token    tokenReading // what it says
+	standsIn bool         // the user id that counts is what stands in for one, as an e-mail address
 
 	by      *reader    // which has read, nil for none
 	open    *Multipart // which was not closed yet
 	judged  bool       // it was verified
 	misused bool       // it was read on after that, or by more than one reader
 
+	recoded []recoded // texts in the query to which other ones are to be cut
+
 	text                      []byte // decoded strings, at most maxText bytes
-	copied                    []byte // see Copy
-	json, attributesFound     claimjson.Found
+	copied                    []byte // see Copy, and decoded base64
+	json, within              claimjson.Found
 	bodyMatches, queryMatches claimform.Matches
 }
 
@@ -72,6 +77,7 @@ const maxText = 64 << 10
 func (r *Reading) Reset() {
 	r.claim = claim{}
 	r.BodyCuts, r.QueryCuts, r.text, r.copied = r.BodyCuts[:0], r.QueryCuts[:0], r.text[:0], r.copied[:0]
+	r.recoded = nil
 	clear(r.found[:r.ranks+1])
 	r.ranks, r.err, r.byToken = 0, nil, false
 	r.by, r.open, r.judged, r.misused = nil, nil, false, false
@@ -83,15 +89,36 @@ func (r *Reading) Reset() {
 // Memory is about how many bytes Reset keeps.
 func (r *Reading) Memory() int {
 	const span = int(unsafe.Sizeof(Span{}))
-	return cap(r.text) + cap(r.copied) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.attributesFound.Cuts)) +
+	return cap(r.text) + cap(r.copied) + span*(cap(r.BodyCuts)+cap(r.QueryCuts)+cap(r.json.Cuts)+cap(r.within.Cuts)) +
 		r.bodyMatches.Memory() + r.queryMatches.Memory()
 }
 
 // WithoutBody returns the body that was read without the spans of BodyCuts.
 func (r *Reading) WithoutBody(body []byte) []byte { return claimjson.Cut(nil, body, r.BodyCuts) }
 
-// WithoutQuery returns the query that was read without the spans of QueryCuts.
-func (r *Reading) WithoutQuery(query []byte) []byte { return claimjson.Cut(nil, query, r.QueryCuts) }
+// WithoutQuery returns the query that was read without the spans of QueryCuts, and without
+// what is to be cut within texts in base64.
+func (r *Reading) WithoutQuery(query []byte) (left []byte) {
+	edits := slices.Clone(r.recoded)
+	for _, s := range r.QueryCuts {
+		edits = append(edits, recoded{Span: s})
+	}
+	slices.SortFunc(edits, func(a, b recoded) int { return cmp.Compare(a.Start, b.Start) })
+	at := 0
+	for _, e := range edits {
+		if e.Start >= at {
+			left = append(append(left, query[at:e.Start]...), e.text...)
+			at = e.End
+		}
+	}
+	return append(left, query[at:]...)
+}
+
+// recoded is a text in the query that has another one in its place when a claim is cut.
+type recoded struct {
+	Span
+	text []byte
+}
 
 // Single returns a field's value, or nothing where the field could be read in
 // two ways.
@@ -173,7 +200,7 @@ func (r *Reading) Text(p Place, value []byte) {
 	switch {
 	case !utf8.Valid(value):
 		found.fail(malformed(p.Field, "is not valid UTF-8"))
-	case p.Field == Attributes && len(value) > 0 && (!isObject(value) || claimjson.Scan(value, noPaths, &r.attributesFound) != nil):
+	case p.Field == Attributes && len(value) > 0 && (!isObject(value) || claimjson.Scan(value, noPaths, &r.within) != nil):
 		found.fail(malformed(p.Field, "is not a JSON object"))
 	default:
 		found.add(p.Field, value)
@@ -223,6 +250,7 @@ func (r *Reading) first(f Field) *finding {
 // settle leaves of each field the finding that counts.
 func (r *Reading) settle() {
 	r.judged = true
+	r.standsIn = r.ranks > 0 && !r.found[0][UserID].there()
 	if r.ranks > 0 {
 		for f := range r.found[0] {
 			r.found[0][f] = *r.first(Field(f))

@@ -22,28 +22,31 @@ type Token struct {
 	// section 3.1): HS256, HS384, HS512, RS256, RS384, RS512, PS256, PS384, PS512,
 	// ES256, ES384, ES512 or EdDSA. Default: HS256. What a token says of its algorithm
 	// is only compared.
-	Algorithms []string
+	Algorithms []string `json:"algorithms"`
 	// UserID points to the user's id in the payload, the first that is there. Default: /sub.
-	UserID []string
+	UserID []string `json:"user_id"`
 	// TextUserID refuses an id that is a number.
-	TextUserID bool
+	TextUserID bool `json:"text_user_id"`
 	// Email, Name, Phone and Company point to what is signed with the user, "" for nothing.
-	Email, Name, Phone, Company string
+	Email   string `json:"email"`
+	Name    string `json:"name"`
+	Phone   string `json:"phone"`
+	Company string `json:"company"`
 	// Attributes points to an object, or is "rest": all members of the payload that have
 	// no other meaning, neither registered (RFC 7519 section 4.1) nor one of these fields.
 	// Default: nothing.
-	Attributes string
+	Attributes string `json:"attributes"`
 	// Require are members of the payload, by pointer, that must be one of these values, or
 	// a list that holds one. A text is compared as it is, an integer or boolean by its
 	// JSON text. Forbid are members that must not be there.
-	Require map[string][]string
-	Forbid  []string
+	Require map[string][]string `json:"require"`
+	Forbid  []string            `json:"forbid"`
 	// MaxLifetime is how far from now a token may expire. Default: a day.
-	MaxLifetime time.Duration
+	MaxLifetime time.Duration `json:"-"`
 	// NoExpiry accepts a token without exp.
-	NoExpiry bool
+	NoExpiry bool `json:"no_expiry"`
 	// ID demands a jti of at most 255 characters, by which a token can be accepted once.
-	ID bool
+	ID bool `json:"-"`
 }
 
 const restOfToken = "rest"

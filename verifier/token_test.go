@@ -386,6 +386,28 @@ func TestTokenBeside(t *testing.T) {
 	}
 }
 
+// TestTokenBesideStandIn: an e-mail address that may stand in for an id is only that beside a
+// token, whoever's it is.
+func TestTokenBesideStandIn(t *testing.T) {
+	v := tokenVerifier(t, verifier.Token{NoExpiry: true}, func(d *verifier.Dialect) {
+		d.Places = append(d.Places, verifier.Place{Field: verifier.UserID, Name: "/email", Rank: 1}, verifier.Place{Field: verifier.Email, Name: "/email"})
+	})
+	token := minted(`{"sub":"ada"}`)
+	for body, want := range map[string]string{
+		`{"email":"zoe@example.com","user_token":"` + token + `"}`:                 "verified",
+		`{"Email":"zoe@example.com","user_token":"` + token + `"}`:                 "verified",
+		`{"user_id":"ada","email":"zoe@example.com","user_token":"` + token + `"}`: "verified",
+		`{"user_id":"eve","email":"zoe@example.com","user_token":"` + token + `"}`: "ambiguous",
+		`{"user_id":"","email":"zoe@example.com","user_token":"` + token + `"}`:    "verified",
+		`{"email":"zoe@example.com"}`:                                              "partial",
+	} {
+		i, err := verifyJSON(v, body, secretKey(t, tokenSecret))
+		if got := outcome(err); got != want || (err == nil) != (i.User() == "ada") {
+			t.Errorf("%s: %s as %q (%v), want %s", body, got, i.User(), err, want)
+		}
+	}
+}
+
 // TestTokenFields is what a token signs beside the user, and what of it is left out and why.
 func TestTokenFields(t *testing.T) {
 	rest := tokenVerifier(t, verifier.Token{NoExpiry: true, Email: "/email", Name: "/name", Phone: "/phone", Attributes: "rest"})

@@ -17,14 +17,15 @@ type signedToken struct {
 }
 
 // tokenShape is shape for a claim whose proof is a token. A user id beside it must be the
-// token's: some backends would read the one and some the other. A signature beside it is
-// not judged.
+// token's: some backends would read the one and some the other. What stands in for an id
+// is none beside a token, but the e-mail address of its user. A signature beside it is not
+// judged.
 func (v *Verifier) tokenShape(r *Reading) error {
 	t := &r.token
 	if err := v.token.read(v, r.claim[TokenField], t); err != nil {
 		return err
 	}
-	if beside := &r.found[0][UserID]; beside.variant || len(beside.value) > 0 && string(beside.value) != string(t.user) {
+	if beside := &r.found[0][UserID]; !r.standsIn && (beside.variant || len(beside.value) > 0 && string(beside.value) != string(t.user)) {
 		return &Error{Err: ErrAmbiguous, Field: UserID, Detail: "is another one beside the token, or in another spelling"}
 	}
 	r.byToken = true

@@ -155,12 +155,6 @@ func (r *Reading) lacks(f Field) error {
 	return &partial[f].missing
 }
 
-// watches reports whether the field is a piece of the proof, or names a widget, a
-// conversation or a visitor. The others are nobody's word but the browser's.
-func (v *Verifier) watches(f Field) bool {
-	return f.Proves() || f >= Widget || v.Signs(f)
-}
-
 // field checks what was found of one field by itself, and leaves out one that is
 // not watched.
 func (v *Verifier) field(r *Reading, f Field) error {

@@ -150,7 +150,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.open("/widgets/shop")
 	b.wait("document.querySelector('#snippet').textContent.includes('createHmac')")
 	for _, tab := range []struct{ name, has string }{
-		{"Python", "def chat_identity(user_id):"}, {"PHP", "hash_hmac('sha256'"}, {"Ruby", "OpenSSL::HMAC.hexdigest"}, {"Go", "hmac.New(sha256.New"},
+		{"Python", "def hash_claim(dialect, **user):"}, {"PHP", "hash_hmac('sha256'"}, {"Ruby", "OpenSSL::HMAC.digest"}, {"Go", "hmac.New(sha256.New"},
 	} {
 		b.click("//button[@role='tab' and normalize-space()='" + tab.name + "']")
 		b.wait(fmt.Sprintf("document.querySelector('#snippet').textContent.includes(%q)", tab.has))
@@ -179,7 +179,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.open("/widgets/elsewhere")
 	b.says("No handler verifies")
 	b.selects(".signing .field:not([hidden]) select", "replybubble")
-	b.wait("document.querySelector('#snippet').textContent.includes('signature')")
+	b.wait(`document.querySelector('#snippet').textContent.includes('"id": "{user_id}"')`)
 	b.wait("!document.querySelector('#snippet').textContent.includes('user_hash')")
 }
 
@@ -327,7 +327,7 @@ func TestDashboardFinds(t *testing.T) {
 	// A declared widget is shown, and cannot be changed.
 	b.open("/widgets/declared")
 	b.says("defined in the configuration")
-	b.says("chatIdentity")
+	b.says("hashClaim")
 	if text := b.text(); strings.Contains(text, "Rotate") || strings.Contains(text, "Delete") {
 		t.Errorf("a declared widget can be changed:\n%s", text)
 	}

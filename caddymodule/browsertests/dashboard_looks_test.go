@@ -99,6 +99,6 @@ func TestDashboardLooks(t *testing.T) {
 	b.script("document.querySelector('dialog button').click()")
 	b.open("/widgets/declared")
 	b.says("read-only")
-	b.says("chatIdentity")
+	b.says("hashClaim")
 	b.show("declared")
 }

@@ -41,7 +41,7 @@ func TestDashboardThroughCommand(t *testing.T) {
 	if got := b.outcome(t, "shop", secret); got != "verified" {
 		t.Errorf("signed with the secret that was shown: %s", got)
 	}
-	b.wait("document.querySelector('#snippet').textContent.includes('chatIdentity')")
+	b.wait("document.querySelector('#snippet').textContent.includes('hashClaim')")
 }
 
 // TestDashboardWarns shows what is wrong with a gateway.

@@ -2,35 +2,98 @@
 
 declare(strict_types=1);
 
-function userHmac(string $id, string $message): string
+/** The bytes of the secret's key. */
+function key_bytes(array $dialect): string
 {
-    $secret = getenv('CHAT_IDENTITY_SECRET');
-    if ($secret === false || $secret === '') {
+    $secret = (string) getenv('CHAT_IDENTITY_SECRET');
+    if ($secret === '') {
         throw new RuntimeException('CHAT_IDENTITY_SECRET is not set');
     }
-    if ($id === '') {
-        throw new InvalidArgumentException('the user id is empty');
+    return match ($dialect['key_encoding'] ?? 'text') {
+        'text' => $secret,
+        'hex' => hex2bin($secret),
+        default => base64_decode(strtr($secret, '-_', '+/')),
+    };
+}
+
+function encode(string $bytes, string $encoding): string
+{
+    return match ($encoding) {
+        'hex' => bin2hex($bytes),
+        'base64' => base64_encode($bytes),
+        default => rtrim(strtr(base64_encode($bytes), '+/', '-_'), '='),
+    };
+}
+
+/** Fills in the {fields} of a template's texts. A text that the user lacks a field for is left out. */
+function fill(mixed $template, array $fields): mixed
+{
+    if (is_array($template)) {
+        return array_filter(array_map(fn ($part) => fill($part, $fields), $template), fn ($part) => $part !== null);
     }
-    return hash_hmac('sha256', $message, $secret, true);
+    if (!is_string($template)) {
+        return $template;
+    }
+    $lacks = false;
+    $text = preg_replace_callback('/{(\w+)}/', function (array $field) use ($fields, &$lacks): string {
+        $value = (string) ($fields[$field[1]] ?? '');
+        $lacks = $lacks || $value === '';
+        return $value;
+    }, $template);
+    return $lacks ? null : $text;
 }
 
-function userHash(string|int $id): string
+// --- signature
+/** What your page sends for a user of your own session: hashClaim(DIALECT, ['user_id' => $user->id]). */
+function hashClaim(array $dialect, array $user): array
 {
-    return bin2hex(userHmac((string) $id, (string) $id));
+    $length = $dialect['nonce_length'] ?? 32;
+    $now = microtime(true);
+    $fields = [
+        'nonce' => substr(bin2hex(random_bytes($length)), 0, $length),
+        'timestamp' => (int) $now,
+        'milliseconds' => (int) ($now * 1000),
+    ] + $user;
+    $message = fill($dialect['message'], $fields);
+    if ($message === null) {
+        throw new InvalidArgumentException("nobody is signed in: the user lacks a field of {$dialect['message']}");
+    }
+    $fields['signature'] = encode(hash_hmac('sha256', $message, key_bytes($dialect), true), $dialect['encoding']);
+    return fill($dialect['claim'], $fields);
 }
 
-function userToken(string|int $id, array $claims = []): string
+// --- token
+/** What your page sends for a user of your own session: tokenClaim(DIALECT, ['user_id' => $user->id]). */
+function tokenClaim(array $dialect, array $user): array
 {
-    $base64url = fn (string $bytes) => rtrim(strtr(base64_encode($bytes), '+/', '-_'), '=');
-    $payload = ['sub' => (string) $id, 'iat' => time(), 'exp' => time() + 3600] + $claims;
-    $message = $base64url('{"alg":"HS256","typ":"JWT"}') . '.' . $base64url(json_encode($payload, JSON_THROW_ON_ERROR));
-    return $message . '.' . $base64url(userHmac((string) $id, $message));
+    if (fill('{user_id}', $user) === null) {
+        throw new InvalidArgumentException('nobody is signed in: the user lacks a user_id');
+    }
+    $algorithm = $dialect['algorithm'];
+    $payload = ['iat' => time(), 'exp' => time() + 3600] + fill($dialect['payload'], $user);
+    $encoded = fn (array $part) => encode(json_encode($part, JSON_THROW_ON_ERROR), 'base64url');
+    $message = $encoded(['alg' => $algorithm, 'typ' => 'JWT']) . '.' . $encoded($payload);
+    $hash = 'sha' . substr($algorithm, 2);
+    if (str_starts_with($algorithm, 'HS')) {
+        $signature = hash_hmac($hash, $message, key_bytes($dialect), true);
+    } else { // the secret is a private key in PEM
+        openssl_sign($message, $signature, key_bytes($dialect), $hash);
+    }
+    return fill($dialect['claim'], ['token' => $message . '.' . encode($signature, 'base64url')]);
 }
 
+// --- command line: php sign.php <dialect> <field>=<value>...
 if (isset($argv[0]) && realpath($argv[0]) === __FILE__) {
     try {
-        $token = ($argv[1] ?? '') === '--token';
-        echo $token ? userToken($argv[2] ?? '') : userHash($argv[1] ?? ''), "\n";
+        $dialects = json_decode((string) file_get_contents(__DIR__ . '/dialects.json'), true);
+        $dialect = $dialects[$argv[1] ?? ''] ?? throw new InvalidArgumentException('the first argument is no dialect of dialects.json');
+        $user = [];
+        foreach (array_slice($argv, 2) as $arg) {
+            [$field, $value] = explode('=', $arg, 2);
+            $user[$field] = $value;
+        }
+        $claim = isset($dialect['payload']) ? tokenClaim($dialect, $user) : hashClaim($dialect, $user);
+        echo json_encode($claim, JSON_THROW_ON_ERROR), "\n";
     } catch (Exception $e) {
         fwrite(STDERR, 'sign.php: ' . $e->getMessage() . "\n");
         exit(1);

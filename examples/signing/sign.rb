@@ -1,33 +1,81 @@
 require 'json'
 require 'openssl'
+require 'securerandom'
 
-def user_hmac(id, message)
+# The bytes of the secret's key.
+def key(dialect)
   secret = ENV['CHAT_IDENTITY_SECRET'].to_s
   raise ArgumentError, 'CHAT_IDENTITY_SECRET is not set' if secret.empty?
-  raise ArgumentError, 'the user id is empty' if id.to_s.empty?
 
-  OpenSSL::HMAC.digest('SHA256', secret, message.encode(Encoding::UTF_8))
+  case dialect['key_encoding']
+  when nil then secret
+  when 'hex' then [secret].pack('H*')
+  else secret.tr('-_', '+/').unpack1('m')
+  end
 end
 
-def user_hash(id)
-  user_hmac(id, id.to_s).unpack1('H*')
+def encode(bytes, encoding)
+  return bytes.unpack1('H*') if encoding == 'hex'
+
+  text = [bytes].pack('m0')
+  encoding == 'base64' ? text : text.tr('+/', '-_').delete('=')
 end
 
-def user_token(id, claims = {})
-  base64url = ->(bytes) { [bytes].pack('m0').tr('+/', '-_').delete('=') }
+# Fills in the {fields} of a template's texts. A text that the user lacks a field for is left out.
+def fill(template, fields)
+  return template.transform_values { |part| fill(part, fields) }.compact if template.is_a?(Hash)
+  return template unless template.is_a?(String)
+
+  template.gsub(/\{(\w+)\}/) do
+    value = fields[Regexp.last_match(1).to_sym].to_s.encode(Encoding::UTF_8)
+    return nil if value.empty?
+
+    value
+  end
+end
+
+# --- signature
+# What your page sends for a user of your own session: hash_claim(DIALECT, user_id: user.id).
+def hash_claim(dialect, **user)
+  length = dialect.fetch('nonce_length', 32)
+  now = Time.now
+  fields = user.merge(nonce: SecureRandom.hex(length)[0, length], timestamp: now.to_i, milliseconds: (now.to_f * 1000).to_i)
+  message = fill(dialect['message'], fields)
+  raise ArgumentError, "nobody is signed in: the user lacks a field of #{dialect['message']}" unless message
+
+  fields[:signature] = encode(OpenSSL::HMAC.digest('SHA256', key(dialect), message), dialect['encoding'])
+  fill(dialect['claim'], fields)
+end
+
+# --- token
+# What your page sends for a user of your own session: token_claim(DIALECT, user_id: user.id).
+def token_claim(dialect, **user)
+  raise ArgumentError, 'nobody is signed in: the user lacks a user_id' unless fill('{user_id}', user)
+
+  algorithm = dialect['algorithm']
   now = Time.now.to_i
-  payload = claims.merge(sub: id.to_s.encode(Encoding::UTF_8), iat: now, exp: now + 3600)
-  message = [{ alg: 'HS256', typ: 'JWT' }, payload].map { |part| base64url.call(JSON.generate(part)) }.join('.')
-  "#{message}.#{base64url.call(user_hmac(id, message))}"
+  payload = fill(dialect['payload'], user).merge('iat' => now, 'exp' => now + 3600)
+  message = [{ 'alg' => algorithm, 'typ' => 'JWT' }, payload].map { |part| encode(JSON.generate(part), 'base64url') }.join('.')
+  hash = "SHA#{algorithm[2..]}"
+  signature = if algorithm.start_with?('HS')
+                OpenSSL::HMAC.digest(hash, key(dialect), message)
+              else # the secret is a private key in PEM
+                OpenSSL::PKey.read(key(dialect)).sign(hash, message)
+              end
+  fill(dialect['claim'], { token: "#{message}.#{encode(signature, 'base64url')}" })
 end
 
+# --- command line: ruby sign.rb <dialect> <field>=<value>...
 if $PROGRAM_NAME == __FILE__
   begin
-    token = ARGV[0] == '--token' && ARGV.shift
     # Arguments have the locale's encoding, which with LANG=C is not UTF-8, although
     # their bytes are.
-    id = ARGV[0].to_s.dup.force_encoding(Encoding::UTF_8)
-    puts token ? user_token(id) : user_hash(id)
+    name, *args = ARGV.map { |arg| arg.dup.force_encoding(Encoding::UTF_8) }
+    dialect = JSON.parse(File.read("#{__dir__}/dialects.json", encoding: Encoding::UTF_8))[name]
+    raise ArgumentError, 'the first argument is no dialect of dialects.json' unless dialect
+
+    user = args.to_h { |arg| arg.split('=', 2) }.transform_keys(&:to_sym)
+    puts JSON.generate(dialect.key?('payload') ? token_claim(dialect, **user) : hash_claim(dialect, **user))
   rescue ArgumentError => e
     abort "sign.rb: #{e.message}"
   end

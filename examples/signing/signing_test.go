@@ -2,37 +2,36 @@ package signing_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 const secret = "5f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c35f1c0c9c2ce2d7a9b1c6a0e4b1d4a7c3"
 
-var userIDs = []string{
-	"user-123",
-	"42",
-	"zoë@exämple.com",
-	"名前",
-	` an "id" with 'quotes', spaces & $HOME `,
-}
+var userIDs = []string{"42", `an "id" with 'quotes', spaces & $HOME, zoë@exämple.com, 名前`}
 
-// signer is one language's sample. Command takes the user id as its last
-// argument; Integer signs the number 42 by calling the sample's function, and
-// is nil where the language's own tests do that.
+// signer is one language's sample. Integer signs the number 42 for bookbag by calling the
+// sample's function, and is nil where the language's own tests do that.
 type signer struct {
 	Name    string
 	Command []string
@@ -51,10 +50,10 @@ func signers(t *testing.T) []signer {
 		t.Fatalf("go build ./go: %v\n%s", err, out)
 	}
 	all := []signer{
-		{"node", []string{"node", "sign.js"}, []string{"node", "-e", `console.log(require("./sign.js").userHash(42))`}},
-		{"python", []string{"python3", "sign.py"}, []string{"python3", "-B", "-c", `import sign; print(sign.user_hash(42))`}},
-		{"php", []string{"php", "sign.php"}, []string{"php", "-r", `require "sign.php"; echo userHash(42), "\n";`}},
-		{"ruby", []string{"ruby", "sign.rb"}, []string{"ruby", "-r", "./sign", "-e", `puts user_hash(42)`}},
+		{"node", []string{"node", "sign.js"}, []string{"node", "-e", `console.log(JSON.stringify(require("./sign.js").hashClaim(require("./dialects.json").bookbag, { user_id: 42 })))`}},
+		{"python", []string{"python3", "sign.py"}, []string{"python3", "-B", "-c", `import json, sign; print(json.dumps(sign.hash_claim(json.load(open("dialects.json"))["bookbag"], user_id=42)))`}},
+		{"php", []string{"php", "sign.php"}, []string{"php", "-r", `require "sign.php"; echo json_encode(hashClaim(json_decode(file_get_contents("dialects.json"), true)["bookbag"], ["user_id" => 42])), "\n";`}},
+		{"ruby", []string{"ruby", "sign.rb"}, []string{"ruby", "-r", "./sign", "-e", `puts JSON.generate(hash_claim(JSON.parse(File.read("dialects.json"))["bookbag"], user_id: 42))`}},
 		{"go", []string{goBinary}, nil},
 	}
 	for _, s := range all {
@@ -65,88 +64,160 @@ func signers(t *testing.T) []signer {
 	return all
 }
 
-// TestSigners compares what each sample signs with the test's own digest, and has a
-// real gateway verify it, which answers with the user.
+// TestSigners has a real gateway verify what each sample signs for each built-in dialect.
+// The samples agree with each other.
 func TestSigners(t *testing.T) {
-	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
-	testbed.Run(t, caddyfile, t.TempDir(), url, "URL="+url, "CHAT_IDENTITY_SECRET="+secret)
-	for _, s := range signers(t) {
-		t.Run(s.Name, func(t *testing.T) {
-			check := func(command []string, id string) {
-				out, _, err := run(t, secret, command)
-				hash := strings.TrimSuffix(out, "\n")
-				if err != nil || hash != digest(id) {
-					t.Errorf("%q: %q, %v, want %q", id, out, err, digest(id))
-				}
-				text, _ := json.Marshal(id)
-				expect(t, url, string(text), hash, 200, id)
-				expect(t, url, `"somebody else"`, hash, 401, "")
-				if id == "42" {
-					expect(t, url, "42", hash, 200, id) // the same id as a JSON integer
-				}
+	gateway := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
+	private, public := keyPair(t)
+	caddyfile := "{\nadmin off\npersist_config off\nauto_https off\n}\n" + gateway + " {\n"
+	names := map[string]verifier.Dialect{}
+	for _, d := range verifier.Dialects {
+		key := "secret {env.CHAT_IDENTITY_SECRET}"
+		if len(d.Token.Algorithms) > 0 {
+			key = "public_key {file." + public + "}"
+		}
+		caddyfile += fmt.Sprintf("chat_identity /%s required {\nwidget %[1]s\n%s\ndialect %[1]s\n}\n", d.Name, key)
+		names[d.Name] = d
+		if d.TakesToken() && d.Message != "" {
+			names[d.Name+"-token"] = d
+		}
+	}
+	caddyfile += "respond \"{http.chat_identity.user}\"\n}\n"
+	testbed.Run(t, caddyfile, t.TempDir(), gateway, "CHAT_IDENTITY_SECRET="+secret)
+	all := signers(t)
+	for name, d := range names {
+		t.Run(name, func(t *testing.T) {
+			key := secret
+			if len(d.Token.Algorithms) > 0 {
+				key = private
 			}
 			for _, id := range userIDs {
-				check(append(s.Command[:len(s.Command):len(s.Command)], id), id)
-			}
-			if s.Integer != nil {
-				check(s.Integer, "42")
+				var first any
+				for _, s := range all {
+					out, said, err := run(t, key, slices.Concat(s.Command, []string{name, "user_id=" + id, "email=ada@example.com"}))
+					var claim map[string]any
+					if err != nil || json.Unmarshal([]byte(out), &claim) != nil {
+						t.Fatalf("%s: %v, %s%s", s.Name, err, said, out)
+					}
+					if status, user := post(t, gateway, d, claim); status != 200 || user != id {
+						t.Errorf("%s: %d %s, from %s", s.Name, status, user, out)
+					}
+					if first == nil {
+						first = lasting(t, d, claim)
+					} else if got := lasting(t, d, claim); !reflect.DeepEqual(got, first) {
+						t.Errorf("%s says %v, and %s says %v", s.Name, got, all[0].Name, first)
+					}
+				}
 			}
 		})
 	}
-}
-
-const caddyfile = `{
-	admin off
-	persist_config off
-	auto_https off
-}
-{$URL} {
-	chat_identity / required {
-		secret {env.CHAT_IDENTITY_SECRET}
+	for _, s := range all[:len(all)-1] {
+		text, _, err := run(t, secret, slices.Concat(s.Command, []string{"bookbag", "user_id=42"}))
+		number, said, failed := run(t, secret, s.Integer)
+		if err != nil || failed != nil || number != text {
+			t.Errorf("%s signs the number 42 as %s, and the text as %s: %v, %v, %s", s.Name, number, text, err, failed, said)
+		}
 	}
-	chat_identity /token required {
-		secret {env.CHAT_IDENTITY_SECRET}
-		dialect jwt
+}
+
+// keyPair returns a private key in PEM, and the file of its public one.
+func keyPair(t *testing.T) (private, public string) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
 	}
-	respond "{http.chat_identity.user}"
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	public = filepath.Join(t.TempDir(), "public.pem")
+	if err := os.WriteFile(public, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})), public
 }
-`
 
-func expect(t *testing.T, url, user, hash string, status int, verified string) {
+// post sends a claim where the dialect has its members, and returns what the site answers.
+func post(t *testing.T, gateway string, d verifier.Dialect, claim map[string]any) (status int, body string) {
 	t.Helper()
-	post(t, url, fmt.Sprintf(`{"user_id":%s,"user_hash":%q}`, user, hash), status, verified)
-}
-
-func post(t *testing.T, url, claim string, status int, verified string) {
-	t.Helper()
-	response, err := http.Post(url, "application/json", strings.NewReader(claim))
+	query, header, members := url.Values{}, http.Header{"Content-Type": {"application/json"}}, map[string]any{}
+	for name, value := range claim {
+		text, is := value.(string)
+		if !is {
+			text = string(marshal(t, value))
+		}
+		travels := func(location string) int {
+			return slices.IndexFunc(d.Places, func(p verifier.Place) bool {
+				return p.Location == location && (p.Name == name || name == "token" && p.Field == verifier.TokenField)
+			})
+		}
+		if at := travels("header"); at >= 0 {
+			p := d.Places[at]
+			header.Set(p.Name, strings.TrimPrefix(p.Scheme+" "+text, " "))
+		} else if at := travels("query"); at >= 0 {
+			if d.Places[at].Base64 {
+				text = base64.RawURLEncoding.EncodeToString([]byte(text))
+			}
+			query.Set(d.Places[at].Name, text)
+		} else {
+			members[name] = value
+		}
+	}
+	request, err := http.NewRequest("POST", gateway+"/"+d.Name+"?"+query.Encode(), bytes.NewReader(marshal(t, members)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = header
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	body, _ := io.ReadAll(response.Body)
-	if response.StatusCode != status || status == 200 && string(body) != verified {
-		t.Errorf("%s: %d %s, want %d %s", claim, response.StatusCode, body, status, verified)
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return response.StatusCode, string(text)
 }
 
-// TestTokens has a real gateway verify the tokens of each sample.
-func TestTokens(t *testing.T) {
-	url := fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))
-	testbed.Run(t, caddyfile, t.TempDir(), url, "URL="+url, "CHAT_IDENTITY_SECRET="+secret)
-	for _, s := range signers(t) {
-		t.Run(s.Name, func(t *testing.T) {
-			for _, id := range userIDs {
-				out, message, err := run(t, secret, append(s.Command[:len(s.Command):len(s.Command)], "--token", id))
-				if err != nil {
-					t.Fatalf("%q: %v, %s", id, err, message)
-				}
-				token := strings.TrimSuffix(out, "\n")
-				post(t, url+"/token", fmt.Sprintf(`{"user_token":%q}`, token), 200, id)
-				post(t, url+"/token", fmt.Sprintf(`{"user_token":%q}`, token[:len(token)-9]+"AAAAAAAAA"), 403, "")
-			}
-		})
+func marshal(t *testing.T, value any) []byte {
+	t.Helper()
+	text, err := json.Marshal(value)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return text
+}
+
+// lasting returns what does not differ from one second to the next: of a token its
+// payload without times, and nothing of a claim with a nonce or a timestamp.
+func lasting(t *testing.T, d verifier.Dialect, claim map[string]any) any {
+	t.Helper()
+	if strings.Contains(d.Message, "{nonce}") || strings.Contains(d.Message, "{timestamp}") {
+		return nil
+	}
+	for name, value := range claim {
+		if within, is := value.(map[string]any); is {
+			claim[name] = lasting(t, d, within)
+		}
+		text, _ := value.(string)
+		parts := strings.Split(text, ".")
+		if payload, err := base64.RawURLEncoding.DecodeString(parts[min(1, len(parts)-1)]); len(parts) == 3 && err == nil {
+			var claims map[string]any
+			if err := json.Unmarshal(payload, &claims); err != nil {
+				t.Fatal(err)
+			}
+			delete(claims, "iat")
+			delete(claims, "exp")
+			claim[name] = claims
+		}
+	}
+	return claim
 }
 
 func TestSignersRefuse(t *testing.T) {
@@ -156,16 +227,18 @@ func TestSignersRefuse(t *testing.T) {
 		args   []string
 		says   string
 	}{
-		{"no secret", "", []string{"user-123"}, "CHAT_IDENTITY_SECRET"},
-		{"no user id", secret, nil, "user id"},
-		{"an empty user id", secret, []string{""}, "user id"},
-		{"a token without a secret", "", []string{"--token", "user-123"}, "CHAT_IDENTITY_SECRET"},
-		{"a token without a user id", secret, []string{"--token"}, "user id"},
+		{"no dialect", secret, nil, "dialect"},
+		{"another dialect", secret, []string{"klingon", "user_id=user-123"}, "dialect"},
+		{"no secret", "", []string{"bookbag", "user_id=user-123"}, "CHAT_IDENTITY_SECRET"},
+		{"no user id", secret, []string{"bookbag"}, "the user lacks a field of {user_id}"},
+		{"an empty user id", secret, []string{"bookbag", "user_id="}, "the user lacks a field of {user_id}"},
+		{"a token without a secret", "", []string{"jwt", "user_id=user-123"}, "CHAT_IDENTITY_SECRET"},
+		{"a token without a user id", secret, []string{"jwt", "email=ada@example.com"}, "the user lacks a user_id"},
 	}
 	for _, s := range signers(t) {
 		for _, c := range cases {
 			t.Run(s.Name+"/"+c.name, func(t *testing.T) {
-				out, message, err := run(t, c.secret, append(s.Command[:len(s.Command):len(s.Command)], c.args...))
+				out, message, err := run(t, c.secret, slices.Concat(s.Command, c.args))
 				var exit *exec.ExitError
 				if !errors.As(err, &exit) || exit.ExitCode() != 1 {
 					t.Errorf("ended with %v, want exit status 1", err)
@@ -199,10 +272,4 @@ func run(t *testing.T, secret string, command []string) (stdout, stderr string, 
 	cmd.Stdout, cmd.Stderr = &out, &message
 	err = cmd.Run()
 	return out.String(), message.String(), err
-}
-
-func digest(id string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(id))
-	return hex.EncodeToString(mac.Sum(nil))
 }

@@ -63,9 +63,7 @@ func Claim(v *verifier.Verifier, r *verifier.Reading, e Evidence) (Mistake, bool
 	for f := range c {
 		c[f] = r.Unverified(verifier.Field(f))
 	}
-	p := newFormat(d.Message, d.Encoding)
-	p.keyEncoding = d.KeyEncoding
-	return p.find(&c, e)
+	return ofDialect(&d).find(&c, e)
 }
 
 // bound leaves out what is not looked at.
@@ -111,7 +109,7 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 			return done
 		}
 	}
-	if sent, ok := insteadOfDigest(c); ok {
+	if sent, ok := p.insteadOfDigest(c); ok {
 		return []deviation{sent}
 	}
 	return nil
@@ -120,6 +118,7 @@ func (p *format) diagnose(d *digester, c *claim, e Evidence) []deviation {
 // searchFor looks for the way in which a digest was made. It finds no deviations for a
 // signature that is right.
 func (p *format) searchFor(w *parsedSignature, d *digester, c *claim, e *Evidence) ([]deviation, bool) {
+	e.Document = innermost(e.Document, string(c[verifier.Signature]))
 	e.fields = fieldsOf(e.Document)
 	keys := secretVariants(e, p.keyEncoding, others(c, e))
 	messages := p.messageVariants(c, e)

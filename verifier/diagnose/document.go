@@ -22,18 +22,18 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	with := func(did, text string) deviation { return deviation{did, text, right} }
 	if e.Widget != "" {
 		for _, text := range together(id, e.Widget) {
-			v.add(text, false, with("id_and_widget_signed", "the user id was signed together with the widget's id"))
+			v.add(text, false, with("id_and_widget_signed", "the "+p.subject+" was signed together with the widget's id"))
 		}
 	}
 	for _, f := range others(c, e) {
 		which := "another value of the request, such as another user's id,"
-		if slices.Contains(usualNames, f.name) { // else a name is the client's
+		if slices.Contains(usualNames, f.name) || slices.Contains(p.names, f.name) { // else a name is the client's
 			which = "the field " + f.name
 		}
-		v.add(f.text, false, with("other_value_signed", "the signature is that of "+which+" and not of the user id"))
-		both := with("id_and_other_value_signed", "the user id was signed together with another value of the request")
+		v.add(f.text, false, with("other_value_signed", "the signature is that of "+which+" and not of the "+p.subject))
+		both := with("id_and_other_value_signed", "the "+p.subject+" was signed together with another value of the request")
 		if _, ok := unixTime([]byte(f.text)); ok {
-			both = with("id_and_time_signed", "the user id was signed together with a timestamp")
+			both = with("id_and_time_signed", "the "+p.subject+" was signed together with a timestamp")
 		}
 		for _, text := range together(id, f.text) {
 			v.add(text, false, both)
@@ -50,7 +50,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 	}
 	for _, f := range e.fields {
 		if f.text == id {
-			named := with("id_with_name_signed", "the user id was signed together with the name of its field")
+			named := with("id_with_name_signed", "the "+p.subject+" was signed together with the name of its field")
 			for _, text := range append(jsonWritings(objectOf([]docField{f})), f.name+"="+id, f.name+":"+id) {
 				v.add(text, true, named)
 			}
@@ -60,7 +60,7 @@ func (p *format) addDocument(v *variants, c *claim, e *Evidence) {
 }
 
 // usualNames are those by which a hint may name a field.
-var usualNames = []string{"email", "userEmail", "user_email", "name", "userName", "username", "phone", "company", "id", "userId", "user_id", "text", "message"}
+var usualNames = []string{"email", "userEmail", "user_email", "name", "userName", "username", "phone", "company", "id", "userId", "user_id", "external_id", "externalId", "identifier", "text", "message"}
 
 // signedTime is the time in a signature as Stripe writes it.
 var signedTime = regexp.MustCompile(`\bt=(\d+),`)
@@ -94,8 +94,12 @@ func (p *format) addObjects(v *variants, document []byte, start int, signature s
 		v.add(text, false, whole)
 	}
 	var rest []docField
+	var inner []string
 	err = claimjson.Members(object, func(name []byte, value jsontext.Value) error {
 		f := docField{name: string(name), value: value.Clone()}
+		if value.Kind() == '{' && len(rest) < maxValues {
+			inner = append(inner, jsonWritings(value)...)
+		}
 		if text, err := jsontext.AppendUnquote(nil, value); err != nil || string(text) != signature {
 			rest = append(rest, f)
 		}
@@ -107,6 +111,9 @@ func (p *format) addObjects(v *variants, document []byte, start int, signature s
 	around := bytes.Join([][]byte{document[:start], objectOf(rest), document[start+len(object):]}, nil)
 	for _, text := range append(jsonWritings(objectOf(rest)), jsonWritings(around)...) {
 		v.add(text, false, unsigned)
+	}
+	for _, text := range inner[:min(len(inner), maxValues)] {
+		v.add(text, false, deviation{"object_signed", "an object of the request, such as a context, was signed instead of the " + p.subject, p.signRight()})
 	}
 }
 
@@ -156,6 +163,19 @@ func fieldsOf(document []byte) (fields []docField) {
 			}
 		}
 	}
+}
+
+// innermost returns the JSON text that is a value of a document, plain or in base64, if it
+// has the signature, else the document.
+func innermost(document []byte, signature string) []byte {
+	for _, f := range fieldsOf(document) {
+		for _, text := range append([]string{f.text}, fromBase64(f.text)...) {
+			if strings.HasPrefix(text, "{") && strings.Contains(text, signature) {
+				return []byte(text)
+			}
+		}
+	}
+	return document
 }
 
 func objectOf(fields []docField) []byte {

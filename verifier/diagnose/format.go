@@ -17,6 +17,26 @@ type format struct {
 	encoding string
 	// keyEncoding is how a secret writes its key, see [verifier.Dialect.KeyEncoding].
 	keyEncoding string
+	// subject is what the user id is: "user id", or "e-mail address" where its name says so.
+	subject string
+	// names are those of the user id's places, by which a hint may name a field, too.
+	names []string
+}
+
+// ofDialect returns the format of a dialect that a [verifier.Verifier] has accepted.
+func ofDialect(d *verifier.Dialect) *format {
+	p := newFormat(d.Message, d.Encoding)
+	p.keyEncoding = d.KeyEncoding
+	email := func(name string) bool { return strings.Contains(strings.ToLower(name), "email") }
+	for _, place := range d.Places {
+		if pointer := place.Name + place.Within; place.Field == verifier.UserID {
+			p.names = append(p.names, pointer[strings.LastIndexByte(pointer, '/')+1:])
+		}
+	}
+	if len(p.names) > 0 && !slices.ContainsFunc(p.names, func(name string) bool { return !email(name) }) {
+		p.subject = "e-mail address"
+	}
+	return p
 }
 
 // part is a field of the template, or the text before, between or after fields.
@@ -27,7 +47,7 @@ type part struct {
 
 // newFormat reads a template that a [verifier.Verifier] has accepted.
 func newFormat(template, encoding string) *format {
-	p := &format{template: template, encoding: encoding}
+	p := &format{template: template, encoding: encoding, subject: "user id"}
 	for rest := template; rest != ""; {
 		literal, after, _ := strings.Cut(rest, "{")
 		if literal != "" {

@@ -21,7 +21,7 @@ func secretSent(c *claim, e *Evidence) (deviation, bool) {
 }
 
 // insteadOfDigest recognizes what else was sent in place of a digest.
-func insteadOfDigest(c *claim) (deviation, bool) {
+func (p *format) insteadOfDigest(c *claim) (deviation, bool) {
 	signature := string(c[verifier.Signature])
 	raw := strings.ContainsFunc(signature, func(r rune) bool { return !unicode.IsPrint(r) }) // bytes, not a text
 	for i := range sentInstead {
@@ -30,7 +30,7 @@ func insteadOfDigest(c *claim) (deviation, bool) {
 		}
 	}
 	if signature == string(c[verifier.UserID]) {
-		return deviation{"user_id_sent", "the user id was sent as the signature", "send the HMAC that a server makes of it"}, true
+		return deviation{"user_id_sent", "the " + p.subject + " was sent as the signature", "send the HMAC that a server makes of it"}, true
 	}
 	return deviation{}, false
 }

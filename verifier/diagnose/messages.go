@@ -166,7 +166,7 @@ func withinDiagnosis(value []byte) bool {
 func (p *format) signRight() string {
 	template := p.template
 	if template == "{user_id}" {
-		return "sign the user id alone, byte for byte as it is sent"
+		return "sign the " + p.subject + " alone, byte for byte as it is sent"
 	}
 	if strings.ContainsFunc(template, func(r rune) bool { return !strconv.IsPrint(r) }) {
 		template = strconv.Quote(template)
@@ -194,7 +194,7 @@ func (p *format) messageVariants(c *claim, e *Evidence) []variant {
 	for i := range rewritings {
 		r := &rewritings[i]
 		for _, text := range r.texts(string(c[verifier.UserID])) {
-			v.add(with(verifier.UserID, text), true, r.done("id_", "the user id", cmp.Or(r.fix, right)))
+			v.add(with(verifier.UserID, text), true, r.done("id_", "the "+p.subject, cmp.Or(r.fix, right)))
 		}
 		if r.also&messages == 0 || len(p.parts) == 1 {
 			continue
@@ -224,15 +224,15 @@ type substitute struct{ id, did, text string }
 
 func (p *format) substitutes(c *claim) (found []substitute) {
 	email, name := c[verifier.Email], c[verifier.Name]
-	if len(email) > 0 && withinDiagnosis(email) {
-		found = append(found, substitute{"email_signed", "the e-mail address was signed instead of the user id", string(email)})
+	if len(email) > 0 && withinDiagnosis(email) && string(email) != string(c[verifier.UserID]) {
+		found = append(found, substitute{"email_signed", "the e-mail address was signed instead of the " + p.subject, string(email)})
 	}
 	if len(name) > 0 && withinDiagnosis(name) {
-		found = append(found, substitute{"name_signed", "the name was signed instead of the user id", string(name)})
+		found = append(found, substitute{"name_signed", "the name was signed instead of the " + p.subject, string(name)})
 	}
-	if len(email) > 0 && withinDiagnosis(email) && !p.signs(verifier.Email) {
+	if len(found) > 0 && found[0].id == "email_signed" && !p.signs(verifier.Email) {
 		for _, text := range together(string(c[verifier.UserID]), string(email)) {
-			found = append(found, substitute{"id_and_email_signed", "the user id was signed together with the e-mail address", text})
+			found = append(found, substitute{"id_and_email_signed", "the " + p.subject + " was signed together with the e-mail address", text})
 		}
 	}
 	return found

@@ -18,7 +18,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// document is the text that explain was given: JSON, or the body of a form.
+// document is the text that explain was given: JSON, the body of a form, a token, or a
+// request's headers.
 type document []byte
 
 // isForm reports whether the text is a form: it does not begin as JSON does, and has a
@@ -87,17 +88,22 @@ func (d document) objects() (pointers []string) {
 }
 
 // names returns the names in the text: the pointers of JSON's members outside of arrays,
-// and whether each is of an object, or the names of a form's fields, with a slash before.
+// and whether each is of an object, or the names of a form's fields
+// and of headers, with a slash before.
 func (d document) names() map[string]bool {
 	names := make(map[string]bool)
-	if d.isForm() {
-		values, _ := url.ParseQuery(string(bytes.TrimSpace(d)))
+	_, head, body := d.split()
+	for _, h := range head {
+		names["/"+h.name] = false
+	}
+	if body.isForm() {
+		values, _ := url.ParseQuery(string(bytes.TrimSpace(body)))
 		for name := range values {
 			names["/"+name] = false
 		}
 		return names
 	}
-	decoder := jsontext.NewDecoder(bytes.NewReader(d))
+	decoder := jsontext.NewDecoder(bytes.NewReader(body))
 	for {
 		token, err := decoder.ReadToken()
 		if err != nil {
@@ -163,39 +169,3 @@ func (c *checker) lacking(r *verifier.Reading) (fields []verifier.Field) {
 
 // inBrackets matches the name of a form's field within an object, as PHP and Rails write it.
 var inBrackets = regexp.MustCompile(`^/\w+\[(\w+)\]$`)
-
-// elsewhere returns the object of the text in which a claim is complete, "" for the whole,
-// and its dialect: this one, or else another. The dialect is "" if there is no such object
-// but the one where it was looked for.
-func (f *claimFormat) elsewhere(d document, keys []*verifier.Key) (at, dialect string) {
-	if d.isForm() {
-		return "", ""
-	}
-	dialects := []string{f.dialect}
-	for _, other := range verifier.Dialects {
-		if other.Name != f.dialect {
-			dialects = append(dialects, other.Name)
-		}
-	}
-	for _, dialect := range dialects {
-		for _, at := range append([]string{""}, d.objects()...) {
-			moved := *f
-			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
-				continue
-			}
-			if verifies, complete := moved.try(dialect, d, keys); verifies || complete {
-				return at, dialect
-			}
-		}
-	}
-	return "", ""
-}
-
-// try reports whether the signature is correct in a dialect, and whether only that is not.
-func (f *claimFormat) try(dialect string, d document, keys []*verifier.Key) (verifies, complete bool) {
-	c, err := f.checker(dialect)
-	if err == nil { // else the pointer does not fit that dialect
-		_, err = c.verify(d, new(verifier.Reading), keys)
-	}
-	return err == nil || errors.Is(err, verifier.ErrExpired), errors.Is(err, verifier.ErrInvalid)
-}

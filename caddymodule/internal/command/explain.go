@@ -2,11 +2,8 @@ package command
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -28,10 +25,11 @@ func explainCommand() *cobra.Command {
 		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim from standard input, as JSON, as the body of a form or as a token alone,
-and says what a gateway would do with it. If it does not verify, it names the common
+Reads a claim from standard input, as JSON, as the body of a form, as a URL's query, as
+headers or as a token alone, and says what a gateway would do with it. If it does not verify, it names the common
 mistake that produces such a signature or token. Of a token it shows what it says, too.
-The exit status is 1 if the claim does not verify.
+A field of a header or query may be a member of that name in the JSON, as "sign" prints
+it. The exit status is 1 if the claim does not verify.
 
 The secret is read from ` + secretVariable + ` if it is set, and from the
 first line of standard input otherwise. ` + previousSecretVariable + `
@@ -64,35 +62,6 @@ token from a header may also be the field "token" of the JSON.`,
 	public.flags(cmd)
 	out.flag(cmd)
 	return cmd
-}
-
-// explanation is what a gateway would find in a claim.
-type explanation struct {
-	Verified bool             `json:"verified"`
-	Outcome  judgment.Outcome `json:"outcome"`
-	Reason   judgment.Reason  `json:"reason,omitempty"`
-	Detail   string           `json:"detail,omitempty"`
-	Dialect  string           `json:"dialect"`
-	User     string           `json:"user,omitempty"`
-	Mistake  *mistake         `json:"mistake,omitempty"`
-	// Warning is what is wrong though the claim verifies.
-	Warning string `json:"warning,omitempty"`
-	// LeftOut lists fields that do not count because of how they are sent, and why.
-	LeftOut []string `json:"left_out,omitempty"`
-
-	Token *tokenText `json:"token,omitempty"` // what it says
-
-	read, template, message string
-}
-
-// unfilled are texts that are no ids, though they may be signed.
-var unfilled = map[string]bool{
-	"undefined": true, "null": true, "None": true, "nil": true, "NaN": true, "[object Object]": true, "[object Promise]": true, "Array": true, "YOUR_USER_ID": true,
-}
-
-type mistake struct {
-	ID   string `json:"id"`
-	Text string `json:"text"`
 }
 
 // explained reads keys and claim, and explains it.
@@ -133,12 +102,11 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 		}
 	}
 	for _, secret := range evidence.Secrets {
-		key, err := c.decode(secret)
-		if err != nil {
+		if _, err := c.decode(secret); err != nil {
 			return nil, err
 		}
-		evidence.Keys = append(evidence.Keys, key)
 	}
+	evidence.Keys = c.keys(&evidence)
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		evidence.Previous = append(evidence.Previous, verifier.WeakSecret(text))
 	}
@@ -147,8 +115,8 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
-	keys := evidence.Keys
-	identity, err := c.verify(document, &reading, keys)
+	identity, err := c.verify(document, &reading, evidence.Keys)
+	_, head, body := document.split()
 	e := &explanation{
 		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
 		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
@@ -156,11 +124,14 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
-	if _, before := c.bare(document); before != "" && document.isToken() {
+	if _, before := c.bare(body); before != "" && body.isToken() {
 		e.read += ", taken from behind " + before + " as in a header"
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
+	}
+	if name := c.textInBody(body); name != "" {
+		e.Warning = name + " is a JSON text, which a gateway reads in a form: in a JSON body, send the object itself."
 	}
 	if err == nil {
 		if err := secrettext.CheckReplaced(e.User); err != nil || unfilled[e.User] {
@@ -178,11 +149,17 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		if e.Reason == judgment.Invalid {
 			e.Detail = "the token does not fit the key, the algorithm or what is required"
 		}
+		others := f.others(c, document, &reading, &evidence, true)
 		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 			e.Mistake = &mistake{m.ID, m.Text}
+			if others != "" && !strings.Contains(m.Text, others) {
+				e.Mistake.Text += " As a claim of " + others + " it verifies."
+			}
 			if m.Detail != "" {
 				e.Detail += " (" + m.Detail + ")"
 			}
+		} else if others != "" {
+			return found("other_dialect", claimOf(others, c))
 		}
 		return e
 	}
@@ -190,27 +167,29 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	case judgment.Expired:
 		return e
 	case judgment.Malformed:
-		if wrong := document.wrongKind(); wrong != "" {
+		if wrong := body.wrongKind(); wrong != "" {
 			e.Mistake = &mistake{"other_body", wrong}
-		} else if where := document.syntax(); where != "" && !document.isForm() {
+		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
 			e.Detail += " (" + where + ")"
 		}
 		return e
 	case judgment.Missing, judgment.Partial:
-		if wrong := document.wrongKind(); wrong != "" {
+		if wrong := body.wrongKind(); wrong != "" {
 			return found("other_body", wrong)
 		}
-		if at, dialect := f.elsewhere(document, keys); dialect == f.dialect {
+	}
+	if others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid); others != "" {
+		return found("other_dialect", claimOf(others, c))
+	}
+	if e.Reason == judgment.Missing || e.Reason == judgment.Partial {
+		if at, dialect := f.elsewhere(body, &evidence); dialect == f.dialect {
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
 			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
 		}
-		if name := c.otherName(document); name != "" {
+		if name := c.otherName(body); name != "" {
 			return found("other_name", name)
 		}
-	}
-	if others := f.others(c, document, &reading, err, keys); others != "" {
-		return found("other_dialect", "This is a claim of "+others+": name that dialect, or send the fields of "+c.dialect.Name+".")
 	}
 	if e.Reason != judgment.Invalid {
 		if names := c.misspelled(document, &reading); names != "" {
@@ -218,150 +197,11 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		}
 		return e
 	}
-	evidence.Document = document
+	if evidence.Document = c.normal(body); len(bytes.TrimSpace(body)) == 0 {
+		evidence.Document = c.readHeaders(head)
+	}
 	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 		return found(m.ID, m.Text)
 	}
 	return e
-}
-
-// inObject says where the claim is.
-func inObject(at string) string {
-	if at == "" {
-		return "The claim's fields are at the top: leave out --at, and 'at' in the configuration."
-	}
-	return "The claim's fields are in an object: pass --at " + at + ", and write 'at " + at + "' in the configuration, or send them at the top."
-}
-
-// others returns the other dialects in which the signature is correct or, if no
-// complete claim was found, those that find one.
-func (f *claimFormat) others(c *checker, document document, read *verifier.Reading, own error, keys []*verifier.Key) string {
-	var verifying, complete []string
-	for _, d := range verifier.Dialects {
-		if d.Name == c.dialect.Name {
-			continue
-		}
-		other, err := f.checker(d.Name)
-		if err != nil {
-			continue // a pointer that does not fit that dialect
-		}
-		var reading verifier.Reading
-		_, err = other.verify(document, &reading, keys)
-		switch same := func(field verifier.Field) bool {
-			return len(read.Unverified(field)) > 0 && bytes.Equal(read.Unverified(field), reading.Unverified(field))
-		}; {
-		case same(verifier.UserID) && same(verifier.Signature): // only the configured message would be lost
-		case err == nil || errors.Is(err, verifier.ErrExpired):
-			verifying = append(verifying, d.Name)
-		case errors.Is(err, verifier.ErrInvalid):
-			complete = append(complete, d.Name)
-		}
-	}
-	if len(verifying) == 0 && !errors.Is(own, verifier.ErrInvalid) {
-		verifying = complete
-	}
-	return strings.Join(verifying, " or ")
-}
-
-// found lists the claim's fields and where in a body each may be.
-func (c *checker) found(r *verifier.Reading) string {
-	var fields []string
-	for f := verifier.UserID; f <= verifier.Visitor; f++ {
-		if len(r.Unverified(f)) > 0 {
-			fields = append(fields, f.String()+" ("+strings.Join(c.pointers(f), " or ")+")")
-		}
-	}
-	if len(fields) == 0 {
-		return "nothing"
-	}
-	return strings.Join(fields, ", ")
-}
-
-// detail tells an integrator what is wrong.
-func (c *checker) detail(err error, r *verifier.Reading) string {
-	switch judgment.ReasonOf(err) {
-	case judgment.Missing, judgment.Partial:
-		var wanted []string
-		for _, field := range c.lacking(r) {
-			wanted = append(wanted, field.String()+" at "+strings.Join(c.pointers(field), " or "))
-		}
-		if len(wanted) == 0 {
-			return "a field's name is spelled in a way that only some programs accept"
-		}
-		return "there is no " + strings.Join(wanted, " and no ")
-	case judgment.Expired:
-		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
-			return "the signature is correct, but the token is not good now"
-		}
-		return c.age(c.verifier.SignedAt(r))
-	case judgment.Invalid:
-		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
-			return "the token does not verify with these keys and rules" // its signature may match
-		}
-	}
-	return inWords(err)
-}
-
-// age says how old a timestamp is, or how far ahead.
-func (c *checker) age(signed time.Time) string {
-	age := time.Since(signed).Round(time.Second)
-	if age < 0 {
-		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.dialect.Skew)
-	}
-	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.dialect.MaxAge)
-}
-
-// inWords returns an error's text without the name of the package.
-func inWords(err error) string {
-	if field, ok := errors.AsType[*verifier.Error](err); ok && field.Part == "" {
-		return "the " + field.Field.String() + " " + field.Detail
-	}
-	return strings.TrimPrefix(err.Error(), "verifier: ")
-}
-
-// print writes the explanation as text. Parts of the claim are quoted, so that
-// spaces, newlines and control characters are visible and no terminal acts on them.
-func (e *explanation) print(w io.Writer) error {
-	var b strings.Builder
-	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
-	line("dialect", e.Dialect)
-	line("found", e.read)
-	if e.Token != nil {
-		if e.Token.Header != nil {
-			line("header", printable(e.Token.Header))
-		}
-		if e.Token.Claims != nil {
-			line("claims", printable(e.Token.Claims))
-		}
-		for _, t := range e.Token.times {
-			label, text, _ := strings.Cut(t, "\x00")
-			line(label, text)
-		}
-	}
-	if e.User != "" {
-		line("user id", strconv.Quote(e.User))
-	}
-	if e.User != "" && e.Token == nil {
-		line("signed is", e.template)
-		line("that is", strconv.Quote(e.message))
-	}
-	verdict := "verifies"
-	if !e.Verified {
-		verdict = string(e.Reason) + ": " + e.Detail
-	}
-	line("verdict", verdict)
-	if e.Warning != "" {
-		line("warning", e.Warning)
-	}
-	switch {
-	case e.Mistake != nil:
-		line("mistake", e.Mistake.Text)
-	case e.Reason == judgment.Invalid:
-		line("mistake", "none of the common ones. Most likely another secret or key was used, or another text was signed.")
-	}
-	for _, left := range e.LeftOut {
-		line("left out", left)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

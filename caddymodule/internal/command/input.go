@@ -53,12 +53,12 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 		return verifier.Secret{}, nil, err
 	}
 	if !ok {
-		_, rest, _ := bytes.Cut(document, []byte("\n"))
-		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) || aToken.Match(document) && len(bytes.TrimSpace(rest)) == 0 {
+		first, rest, _ := bytes.Cut(document, []byte("\n"))
+		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) || aToken.Match(document) && len(bytes.TrimSpace(rest)) == 0 ||
+			aHeader.Match(first) && bytes.Contains(first, []byte(": ")) || aRequestLine.Match(first) || aURL.Match(first) {
 			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
 				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
 		}
-		first, rest, _ := bytes.Cut(document, []byte("\n"))
 		text, document = trimNewline(string(first)), rest
 	}
 	if len(bytes.TrimSpace(document)) == 0 {

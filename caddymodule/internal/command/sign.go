@@ -13,14 +13,16 @@ import (
 func signCommand() *cobra.Command {
 	var f claimFormat
 	var user, email, name, nonce, timestamp string
-	var token bool
+	var token, headers bool
 	var o tokenOptions
 	cmd := &cobra.Command{
 		Use:   "sign --user <id> [--token] [--dialect <name>] [--email <address>] [--name <name>]",
 		Short: "Prints a signed claim as JSON",
 		Long: `
 Signs a user id as a customer's server does, and prints the claim as the JSON
-object that a browser sends. The secret is read from ` + secretVariable + `
+object that a browser sends. A field that travels in a header or a query is a member of
+that name, and --headers prints lines for "curl -H @-" instead. Where a dialect signs an
+e-mail address, or takes one in place of an id, --email alone will do. The secret is read from ` + secretVariable + `
 if it is set, and from standard input otherwise, where a trailing newline does not
 count.
 
@@ -28,11 +30,15 @@ With --token the proof is a token (JWT) with the claims that the dialect names, 
 expires in an hour. For an algorithm other than HS256, HS384 and HS512 the secret is a
 private key in PEM, which "keygen --token-key" makes for tests. --require adds what the
 gateway requires. A token that travels in a header is printed as the field "token".`,
-		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat",
-		Args:    noArguments,
+		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat\n" +
+			"  caddy chat-identity sign --dialect zendesk --user user-42 --headers < secret.txt | curl -H @- https://example.com/chat",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			claim := map[verifier.Field]string{
 				verifier.UserID: user, verifier.Email: email, verifier.Name: name, verifier.Nonce: nonce, verifier.Timestamp: timestamp,
+			}
+			if headers {
+				f.prefers = "header"
 			}
 			if token && !cmd.Flags().Changed("dialect") {
 				f.dialect = tokenDialect
@@ -41,30 +47,24 @@ gateway requires. A token that travels in a header is printed as the field "toke
 			if err != nil {
 				return err
 			}
+			var fields []sent
+			var key *verifier.Key
 			if token || checker.dialect.Message == "" {
-				return f.signToken(cmd, checker, claim, o)
+				key, fields, err = f.signToken(cmd, checker, claim, o)
+			} else {
+				key, fields, err = checker.sign(cmd, claim)
 			}
-			if err = checker.complete(claim); err != nil {
-				return err
-			}
-			secret, err := signingSecret(cmd)
 			if err != nil {
 				return err
 			}
-			key, err := checker.decode(secret)
-			if err != nil {
+			text := checker.object(fields)
+			if headers {
+				if text, err = checker.headers(fields); err != nil {
+					return err
+				}
+			}
+			if err := checker.accepts(cmd, text, key); err != nil {
 				return err
-			}
-			if claim[verifier.Signature], err = checker.verifier.Sign(key, claim); err != nil {
-				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
-			}
-			text := checker.write(claim)
-			var reading verifier.Reading
-			if _, err := checker.verify(text, &reading, []*verifier.Key{key}); err != nil && !errors.Is(err, verifier.ErrExpired) {
-				return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
-			}
-			if left := reading.LeftOut(); len(left) > 0 {
-				return fmt.Errorf("a gateway would leave a field out: %s", inWords(left[0]))
 			}
 			_, err = cmd.OutOrStdout().Write(text)
 			return err
@@ -72,12 +72,56 @@ gateway requires. A token that travels in a header is printed as the field "toke
 	}
 	f.flags(cmd)
 	cmd.Flags().BoolVar(&token, "token", false, "Sign a token (JWT) in place of the user id; always, if the dialect\nhas no other proof (default dialect: "+tokenDialect+")")
+	cmd.Flags().BoolVar(&headers, "headers", false, "Print lines of headers, where all of the claim travels in headers")
 	cmd.Flags().DurationVar(&o.expires, "expires", time.Hour, "When a token expires, from now; 0 for never")
 	cmd.Flags().StringVar(&o.kid, "kid", "", "The id of the key in a token's header (default: none)")
-	cmd.Flags().StringVar(&user, "user", "", "The user's id (required)")
+	cmd.Flags().StringVar(&user, "user", "", "The user's id (required, but where an e-mail address is signed)")
 	cmd.Flags().StringVar(&email, "email", "", "The user's e-mail address")
 	cmd.Flags().StringVar(&name, "name", "", "The user's name")
 	cmd.Flags().StringVar(&nonce, "nonce", "", "The nonce, if one is signed (default: random)")
 	cmd.Flags().StringVar(&timestamp, "timestamp", "", "The Unix time, if one is signed (default: now, in seconds)")
 	return cmd
+}
+
+// sign signs a claim, and returns its fields and the key.
+func (c *checker) sign(cmd *cobra.Command, claim map[verifier.Field]string) (*verifier.Key, []sent, error) {
+	id, err := c.subject(claim)
+	if err == nil {
+		err = c.complete(claim)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := signingSecret(cmd)
+	if err != nil {
+		return nil, nil, err
+	}
+	key, err := c.decode(secret)
+	if err != nil {
+		return nil, nil, err
+	}
+	if claim[verifier.Signature], err = c.verifier.Sign(key, claim); err != nil {
+		return nil, nil, fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
+	}
+	return key, c.place(claim, id), nil
+}
+
+// accepts says why a gateway would not take what sign prints. A signature may be of any
+// time.
+func (c *checker) accepts(cmd *cobra.Command, text document, key *verifier.Key) error {
+	var reading verifier.Reading
+	_, err := c.verify(text, &reading, []*verifier.Key{key})
+	byToken := len(reading.Unverified(verifier.TokenField)) > 0
+	switch left := reading.LeftOut(); {
+	case errors.Is(err, verifier.ErrExpired) && byToken:
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this token, which has expired or expires more than %v from now: see --expires.\n", c.verifier.Dialect().Token.MaxLifetime)
+	case errors.Is(err, verifier.ErrExpired):
+	case err != nil && byToken:
+		return fmt.Errorf("a gateway would refuse this token: %s", inWords(err))
+	case err != nil:
+		return fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
+	case len(left) > 0:
+		return fmt.Errorf("a gateway would leave a field out: %s", inWords(left[0]))
+	}
+	return nil
 }

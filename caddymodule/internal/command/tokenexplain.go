@@ -42,7 +42,7 @@ func (c *checker) otherName(d document) string {
 	if member == nil || !c.dialect.TakesToken() {
 		return ""
 	}
-	return "There is a token whose name is " + string(member[1]) + ": send it as " + strings.Join(c.pointers(verifier.TokenField), " or ") +
+	return "There is a token whose name is " + string(member[1]) + ": send it " + c.where(verifier.TokenField) +
 		", name the dialect that sends it so, or write its place in the option claim token."
 }
 

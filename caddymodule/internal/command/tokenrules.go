@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
 )
 
@@ -101,6 +102,19 @@ func (c *checker) decode(secret verifier.Secret) (*verifier.Key, error) {
 		return nil, fmt.Errorf("%s, and --key-encoding or the dialect says that it is", strings.TrimPrefix(err.Error(), "verifier: "))
 	}
 	return verifier.NewKey(decoded), nil
+}
+
+// keys returns those of the evidence, as the dialect decodes them.
+func (c *checker) keys(e *diagnose.Evidence) (keys []*verifier.Key) {
+	for _, secret := range e.Secrets {
+		if key, err := c.decode(secret); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	if len(e.Secrets) == 0 {
+		return e.Keys
+	}
+	return keys
 }
 
 // publicFlags are the public keys that verify tokens.

@@ -27,29 +27,33 @@ type tokenOptions struct {
 	kid     string
 }
 
-// signToken prints a claim whose proof is a token.
-func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifier.Field]string, o tokenOptions) error {
+// signToken returns a claim whose proof is a token, and the key that verifies it. What
+// reads it follows from a private key.
+func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifier.Field]string, o tokenOptions) (*verifier.Key, []sent, error) {
+	fail := func(err error) (*verifier.Key, []sent, error) { return nil, nil, err }
 	if claim[verifier.UserID] == "" {
-		return errors.New("no user id: pass one with --user")
+		return fail(errNoUser)
 	}
 	text, from, err := given(cmd, secretVariable, "the secret, or the private key in PEM")
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	var private crypto.Signer
 	if strings.Contains(text, "-----BEGIN") {
 		if private, err = parsePrivateKey(text); err != nil {
-			return fmt.Errorf("%s: %w", from, err)
+			return fail(fmt.Errorf("%s: %w", from, err))
 		}
-		if err = f.token.suit(&c.dialect, private.Public()); err == nil {
-			c, err = f.checker(f.dialect)
+		if err = f.token.suit(&c.dialect, private.Public()); err != nil {
+			return fail(err)
 		}
+		suited, err := f.checker(f.dialect)
 		if err != nil {
-			return err
+			return fail(err)
 		}
+		*c = *suited
 	}
 	if !c.dialect.TakesToken() {
-		return fmt.Errorf("the dialect %s takes no token: name another, such as %s", f.dialect, tokenDialect)
+		return fail(fmt.Errorf("the dialect %s takes no token: name another, such as %s", f.dialect, tokenDialect))
 	}
 	var key *verifier.Key
 	var symmetric []byte
@@ -61,35 +65,27 @@ func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifi
 		key, symmetric, err = c.secretKey(cmd, text)
 	}
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	rules := c.verifier.Dialect().Token
 	algorithm := rules.Algorithms[0]
 	if private == nil && !strings.HasPrefix(algorithm, "HS") {
-		return fmt.Errorf("%s is signed with a private key: pass it in PEM ('keygen --token-key' makes one for tests), or name --algorithm HS256", algorithm)
+		return fail(fmt.Errorf("%s is signed with a private key: pass it in PEM ('keygen --token-key' makes one for tests), or name --algorithm HS256", algorithm))
 	}
 	payload, err := c.payload(&rules, claim, o.expires)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	signed, err := segments(algorithm, o.kid, payload)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	signature, err := signWith(algorithm, private, symmetric, signed)
 	if err != nil {
-		return err
+		return fail(err)
 	}
 	token := signed + "." + base64.RawURLEncoding.EncodeToString(signature)
-	document := c.write(map[verifier.Field]string{verifier.TokenField: token})
-	var reading verifier.Reading
-	if _, err := c.verify(document, &reading, []*verifier.Key{key}); errors.Is(err, verifier.ErrExpired) {
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this token, which has expired or expires more than %v from now: see --expires.\n", rules.MaxLifetime)
-	} else if err != nil {
-		return fmt.Errorf("a gateway would refuse this token: %s", inWords(err))
-	}
-	_, err = cmd.OutOrStdout().Write(document)
-	return err
+	return key, []sent{{c.first(verifier.TokenField), token}}, nil
 }
 
 // secretKey returns what a secret writes, as a key and as its bytes.
@@ -111,13 +107,13 @@ func (c *checker) secretKey(cmd *cobra.Command, text string) (*verifier.Key, []b
 func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string, expires time.Duration) (map[string]any, error) {
 	payload := make(map[string]any)
 	now := time.Now()
-	put(payload, "/iat", now.Unix())
+	set(payload, "/iat", now.Unix())
 	if expires != 0 {
-		put(payload, "/exp", now.Add(expires).Unix())
+		set(payload, "/exp", now.Add(expires).Unix())
 	}
-	put(payload, "/jti", newNonce())
+	set(payload, "/jti", newNonce())
 	for pointer, values := range rules.Require {
-		put(payload, pointer, values[0])
+		set(payload, pointer, values[0])
 	}
 	for _, signed := range []struct {
 		field   verifier.Field
@@ -127,16 +123,19 @@ func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string
 		if text == "" {
 			continue
 		}
+		if signed.pointer == "" && rules.Attributes == "rest" {
+			signed.pointer = "/" + signed.field.String()
+		}
 		if signed.pointer == "" {
 			return nil, fmt.Errorf("--%s: a token of the dialect %s does not sign it", signed.field, c.dialect.Name)
 		}
-		put(payload, signed.pointer, text)
+		set(payload, signed.pointer, text)
 	}
 	return payload, nil
 }
 
-// put sets what a JSON pointer points to.
-func put(object map[string]any, pointer string, value any) {
+// set sets what a JSON pointer points to.
+func set(object map[string]any, pointer string, value any) {
 	names := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i, name := range names {
 		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)

@@ -143,7 +143,7 @@ func (p *policyFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.jwks, "jwks", "", "The https `url` of a key set (JWKS) that verifies tokens")
 	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
-	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+"; \"\" leaves it to the handler")
+	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+";\n\"\" leaves it to the handler")
 	completeFlag(cmd, "mode", "off", "optional", "required")
 	completeDialect(cmd)
 }

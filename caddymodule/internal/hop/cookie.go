@@ -83,12 +83,23 @@ func decodeCookie(raw string) (string, error) {
 
 // Cut removes the cookies that some backend reads as this one.
 func (c *Cookie) Cut(header http.Header) {
+	c.Rewrite(header, func(string) string { return "" })
+}
+
+// Rewrite has each cookie that is exactly this one go on with another value, or not at
+// all where that is empty. Lookalikes are removed.
+func (c *Cookie) Rewrite(header http.Header, other func(value string) string) {
 	var lines []string
 	for _, line := range header["Cookie"] {
 		var kept strings.Builder
 		for pair := range strings.SplitSeq(line, ";") {
 			pair = strings.Trim(pair, " \t")
-			if _, _, lookalike := c.match(pair); lookalike {
+			if raw, exact, lookalike := c.match(pair); lookalike {
+				if pair = ""; exact {
+					pair = c.rewritten(raw, other)
+				}
+			}
+			if pair == "" {
 				continue
 			}
 			if kept.Len() > 0 {
@@ -105,6 +116,25 @@ func (c *Cookie) Cut(header http.Header) {
 		return
 	}
 	header["Cookie"] = lines
+}
+
+// rewritten returns a pair with another value, which is escaped if this one was or if a
+// cookie cannot have it as it is.
+func (c *Cookie) rewritten(raw string, other func(value string) string) string {
+	value, err := decodeCookie(raw)
+	if err != nil {
+		return ""
+	}
+	next := other(value)
+	switch {
+	case next == "":
+		return ""
+	case next == value:
+		return c.name + "=" + raw
+	case strings.IndexByte(raw, '%') >= 0 || strings.IndexFunc(next, func(r rune) bool { return isCookieSpace(r) || strings.ContainsRune(`";\`, r) }) >= 0:
+		next = strings.ReplaceAll(url.QueryEscape(next), "+", "%20")
+	}
+	return c.name + "=" + next
 }
 
 // match reports whether a pair of a Cookie field is exactly this cookie, and returns its raw

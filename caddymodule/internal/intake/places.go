@@ -31,6 +31,7 @@ type Places struct {
 	*verifier.Verifier
 	headers []Header
 	cookies []Cookie
+	texts   []text
 	body    bool
 }
 
@@ -38,12 +39,14 @@ type Places struct {
 func NewPlaces(v *verifier.Verifier, places []verifier.Place) *Places {
 	p := &Places{Verifier: v}
 	for _, place := range places {
-		switch place.Location {
-		case AtBody:
+		switch {
+		case place.Location == AtBody:
 			p.body = true
-		case AtHeader:
+		case v.InText(place):
+			p.addText(place)
+		case place.Location == AtHeader:
 			p.headers = append(p.headers, NewHeader(place))
-		case AtCookie:
+		case place.Location == AtCookie:
 			p.cookies = append(p.cookies, NewCookie(place))
 		}
 	}
@@ -64,6 +67,9 @@ func (p *Places) ReadHead(r *http.Request, to *verifier.Reading) {
 	for i := range p.cookies {
 		p.cookies[i].Read(r, to)
 	}
+	for i := range p.texts {
+		p.texts[i].read(p.Verifier, r.Header, to)
+	}
 }
 
 // CutHead removes those fields from the headers and cookies.
@@ -78,6 +84,9 @@ func (p *Places) CutHead(header http.Header, cuts func(verifier.Field) bool) {
 			c.Cut(header)
 		}
 	}
+	for i := range p.texts {
+		p.texts[i].cut(p.Verifier, header)
+	}
 }
 
 // CutQuery returns a query without the claim, and "" for a query that cannot be read.
@@ -89,9 +98,6 @@ func (p *Places) CutQuery(query string) string {
 	p.Query([]byte(query), &reading)
 	if reading.Err() != nil {
 		return ""
-	}
-	if len(reading.QueryCuts) == 0 {
-		return query
 	}
 	return string(reading.WithoutQuery([]byte(query)))
 }
@@ -208,6 +214,8 @@ type Cookie struct {
 // NewCookie returns the cookie of that place.
 func NewCookie(p verifier.Place) Cookie { return Cookie{p, hop.NewCookie(p.Name)} }
 
+const brokenCookie = "is a cookie with a stray quote, a backslash within quotes or a bad percent escape"
+
 // Read reads the field.
 func (c *Cookie) Read(r *http.Request, to *verifier.Reading) {
 	found := c.Find(r.Header)
@@ -218,7 +226,7 @@ func (c *Cookie) Read(r *http.Request, to *verifier.Reading) {
 		to.Text(c.Place, to.Copy(found.Value))
 	}
 	if found.Broken {
-		to.MarkMalformed(c.Place, "is a cookie with a stray quote, a backslash within quotes or a bad percent escape")
+		to.MarkMalformed(c.Place, brokenCookie)
 	}
 	if found.Duplicate {
 		to.MarkDuplicate(c.Place)

@@ -15,15 +15,6 @@ import (
 
 var long = ledger.Window{MaxAge: time.Hour, Skew: time.Second}
 
-func openedFor(t *testing.T, l *Ledger, w ledger.Window) (id string) {
-	t.Helper()
-	id, err := l.Open(t.Context(), w)
-	if err != nil || id == "" {
-		t.Fatalf("%q, %v", id, err)
-	}
-	return id
-}
-
 // TestWindowRace has one gateway use signatures under a short window all the time
 // while another begins to serve a longer one. Whatever was used is known at the
 // other when the short window is over.

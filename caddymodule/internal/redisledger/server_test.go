@@ -14,6 +14,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 func key(name string) ledger.Key       { return sha256.Sum256([]byte("key " + name)) }
@@ -60,10 +61,24 @@ func at(t testing.TB, s *redistest.Server, change ...func(*Options)) *Ledger {
 
 func opened(t testing.TB, l *Ledger) *Ledger {
 	t.Helper()
-	if _, err := l.Open(t.Context(), ledger.Window{}); err != nil {
-		t.Fatal(err)
-	}
+	openedFor(t, l, ledger.Window{})
 	return l
+}
+
+// openedFor opens the ledger for a window, and returns its id. On a busy machine, the
+// server may not answer in time at first.
+func openedFor(t testing.TB, l *Ledger, w ledger.Window) (id string) {
+	t.Helper()
+	testbed.Succeeds(t, "the ledger opens", func() (err error) {
+		if id, err = l.Open(t.Context(), w); err != nil && !errors.Is(err, ledger.ErrUnavailable) {
+			t.Fatal(err)
+		}
+		return err
+	})
+	if id == "" {
+		t.Fatal("the ledger has no id")
+	}
+	return id
 }
 
 // clientOf returns a client that is closed when the test ends.

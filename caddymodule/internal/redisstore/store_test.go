@@ -311,7 +311,9 @@ func TestChangedAlready(t *testing.T) {
 					change(t, stores[0], how, "w")
 				}()
 				testbed.Until(t, "the change", func() bool { return server.Do("GET", stores[0].keys.version) != before })
-				_ = stores[1].Update(t.Context(), ids, how)
+				testbed.Until(t, "an answer", func() bool { // a writer that Redis does not answer in time has not waited
+					return !errors.Is(stores[1].Update(t.Context(), ids, how), widgets.ErrUnavailable)
+				})
 				if version(stores[2], "w") == "1" {
 					t.Error("what was retired is used")
 				}

@@ -1,18 +1,22 @@
 package main
 
-import "testing"
+import (
+	"reflect"
+	"testing"
+)
 
 func TestIntegerSignsAsItsDigits(t *testing.T) {
 	t.Setenv("CHAT_IDENTITY_SECRET", "a secret of at least sixteen bytes")
-	text, err := userHash("42")
+	dialect := Dialect{Message: "{user_id}", Claim: map[string]any{"id": "{user_id}", "hash": "{signature}"}}
+	text, err := hashClaim(&dialect, map[string]any{"user_id": "42"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	number, err := userHash(42)
+	number, err := hashClaim(&dialect, map[string]any{"user_id": 42})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text != number {
-		t.Errorf("userHash(42) = %s, userHash(%q) = %s", number, "42", text)
+	if !reflect.DeepEqual(text, number) {
+		t.Errorf("of 42: %v, of \"42\": %v", number, text)
 	}
 }

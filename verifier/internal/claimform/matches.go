@@ -55,6 +55,7 @@ type Match struct {
 	Value   []byte // decoded; of a variant or with an error only where Name.Way. Shares memory with what was read, or with Matches
 	Err     error  // why this occurrence cannot be read, the form apart from it can; nil for variants that are only that
 	Span    Span   // what to cut so that this occurrence is gone and the rest unchanged
+	At      Span   // where the value stands, as it was sent
 }
 
 // What is kept of a form does not depend on its size.

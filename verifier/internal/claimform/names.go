@@ -26,6 +26,9 @@ type Name struct {
 	// match of such a name has its value; a name that goes on, but for indexes, is
 	// none.
 	Way bool
+	// Text says, with Way, that the value itself is a text that is read. It has errors as
+	// that of any field has, and is there all the same unless its bytes are not known.
+	Text bool
 }
 
 // Names is a compiled set of names. It is safe for concurrent use.

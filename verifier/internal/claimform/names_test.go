@@ -121,7 +121,7 @@ func TestNestedNames(t *testing.T) {
 // TestWay: a text on the way is found with its value, whichever spelling its
 // name has, and not where its name goes on.
 func TestWay(t *testing.T) {
-	names := []string{"user/", "variables/input/", "id", "user/id"}
+	names := []string{"user/", "variables/input/", "id", "user/id", "user_data/"}
 	for _, tc := range []struct {
 		raw  string
 		want string
@@ -145,6 +145,8 @@ func TestWay(t *testing.T) {
 		{"variables[input]={}", "variables/input/={}"},
 		{"variables.input=[]", "variables/input/?=[]"},
 		{"variables=1", ""},
+		{"user.data=1&user+data=1", "user_data/?=1 user_data/?=1"}, // as PHP reads dots and spaces
+		{"user.data[0]=1&user.data[x]=1", "user_data/?=1"},
 		// What one reader takes for the value's end is for another within.
 		{"user={a;b}", "user/?={a;b}"},
 		{"a;user={a;b}", "user/?={a;b}"},

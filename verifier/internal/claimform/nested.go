@@ -98,7 +98,7 @@ type walk struct {
 
 func (w *walk) takeApart() {
 	w.between()
-	if bytes.IndexByte(w.name, '[') >= 0 || bytes.IndexByte(w.name, ']') >= 0 {
+	if bytes.ContainsAny(w.name, "[].") { // a dot may be PHP's underscore
 		w.closed(false)
 		w.closed(true)
 	}

@@ -161,10 +161,18 @@ func (m *Multipart) finish(length, end int) {
 	for i := p.first; i < len(h.List); i++ {
 		match := &h.List[i]
 		match.Span.End = end
-		switch {
-		case m.names.list[match.Name].Way:
-			match.Value, match.Err, used = value, p.wayErr, true
-			continue
+		match.At = Span{end - len("\r\n") - length, end - len("\r\n")}
+		switch name := m.names.list[match.Name]; {
+		case name.Way:
+			match.Err = p.wayErr
+			if name.Text && p.err == nil && p.ascii && !isASCII(value) {
+				match.Err = ErrPart
+			} else if name.Text {
+				match.Err = p.err
+			}
+			if !name.Text || p.wayErr == nil {
+				match.Value, used = value, true
+			}
 		case p.err != nil:
 			match.Err = p.err
 		case match.Variant:

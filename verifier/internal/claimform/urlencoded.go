@@ -94,7 +94,7 @@ func (u *urlencoded) segment(start int) (end int, err error) {
 		}
 		own := len(u.matches.List)
 		if found {
-			if err := u.add(name, u.raw[min(equals+1, end):end], split, span); err != nil {
+			if err := u.add(name, Span{min(equals+1, end), end}, split, span); err != nil {
 				return end, err
 			}
 			if len(u.matches.List) > own {
@@ -186,7 +186,8 @@ func (u *urlencoded) until(c byte, i, end int) int {
 
 // add adds matches for the names that readName has found. The value is all that follows
 // in the segment: what ';' splits of it is another field for some.
-func (u *urlencoded) add(name, value []byte, split bool, span Span) error {
+func (u *urlencoded) add(name []byte, at Span, split bool, span Span) error {
+	value := u.raw[at.Start:at.End]
 	for _, i := range u.matches.matched {
 		if i == u.names.charset() {
 			if text := decode(nil, value, query); u.strict && !leavesUTF8(text) {
@@ -194,21 +195,25 @@ func (u *urlencoded) add(name, value []byte, split bool, span Span) error {
 			}
 			continue
 		}
-		match := Match{Name: i, Variant: split || u.names.variant(i, name, query), Span: span}
+		match := Match{Name: i, Variant: split || u.names.variant(i, name, query), Span: span, At: at}
 		u.value(&match, value)
 		u.matches.add(match)
 	}
 	return nil
 }
 
-// mark gives an error to the matches that have none of fields that are no texts on
-// the way, and reports whether there are such.
+// mark gives an error to the matches of fields that are no texts on the way, and reports
+// whether there are such.
 func (u *urlencoded) mark(matches []Match, err error) (marked bool) {
 	for i := range matches {
-		if match := &matches[i]; !u.names.list[match.Name].Way {
-			match.Value, marked = nil, true
-			match.Err = err
+		match := &matches[i]
+		switch name := u.names.list[match.Name]; {
+		case name.Way && !name.Text:
+			continue
+		case !name.Way:
+			match.Value = nil
 		}
+		match.Err, marked = err, true
 	}
 	return marked
 }

@@ -7,8 +7,12 @@ import (
 
 // value reads the value of a match.
 func (u *urlencoded) value(match *Match, value []byte) {
-	if u.names.list[match.Name].Way {
+	if name := u.names.list[match.Name]; name.Way {
 		match.Value, _ = u.matches.decode(value, true)
+		match.Variant = match.Variant || name.Text && endsBracket(value)
+		if name.Text && !isASCII(value) {
+			match.Err = ErrEscape
+		}
 		return
 	}
 	text := u.names.plain[match.Name]
@@ -70,4 +74,24 @@ func validName(name []byte) bool {
 		i = end
 	}
 	return true
+}
+
+// Decoded appends to dst where spans of a match's decoded value stand in the query or
+// urlencoded body that was read. The match has no error, so that its escapes are plain.
+func Decoded(dst []Span, raw []byte, match *Match, spans []Span) []Span {
+	i, decoded := match.At.Start, 0
+	until := func(offset int) int {
+		for ; decoded < offset; decoded++ {
+			if raw[i] == '%' {
+				i += len("%XX") - 1
+			}
+			i++
+		}
+		return i
+	}
+	for _, s := range spans {
+		start := until(s.Start)
+		dst = append(dst, Span{start, until(s.End)})
+	}
+	return dst
 }

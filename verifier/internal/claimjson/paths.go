@@ -21,8 +21,8 @@ type Target struct {
 // Paths is a compiled set of RFC 6901 pointers. Safe for concurrent use.
 type Paths struct {
 	root   node
-	bits   []uint64                 // of each target, in the order given
-	stands func(inside []byte) bool // whether a watched name can stand in a text
+	bits   []uint64 // of each target, in the order given
+	stands Stands
 }
 
 // A node is a place that some pointer names or passes. Names that fold equal
@@ -53,16 +53,22 @@ type spelling struct {
 	bits uint64
 }
 
+// Stands tells whether a watched name can stand in a text on the way to a field, of which
+// it is given the inside of the string token, without its quotes, valid, and with its
+// escapes, and whether an object or array begins in it.
+type Stands func(inside []byte, begins bool) bool
+
 // Compile prepares targets for Scan: found.Values[i] will belong to targets[i].
 //
 // Several targets may share a pointer, and one may be a prefix of another; at most
 // 64 different ones fit. Pointers that differ only in letter case are accepted,
 // but each is then a variant of the other.
 //
-// stands tells whether a watched name can stand in a text that holds JSON, of
-// which it is given the inside of the string token: without its quotes, valid,
-// and with its escapes. Without stands it is taken for granted.
-func Compile(targets []Target, stands func(inside []byte) bool) (*Paths, error) {
+// Without stands, a name stands in each text in which an object or array begins.
+func Compile(targets []Target, stands Stands) (*Paths, error) {
+	if stands == nil {
+		stands = func(_ []byte, begins bool) bool { return begins }
+	}
 	p := &Paths{bits: make([]uint64, len(targets)), stands: stands}
 	known := make(map[string]uint64, len(targets))
 	for i, t := range targets {

@@ -178,7 +178,7 @@ func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 			w.find(&v.elements[i], in, tokens, false, true)
 		}
 	case claimjson.String:
-		if inside := string(w.body[v.start+1 : v.end-1]); stands([]byte(inside)) && beginsJSON(inside) {
+		if inside := string(w.body[v.start+1 : v.end-1]); stands([]byte(inside), beginsJSON(inside)) {
 			w.found.Variant, w.found.Way = true, true
 			w.cut[in] = true
 		}

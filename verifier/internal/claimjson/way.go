@@ -61,7 +61,7 @@ func (s *scanner) text(i int, at place) int {
 	if s.variant&below == below && !cut {
 		return i // nothing more can come of it
 	}
-	if inside := s.body[start : i-1]; begins(inside) && (s.paths.stands == nil || s.paths.stands(inside)) {
+	if inside := s.body[start : i-1]; s.paths.stands(inside, begins(inside)) {
 		s.variant |= below
 		s.way |= below
 		s.whole = cut

@@ -1,6 +1,7 @@
 package claimjson_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -102,12 +103,12 @@ func TestScanTextBegins(t *testing.T) {
 }
 
 // TestScanTextAsked: who knows the names is asked for texts on a pointer's way
-// that begin like JSON, and for no others; without, a name stands.
+// and for no others, and told which begin like JSON; without, a name stands in those.
 func TestScanTextAsked(t *testing.T) {
 	var asked []string
-	p, err := claimjson.Compile(keep("/at/id", "/id"), func(inside []byte) bool {
-		asked = append(asked, string(inside))
-		return true
+	p, err := claimjson.Compile(keep("/at/id", "/id"), func(inside []byte, begins bool) bool {
+		asked = append(asked, fmt.Sprint(string(inside), begins))
+		return begins
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,7 +117,7 @@ func TestScanTextAsked(t *testing.T) {
 	if err := claimjson.Scan([]byte(`{"id":"{1","x":"{2","{3":["{4"],"at":["5"," {\u0036","[7",{"id":"{8"}]}`), p, &found); err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(asked, "; "); got != ` {\u0036` {
+	if got := strings.Join(asked, "; "); got != `5false;  {\u0036true` {
 		t.Errorf("asked for %s", got)
 	}
 	if p, err = claimjson.Compile(keep("/at/id"), nil); err != nil {

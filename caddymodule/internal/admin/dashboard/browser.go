@@ -15,15 +15,36 @@ type browserCode struct {
 	Notes          []string // what the code cannot say
 	Query          []assignment
 	Headers        []assignment
+	JSON           bool   // whether one of these is a JSON text
 	Body           string // the members of the body's object
 }
 
-// assignment is a name and the JavaScript expression that it gets, which may be undefined
-// if it is of a claim.
+// assignment is a name and the JavaScript expression that it gets, if a condition holds:
+// the claim has it.
 type assignment struct {
-	Name, Value string
-	Before      string // of a value that is there
-	OfClaim     bool
+	Name, Value, If string
+}
+
+// assign adds what a field gets in the query or a header. Several fields within one JSON
+// text are sent by the first.
+func (c *browserCode) assign(to *[]assignment, p verifier.Place, value string, ofClaim bool) {
+	a := assignment{Name: quote(p.Name), Value: value}
+	if slices.ContainsFunc(*to, func(other assignment) bool { return other.Name == a.Name }) {
+		return
+	}
+	if ofClaim {
+		a.If = value
+	}
+	if p.Within != "" {
+		c.JSON, a.Value = true, "json("+value+")"
+	}
+	if p.Base64 {
+		a.Value = "btoa(" + a.Value + ")"
+	}
+	if p.Scheme != "" {
+		a.Value = quote(p.Scheme+" ") + " + " + a.Value
+	}
+	*to = append(*to, a)
 }
 
 // browser returns the page's code for a widget of the site.
@@ -42,13 +63,9 @@ func (s *Site) browser(widget string) string {
 	put := func(field verifier.Field, value string) {
 		switch p := s.place(field); p.Location {
 		case "header":
-			header := assignment{Name: quote(p.Name), Value: value, OfClaim: field != verifier.Widget}
-			if p.Scheme != "" {
-				header.Before = quote(p.Scheme+" ") + " + "
-			}
-			code.Headers = append(code.Headers, header)
+			code.assign(&code.Headers, p, value, field != verifier.Widget)
 		case "query":
-			code.Query = append(code.Query, assignment{Name: quote(p.Name), Value: value, OfClaim: field != verifier.Widget})
+			code.assign(&code.Query, p, value, field != verifier.Widget)
 		case "cookie":
 			code.Notes = append(code.Notes, "The "+strings.ReplaceAll(field.String(), "_", " ")+" travels in the cookie "+p.Name+": have your server set it.")
 		default:
@@ -57,7 +74,11 @@ func (s *Site) browser(widget string) string {
 	}
 	proof := s.signed()
 	for _, field := range proof {
-		put(field, "claim"+property(s.key(field)))
+		value := s.names(field)
+		if s.place(field).Location != "body" {
+			value = value[:1] // of a JSON text the whole
+		}
+		put(field, access(value))
 	}
 	if s.place(verifier.Widget).Name != "" {
 		put(verifier.Widget, quote(widget))
@@ -79,14 +100,7 @@ func (s *Site) browser(widget string) string {
 		put(unsigned.field, quote(unsigned.sample))
 	}
 	code.Body = body.text("      ")
-	return fill("browser", code)
-}
-
-func (s *Site) keys(fields []verifier.Field) (keys []string) {
-	for _, field := range fields {
-		keys = append(keys, s.key(field))
-	}
-	return keys
+	return code.fill()
 }
 
 // object is an object literal that is being built: its lines, and objects after the line
@@ -141,25 +155,30 @@ func jsName(name string) string {
 	return quote(name)
 }
 
-// property returns the access to a property.
-func property(name string) string {
-	if identifier.MatchString(name) {
-		return "." + name
+// access returns the access to a property of the claim, which may lack it.
+func access(names []string) string {
+	code := "claim"
+	for i, name := range names {
+		switch is := identifier.MatchString(name); {
+		case i > 0 && is:
+			code += "?." + name
+		case i > 0:
+			code += "?.[" + quote(name) + "]"
+		case is:
+			code += "." + name
+		default:
+			code += "[" + quote(name) + "]"
+		}
 	}
-	return "[" + quote(name) + "]"
+	return code
 }
 
 // quote returns a JavaScript string.
 func quote(text string) string {
-	inside := jsonQuote(text)
-	return "'" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(inside[1:len(inside)-1]) + "'"
-}
-
-// jsonQuote returns a string as most languages have it.
-func jsonQuote(text string) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	_ = encoder.Encode(text) // no text fails
-	return strings.TrimSuffix(b.String(), "\n")
+	inside := strings.TrimSuffix(b.String(), "\n")
+	return "'" + strings.NewReplacer(`\"`, `"`, "'", `\'`).Replace(inside[1:len(inside)-1]) + "'"
 }

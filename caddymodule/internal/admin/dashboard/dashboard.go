@@ -14,6 +14,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 //go:embed page
@@ -49,6 +51,13 @@ func load() map[string]*file {
 		kind, known := kinds[path.Ext(name)]
 		if !known {
 			return fmt.Errorf("%s has no media type", name)
+		}
+		if name == "page/assets/dialog.js" {
+			var names []string
+			for _, d := range verifier.Dialects {
+				names = append(names, "'"+d.Name+"'")
+			}
+			content = bytes.Replace(content, []byte("'bookbag'"), []byte(strings.Join(names, ", ")), 1)
 		}
 		digest := sha256.Sum256(content)
 		below := strings.TrimPrefix(name, "page/")

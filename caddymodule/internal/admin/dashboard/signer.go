@@ -9,51 +9,69 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// signer is what a server's template is filled with: the names of the fields in what it
-// returns, and how they are signed. A field without a name is not sent.
+// signer is a dialect as the signers of examples/signing take it: templates of what is
+// signed and of what the server returns, with the fields in braces.
 type signer struct {
-	UserID, Email, Nonce, Timestamp, Signature string
-
-	Message     string // the language's expression for what is signed
-	Encoding    string
-	KeyEncoding string
-	Key         string // the language's expression for the secret's key
-	Millis      bool   // of the timestamp
-	NonceLength int
-	NonceBytes  int // of which that many hexadecimal digits are made
+	Message     string `json:"message,omitempty"`
+	NonceLength int    `json:"nonce_length,omitempty"`
+	Encoding    string `json:"encoding,omitempty"`
+	KeyEncoding string `json:"key_encoding,omitempty"` // "" for text
+	// Algorithm and Payload are those of a token.
+	Algorithm string         `json:"algorithm,omitempty"`
+	Payload   map[string]any `json:"payload,omitempty"`
+	Claim     map[string]any `json:"claim"`
 }
 
-// language is one of the samples.
-type language struct {
-	keyword, title string
-	join           string // between strings
-	sigil, userID  string // what variables begin with, and the user id's, which the others' names are
-	quote          func(string) string
-	colon, object  string            // between a member's name and its value, and around members
-	keys           map[string]string // a secret's key, by how the secret writes it
+// signer returns what the site's server signs. A member of the payload or the claim is
+// named by a JSON Pointer's tokens.
+func (s *Site) signer() *signer {
+	to := &signer{KeyEncoding: strings.TrimSuffix(s.Dialect.KeyEncoding, "text"), Claim: make(map[string]any)}
+	for _, field := range s.signed() {
+		put(to.Claim, s.names(field), "{"+field.String()+"}")
+	}
+	if !s.byToken() {
+		to.Message, to.Encoding = s.Dialect.Message, cmp.Or(s.Dialect.Encoding, "hex")
+		if s.signs(verifier.Nonce) {
+			to.NonceLength = cmp.Or(s.Dialect.NonceLength, 32)
+		}
+		if s.signs(verifier.Timestamp) && s.Dialect.Unit == time.Millisecond {
+			to.Message = strings.ReplaceAll(to.Message, "{timestamp}", "{milliseconds}")
+			put(to.Claim, s.names(verifier.Timestamp), "{milliseconds}")
+		}
+		return to
+	}
+	rules := &s.Dialect.Token
+	to.Algorithm, to.Payload = s.algorithm(), make(map[string]any)
+	for pointer, value := range map[string]string{
+		append(slices.Clone(rules.UserID), "/sub")[0]: "{user_id}", rules.Email: "{email}", rules.Name: "{name}", rules.Phone: "{phone}", rules.Company: "{company}",
+	} {
+		if pointer != "" {
+			put(to.Payload, tokens(pointer), value)
+		}
+	}
+	for pointer, values := range rules.Require {
+		put(to.Payload, tokens(pointer), values[0])
+	}
+	return to
 }
 
-var languages = []language{
-	{"node", "Node.js", " + ", "", "id", quote, ": ", "{ % }", map[string]string{
-		"text": "secret", "hex": "Buffer.from(secret, 'hex')", "base64": "Buffer.from(secret, 'base64')", "base64url": "Buffer.from(secret, 'base64url')",
-	}},
-	{"python", "Python", " + ", "", "user_id", jsonQuote, ": ", "{%}", map[string]string{
-		"text": "secret.encode()", "hex": "bytes.fromhex(secret)", "base64": `base64.b64decode(secret + "==")`, "base64url": `base64.urlsafe_b64decode(secret + "==")`,
-	}},
-	{"php", "PHP", " . ", "$", "id", escaping("$"), " => ", "[%]", map[string]string{
-		"text": "$secret", "hex": "hex2bin($secret)", "base64": "base64_decode($secret)", "base64url": "base64_decode(strtr($secret, '-_', '+/'))",
-	}},
-	{"ruby", "Ruby", " + ", "", "id", escaping("#"), " => ", "{ % }", map[string]string{
-		"text": "secret", "hex": `[secret].pack("H*")`, "base64": `secret.unpack1("m")`, "base64url": `secret.tr("-_", "+/").unpack1("m")`,
-	}},
-	{"go", "Go", " + ", "", "userID", jsonQuote, ": ", "map[string]any{%}", map[string]string{
-		"hex": "hex.DecodeString(secret)", "base64": "base64.StdEncoding.DecodeString(secret)", "base64url": "base64.RawURLEncoding.DecodeString(secret)",
-	}},
+// put puts a value into objects within each other.
+func put(into map[string]any, names []string, value string) {
+	last := len(names) - 1
+	for _, name := range names[:last] {
+		within, is := into[name].(map[string]any)
+		if !is {
+			within = make(map[string]any)
+			into[name] = within
+		}
+		into = within
+	}
+	into[names[last]] = value
 }
 
-// escaping returns a quote for a language in which that begins a variable in a string.
-func escaping(variable string) func(string) string {
-	return func(text string) string { return strings.ReplaceAll(jsonQuote(text), variable, `\`+variable) }
+// signs reports whether the field is in the signed message.
+func (s *Site) signs(field verifier.Field) bool {
+	return strings.Contains(s.Dialect.Message, "{"+field.String()+"}")
 }
 
 // signed returns the fields of the site's claims that a server returns, the signature last.
@@ -61,44 +79,20 @@ func (s *Site) signed() []verifier.Field {
 	if s.byToken() {
 		return []verifier.Field{verifier.TokenField}
 	}
-	fields := []verifier.Field{verifier.UserID}
-	for _, field := range []verifier.Field{verifier.Email, verifier.Nonce, verifier.Timestamp} {
-		if strings.Contains(s.Dialect.Message, "{"+field.String()+"}") {
+	var fields []verifier.Field
+	for _, field := range []verifier.Field{verifier.UserID, verifier.Email, verifier.Nonce, verifier.Timestamp} {
+		if s.signs(field) {
 			fields = append(fields, field)
 		}
 	}
 	return append(fields, verifier.Signature)
 }
 
-// signer returns what the servers' templates have in common.
-func (s *Site) signer() *signer {
-	n := cmp.Or(s.Dialect.NonceLength, 32)
-	to := &signer{KeyEncoding: cmp.Or(s.Dialect.KeyEncoding, "text"), Encoding: cmp.Or(s.Dialect.Encoding, "hex"), Millis: s.Dialect.Unit == time.Millisecond, NonceLength: n, NonceBytes: (n + 1) / 2}
-	for field, name := range map[verifier.Field]*string{
-		verifier.UserID: &to.UserID, verifier.Email: &to.Email, verifier.Nonce: &to.Nonce, verifier.Timestamp: &to.Timestamp, verifier.Signature: &to.Signature,
-	} {
-		if slices.Contains(s.signed(), field) {
-			*name = s.key(field)
-		}
-	}
-	return to
+// byToken reports whether the proof that is shown is a token.
+func (s *Site) byToken() bool {
+	return s.Dialect.TakesToken() && (s.Dialect.Message == "" || s.Dialect.Proof == "token")
 }
 
-// expression returns a message's template as an expression of the language.
-func (l *language) expression(message string) string {
-	var parts []string
-	for message != "" {
-		literal, after, _ := strings.Cut(message, "{")
-		if literal != "" {
-			parts = append(parts, l.quote(literal))
-		}
-		var field string
-		if field, message, _ = strings.Cut(after, "}"); field == verifier.UserID.String() {
-			field = l.userID
-		}
-		if field != "" {
-			parts = append(parts, l.sigil+field)
-		}
-	}
-	return strings.Join(parts, l.join)
+func (s *Site) algorithm() string {
+	return append(slices.Clone(s.Dialect.Token.Algorithms), "HS256")[0]
 }

@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -61,27 +60,28 @@ func (s *Site) path(p verifier.Place) []string {
 	if !p.Root {
 		pointer = s.Dialect.At + pointer
 	}
+	return tokens(pointer + p.Within)
+}
+
+// names are those of the field in what the server returns, one within the other.
+func (s *Site) names(field verifier.Field) []string {
+	switch p := s.place(field); {
+	case p.Location == "body":
+		return s.path(p)
+	case field == verifier.TokenField:
+		return []string{"token"}
+	case p.Within != "":
+		return append([]string{p.Name}, tokens(p.Within)...)
+	default:
+		return []string{p.Name}
+	}
+}
+
+// tokens returns the tokens of a JSON Pointer (RFC 6901).
+func tokens(pointer string) []string {
 	names := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
 	for i, name := range names {
 		names[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
 	}
 	return names
-}
-
-var plain = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
-
-// key is the field's name in what the server returns: its own, if that needs no escaping
-// in any language, or the field's.
-func (s *Site) key(field verifier.Field) string {
-	if field == verifier.TokenField {
-		return s.tokenName()
-	}
-	p := s.place(field)
-	if p.Name == "" {
-		return ""
-	}
-	if name := p.Key(); plain.MatchString(name) {
-		return name
-	}
-	return field.String()
 }

@@ -80,7 +80,8 @@ export function choice(legend, name, options, chosen) {
 
 export const chosen = (group) => group.querySelector('input:checked')?.value
 
-export const dialects = ['bookbag', 'nextcap', 'inviaro', 'replybubble', 'snapengage', 'jwt', 'zendesk', 'drift', 'tiledesk', 'stream', 'freshchat', 'knock', 'botpress']
+// The gateway writes all of its dialects here.
+export const dialects = ['bookbag']
 
 export function dialectSelect(value, none) {
   const select = make('select', {}, none && make('option', { value: '' }, none), dialects.map((name) => make('option', { value: name }, name)))

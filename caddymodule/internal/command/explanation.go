@@ -1,0 +1,145 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// explanation is what a gateway would find in a claim.
+type explanation struct {
+	Verified bool             `json:"verified"`
+	Outcome  judgment.Outcome `json:"outcome"`
+	Reason   judgment.Reason  `json:"reason,omitempty"`
+	Detail   string           `json:"detail,omitempty"`
+	Dialect  string           `json:"dialect"`
+	User     string           `json:"user,omitempty"`
+	Mistake  *mistake         `json:"mistake,omitempty"`
+	// Warning is what is wrong though the claim verifies.
+	Warning string `json:"warning,omitempty"`
+	// LeftOut lists fields that do not count because of how they are sent, and why.
+	LeftOut []string `json:"left_out,omitempty"`
+
+	Token *tokenText `json:"token,omitempty"` // what it says
+
+	read, template, message string
+}
+
+// unfilled are texts that are no ids, though they may be signed.
+var unfilled = map[string]bool{
+	"undefined": true, "null": true, "None": true, "nil": true, "NaN": true, "[object Object]": true, "[object Promise]": true, "Array": true, "YOUR_USER_ID": true,
+}
+
+type mistake struct {
+	ID   string `json:"id"`
+	Text string `json:"text"`
+}
+
+// found lists the claim's fields and where in the object each may be.
+func (c *checker) found(r *verifier.Reading) string {
+	var fields []string
+	for f := verifier.UserID; f <= verifier.Visitor; f++ {
+		if len(r.Unverified(f)) > 0 {
+			fields = append(fields, f.String()+" ("+strings.Join(c.pointers(f), " or ")+")")
+		}
+	}
+	if len(fields) == 0 {
+		return "nothing"
+	}
+	return strings.Join(fields, ", ")
+}
+
+// detail tells an integrator what is wrong.
+func (c *checker) detail(err error, r *verifier.Reading) string {
+	switch judgment.ReasonOf(err) {
+	case judgment.Missing, judgment.Partial:
+		var wanted []string
+		for _, field := range c.lacking(r) {
+			wanted = append(wanted, field.String()+" "+c.where(field))
+		}
+		if len(wanted) == 0 {
+			return "a field's name is spelled in a way that only some programs accept"
+		}
+		return "there is no " + strings.Join(wanted, " and no ")
+	case judgment.Expired:
+		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
+			return "the signature is correct, but the token is not good now"
+		}
+		return c.age(c.verifier.SignedAt(r))
+	case judgment.Invalid:
+		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
+			return "the token does not verify with these keys and rules" // its signature may match
+		}
+	}
+	return inWords(err)
+}
+
+// age says how old a timestamp is, or how far ahead.
+func (c *checker) age(signed time.Time) string {
+	age := time.Since(signed).Round(time.Second)
+	if age < 0 {
+		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.dialect.Skew)
+	}
+	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.dialect.MaxAge)
+}
+
+// inWords returns an error's text without the name of the package.
+func inWords(err error) string {
+	if field, ok := errors.AsType[*verifier.Error](err); ok && field.Part == "" {
+		return "the " + field.Field.String() + " " + field.Detail
+	}
+	return strings.TrimPrefix(err.Error(), "verifier: ")
+}
+
+// print writes the explanation as text. Parts of the claim are quoted, so that
+// spaces, newlines and control characters are visible and no terminal acts on them.
+func (e *explanation) print(w io.Writer) error {
+	var b strings.Builder
+	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
+	line("dialect", e.Dialect)
+	line("found", e.read)
+	if e.Token != nil {
+		if e.Token.Header != nil {
+			line("header", printable(e.Token.Header))
+		}
+		if e.Token.Claims != nil {
+			line("claims", printable(e.Token.Claims))
+		}
+		for _, t := range e.Token.times {
+			label, text, _ := strings.Cut(t, "\x00")
+			line(label, text)
+		}
+	}
+	if e.User != "" {
+		line("user id", strconv.Quote(e.User))
+	}
+	if e.User != "" && e.Token == nil {
+		line("signed is", e.template)
+		line("that is", strconv.Quote(e.message))
+	}
+	verdict := "verifies"
+	if !e.Verified {
+		verdict = string(e.Reason) + ": " + e.Detail
+	}
+	line("verdict", verdict)
+	if e.Warning != "" {
+		line("warning", e.Warning)
+	}
+	switch {
+	case e.Mistake != nil:
+		line("mistake", e.Mistake.Text)
+	case e.Reason == judgment.Invalid:
+		line("mistake", "none of the common ones. Most likely another secret or key was used, or another text was signed.")
+	}
+	for _, left := range e.LeftOut {
+		line("left out", left)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

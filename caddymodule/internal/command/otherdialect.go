@@ -1,0 +1,88 @@
+package command
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
+)
+
+// others returns the other dialects in which the proof is correct or, unless only those are
+// asked for, those in which a signature's claim is complete.
+func (f *claimFormat) others(c *checker, d document, read *verifier.Reading, e *diagnose.Evidence, verifying bool) string {
+	var verify, complete []string
+	for _, other := range verifier.Dialects {
+		if other.Name == c.dialect.Name {
+			continue
+		}
+		reading, err := f.try(other.Name, d, e)
+		same := func(field verifier.Field) bool {
+			return len(read.Unverified(field)) > 0 && bytes.Equal(read.Unverified(field), reading.Unverified(field))
+		}
+		switch {
+		case same(verifier.UserID) && same(verifier.Signature): // only the configured message would be lost
+		case err == nil || errors.Is(err, verifier.ErrExpired):
+			verify = append(verify, other.Name)
+		case errors.Is(err, verifier.ErrInvalid) && len(reading.Unverified(verifier.TokenField)) == 0:
+			complete = append(complete, other.Name)
+		}
+	}
+	if len(verify) == 0 && !verifying {
+		verify = complete
+	}
+	return strings.Join(verify, " or ")
+}
+
+// claimOf says whose claim it is.
+func claimOf(others string, c *checker) string {
+	return "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."
+}
+
+// elsewhere returns the object of the text in which a claim is complete, "" for the whole,
+// and its dialect: this one, or else another. The dialect is "" if there is no such object
+// but the one where it was looked for.
+func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) (at, dialect string) {
+	if d.isForm() {
+		return "", ""
+	}
+	dialects := []string{f.dialect}
+	for _, other := range verifier.Dialects {
+		if other.Name != f.dialect {
+			dialects = append(dialects, other.Name)
+		}
+	}
+	for _, dialect := range dialects {
+		for _, at := range append([]string{""}, d.objects()...) {
+			moved := *f
+			moved.bodyAlone = true // headers are in no object
+			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
+				continue
+			}
+			if _, err := moved.try(dialect, d, e); err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) {
+				return at, dialect
+			}
+		}
+	}
+	return "", ""
+}
+
+// inObject says where the claim is.
+func inObject(at string) string {
+	if at == "" {
+		return "The claim's fields are at the top: leave out --at, and 'at' in the configuration."
+	}
+	return "The claim's fields are in an object: pass --at " + at + ", and write 'at " + at + "' in the configuration, or send them at the top."
+}
+
+// try reads a text in a dialect. Its error is [verifier.ErrInvalid] if only the proof is
+// not correct.
+func (f *claimFormat) try(dialect string, d document, e *diagnose.Evidence) (*verifier.Reading, error) {
+	var reading verifier.Reading
+	c, err := f.checker(dialect)
+	if err == nil { // else the pointer does not fit that dialect
+		_, err = c.verify(d, &reading, c.keys(e))
+	}
+	return &reading, err
+}

@@ -1,0 +1,116 @@
+package command
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
+)
+
+// A claim is printed and read as one JSON object, wherever its fields travel: one in a
+// body is at its pointer there, and one in a header, a query or a cookie is a member of that
+// name.
+
+// locations are those of places, in the order in which sign prefers them.
+var locations = []string{"body", "header", "query", "cookie"}
+
+func locationOf(p *verifier.Place) string { return cmp.Or(p.Location, "body") }
+
+func (c *checker) has(f verifier.Field) bool { return len(c.places(f)) > 0 }
+
+// places returns the places of a field.
+func (c *checker) places(f verifier.Field) (places []verifier.Place) {
+	for _, p := range c.dialect.Places {
+		if p.Field == f {
+			places = append(places, p)
+		}
+	}
+	return places
+}
+
+// first returns the place at which sign puts a field: of those that count first, the one in
+// the location asked for, else in the body, a header or the query.
+func (c *checker) first(f verifier.Field) verifier.Place {
+	order := func(p *verifier.Place) int {
+		return slices.Index(append([]string{c.prefers}, locations...), locationOf(p))
+	}
+	return slices.MinFunc(c.places(f), func(p, q verifier.Place) int {
+		return cmp.Or(cmp.Compare(p.Rank, q.Rank), cmp.Compare(order(&p), order(&q)))
+	})
+}
+
+// pointer returns where in the object a place is.
+func (c *checker) pointer(p *verifier.Place) string { return c.member(p) + p.Within }
+
+// member returns the pointer to what is at a place: the field, or what it is within.
+func (c *checker) member(p *verifier.Place) string {
+	switch {
+	case locationOf(p) == "body":
+		return c.dialect.At + p.Name
+	case p.Field == verifier.TokenField && p.Location == "header" && !slices.ContainsFunc(c.places(p.Field), func(p verifier.Place) bool { return locationOf(&p) == "body" }):
+		return "/token" // alone, without the scheme
+	}
+	return string(jsontext.Pointer("").AppendToken(p.Name))
+}
+
+// pointers returns where in the object a field may be.
+func (c *checker) pointers(f verifier.Field) (pointers []string) {
+	for _, p := range c.places(f) {
+		if pointer := c.pointer(&p); !slices.Contains(pointers, pointer) {
+			pointers = append(pointers, pointer)
+		}
+	}
+	return pointers
+}
+
+// asMembers returns places in a body for the fields that travel elsewhere.
+func (c *checker) asMembers() (members []verifier.Place) {
+	for _, p := range c.dialect.Places {
+		if locationOf(&p) == "body" {
+			continue
+		}
+		p.Name, p.Location, p.Scheme, p.Root = c.member(&p), "body", "", true
+		if !slices.ContainsFunc(members, func(q verifier.Place) bool {
+			return p.Field == q.Field && strings.EqualFold(p.Name, q.Name) && p.Within == q.Within
+		}) {
+			members = append(members, p)
+		}
+	}
+	return members
+}
+
+// where says where a field may be, in words.
+func (c *checker) where(f verifier.Field) string {
+	var places []string
+	for _, p := range c.places(f) {
+		place := "at " + c.pointer(&p)
+		if locationOf(&p) != "body" {
+			place = "in the " + p.Location + " " + p.Name
+			if p.Within != "" {
+				place += " at " + p.Within
+			}
+		}
+		if !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	return strings.Join(places, " or ")
+}
+
+// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
+// object, "" if there is none.
+func (c *checker) textInBody(body document) string {
+	if body.isForm() {
+		return ""
+	}
+	sent, read := body.names(), c.normal(body).names()
+	for _, p := range c.dialect.Places {
+		if member := c.member(&p); locationOf(&p) == "body" && read[member] && !sent[member] {
+			return p.Key()
+		}
+	}
+	return ""
+}
