@@ -171,6 +171,8 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	case judgment.Malformed:
 		if wrong := body.wrongKind(); wrong != "" {
 			e.Mistake = &mistake{"other_body", wrong}
+		} else if at := f.unwrapped(c, document, &evidence); at != "" {
+			e.Mistake = &mistake{"other_place", at}
 		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
 			e.Detail += " (" + where + ")"
 		}
@@ -182,7 +184,7 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	}
 	others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid)
 	if e.Reason != judgment.Invalid {
-		if at := f.unwrapped(c, query, body, &evidence); at != "" {
+		if at := f.unwrapped(c, document, &evidence); at != "" {
 			e.Mistake = &mistake{"other_place", at}
 			if others != "" {
 				e.Mistake.Text += " Or name the dialect " + others + ", of which this is a claim, too."

@@ -56,7 +56,7 @@ func (d document) split() (query string, head []header, body document) {
 		target := ""
 		if request := aRequestLine.FindSubmatch(line); request != nil && first {
 			target = string(request[1])
-		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && len(bytes.TrimSpace(after)) == 0) {
+		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && bytes.Contains(line, []byte(".")) && len(bytes.TrimSpace(after)) == 0) {
 			head = append(head, header{string(match[1]), string(match[2])})
 			if head[len(head)-1].name == ":path" {
 				target = string(match[2])
