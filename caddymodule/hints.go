@@ -100,7 +100,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 func (p *plan) firstCounts(mistake string) string {
 	var names []string
 	for _, place := range p.policy.Places {
-		if name := place.Location + " " + place.Name + place.Within; place.Field == verifier.UserID && !slices.Contains(names, name) {
+		if name := placeName(place); place.Field == verifier.UserID && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
