@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -86,6 +87,10 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	case judgment.WidgetUnknown:
 		return x.unknownHint(), ""
 	case judgment.Unavailable:
+		if errors.Is(cause, verifier.ErrSecretEncoding) {
+			kind := findings.SecretUndecoded
+			return traffic.Hint{ID: string(kind), Text: "The widget's secret is not written in " + x.plan.policy.KeyEncoding + ", which is the key_encoding here. " + findings.Remedies[kind] + "."}, ""
+		}
 		detail = cause.Error()
 	case judgment.ConversationClaimed:
 		if errors.Is(cause, ledger.ErrShare) {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -217,6 +218,21 @@ func TestHintsOfPlaces(t *testing.T) {
 		g.do(t, "POST", path, c[0], jsonType)
 		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
 		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c[1])
+	}
+}
+
+// TestHintOfUndecodedSecret: a widget whose secret writes no key as the handler has it is told of
+// as a mistake of the configuration, and not as an outage that passes.
+func TestHintOfUndecodedSecret(t *testing.T) {
+	g, lines := operated(t, "widget inline {\nsecret {env.TEST_SECRET}\n}", "chat_identity required {\nwidget {query.w}\nkey_encoding hex\n}\nreverse_proxy UPSTREAM")
+	if c := g.call(t, "POST", "widgets", `{"id":"stored","secret":"`+testSecret+`"}`); c.status != http.StatusCreated {
+		t.Fatal(c.status, c.body)
+	}
+	for _, widget := range []string{"inline", "stored"} {
+		a := g.do(t, "POST", "/"+widget+"?w="+widget, `{"user_id":"zoe","user_hash":"`+sign("zoe")+`"}`, jsonType)
+		equal(t, verdict(t, a), "503 unavailable", "%s", widget)
+		eventually(t, "no line about "+widget, func() bool { return len(lines(`"path":"/`+widget+`"`)) > 0 })
+		contains(t, lines(`"path":"/` + widget + `"`)[0].Hint, "The widget's secret is not written in hex, which is the key_encoding here. Write the secret in that encoding, or correct key_encoding.")
 	}
 }
 
