@@ -23,6 +23,12 @@ var (
 	ErrSecretEncoding = errors.New("verifier: the secret is not written in the encoding of its key")
 )
 
+// notInEncoding is an [ErrSecretEncoding] that names the encoding.
+type notInEncoding string
+
+func (e notInEncoding) Error() string        { return "verifier: the secret is not " + string(e) }
+func (e notInEncoding) Is(target error) bool { return target == ErrSecretEncoding }
+
 const redacted = "[redacted]"
 
 // Secret is the text that a customer's server signs with. It prints as
@@ -102,7 +108,7 @@ func (s Secret) Decoded(encoding string) (Secret, error) {
 		key, err = base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
 	}
 	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoders ignore
-		return Secret{}, fmt.Errorf("%w, %s", ErrSecretEncoding, encoding)
+		return Secret{}, notInEncoding(encoding)
 	}
 	return NewSecret(string(key))
 }
