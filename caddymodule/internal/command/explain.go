@@ -25,9 +25,10 @@ func explainCommand() *cobra.Command {
 		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
 		Short: "Says whether a claim verifies, and if not, why",
 		Long: `
-Reads a claim from standard input, as JSON, as the body of a form, as a URL's query, as
-headers or as a token alone, and says what a gateway would do with it. If it does not verify, it names the common
-mistake that produces such a signature or token. Of a token it shows what it says, too.
+Reads a claim from standard input, as JSON, as the body of a form, as a URL, as headers, as
+a curl command, as browsers and "curl -v" show a request, or as a token alone, and says what
+a gateway would do with it. If it does not verify, it names the common mistake that produces
+such a signature or token. Of a token it shows what it says, too.
 A field of a header or query may be a member of that name in the JSON, as "sign" prints
 it. The exit status is 1 if the claim does not verify.
 
@@ -85,6 +86,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
+	text = text.request()
 	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text) || aMember.Match(text) && !f.hasClaim(text)) {
 		f.dialect = tokenDialect
 	}
@@ -116,16 +118,16 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
 	identity, err := c.verify(document, &reading, evidence.Keys)
-	_, head, body := document.split()
+	query, head, body := document.split()
 	e := &explanation{
 		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
-		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
+		read: c.found(document, &reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
 	}
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
 	if _, before := c.bare(body); before != "" && body.isToken() {
-		e.read += ", taken from behind " + before + " as in a header"
+		e.read += ", taken from behind " + before
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
@@ -169,6 +171,8 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	case judgment.Malformed:
 		if wrong := body.wrongKind(); wrong != "" {
 			e.Mistake = &mistake{"other_body", wrong}
+		} else if at := f.unwrapped(c, document, &evidence); at != "" {
+			e.Mistake = &mistake{"other_place", at}
 		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
 			e.Detail += " (" + where + ")"
 		}
@@ -178,10 +182,23 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 			return found("other_body", wrong)
 		}
 	}
-	if others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid); others != "" {
+	others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid)
+	if e.Reason != judgment.Invalid {
+		if at := f.unwrapped(c, document, &evidence); at != "" {
+			e.Mistake = &mistake{"other_place", at}
+			if others != "" {
+				e.Mistake.Text += " Or name the dialect " + others + ", of which this is a claim, too."
+			}
+			return e
+		}
+	}
+	if others != "" {
 		return found("other_dialect", claimOf(others, c))
 	}
 	if e.Reason == judgment.Missing || e.Reason == judgment.Partial {
+		if body.isToken() {
+			return found("alone", "This is a value without its name: pass the user id and the signature with the names under which the page sends them.")
+		}
 		if at, dialect := f.elsewhere(body, &evidence); dialect == f.dialect {
 			return found("other_place", inObject(at))
 		} else if dialect != "" {
@@ -198,7 +215,10 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		return e
 	}
 	if evidence.Document = c.normal(body); len(bytes.TrimSpace(body)) == 0 {
-		evidence.Document = c.readHeaders(head)
+		evidence.Document = c.readHeaders(head, alone(query, body))
+	}
+	if len(head) == 0 && query != "" {
+		evidence.Document = []byte(query)
 	}
 	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 		return found(m.ID, m.Text)

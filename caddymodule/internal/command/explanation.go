@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,18 +43,50 @@ type mistake struct {
 	Text string `json:"text"`
 }
 
-// found lists the claim's fields and where in the object each may be.
-func (c *checker) found(r *verifier.Reading) string {
+// found lists the claim's fields and where each is.
+func (c *checker) found(d document, r *verifier.Reading) string {
 	var fields []string
 	for f := verifier.UserID; f <= verifier.Visitor; f++ {
-		if len(r.Unverified(f)) > 0 {
-			fields = append(fields, f.String()+" ("+strings.Join(c.pointers(f), " or ")+")")
+		if len(r.Unverified(f)) == 0 || f == verifier.TokenField && !c.dialect.TakesToken() {
+			continue
+		}
+		if at := c.foundAt(d, f); at != "" {
+			fields = append(fields, f.String()+" ("+at+")")
+		} else { // a token alone
+			fields = append(fields, f.String())
 		}
 	}
 	if len(fields) == 0 {
 		return "nothing"
 	}
 	return strings.Join(fields, ", ")
+}
+
+// foundAt returns at which of its places a field is. A member of the name of a header or a
+// parameter stands for it.
+func (c *checker) foundAt(d document, f verifier.Field) string {
+	query, head, body := d.split()
+	members := c.normal(body).names()
+	lines := c.readHeaders(head, alone(query, body)).names()
+	maps.Copy(members, lines)
+	params := document("?" + query).names()
+	var places []string
+	for _, p := range c.places(f) {
+		in, place := members, c.pointer(&p)
+		if p.Location == "header" && len(lines) > 0 {
+			in = lines
+		} else if p.Location == "query" && len(params) > 0 {
+			in = params
+		}
+		if locationOf(&p) != "body" {
+			place = strings.TrimSpace(p.Location + " " + p.Name + " " + p.Within)
+		}
+		object, there := in[c.member(&p)]
+		if _, within := in[c.pointer(&p)]; there && (within || !object) && !slices.ContainsFunc(places, func(q string) bool { return strings.HasSuffix(q, "/"+p.Name+p.Within) }) {
+			places = append(places, place)
+		}
+	}
+	return strings.Join(places, " or ")
 }
 
 // detail tells an integrator what is wrong.

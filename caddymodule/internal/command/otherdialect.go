@@ -2,7 +2,9 @@ package command
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -66,6 +68,60 @@ func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) (at, dialect s
 		}
 	}
 	return "", ""
+}
+
+// unwrapped says where a claim belongs that is complete, but for the JSON text that it is within,
+// or in a query that the dialect does not read. It is "" for any other.
+func (f *claimFormat) unwrapped(c *checker, text document, e *diagnose.Evidence) string {
+	query, head, body := text.split()
+	complete := func(d document) bool {
+		_, err := f.try(c.dialect.Name, d, e)
+		return err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid)
+	}
+	if query != "" && complete(document(query)) {
+		return "The claim is in the URL's query, where it is not read: send it in the body, as JSON or as a form."
+	}
+	values, _ := url.ParseQuery(query)
+	if body.isForm() {
+		values, _ = url.ParseQuery(string(bytes.TrimSpace(body)))
+	}
+	for _, p := range c.places(verifier.UserID) {
+		name := strings.TrimPrefix(c.member(&p), "/")
+		sent := values.Get(p.Key())
+		for _, h := range head {
+			if p.Location == "header" && strings.EqualFold(h.name, p.Name) {
+				sent = h.value
+			}
+		}
+		if how := otherText(sent, p.Base64); how != "" && p.Within != "" {
+			return p.Key() + " is " + how + "."
+		}
+		if p.Within == "" || !body.isObject() || !complete(document(`{"`+name+`":`+string(body)+"}")) {
+			continue
+		}
+		switch {
+		case locationOf(&p) != "body":
+			return "The fields of " + p.Name + " are sent without it: send them as a JSON text in the " + p.Location + " " + p.Name + "."
+		default:
+			return "The fields of " + name + " are at the top: send them in " + name + ", which is an object in JSON, and a JSON text in a form."
+		}
+	}
+	return ""
+}
+
+// otherText says how a JSON object is written that is not read as it is sent, "" if it is, or there
+// is none.
+func otherText(sent string, inBase64 bool) string {
+	var inner string
+	switch plain := objectIn([]byte(sent), false); {
+	case plain != nil && inBase64:
+		return "a JSON text, and read in base64: encode it"
+	case plain == nil && !inBase64 && objectIn([]byte(sent), true) != nil:
+		return "in base64, and read as a JSON text: do not encode it"
+	case json.Unmarshal([]byte(sent), &inner) == nil && objectIn([]byte(inner), inBase64) != nil:
+		return "JSON within a JSON text, so it was encoded twice: encode it once"
+	}
+	return ""
 }
 
 // inObject says where the claim is.

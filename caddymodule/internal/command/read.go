@@ -16,7 +16,7 @@ import (
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	query, head, body := text.split()
 	c.verifier.Query([]byte(query), reading)
-	c.verifier.JSON(c.readHeaders(head), reading)
+	c.verifier.JSON(c.readHeaders(head, alone(query, body)), reading)
 	switch {
 	case body.isToken():
 		token, _ := c.bare(body)
@@ -44,11 +44,11 @@ type header struct{ name, value string }
 var aURL = regexp.MustCompile(`^\s*(?:(?i:(?:https?|wss?)://)[^\s?]*|/[^\s?]*)?\?`)
 
 // split takes a request apart, as browsers and proxies show it: the query, headers and, behind
-// an empty line, the body. Any other text is a body alone, and so is a URL's query.
+// an empty line, the body. A URL has a query alone, and any other text is a body.
 func (d document) split() (query string, head []header, body document) {
 	if match := aURL.Find(d); match != nil {
-		body, _, _ = bytes.Cut(d[len(match):], []byte("#"))
-		return "", nil, body
+		text, _, _ := bytes.Cut(bytes.TrimSpace(d[len(match):]), []byte("#"))
+		return string(text), nil, nil
 	}
 	rest := bytes.TrimLeft(d, "\r\n")
 	for first := true; ; first = false {
@@ -56,7 +56,7 @@ func (d document) split() (query string, head []header, body document) {
 		target := ""
 		if request := aRequestLine.FindSubmatch(line); request != nil && first {
 			target = string(request[1])
-		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && len(bytes.TrimSpace(after)) == 0) {
+		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && bytes.Contains(line, []byte(".")) && len(bytes.TrimSpace(after)) == 0) {
 			head = append(head, header{string(match[1]), string(match[2])})
 			if head[len(head)-1].name == ":path" {
 				target = string(match[2])
@@ -68,25 +68,33 @@ func (d document) split() (query string, head []header, body document) {
 			_, query, _ = strings.Cut(target, "?")
 		}
 	}
-	if query == "" && len(head) == 0 {
+	if len(rest) == len(bytes.TrimLeft(d, "\r\n")) { // there is no line of a request
 		return "", nil, d
 	}
 	return query, head, document(rest)
 }
 
-// readHeaders returns as a JSON object what the dialect reads in headers.
-func (c *checker) readHeaders(head []header) document {
+// alone reports whether lines of headers are all of a text.
+func alone(query string, body document) bool { return query == "" && len(bytes.TrimSpace(body)) == 0 }
+
+// readHeaders returns as a JSON object what the dialect reads in headers, and if lines of names
+// and values are all there is, in fields: browsers show those of a form or a query so.
+func (c *checker) readHeaders(head []header, alone bool) document {
 	object := []byte{'{'}
 	for _, h := range head {
 		for _, p := range c.dialect.Places {
+			name := strings.TrimPrefix(c.member(&p), "/")
 			if p.Location == "header" && strings.EqualFold(p.Name, h.name) {
-				if len(object) > 1 {
-					object = append(object, ',')
-				}
-				object, _ = jsontext.AppendQuote(object, p.Name)
-				object, _ = jsontext.AppendQuote(append(object, ':'), strings.ToValidUTF8(h.value, "\ufffd"))
-				break
+				name = p.Name
+			} else if !alone || name != h.name {
+				continue
 			}
+			if len(object) > 1 {
+				object = append(object, ',')
+			}
+			object, _ = jsontext.AppendQuote(object, name)
+			object, _ = jsontext.AppendQuote(append(object, ':'), strings.ToValidUTF8(h.value, "\ufffd"))
+			break
 		}
 	}
 	return c.normal(append(object, '}'))
