@@ -55,6 +55,7 @@ func TestCheck(t *testing.T) {
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
 		{"what the example has for its own sake", example, forever},
 		{"signatures and tokens", oneSite("", own+"claim token header Authorization\n}\n"+proxy), "hash_is_token 6"},
+		{"signatures alone, where tokens could come", oneSite("", own+"dialect intercom\nproof signature\n}\n"+proxy), ""},
 		{"signatures, and tokens by HS512", oneSite("", own+"claim token header Authorization\ntoken {\nalgorithm HS512\n}\n}\n"+proxy), ""},
 		{"a proxy before", oneSite("", "route {\n"+proxy+own+"}\n}"), "proxy_before 8"},
 		{"another order", oneSite("order chat_identity after reverse_proxy", own+"}\n"+proxy), "proxy_before 6"},

@@ -133,6 +133,27 @@ func TestDocsFromZendesk(t *testing.T) {
 	})
 }
 
+// TestDocsFromSigned: what a token signs beside the user reaches the backend as the page says.
+func TestDocsFromSigned(t *testing.T) {
+	token := func(id string) string {
+		return jwt(exampleSecret, fmt.Sprintf(`{%s,"email":"ada@example.com","name":"Ada","exp":%d}`, id, inAnHour()))
+	}
+	intercom := documented(t, "caddyfile fromintercom")
+	chatwoot := strings.Replace(documented(t, "caddyfile fromchatwoot"), "chatwoot:3000", "UPSTREAM", 1)
+	signing := "dialect chatwoot\nclaim token body /identifier_token\ntoken {\nemail /email\nname /name\n}\n"
+	for site, c := range map[string]struct{ method, path, body, want string }{
+		intercom: {"POST", "/messenger/web/ping", `{"user_data":{"intercom_user_jwt":"` + token(`"user_id":"ada"`) + `"}}`, `  {"email":"ada@example.com","name":"Ada"}`},
+		strings.ReplaceAll(chatwoot, "dialect chatwoot\n", signing): {"PATCH", "/api/v1/widget/contact/set_user", `{"identifier":"ada","identifier_token":"` + token(`"sub":"ada"`) + `"}`, "ada@example.com Ada "},
+	} {
+		a := start(t, "", site).do(t, c.method, c.path, c.body, jsonType)
+		if a.seen == nil {
+			t.Fatal(a.Status, a.body)
+		}
+		h := a.seen.Header
+		equal(t, h.Get("X-Verified-Email")+" "+h.Get("X-Verified-Name")+" "+h.Get("X-Verified-Attributes"), c.want, "%s", c.path)
+	}
+}
+
 // TestDocsFromUntried: with what the page says of trying it first, no request is changed.
 func TestDocsFromUntried(t *testing.T) {
 	site := strings.Replace(documented(t, "caddyfile fromchatwoot"), "chatwoot:3000", "UPSTREAM", 1)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -92,6 +93,10 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	case judgment.WidgetUnknown:
 		return x.unknownHint(), ""
 	case judgment.Unavailable:
+		if errors.Is(cause, verifier.ErrSecretEncoding) {
+			kind := findings.SecretUndecoded
+			return traffic.Hint{ID: string(kind), Text: "The widget's secret is not written in " + x.plan.policy.KeyEncoding + ", which is the key_encoding here. " + findings.Remedies[kind] + "."}, ""
+		}
 		detail = cause.Error()
 	case judgment.ConversationClaimed:
 		if errors.Is(cause, ledger.ErrShare) {
@@ -106,7 +111,7 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 func (p *plan) firstCounts(mistake string) string {
 	var names []string
 	for _, place := range p.policy.Places {
-		if name := place.Location + " " + place.Name + place.Within; place.Field == verifier.UserID && !slices.Contains(names, name) {
+		if name := placeName(place); place.Field == verifier.UserID && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -221,13 +222,28 @@ func TestStopped(t *testing.T) {
 func TestHintsOfPlaces(t *testing.T) {
 	g, lines := operated(t, "", "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id body /user_id else body /email\n}\nreverse_proxy UPSTREAM")
 	for path, c := range map[string][2]string{
-		"/else":     {`{"user_id":"zoe","email":"z@example.org","user_hash":"` + sign("z@example.org") + `"}`, "The user id is the first that is there of: body /user_id, body /email."},
+		"/else":     {`{"user_id":"zoe","email":"z@example.org","user_hash":"` + sign("z@example.org") + `"}`, "The user id is the first that is there of: user_id, email."},
 		"/spelling": {`{"User_Id":"zoe","user_hash":"` + sign("zoe") + `"}`, "There is a field that only some programs take for user_id: send user_id and user_hash, spelled exactly so and not in a list."},
 		"/missing":  {`{"user_id":"zoe"}`, "There is no user_hash: send user_id and user_hash together."},
 	} {
 		g.do(t, "POST", path, c[0], jsonType)
 		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
 		contains(t, lines(`"path":"` + path + `"`)[0].Hint, c[1])
+	}
+}
+
+// TestHintOfUndecodedSecret: a widget whose secret writes no key as the handler has it is told of
+// as a mistake of the configuration, and not as an outage that passes.
+func TestHintOfUndecodedSecret(t *testing.T) {
+	g, lines := operated(t, "widget inline {\nsecret {env.TEST_SECRET}\n}", "chat_identity required {\nwidget {query.w}\nkey_encoding hex\n}\nreverse_proxy UPSTREAM")
+	if c := g.call(t, "POST", "widgets", `{"id":"stored","secret":"`+testSecret+`"}`); c.status != http.StatusCreated {
+		t.Fatal(c.status, c.body)
+	}
+	for _, widget := range []string{"inline", "stored"} {
+		a := g.do(t, "POST", "/"+widget+"?w="+widget, `{"user_id":"zoe","user_hash":"`+sign("zoe")+`"}`, jsonType)
+		equal(t, verdict(t, a), "503 unavailable", "%s", widget)
+		eventually(t, "no line about "+widget, func() bool { return len(lines(`"path":"/`+widget+`"`)) > 0 })
+		contains(t, lines(`"path":"/` + widget + `"`)[0].Hint, "The widget's secret is not written in hex, which is the key_encoding here. Write the secret in that encoding, or correct key_encoding.")
 	}
 }
 
@@ -251,6 +267,15 @@ func TestHintsOfRows(t *testing.T) {
 			secret {env.TEST_SECRET}
 		}
 	}
+	@nested path /nested
+	handle @nested {
+		chat_identity required {
+			secret {env.TEST_SECRET}
+			widget a
+			claim user_id body /user/id
+			claim signature body /user/hash
+		}
+	}
 	@intercom path /intercom*
 	handle @intercom {
 		chat_identity required {
@@ -269,11 +294,14 @@ func TestHintsOfRows(t *testing.T) {
 	}{
 		"/chaskiq": {"", []string{`User-Data: {"email":"ada@example.com","identifier_key":"` + sign("u-42") + `","properties":{"id":"u-42"}}`}, "the field id and not of the e-mail address"},
 		"/magicbell": {"", []string{"X-MagicBell-User-External-ID: u-42", "X-MagicBell-User-Email: ada@example.com", "X-MagicBell-User-HMAC: " + base64.StdEncoding.EncodeToString(digest)},
-			"the field X-MagicBell-User-Email and not of the user id: sign the user id alone, byte for byte as it is sent. The user id is the first that is there of: header X-MagicBell-User-External-ID, header X-MagicBell-User-Email."},
+			"the field X-MagicBell-User-Email and not of the user id: sign the user id alone, byte for byte as it is sent. The user id is the first that is there of: X-MagicBell-User-External-ID, X-MagicBell-User-Email."},
 		"/magicbell/hex": {"", []string{"X-MagicBell-User-External-ID: u-42", "X-MagicBell-User-HMAC: " + sign("u-42")}, "write the digest in base64"},
 		"/intercom": {"user_data=" + url.QueryEscape(`{"user_id":"u-42","user_hash":"`+sign("ada@example.com")+`","email":"ada@example.com"}`), []string{form},
-			"The user id is the first that is there of: body /user_data/user_id, body /user_data/email, query"},
+			"The user id is the first that is there of: user_id in user_data, email in user_data."},
 		"/intercom/half": {"user_data=" + url.QueryEscape(`{"user_id":"u-42"}`), []string{form}, "There is no user_hash in user_data and no intercom_user_jwt in user_data: send user_id in user_data and user_hash in user_data together, or a token in"},
+		"/intercom/token": {"user_data=" + url.QueryEscape(`{"user_id":"u-42","intercom_user_jwt":"`+jwt(testSecret, fmt.Sprintf(`{"user_id":"u-7","exp":%d}`, inAnHour()))+`"}`), []string{form},
+			"The identity claim's user_id in user_data, or a name that leads to it, differs from the user id in the token, or is in another spelling. Send it once."},
+		"/nested":        {`{"user":{"id":"u-42"}}`, []string{jsonType}, "There is no hash in user: send id in user and hash in user together."},
 		"/intercom/text": {`{"user_data":"{\"user_id\":\"u-42\",\"user_hash\":\"` + sign("u-42") + `\"}"}`, []string{jsonType}, "In a JSON body, user_data is an object and not a text."},
 	} {
 		g.do(t, "POST", path, c.body, c.headers...)

@@ -170,14 +170,14 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 }
 
 func ambiguousDetail(p *plan, cause error) string {
-	field := "A field of the identity claim, or a name that leads to it,"
-	if e, ok := errors.AsType[*verifier.Error](cause); ok {
-		field = "The identity claim's " + p.fieldName(e.Field) + ", or a name that leads to it,"
-		if e.Field >= verifier.Widget {
-			field = "The request's " + p.fieldName(e.Field)
-		}
+	e, ok := errors.AsType[*verifier.Error](cause)
+	switch {
+	case !ok:
+		return "A field of the identity claim appears more than once. Send it once."
+	case e.Field >= verifier.Widget:
+		return "The request's " + p.fieldName(e.Field) + " " + e.Detail + ". Send it once."
 	}
-	return field + " appears more than once, in two spellings or with two values. Send it once."
+	return "The identity claim's " + p.fieldName(e.Field) + ", or a name that leads to it, " + e.Detail + ". Send it once."
 }
 
 func malformedDetail(p *plan, cause error) string {
@@ -237,18 +237,30 @@ func (p *plan) fieldNames(together string) string {
 	return strings.Join(ways, ", or ")
 }
 
-// fieldName is the name of the field's first place, and of the text that it is within.
+// fieldName is the name of the field's first place.
 func (p *plan) fieldName(f verifier.Field) string {
 	for _, place := range p.policy.Places {
 		if place.Field == f {
-			name := strings.TrimPrefix(place.Name, "/")
-			if place.Within != "" {
-				name = strings.TrimPrefix(place.Within, "/") + " in " + name
-			}
-			return name
+			return placeName(place)
 		}
 	}
 	return f.String()
+}
+
+// placeName is the name of a field there, and of the object or text that it is in.
+func placeName(p verifier.Place) string {
+	pointer := p.Name
+	if p.Within != "" {
+		pointer = "/" + strings.TrimPrefix(p.Name, "/") + p.Within
+	}
+	if !strings.HasPrefix(pointer, "/") {
+		return pointer
+	}
+	last := strings.LastIndexByte(pointer, '/')
+	if last == 0 {
+		return pointer[1:]
+	}
+	return pointer[last+1:] + " in " + pointer[1:last]
 }
 
 // errTunnel refuses a CONNECT, whose traffic cannot be verified.

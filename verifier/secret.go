@@ -19,7 +19,15 @@ const MinSecret = 16
 var (
 	ErrSecretEmpty = errors.New("verifier: the secret is empty")
 	ErrSecretShort = fmt.Errorf("verifier: the secret is shorter than %d bytes", MinSecret)
+	// ErrSecretEncoding: its text is not written in the encoding of the key.
+	ErrSecretEncoding = errors.New("verifier: the secret is not written in the encoding of its key")
 )
+
+// notInEncoding is an [ErrSecretEncoding] that names the encoding.
+type notInEncoding string
+
+func (e notInEncoding) Error() string        { return "verifier: the secret is not " + string(e) }
+func (e notInEncoding) Is(target error) bool { return target == ErrSecretEncoding }
 
 const redacted = "[redacted]"
 
@@ -100,7 +108,7 @@ func (s Secret) Decoded(encoding string) (Secret, error) {
 		key, err = base64.RawURLEncoding.Strict().DecodeString(strings.TrimRight(text, "="))
 	}
 	if err != nil || strings.ContainsAny(text, "\r\n") { // which the decoders ignore
-		return Secret{}, fmt.Errorf("verifier: the secret is not %s", encoding)
+		return Secret{}, notInEncoding(encoding)
 	}
 	return NewSecret(string(key))
 }

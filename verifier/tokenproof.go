@@ -26,7 +26,7 @@ func (v *Verifier) tokenShape(r *Reading) error {
 		return err
 	}
 	if beside := &r.found[0][UserID]; !r.standsIn && (beside.variant || len(beside.value) > 0 && string(beside.value) != string(t.user)) {
-		return &Error{Err: ErrAmbiguous, Field: UserID, Detail: "is another one beside the token, or in another spelling"}
+		return &Error{Err: ErrAmbiguous, Field: UserID, Detail: "differs from the user id in the token, or is in another spelling"}
 	}
 	r.byToken = true
 	for _, f := range signedFields {

@@ -67,7 +67,7 @@ func loadVectors(t testing.TB, name string) []vector {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(vectorsFolder, name+".json"))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s has no vectors: write its file as the README there says (%v)", name, err)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -278,7 +278,7 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 	id, err := verifier.Verify(reading, keys...)
 	reason := v.reason(err)
 	if reason != v.Reason || outcomes[reason] != v.Outcome {
-		t.Fatalf("got %q (%v), want %q, %q", reason, err, v.Reason, v.Outcome)
+		t.Fatalf("found reason %q, outcome %q (%v); the vector has %q, %q", reason, outcomes[reason], err, v.Reason, v.Outcome)
 	}
 	shape := verifier.shape(reading)
 	if shape == nil {
@@ -287,10 +287,10 @@ func (v *vector) check(t *testing.T, dialect string, reading *Reading) {
 			message = reading.token.jws.Signed
 		}
 		if v.Signed == nil || string(message) != *v.Signed {
-			t.Errorf("signed text %q", message)
+			t.Errorf("signed is %q", message)
 		}
 	} else if v.Signed != nil || v.Digest != nil {
-		t.Error("nothing is signed where the shape is refused")
+		t.Error("signed and digest are null where the claim is refused for its shape")
 	}
 	if (v.User != nil) != (err == nil) || v.User != nil && id.User() != *v.User || err != nil && id != (Identity{}) {
 		t.Errorf("user %q", id.User())
@@ -350,7 +350,7 @@ func (v *vector) checkNothingLeft(t *testing.T, reader *reader, left string) {
 func (v *vector) checkDigest(t *testing.T, verifier *Verifier, reading *Reading, signed bool) {
 	if !signed || len(v.Secret) == 0 {
 		if v.Digest != nil {
-			t.Error("a digest of nothing, or by nobody")
+			t.Error("digest is null where nothing is signed, or there is no secret")
 		}
 		return
 	}
@@ -367,7 +367,7 @@ func (v *vector) checkDigest(t *testing.T, verifier *Verifier, reading *Reading,
 		got = verifier.sign(NewKey(secret), &reading.claim)
 	}
 	if v.Digest == nil || got != *v.Digest {
-		t.Errorf("digest %s", got)
+		t.Errorf("digest is %s", got)
 	}
 }
 

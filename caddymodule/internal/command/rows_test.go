@@ -65,7 +65,7 @@ func (x *signedRow) name() string { return strings.Join(x.sign, " ") }
 func TestSignExplain(t *testing.T) {
 	for _, x := range signedRows(t) {
 		t.Run(x.name(), func(t *testing.T) {
-			ways := []string{x.printed, otherCase(t, x.dialect, x.printed), asTexts(t, x.printed)}
+			ways := []string{x.printed, otherCase(t, x.dialect, x.printed), asTexts(t, x.dialect, x.printed)}
 			if r := command(t, run{args: append(x.sign, "--headers"), in: x.secret + x.private}); r.err == nil {
 				ways = append(ways, r.out, "POST /chat HTTP/1.1\r\nHost: example.com\r\n"+strings.ReplaceAll(strings.ToLower(nameOf(r.out))+r.out[len(nameOf(r.out)):], "\n", "\r\n")+"\r\n")
 			}
@@ -106,19 +106,22 @@ func otherCase(t *testing.T, dialect, printed string) string {
 	return printed
 }
 
-// asTexts writes the objects within a claim as JSON texts, as they are in headers and forms,
-// unless they are so in JSON, too.
-func asTexts(t *testing.T, printed string) string {
+// asTexts writes the objects that a dialect reads within a JSON text as such texts, as they are
+// in headers and forms.
+func asTexts(t *testing.T, dialect, printed string) string {
+	d, err := verifier.LookupDialect(dialect)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var claim map[string]any
 	if err := json.Unmarshal([]byte(printed), &claim); err != nil {
 		t.Fatal(err)
 	}
-	for name, value := range claim {
-		if _, ok := value.(map[string]any); !ok || name == "user_metadata" {
-			continue
+	for _, p := range d.Places {
+		if value, ok := claim[p.Key()].(map[string]any); ok && p.Within != "" {
+			text, _ := json.Marshal(value)
+			claim[p.Key()] = string(text)
 		}
-		text, _ := json.Marshal(value)
-		claim[name] = string(text)
 	}
 	text, _ := json.Marshal(claim)
 	return string(text)

@@ -46,7 +46,7 @@ var (
 	UploadTooLarge    = kind("upload_too_large", "Raise max_spool to at least eight times max_upload, or lower max_upload")
 	SpoolInMemory     = kind("spool_in_memory", "Name a folder on a disk with spool, or lower max_spool")
 	ClaimsKept        = kind("claims_kept", "Remove 'unverified keep' unless the upstream reads X-Verified-User alone")
-	HashIsToken       = kind("hash_is_token", "Have tokens signed by HS512 and write 'algorithm HS512'; or write 'proof token', with a secret that has signed no ids")
+	HashIsToken       = kind("hash_is_token", "Write 'proof signature' where no tokens are sent yet. Else have them signed by HS512 and write 'algorithm HS512'; or write 'proof token', with a secret that has signed no ids")
 	TokenForever      = kind("token_forever", "Have the signing server set exp, and remove no_expiry")
 	FileDamaged       = kind("file_damaged", "Restore it from a backup, or correct the path")
 	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
