@@ -93,13 +93,13 @@ func (c *checker) sign(cmd *cobra.Command, claim map[verifier.Field]string) (*ve
 		return nil, nil, err
 	}
 	secret, err := signingSecret(cmd)
+	if err == nil {
+		secret, err = c.decode(secret)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := c.decode(secret)
-	if err != nil {
-		return nil, nil, err
-	}
+	key := verifier.NewKey(secret)
 	if claim[verifier.Signature], err = c.verifier.Sign(key, claim); err != nil {
 		return nil, nil, fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 	}

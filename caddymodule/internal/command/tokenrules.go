@@ -95,20 +95,20 @@ func (t *tokenRules) suit(d *verifier.Dialect, key crypto.PublicKey) error {
 	return d.Token.CheckKey(key)
 }
 
-// decode returns the key that a secret writes.
-func (c *checker) decode(secret verifier.Secret) (*verifier.Key, error) {
+// decode returns the key that a secret writes, as a secret.
+func (c *checker) decode(secret verifier.Secret) (verifier.Secret, error) {
 	decoded, err := secret.Decoded(c.verifier.Dialect().KeyEncoding)
 	if err != nil {
-		return nil, fmt.Errorf("%s, and --key-encoding or the dialect says that it is", strings.TrimPrefix(err.Error(), "verifier: "))
+		err = fmt.Errorf("%s, and --key-encoding or the dialect says that it is", inWords(err))
 	}
-	return verifier.NewKey(decoded), nil
+	return decoded, err
 }
 
 // keys returns those of the evidence, as the dialect decodes them.
 func (c *checker) keys(e *diagnose.Evidence) (keys []*verifier.Key) {
 	for _, secret := range e.Secrets {
-		if key, err := c.decode(secret); err == nil {
-			keys = append(keys, key)
+		if decoded, err := c.decode(secret); err == nil {
+			keys = append(keys, verifier.NewKey(decoded))
 		}
 	}
 	if len(e.Secrets) == 0 {
