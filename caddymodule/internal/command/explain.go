@@ -197,8 +197,8 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		}
 		return e
 	}
-	if evidence.Document = c.normal(body); len(bytes.TrimSpace(body)) == 0 {
-		evidence.Document = c.readHeaders(head)
+	if evidence.Document = body; len(bytes.TrimSpace(body)) == 0 {
+		evidence.Document = c.inHeaders(head)
 	}
 	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
 		return found(m.ID, m.Text)

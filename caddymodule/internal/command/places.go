@@ -11,11 +11,11 @@ import (
 )
 
 // A claim is printed and read as one JSON object, wherever its fields travel: one in a
-// body is at its pointer there, and one in a header, a query or a cookie is a member of that
+// body is at its pointer there, and one in a header or a query is a member of that
 // name.
 
 // locations are those of places, in the order in which sign prefers them.
-var locations = []string{"body", "header", "query", "cookie"}
+var locations = []string{"body", "header", "query"}
 
 func locationOf(p *verifier.Place) string { return cmp.Or(p.Location, "body") }
 
@@ -66,22 +66,6 @@ func (c *checker) pointers(f verifier.Field) (pointers []string) {
 	return pointers
 }
 
-// asMembers returns places in a body for the fields that travel elsewhere.
-func (c *checker) asMembers() (members []verifier.Place) {
-	for _, p := range c.dialect.Places {
-		if locationOf(&p) == "body" {
-			continue
-		}
-		p.Name, p.Location, p.Scheme, p.Root = c.member(&p), "body", "", true
-		if !slices.ContainsFunc(members, func(q verifier.Place) bool {
-			return p.Field == q.Field && strings.EqualFold(p.Name, q.Name) && p.Within == q.Within
-		}) {
-			members = append(members, p)
-		}
-	}
-	return members
-}
-
 // where says where a field may be, in words.
 func (c *checker) where(f verifier.Field) string {
 	var places []string
@@ -98,19 +82,4 @@ func (c *checker) where(f verifier.Field) string {
 		}
 	}
 	return strings.Join(places, " or ")
-}
-
-// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
-// object, "" if there is none.
-func (c *checker) textInBody(body document) string {
-	if body.isForm() {
-		return ""
-	}
-	sent, read := body.names(), c.normal(body).names()
-	for _, p := range c.dialect.Places {
-		if member := c.member(&p); locationOf(&p) == "body" && read[member] && !sent[member] {
-			return p.Key()
-		}
-	}
-	return ""
 }

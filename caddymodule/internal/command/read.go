@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -16,7 +17,13 @@ import (
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	query, head, body := text.split()
 	c.verifier.Query([]byte(query), reading)
-	c.verifier.JSON(c.readHeaders(head), reading)
+	for _, h := range head {
+		c.carried(h.name, h.value, reading)
+	}
+	fields := body.fields()
+	for name, values := range fields {
+		c.carried(name, values[0], reading)
+	}
 	switch {
 	case body.isToken():
 		token, _ := c.bare(body)
@@ -24,7 +31,9 @@ func (c *checker) verify(text document, reading *verifier.Reading, keys []*verif
 	case body.isForm():
 		c.verifier.Form(bytes.TrimSpace(body), reading)
 	case len(bytes.TrimSpace(body)) == 0 && len(text) > len(body): // a request without one
-	case !c.verifier.JSON(c.normal(body), reading) && reading.Err() == nil:
+	case c.textInBody(body) != "":
+		c.verifier.Form([]byte(fields.Encode()), reading) // where it is read
+	case !c.verifier.JSON(body, reading) && reading.Err() == nil:
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
@@ -74,91 +83,73 @@ func (d document) split() (query string, head []header, body document) {
 	return query, head, document(rest)
 }
 
-// readHeaders returns as a JSON object what the dialect reads in headers.
-func (c *checker) readHeaders(head []header) document {
-	object := []byte{'{'}
+// carried reads a field that travels in a header or a query: of a header's line, or of a
+// member of JSON or a field of a form that stands for one.
+func (c *checker) carried(name, value string, to *verifier.Reading) {
+	for _, p := range c.dialect.Places {
+		switch inHeader := p.Location == "header"; {
+		case locationOf(&p) == "body" || c.member(&p) != "/"+name && !(inHeader && strings.EqualFold(p.Name, name)):
+			continue
+		case !inHeader:
+			if p.Base64 && strings.HasPrefix(value, "{") {
+				value = base64.StdEncoding.EncodeToString([]byte(value))
+			}
+			c.verifier.Query([]byte(url.Values{p.Name: {value}}.Encode()), to)
+		case c.verifier.InText(p):
+			c.verifier.Text(p, []byte(value), to)
+		default:
+			if n := len(p.Scheme); n > 0 && len(value) > n && strings.EqualFold(value[:n+1], p.Scheme+" ") {
+				value = value[n+1:]
+			}
+			to.Text(p, []byte(value))
+		}
+		return // a text is read with all of its fields
+	}
+}
+
+// fields returns the members of a JSON object, with objects as JSON texts, or the fields of a
+// form.
+func (d document) fields() url.Values {
+	if d.isForm() {
+		form, _ := url.ParseQuery(string(bytes.TrimSpace(d)))
+		return form
+	}
+	var members map[string]jsontext.Value
+	_ = json.Unmarshal(d, &members, jsontext.AllowDuplicateNames(true)) // none, if it is no object
+	fields := make(url.Values)
+	for name, value := range members {
+		text, err := jsontext.AppendUnquote(nil, value)
+		if err != nil {
+			text = value
+		}
+		fields.Set(name, string(text))
+	}
+	return fields
+}
+
+// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
+// object, "" if there is none.
+func (c *checker) textInBody(body document) string {
+	sent := body.names()
+	for _, p := range c.dialect.Places {
+		key := p.Key()
+		if object, there := sent["/"+key]; p.Within != "" && locationOf(&p) == "body" && there && !object && !body.isForm() && strings.HasPrefix(body.fields().Get(key), "{") {
+			return key
+		}
+	}
+	return ""
+}
+
+// inHeaders returns as a JSON object what the dialect reads in headers.
+func (c *checker) inHeaders(head []header) document {
+	read := make(map[string]string)
 	for _, h := range head {
 		for _, p := range c.dialect.Places {
 			if p.Location == "header" && strings.EqualFold(p.Name, h.name) {
-				if len(object) > 1 {
-					object = append(object, ',')
-				}
-				object, _ = jsontext.AppendQuote(object, p.Name)
-				object, _ = jsontext.AppendQuote(append(object, ':'), strings.ToValidUTF8(h.value, "\ufffd"))
-				break
+				read[p.Name] = h.value
 			}
 		}
 	}
-	return c.normal(append(object, '}'))
-}
-
-// normal returns a JSON object as [checker.object] writes it: with headers spelled as the
-// dialect does, and objects in the place of JSON texts. Anything else is returned as it is.
-func (c *checker) normal(text document) document {
-	decoder := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
-	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
-		return text
-	}
-	object, changed := []byte{'{'}, false
-	for {
-		token, err := decoder.ReadToken()
-		if err != nil || token.Kind() == '}' && !changed {
-			return text
-		}
-		if token.Kind() == '}' {
-			return append(object, text[decoder.InputOffset()-1:]...)
-		}
-		before := token.String()
-		sent, err := decoder.ReadValue()
-		if err != nil {
-			return text
-		}
-		name, value := c.normalMember(before, sent)
-		changed = changed || name != before || !bytes.Equal(value, sent)
-		if len(object) > 1 {
-			object = append(object, ',')
-		}
-		object, _ = jsontext.AppendQuote(object, name)
-		object = append(append(object, ':'), value...)
-	}
-}
-
-func (c *checker) normalMember(name string, value jsontext.Value) (string, jsontext.Value) {
-	for _, p := range c.dialect.Places {
-		if p.Location == "header" && strings.EqualFold(p.Name, name) {
-			name = strings.TrimPrefix(c.member(&p), "/")
-		} else if c.member(&p) != "/"+name {
-			continue
-		}
-		text, err := jsontext.AppendUnquote(nil, value)
-		switch {
-		case err != nil: // no text
-		case p.Scheme != "" && len(text) > len(p.Scheme) && strings.EqualFold(string(text[:len(p.Scheme)+1]), p.Scheme+" "):
-			value, _ = jsontext.AppendQuote(nil, text[len(p.Scheme)+1:])
-		case p.Within != "":
-			if inner := objectIn(text, p.Base64); inner != nil {
-				value = inner
-			}
-		}
-		break
-	}
-	return name, value
-}
-
-// objectIn returns the JSON object that a text is, nil if it is none.
-func objectIn(text []byte, inBase64 bool) jsontext.Value {
-	if inBase64 {
-		if plain, err := url.PathUnescape(string(text)); err == nil {
-			text = []byte(plain)
-		}
-		text = []byte(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(string(text)))
-		if decoded, err := base64.RawURLEncoding.AppendDecode(nil, text); err == nil {
-			text = decoded
-		}
-	}
-	value := jsontext.Value(bytes.TrimSpace(text))
-	if !value.IsValid(jsontext.AllowDuplicateNames(true)) || value.Kind() != '{' {
-		return nil
-	}
-	return value
+	text, _ := json.Marshal(read) // texts alone
+	return text
 }
