@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -17,12 +18,13 @@ import (
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	query, head, body := text.split()
 	c.verifier.Query([]byte(query), reading)
-	for _, h := range head {
-		c.carried(h.name, h.value, reading)
+	for i, h := range head {
+		more := slices.ContainsFunc(head[:i], func(before header) bool { return strings.EqualFold(before.name, h.name) })
+		c.carried(h.name, h.value, more, reading)
 	}
 	fields := body.fields()
 	for name, values := range fields {
-		c.carried(name, values[0], reading)
+		c.carried(name, values[0], false, reading)
 	}
 	switch {
 	case body.isToken():
@@ -33,7 +35,7 @@ func (c *checker) verify(text document, reading *verifier.Reading, keys []*verif
 	case len(bytes.TrimSpace(body)) == 0 && len(text) > len(body): // a request without one
 	case c.textInBody(body) != "":
 		c.verifier.Form([]byte(fields.Encode()), reading) // where it is read
-	case !c.verifier.JSON(body, reading) && reading.Err() == nil:
+	case (!c.verifier.JSON(body, reading) || !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true))) && reading.Err() == nil:
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
@@ -84,8 +86,9 @@ func (d document) split() (query string, head []header, body document) {
 }
 
 // carried reads a field that travels in a header or a query: of a header's line, or of a
-// member of JSON or a field of a form that stands for one.
-func (c *checker) carried(name, value string, to *verifier.Reading) {
+// member of JSON or a field of a form that stands for one. It may be one more line of the
+// same name.
+func (c *checker) carried(name, value string, more bool, to *verifier.Reading) {
 	for _, p := range c.dialect.Places {
 		switch inHeader := p.Location == "header"; {
 		case locationOf(&p) == "body" || c.member(&p) != "/"+name && !(inHeader && strings.EqualFold(p.Name, name)):
@@ -103,19 +106,24 @@ func (c *checker) carried(name, value string, to *verifier.Reading) {
 			}
 			to.Text(p, []byte(value))
 		}
+		if more {
+			to.MarkDuplicate(p)
+		}
 		return // a text is read with all of its fields
 	}
 }
 
 // fields returns the members of a JSON object, with objects as JSON texts, or the fields of a
-// form.
+// form, none of anything else.
 func (d document) fields() url.Values {
 	if d.isForm() {
-		form, _ := url.ParseQuery(string(bytes.TrimSpace(d)))
-		return form
+		fields, _ := url.ParseQuery(string(bytes.TrimSpace(d)))
+		return fields
 	}
 	var members map[string]jsontext.Value
-	_ = json.Unmarshal(d, &members, jsontext.AllowDuplicateNames(true)) // none, if it is no object
+	if json.Unmarshal(d, &members, jsontext.AllowDuplicateNames(true)) != nil {
+		return nil
+	}
 	fields := make(url.Values)
 	for name, value := range members {
 		text, err := jsontext.AppendUnquote(nil, value)
