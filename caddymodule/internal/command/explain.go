@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -85,8 +86,12 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
-	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text) || aMember.Match(text) && !f.hasClaim(text)) {
-		f.dialect = tokenDialect
+	if !cmd.Flags().Changed("dialect") {
+		asToken, _ := f.try(tokenDialect, text, &evidence)
+		_, err := f.try(f.dialect, text, &evidence)
+		if text.isToken() || len(asToken.Unverified(verifier.TokenField)) > 0 || aMember.Match(text) && errors.Is(err, verifier.ErrMissing) {
+			f.dialect = tokenDialect
+		}
 	}
 	c, err := f.checker(f.dialect)
 	if err != nil {
@@ -113,6 +118,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	return f.explain(c, text, evidence), nil
 }
 
+// explain says what a gateway does with the claim and, if it does not verify, why.
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
 	identity, err := c.verify(document, &reading, evidence.Keys)
@@ -139,69 +145,58 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		}
 		return e
 	}
-	found := func(id, text string) *explanation {
-		e.Mistake = &mistake{id, text}
-		return e
-	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
-	if e.Token != nil && (e.Reason == judgment.Malformed || e.Reason == judgment.Invalid || e.Reason == judgment.Expired) {
-		if e.Reason == judgment.Invalid {
-			e.Detail = "the token does not fit the key, the algorithm or what is required"
-		}
-		others := f.others(c, document, &reading, &evidence, true)
-		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
-			e.Mistake = &mistake{m.ID, m.Text}
-			if others != "" && !strings.Contains(m.Text, others) {
-				e.Mistake.Text += " As a claim of " + others + " it verifies."
-			}
-			if m.Detail != "" {
-				e.Detail += " (" + m.Detail + ")"
-			}
-		} else if others != "" {
-			return found("other_dialect", claimOf(others, c))
-		}
-		return e
-	}
-	switch e.Reason {
-	case judgment.Expired:
-		return e
-	case judgment.Malformed:
-		if wrong := body.wrongKind(); wrong != "" {
-			e.Mistake = &mistake{"other_body", wrong}
-		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
-			e.Detail += " (" + where + ")"
-		}
-		return e
-	case judgment.Missing, judgment.Partial:
-		if wrong := body.wrongKind(); wrong != "" {
-			return found("other_body", wrong)
-		}
-	}
-	if others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid); others != "" {
-		return found("other_dialect", claimOf(others, c))
-	}
-	if e.Reason == judgment.Missing || e.Reason == judgment.Partial {
-		if at, dialect := f.elsewhere(body, &evidence); dialect == f.dialect {
-			return found("other_place", inObject(at))
-		} else if dialect != "" {
-			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
-		}
-		if name := c.otherName(body); name != "" {
-			return found("other_name", name)
-		}
-	}
-	if e.Reason != judgment.Invalid {
-		if names := c.misspelled(document, &reading); names != "" {
-			return found("misspelled", "A name seems not to be spelled as it is read: "+names+".")
-		}
-		return e
-	}
 	if evidence.Document = body; len(bytes.TrimSpace(body)) == 0 {
 		evidence.Document = c.inHeaders(head)
 	}
-	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
-		return found(m.ID, m.Text)
-	}
+	e.Mistake = f.mistake(c, document, &reading, &evidence, e)
 	return e
+}
+
+// mistake names what was done differently, nil where that is unknown or the reason says it.
+// What it says of this claim alone it adds to the detail.
+func (f *claimFormat) mistake(c *checker, document document, reading *verifier.Reading, evidence *diagnose.Evidence, e *explanation) *mistake {
+	_, _, body := document.split()
+	incomplete, invalid := e.Reason == judgment.Missing || e.Reason == judgment.Partial, e.Reason == judgment.Invalid
+	ofToken := e.Token != nil && (e.Reason == judgment.Malformed || invalid || e.Reason == judgment.Expired)
+	switch wrong := body.wrongKind(); {
+	case ofToken:
+	case wrong != "" && (incomplete || e.Reason == judgment.Malformed):
+		return &mistake{"other_body", wrong}
+	case e.Reason == judgment.Malformed:
+		if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
+			e.Detail += " (" + where + ")"
+		}
+		return nil
+	case e.Reason == judgment.Expired:
+		return nil
+	}
+	others := f.others(c, document, reading, evidence, ofToken || invalid)
+	if ofToken || invalid && others == "" {
+		if m, ok := diagnose.Claim(c.verifier, reading, *evidence); ok {
+			if m.Detail != "" {
+				e.Detail += " (" + m.Detail + ")"
+			}
+			if others != "" && !strings.Contains(m.Text, others) {
+				m.Text += " As a claim of " + others + " it verifies."
+			}
+			return &mistake{m.ID, m.Text}
+		}
+	}
+	if others != "" {
+		return &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
+	}
+	if incomplete {
+		if where := f.elsewhere(body, evidence); where != "" {
+			return &mistake{"other_place", where}
+		}
+		if name := c.otherName(body); name != "" {
+			return &mistake{"other_name", name}
+		}
+	}
+	if names := c.misspelled(document, reading); names != "" && !ofToken && !invalid {
+		return &mistake{"misspelled", "A name seems not to be spelled as it is read: " + names + "."}
+	}
+	return nil
 }

@@ -74,7 +74,7 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 		return c.age(c.verifier.SignedAt(r))
 	case judgment.Invalid:
 		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
-			return "the token does not verify with these keys and rules" // its signature may match
+			return "the token does not fit the key, the algorithm or what is required" // its signature may match
 		}
 	}
 	return inWords(err)

@@ -4,13 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -67,26 +64,6 @@ func (c *checker) bare(text document) (token []byte, before string) {
 	return token, ""
 }
 
-// hasToken reports whether the text has a token where the dialect for tokens has it.
-func (f *claimFormat) hasToken(d document) bool {
-	c, err := f.checker(tokenDialect)
-	if err != nil {
-		return false
-	}
-	var reading verifier.Reading
-	_, _ = c.verify(d, &reading, nil)
-	return len(reading.Unverified(verifier.TokenField)) > 0
-}
-
-// hasClaim reports whether the text has anything of a claim of the dialect.
-func (f *claimFormat) hasClaim(d document) bool {
-	c, err := f.checker(f.dialect)
-	if err == nil {
-		_, err = c.verify(d, new(verifier.Reading), nil)
-	}
-	return !errors.Is(err, verifier.ErrMissing)
-}
-
 // readToken returns what a token says, as far as it can be read.
 func readToken(text []byte, now time.Time) *tokenText {
 	var t tokenText
@@ -132,15 +109,5 @@ func printable(text json.RawMessage) string {
 	if err := json.Compact(&line, text); err != nil {
 		return strconv.QuoteToASCII(string(text))
 	}
-	var b strings.Builder
-	for _, r := range line.String() {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
+	return string(escaped(line.String()))
 }

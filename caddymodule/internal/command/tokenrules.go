@@ -184,12 +184,12 @@ func publicKey(path string) (text []byte, key crypto.PublicKey, err error) {
 
 // timeInWords writes a time, and how far it is from now.
 func timeInWords(t, now time.Time) string {
-	away := t.Sub(now).Round(time.Second)
-	if away == 0 {
-		return t.UTC().Format(time.DateTime+" UTC") + ", now"
+	text := t.UTC().Format(time.DateTime + " UTC")
+	switch away := t.Sub(now).Round(time.Second); {
+	case away < 0:
+		return fmt.Sprintf("%s, %v ago", text, -away)
+	case away > 0:
+		return fmt.Sprintf("%s, in %v", text, away)
 	}
-	if away < 0 {
-		return fmt.Sprintf("%s, %v ago", t.UTC().Format(time.DateTime+" UTC"), -away)
-	}
-	return fmt.Sprintf("%s, in %v", t.UTC().Format(time.DateTime+" UTC"), away)
+	return text + ", now"
 }
