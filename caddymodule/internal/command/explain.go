@@ -60,7 +60,8 @@ token from a header may also be the field "token" of the JSON.`,
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
 	cmd.Flags().StringVar(&maxAge, "max-age", verifier.Dialects[0].MaxAge.String(), "Maximum age of a signed timestamp")
-	public.flags(cmd)
+	public.flags(cmd, "A `file` with")
+	_ = cmd.MarkFlagFilename("jwks", "json") // there is such a flag
 	out.flag(cmd)
 	return cmd
 }

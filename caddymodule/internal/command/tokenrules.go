@@ -120,20 +120,27 @@ func (c *checker) keys(e *diagnose.Evidence) (keys []*verifier.Key) {
 // publicFlags are the public keys that verify tokens.
 type publicFlags struct {
 	files []string
-	jwks  string
+	jwks  string // a file, or a URL
 }
 
-func (p *publicFlags) flags(cmd *cobra.Command) {
+func (p *publicFlags) flags(cmd *cobra.Command, where string) {
 	cmd.Flags().StringArrayVar(&p.files, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
-	cmd.Flags().StringVar(&p.jwks, "jwks", "", "A `file` with a key set (JWKS) that verifies tokens")
-	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there are such flags
-	_ = cmd.MarkFlagFilename("jwks", "json")
+	cmd.Flags().StringVar(&p.jwks, "jwks", "", where+" a key set (JWKS) that verifies tokens")
+	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
+}
+
+// check refuses keys of two kinds.
+func (p *publicFlags) check() error {
+	if p.jwks != "" && len(p.files) > 0 {
+		return errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+	}
+	return nil
 }
 
 // keys reads the keys, none if the flags name none.
 func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
-	if p.jwks != "" && len(p.files) > 0 {
-		return nil, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	var public []verifier.PublicKey
 	for _, path := range p.files {

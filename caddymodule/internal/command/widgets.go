@@ -134,14 +134,12 @@ func useText(last time.Time, lastHour *uint64) string {
 // policyFlags are a widget's own mode and dialect, and what verifies its tokens in place of a
 // secret.
 type policyFlags struct {
-	mode, dialect, jwks string
-	publicKeys          []string
+	mode, dialect string
+	publicFlags
 }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&p.publicKeys, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
-	cmd.Flags().StringVar(&p.jwks, "jwks", "", "The https `url` of a key set (JWKS) that verifies tokens")
-	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
+	p.flags(cmd, "The https `url` of")
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
 	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+";\n\"\" leaves it to the handler")
 	completeFlag(cmd, "mode", "off", "optional", "required")
@@ -155,18 +153,15 @@ func (p *policyFlags) check() error {
 	if _, err := verifier.LookupDialect(p.dialect); err != nil && p.dialect != "" {
 		return fmt.Errorf("--dialect: %w", err)
 	}
-	return nil
+	return p.publicFlags.check()
 }
 
 // public reads the files of public keys.
 func (p *policyFlags) public(cmd *cobra.Command) (public adminapi.Public, err error) {
 	if cmd.Flags().Changed("jwks") {
-		if len(p.publicKeys) > 0 {
-			return public, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
-		}
 		public.JWKS = &p.jwks
 	}
-	for _, path := range p.publicKeys {
+	for _, path := range p.files {
 		text, _, err := publicKey(path) // a private key goes nowhere
 		if err != nil {
 			return public, err

@@ -107,27 +107,21 @@ func (c *checker) object(fields []sent) []byte {
 }
 
 // headers returns the claim as lines of headers.
-func (c *checker) headers(fields []sent) ([]byte, error) {
-	var lines []byte
-	for i, f := range fields {
+func (c *checker) headers(fields []sent) (lines []byte, err error) {
+	var headers []member
+	for _, f := range fields {
 		if f.Location != "header" {
 			return nil, fmt.Errorf("--headers: the %s of the dialect %s is %s, and not in a header: leave out --headers", f.Field, c.dialect.Name, c.where(f.Field))
 		}
-		same := func(g sent) bool { return g.Name == f.Name }
-		if slices.ContainsFunc(fields[:i], same) {
-			continue
+		within := slices.Collect(jsontext.Pointer(f.Within).Tokens())
+		headers = put(headers, append([]string{f.Name}, within...), strings.TrimPrefix(f.Scheme+" ", " ")+f.text)
+	}
+	for _, h := range headers {
+		value := []byte(h.text)
+		if h.inner != nil {
+			value = appendObject(nil, h.inner)
 		}
-		value := f.text
-		if f.Within != "" {
-			var members []member
-			for _, g := range fields {
-				if same(g) {
-					members = put(members, slices.Collect(jsontext.Pointer(g.Within).Tokens()), g.text)
-				}
-			}
-			value = string(appendObject(nil, members))
-		}
-		lines = append(lines, f.Name+": "+strings.TrimPrefix(f.Scheme+" ", " ")+value+"\n"...)
+		lines = append(lines, h.name+": "+string(value)+"\n"...)
 	}
 	return lines, nil
 }
