@@ -1,7 +1,6 @@
 package diagnose
 
 import (
-	"crypto/fips140"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -119,10 +118,4 @@ func (t *token) keys() []*verifier.Key {
 		}
 	}
 	return keys
-}
-
-// diagnoseToken is findToken outside of FIPS 140-3, as [format.find] is.
-func diagnoseToken(v *verifier.Verifier, sent []byte, e *Evidence) (m Mistake, ok bool) {
-	fips140.WithoutEnforcement(func() { m, ok = findToken(v, sent, e) })
-	return m, ok
 }

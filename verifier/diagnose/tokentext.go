@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -60,10 +59,7 @@ func onlyText(text string) string {
 }
 
 // notTokens are what else is sent in place of a token, after what was written around it.
-var notTokens = []struct {
-	deviation
-	is *regexp.Regexp
-}{
+var notTokens = []pattern{
 	{deviation{"token_encrypted", "the token is encrypted (JWE, in five parts)", "send a signed one, in three parts"}, regexp.MustCompile(`^[^.]*(\.[^.]*){4}$`)},
 	{deviation{"token_json", "the token is in JSON serialization", "send it in compact serialization, header.payload.signature"}, regexp.MustCompile(`^\{[^.]*"(payload|protected|signatures)"`)},
 	{deviation{"token_payload_sent", "the claims themselves were sent and not a token", "send the token that a server makes of them"}, regexp.MustCompile(`^\{`)},
@@ -77,10 +73,8 @@ var notTokens = []struct {
 // that was, or what was sent in place of a token.
 func (t *token) repair() (found []deviation, readable bool) {
 	t.text = t.sent
-	for _, s := range slices.Concat(t.evidence.Secrets, t.evidence.Previous) {
-		if same([]byte(t.sent), []byte(s.Reveal())) {
-			return []deviation{{"secret_sent", "the secret itself was sent as the token, so that every visitor can read it", "replace the secret, and send a token that a server signs with it"}}, false
-		}
+	if t.evidence.isSecret([]byte(t.sent)) {
+		return []deviation{{"secret_sent", "the secret itself was sent as the token, so that every visitor can read it", "replace the secret, and send a token that a server signs with it"}}, false
 	}
 	for i := 0; i < len(tokenPeelings) && t.jws.Read([]byte(t.text)) != nil; i++ {
 		p := &tokenPeelings[i]
@@ -92,15 +86,11 @@ func (t *token) repair() (found []deviation, readable bool) {
 	if t.jws.Read([]byte(t.text)) == nil {
 		return found, true
 	}
-	for i := range sentInstead {
-		if s := &sentInstead[i]; strings.HasPrefix(s.id, "signature_placeholder") && s.is.MatchString(t.sent) {
-			return []deviation{{"token_placeholder", "the token is a placeholder, or what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the token"}}, false
-		}
+	if sent, _ := recognize(sentInstead, t.sent); sent.id == "signature_placeholder" {
+		return []deviation{{"token_placeholder", "the token is a placeholder, or what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the token"}}, false
 	}
-	for i := range notTokens {
-		if n := &notTokens[i]; n.is.MatchString(t.text) || n.is.MatchString(strings.TrimSpace(t.sent)) {
-			return []deviation{n.deviation}, false
-		}
+	if sent, ok := recognize(notTokens, t.text, strings.TrimSpace(t.sent)); ok {
+		return []deviation{sent}, false
 	}
 	return nil, false
 }
