@@ -59,8 +59,7 @@ var recipes = []recipe{
 	{nil, 1, (*digester).hmac},
 	{[]deviation{keyAndMessageSwapped}, 1, func(d *digester, key, message []byte) []byte { return d.hmac(message, key) }},
 	{[]deviation{plainHash}, 1, func(d *digester, _, message []byte) []byte { return d.plain(message) }},
-	secretBefore(""), secretAfter(""),
-	secretBefore(":"), secretBefore("."), secretAfter(":"), secretAfter("."),
+	hashed("", true), hashed("", false), hashed(":", true), hashed(".", true), hashed(":", false), hashed(".", false),
 	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(hexText(d.plain(key)), message) }},
 	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(d.plain(key), message) }},
 	{[]deviation{messageHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.plain(message))) }},
@@ -74,14 +73,12 @@ var recipes = []recipe{
 
 var commonRecipes = recipes[1:5]
 
-func secretBefore(separator string) recipe {
+// hashed makes a plain hash of the key, before or after, and the message.
+func hashed(separator string, keyFirst bool) recipe {
 	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
-		return d.plain(key, []byte(separator), message)
-	}}
-}
-
-func secretAfter(separator string) recipe {
-	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
+		if keyFirst {
+			return d.plain(key, []byte(separator), message)
+		}
 		return d.plain(message, []byte(separator), key)
 	}}
 }

@@ -102,13 +102,12 @@ func (t *token) bySecret(name string) ([]deviation, bool) {
 // hmacs are the algorithms of secrets, the one that the header names first.
 func hmacs(name string) (all []algorithm) {
 	for _, h := range []algorithm{{name: "HS256", hash: sha256.New, size: sha256.Size}, {name: "HS384", hash: sha512.New384, size: sha512.Size384}, {name: "HS512", hash: sha512.New, size: sha512.Size}} {
-		if h.name == name {
-			all = append([]algorithm{h}, all...)
-			continue
+		if h.name != name {
+			h.deviations = []deviation{signedBy(h.name, name)}
 		}
-		h.deviations = []deviation{signedBy(h.name, name)}
 		all = append(all, h)
 	}
+	slices.SortStableFunc(all, func(a, b algorithm) int { return len(a.deviations) - len(b.deviations) })
 	return append(all, algorithms[1:]...)
 }
 
@@ -126,16 +125,16 @@ func (t *token) signed() []variant {
 	payload := string(t.jws.Payload)
 	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
 	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
-	standard := base64.StdEncoding.EncodeToString
+	inOther := deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"}
+	in := func(e *base64.Encoding) string { return e.EncodeToString(header) + "." + e.EncodeToString(t.jws.Payload) }
 	v.add(string(header)+"."+payload, true, decoded)
 	v.add(string(header)+payload, true, decoded)
 	v.add(payload, true, alone)
 	v.add(body, true, alone)
 	v.add(head+body, true, deviation{"token_dot", "header and payload were signed without the dot between them", signParts})
 	v.add(string(t.jws.Signed)+".", false, deviation{"token_dot", "a dot was signed after the payload", signParts})
-	for _, text := range []string{standard(header) + "." + standard([]byte(payload)), base64.URLEncoding.EncodeToString(header) + "." + base64.URLEncoding.EncodeToString([]byte(payload))} {
-		v.add(text, true, deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"})
-	}
+	v.add(in(base64.StdEncoding), true, inOther)
+	v.add(in(base64.URLEncoding), true, inOther)
 	v.add(string(t.jws.Signed)+"\n", true, deviation{"token_newline_signed", "a newline was signed after the payload", signParts})
 	for _, h := range jsonWritings(header) {
 		for _, p := range jsonWritings(t.jws.Payload) {
