@@ -24,20 +24,7 @@ func dashboardCommand() *cobra.Command {
 	var admin adminFlags
 	var listen string
 	cmd := &cobra.Command{
-		Use:   "dashboard [--listen <address>]",
-		Short: "Opens the dashboard to a browser on this machine",
-		Long: `
-Prints the URL of the dashboard for a browser on this machine, and forwards the
-browser's requests to the gateway until Ctrl-C.
-
-Browsers cannot open the admin endpoint itself unless it is configured for them:
-Caddy refuses a page that no other page links to, and no browser opens a unix
-socket. The URL contains a random key, new each time, and nothing is answered
-without it. Whoever has the URL can change widgets for as long as the command runs.
-
-For a gateway on another machine, forward the port:
-
-    ssh -t -L 8019:127.0.0.1:8019 gateway.example.com caddy chat-identity dashboard --listen 127.0.0.1:8019`,
+		Use:  "dashboard [--listen <address>]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()

@@ -23,22 +23,8 @@ func explainCommand() *cobra.Command {
 	var public publicFlags
 	var out output
 	cmd := &cobra.Command{
-		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
-		Short: "Says whether a claim verifies, and if not, why",
-		Long: `
-Reads a claim from standard input, as JSON, as the body of a form, as a URL's query, as
-headers or as a token alone, and says what a gateway would do with it. If it does not verify, it names the common
-mistake that produces such a signature or token. Of a token it shows what it says, too.
-A field of a header or query may be a member of that name in the JSON, as "sign" prints
-it. The exit status is 1 if the claim does not verify.
-
-The secret is read from ` + secretVariable + ` if it is set, and from the
-first line of standard input otherwise. ` + previousSecretVariable + `
-may hold an earlier one. With --public-key or --jwks there is none, and standard input
-is the claim. A token alone is one of the dialect ` + tokenDialect + ` unless --dialect names another; a
-token from a header may also be the field "token" of the JSON.`,
-		Example: "  CHAT_IDENTITY_SECRET=... caddy chat-identity explain --dialect nextcap < claim.json",
-		Args:    noArguments,
+		Use:  "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			age, err := caddy.ParseDuration(maxAge)
 			if err != nil {

@@ -24,15 +24,7 @@ func statsCommand() *cobra.Command {
 	var top int
 	var last string
 	cmd := &cobra.Command{
-		Use:   "stats [--last minute|hour|day] [--top <n>]",
-		Short: "Shows request counts by widget and outcome",
-		Long: `
-Shows how many requests each widget has had since the gateway began to count, the
-percentage that was verified, since then and in the last minute, hour and day, and
-their outcomes, and for widgets in a grace, how much the old secrets are still used.
-With --last it shows only that window, how many were verified by a token, if any, and
-why requests were not verified. Further rows are (unknown), for requests that name no existing widget,
-(rest), for widgets that are not listed, and (total).`,
+		Use:  "stats [--last minute|hour|day] [--top <n>]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
