@@ -126,7 +126,9 @@ func (t *token) signed() []variant {
 	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
 	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
 	inOther := deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"}
-	in := func(e *base64.Encoding) string { return e.EncodeToString(header) + "." + e.EncodeToString(t.jws.Payload) }
+	in := func(e *base64.Encoding) string {
+		return e.EncodeToString(header) + "." + e.EncodeToString(t.jws.Payload)
+	}
 	v.add(string(header)+"."+payload, true, decoded)
 	v.add(string(header)+payload, true, decoded)
 	v.add(payload, true, alone)

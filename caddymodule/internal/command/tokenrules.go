@@ -3,9 +3,6 @@ package command
 import (
 	"cmp"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -77,22 +74,18 @@ func (t *tokenRules) apply(d *verifier.Dialect) error {
 
 // suit chooses the algorithm that a public key is for, unless the flags have one.
 func (t *tokenRules) suit(d *verifier.Dialect, key crypto.PublicKey) error {
-	if len(t.algorithms) > 0 || d.Token.CheckKey(key) == nil {
-		return d.Token.CheckKey(key)
+	err := d.Token.CheckKey(key)
+	if err == nil || len(t.algorithms) > 0 {
+		return err
 	}
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		t.algorithms = []string{"RS256"}
-	case *ecdsa.PublicKey:
-		bits := key.Curve.Params().BitSize
-		t.algorithms = []string{map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[bits]}
-	case ed25519.PublicKey:
-		t.algorithms = []string{"EdDSA"}
+	for _, name := range []string{"RS256", "ES256", "ES384", "ES512", "EdDSA"} {
+		rules := verifier.Token{Algorithms: []string{name}}
+		if rules.CheckKey(key) == nil {
+			t.algorithms = rules.Algorithms
+			return nil
+		}
 	}
-	if err := t.apply(d); err != nil {
-		return fmt.Errorf("no algorithm takes this key: %w", err)
-	}
-	return d.Token.CheckKey(key)
+	return fmt.Errorf("no algorithm takes this key: %w", err)
 }
 
 // decode returns the key that a secret writes, as a secret.
