@@ -286,17 +286,12 @@ func (t *token) signatures() []signature {
 func (t *token) publicAsSecret() []deviation {
 	for _, k := range t.publicKeys() {
 		for _, text := range publicTexts(k.Key) {
-			if same(t.hmac(text), t.jws.Signature) {
+			if d := (&digester{hash: hmacs(string(t.jws.Algorithm))[0].hash}); same(d.hmac([]byte(text), t.jws.Signed), t.jws.Signature) {
 				return []deviation{{"public_key_as_secret", "the public key's text was used as a secret, which everybody can do", "sign with the private key"}}
 			}
 		}
 	}
 	return nil
-}
-
-func (t *token) hmac(key string) []byte {
-	d := &digester{hash: hmacs(string(t.jws.Algorithm))[0].hash}
-	return d.hmac([]byte(key), t.jws.Signed)
 }
 
 // publicTexts are the files that a public key is kept in.

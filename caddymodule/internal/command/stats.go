@@ -42,20 +42,16 @@ func statsCommand() *cobra.Command {
 				if last != "" {
 					return writeTable(w, windowRows(&stats, last))
 				}
-				if _, err := fmt.Fprintf(w, "since %s\n", localTime(stats.Since)); err != nil {
-					return err
-				}
-				if err := writeTable(w, statsRows(&stats)); err != nil {
-					return err
-				}
+				var text strings.Builder
+				fmt.Fprintf(&text, "since %s\n", localTime(stats.Since))
+				_ = writeTable(&text, statsRows(&stats)) // a builder never fails
 				for _, counts := range stats.Widgets {
 					if counts.Grace != "" {
-						if _, err := fmt.Fprintf(w, "%s: %s\n", plain(counts.ID), plain(counts.Grace)); err != nil {
-							return err
-						}
+						fmt.Fprintf(&text, "%s: %s\n", plain(counts.ID), plain(counts.Grace))
 					}
 				}
-				return nil
+				_, err := io.WriteString(w, text.String())
+				return err
 			})
 		},
 	}
