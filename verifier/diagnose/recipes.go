@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"hash"
+	"slices"
 )
 
 // digester computes digests, and counts them.
@@ -123,4 +124,16 @@ func (w *parsedSignature) fitting(all []algorithm) (fitting []algorithm) {
 		fitting = append(fitting, right)
 	}
 	return fitting
+}
+
+// hmacs are the algorithms of secrets, the one that the header names first.
+func hmacs(name string) (all []algorithm) {
+	for _, h := range []algorithm{{name: "HS256", hash: sha256.New, size: sha256.Size}, {name: "HS384", hash: sha512.New384, size: sha512.Size384}, {name: "HS512", hash: sha512.New, size: sha512.Size}} {
+		if h.name != name {
+			h.deviations = []deviation{signedBy(h.name, name)}
+		}
+		all = append(all, h)
+	}
+	slices.SortStableFunc(all, func(a, b algorithm) int { return len(a.deviations) - len(b.deviations) })
+	return append(all, algorithms[1:]...)
 }

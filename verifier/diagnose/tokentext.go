@@ -1,8 +1,11 @@
 package diagnose
 
 import (
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"net/url"
 	"regexp"
 	"strings"
@@ -93,4 +96,50 @@ func (t *token) repair() (found []deviation, readable bool) {
 		return []deviation{sent}, false
 	}
 	return nil, false
+}
+
+// signed returns what signers sign of a token, the right text first.
+func (t *token) signed() []variant {
+	var v variants
+	v.add(string(t.jws.Signed), false)
+	for _, text := range t.spelled {
+		if i := strings.LastIndexByte(text, '.'); i > 0 {
+			v.add(text[:i], false) // what was written around or within it was signed, too
+		}
+	}
+	head, body, _ := strings.Cut(string(t.jws.Signed), ".")
+	header, _ := unpadded.DecodeString(head)
+	payload := string(t.jws.Payload)
+	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
+	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
+	inOther := deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"}
+	in := func(e *base64.Encoding) string {
+		return e.EncodeToString(header) + "." + e.EncodeToString(t.jws.Payload)
+	}
+	v.add(string(header)+"."+payload, true, decoded)
+	v.add(string(header)+payload, true, decoded)
+	v.add(payload, true, alone)
+	v.add(body, true, alone)
+	v.add(head+body, true, deviation{"token_dot", "header and payload were signed without the dot between them", signParts})
+	v.add(string(t.jws.Signed)+".", false, deviation{"token_dot", "a dot was signed after the payload", signParts})
+	v.add(in(base64.StdEncoding), true, inOther)
+	v.add(in(base64.URLEncoding), true, inOther)
+	v.add(string(t.jws.Signed)+"\n", true, deviation{"token_newline_signed", "a newline was signed after the payload", signParts})
+	for _, h := range jsonWritings(header) {
+		for _, p := range jsonWritings(t.jws.Payload) {
+			v.add(unpadded.EncodeToString([]byte(h))+"."+unpadded.EncodeToString([]byte(p)), false,
+				deviation{"token_rewritten", "header or payload was written anew after it was signed", "send the very text that was signed"})
+		}
+	}
+	return v.list
+}
+
+// publicTexts are the files that a public key is kept in.
+func publicTexts(key crypto.PublicKey) []string {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	return []string{text, strings.TrimSpace(text), string(der), base64.StdEncoding.EncodeToString(der)}
 }

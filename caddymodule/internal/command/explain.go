@@ -81,17 +81,14 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 		}
 	}
 	c, err := f.checker(f.dialect)
-	if err != nil {
-		return nil, err
-	}
-	if len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {
+	if err == nil && len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {
 		key, _ := evidence.Keys[0].Public()
 		if err = f.token.suit(&c.dialect, key.Key); err == nil {
 			c, err = f.checker(f.dialect)
 		}
-		if err != nil {
-			return nil, err
-		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	for _, secret := range evidence.Secrets {
 		if _, err := c.decode(secret); err != nil {

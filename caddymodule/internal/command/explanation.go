@@ -101,19 +101,18 @@ func inWords(err error) string {
 // spaces, newlines and control characters are visible and no terminal acts on them.
 func (e *explanation) print(w io.Writer) error {
 	var b strings.Builder
-	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
+	line := func(label, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "%-11s%s\n", label+":", text)
+		}
+	}
 	line("dialect", e.Dialect)
 	line("found", e.read)
 	if e.Token != nil {
-		if e.Token.Header != nil {
-			line("header", printable(e.Token.Header))
-		}
-		if e.Token.Claims != nil {
-			line("claims", printable(e.Token.Claims))
-		}
+		line("header", printable(e.Token.Header))
+		line("claims", printable(e.Token.Claims))
 		for _, t := range e.Token.times {
-			label, text, _ := strings.Cut(t, "\x00")
-			line(label, text)
+			line(t[0], t[1])
 		}
 	}
 	if e.User != "" {
@@ -123,20 +122,18 @@ func (e *explanation) print(w io.Writer) error {
 		line("signed is", e.template)
 		line("that is", strconv.Quote(e.message))
 	}
-	verdict := "verifies"
+	verdict, mistaken := "verifies", ""
 	if !e.Verified {
 		verdict = string(e.Reason) + ": " + e.Detail
 	}
+	if e.Mistake != nil {
+		mistaken = e.Mistake.Text
+	} else if e.Reason == judgment.Invalid {
+		mistaken = "none of the common ones. Most likely another secret or key was used, or another text was signed."
+	}
 	line("verdict", verdict)
-	if e.Warning != "" {
-		line("warning", e.Warning)
-	}
-	switch {
-	case e.Mistake != nil:
-		line("mistake", e.Mistake.Text)
-	case e.Reason == judgment.Invalid:
-		line("mistake", "none of the common ones. Most likely another secret or key was used, or another text was signed.")
-	}
+	line("warning", e.Warning)
+	line("mistake", mistaken)
 	for _, left := range e.LeftOut {
 		line("left out", left)
 	}

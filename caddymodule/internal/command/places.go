@@ -56,30 +56,28 @@ func (c *checker) member(p *verifier.Place) string {
 	return string(jsontext.Pointer("").AppendToken(p.Name))
 }
 
-// pointers returns where in the object a field may be.
-func (c *checker) pointers(f verifier.Field) (pointers []string) {
+// each says something of the places of a field, of each once.
+func (c *checker) each(f verifier.Field, say func(*verifier.Place) string) (texts []string) {
 	for _, p := range c.places(f) {
-		if pointer := c.pointer(&p); !slices.Contains(pointers, pointer) {
-			pointers = append(pointers, pointer)
+		if text := say(&p); !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
 	}
-	return pointers
+	return texts
 }
+
+// pointers returns where in the object a field may be.
+func (c *checker) pointers(f verifier.Field) []string { return c.each(f, c.pointer) }
 
 // where says where a field may be, in words.
 func (c *checker) where(f verifier.Field) string {
-	var places []string
-	for _, p := range c.places(f) {
-		place := "at " + c.pointer(&p)
-		if locationOf(&p) != "body" {
-			place = "in the " + p.Location + " " + p.Name
-			if p.Within != "" {
-				place += " at " + p.Within
-			}
+	return strings.Join(c.each(f, func(p *verifier.Place) string {
+		switch {
+		case locationOf(p) == "body":
+			return "at " + c.pointer(p)
+		case p.Within != "":
+			return "in the " + p.Location + " " + p.Name + " at " + p.Within
 		}
-		if !slices.Contains(places, place) {
-			places = append(places, place)
-		}
-	}
-	return strings.Join(places, " or ")
+		return "in the " + p.Location + " " + p.Name
+	}), " or ")
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ type tokenText struct {
 	Header json.RawMessage `json:"header,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
 
-	times []string // in words, with their labels
+	times [][2]string // their labels, and in words
 }
 
 // aToken matches a text that is a token and nothing else, or begins as a header's value does.
@@ -84,7 +83,7 @@ func readToken(text []byte, now time.Time) *tokenText {
 		}
 		// RFC 3339 has years of four digits.
 		if seconds, err := number.Float64(); err == nil && seconds >= 0 && seconds < 253402300800 {
-			t.times = append(t.times, member.label+"\x00"+timeInWords(time.Unix(int64(seconds), 0), now))
+			t.times = append(t.times, [2]string{member.label, timeInWords(time.Unix(int64(seconds), 0), now)})
 		}
 	}
 	return &t
@@ -106,8 +105,6 @@ func readSegment(text string) json.RawMessage {
 // printable writes JSON on one line, with escapes for what a terminal would act on.
 func printable(text json.RawMessage) string {
 	var line bytes.Buffer
-	if err := json.Compact(&line, text); err != nil {
-		return strconv.QuoteToASCII(string(text))
-	}
+	_ = json.Compact(&line, text) // which was read as JSON, or is not there
 	return string(escaped(line.String()))
 }

@@ -6,6 +6,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,21 +98,17 @@ func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string
 	for pointer, values := range rules.Require {
 		set(payload, pointer, values[0])
 	}
-	for _, signed := range []struct {
-		field   verifier.Field
-		pointer string
-	}{{verifier.UserID, rules.UserID[0]}, {verifier.Email, rules.Email}, {verifier.Name, rules.Name}} {
-		text := claim[signed.field]
-		if text == "" {
-			continue
+	pointers := map[verifier.Field]string{verifier.UserID: rules.UserID[0], verifier.Email: rules.Email, verifier.Name: rules.Name}
+	for _, field := range slices.Sorted(maps.Keys(pointers)) {
+		pointer := pointers[field]
+		if pointer == "" && rules.Attributes == "rest" {
+			pointer = "/" + field.String()
 		}
-		if signed.pointer == "" && rules.Attributes == "rest" {
-			signed.pointer = "/" + signed.field.String()
+		if text := claim[field]; text != "" && pointer == "" {
+			return nil, fmt.Errorf("--%s: a token of the dialect %s does not sign it", field, c.dialect.Name)
+		} else if text != "" {
+			set(payload, pointer, text)
 		}
-		if signed.pointer == "" {
-			return nil, fmt.Errorf("--%s: a token of the dialect %s does not sign it", signed.field, c.dialect.Name)
-		}
-		set(payload, signed.pointer, text)
 	}
 	return payload, nil
 }
