@@ -42,7 +42,7 @@ func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
 	case s.known != Unclear:
 		return s.known, nil
 	case b.inFile:
-		if err := b.Each(func(chunk []byte) bool { return s.feed(chunk) == Unclear }); err != nil {
+		if err := b.CopyTo(s); err != nil && s.known == Unclear {
 			return Unclear, err
 		}
 		return s.end(), nil

@@ -146,14 +146,19 @@ func (b *Body) ending(size int64, err error) error {
 	return nil
 }
 
-// grow gets more memory, for a text of that size if it is not 0.
+// grow gets more memory, for a text of that size if it is not 0: for all of it, but at most
+// seven times what has arrived.
 func (b *Body) grow(size int) {
 	if b.block == nil {
 		b.block = newBlock(min(cmp.Or(size, firstRead), maxFirstRead))
 		b.text = b.block.buf
 		return
 	}
-	larger := newBlock(len(b.text) + growth(len(b.text), size))
+	more, arrived := size-len(b.text), len(b.text)
+	if more <= 0 {
+		more = arrived
+	}
+	larger := newBlock(arrived + min(more, 7*arrived))
 	b.text = append(larger.buf, b.text...)
 	b.block.free()
 	b.block = larger

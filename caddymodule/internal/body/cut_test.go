@@ -37,7 +37,7 @@ func reads(t testing.TB, b *Body) map[string][]byte {
 		}
 	}
 	var each bytes.Buffer
-	err := b.Each(func(chunk []byte) bool { each.Write(chunk); return true })
+	err := b.CopyTo(&each)
 	note("Each", each.Bytes(), err)
 	text, err := io.ReadAll(io.NewSectionReader(b, 0, b.Len()))
 	note("ReadAt", text, err)

@@ -57,12 +57,3 @@ func copyTo(w io.Writer, r io.Reader) (int64, error) {
 	defer copyBuffers.Put(buf)
 	return io.CopyBuffer(w, struct{ io.Reader }{r}, buf[:])
 }
-
-// growth returns by how much to grow the memory of a body of that declared size: by all that
-// it needs, but at most seven times what has arrived.
-func growth(arrived, size int) int {
-	if left := size - arrived; left > 0 {
-		return min(left, 7*arrived)
-	}
-	return arrived
-}

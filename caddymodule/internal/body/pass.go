@@ -123,27 +123,18 @@ func (b *Body) readAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Each passes a whole body, less what was cut, to yield in one or more pieces until that
-// returns false. yield must not keep them.
-func (b *Body) Each(yield func(chunk []byte) bool) error {
+// CopyTo writes a whole body, less what was cut, in one or more pieces. The error is the
+// writer's, or that of reading.
+func (b *Body) CopyTo(w io.Writer) error {
 	if !b.inFile {
-		if len(b.text) > 0 {
-			yield(b.text)
-		}
-		return nil
-	}
-	buf := copyBuffers.Get().(*[copySize]byte)
-	defer copyBuffers.Put(buf)
-	for off := int64(0); ; {
-		n, err := b.ReadAt(buf[:], off)
-		if n > 0 && !yield(buf[:n]) || err == io.EOF {
+		if len(b.text) == 0 {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		off += int64(n)
+		_, err := w.Write(b.text)
+		return err
 	}
+	_, err := copyTo(w, io.NewSectionReader(b, 0, b.size))
+	return err
 }
 
 // Close implements [io.Closer]. If something was read, it releases memory or file at once,

@@ -1,5 +1,7 @@
 package body
 
+import "io"
+
 // Beginning is how a body begins, as far as that is known.
 type Beginning uint8
 
@@ -40,6 +42,14 @@ func (s *start) feed(piece []byte) Beginning {
 		}
 	}
 	return s.scan(piece)
+}
+
+// Write implements [io.Writer], and ends a copy when it is known how the body begins.
+func (s *start) Write(piece []byte) (int, error) {
+	if s.feed(piece) != Unclear {
+		return 0, io.EOF
+	}
+	return len(piece), nil
 }
 
 // end says that there is no more.

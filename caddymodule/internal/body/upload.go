@@ -40,11 +40,11 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	if u.Sink == nil {
 		u.Sink = io.Discard
 	}
-	if b.whole { // by an earlier handler
-		return b.feed(u)
-	}
-	if b.length > u.Limit || !b.beyond.empty() {
+	switch {
+	case b.whole && b.size > u.Limit, !b.whole && (b.length > u.Limit || !b.beyond.empty()):
 		return ErrTooLarge
+	case b.whole: // by an earlier handler
+		return b.CopyTo(u.Sink)
 	}
 	client := clientOf(u.Client)
 	if b.length > MemoryLimit {
@@ -65,21 +65,6 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 		b.release()
 	}
 	return err
-}
-
-// feed passes a body that was read whole to the sink.
-func (b *Body) feed(u Upload) (err error) {
-	if b.size > u.Limit {
-		return ErrTooLarge
-	}
-	broken := b.Each(func(chunk []byte) bool {
-		_, err = u.Sink.Write(chunk)
-		return err == nil
-	})
-	if err != nil {
-		return err
-	}
-	return broken
 }
 
 // collect reads as much as is kept in memory, and one more byte if there is one.

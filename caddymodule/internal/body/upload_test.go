@@ -81,7 +81,7 @@ func TestSpool(t *testing.T) {
 					if got, err := b.ReadAt(make([]byte, 1), 0); got != 0 || err != http.ErrBodyReadAfterClose {
 						t.Errorf("read after the end: %d, %v", got, err)
 					}
-					if err := b.Each(func([]byte) bool { return true }); err != http.ErrBodyReadAfterClose {
+					if err := b.CopyTo(io.Discard); err != http.ErrBodyReadAfterClose {
 						t.Errorf("read after the end: %v", err)
 					}
 				}

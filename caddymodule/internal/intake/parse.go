@@ -104,14 +104,7 @@ func (b *Body) wholeText() (text []byte, ok bool) {
 }
 
 // each writes the body, and reports whether all of it was taken.
-func (b *Body) each(to io.Writer) bool {
-	var failed error
-	err := b.Each(func(chunk []byte) bool {
-		_, failed = to.Write(chunk)
-		return failed == nil
-	})
-	return err == nil && failed == nil
-}
+func (b *Body) each(to io.Writer) bool { return b.CopyTo(to) == nil }
 
 // search looks for a watched name anywhere in the body.
 func (b *Body) search(p *Places) (name string, stands bool) {

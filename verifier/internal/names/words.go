@@ -1,6 +1,10 @@
 package names
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/base64"
+	"unicode/utf8"
+)
 
 // decodeWords returns text with its encoded words (RFC 2047) decoded, wherever
 // they stand, and without the spaces between two of them. What quoted-printable
@@ -80,31 +84,19 @@ func cutContent(text []byte) (content, after []byte) {
 // appendBase64 decodes as the most generous reader does: either alphabet of RFC
 // 4648, whatever else is between, padding where it is and where it is not.
 func appendBase64(decoded, text []byte) []byte {
-	var bits, count uint
-	for _, c := range text {
-		var digit byte
+	digits := bytes.Map(func(c rune) rune {
 		switch {
-		case 'A' <= c && c <= 'Z':
-			digit = c - 'A'
-		case 'a' <= c && c <= 'z':
-			digit = c - 'a' + 26
-		case '0' <= c && c <= '9':
-			digit = c - '0' + 52
-		case c == '+' || c == '-':
-			digit = 62
-		case c == '/' || c == '_':
-			digit = 63
-		case c == '=':
-			count = 0
-			continue
-		default:
-			continue
+		case c == '-':
+			return '+'
+		case c == '_':
+			return '/'
+		case c < utf8.RuneSelf && (isAlphanumeric(byte(c)) || c == '+' || c == '/' || c == '='):
+			return c
 		}
-		bits = bits<<6 | uint(digit)
-		if count += 6; count >= 8 {
-			count -= 8
-			decoded = append(decoded, byte(bits>>count))
-		}
+		return -1
+	}, text)
+	for part := range bytes.SplitSeq(digits, []byte("=")) {
+		decoded, _ = base64.RawStdEncoding.AppendDecode(decoded, part) // as far as there are whole bytes
 	}
 	return decoded
 }
