@@ -69,10 +69,16 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 		}
 		return traffic.Hint{ID: mistake.ID, Text: mistake.Text + x.plan.firstCounts(mistake.ID)}, mistake.Detail
 	case judgment.Missing:
+		if h := x.unreadHint(); h.Text != "" {
+			return h, ""
+		}
 		if text := x.plan.places.MisplacedToken(x.r.Header); text != "" {
 			return traffic.Hint{ID: "token_scheme", Text: text}, ""
 		}
 	case judgment.Partial:
+		if h := x.unreadHint(); h.Text != "" {
+			return h, ""
+		}
 		return x.halfHint(), ""
 	case judgment.Malformed, judgment.Expired:
 		if x.byToken() && (search || reason == judgment.Expired) {

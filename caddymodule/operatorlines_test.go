@@ -117,13 +117,24 @@ func TestRetiredInline(t *testing.T) {
 // been meant.
 func TestUnknownWidgets(t *testing.T) {
 	t.Setenv("OTHER_SECRET", "the-secret-of-the-counter")
-	g, lines := operated(t, "widget desk {\nsecret {env.TEST_SECRET}\n}\n", "chat_identity /own required {\nwidget counter\nsecret {env.OTHER_SECRET}\n}\n"+liveSite)
+	g, lines := operated(t, "widget desk {\nsecret {env.TEST_SECRET}\n}\n", "chat_identity /own required {\nwidget counter\nsecret {env.OTHER_SECRET}\n}\nchat_identity /whose/* required {\nwidget {header.X-Widget-Key}\n}\n"+liveSite)
 	g.create(t, `{"id":"shop-eu"}`)
 	hint := hintOf(t, g, lines, "Shop_EU", testSecret, "/unknown")
 	contains(t, hint, "No widget has the id that is named")
 	l := lines(`"path":"/unknown"`)[0]
 	if l.Reason != "widget_unknown" || l.Named != "Shop_EU" || fmt.Sprint(l.Nearest) != "[shop-eu]" {
 		t.Errorf("%+v", l)
+	}
+	g.create(t, `{"id":"blog","dialect":"chatwoot"}`)
+	for id, says := range map[string]string{"Blog": "No widget has the id that is named", "counter": "belongs to another handler", "desk": ""} {
+		path := "/whose/" + id
+		g.do(t, "POST", path, `{"identifier":"zoe","identifier_hash":"00"}`, jsonType, "X-Widget-Key: "+id)
+		eventually(t, "no line about "+path, func() bool { return len(lines(`"path":"`+path+`"`)) > 0 })
+		l := lines(`"path":"` + path + `"`)[0]
+		contains(t, l.Hint, says)
+		if l.Reason != "missing" || strings.Contains(l.Hint, " names of the dialect bookbag") != (says != "") || (l.Named == id) != (says != "") {
+			t.Errorf("a claim of the dialect of a widget with another id: %+v", l)
+		}
 	}
 	contains(t, hintOf(t, g, lines, "counter", testSecret, "/another"), "belongs to another handler")
 	contains(t, hintOf(t, g, lines, "", testSecret, "/none"), "names no widget: this handler reads its id from {http.request.header.X-Widget-Key}")
@@ -143,7 +154,7 @@ func TestUnknownWidgets(t *testing.T) {
 	for _, u := range v.UnknownWidgets {
 		seen = append(seen, fmt.Sprintf("%s %d %v", u.ID, u.Requests, u.Nearest))
 	}
-	equal(t, strings.Join(seen, ", "), "dsek 2 [desk], default 1 [], (64 characters that look like a secret) 1 [], counter 1 [], Shop_EU 1 [shop-eu]", "unknown widgets")
+	equal(t, strings.Join(seen, ", "), "dsek 2 [desk], default 1 [], (64 characters that look like a secret) 1 [], counter 2 [], Blog 1 [blog], Shop_EU 1 [shop-eu]", "unknown widgets")
 	if strings.Contains(fmt.Sprint(lines("")), secret) {
 		t.Error("a secret in the log")
 	}

@@ -28,7 +28,7 @@ func (x *exchange) strange() (fields []zap.Field) {
 		}
 		return []zap.Field{zap.String("named", unknownid.Text(x.id))}
 	}
-	if x.s.reason != judgment.WidgetUnknown || len(x.stranger) == 0 {
+	if len(x.stranger) == 0 || x.s.reason != judgment.WidgetUnknown && x.unreadHint().Text == "" {
 		return nil
 	}
 	app, named := x.h.app, unknownid.Text(x.stranger)
@@ -63,6 +63,17 @@ func (x *exchange) unknownHint() traffic.Hint {
 		return traffic.Hint{ID: "widgets_lost", Text: "No widget has the id that is named, but " + loss + "."}
 	}
 	return traffic.Hint{ID: "no_such_widget", Text: "No widget has the id that is named: correct it in the page, or create the widget."}
+}
+
+// unreadHint says why a request whose claim is not there, or not all of it, has no widget: in the
+// dialect of that widget it may be there. The hint is empty if the request has one, or names none.
+func (x *exchange) unreadHint() (h traffic.Hint) {
+	if missing := x.s.reason == judgment.Missing || x.s.reason == judgment.Partial; !missing || x.widget != nil || len(x.stranger) == 0 && x.whyNot.ID == "" {
+		return h
+	}
+	h = x.unknownHint()
+	h.Text += " Until then, its claim is looked for by the names of the dialect " + x.s.dialect + "."
+	return h
 }
 
 // widgetSource says where requests name their widget.

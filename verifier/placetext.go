@@ -44,8 +44,17 @@ func parsePlaces(f Field, words []string) (inOrder []Place, err error) {
 		if len(rest) > 0 && strings.HasPrefix(rest[0], "/") {
 			p.Within, rest = rest[0], rest[1:]
 		}
+		if p.Location == "query" && strings.ContainsAny(p.Name[:min(1, len(p.Name))], "/?&") {
+			return nil, fmt.Errorf("'%s' is not the name of a parameter, which begins with no slash: write 'claim %s query %s'", p.Name, f, strings.Trim(p.Name, "/?&"))
+		}
+		if p.Name == "base64" && len(rest) > 0 && rest[0] != "else" || len(rest) > 0 && strings.HasPrefix(strings.ToLower(rest[0]), "base64") {
+			return nil, fmt.Errorf("base64 belongs between the name and the pointer, in lower case, whichever alphabet is sent: write 'claim %s query user_data base64 /email'", f)
+		}
 		if err := p.Check(); err != nil {
 			return nil, err
+		}
+		if len(rest) > 0 && rest[0] != "else" && f == TokenField && p.Location == "header" {
+			return nil, fmt.Errorf("unexpected '%s': the scheme before a token, such as Bearer, is the dialect's: leave it out", rest[0])
 		}
 		if len(rest) > 0 && rest[0] != "else" {
 			return nil, fmt.Errorf("unexpected '%s': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim %s body /user_data /user_id else body /email'", rest[0], f)

@@ -43,6 +43,7 @@ function tokenClaim(dialect, user) {
   if (algorithm.startsWith('HS')) {
     signature = crypto.createHmac(hash, key(dialect)).update(message).digest()
   } else { // the secret is a private key in PEM
+    if (!key(dialect).includes('PRIVATE KEY-----')) throw new Error('CHAT_IDENTITY_SECRET is not a private key in PEM')
     const pss = algorithm.startsWith('PS') && { padding: crypto.constants.RSA_PKCS1_PSS_PADDING, saltLength: crypto.constants.RSA_PSS_SALTLEN_DIGEST }
     signature = crypto.sign(algorithm === 'EdDSA' ? null : hash, Buffer.from(message), { key: key(dialect), dsaEncoding: 'ieee-p1363', ...pss })
   }
@@ -54,7 +55,8 @@ if (require.main === module) {
   try {
     const [name, ...args] = process.argv.slice(2)
     const dialect = require('./dialects.json')[name]
-    if (!dialect) throw new Error('the first argument is no dialect of dialects.json')
+    if (!dialect) throw new Error('the first argument is not a dialect in dialects.json')
+    if (args.some((arg) => !arg.includes('='))) throw new Error('write each field as <field>=<value>')
     const user = Object.fromEntries(args.map((arg) => arg.split(/=(.*)/s)))
     console.log(JSON.stringify((dialect.payload ? tokenClaim : hashClaim)(dialect, user)))
   } catch (err) {

@@ -77,7 +77,7 @@ function tokenClaim(array $dialect, array $user): array
     if (str_starts_with($algorithm, 'HS')) {
         $signature = hash_hmac($hash, $message, key_bytes($dialect), true);
     } else { // the secret is a private key in PEM
-        openssl_sign($message, $signature, key_bytes($dialect), $hash);
+        @openssl_sign($message, $signature, key_bytes($dialect), $hash) || throw new InvalidArgumentException('CHAT_IDENTITY_SECRET is not a private key in PEM');
     }
     return fill($dialect['claim'], ['token' => $message . '.' . encode($signature, 'base64url')]);
 }
@@ -86,10 +86,11 @@ function tokenClaim(array $dialect, array $user): array
 if (isset($argv[0]) && realpath($argv[0]) === __FILE__) {
     try {
         $dialects = json_decode((string) file_get_contents(__DIR__ . '/dialects.json'), true);
-        $dialect = $dialects[$argv[1] ?? ''] ?? throw new InvalidArgumentException('the first argument is no dialect of dialects.json');
+        $dialect = $dialects[$argv[1] ?? ''] ?? throw new InvalidArgumentException('the first argument is not a dialect in dialects.json');
         $user = [];
         foreach (array_slice($argv, 2) as $arg) {
-            [$field, $value] = explode('=', $arg, 2);
+            [$field, $value] = explode('=', $arg, 2) + [1 => null];
+            $value ?? throw new InvalidArgumentException('write each field as <field>=<value>');
             $user[$field] = $value;
         }
         $claim = isset($dialect['payload']) ? tokenClaim($dialect, $user) : hashClaim($dialect, $user);

@@ -70,6 +70,8 @@ def token_claim(dialect, **user):
     if algorithm.startswith("HS"):
         signature = hmac.digest(key(dialect), message.encode(), hash_name)
     else:  # the secret is a private key in PEM, with which Python needs help
+        if b"PRIVATE KEY-----" not in key(dialect):
+            raise ValueError("CHAT_IDENTITY_SECRET is not a private key in PEM")
         with tempfile.NamedTemporaryFile() as file:
             file.write(message.encode())
             file.flush()
@@ -84,7 +86,9 @@ if __name__ == "__main__":
         name, *args = sys.argv[1:] or [""]
         dialect = json.loads(pathlib.Path(__file__).with_name("dialects.json").read_text("utf-8")).get(name)
         if not dialect:
-            raise ValueError("the first argument is no dialect of dialects.json")
+            raise ValueError("the first argument is not a dialect in dialects.json")
+        if not all("=" in arg for arg in args):
+            raise ValueError("write each field as <field>=<value>")
         claim = token_claim if "payload" in dialect else hash_claim
         print(json.dumps(claim(dialect, **dict(arg.split("=", 1) for arg in args))))
     except ValueError as err:

@@ -60,6 +60,8 @@ def token_claim(dialect, **user)
   signature = if algorithm.start_with?('HS')
                 OpenSSL::HMAC.digest(hash, key(dialect), message)
               else # the secret is a private key in PEM
+                raise ArgumentError, 'CHAT_IDENTITY_SECRET is not a private key in PEM' unless key(dialect).include?('PRIVATE KEY-----')
+
                 OpenSSL::PKey.read(key(dialect)).sign(hash, message)
               end
   fill(dialect['claim'], { token: "#{message}.#{encode(signature, 'base64url')}" })
@@ -72,7 +74,8 @@ if $PROGRAM_NAME == __FILE__
     # their bytes are.
     name, *args = ARGV.map { |arg| arg.dup.force_encoding(Encoding::UTF_8) }
     dialect = JSON.parse(File.read("#{__dir__}/dialects.json", encoding: Encoding::UTF_8))[name]
-    raise ArgumentError, 'the first argument is no dialect of dialects.json' unless dialect
+    raise ArgumentError, 'the first argument is not a dialect in dialects.json' unless dialect
+    raise ArgumentError, 'write each field as <field>=<value>' unless args.all? { |arg| arg.include?('=') }
 
     user = args.to_h { |arg| arg.split('=', 2) }.transform_keys(&:to_sym)
     puts JSON.generate(dialect.key?('payload') ? token_claim(dialect, **user) : hash_claim(dialect, **user))

@@ -233,6 +233,8 @@ func TestSignersRefuse(t *testing.T) {
 		{"no user id", secret, []string{"bookbag"}, "the user lacks a field of {user_id}"},
 		{"an empty user id", secret, []string{"bookbag", "user_id="}, "the user lacks a field of {user_id}"},
 		{"a token without a secret", "", []string{"jwt", "user_id=user-123"}, "CHAT_IDENTITY_SECRET"},
+		{"a token by a secret that is no key", secret, []string{"knock", "user_id=user-123"}, "CHAT_IDENTITY_SECRET is not a private key in PEM"},
+		{"a field without its name", secret, []string{"bookbag", "user-123"}, "write each field as <field>=<value>"},
 		{"a token without a user id", secret, []string{"jwt", "email=ada@example.com"}, "the user lacks a user_id"},
 	}
 	for _, s := range signers(t) {

@@ -156,7 +156,7 @@ func (t *token) demands() (found []deviation) {
 		}
 		name := "require_" + strings.TrimPrefix(pointer, "/")
 		if value == nil {
-			found = append(found, deviation{"require", "the token has no " + pointer + ", which 'require " + pointer + "' demands", "sign it, too"})
+			found = append(found, deviation{"require", "the token has no " + pointer + ", which 'require " + pointer + "' demands", "sign " + pointer + ", too"})
 		} else if whose := missing[pointer]; whose != "" {
 			found = append(found, deviation{name, "the token is " + whose + ": its " + pointer[1:] + " is none that 'require " + pointer + "' names", t.foreign()})
 		} else {

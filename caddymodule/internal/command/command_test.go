@@ -199,6 +199,8 @@ func TestCommandErrors(t *testing.T) {
 		{"too large", run{args: []string{"sign", "--user", "u"}, in: strings.Repeat("x", maxInput+1)}},
 		{"token of bookbag", run{args: []string{"sign", "--token", "--dialect", "bookbag", "--user", "u"}, secret: commandSecret}},
 		{"token without user", run{args: []string{"sign", "--token"}, secret: commandSecret}},
+		{"a key for another algorithm", run{args: []string{"sign", "--user", "u", "--dialect", "knock"}, in: newKeys(t, "ES256").private}},
+		{"a key in PEM for a secret", run{args: []string{"explain", "--dialect", "knock"}, in: newKeys(t, "ES256").private}},
 		{"token of a secret for RS256", run{args: []string{"sign", "--user", "u", "--dialect", "knock"}, secret: commandSecret}},
 		{"e-mail of stream", run{args: []string{"sign", "--user", "u", "--email", "a@b.c", "--dialect", "stream"}, secret: commandSecret}},
 		{"token for ever", run{args: []string{"sign", "--token", "--user", "u", "--expires", "0"}, secret: commandSecret}},

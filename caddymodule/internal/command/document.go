@@ -29,6 +29,11 @@ func (d document) isForm() bool {
 	return len(text) > 0 && !d.isToken() && bytes.IndexByte([]byte(`{["`), text[0]) < 0 && bytes.IndexByte(text, '=') > 0
 }
 
+// isObject reports whether the text is a JSON object.
+func (d document) isObject() bool {
+	return bytes.HasPrefix(bytes.TrimSpace(d), []byte("{")) && json.Valid(d)
+}
+
 // syntax says where the text is not JSON, "" if it is.
 func (d document) syntax() string {
 	decoder := jsontext.NewDecoder(bytes.NewReader(d))
@@ -88,19 +93,22 @@ func (d document) objects() (pointers []string) {
 }
 
 // names returns the names in the text: the pointers of JSON's members outside of arrays,
-// and whether each is of an object, or the names of a form's fields
-// and of headers, with a slash before.
+// and whether each is of an object, or the names of a form's fields,
+// of a query's and of headers, with a slash before.
 func (d document) names() map[string]bool {
 	names := make(map[string]bool)
-	_, head, body := d.split()
+	query, head, body := d.split()
 	for _, h := range head {
 		names["/"+h.name] = false
 	}
 	if body.isForm() {
-		values, _ := url.ParseQuery(string(bytes.TrimSpace(body)))
-		for name := range values {
-			names["/"+name] = false
-		}
+		query += "&" + string(bytes.TrimSpace(body))
+	}
+	values, _ := url.ParseQuery(query)
+	for name := range values {
+		names["/"+name] = false
+	}
+	if body.isForm() {
 		return names
 	}
 	decoder := jsontext.NewDecoder(bytes.NewReader(body))

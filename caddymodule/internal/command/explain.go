@@ -73,6 +73,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
+	text = text.request()
 	if !cmd.Flags().Changed("dialect") {
 		asToken, _ := f.try(tokenDialect, text, &evidence)
 		_, err := f.try(f.dialect, text, &evidence)
@@ -106,16 +107,16 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
 	identity, err := c.verify(document, &reading, evidence.Keys)
-	_, head, body := document.split()
+	query, head, body := document.split()
 	e := &explanation{
 		Verified: err == nil, Outcome: judgment.OutcomeVerified, Dialect: c.dialect.Name, User: string(reading.Unverified(verifier.UserID)),
-		read: c.found(&reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
+		read: c.found(document, &reading), template: c.dialect.Message, message: string(c.verifier.AppendMessage(nil, &reading)),
 	}
 	if token := reading.Unverified(verifier.TokenField); c.dialect.TakesToken() && len(token) > 0 {
 		e.Token, e.User = readToken(token, time.Now()), identity.User()
 	}
 	if _, before := c.bare(body); before != "" && body.isToken() {
-		e.read += ", taken from behind " + before + " as in a header"
+		e.read += ", taken from behind " + before
 	}
 	for _, left := range reading.LeftOut() {
 		e.LeftOut = append(e.LeftOut, "the "+left.Field.String()+" "+left.Detail)
@@ -131,8 +132,10 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
-	if evidence.Document = body; len(bytes.TrimSpace(body)) == 0 {
-		evidence.Document = c.inHeaders(head)
+	if evidence.Document = body; len(head) == 0 && query != "" {
+		evidence.Document = []byte(query)
+	} else if len(bytes.TrimSpace(body)) == 0 {
+		evidence.Document = c.inHeaders(head, query == "")
 	}
 	e.Mistake = f.mistake(c, document, &reading, &evidence, e)
 	return e
@@ -141,7 +144,7 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 // mistake names what was done differently, nil where that is unknown or the reason says it.
 // What it says of this claim alone it adds to the detail.
 func (f *claimFormat) mistake(c *checker, document document, reading *verifier.Reading, evidence *diagnose.Evidence, e *explanation) *mistake {
-	_, _, body := document.split()
+	query, _, body := document.split()
 	incomplete, invalid := e.Reason == judgment.Missing || e.Reason == judgment.Partial, e.Reason == judgment.Invalid
 	ofToken := e.Token != nil && (e.Reason == judgment.Malformed || invalid || e.Reason == judgment.Expired)
 	switch wrong := body.wrongKind(); {
@@ -168,10 +171,21 @@ func (f *claimFormat) mistake(c *checker, document document, reading *verifier.R
 			return &mistake{m.ID, m.Text}
 		}
 	}
+	if !ofToken && !invalid {
+		if where := f.unwrapped(c, query, body, evidence); where != "" {
+			if others != "" {
+				where += " Or name the dialect " + others + ", of which this is a claim, too."
+			}
+			return &mistake{"other_place", where}
+		}
+	}
 	if others != "" {
 		return &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
 	}
 	if incomplete {
+		if body.isToken() {
+			return &mistake{"alone", "This is a value without its name: pass the user id and the signature with the names under which the page sends them."}
+		}
 		if where := f.elsewhere(body, evidence); where != "" {
 			return &mistake{"other_place", where}
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,18 +42,49 @@ type mistake struct {
 	Text string `json:"text"`
 }
 
-// found lists the claim's fields and where in the object each may be.
-func (c *checker) found(r *verifier.Reading) string {
+// found lists the claim's fields and where each is.
+func (c *checker) found(d document, r *verifier.Reading) string {
 	var fields []string
 	for f := verifier.UserID; f <= verifier.Visitor; f++ {
-		if len(r.Unverified(f)) > 0 {
-			fields = append(fields, f.String()+" ("+strings.Join(c.pointers(f), " or ")+")")
+		if len(r.Unverified(f)) == 0 || f == verifier.TokenField && !c.dialect.TakesToken() {
+			continue
+		}
+		if at := c.foundAt(d, f); at != "" {
+			fields = append(fields, f.String()+" ("+at+")")
+		} else { // a token alone
+			fields = append(fields, f.String())
 		}
 	}
 	if len(fields) == 0 {
 		return "nothing"
 	}
 	return strings.Join(fields, ", ")
+}
+
+// foundAt returns at which of its places a field is: those where it is read without the
+// others. A member of the name of a header or a parameter stands for it.
+func (c *checker) foundAt(d document, f verifier.Field) string {
+	var found []string
+	for _, p := range c.dialect.AllPlaces() {
+		one := *c
+		if one.dialect.Places, one.dialect.Query = []verifier.Place{p}, false; f != verifier.TokenField {
+			one.dialect.Message = "{user_id}"
+		}
+		var r verifier.Reading
+		v, err := one.dialect.Reader()
+		if one.verifier = v; p.Field != f || err != nil {
+			continue
+		}
+		_, _ = one.verify(d, &r, nil)
+		place := c.pointer(&p)
+		if locationOf(&p) != "body" {
+			place = strings.TrimSpace(p.Location + " " + p.Name + " " + p.Within)
+		}
+		if len(r.Unverified(f)) > 0 && !slices.ContainsFunc(found, func(q string) bool { return strings.HasSuffix(q, "/"+p.Name+p.Within) }) {
+			found = append(found, place)
+		}
+	}
+	return strings.Join(found, " or ")
 }
 
 // detail tells an integrator what is wrong.

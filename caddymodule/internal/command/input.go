@@ -55,11 +55,14 @@ func explainInput(cmd *cobra.Command) (verifier.Secret, []byte, error) {
 	if !ok {
 		first, rest, _ := bytes.Cut(document, []byte("\n"))
 		if json.Valid(document) && bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) || aToken.Match(document) && len(bytes.TrimSpace(rest)) == 0 ||
-			aHeader.Match(first) && bytes.Contains(first, []byte(": ")) || aRequestLine.Match(first) || aURL.Match(first) {
+			aHeader.Match(first) && bytes.Contains(first, []byte(": ")) || aRequestLine.Match(first) || aURL.Match(first) || aCurl.Match(first) || sentLine.Match(first) || bytes.HasPrefix(first, []byte("* ")) {
 			return verifier.Secret{}, nil, fmt.Errorf("standard input contains only the claim: "+
 				"set %s to the secret, or put the secret on a line before the claim", secretVariable)
 		}
 		text, document = trimNewline(string(first)), rest
+	}
+	if strings.HasPrefix(strings.TrimSpace(text), "-----BEGIN") {
+		return verifier.Secret{}, nil, errors.New("the secret is a key in PEM: pass the file of the public key with --public-key")
 	}
 	if len(bytes.TrimSpace(document)) == 0 {
 		return verifier.Secret{}, nil, errors.New("no claim on standard input: pass it as JSON, or as the body of a form")

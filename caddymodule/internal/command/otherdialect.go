@@ -68,6 +68,31 @@ func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) string {
 	return ""
 }
 
+// unwrapped says where a claim belongs that is complete, but for the JSON text that it is within,
+// or in a query that the dialect does not read. It is "" for any other.
+func (f *claimFormat) unwrapped(c *checker, query string, body document, e *diagnose.Evidence) string {
+	complete := func(d document) bool {
+		_, err := f.try(c.dialect.Name, d, e)
+		return err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid)
+	}
+	if query != "" && complete(document(query)) {
+		return "The claim is in the URL's query, where it is not read: send it in the body, as JSON or as a form."
+	}
+	for _, p := range c.places(verifier.UserID) {
+		name := strings.TrimPrefix(c.member(&p), "/")
+		if p.Within == "" || !body.isObject() || !complete(document(`{"`+name+`":`+string(body)+"}")) {
+			continue
+		}
+		switch {
+		case locationOf(&p) != "body":
+			return "The fields of " + p.Name + " are sent without it: send them as a JSON text in the " + p.Location + " " + p.Name + "."
+		default:
+			return "The fields of " + name + " are at the top: send them in " + name + ", which is an object in JSON, and a JSON text in a form."
+		}
+	}
+	return ""
+}
+
 // try reads a text in a dialect. Its error is [verifier.ErrInvalid] if only the proof is
 // not correct.
 func (f *claimFormat) try(dialect string, d document, e *diagnose.Evidence) (*verifier.Reading, error) {

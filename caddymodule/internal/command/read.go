@@ -18,7 +18,9 @@ import (
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	query, head, body := text.split()
 	c.verifier.Query([]byte(query), reading)
+	shown := make(url.Values) // browsers show a form's or a query's fields as lines, too
 	for i, h := range head {
+		shown.Add(h.name, h.value)
 		more := slices.ContainsFunc(head[:i], func(before header) bool { return strings.EqualFold(before.name, h.name) })
 		c.carried(h.name, h.value, more, reading)
 	}
@@ -32,6 +34,8 @@ func (c *checker) verify(text document, reading *verifier.Reading, keys []*verif
 		reading.Text(verifier.Place{Field: verifier.TokenField}, token)
 	case body.isForm():
 		c.verifier.Form(bytes.TrimSpace(body), reading)
+	case len(bytes.TrimSpace(body)) == 0 && query == "" && len(head) > 0:
+		c.verifier.Form([]byte(shown.Encode()), reading)
 	case len(bytes.TrimSpace(body)) == 0 && len(text) > len(body): // a request without one
 	case c.textInBody(body) != "":
 		c.verifier.Form([]byte(fields.Encode()), reading) // where it is read
@@ -55,11 +59,11 @@ type header struct{ name, value string }
 var aURL = regexp.MustCompile(`^\s*(?:(?i:(?:https?|wss?)://)[^\s?]*|/[^\s?]*)?\?`)
 
 // split takes a request apart, as browsers and proxies show it: the query, headers and, behind
-// an empty line, the body. Any other text is a body alone, and so is a URL's query.
+// an empty line, the body. A URL has a query alone, and any other text is a body.
 func (d document) split() (query string, head []header, body document) {
 	if match := aURL.Find(d); match != nil {
-		body, _, _ = bytes.Cut(d[len(match):], []byte("#"))
-		return "", nil, body
+		text, _, _ := bytes.Cut(bytes.TrimSpace(d[len(match):]), []byte("#"))
+		return string(text), nil, nil
 	}
 	rest := bytes.TrimLeft(d, "\r\n")
 	for first := true; ; first = false {
@@ -79,7 +83,7 @@ func (d document) split() (query string, head []header, body document) {
 			_, query, _ = strings.Cut(target, "?")
 		}
 	}
-	if query == "" && len(head) == 0 {
+	if len(rest) == len(bytes.TrimLeft(d, "\r\n")) { // there is no line of a request
 		return "", nil, d
 	}
 	return query, head, document(rest)
@@ -148,13 +152,16 @@ func (c *checker) textInBody(body document) string {
 	return ""
 }
 
-// inHeaders returns as a JSON object what the dialect reads in headers.
-func (c *checker) inHeaders(head []header) document {
+// inHeaders returns as a JSON object what the dialect reads in headers, and if lines are all
+// there is, in fields.
+func (c *checker) inHeaders(head []header, alone bool) document {
 	read := make(map[string]string)
 	for _, h := range head {
 		for _, p := range c.dialect.Places {
 			if p.Location == "header" && strings.EqualFold(p.Name, h.name) {
 				read[p.Name] = h.value
+			} else if alone && c.member(&p) == "/"+h.name {
+				read[h.name] = h.value
 			}
 		}
 	}

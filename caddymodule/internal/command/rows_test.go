@@ -188,6 +188,19 @@ func TestExplainCarriers(t *testing.T) {
 		{"JSON in base64, in JSON", "chaskiq", `{"user_data":"` + in64 + `"}`, ""},
 		{"a form", "intercom", "app_id=shop&user_data=" + userData, ""},
 		{"a form, as Firefox and Chrome show it", "intercom", "POST /messenger/web/ping HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\napp_id=shop&user_data=" + userData, ""},
+		{"curl -v", "chimely", "*   Trying 127.0.0.1:80...\n> GET /stream HTTP/1.1\r\n> Accept: */*\r\n> X-Chimely-Subscriber: u1\r\n> X-Chimely-Subscriber-Hash: " + id + "\r\n> \r\n< HTTP/1.1 401 Unauthorized\r\n< \r\n{\"type\":\"about:blank\"}\n", ""},
+		{"curl -v of a query", "munin", "> GET /x?externalId=u1&userHash=" + id + " HTTP/2\n> Host: example.com\n>\n", ""},
+		{"Chrome's headers", "chimely", ":authority\nexample.com\n:path\n/stream\nuser-agent\nMozilla/5.0 (X11; Linux)\nx-chimely-subscriber\nu1\nx-chimely-subscriber-hash\n" + id + "\n", ""},
+		{"Chrome's headers with colons", "chaskiq", "user-data:\n" + inText + "\n", ""},
+		{"Chrome's form", "chatwoot", "identifier: u1\nidentifier_hash: " + id, ""},
+		{"Chrome's form with a text", "intercom", "app_id\nshop\nuser_data\n{\"user_id\":\"u1\",\"user_hash\":\"" + id + "\"}", ""},
+		{"Chrome's query", "chaskiq", "app: shop\nuser_data: " + in64, ""},
+		{"copied as cURL, with headers", "chimely", "curl 'https://example.com/stream' \\\n  -H 'accept: */*' \\\n  -H 'x-chimely-subscriber: u1' \\\n  -H 'x-chimely-subscriber-hash: " + id + "' \\\n  --compressed", ""},
+		{"copied as cURL, with a query", "munin", "curl --location \"https://example.com?externalId=u1&userHash=" + id + "\" -b 'a=1'", ""},
+		{"copied as cURL, with JSON", "chatwoot", `curl -X PATCH https://example.com/x -H 'Content-Type: application/json' --data-raw $'{"identifier":"u1","name":"O\'Neill \u00fc","identifier_hash":"` + id + `"}'`, ""},
+		{"a curl command with JSON in double quotes", "chatwoot", `curl --json "{\"identifier\":\"u1\",\"identifier_hash\":\"` + id + `\"}" localhost:8081/x`, ""},
+		{"copied as cURL, with a form", "intercom", "curl 'https://example.com/messenger/web/ping' --data-raw 'app_id=shop&user_data=" + userData + "'", ""},
+		{"a form that curl encodes", "intercom", `curl example.com --data-urlencode 'user_data={"user_id":"u1","user_hash":"` + id + `"}' -d a=b`, ""},
 		{"a form's text in JSON", "intercom", `{"user_data":"{\"user_id\":\"u1\",\"user_hash\":\"` + id + `\"}"}`, "user_data is a JSON text, which a gateway reads in a form: in a JSON body, send the object itself"},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -196,5 +209,42 @@ func TestExplainCarriers(t *testing.T) {
 				t.Errorf("%s\n%s", x.in, text)
 			}
 		})
+	}
+}
+
+// TestExplainElsewhere: a claim that a gateway does not find is said to be where it is.
+func TestExplainElsewhere(t *testing.T) {
+	id, email := digest(commandSecret, "u1"), digest(commandSecret, "ada@example.com")
+	for _, x := range []struct{ name, dialect, in, says string }{
+		{"a URL of a body's fields", "replybubble", "https://example.com/x?id=u1&signature=" + id, "The claim is in the URL's query, where it is not read"},
+		{"a request's query of a body's fields", "munin", "GET /x?verifiedExternalId=u1&userHash=" + id + " HTTP/1.1\n", "The claim is in the URL's query, where it is not read"},
+		{"without the text that it is within", "intercom", `{"user_id":"u1","user_hash":"` + id + `"}`, "The fields of user_data are at the top: send them in user_data"},
+		{"without the header that it is within", "chaskiq", `{"email":"ada@example.com","identifier_key":"` + email + `"}`, "send them as a JSON text in the header User-Data"},
+		{"a digest", "chatwoot", id, "This is a value without its name"},
+		{"a misspelled name in a URL", "munin", "/x?externalID=u1&userHash=" + id, `externalId is spelled "externalID"`},
+		{"an e-mail address in a URL", "gleap", "/x?userId=u1&email=ada%40example.com&userHash=" + email, "The e-mail address was signed instead of the user id"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			got, text := explained(t, run{args: []string{"--dialect", x.dialect}, secret: commandSecret, in: x.in})
+			if got.Verified || !strings.Contains(got.Mistake.Text, x.says) {
+				t.Errorf("%s\n%s", x.in, text)
+			}
+		})
+	}
+}
+
+// TestExplainFound: what is found is said to be where it is, and not at each of its places.
+func TestExplainFound(t *testing.T) {
+	id := digest(commandSecret, "u1")
+	for in, found := range map[string]string{
+		`{"verifiedExternalId":"u1","userHash":"` + id + `"}`:                            "user_id (/verifiedExternalId), signature (/userHash)",
+		"/x?externalId=u1&userHash=" + id:                                                "user_id (query externalId), signature (query userHash)",
+		"X-Munin-Verified-External-Id: u1\nX-Munin-User-Hash: " + id:                     "user_id (header X-Munin-Verified-External-Id), signature (header X-Munin-User-Hash)",
+		`{"x-munin-verified-external-id":"u1","userHash":"` + id + `","channelId":"c1"}`: "user_id (header X-Munin-Verified-External-Id), signature (/userHash), widget (/channelId)",
+	} {
+		r := command(t, run{args: []string{"explain", "--dialect", "munin"}, secret: commandSecret, in: in})
+		if !strings.Contains(r.out, "found:     "+found+"\n") {
+			t.Errorf("%s\n%s", in, r.out)
+		}
 	}
 }

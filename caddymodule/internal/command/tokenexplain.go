@@ -45,19 +45,23 @@ func (c *checker) otherName(d document) string {
 // token returns the token without the newline at a file's end.
 func (d document) token() []byte { return bytes.TrimRight(d, "\r\n") }
 
-// bare returns a token alone, without what a header of the dialect has before it, and that.
+// bare returns a token alone, without the name and scheme that the dialect has before it, and those.
 func (c *checker) bare(text document) (token []byte, before string) {
 	token = text.token()
 	for _, p := range c.dialect.Places {
-		if p.Field != verifier.TokenField || p.Location != "header" {
+		if p.Field != verifier.TokenField {
 			continue
 		}
-		pattern := `^(?i:\s*` + regexp.QuoteMeta(p.Name) + `\s*:\s*)`
+		pattern := `^(?i:\s*` + regexp.QuoteMeta(p.Key()) + `\s*:\s*)`
 		if p.Scheme != "" {
 			pattern += `?(?i:` + p.Scheme + `)[ \t]+`
 		}
 		if match := regexp.MustCompile(pattern).Find(token); match != nil {
-			return token[len(match):], strings.Join(strings.Fields(string(match)), " ")
+			before = strings.Join(strings.Fields(string(match)), " ")
+			if p.Location == "header" {
+				before += " as in a header"
+			}
+			return token[len(match):], before
 		}
 	}
 	return token, ""

@@ -72,11 +72,15 @@ func (t *tokenRules) apply(d *verifier.Dialect) error {
 	return rules.Check()
 }
 
-// suit chooses the algorithm that a public key is for, unless the flags have one.
+// suit chooses the algorithm that a public key is for, unless the flags have one, or the
+// dialect, whose product takes no other.
 func (t *tokenRules) suit(d *verifier.Dialect, key crypto.PublicKey) error {
 	err := d.Token.CheckKey(key)
 	if err == nil || len(t.algorithms) > 0 {
 		return err
+	}
+	if names := d.Token.Algorithms; len(names) > 0 && !strings.HasPrefix(names[0], "HS") {
+		return fmt.Errorf("%w: pass a key for %s, which is the dialect %s's, or name the algorithm of the gateway's token block with --algorithm", err, names[0], d.Name)
 	}
 	for _, name := range []string{"RS256", "ES256", "ES384", "ES512", "EdDSA"} {
 		rules := verifier.Token{Algorithms: []string{name}}

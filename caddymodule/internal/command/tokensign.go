@@ -71,7 +71,7 @@ func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifi
 	rules := c.verifier.Dialect().Token
 	algorithm := rules.Algorithms[0]
 	if _, secret := signs.([]byte); secret && !strings.HasPrefix(algorithm, "HS") {
-		return nil, nil, fmt.Errorf("%s is signed with a private key: pass it in PEM ('keygen --token-key' makes one for tests), or name --algorithm HS256", algorithm)
+		return nil, nil, fmt.Errorf("%s is signed with a private key: pass it in PEM ('keygen --token-key --algorithm %[1]s' makes one for tests), or name the algorithm of the gateway's token block with --algorithm", algorithm)
 	}
 	payload, err := c.payload(&rules, claim, o.expires)
 	if err != nil {

@@ -174,7 +174,7 @@ func main() {
 func run(args []string) (any, error) {
 	text, err := os.ReadFile("dialects.json")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: run it in the folder that has the file", err)
 	}
 	var dialects map[string]Dialect
 	if err := json.Unmarshal(text, &dialects); err != nil {
@@ -182,11 +182,14 @@ func run(args []string) (any, error) {
 	}
 	dialect, known := dialects[append(args, "")[0]]
 	if !known {
-		return nil, errors.New("the first argument is no dialect of dialects.json")
+		return nil, errors.New("the first argument is not a dialect in dialects.json")
 	}
 	user := make(map[string]any)
 	for _, arg := range args[1:] {
-		name, value, _ := strings.Cut(arg, "=")
+		name, value, found := strings.Cut(arg, "=")
+		if !found {
+			return nil, errors.New("write each field as <field>=<value>")
+		}
 		user[name] = value
 	}
 	if dialect.Payload != nil {
