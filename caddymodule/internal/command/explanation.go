@@ -64,6 +64,9 @@ func (c *checker) found(d document, r *verifier.Reading) string {
 // foundAt returns at which of its places a field is: those where it is read without the
 // others. A member of the name of a header or a parameter stands for it.
 func (c *checker) foundAt(d document, f verifier.Field) string {
+	if _, _, body := d.split(); f == verifier.TokenField && body.isToken() {
+		return ""
+	}
 	var found []string
 	for _, p := range c.dialect.AllPlaces() {
 		one := *c
