@@ -139,7 +139,7 @@ func (h *Handler) whyNot(w *widget) (id, why string) {
 	case p == nil || p.cutOnly:
 		return "other_dialect", "The widget has a dialect that this handler does not take: it has a claim of its own, or one_time, for which that dialect signs no timestamp."
 	case w.kind() == widgets.Secrets:
-		return secretWidget, "The widget has a secret, and this handler's tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
+		return secretWidget, "The widget has a secret, and its tokens are verified with public keys: give it public keys or a key set, or name an HS algorithm in the token block."
 	case p.verifier.PublicKeys() && w.kind() == widgets.PublicKeys:
 		return "other_key_kind", "The widget has public keys of another kind than this handler's tokens are signed with, " + strings.Join(p.policy.Token.Algorithms, " or ") +
 			": give it a key of that kind, or name the algorithm of its keys in the handler's token block."

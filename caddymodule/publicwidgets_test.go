@@ -160,7 +160,7 @@ func TestStoredPublicKeysElsewhere(t *testing.T) {
 	for _, c := range []struct{ path, widget, token, want, log string }{
 		{"/", "keys", key.token(t), "verified", ""},
 		{"/", "set", inSet.token(t), "verified", ""},
-		{"/", "secret", hmac, unknown, "The widget has a secret, and this handler's tokens are verified with public keys"},
+		{"/", "secret", hmac, unknown, "The widget has a secret, and its tokens are verified with public keys"},
 		{"/unbound", "keys", key.token(t), "verified", ""},
 		{"/unbound", "set", inSet.token(t), unknown, "add 'require /iss <issuer>' and 'require /aud <audience>'"},
 		{"/secret", "secret", hmac, "verified", ""},

@@ -211,7 +211,11 @@ func TestSnippets(t *testing.T) {
 					}
 				}
 			}
-			if said := posts(t, page, claims); !slices.Equal(said, want) {
+			said := posts(t, page, claims)
+			if c := g.call(t, "GET", "widgets/"+c.id+"/readiness", ""); c.status != 200 || strings.Contains(c.body, "partial") {
+				t.Errorf("a visitor sends half a claim: %s\nfrom\n%s", c.body, page)
+			}
+			if !slices.Equal(said, want) {
 				t.Errorf("got\n%s\nwant\n%s\nfrom\n%s%s", strings.Join(said, "\n"), strings.Join(want, "\n"), got.Snippets[0].Code, page)
 			}
 			var fields map[string]any

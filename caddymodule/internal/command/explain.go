@@ -144,7 +144,7 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 // mistake names what was done differently, nil where that is unknown or the reason says it.
 // What it says of this claim alone it adds to the detail.
 func (f *claimFormat) mistake(c *checker, document document, reading *verifier.Reading, evidence *diagnose.Evidence, e *explanation) *mistake {
-	query, _, body := document.split()
+	_, _, body := document.split()
 	incomplete, invalid := e.Reason == judgment.Missing || e.Reason == judgment.Partial, e.Reason == judgment.Invalid
 	ofToken := e.Token != nil && (e.Reason == judgment.Malformed || invalid || e.Reason == judgment.Expired)
 	switch wrong := body.wrongKind(); {
@@ -152,6 +152,9 @@ func (f *claimFormat) mistake(c *checker, document document, reading *verifier.R
 	case wrong != "" && (incomplete || e.Reason == judgment.Malformed):
 		return &mistake{"other_body", wrong}
 	case e.Reason == judgment.Malformed:
+		if where := f.unwrapped(c, document, evidence); where != "" {
+			return &mistake{"other_place", where}
+		}
 		if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
 			e.Detail += " (" + where + ")"
 		}
@@ -172,7 +175,7 @@ func (f *claimFormat) mistake(c *checker, document document, reading *verifier.R
 		}
 	}
 	if !ofToken && !invalid {
-		if where := f.unwrapped(c, query, body, evidence); where != "" {
+		if where := f.unwrapped(c, document, evidence); where != "" {
 			if others != "" {
 				where += " Or name the dialect " + others + ", of which this is a claim, too."
 			}

@@ -2,7 +2,10 @@ package command
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -70,7 +73,8 @@ func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) string {
 
 // unwrapped says where a claim belongs that is complete, but for the JSON text that it is within,
 // or in a query that the dialect does not read. It is "" for any other.
-func (f *claimFormat) unwrapped(c *checker, query string, body document, e *diagnose.Evidence) string {
+func (f *claimFormat) unwrapped(c *checker, text document, e *diagnose.Evidence) string {
+	query, head, body := text.split()
 	complete := func(d document) bool {
 		_, err := f.try(c.dialect.Name, d, e)
 		return err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid)
@@ -78,8 +82,21 @@ func (f *claimFormat) unwrapped(c *checker, query string, body document, e *diag
 	if query != "" && complete(document(query)) {
 		return "The claim is in the URL's query, where it is not read: send it in the body, as JSON or as a form."
 	}
+	values, _ := url.ParseQuery(query)
+	if body.isForm() {
+		values, _ = url.ParseQuery(string(bytes.TrimSpace(body)))
+	}
 	for _, p := range c.places(verifier.UserID) {
 		name := strings.TrimPrefix(c.member(&p), "/")
+		sent := values.Get(p.Key())
+		for _, h := range head {
+			if p.Location == "header" && strings.EqualFold(h.name, p.Name) {
+				sent = h.value
+			}
+		}
+		if how := otherText(sent, p.Base64); how != "" && p.Within != "" {
+			return p.Key() + " is " + how + "."
+		}
 		if p.Within == "" || !body.isObject() || !complete(document(`{"`+name+`":`+string(body)+"}")) {
 			continue
 		}
@@ -89,6 +106,22 @@ func (f *claimFormat) unwrapped(c *checker, query string, body document, e *diag
 		default:
 			return "The fields of " + name + " are at the top: send them in " + name + ", which is an object in JSON, and a JSON text in a form."
 		}
+	}
+	return ""
+}
+
+// otherText says how a JSON object is written that is not read as it is sent, "" if it is, or there
+// is none.
+func otherText(sent string, inBase64 bool) string {
+	var inner string
+	decoded, _ := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(sent))
+	switch {
+	case inBase64 && document(sent).isObject():
+		return "a JSON text, and read in base64: encode it"
+	case !inBase64 && document(decoded).isObject():
+		return "in base64, and read as a JSON text: do not encode it"
+	case json.Unmarshal([]byte(sent), &inner) == nil && document(inner).isObject():
+		return "JSON within a JSON text, so it was encoded twice: encode it once"
 	}
 	return ""
 }

@@ -22,11 +22,11 @@ func (c *checker) verify(text document, reading *verifier.Reading, keys []*verif
 	for i, h := range head {
 		shown.Add(h.name, h.value)
 		more := slices.ContainsFunc(head[:i], func(before header) bool { return strings.EqualFold(before.name, h.name) })
-		c.carried(h.name, h.value, more, reading)
+		c.carried(h.name, h.value, false, more, reading)
 	}
 	fields := body.fields()
 	for name, values := range fields {
-		c.carried(name, values[0], false, reading)
+		c.carried(name, values[0], !body.isForm(), false, reading)
 	}
 	switch {
 	case body.isToken():
@@ -71,7 +71,7 @@ func (d document) split() (query string, head []header, body document) {
 		target := ""
 		if request := aRequestLine.FindSubmatch(line); request != nil && first {
 			target = string(request[1])
-		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && len(bytes.TrimSpace(after)) == 0) {
+		} else if match := aHeader.FindSubmatch(line); match != nil && !(first && aToken.Match(d) && bytes.Contains(line, []byte(".")) && len(bytes.TrimSpace(after)) == 0) {
 			head = append(head, header{string(match[1]), string(match[2])})
 			if head[len(head)-1].name == ":path" {
 				target = string(match[2])
@@ -90,15 +90,15 @@ func (d document) split() (query string, head []header, body document) {
 }
 
 // carried reads a field that travels in a header or a query: of a header's line, or of a
-// member of JSON or a field of a form that stands for one. It may be one more line of the
-// same name.
-func (c *checker) carried(name, value string, more bool, to *verifier.Reading) {
+// member of JSON, which has objects in place of texts, or a field of a form that stands for
+// one. It may be one more line of the same name.
+func (c *checker) carried(name, value string, inJSON, more bool, to *verifier.Reading) {
 	for _, p := range c.dialect.Places {
 		switch inHeader := p.Location == "header"; {
 		case locationOf(&p) == "body" || c.member(&p) != "/"+name && !(inHeader && strings.EqualFold(p.Name, name)):
 			continue
 		case !inHeader:
-			if p.Base64 && strings.HasPrefix(value, "{") {
+			if p.Base64 && inJSON && strings.HasPrefix(value, "{") {
 				value = base64.StdEncoding.EncodeToString([]byte(value))
 			}
 			c.verifier.Query([]byte(url.Values{p.Name: {value}}.Encode()), to)

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"encoding/json"
 	"regexp"
 	"slices"
@@ -89,7 +90,10 @@ func (s *Site) browser(widget string) string {
 		sample string
 	}{{verifier.Name, "Ada Lovelace"}, {verifier.Email, "ada@example.com"}} {
 		p := s.place(unsigned.field)
-		if p.Name == "" || p.Location != "body" || slices.Contains(proof, unsigned.field) {
+		isID := func(q verifier.Place) bool { // without its signature it would be half a claim
+			return q.Field == verifier.UserID && cmp.Or(q.Location, "body") == "body" && q.Name == p.Name && q.Within == p.Within
+		}
+		if p.Name == "" || p.Location != "body" || slices.Contains(proof, unsigned.field) || slices.ContainsFunc(s.Dialect.Places, isID) {
 			continue
 		}
 		path := s.path(p)
