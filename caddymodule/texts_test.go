@@ -195,3 +195,40 @@ func TestTextsCutElsewhere(t *testing.T) {
 		equal(t, strings.ReplaceAll(string(raw), " ", ""), `{"a":1}`, "%s: %s", name, a.seen.URI)
 	}
 }
+
+// TestTextsAcrossBounds: a text that backends read across several headers or past a cookie's
+// bounds and escapes is none that passes unread.
+func TestTextsAcrossBounds(t *testing.T) {
+	g := chat(t, strings.Replace(textSite, "claim user_id cookie ud /user_id", "claim user_id cookie ud /user_id\nclaim user_id cookie bd base64 /user_id\nclaim signature cookie bd base64 /user_hash", 1))
+	coded := base64.StdEncoding.EncodeToString([]byte(`{"k":"ab?","user_id":"victim"}`))
+	percent := "%65" + coded[1:]
+	for header, want := range map[string]string{
+		"Coded: " + coded[:5] + "\nCoded: " + coded[5:]:                 "400 ambiguous",
+		"Coded: " + strings.Join(strings.Split(coded, ""), "\nCoded: "): "400 ambiguous",
+		"Coded: eyJh\nCoded: bmlj":                                      "anonymous missing",
+		"Cookie: bd=" + percent + "; bd=x":                              "400 ambiguous",
+		"Cookie: BD=" + percent:                                         "anonymous partial",
+		"Cookie: bd=" + percent + "%zz":                                 "400 malformed",
+		"Cookie: bd=%7A%7A; BD=%zz":                                     "anonymous missing",
+		`Cookie: bd="\145` + coded[1:] + `"`:                            "400 malformed",
+		`Cookie: bd="` + coded[:5] + ";" + coded[5:] + `"`:              "400 malformed",
+		`Cookie: ud="{\"a;\":1,\"user_id\":\"v=\"}"`:                    "400 malformed",
+		`Cookie: ud="{\"a\":1}"`:                                        "anonymous missing",
+		"Cookie: bd=" + strings.Join(strings.Split(coded, ""), "+"):     "400 malformed",
+		// Django decodes no percent escapes, and base64 passes over the sign.
+		"Cookie: bd=" + strings.Replace(base64.StdEncoding.EncodeToString([]byte(`{"user_id":"victim"}`)), "c2", "%c2", 1):     "400 malformed",
+		"Cookie: bd=" + base64.RawStdEncoding.EncodeToString([]byte(`{"user_id":"u","user_hash":"`+sign("u")+`"}`)) + "%3D%3D": "u",
+	} {
+		a := g.do(t, "GET", "/chat", "", strings.Split(header, "\n")...)
+		equal(t, verdict(t, a), want, "%s", header)
+	}
+	// Express makes an array of them, and a text of that array.
+	a := g.do(t, "GET", "/chat?coded="+coded[:5]+"&coded="+url.QueryEscape(coded[5:]), "")
+	equal(t, verdict(t, a), "400 ambiguous", "two parts in a query")
+	a = g.do(t, "GET", "/chat?coded[]="+coded[:5]+"&coded[]="+url.QueryEscape(coded[5:]), "")
+	equal(t, verdict(t, a), "anonymous partial", "two parts in an array")
+	a = g.post(t, `{"user_data":["{\"a\":1","\"user_id\":\"v\",\"user_hash\":\"h\"}"]}`)
+	equal(t, verdict(t, a), "anonymous partial", "two parts in JSON")
+	equal(t, a.seen.Body, `{}`, "two parts in JSON")
+	equal(t, verdict(t, g.post(t, `{"user_data":["user_id","user_hash"]}`)), "anonymous missing", "names in JSON")
+}

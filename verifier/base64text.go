@@ -11,7 +11,8 @@ import (
 // decodeBase64 decodes a text, if all decoders that decode it read the same: of one
 // alphabet, with all of its padding or none, without white space, and unused bits zero (RFC 4648
 // section 3). Many decoders pass over what is not in their alphabet. So what they find
-// instead of a text with characters that only one alphabet has must be no JSON.
+// instead of a text with characters that only one alphabet has must be no JSON, nor what is
+// left where a plus sign was read as a space, as in a cookie by Rack.
 func (r *Reading) decodeBase64(value []byte) (text []byte, ok bool) {
 	if bytes.ContainsAny(value, "\r\n") { // which Go passes over
 		return nil, false
@@ -22,8 +23,10 @@ func (r *Reading) decodeBase64(value []byte) (text []byte, ok bool) {
 		return nil, false
 	}
 	r.copied = decoded
-	if bytes.ContainsAny(value, "+/-_") && mayBeJSON(decodeLenient(value, "+/-_ ", false)) {
-		return nil, false
+	for _, dropped := range []string{"+/-_", "+"} {
+		if bytes.ContainsAny(value, dropped) && mayBeJSON(decodeLenient(value, dropped+" ", false)) {
+			return nil, false
+		}
 	}
 	return decoded[from:len(decoded):len(decoded)], true
 }
@@ -62,7 +65,7 @@ func escapeBase64(text []byte) []byte {
 // form's parser made it, and pass over padding or begin anew behind it.
 func lenientBase64(value []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for _, dropped := range []string{" ", " +/", " -_", "+/", "-_", ""} {
+		for _, dropped := range []string{" ", " +", " +/", " -_", "+/", "-_", ""} {
 			for _, anew := range []bool{false, true} {
 				if !yield(decodeLenient(value, dropped, anew)) {
 					return

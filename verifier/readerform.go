@@ -254,9 +254,18 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, raw []byte, siz
 		}
 		cuts = appendCut(cuts, match, cut)
 	}
-	for _, match := range texts {
-		alone := !slices.ContainsFunc(texts, func(m *claimform.Match) bool { return m != match && m.Name == match.Name })
-		cuts = f.takeText(r, f.list[match.Name].text, match, alone, raw, cuts, to)
+	for len(texts) > 0 {
+		name := texts[0].Name
+		var same, others []*claimform.Match
+		for _, match := range texts {
+			if match.Name == name {
+				same = append(same, match)
+			} else {
+				others = append(others, match)
+			}
+		}
+		cuts = f.takeTexts(r, f.list[name].text, same, raw, cuts, to)
+		texts = others
 	}
 	for _, match := range documents {
 		cuts = f.takeDocument(r, match, len(documents) == 1, raw, cuts, to)

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -212,6 +213,30 @@ func (t *text) mark(r *reader, stands bool, as func(*Reading, Place), to *Readin
 	}
 }
 
+// takeTexts takes all texts of one name. Some parsers join them with commas, over which
+// decoders of base64 pass.
+func (f *formReader) takeTexts(r *reader, t *text, matches []*claimform.Match, raw []byte, cuts []Span, to *Reading) []Span {
+	across := false
+	if t.base64 && len(matches) > 1 {
+		values := make([][]byte, len(matches))
+		for i, match := range matches {
+			values[i] = match.Value
+		}
+		across = t.stands(bytes.Join(values, []byte(",")))
+	}
+	for _, match := range matches {
+		if cuts = f.takeText(r, t, match, len(matches) == 1, raw, cuts, to); across {
+			as := (*Reading).MarkDuplicate
+			if match.Variant {
+				as = (*Reading).MarkVariant
+			}
+			t.mark(r, true, as, to)
+			cuts = appendCut(cuts, match, true)
+		}
+	}
+	return cuts
+}
+
 // takeText takes a text of a form or a query, and returns the spans to cut with what is to
 // be cut of it. raw is the form as it was sent, nil where values are not escaped in it.
 func (f *formReader) takeText(r *reader, t *text, match *claimform.Match, alone bool, raw []byte, cuts []Span, to *Reading) []Span {
@@ -264,10 +289,34 @@ func (v *Verifier) Text(p Place, value []byte, to *Reading) {
 }
 
 // MarkText takes note of a header or a cookie in a form that backends read differently, if
-// the name of a field can stand in this value of it.
-func (v *Verifier) MarkText(p Place, value []byte, as func(*Reading, Place), to *Reading) {
+// the name of a field can stand in this value of it, or if that is nil: it cannot be told. It
+// reports whether the value may stay with an unverified claim.
+func (v *Verifier) MarkText(p Place, value []byte, as func(*Reading, Place), to *Reading) (stays bool) {
 	t := v.textAt(&p)
-	t.mark(&v.reader, t.stands(value), as, to)
+	stands := value == nil || t.stands(value)
+	t.mark(&v.reader, stands, as, to)
+	return !stands && !t.strips
+}
+
+// MarkEscaped takes note of a cookie in base64 as it was sent, with percent escapes, if
+// backends that pass over the percent signs alone may read a field in it. Behind the text the
+// escapes are those of its padding.
+func (v *Verifier) MarkEscaped(p Place, raw []byte, to *Reading) {
+	t := v.textAt(&p)
+	for bytes.HasSuffix(raw, []byte("%3D")) || bytes.HasSuffix(raw, []byte("%3d")) {
+		raw = raw[:len(raw)-3]
+	}
+	if !t.base64 || bytes.IndexByte(raw, '%') < 0 {
+		return
+	}
+	for decoded := range lenientBase64(raw) {
+		if _, stands := t.names.Stand(decoded); stands && mayBeJSON(decoded) {
+			t.mark(&v.reader, true, func(to *Reading, p Place) {
+				to.MarkMalformed(p, "is in base64 that has another text where its escapes are not decoded")
+			}, to)
+			return
+		}
+	}
 }
 
 // WithoutText returns the JSON text in a header or a cookie without what is cut of an

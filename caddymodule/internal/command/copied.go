@@ -27,7 +27,7 @@ func (d document) request() document {
 	for i := 0; i+1 < len(shown) && aName.MatchString(shown[i]); i += 2 { // of Chrome's Network panel
 		lines = append(lines, strings.TrimSuffix(strings.TrimSpace(shown[i]), ":")+": "+shown[i+1])
 	}
-	if len(lines) > 0 && 2*len(lines) == len(shown) && !aToken.Match(d) {
+	if len(lines) > 0 && 2*len(lines) == len(shown) && !strings.HasPrefix(shown[0], "ey") { // no token on two lines
 		return document(strings.Join(lines, "\n") + "\n")
 	}
 	return d

@@ -160,6 +160,7 @@ func TestExplainTokens(t *testing.T) {
 		{"elsewhere", "--dialect jwt", `{"chat":{"user_token":"` + sign() + `"}}`, "missing", "other_place", "pass --at /chat"},
 		{"a form's line", "", "user_token: " + sign(), "", "", "taken from behind user_token:\n"},
 		{"a form's two lines", "--dialect drift", "userJwt\n" + sign("--dialect", "drift"), "", "", "taken from behind userJwt:\n"},
+		{"a form's lines of the name jwt", "--dialect freshchat", "jwt\n" + sign("--dialect", "freshchat"), "", "", "taken from behind jwt:\n"},
 		{"another name", "", `{"token":"` + sign() + `"}`, "missing", "other_name", "name is token: send it in the header Authorization or at /user_token"},
 		{"another name, forged, beside an object", "--dialect jwt", `{"token":"` + sign("--dialect", "zendesk", "--algorithm", "HS512") + `","x":{"a":1}}`, "missing", "other_name", "name is token"},
 		{"drift's name", "", `{"userJwt":"` + sign() + `"}`, "missing", "other_dialect", "a claim of drift"},

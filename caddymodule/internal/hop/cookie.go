@@ -2,8 +2,10 @@ package hop
 
 import (
 	"errors"
+	"iter"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,6 +81,60 @@ func decodeCookie(raw string) (string, error) {
 		}
 	}
 	return url.PathUnescape(raw)
+}
+
+// CookieValues yields the values of all cookies, as they were sent and without escapes, and
+// nil for one of which it cannot be told where it ends: within quotes Python reads on past
+// semicolons.
+func CookieValues(header http.Header) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, line := range header["Cookie"] {
+			for pair := range strings.SplitSeq(line, ";") {
+				_, value, _ := strings.Cut(pair, "=")
+				switch bare, open := unescapeCookie(value); {
+				case open && !yield(nil), !open && !yield([]byte(value)), !open && string(bare) != value && !yield(bare):
+					return
+				}
+			}
+		}
+	}
+}
+
+// unescapeCookie decodes percent escapes, as scripts write them, and backslashes, as Python
+// does, and reports whether a quote is left open.
+func unescapeCookie(value string) (bare []byte, open bool) {
+	for value != "" {
+		c, n := value[0], 1
+		switch {
+		case c == '"':
+			open = !open
+		case c == '%' && len(value) > 2:
+			if b, err := strconv.ParseUint(value[1:3], 16, 8); err == nil {
+				c, n = byte(b), 3
+			}
+		case c == '\\' && len(value) > 1:
+			c, n = value[1], 2
+			if b, err := strconv.ParseUint(value[1:min(4, len(value))], 8, 8); err == nil {
+				c, n = byte(b), min(4, len(value))
+			}
+		}
+		bare, value = append(bare, c), value[n:]
+	}
+	return bare, open
+}
+
+// Escaped yields the values of the cookie that have percent escapes, as they were sent.
+func (c *Cookie) Escaped(header http.Header) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		for _, line := range header["Cookie"] {
+			for pair := range strings.SplitSeq(line, ";") {
+				raw, exact, _ := c.match(strings.Trim(pair, " \t"))
+				if exact && strings.IndexByte(raw, '%') >= 0 && !yield([]byte(raw)) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Cut removes the cookies that some backend reads as this one.

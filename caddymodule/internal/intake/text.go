@@ -32,36 +32,47 @@ func (p *Places) addText(place verifier.Place) {
 // read reads the fields within the text.
 func (t *text) read(v *verifier.Verifier, header http.Header, to *verifier.Reading) {
 	if t.Location == AtHeader {
-		values := t.values(header)
-		for _, value := range values {
-			if len(values) == 1 {
-				v.Text(t.Place, to.Copy(value), to)
-			} else {
-				v.MarkText(t.Place, []byte(value), (*verifier.Reading).MarkDuplicate, to)
-			}
+		if values := t.values(header); len(values) == 1 {
+			v.Text(t.Place, to.Copy(values[0]), to)
+		} else if len(values) > 1 {
+			v.MarkText(t.Place, joined(values), (*verifier.Reading).MarkDuplicate, to)
 		}
 		return
 	}
 	found := t.cookie.Find(header)
 	if found.Value != "" && !found.Duplicate && !found.Broken {
 		v.Text(t.Place, to.Copy(found.Value), to)
+		t.markEscaped(v, header, to)
 	}
 	t.markCookie(v, header, found, to)
 }
 
-// values returns the values of the header, in whatever spelling of its name. HTTP/2 leaves
-// white space around them, which goes when they are sent on by HTTP/1.1.
+// values returns the values of the header, in whatever spelling of its name, in the order in
+// which they are sent on. HTTP/2 leaves white space around them, which goes when they are
+// sent on by HTTP/1.1.
 func (t *text) values(header http.Header) (values []string) {
-	t.header.Find(header, func(value string) bool {
-		values = append(values, strings.Trim(value, " \t"))
-		return false
-	})
+	var names []string
+	for name := range header {
+		if t.header.Is(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range header[name] {
+			values = append(values, strings.Trim(value, " \t"))
+		}
+	}
 	return values
 }
 
+// joined is what backends make of a header that appears more than once (RFC 9110 section
+// 5.3). What passes over commas in base64 may read a text across them.
+func joined(values []string) []byte { return []byte(strings.Join(values, ", ")) }
+
 // markCookie takes note of a cookie that backends read differently, if the name of a field
-// can stand in one.
-func (t *text) markCookie(v *verifier.Verifier, header http.Header, found hop.Found, to *verifier.Reading) {
+// can stand in one, and reports whether it may stay with an unverified claim.
+func (t *text) markCookie(v *verifier.Verifier, header http.Header, found hop.Found, to *verifier.Reading) (stays bool) {
 	var as func(*verifier.Reading, verifier.Place)
 	switch {
 	case found.Broken:
@@ -71,43 +82,53 @@ func (t *text) markCookie(v *verifier.Verifier, header http.Header, found hop.Fo
 	case found.Variant:
 		as = (*verifier.Reading).MarkVariant
 	default:
-		return
+		return true
 	}
-	for _, line := range header["Cookie"] {
-		for pair := range strings.SplitSeq(line, ";") {
-			_, value, _ := strings.Cut(pair, "=")
-			v.MarkText(t.Place, []byte(value), as, to)
-		}
+	stays = true
+	for value := range hop.CookieValues(header) {
+		stays = v.MarkText(t.Place, value, as, to) && stays
+	}
+	return stays
+}
+
+// markEscaped takes note of a cookie in which those that decode no escapes read another text.
+func (t *text) markEscaped(v *verifier.Verifier, header http.Header, to *verifier.Reading) {
+	for raw := range t.cookie.Escaped(header) {
+		v.MarkEscaped(t.Place, raw, to)
 	}
 }
 
 // cut removes what is cut of an unverified claim from the text.
 func (t *text) cut(v *verifier.Verifier, header http.Header) {
+	var odd verifier.Reading
 	without := func(value string) string { return string(v.WithoutText(t.Place, []byte(value))) }
 	if t.Location == AtCookie {
 		found := t.cookie.Find(header)
-		if !found.Broken && !found.Duplicate && !found.Variant {
+		t.markEscaped(v, header, &odd)
+		switch {
+		case odd.HasProof():
+			t.cookie.Cut(header)
+		case !found.Broken && !found.Duplicate && !found.Variant:
 			t.cookie.Rewrite(header, without)
-			return
-		}
-		var odd verifier.Reading
-		if t.markCookie(v, header, found, &odd); odd.HasProof() {
+		case !t.markCookie(v, header, found, &odd):
 			t.cookie.Cut(header)
 		}
 		return
 	}
+	if values := t.values(header); len(values) > 1 {
+		if !v.MarkText(t.Place, joined(values), (*verifier.Reading).MarkDuplicate, &odd) {
+			t.header.Cut(header)
+		}
+		return
+	}
 	for name, values := range header {
-		if !t.header.Is(name) {
+		if !t.header.Is(name) || len(values) == 0 {
 			continue
 		}
-		var left []string
-		for _, value := range values {
-			if value = without(strings.Trim(value, " \t")); value != "" {
-				left = append(left, value)
-			}
-		}
-		if header[name] = left; len(left) == 0 {
+		if left := without(strings.Trim(values[0], " \t")); left == "" {
 			delete(header, name)
+		} else {
+			header[name] = []string{left}
 		}
 	}
 }

@@ -167,6 +167,7 @@ type walk struct {
 	body  []byte
 	found claimjson.Value
 	cut   map[int]bool // the members it leads to, by start; -1 for the whole body
+	began *bool        // in an array: whether an object or array begins in one of its texts
 }
 
 // find looks into v, which is the body or the value of the member in, for tokens.
@@ -174,11 +175,22 @@ type walk struct {
 func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 	switch v.kind {
 	case claimjson.Array:
+		outer := w.began
+		if w.began == nil {
+			w.began = new(bool)
+		}
 		for i := range v.elements {
 			w.find(&v.elements[i], in, tokens, false, true)
 		}
+		w.began = outer
 	case claimjson.String:
-		if inside := string(w.body[v.start+1 : v.end-1]); stands([]byte(inside), beginsJSON(inside)) {
+		inside := string(w.body[v.start+1 : v.end-1])
+		begins := beginsJSON(inside)
+		if w.began != nil {
+			begins = begins || *w.began
+			*w.began = begins
+		}
+		if stands([]byte(inside), begins) {
 			w.found.Variant, w.found.Way = true, true
 			w.cut[in] = true
 		}
@@ -200,7 +212,10 @@ func (w *walk) find(v *tree, in int, tokens []string, first, inArray bool) {
 		}
 		isFirst := first && exact == 1 && m.name == tokens[0]
 		if len(tokens) > 1 {
+			outer := w.began
+			w.began = nil
 			w.find(&m.value, m.start, tokens[1:], isFirst, inArray)
+			w.began = outer
 			continue
 		}
 		w.cut[m.start] = true

@@ -70,6 +70,7 @@ type scanner struct {
 	variant   uint64                  // pointers
 	way       uint64                  // pointers, variants for what is on the way
 	whole     bool                    // the value just read is to be cut with the member that holds it
+	began     bool                    // an object or array begins in a text of the array that is read
 	opened    [maxDepth/64 + 1]uint64 // see skip
 	names     [32]seen
 	lengths   lengths
@@ -99,6 +100,7 @@ type place struct {
 	node    *node
 	live    uint64 // pointers that led here by the first occurrence of each exact name
 	inArray bool   // within an array, where nothing is a field
+	element bool   // an element of one
 	inCut   bool   // within a member that is cut as a whole
 }
 

@@ -12,7 +12,9 @@ import (
 // from that element. One loop reads the arrays within it, too, so that no input
 // can make the stack grow.
 func (s *scanner) array(i int, at place) int {
-	at.live, at.inArray = 0, true
+	at.live, at.inArray, at.element = 0, true, true
+	defer func(began bool) { s.began = began }(s.began)
+	s.began = false
 	b, base, more, whole := s.body, s.depth, s.found.More, false
 	for {
 		if i = endSpaces(b, i); i < len(b) && b[i] == '[' {
@@ -51,7 +53,8 @@ func (s *scanner) array(i int, at place) int {
 // text reads the text that begins at i where a pointer leads through an object.
 // Some backends decode such a text as JSON. So one that begins like an object or
 // array and in which a watched name stands is a variant of everything that the
-// pointers would lead to, and is cut with the member that holds it.
+// pointers would lead to, and is cut with the member that holds it. In an array, of which
+// JavaScript makes one text, an earlier one may be the beginning.
 func (s *scanner) text(i int, at place) int {
 	start := i + 1
 	if i = endString(s.body, start); i < 0 {
@@ -61,7 +64,13 @@ func (s *scanner) text(i int, at place) int {
 	if s.variant&below == below && !cut {
 		return i // nothing more can come of it
 	}
-	if inside := s.body[start : i-1]; s.paths.stands(inside, begins(inside)) {
+	inside := s.body[start : i-1]
+	begin := begins(inside)
+	if at.element {
+		begin = begin || s.began
+		s.began = begin
+	}
+	if s.paths.stands(inside, begin) {
 		s.variant |= below
 		s.way |= below
 		s.whole = cut
