@@ -1,6 +1,7 @@
 package diagnose
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -48,21 +49,17 @@ type part struct {
 // newFormat reads a template that a [verifier.Verifier] has accepted.
 func newFormat(template, encoding string) *format {
 	p := &format{template: template, encoding: encoding, subject: "user id"}
-	for rest := template; rest != ""; {
-		literal, after, _ := strings.Cut(rest, "{")
-		if literal != "" {
-			p.parts = append(p.parts, part{literal: literal})
+	for _, text := range fieldOrText.FindAllString(template, -1) {
+		next := part{literal: text}
+		if next.field.UnmarshalText([]byte(strings.Trim(text, "{}"))) == nil && text[0] == '{' {
+			next.literal = ""
 		}
-		name, after, found := strings.Cut(after, "}")
-		if found {
-			var f verifier.Field
-			_ = f.UnmarshalText([]byte(name)) // known, since it was accepted
-			p.parts = append(p.parts, part{field: f})
-		}
-		rest = after
+		p.parts = append(p.parts, next)
 	}
 	return p
 }
+
+var fieldOrText = regexp.MustCompile(`\{\w+\}|[^{]+|\{`)
 
 // fields returns the template's fields in their order.
 func (p *format) fields() []verifier.Field {

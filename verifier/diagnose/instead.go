@@ -9,24 +9,36 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
-// secretSent recognizes a secret that was sent in place of a digest.
-func secretSent(c *claim, e *Evidence) (deviation, bool) {
-	for _, s := range slices.Concat(e.Secrets, e.Previous) {
-		if text := s.Reveal(); text != "" && same(c[verifier.Signature], []byte(text)) {
-			return deviation{"secret_sent", "the secret itself was sent as the signature, so that every visitor can read it",
-				"replace the secret, and send the HMAC that a server makes with it"}, true
+// pattern recognizes a deviation by what a text is.
+type pattern struct {
+	deviation
+	is *regexp.Regexp
+}
+
+// recognize returns the first pattern that matches one of the texts.
+func recognize(patterns []pattern, texts ...string) (deviation, bool) {
+	for i := range patterns {
+		if p := &patterns[i]; slices.ContainsFunc(texts, p.is.MatchString) {
+			return p.deviation, true
 		}
 	}
 	return deviation{}, false
 }
 
+// isSecret reports whether a secret was sent in place of what is made with it.
+func (e *Evidence) isSecret(sent []byte) bool {
+	return slices.ContainsFunc(slices.Concat(e.Secrets, e.Previous), func(s verifier.Secret) bool {
+		text := s.Reveal()
+		return text != "" && same(sent, []byte(text))
+	})
+}
+
 // insteadOfDigest recognizes what else was sent in place of a digest.
 func (p *format) insteadOfDigest(c *claim) (deviation, bool) {
 	signature := string(c[verifier.Signature])
-	raw := strings.ContainsFunc(signature, func(r rune) bool { return !unicode.IsPrint(r) }) // bytes, not a text
-	for i := range sentInstead {
-		if s := &sentInstead[i]; !raw && s.is.MatchString(signature) {
-			return s.deviation, true
+	if !strings.ContainsFunc(signature, func(r rune) bool { return !unicode.IsPrint(r) }) { // else it is bytes, not a text
+		if sent, ok := recognize(sentInstead, signature); ok {
+			return sent, true
 		}
 	}
 	if signature == string(c[verifier.UserID]) {
@@ -35,10 +47,7 @@ func (p *format) insteadOfDigest(c *claim) (deviation, bool) {
 	return deviation{}, false
 }
 
-var sentInstead = []struct {
-	deviation
-	is *regexp.Regexp
-}{
+var sentInstead = []pattern{
 	{deviation{"token_sent", "a JSON Web Token was sent as the signature", "send the HMAC of the message alone"},
 		regexp.MustCompile(`^eyJ[^.]*\.[^.]*\.[^.]*$`)},
 	{deviation{"password_hash_sent", "a password hash, such as bcrypt's, was sent as the signature", "send the HMAC of the message, which another can compute as well, while a password hash has a salt"},

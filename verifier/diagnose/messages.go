@@ -30,7 +30,7 @@ var rewritings = []rule{
 	{"quoted", "%s was signed as a JSON text, with its quotation marks", "", messages, quoted},
 	{"bytes_printed", "%s was signed as a program prints bytes, such as b'…'", "", messages, bytesPrinted},
 	{"json_escaped", "%s was signed with JSON's escapes", "", 0, escaped},
-	{"fraction", "%s was signed as a number with a fraction", "", 0, fraction},
+	{"fraction", "%s was signed as a number with a fraction", "", 0, around("%.0", "%.00")},
 	{"leading_zeros", "%s was signed as a number, without its leading zeros", "", 0, each(withoutZeros)},
 	{"rounded", "%s was signed as a number that does not hold all its digits", "", 0, rounded},
 	{"html_escaped", "%s was signed as HTML writes it, such as &amp; for &", "", 0, htmlEscaped},
@@ -64,13 +64,6 @@ func bytesPrinted(text string) []string {
 func escaped(text string) []string {
 	json := claimjson.AppendASCII(nil, claimjson.Quote(text))
 	return []string{string(json[1 : len(json)-1]), strings.ReplaceAll(text, "/", `\/`)}
-}
-
-func fraction(text string) []string {
-	if n, err := strconv.ParseInt(text, 10, 64); err != nil || strconv.FormatInt(n, 10) != text {
-		return nil
-	}
-	return []string{text + ".0", text + ".00"}
 }
 
 func withoutZeros(text string) string {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"hash"
+	"slices"
 )
 
 // digester computes digests, and counts them.
@@ -59,8 +60,7 @@ var recipes = []recipe{
 	{nil, 1, (*digester).hmac},
 	{[]deviation{keyAndMessageSwapped}, 1, func(d *digester, key, message []byte) []byte { return d.hmac(message, key) }},
 	{[]deviation{plainHash}, 1, func(d *digester, _, message []byte) []byte { return d.plain(message) }},
-	secretBefore(""), secretAfter(""),
-	secretBefore(":"), secretBefore("."), secretAfter(":"), secretAfter("."),
+	hashed("", true), hashed("", false), hashed(":", true), hashed(".", true), hashed(":", false), hashed(".", false),
 	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(hexText(d.plain(key)), message) }},
 	{[]deviation{secretHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(d.plain(key), message) }},
 	{[]deviation{messageHashed}, 2, func(d *digester, key, message []byte) []byte { return d.hmac(key, hexText(d.plain(message))) }},
@@ -74,14 +74,12 @@ var recipes = []recipe{
 
 var commonRecipes = recipes[1:5]
 
-func secretBefore(separator string) recipe {
+// hashed makes a plain hash of the key, before or after, and the message.
+func hashed(separator string, keyFirst bool) recipe {
 	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
-		return d.plain(key, []byte(separator), message)
-	}}
-}
-
-func secretAfter(separator string) recipe {
-	return recipe{[]deviation{plainHashWithSecret}, 1, func(d *digester, key, message []byte) []byte {
+		if keyFirst {
+			return d.plain(key, []byte(separator), message)
+		}
 		return d.plain(message, []byte(separator), key)
 	}}
 }
@@ -126,4 +124,16 @@ func (w *parsedSignature) fitting(all []algorithm) (fitting []algorithm) {
 		fitting = append(fitting, right)
 	}
 	return fitting
+}
+
+// hmacs are the algorithms of secrets, the one that the header names first.
+func hmacs(name string) (all []algorithm) {
+	for _, h := range []algorithm{{name: "HS256", hash: sha256.New, size: sha256.Size}, {name: "HS384", hash: sha512.New384, size: sha512.Size384}, {name: "HS512", hash: sha512.New, size: sha512.Size}} {
+		if h.name != name {
+			h.deviations = []deviation{signedBy(h.name, name)}
+		}
+		all = append(all, h)
+	}
+	slices.SortStableFunc(all, func(a, b algorithm) int { return len(a.deviations) - len(b.deviations) })
+	return append(all, algorithms[1:]...)
 }

@@ -93,10 +93,7 @@ var peelings = []peeling{
 }
 
 // surroundings are what stands around a digest, which is a NUL here.
-var surroundings = []struct {
-	deviation
-	are *regexp.Regexp
-}{
+var surroundings = []pattern{
 	{deviation{"signature_quoted", "quotation marks were sent around the digest", digestAlone}, regexp.MustCompile("^[\"'`\\\\]*\x00[\"'`\\\\]*$")},
 	{deviation{"signature_spaces", "spaces or characters that nobody sees were sent around the digest", digestAlone}, regexp.MustCompile(`^[\s\p{Cf}]*\x00[\s\p{Cf}]*$`)},
 	{deviation{"signature_bracketed", "brackets were sent around the digest", digestAlone}, regexp.MustCompile(`^[\[({<]+\x00[\])}>]+$`)},
@@ -132,13 +129,8 @@ func (w *parsedSignature) unwrap(text string) string {
 	if digest == "" || digest == text || digest == strings.TrimPrefix(text, "-") { // a negative number
 		return text
 	}
-	around := strings.ReplaceAll(text, digest, "\x00")
-	for i := range surroundings {
-		if s := &surroundings[i]; s.are.MatchString(around) {
-			w.deviations = append(w.deviations, s.deviation)
-			break
-		}
-	}
+	around, _ := recognize(surroundings, strings.ReplaceAll(text, digest, "\x00")) // the last is any
+	w.deviations = append(w.deviations, around)
 	return digest
 }
 

@@ -1,11 +1,12 @@
 package diagnose
 
 import (
-	"crypto/fips140"
 	"encoding/json"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/jws"
@@ -77,9 +78,9 @@ func (t *token) object(segment int) (members map[string]any) {
 // at returns what a JSON Pointer (RFC 6901) of the configuration points to, nil for nothing.
 func (t *token) at(pointer string) any {
 	var value any = t.claims
-	for _, name := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
+	for name := range jsontext.Pointer(pointer).Tokens() {
 		object, _ := value.(map[string]any)
-		value = object[strings.NewReplacer("~1", "/", "~0", "~").Replace(name)]
+		value = object[name]
 	}
 	return value
 }
@@ -119,10 +120,4 @@ func (t *token) keys() []*verifier.Key {
 		}
 	}
 	return keys
-}
-
-// diagnoseToken is findToken outside of FIPS 140-3, as [format.find] is.
-func diagnoseToken(v *verifier.Verifier, sent []byte, e *Evidence) (m Mistake, ok bool) {
-	fips140.WithoutEnforcement(func() { m, ok = findToken(v, sent, e) })
-	return m, ok
 }

@@ -2,14 +2,8 @@ package diagnose
 
 import (
 	"cmp"
-	"crypto"
-	"crypto/sha256"
-	"crypto/sha512"
-	"crypto/x509"
 	"encoding/asn1"
-	"encoding/base64"
 	"encoding/hex"
-	"encoding/pem"
 	"math/big"
 	"slices"
 	"strings"
@@ -97,53 +91,6 @@ func (t *token) bySecret(name string) ([]deviation, bool) {
 		s.run(keys, t.signed())
 	}
 	return s.deviations, s.found
-}
-
-// hmacs are the algorithms of secrets, the one that the header names first.
-func hmacs(name string) (all []algorithm) {
-	for _, h := range []algorithm{{name: "HS256", hash: sha256.New, size: sha256.Size}, {name: "HS384", hash: sha512.New384, size: sha512.Size384}, {name: "HS512", hash: sha512.New, size: sha512.Size}} {
-		if h.name == name {
-			all = append([]algorithm{h}, all...)
-			continue
-		}
-		h.deviations = []deviation{signedBy(h.name, name)}
-		all = append(all, h)
-	}
-	return append(all, algorithms[1:]...)
-}
-
-// signed returns what signers sign of a token, the right text first.
-func (t *token) signed() []variant {
-	var v variants
-	v.add(string(t.jws.Signed), false)
-	for _, text := range t.spelled {
-		if i := strings.LastIndexByte(text, '.'); i > 0 {
-			v.add(text[:i], false) // what was written around or within it was signed, too
-		}
-	}
-	head, body, _ := strings.Cut(string(t.jws.Signed), ".")
-	header, _ := unpadded.DecodeString(head)
-	payload := string(t.jws.Payload)
-	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
-	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
-	standard := base64.StdEncoding.EncodeToString
-	v.add(string(header)+"."+payload, true, decoded)
-	v.add(string(header)+payload, true, decoded)
-	v.add(payload, true, alone)
-	v.add(body, true, alone)
-	v.add(head+body, true, deviation{"token_dot", "header and payload were signed without the dot between them", signParts})
-	v.add(string(t.jws.Signed)+".", false, deviation{"token_dot", "a dot was signed after the payload", signParts})
-	for _, text := range []string{standard(header) + "." + standard([]byte(payload)), base64.URLEncoding.EncodeToString(header) + "." + base64.URLEncoding.EncodeToString([]byte(payload))} {
-		v.add(text, true, deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"})
-	}
-	v.add(string(t.jws.Signed)+"\n", true, deviation{"token_newline_signed", "a newline was signed after the payload", signParts})
-	for _, h := range jsonWritings(header) {
-		for _, p := range jsonWritings(t.jws.Payload) {
-			v.add(unpadded.EncodeToString([]byte(h))+"."+unpadded.EncodeToString([]byte(p)), false,
-				deviation{"token_rewritten", "header or payload was written anew after it was signed", "send the very text that was signed"})
-		}
-	}
-	return v.list
 }
 
 // publicKeys returns those of the evidence's keys that are public.
@@ -285,25 +232,10 @@ func (t *token) signatures() []signature {
 func (t *token) publicAsSecret() []deviation {
 	for _, k := range t.publicKeys() {
 		for _, text := range publicTexts(k.Key) {
-			if same(t.hmac(text), t.jws.Signature) {
+			if d := (&digester{hash: hmacs(string(t.jws.Algorithm))[0].hash}); same(d.hmac([]byte(text), t.jws.Signed), t.jws.Signature) {
 				return []deviation{{"public_key_as_secret", "the public key's text was used as a secret, which everybody can do", "sign with the private key"}}
 			}
 		}
 	}
 	return nil
-}
-
-func (t *token) hmac(key string) []byte {
-	d := &digester{hash: hmacs(string(t.jws.Algorithm))[0].hash}
-	return d.hmac([]byte(key), t.jws.Signed)
-}
-
-// publicTexts are the files that a public key is kept in.
-func publicTexts(key crypto.PublicKey) []string {
-	der, err := x509.MarshalPKIXPublicKey(key)
-	if err != nil {
-		return nil
-	}
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	return []string{text, strings.TrimSpace(text), string(der), base64.StdEncoding.EncodeToString(der)}
 }

@@ -1,11 +1,13 @@
 package diagnose
 
 import (
+	"crypto"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -60,10 +62,7 @@ func onlyText(text string) string {
 }
 
 // notTokens are what else is sent in place of a token, after what was written around it.
-var notTokens = []struct {
-	deviation
-	is *regexp.Regexp
-}{
+var notTokens = []pattern{
 	{deviation{"token_encrypted", "the token is encrypted (JWE, in five parts)", "send a signed one, in three parts"}, regexp.MustCompile(`^[^.]*(\.[^.]*){4}$`)},
 	{deviation{"token_json", "the token is in JSON serialization", "send it in compact serialization, header.payload.signature"}, regexp.MustCompile(`^\{[^.]*"(payload|protected|signatures)"`)},
 	{deviation{"token_payload_sent", "the claims themselves were sent and not a token", "send the token that a server makes of them"}, regexp.MustCompile(`^\{`)},
@@ -77,10 +76,8 @@ var notTokens = []struct {
 // that was, or what was sent in place of a token.
 func (t *token) repair() (found []deviation, readable bool) {
 	t.text = t.sent
-	for _, s := range slices.Concat(t.evidence.Secrets, t.evidence.Previous) {
-		if same([]byte(t.sent), []byte(s.Reveal())) {
-			return []deviation{{"secret_sent", "the secret itself was sent as the token, so that every visitor can read it", "replace the secret, and send a token that a server signs with it"}}, false
-		}
+	if t.evidence.isSecret([]byte(t.sent)) {
+		return []deviation{{"secret_sent", "the secret itself was sent as the token, so that every visitor can read it", "replace the secret, and send a token that a server signs with it"}}, false
 	}
 	for i := 0; i < len(tokenPeelings) && t.jws.Read([]byte(t.text)) != nil; i++ {
 		p := &tokenPeelings[i]
@@ -92,15 +89,57 @@ func (t *token) repair() (found []deviation, readable bool) {
 	if t.jws.Read([]byte(t.text)) == nil {
 		return found, true
 	}
-	for i := range sentInstead {
-		if s := &sentInstead[i]; strings.HasPrefix(s.id, "signature_placeholder") && s.is.MatchString(t.sent) {
-			return []deviation{{"token_placeholder", "the token is a placeholder, or what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the token"}}, false
-		}
+	if sent, _ := recognize(sentInstead, t.sent); sent.id == "signature_placeholder" {
+		return []deviation{{"token_placeholder", "the token is a placeholder, or what a program prints for a value that it does not have", "wait for the server's answer, and check that it holds the token"}}, false
 	}
-	for i := range notTokens {
-		if n := &notTokens[i]; n.is.MatchString(t.text) || n.is.MatchString(strings.TrimSpace(t.sent)) {
-			return []deviation{n.deviation}, false
-		}
+	if sent, ok := recognize(notTokens, t.text, strings.TrimSpace(t.sent)); ok {
+		return []deviation{sent}, false
 	}
 	return nil, false
+}
+
+// signed returns what signers sign of a token, the right text first.
+func (t *token) signed() []variant {
+	var v variants
+	v.add(string(t.jws.Signed), false)
+	for _, text := range t.spelled {
+		if i := strings.LastIndexByte(text, '.'); i > 0 {
+			v.add(text[:i], false) // what was written around or within it was signed, too
+		}
+	}
+	head, body, _ := strings.Cut(string(t.jws.Signed), ".")
+	header, _ := unpadded.DecodeString(head)
+	payload := string(t.jws.Payload)
+	decoded := deviation{"token_json_signed", "the JSON of header and payload was signed, and not the encoded texts", signParts}
+	alone := deviation{"token_payload_signed", "the payload alone was signed", signParts}
+	inOther := deviation{"token_base64_signed", "the parts were signed in another base64 than the one that is sent", "sign the very text that is sent, in base64url without padding"}
+	in := func(e *base64.Encoding) string {
+		return e.EncodeToString(header) + "." + e.EncodeToString(t.jws.Payload)
+	}
+	v.add(string(header)+"."+payload, true, decoded)
+	v.add(string(header)+payload, true, decoded)
+	v.add(payload, true, alone)
+	v.add(body, true, alone)
+	v.add(head+body, true, deviation{"token_dot", "header and payload were signed without the dot between them", signParts})
+	v.add(string(t.jws.Signed)+".", false, deviation{"token_dot", "a dot was signed after the payload", signParts})
+	v.add(in(base64.StdEncoding), true, inOther)
+	v.add(in(base64.URLEncoding), true, inOther)
+	v.add(string(t.jws.Signed)+"\n", true, deviation{"token_newline_signed", "a newline was signed after the payload", signParts})
+	for _, h := range jsonWritings(header) {
+		for _, p := range jsonWritings(t.jws.Payload) {
+			v.add(unpadded.EncodeToString([]byte(h))+"."+unpadded.EncodeToString([]byte(p)), false,
+				deviation{"token_rewritten", "header or payload was written anew after it was signed", "send the very text that was signed"})
+		}
+	}
+	return v.list
+}
+
+// publicTexts are the files that a public key is kept in.
+func publicTexts(key crypto.PublicKey) []string {
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		return nil
+	}
+	text := string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+	return []string{text, strings.TrimSpace(text), string(der), base64.StdEncoding.EncodeToString(der)}
 }

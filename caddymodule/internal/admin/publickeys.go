@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -46,10 +47,8 @@ func (c *call) public(asked adminapi.Public) (*widgets.Public, error) {
 			return nil, adminError(http.StatusBadRequest, "public key %d of %d: %w", i+1, len(asked.PublicKeys), err)
 		}
 		shown := describe(key)
-		for _, other := range thumbprints {
-			if other == shown.Thumbprint {
-				return nil, adminError(http.StatusBadRequest, "public key %d of %d appears more than once", i+1, len(asked.PublicKeys))
-			}
+		if slices.Contains(thumbprints, shown.Thumbprint) {
+			return nil, adminError(http.StatusBadRequest, "public key %d of %d appears more than once", i+1, len(asked.PublicKeys))
 		}
 		keys, thumbprints = append(keys, key), append(thumbprints, shown.Thumbprint)
 	}

@@ -2,11 +2,15 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // nearestTimeout is how long an overview waits for the ids that may have been meant.
@@ -40,4 +44,22 @@ func (c *call) unknownWidgets() []adminapi.UnknownWidget {
 		}
 	}
 	return all
+}
+
+// unknown is the error for a widget that does not exist.
+func (c *call) unknown() error {
+	if loss := c.Store.Loss(); loss != "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
+	if c.id == widgets.DefaultID {
+		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
+			"which this configuration does not have. It cannot be created here", c.id)
+	}
+	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
+	defer cancel()
+	advice := "'caddy chat-identity list' has the ids, and 'create' adds one"
+	if nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(c.Configured), c.id); len(nearest) > 0 {
+		advice = "did you mean " + strings.Join(nearest, " or ") + "?"
+	}
+	return fmt.Errorf("%w: %s", widgets.ErrNotFound, advice)
 }

@@ -1,78 +1,17 @@
 package admin
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/unknownid"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
-
-// stored returns a stored widget as the API shows it.
-func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
-	v := &adminapi.Widget{
-		ID: r.ID, Source: "stored", Mode: r.Mode, Effect: g.Effect(r), Dialect: r.Dialect, Created: r.Created, Rotated: r.Rotated,
-	}
-	now, ring := time.Now(), g.Ring()
-	for i := range r.Secrets {
-		s := &r.Secrets[i]
-		if s.Kind != widgets.Secrets {
-			g.showPublic(v, r)
-			break
-		}
-		if !s.Live(now) {
-			continue
-		}
-		v.Secrets = append(v.Secrets, adminapi.Secret{Version: s.Version, KeyID: s.KeyID, Until: s.Until})
-		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
-			v.Unavailable = g.unavailability(err)
-		}
-	}
-	g.addUses(v)
-	return v
-}
-
-// inline returns a widget of the configuration as the API shows it.
-func (g *Gateway) inline(configured *adminapi.Widget) *adminapi.Widget {
-	v := *configured
-	v.Secrets, v.PublicKeys = slices.Clone(v.Secrets), slices.Clone(v.PublicKeys)
-	if v.JWKS != "" && g.KeySet != nil {
-		v.Unavailable = g.KeySet(v.JWKS)
-	}
-	g.addUses(&v)
-	return &v
-}
-
-// list answers with a page of all widgets by id, and a link to the next (RFC 8288).
-func (c *call) list() error {
-	limit, err := c.number("limit", 1000, 10_000)
-	if err != nil {
-		return err
-	}
-	views, next, err := c.page(c.r.Context(), c.query.Get("after"), "", limit)
-	if err != nil {
-		return err
-	}
-	if loss := c.Store.Loss(); loss != "" && len(views) == 0 && c.query.Get("after") == "" {
-		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
-	} else if loss != "" {
-		c.Header().Set(adminapi.LossHeader, loss)
-	}
-	if next != "" {
-		c.Header().Set("Link", fmt.Sprintf("<%swidgets?limit=%d&after=%s>; rel=\"next\"", adminapi.Path, limit, url.QueryEscape(next)))
-	}
-	return c.answer(http.StatusOK, views)
-}
 
 func (c *call) create() error {
 	var asked adminapi.Creation
@@ -179,23 +118,6 @@ func (c *call) changeKnown(do func(old *widgets.Record) (*widgets.Record, error)
 		err = c.unknown()
 	}
 	return record, err
-}
-
-func (c *call) unknown() error {
-	if loss := c.Store.Loss(); loss != "" {
-		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
-	}
-	if c.id == widgets.DefaultID {
-		return adminError(http.StatusNotFound, "there is no widget with that id: '%s' is the widget of a handler that has a secret and no widget line, "+
-			"which this configuration does not have. It cannot be created here", c.id)
-	}
-	ctx, cancel := context.WithTimeout(c.r.Context(), nearestTimeout)
-	defer cancel()
-	advice := "'caddy chat-identity list' has the ids, and 'create' adds one"
-	if nearest := unknownid.Nearest(ctx, c.Store, maps.Keys(c.Configured), c.id); len(nearest) > 0 {
-		advice = "did you mean " + strings.Join(nearest, " or ") + "?"
-	}
-	return fmt.Errorf("%w: %s", widgets.ErrNotFound, advice)
 }
 
 func (c *call) show() error {

@@ -18,19 +18,8 @@ func checkCommand() *cobra.Command {
 	var file, adapter string
 	var out output
 	cmd := &cobra.Command{
-		Use:   "check [--config <file>] [--adapter <name>] [--json]",
-		Short: "Says what in a configuration loads but is unlikely to be meant",
-		Long: `
-Reads a configuration, by default the Caddyfile in the current directory, and says
-what is wrong with it: an error, if it does not load, else all that loads but is
-unlikely to be meant. These findings are also warnings in the log when Caddy loads
-the configuration; docs/operations.md has a table of them.
-
-The check needs the environment and the files of the gateway, so run it as its
-user. It writes nothing, listens on no port and opens no ledger, so that it can run
-beside the gateway. The exit status is 1 if anything was found, as a linter's is.`,
-		Example: "  caddy chat-identity check --config /etc/caddy/Caddyfile",
-		Args:    noArguments,
+		Use:  "check [--config <file>] [--adapter <name>] [--json]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := check(file, adapter)
 			if err != nil {

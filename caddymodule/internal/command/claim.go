@@ -50,8 +50,8 @@ func oneDialect() string {
 // checker reads and checks claims of one dialect, as the flags change it.
 type checker struct {
 	dialect  verifier.Dialect
-	verifier *verifier.Verifier // which finds all fields in a body, see asMembers
-	prefers  string             // the location in which sign puts a field that has several
+	verifier *verifier.Verifier
+	prefers  string // the location in which sign puts a field that has several
 }
 
 func (f *claimFormat) checker(dialect string) (*checker, error) {
@@ -66,12 +66,11 @@ func (f *claimFormat) checker(dialect string) (*checker, error) {
 		}
 	}
 	d.At, d.Encoding, d.MaxAge = f.at, cmp.Or(f.encoding, d.Encoding), cmp.Or(f.maxAge, d.MaxAge)
-	c := &checker{dialect: d, prefers: f.prefers}
-	if !f.bodyAlone {
-		d.Places = slices.Concat(d.Places, c.asMembers())
+	if f.bodyAlone {
+		d.Places = slices.DeleteFunc(slices.Clone(d.Places), func(p verifier.Place) bool { return locationOf(&p) != "body" })
 	}
-	c.verifier, err = d.Reader()
-	return c, err
+	v, err := d.Reader()
+	return &checker{d, v, f.prefers}, err
 }
 
 // complete fills in what is signed besides the user id, and refuses what cannot be

@@ -4,6 +4,7 @@
 package command
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"strings"
@@ -36,34 +37,19 @@ const (
 )
 
 func init() {
+	short, long, _ := helpOf("chat-identity")
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "chat-identity",
 		Usage: "<command>",
-		Short: "Manages chat widgets and their secrets, signs claims and explains them",
-		Long: `
-Tools for the chat_identity module.
-
-keygen, sign, explain and check need no running server. The other commands use the admin
-endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
-socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
-everything that Caddy's own commands can.
-
-Where the admin endpoint is off, the commands on widgets work on the store itself
-with --config <file>, whether or not a gateway runs, which follows within a second.
-They need the environment and the rights of the gateway, so run them as its user. A
-superuser may run them, too: files keep their owner.
-
-The secret to sign with is read from the environment variable
-` + secretVariable + ` if it is set, and from standard input
-otherwise; a secret to store is read from standard input. Secrets are never
-arguments, which every process on the machine can see. A secret is printed to
-standard output, and messages about it to standard error.`,
+		Short: short,
+		Long:  long,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
 				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
 			add := func(group string, complete cobra.CompletionFunc, commands ...*cobra.Command) {
 				for _, sub := range commands {
 					sub.GroupID, sub.ValidArgsFunction = group, complete
+					sub.Short, sub.Long, sub.Example = helpOf(sub.Name())
 				}
 				cmd.AddCommand(commands...)
 			}
@@ -75,6 +61,24 @@ standard output, and messages about it to standard error.`,
 			cmd.SetFlagErrorFunc(flagError)
 		},
 	})
+}
+
+// help is what the commands say of themselves: behind a number sign the name, then in one
+// line what the command does, and more in paragraphs, of which examples are the last.
+//
+//go:embed help.txt
+var help string
+
+// helpOf returns what a command says of itself.
+func helpOf(name string) (short, long, examples string) {
+	_, text, found := strings.Cut("\n"+help, "\n# "+name+"\n")
+	if !found {
+		panic("help.txt has nothing of " + name)
+	}
+	text, _, _ = strings.Cut(text, "\n# ")
+	text, examples, _ = strings.Cut(text, "\n\nExamples:\n")
+	short, long, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	return short, long, strings.TrimRight(examples, "\n")
 }
 
 // subcommandMissing runs where the subcommand is missing or unknown.

@@ -24,20 +24,7 @@ func dashboardCommand() *cobra.Command {
 	var admin adminFlags
 	var listen string
 	cmd := &cobra.Command{
-		Use:   "dashboard [--listen <address>]",
-		Short: "Opens the dashboard to a browser on this machine",
-		Long: `
-Prints the URL of the dashboard for a browser on this machine, and forwards the
-browser's requests to the gateway until Ctrl-C.
-
-Browsers cannot open the admin endpoint itself unless it is configured for them:
-Caddy refuses a page that no other page links to, and no browser opens a unix
-socket. The URL contains a random key, new each time, and nothing is answered
-without it. Whoever has the URL can change widgets for as long as the command runs.
-
-For a gateway on another machine, forward the port:
-
-    ssh -t -L 8019:127.0.0.1:8019 gateway.example.com caddy chat-identity dashboard --listen 127.0.0.1:8019`,
+		Use:  "dashboard [--listen <address>]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
@@ -54,19 +41,17 @@ For a gateway on another machine, forward the port:
 			}
 			defer listener.Close()
 			d := newDashboardProxy(c, listener.Addr().String())
-			if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "Open this URL in a browser. Whoever has the URL can change widgets until Ctrl-C."); err != nil {
-				return err
-			}
+			cmd.PrintErrln("Open this URL in a browser. Whoever has the URL can change widgets until Ctrl-C.")
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), d.url()); err != nil {
 				return err
 			}
 			server := &http.Server{Handler: d, ReadHeaderTimeout: connectLimit, ReadTimeout: answerLimit, IdleTimeout: 2 * time.Minute}
 			stop := context.AfterFunc(cmd.Context(), func() { _ = server.Close() })
 			defer stop()
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-				return err
+			if err = server.Serve(listener); errors.Is(err, http.ErrServerClosed) {
+				err = nil
 			}
-			return nil
+			return err
 		},
 	}
 	admin.addAddress(cmd)
@@ -141,7 +126,7 @@ func (d *dashboardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case !isThisMachine(r.Host): // a DNS name that an attacker points here
 		refuseBrowser(w, http.StatusForbidden, errors.New("the address is "+d.host))
-	case !known || !strings.HasPrefix(below, adminapi.Path) || !clean(below):
+	case !known || !strings.HasPrefix(below, adminapi.Path) || path.Clean(below) != strings.TrimSuffix(below, "/"): // it has a "." or ".."
 		refuseBrowser(w, http.StatusNotFound, errors.New("there is nothing at this path: open the URL that the command printed"))
 	case d.crossOrigin.Check(r) != nil:
 		refuseBrowser(w, http.StatusForbidden, errors.New("this request changes something and comes from a page of another origin"))
@@ -149,9 +134,6 @@ func (d *dashboardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.proxy.ServeHTTP(w, r)
 	}
 }
-
-// clean reports whether a path has no "." or "..".
-func clean(p string) bool { return path.Clean(p) == strings.TrimSuffix(p, "/") }
 
 func refuseBrowser(w http.ResponseWriter, status int, err error) {
 	w.Header().Set("Content-Type", "application/json")

@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -22,23 +23,8 @@ func explainCommand() *cobra.Command {
 	var public publicFlags
 	var out output
 	cmd := &cobra.Command{
-		Use:   "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
-		Short: "Says whether a claim verifies, and if not, why",
-		Long: `
-Reads a claim from standard input, as JSON, as the body of a form, as a URL, as headers, as
-a curl command, as browsers and "curl -v" show a request, or as a token alone, and says what
-a gateway would do with it. If it does not verify, it names the common mistake that produces
-such a signature or token. Of a token it shows what it says, too.
-A field of a header or query may be a member of that name in the JSON, as "sign" prints
-it. The exit status is 1 if the claim does not verify.
-
-The secret is read from ` + secretVariable + ` if it is set, and from the
-first line of standard input otherwise. ` + previousSecretVariable + `
-may hold an earlier one. With --public-key or --jwks there is none, and standard input
-is the claim. A token alone is one of the dialect ` + tokenDialect + ` unless --dialect names another; a
-token from a header may also be the field "token" of the JSON.`,
-		Example: "  CHAT_IDENTITY_SECRET=... caddy chat-identity explain --dialect nextcap < claim.json",
-		Args:    noArguments,
+		Use:  "explain [--dialect <name>] [--public-key <file> | --jwks <file>] [--json]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			age, err := caddy.ParseDuration(maxAge)
 			if err != nil {
@@ -60,7 +46,8 @@ token from a header may also be the field "token" of the JSON.`,
 	f.flags(cmd)
 	cmd.Flags().StringVar(&f.at, "at", "", "JSON pointer to the object that contains the claim")
 	cmd.Flags().StringVar(&maxAge, "max-age", verifier.Dialects[0].MaxAge.String(), "Maximum age of a signed timestamp")
-	public.flags(cmd)
+	public.flags(cmd, "A `file` with")
+	_ = cmd.MarkFlagFilename("jwks", "json") // there is such a flag
 	out.flag(cmd)
 	return cmd
 }
@@ -87,21 +74,22 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 		return nil, err
 	}
 	text = text.request()
-	if !cmd.Flags().Changed("dialect") && (text.isToken() || f.hasToken(text) || aMember.Match(text) && !f.hasClaim(text)) {
-		f.dialect = tokenDialect
+	if !cmd.Flags().Changed("dialect") {
+		asToken, _ := f.try(tokenDialect, text, &evidence)
+		_, err := f.try(f.dialect, text, &evidence)
+		if text.isToken() || len(asToken.Unverified(verifier.TokenField)) > 0 || aMember.Match(text) && errors.Is(err, verifier.ErrMissing) {
+			f.dialect = tokenDialect
+		}
 	}
 	c, err := f.checker(f.dialect)
-	if err != nil {
-		return nil, err
-	}
-	if len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {
+	if err == nil && len(evidence.Keys) > 0 && len(f.token.algorithms) == 0 {
 		key, _ := evidence.Keys[0].Public()
 		if err = f.token.suit(&c.dialect, key.Key); err == nil {
 			c, err = f.checker(f.dialect)
 		}
-		if err != nil {
-			return nil, err
-		}
+	}
+	if err != nil {
+		return nil, err
 	}
 	for _, secret := range evidence.Secrets {
 		if _, err := c.decode(secret); err != nil {
@@ -115,6 +103,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	return f.explain(c, text, evidence), nil
 }
 
+// explain says what a gateway does with the claim and, if it does not verify, why.
 func (f *claimFormat) explain(c *checker, document document, evidence diagnose.Evidence) *explanation {
 	var reading verifier.Reading
 	identity, err := c.verify(document, &reading, evidence.Keys)
@@ -141,87 +130,74 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		}
 		return e
 	}
-	found := func(id, text string) *explanation {
-		e.Mistake = &mistake{id, text}
-		return e
-	}
 	e.Reason = judgment.ReasonOf(err)
 	e.Outcome, e.Detail = e.Reason.Outcome(), c.detail(err, &reading)
-	if e.Token != nil && (e.Reason == judgment.Malformed || e.Reason == judgment.Invalid || e.Reason == judgment.Expired) {
-		if e.Reason == judgment.Invalid {
-			e.Detail = "the token does not fit the key, the algorithm or what is required"
+	if evidence.Document = body; len(head) == 0 && query != "" {
+		evidence.Document = []byte(query)
+	} else if len(bytes.TrimSpace(body)) == 0 {
+		evidence.Document = c.inHeaders(head, query == "")
+	}
+	e.Mistake = f.mistake(c, document, &reading, &evidence, e)
+	return e
+}
+
+// mistake names what was done differently, nil where that is unknown or the reason says it.
+// What it says of this claim alone it adds to the detail.
+func (f *claimFormat) mistake(c *checker, document document, reading *verifier.Reading, evidence *diagnose.Evidence, e *explanation) *mistake {
+	_, _, body := document.split()
+	incomplete, invalid := e.Reason == judgment.Missing || e.Reason == judgment.Partial, e.Reason == judgment.Invalid
+	ofToken := e.Token != nil && (e.Reason == judgment.Malformed || invalid || e.Reason == judgment.Expired)
+	switch wrong := body.wrongKind(); {
+	case ofToken:
+	case wrong != "" && (incomplete || e.Reason == judgment.Malformed):
+		return &mistake{"other_body", wrong}
+	case e.Reason == judgment.Malformed:
+		if where := f.unwrapped(c, document, evidence); where != "" {
+			return &mistake{"other_place", where}
 		}
-		others := f.others(c, document, &reading, &evidence, true)
-		if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
-			e.Mistake = &mistake{m.ID, m.Text}
-			if others != "" && !strings.Contains(m.Text, others) {
-				e.Mistake.Text += " As a claim of " + others + " it verifies."
-			}
+		if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
+			e.Detail += " (" + where + ")"
+		}
+		return nil
+	case e.Reason == judgment.Expired:
+		return nil
+	}
+	others := f.others(c, document, reading, evidence, ofToken || invalid)
+	if ofToken || invalid && others == "" {
+		if m, ok := diagnose.Claim(c.verifier, reading, *evidence); ok {
 			if m.Detail != "" {
 				e.Detail += " (" + m.Detail + ")"
 			}
-		} else if others != "" {
-			return found("other_dialect", claimOf(others, c))
-		}
-		return e
-	}
-	switch e.Reason {
-	case judgment.Expired:
-		return e
-	case judgment.Malformed:
-		if wrong := body.wrongKind(); wrong != "" {
-			e.Mistake = &mistake{"other_body", wrong}
-		} else if at := f.unwrapped(c, document, &evidence); at != "" {
-			e.Mistake = &mistake{"other_place", at}
-		} else if where := body.syntax(); where != "" && !body.isForm() && len(bytes.TrimSpace(body)) > 0 {
-			e.Detail += " (" + where + ")"
-		}
-		return e
-	case judgment.Missing, judgment.Partial:
-		if wrong := body.wrongKind(); wrong != "" {
-			return found("other_body", wrong)
-		}
-	}
-	others := f.others(c, document, &reading, &evidence, e.Reason == judgment.Invalid)
-	if e.Reason != judgment.Invalid {
-		if at := f.unwrapped(c, document, &evidence); at != "" {
-			e.Mistake = &mistake{"other_place", at}
-			if others != "" {
-				e.Mistake.Text += " Or name the dialect " + others + ", of which this is a claim, too."
+			if others != "" && !strings.Contains(m.Text, others) {
+				m.Text += " As a claim of " + others + " it verifies."
 			}
-			return e
+			return &mistake{m.ID, m.Text}
+		}
+	}
+	if !ofToken && !invalid {
+		if where := f.unwrapped(c, document, evidence); where != "" {
+			if others != "" {
+				where += " Or name the dialect " + others + ", of which this is a claim, too."
+			}
+			return &mistake{"other_place", where}
 		}
 	}
 	if others != "" {
-		return found("other_dialect", claimOf(others, c))
+		return &mistake{"other_dialect", "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."}
 	}
-	if e.Reason == judgment.Missing || e.Reason == judgment.Partial {
+	if incomplete {
 		if body.isToken() {
-			return found("alone", "This is a value without its name: pass the user id and the signature with the names under which the page sends them.")
+			return &mistake{"alone", "This is a value without its name: pass the user id and the signature with the names under which the page sends them."}
 		}
-		if at, dialect := f.elsewhere(body, &evidence); dialect == f.dialect {
-			return found("other_place", inObject(at))
-		} else if dialect != "" {
-			return found("other_place", "This is a claim of "+dialect+" in an object: name that dialect, pass --at "+at+", and write 'at "+at+"' in the configuration, or send it at the top.")
+		if where := f.elsewhere(body, evidence); where != "" {
+			return &mistake{"other_place", where}
 		}
 		if name := c.otherName(body); name != "" {
-			return found("other_name", name)
+			return &mistake{"other_name", name}
 		}
 	}
-	if e.Reason != judgment.Invalid {
-		if names := c.misspelled(document, &reading); names != "" {
-			return found("misspelled", "A name seems not to be spelled as it is read: "+names+".")
-		}
-		return e
+	if names := c.misspelled(document, reading); names != "" && !ofToken && !invalid {
+		return &mistake{"misspelled", "A name seems not to be spelled as it is read: " + names + "."}
 	}
-	if evidence.Document = c.normal(body); len(bytes.TrimSpace(body)) == 0 {
-		evidence.Document = c.readHeaders(head, alone(query, body))
-	}
-	if len(head) == 0 && query != "" {
-		evidence.Document = []byte(query)
-	}
-	if m, ok := diagnose.Claim(c.verifier, &reading, evidence); ok {
-		return found(m.ID, m.Text)
-	}
-	return e
+	return nil
 }

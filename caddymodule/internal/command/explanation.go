@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,31 +61,33 @@ func (c *checker) found(d document, r *verifier.Reading) string {
 	return strings.Join(fields, ", ")
 }
 
-// foundAt returns at which of its places a field is. A member of the name of a header or a
-// parameter stands for it.
+// foundAt returns at which of its places a field is: those where it is read without the
+// others. A member of the name of a header or a parameter stands for it.
 func (c *checker) foundAt(d document, f verifier.Field) string {
-	query, head, body := d.split()
-	members := c.normal(body).names()
-	lines := c.readHeaders(head, alone(query, body)).names()
-	maps.Copy(members, lines)
-	params := document("?" + query).names()
-	var places []string
-	for _, p := range c.places(f) {
-		in, place := members, c.pointer(&p)
-		if p.Location == "header" && len(lines) > 0 {
-			in = lines
-		} else if p.Location == "query" && len(params) > 0 {
-			in = params
+	if _, _, body := d.split(); f == verifier.TokenField && body.isToken() {
+		return ""
+	}
+	var found []string
+	for _, p := range c.dialect.AllPlaces() {
+		one := *c
+		if one.dialect.Places, one.dialect.Query = []verifier.Place{p}, false; f != verifier.TokenField {
+			one.dialect.Message = "{user_id}"
 		}
+		var r verifier.Reading
+		v, err := one.dialect.Reader()
+		if one.verifier = v; p.Field != f || err != nil {
+			continue
+		}
+		_, _ = one.verify(d, &r, nil)
+		place := c.pointer(&p)
 		if locationOf(&p) != "body" {
 			place = strings.TrimSpace(p.Location + " " + p.Name + " " + p.Within)
 		}
-		object, there := in[c.member(&p)]
-		if _, within := in[c.pointer(&p)]; there && (within || !object) && !slices.ContainsFunc(places, func(q string) bool { return strings.HasSuffix(q, "/"+p.Name+p.Within) }) {
-			places = append(places, place)
+		if len(r.Unverified(f)) > 0 && !slices.ContainsFunc(found, func(q string) bool { return strings.HasSuffix(q, "/"+p.Name+p.Within) }) {
+			found = append(found, place)
 		}
 	}
-	return strings.Join(places, " or ")
+	return strings.Join(found, " or ")
 }
 
 // detail tells an integrator what is wrong.
@@ -108,7 +109,7 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 		return c.age(c.verifier.SignedAt(r))
 	case judgment.Invalid:
 		if len(r.Unverified(verifier.TokenField)) > 0 && c.dialect.TakesToken() {
-			return "the token does not verify with these keys and rules" // its signature may match
+			return "the token does not fit the key, the algorithm or what is required" // its signature may match
 		}
 	}
 	return inWords(err)
@@ -135,19 +136,18 @@ func inWords(err error) string {
 // spaces, newlines and control characters are visible and no terminal acts on them.
 func (e *explanation) print(w io.Writer) error {
 	var b strings.Builder
-	line := func(label, text string) { fmt.Fprintf(&b, "%-11s%s\n", label+":", text) }
+	line := func(label, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "%-11s%s\n", label+":", text)
+		}
+	}
 	line("dialect", e.Dialect)
 	line("found", e.read)
 	if e.Token != nil {
-		if e.Token.Header != nil {
-			line("header", printable(e.Token.Header))
-		}
-		if e.Token.Claims != nil {
-			line("claims", printable(e.Token.Claims))
-		}
+		line("header", printable(e.Token.Header))
+		line("claims", printable(e.Token.Claims))
 		for _, t := range e.Token.times {
-			label, text, _ := strings.Cut(t, "\x00")
-			line(label, text)
+			line(t[0], t[1])
 		}
 	}
 	if e.User != "" {
@@ -157,20 +157,18 @@ func (e *explanation) print(w io.Writer) error {
 		line("signed is", e.template)
 		line("that is", strconv.Quote(e.message))
 	}
-	verdict := "verifies"
+	verdict, mistaken := "verifies", ""
 	if !e.Verified {
 		verdict = string(e.Reason) + ": " + e.Detail
 	}
+	if e.Mistake != nil {
+		mistaken = e.Mistake.Text
+	} else if e.Reason == judgment.Invalid {
+		mistaken = "none of the common ones. Most likely another secret or key was used, or another text was signed."
+	}
 	line("verdict", verdict)
-	if e.Warning != "" {
-		line("warning", e.Warning)
-	}
-	switch {
-	case e.Mistake != nil:
-		line("mistake", e.Mistake.Text)
-	case e.Reason == judgment.Invalid:
-		line("mistake", "none of the common ones. Most likely another secret or key was used, or another text was signed.")
-	}
+	line("warning", e.Warning)
+	line("mistake", mistaken)
 	for _, left := range e.LeftOut {
 		line("left out", left)
 	}

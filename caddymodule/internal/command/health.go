@@ -18,12 +18,7 @@ var errDown = errors.New("the gateway is down")
 func healthCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.add(&cobra.Command{
-		Use:   "health",
-		Short: "Says whether the gateway can do its work, and what to do if not",
-		Long: `
-Prints ok, degraded or down, and each problem with what to do about it. A degraded
-gateway still serves requests, for example from memory while its store is
-unreachable. One that is down cannot: the exit status is then 1.`,
+		Use:  "health",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var health adminapi.Health

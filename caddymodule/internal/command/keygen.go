@@ -17,25 +17,8 @@ func keygenCommand() *cobra.Command {
 	var algorithm string
 	var out output
 	cmd := &cobra.Command{
-		Use:   "keygen [--encryption-key | --token-key | --id] [--json]",
-		Short: "Prints a new secret for a widget, or another new key",
-		Long: `
-Prints a secret for a widget: 32 random bytes as 64 hexadecimal digits. The digits
-themselves are the key of the HMAC: neither side decodes them.
-
-With --encryption-key it prints 32 random bytes in base64 instead: a key for the
-global option encryption_key, with which the gateway encrypts the secrets that it
-stores.
-
-With --token-key it prints a private key in PEM that signs tokens, and its public key,
-for tests: in production the private key is made where it signs, and stays there.
-
-With --id it generates nothing: it reads an encryption key from the environment
-variable ` + encryptionKeyVariable + ` if it is set, and from standard input
-otherwise, and prints the id by which errors, "show" and the log name that key. An
-id reveals nothing about its key.`,
-		Example: "  caddy chat-identity keygen --id < encryption.key",
-		Args:    noArguments,
+		Use:  "keygen [--encryption-key | --token-key | --id] [--json]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			name, text := "secret", ""
 			switch {

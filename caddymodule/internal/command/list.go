@@ -16,13 +16,7 @@ import (
 func listCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.addStore(&cobra.Command{
-		Use:   "list",
-		Short: "Lists the widgets, without their secrets",
-		Long: `
-Lists the widgets of a running gateway, without their secrets. EFFECTIVE is how
-requests are treated, by the widget's own mode and the handler's; 'show' says why.
-A dash means that the dialect is the handler's or differs between handlers, that the
-widget has no mode of its own, or that no handler can name it.`,
+		Use:  "list",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()

@@ -23,13 +23,8 @@ var errNotImported = errors.New("some widgets are already stored, but differ: se
 func exportCommand() *cobra.Command {
 	var admin adminFlags
 	cmd := &cobra.Command{
-		Use:   "export",
-		Short: "Prints all stored widgets, with their secrets encrypted",
-		Long: `
-Prints all stored widgets in the format of the file store: for a backup, or to
-import them elsewhere. To use the export, you also need the encryption key.`,
-		Example: "  caddy chat-identity export > widgets.jsonl",
-		Args:    noArguments,
+		Use:  "export",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := admin.client()
 			if err != nil {
@@ -55,20 +50,8 @@ func importCommand() *cobra.Command {
 	var admin adminFlags
 	var replace, missingKeys bool
 	cmd := &cobra.Command{
-		Use:   "import [--replace] [--missing-keys]",
-		Short: "Stores the widgets of an export",
-		Long: `
-Reads an export, or the file of a file store, from standard input and stores its
-widgets. If the file is incomplete, nothing is imported. Widgets that are already
-stored are skipped if they are equal, so an interrupted import can be run again.
-Those that differ are kept as they are unless --replace is given: an old export
-would bring retired secrets back.
-
-Widgets whose encryption key the gateway does not have would be unavailable, so the
-import is refused and names the keys. With --missing-keys it is stored all the same,
-to add the keys later or to rotate the widgets.`,
-		Example: "  caddy chat-identity import < widgets.jsonl",
-		Args:    noArguments,
+		Use:  "import [--replace] [--missing-keys]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			records, err := filestore.Read(cmd.InOrStdin())
 			if err != nil {

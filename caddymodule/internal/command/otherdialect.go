@@ -2,6 +2,7 @@ package command
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -37,23 +38,15 @@ func (f *claimFormat) others(c *checker, d document, read *verifier.Reading, e *
 	return strings.Join(verify, " or ")
 }
 
-// claimOf says whose claim it is.
-func claimOf(others string, c *checker) string {
-	return "This is a claim of " + others + ": name that dialect, or send the fields of " + c.dialect.Name + "."
-}
-
-// elsewhere returns the object of the text in which a claim is complete, "" for the whole,
-// and its dialect: this one, or else another. The dialect is "" if there is no such object
-// but the one where it was looked for.
-func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) (at, dialect string) {
+// elsewhere says in which object of the text a claim is complete, in this dialect or else in
+// another, "" if in none but the one where it was looked for.
+func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) string {
 	if d.isForm() {
-		return "", ""
+		return ""
 	}
 	dialects := []string{f.dialect}
 	for _, other := range verifier.Dialects {
-		if other.Name != f.dialect {
-			dialects = append(dialects, other.Name)
-		}
+		dialects = append(dialects, other.Name)
 	}
 	for _, dialect := range dialects {
 		for _, at := range append([]string{""}, d.objects()...) {
@@ -62,12 +55,20 @@ func (f *claimFormat) elsewhere(d document, e *diagnose.Evidence) (at, dialect s
 			if moved.at = at; at == f.at || at == "" && dialect != f.dialect {
 				continue
 			}
-			if _, err := moved.try(dialect, d, e); err == nil || errors.Is(err, verifier.ErrExpired) || errors.Is(err, verifier.ErrInvalid) {
-				return at, dialect
+			if _, err := moved.try(dialect, d, e); err != nil && !errors.Is(err, verifier.ErrExpired) && !errors.Is(err, verifier.ErrInvalid) {
+				continue
 			}
+			todo := "pass --at " + at + ", and write 'at " + at + "' in the configuration, or send "
+			switch {
+			case dialect != f.dialect:
+				return "This is a claim of " + dialect + " in an object: name that dialect, " + todo + "it at the top."
+			case at == "":
+				return "The claim's fields are at the top: leave out --at, and 'at' in the configuration."
+			}
+			return "The claim's fields are in an object: " + todo + "them at the top."
 		}
 	}
-	return "", ""
+	return ""
 }
 
 // unwrapped says where a claim belongs that is complete, but for the JSON text that it is within,
@@ -113,23 +114,16 @@ func (f *claimFormat) unwrapped(c *checker, text document, e *diagnose.Evidence)
 // is none.
 func otherText(sent string, inBase64 bool) string {
 	var inner string
-	switch plain := objectIn([]byte(sent), false); {
-	case plain != nil && inBase64:
+	decoded, _ := base64.RawURLEncoding.DecodeString(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(sent))
+	switch {
+	case inBase64 && document(sent).isObject():
 		return "a JSON text, and read in base64: encode it"
-	case plain == nil && !inBase64 && objectIn([]byte(sent), true) != nil:
+	case !inBase64 && document(decoded).isObject():
 		return "in base64, and read as a JSON text: do not encode it"
-	case json.Unmarshal([]byte(sent), &inner) == nil && objectIn([]byte(inner), inBase64) != nil:
+	case json.Unmarshal([]byte(sent), &inner) == nil && document(inner).isObject():
 		return "JSON within a JSON text, so it was encoded twice: encode it once"
 	}
 	return ""
-}
-
-// inObject says where the claim is.
-func inObject(at string) string {
-	if at == "" {
-		return "The claim's fields are at the top: leave out --at, and 'at' in the configuration."
-	}
-	return "The claim's fields are in an object: pass --at " + at + ", and write 'at " + at + "' in the configuration, or send them at the top."
 }
 
 // try reads a text in a dialect. Its error is [verifier.ErrInvalid] if only the proof is

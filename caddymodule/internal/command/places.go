@@ -11,11 +11,11 @@ import (
 )
 
 // A claim is printed and read as one JSON object, wherever its fields travel: one in a
-// body is at its pointer there, and one in a header, a query or a cookie is a member of that
+// body is at its pointer there, and one in a header or a query is a member of that
 // name.
 
 // locations are those of places, in the order in which sign prefers them.
-var locations = []string{"body", "header", "query", "cookie"}
+var locations = []string{"body", "header", "query"}
 
 func locationOf(p *verifier.Place) string { return cmp.Or(p.Location, "body") }
 
@@ -56,61 +56,28 @@ func (c *checker) member(p *verifier.Place) string {
 	return string(jsontext.Pointer("").AppendToken(p.Name))
 }
 
-// pointers returns where in the object a field may be.
-func (c *checker) pointers(f verifier.Field) (pointers []string) {
+// each says something of the places of a field, of each once.
+func (c *checker) each(f verifier.Field, say func(*verifier.Place) string) (texts []string) {
 	for _, p := range c.places(f) {
-		if pointer := c.pointer(&p); !slices.Contains(pointers, pointer) {
-			pointers = append(pointers, pointer)
+		if text := say(&p); !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
 	}
-	return pointers
+	return texts
 }
 
-// asMembers returns places in a body for the fields that travel elsewhere.
-func (c *checker) asMembers() (members []verifier.Place) {
-	for _, p := range c.dialect.Places {
-		if locationOf(&p) == "body" {
-			continue
-		}
-		p.Name, p.Location, p.Scheme, p.Root = c.member(&p), "body", "", true
-		if !slices.ContainsFunc(members, func(q verifier.Place) bool {
-			return p.Field == q.Field && strings.EqualFold(p.Name, q.Name) && p.Within == q.Within
-		}) {
-			members = append(members, p)
-		}
-	}
-	return members
-}
+// pointers returns where in the object a field may be.
+func (c *checker) pointers(f verifier.Field) []string { return c.each(f, c.pointer) }
 
 // where says where a field may be, in words.
 func (c *checker) where(f verifier.Field) string {
-	var places []string
-	for _, p := range c.places(f) {
-		place := "at " + c.pointer(&p)
-		if locationOf(&p) != "body" {
-			place = "in the " + p.Location + " " + p.Name
-			if p.Within != "" {
-				place += " at " + p.Within
-			}
+	return strings.Join(c.each(f, func(p *verifier.Place) string {
+		switch {
+		case locationOf(p) == "body":
+			return "at " + c.pointer(p)
+		case p.Within != "":
+			return "in the " + p.Location + " " + p.Name + " at " + p.Within
 		}
-		if !slices.Contains(places, place) {
-			places = append(places, place)
-		}
-	}
-	return strings.Join(places, " or ")
-}
-
-// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
-// object, "" if there is none.
-func (c *checker) textInBody(body document) string {
-	if body.isForm() {
-		return ""
-	}
-	sent, read := body.names(), c.normal(body).names()
-	for _, p := range c.dialect.Places {
-		if member := c.member(&p); locationOf(&p) == "body" && read[member] && !sent[member] {
-			return p.Key()
-		}
-	}
-	return ""
+		return "in the " + p.Location + " " + p.Name
+	}), " or ")
 }

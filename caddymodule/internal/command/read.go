@@ -5,8 +5,10 @@ import (
 	"encoding/base64"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -16,15 +18,28 @@ import (
 func (c *checker) verify(text document, reading *verifier.Reading, keys []*verifier.Key) (verifier.Identity, error) {
 	query, head, body := text.split()
 	c.verifier.Query([]byte(query), reading)
-	c.verifier.JSON(c.readHeaders(head, alone(query, body)), reading)
+	shown := make(url.Values) // browsers show a form's or a query's fields as lines, too
+	for i, h := range head {
+		shown.Add(h.name, h.value)
+		more := slices.ContainsFunc(head[:i], func(before header) bool { return strings.EqualFold(before.name, h.name) })
+		c.carried(h.name, h.value, false, more, reading)
+	}
+	fields := body.fields()
+	for name, values := range fields {
+		c.carried(name, values[0], !body.isForm(), false, reading)
+	}
 	switch {
 	case body.isToken():
 		token, _ := c.bare(body)
 		reading.Text(verifier.Place{Field: verifier.TokenField}, token)
 	case body.isForm():
 		c.verifier.Form(bytes.TrimSpace(body), reading)
+	case len(bytes.TrimSpace(body)) == 0 && query == "" && len(head) > 0:
+		c.verifier.Form([]byte(shown.Encode()), reading)
 	case len(bytes.TrimSpace(body)) == 0 && len(text) > len(body): // a request without one
-	case !c.verifier.JSON(c.normal(body), reading) && reading.Err() == nil:
+	case c.textInBody(body) != "":
+		c.verifier.Form([]byte(fields.Encode()), reading) // where it is read
+	case (!c.verifier.JSON(body, reading) || !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true))) && reading.Err() == nil:
 		// A gateway would forward it as anonymous, which explains nothing.
 		reading.Fail(&verifier.Error{Err: verifier.ErrMalformed, Part: "body", Detail: "is not valid JSON"})
 	}
@@ -74,99 +89,82 @@ func (d document) split() (query string, head []header, body document) {
 	return query, head, document(rest)
 }
 
-// alone reports whether lines of headers are all of a text.
-func alone(query string, body document) bool { return query == "" && len(bytes.TrimSpace(body)) == 0 }
-
-// readHeaders returns as a JSON object what the dialect reads in headers, and if lines of names
-// and values are all there is, in fields: browsers show those of a form or a query so.
-func (c *checker) readHeaders(head []header, alone bool) document {
-	object := []byte{'{'}
-	for _, h := range head {
-		for _, p := range c.dialect.Places {
-			name := strings.TrimPrefix(c.member(&p), "/")
-			if p.Location == "header" && strings.EqualFold(p.Name, h.name) {
-				name = p.Name
-			} else if !alone || name != h.name {
-				continue
-			}
-			if len(object) > 1 {
-				object = append(object, ',')
-			}
-			object, _ = jsontext.AppendQuote(object, name)
-			object, _ = jsontext.AppendQuote(append(object, ':'), strings.ToValidUTF8(h.value, "\ufffd"))
-			break
-		}
-	}
-	return c.normal(append(object, '}'))
-}
-
-// normal returns a JSON object as [checker.object] writes it: with headers spelled as the
-// dialect does, and objects in the place of JSON texts. Anything else is returned as it is.
-func (c *checker) normal(text document) document {
-	decoder := jsontext.NewDecoder(bytes.NewReader(text), jsontext.AllowDuplicateNames(true))
-	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
-		return text
-	}
-	object, changed := []byte{'{'}, false
-	for {
-		token, err := decoder.ReadToken()
-		if err != nil || token.Kind() == '}' && !changed {
-			return text
-		}
-		if token.Kind() == '}' {
-			return append(object, text[decoder.InputOffset()-1:]...)
-		}
-		before := token.String()
-		sent, err := decoder.ReadValue()
-		if err != nil {
-			return text
-		}
-		name, value := c.normalMember(before, sent)
-		changed = changed || name != before || !bytes.Equal(value, sent)
-		if len(object) > 1 {
-			object = append(object, ',')
-		}
-		object, _ = jsontext.AppendQuote(object, name)
-		object = append(append(object, ':'), value...)
-	}
-}
-
-func (c *checker) normalMember(name string, value jsontext.Value) (string, jsontext.Value) {
+// carried reads a field that travels in a header or a query: of a header's line, or of a
+// member of JSON, which has objects in place of texts, or a field of a form that stands for
+// one. It may be one more line of the same name.
+func (c *checker) carried(name, value string, inJSON, more bool, to *verifier.Reading) {
 	for _, p := range c.dialect.Places {
-		if p.Location == "header" && strings.EqualFold(p.Name, name) {
-			name = strings.TrimPrefix(c.member(&p), "/")
-		} else if c.member(&p) != "/"+name {
+		switch inHeader := p.Location == "header"; {
+		case locationOf(&p) == "body" || c.member(&p) != "/"+name && !(inHeader && strings.EqualFold(p.Name, name)):
 			continue
-		}
-		text, err := jsontext.AppendUnquote(nil, value)
-		switch {
-		case err != nil: // no text
-		case p.Scheme != "" && len(text) > len(p.Scheme) && strings.EqualFold(string(text[:len(p.Scheme)+1]), p.Scheme+" "):
-			value, _ = jsontext.AppendQuote(nil, text[len(p.Scheme)+1:])
-		case p.Within != "":
-			if inner := objectIn(text, p.Base64); inner != nil {
-				value = inner
+		case !inHeader:
+			if p.Base64 && inJSON && strings.HasPrefix(value, "{") {
+				value = base64.StdEncoding.EncodeToString([]byte(value))
 			}
+			c.verifier.Query([]byte(url.Values{p.Name: {value}}.Encode()), to)
+		case c.verifier.InText(p):
+			c.verifier.Text(p, []byte(value), to)
+		default:
+			if n := len(p.Scheme); n > 0 && len(value) > n && strings.EqualFold(value[:n+1], p.Scheme+" ") {
+				value = value[n+1:]
+			}
+			to.Text(p, []byte(value))
 		}
-		break
+		if more {
+			to.MarkDuplicate(p)
+		}
+		return // a text is read with all of its fields
 	}
-	return name, value
 }
 
-// objectIn returns the JSON object that a text is, nil if it is none.
-func objectIn(text []byte, inBase64 bool) jsontext.Value {
-	if inBase64 {
-		if plain, err := url.PathUnescape(string(text)); err == nil {
-			text = []byte(plain)
-		}
-		text = []byte(strings.NewReplacer("+", "-", "/", "_", "=", "").Replace(string(text)))
-		if decoded, err := base64.RawURLEncoding.AppendDecode(nil, text); err == nil {
-			text = decoded
-		}
+// fields returns the members of a JSON object, with objects as JSON texts, or the fields of a
+// form, none of anything else.
+func (d document) fields() url.Values {
+	if d.isForm() {
+		fields, _ := url.ParseQuery(string(bytes.TrimSpace(d)))
+		return fields
 	}
-	value := jsontext.Value(bytes.TrimSpace(text))
-	if !value.IsValid(jsontext.AllowDuplicateNames(true)) || value.Kind() != '{' {
+	var members map[string]jsontext.Value
+	if json.Unmarshal(d, &members, jsontext.AllowDuplicateNames(true)) != nil {
 		return nil
 	}
-	return value
+	fields := make(url.Values)
+	for name, value := range members {
+		text, err := jsontext.AppendUnquote(nil, value)
+		if err != nil {
+			text = value
+		}
+		fields.Set(name, string(text))
+	}
+	return fields
+}
+
+// textInBody returns the name of a JSON text in a JSON body in which the dialect has an
+// object, "" if there is none.
+func (c *checker) textInBody(body document) string {
+	sent := body.names()
+	for _, p := range c.dialect.Places {
+		key := p.Key()
+		if object, there := sent["/"+key]; p.Within != "" && locationOf(&p) == "body" && there && !object && !body.isForm() && strings.HasPrefix(body.fields().Get(key), "{") {
+			return key
+		}
+	}
+	return ""
+}
+
+// inHeaders returns as a JSON object what the dialect reads in headers, and if lines are all
+// there is, in fields.
+func (c *checker) inHeaders(head []header, alone bool) document {
+	read := make(map[string]string)
+	for _, h := range head {
+		for _, p := range c.dialect.Places {
+			if p.Location == "header" && strings.EqualFold(p.Name, h.name) {
+				read[p.Name] = h.value
+			} else if alone && c.member(&p) == "/"+h.name {
+				read[h.name] = h.value
+			}
+		}
+	}
+	text, _ := json.Marshal(read) // texts alone
+	return text
 }

@@ -16,16 +16,8 @@ import (
 func readinessCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.add(&cobra.Command{
-		Use:   "readiness <id>",
-		Short: "Says what required mode would have refused",
-		Long: `
-Says whether a widget can be switched to required mode: which of its requests in
-the last day that mode would have refused, why, the likely mistake, and the ids of
-the latest ones, which are also in the logs. It takes at least 20 verified requests
-and 60 minutes to say yes. Mistakes are looked for in a sample of the requests. Each
-gateway counts its own requests: in a fleet, ask each one.`,
-		Example: "  caddy chat-identity readiness shop\n  caddy chat-identity set shop --mode required",
-		Args:    oneWidget,
+		Use:  "readiness <id>",
+		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var shown adminapi.Readiness
 			r := &apiRequest{method: http.MethodGet, path: widgetPath(args[0]) + "/readiness"}

@@ -18,14 +18,7 @@ var errNotResealed = errors.New("some widgets were not resealed")
 func resealCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.addStore(&cobra.Command{
-		Use:   "reseal",
-		Short: "Encrypts all stored secrets with the first encryption key",
-		Long: `
-Encrypts every stored secret with the first key of the option encryption_key,
-unless it already is. The secrets themselves stay the same and are not printed,
-and signatures verify throughout. To replace the key, put the new one before the
-old one in every gateway's configuration, reseal, and then remove the old one. The
-exit status is 1 if a widget could not be resealed.`,
+		Use:  "reseal",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var done adminapi.Resealed

@@ -23,22 +23,8 @@ func createCommand() *cobra.Command {
 	var policy policyFlags
 	var fromInput bool
 	cmd := &cobra.Command{
-		Use:   "create <id> [--secret-stdin | --public-key <file>... | --jwks <url>]",
-		Short: "Creates a widget and prints its secret, once",
-		Long: `
-Creates a widget in the gateway's store and prints its secret, and nothing else,
-to standard output. The secret is not shown again.
-
-With --secret-stdin the widget gets the secret from standard input, such as one
-that a customer already signs with. A trailing newline is ignored, and the secret
-is not printed.
-
-With --public-key or --jwks the widget has no secret: its customer signs tokens with a
-private key, and they are verified with these public keys, or with those of the key
-set at that URL. The handler must name the algorithm, and with a key set also whose
-tokens are meant ('require /iss' and 'require /aud').`,
-		Example: "  SECRET=$(caddy chat-identity create shop --mode required)\n  caddy chat-identity create shop --public-key shop.pem",
-		Args:    oneWidget,
+		Use:  "create <id> [--secret-stdin | --public-key <file>... | --jwks <url>]",
+		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id := args[0]
 			if err := policy.check(); err != nil {
@@ -139,20 +125,8 @@ func rotateCommand() *cobra.Command {
 	var grace string
 	var endGrace bool
 	cmd := &cobra.Command{
-		Use:   "rotate <id> [--grace <duration> | --end-grace]",
-		Short: "Gives a widget a new secret and prints it, once",
-		Long: `
-Gives a stored widget a new secret and prints it, and nothing else, to standard
-output. The secret is not shown again.
-
-Without --grace every earlier secret stops verifying at once, as it must when one
-has leaked. With it, the current secret still verifies for that long, so that the
-signing server can switch. Secrets already in grace keep their own end.
-
---end-grace creates no secret. It ends those in grace at once, when nobody signs with
-them any more, or one of them has leaked. The current secret stays.`,
-		Example: "  caddy chat-identity rotate shop --grace 24h\n  caddy chat-identity rotate shop --end-grace",
-		Args:    oneWidget,
+		Use:  "rotate <id> [--grace <duration> | --end-grace]",
+		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, again := args[0], "caddy chat-identity rotate "+args[0]
 			if endGrace {
@@ -227,11 +201,7 @@ func (f *adminFlags) earlier(w *adminapi.Widget) string {
 func revealCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.addStore(&cobra.Command{
-		Use:   "reveal <id>",
-		Short: "Prints a widget's current secret again, if that is allowed",
-		Long: `
-Prints the current secret of a stored widget again, and nothing else, to standard
-output. The gateway's configuration must have allow_reveal.`,
+		Use:  "reveal <id>",
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			w, raw, err := admin.askWidget(cmd, args[0], &apiRequest{method: http.MethodPost, path: widgetPath(args[0]) + "/reveal"})

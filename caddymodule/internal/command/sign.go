@@ -16,22 +16,7 @@ func signCommand() *cobra.Command {
 	var token, headers bool
 	var o tokenOptions
 	cmd := &cobra.Command{
-		Use:   "sign --user <id> [--token] [--dialect <name>] [--email <address>] [--name <name>]",
-		Short: "Prints a signed claim as JSON",
-		Long: `
-Signs a user id as a customer's server does, and prints the claim as the JSON
-object that a browser sends. A field that travels in a header or a query is a member of
-that name, and --headers prints lines for "curl -H @-" instead. Where a dialect signs an
-e-mail address, or takes one in place of an id, --email alone will do. The secret is read from ` + secretVariable + `
-if it is set, and from standard input otherwise, where a trailing newline does not
-count.
-
-With --token the proof is a token (JWT) with the claims that the dialect names, which
-expires in an hour. For an algorithm other than HS256, HS384 and HS512 the secret is a
-private key in PEM, which "keygen --token-key" makes for tests. --require adds what the
-gateway requires. A token that travels in a header is printed as the field "token".`,
-		Example: "  caddy chat-identity sign --user user-42 < secret.txt | curl --json @- https://example.com/chat\n" +
-			"  caddy chat-identity sign --dialect zendesk --user user-42 --headers < secret.txt | curl -H @- https://example.com/chat",
+		Use:  "sign --user <id> [--token] [--dialect <name>] [--email <address>] [--name <name>]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			claim := map[verifier.Field]string{
@@ -93,13 +78,13 @@ func (c *checker) sign(cmd *cobra.Command, claim map[verifier.Field]string) (*ve
 		return nil, nil, err
 	}
 	secret, err := signingSecret(cmd)
+	if err == nil {
+		secret, err = c.decode(secret)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	key, err := c.decode(secret)
-	if err != nil {
-		return nil, nil, err
-	}
+	key := verifier.NewKey(secret)
 	if claim[verifier.Signature], err = c.verifier.Sign(key, claim); err != nil {
 		return nil, nil, fmt.Errorf("a gateway would refuse this claim: %s", inWords(err))
 	}

@@ -24,15 +24,7 @@ func statsCommand() *cobra.Command {
 	var top int
 	var last string
 	cmd := &cobra.Command{
-		Use:   "stats [--last minute|hour|day] [--top <n>]",
-		Short: "Shows request counts by widget and outcome",
-		Long: `
-Shows how many requests each widget has had since the gateway began to count, the
-percentage that was verified, since then and in the last minute, hour and day, and
-their outcomes, and for widgets in a grace, how much the old secrets are still used.
-With --last it shows only that window, how many were verified by a token, if any, and
-why requests were not verified. Further rows are (unknown), for requests that name no existing widget,
-(rest), for widgets that are not listed, and (total).`,
+		Use:  "stats [--last minute|hour|day] [--top <n>]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
@@ -50,20 +42,16 @@ why requests were not verified. Further rows are (unknown), for requests that na
 				if last != "" {
 					return writeTable(w, windowRows(&stats, last))
 				}
-				if _, err := fmt.Fprintf(w, "since %s\n", localTime(stats.Since)); err != nil {
-					return err
-				}
-				if err := writeTable(w, statsRows(&stats)); err != nil {
-					return err
-				}
+				var text strings.Builder
+				fmt.Fprintf(&text, "since %s\n", localTime(stats.Since))
+				_ = writeTable(&text, statsRows(&stats)) // a builder never fails
 				for _, counts := range stats.Widgets {
 					if counts.Grace != "" {
-						if _, err := fmt.Fprintf(w, "%s: %s\n", plain(counts.ID), plain(counts.Grace)); err != nil {
-							return err
-						}
+						fmt.Fprintf(&text, "%s: %s\n", plain(counts.ID), plain(counts.Grace))
 					}
 				}
-				return nil
+				_, err := io.WriteString(w, text.String())
+				return err
 			})
 		},
 	}

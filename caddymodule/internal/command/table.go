@@ -86,8 +86,13 @@ func printJSON(cmd *cobra.Command, value any) error {
 	if err := e.Encode(value); err != nil {
 		return err
 	}
-	var line []byte
-	for _, r := range strings.TrimSuffix(text.String(), "\n") {
+	_, err := cmd.OutOrStdout().Write(append(escaped(strings.TrimSuffix(text.String(), "\n")), '\n'))
+	return err
+}
+
+// escaped writes JSON with escapes for what is not printable, which is in strings alone.
+func escaped(text string) (line []byte) {
+	for _, r := range text {
 		if unicode.IsPrint(r) {
 			line = utf8.AppendRune(line, r)
 			continue
@@ -96,6 +101,5 @@ func printJSON(cmd *cobra.Command, value any) error {
 			line = fmt.Appendf(line, `\u%04x`, unit)
 		}
 	}
-	_, err := cmd.OutOrStdout().Write(append(line, '\n'))
-	return err
+	return line
 }

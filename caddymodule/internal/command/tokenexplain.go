@@ -4,13 +4,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
-	"unicode/utf16"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -20,7 +16,7 @@ type tokenText struct {
 	Header json.RawMessage `json:"header,omitempty"`
 	Claims json.RawMessage `json:"claims,omitempty"`
 
-	times []string // in words, with their labels
+	times [][2]string // their labels, and in words
 }
 
 // aToken matches a text that is a token and nothing else, or begins as a header's value does.
@@ -71,26 +67,6 @@ func (c *checker) bare(text document) (token []byte, before string) {
 	return token, ""
 }
 
-// hasToken reports whether the text has a token where the dialect for tokens has it.
-func (f *claimFormat) hasToken(d document) bool {
-	c, err := f.checker(tokenDialect)
-	if err != nil {
-		return false
-	}
-	var reading verifier.Reading
-	_, _ = c.verify(d, &reading, nil)
-	return len(reading.Unverified(verifier.TokenField)) > 0
-}
-
-// hasClaim reports whether the text has anything of a claim of the dialect.
-func (f *claimFormat) hasClaim(d document) bool {
-	c, err := f.checker(f.dialect)
-	if err == nil {
-		_, err = c.verify(d, new(verifier.Reading), nil)
-	}
-	return !errors.Is(err, verifier.ErrMissing)
-}
-
 // readToken returns what a token says, as far as it can be read.
 func readToken(text []byte, now time.Time) *tokenText {
 	var t tokenText
@@ -111,7 +87,7 @@ func readToken(text []byte, now time.Time) *tokenText {
 		}
 		// RFC 3339 has years of four digits.
 		if seconds, err := number.Float64(); err == nil && seconds >= 0 && seconds < 253402300800 {
-			t.times = append(t.times, member.label+"\x00"+timeInWords(time.Unix(int64(seconds), 0), now))
+			t.times = append(t.times, [2]string{member.label, timeInWords(time.Unix(int64(seconds), 0), now)})
 		}
 	}
 	return &t
@@ -133,18 +109,6 @@ func readSegment(text string) json.RawMessage {
 // printable writes JSON on one line, with escapes for what a terminal would act on.
 func printable(text json.RawMessage) string {
 	var line bytes.Buffer
-	if err := json.Compact(&line, text); err != nil {
-		return strconv.QuoteToASCII(string(text))
-	}
-	var b strings.Builder
-	for _, r := range line.String() {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.Encode([]rune{r}) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
+	_ = json.Compact(&line, text) // which was read as JSON, or is not there
+	return string(escaped(line.String()))
 }

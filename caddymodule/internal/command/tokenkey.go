@@ -23,22 +23,20 @@ func printTokenKey(cmd *cobra.Command, algorithm string, out *output) error {
 	if err != nil {
 		return err
 	}
-	var texts [2]string
-	for i, part := range []struct {
-		kind  string
-		write func() ([]byte, error)
-	}{
-		{"PRIVATE KEY", func() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(private) }},
-		{"PUBLIC KEY", func() ([]byte, error) { return x509.MarshalPKIXPublicKey(private.Public()) }},
-	} {
-		der, err := part.write()
-		if err != nil {
-			return err
-		}
-		texts[i] = string(pem.EncodeToMemory(&pem.Block{Type: part.kind, Bytes: der}))
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return err
 	}
-	return out.print(cmd, map[string]string{"private_key": texts[0], "public_key": texts[1]}, func(w io.Writer) error {
-		_, err := io.WriteString(w, texts[0]+texts[1])
+	public, err := x509.MarshalPKIXPublicKey(private.Public())
+	if err != nil {
+		return err
+	}
+	text := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	pair := map[string]string{"private_key": text("PRIVATE KEY", secret), "public_key": text("PUBLIC KEY", public)}
+	return out.print(cmd, pair, func(w io.Writer) error {
+		_, err := io.WriteString(w, pair["private_key"]+pair["public_key"])
 		return err
 	})
 }

@@ -3,9 +3,6 @@ package command
 import (
 	"cmp"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
-	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -85,35 +82,30 @@ func (t *tokenRules) suit(d *verifier.Dialect, key crypto.PublicKey) error {
 	if names := d.Token.Algorithms; len(names) > 0 && !strings.HasPrefix(names[0], "HS") {
 		return fmt.Errorf("%w: pass a key for %s, which is the dialect %s's, or name the algorithm of the gateway's token block with --algorithm", err, names[0], d.Name)
 	}
-	switch key := key.(type) {
-	case *rsa.PublicKey:
-		t.algorithms = []string{"RS256"}
-	case *ecdsa.PublicKey:
-		bits := key.Curve.Params().BitSize
-		t.algorithms = []string{map[int]string{256: "ES256", 384: "ES384", 521: "ES512"}[bits]}
-	case ed25519.PublicKey:
-		t.algorithms = []string{"EdDSA"}
+	for _, name := range []string{"RS256", "ES256", "ES384", "ES512", "EdDSA"} {
+		rules := verifier.Token{Algorithms: []string{name}}
+		if rules.CheckKey(key) == nil {
+			t.algorithms = rules.Algorithms
+			return nil
+		}
 	}
-	if err := t.apply(d); err != nil {
-		return fmt.Errorf("no algorithm takes this key: %w", err)
-	}
-	return d.Token.CheckKey(key)
+	return fmt.Errorf("no algorithm takes this key: %w", err)
 }
 
-// decode returns the key that a secret writes.
-func (c *checker) decode(secret verifier.Secret) (*verifier.Key, error) {
+// decode returns the key that a secret writes, as a secret.
+func (c *checker) decode(secret verifier.Secret) (verifier.Secret, error) {
 	decoded, err := secret.Decoded(c.verifier.Dialect().KeyEncoding)
 	if err != nil {
-		return nil, fmt.Errorf("%s, and --key-encoding or the dialect says that it is", strings.TrimPrefix(err.Error(), "verifier: "))
+		err = fmt.Errorf("%s, and --key-encoding or the dialect says that it is", inWords(err))
 	}
-	return verifier.NewKey(decoded), nil
+	return decoded, err
 }
 
 // keys returns those of the evidence, as the dialect decodes them.
 func (c *checker) keys(e *diagnose.Evidence) (keys []*verifier.Key) {
 	for _, secret := range e.Secrets {
-		if key, err := c.decode(secret); err == nil {
-			keys = append(keys, key)
+		if decoded, err := c.decode(secret); err == nil {
+			keys = append(keys, verifier.NewKey(decoded))
 		}
 	}
 	if len(e.Secrets) == 0 {
@@ -125,20 +117,27 @@ func (c *checker) keys(e *diagnose.Evidence) (keys []*verifier.Key) {
 // publicFlags are the public keys that verify tokens.
 type publicFlags struct {
 	files []string
-	jwks  string
+	jwks  string // a file, or a URL
 }
 
-func (p *publicFlags) flags(cmd *cobra.Command) {
+func (p *publicFlags) flags(cmd *cobra.Command, where string) {
 	cmd.Flags().StringArrayVar(&p.files, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
-	cmd.Flags().StringVar(&p.jwks, "jwks", "", "A `file` with a key set (JWKS) that verifies tokens")
-	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there are such flags
-	_ = cmd.MarkFlagFilename("jwks", "json")
+	cmd.Flags().StringVar(&p.jwks, "jwks", "", where+" a key set (JWKS) that verifies tokens")
+	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
+}
+
+// check refuses keys of two kinds.
+func (p *publicFlags) check() error {
+	if p.jwks != "" && len(p.files) > 0 {
+		return errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+	}
+	return nil
 }
 
 // keys reads the keys, none if the flags name none.
 func (p *publicFlags) keys() (keys []*verifier.Key, err error) {
-	if p.jwks != "" && len(p.files) > 0 {
-		return nil, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
+	if err := p.check(); err != nil {
+		return nil, err
 	}
 	var public []verifier.PublicKey
 	for _, path := range p.files {
@@ -189,12 +188,12 @@ func publicKey(path string) (text []byte, key crypto.PublicKey, err error) {
 
 // timeInWords writes a time, and how far it is from now.
 func timeInWords(t, now time.Time) string {
-	away := t.Sub(now).Round(time.Second)
-	if away == 0 {
-		return t.UTC().Format(time.DateTime+" UTC") + ", now"
+	text := t.UTC().Format(time.DateTime + " UTC")
+	switch away := t.Sub(now).Round(time.Second); {
+	case away < 0:
+		return fmt.Sprintf("%s, %v ago", text, -away)
+	case away > 0:
+		return fmt.Sprintf("%s, in %v", text, away)
 	}
-	if away < 0 {
-		return fmt.Sprintf("%s, %v ago", t.UTC().Format(time.DateTime+" UTC"), -away)
-	}
-	return fmt.Sprintf("%s, in %v", t.UTC().Format(time.DateTime+" UTC"), away)
+	return text + ", now"
 }

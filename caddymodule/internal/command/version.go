@@ -12,9 +12,8 @@ import (
 func versionCommand() *cobra.Command {
 	var out output
 	cmd := &cobra.Command{
-		Use:   "version [--json]",
-		Short: "Prints the versions of this module and of Caddy",
-		Args:  noArguments,
+		Use:  "version [--json]",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			own := adminapi.Version()
 			caddys, _ := caddy.Version()

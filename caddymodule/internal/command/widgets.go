@@ -41,15 +41,7 @@ func (f *adminFlags) askWidget(cmd *cobra.Command, id string, r *apiRequest) (*a
 func showCommand() *cobra.Command {
 	var admin adminFlags
 	return admin.addStore(&cobra.Command{
-		Use:   "show <id>",
-		Short: "Shows a widget and which of its secrets or keys verify",
-		Long: `
-Shows a widget's own mode and dialect, or a dash where the handler's apply, how its
-requests are treated and why, when it was created and rotated, and for each secret
-its version, the id of its encryption key, if it is in grace, when that ends, and
-when this gateway last verified a request with it. Secrets themselves are not shown.
-Of a widget without a secret it shows its public keys by their thumbprints (RFC 7638),
-or where its key set is.`,
+		Use:  "show <id>",
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return admin.printWidget(cmd, args[0], &apiRequest{method: http.MethodGet, path: widgetPath(args[0])})
@@ -134,14 +126,12 @@ func useText(last time.Time, lastHour *uint64) string {
 // policyFlags are a widget's own mode and dialect, and what verifies its tokens in place of a
 // secret.
 type policyFlags struct {
-	mode, dialect, jwks string
-	publicKeys          []string
+	mode, dialect string
+	publicFlags
 }
 
 func (p *policyFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&p.publicKeys, "public-key", nil, "A `file` with a public key in PEM that verifies tokens; may be repeated")
-	cmd.Flags().StringVar(&p.jwks, "jwks", "", "The https `url` of a key set (JWKS) that verifies tokens")
-	_ = cmd.MarkFlagFilename("public-key", "pem", "pub") // there is such a flag
+	p.flags(cmd, "The https `url` of")
 	cmd.Flags().StringVar(&p.mode, "mode", "", "off, optional or required; \"\" leaves it to the handler")
 	cmd.Flags().StringVar(&p.dialect, "dialect", "", oneDialect()+";\n\"\" leaves it to the handler")
 	completeFlag(cmd, "mode", "off", "optional", "required")
@@ -155,18 +145,15 @@ func (p *policyFlags) check() error {
 	if _, err := verifier.LookupDialect(p.dialect); err != nil && p.dialect != "" {
 		return fmt.Errorf("--dialect: %w", err)
 	}
-	return nil
+	return p.publicFlags.check()
 }
 
 // public reads the files of public keys.
 func (p *policyFlags) public(cmd *cobra.Command) (public adminapi.Public, err error) {
 	if cmd.Flags().Changed("jwks") {
-		if len(p.publicKeys) > 0 {
-			return public, errors.New("--public-key and --jwks are two ways of verifying: pass one of the two")
-		}
 		public.JWKS = &p.jwks
 	}
-	for _, path := range p.publicKeys {
+	for _, path := range p.files {
 		text, _, err := publicKey(path) // a private key goes nowhere
 		if err != nil {
 			return public, err
@@ -188,19 +175,8 @@ func setCommand() *cobra.Command {
 	var admin adminFlags
 	var policy policyFlags
 	cmd := &cobra.Command{
-		Use:   "set <id> [--mode <mode>] [--dialect <name>] [--public-key <file>... | --jwks <url>]",
-		Short: "Changes a widget's mode, dialect or public keys",
-		Long: `
-Changes the mode or dialect of a stored widget. A flag that is not given changes
-nothing, and an empty value leaves the choice to the handler again. A mode in the
-Caddyfile is a minimum: a widget can only be stricter. If requests are not treated
-as the new mode says, or now differently, standard error says so and why.
-
---public-key and --jwks replace what verifies the tokens of a widget without a
-secret. What verified them before stops at once: to replace a key without a gap, pass
-both, and later the new one alone.`,
-		Example: "  caddy chat-identity set shop --mode required --dialect ''",
-		Args:    oneWidget,
+		Use:  "set <id> [--mode <mode>] [--dialect <name>] [--public-key <file>... | --jwks <url>]",
+		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var change adminapi.Change
 			if cmd.Flags().Changed("mode") {
@@ -235,12 +211,7 @@ func deleteCommand() *cobra.Command {
 	var admin adminFlags
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "delete <id> [--yes]",
-		Short: "Deletes a widget and its secrets",
-		Long: `
-Deletes a stored widget and its secrets immediately and permanently. They verify
-no later request, even if a widget with the same id is created again. On a terminal
-it asks first, unless --yes is given. With --json it prints the id as {"deleted": ...}.`,
+		Use:  "delete <id> [--yes]",
 		Args: oneWidget,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !yes {

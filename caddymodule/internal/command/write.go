@@ -59,40 +59,31 @@ func (c *checker) place(claim map[verifier.Field]string, id verifier.Place) (fie
 
 var errNoUser = errors.New("no user id: pass one with --user")
 
-// member is a member of a JSON object: a text, or an object itself.
+// member is a text in a JSON object: the names on the way to it, and the text.
 type member struct {
-	name, text string
-	inner      []member
+	path []string
+	text string
 }
 
-// put adds a text at a path.
-func put(members []member, path []string, text string) []member {
-	i := slices.IndexFunc(members, func(m member) bool { return m.name == path[0] })
-	if i < 0 {
-		i = len(members)
-		members = append(members, member{name: path[0]})
-	}
-	if m := &members[i]; len(path) == 1 {
-		m.text = text
-	} else {
-		m.inner = put(m.inner, path[1:], text)
-	}
-	return members
-}
-
-// appendObject appends the object to dst. What is in it is valid UTF-8.
+// appendObject appends an object with the members, in their order. They are valid UTF-8.
 func appendObject(dst []byte, members []member) []byte {
-	for i, m := range members {
-		separator := byte(',')
-		if i == 0 {
-			separator = '{'
+	for separator := byte('{'); len(members) > 0; separator = ',' {
+		name := members[0].path[0]
+		var of, others []member // within the same member
+		for _, m := range members {
+			if m.path[0] == name {
+				of = append(of, member{m.path[1:], m.text})
+			} else {
+				others = append(others, m)
+			}
 		}
-		dst, _ = jsontext.AppendQuote(append(dst, separator), m.name)
-		if dst = append(dst, ':'); m.inner != nil {
-			dst = appendObject(dst, m.inner)
+		dst, _ = jsontext.AppendQuote(append(dst, separator), name)
+		if dst = append(dst, ':'); len(of[0].path) > 0 {
+			dst = appendObject(dst, of)
 		} else {
-			dst, _ = jsontext.AppendQuote(dst, m.text)
+			dst, _ = jsontext.AppendQuote(dst, of[0].text)
 		}
+		members = others
 	}
 	return append(dst, '}')
 }
@@ -101,33 +92,28 @@ func appendObject(dst []byte, members []member) []byte {
 func (c *checker) object(fields []sent) []byte {
 	var members []member
 	for _, f := range fields {
-		members = put(members, slices.Collect(jsontext.Pointer(c.pointer(&f.Place)).Tokens()), f.text)
+		members = append(members, member{slices.Collect(jsontext.Pointer(c.pointer(&f.Place)).Tokens()), f.text})
 	}
 	return append(appendObject(nil, members), '\n')
 }
 
 // headers returns the claim as lines of headers.
-func (c *checker) headers(fields []sent) ([]byte, error) {
-	var lines []byte
-	for i, f := range fields {
+func (c *checker) headers(fields []sent) (lines []byte, err error) {
+	var members []member
+	var names []string
+	for _, f := range fields {
 		if f.Location != "header" {
 			return nil, fmt.Errorf("--headers: the %s of the dialect %s is %s, and not in a header: leave out --headers", f.Field, c.dialect.Name, c.where(f.Field))
 		}
-		same := func(g sent) bool { return g.Name == f.Name }
-		if slices.ContainsFunc(fields[:i], same) {
-			continue
+		within := slices.Collect(jsontext.Pointer(f.Within).Tokens())
+		members = append(members, member{append([]string{f.Name}, within...), strings.TrimPrefix(f.Scheme+" ", " ") + f.text})
+		if !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
 		}
-		value := f.text
-		if f.Within != "" {
-			var members []member
-			for _, g := range fields {
-				if same(g) {
-					members = put(members, slices.Collect(jsontext.Pointer(g.Within).Tokens()), g.text)
-				}
-			}
-			value = string(appendObject(nil, members))
-		}
-		lines = append(lines, f.Name+": "+strings.TrimPrefix(f.Scheme+" ", " ")+value+"\n"...)
+	}
+	values := document(appendObject(nil, members)).fields()
+	for _, name := range names {
+		lines = append(lines, name+": "+values.Get(name)+"\n"...)
 	}
 	return lines, nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -79,9 +81,5 @@ func (s *Site) names(field verifier.Field) []string {
 
 // tokens returns the tokens of a JSON Pointer (RFC 6901).
 func tokens(pointer string) []string {
-	names := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
-	for i, name := range names {
-		names[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
-	}
-	return names
+	return slices.Collect(jsontext.Pointer(pointer).Tokens())
 }
