@@ -3,6 +3,7 @@ package command
 import (
 	"crypto"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -11,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
@@ -77,18 +78,26 @@ func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifi
 	if err != nil {
 		return nil, nil, err
 	}
-	token := jwt.NewWithClaims(jwt.GetSigningMethod(algorithm), payload)
+	options := new(jose.SignerOptions).WithType("JWT")
 	if o.kid != "" {
-		token.Header["kid"] = o.kid
+		options.WithHeader("kid", o.kid)
 	}
-	signed, err := token.SignedString(signs)
-	return key, []sent{{c.first(verifier.TokenField), signed}}, err
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.SignatureAlgorithm(algorithm), Key: signs}, options)
+	if err != nil {
+		return nil, nil, err
+	}
+	signature, err := signer.Sign(payload)
+	if err != nil {
+		return nil, nil, err
+	}
+	token, err := signature.CompactSerialize()
+	return key, []sent{{c.first(verifier.TokenField), token}}, err
 }
 
 // payload returns the claims of a token that verifies: the user, what is required, and the
 // times.
-func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string, expires time.Duration) (jwt.MapClaims, error) {
-	payload := jwt.MapClaims{}
+func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string, expires time.Duration) ([]byte, error) {
+	payload := make(map[string]any)
 	now := time.Now()
 	set(payload, "/iat", now.Unix())
 	if expires != 0 {
@@ -110,7 +119,7 @@ func (c *checker) payload(rules *verifier.Token, claim map[verifier.Field]string
 			set(payload, pointer, text)
 		}
 	}
-	return payload, nil
+	return json.Marshal(payload)
 }
 
 // set sets what a JSON pointer points to.
