@@ -55,10 +55,10 @@ func withTable(page, heading string, rows []string) string {
 
 // docsRow is a row, with what it says for people.
 type docsRow struct {
-	*verifier.Dialect
-	Traffic string `json:"traffic"`
-	Known   string `json:"known_from"`
-	Itself  string `json:"product_answers"`
+	*verifier.Dialect `json:"-"`
+	Traffic           string `json:"traffic"`
+	Known             string `json:"known_from"`
+	Itself            string `json:"product_answers"`
 }
 
 func newDocsRow(t *testing.T, d *verifier.Dialect) *docsRow {

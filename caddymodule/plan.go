@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -274,15 +273,15 @@ func withoutIdleBody(places, own []verifier.Place, claims *verifier.Verifier) []
 // withScheme adds what stands before a token in Authorization, if it is read there: what
 // stands there in the dialect, else "Bearer" (RFC 6750 section 2.1).
 func withScheme(own, dialect []verifier.Place) []verifier.Place {
-	bearer := func(p verifier.Place) bool {
-		return p.Field == verifier.TokenField && p.Location == intake.AtHeader && strings.EqualFold(p.Name, "Authorization")
-	}
 	scheme := "Bearer"
-	if i := slices.IndexFunc(dialect, bearer); i >= 0 {
-		scheme = dialect[i].Scheme
+	for i := range dialect {
+		if dialect[i].TakesScheme() {
+			scheme = dialect[i].Scheme
+			break
+		}
 	}
 	for i := range own {
-		if bearer(own[i]) {
+		if own[i].TakesScheme() {
 			own[i].Scheme = scheme
 		}
 	}

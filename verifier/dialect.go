@@ -14,17 +14,18 @@ import (
 // such a claim.
 type Dialect struct {
 	// Name identifies the dialect, Product is who speaks it, as its makers write it.
-	Name, Product string
+	Name    string `json:"-"`
+	Product string `json:"product"`
 	// Places are where the fields travel. A place in the body is one in the
 	// query, too, where Query says so.
-	Places []Place
+	Places []Place `json:"-"`
 	// Query reports whether each field is read from the query by the same name.
 	// Upgrades and event streams have no body to put it into.
-	Query bool
+	Query bool `json:"query"`
 	// At points to the object in a JSON body from which the pointers of Places
 	// start. Forms and queries have no such object, and are read as without it.
 	// Default: the document's root.
-	At string
+	At string `json:"-"`
 
 	// Message is a template of what is signed, such as "{user_id}" or
 	// "{user_id}.{timestamp}", of the fields user_id, email, timestamp and nonce.
@@ -32,44 +33,45 @@ type Dialect struct {
 	// refused: with "{user_id}{email}" the signature of user "ab" with e-mail "c"
 	// would be one of user "a" with e-mail "bc" too. A newline between two fields
 	// always keeps them apart: "{user_id}\n{email}".
-	Message string
+	Message string `json:"message"`
 	// Encoding is how the signature is written: "hex", which is the default,
 	// "base64" or "base64url".
-	Encoding string
+	Encoding string `json:"encoding"`
 	// KeyEncoding is how the text of a secret writes the bytes of the key, see
 	// [Secret.Decoded]: "text", which is the default, "hex", "base64" or "base64url".
 	// Whoever makes a [Key] for this dialect decodes the secret first.
-	KeyEncoding string
+	KeyEncoding string `json:"key_encoding"`
 	// NonceLength is how many characters a signed nonce has, at least 8. Default: 32.
-	NonceLength int
+	NonceLength int `json:"nonce_length"`
 
 	// MaxAge is how old a signed timestamp may be, Skew how far ahead. Both count
 	// only where Message signs a timestamp, and MaxAge must be set there. Neither has
 	// a default; [Dialects] have 5 minutes and 30 seconds.
-	MaxAge, Skew time.Duration
+	MaxAge time.Duration `json:"max_age"`
+	Skew   time.Duration `json:"-"`
 	// Unit is what a signed timestamp counts: [time.Second] or [time.Millisecond].
 	// Where it is 0 either is taken, which leaves a message without separators open
 	// to a second reading, in the other unit, that becomes fresh months later.
-	Unit time.Duration
+	Unit time.Duration `json:"-"`
 	// Limits bound the fields. Default, where none is set: those of bookbag, which are
 	// 512 characters for the user id, 254 for the e-mail address, 200 for name and
 	// company, 50 for the phone number, and 64 attributes in 8 KiB.
-	Limits Limits
+	Limits Limits `json:"limits"`
 	// Strip are fields to cut with an unverified claim beside those that prove it.
-	Strip []Field
+	Strip []Field `json:"-"`
 
 	// Token says what a token must look like, where TokenField has a place.
-	Token Token
+	Token Token `json:"token"`
 	// Proof is which proofs count: "any", which is the default, "signature" or "token".
 	// Where both count, a token is judged and a signature beside it is not.
-	Proof string
+	Proof string `json:"-"`
 
 	// Answers is the status with which the product refuses whoever is not verified, for
 	// whatever reason; 0 where the reasons have their own.
-	Answers int
+	Answers int `json:"answers"`
 
 	// Time returns the current time. Default: [time.Now].
-	Time func() time.Time
+	Time func() time.Time `json:"-"`
 }
 
 // Limits bound a claim's fields. Lengths are in characters, not bytes. Whoever sets one

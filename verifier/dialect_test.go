@@ -91,8 +91,8 @@ func TestDialects(t *testing.T) {
 // TestBadRows: what is wrong with a row is said with its member.
 func TestBadRows(t *testing.T) {
 	const row = `{"product": "X", "traffic": "wire", "known_from": "its source", "claim": ["user_id body /id", "signature body /hash"], "message": "{user_id}"}`
-	if d, order, err := readRow("x", []byte(row)); err != nil || order != math.MaxInt || len(d.Places) != 2 || d.Name != "x" || d.Product != "X" || d.Answers != 0 {
-		t.Errorf("%+v, %v", d, err)
+	if r, err := readRow("x", []byte(row)); err != nil || r.Order != math.MaxInt || len(r.Places) != 2 || r.Name != "x" || r.Product != "X" || r.Answers != 0 {
+		t.Errorf("%+v, %v", r, err)
 	}
 	for was, c := range map[string][2]string{
 		`"X"`:                    {`""`, "product: "},
@@ -105,6 +105,7 @@ func TestBadRows(t *testing.T) {
 		`"{user_id}"} `:          {`"{id}"}`, "message"},
 		`"traffic"`:              {`"encoding": "base32", "traffic"`, "encoding"},
 		`"traffic": `:            {`"key_encoding": "base32", "traffic": `, "key encoding"},
+		`"product": "X", `:       {`"product": "X", "Name": "x", `, "Name"},
 		`"user_id body /id"`:     {`"user body /id"`, "claim[0]: "},
 		`"signature body /hash"`: {`"signature body hash"`, "claim[1]: "},
 		`"signature body`:        {`"signature path`, "claim[1]: "},
@@ -114,7 +115,11 @@ func TestBadRows(t *testing.T) {
 		` "X"`:                   {` "X", "limits": {"user_id": "many"}`, "/limits/user_id"},
 	} {
 		bad := strings.Replace(row, strings.TrimSpace(was), c[0], 1)
-		if _, _, err := readRow("x", []byte(bad)); bad == row || err == nil || !strings.Contains(err.Error(), c[1]) {
+		r, err := readRow("x", []byte(bad))
+		if err == nil {
+			_, err = r.Verifier() // of the built-in ones, TestDialects
+		}
+		if bad == row || err == nil || !strings.Contains(err.Error(), c[1]) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

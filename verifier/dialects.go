@@ -44,7 +44,7 @@ var Dialects = mustDialects()
 
 // row is such a file.
 type row struct {
-	Product string `json:"product"`
+	Dialect
 	// Rows without an order follow those that have one, by name.
 	Order int `json:"order"`
 	// Traffic, KnownFrom and Itself are for the documents: whether a request was seen or read
@@ -52,105 +52,69 @@ type row struct {
 	Traffic   string `json:"traffic"`
 	KnownFrom string `json:"known_from"`
 	Itself    string `json:"product_answers"`
-
 	// Claim are lines of the option claim of a Caddyfile, which may place the widget, too.
-	Claim       []string `json:"claim"`
-	Query       bool     `json:"query"`
-	Scheme      *string  `json:"scheme"` // before a token in Authorization; default: Bearer
-	Message     string   `json:"message"`
-	Encoding    string   `json:"encoding"`
-	KeyEncoding string   `json:"key_encoding"`
-	NonceLength int      `json:"nonce_length"`
-	MaxAge      duration `json:"max_age"`
-	Limits      Limits   `json:"limits"`
-	Token       struct {
-		Token
-		MaxLifetime duration `json:"max_lifetime"`
-	} `json:"token"`
-	Answers int `json:"answers"`
+	Claim  []string `json:"claim"`
+	Scheme string   `json:"scheme"` // before a token in Authorization
 }
 
-// duration is a duration such as "5m".
-type duration time.Duration
-
-func (d *duration) UnmarshalText(text []byte) error {
-	parsed, err := time.ParseDuration(string(text))
-	*d = duration(parsed)
-	return err
-}
-
-func mustDialects() []Dialect {
+func mustDialects() (dialects []Dialect) {
 	files, err := rowFiles.ReadDir("dialects")
 	if err != nil {
 		panic(err)
 	}
-	dialects, order := make([]Dialect, len(files)), make(map[string]int)
-	for i, file := range files {
-		name := strings.TrimSuffix(file.Name(), ".json")
+	var rows []*row
+	for _, file := range files {
 		text, err := rowFiles.ReadFile("dialects/" + file.Name())
 		if err == nil {
-			dialects[i], order[name], err = readRow(name, text)
+			var r *row
+			r, err = readRow(strings.TrimSuffix(file.Name(), ".json"), text)
+			rows = append(rows, r)
 		}
 		if err != nil {
 			panic(fmt.Errorf("verifier/dialects/%s: %w", file.Name(), err))
 		}
 	}
-	slices.SortStableFunc(dialects, func(a, b Dialect) int { return cmp.Compare(order[a.Name], order[b.Name]) })
+	slices.SortStableFunc(rows, func(a, b *row) int { return cmp.Compare(a.Order, b.Order) })
+	for _, r := range rows {
+		dialects = append(dialects, r.Dialect)
+	}
 	return dialects
 }
 
-// readRow reads a row, and returns its order.
-func readRow(name string, text []byte) (Dialect, int, error) {
-	r := row{Order: math.MaxInt, Limits: defaultLimits, MaxAge: duration(defaultMaxAge)}
-	if err := json.Unmarshal(text, &r, json.RejectUnknownMembers(true)); err != nil {
-		return Dialect{}, 0, err
-	}
-	d := Dialect{
-		Name: name, Product: r.Product, Query: r.Query,
-		Message: r.Message, Encoding: r.Encoding, KeyEncoding: r.KeyEncoding, NonceLength: r.NonceLength,
-		MaxAge: time.Duration(r.MaxAge), Skew: defaultSkew, Limits: r.Limits, Token: r.Token.Token, Answers: r.Answers,
-	}
-	d.Token.MaxLifetime = time.Duration(r.Token.MaxLifetime)
-	switch {
-	case r.Product == "":
-		return d, 0, errors.New("product: which one is it?")
-	case r.Traffic != "wire" && r.Traffic != "page":
-		return d, 0, fmt.Errorf("traffic: %w", choice.Unknown("evidence", r.Traffic, []string{"wire", "page"}))
-	case r.KnownFrom == "":
-		return d, 0, errors.New("known_from: where is it described?")
-	case r.Answers != 0 && (r.Answers < 400 || r.Answers > 499):
-		return d, 0, fmt.Errorf("answers: %d is not a status from 400 to 499", r.Answers)
-	}
-	if _, err := parseEncoding(cmp.Or(r.Encoding, inHex.String())); err != nil {
-		return d, 0, err
-	}
-	if err := checkKeyEncoding(r.KeyEncoding); err != nil {
-		return d, 0, err
-	}
-	if _, err := parseMessage(r.Message, cmp.Or(r.NonceLength, defaultNonceLength)); r.Message != "" && err != nil {
-		return d, 0, err
-	}
-	for i, line := range r.Claim {
-		places, err := r.places(line)
-		if err != nil {
-			return d, 0, fmt.Errorf("claim[%d]: %w", i, err)
-		}
-		d.Places = append(d.Places, places...)
-	}
-	return d, r.Order, nil
+// parseDuration reads a duration such as "5m".
+func parseDuration(text []byte, d *time.Duration) (err error) {
+	*d, err = time.ParseDuration(strings.Trim(string(text), `"`))
+	return err
 }
 
-// places reads a line of claim.
-func (r *row) places(line string) ([]Place, error) {
-	places, err := ParseClaim(strings.Fields(line))
-	for i := range places {
-		if p := &places[i]; p.Field == TokenField && p.Location == atHeader && strings.EqualFold(p.Name, "Authorization") {
-			if p.Scheme = "Bearer"; r.Scheme != nil { // RFC 6750 section 2.1
-				p.Scheme = *r.Scheme
+func readRow(name string, text []byte) (*row, error) {
+	r := &row{Dialect: Dialect{Name: name, MaxAge: defaultMaxAge, Skew: defaultSkew, Limits: defaultLimits}, Order: math.MaxInt, Scheme: "Bearer"}
+	if err := json.Unmarshal(text, r, json.RejectUnknownMembers(true), json.WithUnmarshalers(json.UnmarshalFunc(parseDuration))); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.Product == "":
+		return nil, errors.New("product: which one is it?")
+	case r.Traffic != "wire" && r.Traffic != "page":
+		return nil, fmt.Errorf("traffic: %w", choice.Unknown("evidence", r.Traffic, []string{"wire", "page"}))
+	case r.KnownFrom == "":
+		return nil, errors.New("known_from: where is it described?")
+	case r.Answers != 0 && (r.Answers < 400 || r.Answers > 499):
+		return nil, fmt.Errorf("answers: %d is not a status from 400 to 499", r.Answers)
+	}
+	for i, line := range r.Claim {
+		places, err := ParseClaim(strings.Fields(line))
+		if err != nil {
+			return nil, fmt.Errorf("claim[%d]: %w", i, err)
+		}
+		for _, p := range places {
+			if p.TakesScheme() {
+				p.Scheme = r.Scheme
 			}
+			r.Places = append(r.Places, p)
 		}
 	}
-	return places, err
+	return r, nil
 }
 
 // LookupDialect returns the dialect of that name, which is the caller's to change.

@@ -47,6 +47,11 @@ type Place struct {
 
 func (p *Place) inBody() bool { return p.Location == "" || p.Location == atBody }
 
+// TakesScheme reports whether Scheme counts: for a token in Authorization.
+func (p *Place) TakesScheme() bool {
+	return p.Field == TokenField && p.Location == atHeader && strings.EqualFold(p.Name, "Authorization")
+}
+
 // Check refuses an unknown location and a Name in a body that is no pointer to a
 // member, and the same of Within.
 func (p *Place) Check() error {

@@ -42,7 +42,7 @@ type Token struct {
 	Require map[string][]string `json:"require"`
 	Forbid  []string            `json:"forbid"`
 	// MaxLifetime is how far from now a token may expire. Default: a day.
-	MaxLifetime time.Duration `json:"-"`
+	MaxLifetime time.Duration `json:"max_lifetime"`
 	// NoExpiry accepts a token without exp.
 	NoExpiry bool `json:"no_expiry"`
 	// ID demands a jti of at most 255 characters, by which a token can be accepted once.
