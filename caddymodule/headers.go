@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -142,26 +142,10 @@ func (h *Handler) set(r *http.Request, s *state, header int, value string, room 
 	return true
 }
 
-// plainHeaderByte reports whether encodeHeader keeps a byte.
-func plainHeaderByte(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~@:", c) >= 0
-}
-
 // encodeHeader percent-encodes every byte but letters, digits and -._~@: (RFC 3986 section
 // 2.1), so that any URL decoder restores the text. A header loses leading and trailing
 // spaces, cannot hold newlines and does not reliably hold anything beyond ASCII.
-func encodeHeader(text string) string {
-	if strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf || !plainHeaderByte(byte(r)) }) < 0 {
-		return text
-	}
-	const hexDigits = "0123456789ABCDEF"
-	encoded := make([]byte, 0, 2*len(text))
-	for i := range len(text) {
-		if c := text[i]; plainHeaderByte(c) {
-			encoded = append(encoded, c)
-		} else {
-			encoded = append(encoded, '%', hexDigits[c>>4], hexDigits[c&15])
-		}
-	}
-	return string(encoded)
-}
+func encodeHeader(text string) string { return escapeSubDelims.Replace(url.PathEscape(text)) }
+
+// escapeSubDelims are what [url.PathEscape] leaves besides, as the values of form fields.
+var escapeSubDelims = strings.NewReplacer("$", "%24", "&", "%26", "+", "%2B", "=", "%3D")
