@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -125,28 +124,4 @@ func handlersIn(places []string) string {
 	}
 	last := len(places) - 1
 	return "the handlers in " + strings.Join(places[:last], ", ") + " and " + places[last] + " have "
-}
-
-// servingSites returns where requests of a widget are verified, and how they are read
-// there, for code that sends them.
-func (a *App) servingSites(view *adminapi.Widget) (all []admin.Site) {
-	kind, dialect := widgets.Secrets, view.Dialect
-	switch {
-	case view.JWKS != "":
-		kind = widgets.KeySet
-	case len(view.PublicKeys) > 0:
-		kind = widgets.PublicKeys
-	}
-	w := &widget{id: view.ID, dialect: dialect, inline: &inlineKeys{kind: kind}}
-	for _, d := range a.deciders {
-		if _, accepts := d.serves(w); !accepts {
-			continue
-		}
-		site := admin.Site{Where: d.site, Origin: d.address.Origin, Paths: d.address.Paths, Identify: d.Identify, Dialect: d.planIn(dialect).policy}
-		if d.named != nil {
-			site.Widget, site.WidgetText = d.named.Whole, d.named.String()
-		}
-		all = append(all, site)
-	}
-	return all
 }
