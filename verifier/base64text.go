@@ -23,7 +23,7 @@ func (r *Reading) decodeBase64(value []byte) (text []byte, ok bool) {
 		return nil, false
 	}
 	r.copied = decoded
-	for _, dropped := range []string{"+/-_", "+"} {
+	for _, dropped := range []string{"+/-_", "+-_", "+"} {
 		if bytes.ContainsAny(value, dropped) && mayBeJSON(decodeLenient(value, dropped+" ", false)) {
 			return nil, false
 		}
@@ -65,7 +65,7 @@ func escapeBase64(text []byte) []byte {
 // form's parser made it, and pass over padding or begin anew behind it.
 func lenientBase64(value []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		for _, dropped := range []string{" ", " +", " +/", " -_", "+/", "-_", ""} {
+		for _, dropped := range []string{" ", " +", " +-_", " +/", " -_", "+/", "-_", ""} {
 			for _, anew := range []bool{false, true} {
 				if !yield(decodeLenient(value, dropped, anew)) {
 					return

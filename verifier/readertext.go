@@ -3,6 +3,7 @@ package verifier
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -309,12 +310,20 @@ func (v *Verifier) MarkEscaped(p Place, raw []byte, to *Reading) {
 	if !t.base64 || bytes.IndexByte(raw, '%') < 0 {
 		return
 	}
-	for decoded := range lenientBase64(raw) {
-		if _, stands := t.names.Stand(decoded); stands && mayBeJSON(decoded) {
-			t.mark(&v.reader, true, func(to *Reading, p Place) {
-				to.MarkMalformed(p, "is in base64 that has another text where its escapes are not decoded")
-			}, to)
-			return
+	read := [][]byte{raw}
+	if bytes.IndexByte(raw, '+') >= 0 { // to Rack a space, beside one that is escaped
+		if form, err := url.QueryUnescape(string(raw)); err == nil {
+			read = append(read, []byte(form))
+		}
+	}
+	for _, text := range read {
+		for decoded := range lenientBase64(text) {
+			if _, stands := t.names.Stand(decoded); stands && mayBeJSON(decoded) {
+				t.mark(&v.reader, true, func(to *Reading, p Place) {
+					to.MarkMalformed(p, "is in base64 that has another text where its escapes are not decoded")
+				}, to)
+				return
+			}
 		}
 	}
 }
