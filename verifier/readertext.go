@@ -3,7 +3,7 @@ package verifier
 import (
 	"bytes"
 	"fmt"
-	"net/url"
+	"iter"
 	"slices"
 	"strings"
 
@@ -173,7 +173,7 @@ func (t *text) read(r *reader, value []byte, to *Reading) (json []byte, cuts []S
 		to.member(&t.places[i], json, &to.within.Values[i])
 	}
 	if to.within.More {
-		t.mark(r, true, (*Reading).MarkDuplicate, to)
+		t.doubt(r, true, false, to)
 	}
 	return json, to.within.Cuts, !to.within.More && !(object && len(t.whole) > 0 && r.strip[Attributes])
 }
@@ -201,16 +201,29 @@ func (t *text) part() string {
 	return "form field " + t.Key()
 }
 
-// mark takes note of all that may be in the text, of watched fields only if a name of one
-// can stand there.
-func (t *text) mark(r *reader, stands bool, as func(*Reading, Place), to *Reading) {
-	for _, list := range [][]Place{t.places, t.whole} {
-		for _, p := range list {
-			if stands || !r.watches(p.Field) {
-				to.at(&p).seen = true
-				as(to, p)
+// fields are all that may be in the text, watched fields only if a name of one can stand
+// there.
+func (t *text) fields(r *reader, stands bool) iter.Seq[Place] {
+	return func(yield func(Place) bool) {
+		for _, list := range [][]Place{t.places, t.whole} {
+			for _, p := range list {
+				if (stands || !r.watches(p.Field)) && !yield(p) {
+					return
+				}
 			}
 		}
+	}
+}
+
+// doubt takes note of all that may be in a text that is there more than once, or under a
+// variant of its name. It calls no function of the caller's, so that a reading of its own
+// may stay on the stack.
+func (t *text) doubt(r *reader, stands, variant bool, to *Reading) {
+	for p := range t.fields(r, stands) {
+		found := to.at(&p)
+		found.seen = true
+		found.variant = found.variant || variant
+		found.duplicate = found.duplicate || !variant
 	}
 }
 
@@ -227,11 +240,7 @@ func (f *formReader) takeTexts(r *reader, t *text, matches []*claimform.Match, r
 	}
 	for _, match := range matches {
 		if cuts = f.takeText(r, t, match, len(matches) == 1, raw, cuts, to); across {
-			as := (*Reading).MarkDuplicate
-			if match.Variant {
-				as = (*Reading).MarkVariant
-			}
-			t.mark(r, true, as, to)
+			t.doubt(r, true, match.Variant, to)
 			cuts = appendCut(cuts, match, true)
 		}
 	}
@@ -253,11 +262,8 @@ func (f *formReader) takeText(r *reader, t *text, match *claimform.Match, alone 
 		return appendCut(cuts, match, true)
 	}
 	if !alone || match.Variant {
-		stands, as := t.stands(match.Value), (*Reading).MarkVariant
-		if !alone {
-			as = (*Reading).MarkDuplicate
-		}
-		t.mark(r, stands, as, to)
+		stands := t.stands(match.Value)
+		t.doubt(r, stands, alone, to)
 		return appendCut(cuts, match, stands || t.strips)
 	}
 	json, within, ok := t.read(r, match.Value, to)
@@ -295,7 +301,10 @@ func (v *Verifier) Text(p Place, value []byte, to *Reading) {
 func (v *Verifier) MarkText(p Place, value []byte, as func(*Reading, Place), to *Reading) (stays bool) {
 	t := v.textAt(&p)
 	stands := value == nil || t.stands(value)
-	t.mark(&v.reader, stands, as, to)
+	for p := range t.fields(&v.reader, stands) {
+		to.at(&p).seen = true
+		as(to, p)
+	}
 	return !stands && !t.strips
 }
 
@@ -312,16 +321,15 @@ func (v *Verifier) MarkEscaped(p Place, raw []byte, to *Reading) {
 	}
 	read := [][]byte{raw}
 	if bytes.IndexByte(raw, '+') >= 0 { // to Rack a space, beside one that is escaped
-		if form, err := url.QueryUnescape(string(raw)); err == nil {
-			read = append(read, []byte(form))
-		}
+		read = append(read, claimform.Unescape(raw))
 	}
 	for _, text := range read {
 		for decoded := range lenientBase64(text) {
 			if _, stands := t.names.Stand(decoded); stands && mayBeJSON(decoded) {
-				t.mark(&v.reader, true, func(to *Reading, p Place) {
+				for p := range t.fields(&v.reader, true) {
+					to.at(&p).seen = true
 					to.MarkMalformed(p, "is in base64 that has another text where its escapes are not decoded")
-				}, to)
+				}
 				return
 			}
 		}

@@ -184,7 +184,7 @@ func readHeader(r *reader, line string, more bool, to *Reading) {
 		}
 		if text := r.textAt(&p); text != nil {
 			if more {
-				text.mark(r, text.stands([]byte(value)), (*Reading).MarkDuplicate, to)
+				text.doubt(r, text.stands([]byte(value)), false, to)
 			} else {
 				text.read(r, []byte(value), to)
 			}

@@ -100,35 +100,42 @@ func (t *text) markEscaped(v *verifier.Verifier, header http.Header, to *verifie
 
 // cut removes what is cut of an unverified claim from the text.
 func (t *text) cut(v *verifier.Verifier, header http.Header) {
-	var odd verifier.Reading
-	without := func(value string) string { return string(v.WithoutText(t.Place, []byte(value))) }
 	if t.Location == AtCookie {
-		found := t.cookie.Find(header)
-		t.markEscaped(v, header, &odd)
-		switch {
-		case odd.HasProof():
-			t.cookie.Cut(header)
-		case !found.Broken && !found.Duplicate && !found.Variant:
-			t.cookie.Rewrite(header, without)
-		case !t.markCookie(v, header, found, &odd):
-			t.cookie.Cut(header)
-		}
+		t.cutCookie(v, header)
 		return
 	}
-	if values := t.values(header); len(values) > 1 {
-		if !v.MarkText(t.Place, joined(values), (*verifier.Reading).MarkDuplicate, &odd) {
+	switch values := t.values(header); len(values) {
+	case 0:
+	case 1:
+		left := v.WithoutText(t.Place, []byte(values[0]))
+		for name := range header {
+			if !t.header.Is(name) || len(header[name]) == 0 {
+				continue
+			}
+			if header[name] = []string{string(left)}; len(left) == 0 {
+				delete(header, name)
+			}
+		}
+	default:
+		if !v.MarkText(t.Place, joined(values), (*verifier.Reading).MarkDuplicate, new(verifier.Reading)) {
 			t.header.Cut(header)
 		}
+	}
+}
+
+func (t *text) cutCookie(v *verifier.Verifier, header http.Header) {
+	if len(header["Cookie"]) == 0 {
 		return
 	}
-	for name, values := range header {
-		if !t.header.Is(name) || len(values) == 0 {
-			continue
-		}
-		if left := without(strings.Trim(values[0], " \t")); left == "" {
-			delete(header, name)
-		} else {
-			header[name] = []string{left}
-		}
+	var odd verifier.Reading
+	found := t.cookie.Find(header)
+	t.markEscaped(v, header, &odd)
+	switch {
+	case odd.HasProof():
+		t.cookie.Cut(header)
+	case !found.Broken && !found.Duplicate && !found.Variant:
+		t.cookie.Rewrite(header, func(value string) string { return string(v.WithoutText(t.Place, []byte(value))) })
+	case !t.markCookie(v, header, found, &odd):
+		t.cookie.Cut(header)
 	}
 }

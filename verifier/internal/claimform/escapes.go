@@ -51,6 +51,9 @@ func decode(buf, s []byte, c coding) []byte {
 	return buf
 }
 
+// Unescape returns a value as the parser of a query reads it.
+func Unescape(value []byte) []byte { return decode(nil, value, query) }
+
 // escaped reports whether decode changes s.
 func (c coding) escaped(s []byte) bool {
 	return c != plain && bytes.IndexByte(s, '%') >= 0 || c == query && bytes.IndexByte(s, '+') >= 0
