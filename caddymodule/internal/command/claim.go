@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -54,7 +55,30 @@ type checker struct {
 	prefers  string // the location in which sign puts a field that has several
 }
 
+// compiled are the checkers of dialects other than the one that is named. A claim is tried in
+// each, and at several objects, and to compile one takes longer than to read a claim.
+var compiled sync.Map
+
 func (f *claimFormat) checker(dialect string) (*checker, error) {
+	if dialect == f.dialect {
+		return f.compile(dialect)
+	}
+	key := struct {
+		dialect, encoding, at, prefers string
+		bodyAlone                      bool
+		maxAge                         time.Duration
+	}{dialect, f.encoding, f.at, f.prefers, f.bodyAlone, f.maxAge}
+	if c, ok := compiled.Load(key); ok {
+		return c.(*checker), nil
+	}
+	c, err := f.compile(dialect)
+	if err == nil {
+		compiled.Store(key, c)
+	}
+	return c, err
+}
+
+func (f *claimFormat) compile(dialect string) (*checker, error) {
 	d, err := verifier.LookupDialect(dialect)
 	if err != nil {
 		return nil, err
