@@ -151,7 +151,7 @@ func (r *docsRow) places(fields ...verifier.Field) string {
 	return text
 }
 
-// also is what is read besides, and proves nothing of its own.
+// also lists the other fields that are read, which prove nothing by themselves.
 func (r *docsRow) also() string {
 	return r.places(verifier.Timestamp, verifier.Nonce, verifier.Email, verifier.Name, verifier.Company, verifier.Phone, verifier.Attributes)
 }

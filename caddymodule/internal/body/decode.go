@@ -123,8 +123,8 @@ func (t *tape) ReadByte() (byte, error) {
 
 var errCoding = errors.New("body: not coded as it says")
 
-// inflater decodes a header, a stream of RFC 1951 and a trailer, of which it verifies no
-// checksum, since not all readers do.
+// inflater decodes a header, a DEFLATE stream (RFC 1951) and a trailer. It does not verify
+// the trailer's checksum, since not all readers do.
 type inflater struct {
 	from    source
 	header  func(source) error

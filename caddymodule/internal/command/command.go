@@ -63,8 +63,8 @@ func init() {
 	})
 }
 
-// help is what the commands say of themselves: behind a number sign the name, then in one
-// line what the command does, and more in paragraphs, of which examples are the last.
+// help is the help text of all commands. Each begins with a number sign and the command's
+// name. One line says what it does, paragraphs say more, and examples come last.
 //
 //go:embed help.txt
 var help string

@@ -83,9 +83,8 @@ func decodeCookie(raw string) (string, error) {
 	return url.PathUnescape(raw)
 }
 
-// CookieValues yields the values of all cookies, as they were sent and without escapes, and
-// nil for one of which it cannot be told where it ends: within quotes Python reads on past
-// semicolons.
+// CookieValues yields the values of all cookies, as they were sent and without escapes. It
+// yields nil for one whose end is unclear: within quotes Python reads on past semicolons.
 func CookieValues(header http.Header) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for _, line := range header["Cookie"] {

@@ -116,8 +116,8 @@ func (s *Store) beat(within time.Duration) error {
 	return nil
 }
 
-// warnEviction logs that Redis evicts widgets, once per policy. Only a user with the right
-// +info is told, which the ledger needs anyway. Only check calls it.
+// warnEviction logs that Redis evicts widgets, once per policy. It needs a Redis user that
+// may run INFO, as the ledger does anyway. Only check calls it.
 func (s *Store) warnEviction(ctx context.Context, client rueidis.Client) {
 	if s.beats++; s.beats%policyEvery != 1 {
 		return
