@@ -65,6 +65,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/redislink":   {},
 	"caddymodule/internal/alarm":       {},
 	"caddymodule/internal/keysets":     {"verifier", "verifier/keyset"},
+	"caddymodule/internal/assertion":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
