@@ -92,6 +92,7 @@ type App struct {
 	ledger           *ledgers.Known
 	opener           *widgets.Keys
 	sets             *keysets.Sets                // of keys
+	signing          *signingKeys                 // for assertions
 	stale            time.Duration                // StaleIfError
 	traffic          *traffic.Traffic             // the counts of requests
 	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -103,6 +104,7 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 	sharedSets    pooled[*keysets.Sets]
+	sharedSigning pooled[*signingKeys]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
@@ -123,6 +125,7 @@ type App struct {
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
+	usesAssertion                      bool          // some handler needs the signing keys
 	window                             ledger.Window // the longest of all handlers with one_time
 	found                              findings.Report
 }
@@ -251,6 +254,10 @@ func (a *App) provisionStore() error {
 	if a.stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
+	if err := a.sharedSigning.take(digestOf(string(a.WidgetsRaw)), newSigningKeys); err != nil {
+		return err
+	}
+	a.signing = a.sharedSigning.shared
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return moduleError("widgets", err)
