@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/keysets"
@@ -68,6 +69,9 @@ type App struct {
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
+	// What the assertions of all handlers have in common. Default: as its options say.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
@@ -103,6 +107,7 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 	sharedSets    pooled[*keysets.Sets]
+	sharedMinter  pooled[*assertion.Minter]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
@@ -123,6 +128,7 @@ type App struct {
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
+	usesAssertion                      bool          // some handler needs the signing keys
 	window                             ledger.Window // the longest of all handlers with one_time
 	found                              findings.Report
 }
@@ -189,7 +195,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
-	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+	if err := inOrder(a.provisionSpool, a.provisionAssertion, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
 		return fmt.Errorf("%w%s", err, atLine(a.Line))
 	}
 	return nil

@@ -41,6 +41,9 @@ type Gateway struct {
 	KeySet    func(url string) string
 	TryKeySet func(ctx context.Context, url string) error
 
+	// JWKS returns the public keys of assertions, as a JWK Set.
+	JWKS func(context.Context) ([]byte, error)
+
 	// Sites returns where requests of a widget are verified.
 	Sites func(*adminapi.Widget) []Site
 	// Effect says how requests of a stored widget are treated.
