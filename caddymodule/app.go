@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/keysets"
@@ -68,6 +69,9 @@ type App struct {
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
+	// What the assertions of all handlers have in common. Default: as its options say.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
@@ -105,6 +109,7 @@ type App struct {
 	sharedSpool   pooled[*body.Spool]
 	sharedSets    pooled[*keysets.Sets]
 	sharedSigning pooled[*signingKeys]
+	sharedMinter  pooled[*assertion.Minter]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
@@ -192,7 +197,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
-	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+	if err := inOrder(a.provisionSpool, a.provisionAssertion, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
 		return fmt.Errorf("%w%s", err, atLine(a.Line))
 	}
 	return nil

@@ -205,7 +205,7 @@ func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKe
 		if stored == nil {
 			stored = s.last()
 		}
-		next, err := stored.Rotate(time.Now(), a.assertionLifetime())
+		next, err := stored.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
 		rotated = next != stored
 		return next, err
 	})
@@ -214,9 +214,6 @@ func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKe
 	}
 	return shownKeys(keys), rotated, err
 }
-
-// assertionLifetime is how long an assertion is valid.
-func (a *App) assertionLifetime() time.Duration { return time.Minute }
 
 func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {
 	shown := []adminapi.SigningKey{}

@@ -27,6 +27,7 @@ var operations = map[string]*operation{
 	"GET widgets/{id}/readiness": {do: (*call).readiness},
 	"GET keys":                   {do: (*call).keys},
 	"POST keys/rotate":           {do: (*call).rotateKeys, action: "rotate-keys"},
+	"GET jwks":                   {do: (*call).jwks},
 	"POST reseal":                {do: (*call).reseal, action: "reseal"},
 	"POST store/accept-loss":     {do: (*call).acceptStoreLoss, action: "accept-loss"},
 	"POST ledger/accept-loss":    {do: (*call).acceptLoss, action: "accept-loss"},

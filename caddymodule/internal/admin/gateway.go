@@ -45,6 +45,8 @@ type Gateway struct {
 	// publishes a next one, and reports whether there was none yet.
 	SigningKeys       func(context.Context) ([]adminapi.SigningKey, error)
 	RotateSigningKeys func(context.Context) (keys []adminapi.SigningKey, rotated bool, err error)
+	// JWKS returns the public keys of assertions, as a JWK Set.
+	JWKS func(context.Context) ([]byte, error)
 
 	// Sites returns where requests of a widget are verified.
 	Sites func(*adminapi.Widget) []Site
