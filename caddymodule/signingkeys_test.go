@@ -2,13 +2,17 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-jose/go-jose/v4"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
@@ -123,11 +127,121 @@ func TestSigningKeys(t *testing.T) {
 	}
 }
 
+// assertingSite needs the store for its signing keys alone.
+const assertingSite = `chat_identity {
+	secret {env.TEST_SECRET}
+	assertion backend
+	jwks_path /jwks
+}
+reverse_proxy UPSTREAM`
+
+// asserted sends requests at once, and returns the key that signed all assertions, "" where
+// they were refused for want of one.
+func (g *gateway) asserted(t testing.TB) string {
+	t.Helper()
+	var kids [8]string
+	var all sync.WaitGroup
+	for i := range kids {
+		all.Go(func() {
+			response, err := http.Get(g.url)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer response.Body.Close()
+			assertion := response.Header.Get("Echo")
+			if response.StatusCode == http.StatusServiceUnavailable && assertion == "" {
+				return
+			}
+			head, _, _ := strings.Cut(assertion, ".")
+			text, err := base64.RawURLEncoding.DecodeString(head)
+			var header struct{ Kid string }
+			if err != nil || json.Unmarshal(text, &header) != nil || header.Kid == "" {
+				t.Errorf("%d: the assertion is %q", response.StatusCode, assertion)
+			}
+			kids[i] = header.Kid
+		})
+	}
+	all.Wait()
+	for _, kid := range kids {
+		equal(t, kid, kids[0], "the key of another assertion")
+	}
+	return kids[0]
+}
+
+// echo has the upstream answer with the assertion that it gets.
+func (u *upstream) echo() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.answer = func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Echo", r.Header.Get("X-Verified-Assertion"))
+	}
+}
+
+// published returns the ids of the keys at jwks_path.
+func (g *gateway) published(t testing.TB) (kids []string) {
+	t.Helper()
+	response, err := http.Get(g.url + "/jwks")
+	must(t, err)
+	defer response.Body.Close()
+	var set jose.JSONWebKeySet
+	must(t, json.NewDecoder(response.Body).Decode(&set))
+	for _, key := range set.Keys {
+		if !key.Valid() || !key.IsPublic() {
+			t.Errorf("%s is published", key.KeyID)
+		}
+		kids = append(kids, key.KeyID)
+	}
+	return kids
+}
+
+// TestSigningKeysFleet: the first requests of a fleet, all at once, are signed by one key,
+// which all gateways publish; a rotation is known to all before its key signs.
+func TestSigningKeysFleet(t *testing.T) {
+	server := redistest.Start(t)
+	options := "encryption_key {env.TEST_KEY}\nwidgets redis redis://" + server.Addr
+	var fleet [3]*process
+	for i := range fleet {
+		fleet[i] = newProcess(t, options, assertingSite)
+		fleet[i].upstream.echo()
+		fleet[i].run(t)
+	}
+	var kids [len(fleet)]string
+	var first sync.WaitGroup
+	for i, p := range fleet {
+		first.Go(func() { kids[i] = p.asserted(t) })
+	}
+	first.Wait()
+	if kids[0] == "" {
+		t.Fatal("no request has an assertion")
+	}
+	for i, p := range fleet {
+		equal(t, kids[i], kids[0], "the key of gateway %d", i)
+		equal(t, strings.Join(p.published(t), " "), kids[0], "published by gateway %d", i)
+	}
+	rotated := strings.Fields(keysIn(t, fleet[0].call(t, "POST", "keys/rotate", "").body))
+	for i, p := range fleet {
+		testbed.Until(t, "the next key is published", func() bool { return strings.Join(p.published(t), " ") == rotated[0]+" "+kids[0] })
+		equal(t, p.asserted(t), kids[0], "still the key of gateway %d", i)
+	}
+	// A gateway that starts while Redis is away has no key, until Redis is back.
+	server.Kill()
+	fleet[1].kill(t)
+	http.DefaultClient.CloseIdleConnections()
+	fleet[1].run(t)
+	equal(t, fleet[0].asserted(t), kids[0], "a known key while Redis is away")
+	equal(t, fleet[1].asserted(t), "", "without a key")
+	fleet[1].healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: the store is unavailable")
+	server.Restart()
+	fleet[1].healthy(t, adminapi.OK, "")
+	equal(t, fleet[1].asserted(t), kids[0], "with Redis back")
+}
+
 // TestSigningKeysResealed: another encryption key seals the same keys, and a lost one costs
 // them, with a way out.
 func TestSigningKeysResealed(t *testing.T) {
 	next, other := widgets.NewEncryptionKey(), widgets.NewEncryptionKey()
-	g := newLive(t, "encryption_key {env.TEST_KEY}", liveSite)
+	g := newLive(t, "encryption_key {env.TEST_KEY}", assertingSite)
 	before := g.config
 	with := func(keys string) {
 		t.Helper()
@@ -149,10 +263,8 @@ func TestSigningKeysResealed(t *testing.T) {
 	if c.status != 503 || !strings.Contains(c.Error, "encryption key ") || !strings.Contains(c.Error, "keys rotate") || strings.Contains(c.body, next) {
 		t.Errorf("%d %s", c.status, c.body)
 	}
-	app := active(t)
-	app.usesAssertion = true
 	g.healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: encryption key ")
-	if _, err := app.signingKeys(context.Background()); err == nil {
+	if _, err := active(t).signingKeys(context.Background()); err == nil {
 		t.Error("a key that cannot be decrypted is replaced without an order")
 	}
 	rotated := keysIn(t, g.call(t, "POST", "keys/rotate", "").body)
@@ -169,13 +281,11 @@ func TestSigningKeysResealed(t *testing.T) {
 // Redis that lost them is given no others until that is accepted.
 func TestSigningKeysOutage(t *testing.T) {
 	server := redistest.Start(t)
-	g := newLive(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0s\nwidgets redis redis://"+server.Addr, "chat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	g := newLive(t, "encryption_key {env.TEST_KEY}\nstale_if_error 0s\nwidgets redis redis://"+server.Addr, assertingSite)
 	load(t, g.config)
 	signer := func() string {
 		t.Helper()
-		app := active(t)
-		app.usesAssertion = true
-		keys, err := app.signingKeys(context.Background())
+		keys, err := active(t).signingKeys(context.Background())
 		must(t, err)
 		return keys.Signer(time.Now()).ID
 	}
