@@ -96,6 +96,7 @@ type App struct {
 	ledger           *ledgers.Known
 	opener           *widgets.Keys
 	sets             *keysets.Sets                // of keys
+	signing          *signingKeys                 // for assertions
 	stale            time.Duration                // StaleIfError
 	traffic          *traffic.Traffic             // the counts of requests
 	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -107,6 +108,7 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 	sharedSets    pooled[*keysets.Sets]
+	sharedSigning pooled[*signingKeys]
 	sharedMinter  pooled[*assertion.Minter]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
@@ -257,6 +259,10 @@ func (a *App) provisionStore() error {
 	if a.stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
+	if err := a.sharedSigning.take(digestOf(string(a.WidgetsRaw)), newSigningKeys); err != nil {
+		return err
+	}
+	a.signing = a.sharedSigning.shared
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return moduleError("widgets", err)

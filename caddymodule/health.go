@@ -21,6 +21,9 @@ func (a *App) health() adminapi.Health {
 	if a.usesLedger {
 		a.ledgerHealth(&h)
 	}
+	if a.usesAssertion {
+		a.signingHealth(&h)
+	}
 	a.setHealth(&h)
 	return h
 }

@@ -48,7 +48,7 @@ endpoint of a running Caddy at --address: localhost:2019 by default, or a unix
 socket such as unix//run/caddy-admin.sock. Whoever can reach that endpoint can do
 everything that Caddy's own commands can.
 
-Where the admin endpoint is off, the commands on widgets work on the store itself
+Where the admin endpoint is off, the commands on widgets and keys work on the store itself
 with --config <file>, whether or not a gateway runs, which follows within a second.
 They need the environment and the rights of the gateway, so run them as its user. A
 superuser may run them, too: files keep their owner.
@@ -60,7 +60,7 @@ arguments, which every process on the machine can see. A secret is printed to
 standard output, and messages about it to standard error.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
-				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets and keys also work on its store (--config):"})
 			add := func(group string, complete cobra.CompletionFunc, commands ...*cobra.Command) {
 				for _, sub := range commands {
 					sub.GroupID, sub.ValidArgsFunction = group, complete
@@ -69,7 +69,7 @@ standard output, and messages about it to standard error.`,
 			}
 			add(withoutServer, nil, keygenCommand(), signCommand(), explainCommand(), checkCommand(), versionCommand())
 			add(ofGateway, completeID, showCommand(), setCommand(), rotateCommand(), revealCommand(), deleteCommand(), readinessCommand())
-			add(ofGateway, nil, createCommand(), listCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(),
+			add(ofGateway, nil, createCommand(), listCommand(), keysCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(),
 				importCommand(), statsCommand(), healthCommand(), dashboardCommand())
 			cmd.RunE = subcommandMissing
 			cmd.SetFlagErrorFunc(flagError)
