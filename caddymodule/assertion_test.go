@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
 // keySet is what backends read of the published keys.
@@ -414,4 +416,85 @@ func TestAdminJWKS(t *testing.T) {
 	if a := fetch(t, "POST", "http://"+g.admin+"/chat_identity/jwks", ""); a.StatusCode != 405 || a.Header.Get("Allow") != "GET" {
 		t.Errorf("POST: %d %v", a.StatusCode, a.Header)
 	}
+}
+
+// TestAssertionWithoutKey: while there is no key to sign with, what would be forwarded with an
+// assertion is refused, in optional mode, too, and uses nothing up. Keys that were known once
+// sign on when the store is away again.
+func TestAssertionWithoutKey(t *testing.T) {
+	store := redistest.Start(t)
+	store.Kill()
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+store.Addr+"\n"+ownLedger(t), `
+	chat_identity /once/* required {
+		dialect snapengage
+		widget once
+		secret {env.TEST_SECRET}
+		one_time
+		assertion backend
+		jwks_path /keys
+		identify /me
+	}
+	chat_identity /open/* {
+		widget open
+		secret {env.TEST_SECRET}
+		conversation query c
+		assertion backend
+	}
+	chat_identity /plain/* {
+		widget open
+		secret {env.TEST_SECRET}
+	}
+	chat_identity /off/* off {
+		assertion backend
+	}
+	reverse_proxy UPSTREAM`)
+	k := newToken("zoe")
+	query := "user_id=zoe&user_hash=" + sign("zoe")
+	for _, c := range []struct {
+		method, path, body, want string
+		headers                  []string
+	}{
+		{"POST", "/once/a", k.json(), "503 unavailable", nil},
+		{"POST", "/once/a", `{"text":"hi"}`, "401 missing", nil},
+		{"POST", "/once/a", `{"user_id":`, "400 malformed", nil},
+		{"GET", "/open/a", "", "503 unavailable", nil},
+		{"GET", "/open/a?c=mine&" + query, "", "503 unavailable", nil},
+		{"GET", "/open/a?user_id=zoe&user_hash=" + sign("ada"), "", "503 unavailable", nil},
+		{"GET", "/plain/a?" + query, "", "zoe", nil},
+		{"POST", "/off/a", claim("zoe"), "disabled", nil},
+		{"OPTIONS", "/once/a", "", "", []string{page, "Access-Control-Request-Method: POST"}},
+	} {
+		a := g.do(t, c.method, c.path, c.body, append(c.headers, jsonType, "X-Verified-Assertion: forged")...)
+		equal(t, verdict(t, a), c.want, "%s %s", c.method, c.path)
+		if a.seen != nil && a.seen.Header.Get("X-Verified-Assertion") != "" {
+			t.Errorf("%s %s: %v", c.method, c.path, a.seen.Header)
+		}
+		if a.StatusCode == 503 && (a.Header.Get("Retry-After") == "" || a.Header.Get("Cache-Control") != "no-store") {
+			t.Errorf("%s %s: %v", c.method, c.path, a.Header)
+		}
+	}
+	checkIdentified(t, g.do(t, "POST", "/me", newToken("zoe").json(), jsonType), `{"verified":true,"user":{"id":"zoe"}}`)
+	for _, method := range []string{"GET", "HEAD"} {
+		a := g.do(t, method, "/keys", "")
+		if a.StatusCode != 503 || a.Header.Get("Cache-Control") != "no-store" || a.Header.Get("Access-Control-Allow-Origin") != "*" || a.Header.Get("Retry-After") == "" || a.seen != nil {
+			t.Errorf("%s: %d %v %s", method, a.StatusCode, a.Header, a.body)
+		}
+	}
+	equal(t, g.do(t, "POST", "/keys", "").StatusCode, 405, "POST")
+	if a := fetch(t, "GET", "http://"+g.admin+"/chat_identity/jwks", ""); a.StatusCode != 503 || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("admin: %d %v %s", a.StatusCode, a.Header, a.body)
+	}
+
+	store.Launch()
+	eventually(t, "the keys are not published", func() bool { return g.do(t, "GET", "/keys", "").StatusCode == 200 })
+	keys := g.jwks(t, "/keys")
+	a := g.do(t, "POST", "/once/a", k.json(), jsonType)
+	equal(t, verdict(t, a), "zoe", "the one-time signature")
+	contains(t, keys.asserted(t, a), `"sub":"zoe"`)
+	equal(t, verdict(t, g.do(t, "POST", "/once/a", k.json(), jsonType)), "403 replayed", "the one-time signature again")
+	equal(t, verdict(t, g.do(t, "GET", "/open/a?c=mine&user_id=ada&user_hash="+sign("ada"), "")), "ada", "the conversation that nobody has claimed")
+
+	store.Kill()
+	contains(t, keys.asserted(t, g.do(t, "GET", "/open/a?user_id=bob&user_hash="+sign("bob"), "")), `"sub":"bob"`)
+	equal(t, fmt.Sprint(g.jwks(t, "/keys")), fmt.Sprint(keys), "the keys while the store is away")
 }
