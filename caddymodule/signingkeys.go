@@ -56,6 +56,13 @@ func (s *signingKeys) last() *assertion.Keys {
 	return nil
 }
 
+// fail notes why the keys cannot be had, and reports whether they could before. The caller
+// holds changing.
+func (s *signingKeys) fail(err error) bool {
+	s.tried = time.Now()
+	return s.fault.Swap(&err) == nil
+}
+
 // signingKeys returns the gateway's own keys, and creates the first if there are none. Keys
 // that were known are used for as long as the store cannot say what they are now. The store
 // answers every request from memory, so a rotation is known as fast as that of a secret.
@@ -83,8 +90,7 @@ func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 	defer cancel()
 	keys, err := a.readSigningKeys(ctx)
 	if err != nil {
-		s.tried = time.Now()
-		if s.fault.Swap(&err) == nil {
+		if s.fail(err) {
 			a.log.Error(signingTrouble(last != nil), zap.Error(err))
 		}
 		return last, unless(last, err)
