@@ -63,6 +63,13 @@ func (s *signingKeys) fail(err error) bool {
 	return s.fault.Swap(&err) == nil
 }
 
+// mend notes that the keys are those of the store.
+func (s *signingKeys) mend(log *zap.Logger) {
+	if s.fault.Load() != nil && s.fault.Swap(nil) != nil {
+		log.Info("the keys that sign assertions can be read again")
+	}
+}
+
 // signingKeys returns the gateway's own keys, and creates the first if there are none. Keys
 // that were known are used for as long as the store cannot say what they are now. The store
 // answers every request from memory, so a rotation is known as fast as that of a secret.
@@ -70,9 +77,7 @@ func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 	s := a.signing
 	record, err := a.store.Lookup(ctx, signingKeysID)
 	if keys := s.fresh(record); keys != nil && err == nil {
-		if s.fault.Load() != nil {
-			s.fault.Store(nil)
-		}
+		s.mend(a.log)
 		return keys, nil
 	}
 	last := s.last()
@@ -95,7 +100,7 @@ func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 		}
 		return last, unless(last, err)
 	}
-	s.fault.Store(nil)
+	s.mend(a.log)
 	return keys, nil
 }
 
@@ -216,7 +221,7 @@ func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKe
 		return next, err
 	})
 	if err == nil {
-		s.fault.Store(nil)
+		s.mend(a.log)
 	}
 	return shownKeys(keys), rotated, err
 }
@@ -241,7 +246,11 @@ func (a *App) signingHealth(h *adminapi.Health) {
 	if last != nil {
 		status = adminapi.Degraded
 	}
-	h.Add(status, signingTrouble(last != nil)+": "+admin.Plain(*fault))
+	cause := admin.Plain(*fault)
+	if a.store.Err() != nil || a.store.Loss() != "" { // which is a problem of its own
+		cause = "this ends when the store can be used again"
+	}
+	h.Add(status, signingTrouble(last != nil)+": "+cause)
 }
 
 // signingTrouble says what it means that the keys cannot be had.

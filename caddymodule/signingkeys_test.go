@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -231,7 +232,7 @@ func TestSigningKeysFleet(t *testing.T) {
 	fleet[1].run(t)
 	equal(t, fleet[0].asserted(t), kids[0], "a known key while Redis is away")
 	equal(t, fleet[1].asserted(t), "", "without a key")
-	fleet[1].healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: the store is unavailable")
+	fleet[1].healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: this ends when the store can be used again")
 	server.Restart()
 	fleet[1].healthy(t, adminapi.OK, "")
 	equal(t, fleet[1].asserted(t), kids[0], "with Redis back")
@@ -274,6 +275,27 @@ func TestSigningKeysResealed(t *testing.T) {
 	g.healthy(t, adminapi.OK, "")
 	if age := g.scrape(t)["signing_key_age_seconds{}"]; age <= 0 || age > patience.Seconds() {
 		t.Errorf("the key that signs is %v s old", age)
+	}
+}
+
+// TestSigningKeysFileGone: a gateway whose file holds nothing but the keys says that it is
+// gone while it can still sign, since after a restart it cannot.
+func TestSigningKeysFileGone(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "widgets.jsonl")
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets file "+path, assertingSite)
+	g.upstream.echo()
+	kid := g.asserted(t)
+	g.healthy(t, adminapi.OK, "")
+	must(t, os.Remove(path))
+	g.healthy(t, adminapi.Degraded, path)
+	equal(t, g.asserted(t), kid, "with the file gone")
+	g.restart(t)
+	g.healthy(t, adminapi.Down, "there is no key that signs assertions")
+	equal(t, g.asserted(t), "", "after a restart")
+	equal(t, g.call(t, "POST", "store/accept-loss", "").status, 200, "accepted")
+	g.healthy(t, adminapi.OK, "")
+	if next := g.asserted(t); next == "" || next == kid {
+		t.Errorf("the next key is %q", next)
 	}
 }
 
