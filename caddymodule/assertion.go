@@ -8,7 +8,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
@@ -115,13 +114,11 @@ func (h *Handler) asserts() bool { return h.Assertion != "" && h.names[headerAss
 // It comes before the ledger, so that a request which is refused for that uses nothing up.
 func (x *exchange) findSigner() bool {
 	keys, err := x.h.app.signingKeys(x.r.Context())
-	if err == nil {
-		x.signer = keys.Signer(time.Now())
-	}
-	if x.signer == nil {
+	if x.signer = keys.Signer(time.Now()); err != nil || x.signer == nil {
 		x.notAsserted(err)
+		return false
 	}
-	return x.signer != nil
+	return true
 }
 
 // assert mints the request's assertion.
@@ -140,8 +137,5 @@ func (x *exchange) assert() {
 	}
 }
 
-// notAsserted refuses the request for want of an assertion.
-func (x *exchange) notAsserted(err error) {
-	x.claim = errNoAssertion
-	x.h.log.warn("a request is refused because its assertion cannot be signed", about(x.r), zap.Error(err))
-}
+// notAsserted refuses the request for want of an assertion. The log has the error.
+func (x *exchange) notAsserted(err error) { x.claim = fmt.Errorf("%w: %v", errNoAssertion, err) }

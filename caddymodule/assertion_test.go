@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,6 +101,13 @@ func (set keySet) asserted(t testing.TB, a *answered) string {
 	}
 	delete(claims, "iat")
 	delete(claims, "exp")
+	for claim, header := range map[string]string{"outcome": "X-Identity-Outcome", "reason": "X-Identity-Reason", "sub": "X-Verified-User", "widget": "X-Verified-Widget"} {
+		said, err := url.PathUnescape(a.seen.Header.Get(header))
+		must(t, err)
+		if claimed, _ := claims[claim].(string); claimed != said {
+			t.Errorf("the assertion says %s %q, the header %q", claim, claimed, said)
+		}
+	}
 	text, err := json.Marshal(claims)
 	must(t, err)
 	return string(text)
