@@ -180,6 +180,8 @@ func TestAssertion(t *testing.T) {
 		{"half a claim", "POST", "/sign/a", `{"user_id":"zoe"}`, nil, `{"aud":"backend",` + iss + `,"outcome":"anonymous","reason":"partial"}`},
 		{"a forger", "POST", "/sign/a", `{"user_id":"zoe","user_hash":"` + sign("ada") + `"}`, nil, `{"aud":"backend",` + iss + `,"outcome":"invalid","reason":"invalid"}`},
 		{"OPTIONS that is no preflight", "OPTIONS", "/sign/a", "", nil, `{"aud":"backend",` + iss + `,"outcome":"anonymous","reason":"missing"}`},
+		{"a WebSocket", "GET", "/sign/a?user_id=zoe&user_hash=" + sign("zoe"), "", []string{"Connection: Upgrade, X-Verified-Assertion", "Upgrade: websocket"},
+			`{"aud":"backend","dialect":"bookbag",` + iss + `,"outcome":"verified","sub":"zoe","widget":"sign"}`},
 		{"a preflight", "OPTIONS", "/sign/a", "", []string{page, "Access-Control-Request-Method: POST"}, ""},
 		{"of the time", "POST", "/time/a", tokenAt("zoe", at).json(), nil,
 			fmt.Sprintf(`{"aud":"https://time.internal","auth_time":%d,"dialect":"snapengage",%s,"outcome":"verified","sub":"zoe","widget":"time"}`, at.Unix(), iss)},
