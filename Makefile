@@ -131,7 +131,7 @@ parsers: deps
 # to choose one for you.
 .PHONY: deps
 deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool and curl
-	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl)
+	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl openssl:openssl)
 	@for program in node python3; do \
 		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \
 	done

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/keysets"
@@ -68,6 +69,9 @@ type App struct {
 	// Lets the admin API show a stored secret again. Default: false.
 	AllowReveal bool `json:"allow_reveal,omitempty"`
 
+	// What the assertions of all handlers have in common. Default: as its options say.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	// Inline widgets, defined in the configuration. The admin API cannot change them.
 	InlineWidgets []InlineWidget `json:"inline_widgets,omitempty"`
 
@@ -92,6 +96,7 @@ type App struct {
 	ledger           *ledgers.Known
 	opener           *widgets.Keys
 	sets             *keysets.Sets                // of keys
+	signing          *signingKeys                 // for assertions
 	stale            time.Duration                // StaleIfError
 	traffic          *traffic.Traffic             // the counts of requests
 	ring             atomic.Pointer[widgets.Ring] // nil until there is an encryption key
@@ -103,6 +108,8 @@ type App struct {
 	sharedKeys    pooled[*widgets.Keys]
 	sharedSpool   pooled[*body.Spool]
 	sharedSets    pooled[*keysets.Sets]
+	sharedSigning pooled[*signingKeys]
+	sharedMinter  pooled[*assertion.Minter]
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
@@ -123,6 +130,7 @@ type App struct {
 	// usesStore says that some handler looks widgets up, usesLedger that some handler
 	// needs the ledger.
 	usesStore, usesLedger, hasHandlers bool
+	usesAssertion                      bool          // some handler needs the signing keys
 	window                             ledger.Window // the longest of all handlers with one_time
 	found                              findings.Report
 }
@@ -189,7 +197,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
-	if err := inOrder(a.provisionSpool, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+	if err := inOrder(a.provisionSpool, a.provisionAssertion, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
 		return fmt.Errorf("%w%s", err, atLine(a.Line))
 	}
 	return nil
@@ -251,6 +259,10 @@ func (a *App) provisionStore() error {
 	if a.stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
+	if err := a.sharedSigning.take(digestOf(string(a.WidgetsRaw)), newSigningKeys); err != nil {
+		return err
+	}
+	a.signing = a.sharedSigning.shared
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return moduleError("widgets", err)

@@ -22,10 +22,11 @@ var arrows = map[string][]string{
 	"caddymodule": {
 		"internal/choice", "verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
-		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
+		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
 		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
+		"caddymodule/internal/assertion",
 	},
 	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
@@ -65,6 +66,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/redislink":   {},
 	"caddymodule/internal/alarm":       {},
 	"caddymodule/internal/keysets":     {"verifier", "verifier/keyset"},
+	"caddymodule/internal/assertion":   {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},

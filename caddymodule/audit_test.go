@@ -57,6 +57,7 @@ func TestAudit(t *testing.T) {
 		}},
 		{"reveal", "POST", "widgets/shop/reveal", "", func(line map[string]any) bool { return line["version"] == v2 }},
 		{"reseal", "POST", "reseal", "", func(line map[string]any) bool { return line["key"] != "" && line["resealed"] == 0.0 }},
+		{"rotate-keys", "POST", "keys/rotate", "", func(line map[string]any) bool { return line["changed"] == true && line["newest"] != "" }},
 		{"import", "POST", "import?replace=true", "EXPORT", func(line map[string]any) bool {
 			return line["widget"] == "shop" && line["new"] == v2
 		}},

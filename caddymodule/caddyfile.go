@@ -53,7 +53,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 // guard returns the handler for requests that the matcher does not select. It is a
 // complete one where there are identify() calls to answer.
 func (h *Handler) guard() *Handler {
-	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, Line: h.Line}
+	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, JWKSPath: h.JWKSPath, Line: h.Line}
 	if h.Identify != "" {
 		*g = *h
 	}
@@ -105,6 +105,8 @@ func (h *Handler) guard() *Handler {
 //	    reject       <reason> <status>
 //	    header       <name> <header>|off
 //	    cors         <origin>...
+//	    assertion    <audience>
+//	    jwks_path    <path>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -251,6 +253,10 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.headerOption(d)
 	case "cors":
 		return h.corsOption(d)
+	case "assertion":
+		return oneArg(d, &h.Assertion, "the audience, a name of the upstream, as in 'assertion https://chat.internal'")
+	case "jwks_path":
+		return oneArg(d, &h.JWKSPath, "a path, as in 'jwks_path /.well-known/chat-identity/jwks.json'")
 	}
 	return nil
 }

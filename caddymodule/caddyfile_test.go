@@ -106,7 +106,7 @@ func wantFile(t *testing.T, name string) {
 // documentation, names every option.
 func TestUnmarshalCaddyfileDocuments(t *testing.T) {
 	for file, blocks := range map[string][]optionBlock{
-		"caddyfile.go": {handlerBlock, conversationBlock}, "globaloption.go": {appBlock, widgetBlock},
+		"caddyfile.go": {handlerBlock, conversationBlock}, "globaloption.go": {appBlock, widgetBlock, assertionBlock},
 	} {
 		text := read(t, file)
 		for _, b := range blocks {

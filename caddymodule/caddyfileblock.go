@@ -24,27 +24,28 @@ type optionBlock struct {
 var (
 	handlerBlock = optionBlock{"the chat_identity directive", []string{
 		"dialect", "widget", "secret", "public_key", "jwks", "key_encoding", "claim", "proof", "token", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
-		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors",
+		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors", "assertion", "jwks_path",
 	}, []string{"claim", "reject", "header"}, []string{"conversation", "token"}}
 	appBlock = optionBlock{"the global chat_identity block", []string{
-		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "widget",
-	}, []string{"widget"}, []string{"widget"}}
+		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "assertion", "widget",
+	}, []string{"widget"}, []string{"assertion", "widget"}}
 	widgetBlock       = optionBlock{name: "a widget's block in the global options", options: []string{"secret", "mode", "dialect"}}
+	assertionBlock    = optionBlock{name: "assertion's block in the global options", options: []string{"issuer", "lifetime"}}
 	conversationBlock = optionBlock{name: "conversation's block", options: []string{"keep", "limit"}}
 	tokenBlock        = optionBlock{name: "token's block", options: []string{
 		"algorithm", "user_id", "email", "name", "phone", "company", "attributes", "require", "forbid", "max_lifetime", "no_expiry",
 	}, repeatable: []string{"require", "forbid"}}
 
-	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &conversationBlock, &tokenBlock}
+	allBlocks = [...]*optionBlock{&handlerBlock, &appBlock, &widgetBlock, &assertionBlock, &conversationBlock, &tokenBlock}
 )
 
-// synonyms are what other programs call an option.
+// synonyms are what other programs call an option, of one block or another.
 var synonyms = map[string]string{
 	"redis": "widgets redis <url>", "file": "widgets file <path>", "bolt": "ledger bolt <path>", "store": "widgets", "key": "secret", "hmac_secret": "secret",
-	"ttl": "keep", "for": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
+	"ttl": "keep; lifetime", "for": "keep", "leeway": "skew", "tolerance": "skew", "timeout": "max_age", "origins": "cors", "allow_origin": "cors", "template": "message",
 	"format": "encoding", "path": "at", "root": "at", "status": "reject <reason> <status>", "user_id": "claim user_id <location> <name>",
-	"audience": "require /aud <value>", "aud": "require /aud <value>", "issuer": "require /iss <value>", "iss": "require /iss <value>",
-	"alg": "algorithm", "algorithms": "algorithm", "sub": "user_id", "expiry": "max_lifetime", "jwt": "dialect jwt", "jwks_url": "jwks", "pem": "public_key",
+	"audience": "require /aud <value>; assertion <audience>", "aud": "require /aud <value>; assertion <audience>", "issuer": "require /iss <value>", "iss": "require /iss <value>",
+	"alg": "algorithm", "algorithms": "algorithm", "sub": "user_id", "expiry": "max_lifetime; lifetime", "jwt": "dialect jwt", "jwks_url": "jwks", "pem": "public_key",
 	"user": "claim user_id <location> <name>", "signature": "claim signature <location> <name>", "product": "dialect",
 }
 
@@ -89,6 +90,11 @@ func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
 	}
 	name = bare
 	refuse := func(advice string) error { return at.Errf("unknown option '%s' of %s%s", name, b.name, advice) }
+	for meant := range strings.SplitSeq(synonyms[name], "; ") {
+		if slices.Contains(b.options, strings.Split(meant, " ")[0]) {
+			return refuse(": write '" + meant + "'")
+		}
+	}
 	var elsewhere []string
 	for _, other := range allBlocks {
 		if slices.Contains(other.options, name) {
@@ -100,9 +106,6 @@ func (b *optionBlock) unknown(name string, at caddyfile.Dispenser) error {
 	}
 	if _, err := caddy.GetModule("http.handlers." + name); err == nil || slices.Contains(siteDirectives, name) {
 		return refuse(": it is a directive of the site, so a closing brace is missing before it")
-	}
-	if meant := synonyms[name]; slices.Contains(b.options, strings.Split(meant, " ")[0]) {
-		return refuse(": write '" + meant + "'")
 	}
 	if meant := choice.Nearest(name, b.options); meant != "" {
 		return refuse(" (did you mean '" + meant + "'?)")

@@ -53,6 +53,10 @@ func (c *census) oldestAge(now time.Time) time.Duration {
 }
 
 func (c *census) count(r *widgets.Record, now time.Time) {
+	if r.ID == widgets.SigningKeysID {
+		c.keys[r.Secrets[0].KeyID] = true
+		return
+	}
 	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
 	c.widgets[mode]++
 	if c.oldest.IsZero() || r.Rotated.Before(c.oldest) {

@@ -37,9 +37,10 @@ func init() {
 // `{http.chat_identity.name}` | The verified user's name: the token's, else as the browser gave it
 // `{http.chat_identity.attributes.*}` | One of the verified user's attributes: the token's if it has any, else as the browser gave it
 type Handler struct {
-	// Makes this handler a guard: it strips the headers reserved for this module, refuses CONNECT and answers `identify`,
-	// but never decides a request. For a directive with a matcher the Caddyfile adapter adds a second route, without a
-	// matcher, that holds a guard. In JSON, add one yourself behind each route with a matcher. Default: false.
+	// Makes this handler a guard: it strips the headers reserved for this module, refuses CONNECT and answers `identify`
+	// and `jwks_path`, but never decides a request. For a directive with a matcher the Caddyfile adapter adds a second
+	// route, without a matcher, that holds a guard. In JSON, add one yourself behind each route with a matcher. Default:
+	// false.
 	Guard bool `json:"guard,omitempty"`
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
@@ -149,12 +150,20 @@ type Handler struct {
 	// Names of the headers for the upstream, or `off`. Default: `user`: `X-Verified-User`, `widget`:
 	// `X-Verified-Widget`, `outcome`: `X-Identity-Outcome`, `reason`: `X-Identity-Reason`, `email`: `X-Identity-Email`,
 	// `name`: `X-Identity-Name`, `attributes`: `X-Identity-Attributes`, `verified_email`: `X-Verified-Email`,
-	// `verified_name`: `X-Verified-Name`, `verified_attributes`: `X-Verified-Attributes`, `merge_from`: `X-Identity-Merge-From`.
+	// `verified_name`: `X-Verified-Name`, `verified_attributes`: `X-Verified-Attributes`, `assertion`: `X-Verified-Assertion`,
+	// `merge_from`: `X-Identity-Merge-From`.
 	Headers map[string]string `json:"headers,omitempty"`
 
 	// Origins whose scripts may read this module's own answers, as browsers send them: `https://www.example.com`, without
 	// path or default port, IDN in punycode; or `*`. Default: none.
 	CORS cors.Origins `json:"cors,omitempty"`
+
+	// Has requests go on with an assertion in `X-Verified-Assertion`, a JSON Web Token that the gateway signs for this
+	// audience. It says what was found, so that a backend need not believe headers. Default: none.
+	Assertion string `json:"assertion,omitempty"`
+
+	// A path at which the handler itself answers with the public keys of assertions, whatever the matcher. Default: none.
+	JWKSPath string `json:"jwks_path,omitempty"`
 
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
 	Line string `json:"line,omitempty"`

@@ -36,6 +36,15 @@ func TestJSONConfiguration(t *testing.T) {
 		`"widget":"{http.request.header.X-Widget-Key}"`: "", `"widget_body":"/key"`: "", `"widget":"shop",` + secret: "",
 		secret + `,"max_age":1000000000,"skew":0,"nonce_length":8,"dialect":"snapengage"`: "",
 
+		secret + `,"assertion":"https://backend.internal","jwks_path":"/keys"`: "", `"guard":true,"jwks_path":"/keys"`: "",
+		`"guard":true,"assertion":"backend"`:                       "takes only the options headers, dialect and jwks_path",
+		secret + `,"assertion":"{env.AUDIENCE}"`:                   "assertion: '{env.AUDIENCE}' has a placeholder",
+		secret + `,"assertion":"a\u0000b"`:                         "assertion: the text has a control character",
+		secret + `,"assertion":"` + strings.Repeat("a", 256) + `"`: "assertion: the text is longer than 255 bytes",
+		secret + `,"assertion":["a","b"]`:                          "assertion takes a string, not a",
+		secret + `,"jwks_path":"keys"`:                             "jwks_path: 'keys' is not a path",
+		secret + `,"jwks_path":"/a","identify":"/a"`:               "jwks_path: /a is the path of identify",
+
 		``:                                                            "no widget",
 		`"mode":"required"`:                                           "no widget",
 		secret + `,"mode":"strict"`:                                   "unknown mode 'strict'",
@@ -116,6 +125,18 @@ func TestJSONApp(t *testing.T) {
 	} {
 		err := validateHandler(`{"inline_widgets":[`+widgets+`]}`, `{"handler":"chat_identity","widget":"{http.request.header.X-Widget-Key}"}`)
 		errorSays(t, err, want, "%s", widgets)
+	}
+	for options, want := range map[string]string{
+		`{}`: "", `{"issuer":"gateway","lifetime":"1h"}`: "", `{"lifetime":"1s"}`: "",
+		`{"lifetime":"2h"}`:         "assertion: lifetime: '2h0m0s'",
+		`{"lifetime":"1500ms"}`:     "assertion: lifetime: '1.5s'",
+		`{"lifetime":-1000000000}`:  "assertion: lifetime: '-1s'",
+		`{"issuer":"{env.ISSUER}"}`: "assertion: issuer: '{env.ISSUER}' has a placeholder",
+		`{"audience":"backend"}`:    "unknown option 'audience'",
+		`{"issuer":1}`:              "assertion.issuer takes a string",
+	} {
+		err := validateHandler(`{"assertion":`+options+`}`, `{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"],"assertion":"backend"}`)
+		errorSays(t, err, want, "%s", options)
 	}
 }
 

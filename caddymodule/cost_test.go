@@ -152,6 +152,44 @@ func BenchmarkHandler(b *testing.B) {
 	}
 }
 
+// BenchmarkAssertion is a verified request with and without an assertion, of many users in
+// turn, all of whose assertions were minted before: what is measured is no signature.
+func BenchmarkAssertion(b *testing.B) {
+	for _, users := range []int{64, 100_000} {
+		bodies := make([][]byte, users)
+		for i := range bodies {
+			user := fmt.Sprintf("6f1c1e2a-0000-4000-8000-%012d", i)
+			bodies[i] = fmt.Appendf(nil, `{"user_id":"%s","user_hash":"%s","text":"a text of words"}`, user, sign(user))
+		}
+		for _, audience := range []string{"", "https://backend.internal"} {
+			b.Run(fmt.Sprintf("%d/%t", users, audience != ""), func(b *testing.B) {
+				h := &Handler{Mode: widgets.ModeRequired, Secrets: []string{"{env.TEST_SECRET}"}, Assertion: audience}
+				must(b, h.Provision(provision(b, `{"assertion":{"lifetime":"1h"}}`)))
+				c := newCosted(b, h, "", "")
+				forwarded := c.next
+				c.next = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+					if (r.Header.Get("X-Verified-Assertion") != "") != (audience != "") {
+						b.Error("the assertion is not as configured")
+					}
+					r.Header.Del("X-Verified-User")
+					return forwarded.ServeHTTP(w, r)
+				})
+				for _, c.body = range bodies {
+					c.serve()
+				}
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					c.body = bodies[i%users]
+					c.serve()
+				}
+				if c.failed != "" {
+					b.Fatal(c.failed)
+				}
+			})
+		}
+	}
+}
+
 // TestHandlerAllocates holds the handler to what it allocates beyond an empty
 // one, whatever the size of the body.
 func TestHandlerAllocates(t *testing.T) {
@@ -174,6 +212,7 @@ func TestHandlerAllocates(t *testing.T) {
 		}{
 			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
 			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 3},
+			{"asserted", costed(t, &Handler{Mode: widgets.ModeRequired, Assertion: "backend"}), text, "user-123", 3},
 			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
 			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 4},
 		} {

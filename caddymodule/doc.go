@@ -10,6 +10,7 @@
 //	target.go        finds the widget that it names, and with it the mode and the dialect
 //	plan.go          is the configuration for that dialect: where a claim is read, what it must be
 //	ruling.go        verifies the claim, and asks the ledger (onetime.go, conversation.go)
+//	assertion.go     has what was found signed, for a request that goes on
 //	outcome.go       records what was found: state, metrics (metrics.go), logs (logging.go)
 //	refuse.go        answers a refused request, with a status of statuses.go
 //	cut.go           removes an unverified claim from one that is forwarded

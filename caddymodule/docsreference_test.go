@@ -102,6 +102,7 @@ var optionBlocks = map[string]string{
 	"## The directive":           "x {\nchat_identity {\nUNKNOWN\n}\n}",
 	"### The conversation block": "x {\nchat_identity {\nconversation body /c {\nUNKNOWN\n}\n}\n}",
 	"## The global option":       "{\nchat_identity {\nUNKNOWN\n}\n}",
+	"### The assertion block":    "{\nchat_identity {\nassertion {\nUNKNOWN\n}\n}\n}",
 	"### An inline widget":       "{\nchat_identity {\nwidget shop {\nUNKNOWN\n}\n}\n}",
 }
 
@@ -114,6 +115,7 @@ func TestDocsOptions(t *testing.T) {
 		"### The conversation block": {Conversation{}},
 		"### Places in JSON":         {ClaimPlace{}},
 		"## The global option":       {App{}},
+		"### The assertion block":    {Assertion{}},
 		"### An inline widget":       {InlineWidget{}},
 		"### Stores in JSON":         {FileWidgets{}, BoltLedger{}, RedisWidgets{}, RedisLedger{}},
 	} {
@@ -139,7 +141,7 @@ func TestDocsOptions(t *testing.T) {
 // TestDocsDefaults compares the reference's defaults with the code's.
 func TestDocsDefaults(t *testing.T) {
 	written := make(map[string]string)
-	for _, under := range []string{"## The directive", "### The conversation block", "## The global option"} {
+	for _, under := range []string{"## The directive", "### The conversation block", "## The global option", "### The assertion block"} {
 		for _, row := range table(t, "docs/configuration.md", under) {
 			for _, name := range quoted(row[1]) {
 				written[name] = strings.Trim(row[3], "`")
@@ -151,6 +153,7 @@ func TestDocsDefaults(t *testing.T) {
 	defaults := v.Dialect()
 	for name, want := range map[string]time.Duration{
 		"max_age": defaults.MaxAge, "skew": defaults.Skew, "keep": defaultKeep, "stale_if_error": defaultStale,
+		"lifetime": defaultLifetime,
 	} {
 		if got, err := caddy.ParseDuration(written[name]); err != nil || got != want {
 			t.Errorf("%s: %s, want %v", name, written[name], want)
@@ -165,7 +168,7 @@ func TestDocsDefaults(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"dialect": verifier.DefaultDialect, "encoding": defaults.Encoding, "nonce_length": strconv.Itoa(defaults.NonceLength),
-		"limit": strconv.Itoa(defaultLimit), "refuse": refuseProblem, "unverified": claimStrip,
+		"limit": strconv.Itoa(defaultLimit), "refuse": refuseProblem, "unverified": claimStrip, "issuer": defaultIssuer,
 	} {
 		if written[name] != want {
 			t.Errorf("%s: %s, want %s", name, written[name], want)

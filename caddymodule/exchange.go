@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
@@ -42,6 +43,7 @@ type oneRequest struct {
 	body  intake.Body // as far as it was read
 	began time.Time   // when the claim's text had arrived
 	ruling
+	signer  *assertion.Key  // of the request's assertion, if it gets one
 	counted *traffic.Series // what the request was counted in; nil if it has none of its own
 }
 

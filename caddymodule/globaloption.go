@@ -42,6 +42,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    spool          <dir>
 //	    stale_if_error <duration>
 //	    allow_reveal
+//	    assertion {
+//	        issuer   <text>
+//	        lifetime <duration>
+//	    }
 //	    widget <id> {
 //	        secret  <secret>...
 //	        mode    off|optional|required
@@ -84,6 +88,9 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return checkPath(a.Spool)
 	case "allow_reveal":
 		return flagArg(d, &a.AllowReveal)
+	case "assertion":
+		a.Assertion = new(Assertion)
+		return a.Assertion.unmarshal(d)
 	case "widget":
 		return a.unmarshalWidget(d)
 	}

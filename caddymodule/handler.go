@@ -17,6 +17,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.strip(r, s); hop.IsTunnel(r) {
 		return h.refuseTunnel(w, r, s)
 	}
+	if h.JWKSPath != "" && r.URL.Path == h.JWKSPath {
+		return h.answerKeys(w, r, s)
+	}
 	if h.identifies(r) {
 		return s.endBody(h.identify(w, r, s))
 	}

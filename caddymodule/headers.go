@@ -26,17 +26,18 @@ const (
 	headerVerifiedEmail
 	headerVerifiedName
 	headerVerifiedAttributes
+	headerAssertion
 	headerMergeFrom
 	numHeaders
 )
 
 // headerKeys are the headers' names in a configuration, headerDefaults those in a request.
 var (
-	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "verified_email", "verified_name", "verified_attributes", "merge_from"}
+	headerKeys     = [numHeaders]string{"user", "widget", "outcome", "reason", "email", "name", "attributes", "verified_email", "verified_name", "verified_attributes", "assertion", "merge_from"}
 	headerDefaults = [numHeaders]string{
 		"X-Verified-User", "X-Verified-Widget", "X-Identity-Outcome", "X-Identity-Reason",
 		"X-Identity-Email", "X-Identity-Name", "X-Identity-Attributes",
-		"X-Verified-Email", "X-Verified-Name", "X-Verified-Attributes", "X-Identity-Merge-From",
+		"X-Verified-Email", "X-Verified-Name", "X-Verified-Attributes", "X-Verified-Assertion", "X-Identity-Merge-From",
 	}
 )
 
@@ -85,6 +86,7 @@ func (h *Handler) provisionHeaders() error {
 // publish sets the headers that tell the upstream what was found.
 func (h *Handler) publish(r *http.Request, s *state) {
 	room := maxIdentityHeaders
+	h.set(r, s, headerAssertion, s.assertion, nil)
 	h.set(r, s, headerOutcome, string(s.outcome), &room)
 	if s.user == "" {
 		h.set(r, s, headerReason, string(s.reason), &room)
@@ -120,7 +122,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 		delete(r.Header, name)
 	}
 	s.values = [numHeaders]string{}
-	s.user, s.said, s.signed, s.mergeFrom, s.proof = "", profile{}, profile{}, "", ""
+	s.user, s.said, s.signed, s.mergeFrom, s.proof, s.assertion = "", profile{}, profile{}, "", "", ""
 }
 
 // set sets a header, unless its value is empty or its name off. It reports whether the

@@ -14,21 +14,27 @@ import (
 // watch themselves.
 func (a *App) health() adminapi.Health {
 	h := adminapi.Health{Status: adminapi.OK}
-	if a.usesStore {
+	if a.usesStore || a.usesAssertion {
 		a.storeHealth(&h)
+	}
+	if a.usesStore {
 		a.keyHealth(&h)
 	}
 	if a.usesLedger {
 		a.ledgerHealth(&h)
 	}
+	if a.usesAssertion {
+		a.signingHealth(&h)
+	}
 	a.setHealth(&h)
 	return h
 }
 
-// storeHealth is down once known widgets are not served any more.
+// storeHealth is down once known widgets are not served any more. Without widgets, that the
+// signing keys are not known tells.
 func (a *App) storeHealth(h *adminapi.Health) {
 	status := adminapi.Degraded
-	if !a.store.Serves() {
+	if a.usesStore && !a.store.Serves() {
 		status = adminapi.Down
 	}
 	loss, err := a.store.Loss(), a.store.Err()

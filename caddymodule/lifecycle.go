@@ -95,7 +95,8 @@ func (a *App) Cleanup() error {
 		a.stop()
 		a.counting.Wait()
 	}
-	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup(), a.sharedSets.Cleanup())
+	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup(), a.sharedSets.Cleanup(),
+		a.sharedSigning.Cleanup(), a.sharedMinter.Cleanup())
 }
 
 // checkStore logs which stored widgets are unused or unavailable, and why.

@@ -60,6 +60,7 @@ var (
 	secretsUsed     = desc("secrets_used_total", "Requests that were verified, by the secret that signed them: the widget's current one, or one in grace.", "secret")
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
 	missingKeys     = desc("missing_encryption_keys", "Encryption keys that stored secrets need and that are not configured.")
+	signingKeyAge   = desc("signing_key_age_seconds", "Age of the key that signs assertions. Only once it is needed.")
 	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
 )
 
@@ -132,6 +133,9 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 		gauge(health, bit(status == now), string(status))
 	}
 	gauge(missingKeys, float64(len(app.missingKeys())))
+	if key := app.signing.last().Signer(time.Now()); key != nil {
+		gauge(signingKeyAge, time.Since(key.Created).Seconds())
+	}
 	if found := app.census.Load(); found != nil {
 		for mode, n := range found.widgets {
 			gauge(widgetsByMode, float64(n), cmp.Or(widgets.Mode(mode).String(), "handler"))

@@ -71,6 +71,11 @@ func TestOffline(t *testing.T) {
 			if err != nil || !strings.Contains(out, `"source":"stored"`) || strings.Contains(out, "used_last_hour") || !strings.Contains(out, "gateway.caddyfile:") || strings.Contains(stderr, "audit") {
 				t.Errorf("%v %s%s", err, out, stderr)
 			}
+			if out, stderr, err := p.offline(t, "keys", "rotate", "--json"); err != nil || strings.Count(out, `"kid"`) != 2 || !strings.Contains(stderr, `"action":"rotate-keys"`) {
+				t.Errorf("%v %s%s", err, out, stderr)
+			} else {
+				eventually(t, "the gateway does not follow", func() bool { return p.keys(t) == keysIn(t, out) })
+			}
 			exported, _, err := p.offline(t, "export")
 			if err != nil || !strings.Contains(exported, `"id":"shop"`) {
 				t.Errorf("%v %s", err, exported)
@@ -108,8 +113,10 @@ func TestOffline(t *testing.T) {
 // an error.
 func TestOfflineKey(t *testing.T) {
 	p := newProcess(t, "", liveSite)
-	if out, stderr, err := p.offline(t, "create", "shop"); err == nil || out != "" || !strings.Contains(stderr, "a command creates none") {
-		t.Errorf("%v %s%s", err, out, stderr)
+	for _, args := range [][]string{{"create", "shop"}, {"keys", "rotate"}} {
+		if out, stderr, err := p.offline(t, args...); err == nil || out != "" || !strings.Contains(stderr, "a command creates none") {
+			t.Errorf("%v %s%s", err, out, stderr)
+		}
 	}
 	for _, path := range findFiles(t, p.dir) {
 		if strings.HasSuffix(path, "encryption.key") {

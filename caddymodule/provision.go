@@ -45,6 +45,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.where())
 	}
+	h.app.usesAssertion = h.app.usesAssertion || h.asserts() || h.JWKSPath != ""
 	h.app.decides(h)
 	h.checkValues()
 	return nil
@@ -87,12 +88,12 @@ func (h *Handler) checkGuard() error {
 	if !h.Guard || h.Identify != "" {
 		return nil
 	}
-	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Line: h.Line})
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, JWKSPath: h.JWKSPath, Line: h.Line})
 	if err != nil {
 		return err
 	}
 	if given, err := json.Marshal(h); err != nil || string(given) != string(used) {
-		return errors.New("a handler with \"guard\": true takes only the options headers and dialect, unless it has identify")
+		return errors.New("a handler with \"guard\": true takes only the options headers, dialect and jwks_path, unless it has identify")
 	}
 	return nil
 }
@@ -113,13 +114,16 @@ func (h *Handler) provisionDefaults() error {
 		return errors.New("skew must not be negative")
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
-	case h.Identify != "" && (h.Identify[0] != '/' || strings.ContainsAny(h.Identify, "?#*")):
-		return ofOption("identify", fmt.Errorf("identify: '%s' is not a path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", h.Identify))
 	}
-	if err := h.CORS.Check(); err != nil {
-		return err
+	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
+}
+
+// checkOwnPath checks a path whose requests the handler answers itself.
+func checkOwnPath(option, path string) error {
+	if path == "" || path[0] == '/' && !strings.ContainsAny(path, "?#*") {
+		return nil
 	}
-	return h.provisionUnverified()
+	return ofOption(option, fmt.Errorf("%s: '%s' is not a path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", option, path))
 }
 
 // provisionUnverified determines which fields are cut out of an unverified claim.

@@ -31,8 +31,8 @@ type problem struct {
 	Type   string          `json:"type"`
 	Title  string          `json:"title"`
 	Status int             `json:"status"`
-	Code   string          `json:"code"`
-	Reason judgment.Reason `json:"reason"`
+	Code   string          `json:"code,omitempty"`
+	Reason judgment.Reason `json:"reason,omitempty"`
 	Detail string          `json:"detail"`
 }
 
@@ -144,6 +144,9 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 	case judgment.Unavailable:
 		if errors.Is(cause, body.ErrNoRoom) {
 			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
+		}
+		if errors.Is(cause, errNoAssertion) {
+			return "This request cannot be vouched for at the moment. Try again later."
 		}
 		return "The identity claim cannot be verified at the moment. Try again later."
 	case judgment.Invalid:

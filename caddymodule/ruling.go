@@ -30,6 +30,9 @@ func (v *ruling) cause() error {
 func (x *exchange) evaluate() {
 	ctx, h := x.r.Context(), x.h
 	x.verify()
+	if h.asserts() && !x.refused() && !x.findSigner() {
+		return
+	}
 	if x.claim == nil && h.OneTime {
 		x.s.spent, x.claim = h.spend(ctx, x.widget, &x.identity)
 	}
@@ -46,6 +49,9 @@ func (x *exchange) evaluate() {
 		} else if x.s.pending.visitor != nil {
 			x.s.mergeFrom = string(x.reading.Unverified(verifier.Visitor))
 		}
+	}
+	if x.signer != nil && !x.refused() {
+		x.assert()
 	}
 }
 
@@ -79,5 +85,5 @@ func (x *exchange) refused() bool {
 
 // refusedAlways reports whether optional mode refuses the request as well.
 func (x *exchange) refusedAlways() bool {
-	return x.conversation != nil || errors.Is(x.claim, body.ErrNoRoom) || x.plan.answers[judgment.ReasonOf(x.claim)].always
+	return x.conversation != nil || errors.Is(x.claim, body.ErrNoRoom) || errors.Is(x.claim, errNoAssertion) || x.plan.answers[judgment.ReasonOf(x.claim)].always
 }

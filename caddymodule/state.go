@@ -37,6 +37,7 @@ type state struct {
 	signed    profile // what the user's token signs
 	said      profile // what the browser says beside that
 	mergeFrom string  // the visitor to merge into the user
+	assertion string  // of the request, "" for none
 
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer

@@ -97,6 +97,25 @@ func TestDashboardLostLedger(t *testing.T) {
 	b.says("Ledger reachable")
 }
 
+// TestDashboardSigningKeys: the page says which key signs, once there is one, and which is next.
+func TestDashboardSigningKeys(t *testing.T) {
+	t.Parallel()
+	b := openBoard(t, "encryption_key {env.TEST_KEY}", liveSite)
+	b.open("/")
+	b.says("Counting since")
+	if look[bool](b.tab, "document.body.innerText.includes('Signs with')") {
+		t.Error("nothing has needed a key")
+	}
+	c := b.call(t, "POST", "keys/rotate", "")
+	var rotated adminapi.SigningKeys
+	if err := json.Unmarshal([]byte(c.body), &rotated); err != nil || len(rotated.Keys) != 2 {
+		t.Fatalf("%d %s", c.status, c.body)
+	}
+	b.wait(fmt.Sprintf(`/^Signs with %s, \d+ seconds? old; next %s, published for \d+ seconds?$/m.test(document.querySelector('.state').innerText)`,
+		rotated.Keys[1].ID[:8], rotated.Keys[0].ID[:8]))
+	b.show("signing-keys")
+}
+
 // TestDashboardWithoutGateway: the gateway stops while the page is open, and comes back.
 func TestDashboardWithoutGateway(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,8 @@ const (
 	Secrets    Kind = ""
 	PublicKeys Kind = "public_keys"
 	KeySet     Kind = "jwks"
+	// SigningKeys are the gateway's own, see [SigningKeysID].
+	SigningKeys Kind = "signing_keys"
 )
 
 // MaxPublicKeys is the maximum number of public keys of a widget. Every forged token is
@@ -59,6 +61,11 @@ func (r *Record) withPublic(public Public, ring *Ring, now time.Time) (*Record, 
 		}
 		text = all.String()
 	}
+	return r.with(kind, text, ring, now)
+}
+
+// with returns the record with a text of that kind, encrypted, in place of what it had.
+func (r *Record) with(kind Kind, text string, ring *Ring, now time.Time) (*Record, error) {
 	sealed, err := ring.seal(r.ID, Sealed{Kind: kind, Version: NewVersion()}, text)
 	if err != nil {
 		return nil, err
@@ -72,7 +79,7 @@ const publicKeyBlock = "PUBLIC KEY"
 
 // OpenPublic decrypts what verifies the widget's tokens. Its errors are those of [Ring.Open].
 func (r *Ring) OpenPublic(id string, s *Sealed) (Public, error) {
-	if s.Kind == Secrets {
+	if s.Kind != PublicKeys && s.Kind != KeySet {
 		return Public{}, fmt.Errorf("%w: it is a secret", ErrSeal)
 	}
 	text, err := r.open(id, s)

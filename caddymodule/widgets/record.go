@@ -176,7 +176,7 @@ func (r *Record) Reseal(ring *Ring, now time.Time) (*Record, error) {
 // Check returns an error that wraps [ErrRecord] if no gateway can have written the record.
 func (r *Record) Check() error {
 	switch {
-	case !ValidID(r.ID):
+	case !ValidID(r.ID) && r.ID != SigningKeysID:
 		return fmt.Errorf("%w: the id is not 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrRecord)
 	case len(r.Secrets) == 0 || len(r.Secrets) > MaxSecrets:
 		return fmt.Errorf("%w of widget %s: %d secrets", ErrRecord, r.ID, len(r.Secrets))
@@ -189,7 +189,10 @@ func (r *Record) Check() error {
 	}
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
-		if s.Kind != Secrets && (s.Kind != PublicKeys && s.Kind != KeySet || len(r.Secrets) > 1) {
+		if (s.Kind == SigningKeys) != (r.ID == SigningKeysID) || s.Kind == SigningKeys && len(r.Secrets) > 1 {
+			return fmt.Errorf("%w of widget %s: only the signing keys are kept under %s, and nowhere else", ErrRecord, r.ID, SigningKeysID)
+		}
+		if s.Kind != Secrets && s.Kind != SigningKeys && (s.Kind != PublicKeys && s.Kind != KeySet || len(r.Secrets) > 1) {
 			return fmt.Errorf("%w of widget %s: it has either secrets, public keys or a key set", ErrRecord, r.ID)
 		}
 		if s.Version == "" || s.KeyID == "" || len(s.Box) < overhead {

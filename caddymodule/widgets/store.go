@@ -22,7 +22,8 @@ var (
 // Change is the callback of [Store.Update].
 type Change = func(id string, old *Record) (*Record, error)
 
-// Store keeps the records of widgets. It is safe for concurrent use. Package storetest has
+// Store keeps the records of widgets, and that of the gateway's signing keys under
+// [SigningKeysID]. It is safe for concurrent use. Package storetest has
 // the tests that every implementation must pass.
 type Store interface {
 	// Lookup returns the widget's record, nil if there is none. Every request calls it:
@@ -41,7 +42,7 @@ type Store interface {
 	Update(ctx context.Context, ids []string, change Change) error
 
 	// List returns up to limit records in the order of their ids, beginning after that
-	// id, or with the first for "".
+	// id, or with the first for "". The order is that of the ids' bytes.
 	List(ctx context.Context, after string, limit int) ([]*Record, error)
 
 	// KeyIDs returns how many secrets each encryption key encrypts, those in grace
@@ -112,7 +113,7 @@ func Changes(ids []string, old func(id string) *Record, change Change) (map[stri
 // that sorts before them and after all ids that come before those.
 func BeforePrefix(prefix string) string {
 	if prefix == "" {
-		return ""
+		return SigningKeysID
 	}
 	last := len(prefix) - 1
 	return prefix[:last] + string(prefix[last]-1) + "\x7f"

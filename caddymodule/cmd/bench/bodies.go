@@ -57,6 +57,9 @@ func messages() (all []body) {
 		b.name, b.variants = b.name+", tokens", tokenVariants
 		all = append(all, b)
 	}
+	b := all[0]
+	b.name, b.variants = b.name+", assertions", userVariants
+	all = append(all, b)
 	for i := range all {
 		all[i].large = len(all[i].signed) > 100<<10
 	}

@@ -29,7 +29,8 @@ func (s starter) start() (*gateway, error) {
 	g := &gateway{address: make(map[*variant]string), dir: dir}
 	var config strings.Builder
 	config.WriteString("{\nadmin off\npersist_config off\nauto_https off\nlog {\nlevel ERROR\n}\n" +
-		"chat_identity {\nwidget named {\nsecret {env.BENCH_SECRET}\n}\n}\n}\n")
+		"chat_identity {\nwidget named {\nsecret {env.BENCH_SECRET}\n}\n" +
+		"assertion {\nlifetime 1h\n}\n}\n}\n") // so that no round mints
 	for _, v := range allVariants {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -35,6 +35,7 @@ type client struct {
 	conn     net.Conn
 	in       *bufio.Reader
 	requests [][]byte // sent in turn
+	next     int      // which of them
 	times    []time.Duration
 	err      error
 }
@@ -78,13 +79,24 @@ func (c *clients) prepare() {
 			texts = append(texts, strings.Replace(c.request, "TOKEN", token, 1))
 		}
 	}
+	if c.v.users > 0 {
+		texts = texts[:0]
+		for i := range c.v.users {
+			id := fmt.Sprintf("u%0*d", len(user)-1, i)
+			texts = append(texts, strings.NewReplacer(user, id, fmt.Sprintf("%x", sign(user)), fmt.Sprintf("%x", sign(id))).Replace(c.request))
+		}
+	}
 	requests := make([][]byte, len(texts))
 	for i, text := range texts {
 		requests[i] = []byte(text)
 	}
 	for i := range c.all {
-		if c.all[i].requests = requests; c.v.distinct {
-			c.all[i].requests = requests[i*distinctRequests:][:distinctRequests]
+		of := &c.all[i]
+		switch of.requests = requests; {
+		case c.v.distinct:
+			of.requests = requests[i*distinctRequests:][:distinctRequests]
+		case c.v.users > 0:
+			of.requests = requests[i*len(requests)/len(c.all) : (i+1)*len(requests)/len(c.all)]
 		}
 	}
 }
@@ -98,7 +110,14 @@ func (c *clients) close() {
 }
 
 // load has all clients send for a duration, each at least one request.
-func (c *clients) load(duration time.Duration) (turn, error) {
+func (c *clients) load(duration time.Duration) (turn, error) { return c.loadAll(duration, 1) }
+
+// warm has all clients send for a duration, and each of the requests at least once.
+func (c *clients) warm(duration time.Duration) (turn, error) {
+	return c.loadAll(duration, len(c.all[0].requests)+1)
+}
+
+func (c *clients) loadAll(duration time.Duration, least int) (turn, error) {
 	if c.v.distinct {
 		c.prepare()
 	}
@@ -109,7 +128,7 @@ func (c *clients) load(duration time.Duration) (turn, error) {
 	began := time.Now()
 	var group sync.WaitGroup
 	for i := range c.all {
-		group.Go(func() { c.all[i].send(began.Add(duration), c.v.distinct) })
+		group.Go(func() { c.all[i].send(began.Add(duration), least, c.v.distinct) })
 	}
 	group.Wait()
 	took := time.Since(began)
@@ -134,16 +153,16 @@ func (c *clients) load(duration time.Duration) (turn, error) {
 	}, nil
 }
 
-func (c *client) send(until time.Time, once bool) {
+func (c *client) send(until time.Time, least int, once bool) {
 	c.times = c.times[:0]
-	for began := time.Now(); len(c.times) == 0 || began.Before(until); began = time.Now() {
-		n := len(c.times)
-		if once && n == len(c.requests) {
+	for began := time.Now(); len(c.times) < least || began.Before(until); began = time.Now() {
+		if once && len(c.times) == len(c.requests) {
 			return
 		}
-		if c.err = c.exchange(c.requests[n%len(c.requests)]); c.err != nil {
+		if c.err = c.exchange(c.requests[c.next%len(c.requests)]); c.err != nil {
 			return
 		}
+		c.next++
 		c.times = append(c.times, time.Since(began))
 	}
 }

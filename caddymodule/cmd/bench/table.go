@@ -21,7 +21,11 @@ func (s starter) measure(g *gateway, b body, o options) error {
 	draw := rand.New(rand.NewPCG(1, 2))          // the same order in every run
 	for round := -1; round < o.rounds; round++ { // the first warms up
 		for _, i := range draw.Perm(len(b.variants)) {
-			t, err := all[i].load(o.duration)
+			load := all[i].load
+			if round < 0 {
+				load = all[i].warm
+			}
+			t, err := load(o.duration)
 			if err != nil {
 				return fmt.Errorf("%s, %s: %w", b.name, b.variants[i].name, err)
 			}

@@ -13,6 +13,8 @@ type variant struct {
 	tokens func(n int) []string
 	// distinct has each request of a turn bring a different token.
 	distinct bool
+	// users is how many users send in turn, 0 for one. All are there before the first round.
+	users int
 }
 
 const (
@@ -20,6 +22,8 @@ const (
 	sameHeaders = "request_header X-Verified-User " + user + "\nrequest_header X-Verified-Widget " + widgetID +
 		"\nrequest_header X-Identity-Outcome verified\n"
 	verifies = "chat_identity required {\nwidget " + widgetID + "\nsecret {env.BENCH_SECRET}\n}\n"
+
+	asserts = "chat_identity required {\nwidget " + widgetID + "\nsecret {env.BENCH_SECRET}\nassertion https://backend.internal\n}\n"
 
 	// How a token comes, and what verifies it.
 	bearer    = "Authorization: Bearer TOKEN\r\n"
@@ -58,15 +62,22 @@ var (
 	remembered   = &variant{name: "RS256, seen before", site: takes("another-widget", publicKey) + proxy, headers: bearer, tokens: rs256, peer: longHeaders}
 	unseen       = &variant{name: "RS256, never seen before", site: takes("another-widget", publicKey) + proxy, headers: bearer, tokens: rs256, distinct: true, peer: longHeaders}
 
+	// An assertion beside the headers, against verification alone.
+	fewVerified  = &variant{name: "verified, 64 users", site: verifies + proxy, users: 64}
+	fewAsserted  = &variant{name: "assertion, 64 users", site: asserts + proxy, users: 64, peer: fewVerified}
+	manyVerified = &variant{name: "verified, 100,000 users", site: verifies + proxy, users: 100_000}
+	manyAsserted = &variant{name: "assertion, 100,000 users", site: asserts + proxy, users: 100_000, peer: manyVerified}
+
 	uploads = &variant{name: "optional, upload", site: "chat_identity {\nsecret {env.BENCH_SECRET}\nwidget " + widgetID + "\n}\n" + proxy}
 )
 
 // Which variants are measured with chat messages, and which with files.
 var (
-	allVariants     = slices.Concat(messageVariants, []*variant{uploads}, tokenVariants[len(tokenVariants)-5:])
+	allVariants     = slices.Concat(messageVariants, []*variant{uploads}, tokenVariants[len(tokenVariants)-5:], userVariants[2:])
 	messageVariants = []*variant{
 		bare, bareAgain, headers, verified, named, cut, bufferedBare, bufferedHeaders, buffered, forwardAuth,
 	}
 	uploadVariants = []*variant{bare, bareAgain, uploads}
+	userVariants   = []*variant{bare, bareAgain, fewVerified, fewAsserted, manyVerified, manyAsserted}
 	tokenVariants  = []*variant{bare, bareAgain, headers, verified, tokenHeaders, token, longHeaders, remembered, unseen}
 )

@@ -147,12 +147,14 @@ func (c *call) readLarge(v any, limit int64) error {
 	return adminError(http.StatusBadRequest, "the body cannot be read as a JSON object")
 }
 
-func (c *call) answer(status int, v any) error {
+func (c *call) answer(status int, v any) error { return c.answerAs("application/json", status, v) }
+
+func (c *call) answerAs(media string, status int, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	c.Header().Set("Content-Type", "application/json")
+	c.Header().Set("Content-Type", media)
 	c.WriteHeader(status)
 	_, _ = c.Write(append(text, '\n'))
 	return nil

@@ -41,6 +41,13 @@ type Gateway struct {
 	KeySet    func(url string) string
 	TryKeySet func(ctx context.Context, url string) error
 
+	// SigningKeys returns the gateway's own keys, if there are any. RotateSigningKeys
+	// publishes a next one, and reports whether there was none yet.
+	SigningKeys       func(context.Context) ([]adminapi.SigningKey, error)
+	RotateSigningKeys func(context.Context) (keys []adminapi.SigningKey, rotated bool, err error)
+	// JWKS returns the public keys of assertions, as a JWK Set.
+	JWKS func(context.Context) ([]byte, error)
+
 	// Sites returns where requests of a widget are verified.
 	Sites func(*adminapi.Widget) []Site
 	// Effect says how requests of a stored widget are treated.

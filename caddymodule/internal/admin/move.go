@@ -18,10 +18,11 @@ import (
 // maxMoved bounds the body of an import, in bytes.
 const maxMoved = 64 << 20
 
-// export answers with a page of the stored records, their secrets encrypted, and a
-// link to the next.
+// export answers with a page of the stored widgets, their secrets encrypted, and a
+// link to the next. The signing keys stay where they are: two gateways that have the same
+// could speak for each other, and one without any creates new ones.
 func (c *call) export() error {
-	records, err := c.Store.List(c.r.Context(), c.query.Get("after"), adminapi.MovePage)
+	records, err := c.Store.List(c.r.Context(), max(c.query.Get("after"), widgets.SigningKeysID), adminapi.MovePage)
 	if err != nil {
 		return err
 	}
@@ -59,6 +60,9 @@ func (c *call) importRecords() error {
 		}
 		if err := record.Check(); err != nil {
 			return adminError(http.StatusBadRequest, "%w", err)
+		}
+		if record.ID == widgets.SigningKeysID {
+			return adminError(http.StatusBadRequest, "the record %s holds a gateway's signing keys, which are not imported: leave it out", record.ID)
 		}
 		if err := c.writable(record.ID); err != nil {
 			return err

@@ -46,6 +46,7 @@ func (c *call) overview() error {
 	}
 	v.Total, v.Unknown = c.Traffic.Overview()
 	v.UnknownWidgets = c.unknownWidgets()
+	v.SigningKeys, _ = c.SigningKeys(c.r.Context()) // health says why there are none
 	if id != "" {
 		err = c.one(&v, id)
 	} else {

@@ -19,6 +19,8 @@ type Overview struct {
 	// MissingKeys are the ids of encryption keys that stored secrets need and
 	// that are not configured.
 	MissingKeys []string `json:"missing_encryption_keys"`
+	// SigningKeys are the gateway's own keys, none if nothing has needed one yet.
+	SigningKeys []SigningKey `json:"signing_keys"`
 	// UnknownWidgets are the ids named last that no widget has, at most 10, newest first.
 	UnknownWidgets []UnknownWidget `json:"unknown_widgets"`
 	AllowReveal    bool            `json:"allow_reveal"`

@@ -231,7 +231,7 @@ func (c *adminClient) failed(r *apiRequest, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("permission denied at %s: run the command as a user who may connect to it", c.address)
 		}
-		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address), or off: commands on widgets then take --config", c.address, plain(op.Err.Error()))
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address), or off: commands on widgets and keys then take --config", c.address, plain(op.Err.Error()))
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))

@@ -188,6 +188,8 @@ func TestCommandClientArguments(t *testing.T) {
 		{"unknown command with a flag", "lst --address localhost:2020", ""},
 		{"unknown ledger command", "ledger frob --address localhost:2020", ""},
 		{"an argument", "ledger accept-loss shop", ""},
+		{"unknown command of keys", "keys frob --address localhost:2020", ""},
+		{"rotate the keys of a widget", "keys rotate shop", ""},
 		{"unknown command", "frob", ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {
@@ -318,6 +320,7 @@ func TestCommandClientTimeouts(t *testing.T) {
 	}{
 		{"list", false}, {"show shop", false}, {"readiness shop", false}, {"reveal shop", false}, {"stats", false},
 		{"create shop", true}, {"set shop --mode off", true}, {"rotate shop", true}, {"delete shop", true}, {"reseal", true},
+		{"keys list", false}, {"keys rotate", true},
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 		_, errors, err := clientRun{ctx: ctx}.client(t, append(strings.Fields(x.args), "--address", s)...)

@@ -45,17 +45,20 @@ func init() {
 		Long:  long,
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddGroup(&cobra.Group{ID: withoutServer, Title: "Commands that need no server:"},
-				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets also work on its store (--config):"})
+				&cobra.Group{ID: ofGateway, Title: "Commands for a running gateway; those on widgets and keys also work on its store (--config):"})
 			add := func(group string, complete cobra.CompletionFunc, commands ...*cobra.Command) {
 				for _, sub := range commands {
 					sub.GroupID, sub.ValidArgsFunction = group, complete
 					sub.Short, sub.Long, sub.Example = helpOf(sub.Name())
+					for _, child := range sub.Commands() {
+						child.Short, child.Long, child.Example = helpOf(sub.Name() + " " + child.Name())
+					}
 				}
 				cmd.AddCommand(commands...)
 			}
 			add(withoutServer, nil, keygenCommand(), signCommand(), explainCommand(), checkCommand(), versionCommand())
 			add(ofGateway, completeID, showCommand(), setCommand(), rotateCommand(), revealCommand(), deleteCommand(), readinessCommand())
-			add(ofGateway, nil, createCommand(), listCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(),
+			add(ofGateway, nil, createCommand(), listCommand(), keysCommand(), resealCommand(), storeCommand(), ledgerCommand(), exportCommand(),
 				importCommand(), statsCommand(), healthCommand(), dashboardCommand())
 			cmd.RunE = subcommandMissing
 			cmd.SetFlagErrorFunc(flagError)

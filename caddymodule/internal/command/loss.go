@@ -37,7 +37,6 @@ func lossCommand(name string, text func(*adminapi.Acceptance) string) *cobra.Com
 	cmd.AddGroup(&cobra.Group{ID: ofGateway, Title: "Commands of a running gateway:"})
 	var admin adminFlags
 	accept := &cobra.Command{Use: "accept-loss", Args: noArguments, GroupID: ofGateway}
-	accept.Short, accept.Long, _ = helpOf(name + " accept-loss")
 	accept.RunE = func(cmd *cobra.Command, _ []string) error {
 		var done *adminapi.Acceptance
 		r := &apiRequest{method: http.MethodPost, path: adminapi.Path + name + "/accept-loss", lost: "it is safe to accept it again"}

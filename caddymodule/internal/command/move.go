@@ -61,7 +61,7 @@ func importCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			records = keysFirst(records)
+			records = keysFirst(slices.DeleteFunc(records, func(r *widgets.Record) bool { return r.ID == widgets.SigningKeysID }))
 			all := adminapi.Imported{MissingKeys: map[string]int{}}
 			for len(records) > 0 {
 				n := min(len(records), adminapi.MovePage)

@@ -142,6 +142,23 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"key":"0123456789abcdef","resealed":3,"unchanged":10}`,
 		},
 		{
+			name: "the signing keys", args: "keys list", call: "GET /chat_identity/keys",
+			answer: `200 {"keys":[{"kid":"uNbTOAGc0bXBBnJQ5iTL2Xm8fUT0yyYSb1mAlMEbjhQ","state":"next","created":"` + created + `"},` +
+				`{"kid":"other\u001b","state":"current","created":"` + created + `"},{"kid":"old","state":"previous","created":"` + created + `"}]}`,
+		},
+		{
+			name: "no signing keys", args: "keys list", call: "GET /chat_identity/keys",
+			answer: `200 {"keys":[]}`,
+		},
+		{
+			name: "a rotation of the signing keys", args: "keys rotate", call: "POST /chat_identity/keys/rotate",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":true}`,
+		},
+		{
+			name: "another one before the next key signs", args: "keys rotate", call: "POST /chat_identity/keys/rotate",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":false}`,
+		},
+		{
 			name: "stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2,"expired":0}},` +
 				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
@@ -482,8 +499,8 @@ func TestCommandKeygenEncryptionKey(t *testing.T) {
 }
 
 func TestCommandClientHelp(t *testing.T) {
-	for i, name := range []string{"--help", "keygen", "sign", "explain", "create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats", "readiness"} {
-		out, _, err := clientRun{}.client(t, name, "--help")
+	for i, name := range []string{"--help", "keygen", "sign", "explain", "create", "list", "show", "set", "rotate", "reveal", "delete", "reseal", "stats", "readiness", "keys list", "keys rotate"} {
+		out, _, err := clientRun{}.client(t, append(strings.Fields(name), "--help")...)
 		asks := strings.Contains(out, "unix//run/caddy-admin.sock") && strings.Contains(out, `(default "`+caddy.DefaultAdminListen+`")`) && strings.Contains(out, "--json")
 		if err != nil || !strings.Contains(out, "Usage:") || i > 3 && !asks {
 			t.Errorf("%s: %v\n%s", name, err, out)

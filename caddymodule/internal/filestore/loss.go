@@ -80,9 +80,13 @@ func (s *Store) warnChanged(read, was *snapshot, written time.Time) {
 	}
 }
 
-// shares reports whether any widget is in both.
+// shares reports whether any widget is in both, or the signing keys, which have the same id
+// in every file.
 func (s *snapshot) shares(other *snapshot) bool {
-	return slices.ContainsFunc(s.sorted, func(r *widgets.Record) bool { return other.byID[r.ID] != nil })
+	return slices.ContainsFunc(s.sorted, func(r *widgets.Record) bool {
+		in := other.byID[r.ID]
+		return in != nil && (r.ID != widgets.SigningKeysID || in.Created.Equal(r.Created))
+	})
 }
 
 // noteOf is what is noted of a file.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -152,5 +153,28 @@ func TestNothingToAccept(t *testing.T) {
 	put(t, path, []byte("broken"))
 	if accepted, err := s.AcceptLoss(t.Context()); accepted || !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "export > "+path) {
 		t.Error(accepted, err)
+	}
+}
+
+// TestSigningKeysTell: every file has signing keys of the same id, and only the file's own
+// tell that it is the same file, with all widgets deleted.
+func TestSigningKeysTell(t *testing.T) {
+	keys := func(created time.Time) *widgets.Record {
+		r := widget(widgets.SigningKeysID, "")
+		r.Created, r.Secrets = created, []widgets.Sealed{{Kind: widgets.SigningKeys, Version: "1", KeyID: "k", Box: box(1)}}
+		return r
+	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	for _, other := range []struct {
+		keys *widgets.Record
+		loss string
+	}{{keys(now), ""}, {keys(now.Add(-time.Hour)), replaced}} {
+		path := filed(t, keys(now), widget("a", ""))
+		s, _ := logged(path)
+		put(t, path, encoded(t, other.keys))
+		s.look()
+		if s.Loss() != other.loss {
+			t.Errorf("with the keys of %s, lost: %q", other.keys.Created, s.Loss())
+		}
 	}
 }

@@ -26,6 +26,7 @@ func Run(t *testing.T, storage func(t *testing.T) (open func() widgets.Store)) {
 	with("list", list)
 	with("counts", counts)
 	with("kinds", kinds)
+	with("signing keys", signingKeys)
 	for _, c := range updates {
 		with("update/"+c.name, func(b *bed) { b.update(c) })
 	}
@@ -185,4 +186,23 @@ func counts(b *bed) {
 	speaks(true)
 	b.change(s, becomes(nil), "c")
 	speaks(false)
+}
+
+// signingKeys are kept like a widget, before all of them.
+func signingKeys(b *bed) {
+	s := b.open()
+	keys := widget(widgets.SigningKeysID, "", "1")
+	keys.Secrets[0].Kind = widgets.SigningKeys
+	b.change(s, becomes(keys), keys.ID)
+	b.change(s, to("1"), "0", "a")
+	b.lists(s, "", 10, keys.ID+" 0 a")
+	b.lists(s, keys.ID, 10, "0 a")
+	if r := b.get(b.open(), keys.ID); r == nil || r.Secrets[0].Kind != widgets.SigningKeys {
+		b.Errorf("another store has %+v", r)
+	}
+	for _, wrong := range []*widgets.Record{widget(keys.ID, "", "2"), {ID: "a", Secrets: keys.Secrets}} {
+		if err := s.Update(b.Context(), []string{wrong.ID}, becomes(wrong)); !errors.Is(err, widgets.ErrRecord) {
+			b.Errorf("%s with %v: %v", wrong.ID, wrong.Secrets[0].Kind, err)
+		}
+	}
 }

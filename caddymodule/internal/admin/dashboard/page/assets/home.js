@@ -2,7 +2,7 @@
 import * as api from './api.js'
 import { create } from './create.js'
 import { make, refill } from './dom.js'
-import { count, number, requests, time } from './format.js'
+import { count, number, requests, since, time } from './format.js'
 import { list } from './list.js'
 import { go, toList, toWidget } from './place.js'
 import { timeline } from './timeline.js'
@@ -94,9 +94,19 @@ function stateOf(found) {
     light('Store', reach(found.store), reach(found.store) === 'reachable'),
     found.ledger.used ? light('Ledger', reach(found.ledger), reach(found.ledger) === 'reachable')
       : make('span', {}, 'Ledger ', make('b', {}, 'not used')),
+    signer(found),
     make('span', {}, `Counting since ${time(found.since)}`),
     found.gateway && make('span', {}, `Version ${found.gateway.version}, Caddy ${found.gateway.caddy}`),
   ]
+}
+
+// signer says which key signs assertions, and which will.
+function signer({ signing_keys: keys, now }) {
+  const key = (wanted) => (keys ?? []).find(({ state }) => state === wanted)
+  const named = (text, { kid }) => [text, make('code', { title: kid }, kid.slice(0, 8))]
+  const [current, next] = [key('current'), key('next')]
+  return current && make('span', {}, named('Signs with ', current), `, ${since(current.created, now)} old`,
+    next && named('; next ', next), next && `, published for ${since(next.created, now)}`)
 }
 
 // pages says which part of the widgets is shown, and leads to the others.

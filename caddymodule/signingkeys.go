@@ -1,0 +1,262 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+const (
+	// signingRetry is the pause after the signing keys could not be had.
+	signingRetry = time.Second
+	// signingTimeout is how long that is tried.
+	signingTimeout = 10 * time.Second
+)
+
+// signingKeys are the gateway's own keys as they were last read. They outlive a
+// configuration, so that a reload while the store is away goes on signing.
+type signingKeys struct {
+	known atomic.Pointer[knownKeys] // nil before the first
+	fault atomic.Pointer[error]     // why they could not be read last, nil if they could
+
+	changing sync.Mutex // held while they are read or changed
+	tried    time.Time  // when that last failed; guarded by changing
+}
+
+type knownKeys struct {
+	version string // of the record
+	keys    *assertion.Keys
+}
+
+func newSigningKeys() (*signingKeys, error) { return new(signingKeys), nil }
+
+// fresh returns the known keys if they are those of the record.
+func (s *signingKeys) fresh(record *widgets.Record) *assertion.Keys {
+	if known := s.known.Load(); record != nil && known != nil && known.version == record.Secrets[0].Version {
+		return known.keys
+	}
+	return nil
+}
+
+// last returns the keys that were last read, nil for none.
+func (s *signingKeys) last() *assertion.Keys {
+	if known := s.known.Load(); known != nil {
+		return known.keys
+	}
+	return nil
+}
+
+// fail notes why the keys cannot be had, and reports whether they could before. The caller
+// holds changing.
+func (s *signingKeys) fail(err error) bool {
+	s.tried = time.Now()
+	return s.fault.Swap(&err) == nil
+}
+
+// mend notes that the keys are those of the store.
+func (s *signingKeys) mend(log *zap.Logger) {
+	if s.fault.Load() != nil && s.fault.Swap(nil) != nil {
+		log.Info("the keys that sign assertions can be read again")
+	}
+}
+
+// signingKeys returns the gateway's own keys, and creates the first if there are none. Keys
+// that were known are used for as long as the store cannot say what they are now. The store
+// answers every request from memory, so a rotation is known as fast as that of a secret.
+func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
+	s := a.signing
+	record, err := a.store.Lookup(ctx, signingKeysID)
+	if keys := s.fresh(record); keys != nil && err == nil {
+		s.mend(a.log)
+		return keys, nil
+	}
+	last := s.last()
+	if last == nil {
+		s.changing.Lock()
+	} else if !s.changing.TryLock() {
+		return last, nil
+	}
+	defer s.changing.Unlock()
+	if fault := s.fault.Load(); fault != nil && time.Since(s.tried) < signingRetry {
+		return last, unless(last, *fault)
+	}
+	// A client that goes away must not fail the requests that wait for the same keys.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signingTimeout)
+	defer cancel()
+	keys, err := a.readSigningKeys(ctx)
+	if err != nil {
+		if s.fail(err) {
+			a.log.Error(signingTrouble(last != nil), zap.Error(err))
+		}
+		return last, unless(last, err)
+	}
+	s.mend(a.log)
+	return keys, nil
+}
+
+var signingKeysID = []byte(widgets.SigningKeysID)
+
+// unless returns the error if there are no keys.
+func unless(keys *assertion.Keys, err error) error {
+	if keys != nil {
+		return nil
+	}
+	return err
+}
+
+// readSigningKeys reads the keys, or creates them.
+func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
+	record, err := a.store.Lookup(ctx, signingKeysID)
+	if err != nil {
+		return nil, err
+	}
+	if keys := a.signing.fresh(record); keys != nil {
+		return keys, nil
+	}
+	if record != nil {
+		keys, err := a.openSigningKeys(record)
+		if err == nil {
+			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, keys})
+		}
+		return keys, err
+	}
+	return a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
+		if stored != nil || unreadable != nil { // another gateway was faster
+			return stored, unreadable
+		}
+		if last := a.signing.last(); last != nil { // somebody deleted the record: backends know these
+			return last, nil
+		}
+		return assertion.First(time.Now())
+	})
+}
+
+// changeSigningKeys stores what change makes of the stored keys, nil for none or unreadable
+// ones. The caller holds changing.
+func (a *App) changeSigningKeys(ctx context.Context,
+	change func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error)) (*assertion.Keys, error) {
+	// What a store has lost may come back.
+	if loss := a.store.Loss(); loss != "" {
+		return nil, fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
+	if err := a.ensureRing(); err != nil {
+		return nil, err
+	}
+	var now knownKeys
+	err := a.store.Update(ctx, []string{widgets.SigningKeysID}, func(_ string, old *widgets.Record) (next *widgets.Record, err error) {
+		var stored *assertion.Keys
+		if old != nil {
+			stored, err = a.openSigningKeys(old)
+		}
+		if now.keys, err = change(stored, err); err != nil {
+			return nil, err
+		}
+		if next = old; now.keys != stored {
+			text, err := now.keys.Text()
+			if err != nil {
+				return nil, err
+			}
+			if next, err = old.WithSigningKeys(text, a.ring.Load(), time.Now()); err != nil {
+				return nil, err
+			}
+		}
+		now.version = next.Secrets[0].Version
+		return next, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	a.signing.known.Store(&now)
+	return now.keys, nil
+}
+
+func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
+	text, err := a.ring.Load().OpenSigningKeys(record)
+	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
+		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s. %s", err, a.whereKeyIs(missing.KeyID), replaceLost)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup. %s", err, replaceLost)
+	}
+	return assertion.Parse(text)
+}
+
+const replaceLost = "If they are lost, 'caddy chat-identity keys rotate' replaces them"
+
+// listSigningKeys returns the keys, if there are any, without their private parts.
+func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {
+	if record, err := a.store.Lookup(ctx, signingKeysID); err == nil && record == nil && a.signing.last() == nil {
+		return shownKeys(nil), nil
+	}
+	keys, err := a.signingKeys(ctx)
+	return shownKeys(keys), err
+}
+
+// rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
+// are replaced by those that this gateway knows, if any.
+func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKey, rotated bool, err error) {
+	s := a.signing
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	keys, err := a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
+		_, missing := errors.AsType[*widgets.MissingKeyError](unreadable)
+		if unreadable != nil && !missing && !errors.Is(unreadable, widgets.ErrSeal) {
+			return nil, unreadable
+		}
+		if stored == nil {
+			stored = s.last()
+		}
+		next, err := stored.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
+		rotated = next != stored
+		return next, err
+	})
+	if err == nil {
+		s.mend(a.log)
+	}
+	return shownKeys(keys), rotated, err
+}
+
+func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {
+	shown := []adminapi.SigningKey{}
+	for _, key := range keys.States(time.Now()) {
+		shown = append(shown, adminapi.SigningKey(key))
+	}
+	return shown
+}
+
+// signingHealth is down while requests that need an assertion get none. The keys are read in
+// the background for the next answer: a gateway that is down may get no request that would.
+func (a *App) signingHealth(h *adminapi.Health) {
+	last, fault := a.signing.last(), a.signing.fault.Load()
+	go func() { _, _ = a.signingKeys(context.Background()) }()
+	if fault == nil {
+		return
+	}
+	status := adminapi.Down
+	if last != nil {
+		status = adminapi.Degraded
+	}
+	cause := admin.Plain(*fault)
+	if a.store.Err() != nil || a.store.Loss() != "" { // which is a problem of its own
+		cause = "this ends when the store can be used again"
+	}
+	h.Add(status, signingTrouble(last != nil)+": "+cause)
+}
+
+// signingTrouble says what it means that the keys cannot be had.
+func signingTrouble(known bool) string {
+	if known {
+		return "the stored keys that sign assertions cannot be read, so those that this gateway knows are used, and a rotation may be missed"
+	}
+	return "there is no key that signs assertions, so requests that need one are answered 503"
+}
