@@ -9,6 +9,7 @@ LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 
 # The tests that need Chromium are in a module of their own.
 BROWSERTESTS := caddymodule/browsertests
+BACKENDS := examples/backends
 
 # Caddy is compiled once: vet, the tests and the gateways that they build all use
 # the race detector.
@@ -128,14 +129,22 @@ parsers: deps
 	FUZZ_CACHE=$$cache FUZZTIME=$(PARSERTIME) go test -count=1 -tags fuzz -timeout 0 -v -run '^TestFuzz' ./caddymodule
 
 # The tests use the real programs. Node and Python can be installed in too many ways
-# to choose one for you.
+# to choose one for you. examples/backends needs Debian's Python, Ruby and PHP, for which it
+# installs libraries.
 .PHONY: deps
-deps: ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool and curl
-	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl openssl:openssl)
+deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, curl, JWT libraries
+	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl openssl:openssl \
+		puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
+		/usr/lib/python3/dist-packages/jwt:python3-jwt /usr/lib/python3/dist-packages/cryptography:python3-cryptography)
 	@for program in node python3; do \
 		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \
 	done
 
+$(BACKENDS)/node_modules: $(BACKENDS)/package-lock.json
+	@command -v npm >/dev/null || { echo "The tests need npm: please install it." >&2; exit 1; }
+	cd $(BACKENDS) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
 .PHONY: clean
 clean: ## removes what was built
-	rm -rf bin caddy test-logs
+	rm -rf bin caddy test-logs $(BACKENDS)/node_modules

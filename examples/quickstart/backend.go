@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/chatidentity/caddy-chat-identity/examples/backends/go/guard"
 	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
@@ -28,20 +29,22 @@ var (
 	visitorID = regexp.MustCompile(`^[A-Za-z0-9_-]{16,64}$`)
 )
 
-// backend is the sample chat. It must only be reachable through the gateway, because
-// it trusts the gateway's headers.
+// backend is the sample chat.
 type backend struct {
-	store *store
-	now   func() time.Time
+	gateway *guard.Guard
+	store   *store
+	now     func() time.Time
 }
 
-func newBackend(secrets secrets) http.Handler {
+// newBackend returns the backend of a gateway, which it believes by its signature.
+func newBackend(secrets secrets, gateway string) http.Handler {
 	b := &backend{store: newStore(time.Now), now: time.Now}
+	b.gateway = &guard.Guard{KeysURL: gateway + "/.well-known/chat-identity/jwks.json", Issuer: "chat-identity", Audience: "quickstart"}
 	s := newSessions(secrets, time.Now)
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /chat/messages", identified(b.post))
-	mux.HandleFunc("GET /chat/messages", identified(b.list))
-	mux.HandleFunc("POST /calls", identified(b.call))
+	mux.HandleFunc("POST /chat/messages", b.identified(b.post))
+	mux.HandleFunc("GET /chat/messages", b.identified(b.list))
+	mux.HandleFunc("POST /calls", b.identified(b.call))
 	mux.HandleFunc("GET /session", s.show)
 	mux.HandleFunc("POST /session", s.change)
 	mux.HandleFunc("POST /session/call", s.signCall)
@@ -49,15 +52,34 @@ func newBackend(secrets secrets) http.Handler {
 }
 
 // identified is a handler that is told who the request is from.
-func identified(handle func(http.ResponseWriter, *http.Request, identity)) http.HandlerFunc {
+func (b *backend) identified(handle func(http.ResponseWriter, *http.Request, identity)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		id, err := readIdentity(r.Header)
+		said, err := b.assertion(r)
+		if errors.Is(err, guard.ErrRefused) {
+			problem(w, http.StatusUnauthorized, "no_assertion", err.Error())
+			return
+		}
+		if err != nil {
+			problem(w, http.StatusServiceUnavailable, "unavailable", err.Error())
+			return
+		}
+		id, err := readIdentity(r.Header, said)
 		if err != nil {
 			problem(w, http.StatusBadRequest, "bad_identity", err.Error())
 			return
 		}
 		handle(w, r, id)
 	}
+}
+
+// assertion returns what the gateway signed. The page can switch the gateway off, and then
+// nothing is signed: such a request is a visitor's, whoever sent it. Your own backend refuses
+// it.
+func (b *backend) assertion(r *http.Request) (*guard.Assertion, error) {
+	if outcome := "disabled"; r.Header.Get("X-Verified-Assertion") == "" && r.Header.Get("X-Identity-Outcome") == outcome {
+		return &guard.Assertion{Outcome: outcome}, nil
+	}
+	return b.gateway.Read(r)
 }
 
 // received is what came through the gateway. The page shows it next to what the

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/examples/backends/go/guard"
 )
 
 const (
@@ -39,6 +41,9 @@ func call(t *testing.T, h http.Handler, method, path, body string, header http.H
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	for name, values := range header {
 		r.Header[name] = values
+	}
+	if r.Header.Get("X-Identity-Outcome") != "" {
+		r.Header.Set("X-Verified-Assertion", assert(t, header))
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
@@ -89,7 +94,7 @@ func fromBrowser(header http.Header) http.Header {
 }
 
 func TestTrustsOnlyTheHeaders(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	body := `{"conversation":"c1","visitor":"` + visitorA + `","text":"hi","user_id":"usr_ada","user_hash":"` + sign("usr_ada") + `"}`
 	status, answer, _ := call(t, h, "POST", "/chat/messages", body, anonymous())
 	if status != http.StatusOK {
@@ -106,19 +111,14 @@ func TestTrustsOnlyTheHeaders(t *testing.T) {
 
 func TestRefusesWhatTheGatewayDoesNotSay(t *testing.T) {
 	cases := map[string]http.Header{
-		"no outcome":               {},
-		"a user without outcome":   {"X-Verified-User": {"usr_ada"}, "X-Verified-Widget": {"w"}},
-		"two users":                {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a", "b"}},
-		"verified without a user":  {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}},
-		"verified without widget":  {"X-Identity-Outcome": {"verified"}, "X-Verified-User": {"a"}},
-		"a user who is anonymous":  {"X-Identity-Outcome": {"anonymous"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}},
-		"a user id badly escaped":  {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"%zz"}},
+		"a name twice":             {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}, "X-Identity-Name": {"a", "b"}},
+		"a name badly escaped":     {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}, "X-Identity-Name": {"%zz"}},
 		"a visitor of nobody":      {"X-Identity-Outcome": {"anonymous"}, "X-Identity-Merge-From": {visitorA}},
 		"attributes that are none": {"X-Identity-Outcome": {"verified"}, "X-Verified-Widget": {"w"}, "X-Verified-User": {"a"}, "X-Identity-Attributes": {"["}},
 	}
 	for name, header := range cases {
 		t.Run(name, func(t *testing.T) {
-			h := newBackend(testSecrets)
+			h := testBackend()
 			if status, answer := say(t, h, "c1", visitorA, "hi", header); status != http.StatusBadRequest || answer["code"] != "bad_identity" {
 				t.Errorf("answered %d %v", status, answer)
 			}
@@ -127,7 +127,7 @@ func TestRefusesWhatTheGatewayDoesNotSay(t *testing.T) {
 }
 
 func TestContactIsUpserted(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	first := from("w1", "zo%C3%AB@ex")
 	first.Set("X-Identity-Name", "Zo%C3%AB")
 	first.Set("X-Identity-Email", "zoe@example.com")
@@ -154,14 +154,8 @@ func TestContactIsUpserted(t *testing.T) {
 
 // TestSignedContact: what a token signs counts, not what the browser says beside it.
 func TestSignedContact(t *testing.T) {
-	signed := from("w1", "usr_ada")
-	for name, value := range map[string]string{
-		"X-Identity-Email": "mallory@example.com", "X-Identity-Name": "Mallory", "X-Identity-Attributes": `{"plan":"gold","vip":true}`,
-		"X-Verified-Email": "ada%2Bchat@example.com", "X-Verified-Name": "Ad%C3%A4", "X-Verified-Attributes": `{"plan":"free"}`,
-	} {
-		signed.Set(name, value)
-	}
-	id, err := readIdentity(signed)
+	browser := http.Header{"X-Identity-Email": {"mallory@example.com"}, "X-Identity-Name": {"Mallory"}, "X-Identity-Attributes": {`{"plan":"gold","vip":true}`}}
+	id, err := readIdentity(browser, &guard.Assertion{Outcome: "verified", Email: "ada+chat@example.com", Name: "Adä", Attributes: map[string]any{"plan": "free"}})
 	if err != nil || id.Email != "ada+chat@example.com" || id.Name != "Adä" || fmt.Sprint(id.Attributes) != "map[plan:free]" {
 		t.Errorf("%v, %+v", err, id)
 	}
@@ -191,7 +185,7 @@ func TestConversationsHaveOwners(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run("read "+c.name, func(t *testing.T) {
-			h := newBackend(testSecrets)
+			h := testBackend()
 			if status, answer := say(t, h, "c1", c.visitor, "secret plans", c.begun); status != 200 {
 				t.Fatalf("answered %d %v", status, answer)
 			}
@@ -226,7 +220,7 @@ func TestRefusesBadMessages(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			status, answer, header := call(t, newBackend(testSecrets), "POST", "/chat/messages", c.body, c.header)
+			status, answer, header := call(t, testBackend(), "POST", "/chat/messages", c.body, c.header)
 			if status != c.status {
 				t.Errorf("answered %d %v, want %d", status, answer, c.status)
 			}
@@ -287,7 +281,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func TestSessionSignsOnlyItsOwnUser(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	if _, answer, _ := call(t, h, "GET", "/session", "", nil); answer != nil {
 		t.Errorf("nobody is signed in, but got %v", answer)
 	}
@@ -317,7 +311,7 @@ func TestSessionSignsOnlyItsOwnUser(t *testing.T) {
 }
 
 func TestSessionCookie(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	first, _ := signIn(t, h, "ada")
 	if !first.HttpOnly || first.SameSite != http.SameSiteLaxMode || len(first.Value) < 26 {
 		t.Errorf("cookie %v", first)
@@ -356,7 +350,7 @@ func TestSessionEnds(t *testing.T) {
 }
 
 func TestPage(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	for path, kind := range map[string]string{
 		"/": "text/html", "/queue.js": "text/javascript", "/widget.js": "text/javascript", "/page.js": "text/javascript",
 		"/trace.js": "text/javascript", "/tries.js": "text/javascript",

@@ -7,7 +7,7 @@ import (
 )
 
 func TestCallsNeedTheirOwnWidget(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	for name, header := range map[string]http.Header{
 		"anonymous":                     anonymous(),
 		"verified by the chat's widget": from("default", "usr_ada"),
@@ -17,7 +17,7 @@ func TestCallsNeedTheirOwnWidget(t *testing.T) {
 			t.Errorf("%s: %d %v", name, status, answer)
 		}
 	}
-	if status, answer, _ := call(t, h, "POST", "/calls", `{}`, nil); status != 400 || answer["code"] != "bad_identity" {
+	if status, answer, _ := call(t, h, "POST", "/calls", `{}`, nil); status != 401 || answer["code"] != "no_assertion" {
 		t.Errorf("past the gateway: %d %v", status, answer)
 	}
 	for want := 1.0; want <= 2; want++ {

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // toldToMerge returns what the gateway told the backend to merge, and how many
@@ -81,6 +83,12 @@ func testMerging(t *testing.T, s *stand) {
 		before := answer["messages"].([]any)
 		s.home = elsewhere
 		s.restart()
+		// It has forgotten its signing key as well.
+		visitor := s.browser(t, "33333333-3333-4333-8333-333333333333")
+		testbed.Until(t, "the backend to know the gateway's new key", func() bool {
+			status, _ := visitor.read(t, "optional", "new")
+			return status == 200
+		})
 		check(t, ada, "c1", "once more", 200, visitorA, 0.0)
 		check(t, ada, "c1", "and more", 200, "", nil)
 		_, answer = ada.read(t, "required", "c1")

@@ -1,16 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/chatidentity/caddy-chat-identity/examples/backends/go/guard"
 )
 
-// identity is what the gateway found out about a request. It is read only from
-// headers: the gateway removes every X-Verified-* and X-Identity-* header of a client,
-// while a body says whatever its sender likes.
+// identity is what the gateway found out about a request. Who the user is comes from its
+// assertion alone: a body and, past the gateway, a header say whatever their sender likes.
 type identity struct {
 	Outcome    string         `json:"outcome"`
 	Reason     string         `json:"reason,omitempty"`
@@ -25,53 +27,37 @@ type identity struct {
 // person identifies a user: the same user id of another widget is another person.
 type person struct{ widget, user string }
 
-func readIdentity(h http.Header) (identity, error) {
-	var id identity
-	// What a token signs comes after what the browser says, and takes its place.
+// readIdentity takes what nobody signs from the headers: the browser's word.
+func readIdentity(h http.Header, said *guard.Assertion) (identity, error) {
+	id := identity{Outcome: said.Outcome, Reason: said.Reason}
+	if user := said.User(); user != nil {
+		id.Widget, id.User = user[0], user[1]
+	}
 	for _, f := range []struct {
-		header  string
-		value   *string
-		encoded bool
+		header string
+		value  *string
+		signed string
 	}{
-		{"X-Identity-Outcome", &id.Outcome, false},
-		{"X-Identity-Reason", &id.Reason, false},
-		{"X-Verified-Widget", &id.Widget, false},
-		{"X-Verified-User", &id.User, true},
-		{"X-Identity-Email", &id.Email, true},
-		{"X-Identity-Name", &id.Name, true},
-		{"X-Verified-Email", &id.Email, true},
-		{"X-Verified-Name", &id.Name, true},
-		{"X-Identity-Merge-From", &id.MergeFrom, false},
+		{"X-Identity-Email", &id.Email, said.Email},
+		{"X-Identity-Name", &id.Name, said.Name},
+		{"X-Identity-Merge-From", &id.MergeFrom, ""},
 	} {
 		values := h.Values(f.header)
-		if len(values) == 0 {
-			continue
-		}
 		if len(values) > 1 {
 			return identity{}, fmt.Errorf("%s appears more than once", f.header)
 		}
-		*f.value = values[0]
-		if f.encoded {
-			decoded, err := url.PathUnescape(values[0])
-			if err != nil {
-				return identity{}, fmt.Errorf("%s: %w", f.header, err)
-			}
-			*f.value = decoded
+		decoded, err := url.PathUnescape(strings.Join(values, ""))
+		if err != nil {
+			return identity{}, fmt.Errorf("%s: %w", f.header, err)
 		}
+		*f.value = cmp.Or(f.signed, decoded)
 	}
-	for _, name := range []string{"X-Identity-Attributes", "X-Verified-Attributes"} {
-		if line := h.Get(name); line != "" {
-			id.Attributes = nil
+	if id.Attributes = said.Attributes; id.Attributes == nil {
+		if line := h.Get("X-Identity-Attributes"); line != "" {
 			if err := json.Unmarshal([]byte(line), &id.Attributes); err != nil {
-				return identity{}, fmt.Errorf("%s: %w", name, err)
+				return identity{}, fmt.Errorf("X-Identity-Attributes: %w", err)
 			}
 		}
-	}
-	if id.Outcome == "" {
-		return identity{}, fmt.Errorf("X-Identity-Outcome is missing: the request did not come through the gateway")
-	}
-	if (id.Outcome == "verified") != (id.User != "" && id.Widget != "") {
-		return identity{}, fmt.Errorf("the outcome is %s, the user %q, the widget %q", id.Outcome, id.User, id.Widget)
 	}
 	if id.MergeFrom != "" && !id.verified() {
 		return identity{}, fmt.Errorf("X-Identity-Merge-From names a visitor, but there is no user to merge with")
@@ -83,13 +69,17 @@ func (id identity) verified() bool { return id.Outcome == "verified" }
 
 func (id identity) person() person { return person{id.Widget, id.User} }
 
-// identityHeaders returns the gateway's headers, for the page to show.
+// identityHeaders returns the gateway's headers, for the page to show. An assertion is no
+// browser's business: whoever has it could send it to this backend.
 func identityHeaders(h http.Header) map[string]string {
 	found := map[string]string{}
 	for name, values := range h {
 		if strings.HasPrefix(name, "X-Verified-") || strings.HasPrefix(name, "X-Identity-") {
 			found[name] = strings.Join(values, ", ")
 		}
+	}
+	if assertion := found["X-Verified-Assertion"]; assertion != "" {
+		found["X-Verified-Assertion"] = assertion[:min(8, len(assertion))] + "…"
 	}
 	return found
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"crypto/rand"
 	_ "embed"
+	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"os"
@@ -19,12 +20,12 @@ func main() { demo.Main("demo", start) }
 
 func start(d *demo.Demo) error {
 	secrets := secrets{chat: secretFrom("CHAT_IDENTITY_SECRET"), calls: secretFrom("CALLS_SECRET")}
-	backend, err := d.Serve(newBackend(secrets))
+	backend, err := d.Serve(newBackend(secrets, d.URL()))
 	if err != nil {
 		return err
 	}
 	gateway := &demo.Process{Name: "gateway", Config: caddyfile, Vital: true, Env: []string{
-		fmt.Sprintf("PORT=%d", d.Port), "BACKEND=" + backend, "CHAT_IDENTITY_SECRET=" + secrets.chat, "CALLS_SECRET=" + secrets.calls,
+		fmt.Sprintf("PORT=%d", d.Port), "BACKEND=" + backend, "CHAT_IDENTITY_SECRET=" + secrets.chat, "CALLS_SECRET=" + secrets.calls, "CHAT_IDENTITY_KEY=" + base64.StdEncoding.EncodeToString(random()),
 	}}
 	if err := d.StartGateway(gateway); err != nil {
 		return err
@@ -47,7 +48,11 @@ func secretFrom(variable string) string {
 	if secret := os.Getenv(variable); secret != "" {
 		return secret
 	}
+	return hex.EncodeToString(random())
+}
+
+func random() []byte {
 	b := make([]byte, 32)
 	rand.Read(b)
-	return hex.EncodeToString(b)
+	return b
 }

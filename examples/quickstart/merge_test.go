@@ -21,7 +21,7 @@ func mergingAda() http.Header {
 }
 
 func TestMergingTwiceIsMergingOnce(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	say(t, h, "c1", visitorA, "one", anonymous())
 	say(t, h, "c1", visitorA, "two", anonymous())
 	say(t, h, "c2", visitorA, "three", anonymous())
@@ -61,7 +61,7 @@ func TestMergingTwiceIsMergingOnce(t *testing.T) {
 }
 
 func TestMergedVisitorIsGone(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	say(t, h, "c1", visitorA, "hi", anonymous())
 	say(t, h, "c1", visitorA, "it is me", mergingAda())
 	for _, conversation := range []string{"c1", "c2"} {
@@ -94,7 +94,7 @@ func TestRefusesToMerge(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			h := newBackend(testSecrets)
+			h := testBackend()
 			say(t, h, "c1", visitorA, "hi", anonymous())
 			rightful, want := mergingAda(), 1.0
 			if c.prior != nil {
@@ -114,7 +114,7 @@ func TestRefusesToMerge(t *testing.T) {
 }
 
 func TestOnlyAcceptedMessagesMerge(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	say(t, h, "c1", visitorA, "hi", anonymous())
 	say(t, h, "graces", visitorB, "hi", from("w1", "1906"))
 	if status, answer := read(t, h, "c1", visitorA, mergingAda()); status != 200 || len(answer["messages"].([]any)) != 2 {
@@ -135,7 +135,7 @@ func TestOnlyAcceptedMessagesMerge(t *testing.T) {
 }
 
 func TestMergesVisitorsThatWroteNothing(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	if status, answer := say(t, h, "c1", visitorA, "hi", mergingAda()); status != 200 || mergedBy(t, answer)["messages"] != 0.0 {
 		t.Errorf("answered %d %v", status, answer)
 	}
@@ -145,7 +145,7 @@ func TestMergesVisitorsThatWroteNothing(t *testing.T) {
 }
 
 func TestBrowserCookie(t *testing.T) {
-	h := newBackend(testSecrets)
+	h := testBackend()
 	body := `{"conversation":"c1","visitor":"` + visitorA + `","text":"hi"}`
 	_, _, header := call(t, h, "POST", "/chat/messages", body, anonymous())
 	cookie, err := http.ParseSetCookie(header.Get("Set-Cookie"))

@@ -25,17 +25,18 @@ type stand struct {
 
 func newStand(t *testing.T) *stand {
 	t.Helper()
-	backend := httptest.NewServer(newBackend(testSecrets))
-	t.Cleanup(backend.Close)
 	port := testbed.FreePort(t)
-	s := &stand{t: t, base: fmt.Sprintf("http://localhost:%d", port), home: t.TempDir(), port: port, backend: backend.Listener.Addr().String()}
+	s := &stand{t: t, base: fmt.Sprintf("http://localhost:%d", port), home: t.TempDir(), port: port}
+	backend := httptest.NewServer(newBackend(testSecrets, s.base))
+	t.Cleanup(backend.Close)
+	s.backend = backend.Listener.Addr().String()
 	s.start()
 	return s
 }
 
 func (s *stand) start() {
 	s.gateway = testbed.Run(s.t, caddyfile, s.home, s.base, fmt.Sprintf("PORT=%d", s.port), "BACKEND="+s.backend,
-		"CHAT_IDENTITY_SECRET="+testSecrets.chat, "CALLS_SECRET="+testSecrets.calls)
+		"CHAT_IDENTITY_SECRET="+testSecrets.chat, "CALLS_SECRET="+testSecrets.calls, "CHAT_IDENTITY_KEY=AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
 }
 
 func (s *stand) restart() {
