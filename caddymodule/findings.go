@@ -132,10 +132,10 @@ func (a *App) storeFindings() (all []findings.Finding) {
 
 // keyFindings are about stored secrets that no configured key decrypts.
 func (a *App) keyFindings() (all []findings.Finding) {
-	for keyID, secrets := range a.store.KeyIDs() {
+	for keyID, secrets := range a.keyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
-			f.Remedy = a.whereKeyIs(keyID)
+			f.Remedy = a.whereKeyIs(keyID, rotateLost)
 			all = append(all, f.At(a.Line, ""))
 		}
 	}

@@ -40,9 +40,10 @@ type knownKeys struct {
 
 func newSigningKeys() (*signingKeys, error) { return new(signingKeys), nil }
 
-// fresh returns the known keys if they are those of the record.
-func (s *signingKeys) fresh(record *widgets.Record) *assertion.Keys {
-	if known := s.known.Load(); record != nil && known != nil && known.version == record.Secrets[0].Version {
+// fresh returns the known keys if they are those of the record, and it can be decrypted.
+func (a *App) fresh(record *widgets.Record) *assertion.Keys {
+	known := a.signing.known.Load()
+	if record != nil && known != nil && known.version == record.Secrets[0].Version && a.ring.Load().Has(record.Secrets[0].KeyID) {
 		return known.keys
 	}
 	return nil
@@ -76,7 +77,7 @@ func (s *signingKeys) mend(log *zap.Logger) {
 func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 	s := a.signing
 	record, err := a.store.Lookup(ctx, signingKeysID)
-	if keys := s.fresh(record); keys != nil && err == nil {
+	if keys := a.fresh(record); keys != nil && err == nil {
 		s.mend(a.log)
 		return keys, nil
 	}
@@ -120,7 +121,7 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if keys := a.signing.fresh(record); keys != nil {
+	if keys := a.fresh(record); keys != nil {
 		return keys, nil
 	}
 	if record != nil {
@@ -183,15 +184,15 @@ func (a *App) changeSigningKeys(ctx context.Context,
 func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	text, err := a.ring.Load().OpenSigningKeys(record)
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
-		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s. %s", err, a.whereKeyIs(missing.KeyID), replaceLost)
+		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s", err, a.whereKeyIs(missing.KeyID, replaceLost))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup. %s", err, replaceLost)
+		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup, or %s", err, replaceLost)
 	}
 	return assertion.Parse(text)
 }
 
-const replaceLost = "If they are lost, 'caddy chat-identity keys rotate' replaces them"
+const replaceLost = "replace them by 'caddy chat-identity keys rotate'"
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
 func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {

@@ -1,0 +1,61 @@
+package caddymodule
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+)
+
+// TestSigningKeysReloaded: a reload without the encryption key of the signing keys says so
+// while the gateway can still sign, since after a restart it cannot.
+func TestSigningKeysReloaded(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", assertingSite)
+	g.upstream.echo()
+	kid := g.asserted(t)
+	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
+	g.healthy(t, adminapi.Degraded, "the stored keys that sign assertions cannot be read")
+	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace them by 'caddy chat-identity keys rotate'") || strings.Contains(problems, "widgets") {
+		t.Error(problems)
+	}
+	equal(t, g.asserted(t), kid, "still known")
+	load(t, g.config)
+	g.healthy(t, adminapi.OK, "")
+}
+
+// count takes a census now.
+func count(t testing.TB) {
+	t.Helper()
+	found, err := active(t).takeCensus(context.Background())
+	must(t, err)
+	active(t).census.Store(found)
+}
+
+// TestSigningKeysAreNoWidget: where nothing signs assertions, nobody misses the encryption key
+// of signing keys that were used before, and where something does, no widget is blamed.
+func TestSigningKeysAreNoWidget(t *testing.T) {
+	for name, store := range map[string]string{"file": "", "redis": "\nwidgets redis redis://" + redistest.Start(t).Addr} {
+		t.Run(name, func(t *testing.T) {
+			g := newLive(t, "encryption_key {env.TEST_KEY}"+store, "chat_identity {\nwidget {header.X-Widget-Key}\njwks_path /jwks\n}\nreverse_proxy UPSTREAM")
+			load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
+			g.published(t)
+			load(t, strings.Replace(g.config, "jwks_path /jwks", "", 1))
+			secret := g.create(t, `{"id":"shop"}`)
+			count(t)
+			g.healthy(t, adminapi.OK, "")
+			equal(t, g.scrape(t)["missing_encryption_keys{}"], 0, "missing keys")
+			g.restart(t)
+			count(t)
+			g.healthy(t, adminapi.Down, "there is no key that signs assertions")
+			if problems := g.health(t).Problems; len(problems) != 1 || strings.Contains(problems[0], "widgets") {
+				t.Errorf("%q", problems)
+			}
+			equal(t, g.outcome(t, "shop", secret), "verified", "with the signing keys lost")
+			g.call(t, "POST", "keys/rotate", "")
+			g.healthy(t, adminapi.OK, "")
+		})
+	}
+}
