@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
@@ -127,7 +128,7 @@ func (a *App) ensureRing() error {
 	}
 	for keyID := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID, rotateLost))
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID, admin.RotateLost))
 		}
 	}
 	if a.ring.Load() != nil {
@@ -167,9 +168,6 @@ func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 	key, err = readMadeKey()
 	return key, err == nil, err
 }
-
-// rotateLost is what remains for widgets whose encryption key is lost.
-const rotateLost = "rotate these widgets without a grace"
 
 // whereKeyIs tells an operator what to do about a missing encryption key: find it, or else
 // what is to be done if it is lost.

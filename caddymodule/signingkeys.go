@@ -184,15 +184,13 @@ func (a *App) changeSigningKeys(ctx context.Context,
 func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	text, err := a.ring.Load().OpenSigningKeys(record)
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
-		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s", err, a.whereKeyIs(missing.KeyID, replaceLost))
+		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s", err, a.whereKeyIs(missing.KeyID, admin.ReplaceLost))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup, or %s", err, replaceLost)
+		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup, or %s", err, admin.ReplaceLost)
 	}
 	return assertion.Parse(text)
 }
-
-const replaceLost = "replace them by 'caddy chat-identity keys rotate'"
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
 func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {

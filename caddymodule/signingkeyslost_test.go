@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -18,10 +19,14 @@ func TestSigningKeysReloaded(t *testing.T) {
 	kid := g.asserted(t)
 	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
 	g.healthy(t, adminapi.Degraded, "the stored keys that sign assertions cannot be read")
-	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace them by 'caddy chat-identity keys rotate'") || strings.Contains(problems, "widgets") {
+	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace the signing keys by 'caddy chat-identity keys rotate'") || strings.Contains(problems, "widgets") {
 		t.Error(problems)
 	}
 	equal(t, g.asserted(t), kid, "still known")
+	contains(t, g.call(t, "POST", "reseal", "").body, `"failed":[{"id":"-signing-keys","error":"encryption key `)
+	if found := fmt.Sprint(active(t).keyFindings()); !strings.Contains(found, "the keys that sign assertions cannot be decrypted") || strings.Contains(found, "widgets") {
+		t.Error(found)
+	}
 	load(t, g.config)
 	g.healthy(t, adminapi.OK, "")
 }
