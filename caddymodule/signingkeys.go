@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
@@ -34,16 +35,19 @@ type signingKeys struct {
 }
 
 type knownKeys struct {
-	version string // of the record
-	keys    *assertion.Keys
+	version  string // of the record
+	lifetime caddy.Duration
+	keys     *assertion.Keys
 }
 
 func newSigningKeys() (*signingKeys, error) { return new(signingKeys), nil }
 
-// fresh returns the known keys if they are those of the record, and it can be decrypted.
+// fresh returns the known keys if they are those of the record, which can still be decrypted,
+// for this lifetime of assertions.
 func (a *App) fresh(record *widgets.Record) *assertion.Keys {
 	known := a.signing.known.Load()
-	if record != nil && known != nil && known.version == record.Secrets[0].Version && a.ring.Load().Has(record.Secrets[0].KeyID) {
+	if record != nil && known != nil && known.version == record.Secrets[0].Version && known.lifetime == a.Assertion.Lifetime &&
+		a.ring.Load().Has(record.Secrets[0].KeyID) {
 		return known.keys
 	}
 	return nil
@@ -127,7 +131,7 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	if record != nil {
 		keys, err := a.openSigningKeys(record)
 		if err == nil {
-			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, keys})
+			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, a.Assertion.Lifetime, keys})
 		}
 		return keys, err
 	}
@@ -153,7 +157,7 @@ func (a *App) changeSigningKeys(ctx context.Context,
 	if err := a.ensureRing(); err != nil {
 		return nil, err
 	}
-	var now knownKeys
+	now := knownKeys{lifetime: a.Assertion.Lifetime}
 	err := a.store.Update(ctx, []string{widgets.SigningKeysID}, func(_ string, old *widgets.Record) (next *widgets.Record, err error) {
 		var stored *assertion.Keys
 		if old != nil {
@@ -189,7 +193,11 @@ func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup, or %s", err, admin.ReplaceLost)
 	}
-	return assertion.Parse(text)
+	keys, err := assertion.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Outlasting(time.Duration(a.Assertion.Lifetime)), nil
 }
 
 // listSigningKeys returns the keys, if there are any, without their private parts.

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -62,5 +64,24 @@ func TestSigningKeysAreNoWidget(t *testing.T) {
 			g.call(t, "POST", "keys/rotate", "")
 			g.healthy(t, adminapi.OK, "")
 		})
+	}
+}
+
+// TestSigningKeysLongerLifetime: a reload that gives assertions more time gives it to a key
+// that still signs, too.
+func TestSigningKeysLongerLifetime(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", assertingSite)
+	g.call(t, "POST", "keys/rotate", "")
+	both := g.keys(t)
+	load(t, strings.Replace(g.config, "{env.TEST_KEY}", "{env.TEST_KEY}\nassertion {\nlifetime 1h\n}", 1))
+	equal(t, g.keys(t), both, "after a reload")
+	keys, err := active(t).signingKeys(context.Background())
+	must(t, err)
+	signs := time.Now().Add(assertion.Notice)
+	if n := len(keys.Public(signs.Add(time.Hour)).Keys); n != 2 {
+		t.Errorf("%d keys are published when the last assertion of the previous one expires", n)
+	}
+	if n := len(keys.Public(signs.Add(time.Hour + assertion.Notice)).Keys); n != 1 {
+		t.Errorf("%d keys are published after that", n)
 	}
 }
