@@ -7,10 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // TestSigningKeysReloaded: a reload without the encryption key of the signing keys says so
@@ -84,4 +87,20 @@ func TestSigningKeysLongerLifetime(t *testing.T) {
 	if n := len(keys.Public(signs.Add(time.Hour + assertion.Notice)).Keys); n != 1 {
 		t.Errorf("%d keys are published after that", n)
 	}
+}
+
+// TestSigningKeysBroken: a record that is none is told of as soon as the gateway has started,
+// and nobody is advised to create a widget.
+func TestSigningKeysBroken(t *testing.T) {
+	server := redistest.Start(t)
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, assertingSite)
+	g.published(t)
+	must(t, caddy.Stop())
+	key := "chat_identity:{w}:" + widgets.SigningKeysID
+	server.Do("SET", key, "broken")
+	load(t, g.config)
+	testbed.Until(t, "the gateway has looked", func() bool { return active(t).signing.fault.Load() != nil })
+	g.healthy(t, adminapi.Down, "the signing keys: it cannot be decoded: restore the key '"+key+"' from a backup, or delete it there, and others are created")
+	server.Do("DEL", key)
+	g.healthy(t, adminapi.OK, "")
 }
