@@ -57,7 +57,8 @@ func (a *App) gateway() *admin.Gateway {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.configuredWidgets(), Census: a.counted, Sites: a.servingSites,
 		AllowReveal: a.AllowReveal, Offline: a.offline, Health: a.health,
-		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys, WhereKeyIs: a.whereKeyIs,
+		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys,
+		WhereKeyIs:  a.whereKeyIs,
 		SigningKeys: a.listSigningKeys, RotateSigningKeys: a.rotateSigningKeys, JWKS: a.publicKeys,
 		Effect: func(r *widgets.Record) adminapi.Effect {
 			w := storedWidget(r)

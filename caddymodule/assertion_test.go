@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
 )
 
@@ -496,7 +497,7 @@ func TestAssertionWithoutKey(t *testing.T) {
 	}
 
 	store.Launch()
-	eventually(t, "the keys are not published", func() bool { return g.do(t, "GET", "/keys", "").StatusCode == 200 })
+	g.healthy(t, adminapi.OK, "") // the ledger, too
 	keys := g.jwks(t, "/keys")
 	a := g.do(t, "POST", "/once/a", k.json(), jsonType)
 	equal(t, verdict(t, a), "zoe", "the one-time signature")

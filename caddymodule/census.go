@@ -54,7 +54,6 @@ func (c *census) oldestAge(now time.Time) time.Duration {
 
 func (c *census) count(r *widgets.Record, now time.Time) {
 	if r.ID == widgets.SigningKeysID {
-		c.keys[r.Secrets[0].KeyID] = true
 		return
 	}
 	mode, _ := widgets.ParseMode(r.Mode) // checked when it was stored
@@ -137,11 +136,27 @@ func (a *App) counted() (stored int, at time.Time) {
 	return stored, found.at
 }
 
-// neededKeys returns the ids of encryption keys that stored secrets need, as far as the
-// store or the last census knows.
+// keyIDs is [widgets.Store.KeyIDs] of the widgets alone: the signing keys are not needed
+// everywhere, and have a health of their own.
+func (a *App) keyIDs() map[string]int {
+	stored := a.store.KeyIDs()
+	if stored == nil {
+		return nil
+	}
+	if record, _ := a.store.Lookup(context.Background(), signingKeysID); record != nil {
+		id := record.Secrets[0].KeyID
+		if stored[id]--; stored[id] <= 0 {
+			delete(stored, id)
+		}
+	}
+	return stored
+}
+
+// neededKeys returns the ids of encryption keys that the secrets of stored widgets need, as
+// far as the store or the last census knows.
 func (a *App) neededKeys() []string {
 	needed := make(map[string]bool)
-	stored := a.store.KeyIDs()
+	stored := a.keyIDs()
 	for id := range stored {
 		needed[id] = true
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
@@ -127,7 +128,7 @@ func (a *App) ensureRing() error {
 	}
 	for keyID := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID))
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID, admin.RotateLost))
 		}
 	}
 	if a.ring.Load() != nil {
@@ -168,22 +169,23 @@ func makeKey() (key widgets.EncryptionKey, made bool, err error) {
 	return key, err == nil, err
 }
 
-// whereKeyIs tells an operator what to do about a missing encryption key.
-func (a *App) whereKeyIs(keyID string) string {
+// whereKeyIs tells an operator what to do about a missing encryption key: find it, or else
+// what is to be done if it is lost.
+func (a *App) whereKeyIs(keyID, lost string) string {
 	key, err := readMadeKey()
 	switch {
 	case a.configured && err == nil && key.ID() == keyID:
 		return fmt.Sprintf("add the key in %s to encryption_key, behind the first", madeKeyPath())
 	case a.configured:
 		return fmt.Sprintf("add the encryption key of that id to encryption_key, which has only %s ('caddy chat-identity keygen --id' prints a key's id), behind the first, or, "+
-			"if it is lost, rotate these widgets without a grace", strings.Join(a.ring.Load().IDs(), ", "))
+			"if it is lost, %s", strings.Join(a.ring.Load().IDs(), ", "), lost)
 	case err == nil && key.ID() == keyID:
 		return fmt.Sprintf("restart, since the key is in %s again", madeKeyPath())
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Sprintf("the key may be in %s, which this process may not read: run it, or the command, as the user to whom that belongs (%s)", madeKeyPath(), durable.Owner(madeKeyPath()))
 	case err == nil: // of another id, which may have encrypted secrets since
-		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id, or, if that is lost, rotate these widgets without a grace", madeKeyPath())
+		return fmt.Sprintf("configure encryption_key with the key in %s and, behind it, the encryption key of that id, or, if that is lost, %s", madeKeyPath(), lost)
 	}
 	return fmt.Sprintf("put %s back from a backup and restart, or configure encryption_key with that key, or, if it is lost, with a new one "+
-		"('caddy chat-identity keygen --encryption-key'), and rotate these widgets without a grace", madeKeyPath())
+		"('caddy chat-identity keygen --encryption-key'), and %s", madeKeyPath(), lost)
 }

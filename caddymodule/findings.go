@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/dustin/go-humanize"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/body"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
@@ -36,7 +38,7 @@ func (a *App) Check() (*findings.Report, error) {
 			a.find(findings.FileDamaged, fmt.Sprintf("the ledger %s cannot be used: %v", a.ledgerFile, err))
 		}
 	}
-	if a.usesStore && a.file != "" {
+	if (a.usesStore || a.usesAssertion) && a.file != "" {
 		target, err := filepath.EvalSymlinks(a.file)
 		if err != nil {
 			target = a.file
@@ -132,10 +134,17 @@ func (a *App) storeFindings() (all []findings.Finding) {
 
 // keyFindings are about stored secrets that no configured key decrypts.
 func (a *App) keyFindings() (all []findings.Finding) {
-	for keyID, secrets := range a.store.KeyIDs() {
+	for keyID, secrets := range a.keyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
-			f.Remedy = a.whereKeyIs(keyID)
+			f.Remedy = a.whereKeyIs(keyID, admin.RotateLost)
+			all = append(all, f.At(a.Line, ""))
+		}
+	}
+	if record, _ := a.store.Lookup(context.Background(), signingKeysID); a.usesAssertion && record != nil {
+		if keyID := record.Secrets[0].KeyID; !a.ring.Load().Has(keyID) {
+			f := findings.New(findings.KeyMissing, "the keys that sign assertions cannot be decrypted: they need encryption key "+keyID)
+			f.Remedy = a.whereKeyIs(keyID, admin.ReplaceLost)
 			all = append(all, f.At(a.Line, ""))
 		}
 	}

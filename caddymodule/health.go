@@ -68,7 +68,7 @@ func (a *App) keyHealth(h *adminapi.Health) {
 		status = adminapi.Down
 	}
 	for _, id := range missing {
-		h.Add(status, fmt.Sprintf("encryption key %s is missing, so the widgets whose secrets it encrypts are unavailable: %s", id, a.whereKeyIs(id)))
+		h.Add(status, fmt.Sprintf("encryption key %s is missing, so the widgets whose secrets it encrypts are unavailable: %s", id, a.whereKeyIs(id, admin.RotateLost)))
 	}
 	if a.ring.Load() == nil && len(needed) == 0 && a.store.Err() == nil {
 		h.Add(adminapi.Degraded, "there is no encryption key, so no widget can be created: see the log, make Caddy's data directory writable or configure encryption_key")

@@ -33,6 +33,9 @@ func (a *App) Start() error {
 	a.stop = stop
 	a.startSets(ctx)
 	a.counting.Go(func() { a.countStore(ctx) })
+	if a.usesAssertion { // so that health tells at once
+		a.counting.Go(func() { _, _ = a.listSigningKeys(ctx) })
+	}
 	if a.usesLedger {
 		a.openLedger(ctx)
 		a.counting.Go(func() { a.ledger.Watch(ctx) })

@@ -59,7 +59,7 @@ var (
 	secretsInGrace  = desc("secrets_in_grace", "Stored secrets that still verify after a rotation.")
 	secretsUsed     = desc("secrets_used_total", "Requests that were verified, by the secret that signed them: the widget's current one, or one in grace.", "secret")
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
-	missingKeys     = desc("missing_encryption_keys", "Encryption keys that stored secrets need and that are not configured.")
+	missingKeys     = desc("missing_encryption_keys", "Encryption keys that the secrets of stored widgets need and that are not configured.")
 	signingKeyAge   = desc("signing_key_age_seconds", "Age of the key that signs assertions. Only once it is needed.")
 	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
 )

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin"
@@ -34,15 +35,19 @@ type signingKeys struct {
 }
 
 type knownKeys struct {
-	version string // of the record
-	keys    *assertion.Keys
+	version  string // of the record
+	lifetime caddy.Duration
+	keys     *assertion.Keys
 }
 
 func newSigningKeys() (*signingKeys, error) { return new(signingKeys), nil }
 
-// fresh returns the known keys if they are those of the record.
-func (s *signingKeys) fresh(record *widgets.Record) *assertion.Keys {
-	if known := s.known.Load(); record != nil && known != nil && known.version == record.Secrets[0].Version {
+// fresh returns the known keys if they are those of the record, which can still be decrypted,
+// for this lifetime of assertions.
+func (a *App) fresh(record *widgets.Record) *assertion.Keys {
+	known := a.signing.known.Load()
+	if record != nil && known != nil && known.version == record.Secrets[0].Version && known.lifetime == a.Assertion.Lifetime &&
+		a.ring.Load().Has(record.Secrets[0].KeyID) {
 		return known.keys
 	}
 	return nil
@@ -76,7 +81,7 @@ func (s *signingKeys) mend(log *zap.Logger) {
 func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 	s := a.signing
 	record, err := a.store.Lookup(ctx, signingKeysID)
-	if keys := s.fresh(record); keys != nil && err == nil {
+	if keys := a.fresh(record); keys != nil && err == nil {
 		s.mend(a.log)
 		return keys, nil
 	}
@@ -120,13 +125,13 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	if keys := a.signing.fresh(record); keys != nil {
+	if keys := a.fresh(record); keys != nil {
 		return keys, nil
 	}
 	if record != nil {
 		keys, err := a.openSigningKeys(record)
 		if err == nil {
-			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, keys})
+			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, a.Assertion.Lifetime, keys})
 		}
 		return keys, err
 	}
@@ -152,7 +157,7 @@ func (a *App) changeSigningKeys(ctx context.Context,
 	if err := a.ensureRing(); err != nil {
 		return nil, err
 	}
-	var now knownKeys
+	now := knownKeys{lifetime: a.Assertion.Lifetime}
 	err := a.store.Update(ctx, []string{widgets.SigningKeysID}, func(_ string, old *widgets.Record) (next *widgets.Record, err error) {
 		var stored *assertion.Keys
 		if old != nil {
@@ -183,15 +188,17 @@ func (a *App) changeSigningKeys(ctx context.Context,
 func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	text, err := a.ring.Load().OpenSigningKeys(record)
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
-		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s. %s", err, a.whereKeyIs(missing.KeyID), replaceLost)
+		return nil, fmt.Errorf("%w, which encrypts the keys that sign assertions: %s", err, a.whereKeyIs(missing.KeyID, admin.ReplaceLost))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup. %s", err, replaceLost)
+		return nil, fmt.Errorf("%w, which has the keys that sign assertions: restore the store from a backup, or %s", err, admin.ReplaceLost)
 	}
-	return assertion.Parse(text)
+	keys, err := assertion.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return keys.Outlasting(time.Duration(a.Assertion.Lifetime)), nil
 }
-
-const replaceLost = "If they are lost, 'caddy chat-identity keys rotate' replaces them"
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
 func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {

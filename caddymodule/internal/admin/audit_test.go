@@ -80,7 +80,7 @@ func TestAuditFailed(t *testing.T) {
 		log := zap.New(core)
 		g := &Gateway{
 			Log: log, Store: &failingStore{nil, stored, c.before, c.after, c.accept}, EnsureRing: func() error { return nil },
-			Ring: func() *widgets.Ring { return ring }, WhereKeyIs: func(string) string { return "" },
+			Ring: func() *widgets.Ring { return ring }, WhereKeyIs: func(string, string) string { return "" },
 		}
 		method, path, _ := strings.Cut(c.call, " ")
 		r := httptest.NewRequest(method, adminapi.Path+path, strings.NewReader(c.body))

@@ -32,9 +32,10 @@ type Gateway struct {
 	Ring       func() *widgets.Ring
 	EnsureRing func() error
 	// MissingKeys returns the ids of encryption keys that stored secrets need and
-	// that are not configured. WhereKeyIs says what to do about one.
+	// that are not configured. WhereKeyIs says what to do about one,
+	// if it is lost as lost says.
 	MissingKeys func() []string
-	WhereKeyIs  func(keyID string) string
+	WhereKeyIs  func(keyID, lost string) string
 
 	// KeySet says why the widgets of a key set are unavailable, "" if they are not, without
 	// waiting. TryKeySet reads it if it was not read before. Both are nil offline.

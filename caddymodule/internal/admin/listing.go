@@ -98,7 +98,7 @@ func (g *Gateway) stored(r *widgets.Record) *adminapi.Widget {
 		}
 		v.Secrets = append(v.Secrets, adminapi.Secret{Version: s.Version, KeyID: s.KeyID, Until: s.Until})
 		if _, err := ring.Open(r.ID, s); err != nil && v.Unavailable == "" {
-			v.Unavailable = g.unavailability(err)
+			v.Unavailable = g.unavailability(v.ID, err)
 		}
 	}
 	g.addUses(v)

@@ -134,7 +134,7 @@ func (g *Gateway) missingKeysOf(records []*widgets.Record) map[string]int {
 func (g *Gateway) describeMissing(missing map[string]int) string {
 	var texts []string
 	for _, keyID := range slices.Sorted(maps.Keys(missing)) {
-		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID)))
+		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID, RotateLost)))
 	}
 	return strings.Join(texts, "; ")
 }

@@ -66,7 +66,7 @@ func describe(key crypto.PublicKey) adminapi.PublicKey {
 func (g *Gateway) showPublic(v *adminapi.Widget, r *widgets.Record) {
 	public, err := g.Ring().OpenPublic(r.ID, &r.Secrets[0])
 	if err != nil {
-		v.Unavailable = g.unavailability(err)
+		v.Unavailable = g.unavailability(v.ID, err)
 		return
 	}
 	for _, key := range public.Keys {

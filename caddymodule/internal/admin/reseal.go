@@ -63,7 +63,7 @@ func (c *call) reseal() error {
 			case errors.Is(err, errUnchanged):
 				done.Unchanged++
 			default:
-				done.Failed = append(done.Failed, adminapi.ResealFailure{ID: id, Error: c.unavailability(err)})
+				done.Failed = append(done.Failed, adminapi.ResealFailure{ID: id, Error: c.unavailability(id, err)})
 			}
 		}
 	}
@@ -71,10 +71,23 @@ func (c *call) reseal() error {
 
 var errUnchanged = errors.New("already encrypted with that key")
 
-// unavailability tells an operator why a secret cannot be decrypted.
-func (g *Gateway) unavailability(err error) string {
+// What remains for that whose encryption key is lost.
+const (
+	RotateLost  = "rotate these widgets without a grace"
+	ReplaceLost = "replace the signing keys by 'caddy chat-identity keys rotate'"
+)
+
+// unavailability tells an operator why what is stored under an id cannot be decrypted.
+func (g *Gateway) unavailability(id string, err error) string {
+	lost := RotateLost
+	if id == widgets.SigningKeysID {
+		lost = ReplaceLost
+	}
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
-		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID))
+		return fmt.Sprintf("encryption key %s is missing: %s", missing.KeyID, g.WhereKeyIs(missing.KeyID, lost))
+	}
+	if id == widgets.SigningKeysID {
+		return "the stored signing keys cannot be decrypted: they were changed. Restore them from a backup, or " + lost
 	}
 	return "the stored secret cannot be decrypted: it was changed, or copied from another widget. Restore it from a backup, or rotate the widget; if it has public keys, set them again"
 }

@@ -80,6 +80,18 @@ func (k *Keys) Rotate(now time.Time, lifetime time.Duration) (*Keys, error) {
 	return &Keys{slices.DeleteFunc(list, func(key Key) bool { return key.ended(now) })}, nil
 }
 
+// Outlasting returns the keys, each published until assertions of that lifetime have expired,
+// too: it may have been shorter when they were rotated.
+func (k *Keys) Outlasting(lifetime time.Duration) *Keys {
+	list := slices.Clone(k.list)
+	for i := range list[1:] {
+		if ends := list[i].Signs.Add(lifetime + Notice); ends.After(list[i+1].Ends) {
+			list[i+1].Ends = ends
+		}
+	}
+	return &Keys{list}
+}
+
 // Signer returns the key that signs, nil for none.
 func (k *Keys) Signer(now time.Time) *Key {
 	if at := k.signer(now); at >= 0 {

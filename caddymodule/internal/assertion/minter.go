@@ -52,11 +52,10 @@ type minted struct {
 	size  int
 }
 
-// Sizes of the cache, in bytes. The other contents of a token and its place in the cache are
-// approximately tokenSize.
+// Sizes of the cache, in bytes. A token's place in it is approximately placeSize.
 const (
 	maxSize   = 128 << 20
-	tokenSize = 640
+	placeSize = 320
 )
 
 // NewMinter returns a minter of assertions with that issuer and lifetime, in whole seconds.
@@ -67,18 +66,18 @@ func NewMinter(issuer string, lifetime time.Duration, now func() time.Time) *Min
 // Mint returns an assertion of the statement, signed with that key. It may be an earlier one
 // of the same statement, made for another claim.
 func (m *Minter) Mint(key *Key, s *Statement) (string, error) {
-	digest, size := s.digest()
-	e := m.find(digest, size+tokenSize, key.ID, m.now().UnixNano())
-	e.once.Do(func() { e.token, e.err = m.sign(key, s, e.at) })
-	if e.err != nil {
-		m.forget(digest, e)
-	}
+	digest := s.digest()
+	e := m.find(digest, key.ID, m.now().UnixNano())
+	e.once.Do(func() {
+		e.token, e.err = m.sign(key, s, e.at)
+		m.settle(digest, e)
+	})
 	return e.token, e.err
 }
 
 // digest identifies the content. Lengths are included, so that no two contents meet. The
 // time of the claim is not: only whether there is one.
-func (s *Statement) digest() (digest [sha256.Size]byte, size int) {
+func (s *Statement) digest() [sha256.Size]byte {
 	var room [512]byte // most contents fit
 	text := room[:0]
 	for _, part := range [...]string{s.Audience, s.Outcome, s.Reason, s.Widget, s.User, s.Dialect, s.Email, s.Name, s.Attributes} {
@@ -88,11 +87,11 @@ func (s *Statement) digest() (digest [sha256.Size]byte, size int) {
 	if s.SignedAt.IsZero() {
 		text = append(text, 0)
 	}
-	return sha256.Sum256(text), len(text) * 4 / 3
+	return sha256.Sum256(text)
 }
 
 // find returns the assertion of that content, perhaps one that nobody has signed yet.
-func (m *Minter) find(digest [sha256.Size]byte, size int, keyID string, now int64) *minted {
+func (m *Minter) find(digest [sha256.Size]byte, keyID string, now int64) *minted {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if age := now - m.began; age < 0 || age >= m.reuse() {
@@ -108,11 +107,9 @@ func (m *Minter) find(digest [sha256.Size]byte, size int, keyID string, now int6
 		}
 		g.remove(digest, e)
 	}
-	for m.young.size+m.old.size+size > m.size && m.evict() {
-	}
-	e := &minted{keyID: keyID, at: now, size: size}
+	e := &minted{keyID: keyID, at: now, size: placeSize}
 	m.young.minted[digest] = e
-	m.young.size += size
+	m.young.size += e.size
 	return e
 }
 
@@ -148,14 +145,21 @@ func (g *generation) remove(digest [sha256.Size]byte, e *minted) {
 	g.size -= e.size
 }
 
-// forget removes what could not be signed.
-func (m *Minter) forget(digest [sha256.Size]byte, e *minted) {
+// settle makes room for what was signed, or removes what could not be.
+func (m *Minter) settle(digest [sha256.Size]byte, e *minted) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, g := range [...]*generation{&m.young, &m.old} {
-		if g.minted[digest] == e {
+		switch {
+		case g.minted[digest] != e: // it was removed meanwhile, or is in the other
+		case e.err != nil:
 			g.remove(digest, e)
+		default:
+			e.size += len(e.token)
+			g.size += len(e.token)
 		}
+	}
+	for m.young.size+m.old.size > m.size && m.evict() {
 	}
 }
 

@@ -282,6 +282,22 @@ func TestBounded(t *testing.T) {
 	}
 }
 
+// TestBoundedEscaped: texts that are longer in a token than in a request take no more memory
+// than is accounted for.
+func TestBoundedEscaped(t *testing.T) {
+	m, key, _ := newTestMinter(t, time.Hour)
+	m.issuer = strings.Repeat(`"`, 255)
+	held := 0
+	for i := range 10 {
+		s := user(i)
+		s.Name = strings.Repeat("\x01", 255)
+		held += len(m.mint(t, key, s))
+	}
+	if m.young.size < held {
+		t.Errorf("%d bytes of assertions are accounted as %d", held, m.young.size)
+	}
+}
+
 // TestMintAlloc: an assertion that was minted before costs no memory.
 func TestMintAlloc(t *testing.T) {
 	m, key, _ := newTestMinter(t, time.Minute)

@@ -51,6 +51,7 @@ func init() {
 					sub.GroupID, sub.ValidArgsFunction = group, complete
 					sub.Short, sub.Long, sub.Example = helpOf(sub.Name())
 					for _, child := range sub.Commands() {
+						child.GroupID = group
 						child.Short, child.Long, child.Example = helpOf(sub.Name() + " " + child.Name())
 					}
 				}

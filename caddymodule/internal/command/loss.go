@@ -36,7 +36,7 @@ func lossCommand(name string, text func(*adminapi.Acceptance) string) *cobra.Com
 	cmd := &cobra.Command{Use: name + " <command>", RunE: subcommandMissing}
 	cmd.AddGroup(&cobra.Group{ID: ofGateway, Title: "Commands of a running gateway:"})
 	var admin adminFlags
-	accept := &cobra.Command{Use: "accept-loss", Args: noArguments, GroupID: ofGateway}
+	accept := &cobra.Command{Use: "accept-loss", Args: noArguments}
 	accept.RunE = func(cmd *cobra.Command, _ []string) error {
 		var done *adminapi.Acceptance
 		r := &apiRequest{method: http.MethodPost, path: adminapi.Path + name + "/accept-loss", lost: "it is safe to accept it again"}

@@ -24,8 +24,11 @@ var errBad = fmt.Errorf("%w", widgets.ErrUnavailable)
 
 // badRecord says that the value of an id is not a record of it.
 func badRecord(key, id string, cause error) error {
-	return fmt.Errorf("%w: the record of widget %s: %w: restore the key '%s' from a backup, or delete it there and create the widget again",
-		errBad, id, cause, key)
+	what, again := "widget "+id, " and create the widget again"
+	if id == widgets.SigningKeysID {
+		what, again = "the signing keys", ", and others are created"
+	}
+	return fmt.Errorf("%w: the record of %s: %w: restore the key '%s' from a backup, or delete it there%s", errBad, what, cause, key, again)
 }
 
 // encode returns the record's value. An error wraps [widgets.ErrRecord].

@@ -1,0 +1,106 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
+)
+
+// TestSigningKeysReloaded: a reload without the encryption key of the signing keys says so
+// while the gateway can still sign, since after a restart it cannot.
+func TestSigningKeysReloaded(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", assertingSite)
+	g.upstream.echo()
+	kid := g.asserted(t)
+	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
+	g.healthy(t, adminapi.Degraded, "the stored keys that sign assertions cannot be read")
+	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace the signing keys by 'caddy chat-identity keys rotate'") || strings.Contains(problems, "widgets") {
+		t.Error(problems)
+	}
+	equal(t, g.asserted(t), kid, "still known")
+	contains(t, g.call(t, "POST", "reseal", "").body, `"failed":[{"id":"-signing-keys","error":"encryption key `)
+	if found := fmt.Sprint(active(t).keyFindings()); !strings.Contains(found, "the keys that sign assertions cannot be decrypted") || strings.Contains(found, "widgets") {
+		t.Error(found)
+	}
+	load(t, g.config)
+	g.healthy(t, adminapi.OK, "")
+}
+
+// count takes a census now.
+func count(t testing.TB) {
+	t.Helper()
+	found, err := active(t).takeCensus(context.Background())
+	must(t, err)
+	active(t).census.Store(found)
+}
+
+// TestSigningKeysAreNoWidget: where nothing signs assertions, nobody misses the encryption key
+// of signing keys that were used before, and where something does, no widget is blamed.
+func TestSigningKeysAreNoWidget(t *testing.T) {
+	for name, store := range map[string]string{"file": "", "redis": "\nwidgets redis redis://" + redistest.Start(t).Addr} {
+		t.Run(name, func(t *testing.T) {
+			g := newLive(t, "encryption_key {env.TEST_KEY}"+store, "chat_identity {\nwidget {header.X-Widget-Key}\njwks_path /jwks\n}\nreverse_proxy UPSTREAM")
+			load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
+			g.published(t)
+			load(t, strings.Replace(g.config, "jwks_path /jwks", "", 1))
+			secret := g.create(t, `{"id":"shop"}`)
+			count(t)
+			g.healthy(t, adminapi.OK, "")
+			equal(t, g.scrape(t)["missing_encryption_keys{}"], 0, "missing keys")
+			g.restart(t)
+			count(t)
+			g.healthy(t, adminapi.Down, "there is no key that signs assertions")
+			if problems := g.health(t).Problems; len(problems) != 1 || strings.Contains(problems[0], "widgets") {
+				t.Errorf("%q", problems)
+			}
+			equal(t, g.outcome(t, "shop", secret), "verified", "with the signing keys lost")
+			g.call(t, "POST", "keys/rotate", "")
+			g.healthy(t, adminapi.OK, "")
+		})
+	}
+}
+
+// TestSigningKeysLongerLifetime: a reload that gives assertions more time gives it to a key
+// that still signs, too.
+func TestSigningKeysLongerLifetime(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", assertingSite)
+	g.call(t, "POST", "keys/rotate", "")
+	both := g.keys(t)
+	load(t, strings.Replace(g.config, "{env.TEST_KEY}", "{env.TEST_KEY}\nassertion {\nlifetime 1h\n}", 1))
+	equal(t, g.keys(t), both, "after a reload")
+	keys, err := active(t).signingKeys(context.Background())
+	must(t, err)
+	signs := time.Now().Add(assertion.Notice)
+	if n := len(keys.Public(signs.Add(time.Hour)).Keys); n != 2 {
+		t.Errorf("%d keys are published when the last assertion of the previous one expires", n)
+	}
+	if n := len(keys.Public(signs.Add(time.Hour + assertion.Notice)).Keys); n != 1 {
+		t.Errorf("%d keys are published after that", n)
+	}
+}
+
+// TestSigningKeysBroken: a record that is none is told of as soon as the gateway has started,
+// and nobody is advised to create a widget.
+func TestSigningKeysBroken(t *testing.T) {
+	server := redistest.Start(t)
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, assertingSite)
+	g.published(t)
+	must(t, caddy.Stop())
+	key := "chat_identity:{w}:" + widgets.SigningKeysID
+	server.Do("SET", key, "broken")
+	load(t, g.config)
+	testbed.Until(t, "the gateway has looked", func() bool { return active(t).signing.fault.Load() != nil })
+	g.healthy(t, adminapi.Down, "the signing keys: it cannot be decoded: restore the key '"+key+"' from a backup, or delete it there, and others are created")
+	server.Do("DEL", key)
+	g.healthy(t, adminapi.OK, "")
+}
