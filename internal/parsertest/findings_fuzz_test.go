@@ -1,6 +1,6 @@
 //go:build fuzz
 
-package caddymodule
+package parsertest
 
 import (
 	"fmt"
@@ -8,14 +8,12 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // readers sends the corpus past the gateway. It lists the shapes that no parser
 // reads: they hold for readers that are not here. A parser that reads next to
 // nothing was asked in the wrong way.
-func (r *fuzzRun) readers(backends []*parsertest.Backend) {
+func (r *fuzzRun) readers(backends []*Backend) {
 	var unread []string
 	read := make(map[string]int)
 	for _, shape := range r.shapes {
@@ -23,7 +21,7 @@ func (r *fuzzRun) readers(backends []*parsertest.Backend) {
 		if request == nil {
 			continue
 		}
-		answers, err := parsertest.AskAll(backends, request)
+		answers, err := AskAll(backends, request)
 		if err != nil {
 			r.t.Error(err)
 		}
@@ -52,7 +50,7 @@ func (r *fuzzRun) readers(backends []*parsertest.Backend) {
 
 // add lists what was found in a request. Of changed requests alike, each parser
 // has three examples.
-func (r *fuzzRun) add(label string, s *said, found []finding, request *parsertest.Request, example bool) {
+func (r *fuzzRun) add(label string, s *said, found []finding, request *Request, example bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent++
