@@ -17,10 +17,12 @@ func (r *fuzzRun) readers(backends []*Backend) {
 	var unread []string
 	read := make(map[string]int)
 	for _, shape := range r.shapes {
-		request, _ := r.render(shape, unsigned)
-		if request == nil {
-			continue
+		site := r.sites[shape.Site]
+		as, path := unsigned, site.user
+		if shape.Site == "path" { // in which only conversations are named
+			as, path = conversation, site.conversation
 		}
+		request, _ := r.render(shape, as)
 		answers, err := AskAll(backends, request)
 		if err != nil {
 			r.t.Error(err)
@@ -31,7 +33,7 @@ func (r *fuzzRun) readers(backends []*Backend) {
 			}
 		}
 		seen := mirrored{Answers: answers}
-		found := seen.read(r.sites[shape.Site].places, r.sites[shape.Site].user)
+		found := seen.read(site.places, path)
 		for _, f := range found {
 			read[f.parser]++
 		}
