@@ -33,8 +33,8 @@ type Gateway struct {
 	Ring       func() *widgets.Ring
 	EnsureRing func() error
 	// MissingKeys returns the ids of encryption keys that stored secrets need and
-	// that are not configured. WhereKeyIs says what to do about one,
-	// if it is lost as lost says.
+	// that are not configured. WhereKeyIs says where one may be found, and that lost is
+	// what to do if it cannot be.
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID, lost string) string
 
