@@ -113,12 +113,11 @@ func (h *Handler) asserts() bool { return h.Assertion != "" && h.names[headerAss
 // findSigner finds the key for a request that would be forwarded, or refuses the request.
 // It comes before the ledger, so that a request which is refused for that uses nothing up.
 func (x *exchange) findSigner() bool {
-	keys, err := x.h.app.signingKeys(x.r.Context())
-	if x.signer = keys.Signer(time.Now()); err != nil || x.signer == nil {
+	var err error
+	if x.signer, err = x.h.app.signer(x.r.Context()); x.signer == nil {
 		x.notAsserted(err)
-		return false
 	}
-	return true
+	return x.signer != nil
 }
 
 // assert mints the request's assertion.

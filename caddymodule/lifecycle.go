@@ -33,8 +33,8 @@ func (a *App) Start() error {
 	a.stop = stop
 	a.startSets(ctx)
 	a.counting.Go(func() { a.countStore(ctx) })
-	if a.usesAssertion { // so that health tells at once
-		a.counting.Go(func() { _, _ = a.listSigningKeys(ctx) })
+	if a.usesAssertion {
+		a.counting.Go(func() { a.watchSigningKeys(ctx) })
 	}
 	if a.usesLedger {
 		a.openLedger(ctx)
