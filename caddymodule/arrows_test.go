@@ -26,7 +26,6 @@ var arrows = map[string][]string{
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
 		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
-		"caddymodule/internal/assertion",
 	},
 	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
