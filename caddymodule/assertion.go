@@ -98,6 +98,9 @@ func (a *App) provisionAssertion() error {
 
 // checkAssertion checks the handler's options.
 func (h *Handler) checkAssertion() error {
+	if h.Assertion == "off" {
+		return ofOption("assertion", errors.New("assertion: 'off' is not an audience: for requests without an assertion, omit the line"))
+	}
 	if err := ofOption("assertion", checkAssertionText("assertion", h.Assertion)); err != nil {
 		return err
 	}
