@@ -52,6 +52,15 @@ bench: build ## measures what verification costs, against the bare reverse_proxy
 	@go build -o bin/bench ./caddymodule/cmd/bench
 	@./bin/bench -gateway ./caddy $(ARGS)
 
+# Ten minutes of everything at once, with a table at the end. It fails where an honest
+# request was refused, or one that is not was accepted.
+SOAK ?= 10m
+
+.PHONY: soak
+soak: build ## loads two gateways and a Redis with 200,000 widgets while both are disturbed, for SOAK (10m)
+	@$(call install,redis-server:redis-server prometheus:prometheus)
+	@SOAK=$(SOAK) CHAT_IDENTITY_TEST_GATEWAY=$(CURDIR)/caddy go test -count=1 -tags soak -timeout 0 ./caddymodule/internal/soak
+
 # Tests that run a gateway in a process of its own all run this one.
 export CHAT_IDENTITY_TEST_GATEWAY := $(CURDIR)/bin/testgateway
 

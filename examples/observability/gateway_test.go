@@ -137,11 +137,17 @@ func (g *gateway) scrape(t *testing.T) string {
 
 // token is a user's JSON Web Token, good for a minute.
 func token(secret, user string) string {
+	return jwt("HS256", user, func(text string) []byte {
+		h := hmac.New(sha256.New, []byte(secret))
+		h.Write([]byte(text))
+		return h.Sum(nil)
+	})
+}
+
+func jwt(algorithm, user string, sign func(text string) []byte) string {
 	part := base64.RawURLEncoding.EncodeToString
-	text := part([]byte(`{"alg":"HS256"}`)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
-	h := hmac.New(sha256.New, []byte(secret))
-	h.Write([]byte(text))
-	return text + "." + part(h.Sum(nil))
+	text := part(fmt.Appendf(nil, `{"alg":%q}`, algorithm)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
+	return text + "." + part(sign(text))
 }
 
 func sign(secret, text string) string {
