@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
+		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
 	},
 	"caddymodule/internal/secrettext": {},
 	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},

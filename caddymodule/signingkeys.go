@@ -248,27 +248,36 @@ func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
-// are replaced by those that this gateway knows, if any.
-func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKey, rotated bool, err error) {
+// may be another gateway's, which can, so only an order replaces them: by those that this
+// gateway knows, or else by new ones.
+func (a *App) rotateSigningKeys(ctx context.Context, replace bool) (done adminapi.SigningKeys, err error) {
 	s := a.signing
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	keys, err := a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
 		_, missing := errors.AsType[*widgets.MissingKeyError](unreadable)
-		if unreadable != nil && !missing && !errors.Is(unreadable, widgets.ErrSeal) {
+		if unreadable != nil && !(replace && (missing || errors.Is(unreadable, widgets.ErrSeal))) {
 			return nil, unreadable
 		}
-		if stored == nil {
-			stored = s.last()
+		from := stored
+		if from == nil {
+			from = s.last()
 		}
-		next, err := stored.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
-		rotated = next != stored
+		next, err := from.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
+		done.Changed, done.Replaced = new(next != stored), ""
+		if unreadable != nil {
+			done.Replaced = adminapi.ReplacedByNew
+			if from != nil {
+				done.Replaced = adminapi.ReplacedByKnown
+			}
+		}
 		return next, err
 	})
 	if err == nil {
 		s.mend(a.log)
 	}
-	return shownKeys(keys), rotated, err
+	done.Keys = shownKeys(keys)
+	return done, err
 }
 
 func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {

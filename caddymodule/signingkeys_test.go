@@ -268,7 +268,12 @@ func TestSigningKeysResealed(t *testing.T) {
 	if _, err := active(t).signingKeys(context.Background()); err == nil {
 		t.Error("a key that cannot be decrypted is replaced without an order")
 	}
-	rotated := keysIn(t, g.call(t, "POST", "keys/rotate", "").body)
+	if c := g.call(t, "POST", "keys/rotate", ""); c.status != 503 || !strings.Contains(c.Error, "keys rotate --replace") {
+		t.Errorf("rotated without an order to replace them: %d %s", c.status, c.body)
+	}
+	c = g.call(t, "POST", "keys/rotate?replace=true", "")
+	contains(t, c.body, `"changed":true,"replaced":"new"`)
+	rotated := keysIn(t, c.body)
 	if strings.Contains(keys, rotated[:43]) || g.keys(t) != rotated {
 		t.Errorf("rotated to %s", rotated)
 	}

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func TestSigningKeysReloaded(t *testing.T) {
 	kid := g.asserted(t)
 	load(t, strings.Replace(g.config, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1))
 	g.healthy(t, adminapi.Degraded, "the stored keys that sign assertions cannot be read")
-	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace the signing keys by 'caddy chat-identity keys rotate'") || strings.Contains(problems, "widgets") {
+	if problems := strings.Join(g.health(t).Problems, "\n"); !strings.Contains(problems, "if it is lost, replace the signing keys by 'caddy chat-identity keys rotate --replace', after which a gateway without ") || strings.Contains(problems, "widgets") {
 		t.Error(problems)
 	}
 	equal(t, g.asserted(t), kid, "still known")
@@ -64,9 +65,56 @@ func TestSigningKeysAreNoWidget(t *testing.T) {
 				t.Errorf("%q", problems)
 			}
 			equal(t, g.outcome(t, "shop", secret), "verified", "with the signing keys lost")
-			g.call(t, "POST", "keys/rotate", "")
+			g.call(t, "POST", "keys/rotate?replace=true", "")
 			g.healthy(t, adminapi.OK, "")
 		})
+	}
+}
+
+// TestSigningKeysOfAnother: a gateway with a wrong encryption key does not take the keys from
+// those that have the right one, and one that still knows them can put them back.
+func TestSigningKeysOfAnother(t *testing.T) {
+	server := redistest.Start(t)
+	options := "encryption_key {env.TEST_KEY}\nwidgets redis redis://" + server.Addr
+	good, wrong := newProcess(t, options, assertingSite), newProcess(t, strings.Replace(options, "{env.TEST_KEY}", widgets.NewEncryptionKey(), 1), assertingSite)
+	good.upstream.echo()
+	good.run(t)
+	kid := good.asserted(t)
+	wrong.run(t)
+	record := func() string { return server.Do("GET", "chat_identity:{w}:"+widgets.SigningKeysID) }
+	before := record()
+	if _, stderr, err := wrong.command(t, "", "keys", "rotate"); err == nil || !strings.Contains(stderr, "keys rotate --replace") {
+		t.Errorf("%v %s", err, stderr)
+	}
+	equal(t, record(), before, "what is stored")
+	_, stderr, err := wrong.command(t, "", "keys", "rotate", "--replace")
+	must(t, err)
+	contains(t, stderr, "were replaced by a new one")
+	good.healthy(t, adminapi.Degraded, "the stored keys that sign assertions cannot be read")
+	equal(t, good.asserted(t), kid, "still known")
+	_, stderr, err = good.command(t, "", "keys", "rotate", "--replace")
+	must(t, err)
+	contains(t, stderr, "were replaced by those that this gateway knows")
+	good.healthy(t, adminapi.OK, "")
+	equal(t, good.asserted(t), kid, "put back")
+	contains(t, good.log.String(), `"replaced_by":"known"`)
+	// Readable keys are rotated as ever.
+	_, stderr, err = good.command(t, "", "keys", "rotate", "--replace")
+	must(t, err)
+	contains(t, stderr, "Nothing was changed: there is a next key already, which signs at ")
+}
+
+// TestSigningKeysLostWithTheirKey: where only the signing keys need the encryption key that is
+// gone, nobody is advised to rotate widgets.
+func TestSigningKeysLostWithTheirKey(t *testing.T) {
+	g := live(t, "", assertingSite)
+	g.published(t)
+	must(t, caddy.Stop())
+	must(t, os.Remove(madeKeyPath()))
+	load(t, g.config)
+	c := g.call(t, "POST", "keys/rotate?replace=true", "")
+	if c.status != 503 || !strings.Contains(c.Error, "and replace the signing keys by ") || strings.Contains(c.Error, "these widgets") {
+		t.Errorf("%d %s", c.status, c.body)
 	}
 }
 

@@ -159,6 +159,14 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":false}`,
 		},
 		{
+			name: "a rotation back to known keys", args: "keys rotate --replace", call: "POST /chat_identity/keys/rotate?replace=true",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":true,"replaced":"known"}`,
+		},
+		{
+			name: "a rotation of lost keys", args: "keys rotate --replace", call: "POST /chat_identity/keys/rotate?replace=true",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":true,"replaced":"new"}`,
+		},
+		{
 			name: "stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2,"expired":0}},` +
 				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
