@@ -148,7 +148,8 @@ func TestSigningKeysBroken(t *testing.T) {
 	server.Do("SET", key, "broken")
 	load(t, g.config)
 	testbed.Until(t, "the gateway has looked", func() bool { return active(t).signing.fault.Load() != nil })
-	g.healthy(t, adminapi.Down, "the signing keys: it cannot be decoded: restore the key '"+key+"' from a backup, or delete it there, and others are created")
+	g.healthy(t, adminapi.Down, "requests that need one are answered 503: the record of the signing keys cannot be used: it cannot be decoded: restore the key '"+key+"' in Redis from a backup, or delete it there, and a gateway stores")
+	contains(t, g.call(t, "POST", "keys/rotate?replace=true", "").Error, "the record of the signing keys cannot be used: it cannot be decoded")
 	server.Do("DEL", key)
 	g.healthy(t, adminapi.OK, "")
 }
