@@ -80,7 +80,7 @@ var arrows = map[string][]string{
 	"examples/backends/go":           {"examples/backends/go/guard"},
 	"examples/backends/go/guard":     {},
 	"examples/dialects":              {},
-	"examples/fleet":                 {"internal/demo"},
+	"examples/fleet":                 {"examples/backends/go/guard", "internal/demo"},
 	"examples/observability":         {},
 	"examples/quickstart":            {"examples/backends/go/guard", "internal/demo"},
 	"examples/signing":               {},
