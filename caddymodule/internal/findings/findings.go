@@ -30,6 +30,7 @@ var (
 	PathTaken         = kind("path_taken", "Give one of them another path")
 	HeaderCopied      = kind("header_copied", "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it")
 	HeaderOverwritten = kind("header_overwritten", "Remove that option: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it")
+	NotAsserted       = kind("not_asserted", "Remove 'assertion', or what keeps it from requests")
 	NoCORS            = kind("no_cors", "Add 'cors' with the origins of the pages")
 	ErrorUnhandled    = kind("error_unhandled", "Add handle_errors, or remove 'refuse error'")
 	NoDirective       = kind("no_directive", "Add the directive chat_identity to a site")
