@@ -137,14 +137,14 @@ func (a *App) keyFindings() (all []findings.Finding) {
 	for keyID, secrets := range a.keyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
-			f.Remedy = a.whereKeyIs(keyID, admin.RotateLost)
+			f.Advise(a.whereKeyIs(keyID, admin.RotateLost))
 			all = append(all, f.At(a.Line, ""))
 		}
 	}
 	if record, _ := a.store.Lookup(context.Background(), signingKeysID); a.usesAssertion && record != nil {
 		if keyID := record.Secrets[0].KeyID; !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, "the keys that sign assertions cannot be decrypted: they need encryption key "+keyID)
-			f.Remedy = a.whereKeyIs(keyID, admin.ReplaceLost)
+			f.Advise(a.whereKeyIs(keyID, admin.ReplaceLost))
 			all = append(all, f.At(a.Line, ""))
 		}
 	}
@@ -183,7 +183,7 @@ func (a *App) checkFile(what, path, written string) {
 			err, f.Remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
 		case err == nil && written != path: // it would be replaced
 			if err = durable.Replaceable(path); err != nil {
-				f.Remedy = durable.Explain(err, "").Advice
+				f.Advise(durable.Explain(err, "").Advice)
 			}
 		}
 	}

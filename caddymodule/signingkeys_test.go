@@ -232,6 +232,9 @@ func TestSigningKeysFleet(t *testing.T) {
 	fleet[1].run(t)
 	equal(t, fleet[0].asserted(t), kids[0], "a known key while Redis is away")
 	equal(t, fleet[1].asserted(t), "", "without a key")
+	if _, stderr, err := fleet[0].offline(t, "keys", "list"); err == nil || !strings.Contains(stderr, "the store is unavailable") || strings.Contains(stderr, "answered 503") {
+		t.Errorf("a command speaks for the gateway: %v %s", err, stderr)
+	}
 	fleet[1].healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: this ends when the store can be used again")
 	server.Restart()
 	fleet[1].healthy(t, adminapi.OK, "")

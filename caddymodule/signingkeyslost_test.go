@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -30,7 +31,8 @@ func TestSigningKeysReloaded(t *testing.T) {
 	}
 	equal(t, g.asserted(t), kid, "still known")
 	contains(t, g.call(t, "POST", "reseal", "").body, `"failed":[{"id":"-signing-keys","error":"encryption key `)
-	if found := fmt.Sprint(active(t).keyFindings()); !strings.Contains(found, "the keys that sign assertions cannot be decrypted") || strings.Contains(found, "widgets") {
+	if found := fmt.Sprint(active(t).keyFindings()); !strings.Contains(found, "the keys that sign assertions cannot be decrypted") || strings.Contains(found, "widgets") ||
+		!strings.Contains(found, ". Add the encryption key of that id") {
 		t.Error(found)
 	}
 	load(t, g.config)
@@ -69,6 +71,24 @@ func TestSigningKeysAreNoWidget(t *testing.T) {
 			g.healthy(t, adminapi.OK, "")
 		})
 	}
+}
+
+// TestSigningKeysFaultIsOver: between the end of an outage and the next look at the keys,
+// health does not name what is over as the cause.
+func TestSigningKeysFaultIsOver(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}", assertingSite)
+	g.published(t)
+	a := active(t)
+	testbed.Until(t, "health is read before the keys are", func() bool {
+		a.signing.fault.Store(&signingFault{errors.New("nothing listens at the port"), true})
+		var h adminapi.Health
+		a.signingHealth(&h)
+		if strings.Contains(strings.Join(h.Problems, "\n"), "nothing listens") {
+			t.Fatal(h.Problems)
+		}
+		return len(h.Problems) == 1 && strings.HasSuffix(h.Problems[0], "the store can be used again, and they are read within seconds")
+	})
+	g.healthy(t, adminapi.OK, "")
 }
 
 // TestSigningKeysOfAnother: a gateway with a wrong encryption key does not take the keys from

@@ -79,6 +79,11 @@ func (f Finding) At(line, site string) Finding {
 	return f
 }
 
+// Advise sets another remedy, which may be the end of some other sentence.
+func (f *Finding) Advise(remedy string) {
+	f.Remedy = strings.ToUpper(remedy[:min(1, len(remedy))]) + remedy[min(1, len(remedy)):]
+}
+
 // Log warns of a finding.
 func (f Finding) Log(log *zap.Logger) {
 	fields := []zap.Field{zap.String("finding", string(f.Kind))}
