@@ -242,14 +242,14 @@ func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 }
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
-func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {
+func (a *App) listSigningKeys(ctx context.Context) ([]assertion.State, error) {
 	keys, err := a.currentSigningKeys(ctx)
-	return shownKeys(keys), err
+	return keys.States(time.Now()), err
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
 // are replaced by those that this gateway knows, if any.
-func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKey, rotated bool, err error) {
+func (a *App) rotateSigningKeys(ctx context.Context) (shown []assertion.State, rotated bool, err error) {
 	s := a.signing
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -268,15 +268,7 @@ func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKe
 	if err == nil {
 		s.mend(a.log)
 	}
-	return shownKeys(keys), rotated, err
-}
-
-func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {
-	shown := []adminapi.SigningKey{}
-	for _, key := range keys.States(time.Now()) {
-		shown = append(shown, adminapi.SigningKey(key))
-	}
-	return shown
+	return keys.States(time.Now()), rotated, err
 }
 
 // signingHealth is down while requests that need an assertion get none.
