@@ -37,11 +37,11 @@ var arrows = map[string][]string{
 	"caddymodule/internal/sites":     {"caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/naming"},
 	"caddymodule/internal/admin": {
 		"verifier", "caddymodule/widgets", "caddymodule/ledger", "caddymodule/internal/admin/dashboard",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
+		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
 	"caddymodule/internal/admin/dashboard": {"verifier", "examples/signing"},
-	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
+	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/assertion", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
 		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",

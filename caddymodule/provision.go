@@ -128,10 +128,10 @@ func unreplaced(option, text string) error {
 
 // checkOwnPath checks a path whose requests the handler answers itself.
 func checkOwnPath(option, path string) error {
-	why := "it begins with a slash, without scheme, host and wildcards, and is matched as a whole"
+	why := "it begins with a slash, without scheme, host, wildcards, placeholders and percent escapes, and is matched as a whole"
 	if i := strings.IndexAny(path, "?#"); i > 0 && path[0] == '/' {
 		why = fmt.Sprintf("'%s' is a query or a fragment, which no path has", path[i:])
-	} else if path == "" || path[0] == '/' && !strings.ContainsAny(path, "{}*") {
+	} else if path == "" || path[0] == '/' && !strings.ContainsAny(path, "{}*%") {
 		return nil
 	}
 	return ofOption(option, cmp.Or(unreplaced(option, path), fmt.Errorf("%s: '%s' is not a path: %s", option, path, why)))
@@ -183,7 +183,7 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if err := inOrder(h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
+	if err := inOrder(h.checkRenamed, h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
 		return err
 	}
 	h.rememberFor(h.plan)

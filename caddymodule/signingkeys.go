@@ -247,9 +247,9 @@ func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 }
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
-func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {
+func (a *App) listSigningKeys(ctx context.Context) ([]assertion.State, error) {
 	keys, err := a.currentSigningKeys(ctx)
-	return shownKeys(keys), err
+	return keys.States(time.Now()), err
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
@@ -281,16 +281,8 @@ func (a *App) rotateSigningKeys(ctx context.Context, replace bool) (done adminap
 	if err == nil {
 		s.mend(a.log)
 	}
-	done.Keys = shownKeys(keys)
+	done.Keys = keys.States(time.Now())
 	return done, err
-}
-
-func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {
-	shown := []adminapi.SigningKey{}
-	for _, key := range keys.States(time.Now()) {
-		shown = append(shown, adminapi.SigningKey(key))
-	}
-	return shown
 }
 
 // signingHealth is down while requests that need an assertion get none.

@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import urlopen
@@ -10,7 +11,7 @@ import jwt  # PyJWT, with cryptography
 KEYS_URL, AUDIENCE, PORT = (os.environ.get(name) or sys.exit(name + " is not set: README.md says what it is")
                             for name in ["KEYS_URL", "AUDIENCE", "PORT"])
 ISSUER = os.environ.get("ISSUER", "chat-identity")
-keys, read = {}, -300.0
+keys, read, lock = {}, -300.0, threading.Lock()
 
 
 class NoKeys(Exception):
@@ -20,14 +21,15 @@ class NoKeys(Exception):
 def key(kid):
     """Kept for 5 minutes. One that is not there is looked for every 10 seconds at most."""
     global keys, read
-    if time.monotonic() - read > (300 if kid in keys else 10):
-        try:
-            with urlopen(KEYS_URL, timeout=5) as answer:
-                keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
-        except Exception as error:
-            raise NoKeys(error) from error
-        read = time.monotonic()
-    return keys[kid]
+    with lock:
+        if time.monotonic() - read > (300 if kid in keys else 10):
+            try:
+                with urlopen(KEYS_URL, timeout=5) as answer:
+                    keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
+            except Exception as error:
+                raise NoKeys(error) from error
+            read = time.monotonic()
+        return keys[kid]
 
 
 def user(assertion):

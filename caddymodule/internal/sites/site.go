@@ -274,7 +274,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 				s.unguarded = append(s.unguarded, here)
 			}
 			s.responses(h.HandleResponse, way, guarded)
-			s.passesOn()
+			s.proxied()
 		case *intercept.Intercept:
 			s.responses(h.HandleResponse, way, guarded)
 		default:

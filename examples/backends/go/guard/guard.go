@@ -80,7 +80,8 @@ func (g *Guard) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 		keep = 5 * time.Minute
 	}
 	if time.Since(g.read) > keep {
-		keys, err := fetch(ctx, g.KeysURL)
+		// Otherwise clients that hang up could have it read all the time.
+		keys, err := fetch(context.WithoutCancel(ctx), g.KeysURL)
 		if err != nil {
 			return nil, fmt.Errorf("the keys of the gateway cannot be read: %w", err)
 		}
@@ -107,7 +108,7 @@ func fetch(ctx context.Context, url string) (keys jose.JSONWebKeySet, err error)
 	if response.StatusCode != http.StatusOK {
 		return keys, errors.New(response.Status)
 	}
-	if err = json.NewDecoder(response.Body).Decode(&keys); err == nil && len(keys.Keys) == 0 {
+	if err = json.NewDecoder(response.Body).Decode(&keys); err == nil && keys.Keys == nil {
 		err = errors.New("there are none")
 	}
 	return keys, err
