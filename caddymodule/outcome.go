@@ -62,6 +62,7 @@ func (x *exchange) recordUser() {
 	if s.user, s.proof = x.identity.User(), proofSignature; x.identity.ByToken() {
 		s.proof, s.signed = proofToken, profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
 	}
+	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.identity.Expires()}
 	// What the browser says counts only where the token says nothing.
 	if s.signed.email == "" {
 		s.said.email = string(said(verifier.Email))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -33,6 +34,7 @@ type state struct {
 	dialect   string
 	widget    string
 	proof     string // of a verified user: proofSignature or proofToken
+	proved    proof
 	user      string
 	signed    profile // what the user's token signs
 	said      profile // what the browser says beside that
@@ -51,6 +53,12 @@ type state struct {
 type profile struct {
 	email, name string
 	attributes  string // as one JSON object in ASCII
+}
+
+// proof is what proves that a request is a user's. What it has opened ends with it.
+type proof struct {
+	widget, version string    // of the widget's secret; the thumbprint of its public key
+	expires         time.Time // of a token or session; zero if it does not expire
 }
 
 // The proofs of a verified user, as placeholders and metrics name them.

@@ -10,10 +10,12 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"math/big"
 	"sync"
 	"time"
 
@@ -36,8 +38,8 @@ type Key struct {
 	public crypto.PublicKey
 	only   string // the only algorithm that the public key is for, or ""
 
-	fingerprint [sha256.Size]byte // of the public key
-	verdicts    Verdicts
+	thumbprint string // of the public key
+	verdicts   Verdicts
 }
 
 // macState is one computation under way. Its buffers live here because what
@@ -117,23 +119,36 @@ type Verdicts interface {
 // what no algorithm takes: see [Token.CheckKey].
 func NewPublicKey(k PublicKey) (*Key, error) {
 	key := &Key{ID: k.ID, public: k.Key, set: k.InSet, only: k.Algorithm, verdicts: k.Verdicts}
-	var numbers []byte
+	// The members that RFC 7638 section 3.2 names, in its order.
+	var members string
+	text := base64.RawURLEncoding.EncodeToString
 	switch public := k.Key.(type) {
 	case *rsa.PublicKey:
-		numbers = fmt.Append(nil, "rsa ", public.N, public.E)
+		members = fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, text(big.NewInt(int64(public.E)).Bytes()), text(public.N.Bytes()))
 	case *ecdsa.PublicKey:
-		point, err := public.Bytes()
+		point, err := public.Bytes() // 4, and two coordinates of one length (SEC 1 section 2.3.3)
 		if err != nil {
 			return nil, errors.New("the ECDSA key is not a point of its curve")
 		}
-		numbers = append([]byte("ecdsa "), point...)
+		half := len(point)/2 + 1
+		members = fmt.Sprintf(`{"crv":"%s","kty":"EC","x":"%s","y":"%s"}`, public.Params().Name, text(point[1:half]), text(point[half:]))
 	case ed25519.PublicKey:
-		numbers = append([]byte("ed25519 "), public...)
+		members = fmt.Sprintf(`{"crv":"Ed25519","kty":"OKP","x":"%s"}`, text(public))
 	default:
 		return nil, fmt.Errorf("a key of an unsupported kind (%T): RSA, ECDSA or Ed25519", k.Key)
 	}
-	key.fingerprint = sha256.Sum256(numbers)
+	sum := sha256.Sum256([]byte(members))
+	key.thumbprint = text(sum[:])
 	return key, nil
+}
+
+// Thumbprint returns the public key's thumbprint (RFC 7638) with SHA-256, in base64url; ""
+// for a secret's key.
+func (k *Key) Thumbprint() string {
+	if k == nil {
+		return ""
+	}
+	return k.thumbprint
 }
 
 // CheckKey returns an error for a public key that none of the algorithms takes.
@@ -224,8 +239,7 @@ func (k *Key) verifiesPublic(a jws.Algorithm, t *tokenReading) bool {
 	// Two keys, two algorithms or two spellings are never one digest: the first two have
 	// no newline, and the text is all that follows.
 	h := sha256.New()
-	_, _ = h.Write(k.fingerprint[:])
-	_, _ = io.WriteString(h, a.Name+"\n")
+	_, _ = io.WriteString(h, k.thumbprint+a.Name+"\n")
 	_, _ = h.Write(t.jws.Text)
 	var digest [sha256.Size]byte
 	h.Sum(digest[:0])

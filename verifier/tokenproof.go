@@ -47,7 +47,7 @@ func (v *Verifier) proveToken(t *tokenReading, keys []*Key) (Identity, error) {
 	case !v.token.fresh(v, t):
 		return Identity{}, ErrExpired
 	}
-	i := Identity{user: string(t.user), keyID: signer.ID, email: string(t.fields[Email]), token: &signedToken{
+	i := Identity{user: string(t.user), key: signer, email: string(t.fields[Email]), token: &signedToken{
 		name: string(t.fields[Name]), attributes: string(v.appendSigned(nil, t)),
 	}}
 	if t.has[iatMember] {
