@@ -32,7 +32,8 @@ type Key struct {
 	// the key is used.
 	ID string
 
-	macs [numHashes]sync.Pool // of *macState, by [macOf]; of a public key without New
+	macs    [numHashes]sync.Pool // of *macState, by [macOf]; of a public key without New
+	session *SessionKey          // of a secret
 
 	set    bool // the key is one of a set: a token that names none of them is invalid
 	public crypto.PublicKey
@@ -48,6 +49,7 @@ type macState struct {
 	hash hash.Hash
 	sum  [sha512.Size]byte
 	got  [sha256.Size]byte
+	text []byte // of a session
 }
 
 // NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text. The zero Secret, which
@@ -73,23 +75,28 @@ const numHashes = 3
 func macOf(hash crypto.Hash) int { return int(hash - crypto.SHA256) }
 
 func newKey(secret []byte) *Key {
-	k := new(Key)
+	k := &Key{session: NewSessionKey(secret)}
 	for i := range k.macs {
-		proto := hmac.New((crypto.SHA256 + crypto.Hash(i)).New, secret)
-		// The first Reset replaces the key's two blocks by the hash states after
-		// them; from then on a MAC of a short message costs two blocks, not four.
-		proto.Reset()
-		cloner := proto.(hash.Cloner)
-		k.macs[i].New = func() any {
-			clone, err := cloner.Clone()
-			if err != nil {
-				// The hashes of the standard library document that their state can be cloned.
-				panic("verifier: " + err.Error())
-			}
-			return &macState{hash: clone}
-		}
+		k.macs[i].New = keyed(crypto.SHA256+crypto.Hash(i), secret)
 	}
 	return k
+}
+
+// keyed returns what makes a [macState] of an HMAC with the secret, for a [sync.Pool].
+func keyed(h crypto.Hash, secret []byte) func() any {
+	proto := hmac.New(h.New, secret)
+	// The first Reset replaces the key's two blocks by the hash states after
+	// them; from then on a MAC of a short message costs two blocks, not four.
+	proto.Reset()
+	cloner := proto.(hash.Cloner)
+	return func() any {
+		clone, err := cloner.Clone()
+		if err != nil {
+			// The hashes of the standard library document that their state can be cloned.
+			panic("verifier: " + err.Error())
+		}
+		return &macState{hash: clone}
+	}
 }
 
 // PublicKey describes a key that [NewPublicKey] makes.

@@ -32,8 +32,10 @@ type Identity struct {
 	user, email string
 	key         *Key // that signed
 	signedAt    time.Time
+	expires     time.Time
 	digest      [sha256.Size]byte
-	token       *signedToken // nil for a signature
+	token       *signedToken // nil for a signature or a session
+	session     bool
 }
 
 // User returns the user's id. It is unique among the users of one customer only.
@@ -56,6 +58,10 @@ func (i Identity) Thumbprint() string { return i.key.Thumbprint() }
 
 // SignedAt returns the time of signing, the zero time where none is signed.
 func (i Identity) SignedAt() time.Time { return i.signedAt }
+
+// Expires returns when the token or the session that proved it expires; the zero time for
+// one that does not, and for a signature.
+func (i Identity) Expires() time.Time { return i.expires }
 
 // Digest returns the digest that the signature encodes, the same for all its
 // spellings: what to remember to accept a signature once.
