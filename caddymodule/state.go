@@ -23,6 +23,7 @@ const stateKey = "http.handlers.chat_identity"
 // placeholders share it.
 type state struct {
 	stripped http.Header    // the header that was stripped; nil before
+	sessions http.Header    // of the headers that were stripped, those of sessions
 	decider  *Handler       // the handler that decided the request; nil before
 	body     body.Body      // the body, if it was read
 	streamed *body.Streamed // the body, if it passes unread
@@ -33,7 +34,7 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	proof     string // of a verified user: proofSignature or proofToken
+	proof     string // of a verified user: proofSignature, proofToken or proofSession
 	proved    proof
 	user      string
 	signed    profile // what the user's token signs
@@ -65,6 +66,7 @@ type proof struct {
 const (
 	proofSignature = "signature"
 	proofToken     = "token"
+	proofSession   = "session"
 )
 
 // stateOf returns the request's state, nil before the first handler.
