@@ -42,8 +42,12 @@ func (x *exchange) recordOutcome() {
 	// count.
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
-		if finding == traffic.Verified && x.identity.ByToken() {
+		switch {
+		case finding != traffic.Verified:
+		case x.identity.ByToken():
 			finding = traffic.VerifiedByToken
+		case x.identity.BySession():
+			finding = traffic.VerifiedBySession
 		}
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
