@@ -17,10 +17,10 @@ type Finding uint8
 // The findings: four without a reason, one per reason, and further ones for a claimed
 // conversation, the last reason, whose outcome is the claim's.
 const (
-	Disabled        Finding = iota
-	Verified                // by a signature
-	VerifiedByToken         // where outcome and reason do not tell it apart
-	VerifiedBySession       // neither
+	Disabled          Finding = iota
+	Verified                  // by a signature
+	VerifiedByToken           // where outcome and reason do not tell it apart
+	VerifiedBySession         // neither
 	firstReason
 	numReasons  = 12
 	firstOther  = firstReason + numReasons
