@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,6 +51,7 @@ func TestCheck(t *testing.T) {
 	before, _, _ := strings.Cut(example, "\t\t\tno_expiry\n")
 	forever := fmt.Sprintf("token_forever %d", 1+strings.Count(before[:strings.LastIndex(before, "chat_identity")], "\n"))
 	seen := map[findings.Kind]bool{}
+	public := base64.StdEncoding.EncodeToString([]byte(newPair(t, "ES256", "").pem(t)))
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
@@ -114,6 +116,9 @@ func TestCheck(t *testing.T) {
 		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 10"},
 		{"a decoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.HEX_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), ""},
 		{"tokens forever", oneSite("", own+"dialect jwt\ntoken {\nno_expiry\n}\n}\n"+proxy), "token_forever 6"},
+		{"sessions for one gateway", oneSite("", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), "session_key_local 6"},
+		{"sessions for a fleet", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\n}", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), ""},
+		{"sessions of a secret", oneSite("", own+"identify /identify\nsession 1h\n}\n"+proxy), ""},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},

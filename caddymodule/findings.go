@@ -253,6 +253,7 @@ func (h *Handler) checkValues() {
 	} else if h.Assertion != "" && h.Mode == widgets.ModeOff && (h.own != "" || h.widgetless()) {
 		h.find(findings.NotAsserted, "no request gets an assertion, since none has one in mode off")
 	}
+	h.checkSessionKey()
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}

@@ -155,7 +155,7 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
-			awaited := mode != widgets.ModeOff && (f.Proof() != "none" || f == unavailable)
+			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == traffic.VerifiedByToken || f == unavailable)
 			for dialect, dialectName := range dialects {
 				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
 					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName, f.Proof())
