@@ -1,0 +1,96 @@
+// Proves to the gateway who is chatting. Copy this file; README.md says how to use it.
+const queued = window.chatIdentity?.q ?? []
+const tabs = new BroadcastChannel('chat-identity')
+let me = { options: {}, user: null }
+
+async function call(url, init) {
+  const answer = await fetch(url, init)
+  if (answer.status > 403) throw new Error(`chat-identity: ${url} answered ${answer.status}`)
+  return answer
+}
+
+// Asks your server who is signed in. A claim is sent at once and never kept.
+async function ask({ claim }) {
+  if (typeof claim !== 'string') return claim?.()
+  const answer = await call(claim, { cache: 'no-store' })
+  return answer.status === 200 ? answer.json() : null // nobody
+}
+
+// Trades a claim for a session, or else returns the claim.
+async function trade(mine) {
+  const { identify } = mine.options, claim = await ask(mine.options)
+  const asked = claim && identify && await call(...carry(mine, { claim }, identify, { method: 'POST', body: {} }))
+  const who = asked ? await asked.json() : {}
+  if (mine === me) {
+    const user = who.user?.id ?? null, before = mine.user
+    if (before && user !== before) me = { options: mine.options }
+    Object.assign(me, { user, session: who.session?.token, ends: Date.now() + who.session?.expires_in * 1000 })
+    if (user !== before) {
+      dispatchEvent(new CustomEvent('chat-identity', { detail: user }))
+      if (!mine.told) tabs.postMessage(user)
+    }
+  }
+  if (mine !== me) throw new Error('chat-identity: the user has changed')
+  return me.session ? null : claim
+}
+
+const renew = (mine) => mine.asking ??= trade(mine).finally(() => { mine.asking = null })
+
+// What proves a request. A stream that is opened again may have ended because of its
+// session, so it gets a new one.
+async function prove(mine, stream) {
+  const left = mine.ends - Date.now()
+  let claim
+  if (stream || !(left > 2e4)) {
+    claim = await renew(mine).catch((error) => { if (mine !== me || !(left > 0)) throw error })
+  }
+  return { claim, session: mine.session }
+}
+
+const text = (value) => typeof value === 'object' ? JSON.stringify(value) : value
+
+// Puts the proof into a request or, without init, into a stream's URL.
+function carry({ options }, { claim, session }, url, init) {
+  const to = new URL(url, location), headers = new Headers(init?.headers)
+  let body = init?.body, into = to.searchParams
+  const json = typeof body === 'string' || body?.constructor === Object
+  if (body instanceof FormData || body instanceof URLSearchParams) {
+    into = new body.constructor()
+    for (const field of body) into.append(...field)
+    body = into
+  }
+  const put = (fields, into) => {
+    for (const name in fields) if (fields[name] != null) into.set(name, text(fields[name]))
+  }
+  const at = options.place?.(claim ?? {}) ?? { body: claim }
+  put(at.query, to.searchParams)
+  put(at.headers, headers)
+  if (session) init ? headers.set('X-Chat-Session', session) : into.set('chat_session', session)
+  if (json) {
+    headers.set('Content-Type', 'application/json')
+    body = text({ ...JSON.parse(text(body)), ...at.body })
+  } else put(at.body, into)
+  return [to, { ...init, headers, body }]
+}
+
+// Sends a request, and again with a new session if the first is refused.
+async function send(url, init, mine, again) {
+  const proof = await prove(mine)
+  const answer = await fetch(...carry(mine, proof, url, init))
+  if (again || !proof.session || ![401, 403].includes(answer.status)) return answer
+  if (mine.session === proof.session) mine.ends = 0
+  return send(url, init, mine, true)
+}
+
+const begin = () => renew(me).catch(() => {}) // the next request says why
+
+// In another tab, somebody has signed in or out.
+tabs.onmessage = ({ data }) => data === me.user || begin(Object.assign(me, { ends: 0, told: true }))
+
+window.chatIdentity = (command, options) => {
+  me = { options: { identify: options, reset: {} }[command] }
+  begin()
+}
+chatIdentity.fetch = (url, init = {}) => send(url, init, me)
+chatIdentity.url = async (url, mine = me) => carry(mine, await prove(mine, true), url)[0].href
+for (const command of queued) chatIdentity(...command)
