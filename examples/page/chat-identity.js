@@ -18,9 +18,9 @@ async function ask({ claim }) {
 
 // Trades a claim for a session, or else returns the claim.
 async function trade(mine) {
-  const { identify } = mine.options, claim = await ask(mine.options)
-  const asked = claim && identify && await call(...carry(mine, { claim }, identify, { method: 'POST', body: {} }))
-  const who = asked ? await asked.json() : {}
+  const { session } = mine.options, claim = await ask(mine.options)
+  const traded = session && claim && await call(...carry(mine, { claim }, session, { method: 'POST', body: {} }))
+  const who = traded ? await traded.json() : {}
   if (mine === me) {
     const user = who.user?.id ?? null, before = mine.user
     if (before && user !== before) me = { options: mine.options }

@@ -1,7 +1,7 @@
 // The website's part. Commands wait in a queue until chat-identity.js has loaded.
 window.chatIdentity ??= function () { (chatIdentity.q ??= []).push(arguments) }
 
-const identify = () => chatIdentity('identify', { claim: '/me/chat', identify: '/chat/identify' })
+const identify = () => chatIdentity('identify', { claim: '/me/chat', session: '/chat/identify' })
 identify()
 
 async function sign(path) {
