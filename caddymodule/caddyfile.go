@@ -98,6 +98,7 @@ func (h *Handler) guard() *Handler {
 //	    }
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
+//	    session      <lifetime>
 //	    refuse       problem|error
 //	    unverified   strip [<field>...]|keep
 //	    max_body     <size>
@@ -235,6 +236,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.Visitor.unmarshal(d)
 	case "identify":
 		return oneArg(d, &h.Identify, "a path, as in 'identify /chat/identify'")
+	case "session":
+		return durationArg(d, &h.Session, caddy.Duration(minSession))
 	case "nonce_length":
 		return numberArg(d, &h.NonceLength, 1, 512)
 	case "timestamp_unit":

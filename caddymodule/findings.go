@@ -243,6 +243,7 @@ func (h *Handler) checkValues() {
 	if p := h.plan; p != nil && p.hashIsToken() {
 		h.find(findings.HashIsToken, "the secret that signs user ids signs tokens by HS256, too: who can choose an id of the form 'header.payload' gets, as its signature, that of a token for anybody")
 	}
+	h.checkSessionKey()
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}

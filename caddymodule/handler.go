@@ -51,18 +51,21 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	defer x.release()
 
 	x.read() // the widget, with it the mode, and the claim
+	preflight, off := x.isPreflight(), x.mode == widgets.ModeOff
+	if !preflight && !off {
+		x.evaluate()
+	}
+	x.withoutSession()
 	switch {
-	case x.isPreflight():
+	case preflight:
 		x.passPreflight()
 		return false, nil
-	case x.mode == widgets.ModeOff:
+	case off:
 		x.recordOutcome()
 		h.publish(r, s)
 		x.returnBody()
 		return false, nil
 	}
-
-	x.evaluate()
 	x.recordOutcome()
 	h.log.leftOut(x)
 	switch {

@@ -59,9 +59,13 @@ func (x *exchange) recordOutcome() {
 
 func (x *exchange) recordUser() {
 	s, said := x.s, x.reading.Unverified
-	if s.user, s.proof = x.identity.User(), proofSignature; x.identity.ByToken() {
+	switch s.user, s.proof = x.identity.User(), proofSignature; {
+	case x.identity.ByToken():
 		s.proof, s.signed = proofToken, profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
+	case x.identity.BySession():
+		s.proof = proofSession
 	}
+	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.identity.Expires()}
 	// What the browser says counts only where the token says nothing.
 	if s.signed.email == "" {
 		s.said.email = string(said(verifier.Email))

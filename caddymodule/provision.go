@@ -115,7 +115,7 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	}
-	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
+	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.checkSession, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
 }
 
 // checkOwnPath checks a path whose requests the handler answers itself.

@@ -126,6 +126,9 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 
 func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) string {
 	p := x.plan
+	if text := x.sessionDetail(reason, cause); text != "" {
+		return text
+	}
 	switch reason {
 	case judgment.TooLarge:
 		return h.tooLargeDetail(x)

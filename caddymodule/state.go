@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,6 +23,7 @@ const stateKey = "http.handlers.chat_identity"
 // placeholders share it.
 type state struct {
 	stripped http.Header    // the header that was stripped; nil before
+	sessions http.Header    // of the headers that were stripped, those of sessions
 	decider  *Handler       // the handler that decided the request; nil before
 	body     body.Body      // the body, if it was read
 	streamed *body.Streamed // the body, if it passes unread
@@ -32,7 +34,8 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	proof     string // of a verified user: proofSignature or proofToken
+	proof     string // of a verified user: proofSignature, proofToken or proofSession
+	proved    proof
 	user      string
 	signed    profile // what the user's token signs
 	said      profile // what the browser says beside that
@@ -53,10 +56,17 @@ type profile struct {
 	attributes  string // as one JSON object in ASCII
 }
 
+// proof is what proves that a request is a user's. What it has opened ends with it.
+type proof struct {
+	widget, version string    // of the widget's secret; the thumbprint of its public key
+	expires         time.Time // of a token or session; zero if it does not expire
+}
+
 // The proofs of a verified user, as placeholders and metrics name them.
 const (
 	proofSignature = "signature"
 	proofToken     = "token"
+	proofSession   = "session"
 )
 
 // stateOf returns the request's state, nil before the first handler.

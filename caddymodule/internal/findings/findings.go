@@ -48,6 +48,7 @@ var (
 	ClaimsKept        = kind("claims_kept", "Remove 'unverified keep' unless the upstream reads X-Verified-User alone")
 	HashIsToken       = kind("hash_is_token", "Write 'proof signature' where no tokens are sent yet. Else have them signed by HS512 and write 'algorithm HS512'; or write 'proof token', with a secret that has signed no ids")
 	TokenForever      = kind("token_forever", "Have the signing server set exp, and remove no_expiry")
+	SessionKeyLocal   = kind("session_key_local", "Configure an encryption_key, the same for all gateways")
 	FileDamaged       = kind("file_damaged", "Restore it from a backup, or correct the path")
 	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
 )
