@@ -1,4 +1,4 @@
-// Proves to the gateway who is chatting. Copy this file; README.md says how to use it.
+// Proves to the gateway who is chatting. README.md says how to use it.
 const queued = window.chatIdentity?.q ?? []
 const tabs = new BroadcastChannel('chat-identity')
 let me = { options: {}, user: null }
@@ -18,16 +18,16 @@ async function ask({ claim }) {
 
 // Trades a claim for a session, or else returns the claim.
 async function trade(mine) {
-  const { session } = mine.options, claim = await ask(mine.options)
-  const traded = session && claim && await call(...carry(mine, { claim }, session, { method: 'POST', body: {} }))
+  const { options } = mine, claim = await ask(options)
+  const traded = claim && options.session && await call(...carry(mine, { claim }, options.session, { method: 'POST', body: {} }))
   const who = traded ? await traded.json() : {}
   if (mine === me) {
-    const user = who.user?.id ?? null, before = mine.user
-    if (before && user !== before) me = { options: mine.options }
-    Object.assign(me, { user, session: who.session?.token, ends: Date.now() + who.session?.expires_in * 1000 })
+    const user = who.user?.id ?? null, { user: before, told } = mine
+    if (before && user !== before) me = { options }
+    Object.assign(me, { user, told: 0, session: who.session?.token, ends: Date.now() + who.session?.expires_in * 1000 })
     if (user !== before) {
       dispatchEvent(new CustomEvent('chat-identity', { detail: user }))
-      if (!mine.told) tabs.postMessage(user)
+      if (!told) tabs.postMessage(user)
     }
   }
   if (mine !== me) throw new Error('chat-identity: the user has changed')
@@ -36,14 +36,12 @@ async function trade(mine) {
 
 const renew = (mine) => mine.asking ??= trade(mine).finally(() => { mine.asking = null })
 
-// What proves a request. A stream that is opened again may have ended because of its
-// session, so it gets a new one.
+// What proves a request. A stream gets a new session: if it is opened again, the last
+// one may have been the reason.
 async function prove(mine, stream) {
   const left = mine.ends - Date.now()
-  let claim
-  if (stream || !(left > 2e4)) {
-    claim = await renew(mine).catch((error) => { if (mine !== me || !(left > 0)) throw error })
-  }
+  const claim = !stream && left > 2e4 ? null
+    : await renew(mine).catch((error) => { if (mine !== me || !(left > 0)) throw error })
   return { claim, session: mine.session }
 }
 
@@ -53,7 +51,6 @@ const text = (value) => typeof value === 'object' ? JSON.stringify(value) : valu
 function carry({ options }, { claim, session }, url, init) {
   const to = new URL(url, location), headers = new Headers(init?.headers)
   let body = init?.body, into = to.searchParams
-  const json = typeof body === 'string' || body?.constructor === Object
   if (body instanceof FormData || body instanceof URLSearchParams) {
     into = new body.constructor()
     for (const field of body) into.append(...field)
@@ -66,7 +63,7 @@ function carry({ options }, { claim, session }, url, init) {
   put(at.query, to.searchParams)
   put(at.headers, headers)
   if (session) init ? headers.set('X-Chat-Session', session) : into.set('chat_session', session)
-  if (json) {
+  if (typeof body === 'string' || body?.constructor === Object) {
     headers.set('Content-Type', 'application/json')
     body = text({ ...JSON.parse(text(body)), ...at.body })
   } else put(at.body, into)
@@ -82,10 +79,10 @@ async function send(url, init, mine, again) {
   return send(url, init, mine, true)
 }
 
-const begin = () => renew(me).catch(() => {}) // the next request says why
+const begin = () => renew(me).catch(() => {}) // the next request says it
 
-// In another tab, somebody has signed in or out.
-tabs.onmessage = ({ data }) => data === me.user || begin(Object.assign(me, { ends: 0, told: true }))
+// Somebody has signed in or out in another tab.
+tabs.onmessage = ({ data }) => data === me.user || begin(Object.assign(me, { ends: 0, told: 1 }))
 
 window.chatIdentity = (command, options) => {
   me = { options: { identify: options, reset: {} }[command] }

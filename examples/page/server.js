@@ -18,7 +18,7 @@ const files = { '/': 'text/html', '/page.js': 'text/javascript', '/chat-identity
 const routes = {
   // The website's sign-in: a click in place of a password. A token is never used again.
   'POST /sign-in/ada': (req, res) => signIn(res, 'usr_ada'),
-  'POST /sign-in/grace': (req, res) => signIn(res, 'usr_grace'),
+  'POST /sign-in/grace': (req, res) => signIn(res, 1906),
   'POST /sign-out': (req, res) => {
     signedIn.delete(token(req))
     res.writeHead(204).end()
