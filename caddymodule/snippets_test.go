@@ -81,22 +81,22 @@ type shownSnippet struct{ Language, Code, Browser string }
 
 // posts runs the page's code once for each claim, and once for an anonymous visitor, and
 // returns the answers, each with that to identify.
-func posts(t *testing.T, page string, claims []json.RawMessage) []string {
+func posts(t *testing.T, script, page string, claims []json.RawMessage) []string {
 	t.Helper()
 	text, err := json.Marshal(claims)
 	must(t, err)
 	file := filepath.Join(t.TempDir(), "page.mjs")
-	library, err := filepath.Abs("../examples/page/chat-identity.js")
-	must(t, err)
 	must(t, os.WriteFile(file, []byte(`import { readFileSync } from 'node:fs'
 Object.assign(globalThis, { window: globalThis, location: 'http://localhost/', dispatchEvent() {} })
 const real = globalThis.fetch, claims = JSON.parse(readFileSync(0, 'utf8'))
-let claim
+let claim, identified
+globalThis.chatIdentity = (...command) => { identified = command }
 globalThis.fetch = async (url, options) => url !== '/your/chat-identity' ? real(url, options)
   : new Response(JSON.stringify(claim), { status: claim ? 200 : 401 })
 `+page+`
-await import('data:text/javascript,' + encodeURIComponent(readFileSync(`+"`"+library+"`"+`, 'utf8')))
+await import('data:text/javascript,' + encodeURIComponent(`+string(marshal(t, script))+`))
 for (claim of [...claims, undefined]) {
+  chatIdentity(...identified)
   let said = await (await send('Where is my order?')).text()
   if (typeof identify === 'function') said += JSON.stringify(await identify())
   console.log(said)
@@ -138,6 +138,7 @@ func TestSnippets(t *testing.T) {
 	}
 	for id, block := range map[string]string{
 		"header-widget": "widget {header.X-Widget-Key}\nidentify /who/header-widget",
+		"session":       "widget ID\ndialect snapengage\none_time\nidentify /who/session\nsession 1m",
 		"query-widget":  "widget {query.w}",
 		"nested":        "widget body /meta/widget\ndialect snapengage\nat /claim",
 		"places":        "widget ID\nclaim user_id header X-User\nclaim signature query sig",
@@ -184,6 +185,7 @@ func TestSnippets(t *testing.T) {
 				Sites    []string
 				Fields   []string
 				Snippets []shownSnippet
+				Script   string
 			}
 			query, path := "snippets?widget="+c.id, "/"+c.id+"/"
 			must(t, json.Unmarshal([]byte(g.call(t, "GET", query, "").body), &got))
@@ -215,7 +217,7 @@ func TestSnippets(t *testing.T) {
 					}
 				}
 			}
-			said := posts(t, page, claims)
+			said := posts(t, got.Script, page, claims)
 			if c := g.call(t, "GET", "widgets/"+c.id+"/readiness", ""); c.status != 200 || strings.Contains(c.body, "partial") {
 				t.Errorf("a visitor sends half a claim: %s\nfrom\n%s", c.body, page)
 			}
