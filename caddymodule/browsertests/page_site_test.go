@@ -75,7 +75,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/chat-identity.js":
 		w.Header().Set("Content-Type", "text/javascript")
 		http.ServeFile(w, r, filepath.Join("..", "..", "examples", "page", "chat-identity.js"))
-	case r.URL.Path == "/me":
+	case r.URL.Path == "/me" || r.URL.Path == "/me/chat":
 		s.sign(w)
 	case strings.HasPrefix(r.URL.Path, "/chat/"):
 		s.chat(w, r)

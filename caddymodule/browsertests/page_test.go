@@ -111,6 +111,24 @@ GET /chat/events ada:`)
 	equal(t, s.seen[2].Header.Get("X-Mine"), "5")
 }
 
+// TestPageReadme runs what the README puts into a page.
+func TestPageReadme(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(testbed.Root(t), "README.md"))
+	must(t, err)
+	_, block, found := strings.Cut(string(text), "```js page\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !closed {
+		t.Fatal("the README has no block for a page")
+	}
+	s := newSite(t, sessions)
+	s.user = "ada"
+	v := s.visit(newTab(t), "")
+	v.run(block)
+	said, _ := s.said()
+	equal(t, said, "POST /chat/messages ada: Where is my order?")
+}
+
 // TestPageRenews: before a session ends, and after, the next request gets a new one. If
 // that fails, a session that still holds goes on.
 func TestPageRenews(t *testing.T) {
@@ -143,7 +161,14 @@ func TestPageRenews(t *testing.T) {
 // the next one. A stream that is opened again has the next one, too.
 func TestPageStartsOver(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, sessions+"\nreject missing 401")
+	for mode, options := range map[string]string{"optional": "\nreject invalid 401", "required": ""} {
+		t.Run(mode, func(t *testing.T) { pageStartsOver(t, mode, options) })
+	}
+}
+
+func pageStartsOver(t *testing.T, mode, options string) {
+	s := newSite(t, sessions+options)
+	s.call(t, "PATCH", "widgets/shop", fmt.Sprintf(`{"mode":%q}`, mode))
 	s.user = "ada"
 	v := s.visit(newTab(t), identify)
 	v.knows(`["ada"]`)
@@ -153,14 +178,13 @@ func TestPageStartsOver(t *testing.T) {
 		s.do(func() { s.secret = c.Secret })
 	}
 	rotate()
-	s.call(t, "PATCH", "widgets/shop", `{"mode":"required"}`)
 	equal(t, v.says("one"), "200 ada")
 	rotate()
 	equal(t, v.run(socket), "ada")
 	rotate()
 	equal(t, v.run(events), "ada")
 
-	// Where nobody can sign in, one attempt is all.
+	// A website that signs with another secret is asked once.
 	rotate()
 	s.do(func() { s.secret, s.claims = "another-secret-of-some-length", 0 })
 	equal(t, v.says("two"), "chat-identity: the user has changed")
