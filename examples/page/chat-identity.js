@@ -22,12 +22,12 @@ async function trade(mine) {
   const traded = claim && options.session && await call(...carry(mine, { claim }, options.session, { method: 'POST', body: {} }))
   const who = traded ? await traded.json() : {}
   if (mine === me) {
-    const user = who.user?.id ?? null, { user: before, told } = mine
+    const user = who.user?.id ?? null, before = mine.user
     if (before && user !== before) me = { options }
-    Object.assign(me, { user, told: 0, session: who.session?.token, ends: Date.now() + who.session?.expires_in * 1000 })
+    Object.assign(me, { user, session: who.session?.token, ends: Date.now() + who.session?.expires_in * 1000 })
     if (user !== before) {
       dispatchEvent(new CustomEvent('chat-identity', { detail: user }))
-      if (!told) tabs.postMessage(user)
+      tabs.postMessage(user)
     }
   }
   if (mine !== me) throw new Error('chat-identity: the user has changed')
@@ -82,7 +82,7 @@ async function send(url, init, mine, again) {
 const begin = () => renew(me).catch(() => {}) // the next request says it
 
 // Somebody has signed in or out in another tab.
-tabs.onmessage = ({ data }) => data === me.user || begin(Object.assign(me, { ends: 0, told: 1 }))
+tabs.onmessage = ({ data }) => data === me.user || begin(me.ends = 0)
 
 window.chatIdentity = (command, options) => {
   me = { options: { identify: options, reset: {} }[command] }
