@@ -159,9 +159,9 @@ func TestCaddyfileExample(t *testing.T) {
 func TestDocsLogFilter(t *testing.T) {
 	const page, begin, end = "../docs/operations.md", "\t\t\trequest>uri query {\n", "\t\t}\n\t}\n\tchat_identity"
 	var names, headers []string
-	for _, d := range verifier.Dialects {
+	for _, d := range append(slices.Clone(verifier.Dialects), verifier.Dialect{Places: sessionPlaces}) {
 		for _, p := range d.AllPlaces() {
-			if p.Field != verifier.Signature && p.Field != verifier.TokenField {
+			if p.Field != verifier.Signature && p.Field != verifier.TokenField && p.Field != verifier.SessionField {
 				continue
 			}
 			if name := p.Key(); (p.Location == "query" || p.Location == "body") && !slices.Contains(names, name) {

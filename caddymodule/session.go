@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -78,7 +79,7 @@ func (h *Handler) rules(d *verifier.Dialect) ([sha256.Size]byte, error) {
 		Token                   verifier.Token
 		OneTime                 bool
 		MaxAge                  time.Duration
-	}{d.Name, d.Message, d.Proof, d.Token, h.OneTime, d.MaxAge})
+	}{d.Name, d.Message, cmp.Or(d.Proof, "any"), d.Token, h.OneTime, d.MaxAge})
 	return sha256.Sum256(text), err
 }
 

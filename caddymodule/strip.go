@@ -17,7 +17,8 @@ var keptFromConnection = [...]string{"content-type", "content-encoding"}
 // strip removes every header by which a client could pretend to be verified: those with
 // our prefixes and those that ours are renamed to, in any letter case and with _ or . for
 // -, which CGI-like backends read as the same. The prefixes are removed once per request;
-// a later handler removes only renamed headers. What an earlier handler published stays. Sessions that travel in headers are kept for the handler that takes them.
+// a later handler removes only renamed headers. What an earlier handler published stays.
+// Sessions are kept for the handler that takes them: a guard may come before it.
 func (h *Handler) strip(r *http.Request, s *state) {
 	h.app.sites() // sets renamed to the names of the whole site
 	// Trailers arrive after the body and so after every check.
