@@ -51,7 +51,7 @@ const text = (value) => typeof value === 'object' ? JSON.stringify(value) : valu
 function carry({ options }, { claim, session }, url, init) {
   const to = new URL(url, location), headers = new Headers(init?.headers)
   let body = init?.body, into = to.searchParams
-  if (body instanceof FormData || body instanceof URLSearchParams) {
+  if (body?.append) { // a form
     into = new body.constructor()
     for (const field of body) into.append(...field)
     body = into
@@ -82,7 +82,10 @@ async function send(url, init, mine, again) {
 const begin = () => renew(me).catch(() => {}) // the next request says it
 
 // Somebody has signed in or out in another tab.
-tabs.onmessage = ({ data }) => data === me.user || begin(me.ends = 0)
+tabs.onmessage = async ({ data }) => {
+  await me.asking?.catch(() => {})
+  if (data !== me.user) begin(me.ends = 0)
+}
 
 window.chatIdentity = (command, options) => {
   me = { options: { identify: options, reset: {} }[command] }
