@@ -26,7 +26,7 @@ type exchange struct {
 
 	// These are emptied and their memory is reused.
 	reading verifier.Reading // the claim
-	named   verifier.Reading // one placeholder of the handler's texts at a time
+	named   verifier.Reading // one placeholder of the handler's texts at a time, or what is only cut
 	keys    []*verifier.Key  // the widget's
 	id      []byte           // the widget's, while it is looked up
 }
