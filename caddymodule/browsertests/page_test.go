@@ -34,7 +34,7 @@ func TestPageWithoutSession(t *testing.T) {
 	s := newSite(t, "dialect snapengage\none_time")
 	v := s.visit(newTab(t), `{"claim":"/me"}`)
 	equal(t, v.says("anonymous"), "200 ")
-	s.do(func() { s.user = "ada" })
+	s.do(func() { s.user, s.claims = "ada", 0 })
 	equal(t, v.says("one"), "200 ada")
 	equal(t, v.says("two"), "200 ada")
 	equal(t, v.run(`const form = new FormData()
@@ -58,7 +58,7 @@ POST /chat/messages ada: five
 GET /chat/messages ada: six
 GET /chat/socket ada:
 GET /chat/events ada:`)
-	equal(t, claims, 10)
+	equal(t, claims, 8)
 }
 
 // socket and events open a stream and return the first text that comes.
