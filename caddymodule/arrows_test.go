@@ -40,7 +40,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
-	"caddymodule/internal/admin/dashboard": {"verifier", "examples/signing"},
+	"caddymodule/internal/admin/dashboard": {"verifier", "examples/page", "examples/signing"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/assertion", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
@@ -83,6 +83,7 @@ var arrows = map[string][]string{
 	"examples/fleet":                 {"examples/backends/go/guard", "internal/demo"},
 	"examples/observability":         {},
 	"examples/quickstart":            {"examples/backends/go/guard", "internal/demo"},
+	"examples/page":                  {},
 	"examples/signing":               {},
 	"examples/signing/go":            {},
 }
