@@ -33,8 +33,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		next = h.givingBack(s, next)
 	}
 	var err error
-	if s.pending != (pending{}) {
-		err = h.confirm(w, r, s).serve(next)
+	if f := h.newForwarding(w, r, s); f != nil {
+		err = f.serve(next)
 	} else {
 		err = next.ServeHTTP(w, r)
 	}

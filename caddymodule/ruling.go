@@ -73,7 +73,7 @@ func (x *exchange) verify() {
 // currentKeys returns the keys that the widget has now, after the body has arrived.
 func (x *exchange) currentKeys() []*verifier.Key {
 	if x.renew(); x.widget != nil {
-		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan, x.reading.KeyID())
+		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan.policy.KeyEncoding, x.reading.KeyID())
 	}
 	return x.keys
 }
