@@ -23,12 +23,12 @@ type forwarding struct {
 	caddyhttp.ResponseWriterWrapper
 	confirming
 	s        *state
-	cancel   context.CancelFunc // ends the request to the upstream; nil for a request that is not verified
-	began    bool
-	conn     net.Conn // of a stream over HTTP/1.1, to the client
-	hijacked bool
+	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
 	stream   *streams.Stream[streamProof] // nil if the answer is none
 	opened   time.Time                    // the stream
+	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
+	began    bool
+	hijacked bool
 }
 
 // newForwarding returns nil for a request whose answer nothing depends on.
@@ -39,15 +39,20 @@ func (h *Handler) newForwarding(w http.ResponseWriter, r *http.Request, s *state
 	f := &forwarding{confirming: confirming{h: h, r: r, pending: s.pending}, s: s}
 	f.ResponseWriter = w
 	s.confirming = &f.confirming
-	if s.proved != (proof{}) {
-		ctx, cancel := context.WithCancel(r.Context())
-		f.r, f.cancel = r.WithContext(ctx), cancel
-	}
 	return f
 }
 
 // serve has the next handler answer. After a panic, provisional entries expire.
 func (f *forwarding) serve(next caddyhttp.Handler) error {
+	if f.s.proved != (proof{}) {
+		// The request itself gets the context, and has its own again for error routes: a
+		// stream would keep a copy for as long as it is open.
+		before := f.r.Context()
+		ctx, cancel := context.WithCancel(before)
+		f.cancel = cancel
+		*f.r = *f.r.WithContext(ctx)
+		defer func() { *f.r = *f.r.WithContext(before) }()
+	}
 	returned := false
 	defer func() {
 		if f.end() && returned && !f.hijacked {
@@ -145,12 +150,12 @@ func (f *forwarding) open(conn net.Conn) {
 		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
 	}
 	f.conn = conn
-	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f.cut)
+	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f)
 }
 
-// cut ends the stream on both sides. The upstream may be silent, and the client may read
+// Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be silent, and the client may read
 // nothing.
-func (f *forwarding) cut() {
+func (f *forwarding) Cut() {
 	f.cancel()
 	if f.conn != nil {
 		streams.CloseConn(f.conn)
@@ -169,10 +174,10 @@ func (f *forwarding) end() (cut bool) {
 		return false
 	}
 	reason := f.stream.Close()
-	if reason == "" {
+	if reason == 0 {
 		return false
 	}
-	f.h.log.zap.Info("stream ended", zap.String("reason", string(reason)), zap.String("widget", f.s.widget), zap.String("user", f.s.user),
+	f.h.log.zap.Info("stream ended", zap.Stringer("reason", reason), zap.String("widget", f.s.widget), zap.String("user", f.s.user),
 		about(f.r), zap.Duration("open", time.Since(f.opened)))
 	return true
 }

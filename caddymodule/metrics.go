@@ -110,8 +110,8 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 		c.Collect(metrics)
 	}
 	gauge(streamsOpen, float64(openStreams.Count()))
-	for i, reason := range streams.Reasons {
-		counter(streamsEnded, openStreams.Ended(i), string(reason))
+	for _, reason := range streams.Reasons {
+		counter(streamsEnded, openStreams.Ended(reason), reason.String())
 	}
 	stats := app.opener.Stats()
 	counter(cacheHits, stats.Hits)

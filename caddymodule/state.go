@@ -24,7 +24,7 @@ const stateKey = "http.handlers.chat_identity"
 type state struct {
 	stripped http.Header    // the header that was stripped; nil before
 	decider  *Handler       // the handler that decided the request; nil before
-	body     body.Body      // the body, if it was read
+	body     *body.Body     // the body, if there is one and it was read
 	streamed *body.Streamed // the body, if it passes unread
 	refused  bool           // the error routes answer the request
 
@@ -90,7 +90,7 @@ func ensureState(r *http.Request) *state {
 // endBody releases the body's memory or file once the request is over, and returns err.
 // After an error, error routes may want the body.
 func (s *state) endBody(err error) error {
-	if err == nil {
+	if err == nil && s.body != nil {
 		s.body.End()
 	}
 	return err

@@ -4,24 +4,26 @@ package streams
 
 import (
 	"cmp"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// Reason is why a stream was ended.
-type Reason string
+// Reason is why a stream was ended. The zero Reason is that of one that was not.
+type Reason uint8
 
-// The reasons, as logs and metrics name them.
+// The reasons.
 const (
-	Rotated  Reason = "rotated" // what proved it was retired: by a rotation, a deletion or a reload
-	Expired  Reason = "expired"
-	Lifetime Reason = "lifetime"
+	Rotated  Reason = iota + 1 // what proved it was retired: by a rotation, a deletion or a reload
+	Expired                    // the token or session that proved it
+	Lifetime                   // the longest that a stream may take
 )
 
 // Reasons are all of them.
 var Reasons = [...]Reason{Rotated, Expired, Lifetime}
+
+// String returns the reason as logs and metrics name it.
+func (r Reason) String() string { return [...]string{"", "rotated", "expired", "lifetime"}[r] }
 
 const (
 	// period is the time between two looks at the streams. A stream must end within a second
@@ -52,10 +54,10 @@ type Registry[Proof comparable] struct {
 	retired func(Proof) bool
 	clock   func() time.Time
 	asks    atomic.Bool // about what is retired
-	ended   [len(Reasons)]atomic.Uint64
+	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
-	open     map[Proof]map[*Stream[Proof]]struct{}
+	open     map[Proof]*group[Proof]
 	count    int
 	watching bool
 }
@@ -63,32 +65,41 @@ type Registry[Proof comparable] struct {
 // New returns a registry. retired reports whether something is known to prove nothing any
 // longer. It may take its time, and is called concurrently.
 func New[Proof comparable](retired func(Proof) bool, clock func() time.Time) *Registry[Proof] {
-	return &Registry[Proof]{retired: retired, clock: clock, open: make(map[Proof]map[*Stream[Proof]]struct{})}
+	return &Registry[Proof]{retired: retired, clock: clock, open: make(map[Proof]*group[Proof])}
 }
 
-// Stream is one that is open.
-type Stream[Proof comparable] struct {
+// group is the streams that one proof has opened.
+type group[Proof comparable] struct {
 	registry *Registry[Proof]
 	proof    Proof
-	limit    Limit
-	reason   Reason // why it is being ended, "" if it is not; guarded by the registry's mu
-
-	mu  sync.Mutex // held while it is cut
-	cut func()     // nil once it is closed
+	streams  map[*Stream[Proof]]struct{}
 }
 
-// Open adds a stream. To end it, cut is called, in a goroutine of its own and again until
+// Cutter ends a stream.
+type Cutter interface{ Cut() }
+
+// Stream is one that is open. There may be very many.
+type Stream[Proof comparable] struct {
+	group  *group[Proof]
+	limit  Limit
+	reason Reason // why it is being ended, if it is; guarded by the registry's mu
+
+	mu     sync.Mutex // held while it is cut
+	cutter Cutter     // nil once it is closed
+}
+
+// Open adds a stream. To end it, Cut is called, in a goroutine of its own and again until
 // the stream is closed: what it does to a connection may be undone by who is using that.
-func (r *Registry[Proof]) Open(proof Proof, limit Limit, cut func()) *Stream[Proof] {
-	s := &Stream[Proof]{registry: r, proof: proof, limit: limit, cut: cut}
+func (r *Registry[Proof]) Open(proof Proof, limit Limit, cutter Cutter) *Stream[Proof] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	group := r.open[proof]
-	if group == nil {
-		group = make(map[*Stream[Proof]]struct{}, 1)
-		r.open[proof] = group
+	g := r.open[proof]
+	if g == nil {
+		g = &group[Proof]{r, proof, make(map[*Stream[Proof]]struct{}, 1)}
+		r.open[proof] = g
 	}
-	group[s] = struct{}{}
+	s := &Stream[Proof]{group: g, limit: limit, cutter: cutter}
+	g.streams[s] = struct{}{}
 	if r.count++; !r.watching {
 		r.watching = true
 		go r.watch()
@@ -96,25 +107,22 @@ func (r *Registry[Proof]) Open(proof Proof, limit Limit, cut func()) *Stream[Pro
 	return s
 }
 
-// Close removes a stream that has ended. No cut is under way when it returns, and none
-// follows. It returns why the registry ended it, "" if something else did.
+// Close removes a stream that has ended. No Cut is under way when it returns, and none
+// follows. It returns why the registry ended it, if it did.
 func (s *Stream[Proof]) Close() Reason {
-	r := s.registry
+	g := s.group
+	r := g.registry
 	r.mu.Lock()
-	group := r.open[s.proof]
-	delete(group, s)
-	if len(group) == 0 {
-		delete(r.open, s.proof)
+	if delete(g.streams, s); len(g.streams) == 0 {
+		delete(r.open, g.proof)
 	}
 	r.count--
 	reason := s.reason
 	r.mu.Unlock()
-	if i := slices.Index(Reasons[:], reason); i >= 0 {
-		r.ended[i].Add(1)
-	}
+	r.ended[reason].Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cut = nil
+	s.cutter = nil
 	return reason
 }
 
@@ -125,9 +133,8 @@ func (r *Registry[Proof]) Count() int {
 	return r.count
 }
 
-// Ended returns how many streams the registry has ended for a reason, by its place in
-// [Reasons].
-func (r *Registry[Proof]) Ended(reason int) uint64 { return r.ended[reason].Load() }
+// Ended returns how many streams the registry has ended for a reason.
+func (r *Registry[Proof]) Ended(reason Reason) uint64 { return r.ended[reason].Load() }
 
 // watch looks at the streams until there are none.
 func (r *Registry[Proof]) watch() {
@@ -156,7 +163,7 @@ func (r *Registry[Proof]) idle() bool {
 		return false
 	}
 	// A map keeps the memory of the most streams that there ever were.
-	r.open, r.watching = make(map[Proof]map[*Stream[Proof]]struct{}), false
+	r.open, r.watching = make(map[Proof]*group[Proof]), false
 	return true
 }
 
@@ -165,9 +172,9 @@ func (r *Registry[Proof]) expire() {
 	now := r.clock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, group := range r.open {
-		for s := range group {
-			if s.reason != "" || !s.limit.At.IsZero() && !now.Before(s.limit.At) {
+	for _, g := range r.open {
+		for s := range g.streams {
+			if s.reason != 0 || !s.limit.At.IsZero() && !now.Before(s.limit.At) {
 				s.end(s.limit.Reason)
 			}
 		}
@@ -200,8 +207,10 @@ func (r *Registry[Proof]) retire() {
 func (r *Registry[Proof]) end(p Proof) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for s := range r.open[p] {
-		s.end(Rotated)
+	if g := r.open[p]; g != nil {
+		for s := range g.streams {
+			s.end(Rotated)
+		}
 	}
 }
 
@@ -214,8 +223,8 @@ func (s *Stream[Proof]) end(reason Reason) {
 			return
 		}
 		defer s.mu.Unlock()
-		if s.cut != nil {
-			s.cut()
+		if s.cutter != nil {
+			s.cutter.Cut()
 		}
 	}()
 }

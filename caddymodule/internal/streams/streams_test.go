@@ -26,6 +26,11 @@ type clock struct{ atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Unix(0, c.Load()) }
 
+// cutting is a function that ends a stream.
+type cutting func()
+
+func (c cutting) Cut() { c() }
+
 // ended waits until a stream was cut that many times.
 func ended(t *testing.T, cuts *atomic.Int64, times int64) {
 	t.Helper()
@@ -38,7 +43,7 @@ func TestRegistry(t *testing.T) {
 	r := New(retired.has, now.now)
 	open := func(proof string, limit Limit) (*Stream[string], *atomic.Int64) {
 		cuts := new(atomic.Int64)
-		return r.Open(proof, limit, func() { cuts.Add(1) }), cuts
+		return r.Open(proof, limit, cutting(func() { cuts.Add(1) })), cuts
 	}
 	kept, keptCuts := open("kept", Limit{})
 	old, oldCuts := open("old", Limit{})
@@ -55,9 +60,9 @@ func TestRegistry(t *testing.T) {
 	}
 	now.Add(int64(time.Second))
 	ended(t, timedCuts, 3)
-	for stream, want := range map[*Stream[string]]Reason{old: Rotated, older: Rotated, timed: Expired, kept: ""} {
+	for stream, want := range map[*Stream[string]]Reason{old: Rotated, older: Rotated, timed: Expired, kept: 0} {
 		if got := stream.Close(); got != want {
-			t.Errorf("ended for %q, want %q", got, want)
+			t.Errorf("ended for %v, want %v", got, want)
 		}
 	}
 	after := [...]int64{oldCuts.Load(), olderCuts.Load(), timedCuts.Load()}
@@ -67,8 +72,8 @@ func TestRegistry(t *testing.T) {
 		t.Error("a stream was cut after it was closed, or one that nothing ends")
 	}
 	late.Close()
-	if r.Count() != 0 || r.Ended(0) != 3 || r.Ended(1) != 1 || r.Ended(2) != 0 {
-		t.Errorf("%d open; ended %d, %d, %d", r.Count(), r.Ended(0), r.Ended(1), r.Ended(2))
+	if r.Count() != 0 || r.Ended(Rotated) != 3 || r.Ended(Expired) != 1 || r.Ended(Lifetime) != 0 {
+		t.Errorf("%d open; ended %d, %d, %d", r.Count(), r.Ended(Rotated), r.Ended(Expired), r.Ended(Lifetime))
 	}
 	testbed.Until(t, "an empty registry to rest", func() bool {
 		r.mu.Lock()
@@ -91,10 +96,10 @@ func TestSlowAnswers(t *testing.T) {
 	}, now.now)
 	var stuck, gone, timed atomic.Int64
 	// Of those about which may be asked at once, the last.
-	r.Open("slow", Limit{}, func() { stuck.Add(1) })
-	r.Open("gone", Limit{}, func() { <-wait })
-	r.Open("gone", Limit{}, func() { gone.Add(1) })
-	r.Open("slow", Limit{now.now().Add(1), Lifetime}, func() { timed.Add(1) })
+	r.Open("slow", Limit{}, cutting(func() { stuck.Add(1) }))
+	r.Open("gone", Limit{}, cutting(func() { <-wait }))
+	r.Open("gone", Limit{}, cutting(func() { gone.Add(1) }))
+	r.Open("slow", Limit{now.now().Add(1), Lifetime}, cutting(func() { timed.Add(1) }))
 	ended(t, &gone, 2)
 	now.Add(1)
 	ended(t, &timed, 2)
@@ -114,7 +119,7 @@ func TestCloseRaces(t *testing.T) {
 			var closed atomic.Bool
 			cut := make(chan struct{})
 			begun := sync.OnceFunc(func() { close(cut) })
-			s := r.Open("p", Limit{}, func() {
+			s := r.Open("p", Limit{}, cutting(func() {
 				if closed.Load() {
 					t.Error("cut after it was closed")
 				}
@@ -123,7 +128,7 @@ func TestCloseRaces(t *testing.T) {
 				if closed.Load() {
 					t.Error("closed while it was cut")
 				}
-			})
+			}))
 			<-cut
 			if s.Close() != Rotated {
 				t.Error("no reason")
