@@ -31,15 +31,17 @@ type forwarding struct {
 	hijacked bool
 }
 
-// newForwarding returns nil for a request whose answer nothing depends on.
-func (h *Handler) newForwarding(w http.ResponseWriter, r *http.Request, s *state) *forwarding {
-	if s.pending == (pending{}) && s.proved == (proof{}) {
-		return nil
+// forward has the next handler answer a request that was decided: in error routes, too, which
+// may proxy it.
+func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Handler) error {
+	if s.forwarding || s.pending == (pending{}) && s.proved == (proof{}) {
+		return next.ServeHTTP(w, r) // nothing depends on the answer, or an earlier handler sees to that
 	}
-	f := &forwarding{confirming: confirming{h: h, r: r, pending: s.pending}, s: s}
+	f := &forwarding{confirming: confirming{h: s.decider, r: r, pending: s.pending}, s: s}
 	f.ResponseWriter = w
-	s.confirming = &f.confirming
-	return f
+	s.confirming, s.pending, s.forwarding = &f.confirming, pending{}, true
+	defer func() { s.forwarding = false }()
+	return f.serve(next)
 }
 
 // serve has the next handler answer. After a panic, provisional entries expire.

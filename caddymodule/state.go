@@ -44,6 +44,7 @@ type state struct {
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
 	confirming *confirming // and what resolves them
+	forwarding bool        // the next handler is answering
 
 	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string

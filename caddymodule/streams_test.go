@@ -282,6 +282,20 @@ func TestStreamsThroughReloads(t *testing.T) {
 	}
 }
 
+// TestStreamsOfErrorRoutes: what an error route opens in place of the upstream is a verified
+// stream, too.
+func TestStreamsOfErrorRoutes(t *testing.T) {
+	s, u := watchStreams(t), websocketBackend(t)
+	g := newLive(t, "", "chat_identity required {\nwidget {header.X-Widget-Key}\n}\nreverse_proxy 127.0.0.1:1\nhandle_errors {\nchat_identity off\nreverse_proxy "+
+		strings.TrimPrefix(u.URL, "http://")+"\n}")
+	load(t, g.config)
+	c := g.opens(t, "/?user_id=alice&user_hash="+signWith(g.create(t, `{"id":"shop"}`), "alice"), "X-Widget-Key: shop")
+	s.looked(t)
+	c.echoes(t, "of an error route")
+	g.rotate(t, "shop", "")
+	c.isClosed(t, "of an error route")
+}
+
 // eventBackend sends an event for each value of next.
 func eventBackend(t *testing.T, next chan struct{}) *httptest.Server {
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
