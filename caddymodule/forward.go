@@ -158,12 +158,12 @@ func (f *forwarding) open(conn net.Conn) {
 // Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be silent, and the client may read
 // nothing.
 func (f *forwarding) Cut() {
-	f.cancel()
 	if f.conn != nil {
 		streams.CloseConn(f.conn)
-		return
+	} else {
+		streams.Interrupt(f.ResponseWriter)
 	}
-	streams.Interrupt(f.ResponseWriter)
+	f.cancel()
 }
 
 // end is called when the answer is over. It reports whether it was a stream that was cut, and

@@ -29,8 +29,15 @@ type streamUpstream struct {
 
 func newStreamUpstream(t testing.TB) *streamUpstream {
 	t.Helper()
+	u := newUnstartedStreamUpstream(t)
+	u.Start()
+	return u
+}
+
+func newUnstartedStreamUpstream(t testing.TB) *streamUpstream {
+	t.Helper()
 	u := new(streamUpstream)
-	u.Server = httptest.NewServer(u)
+	u.Server = httptest.NewUnstartedServer(u)
 	t.Cleanup(u.CloseClientConnections)
 	return u
 }

@@ -4,6 +4,8 @@ package streams
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,9 @@ const (
 	// asking is how many proofs are asked about at once: a store may have to be asked over the
 	// network for each.
 	asking = 64
+	// cutting is how many streams are cut at once: few, so that what ends with them does not
+	// delay the others, and more than one, should one of them block.
+	cutting = 16
 )
 
 // Limit is when a stream ends at the latest, and why. The zero Limit never comes.
@@ -88,8 +93,8 @@ type Stream[Proof comparable] struct {
 	cutter Cutter     // nil once it is closed
 }
 
-// Open adds a stream. To end it, Cut is called, in a goroutine of its own and again until
-// the stream is closed: what it does to a connection may be undone by who is using that.
+// Open adds a stream. To end it, Cut is called, again and again until the stream is
+// closed: what it does to a connection may be undone by who is using that.
 func (r *Registry[Proof]) Open(proof Proof, limit Limit, cutter Cutter) *Stream[Proof] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -171,60 +176,68 @@ func (r *Registry[Proof]) idle() bool {
 func (r *Registry[Proof]) expire() {
 	now := r.clock()
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var ending []*Stream[Proof]
 	for _, g := range r.open {
 		for s := range g.streams {
-			if s.reason != 0 || !s.limit.At.IsZero() && !now.Before(s.limit.At) {
-				s.end(s.limit.Reason)
+			if s.reason == 0 && !s.limit.At.IsZero() && !now.Before(s.limit.At) {
+				s.reason = s.limit.Reason
+			}
+			if s.reason != 0 {
+				ending = append(ending, s)
 			}
 		}
 	}
+	r.mu.Unlock()
+	go each(ending, cutting, (*Stream[Proof]).cut)
 }
 
 // retire ends the streams whose proof is retired.
 func (r *Registry[Proof]) retire() {
 	r.mu.Lock()
-	proofs := make([]Proof, 0, len(r.open))
-	for p := range r.open {
-		proofs = append(proofs, p)
-	}
+	proofs := slices.Collect(maps.Keys(r.open))
 	r.mu.Unlock()
-	var askers sync.WaitGroup
-	var next atomic.Int64
-	for range min(asking, len(proofs)) {
-		askers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(proofs)); i = next.Add(1) - 1 {
-				if r.retired(proofs[i]) {
-					r.end(proofs[i])
-				}
-			}
-		})
-	}
-	askers.Wait()
+	each(proofs, asking, func(p Proof) {
+		if r.retired(p) {
+			r.end(p)
+		}
+	})
 }
 
 // end ends the streams of a proof.
 func (r *Registry[Proof]) end(p Proof) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	var ending []*Stream[Proof]
 	if g := r.open[p]; g != nil {
 		for s := range g.streams {
-			s.end(Rotated)
+			s.reason = cmp.Or(s.reason, Rotated)
+			ending = append(ending, s)
 		}
+	}
+	r.mu.Unlock()
+	go each(ending, cutting, (*Stream[Proof]).cut)
+}
+
+// cut cuts the stream, unless that is under way.
+func (s *Stream[Proof]) cut() {
+	if !s.mu.TryLock() {
+		return
+	}
+	defer s.mu.Unlock()
+	if s.cutter != nil {
+		s.cutter.Cut()
 	}
 }
 
-// end cuts the stream, unless that is under way. The first reason counts. The caller holds the
-// registry's mu.
-func (s *Stream[Proof]) end(reason Reason) {
-	s.reason = cmp.Or(s.reason, reason)
-	go func() {
-		if !s.mu.TryLock() {
-			return
-		}
-		defer s.mu.Unlock()
-		if s.cutter != nil {
-			s.cutter.Cut()
-		}
-	}()
+// each calls a function for all, for some at once, and returns when all calls have.
+func each[T any](all []T, atOnce int, do func(T)) {
+	var group sync.WaitGroup
+	var next atomic.Int64
+	for range min(atOnce, len(all)) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				do(all[i])
+			}
+		})
+	}
+	group.Wait()
 }

@@ -26,10 +26,10 @@ type clock struct{ atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Unix(0, c.Load()) }
 
-// cutting is a function that ends a stream.
-type cutting func()
+// cut is a function that ends a stream.
+type cut func()
 
-func (c cutting) Cut() { c() }
+func (c cut) Cut() { c() }
 
 // ended waits until a stream was cut that many times.
 func ended(t *testing.T, cuts *atomic.Int64, times int64) {
@@ -43,7 +43,7 @@ func TestRegistry(t *testing.T) {
 	r := New(retired.has, now.now)
 	open := func(proof string, limit Limit) (*Stream[string], *atomic.Int64) {
 		cuts := new(atomic.Int64)
-		return r.Open(proof, limit, cutting(func() { cuts.Add(1) })), cuts
+		return r.Open(proof, limit, cut(func() { cuts.Add(1) })), cuts
 	}
 	kept, keptCuts := open("kept", Limit{})
 	old, oldCuts := open("old", Limit{})
@@ -96,10 +96,10 @@ func TestSlowAnswers(t *testing.T) {
 	}, now.now)
 	var stuck, gone, timed atomic.Int64
 	// Of those about which may be asked at once, the last.
-	r.Open("slow", Limit{}, cutting(func() { stuck.Add(1) }))
-	r.Open("gone", Limit{}, cutting(func() { <-wait }))
-	r.Open("gone", Limit{}, cutting(func() { gone.Add(1) }))
-	r.Open("slow", Limit{now.now().Add(1), Lifetime}, cutting(func() { timed.Add(1) }))
+	r.Open("slow", Limit{}, cut(func() { stuck.Add(1) }))
+	r.Open("gone", Limit{}, cut(func() { <-wait }))
+	r.Open("gone", Limit{}, cut(func() { gone.Add(1) }))
+	r.Open("slow", Limit{now.now().Add(1), Lifetime}, cut(func() { timed.Add(1) }))
 	ended(t, &gone, 2)
 	now.Add(1)
 	ended(t, &timed, 2)
@@ -117,9 +117,9 @@ func TestCloseRaces(t *testing.T) {
 	for range 200 {
 		group.Go(func() {
 			var closed atomic.Bool
-			cut := make(chan struct{})
-			begun := sync.OnceFunc(func() { close(cut) })
-			s := r.Open("p", Limit{}, cutting(func() {
+			first := make(chan struct{})
+			begun := sync.OnceFunc(func() { close(first) })
+			s := r.Open("p", Limit{}, cut(func() {
 				if closed.Load() {
 					t.Error("cut after it was closed")
 				}
@@ -129,7 +129,7 @@ func TestCloseRaces(t *testing.T) {
 					t.Error("closed while it was cut")
 				}
 			}))
-			<-cut
+			<-first
 			if s.Close() != Rotated {
 				t.Error("no reason")
 			}
