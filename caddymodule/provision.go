@@ -120,12 +120,23 @@ func (h *Handler) provisionDefaults() error {
 	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
 }
 
-// checkOwnPath checks a path whose requests the handler answers itself.
-func checkOwnPath(option, path string) error {
-	if path == "" || path[0] == '/' && !strings.ContainsAny(path, "?#*") {
+// unreplaced refuses a placeholder in an option where nothing would replace it.
+func unreplaced(option, text string) error {
+	if !strings.ContainsAny(text, "{}") {
 		return nil
 	}
-	return ofOption(option, fmt.Errorf("%s: '%s' is not a path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", option, path))
+	return fmt.Errorf("%s: '%s' has a placeholder, which nothing replaces here: write the text itself, or {$NAME}, which is replaced when the Caddyfile is read", option, text)
+}
+
+// checkOwnPath checks a path whose requests the handler answers itself.
+func checkOwnPath(option, path string) error {
+	why := "it begins with a slash, without scheme, host, wildcards, placeholders and percent escapes, and is matched as a whole"
+	if i := strings.IndexAny(path, "?#"); i > 0 && path[0] == '/' {
+		why = fmt.Sprintf("'%s' is a query or a fragment, which no path has", path[i:])
+	} else if path == "" || path[0] == '/' && !strings.ContainsAny(path, "{}*%") {
+		return nil
+	}
+	return ofOption(option, cmp.Or(unreplaced(option, path), fmt.Errorf("%s: '%s' is not a path: %s", option, path, why)))
 }
 
 // provisionUnverified determines which fields are cut out of an unverified claim.
@@ -174,7 +185,7 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if err := inOrder(h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
+	if err := inOrder(h.checkRenamed, h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
 		return err
 	}
 	h.rememberFor(h.plan)

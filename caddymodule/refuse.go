@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -191,7 +192,7 @@ func malformedDetail(p *plan, cause error) string {
 	case !ok:
 		return "The request cannot be read."
 	case e.Part == "":
-		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
+		return fmt.Sprintf("The identity claim's %s %s.", p.fieldPlaces(e.Field), e.Detail)
 	case e.Name == "":
 		return "The " + e.Part + " " + e.Detail + "."
 	}
@@ -250,6 +251,17 @@ func (p *plan) fieldName(f verifier.Field) string {
 		}
 	}
 	return f.String()
+}
+
+// fieldPlaces names all places of the field, where it is not known which of them is meant.
+func (p *plan) fieldPlaces(f verifier.Field) string {
+	var names []string
+	for _, place := range p.policy.Places {
+		if name := placeName(place); place.Field == f && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return cmp.Or(strings.Join(names, " or "), f.String())
 }
 
 // placeName is the name of a field there, and of the object or text that it is in.

@@ -1,17 +1,18 @@
 package adminapi
 
-import "time"
+import "github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 
-// SigningKey is one of the gateway's own keys, without its private part.
-type SigningKey struct {
-	ID      string    `json:"kid"`
-	State   string    `json:"state"` // next, current or previous
-	Created time.Time `json:"created"`
-}
+// What has replaced signing keys that could not be decrypted.
+const (
+	ReplacedByKnown = "known" // those that the gateway signed with before
+	ReplacedByNew   = "new"
+)
 
-// SigningKeys are all of them, newest first.
+// SigningKeys are the gateway's own keys without their private parts, newest first.
 type SigningKeys struct {
-	Keys []SigningKey `json:"keys"`
-	// Changed is only in the answer to a rotation: whether there is a new key.
-	Changed *bool `json:"changed,omitzero"`
+	Keys []assertion.State `json:"keys"`
+	// What follows is only in the answer to a rotation: whether it has changed the stored keys,
+	// and what has replaced those that could not be decrypted, if any: see [ReplacedByNew].
+	Changed  *bool  `json:"changed,omitzero"`
+	Replaced string `json:"replaced,omitzero"`
 }
