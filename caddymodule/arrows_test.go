@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
 		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
+		"caddymodule/internal/streams",
 	},
 	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
@@ -66,6 +67,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/alarm":       {},
 	"caddymodule/internal/keysets":     {"verifier", "verifier/keyset"},
 	"caddymodule/internal/assertion":   {},
+	"caddymodule/internal/streams":     {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},

@@ -171,6 +171,9 @@ type Handler struct {
 	// A path at which the handler itself answers with the public keys of assertions, whatever the matcher. Default: none.
 	JWKSPath string `json:"jwks_path,omitempty"`
 
+	// The longest that a verified WebSocket or event stream may stay open. Default: no limit.
+	StreamLifetime caddy.Duration `json:"stream_lifetime,omitempty"`
+
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
 	Line string `json:"line,omitempty"`
 

@@ -233,11 +233,11 @@ func TestHandlerAllocates(t *testing.T) {
 			user    string
 			limit   float64
 		}{
-			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
-			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 3},
-			{"asserted", costed(t, &Handler{Mode: widgets.ModeRequired, Assertion: "backend"}), text, "user-123", 3},
-			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
-			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 4},
+			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 7},
+			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 7},
+			{"asserted", costed(t, &Handler{Mode: widgets.ModeRequired, Assertion: "backend"}), text, "user-123", 7},
+			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 5},
+			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 8},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
 			c.token = empty.token

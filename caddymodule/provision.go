@@ -108,6 +108,8 @@ func (h *Handler) provisionDefaults() error {
 		return fmt.Errorf("max_body: %d bytes is not from 1 byte to 1 GiB", h.MaxBody)
 	case h.MaxUpload < 0 || h.MaxUpload > largestMaxUpload:
 		return fmt.Errorf("max_upload: %d bytes is not from 1 byte to 1 TiB", h.MaxUpload)
+	case h.StreamLifetime < 0:
+		return errors.New("stream_lifetime must not be negative")
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
 	case h.Skew != nil && *h.Skew < 0:

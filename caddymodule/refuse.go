@@ -94,7 +94,9 @@ func (x *exchange) answer(w http.ResponseWriter, status int, media string, text 
 	if x.unread() {
 		linger(w, x.r.Body)
 	}
-	_ = x.s.body.Close() // no other handler will read it
+	if x.s.body != nil {
+		_ = x.s.body.Close() // no other handler will read it
+	}
 }
 
 // linger discards what a client is still sending after it was answered. Closing the

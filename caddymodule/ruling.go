@@ -95,7 +95,7 @@ func (x *exchange) currentKeys() []*verifier.Key {
 	}
 	x.current = true
 	if x.renew(); x.widget != nil {
-		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan, x.reading.KeyID())
+		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan.policy.KeyEncoding, x.reading.KeyID())
 	}
 	return x.keys
 }

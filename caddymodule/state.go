@@ -25,7 +25,7 @@ type state struct {
 	stripped http.Header    // the header that was stripped; nil before
 	sessions http.Header    // of the headers that were stripped, those of sessions
 	decider  *Handler       // the handler that decided the request; nil before
-	body     body.Body      // the body, if it was read
+	body     *body.Body     // the body, if there is one and it was read
 	streamed *body.Streamed // the body, if it passes unread
 	refused  bool           // the error routes answer the request
 
@@ -45,6 +45,7 @@ type state struct {
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
 	confirming *confirming // and what resolves them
+	forwarding bool        // the next handler is answering
 
 	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string
@@ -92,7 +93,7 @@ func ensureState(r *http.Request) *state {
 // endBody releases the body's memory or file once the request is over, and returns err.
 // After an error, error routes may want the body.
 func (s *state) endBody(err error) error {
-	if err == nil {
+	if err == nil && s.body != nil {
 		s.body.End()
 	}
 	return err
