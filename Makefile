@@ -59,7 +59,7 @@ SOAK ?= 10m
 .PHONY: soak
 soak: build ## loads two gateways and a Redis with 200,000 widgets while both are disturbed, for SOAK (10m)
 	@$(call install,redis-server:redis-server prometheus:prometheus)
-	@SOAK=$(SOAK) CHAT_IDENTITY_TEST_GATEWAY=$(CURDIR)/caddy go test -count=1 -tags soak -timeout 0 ./caddymodule/internal/soak
+	@SOAK=$(SOAK) CHAT_IDENTITY_TEST_GATEWAY=$(CURDIR)/caddy go test -count=1 -v -tags soak -timeout 0 ./caddymodule/internal/soak
 
 # Tests that run a gateway in a process of its own all run this one.
 export CHAT_IDENTITY_TEST_GATEWAY := $(CURDIR)/bin/testgateway
@@ -99,7 +99,7 @@ test-slow: deps testgateway ## checks what takes longer: storms, outages, full d
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
-	$(RACE) go vet ./...
+	$(RACE) go vet -tags soak ./...
 	cd $(BROWSERTESTS) && $(RACE) go vet ./...
 	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	$(RACE) bin/staticcheck ./...

@@ -110,12 +110,13 @@ type App struct {
 	sharedSets    pooled[*keysets.Sets]
 	sharedSigning pooled[*signingKeys]
 	sharedMinter  pooled[*assertion.Minter]
+	sharedCensus  pooled[*atomic.Pointer[census]] // of a large store it takes minutes
 
 	deciders []*Handler // that decide requests of widgets; guarded by mu until all are provisioned
 	// configuredWidgets describes the configuration's widgets by id, once all of it is provisioned.
 	configuredWidgets func() map[string]*adminapi.Widget
 
-	census   atomic.Pointer[census] // the last of the store, nil before the first
+	census   *atomic.Pointer[census] // the last of the store, nil before the first
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start
 	// configured says that the encryption keys are configured, not created here.
@@ -259,10 +260,14 @@ func (a *App) provisionStore() error {
 	if a.stale < 0 {
 		return errors.New("stale_if_error must not be negative")
 	}
-	if err := a.sharedSigning.take(digestOf(string(a.WidgetsRaw)), newSigningKeys); err != nil {
+	digest := digestOf(string(a.WidgetsRaw))
+	if err := a.sharedSigning.take(digest, newSigningKeys); err != nil {
 		return err
 	}
-	a.signing = a.sharedSigning.shared
+	if err := a.sharedCensus.take(digest, func() (*atomic.Pointer[census], error) { return new(atomic.Pointer[census]), nil }); err != nil {
+		return err
+	}
+	a.signing, a.census = a.sharedSigning.shared, a.sharedCensus.shared
 	loaded, err := a.ctx.LoadModule(a, "WidgetsRaw")
 	if err != nil {
 		return moduleError("widgets", err)

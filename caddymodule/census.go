@@ -16,9 +16,11 @@ const (
 	missingPeriod = time.Second
 	censusPage    = 500 // records
 	// censusRest is the pause after a page, as a multiple of the time that reading it
-	// took: a census keeps one client of the store busy for at most a twentieth of the
-	// time, and a million widgets in Redis take a quarter of an hour.
-	censusRest = 19
+	// took, and maxCensusRest the longest: a census keeps one client of the store busy for
+	// about a twentieth of the time. On a busy machine reading takes longer, mostly by
+	// waiting, and a census of a million widgets must not take hours.
+	censusRest    = 19
+	maxCensusRest = 250 * time.Millisecond
 	// censusRetry is the pause after a census that failed.
 	censusRetry = 5 * time.Second
 	// maxGraces bounds how many ends of graces are kept in memory.
@@ -108,7 +110,7 @@ func (a *App) takeCensus(ctx context.Context) (*census, error) {
 			return found, nil
 		}
 		after = page[len(page)-1].ID
-		if !sleep(ctx, censusRest*time.Since(began)) {
+		if !sleep(ctx, min(censusRest*time.Since(began), maxCensusRest)) {
 			return nil, ctx.Err()
 		}
 	}

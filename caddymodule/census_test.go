@@ -127,3 +127,17 @@ func TestNothingRunsOn(t *testing.T) {
 	must(t, caddy.Stop())
 	eventually(t, "something runs on", func() bool { return ours() == 0 })
 }
+
+// A census of a large store takes minutes, so what was counted outlives a reload.
+func TestCensusSurvivesReload(t *testing.T) {
+	g := live(t, "", liveSite)
+	g.create(t, `{"id":"shop"}`)
+	found, err := active(t).takeCensus(t.Context())
+	must(t, err)
+	before := active(t)
+	before.census.Store(found)
+	load(t, strings.Replace(g.config, "chat_identity {", "chat_identity {\nallow_reveal", 1))
+	if after := active(t); after == before || after.census.Load() == nil {
+		t.Errorf("after a reload nothing is counted: %v", after.census.Load())
+	}
+}

@@ -121,7 +121,7 @@ func (a *App) Cleanup() error {
 		a.counting.Wait()
 	}
 	return errors.Join(a.sharedTraffic.Cleanup(), a.sharedKeys.Cleanup(), a.sharedSpool.Cleanup(), a.sharedSets.Cleanup(),
-		a.sharedSigning.Cleanup(), a.sharedMinter.Cleanup())
+		a.sharedSigning.Cleanup(), a.sharedMinter.Cleanup(), a.sharedCensus.Cleanup())
 }
 
 // checkStore logs which stored widgets are unused or unavailable, and why.

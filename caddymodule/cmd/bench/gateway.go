@@ -31,14 +31,18 @@ func (s starter) start() (*gateway, error) {
 	config.WriteString("{\nadmin off\npersist_config off\nauto_https off\nlog {\nlevel ERROR\n}\n" +
 		"chat_identity {\nwidget named {\nsecret {env.BENCH_SECRET}\n}\n" +
 		"assertion {\nlifetime 1h\n}\n}\n}\n") // so that no round mints
+	var held []net.Listener // until all have their ports, so that no two get the same
 	for _, v := range allVariants {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
-		l.Close()
+		held = append(held, l)
 		g.address[v] = l.Addr().String()
 		fmt.Fprintf(&config, "http://%s {\n%s\n}\n", g.address[v], strings.NewReplacer("BACKEND", s.backend, "AUTH", s.auth).Replace(v.site))
+	}
+	for _, l := range held {
+		l.Close()
 	}
 	g.cmd = exec.Command(s.path, "run", "--config", "-", "--adapter", "caddyfile")
 	g.cmd.Env = append(os.Environ(), "BENCH_SECRET="+secret, "BENCH_PUBLIC_KEY="+publicPEM(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)

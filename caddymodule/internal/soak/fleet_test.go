@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -56,6 +57,11 @@ http://127.0.0.1:{$PORT} {
 	chat_identity required {
 		widget {header.X-Widget-Key}
 		jwks_path /keys
+	}
+	chat_identity /session* required {
+		widget {header.X-Widget-Key}
+		identify /session/identify
+		session 1h
 	}
 	chat_identity /open* {
 		widget {header.X-Widget-Key}
@@ -107,6 +113,9 @@ type fleet struct {
 
 	away    span // Redis is, or one-time signatures are not accepted yet
 	cutting span // a gateway is killed
+	quiet   span // no secret is retired
+
+	retirements sync.RWMutex // is read-locked while a secret is retired
 
 	reloads               atomic.Int64
 	imported, redisStart  time.Duration
@@ -122,6 +131,7 @@ type gateway struct {
 	home              string
 	environment       []string
 	up                atomic.Bool
+	reloading         span
 }
 
 func newFleet(t *testing.T) *fleet {

@@ -17,19 +17,25 @@ type life struct {
 	mu     sync.Mutex
 	id     string
 	secret string
-	old    string // in grace
-	// ended counts the retirements that were begun.
-	ended int
+	old    string               // in grace
+	over   map[string]time.Time // by secret, when its retirement began
+}
+
+// retiring returns when the retirement of a secret began, zero if it did not.
+func (l *life) retiring(secret string) time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over[secret]
 }
 
 // retirement is a secret that must not verify any more.
 type retirement struct {
-	widget, secret, how string
-	at                  time.Time
+	widget, secret, session, how string
+	at                           time.Time
 }
 
 func (f *fleet) newLife(t *testing.T, i int) *life {
-	l := &life{id: fmt.Sprintf("life-%d", i)}
+	l := &life{id: fmt.Sprintf("life-%d", i), over: map[string]time.Time{}}
 	if err := f.createLife(l, f.gateways[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -59,13 +65,18 @@ func (f *fleet) live(ctx context.Context, l *life, i int) {
 		pause(ctx, draw)
 		began := time.Now()
 		// A gateway that cannot reach Redis goes on with what it knows: that is documented.
-		if f.away.since(began) || f.cutting.since(began) {
+		f.retirements.RLock()
+		if f.quiet.since(began) {
+			f.retirements.RUnlock()
 			continue
 		}
-		if err := f.retire(ctx, l, f.gateways[f.gateway(draw)], n%3); err != nil && !f.away.since(began) && !f.cutting.since(began) {
+		err := f.retire(ctx, l, f.gateways[f.gateway(draw)], n%3)
+		f.retirements.RUnlock()
+		if err != nil && !f.quiet.since(began) {
 			f.count("failed", err)
 		} else if err != nil { // whatever came of it
 			l.mu.Lock()
+			l.over[l.secret], l.over[l.old] = time.Now(), time.Now()
 			l.id, l.old = fmt.Sprintf("life-%d-%d", i, n), ""
 			l.mu.Unlock()
 			f.again(ctx, func() error { return f.createLife(l, f.gateways[0]) })
@@ -87,7 +98,7 @@ func (f *fleet) retire(ctx context.Context, l *life, g *gateway, how int) error 
 	l.mu.Unlock()
 	began := func() { // from here on, requests may be signed too late
 		l.mu.Lock()
-		l.ended, l.old = l.ended+1, ""
+		l.over[first], l.old = time.Now(), ""
 		l.mu.Unlock()
 	}
 	replaced := func(next, old string) {
@@ -96,6 +107,9 @@ func (f *fleet) retire(ctx context.Context, l *life, g *gateway, how int) error 
 		l.mu.Unlock()
 	}
 	gone := retirement{widget: l.id, secret: first}
+	if session, _, err := f.session(0, l.id, first); err == nil {
+		gone.session = session
+	}
 	switch how {
 	case 0:
 		began()
@@ -148,7 +162,7 @@ func (f *fleet) retire(ctx context.Context, l *life, g *gateway, how int) error 
 func (f *fleet) honestLife(ctx context.Context, draw *random.Rand) {
 	l := f.lives[draw.IntN(len(f.lives))]
 	l.mu.Lock()
-	id, secret, ended := l.id, l.secret, l.ended
+	id, secret := l.id, l.secret
 	if l.old != "" && draw.IntN(2) == 0 {
 		secret = l.old
 	}
@@ -156,16 +170,12 @@ func (f *fleet) honestLife(ctx context.Context, draw *random.Rand) {
 	r := f.message(id, secret).at(f.gateway(draw))
 	began := time.Now()
 	a, err := f.ask(r)
-	l.mu.Lock()
-	overtaken := l.id != id || l.ended != ended
-	l.mu.Unlock()
 	switch {
 	case err == nil && a.Status == 200 && a.User == r.user:
 		f.took("rotated", time.Since(began))
-	case overtaken:
+	case !l.retiring(secret).IsZero():
 		f.count("overtaken", nil)
-	case err != nil && r.gateway == 1 && f.cutting.since(began):
-		f.count("cut", nil)
+	case err != nil && f.broken(r.gateway, began):
 	case err == nil && a.Status == 503 && f.away.since(began):
 		f.count("again", nil)
 	default:

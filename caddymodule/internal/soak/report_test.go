@@ -20,6 +20,15 @@ type tally struct {
 	counts  map[string]int
 	samples map[string][]error
 	retired []retirement
+	began   time.Time
+	notes   []string // what happened when
+}
+
+// note notes that something happens.
+func (c *tally) note(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.notes = append(c.notes, fmt.Sprintf("%.1fs: %s", time.Since(c.began).Seconds(), what))
 }
 
 // took counts an honest request that was answered.
@@ -40,7 +49,7 @@ func (c *tally) count(what string, err error) {
 		c.counts, c.samples = map[string]int{}, map[string][]error{}
 	}
 	if c.counts[what]++; err != nil && len(c.samples[what]) < 5 {
-		c.samples[what] = append(c.samples[what], err)
+		c.samples[what] = append(c.samples[what], fmt.Errorf("%.1fs: %w", time.Since(c.began).Seconds(), err))
 	}
 }
 
@@ -49,6 +58,7 @@ var kinds = []struct{ key, name string }{
 	{"bare", "bare proxy, 300 B"},
 	{"verified", "signed, 300 B"},
 	{"rotated", "signed, of widgets that are rotated all the time"},
+	{"session", "session"},
 	{"token", "token, HS256"},
 	{"public key", "token, ES256"},
 	{"anonymous", "anonymous, optional mode"},
@@ -84,21 +94,24 @@ func (f *fleet) report(t *testing.T, took time.Duration) {
 	for _, zero := range []struct{ key, name string }{
 		{"refused", "refused honest requests"},
 		{"forged accepted", "accepted forged requests"},
-		{"late accepted", "accepted requests signed by a retired secret"},
+		{"late accepted", "accepted claims and sessions of a retired secret"},
+		{"streams outlived", "streams that outlived their secret"},
 		{"failed", "other failures"},
 	} {
 		row("**"+zero.name+"**", fmt.Sprintf("**%d**", f.counts[zero.key]))
 		if n := f.counts[zero.key]; n != 0 {
-			t.Errorf("%s: %d, such as %q", zero.name, n, f.samples[zero.key])
+			t.Errorf("%s: %d, such as %q; events: %q", zero.name, n, f.samples[zero.key], f.notes)
 		}
 	}
 	for _, event := range []struct{ key, name string }{
 		{"forged", "forged requests"},
-		{"late", "requests signed by a retired secret"},
+		{"late", "claims and sessions of a retired secret that were sent"},
 		{"retirements", "secrets retired, by rotation, by the end of a grace, by deletion"},
 		{"streams kept", "streams that were kept as long as the client wanted"},
+		{"streams ended", "streams that ended with their secret"},
 		{"streams cut", "streams cut by the kill -9"},
 		{"cut", "requests cut by the kill -9, and sent again"},
+		{"reloaded", "connections broken by a reload before an answer, and opened again"},
 		{"again", "requests told to come again (503) while Redis was away, and sent again"},
 		{"overtaken", "requests refused because a retirement overtook them"},
 	} {
@@ -115,7 +128,7 @@ func (f *fleet) report(t *testing.T, took time.Duration) {
 	for _, answer := range f.answers {
 		fmt.Fprintln(w, answer)
 	}
-	for _, some := range []string{"forged", "late", "retirements", "streams kept"} {
+	for _, some := range []string{"forged", "late", "retirements", "streams kept", "streams ended"} {
 		if f.counts[some] == 0 {
 			t.Errorf("%s: there was none", some)
 		}

@@ -61,10 +61,10 @@ func TestSoak(t *testing.T) {
 		group.Go(func() { f.live(load, l, i) })
 	}
 
-	began := time.Now()
+	f.began = time.Now()
 	reach := func(share float64) { // reloads until that part of the time has passed
 		for i := 0; ; i++ {
-			left := time.Until(began.Add(time.Duration(share * float64(took))))
+			left := time.Until(f.began.Add(time.Duration(share * float64(took))))
 			if left <= 0 {
 				return
 			}
@@ -81,7 +81,7 @@ func TestSoak(t *testing.T) {
 	f.measure(t, 1)
 	reach(1)
 	f.judgeDashboard(t, prometheus)
-	loaded := time.Since(began)
+	loaded := time.Since(f.began)
 	f.measure(t, 2)
 	end()
 	group.Wait()
@@ -125,33 +125,46 @@ func (f *fleet) judgeDashboard(t *testing.T, prometheus string) {
 
 // restartRedis kills Redis and starts it again.
 func (f *fleet) restartRedis(t *testing.T) {
-	f.name(t, known) // once more, at both
+	// A gateway serves from memory what it has read since any widget was last changed.
+	f.quiet.begin()
+	f.retirements.Lock() // none is under way
+	defer f.retirements.Unlock()
+	f.name(t, known)
 	f.away.begin()
+	f.note("Redis is killed")
 	f.redis.Kill()
 	time.Sleep(2 * time.Second)
 	began := time.Now()
 	f.redis.Restart()
 	testbed.Until(t, "Redis to have its data", func() bool { return f.redis.Do("PING") == "PONG" })
 	f.redisStart = time.Since(began)
+	f.note("Redis is back")
 	for _, g := range f.gateways {
 		g.healthy(t)
 	}
 	// None is accepted that was signed before, nor any for skew. Clocks of signers are cut to
 	// whole seconds.
-	time.AfterFunc(skew+2*time.Second, f.away.end)
+	time.AfterFunc(skew+2*time.Second, func() {
+		f.away.end()
+		f.quiet.end()
+	})
 }
 
 // killSecond kills the second gateway and starts it again.
 func (f *fleet) killSecond(t *testing.T) {
 	g := f.gateways[1]
+	f.quiet.begin()
 	f.cutting.begin()
+	f.note("a gateway is killed")
 	g.Kill()
 	g.up.Store(false)
 	time.Sleep(2 * time.Second)
 	g.run(t)
 	g.healthy(t)
 	g.up.Store(true)
+	f.note("the gateway is back")
 	f.cutting.end()
+	f.quiet.end()
 }
 
 // reload loads another configuration, as Caddy does only where something has changed.
@@ -159,7 +172,12 @@ func (f *fleet) reload(t *testing.T, i int) {
 	g := f.gateways[i]
 	f.reloads.Add(1)
 	text := caddyfile + fmt.Sprintf("\n# reload %d\nhttp://127.0.0.1:%d {\n}\n", f.reloads.Load(), testbed.FreePort(t))
+	// On Linux, Caddy listens anew and closes what it listened on, with the connections that it
+	// has not accepted yet. Those that wait for a request it closes a little later.
+	g.reloading.begin()
 	g.must(t, "POST", "/load", "text/caddyfile", bytes.NewBufferString(text), nil)
+	time.Sleep(time.Second)
+	g.reloading.end()
 }
 
 // span is when something is expected that otherwise is not.

@@ -28,6 +28,7 @@ type request struct {
 	bare              bool
 	fresh             bool // over a connection of its own
 	widget, user      string
+	into              any // in place of an answer of the backend
 }
 
 func (r request) at(gateway int) request { r.gateway = gateway; return r }
@@ -70,6 +71,9 @@ func (f *fleet) ask(r request) (a answer, err error) {
 		return a, err
 	}
 	a.Status = response.StatusCode
+	if r.into != nil {
+		return a, json.Unmarshal(text, r.into)
+	}
 	if err := json.Unmarshal(text, &a); err != nil {
 		a.Reason = string(text)
 	}
@@ -100,7 +104,9 @@ func (f *fleet) client(ctx context.Context, draw *random.Rand) {
 			})
 		case n < 680:
 			f.honest(ctx, "token", draw, func() request { return f.bearer(widgetID(i)) })
-		case n < 710:
+		case n < 690:
+			f.honest(ctx, "session", draw, func() request { return f.inSession(i % known) })
+		case n < 720:
 			f.honest(ctx, "public key", draw, func() request { return f.memberToken(draw.IntN(500)) })
 		case n < 800:
 			f.honest(ctx, "anonymous", draw, func() request { return f.anonymous(widgetID(i)) })
@@ -126,9 +132,9 @@ func pause(ctx context.Context, draw *random.Rand) {
 	}
 }
 
-// honest sends a request until it is answered as it deserves. What breaks a connection is
-// only the end of a gateway, and 503 is answered only while Redis is away, and only where
-// it has to be asked.
+// honest sends a request until it is answered as it deserves, and returns that. Only the end
+// of a gateway and a reload may break a connection. 503 may be answered only while Redis is
+// away, and only where it has to be asked.
 func (f *fleet) honest(ctx context.Context, kind string, draw *random.Rand, create func() request) (sent request) {
 	for ctx.Err() == nil {
 		r := create().at(f.gateway(draw))
@@ -138,17 +144,29 @@ func (f *fleet) honest(ctx context.Context, kind string, draw *random.Rand, crea
 		case err == nil && a.Status == 200 && a.User == r.user && (a.Widget == r.widget || r.user == ""):
 			f.took(kind, time.Since(began))
 			return r
-		case err != nil && r.gateway == 1 && f.cutting.since(began):
-			f.count("cut", nil)
+		case err != nil && f.broken(r.gateway, began):
 		case err == nil && a.Status == 503 && a.Reason == "unavailable" && f.away.since(began) && f.needsRedis(r):
 			f.count("again", nil)
 			time.Sleep(200 * time.Millisecond)
 		default:
 			f.count("refused", fmt.Errorf("%s of %s at gateway %d: %+v, %v", kind, r.widget, r.gateway, a, err))
-			return r
+			return request{}
 		}
 	}
 	return request{}
+}
+
+// broken reports whether a connection may have been broken since then, and counts by what.
+func (f *fleet) broken(gateway int, since time.Time) bool {
+	switch {
+	case gateway == 1 && f.cutting.since(since):
+		f.count("cut", nil)
+	case f.gateways[gateway].reloading.since(since):
+		f.count("reloaded", nil)
+	default:
+		return false
+	}
+	return true
 }
 
 // needsRedis reports whether a request cannot be decided by what a gateway has in memory.
@@ -217,6 +235,44 @@ func (f *fleet) memberToken(i int) request {
 	return f.withToken("/member", "members", user, t)
 }
 
+// session trades a claim for a session.
+func (f *fleet) session(gateway int, widget, secret string) (token, user string, err error) {
+	var answer struct{ Session struct{ Token string } }
+	r := f.message(widget, secret).at(gateway)
+	r.path, r.into = "/session/identify", &answer
+	a, err := f.ask(r)
+	if err == nil && answer.Session.Token == "" {
+		err = fmt.Errorf("no session: %+v", a)
+	}
+	return answer.Session.Token, r.user, err
+}
+
+// sessions are of the known widgets, and are used again and again.
+var sessions sync.Map
+
+func (f *fleet) inSession(i int) request {
+	type held struct{ token, user string }
+	h, ok := sessions.Load(i)
+	for !ok {
+		began := time.Now()
+		token, user, err := f.session(0, widgetID(i), secretOf(widgetID(i)))
+		if err != nil && !f.broken(0, began) {
+			f.count("refused", fmt.Errorf("a session of %s: %w", widgetID(i), err))
+		}
+		if ok = err == nil; !ok {
+			time.Sleep(200 * time.Millisecond)
+			continue
+		}
+		h, _ = sessions.LoadOrStore(i, held{token, user})
+	}
+	return f.withSession(widgetID(i), h.(held).user, h.(held).token)
+}
+
+func (f *fleet) withSession(widget, user, token string) request {
+	return request{path: "/session", media: "application/json", body: fmt.Sprintf(`{"text":%q}`, chatText), widget: widget, user: user,
+		header: []string{"X-Chat-Session", token}}
+}
+
 // file is what visitors upload, beyond what a gateway keeps in memory.
 var file = bytes.Repeat([]byte("0123456789abcdef"), 2<<20/16)
 
@@ -253,13 +309,14 @@ func (f *fleet) oneTime(ctx context.Context, draw *random.Rand, widget string) {
 
 // forged sends a request that nobody may believe.
 func (f *fleet) forged(draw *random.Rand, how string, r request, gateway int) {
+	began := time.Now()
 	a, err := f.ask(r.at(gateway))
 	switch {
-	case err != nil && !f.cutting.since(time.Now().Add(-time.Minute)):
+	case err != nil && !f.broken(gateway, began):
 		f.count("failed", fmt.Errorf("%s: %w", how, err))
 	case err == nil && a.Status == 200 && (a.User != "" || r.path != "/open"):
 		f.count("forged accepted", fmt.Errorf("%s at gateway %d: %+v", how, gateway, a))
-	case err == nil && a.Status >= 500 && !f.away.since(time.Now().Add(-time.Minute)):
+	case err == nil && a.Status >= 500 && !f.away.since(began):
 		f.count("failed", fmt.Errorf("%s: %+v", how, a))
 	}
 	f.count("forged", nil)
@@ -323,11 +380,17 @@ func (f *fleet) late(draw *random.Rand) {
 	f.tooLate(gone, f.gateway(draw))
 }
 
-// tooLate sends a request that is signed by a secret that was retired before.
+// tooLate sends what a secret has proved that was retired before: a claim and a session.
 func (f *fleet) tooLate(gone retirement, gateway int) {
-	a, err := f.ask(f.message(gone.widget, gone.secret).at(gateway))
-	f.count("late", nil)
-	if err == nil && a.Status == 200 {
-		f.count("late accepted", fmt.Errorf("%s of %s at gateway %d, %v after it", gone.how, gone.widget, gateway, time.Since(gone.at)))
+	all := []request{f.message(gone.widget, gone.secret)}
+	if gone.session != "" {
+		all = append(all, f.withSession(gone.widget, "", gone.session))
+	}
+	for _, r := range all {
+		a, err := f.ask(r.at(gateway))
+		f.count("late", nil)
+		if err == nil && a.Status == 200 {
+			f.count("late accepted", fmt.Errorf("%s, %s of %s at gateway %d, %v after it", r.path, gone.how, gone.widget, gateway, time.Since(gone.at)))
+		}
 	}
 }
