@@ -159,8 +159,8 @@ func TestDashboardInPrometheus(t *testing.T) {
 				t.Errorf("%s: there is no panel %s", question, title)
 			}
 			for _, s := range found[title] {
-				label := cmp.Or(s.labels["reason"], s.labels["status"], s.labels["instance"])
-				answers = append(answers, strings.TrimSpace(fmt.Sprintf("%s %s", title, label))+fmt.Sprintf(" %.3g", s.latest()))
+				label := cmp.Or(s.labels["reason"], s.labels["status"], strings.TrimPrefix(s.labels["__name__"], prefix))
+				answers = append(answers, strings.Join(strings.Fields(title+" "+label+" "+s.labels["instance"]), " ")+fmt.Sprintf(" %.3g", s.latest()))
 			}
 		}
 		t.Logf("answered: %s %s", question, strings.Join(answers, ", "))
