@@ -101,7 +101,7 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 
 // newText parses a text with placeholders by which requests name something.
 func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
-	return naming.New(field, text, h.ours)
+	return naming.New(field, text, h.removes)
 }
 
 // claimConversation claims the conversation that a request names: the first verified

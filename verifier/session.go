@@ -109,9 +109,13 @@ func (s *Sessions) Sign(i Identity, expires time.Time) string {
 }
 
 // SessionWidget returns the id of the widget that the session of a reading names, or
-// nothing. Nobody has verified it: it may choose the key that is to verify the session.
+// nothing, as of a text that is no session. Nobody has verified it: it may choose the key
+// that is to verify the session.
 func (r *Reading) SessionWidget() []byte {
-	widget, _, _ := bytes.Cut(r.Single(SessionField), []byte{separator})
+	widget, _, found := bytes.Cut(r.Single(SessionField), []byte{separator})
+	if !found {
+		return nil
+	}
 	return widget
 }
 

@@ -97,6 +97,13 @@ func (p *Places) CutHead(header http.Header, cuts func(verifier.Field) bool) {
 	}
 }
 
+// ProofInQuery reports whether a query has a piece of a proof.
+func (p *Places) ProofInQuery(query string) bool {
+	var reading verifier.Reading
+	p.Query([]byte(query), &reading)
+	return reading.HasProof()
+}
+
 // CutQuery returns a query without the claim, and "" for a query that cannot be read.
 func (p *Places) CutQuery(query string) string {
 	if query == "" {
