@@ -2,9 +2,11 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
 
@@ -13,7 +15,8 @@ import (
 
 func main() {
 	gateway := &guard.Guard{KeysURL: os.Getenv("KEYS_URL"), Issuer: "chat-identity", Audience: os.Getenv("AUDIENCE")}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	address := net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "127.0.0.1"), os.Getenv("PORT"))
+	log.Fatal(http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assertion, err := gateway.Read(r)
 		switch {
 		case errors.Is(err, guard.ErrRefused):
