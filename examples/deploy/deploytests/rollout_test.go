@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
@@ -34,7 +35,7 @@ func TestRollout(t *testing.T) {
 	traffic := make([]*client, 8)
 	var running sync.WaitGroup
 	for i := range traffic {
-		traffic[i] = &client{fleet: f, claim: claim, http: &http.Client{Transport: &http.Transport{DisableKeepAlives: i%2 == 0}}}
+		traffic[i] = &client{fleet: f, claim: claim, fresh: i%2 == 0}
 		running.Go(func() { traffic[i].run(ctx) })
 	}
 	for _, g := range f.gateways {
@@ -137,6 +138,7 @@ func (f *fleet) replace(t *testing.T, g *gateway, claim string) {
 		}
 		return errors.Is(err, syscall.ECONNREFUSED)
 	}, g.log)
+	time.Sleep(time.Second) // of the grace_period
 	f.slow <- struct{}{}
 	if said := <-slow; said != "200 verified user-123<nil>" {
 		t.Errorf("the slow request: %s", said)
@@ -173,7 +175,7 @@ type gateway struct {
 	process           *exec.Cmd
 	log               *testbed.Buffer
 	going             atomic.Bool
-	answered, leaving atomic.Int64 // answers, and those that ended their connection
+	answered, leaving atomic.Int64 // answers, and those that ended a connection which was kept alive
 }
 
 // start starts the gateway, as the image does, and waits until the readiness probe succeeds.
@@ -204,21 +206,22 @@ func (g *gateway) command(t *testing.T, secret string, arguments ...string) stri
 type client struct {
 	fleet    *fleet
 	claim    string
-	http     *http.Client
+	fresh    bool // a connection for each
 	failures []string
 }
 
 func (c *client) run(ctx context.Context) {
+	with := &http.Client{Transport: &http.Transport{DisableKeepAlives: c.fresh}}
 	for i := 0; ctx.Err() == nil && len(c.failures) < 5; i++ {
 		gateways := *c.fleet.active.Load()
 		g := gateways[i%len(gateways)]
 		going := g.going.Load()
-		said, closes, err := send(ctx, c.http, g, "/chat/messages", c.claim)
+		said, closes, err := send(ctx, with, g, "/chat/messages", c.claim)
 		if ctx.Err() != nil {
 			return
 		}
 		g.answered.Add(1)
-		if going && closes {
+		if going && closes && !c.fresh {
 			g.leaving.Add(1)
 		}
 		if err != nil || said != "200 verified user-123" {
