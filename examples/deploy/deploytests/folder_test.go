@@ -1,10 +1,12 @@
 package deploytests
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
@@ -55,7 +57,7 @@ func output(t *testing.T, cmd *exec.Cmd) string {
 }
 
 // start starts a program that ends with the test, and returns what it logs.
-func start(t *testing.T, cmd *exec.Cmd, end os.Signal) *testbed.Buffer {
+func start(t *testing.T, cmd *exec.Cmd, end syscall.Signal) *testbed.Buffer {
 	t.Helper()
 	log := new(testbed.Buffer)
 	cmd.Stdout, cmd.Stderr = log, log
@@ -64,7 +66,9 @@ func start(t *testing.T, cmd *exec.Cmd, end os.Signal) *testbed.Buffer {
 	}
 	t.Cleanup(func() {
 		if cmd.ProcessState == nil {
-			_ = cmd.Process.Signal(end)
+			if cmd.Process.Signal(end) != nil { // it is root's
+				_ = root("kill", fmt.Sprintf("-%d", end), fmt.Sprint(cmd.Process.Pid)).Run()
+			}
 			_ = cmd.Wait()
 		}
 	})

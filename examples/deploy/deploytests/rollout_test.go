@@ -122,7 +122,10 @@ func (f *fleet) replace(t *testing.T, g *gateway, claim string) {
 		t.Fatal(err)
 	}
 	g.going.Store(true)
-	testbed.Until(t, "the readiness probe to fail", func() bool { return g.health() != nil }, g.log)
+	testbed.Until(t, "the readiness probe to say why it fails", func() bool {
+		said, err := g.health()
+		return err != nil && strings.Contains(said, "Caddy is shutting down")
+	}, g.log)
 	testbed.Until(t, "requests that arrive all the same", func() bool { return g.leaving.Load() > 50 }, g.log)
 	if said := upgrade(t, g); said != "101 Upgrade" {
 		t.Errorf("a WebSocket, while the gateway goes: %s", said)
@@ -184,14 +187,18 @@ func (g *gateway) start(t *testing.T) {
 	g.process = exec.Command(testbed.Gateway(t), "run", "--config", filepath.Join(g.dir, "Caddyfile"))
 	g.process.Env = append(g.process.Environ(), g.environment...)
 	g.log = start(t, g.process, syscall.SIGQUIT)
-	testbed.Until(t, "the readiness probe to succeed", func() bool { return g.health() == nil }, g.log)
+	testbed.Until(t, "the readiness probe to succeed", func() bool {
+		_, err := g.health()
+		return err == nil
+	}, g.log)
 	g.going.Store(false)
 }
 
-func (g *gateway) health() error {
+func (g *gateway) health() (said string, err error) {
 	cmd := exec.Command(g.process.Path, "chat-identity", "health")
 	cmd.Env = append(cmd.Environ(), g.environment...)
-	return cmd.Run()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // command runs a command of the gateway with a secret.
