@@ -131,7 +131,7 @@ fuzzers:
 .PHONY: parsers
 parsers: deps
 	@cache=$$(internal/parsertest/install.sh) && \
-	FUZZ_CACHE=$$cache FUZZTIME=$(PARSERTIME) go test -count=1 -tags fuzz -timeout 0 -v -run '^TestFuzz' ./caddymodule
+	CHAT_IDENTITY_TEST_GATEWAY= FUZZ_CACHE=$$cache FUZZTIME=$(PARSERTIME) go test -count=1 -tags fuzz -timeout 0 -v -run '^TestFuzz' ./internal/parsertest
 
 # The tests use the real programs. Node and Python can be installed in too many ways
 # to choose one for you. examples/backends needs Debian's Python, Ruby and PHP, for which it

@@ -210,7 +210,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		if err := oneArg(d, &h.At, "a JSON pointer, as in 'at /message/sender'"); err != nil {
 			return err
 		}
-		return pointerArg(d, name, h.At)
+		return checkPointer(name, h.At)
 	case "message":
 		if err := oneArg(d, &h.Message, `a template, as in 'message "{user_id}{nonce}{timestamp}"'`); err != nil {
 			return err

@@ -33,10 +33,10 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 		return fmt.Errorf("widget takes no location but body and token: write 'widget {%s.%s}'", args[0], args[1])
 	case len(args) == 2 && args[0] == "body":
 		h.WidgetBody = args[1]
-		return pointerArg(d, "widget body", h.WidgetBody)
+		return checkPointer("widget body", h.WidgetBody)
 	case len(args) == 2 && args[0] == "token":
 		h.WidgetToken = args[1]
-		return pointerArg(d, "widget token", h.WidgetToken)
+		return checkPointer("widget token", h.WidgetToken)
 	default:
 		return errors.New(wanted)
 	}
@@ -173,7 +173,7 @@ func checkClaim(change func(*verifier.Dialect)) error {
 	return err
 }
 
-func pointerArg(d *caddyfile.Dispenser, name, pointer string) error {
+func checkPointer(name, pointer string) error {
 	if err := (&verifier.Place{Name: pointer}).Check(); err != nil {
 		return fmt.Errorf("%s: %v", name, err)
 	}

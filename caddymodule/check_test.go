@@ -210,6 +210,10 @@ func TestCheckErrors(t *testing.T) {
 		{oneSite("", "chat_identity {\nsecrets a\n}"), "Error: unknown option 'secrets' of the chat_identity directive (did you mean 'secret'?), at Caddyfile:7"},
 		{oneSite("chat_identity {\nencryption_key {env.NOT_SET}\n}", "chat_identity {\nsecret {env.TEST_SECRET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
 		{oneSite("", "chat_identity off\nroute {\nmethod {query.m}\n}"), "sets the method after chat_identity has run"},
+		{oneSite("", "chat_identity /a {\nclaim token header X-Proof\nsecret {env.TEST_SECRET}\n}\nchat_identity /b {\nwidget b\nsecret {env.TEST_SECRET}\nassertion b\nheader assertion X_Proof\n}"),
+			"header: this site renames one of chat_identity's headers to X-Proof, so the client's is removed and no token arrives in it"},
+		{oneSite("", "chat_identity /a {\nwidget {header.X-Widget-Key}\n}\nhandle /b {\nchat_identity {\nwidget b\nsecret {env.TEST_SECRET}\nassertion b\nheader assertion x-widget-key\n}\n}"),
+			"widget: no id can travel in the header X-Widget-Key, which is removed from every request, at Caddyfile:6"},
 		{oneSite("", "respond hello"), "this configuration has no chat_identity"},
 	} {
 		out, stderr, err := runCheck(t, t.TempDir(), c.caddyfile)

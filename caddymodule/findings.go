@@ -90,6 +90,11 @@ func (a *App) examine() error {
 			return err
 		}
 	}
+	for _, d := range a.deciders {
+		if err := d.checkRenamed(); err != nil {
+			return fmt.Errorf("%w%s, site %s", err, atLine(d.Line), d.where())
+		}
+	}
 	if !a.hasHandlers {
 		a.find(findings.NoDirective, "no site has the directive chat_identity, so nothing is verified and no forged header is removed")
 		return nil

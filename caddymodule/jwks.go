@@ -32,8 +32,8 @@ func (h *Handler) answerKeys(w http.ResponseWriter, r *http.Request, s *state) e
 	header.Set("Access-Control-Allow-Origin", "*")
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		header.Set("Allow", "GET, HEAD")
-		return answerText(w, r, http.StatusMethodNotAllowed, "application/problem+json", problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusMethodNotAllowed), Status: http.StatusMethodNotAllowed,
+		return answerProblem(w, r, problem{
+			Status: http.StatusMethodNotAllowed,
 			Detail: "This path has the public keys of the gateway. Read them by GET or HEAD.",
 		})
 	}
@@ -42,14 +42,18 @@ func (h *Handler) answerKeys(w http.ResponseWriter, r *http.Request, s *state) e
 		h.log.warn("the public keys of assertions cannot be read", about(r), zap.Error(err))
 		header.Set("Cache-Control", "no-store")
 		header.Set("Retry-After", retryAfter)
-		return answerText(w, r, http.StatusServiceUnavailable, "application/problem+json", problem{
-			Type: "about:blank", Title: http.StatusText(http.StatusServiceUnavailable), Status: http.StatusServiceUnavailable,
-			Code: "identity_" + string(judgment.Unavailable), Reason: judgment.Unavailable,
+		return answerProblem(w, r, problem{
+			Status: http.StatusServiceUnavailable, Code: "identity_" + string(judgment.Unavailable), Reason: judgment.Unavailable,
 			Detail: "The public keys of the gateway cannot be read at the moment. Try again later.",
 		})
 	}
 	header.Set("Cache-Control", "public, max-age=300")
 	return answerText(w, r, http.StatusOK, "application/jwk-set+json", json.RawMessage(keys))
+}
+
+func answerProblem(w http.ResponseWriter, r *http.Request, p problem) error {
+	p.Type, p.Title = "about:blank", http.StatusText(p.Status)
+	return answerText(w, r, p.Status, "application/problem+json", p)
 }
 
 func answerText(w http.ResponseWriter, r *http.Request, status int, media string, v any) error {

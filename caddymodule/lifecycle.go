@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -33,8 +34,8 @@ func (a *App) Start() error {
 	a.stop = stop
 	a.startSets(ctx)
 	a.counting.Go(func() { a.countStore(ctx) })
-	if a.usesAssertion { // so that health tells at once
-		a.counting.Go(func() { _, _ = a.listSigningKeys(ctx) })
+	if a.usesAssertion {
+		a.counting.Go(func() { a.watchSigningKeys(ctx) })
 	}
 	if a.usesLedger {
 		a.openLedger(ctx)
@@ -58,7 +59,7 @@ func (a *App) readSites() []*sites.Site {
 			return nil
 		}
 		if h.place == nil {
-			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0}
+			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths()}
 			handlers[h.place] = h
 		}
 		return h.place
@@ -75,6 +76,21 @@ func (a *App) readSites() []*sites.Site {
 		}
 	}
 	return all
+}
+
+// ownPaths returns the paths that the handler answers itself. Two identify alike if they are
+// the same but for their matchers; the key set is the gateway's.
+func (h *Handler) ownPaths() (paths []sites.OwnPath) {
+	if h.Identify != "" {
+		same := *h
+		same.Guard, same.Line = false, ""
+		text, _ := json.Marshal(&same) // it was JSON
+		paths = append(paths, sites.OwnPath{Option: "identify", Path: h.Identify, As: digestOf(string(text))})
+	}
+	if h.JWKSPath != "" {
+		paths = append(paths, sites.OwnPath{Option: "jwks_path", Path: h.JWKSPath})
+	}
+	return paths
 }
 
 // Stop implements [caddy.App].

@@ -120,10 +120,10 @@ func (h *Handler) provisionDefaults() error {
 
 // checkOwnPath checks a path whose requests the handler answers itself.
 func checkOwnPath(option, path string) error {
-	if path == "" || path[0] == '/' && !strings.ContainsAny(path, "?#*") {
+	if path == "" || path[0] == '/' && !strings.ContainsAny(path, "?#*{}%") {
 		return nil
 	}
-	return ofOption(option, fmt.Errorf("%s: '%s' is not a path: it begins with a slash, without scheme, host and wildcards, and is matched as a whole", option, path))
+	return ofOption(option, fmt.Errorf("%s: '%s' is not a path: it begins with a slash, without scheme, host, wildcards, placeholders and percent escapes, and is matched as a whole", option, path))
 }
 
 // provisionUnverified determines which fields are cut out of an unverified claim.
@@ -172,7 +172,7 @@ func (h *Handler) provisionPlans() error {
 	if h.plan, err = h.newPlan(dialect); err != nil {
 		return err
 	}
-	if err := inOrder(h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
+	if err := inOrder(h.checkRenamed, h.checkTimes, h.checkKeys, h.provisionWidgetText); err != nil {
 		return err
 	}
 	h.rememberFor(h.plan)

@@ -18,7 +18,9 @@ import (
 )
 
 const (
-	// signingRetry is the pause after the signing keys could not be had.
+	// signingReread is the pause between two looks at the stored signing keys.
+	signingReread = time.Second
+	// signingRetry is the pause after they could not be had.
 	signingRetry = time.Second
 	// signingTimeout is how long that is tried.
 	signingTimeout = 10 * time.Second
@@ -29,6 +31,9 @@ const (
 type signingKeys struct {
 	known atomic.Pointer[knownKeys] // nil before the first
 	fault atomic.Pointer[error]     // why they could not be read last, nil if they could
+	// needed says that something needs them, which creates the first. To ask how the gateway
+	// is does not.
+	needed atomic.Bool
 
 	changing sync.Mutex // held while they are read or changed
 	tried    time.Time  // when that last failed; guarded by changing
@@ -75,10 +80,39 @@ func (s *signingKeys) mend(log *zap.Logger) {
 	}
 }
 
-// signingKeys returns the gateway's own keys, and creates the first if there are none. Keys
-// that were known are used for as long as the store cannot say what they are now. The store
-// answers every request from memory, so a rotation is known as fast as that of a secret.
+// signer returns the key that signs. Known keys do so without asking the store, which may
+// take seconds to be found hanging: [App.watchSigningKeys] learns of a rotation long before
+// its key signs.
+func (a *App) signer(ctx context.Context) (*assertion.Key, error) {
+	if key := a.signing.last().Signer(time.Now()); key != nil {
+		return key, nil
+	}
+	keys, err := a.signingKeys(ctx)
+	return keys.Signer(time.Now()), err
+}
+
+// signingKeys returns the gateway's own keys for what needs them: it creates the first if
+// there are none.
 func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
+	a.signing.needed.Store(true)
+	return a.currentSigningKeys(ctx)
+}
+
+// watchSigningKeys keeps the known keys those of the store. It also goes on trying for the
+// requests that were refused: a gateway whose health is down may get no others.
+func (a *App) watchSigningKeys(ctx context.Context) {
+	for ctx.Err() == nil {
+		_, _ = a.currentSigningKeys(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(signingReread):
+		}
+	}
+}
+
+// currentSigningKeys returns the keys of the store, nil if there are none and none are
+// needed. Keys that were known are used for as long as the store cannot say what they are now.
+func (a *App) currentSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	s := a.signing
 	record, err := a.store.Lookup(ctx, signingKeysID)
 	if keys := a.fresh(record); keys != nil && err == nil {
@@ -119,7 +153,7 @@ func unless(keys *assertion.Keys, err error) error {
 	return err
 }
 
-// readSigningKeys reads the keys, or creates them.
+// readSigningKeys reads the keys, or creates those that are needed.
 func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	record, err := a.store.Lookup(ctx, signingKeysID)
 	if err != nil {
@@ -134,6 +168,9 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, a.Assertion.Lifetime, keys})
 		}
 		return keys, err
+	}
+	if a.signing.last() == nil && !a.signing.needed.Load() {
+		return nil, a.storeLoss()
 	}
 	return a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
 		if stored != nil || unreadable != nil { // another gateway was faster
@@ -150,11 +187,7 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 // ones. The caller holds changing.
 func (a *App) changeSigningKeys(ctx context.Context,
 	change func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error)) (*assertion.Keys, error) {
-	// What a store has lost may come back.
-	if loss := a.store.Loss(); loss != "" {
-		return nil, fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
-	}
-	if err := a.ensureRing(); err != nil {
+	if err := inOrder(a.storeLoss, a.ensureRing); err != nil {
 		return nil, err
 	}
 	now := knownKeys{lifetime: a.Assertion.Lifetime}
@@ -185,6 +218,14 @@ func (a *App) changeSigningKeys(ctx context.Context,
 	return now.keys, nil
 }
 
+// storeLoss returns an error while the store has lost what it had, which may come back.
+func (a *App) storeLoss() error {
+	if loss := a.store.Loss(); loss != "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
+	return nil
+}
+
 func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	text, err := a.ring.Load().OpenSigningKeys(record)
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
@@ -201,17 +242,14 @@ func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 }
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
-func (a *App) listSigningKeys(ctx context.Context) ([]adminapi.SigningKey, error) {
-	if record, err := a.store.Lookup(ctx, signingKeysID); err == nil && record == nil && a.signing.last() == nil {
-		return shownKeys(nil), nil
-	}
-	keys, err := a.signingKeys(ctx)
-	return shownKeys(keys), err
+func (a *App) listSigningKeys(ctx context.Context) ([]assertion.State, error) {
+	keys, err := a.currentSigningKeys(ctx)
+	return keys.States(time.Now()), err
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
 // are replaced by those that this gateway knows, if any.
-func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKey, rotated bool, err error) {
+func (a *App) rotateSigningKeys(ctx context.Context) (shown []assertion.State, rotated bool, err error) {
 	s := a.signing
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -230,22 +268,12 @@ func (a *App) rotateSigningKeys(ctx context.Context) (shown []adminapi.SigningKe
 	if err == nil {
 		s.mend(a.log)
 	}
-	return shownKeys(keys), rotated, err
+	return keys.States(time.Now()), rotated, err
 }
 
-func shownKeys(keys *assertion.Keys) []adminapi.SigningKey {
-	shown := []adminapi.SigningKey{}
-	for _, key := range keys.States(time.Now()) {
-		shown = append(shown, adminapi.SigningKey(key))
-	}
-	return shown
-}
-
-// signingHealth is down while requests that need an assertion get none. The keys are read in
-// the background for the next answer: a gateway that is down may get no request that would.
+// signingHealth is down while requests that need an assertion get none.
 func (a *App) signingHealth(h *adminapi.Health) {
 	last, fault := a.signing.last(), a.signing.fault.Load()
-	go func() { _, _ = a.signingKeys(context.Background()) }()
 	if fault == nil {
 		return
 	}

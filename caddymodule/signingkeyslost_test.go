@@ -104,3 +104,68 @@ func TestSigningKeysBroken(t *testing.T) {
 	server.Do("DEL", key)
 	g.healthy(t, adminapi.OK, "")
 }
+
+// TestSigningKeysHanging: requests are signed by known keys while Redis accepts what is asked
+// and never answers, which takes the store seconds to be sure of.
+func TestSigningKeysHanging(t *testing.T) {
+	server := redistest.Start(t)
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, assertingSite)
+	g.upstream.echo()
+	kid := g.asserted(t)
+	signed := 0
+	testbed.Until(t, "an assertion is signed before the store is found hanging", func() bool {
+		server.Pause()
+		defer server.Resume()
+		for paused := time.Now(); active(t).store.Err() == nil; {
+			expired := time.Since(paused) > 1200*time.Millisecond // what the store has cached
+			equal(t, g.asserted(t), kid, "while Redis hangs")
+			if expired && active(t).store.Err() == nil {
+				signed++
+			}
+		}
+		server.Resume()
+		g.healthy(t, adminapi.OK, "")
+		return signed > 0
+	})
+}
+
+// TestSigningKeysNeed: to ask how a gateway is creates no key; to ask for the keys does.
+func TestSigningKeysNeed(t *testing.T) {
+	for name, need := range map[string]func(*gateway, testing.TB){
+		"an assertion": func(g *gateway, t testing.TB) { g.asserted(t) },
+		"jwks_path":    func(g *gateway, t testing.TB) { g.published(t) },
+		"the admin's":  func(g *gateway, t testing.TB) { g.call(t, "GET", "jwks", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := redistest.Start(t)
+			g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, assertingSite)
+			g.upstream.echo()
+			key := "chat_identity:{w}:" + widgets.SigningKeysID
+			// An outage, so that what follows it is seen.
+			server.Kill()
+			g.healthy(t, adminapi.Down, "there is no key that signs assertions")
+			server.Restart()
+			g.healthy(t, adminapi.OK, "")
+			for _, path := range []string{"health", "keys", "stats"} {
+				g.call(t, "GET", path, "")
+			}
+			g.scrape(t)
+			equal(t, server.Do("EXISTS", key), "0", "keys stored")
+			need(g, t)
+			equal(t, server.Do("EXISTS", key), "1", "keys stored")
+		})
+	}
+}
+
+// TestSigningKeysNeeded: where requests were refused for want of a key, it is created for the
+// next ones, since a gateway whose health is down may get none meanwhile.
+func TestSigningKeysNeeded(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr, assertingSite)
+	g.upstream.echo()
+	equal(t, g.asserted(t), "", "without Redis")
+	server.Launch()
+	testbed.Until(t, "a key is stored", func() bool { return server.Do("EXISTS", "chat_identity:{w}:"+widgets.SigningKeysID) == "1" })
+	g.healthy(t, adminapi.OK, "")
+}

@@ -13,5 +13,3 @@ func TestSlowReloadsKeepTheStore(t *testing.T)  { testReloadsKeepTheStore(t, 100
 func TestSlowOneTime(t *testing.T)              { testOneTime(t, 200, 64) }
 func TestSlowOneTimeSurvivesKills(t *testing.T) { testOneTimeSurvivesKills(t, 5) }
 func TestSlowFleetOutages(t *testing.T)         { testOutages(t, outages) }
-
-func TestSlowNoBackendReadsAnotherUserInABody(t *testing.T) { testBodies(t, 1) }

@@ -95,7 +95,7 @@ func (t *Token) option(d *caddyfile.Dispenser, name string) error {
 			return fmt.Errorf("require %s is repeated: list all its values in one line", args[0])
 		}
 		t.Require[args[0]] = args[1:]
-		return pointerArg(d, name, args[0])
+		return checkPointer(name, args[0])
 	case "max_lifetime":
 		return durationArg(d, &t.MaxLifetime, caddy.Duration(time.Second))
 	case "no_expiry":
@@ -104,7 +104,7 @@ func (t *Token) option(d *caddyfile.Dispenser, name string) error {
 	if err := oneArg(d, texts[name], "a JSON pointer, as in '"+name+" /"+name+"'"); err != nil || *texts[name] == "rest" && name == "attributes" {
 		return err
 	}
-	return pointerArg(d, name, *texts[name])
+	return checkPointer(name, *texts[name])
 }
 
 // pointerArgs takes one or more JSON pointers.
@@ -113,7 +113,7 @@ func pointerArgs(d *caddyfile.Dispenser, name string, to *[]string) error {
 		return fmt.Errorf("%s needs at least one JSON pointer, as in '%s /sub'", name, name)
 	}
 	for _, pointer := range *to {
-		if err := pointerArg(d, name, pointer); err != nil {
+		if err := checkPointer(name, pointer); err != nil {
 			return err
 		}
 	}

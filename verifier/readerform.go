@@ -268,7 +268,7 @@ func (f *formReader) take(r *reader, matches *claimform.Matches, raw []byte, siz
 		texts = others
 	}
 	for _, match := range documents {
-		cuts = f.takeDocument(r, match, len(documents) == 1, raw, cuts, to)
+		cuts = f.takeDocument(r, match, len(documents) == 1, cuts, to)
 	}
 	slices.SortFunc(cuts, func(a, b Span) int { return cmp.Compare(a.Start, b.Start) })
 	for i := range f.list {
@@ -315,7 +315,7 @@ func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
 // operations beside its files (GraphQL multipart request specification). Where
 // it is the only thing that is there of a claim it is read as a body of its own;
 // else whatever is within is a variant of what is beside.
-func (f *formReader) takeDocument(r *reader, match *claimform.Match, only bool, raw []byte, cuts []Span, to *Reading) []Span {
+func (f *formReader) takeDocument(r *reader, match *claimform.Match, only bool, cuts []Span, to *Reading) []Span {
 	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.within) != nil {
 		for _, p := range f.list[match.Name].places {
 			found := to.at(&p)

@@ -1,22 +1,24 @@
 import json
 import os
+import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import urlopen
 
 import jwt  # PyJWT, with cryptography
 
-keys, read = {}, -300.0
+keys, read, lock = {}, -300.0, threading.Lock()
 
 
 def key(kid):
     """Kept for 5 minutes. One that is not there is looked for every 10 seconds at most."""
     global keys, read
-    if time.monotonic() - read > (300 if kid in keys else 10):
-        with urlopen(os.environ["KEYS_URL"], timeout=5) as answer:
-            keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
-        read = time.monotonic()
-    return keys[kid]
+    with lock:
+        if time.monotonic() - read > (300 if kid in keys else 10):
+            with urlopen(os.environ["KEYS_URL"], timeout=5) as answer:
+                keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
+            read = time.monotonic()
+        return keys[kid]
 
 
 def user(assertion):

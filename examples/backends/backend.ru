@@ -6,15 +6,18 @@ require 'net/http'
 # The keys are kept for 5 minutes. One that is not there is looked for every 10 seconds at most.
 class Keys
   @read = -300
+  @lock = Mutex.new
 
   def self.call(options)
-    age = Process.clock_gettime(Process::CLOCK_MONOTONIC) - @read
-    return @keys if age < (options[:kid_not_found] ? 10 : 300)
+    @lock.synchronize do
+      age = Process.clock_gettime(Process::CLOCK_MONOTONIC) - @read
+      next @keys if age < (options[:kid_not_found] ? 10 : 300)
 
-    answer = Net::HTTP.get_response(URI(ENV.fetch('KEYS_URL')))
-    answer.value # raises an error, but for 200
-    @read += age
-    @keys = JSON.parse(answer.body, symbolize_names: true)
+      answer = Net::HTTP.get_response(URI(ENV.fetch('KEYS_URL')))
+      answer.value # raises an error, but for 200
+      @read += age
+      @keys = JSON.parse(answer.body, symbolize_names: true)
+    end
   end
 end
 

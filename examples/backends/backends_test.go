@@ -42,11 +42,16 @@ func TestBackends(t *testing.T) {
 	bad["an assertion of another issuer"] = anotherIssuer
 	bad["nothing"] = ""
 	each(t, s.backends, func(t *testing.T, b *backend) {
+		start, reads := time.Now(), b.reads.Load()
+		var crowd sync.WaitGroup
+		for range 30 {
+			crowd.Go(func() { b.wants(t, "an unknown key, in a crowd", bad["a foreign key"], http.StatusUnauthorized, "") })
+		}
+		crowd.Wait()
 		testbed.Until(t, "the expired assertion to be refused", func() bool {
 			status, _ := b.past(t, expired)
 			return status == http.StatusUnauthorized
 		}, &b.log)
-		start, reads := time.Now(), b.reads.Load()
 		for what, assertion := range bad {
 			b.wants(t, what, assertion, http.StatusUnauthorized, "")
 		}

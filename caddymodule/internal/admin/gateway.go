@@ -8,6 +8,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/admin/dashboard"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -32,8 +33,8 @@ type Gateway struct {
 	Ring       func() *widgets.Ring
 	EnsureRing func() error
 	// MissingKeys returns the ids of encryption keys that stored secrets need and
-	// that are not configured. WhereKeyIs says what to do about one,
-	// if it is lost as lost says.
+	// that are not configured. WhereKeyIs says where one may be found, and that lost is
+	// what to do if it cannot be.
 	MissingKeys func() []string
 	WhereKeyIs  func(keyID, lost string) string
 
@@ -44,8 +45,8 @@ type Gateway struct {
 
 	// SigningKeys returns the gateway's own keys, if there are any. RotateSigningKeys
 	// publishes a next one, and reports whether there was none yet.
-	SigningKeys       func(context.Context) ([]adminapi.SigningKey, error)
-	RotateSigningKeys func(context.Context) (keys []adminapi.SigningKey, rotated bool, err error)
+	SigningKeys       func(context.Context) ([]assertion.State, error)
+	RotateSigningKeys func(context.Context) (keys []assertion.State, rotated bool, err error)
 	// JWKS returns the public keys of assertions, as a JWK Set.
 	JWKS func(context.Context) ([]byte, error)
 

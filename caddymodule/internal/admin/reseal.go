@@ -71,7 +71,8 @@ func (c *call) reseal() error {
 
 var errUnchanged = errors.New("already encrypted with that key")
 
-// What remains for that whose encryption key is lost.
+// What an operator can do once the encryption key is lost: about widgets, and about the
+// signing keys.
 const (
 	RotateLost  = "rotate these widgets without a grace"
 	ReplaceLost = "replace the signing keys by 'caddy chat-identity keys rotate'"

@@ -3,6 +3,7 @@ package adminapi
 import (
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
@@ -20,7 +21,7 @@ type Overview struct {
 	// that are not configured.
 	MissingKeys []string `json:"missing_encryption_keys"`
 	// SigningKeys are the gateway's own keys, none if nothing has needed one yet.
-	SigningKeys []SigningKey `json:"signing_keys"`
+	SigningKeys []assertion.State `json:"signing_keys"`
 	// UnknownWidgets are the ids named last that no widget has, at most 10, newest first.
 	UnknownWidgets []UnknownWidget `json:"unknown_widgets"`
 	AllowReveal    bool            `json:"allow_reveal"`

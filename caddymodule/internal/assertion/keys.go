@@ -30,11 +30,11 @@ type Key struct {
 	Ends           time.Time // published until then; zero while it is current or next
 }
 
-// State is what a key is currently used for.
+// State is what a key is currently used for, as the admin API shows it.
 type State struct {
-	ID      string
-	State   string // next, current or previous
-	Created time.Time
+	ID      string    `json:"kid"`
+	State   string    `json:"state"` // next, current or previous
+	Created time.Time `json:"created"`
 }
 
 // First returns the keys of a gateway that has none: one, which signs at once.

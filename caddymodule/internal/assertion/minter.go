@@ -70,13 +70,14 @@ func (m *Minter) Mint(key *Key, s *Statement) (string, error) {
 	e := m.find(digest, key.ID, m.now().UnixNano())
 	e.once.Do(func() {
 		e.token, e.err = m.sign(key, s, e.at)
-		m.settle(digest, e)
+		m.finish(digest, e)
 	})
 	return e.token, e.err
 }
 
-// digest identifies the content. Lengths are included, so that no two contents meet. The
-// time of the claim is not: only whether there is one.
+// digest identifies the content. Lengths are included, so that no two contents have the same
+// digest. Of the time of the claim it says only whether there is one: a newer claim that says
+// the same gets the same assertion.
 func (s *Statement) digest() [sha256.Size]byte {
 	var room [512]byte // most contents fit
 	text := room[:0]
@@ -95,7 +96,7 @@ func (m *Minter) find(digest [sha256.Size]byte, keyID string, now int64) *minted
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if age := now - m.began; age < 0 || age >= m.reuse() {
-		m.age(now)
+		m.startGeneration(now)
 	}
 	for _, g := range [...]*generation{&m.young, &m.old} {
 		e := g.minted[digest]
@@ -125,7 +126,7 @@ func (m *Minter) reuse() int64 { return int64(m.lifetime / 4) }
 // expiry is when what is minted at that time expires, in Unix seconds.
 func (m *Minter) expiry(at int64) int64 { return at/int64(time.Second) + int64(m.lifetime/time.Second) }
 
-func (m *Minter) age(now int64) {
+func (m *Minter) startGeneration(now int64) {
 	m.old, m.young, m.began = m.young, generation{minted: make(map[[sha256.Size]byte]*minted)}, now
 }
 
@@ -145,8 +146,9 @@ func (g *generation) remove(digest [sha256.Size]byte, e *minted) {
 	g.size -= e.size
 }
 
-// settle makes room for what was signed, or removes what could not be.
-func (m *Minter) settle(digest [sha256.Size]byte, e *minted) {
+// finish counts the size of what was signed, for which it makes room, or removes what could
+// not be signed.
+func (m *Minter) finish(digest [sha256.Size]byte, e *minted) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, g := range [...]*generation{&m.young, &m.old} {

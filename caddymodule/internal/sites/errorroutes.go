@@ -15,6 +15,12 @@ var passingOn = [...]string{
 	"rewrite", "static_response", "templates", "vars",
 }
 
+// passesOn reports whether a handler is one of those.
+func passesOn(handler caddyhttp.MiddlewareHandler) bool {
+	module, ok := handler.(caddy.Module)
+	return ok && slices.Contains(passingOn[:], strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers."))
+}
+
 // ErrorRoutesProxy reports whether the server's error routes may send the request to an
 // upstream. Of their matchers only the host can be evaluated before the error is handled.
 func ErrorRoutesProxy(r *http.Request) bool {
@@ -64,7 +70,6 @@ func mayProxy(handlers []caddyhttp.MiddlewareHandler) bool {
 		if h, ok := handler.(*caddyhttp.Subroute); ok {
 			return within(h.Routes) || h.Errors != nil && within(h.Errors.Routes)
 		}
-		module, ok := handler.(caddy.Module)
-		return !ok || !slices.Contains(passingOn[:], strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers."))
+		return !passesOn(handler)
 	})
 }

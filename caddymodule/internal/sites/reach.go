@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
@@ -45,8 +44,8 @@ func (s *Site) changesPath(r *rewrite.Rewrite) {
 	}
 }
 
-// passesOn notes a proxy.
-func (s *Site) passesOn() {
+// proxied notes a proxy.
+func (s *Site) proxied() {
 	var sets caddyhttp.MatcherSets
 	if s.enclosing != nil {
 		sets = s.enclosing.MatcherSets
@@ -56,11 +55,7 @@ func (s *Site) passesOn() {
 
 // passesBy notes a handler that is not read. Only known ones leave the path as it is.
 func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
-	if s.known(handler) != nil {
-		return
-	}
-	module, ok := handler.(caddy.Module)
-	if !ok || !slices.Contains(passingOn[:], strings.TrimPrefix(string(module.CaddyModule().ID), "http.handlers.")) {
+	if !passesOn(handler) {
 		s.rewrites++
 		s.others = true
 	}

@@ -74,7 +74,8 @@ func (g *Guard) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 		keep = 5 * time.Minute
 	}
 	if time.Since(g.read) > keep {
-		keys, err := fetch(ctx, g.KeysURL)
+		// Otherwise clients that hang up could have it read all the time.
+		keys, err := fetch(context.WithoutCancel(ctx), g.KeysURL)
 		if err != nil {
 			return nil, fmt.Errorf("the keys of the gateway cannot be read: %w", err)
 		}

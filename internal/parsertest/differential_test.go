@@ -1,4 +1,4 @@
-package caddymodule
+package parsertest
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // A differentialSite is a gateway that reads the user id in a place of its own.
@@ -45,7 +45,7 @@ func differentialSites() []*differentialSite {
 
 // block is the site in a Caddyfile, in front of an address.
 func (s *differentialSite) block(t testing.TB, upstream string) string {
-	s.address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+	s.address = fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(t))
 	return fmt.Sprintf("http://%s {\n%s\nreverse_proxy %s\n}\n", s.address, s.directive, upstream)
 }
 
@@ -479,11 +479,11 @@ func (s *differentialSite) samples(random *rand.Rand) (samples []sample) {
 }
 
 // request is the sample as it is sent, nil where no client can send it.
-func (p *sample) request() *parsertest.Request {
+func (p *sample) request() *Request {
 	if strings.ContainsFunc(p.contentType, func(c rune) bool { return c < ' ' && c != '\t' }) {
 		return nil
 	}
-	r := &parsertest.Request{Method: "POST", Target: "/chat", Header: make(http.Header), Body: []byte(p.body), Chunked: p.chunked}
+	r := &Request{Method: "POST", Target: "/chat", Header: make(http.Header), Body: []byte(p.body), Chunked: p.chunked}
 	if p.contentType != "" {
 		r.Header.Set("Content-Type", p.contentType)
 	}
@@ -505,13 +505,13 @@ type comparison struct {
 // beside those of the others.
 func compare(t *testing.T, sites []*differentialSite, places []string, send func(c *comparison, i int, s *differentialSite)) *comparison {
 	t.Helper()
-	m := newMirror(t, parsertest.Start(t, shapePaths))
+	m := newMirror(t, Start(t, shapePaths))
 	c := &comparison{t: t, sites: sites, places: places, read: make(map[string]int)}
 	file := "{" + globals + "}\n"
 	for _, s := range sites {
 		file += s.block(t, strings.TrimPrefix(m.URL, "http://"))
 	}
-	load(t, file)
+	run(t, file, sites[0].address)
 	var group sync.WaitGroup
 	for i, s := range sites {
 		group.Go(func() { send(c, i, s) })
@@ -536,7 +536,7 @@ func (c *comparison) proves(verified, stripped, refused int) {
 }
 
 // send sends a request, and returns what became of it; nil where it was not forwarded.
-func (c *comparison) send(site *differentialSite, r *parsertest.Request) *said {
+func (c *comparison) send(site *differentialSite, r *Request) *said {
 	s, err := sendTo(site.address, r)
 	switch {
 	case err != nil:
@@ -575,7 +575,7 @@ func (c *comparison) send(site *differentialSite, r *parsertest.Request) *said {
 }
 
 // try sends a request. No parser may read another user than the one that was verified.
-func (c *comparison) try(site *differentialSite, r *parsertest.Request) {
+func (c *comparison) try(site *differentialSite, r *Request) {
 	s := c.send(site, r)
 	if s == nil {
 		return
@@ -621,10 +621,51 @@ func TestNoBackendReadsAnotherUserInAQuery(t *testing.T) {
 		}
 		for _, query := range queries {
 			if query = sendable(query); len(query) <= 8000 { // the servers of some languages take no longer one
-				c.try(s, &parsertest.Request{Method: "GET", Target: "/chat?" + query, Header: make(http.Header)})
+				c.try(s, &Request{Method: "GET", Target: "/chat?" + query, Header: make(http.Header)})
 			}
 		}
 	}).proves(50, 100, 100)
+}
+
+// TestNoBackendReadsATakenConversation: zoe has every conversation that the
+// differential test's bodies name. Of those that arrive for mallory, no parser
+// of a backend may read one.
+func TestNoBackendReadsATakenConversation(t *testing.T) {
+	taken := []string{"alice", "victim", "42", "1", "43"}
+	site := &differentialSite{title: "taken", names: []string{"cid"}, signature: "sig",
+		directive: "chat_identity required {\nsecret {env.TEST_SECRET}\nclaim user_id header X-User\nclaim signature header X-Hash\nconversation body /cid\n}"}
+	c := compare(t, []*differentialSite{site}, inBodies, func(c *comparison, _ int, s *differentialSite) {
+		send := func(user string, r *Request) *said {
+			r.Header["X-User"], r.Header["X-Hash"] = []string{user}, []string{sign(user)}
+			return c.send(s, r)
+		}
+		for _, conversation := range taken {
+			p := sample{"application/json", `{"cid":"` + conversation + `"}`, false}
+			if said := send("zoe", p.request()); said == nil || said.user != "zoe" {
+				t.Errorf("%s: %v", conversation, said)
+			}
+		}
+		known := make(map[sample]bool)
+		for _, p := range s.samples(rand.New(rand.NewPCG(20, 26))) {
+			r := p.request()
+			if r == nil || known[p] {
+				continue
+			}
+			known[p] = true
+			said := send("mallory", r)
+			if said == nil {
+				continue
+			}
+			for _, f := range said.seen.read(inBodies, s.paths()[0]) {
+				if slices.Contains(taken, strings.ToLower(f.read[1:])) { // behind a letter for its type
+					t.Errorf("%s reads zoe's %q: type %q, body %q", f.parser, f.read, r.Header["Content-Type"], r.Body)
+				}
+			}
+		}
+	})
+	if c.verified < 300 || c.refused < 300 {
+		t.Error("too few of a kind to prove anything")
+	}
 }
 
 // sendable escapes what a request line cannot hold.

@@ -1,4 +1,4 @@
-package caddymodule
+package parsertest
 
 import (
 	"cmp"
@@ -10,7 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // A shapeSite is a gateway for shapes, and where it looks for what.
@@ -24,7 +24,7 @@ type shapeSite struct {
 }
 
 var (
-	bodyAndQuery = []string{parsertest.JSON, parsertest.Form, parsertest.Query, parsertest.Merged}
+	bodyAndQuery = []string{JSON, Form, Query, Merged}
 	shapeSites   = map[string]*shapeSite{
 		"watched": {
 			directive: "conversation body /conversation_id", places: bodyAndQuery,
@@ -35,15 +35,15 @@ var (
 			user: []string{"user_id"}, conversation: []string{"conversation_id"}, free: []string{"sample_ref"},
 		},
 		"nested": {
-			directive: "claim user_id body /user/id\nclaim signature body /user/hash\nconversation body /conversation/id", places: []string{parsertest.JSON, parsertest.Form, parsertest.Merged},
+			directive: "claim user_id body /user/id\nclaim signature body /user/hash\nconversation body /conversation/id", places: []string{JSON, Form, Merged},
 			user: []string{"user", "id"}, conversation: []string{"conversation", "id"}, free: []string{"sample", "ref"},
 		},
 		"cookie": {
-			directive: "claim user_id cookie user_id\nclaim signature cookie user_hash\nconversation cookie conversation_id", places: []string{parsertest.Cookie},
+			directive: "claim user_id cookie user_id\nclaim signature cookie user_hash\nconversation cookie conversation_id", places: []string{Cookie},
 			user: []string{"user_id"}, conversation: []string{"conversation_id"}, free: []string{"sample_ref"},
 		},
 		"path": {
-			directive: "conversation {path.2}", places: []string{parsertest.Path, parsertest.Query},
+			directive: "conversation {path.2}", places: []string{Path, Query},
 			user: []string{"user_id"}, conversation: []string{"conversation_id"}, free: []string{"sample_ref"},
 		},
 	}
@@ -54,26 +54,26 @@ var (
 // shapeRun is a gateway with all sites in front of a mirror, and the corpus.
 type shapeRun struct {
 	t      testing.TB
-	shapes []*parsertest.Shape
+	shapes []*Shape
 	sites  map[string]*shapeSite
 	fresh  atomic.Int64
 }
 
 // startShapes runs the sites, and others. Their widgets are one, and so are their
 // conversations: what the corpus wants held, a user called owner holds.
-func startShapes(t testing.TB, backends []*parsertest.Backend, others ...*differentialSite) *shapeRun {
+func startShapes(t testing.TB, backends []*Backend, others ...*differentialSite) *shapeRun {
 	t.Helper()
 	m := newMirror(t, backends)
 	r := &shapeRun{t: t, sites: make(map[string]*shapeSite)}
 	var err error
-	if r.shapes, err = parsertest.Shapes(); err != nil || len(r.shapes) < 500 {
+	if r.shapes, err = Shapes(); err != nil || len(r.shapes) < 500 {
 		t.Fatal(len(r.shapes), err)
 	}
 	var file strings.Builder
 	fmt.Fprintf(&file, "{%s\nlog {\noutput discard\n}\nservers {\nprotocols h1 h2c\n}\nchat_identity {\nledger bolt %s\n}\n}\n", globals, filepath.Join(t.TempDir(), "ledger.db"))
 	for name, site := range shapeSites {
 		one := *site
-		one.address = fmt.Sprintf("127.0.0.1:%d", freePort(t))
+		one.address = fmt.Sprintf("127.0.0.1:%d", testbed.FreePort(t))
 		r.sites[name] = &one
 		fmt.Fprintf(&file, "http://%s {\nchat_identity %s {\nsecret {env.TEST_SECRET}\n%s\n}\nreverse_proxy %s\n}\n",
 			one.address, cmp.Or(one.mode, "optional"), one.directive, strings.TrimPrefix(m.URL, "http://"))
@@ -81,7 +81,7 @@ func startShapes(t testing.TB, backends []*parsertest.Backend, others ...*differ
 	for _, site := range others {
 		file.WriteString(site.block(t, strings.TrimPrefix(m.URL, "http://")))
 	}
-	load(t, file.String())
+	run(t, file.String(), r.sites["watched"].address)
 	held := make(map[string]bool)
 	for _, shape := range r.shapes {
 		if held[shape.Held] {
@@ -97,15 +97,15 @@ func startShapes(t testing.TB, backends []*parsertest.Backend, others ...*differ
 
 // claimIn adds a signed claim to a request, where the site reads one beside the
 // request's own body; false where it reads none.
-func (s *shapeSite) claimIn(r *parsertest.Request, user string) bool {
+func (s *shapeSite) claimIn(r *Request, user string) bool {
 	switch {
-	case slices.Contains(s.places, parsertest.Cookie):
+	case slices.Contains(s.places, Cookie):
 		lines := r.Header["Cookie"]
 		if len(lines) == 0 {
 			return false
 		}
 		lines[0] = "user_id=" + user + "; user_hash=" + sign(user) + "; " + lines[0]
-	case slices.Contains(s.places, parsertest.Query):
+	case slices.Contains(s.places, Query):
 		joint := "?"
 		if strings.Contains(r.Target, "?") {
 			joint = "&"
@@ -121,11 +121,11 @@ func (s *shapeSite) claimIn(r *parsertest.Request, user string) bool {
 func (r *shapeRun) name(user, conversation string) *said {
 	r.t.Helper()
 	body := fmt.Sprintf(`{"user_id":%q,"user_hash":%q,"conversation_id":%q}`, user, sign(user), conversation)
-	return r.send(r.sites["watched"].address, &parsertest.Request{Method: "POST", Target: "/chat/messages", Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)})
+	return r.send(r.sites["watched"].address, &Request{Method: "POST", Target: "/chat/messages", Header: http.Header{"Content-Type": {"application/json"}}, Body: []byte(body)})
 }
 
 // send sends a request to a site. An error fails the test.
-func (r *shapeRun) send(address string, request *parsertest.Request) *said {
+func (r *shapeRun) send(address string, request *Request) *said {
 	r.t.Helper()
 	s, err := sendTo(address, request)
 	if err != nil {
@@ -155,7 +155,7 @@ func (r role) String() string {
 }
 
 // render returns the request of a shape in a role; nil where it has none.
-func (r *shapeRun) render(s *parsertest.Shape, as role) (request *parsertest.Request, value string) {
+func (r *shapeRun) render(s *Shape, as role) (request *Request, value string) {
 	r.t.Helper()
 	site := r.sites[s.Site]
 	path := site.user
@@ -213,7 +213,7 @@ func (r *shapeRun) unvouched(site *shapeSite, as role, held string, s *said) (fo
 // name is refused, or cut until no parser of five languages reads it; what holds
 // none arrives as it was sent.
 func TestShapes(t *testing.T) {
-	run := startShapes(t, parsertest.Start(t, shapePaths))
+	run := startShapes(t, Start(t, shapePaths))
 	for _, shape := range run.shapes {
 		t.Run(shape.ID, func(t *testing.T) {
 			for as := range roles {
@@ -234,7 +234,7 @@ func TestShapes(t *testing.T) {
 }
 
 // shapeFault says what is wrong with the result, whatever parsers read.
-func shapeFault(shape *parsertest.Shape, as role, value string, r *parsertest.Request, s *said) string {
+func shapeFault(shape *Shape, as role, value string, r *Request, s *said) string {
 	refused := s.seen == nil && slices.Contains([]string{"malformed", "ambiguous", "unsupported"}, s.reason)
 	switch {
 	case as == free && s.seen == nil && !slices.Contains(shape.Free, s.reason):

@@ -1,6 +1,6 @@
 //go:build fuzz
 
-package caddymodule
+package parsertest
 
 import (
 	"fmt"
@@ -8,22 +8,22 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // readers sends the corpus past the gateway. It lists the shapes that no parser
 // reads: they hold for readers that are not here. A parser that reads next to
 // nothing was asked in the wrong way.
-func (r *fuzzRun) readers(backends []*parsertest.Backend) {
+func (r *fuzzRun) readers(backends []*Backend) {
 	var unread []string
 	read := make(map[string]int)
 	for _, shape := range r.shapes {
-		request, _ := r.render(shape, unsigned)
-		if request == nil {
-			continue
+		site := r.sites[shape.Site]
+		as, path := unsigned, site.user
+		if shape.Site == "path" { // in which only conversations are named
+			as, path = conversation, site.conversation
 		}
-		answers, err := parsertest.AskAll(backends, request)
+		request, _ := r.render(shape, as)
+		answers, err := AskAll(backends, request)
 		if err != nil {
 			r.t.Error(err)
 		}
@@ -33,7 +33,7 @@ func (r *fuzzRun) readers(backends []*parsertest.Backend) {
 			}
 		}
 		seen := mirrored{Answers: answers}
-		found := seen.read(r.sites[shape.Site].places, r.sites[shape.Site].user)
+		found := seen.read(site.places, path)
 		for _, f := range found {
 			read[f.parser]++
 		}
@@ -52,7 +52,7 @@ func (r *fuzzRun) readers(backends []*parsertest.Backend) {
 
 // add lists what was found in a request. Of changed requests alike, each parser
 // has three examples.
-func (r *fuzzRun) add(label string, s *said, found []finding, request *parsertest.Request, example bool) {
+func (r *fuzzRun) add(label string, s *said, found []finding, request *Request, example bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.sent++

@@ -1,6 +1,6 @@
 //go:build fuzz
 
-package caddymodule
+package parsertest
 
 import (
 	"fmt"
@@ -13,8 +13,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // A fuzzRun is the long run: shapes in front of the parsers of servers and
@@ -44,7 +42,7 @@ func TestFuzzParsers(t *testing.T) {
 	}
 	t.Logf("SEED=%d", seed)
 	differential := differentialSites()
-	backends := parsertest.StartAll(t, shapePaths)
+	backends := StartAll(t, shapePaths)
 	run := &fuzzRun{startShapes(t, backends, differential...), differential, sync.Mutex{}, make(map[string]map[string][]string), make(map[string]int), 0}
 	run.readers(backends)
 	for _, shape := range run.shapes {
@@ -101,7 +99,7 @@ func (r *fuzzRun) work(end time.Time, trials []func(), random *rand.Rand) {
 }
 
 // try sends a shape in a role, after a change.
-func (r *fuzzRun) try(shape *parsertest.Shape, as role, change func(*parsertest.Request)) {
+func (r *fuzzRun) try(shape *Shape, as role, change func(*Request)) {
 	request, value := r.render(shape, as)
 	if request == nil {
 		return
@@ -144,7 +142,7 @@ func (r *fuzzRun) sample(site *differentialSite, p sample) {
 func (r *fuzzRun) mixed(random *rand.Rand) {
 	shape, other := r.shapes[random.IntN(len(r.shapes))], r.shapes[random.IntN(len(r.shapes))]
 	as := role(random.IntN(int(roles)))
-	r.try(shape, as, func(request *parsertest.Request) {
+	r.try(shape, as, func(request *Request) {
 		how := random.IntN(3)
 		if how != 0 && request.Body != nil {
 			request.Header["Content-Type"] = slices.Clone(other.Type)
@@ -169,7 +167,7 @@ var knownCharset = regexp.MustCompile(`(?i)^"?(utf-?(8|16|32)([bl]e)?|us-ascii|a
 
 // cannotTell reports whether the contract lets a gateway refuse a request because
 // it cannot tell whether it holds a name.
-func cannotTell(r *parsertest.Request) bool {
+func cannotTell(r *Request) bool {
 	if r.Header.Get("Content-Encoding") != "" || strings.Contains(string(r.Body), "_charset_") {
 		return true
 	}

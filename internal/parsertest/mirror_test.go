@@ -1,4 +1,4 @@
-package caddymodule
+package parsertest
 
 import (
 	"bytes"
@@ -13,21 +13,19 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/chatidentity/caddy-chat-identity/internal/parsertest"
 )
 
 // Where backends read a user: whatever the request holds, and queries alone.
 var (
-	inBodies  = []string{parsertest.JSON, parsertest.Form, parsertest.Merged}
-	inQueries = []string{parsertest.Query, parsertest.Merged}
+	inBodies  = []string{JSON, Form, Merged}
+	inQueries = []string{Query, Merged}
 )
 
 // A mirror is an upstream that answers with what it was sent, and with what the
 // parsers of every backend read of it.
 type mirror struct {
 	*httptest.Server
-	backends []*parsertest.Backend
+	backends []*Backend
 }
 
 // mirrored is a mirror's answer.
@@ -35,11 +33,11 @@ type mirrored struct {
 	Target  string
 	Header  http.Header
 	Body    []byte
-	Answers []parsertest.Answer
+	Answers []Answer
 	Fault   string // of a backend that should have answered
 }
 
-func newMirror(t testing.TB, backends []*parsertest.Backend) *mirror {
+func newMirror(t testing.TB, backends []*Backend) *mirror {
 	t.Helper()
 	m := &mirror{backends: backends}
 	m.Server = httptest.NewServer(m)
@@ -54,7 +52,7 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	seen := mirrored{Target: r.RequestURI, Header: r.Header, Body: body}
-	seen.Answers, err = parsertest.AskAll(m.backends, &parsertest.Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body})
+	seen.Answers, err = AskAll(m.backends, &Request{Method: r.Method, Target: r.RequestURI, Header: r.Header, Body: body})
 	if err != nil {
 		seen.Fault = err.Error()
 	}
@@ -91,7 +89,7 @@ var gatewayClients = func() (clients [3]http.RoundTripper) {
 }()
 
 // sendTo sends a request to a gateway in front of a mirror.
-func sendTo(address string, r *parsertest.Request) (*said, error) {
+func sendTo(address string, r *Request) (*said, error) {
 	request, err := r.To(address)
 	if err != nil {
 		return nil, err
@@ -107,9 +105,9 @@ func sendTo(address string, r *parsertest.Request) (*said, error) {
 	}
 	s := &said{status: response.StatusCode}
 	if response.Header.Get("X-Mirror") == "" {
-		var p problem
+		var p struct{ Reason string }
 		_ = json.Unmarshal(text, &p)
-		s.reason = string(p.Reason)
+		s.reason = p.Reason
 		return s, nil
 	}
 	s.seen = new(mirrored)
@@ -178,4 +176,4 @@ func (s *said) unvouched(places []string, paths ...[]string) (found []finding) {
 }
 
 // asSent reports whether a body arrived byte for byte.
-func (m *mirrored) asSent(r *parsertest.Request) bool { return bytes.Equal(m.Body, r.Body) }
+func (m *mirrored) asSent(r *Request) bool { return bytes.Equal(m.Body, r.Body) }
