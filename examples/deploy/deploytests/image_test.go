@@ -46,7 +46,7 @@ func build(t *testing.T, dockerfile string) *image {
 		case *instructions.RunCommand:
 			// What is written to the stage's root stays below it.
 			run := exec.Command("sh", "-c", strings.ReplaceAll(strings.Join(c.CmdLine, " "), " -o /", " -o "+first+"/"))
-			run.Dir = dir
+			run.Dir, run.Env = dir, append(os.Environ(), "GOFLAGS=")
 			output(t, run)
 		default:
 			t.Fatalf("%s: this test does not know %s", dockerfile, c.Name())
