@@ -165,6 +165,9 @@ func TestImage(t *testing.T) {
 			t.Errorf("the gateway writes to %s: %v, %s", c.what, err, said)
 		}
 	}
+	for _, volume := range []string{"/data/caddy/new", "/tmp/new"} {
+		output(t, b.in("gateway", "sh", "-c", "echo >"+volume))
+	}
 	if said := output(t, b.in("gateway", "cat", "/proc/self/status")); !strings.Contains(said, "CapEff:\t0000000000000000") || !strings.Contains(said, "NoNewPrivs:\t1") {
 		t.Errorf("the gateway can do more than it needs: %s", said)
 	}
