@@ -146,7 +146,7 @@ chat_identity /strict/* required {
 	assertion strict
 }
 chat_identity /off/* off {
-	assertion off
+	assertion unused
 }
 chat_identity /plain/* {
 	widget sign

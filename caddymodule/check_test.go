@@ -84,6 +84,7 @@ func TestCheck(t *testing.T) {
 		{"error routes of one status", oneSite("", own+"}\n"+proxy+"handle_errors 502 {\nhandle /a {\n"+proxy+"}\n}"), "errors_unprotected 6"},
 		{"error routes, PHP", oneSite("", own+"}\n"+proxy+"handle_errors {\nphp_fastcgi 127.0.0.1:1\n}"), "errors_unprotected 6"},
 		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
+		{"a taken path", oneSite("", own+"identify /me\n}\nchat_identity /keys off {\njwks_path /me\n}\n"+proxy), "path_taken 6"},
 		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
 		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
 		{"overwritten", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-Verified-User {header.X-User}\n}"), "header_overwritten 6"},
