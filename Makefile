@@ -11,6 +11,9 @@ LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 BROWSERTESTS := caddymodule/browsertests
 BACKENDS := examples/backends
 
+# So are those that need the parsers of Docker, Compose and Kubernetes.
+DEPLOYTESTS := examples/deploy/deploytests
+
 # Caddy is compiled once: vet, the tests and the gateways that they build all use
 # the race detector.
 RACE := GOFLAGS="$(shell go env GOFLAGS) -race"
@@ -80,10 +83,12 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 
 .PHONY: test-slow
 test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
-	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
+	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm busybox:busybox-static ip:iproute2 setpriv:util-linux systemd-analyze:systemd)
+	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
 	export $(RACE); go vet -tags slow $$slow; \
-	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow
+	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow -- \
+		-C $(DEPLOYTESTS) -timeout 20m -race=false ./...
 	@go run ./internal/testsummary -run Alloc ./caddymodule
 
 .PHONY: lint
