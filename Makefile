@@ -7,8 +7,9 @@ FUZZTIME ?= 10s
 PARSERTIME ?= 10m
 LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 
-# The tests that need Chromium are in a module of their own.
-BROWSERTESTS := caddymodule/browsertests
+# Modules of their own: what their tests need, Chromium's driver and another plugin of
+# Caddy, is not needed to use the gateway.
+MODULES := caddymodule/browsertests examples/ecosystem
 BACKENDS := examples/backends
 
 # Caddy is compiled once: vet, the tests and the gateways that they build all use
@@ -62,7 +63,7 @@ testgateway:
 .PHONY: test
 test: deps testgateway lint ## checks everything: lint, go.mod, tests with the race detector, the fuzzers' seeds
 	go mod tidy -diff
-	cd $(BROWSERTESTS) && go mod tidy -diff
+	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
 	@# Many tests mostly wait, above all in one package, so its two halves and all
 	@# others run concurrently. The library starts no goroutines: one test says
 	@# what may be shared, and the gateway's race it, too.
@@ -73,14 +74,15 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 		-timeout 20m $$(go list ./... | grep -v -e '/caddymodule$$' -e /verifier) -- \
 		-timeout 20m -race=false ./verifier/... -- \
 		-timeout 20m -run Concurrent ./verifier -- \
-		-C $(BROWSERTESTS) -timeout 20m -parallel 4 ./...
+		-C caddymodule/browsertests -timeout 20m -parallel 4 ./... -- \
+		-C examples/ecosystem -timeout 20m ./...
 	@# Allocations can only be counted without the race detector. Tests that need a
 	@# Caddy without it are in test-slow.
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
 test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
-	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm)
+	@$(call install,gunicorn:gunicorn)
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
 	export $(RACE); go vet -tags slow $$slow; \
 	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow
@@ -91,10 +93,9 @@ lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	$(RACE) go vet ./...
-	cd $(BROWSERTESTS) && $(RACE) go vet ./...
 	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	$(RACE) bin/staticcheck ./...
-	cd $(BROWSERTESTS) && $(RACE) $(CURDIR)/bin/staticcheck ./...
+	export $(RACE); for module in $(MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...); done
 
 # The tests run every fuzzer's seeds and earlier findings. Finding more is a matter
 # of luck, which must not decide whether a commit passes.
@@ -133,7 +134,7 @@ parsers: deps
 # installs libraries.
 .PHONY: deps
 deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, curl, JWT libraries
-	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl openssl:openssl \
+	@$(call install,redis-server:redis-server chromium:chromium php:php-cli /usr/sbin/php-fpm*:php-fpm /usr/lib/php/*/pdo_sqlite.so:php-sqlite3 ruby:ruby promtool:prometheus curl:curl openssl:openssl \
 		puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
 		/usr/lib/python3/dist-packages/jwt:python3-jwt /usr/lib/python3/dist-packages/cryptography:python3-cryptography)
 	@for program in node python3; do \
