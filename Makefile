@@ -29,6 +29,8 @@ install = missing=; \
 		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
 	fi
 
+COMPARED := php:php-cli /usr/sbin/haproxy:haproxy /usr/sbin/nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua /usr/lib/*/lua/5.1/cjson.so:lua-cjson
+
 .PHONY: help
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -42,6 +44,12 @@ demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves 
 fleet: build ## runs Redis, three gateways that share it and a balancer until Ctrl-C; PORT=8081 moves it
 	@go build -o bin/fleet ./examples/fleet
 	@exec ./bin/fleet -gateway ./caddy
+
+.PHONY: why
+why: build ## runs what docs/why.md compares, with a shell in which its commands work
+	@$(call install,$(COMPARED))
+	@go build -o bin/why-backend ./examples/why/backend
+	@examples/why/why.sh
 
 .PHONY: build
 build: ## builds the gateway, ./caddy
@@ -133,9 +141,9 @@ parsers: deps
 # to choose one for you. examples/backends needs Debian's Python, Ruby and PHP, for which it
 # installs libraries.
 .PHONY: deps
-deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, curl, JWT libraries
-	@$(call install,redis-server:redis-server chromium:chromium php:php-cli /usr/sbin/php-fpm*:php-fpm /usr/lib/php/*/pdo_sqlite.so:php-sqlite3 ruby:ruby promtool:prometheus curl:curl openssl:openssl \
-		puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
+deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, HAProxy, nginx, JWT libraries
+	@$(call install,redis-server:redis-server chromium:chromium /usr/sbin/php-fpm*:php-fpm /usr/lib/php/*/pdo_sqlite.so:php-sqlite3 ruby:ruby promtool:prometheus curl:curl openssl:openssl \
+		$(COMPARED) puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
 		/usr/lib/python3/dist-packages/jwt:python3-jwt /usr/lib/python3/dist-packages/cryptography:python3-cryptography)
 	@for program in node python3; do \
 		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \

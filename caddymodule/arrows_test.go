@@ -86,6 +86,8 @@ var arrows = map[string][]string{
 	"examples/quickstart":            {"examples/backends/go/guard", "internal/demo"},
 	"examples/signing":               {},
 	"examples/signing/go":            {},
+	"examples/why":                   {},
+	"examples/why/backend":           {},
 }
 
 // knowCaddy are the packages that may depend on Caddy.
