@@ -20,7 +20,7 @@ func TestSlowCluster(t *testing.T) {
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	down := gateway(t, "redis+cluster://"+server.Addr, Options{})
 	testbed.Until(t, "it is not up yet", func() bool { return down.away.Load() != nil })
-	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	server.AddSlots(0, redistest.Slots)
 	testbed.Until(t, "the cluster is up", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	a, b := ready(t, "redis+cluster://"+server.Addr, Options{StaleIfError: time.Hour}), ready(t, "redis+cluster://"+server.Addr, Options{})
 	change(t, a, to("1"), "w", "x", "y")

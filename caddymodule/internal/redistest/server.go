@@ -106,8 +106,10 @@ func (s *Server) Kill() {
 // Empty removes what the server, which was killed, has kept.
 func (s *Server) Empty() {
 	s.t.Helper()
-	if err := os.RemoveAll(filepath.Join(s.Dir, "appendonlydir")); err != nil {
-		s.t.Fatal(err)
+	for _, name := range []string{"appendonlydir", "appendonly.aof"} { // the latter before Redis 7
+		if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
 

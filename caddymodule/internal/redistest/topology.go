@@ -25,14 +25,27 @@ func StartCluster(t testing.TB, count int) []*Server {
 		s := Start(t, clustered...)
 		nodes[i] = s
 		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
-		const slots = 16384
-		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/count), strconv.Itoa((i+1)*slots/count-1))
+		s.AddSlots(i*Slots/count, (i+1)*Slots/count)
 		if i > 0 {
 			nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port)
 		}
 	}
 	Know(t, nodes)
 	return nodes
+}
+
+// Slots is how many a cluster has.
+const Slots = 16384
+
+// AddSlots has a node serve the slots from one up to another, without that one. Redis 6 knows
+// no command for ranges.
+func (s *Server) AddSlots(from, to int) {
+	s.t.Helper()
+	add := []string{"CLUSTER", "ADDSLOTS"}
+	for slot := from; slot < to; slot++ {
+		add = append(add, strconv.Itoa(slot))
+	}
+	s.Do(add...)
 }
 
 // Know waits until the cluster is up and each of these nodes knows all of them.
