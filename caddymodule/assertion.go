@@ -64,8 +64,8 @@ func (o *Assertion) checkLifetime() error {
 // was not meant.
 func checkAssertionText(option, text string) error {
 	switch {
-	case strings.ContainsAny(text, "{}"):
-		return fmt.Errorf("%s: '%s' has a placeholder, which nothing replaces here: write the text itself, or {$NAME}, which is replaced when the Caddyfile is read", option, text)
+	case unreplaced(option, text) != nil:
+		return unreplaced(option, text)
 	case len(text) > maxAssertionText:
 		return fmt.Errorf("%s: the text is longer than %d bytes", option, maxAssertionText)
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }):
@@ -98,6 +98,9 @@ func (a *App) provisionAssertion() error {
 
 // checkAssertion checks the handler's options.
 func (h *Handler) checkAssertion() error {
+	if h.Assertion == "off" {
+		return ofOption("assertion", errors.New("assertion: 'off' is not an audience: for requests without an assertion, omit the line"))
+	}
 	if err := ofOption("assertion", checkAssertionText("assertion", h.Assertion)); err != nil {
 		return err
 	}
@@ -113,12 +116,11 @@ func (h *Handler) asserts() bool { return h.Assertion != "" && h.names[headerAss
 // findSigner finds the key for a request that would be forwarded, or refuses the request.
 // It comes before the ledger, so that a request which is refused for that uses nothing up.
 func (x *exchange) findSigner() bool {
-	keys, err := x.h.app.signingKeys(x.r.Context())
-	if x.signer = keys.Signer(time.Now()); err != nil || x.signer == nil {
+	var err error
+	if x.signer, err = x.h.app.signer(x.r.Context()); x.signer == nil {
 		x.notAsserted(err)
-		return false
 	}
-	return true
+	return x.signer != nil
 }
 
 // assert mints the request's assertion.

@@ -146,7 +146,7 @@ chat_identity /strict/* required {
 	assertion strict
 }
 chat_identity /off/* off {
-	assertion off
+	assertion unused
 }
 chat_identity /plain/* {
 	widget sign
@@ -183,6 +183,8 @@ func TestAssertion(t *testing.T) {
 		{"OPTIONS that is no preflight", "OPTIONS", "/sign/a", "", nil, `{"aud":"backend",` + iss + `,"outcome":"anonymous","reason":"missing"}`},
 		{"a WebSocket", "GET", "/sign/a?user_id=zoe&user_hash=" + sign("zoe"), "", []string{"Connection: Upgrade, X-Verified-Assertion", "Upgrade: websocket"},
 			`{"aud":"backend","dialect":"bookbag",` + iss + `,"outcome":"verified","sub":"zoe","widget":"sign"}`},
+		{"a forger's WebSocket", "GET", "/sign/a?user_id=zoe&user_hash=" + sign("ada"), "", []string{"Connection: Upgrade", "Upgrade: websocket"},
+			`{"aud":"backend",` + iss + `,"outcome":"invalid","reason":"invalid"}`},
 		{"a preflight", "OPTIONS", "/sign/a", "", []string{page, "Access-Control-Request-Method: POST"}, ""},
 		{"of the time", "POST", "/time/a", tokenAt("zoe", at).json(), nil,
 			fmt.Sprintf(`{"aud":"https://time.internal","auth_time":%d,"dialect":"snapengage",%s,"outcome":"verified","sub":"zoe","widget":"time"}`, at.Unix(), iss)},

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,6 +51,7 @@ func TestCheck(t *testing.T) {
 	before, _, _ := strings.Cut(example, "\t\t\tno_expiry\n")
 	forever := fmt.Sprintf("token_forever %d", 1+strings.Count(before[:strings.LastIndex(before, "chat_identity")], "\n"))
 	seen := map[findings.Kind]bool{}
+	public := base64.StdEncoding.EncodeToString([]byte(newPair(t, "ES256", "").pem(t)))
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
@@ -84,6 +86,7 @@ func TestCheck(t *testing.T) {
 		{"error routes of one status", oneSite("", own+"}\n"+proxy+"handle_errors 502 {\nhandle /a {\n"+proxy+"}\n}"), "errors_unprotected 6"},
 		{"error routes, PHP", oneSite("", own+"}\n"+proxy+"handle_errors {\nphp_fastcgi 127.0.0.1:1\n}"), "errors_unprotected 6"},
 		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
+		{"a taken path", oneSite("", own+"identify /me\n}\nchat_identity /keys off {\njwks_path /me\n}\n"+proxy), "path_taken 6"},
 		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
 		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
 		{"overwritten", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-Verified-User {header.X-User}\n}"), "header_overwritten 6"},
@@ -113,9 +116,17 @@ func TestCheck(t *testing.T) {
 		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 10"},
 		{"a decoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.HEX_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), ""},
 		{"tokens forever", oneSite("", own+"dialect jwt\ntoken {\nno_expiry\n}\n}\n"+proxy), "token_forever 6"},
+		{"sessions for one gateway", oneSite("", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), "session_key_local 6"},
+		{"sessions for a fleet", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\n}", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), ""},
+		{"sessions of a secret", oneSite("", own+"identify /identify\nsession 1h\n}\n"+proxy), ""},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},
+		{"a path of two", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\njwks_path /me\n}\n"+proxy), "path_taken 10"},
+		{"an assertion that is left out", oneSite("", own+"assertion backend\nheader assertion off\n}\n"+proxy), "not_asserted 6"},
+		{"an assertion in mode off", oneSite("", "chat_identity off {\nassertion backend\n}\n"+proxy), "not_asserted 6"},
+		{"an assertion in mode off, which a stored widget may raise", oneSite("", "chat_identity off {\nwidget {query.w}\nassertion backend\n}\n"+proxy), ""},
+		{"an assertion of another name", oneSite("", own+"assertion backend\nheader assertion X-Chat-Assertion\n}\n"+proxy), ""},
 		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
 		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
@@ -210,6 +221,10 @@ func TestCheckErrors(t *testing.T) {
 		{oneSite("", "chat_identity {\nsecrets a\n}"), "Error: unknown option 'secrets' of the chat_identity directive (did you mean 'secret'?), at Caddyfile:7"},
 		{oneSite("chat_identity {\nencryption_key {env.NOT_SET}\n}", "chat_identity {\nsecret {env.TEST_SECRET}\n}"), "Error: environment variable NOT_SET is not set or is empty"},
 		{oneSite("", "chat_identity off\nroute {\nmethod {query.m}\n}"), "sets the method after chat_identity has run"},
+		{oneSite("", "chat_identity /a {\nclaim token header X-Proof\nsecret {env.TEST_SECRET}\n}\nchat_identity /b {\nwidget b\nsecret {env.TEST_SECRET}\nassertion b\nheader assertion X_Proof\n}"),
+			"header: this site renames one of chat_identity's headers to X-Proof, so the client's is removed and no token arrives in it"},
+		{oneSite("", "chat_identity /a {\nwidget {header.X-Widget-Key}\n}\nhandle /b {\nchat_identity {\nwidget b\nsecret {env.TEST_SECRET}\nassertion b\nheader assertion x-widget-key\n}\n}"),
+			"widget: no id can travel in the header X-Widget-Key, which is removed from every request, at Caddyfile:6"},
 		{oneSite("", "respond hello"), "this configuration has no chat_identity"},
 	} {
 		out, stderr, err := runCheck(t, t.TempDir(), c.caddyfile)

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
 )
 
@@ -83,6 +85,25 @@ func (h *Handler) provisionHeaders() error {
 	return nil
 }
 
+// checkRenamed refuses to read a header to which one of ours is renamed, since the client's
+// is removed. The names of the whole site count once its routes are read.
+func (h *Handler) checkRenamed() error {
+	for _, p := range h.plan.policy.Places {
+		if p.Location == intake.AtHeader && h.renames(p.Name) {
+			return ofOption("header", fmt.Errorf("header: this site renames one of chat_identity's headers to %s, so the client's is removed and no %s arrives in it: choose another name", p.Name, p.Field))
+		}
+	}
+	for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
+		if text == nil {
+			continue
+		}
+		if _, err := naming.New(text.Field, text.String(), h.renames); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // publish sets the headers that tell the upstream what was found.
 func (h *Handler) publish(r *http.Request, s *state) {
 	room := maxIdentityHeaders
@@ -122,7 +143,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 		delete(r.Header, name)
 	}
 	s.values = [numHeaders]string{}
-	s.user, s.said, s.signed, s.mergeFrom, s.proof, s.assertion = "", profile{}, profile{}, "", "", ""
+	s.user, s.said, s.signed, s.mergeFrom, s.proof, s.assertion, s.proved = "", profile{}, profile{}, "", "", "", proof{}
 }
 
 // set sets a header, unless its value is empty or its name off. It reports whether the

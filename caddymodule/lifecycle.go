@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 
@@ -27,14 +28,17 @@ func (a *App) Start() error {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
 	}
+	if slices.ContainsFunc(a.deciders, (*Handler).needsSessionKey) {
+		_ = a.ensureSessionKey() // which logs what is wrong; identify tries again
+	}
 	a.checkStore()
 	a.useSpool()
 	ctx, stop := context.WithCancel(context.Background())
 	a.stop = stop
 	a.startSets(ctx)
 	a.counting.Go(func() { a.countStore(ctx) })
-	if a.usesAssertion { // so that health tells at once
-		a.counting.Go(func() { _, _ = a.listSigningKeys(ctx) })
+	if a.usesAssertion {
+		a.counting.Go(func() { a.watchSigningKeys(ctx) })
 	}
 	if a.usesLedger {
 		a.openLedger(ctx)
@@ -44,7 +48,7 @@ func (a *App) Start() error {
 }
 
 // readSites reads the routes of all sites. From then on, all handlers of a site remove
-// the headers to which one of them renames ours, and a text knows whether its placeholders
+// the headers to which one of them renames ours or moves sessions, and a text knows whether its placeholders
 // depend on the path.
 func (a *App) readSites() []*sites.Site {
 	loaded, err := a.ctx.AppIfConfigured("http")
@@ -58,7 +62,9 @@ func (a *App) readSites() []*sites.Site {
 			return nil
 		}
 		if h.place == nil {
-			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0}
+			h.place = &sites.Handler{
+				Guard: h.Guard, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(),
+			}
 			handlers[h.place] = h
 		}
 		return h.place
@@ -67,6 +73,7 @@ func (a *App) readSites() []*sites.Site {
 		for _, place := range s.Handlers {
 			h := handlers[place]
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
+			h.sessionHeaders = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.sessionHeaders, s.Sessions()))))
 			for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
 				if text != nil {
 					text.OfPath = text.OfPath || s.ReadsPath(text.String())
@@ -75,6 +82,21 @@ func (a *App) readSites() []*sites.Site {
 		}
 	}
 	return all
+}
+
+// ownPaths returns the paths that the handler answers itself. Two identify alike if they are
+// the same but for their matchers; the key set is the gateway's.
+func (h *Handler) ownPaths() (paths []sites.OwnPath) {
+	if h.Identify != "" {
+		same := *h
+		same.Guard, same.Line = false, ""
+		text, _ := json.Marshal(&same) // it was JSON
+		paths = append(paths, sites.OwnPath{Option: "identify", Path: h.Identify, As: digestOf(string(text))})
+	}
+	if h.JWKSPath != "" {
+		paths = append(paths, sites.OwnPath{Option: "jwks_path", Path: h.JWKSPath})
+	}
+	return paths
 }
 
 // Stop implements [caddy.App].

@@ -126,6 +126,35 @@ func TestOverlappingDirectives(t *testing.T) {
 	}
 }
 
+// A path that two directives answer is answered by the first, and the operator is warned
+// unless both would answer alike.
+func TestTakenPaths(t *testing.T) {
+	directive := func(matcher, options string) string {
+		return "chat_identity " + matcher + " {\nsecret {env.TEST_SECRET}\n" + options + "\n}\n"
+	}
+	const identify, keys = "identify /me", "jwks_path /me"
+	for _, c := range []struct{ name, site, want string }{
+		{"identify before jwks_path", directive("/a/*", identify) + directive("/b/*", keys), "jwks_path /me of this chat_identity directive is never answered by it, since that is identify of the one at Caddyfile:"},
+		{"jwks_path before identify", directive("/a/*", keys) + directive("/b/*", identify), "identify /me of this chat_identity directive is never answered by it, since that is jwks_path of the one at Caddyfile:"},
+		{"one without a matcher", directive("/a/*", keys) + directive("", identify), "identify /me of this"},
+		{"two widgets", directive("/a/*", identify) + directive("/b/*", identify+"\nwidget b"), "since that is identify of the one"},
+		{"as written", "route {\n" + directive("/a/*", keys) + directive("", identify) + "}", "identify /me of this"},
+		{"a block under one at the site", directive("/a/*", keys) + "handle /b/* {\n" + directive("", identify) + "}", "identify /me of this"},
+		{"one user to all", directive("/a/*", identify) + directive("/b/*", identify), ""},
+		{"one key set", directive("/a/*", keys) + directive("/b/*", keys+"\nwidget b"), ""},
+		{"other paths", directive("/a/*", identify) + directive("/b/*", "jwks_path /keys"), ""},
+		{"a block that rewrites the path", directive("/a/*", keys) + "handle_path /b/* {\n" + directive("", identify) + "}", ""},
+		{"blocks beside each other", "handle_path /a/* {\n" + directive("", identify) + "}\nhandle_path /b/* {\n" + directive("", keys) + "}\nhandle {\nchat_identity off\n}", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := warnings(t, "http://site.localhost {\n"+c.site+"\nreverse_proxy 127.0.0.1:1\n}")
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want) || !strings.Contains(got[0], "Give one of them another path")) {
+				t.Errorf("warnings %q", got)
+			}
+		})
+	}
+}
+
 // A method that a request chooses behind the directive could become CONNECT: such a
 // site does not load.
 func TestMethodsChangedBehind(t *testing.T) {

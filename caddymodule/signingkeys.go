@@ -18,7 +18,9 @@ import (
 )
 
 const (
-	// signingRetry is the pause after the signing keys could not be had.
+	// signingReread is the pause between two looks at the stored signing keys.
+	signingReread = time.Second
+	// signingRetry is the pause after they could not be had.
 	signingRetry = time.Second
 	// signingTimeout is how long that is tried.
 	signingTimeout = 10 * time.Second
@@ -27,11 +29,19 @@ const (
 // signingKeys are the gateway's own keys as they were last read. They outlive a
 // configuration, so that a reload while the store is away goes on signing.
 type signingKeys struct {
-	known atomic.Pointer[knownKeys] // nil before the first
-	fault atomic.Pointer[error]     // why they could not be read last, nil if they could
+	known atomic.Pointer[knownKeys]    // nil before the first
+	fault atomic.Pointer[signingFault] // why they could not be read last, nil if they could
+	// needed says that something needs them, which creates the first. To ask how the gateway
+	// is does not.
+	needed atomic.Bool
 
 	changing sync.Mutex // held while they are read or changed
 	tried    time.Time  // when that last failed; guarded by changing
+}
+
+type signingFault struct {
+	err  error
+	away bool // the store was unavailable, too
 }
 
 type knownKeys struct {
@@ -63,9 +73,9 @@ func (s *signingKeys) last() *assertion.Keys {
 
 // fail notes why the keys cannot be had, and reports whether they could before. The caller
 // holds changing.
-func (s *signingKeys) fail(err error) bool {
+func (s *signingKeys) fail(err error, away bool) bool {
 	s.tried = time.Now()
-	return s.fault.Swap(&err) == nil
+	return s.fault.Swap(&signingFault{err, away}) == nil
 }
 
 // mend notes that the keys are those of the store.
@@ -75,10 +85,39 @@ func (s *signingKeys) mend(log *zap.Logger) {
 	}
 }
 
-// signingKeys returns the gateway's own keys, and creates the first if there are none. Keys
-// that were known are used for as long as the store cannot say what they are now. The store
-// answers every request from memory, so a rotation is known as fast as that of a secret.
+// signer returns the key that signs. Known keys do so without asking the store, which may
+// take seconds to be found hanging: [App.watchSigningKeys] learns of a rotation long before
+// its key signs.
+func (a *App) signer(ctx context.Context) (*assertion.Key, error) {
+	if key := a.signing.last().Signer(time.Now()); key != nil {
+		return key, nil
+	}
+	keys, err := a.signingKeys(ctx)
+	return keys.Signer(time.Now()), err
+}
+
+// signingKeys returns the gateway's own keys for what needs them: it creates the first if
+// there are none.
 func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
+	a.signing.needed.Store(true)
+	return a.currentSigningKeys(ctx)
+}
+
+// watchSigningKeys keeps the known keys those of the store. It also goes on trying for the
+// requests that were refused: a gateway whose health is down may get no others.
+func (a *App) watchSigningKeys(ctx context.Context) {
+	for ctx.Err() == nil {
+		_, _ = a.currentSigningKeys(ctx)
+		select {
+		case <-ctx.Done():
+		case <-time.After(signingReread):
+		}
+	}
+}
+
+// currentSigningKeys returns the keys of the store, nil if there are none and none are
+// needed. Keys that were known are used for as long as the store cannot say what they are now.
+func (a *App) currentSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	s := a.signing
 	record, err := a.store.Lookup(ctx, signingKeysID)
 	if keys := a.fresh(record); keys != nil && err == nil {
@@ -93,14 +132,14 @@ func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 	}
 	defer s.changing.Unlock()
 	if fault := s.fault.Load(); fault != nil && time.Since(s.tried) < signingRetry {
-		return last, unless(last, *fault)
+		return last, unless(last, fault.err)
 	}
 	// A client that goes away must not fail the requests that wait for the same keys.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signingTimeout)
 	defer cancel()
 	keys, err := a.readSigningKeys(ctx)
 	if err != nil {
-		if s.fail(err) {
+		if s.fail(err, a.storeAway()) && !a.offline { // a command says what it could not do
 			a.log.Error(signingTrouble(last != nil), zap.Error(err))
 		}
 		return last, unless(last, err)
@@ -119,7 +158,7 @@ func unless(keys *assertion.Keys, err error) error {
 	return err
 }
 
-// readSigningKeys reads the keys, or creates them.
+// readSigningKeys reads the keys, or creates those that are needed.
 func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	record, err := a.store.Lookup(ctx, signingKeysID)
 	if err != nil {
@@ -134,6 +173,9 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 			a.signing.known.Store(&knownKeys{record.Secrets[0].Version, a.Assertion.Lifetime, keys})
 		}
 		return keys, err
+	}
+	if a.signing.last() == nil && !a.signing.needed.Load() {
+		return nil, a.storeLoss()
 	}
 	return a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
 		if stored != nil || unreadable != nil { // another gateway was faster
@@ -150,11 +192,7 @@ func (a *App) readSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 // ones. The caller holds changing.
 func (a *App) changeSigningKeys(ctx context.Context,
 	change func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error)) (*assertion.Keys, error) {
-	// What a store has lost may come back.
-	if loss := a.store.Loss(); loss != "" {
-		return nil, fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
-	}
-	if err := a.ensureRing(); err != nil {
+	if err := inOrder(a.storeLoss, a.ensureRing); err != nil {
 		return nil, err
 	}
 	now := knownKeys{lifetime: a.Assertion.Lifetime}
@@ -185,6 +223,14 @@ func (a *App) changeSigningKeys(ctx context.Context,
 	return now.keys, nil
 }
 
+// storeLoss returns an error while the store has lost what it had, which may come back.
+func (a *App) storeLoss() error {
+	if loss := a.store.Loss(); loss != "" {
+		return fmt.Errorf("%w: %s", widgets.ErrUnavailable, loss)
+	}
+	return nil
+}
+
 func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 	text, err := a.ring.Load().OpenSigningKeys(record)
 	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
@@ -202,43 +248,46 @@ func (a *App) openSigningKeys(record *widgets.Record) (*assertion.Keys, error) {
 
 // listSigningKeys returns the keys, if there are any, without their private parts.
 func (a *App) listSigningKeys(ctx context.Context) ([]assertion.State, error) {
-	keys := a.signing.last()
-	record, err := a.store.Lookup(ctx, signingKeysID)
-	if err != nil || record != nil || keys != nil {
-		keys, err = a.signingKeys(ctx)
-	}
+	keys, err := a.currentSigningKeys(ctx)
 	return keys.States(time.Now()), err
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
-// are replaced by those that this gateway knows, if any.
-func (a *App) rotateSigningKeys(ctx context.Context) (shown []assertion.State, rotated bool, err error) {
+// may be another gateway's, which can, so only an order replaces them: by those that this
+// gateway knows, or else by new ones.
+func (a *App) rotateSigningKeys(ctx context.Context, replace bool) (done adminapi.SigningKeys, err error) {
 	s := a.signing
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	keys, err := a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
 		_, missing := errors.AsType[*widgets.MissingKeyError](unreadable)
-		if unreadable != nil && !missing && !errors.Is(unreadable, widgets.ErrSeal) {
+		if unreadable != nil && !(replace && (missing || errors.Is(unreadable, widgets.ErrSeal))) {
 			return nil, unreadable
 		}
-		if stored == nil {
-			stored = s.last()
+		from := stored
+		if from == nil {
+			from = s.last()
 		}
-		next, err := stored.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
-		rotated = next != stored
+		next, err := from.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
+		done.Changed, done.Replaced = new(next != stored), ""
+		if unreadable != nil {
+			done.Replaced = adminapi.ReplacedByNew
+			if from != nil {
+				done.Replaced = adminapi.ReplacedByKnown
+			}
+		}
 		return next, err
 	})
 	if err == nil {
 		s.mend(a.log)
 	}
-	return keys.States(time.Now()), rotated, err
+	done.Keys = keys.States(time.Now())
+	return done, err
 }
 
-// signingHealth is down while requests that need an assertion get none. The keys are read in
-// the background for the next answer: a gateway that is down may get no request that would.
+// signingHealth is down while requests that need an assertion get none.
 func (a *App) signingHealth(h *adminapi.Health) {
 	last, fault := a.signing.last(), a.signing.fault.Load()
-	go func() { _, _ = a.signingKeys(context.Background()) }()
 	if fault == nil {
 		return
 	}
@@ -246,12 +295,17 @@ func (a *App) signingHealth(h *adminapi.Health) {
 	if last != nil {
 		status = adminapi.Degraded
 	}
-	cause := admin.Plain(*fault)
-	if a.store.Err() != nil || a.store.Loss() != "" { // which is a problem of its own
+	cause := admin.Plain(fault.err)
+	switch {
+	case a.storeAway(): // which is a problem of its own
 		cause = "this ends when the store can be used again"
+	case fault.away:
+		cause = "the store can be used again, and they are read within seconds"
 	}
 	h.Add(status, signingTrouble(last != nil)+": "+cause)
 }
+
+func (a *App) storeAway() bool { return a.store.Err() != nil || a.store.Loss() != "" }
 
 // signingTrouble says what it means that the keys cannot be had.
 func signingTrouble(known bool) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/http/httptrace"
 	"os"
 	"os/exec"
@@ -36,6 +37,27 @@ func TestFleet(t *testing.T) {
 				t.Errorf("%v: %s", err, d.Errors.String())
 			}
 		})
+	}
+}
+
+// TestPastTheGateways: whoever reaches the backend itself is nobody to it.
+func TestPastTheGateways(t *testing.T) {
+	backend := httptest.NewServer(newWebsite("http://127.0.0.1:1").handler())
+	defer backend.Close()
+	for _, assertion := range []string{"", "forged", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJ1c3JfYWRhIn0."} {
+		r, err := http.NewRequest("POST", backend.URL+"/chat", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{"X-Verified-User": {"usr_ada"}, "X-Identity-Outcome": {"verified"}, "X-Verified-Assertion": {assertion}}
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode != 401 {
+			t.Errorf("with the assertion %q: %s", assertion, res.Status)
+		}
 	}
 }
 

@@ -44,7 +44,7 @@ type member struct {
 
 // start starts everything, and prints what to try when it answers.
 func start(d *demo.Demo) error {
-	site := new(website)
+	site := newWebsite(d.URL())
 	backend, err := d.Serve(site.handler())
 	if err != nil {
 		return err

@@ -6,22 +6,30 @@ import (
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 
+	"github.com/chatidentity/caddy-chat-identity/examples/backends/go/guard"
 	"github.com/chatidentity/caddy-chat-identity/internal/demo"
 )
 
 //go:embed page
 var page embed.FS
 
-// website is the site with the chat, and the chat's backend. It must only be
-// reachable through the gateways, because it trusts their headers.
+// website is the site with the chat, and the chat's backend, which demands the assertion of
+// some gateway.
 type website struct {
+	gateways *guard.Guard
+
 	mu     sync.Mutex
 	secret string
+}
+
+// newWebsite returns the website of gateways that can be reached at a URL.
+func newWebsite(gateways string) *website {
+	return &website{gateways: &guard.Guard{KeysURL: gateways + "/.well-known/chat-identity/jwks.json", Issuer: "chat-identity", Audience: "fleet"}}
 }
 
 func (s *website) set(secret string) {
@@ -62,14 +70,15 @@ func (s *website) replace(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// chat answers with what the gateway says about the sender.
+// chat answers with what a gateway says about the sender.
 func (s *website) chat(w http.ResponseWriter, r *http.Request) {
-	user, err := url.PathUnescape(r.Header.Get("X-Verified-User"))
-	if err != nil {
-		demo.WriteJSON(w, http.StatusBadRequest, map[string]string{"error": err.Error()})
-		return
+	said, err := s.gateways.Read(r)
+	switch {
+	case errors.Is(err, guard.ErrRefused):
+		demo.WriteJSON(w, http.StatusUnauthorized, map[string]string{"error": err.Error()})
+	case err != nil:
+		demo.WriteJSON(w, http.StatusServiceUnavailable, map[string]string{"error": err.Error()})
+	default:
+		demo.WriteJSON(w, http.StatusOK, map[string]string{"outcome": said.Outcome, "widget": said.Widget, "user": said.Subject})
 	}
-	demo.WriteJSON(w, http.StatusOK, map[string]string{
-		"outcome": r.Header.Get("X-Identity-Outcome"), "widget": r.Header.Get("X-Verified-Widget"), "user": user,
-	})
 }

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +28,7 @@ type gateway struct {
 	*testbed.Process
 	home        string
 	site, admin string // their ports
+	options     string // global ones beside the example's
 }
 
 func newGateway(t *testing.T) *gateway {
@@ -45,7 +45,7 @@ func (g *gateway) start(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The sites answer a moment before the admin API knows their configuration.
-	g.Process = testbed.Run(t, string(caddyfile), g.home, "http://localhost:"+g.admin+"/chat_identity/stats",
+	g.Process = testbed.Run(t, strings.Replace(string(caddyfile), "{\n", "{\n"+g.options, 1), g.home, "http://localhost:"+g.admin+"/chat_identity/stats",
 		"PORT="+g.site, "ADMIN_PORT="+g.admin, "CHAT_IDENTITY_SECRET="+chatSecret, "OPENING_SECRET="+openingSecret)
 }
 
@@ -80,16 +80,14 @@ func (g *gateway) send(t *testing.T, want int, method, path, body string, header
 	return string(text)
 }
 
-// stock creates widgets whose encryption key is then lost, and one in grace.
+// stock creates widgets whose encryption key is then replaced, as if it were lost, and one in grace.
 func (g *gateway) stock(t *testing.T) {
 	t.Helper()
 	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"shop"}`)
 	g.send(t, 201, "POST", "/chat_identity/widgets", `{"id":"quiet","mode":"off"}`)
 	g.send(t, 200, "POST", "/chat_identity/widgets/shop/rotate", `{"grace":"24h"}`)
 	g.Stop(t)
-	if err := os.Remove(filepath.Join(g.home, "caddy", "chat_identity", "encryption.key")); err != nil {
-		t.Fatal(err)
-	}
+	g.options = "chat_identity {\nencryption_key " + base64.StdEncoding.EncodeToString(make([]byte, 32)) + "\n}\n"
 	g.start(t)
 }
 

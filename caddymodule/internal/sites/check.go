@@ -84,6 +84,10 @@ func (s *Site) Check(report func(findings.Finding)) error {
 		find(findings.Overlap, fmt.Sprintf("two chat_identity directives can match the same request and neither is more specific, so the first one decides: %s, not this one (%s)",
 			p.earlier, p.way))
 	}
+	for _, p := range s.taken {
+		line = p.line
+		find(findings.PathTaken, fmt.Sprintf("%s of this chat_identity directive is never answered by it, since that is %s", p.way, p.earlier))
+	}
 	line = s.Handlers[0].Line
 	s.checkHeaders(elsewhere)
 	for _, h := range s.Handlers {

@@ -20,12 +20,14 @@ import (
 
 // Handler is a chat_identity handler, as far as it matters here.
 type Handler struct {
-	Guard   bool         // it never decides
-	Renamed []hop.Header // the names that it renames our headers to
-	Line    string       // in a Caddyfile, if it is from one
-	Raises  bool         // it refuses by errors
-	CORS    bool         // scripts of some other origin may read its answers
-	Caught  bool         // found: a subroute around it handles errors
+	Guard    bool         // it never decides
+	Renamed  []hop.Header // the names that it renames our headers to
+	Sessions []hop.Header // in which it looks for a session
+	Line     string       // in a Caddyfile, if it is from one
+	Raises   bool         // it refuses by errors
+	CORS     bool         // scripts of some other origin may read its answers
+	OwnPaths []OwnPath
+	Caught   bool // found: a subroute around it handles errors
 }
 
 // Site is the routes of a server with the same hosts. A way is an operator's description
@@ -51,12 +53,14 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
+	taken                []pair // of whose paths the later's is never answered by it
 	reachability
 
 	// The position while the routes are read.
 	invoked   []string         // named routes around it
 	catching  bool             // a subroute around it handles errors
 	outer     []decider        // those that decide before the routes around it
+	owned     []ownPath        // those of handlers before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
 }
@@ -131,11 +135,11 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
 	var answered []caddyhttp.MatcherSets
 	groups := make(map[string]bool)
-	outer, enclosing, began := s.outer, s.enclosing, s.began
+	outer, enclosing, began, owned := s.outer, s.enclosing, s.began, s.owned
 	s.began = len(s.unguarded)
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
-		s.outer, s.enclosing, s.began = outer, enclosing, min(began, len(s.unguarded))
+		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
 		s.last, s.unmatched, s.around = rewritten, unmatched, around
 	}()
 	for i := range routes {
@@ -222,6 +226,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 	for _, handler := range handlers {
 		if ours := s.known(handler); ours != nil {
 			s.Handlers = append(s.Handlers, ours)
+			s.ownsPaths(ours)
 			s.before = append(s.before, s.unguarded[s.began:]...)
 			s.unguarded = s.unguarded[:s.began]
 			ours.Caught = ours.Caught || s.catching
@@ -287,9 +292,18 @@ func (s *Site) responses(handlers []caddyhttp.ResponseHandler, way string, guard
 }
 
 // Renamed returns the names that the site's handlers rename our headers to.
-func (s *Site) Renamed() (names []hop.Header) {
+func (s *Site) Renamed() []hop.Header {
+	return s.headers(func(h *Handler) []hop.Header { return h.Renamed })
+}
+
+// Sessions returns the headers in which the site's handlers look for a session.
+func (s *Site) Sessions() []hop.Header {
+	return s.headers(func(h *Handler) []hop.Header { return h.Sessions })
+}
+
+func (s *Site) headers(of func(*Handler) []hop.Header) (names []hop.Header) {
 	for _, h := range s.Handlers {
-		names = append(names, h.Renamed...)
+		names = append(names, of(h)...)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names)))
 }
