@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Reason is why a stream was ended. The zero Reason is that of one that was not.
+// Reason is why a stream was ended. The zero Reason means that it was not.
 type Reason uint8
 
 // The reasons.
 const (
 	Rotated  Reason = iota + 1 // what proved it was retired: by a rotation, a deletion or a reload
 	Expired                    // the token or session that proved it
-	Lifetime                   // the longest that a stream may take
+	Lifetime                   // it was open for as long as a stream may be
 )
 
 // Reasons are all of them.
@@ -31,12 +31,12 @@ const (
 	// period is the time between two looks at the streams. A stream must end within a second
 	// of the moment at which a gateway can know of a change, and stores take up to half of that.
 	period = 200 * time.Millisecond
-	// asking is how many proofs are asked about at once: a store may have to be asked over the
-	// network for each.
-	asking = 64
-	// cutting is how many streams are cut at once: few, so that what ends with them does not
+	// maxAsked is how many proofs are asked about at once: a store may have to be asked over
+	// the network for each.
+	maxAsked = 64
+	// maxCut is how many streams are cut at once: few, so that what ends with them does not
 	// delay the others, and more than one, should one of them block.
-	cutting = 16
+	maxCut = 16
 )
 
 // Limit is when a stream ends at the latest, and why. The zero Limit never comes.
@@ -58,12 +58,11 @@ func (l Limit) Earlier(other Limit) Limit {
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
 	clock   func() time.Time
-	asks    atomic.Bool // about what is retired
+	asking  atomic.Bool // retire is under way
 	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
-	open     map[Proof]*group[Proof]
-	count    int
+	open     map[Proof]*group[Proof] // none of which is empty
 	watching bool
 }
 
@@ -105,7 +104,7 @@ func (r *Registry[Proof]) Open(proof Proof, limit Limit, cutter Cutter) *Stream[
 	}
 	s := &Stream[Proof]{group: g, limit: limit, cutter: cutter}
 	g.streams[s] = struct{}{}
-	if r.count++; !r.watching {
+	if !r.watching {
 		r.watching = true
 		go r.watch()
 	}
@@ -121,7 +120,6 @@ func (s *Stream[Proof]) Close() Reason {
 	if delete(g.streams, s); len(g.streams) == 0 {
 		delete(r.open, g.proof)
 	}
-	r.count--
 	reason := s.reason
 	r.mu.Unlock()
 	r.ended[reason].Add(1)
@@ -132,10 +130,13 @@ func (s *Stream[Proof]) Close() Reason {
 }
 
 // Count returns how many streams are open.
-func (r *Registry[Proof]) Count() int {
+func (r *Registry[Proof]) Count() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count
+	for _, g := range r.open {
+		n += len(g.streams)
+	}
+	return n
 }
 
 // Ended returns how many streams the registry has ended for a reason.
@@ -148,9 +149,9 @@ func (r *Registry[Proof]) watch() {
 	for range ticker.C {
 		r.expire()
 		// A store that takes its time to answer does not delay limits.
-		if r.asks.CompareAndSwap(false, true) {
+		if r.asking.CompareAndSwap(false, true) {
 			go func() {
-				defer r.asks.Store(false)
+				defer r.asking.Store(false)
 				r.retire()
 			}()
 		}
@@ -164,7 +165,7 @@ func (r *Registry[Proof]) watch() {
 func (r *Registry[Proof]) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count > 0 {
+	if len(r.open) > 0 {
 		return false
 	}
 	// A map keeps the memory of the most streams that there ever were.
@@ -188,7 +189,7 @@ func (r *Registry[Proof]) expire() {
 		}
 	}
 	r.mu.Unlock()
-	go each(ending, cutting, (*Stream[Proof]).cut)
+	go each(ending, maxCut, (*Stream[Proof]).cut)
 }
 
 // retire ends the streams whose proof is retired.
@@ -196,7 +197,7 @@ func (r *Registry[Proof]) retire() {
 	r.mu.Lock()
 	proofs := slices.Collect(maps.Keys(r.open))
 	r.mu.Unlock()
-	each(proofs, asking, func(p Proof) {
+	each(proofs, maxAsked, func(p Proof) {
 		if r.retired(p) {
 			r.end(p)
 		}
@@ -214,7 +215,7 @@ func (r *Registry[Proof]) end(p Proof) {
 		}
 	}
 	r.mu.Unlock()
-	go each(ending, cutting, (*Stream[Proof]).cut)
+	go each(ending, maxCut, (*Stream[Proof]).cut)
 }
 
 // cut cuts the stream, unless that is under way.
