@@ -24,7 +24,7 @@ type forwarding struct {
 	confirming
 	s        *state
 	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
-	stream   *streams.Stream[streamProof] // nil if the answer is none
+	stream   *streams.Stream[streamProof] // nil while the answer is not known to be one
 	opened   time.Time                    // the stream
 	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
 	began    bool
