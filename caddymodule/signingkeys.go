@@ -69,7 +69,7 @@ func (s *signingKeys) last() *assertion.Keys {
 	return nil
 }
 
-// fail notes why the keys cannot be had, and reports whether they could before. The caller
+// fail notes why the keys cannot be used, and reports whether they could before. The caller
 // holds changing.
 func (s *signingKeys) fail(err error, away bool) bool {
 	return s.fault.Swap(&signingFault{err, time.Now(), away}) == nil

@@ -53,8 +53,7 @@ func (l Limit) Earlier(other Limit) Limit {
 	return l
 }
 
-// Registry has the open streams, by what proved whose they are. While there are none, it does
-// nothing.
+// Registry has the open streams, by what proved whose they are. Without any, it does nothing.
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
 	clock   func() time.Time
