@@ -24,7 +24,7 @@ type forwarding struct {
 	confirming
 	s        *state
 	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
-	stream   *streams.Stream[streamProof] // nil while the answer is not known to be one
+	stream   *streams.Stream[streamProof] // nil if the answer is none
 	opened   time.Time                    // the stream
 	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
 	began    bool
@@ -34,7 +34,7 @@ type forwarding struct {
 // forward has the next handler answer a request that was decided: in error routes, too, which
 // may proxy it.
 func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Handler) error {
-	if s.forwarding || s.pending == (pending{}) && s.user == "" {
+	if s.forwarding || s.pending == (pending{}) && s.proved == (proof{}) {
 		return next.ServeHTTP(w, r) // nothing depends on the answer, or an earlier handler sees to that
 	}
 	f := &forwarding{confirming: confirming{h: s.decider, r: r, pending: s.pending}, s: s}
@@ -46,7 +46,7 @@ func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Ha
 
 // serve has the next handler answer. After a panic, provisional entries expire.
 func (f *forwarding) serve(next caddyhttp.Handler) error {
-	if f.s.user != "" {
+	if f.s.proved != (proof{}) {
 		// The request itself gets the context, and has its own again for error routes: a
 		// stream would keep a copy for as long as it is open.
 		before := f.r.Context()
@@ -142,16 +142,17 @@ func (f *forwarding) open(conn net.Conn) {
 	if f.cancel == nil || f.stream != nil {
 		return
 	}
+	proved, lifetime := f.s.proved, time.Duration(f.h.StreamLifetime)
 	var limit streams.Limit
 	f.opened = time.Now()
-	if lifetime := time.Duration(f.h.StreamLifetime); lifetime > 0 {
+	if lifetime > 0 {
 		limit = streams.Limit{At: f.opened.Add(lifetime), Reason: streams.Lifetime}
 	}
-	if !f.s.expires.IsZero() {
-		limit = limit.Earlier(streams.Limit{At: f.s.expires.Add(expiryGrace), Reason: streams.Expired})
+	if !proved.expires.IsZero() {
+		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
 	}
 	f.conn = conn
-	f.stream = openStreams.Open(streamProof{f.h.app, f.s.widget, f.s.version, f.h.single != nil}, limit, f)
+	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f)
 }
 
 // Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be silent, and the client may read

@@ -34,14 +34,13 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	user      string    // "" unless verified
-	proof     string    // of the user: signature, token or session
-	version   string    // of the widget's secret behind the proof; the thumbprint of its public key
-	expires   time.Time // of a token or session; zero if the proof does not expire
-	signed    profile   // what the user's token signs
-	said      profile   // what the browser says beside that
-	mergeFrom string    // the visitor to merge into the user
-	assertion string    // of the request, "" for none
+	proof     string // of a verified user: signature, token or session
+	proved    proof
+	user      string
+	signed    profile // what the user's token signs
+	said      profile // what the browser says beside that
+	mergeFrom string  // the visitor to merge into the user
+	assertion string  // of the request, "" for none
 
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
@@ -56,6 +55,12 @@ type state struct {
 type profile struct {
 	email, name string
 	attributes  string // as one JSON object in ASCII
+}
+
+// proof is what proves that a request is a user's. What it has opened ends with it.
+type proof struct {
+	widget, version string    // of the widget's secret; the thumbprint of its public key
+	expires         time.Time // of a token or session; zero if it does not expire
 }
 
 // stateOf returns the request's state, nil before the first handler.

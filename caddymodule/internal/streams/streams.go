@@ -31,12 +31,12 @@ const (
 	// period is the time between two looks at the streams. A stream must end within a second
 	// of the moment at which a gateway can know of a change, and stores take up to half of that.
 	period = 200 * time.Millisecond
-	// maxAsked is how many proofs are asked about at once: a store may have to be asked over
-	// the network for each.
-	maxAsked = 64
-	// maxCut is how many streams are cut at once: few, so that what ends with them does not
+	// asking is how many proofs are asked about at once: a store may have to be asked over the
+	// network for each.
+	asking = 64
+	// cutting is how many streams are cut at once: few, so that what ends with them does not
 	// delay the others, and more than one, should one of them block.
-	maxCut = 16
+	cutting = 16
 )
 
 // Limit is when a stream ends at the latest, and why. The zero Limit never comes.
@@ -57,7 +57,7 @@ func (l Limit) Earlier(other Limit) Limit {
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
 	clock   func() time.Time
-	asking  atomic.Bool // retire is under way
+	asks    atomic.Bool // about what is retired
 	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
@@ -148,9 +148,9 @@ func (r *Registry[Proof]) watch() {
 	for range ticker.C {
 		r.expire()
 		// A store that takes its time to answer does not delay limits.
-		if r.asking.CompareAndSwap(false, true) {
+		if r.asks.CompareAndSwap(false, true) {
 			go func() {
-				defer r.asking.Store(false)
+				defer r.asks.Store(false)
 				r.retire()
 			}()
 		}
@@ -188,7 +188,7 @@ func (r *Registry[Proof]) expire() {
 		}
 	}
 	r.mu.Unlock()
-	go each(ending, maxCut, (*Stream[Proof]).cut)
+	go each(ending, cutting, (*Stream[Proof]).cut)
 }
 
 // retire ends the streams whose proof is retired.
@@ -196,7 +196,7 @@ func (r *Registry[Proof]) retire() {
 	r.mu.Lock()
 	proofs := slices.Collect(maps.Keys(r.open))
 	r.mu.Unlock()
-	each(proofs, maxAsked, func(p Proof) {
+	each(proofs, asking, func(p Proof) {
 		if r.retired(p) {
 			r.end(p)
 		}
@@ -214,7 +214,7 @@ func (r *Registry[Proof]) end(p Proof) {
 		}
 	}
 	r.mu.Unlock()
-	go each(ending, maxCut, (*Stream[Proof]).cut)
+	go each(ending, cutting, (*Stream[Proof]).cut)
 }
 
 // cut cuts the stream, unless that is under way.
