@@ -22,13 +22,12 @@ import (
 type forwarding struct {
 	caddyhttp.ResponseWriterWrapper
 	confirming
-	s        *state
-	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
-	stream   *streams.Stream[streamProof] // nil if the answer is none
-	opened   time.Time                    // the stream
-	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
-	began    bool
-	hijacked bool
+	s      *state
+	cancel context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
+	stream *streams.Stream[streamProof] // nil if the answer is none
+	opened time.Time                    // the stream
+	conn   net.Conn                     // to the client, if it was hijacked, as for a WebSocket over HTTP/1.1
+	began  bool
 }
 
 // forward has the next handler answer a request that was decided: in error routes, too, which
@@ -57,7 +56,7 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 	}
 	returned := false
 	defer func() {
-		if f.end() && returned && !f.hijacked {
+		if f.end() && returned && f.conn == nil {
 			panic(http.ErrAbortHandler) // so that the client can tell it from a complete answer
 		}
 	}()
@@ -74,8 +73,9 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 func (f *forwarding) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		f.begin(status)
+	} else {
+		f.ResponseWriterWrapper.WriteHeader(status)
 	}
-	f.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
@@ -100,26 +100,29 @@ func (f *forwarding) FlushError() error {
 func (f *forwarding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(f.ResponseWriter).Hijack()
 	if err == nil {
-		f.hijacked = true
-		f.open(conn)
+		f.conn = conn
+		f.open()
 	}
 	return conn, buffered, err
 }
 
-// begin notes that the answer begins with that status. Only the first call counts.
+// begin begins the answer with that status. Only the first call counts.
 func (f *forwarding) begin(status int) {
 	if f.began {
 		return
 	}
 	f.began = true
 	f.resolve(status)
-	// An extended CONNECT is answered 200 (RFC 8441 section 5).
+	f.recognize(status)
+	f.ResponseWriterWrapper.WriteHeader(status)
+	f.recognize(status) // a 'header' directive may have set the type
+}
+
+// recognize registers the answer if it is a stream. An extended CONNECT is answered 200
+// (RFC 8441 section 5).
+func (f *forwarding) recognize(status int) {
 	if f.isEventStream() || f.r.Method == http.MethodConnect && status < 300 {
-		conn, _ := f.r.Context().Value(caddyhttp.ConnCtxKey).(net.Conn)
-		if f.r.ProtoMajor > 1 {
-			conn = nil // it has other streams, too
-		}
-		f.open(conn)
+		f.open()
 	}
 }
 
@@ -138,7 +141,7 @@ func (f *forwarding) isEventStream() bool {
 const expiryGrace = 30 * time.Second
 
 // open registers the answer as a stream, if it is a verified user's.
-func (f *forwarding) open(conn net.Conn) {
+func (f *forwarding) open() {
 	if f.cancel == nil || f.stream != nil {
 		return
 	}
@@ -151,12 +154,11 @@ func (f *forwarding) open(conn net.Conn) {
 	if !proved.expires.IsZero() {
 		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
 	}
-	f.conn = conn
-	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f)
+	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, proved.inline}, limit, f)
 }
 
-// Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be silent, and the client may read
-// nothing.
+// Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be
+// silent, and the client may read nothing.
 func (f *forwarding) Cut() {
 	if f.conn != nil {
 		streams.CloseConn(f.conn)
