@@ -22,12 +22,13 @@ import (
 type forwarding struct {
 	caddyhttp.ResponseWriterWrapper
 	confirming
-	s      *state
-	cancel context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
-	stream *streams.Stream[streamProof] // nil if the answer is none
-	opened time.Time                    // the stream
-	conn   net.Conn                     // to the client, if it was hijacked, as for a WebSocket over HTTP/1.1
-	began  bool
+	s        *state
+	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
+	stream   *streams.Stream[streamProof] // nil if the answer is none
+	opened   time.Time                    // the stream
+	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
+	began    bool
+	hijacked bool
 }
 
 // forward has the next handler answer a request that was decided: in error routes, too, which
@@ -56,7 +57,7 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 	}
 	returned := false
 	defer func() {
-		if f.end() && returned && f.conn == nil {
+		if f.end() && returned && !f.hijacked {
 			panic(http.ErrAbortHandler) // so that the client can tell it from a complete answer
 		}
 	}()
@@ -100,7 +101,7 @@ func (f *forwarding) FlushError() error {
 func (f *forwarding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(f.ResponseWriter).Hijack()
 	if err == nil {
-		f.conn = conn
+		f.conn, f.hijacked = conn, true
 		f.open()
 	}
 	return conn, buffered, err
@@ -153,6 +154,11 @@ func (f *forwarding) open() {
 	}
 	if !proved.expires.IsZero() {
 		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
+	}
+	// What the server's log wraps around a connection would hide TLS from CloseConn. Over HTTP/2
+	// and HTTP/3 it has other streams, too.
+	if conn, ok := f.r.Context().Value(connKey).(net.Conn); ok && f.r.ProtoMajor == 1 {
+		f.conn = conn
 	}
 	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, proved.inline}, limit, f)
 }
