@@ -66,7 +66,7 @@ func (x *exchange) recordUser() {
 	if s.user = x.identity.User(); x.identity.ByToken() {
 		s.signed = profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
 	}
-	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.identity.Expires()}
+	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.widget.inline != nil, x.identity.Expires()}
 	// What the browser says counts only where the token says nothing.
 	if s.signed.email == "" {
 		s.said.email = string(said(verifier.Email))

@@ -60,6 +60,7 @@ type profile struct {
 // proof is what proves that a request is a user's. What it has opened ends with it.
 type proof struct {
 	widget, version string    // of the widget's secret; the thumbprint of its public key
+	inline          bool      // the widget is the configuration's, not the store's
 	expires         time.Time // of a token or session; zero if it does not expire
 }
 

@@ -15,13 +15,17 @@ import (
 )
 
 // openStreams are those of all configurations: they outlive theirs.
-var openStreams = streams.New(retired, time.Now)
+var openStreams = newStreams(retired, time.Now)
+
+func newStreams(retired func(streamProof) bool, clock func() time.Time) *streams.Registry[streamProof] {
+	return streams.New(retired, func(p streamProof) bool { return !p.inline }, clock)
+}
 
 // streamProof is what proved whose a stream is, and the configuration that found so.
 type streamProof struct {
 	app             *App
 	widget, version string
-	own             bool // the widget is its handler's only one, which requests do not name
+	inline          bool // the widget was a configuration's, so no store knows what proved it
 }
 
 // retired reports whether something proves nothing any longer in the configuration that is
@@ -39,11 +43,15 @@ func retired(p streamProof) bool {
 // proves reports whether the configuration verifies by what a proof has verified. An error
 // says that this is currently unknown.
 func (a *App) proves(p streamProof) (bool, error) {
-	w := new(widget)
-	if own := a.own[p.widget]; p.own && own != nil {
-		w = own
-	} else if found, err := a.lookup(context.Background(), []byte(p.widget), w); !found {
-		return false, err
+	w := a.own[p.widget]
+	if !p.inline {
+		w = new(widget)
+		if found, err := a.lookup(context.Background(), []byte(p.widget), w); !found {
+			return false, err
+		}
+	}
+	if w == nil {
+		return false, nil
 	}
 	if w.kind() == widgets.Secrets {
 		return w.has(p.version, time.Now()), nil

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ type streamWatch struct {
 func watchStreams(t *testing.T) *streamWatch {
 	t.Helper()
 	s, before := &streamWatch{began: time.Now()}, openStreams
-	openStreams = streams.New(func(p streamProof) bool {
+	openStreams = newStreams(func(p streamProof) bool {
 		defer s.asked.Add(1)
 		return retired(p)
 	}, func() time.Time { return s.began.Add(time.Duration(s.ahead.Load())) })
@@ -320,6 +321,137 @@ func TestStreamsOfErrorRoutes(t *testing.T) {
 	c.isClosed(t, "of an error route")
 }
 
+// TestStreamsBehindDirectives: an event stream is one whatever writes it, and whatever names
+// its type.
+func TestStreamsBehindDirectives(t *testing.T) {
+	watchStreams(t)
+	u := newStreamUpstream(t)
+	g := newLive(t, "", strings.ReplaceAll(`header /header >Content-Type text/event-stream
+chat_identity required {
+widget {header.X-Widget-Key}
+}
+handle /header {
+reverse_proxy ADDRESS {
+header_down Content-Type text/plain
+}
+}
+handle /encode {
+encode gzip
+reverse_proxy ADDRESS
+}
+handle /flush {
+reverse_proxy ADDRESS {
+flush_interval -1
+}
+}
+handle /copied {
+reverse_proxy ADDRESS {
+handle_response {
+copy_response_headers
+copy_response
+}
+}
+}
+handle /intercepted {
+intercept {
+@other status 599
+replace_status @other 200
+}
+reverse_proxy ADDRESS
+}
+handle /retried {
+reverse_proxy 127.0.0.1:1 ADDRESS {
+lb_policy round_robin
+lb_try_duration 1m
+}
+}`, "ADDRESS", strings.TrimPrefix(u.URL, "http://")))
+	load(t, g.config)
+	secret := g.create(t, `{"id":"shop"}`)
+	paths := []string{"/header", "/encode", "/flush", "/copied", "/intercepted", "/retried"}
+	var opened []*conn
+	for i, path := range paths {
+		c := g.dial(t)
+		c.write("GET " + path + "?user_id=alice&user_hash=" + signWith(secret, "alice") + " HTTP/1.1\r\nHost: " + g.host() +
+			"\r\nX-Widget-Key: shop\r\nAccept-Encoding: gzip\r\n\r\n")
+		equal(t, c.head().StatusCode, 200, "%s", path)
+		equal(t, openStreams.Count(), i+1, "%s: open streams", path)
+		opened = append(opened, c)
+	}
+	g.rotate(t, "shop", "")
+	for i, path := range paths {
+		opened[i].isClosed(t, path)
+	}
+	eventually(t, "streams are still open", func() bool { return openStreams.Count() == 0 && u.open.Load() == 0 })
+}
+
+// TestStreamsOfOrdinaryAnswers: nothing else is cut, however long it takes.
+func TestStreamsOfOrdinaryAnswers(t *testing.T) {
+	watchStreams(t)
+	release := make(chan struct{})
+	var arrived atomic.Int64
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/download":
+			_, _ = io.CopyN(w, endless{}, 1<<20)
+			_ = http.NewResponseController(w).Flush()
+		case "/events":
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		case "/upload":
+			_, _ = io.ReadFull(r.Body, make([]byte, 1<<20))
+		}
+		arrived.Add(1)
+		<-release
+		rest := int64(1 << 20)
+		if r.URL.Path == "/upload" {
+			rest, _ = io.Copy(io.Discard, r.Body)
+		}
+		_, _ = io.CopyN(w, endless{}, rest)
+	}))
+	t.Cleanup(u.Close)
+	g := newStreamGateway(t, u.URL)
+	secret := g.create(t, `{"id":"shop"}`)
+	var waiting sync.WaitGroup
+	for _, over := range transports(t) {
+		for path, size := range map[string]int64{"/download": 2 << 20, "/poll": 1 << 20, "/upload": 1 << 20} {
+			waiting.Go(func() {
+				r := httptest.NewRequest("GET", g.secure+path+"?widget=shop&user_id=alice&user_hash="+signWith(secret, "alice"), nil)
+				if path == "/upload" {
+					body, in := io.Pipe()
+					go func() {
+						_, _ = io.CopyN(in, endless{}, 1<<20)
+						<-release
+						_, _ = io.CopyN(in, endless{}, 1<<20)
+						_ = in.Close()
+					}()
+					r = httptest.NewRequest("POST", r.URL.String(), body)
+				}
+				response, err := over.RoundTrip(r)
+				if err != nil {
+					t.Error(path, err)
+					return
+				}
+				defer response.Body.Close()
+				n, err := io.Copy(io.Discard, response.Body)
+				if err != nil || n != size || response.StatusCode != 200 {
+					t.Errorf("%s over %s: %s, %d bytes, %v", path, response.Proto, response.Status, n, err)
+				}
+			})
+		}
+	}
+	eventually(t, "a request is not there", func() bool { return arrived.Load() == 9 })
+	equal(t, openStreams.Count(), 0, "open streams")
+	c := g.dial(t)
+	c.write("GET /events?widget=shop&user_id=alice&user_hash=" + signWith(secret, "alice") + " HTTP/1.1\r\nHost: " + g.host() + "\r\n\r\n")
+	equal(t, c.head().StatusCode, 200, "an event stream")
+	g.rotate(t, "shop", "")
+	c.isClosed(t, "the event stream")
+	close(release)
+	waiting.Wait()
+}
+
 // eventBackend sends an event for each value of next.
 func eventBackend(t *testing.T, next chan struct{}) *httptest.Server {
 	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -403,6 +535,17 @@ func TestStreamsWithoutAStore(t *testing.T) {
 	_, err := active(t).store.AcceptLoss(t.Context())
 	must(t, err)
 	c.isClosed(t, "after the loss was accepted")
+
+	// What a configuration no longer has is retired, whatever a store would say.
+	const inline = "widget inline {\nsecret the-secret-of-the-inline-widget\n}"
+	g = newLive(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr+"\n"+inline, site+" {\nstream_close_delay 1h\n}")
+	load(t, g.config)
+	eventually(t, "the store is not reached", func() bool { return active(t).store.Err() == nil })
+	c = g.opens(t, "/?user_id=alice&user_hash="+signWith("the-secret-of-the-inline-widget", "alice"), "X-Widget-Key: inline")
+	server.Pause()
+	load(t, strings.Replace(g.config, inline, "", 1))
+	c.isClosed(t, "of an inline widget that is gone, while Redis hangs")
+	server.Resume()
 
 	g = newLive(t, "", site)
 	load(t, g.config)

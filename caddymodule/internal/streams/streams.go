@@ -56,8 +56,9 @@ func (l Limit) Earlier(other Limit) Limit {
 // Registry has the open streams, by what proved whose they are. Without any, it does nothing.
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
+	remote  func(Proof) bool
 	clock   func() time.Time
-	asks    atomic.Bool // about what is retired
+	asks    [2]atomic.Bool // about what is retired: nearby, and remotely
 	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
@@ -66,9 +67,9 @@ type Registry[Proof comparable] struct {
 }
 
 // New returns a registry. retired reports whether something is known to prove nothing any
-// longer. It may take its time, and is called concurrently.
-func New[Proof comparable](retired func(Proof) bool, clock func() time.Time) *Registry[Proof] {
-	return &Registry[Proof]{retired: retired, clock: clock, open: make(map[Proof]*group[Proof])}
+// longer. It is called concurrently, and may take its time for what remote reports.
+func New[Proof comparable](retired, remote func(Proof) bool, clock func() time.Time) *Registry[Proof] {
+	return &Registry[Proof]{retired: retired, remote: remote, clock: clock, open: make(map[Proof]*group[Proof])}
 }
 
 // group is the streams that one proof has opened.
@@ -147,12 +148,15 @@ func (r *Registry[Proof]) watch() {
 	defer ticker.Stop()
 	for range ticker.C {
 		r.expire()
-		// A store that takes its time to answer does not delay limits.
-		if r.asks.CompareAndSwap(false, true) {
-			go func() {
-				defer r.asks.Store(false)
-				r.retire()
-			}()
+		// A store that takes its time to answer delays neither limits nor what does not
+		// depend on it.
+		for i := range r.asks {
+			if r.asks[i].CompareAndSwap(false, true) {
+				go func() {
+					defer r.asks[i].Store(false)
+					r.retire(i == 1)
+				}()
+			}
 		}
 		if r.idle() {
 			return
@@ -191,11 +195,12 @@ func (r *Registry[Proof]) expire() {
 	go each(ending, cutting, (*Stream[Proof]).cut)
 }
 
-// retire ends the streams whose proof is retired.
-func (r *Registry[Proof]) retire() {
+// retire ends the streams whose proof is retired, of those that are remote or of the others.
+func (r *Registry[Proof]) retire(remote bool) {
 	r.mu.Lock()
 	proofs := slices.Collect(maps.Keys(r.open))
 	r.mu.Unlock()
+	proofs = slices.DeleteFunc(proofs, func(p Proof) bool { return r.remote(p) != remote })
 	each(proofs, asking, func(p Proof) {
 		if r.retired(p) {
 			r.end(p)
