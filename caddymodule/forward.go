@@ -115,7 +115,7 @@ func (f *forwarding) begin(status int) {
 	f.resolve(status)
 	// An extended CONNECT is answered 200 (RFC 8441 section 5).
 	if f.isEventStream() || f.r.Method == http.MethodConnect && status < 300 {
-		conn, _ := f.r.Context().Value(caddyhttp.ConnCtxKey).(net.Conn)
+		conn, _ := f.r.Context().Value(connKey).(net.Conn)
 		if f.r.ProtoMajor > 1 {
 			conn = nil // it has other streams, too
 		}

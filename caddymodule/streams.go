@@ -2,8 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"net"
 	"slices"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/streams"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -52,6 +56,23 @@ func (a *App) proves(p streamProof) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// connKey is the key of a request's connection in its context.
+var connKey caddy.CtxKey = "chat_identity_conn"
+
+// keepConns has a server's requests know their connections, to close those of HTTP/1.1.
+func keepConns(ctx caddy.Context) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return
+	}
+	server.RegisterConnContext(func(ctx context.Context, conn net.Conn) context.Context {
+		if ctx.Value(connKey) != nil { // by another handler
+			return ctx
+		}
+		return context.WithValue(ctx, connKey, conn)
+	})
 }
 
 // has reports whether one of the widget's secrets that verify then has that version.

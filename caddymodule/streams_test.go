@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,11 +50,11 @@ func (s *streamWatch) pass(t *testing.T, to time.Duration) {
 	s.looked(t)
 }
 
-// looked returns when all streams were looked at since, at least once.
+// looked returns when all streams were looked at since, at least once, or none is open.
 func (s *streamWatch) looked(t *testing.T) {
 	t.Helper()
 	since, count := s.asked.Load(), int64(openStreams.Count())
-	eventually(t, "nobody looks at the streams", func() bool { return s.asked.Load() > since+3*count })
+	eventually(t, "nobody looks at the streams", func() bool { return s.asked.Load() > since+3*count || openStreams.Count() == 0 })
 }
 
 // isClosed waits until the other side has closed the connection.
@@ -280,6 +281,29 @@ func TestStreamsThroughReloads(t *testing.T) {
 		g.rotate(t, "shop", "")
 		c.isClosed(t, "rotated, in the time that stream_close_delay leaves")
 	}
+}
+
+// TestStreamsOfSessions: a stream that a session has proved ends 30 seconds after the session,
+// and with the secret that proved the claim.
+func TestStreamsOfSessions(t *testing.T) {
+	s, u := watchStreams(t), websocketBackend(t)
+	g := newLive(t, "", "chat_identity required {\nwidget {query.widget}\nsession 1m\nidentify /identify\n}\nreverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
+	load(t, g.config)
+	open := func(widget string) *conn {
+		secret := g.create(t, `{"id":"`+widget+`"}`)
+		var answer struct{ Session struct{ Token string } }
+		must(t, json.Unmarshal([]byte(g.do(t, "POST", "/identify?widget="+widget, fmt.Sprintf(`{"user_id":"alice","user_hash":"%s"}`, signWith(secret, "alice")), jsonType).body), &answer))
+		return g.opens(t, "/?widget="+widget+"&chat_session="+answer.Session.Token)
+	}
+	expires, rotated := open("expires"), open("rotated")
+	g.rotate(t, "rotated", "")
+	rotated.isClosed(t, "rotated")
+	s.pass(t, 88*time.Second)
+	expires.echoes(t, "until 30 seconds after")
+	s.pass(t, 90*time.Second+patience)
+	expires.isClosed(t, "after that")
+	equal(t, openStreams.Ended(streams.Rotated), 1, "rotated")
+	equal(t, openStreams.Ended(streams.Expired), 1, "expired")
 }
 
 // TestStreamsOfErrorRoutes: what an error route opens in place of the upstream is a verified
