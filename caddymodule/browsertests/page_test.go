@@ -355,6 +355,15 @@ POST /chat/messages ada: six`)
 		t.Errorf("%d claims: the tabs answer each other", claims)
 	}
 
+	// Where somebody signed out, nobody is claimed until that tab's own identify.
+	second.script("chatIdentity('reset')")
+	second.knows(`["ada",null,"grace","ada",null]`)
+	first.script("chatIdentity('identify', " + identify + ")")
+	equal(t, first.says("seven"), "200 ada")
+	equal(t, second.says("eight"), "200 ")
+	second.script("chatIdentity('identify', " + identify + ")")
+	second.knows(`["ada",null,"grace","ada",null,"ada"]`)
+
 	// An answer that was on its way when somebody signed out is not the last word.
 	s.do(func() { s.hold, s.claims = make(chan struct{}), 0 })
 	first.script("Date.now = () => real() + 4e5; late = chatIdentity.fetch('/chat/messages').then((answer) => answer.text())")
