@@ -154,6 +154,6 @@ func activeApp() (*App, error) {
 
 var errNoConfig = errors.New("no configuration is running yet: if Caddy was just started, it is still being loaded, so try again in a moment, and see the log")
 
-var errExiting = errors.New("Caddy is shutting down: it serves for as long as shutdown_delay and grace_period say, and takes no changes, so ask another gateway")
+var errExiting = errors.New("this Caddy is shutting down: it serves for as long as shutdown_delay and grace_period say, and takes no changes, so ask another gateway")
 
 var errNoApp = errors.New("the running configuration has no chat_identity: add the directive to a site, or the global option")
