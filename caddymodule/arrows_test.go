@@ -88,6 +88,8 @@ var arrows = map[string][]string{
 	"examples/page":                  {},
 	"examples/signing":               {},
 	"examples/signing/go":            {},
+	"examples/why":                   {},
+	"examples/why/backend":           {},
 }
 
 // knowCaddy are the packages that may depend on Caddy.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log"
+	"net"
 	"net/http"
 	"os"
 
@@ -14,7 +15,8 @@ import (
 
 func main() {
 	gateway := &guard.Guard{KeysURL: need("KEYS_URL"), Issuer: cmp.Or(os.Getenv("ISSUER"), "chat-identity"), Audience: need("AUDIENCE")}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+need("PORT"), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	address := net.JoinHostPort(cmp.Or(os.Getenv("HOST"), "127.0.0.1"), need("PORT"))
+	log.Fatal(http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		assertion, err := gateway.Read(r)
 		if err != nil {
 			log.Print(err)
