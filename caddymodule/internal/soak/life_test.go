@@ -70,9 +70,10 @@ func (f *fleet) live(ctx context.Context, l *life, i int) {
 			f.retirements.RUnlock()
 			continue
 		}
-		err := f.retire(ctx, l, f.gateways[f.gateway(draw)], n%3)
+		g := f.gateways[f.gateway(draw)]
+		err := f.retire(ctx, l, g, n%3)
 		f.retirements.RUnlock()
-		if err != nil && !f.quiet.since(began) {
+		if err != nil && !f.quiet.since(began) && !g.reloading.since(began) { // which opens the admin endpoint anew, too
 			f.count("failed", err)
 		} else if err != nil { // whatever came of it
 			l.mu.Lock()

@@ -316,7 +316,7 @@ func (f *fleet) forged(draw *random.Rand, how string, r request, gateway int) {
 		f.count("failed", fmt.Errorf("%s: %w", how, err))
 	case err == nil && a.Status == 200 && (a.User != "" || r.path != "/open"):
 		f.count("forged accepted", fmt.Errorf("%s at gateway %d: %+v", how, gateway, a))
-	case err == nil && a.Status >= 500 && !f.away.since(began):
+	case err == nil && a.Status >= 500 && a.Reason != "unavailable":
 		f.count("failed", fmt.Errorf("%s: %+v", how, a))
 	}
 	f.count("forged", nil)
