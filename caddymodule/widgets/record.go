@@ -184,8 +184,10 @@ func (r *Record) Check() error {
 	if _, err := ParseMode(r.Mode); err != nil {
 		return fmt.Errorf("%w of %s: %w", ErrRecord, NameOf(r.ID), err)
 	}
-	if _, err := verifier.LookupDialect(r.Dialect); r.Dialect != "" && err != nil {
-		return fmt.Errorf("%w of %s: unknown dialect '%s'", ErrRecord, NameOf(r.ID), r.Dialect)
+	if r.Dialect != "" { // the error for no name costs more than all the rest
+		if _, err := verifier.LookupDialect(r.Dialect); err != nil {
+			return fmt.Errorf("%w of %s: unknown dialect '%s'", ErrRecord, NameOf(r.ID), r.Dialect)
+		}
 	}
 	for i := range r.Secrets {
 		s := &r.Secrets[i]

@@ -33,9 +33,9 @@ func Nearest(name string, known []string) (nearest string) {
 }
 
 // fold removes what does not distinguish names: case, hyphens and underscores.
-func fold(name string) string {
-	return strings.NewReplacer("-", "", "_", "").Replace(strings.ToLower(name))
-}
+func fold(name string) string { return separators.Replace(strings.ToLower(name)) }
+
+var separators = strings.NewReplacer("-", "", "_", "")
 
 // Distance is the number of bytes to insert, delete or replace, or of neighbors to swap,
 // that make b of a.
