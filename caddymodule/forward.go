@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,10 +24,12 @@ type forwarding struct {
 	caddyhttp.ResponseWriterWrapper
 	confirming
 	s        *state
-	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
+	cancel   context.CancelCauseFunc      // ends the request to the upstream; nil if the request is not verified
 	stream   *streams.Stream[streamProof] // nil if the answer is none
 	opened   time.Time                    // the stream
 	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
+	cut      atomic.Bool
+	unsaid   int // writes after the cut that have failed, and the next handler was not told
 	began    bool
 	hijacked bool
 }
@@ -50,7 +53,7 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 		// The request itself gets the context, and has its own again for error routes: a
 		// stream would keep a copy for as long as it is open.
 		before := f.r.Context()
-		ctx, cancel := context.WithCancel(before)
+		ctx, cancel := context.WithCancelCause(before)
 		f.cancel = cancel
 		*f.r = *f.r.WithContext(ctx)
 		defer func() { *f.r = *f.r.WithContext(before) }()
@@ -81,7 +84,12 @@ func (f *forwarding) WriteHeader(status int) {
 // Write implements [http.ResponseWriter].
 func (f *forwarding) Write(p []byte) (int, error) {
 	f.begin(http.StatusOK)
-	return f.ResponseWriterWrapper.Write(p)
+	n, err := f.ResponseWriterWrapper.Write(p)
+	if err != nil && f.cut.Load() && f.unsaid < maxUnsaid {
+		f.unsaid++
+		return len(p), nil // the next read finds the end: see Cut
+	}
+	return n, err
 }
 
 // ReadFrom implements [io.ReaderFrom].
@@ -155,22 +163,28 @@ func (f *forwarding) open(conn net.Conn) {
 	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f)
 }
 
-// Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be silent, and the client may read
-// nothing.
+// Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be
+// silent, and the client may read nothing. To reverse_proxy, what it reads is at its end then:
+// it logs an error as a warning, with the request's URL and headers, claim and assertion among
+// them. A handler that does not heed the context is told by what it writes in vain.
 func (f *forwarding) Cut() {
+	f.cut.Store(true)
+	f.cancel(io.EOF)
 	if f.conn != nil {
 		streams.CloseConn(f.conn)
 	} else {
 		streams.Interrupt(f.ResponseWriter)
 	}
-	f.cancel()
 }
+
+// maxUnsaid is enough for what was read from the upstream and not yet written.
+const maxUnsaid = 16
 
 // end is called when the answer is over. It reports whether it was a stream that was cut, and
 // logs that.
 func (f *forwarding) end() (cut bool) {
 	if f.cancel != nil {
-		f.cancel()
+		f.cancel(nil)
 	}
 	if f.stream == nil {
 		return false
