@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -99,9 +100,17 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	return ofOption(field.String(), err)
 }
 
+// allTexts returns the handler's texts with placeholders, that which names the widget included.
+func (h *Handler) allTexts() []*naming.Text {
+	if h.named == nil {
+		return h.texts
+	}
+	return slices.Concat(h.texts, []*naming.Text{h.named})
+}
+
 // newText parses a text with placeholders by which requests name something.
 func (h *Handler) newText(field verifier.Field, text string) (*naming.Text, error) {
-	return naming.New(field, text, h.ours)
+	return naming.New(field, text, h.removes)
 }
 
 // claimConversation claims the conversation that a request names: the first verified

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -50,6 +51,10 @@ func (x *exchange) withoutUnjudged() {
 		return
 	}
 	verified, byToken := x.claim == nil, x.identity.ByToken()
+	judged := ""
+	if verified && byToken {
+		judged = string(x.reading.Single(verifier.TokenField)) // before its memory is cut
+	}
 	if verified && byToken && x.plan.signatures != nil && x.reading.Has(verifier.Signature) {
 		x.cutOnly(x.plan.signatures, "")
 	}
@@ -57,10 +62,6 @@ func (x *exchange) withoutUnjudged() {
 		x.cutOnly(x.plan.tokens, "")
 	}
 	if x.plan != x.h.plan && x.h.plan.tokens != nil {
-		judged := ""
-		if verified && byToken {
-			judged = string(x.reading.Single(verifier.TokenField))
-		}
 		x.cutOnly(x.h.plan.tokens, judged)
 	}
 }
@@ -78,14 +79,35 @@ func (x *exchange) cutOnly(p *intake.Places, judged string) {
 	}
 }
 
-// cut removes what was read in those places, if there is a proof.
+// cut removes what was read in those places, if there is a proof. It is where the reading
+// has found it: nothing else may have been cut out of the body since.
 func (x *exchange) cut(p *intake.Places, read *verifier.Reading, cuts func(verifier.Field) bool) {
-	if !read.HasProof() {
-		return
+	switch {
+	case read.HasProof():
+		x.cutHead(p, cuts)
+		x.body.Cut(read)
+	case rewritten(x.r) && p.ProofInQuery(originalURL(x.r).RawQuery):
+		cutQuery(x.r, p)
 	}
+}
+
+// cutHead removes the claim from query, headers and cookies.
+func (x *exchange) cutHead(p *intake.Places, cuts func(verifier.Field) bool) {
 	cutQuery(x.r, p)
 	p.CutHead(x.r.Header, cuts)
-	x.body.Cut(read)
+}
+
+// originalURL returns the request's URL as it came, nil if Caddy has not kept it.
+func originalURL(r *http.Request) *url.URL {
+	original, _ := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
+	return original.URL
+}
+
+// rewritten reports whether an earlier handler has changed the query, so that the original
+// one may have a claim that was not read.
+func rewritten(r *http.Request) bool {
+	original := originalURL(r)
+	return original != nil && original.RawQuery != r.URL.RawQuery
 }
 
 // cutQuery removes the claim from the query, and from the original one, which Caddy

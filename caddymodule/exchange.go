@@ -214,12 +214,14 @@ func (x *exchange) isPreflight() bool { return cors.IsPreflight(x.r) && !x.openB
 
 // passBody leaves the request with its body less what was cut.
 func (x *exchange) passBody() {
+	x.withoutSessionInBody()
 	x.s.streamed = x.openBody().Pass(x.r, x.plan.places.InBody())
 }
 
 // returnBody leaves the request with its body as it came, if the widget was looked for
 // in it.
 func (x *exchange) returnBody() {
+	x.withoutSessionInBody()
 	if x.body.Body != nil {
 		x.s.streamed = x.body.Body.Pass(x.r)
 	}

@@ -77,8 +77,9 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 func (f *forwarding) WriteHeader(status int) {
 	if status >= 200 || status == http.StatusSwitchingProtocols {
 		f.begin(status)
+	} else {
+		f.ResponseWriterWrapper.WriteHeader(status)
 	}
-	f.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
@@ -87,6 +88,7 @@ func (f *forwarding) Write(p []byte) (int, error) {
 	n, err := f.ResponseWriterWrapper.Write(p)
 	if err != nil && f.cut.Load() && f.unsaid < maxUnsaid {
 		f.unsaid++
+		time.Sleep(unsaidPause)
 		return len(p), nil // the next read finds the end: see Cut
 	}
 	return n, err
@@ -108,26 +110,29 @@ func (f *forwarding) FlushError() error {
 func (f *forwarding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(f.ResponseWriter).Hijack()
 	if err == nil {
-		f.hijacked = true
-		f.open(conn)
+		f.conn, f.hijacked = conn, true
+		f.open()
 	}
 	return conn, buffered, err
 }
 
-// begin notes that the answer begins with that status. Only the first call counts.
+// begin begins the answer with that status. Only the first call counts.
 func (f *forwarding) begin(status int) {
 	if f.began {
 		return
 	}
 	f.began = true
 	f.resolve(status)
-	// An extended CONNECT is answered 200 (RFC 8441 section 5).
+	f.recognize(status)
+	f.ResponseWriterWrapper.WriteHeader(status)
+	f.recognize(status) // a 'header' directive may have set the type
+}
+
+// recognize registers the answer if it is a stream. An extended CONNECT is answered 200
+// (RFC 8441 section 5).
+func (f *forwarding) recognize(status int) {
 	if f.isEventStream() || f.r.Method == http.MethodConnect && status < 300 {
-		conn, _ := f.r.Context().Value(caddyhttp.ConnCtxKey).(net.Conn)
-		if f.r.ProtoMajor > 1 {
-			conn = nil // it has other streams, too
-		}
-		f.open(conn)
+		f.open()
 	}
 }
 
@@ -146,7 +151,7 @@ func (f *forwarding) isEventStream() bool {
 const expiryGrace = 30 * time.Second
 
 // open registers the answer as a stream, if it is a verified user's.
-func (f *forwarding) open(conn net.Conn) {
+func (f *forwarding) open() {
 	if f.cancel == nil || f.stream != nil {
 		return
 	}
@@ -159,8 +164,12 @@ func (f *forwarding) open(conn net.Conn) {
 	if !proved.expires.IsZero() {
 		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
 	}
-	f.conn = conn
-	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, f.h.single != nil}, limit, f)
+	// What the server's log wraps around a connection would hide TLS from CloseConn. Over HTTP/2
+	// and HTTP/3 it has other streams, too.
+	if conn, ok := f.r.Context().Value(connKey).(net.Conn); ok && f.r.ProtoMajor == 1 {
+		f.conn = conn
+	}
+	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, proved.inline}, limit, f)
 }
 
 // Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be
@@ -177,8 +186,12 @@ func (f *forwarding) Cut() {
 	}
 }
 
-// maxUnsaid is enough for what was read from the upstream and not yet written.
-const maxUnsaid = 16
+// After that many writes in vain, and that pause after each, the transport has noticed that
+// the request is over, even where the upstream sends without a pause.
+const (
+	maxUnsaid   = 16
+	unsaidPause = 10 * time.Millisecond
+)
 
 // end is called when the answer is over. It reports whether it was a stream that was cut, and
 // logs that.

@@ -14,6 +14,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // The headers for the upstream, as indexes of Handler.names.
@@ -69,6 +70,9 @@ func (h *Handler) provisionHeaders() error {
 			return fmt.Errorf("header %s: '%s' is not a header name", key, name)
 		}
 		name = textproto.CanonicalMIMEHeaderKey(name)
+		if sessionHeader.Is(name) {
+			return fmt.Errorf("header %s: %s is the header of sessions, which is removed: choose another name", key, name)
+		}
 		if slices.Contains(reservedHeaders, name) {
 			return fmt.Errorf("header %s: %s carries the request itself: choose another name", key, name)
 		}
@@ -85,19 +89,21 @@ func (h *Handler) provisionHeaders() error {
 	return nil
 }
 
-// checkRenamed refuses to read a header to which one of ours is renamed, since the client's
-// is removed. The names of the whole site count once its routes are read.
+// checkRenamed refuses to read a header to which one of ours is renamed, or in which sessions
+// travel, since the client's is removed. The names of the whole site count once its routes
+// are read.
 func (h *Handler) checkRenamed() error {
 	for _, p := range h.plan.policy.Places {
-		if p.Location == intake.AtHeader && h.renames(p.Name) {
+		switch {
+		case p.Location != intake.AtHeader:
+		case p.Field != verifier.SessionField && h.ofSessions(p.Name):
+			return ofOption(optionOf(p.Field), fmt.Errorf("%s: sessions travel in the header %s, which is removed from every request of the site: choose another name", optionOf(p.Field), p.Name))
+		case h.renames(p.Name):
 			return ofOption("header", fmt.Errorf("header: this site renames one of chat_identity's headers to %s, so the client's is removed and no %s arrives in it: choose another name", p.Name, p.Field))
 		}
 	}
-	for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
-		if text == nil {
-			continue
-		}
-		if _, err := naming.New(text.Field, text.String(), h.renames); err != nil {
+	for _, text := range h.allTexts() {
+		if _, err := naming.New(text.Field, text.String(), h.removes); err != nil {
 			return err
 		}
 	}

@@ -326,12 +326,17 @@ func (h *Handler) placeOf(field verifier.Field, location, name string) (verifier
 	return p, h.checkPlace(p)
 }
 
+// optionOf returns the option that says where a field is.
+func optionOf(f verifier.Field) string {
+	if f < verifier.Widget {
+		return "claim " + f.String()
+	}
+	return f.String()
+}
+
 // checkPlace checks one place of the configuration.
 func (h *Handler) checkPlace(p verifier.Place) error {
-	option, location, name := p.Field.String(), p.Location, p.Name
-	if p.Field < verifier.Widget {
-		option = "claim " + option
-	}
+	option, location, name := optionOf(p.Field), p.Location, p.Name
 	err := p.Check()
 	if location == "" {
 		err = fmt.Errorf("no location: one of %s, %s, %s, %s", intake.AtBody, intake.AtQuery, intake.AtHeader, intake.AtCookie)

@@ -47,6 +47,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app.usesAssertion = h.app.usesAssertion || h.asserts() || h.JWKSPath != ""
 	h.app.decides(h)
+	keepConns(ctx)
 	h.checkValues()
 	return nil
 }

@@ -40,6 +40,7 @@ var errSessionBeside error = &verifier.Error{Err: verifier.ErrAmbiguous, Field: 
 
 // session is what was found of a request's session.
 type session struct {
+	found    bool // it may be in the body
 	verified bool // it verifies, whether or not it counts
 	counts   bool // it is what was judged: nothing else is a claim
 }
@@ -89,9 +90,14 @@ func carriesSession(r *http.Request) bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodConnect
 }
 
+// ofSessions reports whether sessions travel in a header of that name, in any spelling.
+func (h *Handler) ofSessions(name string) bool {
+	return sessionHeader.Is(name) || slices.ContainsFunc(h.sessionHeaders, func(header hop.Header) bool { return header.Is(name) })
+}
+
 // takeSessionHeader keeps the values of a header that is removed, if sessions travel in it.
 func (h *Handler) takeSessionHeader(s *state, name string, values []string) (taken bool) {
-	if !sessionHeader.Is(name) && !slices.ContainsFunc(h.sessionHeaders, func(header hop.Header) bool { return header.Is(name) }) {
+	if !h.ofSessions(name) {
 		return false
 	}
 	if s.sessions == nil {
@@ -103,15 +109,26 @@ func (h *Handler) takeSessionHeader(s *state, name string, values []string) (tak
 
 // withoutStraySession removes a session from a query in which it does not count.
 func (x *exchange) withoutStraySession() {
-	if p := x.h.sessions; p != nil && x.r.URL.RawQuery != "" && !carriesSession(x.r) {
+	if p := x.h.sessions; p != nil && (x.r.URL.RawQuery != "" || rewritten(x.r)) && !carriesSession(x.r) {
 		cutQuery(x.r, p)
 	}
 }
 
 // withoutSession removes the session from the request, verified or not: whoever has it is
-// the user.
+// the user. In the body it stays until that is passed on, since the reading shares its memory.
 func (x *exchange) withoutSession() {
-	if x.h.sessions != nil && (x.mode == widgets.ModeOff || x.reading.Has(verifier.SessionField)) {
+	if x.h.sessions == nil {
+		return
+	}
+	x.session.found = x.mode == widgets.ModeOff || x.reading.Has(verifier.SessionField)
+	if x.session.found || rewritten(x.r) {
+		x.cutHead(x.h.sessions, verifier.Field.Proves)
+	}
+}
+
+// withoutSessionInBody removes it from the body as that is by now.
+func (x *exchange) withoutSessionInBody() {
+	if x.session.found && x.h.sessions.InBody() {
 		x.cutOnly(x.h.sessions, "")
 	}
 }

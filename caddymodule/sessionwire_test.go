@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
@@ -256,9 +257,136 @@ func TestSessionOptions(t *testing.T) {
 		"session 1h\nunverified strip session":    "session is always cut out",
 		"session 1h\nclaim session header Te":     "nothing can travel in the header Te",
 		"session 1h\nclaim session query user_id": "user_id and session are both at 'user_id'",
+		// What nothing arrives in.
+		"claim token header X-Chat-Session":                                            "claim token: sessions travel in the header X-Chat-Session, which is removed from every request of the site: choose another name",
+		"conversation header x_chat_session":                                           "conversation: sessions travel in the header x_chat_session",
+		"conversation {header.X-Chat-Session}":                                         "conversation: no id can travel in the header X-Chat-Session",
+		"header user X-Chat-Session":                                                   "header user: X-Chat-Session is the header of sessions, which is removed: choose another name",
+		"session 1h\nclaim session header X-Ticket\nvisitor header X-Ticket":           "visitor: sessions travel in the header X-Ticket",
+		"session 1h\nclaim session header X-Ticket\nheader user X-Ticket":              "nothing can travel in the header X-Ticket",
+		"session 1h\nclaim session header X-Ticket\nclaim email header X-Chat-Session": "claim email: sessions travel in the header X-Chat-Session",
 	} {
 		_, err := adapt("localhost {\nchat_identity {\nsecret {env.TEST_SECRET}\n" + options + "\n}\n}")
 		errorSays(t, err, want, "%s", options)
+	}
+}
+
+// TestSessionHeaderOfSite: a handler does not read from a header in which another one of its
+// site looks for sessions, since every handler removes it.
+func TestSessionHeaderOfSite(t *testing.T) {
+	g := newGateway(t, "off", "", `
+handle /a* {
+	chat_identity {
+		secret {env.TEST_SECRET}
+		session 1h
+		claim session header X-Ticket
+	}
+}
+handle /b* {
+	chat_identity {
+		secret {env.TEST_SECRET}
+		claim token header X-Ticket
+	}
+}`)
+	errorSays(t, activate(adapted(t, g.config)), "claim token: sessions travel in the header X-Ticket", "load")
+}
+
+// TestSessionInBody: what is read of a body stays what it is when a session is cut out of it,
+// and so does what else is to be cut.
+func TestSessionInBody(t *testing.T) {
+	const form, multipart = "Content-Type: application/x-www-form-urlencoded", "Content-Type: multipart/form-data; boundary=B"
+	parts := func(fields ...string) (text string) {
+		for _, f := range fields {
+			name, value, _ := strings.Cut(f, "=")
+			text += "--B\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+		}
+		return text + "--B--\r\n"
+	}
+	const profile = `"user_metadata":{"email":"e@example.com","name":"Ada L","plan":"gold"},"visitor":"v1"`
+	cases := []struct{ name, media, body, upstream, unverified string }{
+		{"before all", jsonType, `{"ticket":"SESSION","user_id":"ada",` + profile + `,"text":"hi"}`, `{"user_id":"ada",` + profile + `,"text":"hi"}`, `{` + profile + `,"text":"hi"}`},
+		{"within", jsonType, `{"user_id":"ada","ticket":"SESSION",` + profile + `,"text":"hi"}`, `{"user_id":"ada",` + profile + `,"text":"hi"}`, `{` + profile + `,"text":"hi"}`},
+		{"behind all", jsonType, `{"text":"hi",` + profile + `,"user_id":"ada","ticket":"SESSION"}`, `{"text":"hi",` + profile + `,"user_id":"ada"}`, `{"text":"hi",` + profile + `}`},
+		{"a form", form, "ticket=SESSION&a=1&user_id=ada&visitor=v1", "a=1&user_id=ada&visitor=v1", "a=1&visitor=v1"},
+		{"behind a form", form, "user_id=ada&visitor=v1&ticket=SESSION", "user_id=ada&visitor=v1", "visitor=v1"},
+		{"a multipart form", multipart, parts("ticket=SESSION", "user_id=ada", "visitor=v1"), parts("user_id=ada", "visitor=v1"), parts("visitor=v1")},
+	}
+	options := "claim session body /ticket\nvisitor body /visitor"
+	for _, mode := range []string{"required", "optional", "optional, kept"} {
+		site := options
+		if strings.HasSuffix(mode, "kept") {
+			site += "\nunverified keep"
+		}
+		g := ledgered(t, strings.Replace(fmt.Sprintf(sessionSite, site), "required", mode[:8], 1))
+		sessions := map[string]string{"": g.session(t, claim("ada")), "expired": minted(t, "ada", time.Now().Add(-time.Second)), "invalid": "abc"}
+		for i, c := range cases {
+			visitor := fmt.Sprintf("v%d", i)
+			put := func(text, session string) string {
+				return strings.NewReplacer("SESSION", session, "v1", visitor).Replace(text)
+			}
+			for reason, session := range sessions {
+				a := g.do(t, "POST", "/chat", put(c.body, session), c.media)
+				want, upstream := "ada", c.upstream
+				switch {
+				case reason == "":
+				case mode == "required":
+					want = "401 " + reason
+				case mode == "optional":
+					upstream = c.unverified
+					fallthrough
+				default:
+					want = reason + " " + reason
+				}
+				equal(t, verdict(t, a), want, "%s, %s", mode, c.name)
+				if a.seen == nil {
+					continue
+				}
+				equal(t, a.seen.Body, put(upstream, ""), "%s, %s, %s: body", mode, c.name, reason)
+				h := a.seen.Header
+				if want == "ada" {
+					equal(t, h.Get("X-Identity-Merge-From"), visitor, "%s, %s: visitor", mode, c.name)
+				}
+				if want == "ada" && c.media == jsonType {
+					equal(t, h.Get("X-Identity-Email")+" "+h.Get("X-Identity-Name")+" "+h.Get("X-Identity-Attributes"), `e@example.com Ada%20L {"plan":"gold"}`, "%s, %s: profile", mode, c.name)
+				}
+			}
+		}
+	}
+	// Beside a claim that verifies, and at identify.
+	g := chat(t, strings.Replace(fmt.Sprintf(sessionSite, "claim session body /ticket"), "required", "optional", 1))
+	a := g.post(t, `{"ticket":"abc",`+claim("ada")[1:len(claim("ada"))-1]+`,"user_metadata":{"email":"e@example.com","name":"Ada L"}}`)
+	equal(t, verdict(t, a)+" "+a.seen.Header.Get("X-Identity-Email")+" "+a.seen.Header.Get("X-Identity-Name"), "ada e@example.com Ada%20L", "beside a claim")
+	checkIdentified(t, g.do(t, "POST", "/identify", `{"ticket":"abc","user_metadata":{"email":"e@example.com","name":"Ada L"}}`, jsonType), `{"verified":false,"prefill":{"name":"Ada L","email":"e@example.com"}}`)
+}
+
+// TestRewrittenQuery: what an earlier handler has removed from the query is no session and no
+// claim, and is cut from the original URL.
+func TestRewrittenQuery(t *testing.T) {
+	const proxy = "reverse_proxy UPSTREAM {\nheader_up X-Original {http.request.orig_uri}\nheader_up X-Original-Query {http.request.orig_uri.query}\n}"
+	site := "handle_errors {\nchat_identity off\n" + proxy + "\n}\n"
+	rewrites := []string{"rewrite * /new?", "rewrite * /new?b=2", "uri query {\n-chat_session\n-user_id\n-user_hash\n}"}
+	modes := []string{"optional", "required", "required, as an error"}
+	for i, rewrite := range rewrites {
+		for j, mode := range modes {
+			mode, refuse, _ := strings.Cut(mode, ", ")
+			if refuse != "" {
+				refuse = "refuse error"
+			}
+			site += fmt.Sprintf("handle /chat%d%d {\n%s\nchat_identity %s {\nsecret {env.TEST_SECRET}\nsession 1h\n%s\n}\n%s\n}\n", i, j, rewrite, mode, refuse, proxy)
+		}
+	}
+	g := start(t, "", site)
+	for i, rewrite := range rewrites {
+		for j, mode := range modes {
+			for _, claimed := range []string{"chat_session=victim", "chat%5Fsession=victim", "user_id=victim&user_hash=" + sign("ada"), "user_id=victim"} {
+				for _, method := range []string{"GET", "POST", "HEAD"} {
+					a := g.do(t, method, fmt.Sprintf("/chat%d%d?a=1&%s", i, j, claimed), "")
+					if (a.seen == nil) != (mode == "required") || a.seen != nil && (a.seen.user() != "" || strings.Contains(fmt.Sprint(a.seen), "victim")) {
+						t.Errorf("%s, %s, %s %s: %d, the upstream saw %+v", rewrite, mode, method, claimed, a.StatusCode, a.seen)
+					}
+				}
+			}
+		}
 	}
 }
 

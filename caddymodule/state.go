@@ -34,7 +34,7 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	proof     string // of a verified user: proofSignature, proofToken or proofSession
+	proof     string // of a verified user: signature, token or session
 	proved    proof
 	user      string
 	signed    profile // what the user's token signs
@@ -60,15 +60,9 @@ type profile struct {
 // proof is what proves that a request is a user's. What it has opened ends with it.
 type proof struct {
 	widget, version string    // of the widget's secret; the thumbprint of its public key
+	inline          bool      // the widget is the configuration's, not the store's
 	expires         time.Time // of a token or session; zero if it does not expire
 }
-
-// The proofs of a verified user, as placeholders and metrics name them.
-const (
-	proofSignature = "signature"
-	proofToken     = "token"
-	proofSession   = "session"
-)
 
 // stateOf returns the request's state, nil before the first handler.
 func stateOf(r *http.Request) *state {

@@ -2,8 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"net"
 	"slices"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/streams"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -11,13 +15,17 @@ import (
 )
 
 // openStreams are those of all configurations: they outlive theirs.
-var openStreams = streams.New(retired, time.Now)
+var openStreams = newStreams(retired, time.Now)
+
+func newStreams(retired func(streamProof) bool, clock func() time.Time) *streams.Registry[streamProof] {
+	return streams.New(retired, func(p streamProof) bool { return !p.inline }, clock)
+}
 
 // streamProof is what proved whose a stream is, and the configuration that found so.
 type streamProof struct {
 	app             *App
 	widget, version string
-	own             bool // the widget is its handler's only one, which requests do not name
+	inline          bool // the widget was a configuration's, so no store knows what proved it
 }
 
 // retired reports whether something proves nothing any longer in the configuration that is
@@ -35,11 +43,15 @@ func retired(p streamProof) bool {
 // proves reports whether the configuration verifies by what a proof has verified. An error
 // says that this is currently unknown.
 func (a *App) proves(p streamProof) (bool, error) {
-	w := new(widget)
-	if own := a.own[p.widget]; p.own && own != nil {
-		w = own
-	} else if found, err := a.lookup(context.Background(), []byte(p.widget), w); !found {
-		return false, err
+	w := a.own[p.widget]
+	if !p.inline {
+		w = new(widget)
+		if found, err := a.lookup(context.Background(), []byte(p.widget), w); !found {
+			return false, err
+		}
+	}
+	if w == nil {
+		return false, nil
 	}
 	if w.kind() == widgets.Secrets {
 		return w.has(p.version, time.Now()), nil
@@ -52,6 +64,23 @@ func (a *App) proves(p streamProof) (bool, error) {
 		return true, nil
 	}
 	return false, err
+}
+
+// connKey is the key of a request's connection in its context.
+var connKey caddy.CtxKey = "chat_identity_conn"
+
+// keepConns has a server's requests know their connections, to close those of HTTP/1.1.
+func keepConns(ctx caddy.Context) {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok {
+		return
+	}
+	server.RegisterConnContext(func(ctx context.Context, conn net.Conn) context.Context {
+		if ctx.Value(connKey) != nil { // by another handler
+			return ctx
+		}
+		return context.WithValue(ctx, connKey, conn)
+	})
 }
 
 // has reports whether one of the widget's secrets that verify then has that version.

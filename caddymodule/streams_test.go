@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -34,7 +36,7 @@ type streamWatch struct {
 func watchStreams(t *testing.T) *streamWatch {
 	t.Helper()
 	s, before := &streamWatch{began: time.Now()}, openStreams
-	openStreams = streams.New(func(p streamProof) bool {
+	openStreams = newStreams(func(p streamProof) bool {
 		defer s.asked.Add(1)
 		return retired(p)
 	}, func() time.Time { return s.began.Add(time.Duration(s.ahead.Load())) })
@@ -49,11 +51,11 @@ func (s *streamWatch) pass(t *testing.T, to time.Duration) {
 	s.looked(t)
 }
 
-// looked returns when all streams were looked at since, at least once.
+// looked returns when all streams were looked at since, at least once, or none is open.
 func (s *streamWatch) looked(t *testing.T) {
 	t.Helper()
 	since, count := s.asked.Load(), int64(openStreams.Count())
-	eventually(t, "nobody looks at the streams", func() bool { return s.asked.Load() > since+3*count })
+	eventually(t, "nobody looks at the streams", func() bool { return s.asked.Load() > since+3*count || openStreams.Count() == 0 })
 }
 
 // isClosed waits until the other side has closed the connection.
@@ -282,6 +284,29 @@ func TestStreamsThroughReloads(t *testing.T) {
 	}
 }
 
+// TestStreamsOfSessions: a stream that a session has proved ends 30 seconds after the session,
+// and with the secret that proved the claim.
+func TestStreamsOfSessions(t *testing.T) {
+	s, u := watchStreams(t), websocketBackend(t)
+	g := newLive(t, "", "chat_identity required {\nwidget {query.widget}\nsession 1m\nidentify /identify\n}\nreverse_proxy "+strings.TrimPrefix(u.URL, "http://"))
+	load(t, g.config)
+	open := func(widget string) *conn {
+		secret := g.create(t, `{"id":"`+widget+`"}`)
+		var answer struct{ Session struct{ Token string } }
+		must(t, json.Unmarshal([]byte(g.do(t, "POST", "/identify?widget="+widget, fmt.Sprintf(`{"user_id":"alice","user_hash":"%s"}`, signWith(secret, "alice")), jsonType).body), &answer))
+		return g.opens(t, "/?widget="+widget+"&chat_session="+answer.Session.Token)
+	}
+	expires, rotated := open("expires"), open("rotated")
+	g.rotate(t, "rotated", "")
+	rotated.isClosed(t, "rotated")
+	s.pass(t, 88*time.Second)
+	expires.echoes(t, "until 30 seconds after")
+	s.pass(t, 90*time.Second+patience)
+	expires.isClosed(t, "after that")
+	equal(t, openStreams.Ended(streams.Rotated), 1, "rotated")
+	equal(t, openStreams.Ended(streams.Expired), 1, "expired")
+}
+
 // TestStreamsOfErrorRoutes: what an error route opens in place of the upstream is a verified
 // stream, too.
 func TestStreamsOfErrorRoutes(t *testing.T) {
@@ -294,6 +319,137 @@ func TestStreamsOfErrorRoutes(t *testing.T) {
 	c.echoes(t, "of an error route")
 	g.rotate(t, "shop", "")
 	c.isClosed(t, "of an error route")
+}
+
+// TestStreamsBehindDirectives: an event stream is one whatever writes it, and whatever names
+// its type.
+func TestStreamsBehindDirectives(t *testing.T) {
+	watchStreams(t)
+	u := newStreamUpstream(t)
+	g := newLive(t, "", strings.ReplaceAll(`header /header >Content-Type text/event-stream
+chat_identity required {
+widget {header.X-Widget-Key}
+}
+handle /header {
+reverse_proxy ADDRESS {
+header_down Content-Type text/plain
+}
+}
+handle /encode {
+encode gzip
+reverse_proxy ADDRESS
+}
+handle /flush {
+reverse_proxy ADDRESS {
+flush_interval -1
+}
+}
+handle /copied {
+reverse_proxy ADDRESS {
+handle_response {
+copy_response_headers
+copy_response
+}
+}
+}
+handle /intercepted {
+intercept {
+@other status 599
+replace_status @other 200
+}
+reverse_proxy ADDRESS
+}
+handle /retried {
+reverse_proxy 127.0.0.1:1 ADDRESS {
+lb_policy round_robin
+lb_try_duration 1m
+}
+}`, "ADDRESS", strings.TrimPrefix(u.URL, "http://")))
+	load(t, g.config)
+	secret := g.create(t, `{"id":"shop"}`)
+	paths := []string{"/header", "/encode", "/flush", "/copied", "/intercepted", "/retried"}
+	var opened []*conn
+	for i, path := range paths {
+		c := g.dial(t)
+		c.write("GET " + path + "?user_id=alice&user_hash=" + signWith(secret, "alice") + " HTTP/1.1\r\nHost: " + g.host() +
+			"\r\nX-Widget-Key: shop\r\nAccept-Encoding: gzip\r\n\r\n")
+		equal(t, c.head().StatusCode, 200, "%s", path)
+		equal(t, openStreams.Count(), i+1, "%s: open streams", path)
+		opened = append(opened, c)
+	}
+	g.rotate(t, "shop", "")
+	for i, path := range paths {
+		opened[i].isClosed(t, path)
+	}
+	eventually(t, "streams are still open", func() bool { return openStreams.Count() == 0 && u.open.Load() == 0 })
+}
+
+// TestStreamsOfOrdinaryAnswers: nothing else is cut, however long it takes.
+func TestStreamsOfOrdinaryAnswers(t *testing.T) {
+	watchStreams(t)
+	release := make(chan struct{})
+	var arrived atomic.Int64
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/download":
+			_, _ = io.CopyN(w, endless{}, 1<<20)
+			_ = http.NewResponseController(w).Flush()
+		case "/events":
+			w.Header().Set("Content-Type", "text/event-stream")
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		case "/upload":
+			_, _ = io.ReadFull(r.Body, make([]byte, 1<<20))
+		}
+		arrived.Add(1)
+		<-release
+		rest := int64(1 << 20)
+		if r.URL.Path == "/upload" {
+			rest, _ = io.Copy(io.Discard, r.Body)
+		}
+		_, _ = io.CopyN(w, endless{}, rest)
+	}))
+	t.Cleanup(u.Close)
+	g := newStreamGateway(t, u.URL)
+	secret := g.create(t, `{"id":"shop"}`)
+	var waiting sync.WaitGroup
+	for _, over := range transports(t) {
+		for path, size := range map[string]int64{"/download": 2 << 20, "/poll": 1 << 20, "/upload": 1 << 20} {
+			waiting.Go(func() {
+				r := httptest.NewRequest("GET", g.secure+path+"?widget=shop&user_id=alice&user_hash="+signWith(secret, "alice"), nil)
+				if path == "/upload" {
+					body, in := io.Pipe()
+					go func() {
+						_, _ = io.CopyN(in, endless{}, 1<<20)
+						<-release
+						_, _ = io.CopyN(in, endless{}, 1<<20)
+						_ = in.Close()
+					}()
+					r = httptest.NewRequest("POST", r.URL.String(), body)
+				}
+				response, err := over.RoundTrip(r)
+				if err != nil {
+					t.Error(path, err)
+					return
+				}
+				defer response.Body.Close()
+				n, err := io.Copy(io.Discard, response.Body)
+				if err != nil || n != size || response.StatusCode != 200 {
+					t.Errorf("%s over %s: %s, %d bytes, %v", path, response.Proto, response.Status, n, err)
+				}
+			})
+		}
+	}
+	eventually(t, "a request is not there", func() bool { return arrived.Load() == 9 })
+	equal(t, openStreams.Count(), 0, "open streams")
+	c := g.dial(t)
+	c.write("GET /events?widget=shop&user_id=alice&user_hash=" + signWith(secret, "alice") + " HTTP/1.1\r\nHost: " + g.host() + "\r\n\r\n")
+	equal(t, c.head().StatusCode, 200, "an event stream")
+	g.rotate(t, "shop", "")
+	c.isClosed(t, "the event stream")
+	close(release)
+	waiting.Wait()
 }
 
 // eventBackend sends an event for each value of next.
@@ -379,6 +535,17 @@ func TestStreamsWithoutAStore(t *testing.T) {
 	_, err := active(t).store.AcceptLoss(t.Context())
 	must(t, err)
 	c.isClosed(t, "after the loss was accepted")
+
+	// What a configuration no longer has is retired, whatever a store would say.
+	const inline = "widget inline {\nsecret the-secret-of-the-inline-widget\n}"
+	g = newLive(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+server.Addr+"\n"+inline, site+" {\nstream_close_delay 1h\n}")
+	load(t, g.config)
+	eventually(t, "the store is not reached", func() bool { return active(t).store.Err() == nil })
+	c = g.opens(t, "/?user_id=alice&user_hash="+signWith("the-secret-of-the-inline-widget", "alice"), "X-Widget-Key: inline")
+	server.Pause()
+	load(t, strings.Replace(g.config, inline, "", 1))
+	c.isClosed(t, "of an inline widget that is gone, while Redis hangs")
+	server.Resume()
 
 	g = newLive(t, "", site)
 	load(t, g.config)

@@ -44,6 +44,9 @@ func (h *Handler) strip(r *http.Request, s *state) {
 // ours reports whether a header's name is one of this module's in any spelling.
 func (h *Handler) ours(name string) bool { return hop.IsOurs(name) || h.renames(name) }
 
+// removes reports whether a client's header of that name is removed from every request.
+func (h *Handler) removes(name string) bool { return h.ours(name) || h.ofSessions(name) }
+
 func (h *Handler) keepsFromConnection(name string) bool {
 	return h.ours(name) || slices.ContainsFunc(keptFromConnection[:], func(kept string) bool { return strings.EqualFold(name, kept) })
 }

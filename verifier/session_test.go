@@ -303,6 +303,18 @@ func TestSessionField(t *testing.T) {
 	}
 }
 
+// TestSessionWidget: a text that is no session names no widget, since what is named may be
+// shown.
+func TestSessionWidget(t *testing.T) {
+	for text, want := range map[string]string{"shop~AA": "shop", "shop~": "shop", "~AA": "", "shop%7EAA": "", "AA": "", "": "", "a~b~c": "a"} {
+		var r Reading
+		r.Text(Place{Field: SessionField}, []byte(text))
+		if got := string(r.SessionWidget()); got != want {
+			t.Errorf("%q names %q, want %q", text, got, want)
+		}
+	}
+}
+
 // TestSessionAllocates: to verify a session allocates the user id, as a signature does.
 func TestSessionAllocates(t *testing.T) {
 	v := sessionVectors(t)[0]

@@ -77,6 +77,13 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, filepath.Join("..", "..", "examples", "page", "chat-identity.js"))
 	case r.URL.Path == "/me" || r.URL.Path == "/me/chat":
 		s.sign(w)
+	case r.URL.Path == "/400":
+		http.Error(w, "no", http.StatusBadRequest)
+	case r.URL.Path == "/chat/json":
+		_, _ = io.WriteString(w, "{}")
+	case r.URL.Path == "/chat/echo":
+		body, _ := io.ReadAll(r.Body)
+		fmt.Fprintf(w, "%s %s %s", r.Header.Get("X-Verified-User"), r.Header.Get("Content-Type"), body)
 	case strings.HasPrefix(r.URL.Path, "/chat/"):
 		s.chat(w, r)
 	default:

@@ -72,9 +72,6 @@ func (p *Places) ReadHead(r *http.Request, to *verifier.Reading) {
 
 // ReadHeaders reads the places that are headers.
 func (p *Places) ReadHeaders(header http.Header, to *verifier.Reading) {
-	if len(header) == 0 {
-		return
-	}
 	for i := range p.headers {
 		p.headers[i].Read(header, to)
 	}
@@ -95,6 +92,13 @@ func (p *Places) CutHead(header http.Header, cuts func(verifier.Field) bool) {
 	for i := range p.texts {
 		p.texts[i].cut(p.Verifier, header)
 	}
+}
+
+// ProofInQuery reports whether a query has a piece of a proof.
+func (p *Places) ProofInQuery(query string) bool {
+	var reading verifier.Reading
+	p.Query([]byte(query), &reading)
+	return reading.HasProof()
 }
 
 // CutQuery returns a query without the claim, and "" for a query that cannot be read.

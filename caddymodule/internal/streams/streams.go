@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Reason is why a stream was ended. The zero Reason is that of one that was not.
+// Reason is why a stream was ended. The zero Reason means that it was not.
 type Reason uint8
 
 // The reasons.
 const (
 	Rotated  Reason = iota + 1 // what proved it was retired: by a rotation, a deletion or a reload
 	Expired                    // the token or session that proved it
-	Lifetime                   // the longest that a stream may take
+	Lifetime                   // it was open for as long as a stream may be
 )
 
 // Reasons are all of them.
@@ -53,24 +53,23 @@ func (l Limit) Earlier(other Limit) Limit {
 	return l
 }
 
-// Registry has the open streams, by what proved whose they are. While there are none, it does
-// nothing.
+// Registry has the open streams, by what proved whose they are. Without any, it does nothing.
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
+	remote  func(Proof) bool
 	clock   func() time.Time
-	asks    atomic.Bool // about what is retired
+	asks    [2]atomic.Bool // about what is retired: nearby, and remotely
 	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
-	open     map[Proof]*group[Proof]
-	count    int
+	open     map[Proof]*group[Proof] // none of which is empty
 	watching bool
 }
 
 // New returns a registry. retired reports whether something is known to prove nothing any
-// longer. It may take its time, and is called concurrently.
-func New[Proof comparable](retired func(Proof) bool, clock func() time.Time) *Registry[Proof] {
-	return &Registry[Proof]{retired: retired, clock: clock, open: make(map[Proof]*group[Proof])}
+// longer. It is called concurrently, and may take its time for what remote reports.
+func New[Proof comparable](retired, remote func(Proof) bool, clock func() time.Time) *Registry[Proof] {
+	return &Registry[Proof]{retired: retired, remote: remote, clock: clock, open: make(map[Proof]*group[Proof])}
 }
 
 // group is the streams that one proof has opened.
@@ -105,7 +104,7 @@ func (r *Registry[Proof]) Open(proof Proof, limit Limit, cutter Cutter) *Stream[
 	}
 	s := &Stream[Proof]{group: g, limit: limit, cutter: cutter}
 	g.streams[s] = struct{}{}
-	if r.count++; !r.watching {
+	if !r.watching {
 		r.watching = true
 		go r.watch()
 	}
@@ -121,7 +120,6 @@ func (s *Stream[Proof]) Close() Reason {
 	if delete(g.streams, s); len(g.streams) == 0 {
 		delete(r.open, g.proof)
 	}
-	r.count--
 	reason := s.reason
 	r.mu.Unlock()
 	r.ended[reason].Add(1)
@@ -132,10 +130,13 @@ func (s *Stream[Proof]) Close() Reason {
 }
 
 // Count returns how many streams are open.
-func (r *Registry[Proof]) Count() int {
+func (r *Registry[Proof]) Count() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count
+	for _, g := range r.open {
+		n += len(g.streams)
+	}
+	return n
 }
 
 // Ended returns how many streams the registry has ended for a reason.
@@ -147,12 +148,15 @@ func (r *Registry[Proof]) watch() {
 	defer ticker.Stop()
 	for range ticker.C {
 		r.expire()
-		// A store that takes its time to answer does not delay limits.
-		if r.asks.CompareAndSwap(false, true) {
-			go func() {
-				defer r.asks.Store(false)
-				r.retire()
-			}()
+		// A store that takes its time to answer delays neither limits nor what does not
+		// depend on it.
+		for i := range r.asks {
+			if r.asks[i].CompareAndSwap(false, true) {
+				go func() {
+					defer r.asks[i].Store(false)
+					r.retire(i == 1)
+				}()
+			}
 		}
 		if r.idle() {
 			return
@@ -164,7 +168,7 @@ func (r *Registry[Proof]) watch() {
 func (r *Registry[Proof]) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count > 0 {
+	if len(r.open) > 0 {
 		return false
 	}
 	// A map keeps the memory of the most streams that there ever were.
@@ -191,11 +195,12 @@ func (r *Registry[Proof]) expire() {
 	go each(ending, cutting, (*Stream[Proof]).cut)
 }
 
-// retire ends the streams whose proof is retired.
-func (r *Registry[Proof]) retire() {
+// retire ends the streams whose proof is retired, of those that are remote or of the others.
+func (r *Registry[Proof]) retire(remote bool) {
 	r.mu.Lock()
 	proofs := slices.Collect(maps.Keys(r.open))
 	r.mu.Unlock()
+	proofs = slices.DeleteFunc(proofs, func(p Proof) bool { return r.remote(p) != remote })
 	each(proofs, asking, func(p Proof) {
 		if r.retired(p) {
 			r.end(p)

@@ -26,6 +26,9 @@ type clock struct{ atomic.Int64 }
 
 func (c *clock) now() time.Time { return time.Unix(0, c.Load()) }
 
+// remote reports whether somebody else is asked about a proof.
+func remote(p string) bool { return p != "near" }
+
 // cut is a function that ends a stream.
 type cut func()
 
@@ -40,7 +43,7 @@ func ended(t *testing.T, cuts *atomic.Int64, times int64) {
 func TestRegistry(t *testing.T) {
 	var retired retirement
 	var now clock
-	r := New(retired.has, now.now)
+	r := New(retired.has, remote, now.now)
 	open := func(proof string, limit Limit) (*Stream[string], *atomic.Int64) {
 		cuts := new(atomic.Int64)
 		return r.Open(proof, limit, cut(func() { cuts.Add(1) })), cuts
@@ -82,19 +85,21 @@ func TestRegistry(t *testing.T) {
 	}, nil)
 }
 
-// TestSlowAnswers: a store that does not answer delays neither limits nor the answers about
-// others, nor does a stream that cannot be cut.
+// TestSlowAnswers: a store that does not answer delays neither limits nor the answers that are
+// already there or do not depend on it, nor does a stream that cannot be cut.
 func TestSlowAnswers(t *testing.T) {
 	wait := make(chan struct{})
 	defer close(wait)
+	var near atomic.Bool
 	var now clock
 	r := New(func(p string) bool {
 		if p == "slow" {
 			<-wait
 		}
-		return p == "gone"
-	}, now.now)
-	var stuck, gone, timed atomic.Int64
+		return p == "gone" || near.Load() && p == "near"
+	}, remote, now.now)
+	var stuck, gone, timed, local atomic.Int64
+	r.Open("near", Limit{}, cut(func() { local.Add(1) }))
 	// Of those about which may be asked at once, the last.
 	r.Open("slow", Limit{}, cut(func() { stuck.Add(1) }))
 	r.Open("gone", Limit{}, cut(func() { <-wait }))
@@ -103,6 +108,8 @@ func TestSlowAnswers(t *testing.T) {
 	ended(t, &gone, 2)
 	now.Add(1)
 	ended(t, &timed, 2)
+	near.Store(true) // while the answer about another is awaited
+	ended(t, &local, 2)
 	if stuck.Load() != 0 {
 		t.Error("a stream was cut of which nothing is known")
 	}
@@ -112,7 +119,7 @@ func TestSlowAnswers(t *testing.T) {
 func TestCloseRaces(t *testing.T) {
 	var retired retirement
 	retired.Store("p", true)
-	r := New(retired.has, time.Now)
+	r := New(retired.has, remote, time.Now)
 	var group sync.WaitGroup
 	for range 200 {
 		group.Go(func() {
