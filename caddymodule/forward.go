@@ -50,13 +50,12 @@ func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Ha
 // serve has the next handler answer. After a panic, provisional entries expire.
 func (f *forwarding) serve(next caddyhttp.Handler) error {
 	if f.s.proved != (proof{}) {
-		// The request itself gets the context, and has its own again for error routes: a
-		// stream would keep a copy for as long as it is open.
-		before := f.r.Context()
-		ctx, cancel := context.WithCancelCause(before)
+		// The request itself gets the context: a stream would keep a copy for as long as it is
+		// open. It is not given back, since the transport may still read the request, and is
+		// good for error routes, since only a cut cancels it. It ends with the request's own.
+		ctx, cancel := context.WithCancelCause(f.r.Context())
 		f.cancel = cancel
 		*f.r = *f.r.WithContext(ctx)
-		defer func() { *f.r = *f.r.WithContext(before) }()
 	}
 	returned := false
 	defer func() {
@@ -196,9 +195,6 @@ const (
 // end is called when the answer is over. It reports whether it was a stream that was cut, and
 // logs that.
 func (f *forwarding) end() (cut bool) {
-	if f.cancel != nil {
-		f.cancel(nil)
-	}
 	if f.stream == nil {
 		return false
 	}
