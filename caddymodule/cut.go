@@ -51,8 +51,9 @@ func (x *exchange) withoutUnjudged() {
 		return
 	}
 	verified, byToken := x.claim == nil, x.identity.ByToken()
+	readsOther := x.plan != x.h.plan && x.h.plan.tokens != nil
 	judged := ""
-	if verified && byToken {
+	if readsOther && verified && byToken {
 		judged = string(x.reading.Single(verifier.TokenField)) // before its memory is cut
 	}
 	if verified && byToken && x.plan.signatures != nil && x.reading.Has(verifier.Signature) {
@@ -61,7 +62,7 @@ func (x *exchange) withoutUnjudged() {
 	if verified && !byToken && x.reading.Has(verifier.TokenField) {
 		x.cutOnly(x.plan.tokens, "")
 	}
-	if x.plan != x.h.plan && x.h.plan.tokens != nil {
+	if readsOther {
 		x.cutOnly(x.h.plan.tokens, judged)
 	}
 }

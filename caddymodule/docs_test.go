@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -222,5 +224,35 @@ func TestDocsLogFilter(t *testing.T) {
 	}
 	if !strings.Contains(string(text), "user_id=ada") || !strings.Contains(string(text), `"chat_identity":{"outcome":"invalid"`) {
 		t.Errorf("%s", text)
+	}
+}
+
+// TestDocsDefaultLog: the filter in the documents keeps claims out of what Caddy logs of an
+// event stream that its backend has broken off.
+func TestDocsDefaultLog(t *testing.T) {
+	setDocumentedEnvironment(t)
+	u := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	t.Cleanup(u.Close)
+	log, address := filepath.Join(t.TempDir(), "caddy.log"), fmt.Sprintf("http://127.0.0.1:%d", freePort(t))
+	load(t, strings.NewReplacer("{\n\tlog {", "{\n\tadmin off\n\tpersist_config off\n\tlog {\n\t\toutput file "+log, "chat.example.com", address,
+		"backend:8080", strings.TrimPrefix(u.URL, "http://")).Replace(find(t, "caddyfile defaultlog")))
+	r, err := http.NewRequest(http.MethodGet, address+"/chat/x?user_id=ada&user_hash=in-the-query", nil)
+	must(t, err)
+	r.Header.Set("X-Chat-Session", "in-a-header")
+	if response, err := http.DefaultClient.Do(r); err == nil {
+		_ = response.Body.Close()
+	}
+	var text string
+	eventually(t, "the log has no line", func() bool {
+		all, _ := os.ReadFile(log)
+		text = string(all)
+		return strings.Contains(text, "aborting with incomplete response")
+	})
+	if strings.Contains(text, "in-the-query") || strings.Contains(text, "in-a-header") || strings.Contains(text, `"headers"`) || !strings.Contains(text, `"uri":"/chat/x"`) {
+		t.Error(text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,10 +24,12 @@ type forwarding struct {
 	caddyhttp.ResponseWriterWrapper
 	confirming
 	s        *state
-	cancel   context.CancelFunc           // ends the request to the upstream; nil if the request is not verified
+	cancel   context.CancelCauseFunc      // ends the request to the upstream; nil if the request is not verified
 	stream   *streams.Stream[streamProof] // nil if the answer is none
 	opened   time.Time                    // the stream
 	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
+	cut      atomic.Bool
+	unsaid   int // writes after the cut that have failed, and the next handler was not told
 	began    bool
 	hijacked bool
 }
@@ -47,13 +50,12 @@ func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Ha
 // serve has the next handler answer. After a panic, provisional entries expire.
 func (f *forwarding) serve(next caddyhttp.Handler) error {
 	if f.s.proved != (proof{}) {
-		// The request itself gets the context, and has its own again for error routes: a
-		// stream would keep a copy for as long as it is open.
-		before := f.r.Context()
-		ctx, cancel := context.WithCancel(before)
+		// The request itself gets the context: a stream would keep a copy for as long as it is
+		// open. It is not given back, since the transport may still read the request, and is
+		// good for error routes, since only a cut cancels it. It ends with the request's own.
+		ctx, cancel := context.WithCancelCause(f.r.Context())
 		f.cancel = cancel
 		*f.r = *f.r.WithContext(ctx)
-		defer func() { *f.r = *f.r.WithContext(before) }()
 	}
 	returned := false
 	defer func() {
@@ -82,7 +84,13 @@ func (f *forwarding) WriteHeader(status int) {
 // Write implements [http.ResponseWriter].
 func (f *forwarding) Write(p []byte) (int, error) {
 	f.begin(http.StatusOK)
-	return f.ResponseWriterWrapper.Write(p)
+	n, err := f.ResponseWriterWrapper.Write(p)
+	if err != nil && f.cut.Load() && f.unsaid < maxUnsaid {
+		f.unsaid++
+		time.Sleep(unsaidPause)
+		return len(p), nil // the next read finds the end: see Cut
+	}
+	return n, err
 }
 
 // ReadFrom implements [io.ReaderFrom].
@@ -164,22 +172,29 @@ func (f *forwarding) open() {
 }
 
 // Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be
-// silent, and the client may read nothing.
+// silent, and the client may read nothing. To reverse_proxy, what it reads is at its end then:
+// it logs an error as a warning, with the request's URL and headers, claim and assertion among
+// them. A handler that does not heed the context is told by what it writes in vain.
 func (f *forwarding) Cut() {
+	f.cut.Store(true)
+	f.cancel(io.EOF)
 	if f.conn != nil {
 		streams.CloseConn(f.conn)
 	} else {
 		streams.Interrupt(f.ResponseWriter)
 	}
-	f.cancel()
 }
+
+// After that many writes in vain, and that pause after each, the transport has noticed that
+// the request is over, even where the upstream sends without a pause.
+const (
+	maxUnsaid   = 16
+	unsaidPause = 10 * time.Millisecond
+)
 
 // end is called when the answer is over. It reports whether it was a stream that was cut, and
 // logs that.
 func (f *forwarding) end() (cut bool) {
-	if f.cancel != nil {
-		f.cancel()
-	}
 	if f.stream == nil {
 		return false
 	}

@@ -142,7 +142,7 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 	case judgment.Ambiguous:
 		return ambiguousDetail(p, cause)
 	case judgment.Missing:
-		return "No identity claim was found. Send " + p.fieldNames("") + ", signed on your server."
+		return "No identity claim was found. Send " + p.fieldNames("") + ", signed on your server" + p.sessionWay() + "."
 	case judgment.Partial:
 		return "Only part of an identity claim was found. Send " + p.fieldNames(" together") + ", spelled exactly so."
 	case judgment.WidgetUnknown:
@@ -244,6 +244,25 @@ func (p *plan) fieldNames(together string) string {
 		ways = append(ways, "a token in "+p.fieldName(verifier.TokenField))
 	}
 	return strings.Join(ways, ", or ")
+}
+
+// sessionWay says where a session may be in place of a claim, "" where none is taken.
+func (p *plan) sessionWay() string {
+	var ways []string
+	for _, place := range p.policy.Places {
+		if place.Field != verifier.SessionField {
+			continue
+		}
+		way := placeName(place)
+		if place.Location == intake.AtQuery {
+			way += " in the query of a GET or a WebSocket"
+		}
+		ways = append(ways, way)
+	}
+	if ways == nil {
+		return ""
+	}
+	return ", or a session in " + strings.Join(ways, " or ")
 }
 
 // fieldName is the name of the field's first place.

@@ -117,15 +117,16 @@ func (endless) Read(p []byte) (int, error) {
 type streamGateway struct {
 	*gateway // HTTP/1.1 and h2c
 	secure   string
+	log      string // its path
 }
 
 func newStreamGateway(t *testing.T, upstream string) *streamGateway {
 	t.Helper()
 	port, clear, admin := freePort(t), freePort(t), fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	g := &streamGateway{&gateway{url: fmt.Sprintf("http://localhost:%d", clear), admin: admin}, fmt.Sprintf("https://localhost:%d", port)}
+	g := &streamGateway{&gateway{url: fmt.Sprintf("http://localhost:%d", clear), admin: admin}, fmt.Sprintf("https://localhost:%d", port), filepath.Join(t.TempDir(), "caddy.log")}
 	site := "chat_identity required {\nwidget {query.widget}\n}\nreverse_proxy " + strings.TrimPrefix(upstream, "http://")
-	g.config = fmt.Sprintf("{%s\nchat_identity {\nwidgets file %s\n}\nservers :%d {\nprotocols h1 h2c\n}\n}\n%s {\ntls internal\n%s\n}\n%s {\n%s\n}\n",
-		strings.Replace(secureGlobals, "admin off", "admin "+admin, 1), filepath.Join(t.TempDir(), "widgets.jsonl"), clear, g.secure, site, g.url, site)
+	g.config = fmt.Sprintf("{%s\nlog {\noutput file %s\nlevel WARN\n}\nchat_identity {\nwidgets file %s\n}\nservers :%d {\nprotocols h1 h2c\n}\n}\n%s {\ntls internal\n%s\n}\n%s {\n%s\n}\n",
+		strings.Replace(secureGlobals, "admin off", "admin "+admin, 1), g.log, filepath.Join(t.TempDir(), "widgets.jsonl"), clear, g.secure, site, g.url, site)
 	load(t, g.config)
 	awaitCertificate(t, port)
 	return g
@@ -265,4 +266,8 @@ func TestStreamsEnd(t *testing.T) {
 		}
 	}
 	equal(t, openStreams.Ended(streams.Rotated)-before, uint64(8*len(all)), "ended, as counted")
+	// reverse_proxy would write the request's headers and query, with claim and assertion.
+	if log := string(read(t, g.log)); strings.Contains(log, "reverse_proxy") || strings.Contains(log, "user_hash") {
+		t.Errorf("the log says of streams that were ended:\n%.2000s", log)
+	}
 }

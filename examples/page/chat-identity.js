@@ -1,4 +1,4 @@
-// Proves to the gateway who is chatting. README.md says how to use it.
+// Proves to the gateway who is chatting. See README.md.
 const queued = window.chatIdentity?.q ?? []
 const tabs = new BroadcastChannel('chat-identity')
 let options = { claim() {} }, era = 0, user, session, ends, asking
@@ -53,7 +53,7 @@ async function prove(mine, stream) {
 
 const text = (value) => Object(value) === value && !value[Symbol.toStringTag] ? JSON.stringify(value) : value
 
-// Puts the proof into a request or, without init, into a stream's URL.
+// Puts the proof into a request or, without init, a URL.
 function carry({ claim, session }, url, init) {
   if (url.url) fail('a Request is no URL')
   const to = new URL(url, location), headers = new Headers(init?.headers)
@@ -70,7 +70,7 @@ function carry({ claim, session }, url, init) {
     if (!headers.has('Content-Type')) headers.set('Content-Type', 'application/json')
     if (at.body) body = text({ ...json, ...at.body })
   } else {
-    if (body?.append) { // a form
+    if (body?.append) {
       into = new body.constructor()
       for (const field of body) into.append(...field)
       body = into
@@ -80,7 +80,6 @@ function carry({ claim, session }, url, init) {
   return [to, { ...init, headers, body }]
 }
 
-// Another tab knows another user.
 tabs.onmessage = ({ data }) => data === user || chatIdentity('identify', options)
 
 window.chatIdentity = (command, given) => {
@@ -92,7 +91,7 @@ window.chatIdentity = (command, given) => {
   out ? know(null) : renew().catch(console.warn)
 }
 
-// What is refused is sent once more, with a new session.
+// What is refused is sent again, once.
 chatIdentity.fetch = async (url, init = {}, mine = era) => {
   for (let last; ; last = 1) {
     const proof = await prove(mine), answer = await fetch(...carry(proof, url, init))

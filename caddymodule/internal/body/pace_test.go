@@ -153,10 +153,14 @@ func servers(t *testing.T, handler http.Handler) map[string]func() (string, *htt
 // TestStalledClients: over each version of HTTP a client that stops is answered,
 // and one that takes its time is not; afterwards no deadline is left.
 func TestStalledClients(t *testing.T) {
-	s := testSpool(t)
-	s.Pace = Pace{Bytes: 1, Period: 500 * time.Millisecond} // on a busy machine, too
-	late := make(chan bool)
+	stalled, late := testSpool(t), testSpool(t)
+	stalled.Pace = Pace{Bytes: 1, Period: 500 * time.Millisecond}
+	late.Pace = Pace{Bytes: 1, Period: 5 * time.Second} // for an honest client of a busy machine
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := stalled
+		if r.URL.Path == "/late" {
+			s = late
+		}
 		u := Upload{Limit: 1 << 30, Client: testClient, Deadline: http.NewResponseController(w).SetReadDeadline}
 		b := Open(r, new(Body), nil)
 		err := b.Spool(r.Context(), s, u)
@@ -171,8 +175,8 @@ func TestStalledClients(t *testing.T) {
 		case err != nil:
 			t.Error(err)
 		}
-		if r.URL.Path == "/late" { // longer than the deadline was
-			<-late
+		if s == late {
+			time.Sleep(2 * s.Pace.Period) // longer than the deadline was
 			if r.Context().Err() != nil {
 				t.Error("the request ended when its deadline passed")
 			}
@@ -181,8 +185,9 @@ func TestStalledClients(t *testing.T) {
 		_, _ = io.Copy(w, r.Body)
 	}) // and leaves it to the request to end the body
 	for version, start := range servers(t, handler) {
+		url, client := start()
 		t.Run(version, func(t *testing.T) {
-			url, client := start()
+			t.Parallel()
 			for _, size := range []int{0, 10, 2 * MemoryLimit} {
 				out, in := io.Pipe()
 				go func() { _, _ = in.Write(make([]byte, size)) }() // and never ends
@@ -198,10 +203,6 @@ func TestStalledClients(t *testing.T) {
 			}
 			for _, size := range []int{10, 2 * MemoryLimit} {
 				text := randomText(size)
-				go func() {
-					time.Sleep(2 * s.Pace.Period)
-					late <- true
-				}()
 				answer, err := client.Post(url+"/late", "multipart/form-data; boundary=x", bytes.NewReader(text))
 				if err != nil {
 					t.Fatal(err)
@@ -211,7 +212,7 @@ func TestStalledClients(t *testing.T) {
 				}
 				_ = answer.Body.Close()
 			}
-			for s.Used() > 0 {
+			for stalled.Used() > 0 || late.Used() > 0 {
 				time.Sleep(time.Millisecond)
 			}
 		})

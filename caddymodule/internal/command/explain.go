@@ -74,6 +74,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 		return nil, err
 	}
 	text = assertionHeader.ReplaceAll(text.request(), nil)
+	text, session := withoutSession(text, time.Now())
 	if !cmd.Flags().Changed("dialect") {
 		asToken, _ := f.try(tokenDialect, text, &evidence)
 		_, err := f.try(f.dialect, text, &evidence)
@@ -100,7 +101,11 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if text := os.Getenv(previousSecretVariable); text != "" {
 		evidence.Previous = append(evidence.Previous, verifier.WeakSecret(text))
 	}
-	return f.explain(c, text, evidence), nil
+	e := f.explain(c, text, evidence)
+	if session != "" && e.Reason == judgment.Missing {
+		e.Detail, e.Mistake = "there is no claim, only a session", &mistake{"session", session}
+	}
+	return e, nil
 }
 
 // explain says what a gateway does with the claim and, if it does not verify, why.

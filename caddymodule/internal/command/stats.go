@@ -129,20 +129,24 @@ func statsRows(s *traffic.Stats) [][]string {
 	}, func(c *traffic.Counts) map[judgment.Outcome]uint64 { return c.Outcomes }, judgment.Outcomes)
 }
 
-// windowRows has a column for every reason that occurred in a window, and one for tokens if
-// any were verified.
+// windowRows has a column for every reason that occurred in a window, and for tokens and
+// sessions if any were verified.
 func windowRows(s *traffic.Stats, name string) [][]string {
 	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, judgment.Reasons...)
 	all, head := allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}
-	tokens := slices.ContainsFunc(all, func(c traffic.Counts) bool { return window(&c, name).Proofs.Token > 0 })
-	if tokens {
-		head = append(head, "BY-TOKEN")
+	var proofs []func(traffic.Proofs) uint64
+	column := func(title string, of func(traffic.Proofs) uint64) {
+		if slices.ContainsFunc(all, func(c traffic.Counts) bool { return of(window(&c, name).Proofs) > 0 }) {
+			head, proofs = append(head, title), append(proofs, of)
+		}
 	}
+	column("BY-TOKEN", func(p traffic.Proofs) uint64 { return p.Token })
+	column("BY-SESSION", func(p traffic.Proofs) uint64 { return p.Session })
 	return rowsOf(all, head, func(c *traffic.Counts) []string {
 		w := window(c, name)
 		cells := []string{strconv.FormatUint(w.Requests, 10), strconv.FormatUint(w.Verified, 10), percent(w.Rate, w.Requests)}
-		if tokens {
-			cells = append(cells, strconv.FormatUint(w.Proofs.Token, 10))
+		for _, of := range proofs {
+			cells = append(cells, strconv.FormatUint(of(w.Proofs), 10))
 		}
 		return cells
 	}, func(c *traffic.Counts) map[judgment.Reason]uint64 { return window(c, name).Reasons }, known)

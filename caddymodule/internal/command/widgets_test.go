@@ -182,9 +182,9 @@ func TestCommandWidgets(t *testing.T) {
 		},
 		{
 			name: "stats of tokens", args: "stats --last day", call: "GET /chat_identity/stats",
-			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":9,"outcomes":{},"day":{"requests":9,"verified":8,"verified_rate":0.8889,"proofs":{"signature":3,"token":5},"reasons":{"invalid":1}}},` +
+			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":9,"outcomes":{},"day":{"requests":9,"verified":8,"verified_rate":0.8889,"proofs":{"signature":1,"token":5,"session":2},"reasons":{"invalid":1}}},` +
 				`{"id":"desk","requests":2,"outcomes":{},"day":{"requests":2,"verified":2,"verified_rate":1,"proofs":{"signature":2,"token":0},"reasons":{}}}],` +
-				`"total":{"requests":11,"outcomes":{},"day":{"requests":11,"verified":10,"verified_rate":0.909,"proofs":{"signature":5,"token":5},"reasons":{"invalid":1}}}}`,
+				`"total":{"requests":11,"outcomes":{},"day":{"requests":11,"verified":10,"verified_rate":0.909,"proofs":{"signature":3,"token":5,"session":2},"reasons":{"invalid":1}}}}`,
 		},
 		{
 			name: "readiness", args: "readiness shop", call: "GET /chat_identity/widgets/shop/readiness",

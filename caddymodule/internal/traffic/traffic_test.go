@@ -115,7 +115,7 @@ func TestReasonsInWindows(t *testing.T) {
 	tr.Count("shop", FindingOf(judgment.OutcomeAnonymous, judgment.ConversationClaimed), optional, bookbag)
 	tr.Count("", FindingOf(judgment.OutcomeInvalid, judgment.WidgetUnknown), optional, bookbag)
 	text, err := json.Marshal(tr.Of("shop").Minute)
-	if want := `{"requests":5,"verified":1,"verified_rate":0.2,"proofs":{"signature":1,"token":0},"reasons":{"conversation_claimed":2,"disabled":1,"invalid":1}}`; string(text) != want {
+	if want := `{"requests":5,"verified":1,"verified_rate":0.2,"proofs":{"signature":1,"token":0,"session":0},"reasons":{"conversation_claimed":2,"disabled":1,"invalid":1}}`; string(text) != want {
 		t.Errorf("%s, want %s, %v", text, want, err)
 	}
 	stats := tr.Stats(0)

@@ -23,7 +23,7 @@ type Window struct {
 type Proofs struct {
 	Signature uint64 `json:"signature"`
 	Token     uint64 `json:"token"`
-	Session   uint64 `json:"session,omitempty"`
+	Session   uint64 `json:"session"`
 }
 
 // Windows are the requests of the last minute, hour and day.
