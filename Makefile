@@ -3,6 +3,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CADDY ?= latest
 FUZZTIME ?= 10s
 PARSERTIME ?= 10m
 LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
@@ -82,7 +85,7 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
-test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
+test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, a release
 	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm busybox:busybox-static ip:iproute2 setpriv:util-linux systemd-analyze:systemd)
 	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
@@ -92,7 +95,7 @@ test-slow: deps testgateway ## checks what takes longer: storms, outages, full d
 	@go run ./internal/testsummary -run Alloc ./caddymodule
 
 .PHONY: lint
-lint: ## gofmt, go vet and staticcheck
+lint: ## gofmt, go vet, staticcheck, and the workflows by actionlint
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	$(RACE) go vet ./...
@@ -100,6 +103,20 @@ lint: ## gofmt, go vet and staticcheck
 	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	$(RACE) bin/staticcheck ./...
 	cd $(BROWSERTESTS) && $(RACE) $(CURDIR)/bin/staticcheck ./...
+	go run $(ACTIONLINT)
+
+.PHONY: vulns
+vulns: ## looks for known vulnerabilities in what is called, with govulncheck
+	go run $(GOVULNCHECK) ./...
+
+.PHONY: newest
+newest: ## moves to the newest Caddy wherever it is named; CADDY=v2.11.8 moves to another
+	@version() { go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2; }; \
+	old=$$(version); \
+	go get github.com/caddyserver/caddy/v2@$(CADDY); \
+	for module in . $(BROWSERTESTS) $(DEPLOYTESTS); do go -C $$module mod tidy; done; \
+	OLD=$$old NEW=$$(version) perl -pi -e 's/\Q$$ENV{OLD}\E/$$ENV{NEW}/' README.md xcaddy.json; \
+	echo "Caddy $$old became $$(version)."
 
 # The tests run every fuzzer's seeds and earlier findings. Finding more is a matter
 # of luck, which must not decide whether a commit passes.
@@ -152,4 +169,4 @@ $(BACKENDS)/node_modules: $(BACKENDS)/package-lock.json
 
 .PHONY: clean
 clean: ## removes what was built
-	rm -rf bin caddy test-logs $(BACKENDS)/node_modules
+	rm -rf bin caddy dist test-logs $(BACKENDS)/node_modules
