@@ -10,8 +10,9 @@ FUZZTIME ?= 10s
 PARSERTIME ?= 10m
 LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
 
-# The tests that need Chromium are in a module of their own.
-BROWSERTESTS := caddymodule/browsertests
+# Modules of their own: what their tests need, Chromium's driver and another plugin of
+# Caddy, is not needed to use the gateway.
+MODULES := caddymodule/browsertests examples/ecosystem
 BACKENDS := examples/backends
 
 # So are those that need the parsers of Docker, Compose and Kubernetes.
@@ -34,6 +35,8 @@ install = missing=; \
 		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
 	fi
 
+COMPARED := php:php-cli /usr/sbin/haproxy:haproxy /usr/sbin/nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua /usr/lib/*/lua/5.1/cjson.so:lua-cjson
+
 .PHONY: help
 help: ## lists the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -47,6 +50,12 @@ demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves 
 fleet: build ## runs Redis, three gateways that share it and a balancer until Ctrl-C; PORT=8081 moves it
 	@go build -o bin/fleet ./examples/fleet
 	@exec ./bin/fleet -gateway ./caddy
+
+.PHONY: why
+why: build ## runs what docs/why.md compares, with a shell in which its commands work
+	@$(call install,$(COMPARED))
+	@go build -o bin/why-backend ./examples/why/backend
+	@examples/why/why.sh
 
 .PHONY: build
 build: ## builds the gateway, ./caddy
@@ -68,7 +77,7 @@ testgateway:
 .PHONY: test
 test: deps testgateway lint ## checks everything: lint, go.mod, tests with the race detector, the fuzzers' seeds
 	go mod tidy -diff
-	cd $(BROWSERTESTS) && go mod tidy -diff
+	for module in $(MODULES); do (cd $$module && go mod tidy -diff); done
 	@# Many tests mostly wait, above all in one package, so its two halves and all
 	@# others run concurrently. The library starts no goroutines: one test says
 	@# what may be shared, and the gateway's race it, too.
@@ -79,30 +88,36 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 		-timeout 20m $$(go list ./... | grep -v -e '/caddymodule$$' -e /verifier) -- \
 		-timeout 20m -race=false ./verifier/... -- \
 		-timeout 20m -run Concurrent ./verifier -- \
-		-C $(BROWSERTESTS) -timeout 20m -parallel 4 ./...
+		-C caddymodule/browsertests -timeout 20m -parallel 4 ./... -- \
+		-C examples/ecosystem -timeout 20m ./...
 	@# Allocations can only be counted without the race detector. Tests that need a
 	@# Caddy without it are in test-slow.
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
 test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, a release
-	@$(call install,gunicorn:gunicorn /usr/sbin/php-fpm*:php-fpm busybox:busybox-static ip:iproute2 setpriv:util-linux systemd-analyze:systemd)
+	@$(call install,gunicorn:gunicorn systemd-analyze:systemd)
 	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
 	export $(RACE); go vet -tags slow $$slow; \
 	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow -- \
-		-C $(DEPLOYTESTS) -timeout 20m -race=false ./...
+		-C $(DEPLOYTESTS) -timeout 20m -race=false -skip '^TestImage$$' ./...
 	@go run ./internal/testsummary -run Alloc ./caddymodule
+
+# Not every machine, nor every container, allows namespaces.
+.PHONY: test-image
+test-image: testgateway ## runs the image of examples/deploy in a namespace of its own, which takes root
+	@$(call install,busybox:busybox-static ip:iproute2 setpriv:util-linux)
+	@go run ./internal/testsummary -C $(DEPLOYTESTS) -timeout 20m -race=false -run '^TestImage$$' ./...
 
 .PHONY: lint
 lint: ## gofmt, go vet, staticcheck, and the workflows by actionlint
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	$(RACE) go vet ./...
-	cd $(BROWSERTESTS) && $(RACE) go vet ./...
 	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	$(RACE) bin/staticcheck ./...
-	cd $(BROWSERTESTS) && $(RACE) $(CURDIR)/bin/staticcheck ./...
+	export $(RACE); for module in $(MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...); done
 	go run $(ACTIONLINT)
 
 .PHONY: vulns
@@ -114,7 +129,7 @@ newest: ## moves to the newest Caddy wherever it is named; CADDY=v2.11.8 moves t
 	@version() { go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2; }; \
 	old=$$(version); \
 	go get github.com/caddyserver/caddy/v2@$(CADDY); \
-	for module in . $(BROWSERTESTS) $(DEPLOYTESTS); do go -C $$module mod tidy; done; \
+	for module in . $(MODULES) $(DEPLOYTESTS); do go -C $$module mod tidy; done; \
 	OLD=$$old NEW=$$(version) perl -pi -e 's/\Q$$ENV{OLD}\E/$$ENV{NEW}/' README.md xcaddy.json; \
 	echo "Caddy $$old became $$(version)."
 
@@ -154,9 +169,9 @@ parsers: deps
 # to choose one for you. examples/backends needs Debian's Python, Ruby and PHP, for which it
 # installs libraries.
 .PHONY: deps
-deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, curl, JWT libraries
-	@$(call install,redis-server:redis-server chromium:chromium php:php-cli ruby:ruby promtool:prometheus curl:curl openssl:openssl \
-		puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
+deps: $(BACKENDS)/node_modules ## installs what the tests run: Redis, Chromium, PHP, Ruby, promtool, HAProxy, nginx, JWT libraries
+	@$(call install,redis-server:redis-server chromium:chromium /usr/sbin/php-fpm*:php-fpm /usr/lib/php/*/pdo_sqlite.so:php-sqlite3 ruby:ruby promtool:prometheus curl:curl openssl:openssl \
+		$(COMPARED) puma:puma /usr/share/rubygems-integration/all/gems/jwt-*:ruby-jwt /usr/lib/php/*/apcu.so:php-apcu \
 		/usr/lib/python3/dist-packages/jwt:python3-jwt /usr/lib/python3/dist-packages/cryptography:python3-cryptography)
 	@for program in node python3; do \
 		command -v $$program >/dev/null || { echo "The tests need $$program: please install it." >&2; exit 1; }; \

@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
 		"caddymodule/internal/ledgers", "caddymodule/internal/naming", "caddymodule/internal/observe", "caddymodule/internal/secrettext",
 		"caddymodule/internal/sites", "caddymodule/internal/traffic", "caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
+		"caddymodule/internal/streams",
 	},
 	"caddymodule/internal/unknownid": {"caddymodule/internal/secrettext", "caddymodule/widgets", "internal/choice"},
 	"caddymodule/internal/body":      {},
@@ -40,11 +41,11 @@ var arrows = map[string][]string{
 		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment",
 		"caddymodule/internal/unknownid", "caddymodule/internal/keysets", "verifier/keyset",
 	},
-	"caddymodule/internal/admin/dashboard": {"verifier", "examples/signing"},
+	"caddymodule/internal/admin/dashboard": {"verifier", "examples/page", "examples/signing"},
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/assertion", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
-		"caddymodule/internal/adminapi", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
+		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
 	},
 	"caddymodule/internal/secrettext": {},
 	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},
@@ -66,6 +67,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/alarm":       {},
 	"caddymodule/internal/keysets":     {"verifier", "verifier/keyset"},
 	"caddymodule/internal/assertion":   {},
+	"caddymodule/internal/streams":     {},
 
 	"caddymodule/cmd/caddy": {"caddymodule"},
 	"caddymodule/cmd/bench": {},
@@ -83,8 +85,11 @@ var arrows = map[string][]string{
 	"examples/fleet":                 {"examples/backends/go/guard", "internal/demo"},
 	"examples/observability":         {},
 	"examples/quickstart":            {"examples/backends/go/guard", "internal/demo"},
+	"examples/page":                  {},
 	"examples/signing":               {},
 	"examples/signing/go":            {},
+	"examples/why":                   {},
+	"examples/why/backend":           {},
 }
 
 // knowCaddy are the packages that may depend on Caddy.

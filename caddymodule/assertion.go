@@ -64,8 +64,8 @@ func (o *Assertion) checkLifetime() error {
 // was not meant.
 func checkAssertionText(option, text string) error {
 	switch {
-	case strings.ContainsAny(text, "{}"):
-		return fmt.Errorf("%s: '%s' has a placeholder, which nothing replaces here: write the text itself, or {$NAME}, which is replaced when the Caddyfile is read", option, text)
+	case unreplaced(option, text) != nil:
+		return unreplaced(option, text)
 	case len(text) > maxAssertionText:
 		return fmt.Errorf("%s: the text is longer than %d bytes", option, maxAssertionText)
 	case strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\ufffd' }):

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -98,6 +99,7 @@ func (h *Handler) guard() *Handler {
 //	    }
 //	    visitor      <location> <name>|<text with placeholders>
 //	    identify     <path>
+//	    session      <lifetime>
 //	    refuse       problem|error
 //	    unverified   strip [<field>...]|keep
 //	    max_body     <size>
@@ -107,6 +109,7 @@ func (h *Handler) guard() *Handler {
 //	    cors         <origin>...
 //	    assertion    <audience>
 //	    jwks_path    <path>
+//	    stream_lifetime <duration>
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // the directive's name
@@ -235,6 +238,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.Visitor.unmarshal(d)
 	case "identify":
 		return oneArg(d, &h.Identify, "a path, as in 'identify /chat/identify'")
+	case "session":
+		return durationArg(d, &h.Session, caddy.Duration(minSession))
 	case "nonce_length":
 		return numberArg(d, &h.NonceLength, 1, 512)
 	case "timestamp_unit":
@@ -255,6 +260,8 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 		return h.corsOption(d)
 	case "assertion":
 		return oneArg(d, &h.Assertion, "the audience, a name of the upstream, as in 'assertion https://chat.internal'")
+	case "stream_lifetime":
+		return durationArg(d, &h.StreamLifetime, caddy.Duration(time.Second))
 	case "jwks_path":
 		return oneArg(d, &h.JWKSPath, "a path, as in 'jwks_path /.well-known/chat-identity/jwks.json'")
 	}

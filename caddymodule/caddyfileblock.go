@@ -24,7 +24,7 @@ type optionBlock struct {
 var (
 	handlerBlock = optionBlock{"the chat_identity directive", []string{
 		"dialect", "widget", "secret", "public_key", "jwks", "key_encoding", "claim", "proof", "token", "at", "message", "encoding", "max_age", "skew", "one_time", "nonce_length", "timestamp_unit",
-		"conversation", "visitor", "identify", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors", "assertion", "jwks_path",
+		"conversation", "visitor", "identify", "session", "refuse", "unverified", "max_body", "max_upload", "reject", "header", "cors", "assertion", "jwks_path", "stream_lifetime",
 	}, []string{"claim", "reject", "header"}, []string{"conversation", "token"}}
 	appBlock = optionBlock{"the global chat_identity block", []string{
 		"encryption_key", "widgets", "ledger", "cache", "max_spool", "spool", "stale_if_error", "allow_reveal", "assertion", "widget",

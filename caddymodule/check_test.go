@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -50,6 +51,7 @@ func TestCheck(t *testing.T) {
 	before, _, _ := strings.Cut(example, "\t\t\tno_expiry\n")
 	forever := fmt.Sprintf("token_forever %d", 1+strings.Count(before[:strings.LastIndex(before, "chat_identity")], "\n"))
 	seen := map[findings.Kind]bool{}
+	public := base64.StdEncoding.EncodeToString([]byte(newPair(t, "ES256", "").pem(t)))
 	for _, c := range []struct{ name, caddyfile, want string }{
 		{"nothing", oneSite("", own+"}\n"+proxy), ""},
 		{"nothing, with certificates of its own", "{\nlog {\noutput file caddy.log\n}\n}\na.localhost {\ntls internal\n" + own + "}\n" + proxy + "}", ""},
@@ -114,9 +116,17 @@ func TestCheck(t *testing.T) {
 		{"an undecoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), "secret_undecoded 10"},
 		{"a decoded secret", oneSite("chat_identity {\nwidget shop {\nsecret {env.HEX_SECRET}\n}\n}", "chat_identity {\nwidget {query.w}\nkey_encoding hex\n}\n"+proxy), ""},
 		{"tokens forever", oneSite("", own+"dialect jwt\ntoken {\nno_expiry\n}\n}\n"+proxy), "token_forever 6"},
+		{"sessions for one gateway", oneSite("", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), "session_key_local 6"},
+		{"sessions for a fleet", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\n}", "chat_identity {\nclaim token query t\nidentify /identify\nsession 1h\npublic_key "+public+"\ntoken {\nalgorithm ES256\n}\n}\n"+proxy), ""},
+		{"sessions of a secret", oneSite("", own+"identify /identify\nsession 1h\n}\n"+proxy), ""},
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},
+		{"a path of two", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\njwks_path /me\n}\n"+proxy), "path_taken 10"},
+		{"an assertion that is left out", oneSite("", own+"assertion backend\nheader assertion off\n}\n"+proxy), "not_asserted 6"},
+		{"an assertion in mode off", oneSite("", "chat_identity off {\nassertion backend\n}\n"+proxy), "not_asserted 6"},
+		{"an assertion in mode off, which a stored widget may raise", oneSite("", "chat_identity off {\nwidget {query.w}\nassertion backend\n}\n"+proxy), ""},
+		{"an assertion of another name", oneSite("", own+"assertion backend\nheader assertion X-Chat-Assertion\n}\n"+proxy), ""},
 		{"kept", oneSite("", own+"unverified keep\n}\n"+proxy), "claims_kept 6"},
 		{"a ledger below a file", oneSite("chat_identity {\nledger bolt /etc/hostname/ledger.db\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},
 		{"a ledger that is a folder", oneSite("chat_identity {\nledger bolt /etc\n}", own+"visitor query v\n}\n"+proxy), "file_unwritable 3"},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/cors"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
@@ -32,7 +33,7 @@ func init() {
 // `{http.chat_identity.widget}` | The id of the request's widget, whether or not it verified
 // `{http.chat_identity.mode}` | The mode that was applied
 // `{http.chat_identity.dialect}` | The dialect that was read
-// `{http.chat_identity.proof}` | What proved the verified user: `signature` or `token`
+// `{http.chat_identity.proof}` | What proved the verified user: `signature`, `token` or `session`
 // `{http.chat_identity.email}` | The verified user's e-mail address: the token's, else as the browser gave it
 // `{http.chat_identity.name}` | The verified user's name: the token's, else as the browser gave it
 // `{http.chat_identity.attributes.*}` | One of the verified user's attributes: the token's if it has any, else as the browser gave it
@@ -123,6 +124,11 @@ type Handler struct {
 	// A path at which the handler itself answers who the caller is, whatever the matcher. Default: none.
 	Identify string `json:"identify,omitempty"`
 
+	// The lifetime of sessions, 1m to 24h in whole seconds. `identify` gives one for a verified claim, and it proves the same
+	// user of the same widget in place of a claim, in the header `X-Chat-Session` or the query parameter `chat_session`.
+	// Default: none are given or taken.
+	Session caddy.Duration `json:"session,omitempty"`
+
 	// How a request is refused: `problem` answers with a problem document (RFC 9457), `error` raises an error for
 	// `handle_errors`. Default: `problem`.
 	Refuse string `json:"refuse,omitempty"`
@@ -165,6 +171,9 @@ type Handler struct {
 	// A path at which the handler itself answers with the public keys of assertions, whatever the matcher. Default: none.
 	JWKSPath string `json:"jwks_path,omitempty"`
 
+	// The longest that a verified WebSocket or event stream may stay open. Default: no limit.
+	StreamLifetime caddy.Duration `json:"stream_lifetime,omitempty"`
+
 	// Where a Caddyfile has this directive, such as `Caddyfile:12`, for messages. The adapter sets it. Default: none.
 	Line string `json:"line,omitempty"`
 
@@ -185,10 +194,14 @@ type Handler struct {
 	// renamed are the names that ours are renamed to: by this handler, and once the app
 	// has read the sites, by any handler of its site.
 	renamed []hop.Header
-	site    string         // its hosts and paths, for messages
-	address sites.Address  // for code that calls it
-	place   *sites.Handler // what the app has learned from the sites; nil before
-	log     *logger
+	// sessions is where sessions are, nil if none are taken; sessionHeaders are the headers
+	// among it, and once the app has read the sites, those of all handlers of its site.
+	sessions       *intake.Places
+	sessionHeaders []hop.Header
+	site           string         // its hosts and paths, for messages
+	address        sites.Address  // for code that calls it
+	place          *sites.Handler // what the app has learned from the sites; nil before
+	log            *logger
 }
 
 // Token is what a signed token (RFC 7519) must look like.
@@ -238,7 +251,7 @@ type Naming struct {
 
 // ClaimPlace is where a field of the claim travels.
 type ClaimPlace struct {
-	// `user_id`, `signature`, `timestamp`, `nonce`, `token`, `email`, `name`, `attributes`, `phone` or `company`.
+	// `user_id`, `signature`, `timestamp`, `nonce`, `token`, `session`, `email`, `name`, `attributes`, `phone` or `company`.
 	Field string `json:"field"`
 
 	ElsePlace

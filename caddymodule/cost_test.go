@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,6 +23,7 @@ type costedRequest struct {
 	handler caddyhttp.MiddlewareHandler
 	body    []byte
 	token   string
+	session string
 	read    bytes.Reader
 	w       *httptest.ResponseRecorder
 	next    caddyhttp.Handler
@@ -79,6 +81,9 @@ func (c *costedRequest) serve() {
 	if c.token != "" {
 		r.Header["Authorization"] = []string{"Bearer " + c.token}
 	}
+	if c.session != "" {
+		r.Header["X-Chat-Session"] = []string{c.session}
+	}
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), c.w, nil)
 	if err := c.handler.ServeHTTP(c.w, r, c.next); err != nil {
 		c.failed = err.Error()
@@ -117,6 +122,19 @@ func costedToken() string {
 	return jwt(testSecret, fmt.Sprintf(`{"sub":"user-123","iat":%d,"exp":%d,"iss":"https://shop.example.com","jti":"4ZQ7TK2VXW3N5B6M"}`, time.Now().Unix(), inAnHour()))
 }
 
+// costedSession is a session of the user's.
+func costedSession(t testing.TB) string {
+	t.Helper()
+	h := costed(t, &Handler{Mode: widgets.ModeRequired, Session: caddy.Duration(time.Hour), Identify: "/identify"})
+	r := httptest.NewRequest(http.MethodPost, "/identify", strings.NewReader(costedBody(300, false)))
+	r.Header["Content-Type"] = []string{"application/json"}
+	w := httptest.NewRecorder()
+	must(t, h.ServeHTTP(w, caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil), nil))
+	var answer identified
+	must(t, json.Unmarshal(w.Body.Bytes(), &answer))
+	return answer.Session.Token
+}
+
 // BenchmarkHandler is the whole handler against an empty one.
 func BenchmarkHandler(b *testing.B) {
 	for _, body := range costedBodies {
@@ -133,11 +151,16 @@ func BenchmarkHandler(b *testing.B) {
 			{"cut", costed(b, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), ""},
 			{"empty_token", emptyHandler{}, unclaimed(text), ""},
 			{"token", costed(b, tokenHandler()), unclaimed(text), "user-123"},
+			{"empty_session", emptyHandler{}, unclaimed(text), ""},
+			{"session", costed(b, &Handler{Mode: widgets.ModeRequired, Session: caddy.Duration(time.Hour)}), unclaimed(text), "user-123"},
 		} {
 			b.Run(body.name+"/"+bench.name, func(b *testing.B) {
 				c := newCosted(b, bench.handler, bench.body, bench.user)
 				if strings.HasSuffix(bench.name, "token") {
 					c.token = costedToken()
+				}
+				if strings.HasSuffix(bench.name, "session") {
+					c.session = costedSession(b)
 				}
 				b.SetBytes(int64(len(bench.body)))
 				b.ReportAllocs()
@@ -210,11 +233,11 @@ func TestHandlerAllocates(t *testing.T) {
 			user    string
 			limit   float64
 		}{
-			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 3},
-			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 3},
-			{"asserted", costed(t, &Handler{Mode: widgets.ModeRequired, Assertion: "backend"}), text, "user-123", 3},
-			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 4},
-			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 4},
+			{"verified", costed(t, &Handler{Mode: widgets.ModeRequired}), text, "user-123", 7},
+			{"by header", costed(t, &Handler{Mode: widgets.ModeRequired, Widget: widgetHeader}), text, "user-123", 7},
+			{"asserted", costed(t, &Handler{Mode: widgets.ModeRequired, Assertion: "backend"}), text, "user-123", 7},
+			{"cut", costed(t, new(Handler)), strings.Replace(text, `"user_hash"`, `"other"`, 1), "", 5},
+			{"token", costed(t, tokenHandler()), unclaimed(text), "user-123", 8},
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
 			c.token = empty.token

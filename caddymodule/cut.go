@@ -67,13 +67,14 @@ func (x *exchange) withoutUnjudged() {
 
 // cutOnly removes what is found in those places, unless it is the token that was judged.
 func (x *exchange) cutOnly(p *intake.Places, judged string) {
-	var found verifier.Reading
-	p.ReadHead(x.r, &found)
+	found := &x.named // which is free by now
+	defer empty(found)
+	p.ReadHead(x.r, found)
 	if p.InBody() {
-		x.body.Parse(p, &found)
+		x.body.Parse(p, found)
 	}
 	if judged == "" || string(found.Single(verifier.TokenField)) != judged {
-		x.cut(p, &found, verifier.Field.Proves)
+		x.cut(p, found, verifier.Field.Proves)
 	}
 }
 

@@ -73,7 +73,7 @@ func find(t *testing.T, info string) string {
 
 // TestDocsBlocksAreTested fails for a kind of block that no test runs.
 func TestDocsBlocksAreTested(t *testing.T) {
-	known := regexp.MustCompile(`^(sh|sh install|sh checkout|sh live|sh try|sh drill|js( token)?|json problem|text (readiness|migrating|drill)|yaml probe|http before|http after|caddyfile [a-z]+)$`)
+	known := regexp.MustCompile(`^(sh|sh install|sh live|console why|sh try|sh drill|js( token| page)?|json problem|text (readiness|migrating|drill)|yaml probe|http before|http after|caddyfile [a-z]+)$`)
 	for _, b := range blocks(t) {
 		if !known.MatchString(b.info) {
 			t.Errorf("%s: no test runs blocks of %q:\n%s", b.file, b.info, b.text)
@@ -159,9 +159,9 @@ func TestCaddyfileExample(t *testing.T) {
 func TestDocsLogFilter(t *testing.T) {
 	const page, begin, end = "../docs/operations.md", "\t\t\trequest>uri query {\n", "\t\t}\n\t}\n\tchat_identity"
 	var names, headers []string
-	for _, d := range verifier.Dialects {
+	for _, d := range append(slices.Clone(verifier.Dialects), verifier.Dialect{Places: sessionPlaces}) {
 		for _, p := range d.AllPlaces() {
-			if p.Field != verifier.Signature && p.Field != verifier.TokenField {
+			if p.Field != verifier.Signature && p.Field != verifier.TokenField && p.Field != verifier.SessionField {
 				continue
 			}
 			if name := p.Key(); (p.Location == "query" || p.Location == "body") && !slices.Contains(names, name) {

@@ -128,7 +128,11 @@ func (a *App) ensureRing() error {
 	}
 	for keyID := range a.store.KeyIDs() {
 		if !a.ring.Load().Has(keyID) {
-			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID, admin.RotateLost))
+			lost := admin.RotateLost
+			if a.keyIDs()[keyID] == 0 {
+				lost = admin.ReplaceLost
+			}
+			return fmt.Errorf("%w of this store's: encryption key %s is missing: %s", widgets.ErrNoKey, keyID, a.whereKeyIs(keyID, lost))
 		}
 	}
 	if a.ring.Load() != nil {

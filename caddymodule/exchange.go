@@ -26,7 +26,7 @@ type exchange struct {
 
 	// These are emptied and their memory is reused.
 	reading verifier.Reading // the claim
-	named   verifier.Reading // one placeholder of the handler's texts at a time
+	named   verifier.Reading // one placeholder of the handler's texts at a time, or what is only cut
 	keys    []*verifier.Key  // the widget's
 	id      []byte           // the widget's, while it is looked up
 }
@@ -43,6 +43,8 @@ type oneRequest struct {
 	body  intake.Body // as far as it was read
 	began time.Time   // when the claim's text had arrived
 	ruling
+	session session
+	current bool            // the keys are those of the widget after the body has arrived
 	signer  *assertion.Key  // of the request's assertion, if it gets one
 	counted *traffic.Series // what the request was counted in; nil if it has none of its own
 }
@@ -78,10 +80,11 @@ func empty(r *verifier.Reading) {
 }
 
 // read finds the widget, which determines mode and dialect, and reads the claim. In mode
-// off it reads no more than it needs to find the widget.
+// off it reads no more than it needs to find the widget and a session in the body.
 func (x *exchange) read() {
+	x.withoutStraySession()
 	x.find()
-	if x.mode == widgets.ModeOff && !x.h.widgetInClaim {
+	if x.mode == widgets.ModeOff && !x.h.widgetInClaim && (x.h.sessions == nil || !x.h.sessions.InBody()) {
 		return
 	}
 	x.readClaim()
@@ -99,7 +102,9 @@ func (x *exchange) widgetInClaim() []byte {
 	if x.h.widgetText == nil {
 		return x.reading.Single(verifier.Widget)
 	}
-	x.id = x.h.widgetText.AppendUnverified(x.id[:0], &x.reading)
+	if x.id = x.h.widgetText.AppendUnverified(x.id[:0], &x.reading); len(x.id) == 0 && !x.reading.Has(verifier.TokenField) {
+		x.id = append(x.id, x.reading.SessionWidget()...)
+	}
 	return x.id
 }
 
@@ -130,6 +135,7 @@ func (x *exchange) begin() {
 // readHead reads a plan's places outside of the body.
 func (x *exchange) readHead(p *plan) {
 	p.places.ReadHead(x.r, &x.reading)
+	p.places.ReadHeaders(x.s.sessions, &x.reading)
 	for _, text := range x.h.texts {
 		text.Read(x.r, &x.named, &x.reading)
 	}
@@ -155,7 +161,10 @@ func (x *exchange) readBody() {
 // openBody returns the request's body, ready to be read.
 func (x *exchange) openBody() *intake.Body {
 	if x.body.Body == nil {
-		x.body.Body = body.Open(x.r, &x.s.body, isTooLarge)
+		x.body.Body = body.Open(x.r, new(body.Body), isTooLarge)
+		if x.r.ContentLength != 0 { // else there is nothing to release, and a stream would keep it
+			x.s.body = x.body.Body
+		}
 	}
 	return &x.body
 }

@@ -142,14 +142,14 @@ func (a *App) keyFindings() (all []findings.Finding) {
 	for keyID, secrets := range a.keyIDs() {
 		if !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, fmt.Sprintf("stored secrets cannot be decrypted, so their widgets are unavailable: %d need encryption key %s", secrets, keyID))
-			f.Remedy = a.whereKeyIs(keyID, admin.RotateLost)
+			f.Advise(a.whereKeyIs(keyID, admin.RotateLost))
 			all = append(all, f.At(a.Line, ""))
 		}
 	}
 	if record, _ := a.store.Lookup(context.Background(), signingKeysID); a.usesAssertion && record != nil {
 		if keyID := record.Secrets[0].KeyID; !a.ring.Load().Has(keyID) {
 			f := findings.New(findings.KeyMissing, "the keys that sign assertions cannot be decrypted: they need encryption key "+keyID)
-			f.Remedy = a.whereKeyIs(keyID, admin.ReplaceLost)
+			f.Advise(a.whereKeyIs(keyID, admin.ReplaceLost))
 			all = append(all, f.At(a.Line, ""))
 		}
 	}
@@ -188,7 +188,7 @@ func (a *App) checkFile(what, path, written string) {
 			err, f.Remedy = fmt.Errorf("its folder does not exist, and in %s: %w", existing, err), "Create the folder "+filepath.Dir(path)+", owned by the user that Caddy runs as"
 		case err == nil && written != path: // it would be replaced
 			if err = durable.Replaceable(path); err != nil {
-				f.Remedy = durable.Explain(err, "").Advice
+				f.Advise(durable.Explain(err, "").Advice)
 			}
 		}
 	}
@@ -248,6 +248,12 @@ func (h *Handler) checkValues() {
 	if p := h.plan; p != nil && p.hashIsToken() {
 		h.find(findings.HashIsToken, "the secret that signs user ids signs tokens by HS256, too: who can choose an id of the form 'header.payload' gets, as its signature, that of a token for anybody")
 	}
+	if h.Assertion != "" && !h.asserts() {
+		h.find(findings.NotAsserted, "no request gets an assertion, since 'header assertion off' leaves it out")
+	} else if h.Assertion != "" && h.Mode == widgets.ModeOff && (h.own != "" || h.widgetless()) {
+		h.find(findings.NotAsserted, "no request gets an assertion, since none has one in mode off")
+	}
+	h.checkSessionKey()
 	if h.Unverified == claimKeep {
 		h.find(findings.ClaimsKept, "unverified claims are left in requests: an upstream that reads them instead of X-Verified-User believes anyone")
 	}

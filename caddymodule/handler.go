@@ -24,7 +24,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return s.endBody(h.identify(w, r, s))
 	}
 	if !h.takes(s) {
-		return next.ServeHTTP(w, r)
+		return forward(w, r, s, next)
 	}
 	if refused, err := h.decide(w, r, s); refused || err != nil {
 		return s.endBody(err)
@@ -32,12 +32,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if s.spent != nil {
 		next = h.givingBack(s, next)
 	}
-	var err error
-	if s.pending != (pending{}) {
-		err = h.confirm(w, r, s).serve(next)
-	} else {
-		err = next.ServeHTTP(w, r)
-	}
+	err := forward(w, r, s, next)
 	if err != nil && s.streamed != nil && s.streamed.Stopped() {
 		return h.refuseStopped(w, r, s)
 	}
@@ -51,18 +46,21 @@ func (h *Handler) decide(w http.ResponseWriter, r *http.Request, s *state) (refu
 	defer x.release()
 
 	x.read() // the widget, with it the mode, and the claim
+	preflight, off := x.isPreflight(), x.mode == widgets.ModeOff
+	if !preflight && !off {
+		x.evaluate()
+	}
+	x.withoutSession()
 	switch {
-	case x.isPreflight():
+	case preflight:
 		x.passPreflight()
 		return false, nil
-	case x.mode == widgets.ModeOff:
+	case off:
 		x.recordOutcome()
 		h.publish(r, s)
 		x.returnBody()
 		return false, nil
 	}
-
-	x.evaluate()
 	x.recordOutcome()
 	h.log.leftOut(x)
 	switch {

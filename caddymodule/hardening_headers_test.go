@@ -74,7 +74,7 @@ func TestHeaderNamesFold(t *testing.T) {
 	place := intake.NewHeader(verifier.Place{Field: verifier.UserID, Name: "X-Claim-User"})
 	for _, spelling := range spellings("X-Claim-User") {
 		var reading verifier.Reading
-		place.Read(&http.Request{Header: http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}}, &reading)
+		place.Read(http.Header{spelling: {"victim"}, "x-CLAIM_user": {"mallory"}}, &reading)
 		if reading.Plain() {
 			t.Errorf("%q beside another spelling: %q", spelling, reading.Single(verifier.UserID))
 		}

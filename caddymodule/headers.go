@@ -143,7 +143,7 @@ func (h *Handler) unpublish(r *http.Request, s *state) {
 		delete(r.Header, name)
 	}
 	s.values = [numHeaders]string{}
-	s.user, s.said, s.signed, s.mergeFrom, s.proof, s.assertion = "", profile{}, profile{}, "", "", ""
+	s.user, s.said, s.signed, s.mergeFrom, s.proof, s.assertion, s.proved = "", profile{}, profile{}, "", "", "", proof{}
 }
 
 // set sets a header, unless its value is empty or its name off. It reports whether the

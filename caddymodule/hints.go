@@ -49,6 +49,9 @@ var keptShorter = traffic.Hint{
 // if search is set. The detail is about this claim alone, "" if the hint says it all.
 func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	reason, cause := x.s.reason, x.cause()
+	if text := x.sessionDetail(reason, cause); text != "" {
+		return traffic.Hint{ID: "session_" + string(reason), Text: text}, ""
+	}
 	switch reason {
 	case judgment.Invalid:
 		if !search || x.widget == nil {

@@ -11,10 +11,11 @@ import (
 
 // identified is the answer to an identify() call.
 type identified struct {
-	Status   string          `json:"status,omitempty"` // disabled, in mode off
-	Verified *bool           `json:"verified,omitempty"`
-	User     *identifiedUser `json:"user,omitempty"`
-	Prefill  *prefill        `json:"prefill,omitempty"`
+	Status   string             `json:"status,omitempty"` // disabled, in mode off
+	Verified *bool              `json:"verified,omitempty"`
+	User     *identifiedUser    `json:"user,omitempty"`
+	Prefill  *prefill           `json:"prefill,omitempty"`
+	Session  *identifiedSession `json:"session,omitempty"`
 }
 
 type identifiedUser struct {
@@ -36,8 +37,8 @@ func (h *Handler) identifies(r *http.Request) bool {
 	return r.Method == http.MethodPost || len(h.CORS) > 0 && cors.IsPreflight(r)
 }
 
-// identify answers who the caller is. It uses up no signature and claims no conversation,
-// since a page asks as often as it likes.
+// identify answers who the caller is. It claims no conversation, and uses up a signature only
+// for a session, since a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
 	s.decider = h
 	if s.confirming != nil {
@@ -56,12 +57,14 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		return h.answerIdentify(w, x, identified{Status: "disabled"})
 	}
 	x.verify()
+	session := x.trade()
 	x.recordOutcome()
+	x.withoutSession()
 	if x.refused() {
 		return h.refuse(w, x)
 	}
 	verified := x.claim == nil
-	answer := identified{Verified: &verified}
+	answer := identified{Verified: &verified, Session: session}
 	if verified {
 		answer.User = &identifiedUser{s.user}
 	} else {

@@ -28,6 +28,9 @@ func (a *App) Start() error {
 			a.log.Error("there is no encryption key, so widgets cannot be created", zap.Error(err))
 		}
 	}
+	if slices.ContainsFunc(a.deciders, (*Handler).needsSessionKey) {
+		_ = a.ensureSessionKey() // which logs what is wrong; identify tries again
+	}
 	a.checkStore()
 	a.useSpool()
 	ctx, stop := context.WithCancel(context.Background())
@@ -45,7 +48,7 @@ func (a *App) Start() error {
 }
 
 // readSites reads the routes of all sites. From then on, all handlers of a site remove
-// the headers to which one of them renames ours, and a text knows whether its placeholders
+// the headers to which one of them renames ours or moves sessions, and a text knows whether its placeholders
 // depend on the path.
 func (a *App) readSites() []*sites.Site {
 	loaded, err := a.ctx.AppIfConfigured("http")
@@ -59,7 +62,9 @@ func (a *App) readSites() []*sites.Site {
 			return nil
 		}
 		if h.place == nil {
-			h.place = &sites.Handler{Guard: h.Guard, Renamed: h.renamed, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths()}
+			h.place = &sites.Handler{
+				Guard: h.Guard, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(),
+			}
 			handlers[h.place] = h
 		}
 		return h.place
@@ -68,6 +73,7 @@ func (a *App) readSites() []*sites.Site {
 		for _, place := range s.Handlers {
 			h := handlers[place]
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
+			h.sessionHeaders = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.sessionHeaders, s.Sessions()))))
 			for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
 				if text != nil {
 					text.OfPath = text.OfPath || s.ReadsPath(text.String())

@@ -11,6 +11,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/observe"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/streams"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
@@ -61,6 +62,8 @@ var (
 	oldestSecret    = desc("oldest_secret_age_seconds", "Age of the oldest current secret that is stored.")
 	missingKeys     = desc("missing_encryption_keys", "Encryption keys that the secrets of stored widgets need and that are not configured.")
 	signingKeyAge   = desc("signing_key_age_seconds", "Age of the key that signs assertions. Only once it is needed.")
+	streamsOpen     = desc("streams_open", "Verified WebSockets and event streams that are open.")
+	streamsEnded    = desc("streams_ended_total", "Verified WebSockets and event streams that were ended, by reason: rotated (or deleted, or removed), expired, lifetime.", "reason")
 	censusTime      = desc("census_timestamp_seconds", "When the stored widgets and secrets were last counted.")
 )
 
@@ -105,6 +108,10 @@ func (appMetrics) Collect(metrics chan<- prometheus.Metric) {
 	counter(secretsUsed, grace, "grace")
 	for _, c := range lasting {
 		c.Collect(metrics)
+	}
+	gauge(streamsOpen, float64(openStreams.Count()))
+	for _, reason := range streams.Reasons {
+		counter(streamsEnded, openStreams.Ended(reason), reason.String())
 	}
 	stats := app.opener.Stats()
 	counter(cacheHits, stats.Hits)
@@ -155,7 +162,7 @@ func eachCell(counts *traffic.Traffic, visit func(n uint64, labels ...string)) {
 	unavailable := traffic.FindingOf(judgment.OutcomeUnavailable, judgment.Unavailable)
 	for f := range traffic.Findings {
 		for mode := widgets.ModeOff; mode <= widgets.ModeRequired; mode++ {
-			awaited := mode != widgets.ModeOff && (f.Proof() != "none" || f == unavailable)
+			awaited := mode != widgets.ModeOff && (f == traffic.Verified || f == traffic.VerifiedByToken || f == unavailable)
 			for dialect, dialectName := range dialects {
 				if n := counts.Cell(f, mode, dialect); n > 0 || awaited {
 					visit(n, string(f.Outcome()), string(f.Reason()), mode.String(), dialectName, f.Proof())

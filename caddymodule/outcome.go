@@ -42,8 +42,12 @@ func (x *exchange) recordOutcome() {
 	// count.
 	if !x.h.widgetless() || x.h.Guard {
 		finding := traffic.FindingOf(s.outcome, s.reason)
-		if finding == traffic.Verified && x.identity.ByToken() {
+		switch {
+		case finding != traffic.Verified:
+		case x.identity.ByToken():
 			finding = traffic.VerifiedByToken
+		case x.identity.BySession():
+			finding = traffic.VerifiedBySession
 		}
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
@@ -59,9 +63,13 @@ func (x *exchange) recordOutcome() {
 
 func (x *exchange) recordUser() {
 	s, said := x.s, x.reading.Unverified
-	if s.user, s.proof = x.identity.User(), proofSignature; x.identity.ByToken() {
+	switch s.user, s.proof = x.identity.User(), proofSignature; {
+	case x.identity.ByToken():
 		s.proof, s.signed = proofToken, profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
+	case x.identity.BySession():
+		s.proof = proofSession
 	}
+	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.identity.Expires()}
 	// What the browser says counts only where the token says nothing.
 	if s.signed.email == "" {
 		s.said.email = string(said(verifier.Email))

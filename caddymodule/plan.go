@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"slices"
@@ -21,6 +22,7 @@ type plan struct {
 	dialect  string
 	policy   verifier.Dialect // the dialect as the handler has it, with all places
 	verifier *verifier.Verifier
+	rules    [sha256.Size]byte // to which sessions are bound
 	places   *intake.Places
 	// signatures and tokens are the places of either proof alone, in a dialect that has tokens;
 	// signatures is nil if it has them alone.
@@ -35,7 +37,11 @@ type plan struct {
 
 // ownClaim reports whether the handler defines a claim of its own, which widgets of
 // another dialect cannot use.
-func (h *Handler) ownClaim() bool { return len(h.Claims) > 0 || h.Message != "" || h.Encoding != "" }
+func (h *Handler) ownClaim() bool { return h.ownPlaces() || h.Message != "" || h.Encoding != "" }
+
+func (h *Handler) ownPlaces() bool {
+	return slices.ContainsFunc(h.Claims, func(c ClaimPlace) bool { return !c.ofSession() })
+}
 
 // newPlan compiles the handler's configuration for one dialect.
 func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
@@ -59,7 +65,7 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 	}
 	own.Query = false // own.Places includes those
 	if d.Name == h.Dialect {
-		if err := cmp.Or(h.checkOneTime(&own), h.checkToken(&own)); err != nil {
+		if err := cmp.Or(h.checkOneTime(&own), h.checkToken(&own), h.provisionSession(own.Places)); err != nil {
 			return nil, err
 		}
 	}
@@ -67,6 +73,9 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
+	if p.rules, err = h.rules(&p.policy); err != nil {
+		return nil, err
+	}
 	p.places = intake.NewPlaces(p.verifier, own.Places)
 	if p.policy.TakesToken() {
 		if p.tokens, err = h.placesOf(own, verifier.TokenField); err != nil {
@@ -175,6 +184,9 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		return nil, err
 	}
 	places := d.AllPlaces()
+	if h.Session != 0 {
+		places = append(places, sessionPlaces...)
+	}
 	if !h.widgetInClaim || h.WidgetBody != "" || h.WidgetToken != "" {
 		places = slices.DeleteFunc(places, func(p verifier.Place) bool { return p.Field == verifier.Widget })
 	}
@@ -186,7 +198,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 		}
 		place := inOrder[0]
 		beside := place.Field == verifier.UserID && d.TakesToken() // must be the token's
-		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && !claims.Signs(place.Field) && !beside {
+		if place.Field.Proves() && place.Field != verifier.Signature && place.Field != verifier.TokenField && place.Field != verifier.SessionField && !claims.Signs(place.Field) && !beside {
 			what := fmt.Sprintf("the message %q does not sign it", d.Message)
 			if d.Message == "" {
 				what = fmt.Sprintf("the dialect %s has tokens alone", d.Name)
@@ -217,7 +229,7 @@ func (h *Handler) places(d *verifier.Dialect) ([]verifier.Place, error) {
 	places = append(places, own...)
 	for _, f := range [...]verifier.Field{verifier.UserID, verifier.Signature, verifier.Timestamp, verifier.Nonce, verifier.Email} {
 		if (f == verifier.Signature && d.Message != "" || claims.Signs(f)) && !slices.ContainsFunc(places, func(p verifier.Place) bool { return p.Field == f }) {
-			if d.Message == h.Message && d.TakesToken() && f == verifier.UserID && len(h.Claims) == 0 {
+			if d.Message == h.Message && d.TakesToken() && f == verifier.UserID && !h.ownPlaces() {
 				return nil, ofOption("message", fmt.Errorf("message: the dialect %s has tokens alone, which sign no message: leave it out, or say where user id and signature travel by 'claim'", d.Name))
 			}
 			return nil, ofOption("message", fmt.Errorf("the message signs {%s}, which the dialect %s does not send: say where it travels, as in 'claim %s body /%s'", f, d.Name, f, f))

@@ -47,6 +47,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app.usesAssertion = h.app.usesAssertion || h.asserts() || h.JWKSPath != ""
 	h.app.decides(h)
+	keepConns(ctx)
 	h.checkValues()
 	return nil
 }
@@ -108,6 +109,8 @@ func (h *Handler) provisionDefaults() error {
 		return fmt.Errorf("max_body: %d bytes is not from 1 byte to 1 GiB", h.MaxBody)
 	case h.MaxUpload < 0 || h.MaxUpload > largestMaxUpload:
 		return fmt.Errorf("max_upload: %d bytes is not from 1 byte to 1 TiB", h.MaxUpload)
+	case h.StreamLifetime < 0:
+		return errors.New("stream_lifetime must not be negative")
 	case h.MaxAge < 0:
 		return errors.New("max_age must be positive")
 	case h.Skew != nil && *h.Skew < 0:
@@ -115,15 +118,26 @@ func (h *Handler) provisionDefaults() error {
 	case h.NonceLength < 0 || h.NonceLength > 512:
 		return fmt.Errorf("nonce_length: %d is not from 1 to 512", h.NonceLength)
 	}
-	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
+	return inOrder(func() error { return checkOwnPath("identify", h.Identify) }, h.checkSession, h.CORS.Check, h.checkAssertion, h.provisionUnverified)
+}
+
+// unreplaced refuses a placeholder in an option where nothing would replace it.
+func unreplaced(option, text string) error {
+	if !strings.ContainsAny(text, "{}") {
+		return nil
+	}
+	return fmt.Errorf("%s: '%s' has a placeholder, which nothing replaces here: write the text itself, or {$NAME}, which is replaced when the Caddyfile is read", option, text)
 }
 
 // checkOwnPath checks a path whose requests the handler answers itself.
 func checkOwnPath(option, path string) error {
-	if path == "" || path[0] == '/' && !strings.ContainsAny(path, "?#*{}%") {
+	why := "it begins with a slash, without scheme, host, wildcards, placeholders and percent escapes, and is matched as a whole"
+	if i := strings.IndexAny(path, "?#"); i > 0 && path[0] == '/' {
+		why = fmt.Sprintf("'%s' is a query or a fragment, which no path has", path[i:])
+	} else if path == "" || path[0] == '/' && !strings.ContainsAny(path, "{}*%") {
 		return nil
 	}
-	return ofOption(option, fmt.Errorf("%s: '%s' is not a path: it begins with a slash, without scheme, host, wildcards, placeholders and percent escapes, and is matched as a whole", option, path))
+	return ofOption(option, cmp.Or(unreplaced(option, path), fmt.Errorf("%s: '%s' is not a path: %s", option, path, why)))
 }
 
 // provisionUnverified determines which fields are cut out of an unverified claim.

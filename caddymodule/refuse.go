@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -93,7 +94,9 @@ func (x *exchange) answer(w http.ResponseWriter, status int, media string, text 
 	if x.unread() {
 		linger(w, x.r.Body)
 	}
-	_ = x.s.body.Close() // no other handler will read it
+	if x.s.body != nil {
+		_ = x.s.body.Close() // no other handler will read it
+	}
 }
 
 // linger discards what a client is still sending after it was answered. Closing the
@@ -126,6 +129,9 @@ func (h *Handler) problem(x *exchange, cause error) problem {
 
 func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) string {
 	p := x.plan
+	if text := x.sessionDetail(reason, cause); text != "" {
+		return text
+	}
 	switch reason {
 	case judgment.TooLarge:
 		return h.tooLargeDetail(x)
@@ -189,7 +195,7 @@ func malformedDetail(p *plan, cause error) string {
 	case !ok:
 		return "The request cannot be read."
 	case e.Part == "":
-		return fmt.Sprintf("The identity claim's %s %s.", p.fieldName(e.Field), e.Detail)
+		return fmt.Sprintf("The identity claim's %s %s.", p.fieldPlaces(e.Field), e.Detail)
 	case e.Name == "":
 		return "The " + e.Part + " " + e.Detail + "."
 	}
@@ -248,6 +254,17 @@ func (p *plan) fieldName(f verifier.Field) string {
 		}
 	}
 	return f.String()
+}
+
+// fieldPlaces names all places of the field, where it is not known which of them is meant.
+func (p *plan) fieldPlaces(f verifier.Field) string {
+	var names []string
+	for _, place := range p.policy.Places {
+		if name := placeName(place); place.Field == f && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return cmp.Or(strings.Join(names, " or "), f.String())
 }
 
 // placeName is the name of a field there, and of the object or text that it is in.

@@ -33,8 +33,8 @@ func (x *exchange) evaluate() {
 	if h.asserts() && !x.refused() && !x.findSigner() {
 		return
 	}
-	if x.claim == nil && h.OneTime {
-		x.s.spent, x.claim = h.spend(ctx, x.widget, &x.identity)
+	if x.claim == nil && h.OneTime && !x.identity.BySession() {
+		x.spend()
 	}
 	if h.Conversation != nil && !x.refused() {
 		x.s.pending.conversation, x.conversation = h.claimConversation(ctx, x.widget, &x.reading, &x.ruling)
@@ -55,25 +55,47 @@ func (x *exchange) evaluate() {
 	}
 }
 
+// spend uses the one-time claim up. One that was used before does not verify, also beside a
+// session that does.
+func (x *exchange) spend() {
+	x.s.spent, x.claim = x.h.spend(x.r.Context(), x.widget, &x.identity)
+	if x.session.verified && (errors.Is(x.claim, judgment.ErrReplayed) || errors.Is(x.claim, verifier.ErrExpired)) {
+		x.claim = errSessionBeside
+	}
+}
+
 // verify determines whose claim it is, or the first reason against it.
 func (x *exchange) verify() {
 	if x.claim = x.body.Err; x.claim != nil {
 		return
 	}
-	x.identity, x.claim = x.plan.verifier.VerifyFunc(&x.reading, x.currentKeys)
-	switch {
-	case !errors.Is(x.claim, verifier.ErrInvalid):
-	case x.unknown != nil: // the secret that signed may be among the unavailable ones
-		x.claim = x.unknown
-	case x.widget == nil:
-		x.claim = judgment.ErrWidgetUnknown
+	identity, err := x.plan.verifier.VerifyFunc(&x.reading, x.currentKeys)
+	if x.identity, x.claim = identity, x.unverifiable(err); x.reading.Has(verifier.SessionField) {
+		x.verifySession()
 	}
+}
+
+// unverifiable returns the reason for an error of the verifier's, which knows neither
+// widgets nor stores.
+func (x *exchange) unverifiable(err error) error {
+	switch {
+	case !errors.Is(err, verifier.ErrInvalid):
+	case x.unknown != nil: // the secret that signed may be among the unavailable ones
+		return x.unknown
+	case x.widget == nil:
+		return judgment.ErrWidgetUnknown
+	}
+	return err
 }
 
 // currentKeys returns the keys that the widget has now, after the body has arrived.
 func (x *exchange) currentKeys() []*verifier.Key {
+	if x.current {
+		return x.keys
+	}
+	x.current = true
 	if x.renew(); x.widget != nil {
-		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan, x.reading.KeyID())
+		x.keys, x.unknown = x.h.app.keys(x.r.Context(), x.keys, x.widget, x.plan.policy.KeyEncoding, x.reading.KeyID())
 	}
 	return x.keys
 }

@@ -21,7 +21,7 @@ func (a *App) servingSites(view *adminapi.Widget) (all []admin.Site) {
 		if _, accepts := d.serves(w); !accepts {
 			continue
 		}
-		site := admin.Site{Where: d.site, Origin: d.address.Origin, Paths: d.address.Paths, Identify: d.Identify, Dialect: d.planIn(dialect).policy}
+		site := admin.Site{Where: d.site, Origin: d.address.Origin, Paths: d.address.Paths, Identify: d.Identify, Sessions: d.Session > 0, Dialect: d.planIn(dialect).policy}
 		if d.named != nil {
 			site.Widget, site.WidgetText = d.named.Whole, d.named.String()
 		}

@@ -29,14 +29,19 @@ const (
 // signingKeys are the gateway's own keys as they were last read. They outlive a
 // configuration, so that a reload while the store is away goes on signing.
 type signingKeys struct {
-	known atomic.Pointer[knownKeys] // nil before the first
-	fault atomic.Pointer[error]     // why they could not be read last, nil if they could
+	known atomic.Pointer[knownKeys]    // nil before the first
+	fault atomic.Pointer[signingFault] // why they could not be read last, nil if they could
 	// needed says that something needs them, which creates the first. To ask how the gateway
 	// is does not.
 	needed atomic.Bool
 
 	changing sync.Mutex // held while they are read or changed
 	tried    time.Time  // when that last failed; guarded by changing
+}
+
+type signingFault struct {
+	err  error
+	away bool // the store was unavailable, too
 }
 
 type knownKeys struct {
@@ -68,9 +73,9 @@ func (s *signingKeys) last() *assertion.Keys {
 
 // fail notes why the keys cannot be had, and reports whether they could before. The caller
 // holds changing.
-func (s *signingKeys) fail(err error) bool {
+func (s *signingKeys) fail(err error, away bool) bool {
 	s.tried = time.Now()
-	return s.fault.Swap(&err) == nil
+	return s.fault.Swap(&signingFault{err, away}) == nil
 }
 
 // mend notes that the keys are those of the store.
@@ -127,14 +132,14 @@ func (a *App) currentSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 	}
 	defer s.changing.Unlock()
 	if fault := s.fault.Load(); fault != nil && time.Since(s.tried) < signingRetry {
-		return last, unless(last, *fault)
+		return last, unless(last, fault.err)
 	}
 	// A client that goes away must not fail the requests that wait for the same keys.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), signingTimeout)
 	defer cancel()
 	keys, err := a.readSigningKeys(ctx)
 	if err != nil {
-		if s.fail(err) {
+		if s.fail(err, a.storeAway()) && !a.offline { // a command says what it could not do
 			a.log.Error(signingTrouble(last != nil), zap.Error(err))
 		}
 		return last, unless(last, err)
@@ -248,27 +253,36 @@ func (a *App) listSigningKeys(ctx context.Context) ([]assertion.State, error) {
 }
 
 // rotateSigningKeys publishes a next key, unless there is one. Keys that cannot be decrypted
-// are replaced by those that this gateway knows, if any.
-func (a *App) rotateSigningKeys(ctx context.Context) (shown []assertion.State, rotated bool, err error) {
+// may be another gateway's, which can, so only an order replaces them: by those that this
+// gateway knows, or else by new ones.
+func (a *App) rotateSigningKeys(ctx context.Context, replace bool) (done adminapi.SigningKeys, err error) {
 	s := a.signing
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	keys, err := a.changeSigningKeys(ctx, func(stored *assertion.Keys, unreadable error) (*assertion.Keys, error) {
 		_, missing := errors.AsType[*widgets.MissingKeyError](unreadable)
-		if unreadable != nil && !missing && !errors.Is(unreadable, widgets.ErrSeal) {
+		if unreadable != nil && !(replace && (missing || errors.Is(unreadable, widgets.ErrSeal))) {
 			return nil, unreadable
 		}
-		if stored == nil {
-			stored = s.last()
+		from := stored
+		if from == nil {
+			from = s.last()
 		}
-		next, err := stored.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
-		rotated = next != stored
+		next, err := from.Rotate(time.Now(), time.Duration(a.Assertion.Lifetime))
+		done.Changed, done.Replaced = new(next != stored), ""
+		if unreadable != nil {
+			done.Replaced = adminapi.ReplacedByNew
+			if from != nil {
+				done.Replaced = adminapi.ReplacedByKnown
+			}
+		}
 		return next, err
 	})
 	if err == nil {
 		s.mend(a.log)
 	}
-	return keys.States(time.Now()), rotated, err
+	done.Keys = keys.States(time.Now())
+	return done, err
 }
 
 // signingHealth is down while requests that need an assertion get none.
@@ -281,12 +295,17 @@ func (a *App) signingHealth(h *adminapi.Health) {
 	if last != nil {
 		status = adminapi.Degraded
 	}
-	cause := admin.Plain(*fault)
-	if a.store.Err() != nil || a.store.Loss() != "" { // which is a problem of its own
+	cause := admin.Plain(fault.err)
+	switch {
+	case a.storeAway(): // which is a problem of its own
 		cause = "this ends when the store can be used again"
+	case fault.away:
+		cause = "the store can be used again, and they are read within seconds"
 	}
 	h.Add(status, signingTrouble(last != nil)+": "+cause)
 }
+
+func (a *App) storeAway() bool { return a.store.Err() != nil || a.store.Loss() != "" }
 
 // signingTrouble says what it means that the keys cannot be had.
 func signingTrouble(known bool) string {

@@ -232,6 +232,9 @@ func TestSigningKeysFleet(t *testing.T) {
 	fleet[1].run(t)
 	equal(t, fleet[0].asserted(t), kids[0], "a known key while Redis is away")
 	equal(t, fleet[1].asserted(t), "", "without a key")
+	if _, stderr, err := fleet[0].offline(t, "keys", "list"); err == nil || !strings.Contains(stderr, "the store is unavailable") || strings.Contains(stderr, "answered 503") {
+		t.Errorf("a command speaks for the gateway: %v %s", err, stderr)
+	}
 	fleet[1].healthy(t, adminapi.Down, "there is no key that signs assertions, so requests that need one are answered 503: this ends when the store can be used again")
 	server.Restart()
 	fleet[1].healthy(t, adminapi.OK, "")
@@ -268,7 +271,12 @@ func TestSigningKeysResealed(t *testing.T) {
 	if _, err := active(t).signingKeys(context.Background()); err == nil {
 		t.Error("a key that cannot be decrypted is replaced without an order")
 	}
-	rotated := keysIn(t, g.call(t, "POST", "keys/rotate", "").body)
+	if c := g.call(t, "POST", "keys/rotate", ""); c.status != 503 || !strings.Contains(c.Error, "keys rotate --replace") {
+		t.Errorf("rotated without an order to replace them: %d %s", c.status, c.body)
+	}
+	c = g.call(t, "POST", "keys/rotate?replace=true", "")
+	contains(t, c.body, `"changed":true,"replaced":"new"`)
+	rotated := keysIn(t, c.body)
 	if strings.Contains(keys, rotated[:43]) || g.keys(t) != rotated {
 		t.Errorf("rotated to %s", rotated)
 	}

@@ -81,23 +81,27 @@ type shownSnippet struct{ Language, Code, Browser string }
 
 // posts runs the page's code once for each claim, and once for an anonymous visitor, and
 // returns the answers, each with that to identify.
-func posts(t *testing.T, page string, claims []json.RawMessage) []string {
+func posts(t *testing.T, script, page string, claims []json.RawMessage) []string {
 	t.Helper()
 	text, err := json.Marshal(claims)
 	must(t, err)
-	file := filepath.Join(t.TempDir(), "page.js")
-	must(t, os.WriteFile(file, []byte(page+`
-const real = globalThis.fetch
-let claim
-globalThis.fetch = async (url, options) => url === '/your/chat-identity' ? { ok: Boolean(claim), json: async () => claim } : real(url, options)
-async function run() {
-  for (claim of [...JSON.parse(require('node:fs').readFileSync(0, 'utf8')), undefined]) {
-    let said = await (await send('Where is my order?')).text()
-    if (typeof identify === 'function') said += JSON.stringify(await identify())
-    console.log(said)
-  }
+	file := filepath.Join(t.TempDir(), "page.mjs")
+	must(t, os.WriteFile(file, []byte(`import { readFileSync } from 'node:fs'
+Object.assign(globalThis, { window: globalThis, location: 'http://localhost/', dispatchEvent() {} })
+const real = globalThis.fetch, claims = JSON.parse(readFileSync(0, 'utf8'))
+let claim, identified
+globalThis.chatIdentity = (...command) => { identified = command }
+globalThis.fetch = async (url, options) => url !== '/your/chat-identity' ? real(url, options)
+  : new Response(JSON.stringify(claim), { status: claim ? 200 : 401 })
+`+page+`
+await import('data:text/javascript,' + encodeURIComponent(`+string(marshal(t, script))+`))
+for (claim of [...claims, undefined]) {
+  chatIdentity(...identified)
+  let said = await (await send('Where is my order?')).text()
+  if (typeof identify === 'function') said += JSON.stringify(await identify())
+  console.log(said)
 }
-run()
+process.exit()
 `), 0o600))
 	cmd := exec.Command("node", file)
 	cmd.Stdin = strings.NewReader(string(text))
@@ -134,6 +138,7 @@ func TestSnippets(t *testing.T) {
 	}
 	for id, block := range map[string]string{
 		"header-widget": "widget {header.X-Widget-Key}\nidentify /who/header-widget",
+		"session":       "widget ID\ndialect snapengage\none_time\nidentify /who/session\nsession 1m",
 		"query-widget":  "widget {query.w}",
 		"nested":        "widget body /meta/widget\ndialect snapengage\nat /claim",
 		"places":        "widget ID\nclaim user_id header X-User\nclaim signature query sig",
@@ -180,6 +185,7 @@ func TestSnippets(t *testing.T) {
 				Sites    []string
 				Fields   []string
 				Snippets []shownSnippet
+				Script   string
 			}
 			query, path := "snippets?widget="+c.id, "/"+c.id+"/"
 			must(t, json.Unmarshal([]byte(g.call(t, "GET", query, "").body), &got))
@@ -189,7 +195,7 @@ func TestSnippets(t *testing.T) {
 			page := got.Snippets[0].Browser
 			contains(t, page, "'"+g.url+path+"'")
 			users := []string{"user-1", `o'"$#{x}\` + "`", "zoë-名前"}
-			if strings.Contains(page, "...(claim") && !strings.Contains(page, "json(claim") && !strings.Contains(page, "claim.token") {
+			if strings.Contains(page, " headers: {") && !strings.Contains(page, "json(claim") && !strings.Contains(page, "claim.token") {
 				users = users[:2] // a browser's headers are ASCII
 			}
 			var claims []json.RawMessage
@@ -203,15 +209,15 @@ func TestSnippets(t *testing.T) {
 					want = append(want, "verified "+user)
 				}
 			}
-			if want = append(want, "anonymous "); strings.Contains(page, "identify") {
+			if want = append(want, "anonymous "); strings.Contains(page, "const identify") {
 				for i, user := range want {
-					want[i] += `{"verified":false,"prefill":{"name":"Ada Lovelace","email":"ada@example.com"}}`
+					want[i] += `{"verified":false,"prefill":{}}`
 					if user, verified := strings.CutPrefix(user, "verified "); verified {
 						want[i] = "verified " + user + `{"verified":true,"user":{"id":` + string(marshal(t, user)) + "}}"
 					}
 				}
 			}
-			said := posts(t, page, claims)
+			said := posts(t, got.Script, page, claims)
 			if c := g.call(t, "GET", "widgets/"+c.id+"/readiness", ""); c.status != 200 || strings.Contains(c.body, "partial") {
 				t.Errorf("a visitor sends half a claim: %s\nfrom\n%s", c.body, page)
 			}

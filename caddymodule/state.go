@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -22,8 +23,9 @@ const stateKey = "http.handlers.chat_identity"
 // placeholders share it.
 type state struct {
 	stripped http.Header    // the header that was stripped; nil before
+	sessions http.Header    // of the headers that were stripped, those of sessions
 	decider  *Handler       // the handler that decided the request; nil before
-	body     body.Body      // the body, if it was read
+	body     *body.Body     // the body, if there is one and it was read
 	streamed *body.Streamed // the body, if it passes unread
 	refused  bool           // the error routes answer the request
 
@@ -32,7 +34,8 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	proof     string // of a verified user: proofSignature or proofToken
+	proof     string // of a verified user: proofSignature, proofToken or proofSession
+	proved    proof
 	user      string
 	signed    profile // what the user's token signs
 	said      profile // what the browser says beside that
@@ -42,6 +45,7 @@ type state struct {
 	spent      *holding    // the one-time signature that the request has used
 	pending    pending     // claims that wait for the upstream's answer
 	confirming *confirming // and what resolves them
+	forwarding bool        // the next handler is answering
 
 	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string
@@ -53,10 +57,17 @@ type profile struct {
 	attributes  string // as one JSON object in ASCII
 }
 
+// proof is what proves that a request is a user's. What it has opened ends with it.
+type proof struct {
+	widget, version string    // of the widget's secret; the thumbprint of its public key
+	expires         time.Time // of a token or session; zero if it does not expire
+}
+
 // The proofs of a verified user, as placeholders and metrics name them.
 const (
 	proofSignature = "signature"
 	proofToken     = "token"
+	proofSession   = "session"
 )
 
 // stateOf returns the request's state, nil before the first handler.
@@ -82,7 +93,7 @@ func ensureState(r *http.Request) *state {
 // endBody releases the body's memory or file once the request is over, and returns err.
 // After an error, error routes may want the body.
 func (s *state) endBody(err error) error {
-	if err == nil {
+	if err == nil && s.body != nil {
 		s.body.End()
 	}
 	return err

@@ -18,6 +18,7 @@ var keptFromConnection = [...]string{"content-type", "content-encoding"}
 // our prefixes and those that ours are renamed to, in any letter case and with _ or . for
 // -, which CGI-like backends read as the same. The prefixes are removed once per request;
 // a later handler removes only renamed headers. What an earlier handler published stays.
+// Sessions are kept for the handler that takes them: a guard may come before it.
 func (h *Handler) strip(r *http.Request, s *state) {
 	h.app.sites() // sets renamed to the names of the whole site
 	// Trailers arrive after the body and so after every check.
@@ -27,12 +28,12 @@ func (h *Handler) strip(r *http.Request, s *state) {
 		body.Remove(r)
 	}
 	again := s.hasStripped(r.Header)
-	if again && len(h.renamed) == 0 {
+	if again && len(h.renamed)+len(h.sessionHeaders) == 0 {
 		return
 	}
 	s.stripped = r.Header
 	for name, values := range r.Header {
-		if (h.renames(name) || !again && hop.IsOurs(name)) && !s.published(name, values) {
+		if h.takeSessionHeader(s, name, values) || (h.renames(name) || !again && hop.IsOurs(name)) && !s.published(name, values) {
 			delete(r.Header, name)
 		}
 	}

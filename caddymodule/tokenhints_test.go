@@ -41,6 +41,20 @@ func TestTokenSchemeHints(t *testing.T) {
 	}
 }
 
+// TestTokenTooLong: what is said of a token fits wherever it was sent.
+func TestTokenTooLong(t *testing.T) {
+	g := live(t, "", "chat_identity required {\nsecret {env.TEST_SECRET}\ndialect jwt\n}\nreverse_proxy UPSTREAM")
+	long := strings.Repeat("a", 9<<10)
+	for name, c := range map[string]*answered{
+		"a body":   g.do(t, "POST", "/", `{"user_token":"`+long+`"}`, "Content-Type: application/json"),
+		"a header": g.do(t, "GET", "/", "", "Authorization: Bearer "+long[:8100]+".."+long[:100]),
+	} {
+		if c.StatusCode != 400 || !strings.Contains(c.body, "The identity claim's Authorization or user_token is longer than 8192 bytes.") {
+			t.Errorf("%s: %d %s", name, c.StatusCode, c.body)
+		}
+	}
+}
+
 // TestTokenHints: the log and readiness name the mistake of a token, and nothing of what it
 // says; only the log names the widget whose secret signed it.
 func TestTokenHints(t *testing.T) {

@@ -94,7 +94,7 @@ func phpFPM(t *testing.T, dir string) string {
 	writeFile(t, config, fmt.Sprintf("[global]\nerror_log = %s/fpm.log\ndaemonize = no\n[www]\nlisten = %s\nuser = root\ngroup = root\npm = static\npm.max_children = 2\n", dir, address))
 	programs, err := filepath.Glob("/usr/sbin/php-fpm*")
 	if err != nil || len(programs) == 0 {
-		t.Fatal("there is no php-fpm: make test-slow installs it")
+		t.Fatal("there is no php-fpm: make deps installs it")
 	}
 	serve(t, dir, address, programs[0], "--nodaemonize", "--allow-to-run-as-root", "--fpm-config", config)
 	return fmt.Sprintf("root * %s\nphp_fastcgi %s", dir, address)

@@ -109,9 +109,10 @@ func (a *App) active() (*App, error) {
 
 var errReplaced = errors.New("this configuration was replaced, and no newer one is active")
 
-// keys appends the keys that check the widget's claims under a plan, of a key set for a
-// token that names one of them by that id. After an error, some are missing.
-func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, p *plan, id []byte) ([]*verifier.Key, error) {
+// keys appends the keys that check the widget's claims, of secrets those that they write in an
+// encoding, of a key set those for a token that names one by that id. After an error, some are
+// missing.
+func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, encoding string, id []byte) ([]*verifier.Key, error) {
 	switch source, err := a.keySet(w); {
 	case err != nil:
 		return dst, err
@@ -124,9 +125,9 @@ func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, p *plan,
 		keys, err := set.Keys(ctx, id, a.stale)
 		return append(dst, keys...), err
 	case w.inline != nil:
-		return w.inline.appendKeys(dst, p.policy.KeyEncoding)
+		return w.inline.appendKeys(dst, encoding)
 	}
-	return a.opener.Append(dst, w.record, p.policy.KeyEncoding, a.ring.Load())
+	return a.opener.Append(dst, w.record, encoding, a.ring.Load())
 }
 
 // keySet returns the source of the widget's key set, "" if it has none.

@@ -29,7 +29,7 @@ func TestDependencies(t *testing.T) {
 }
 
 // maxNames is how many names a newcomer is asked to read.
-const maxNames = 50
+const maxNames = 54
 
 // TestExportedNames counts the package's exported names, methods aside.
 func TestExportedNames(t *testing.T) {

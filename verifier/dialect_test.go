@@ -22,7 +22,7 @@ func TestNames(t *testing.T) {
 	if err := f.UnmarshalText([]byte("phone")); err != nil || f != Phone {
 		t.Errorf("%v, %v", f, err)
 	}
-	if err := f.UnmarshalText([]byte("widget")); err == nil || !strings.HasSuffix(err.Error(), "one of user_id, signature, timestamp, nonce, token, email, name, phone, company, attributes") {
+	if err := f.UnmarshalText([]byte("widget")); err == nil || !strings.HasSuffix(err.Error(), "one of user_id, signature, timestamp, nonce, token, session, email, name, phone, company, attributes") {
 		t.Error(err)
 	}
 	if _, err := compileReader([]Place{{Field: UserID, Location: "path"}}, ""); err == nil || !strings.HasSuffix(err.Error(), "one of body, query, header, cookie") {

@@ -20,6 +20,9 @@ const (
 	Nonce
 	// TokenField is a signed token, a proof in place of user id and signature: see [Token].
 	TokenField
+	// SessionField is a session, a proof that a gateway gave in exchange for a claim: see
+	// [Sessions]. It is never part of a claim.
+	SessionField
 	// Email is the user's e-mail address.
 	Email
 	// Name is the user's display name.
@@ -42,7 +45,7 @@ const (
 )
 
 var fieldNames = []string{
-	"user_id", "signature", "timestamp", "nonce", "token", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
+	"user_id", "signature", "timestamp", "nonce", "token", "session", "email", "name", "phone", "company", "attributes", "widget", "conversation", "visitor",
 }
 
 // String returns the field's name as it is written in a configuration.
@@ -50,7 +53,7 @@ func (f Field) String() string { return fieldNames[f] }
 
 // Proves reports whether the field carries a claim's proof, so that nothing of
 // it may reach an upstream unverified.
-func (f Field) Proves() bool { return f <= TokenField }
+func (f Field) Proves() bool { return f <= SessionField }
 
 // names reports whether the field names a thing of the gateway's: an id, which is
 // compared as [appendCanonicalID] has it.

@@ -10,10 +10,12 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"math/big"
 	"sync"
 	"time"
 
@@ -30,14 +32,15 @@ type Key struct {
 	// the key is used.
 	ID string
 
-	macs [numHashes]sync.Pool // of *macState, by [macOf]; of a public key without New
+	macs    [numHashes]sync.Pool // of *macState, by [macOf]; of a public key without New
+	session *SessionKey          // of a secret
 
 	set    bool // the key is one of a set: a token that names none of them is invalid
 	public crypto.PublicKey
 	only   string // the only algorithm that the public key is for, or ""
 
-	fingerprint [sha256.Size]byte // of the public key
-	verdicts    Verdicts
+	thumbprint string // of the public key
+	verdicts   Verdicts
 }
 
 // macState is one computation under way. Its buffers live here because what
@@ -46,6 +49,7 @@ type macState struct {
 	hash hash.Hash
 	sum  [sha512.Size]byte
 	got  [sha256.Size]byte
+	text []byte // of a session
 }
 
 // NewKey keys an HMAC-SHA256 (RFC 2104) with the secret's text. The zero Secret, which
@@ -71,23 +75,28 @@ const numHashes = 3
 func macOf(hash crypto.Hash) int { return int(hash - crypto.SHA256) }
 
 func newKey(secret []byte) *Key {
-	k := new(Key)
+	k := &Key{session: NewSessionKey(secret)}
 	for i := range k.macs {
-		proto := hmac.New((crypto.SHA256 + crypto.Hash(i)).New, secret)
-		// The first Reset replaces the key's two blocks by the hash states after
-		// them; from then on a MAC of a short message costs two blocks, not four.
-		proto.Reset()
-		cloner := proto.(hash.Cloner)
-		k.macs[i].New = func() any {
-			clone, err := cloner.Clone()
-			if err != nil {
-				// The hashes of the standard library document that their state can be cloned.
-				panic("verifier: " + err.Error())
-			}
-			return &macState{hash: clone}
-		}
+		k.macs[i].New = keyed(crypto.SHA256+crypto.Hash(i), secret)
 	}
 	return k
+}
+
+// keyed returns what makes a [macState] of an HMAC with the secret, for a [sync.Pool].
+func keyed(h crypto.Hash, secret []byte) func() any {
+	proto := hmac.New(h.New, secret)
+	// The first Reset replaces the key's two blocks by the hash states after
+	// them; from then on a MAC of a short message costs two blocks, not four.
+	proto.Reset()
+	cloner := proto.(hash.Cloner)
+	return func() any {
+		clone, err := cloner.Clone()
+		if err != nil {
+			// The hashes of the standard library document that their state can be cloned.
+			panic("verifier: " + err.Error())
+		}
+		return &macState{hash: clone}
+	}
 }
 
 // PublicKey describes a key that [NewPublicKey] makes.
@@ -117,23 +126,36 @@ type Verdicts interface {
 // what no algorithm takes: see [Token.CheckKey].
 func NewPublicKey(k PublicKey) (*Key, error) {
 	key := &Key{ID: k.ID, public: k.Key, set: k.InSet, only: k.Algorithm, verdicts: k.Verdicts}
-	var numbers []byte
+	// The members that RFC 7638 section 3.2 names, in its order.
+	var members string
+	text := base64.RawURLEncoding.EncodeToString
 	switch public := k.Key.(type) {
 	case *rsa.PublicKey:
-		numbers = fmt.Append(nil, "rsa ", public.N, public.E)
+		members = fmt.Sprintf(`{"e":"%s","kty":"RSA","n":"%s"}`, text(big.NewInt(int64(public.E)).Bytes()), text(public.N.Bytes()))
 	case *ecdsa.PublicKey:
-		point, err := public.Bytes()
+		point, err := public.Bytes() // 4, and two coordinates of one length (SEC 1 section 2.3.3)
 		if err != nil {
 			return nil, errors.New("the ECDSA key is not a point of its curve")
 		}
-		numbers = append([]byte("ecdsa "), point...)
+		half := len(point)/2 + 1
+		members = fmt.Sprintf(`{"crv":"%s","kty":"EC","x":"%s","y":"%s"}`, public.Params().Name, text(point[1:half]), text(point[half:]))
 	case ed25519.PublicKey:
-		numbers = append([]byte("ed25519 "), public...)
+		members = fmt.Sprintf(`{"crv":"Ed25519","kty":"OKP","x":"%s"}`, text(public))
 	default:
 		return nil, fmt.Errorf("a key of an unsupported kind (%T): RSA, ECDSA or Ed25519", k.Key)
 	}
-	key.fingerprint = sha256.Sum256(numbers)
+	sum := sha256.Sum256([]byte(members))
+	key.thumbprint = text(sum[:])
 	return key, nil
+}
+
+// Thumbprint returns the public key's thumbprint (RFC 7638) with SHA-256, in base64url; ""
+// for a secret's key.
+func (k *Key) Thumbprint() string {
+	if k == nil {
+		return ""
+	}
+	return k.thumbprint
 }
 
 // CheckKey returns an error for a public key that none of the algorithms takes.
@@ -224,8 +246,7 @@ func (k *Key) verifiesPublic(a jws.Algorithm, t *tokenReading) bool {
 	// Two keys, two algorithms or two spellings are never one digest: the first two have
 	// no newline, and the text is all that follows.
 	h := sha256.New()
-	_, _ = h.Write(k.fingerprint[:])
-	_, _ = io.WriteString(h, a.Name+"\n")
+	_, _ = io.WriteString(h, k.thumbprint+a.Name+"\n")
 	_, _ = h.Write(t.jws.Text)
 	var digest [sha256.Size]byte
 	h.Sum(digest[:0])

@@ -27,7 +27,7 @@ func TestParseClaim(t *testing.T) {
 	}
 	for line, want := range map[string]string{
 		"user_id body":                           "claim needs a field, a location and a name, as in 'claim user_id header X-User-Id'",
-		"conversation body /c":                   "claim: unknown field 'conversation': one of user_id, signature, timestamp, nonce, token, email, name, phone, company, attributes",
+		"conversation body /c":                   "claim: unknown field 'conversation': one of user_id, signature, timestamp, nonce, token, session, email, name, phone, company, attributes",
 		"user_id jsn /a":                         "claim user_id: unknown location 'jsn': one of body, query, header, cookie",
 		"user_id body a":                         "claim user_id: 'a' is no JSON pointer: it begins with a slash, as in '/a'",
 		"user_id body /a or body /b":             "claim user_id: unexpected 'or': after the name there may be one JSON pointer, with base64 before it, and then else and a further place, as in 'claim user_id body /user_data /user_id else body /email'",

@@ -316,17 +316,18 @@ func appendCut(cuts []Span, match *claimform.Match, cut bool) []Span {
 // it is the only thing that is there of a claim it is read as a body of its own;
 // else whatever is within is a variant of what is beside.
 func (f *formReader) takeDocument(r *reader, match *claimform.Match, only bool, cuts []Span, to *Reading) []Span {
-	if !only || match.Err != nil || match.Variant || to.HasProof() || claimjson.Scan(match.Value, r.json, &to.within) != nil {
+	if !only || match.Err != nil || match.Variant || to.hasClaim() || claimjson.Scan(match.Value, r.json, &to.within) != nil {
 		for _, p := range f.list[match.Name].places {
 			found := to.at(&p)
 			found.seen, found.variant, found.way = true, true, true
 		}
 		return appendCut(cuts, match, true)
 	}
+	session := to.Has(SessionField)
 	for i := range to.within.Values {
 		to.member(&r.jsonPlaces[i], match.Value, &to.within.Values[i])
 	}
-	return appendCut(cuts, match, to.HasProof())
+	return appendCut(cuts, match, to.hasClaim() || !session && to.Has(SessionField))
 }
 
 // onWay reports whether a text on the way holds JSON in which a watched name

@@ -152,8 +152,11 @@ func (r *Reading) Has(f Field) bool {
 }
 
 // HasProof reports whether a piece of a proof is there, in whatever spelling.
-func (r *Reading) HasProof() bool {
-	for f := UserID; f.Proves(); f++ {
+func (r *Reading) HasProof() bool { return r.hasClaim() || r.Has(SessionField) }
+
+// hasClaim reports whether a piece of a claim is there.
+func (r *Reading) hasClaim() bool {
+	for f := UserID; f < SessionField; f++ {
 		if r.Has(f) {
 			return true
 		}
@@ -263,7 +266,19 @@ func (r *Reading) settle() {
 	}
 }
 
+// fail takes note of a value that cannot be taken. Any text counts as a session, one that
+// cannot be decoded as one that does not verify.
 func (f *finding) fail(err *Error) {
+	if err.Field == SessionField {
+		f.add(SessionField, undecodable)
+	} else {
+		f.refuse(err)
+	}
+}
+
+var undecodable = []byte{0xff} // no text that can be decoded is this one
+
+func (f *finding) refuse(err *Error) {
 	if f.err == nil {
 		f.err = err
 	}
@@ -316,7 +331,7 @@ func (r *Reading) member(p *Place, text []byte, v *claimjson.Value) {
 	case f == UserID || f.names():
 		found.fail(malformed(f, "is neither a string nor an integer"))
 	default:
-		found.fail(malformed(f, "is not a string"))
+		found.refuse(malformed(f, "is not a string"))
 	}
 }
 

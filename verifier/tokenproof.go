@@ -13,7 +13,6 @@ import (
 // signedToken is what a token signs beside the user's id and e-mail address.
 type signedToken struct {
 	name, attributes string
-	expires          time.Time
 }
 
 // tokenShape is shape for a claim whose proof is a token. A user id beside it must be the
@@ -25,7 +24,7 @@ func (v *Verifier) tokenShape(r *Reading) error {
 	if err := v.token.read(v, r.claim[TokenField], t); err != nil {
 		return err
 	}
-	if beside := &r.found[0][UserID]; !r.standsIn && (beside.variant || len(beside.value) > 0 && string(beside.value) != string(t.user)) {
+	if r.OtherUser(string(t.user)) {
 		return &Error{Err: ErrAmbiguous, Field: UserID, Detail: "differs from the user id in the token, or is in another spelling"}
 	}
 	r.byToken = true
@@ -47,14 +46,14 @@ func (v *Verifier) proveToken(t *tokenReading, keys []*Key) (Identity, error) {
 	case !v.token.fresh(v, t):
 		return Identity{}, ErrExpired
 	}
-	i := Identity{user: string(t.user), keyID: signer.ID, email: string(t.fields[Email]), token: &signedToken{
+	i := Identity{user: string(t.user), key: signer, email: string(t.fields[Email]), token: &signedToken{
 		name: string(t.fields[Name]), attributes: string(v.appendSigned(nil, t)),
 	}}
 	if t.has[iatMember] {
 		i.signedAt = time.Unix(t.iat, 0)
 	}
 	if t.has[expMember] {
-		i.token.expires = time.Unix(t.exp, 0)
+		i.expires = time.Unix(t.exp, 0)
 	}
 	if t.id != nil {
 		i.digest = sha256.Sum256(append([]byte("jti\x00"), t.id...))
@@ -113,13 +112,12 @@ func (i Identity) Attributes() string {
 	return i.token.attributes
 }
 
-// Expires returns when the token that proved it expires; the zero time for one that does
-// not, and for a signature.
-func (i Identity) Expires() time.Time {
-	if i.token == nil {
-		return time.Time{}
-	}
-	return i.token.expires
+// OtherUser reports whether there is a user id, beside a token or a session, that is not
+// this one, or could be read as another. What stands in for an id is none there, but the
+// e-mail address of the user. It is for use after [Verifier.Verify].
+func (r *Reading) OtherUser(user string) bool {
+	beside := &r.found[0][UserID]
+	return !r.standsIn && (beside.variant || len(beside.value) > 0 && string(beside.value) != user)
 }
 
 // appendMembers appends phone, company and the members of an object, but for those of

@@ -30,10 +30,12 @@ func (v *Verifier) Dialect() Dialect { return v.dialect.clone() }
 // memory of its own.
 type Identity struct {
 	user, email string
-	keyID       string
+	key         *Key // that signed
 	signedAt    time.Time
+	expires     time.Time
 	digest      [sha256.Size]byte
-	token       *signedToken // nil for a signature
+	token       *signedToken // nil for a signature or a session
+	session     bool
 }
 
 // User returns the user's id. It is unique among the users of one customer only.
@@ -43,10 +45,23 @@ func (i Identity) User() string { return i.user }
 func (i Identity) Email() string { return i.email }
 
 // KeyID returns the ID of the key that signed.
-func (i Identity) KeyID() string { return i.keyID }
+func (i Identity) KeyID() string {
+	if i.key == nil {
+		return ""
+	}
+	return i.key.ID
+}
+
+// Thumbprint returns the thumbprint of the public key that signed, "" for a secret. Unlike
+// its ID, which is the kid of one in a key set, nobody can give it to another key.
+func (i Identity) Thumbprint() string { return i.key.Thumbprint() }
 
 // SignedAt returns the time of signing, the zero time where none is signed.
 func (i Identity) SignedAt() time.Time { return i.signedAt }
+
+// Expires returns when the token or the session that proved it expires; the zero time for
+// one that does not, and for a signature.
+func (i Identity) Expires() time.Time { return i.expires }
 
 // Digest returns the digest that the signature encodes, the same for all its
 // spellings: what to remember to accept a signature once.
@@ -85,7 +100,7 @@ func (v *Verifier) VerifyFunc(r *Reading, keys func() []*Key) (Identity, error) 
 	if err != nil {
 		return Identity{}, err
 	}
-	i := Identity{user: string(c[UserID]), keyID: signer.ID, signedAt: v.SignedAt(r)}
+	i := Identity{user: string(c[UserID]), key: signer, signedAt: v.SignedAt(r)}
 	if v.Signs(Email) {
 		i.email = string(c[Email])
 	}

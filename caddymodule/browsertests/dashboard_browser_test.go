@@ -166,6 +166,7 @@ func TestDashboardSnippets(t *testing.T) {
 	b.open("/widgets/plain")
 	b.wait("document.querySelector('#snippet').textContent.includes('user_hash')")
 	b.says("'X-Widget-Key': 'plain'")
+	b.press("Copy chat-identity.js")
 	b.says(b.url + "/chat/")
 	b.wait("document.querySelectorAll('.signing option').length > 1")
 	b.selects(".signing select", "2")

@@ -147,6 +147,12 @@ func pageCalls(t *testing.T, base string) {
 	p.shows("#call-verdict", "401 identity_expired")
 	p.click("#call-once")
 	p.shows("#call-verdict", "200 accepted")
+	p.click("#call-again")
+	p.shows("#call-verdict", "403 identity_replayed")
+	p.click("#call-live")
+	p.shows("#call-verdict", "200 accepted")
+	p.shows("#call-line", "On the line: usr_ada")
+	p.has("#received", "X-Verified-User: usr_ada", "X-Verified-Widget: calls", "!hmacSignature", "!X-Chat-Session")
 }
 
 func pageSignsOut(t *testing.T, base string) {

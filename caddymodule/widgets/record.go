@@ -179,31 +179,31 @@ func (r *Record) Check() error {
 	case !ValidID(r.ID) && r.ID != SigningKeysID:
 		return fmt.Errorf("%w: the id is not 1 to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit", ErrRecord)
 	case len(r.Secrets) == 0 || len(r.Secrets) > MaxSecrets:
-		return fmt.Errorf("%w of widget %s: %d secrets", ErrRecord, r.ID, len(r.Secrets))
+		return fmt.Errorf("%w of %s: %d secrets", ErrRecord, NameOf(r.ID), len(r.Secrets))
 	}
 	if _, err := ParseMode(r.Mode); err != nil {
-		return fmt.Errorf("%w of widget %s: %w", ErrRecord, r.ID, err)
+		return fmt.Errorf("%w of %s: %w", ErrRecord, NameOf(r.ID), err)
 	}
 	if _, err := verifier.LookupDialect(r.Dialect); r.Dialect != "" && err != nil {
-		return fmt.Errorf("%w of widget %s: unknown dialect '%s'", ErrRecord, r.ID, r.Dialect)
+		return fmt.Errorf("%w of %s: unknown dialect '%s'", ErrRecord, NameOf(r.ID), r.Dialect)
 	}
 	for i := range r.Secrets {
 		s := &r.Secrets[i]
 		if (s.Kind == SigningKeys) != (r.ID == SigningKeysID) || s.Kind == SigningKeys && len(r.Secrets) > 1 {
-			return fmt.Errorf("%w of widget %s: only the signing keys are kept under %s, and nowhere else", ErrRecord, r.ID, SigningKeysID)
+			return fmt.Errorf("%w of %s: only the signing keys are kept under %s, and nowhere else", ErrRecord, NameOf(r.ID), SigningKeysID)
 		}
 		if s.Kind != Secrets && s.Kind != SigningKeys && (s.Kind != PublicKeys && s.Kind != KeySet || len(r.Secrets) > 1) {
-			return fmt.Errorf("%w of widget %s: it has either secrets, public keys or a key set", ErrRecord, r.ID)
+			return fmt.Errorf("%w of %s: it has either secrets, public keys or a key set", ErrRecord, NameOf(r.ID))
 		}
 		if s.Version == "" || s.KeyID == "" || len(s.Box) < overhead {
-			return fmt.Errorf("%w of widget %s: secret %d is incomplete", ErrRecord, r.ID, i+1)
+			return fmt.Errorf("%w of %s: secret %d is incomplete", ErrRecord, NameOf(r.ID), i+1)
 		}
 		if (i == 0) != s.Until.IsZero() {
-			return fmt.Errorf("%w of widget %s: the first secret, and only that, must have no end", ErrRecord, r.ID)
+			return fmt.Errorf("%w of %s: the first secret, and only that, must have no end", ErrRecord, NameOf(r.ID))
 		}
 		for _, other := range r.Secrets[:i] {
 			if other.Version == s.Version {
-				return fmt.Errorf("%w of widget %s: two secrets have the same version", ErrRecord, r.ID)
+				return fmt.Errorf("%w of %s: two secrets have the same version", ErrRecord, NameOf(r.ID))
 			}
 		}
 	}

@@ -39,8 +39,9 @@ func (e *MissingKeyError) Error() string {
 
 // EncryptionKey encrypts secrets. It prints as its id.
 type EncryptionKey struct {
-	id   string
-	aead cipher.AEAD
+	id       string
+	aead     cipher.AEAD
+	sessions *verifier.SessionKey
 }
 
 // ParseEncryptionKey reads a key: 32 bytes in base64 (RFC 4648 section 4), padded.
@@ -61,7 +62,7 @@ func ParseEncryptionKey(text string) (EncryptionKey, error) {
 	// The id, a MAC of a fixed text under the key, reveals nothing about the key.
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte("chat_identity encryption key id"))
-	return EncryptionKey{hex.EncodeToString(mac.Sum(nil)[:8]), aead}, nil
+	return EncryptionKey{hex.EncodeToString(mac.Sum(nil)[:8]), aead, verifier.NewSessionKey(key)}, nil
 }
 
 // NewEncryptionKey returns the text of a new random key.
@@ -82,8 +83,9 @@ func (k EncryptionKey) GoString() string { return k.id }
 
 // Ring holds the encryption keys: the first encrypts, all decrypt. A nil ring has none.
 type Ring struct {
-	first EncryptionKey
-	keys  map[string]cipher.AEAD
+	first    EncryptionKey
+	keys     map[string]cipher.AEAD
+	sessions []*verifier.SessionKey
 }
 
 // NewRing returns a ring of these keys.
@@ -94,8 +96,18 @@ func NewRing(keys ...EncryptionKey) *Ring {
 	r := &Ring{first: keys[0], keys: make(map[string]cipher.AEAD, len(keys))}
 	for _, k := range keys {
 		r.keys[k.id] = k.aead
+		r.sessions = append(r.sessions, k.sessions)
 	}
 	return r
+}
+
+// Sessions returns the keys for sessions of widgets with public keys: the first signs, all
+// verify.
+func (r *Ring) Sessions() []*verifier.SessionKey {
+	if r == nil {
+		return nil
+	}
+	return r.sessions
 }
 
 // First returns the id of the key that encrypts, "" without one.

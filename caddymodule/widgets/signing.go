@@ -10,6 +10,14 @@ import (
 // widget: a [Store.List] that begins after it has widgets alone.
 const SigningKeysID = "-signing-keys"
 
+// NameOf tells people of what a record is. They know no signing keys by their id.
+func NameOf(id string) string {
+	if id == SigningKeysID {
+		return "the signing keys"
+	}
+	return "widget " + id
+}
+
 // WithSigningKeys returns the record of the signing keys with that text, encrypted, in place
 // of what it had. A nil record is replaced by a new one.
 func (r *Record) WithSigningKeys(text string, ring *Ring, now time.Time) (*Record, error) {

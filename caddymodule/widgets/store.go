@@ -102,7 +102,7 @@ func Changes(ids []string, old func(id string) *Record, change Change) (map[stri
 			return nil, err
 		}
 		if next.ID != id {
-			return nil, fmt.Errorf("%w of widget %s: it would replace widget %s", ErrRecord, next.ID, id)
+			return nil, fmt.Errorf("%w of %s: it would replace %s", ErrRecord, NameOf(next.ID), NameOf(id))
 		}
 	}
 	maps.DeleteFunc(changed, func(id string, next *Record) bool { return next == old(id) })

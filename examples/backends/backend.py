@@ -1,5 +1,6 @@
 import json
 import os
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -7,7 +8,14 @@ from urllib.request import urlopen
 
 import jwt  # PyJWT, with cryptography
 
+KEYS_URL, AUDIENCE, PORT = (os.environ.get(name) or sys.exit(name + " is not set: README.md says what it is")
+                            for name in ["KEYS_URL", "AUDIENCE", "PORT"])
+ISSUER = os.environ.get("ISSUER", "chat-identity")
 keys, read, lock = {}, -300.0, threading.Lock()
+
+
+class NoKeys(Exception):
+    """That the keys could not be read says nothing about the request."""
 
 
 def key(kid):
@@ -15,16 +23,19 @@ def key(kid):
     global keys, read
     with lock:
         if time.monotonic() - read > (300 if kid in keys else 10):
-            with urlopen(os.environ["KEYS_URL"], timeout=5) as answer:
-                keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
+            try:
+                with urlopen(KEYS_URL, timeout=5) as answer:
+                    keys = {k.key_id: k.key for k in jwt.PyJWKSet.from_dict(json.load(answer)).keys}
+            except Exception as error:
+                raise NoKeys(error) from error
             read = time.monotonic()
         return keys[kid]
 
 
 def user(assertion):
     """Returns the user, which is widget and id together, or None for anybody else."""
-    claims = jwt.decode(assertion, key(jwt.get_unverified_header(assertion)["kid"]), algorithms=["ES256"], leeway=5,
-                        issuer="chat-identity", audience=os.environ["AUDIENCE"], options={"require": ["iss", "aud", "exp"]})
+    claims = jwt.decode(assertion, key(jwt.get_unverified_header(assertion)["kid"]), algorithms=["ES256"], leeway=30,
+                        issuer=ISSUER, audience=AUDIENCE, options={"require": ["iss", "aud", "exp"]})
     return [claims["widget"], claims["sub"]] if claims["outcome"] == "verified" else None
 
 
@@ -33,12 +44,16 @@ class Backend(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
             self.answer(200, {"user": user(self.headers.get("X-Verified-Assertion", ""))})
-        except (jwt.InvalidTokenError, LookupError):
-            self.answer(401, {"error": "this request has no valid assertion of the gateway"})
-        except OSError:
-            self.answer(503, {"error": "the keys of the gateway cannot be read"})
+        except (jwt.InvalidTokenError, LookupError) as error:
+            self.refuse(401, "this request has no valid assertion of the gateway", error)
+        except NoKeys as error:
+            self.refuse(503, "the keys of the gateway cannot be read", error)
 
     do_POST = do_GET
+
+    def refuse(self, status, text, error):
+        print(f"no user is read from the assertion: {error!r}", file=sys.stderr)
+        self.answer(status, {"error": text})
 
     def answer(self, status, body):
         self.send_response(status)
@@ -50,4 +65,4 @@ class Backend(BaseHTTPRequestHandler):
         pass
 
 
-ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Backend).serve_forever()
+ThreadingHTTPServer(("127.0.0.1", int(PORT)), Backend).serve_forever()

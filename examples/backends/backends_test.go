@@ -2,6 +2,8 @@ package backends_test
 
 import (
 	"net/http"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -27,12 +29,14 @@ func TestBackends(t *testing.T) {
 	expired := s.capture(t, "/capture")
 
 	// Without keys, nothing can be said of a request.
-	s.keysAway.Store(true)
-	for _, b := range s.backends {
-		b.wants(t, b.name+", without keys", expired, http.StatusServiceUnavailable, "")
-		b.wants(t, b.name+", without keys or an assertion", "", http.StatusUnauthorized, "")
+	for _, instead := range []string{"", "<html>", "[]", "{}"} {
+		s.noKeys.Store(&instead)
+		for _, b := range s.backends {
+			b.wants(t, b.name+", without keys, but "+instead, expired, http.StatusServiceUnavailable, "")
+			b.wants(t, b.name+", without keys or an assertion", "", http.StatusUnauthorized, "")
+		}
 	}
-	s.keysAway.Store(false)
+	s.noKeys.Store(nil)
 	s.gateway.Stop(t)
 
 	s.run(t, home, "lifetime 1h")
@@ -54,6 +58,12 @@ func TestBackends(t *testing.T) {
 		}, &b.log)
 		for what, assertion := range bad {
 			b.wants(t, what, assertion, http.StatusUnauthorized, "")
+		}
+		testbed.Until(t, "the log to say why", func() bool { return regexp.MustCompile(`(?i)\baud`).MatchString(b.log.String()) }, &b.log)
+		for what, assertion := range bad {
+			if _, signed, _ := strings.Cut(assertion, "."); signed != "" && strings.Contains(b.log.String(), signed) {
+				t.Errorf("the log has %s", what)
+			}
 		}
 		for _, c := range []struct {
 			who   string

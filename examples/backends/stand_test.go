@@ -35,8 +35,8 @@ type stand struct {
 	url      string
 	port     int
 	backends []*backend
-	keysAway atomic.Bool
-	captured string // the address of an upstream that answers with the assertion it gets
+	noKeys   atomic.Pointer[string] // answered in place of the gateway's keys, "" as an error
+	captured string                 // the address of an upstream that answers with the assertion it gets
 	gateway  *testbed.Process
 }
 
@@ -52,13 +52,16 @@ func newStand(t *testing.T) *stand {
 
 	program := filepath.Join(t.TempDir(), "backend")
 	testbed.Build(t, program, "./examples/backends/go")
-	for name, command := range map[string]string{
-		"node": "node backend.js", "python": "/usr/bin/python3 backend.py", "php": "php -S 127.0.0.1:{port} backend.php",
-		"ruby": "puma --quiet --threads 1:4 --bind tcp://127.0.0.1:{port} backend.ru", "go": program,
-	} {
-		s.start(t, name, command)
+	for name, command := range commands {
+		s.start(t, name, strings.ReplaceAll(command, "{go}", program))
 	}
 	return s
+}
+
+// commands run the samples.
+var commands = map[string]string{
+	"node": "node backend.js", "python": "/usr/bin/python3 backend.py", "php": "php -S 127.0.0.1:{port} backend.php",
+	"ruby": "puma --quiet --threads 1:4 --bind tcp://127.0.0.1:{port} backend.ru", "go": "{go}",
 }
 
 // start runs a sample until the test ends.
@@ -72,8 +75,11 @@ func (s *stand) start(t *testing.T, name, command string) {
 	proxy := httputil.NewSingleHostReverseProxy(gateway)
 	keys := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b.reads.Add(1)
-		if s.keysAway.Load() {
-			w.WriteHeader(http.StatusServiceUnavailable)
+		if instead := s.noKeys.Load(); instead != nil {
+			if *instead == "" {
+				w.WriteHeader(http.StatusServiceUnavailable)
+			}
+			_, _ = io.WriteString(w, *instead)
 			return
 		}
 		proxy.ServeHTTP(w, r)

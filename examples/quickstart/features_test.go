@@ -1,10 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/net/websocket"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
@@ -238,6 +242,63 @@ func testCalls(t *testing.T, s *stand) {
 		}
 		check(t, "/required/chat/messages", message, 401, "invalid")
 	})
+}
+
+// testLive: a one-time claim opens a conversation and a WebSocket, by the session for which it
+// is traded.
+func testLive(t *testing.T, s *stand) {
+	ada := s.browser(t, visitorA)
+	claim := newSessions(testSecrets, time.Now).signOnce(accounts["ada"], time.Now())
+	status, answer := ada.post(t, "/calls/identify", claim)
+	session, _ := answer["session"].(map[string]any)
+	token, _ := session["token"].(string)
+	if status != 200 || token == "" || session["expires_in"] != 600.0 {
+		t.Fatalf("identify answered %d %v", status, answer)
+	}
+	if status, answer := ada.post(t, "/calls/identify", claim); status != 403 || answer["reason"] != "replayed" {
+		t.Errorf("traded again: %d %v", status, answer)
+	}
+	if status, answer := ada.post(t, "/calls", claim); status != 403 || answer["reason"] != "replayed" {
+		t.Errorf("used after it was traded: %d %v", status, answer)
+	}
+	ada.header.Set("X-Chat-Session", token)
+	for i, text := range []string{"hello", "are you there?", "good"} {
+		status, answer := ada.post(t, "/calls/messages", map[string]any{"conversation": "live", "text": text})
+		if status != 200 {
+			t.Fatalf("message %d was answered %d %v", i, status, answer)
+		}
+		seen := answer["received"].(map[string]any)
+		if seen["user"] != "usr_ada" || seen["widget"] != callsWidget || strings.Contains(fmt.Sprint(seen), token) {
+			t.Errorf("the backend saw %v", seen)
+		}
+	}
+	bob := s.browser(t, visitorB)
+	if status, answer := bob.post(t, "/calls/messages", map[string]any{"conversation": "live", "text": "hello"}); status != 401 || answer["reason"] != "missing" {
+		t.Errorf("without a session: %d %v", status, answer)
+	}
+	_, answer = bob.post(t, "/calls/identify", newSessions(testSecrets, time.Now).signOnce(accounts["grace"], time.Now()))
+	bob.header.Set("X-Chat-Session", answer["session"].(map[string]any)["token"].(string))
+	if status, answer := bob.post(t, "/calls/messages", map[string]any{"conversation": "live", "text": "hello"}); status != 403 || answer["reason"] != "conversation_claimed" {
+		t.Errorf("another user's session: %d %v", status, answer)
+	}
+	// A session of calls makes no chat user.
+	if status, answer := ada.post(t, "/required/chat/messages", map[string]any{"conversation": "c1", "visitor": visitorA, "text": "hello"}); status != 401 || answer["reason"] != "missing" {
+		t.Errorf("in the chat: %d %v", status, answer)
+	}
+	for query, opens := range map[string]bool{"?chat_session=" + token: true, "?chat_session=" + token[:40]: false, "": false} {
+		ws, err := websocket.Dial("ws"+strings.TrimPrefix(s.base, "http")+"/calls/live"+query, "", s.base)
+		if (err == nil) != opens {
+			t.Errorf("a WebSocket with %.20q: %v", query, err)
+		}
+		if err != nil {
+			continue
+		}
+		defer ws.Close()
+		var greeting, echo string
+		if err := errors.Join(websocket.Message.Receive(ws, &greeting), websocket.Message.Send(ws, "hello"), websocket.Message.Receive(ws, &echo)); err != nil || greeting != "On the line: usr_ada" || echo != "hello" {
+			t.Errorf("%q, %q, %v", greeting, echo, err)
+		}
+	}
 }
 
 func testIdentify(t *testing.T, s *stand) {

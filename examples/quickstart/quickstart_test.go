@@ -25,6 +25,7 @@ func TestDemo(t *testing.T) {
 	t.Run("merging", func(t *testing.T) { testMerging(t, newStand(t)) })
 	t.Run("conversations", func(t *testing.T) { testConversations(t, newStand(t)) })
 	t.Run("calls", func(t *testing.T) { testCalls(t, newStand(t)) })
+	t.Run("live", func(t *testing.T) { testLive(t, newStand(t)) })
 	t.Run("identify", func(t *testing.T) { testIdentify(t, newStand(t)) })
 	t.Run("terminated", func(t *testing.T) {
 		d := demo(t)

@@ -140,14 +140,11 @@ func SayUnused(keys []verifier.PublicKey, unused []string) string {
 // thumbprint.
 func Keys(public []crypto.PublicKey, verdicts verifier.Verdicts) (keys []*verifier.Key, err error) {
 	for _, k := range public {
-		id, err := Thumbprint(k)
+		key, err := verifier.NewPublicKey(verifier.PublicKey{Key: k, Verdicts: verdicts})
 		if err != nil {
 			return nil, err
 		}
-		key, err := verifier.NewPublicKey(verifier.PublicKey{Key: k, ID: id, Verdicts: verdicts})
-		if err != nil {
-			return nil, err
-		}
+		key.ID = key.Thumbprint()
 		keys = append(keys, key)
 	}
 	return keys, nil
@@ -236,11 +233,8 @@ func check(key crypto.PublicKey) (err error) {
 	return fmt.Errorf("no algorithm takes this key: %w", err)
 }
 
-// Thumbprint is the key's id by RFC 7638, with SHA-256, in base64url.
+// Thumbprint is that of [verifier.Key.Thumbprint].
 func Thumbprint(key crypto.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		return "", err
-	}
-	return base64.RawURLEncoding.EncodeToString(sum), nil
+	k, err := verifier.NewPublicKey(verifier.PublicKey{Key: key})
+	return k.Thumbprint(), err
 }

@@ -3,6 +3,7 @@ package keyset_test
 import (
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
@@ -189,6 +190,21 @@ func TestThumbprint(t *testing.T) {
 	}
 	if _, err := keyset.Thumbprint(crypto.PublicKey(7)); err == nil {
 		t.Error("a number has a thumbprint")
+	}
+	ed, _, _ := ed25519.GenerateKey(rand.Reader)
+	others := []crypto.PublicKey{ed}
+	for _, curve := range []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()} {
+		private, err := ecdsa.GenerateKey(curve, rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		others = append(others, private.Public())
+	}
+	for _, key := range others {
+		want, err := (&jose.JSONWebKey{Key: key}).Thumbprint(crypto.SHA256)
+		if got, _ := keyset.Thumbprint(key); err != nil || got != base64.RawURLEncoding.EncodeToString(want) {
+			t.Errorf("%s: %s, %v", keyset.Describe(key), got, err)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ var operations = map[string]*operation{
 	"POST widgets/{id}/reveal":   {do: (*call).reveal, action: "reveal"},
 	"GET widgets/{id}/readiness": {do: (*call).readiness},
 	"GET keys":                   {do: (*call).keys},
-	"POST keys/rotate":           {do: (*call).rotateKeys, action: "rotate-keys"},
+	"POST keys/rotate":           {do: (*call).rotateKeys, action: "rotate-keys", takes: []string{"replace"}},
 	"GET jwks":                   {do: (*call).jwks},
 	"POST reseal":                {do: (*call).reseal, action: "reseal"},
 	"POST store/accept-loss":     {do: (*call).acceptStoreLoss, action: "accept-loss"},

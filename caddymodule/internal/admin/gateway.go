@@ -44,9 +44,10 @@ type Gateway struct {
 	TryKeySet func(ctx context.Context, url string) error
 
 	// SigningKeys returns the gateway's own keys, if there are any. RotateSigningKeys
-	// publishes a next one, and reports whether there was none yet.
+	// publishes a next one, unless there is one, and may replace stored keys that cannot be
+	// decrypted.
 	SigningKeys       func(context.Context) ([]assertion.State, error)
-	RotateSigningKeys func(context.Context) (keys []assertion.State, rotated bool, err error)
+	RotateSigningKeys func(ctx context.Context, replace bool) (adminapi.SigningKeys, error)
 	// JWKS returns the public keys of assertions, as a JWK Set.
 	JWKS func(context.Context) ([]byte, error)
 

@@ -19,10 +19,17 @@ func (c *call) keys() error {
 
 // rotateKeys publishes a next signing key, unless there is one.
 func (c *call) rotateKeys() error {
-	keys, rotated, err := c.RotateSigningKeys(c.r.Context())
+	replace, err := c.flag("replace")
 	if err != nil {
 		return err
 	}
-	c.notes = []zap.Field{zap.Bool("changed", rotated), zap.String("newest", keys[0].ID)}
-	return c.answer(http.StatusOK, adminapi.SigningKeys{Keys: keys, Changed: &rotated})
+	done, err := c.RotateSigningKeys(c.r.Context(), replace)
+	if err != nil {
+		return err
+	}
+	c.notes = []zap.Field{zap.Bool("changed", *done.Changed), zap.String("newest", done.Keys[0].ID)}
+	if done.Replaced != "" {
+		c.notes = append(c.notes, zap.String("replaced_by", done.Replaced))
+	}
+	return c.answer(http.StatusOK, done)
 }

@@ -75,7 +75,7 @@ var errUnchanged = errors.New("already encrypted with that key")
 // signing keys.
 const (
 	RotateLost  = "rotate these widgets without a grace"
-	ReplaceLost = "replace the signing keys by 'caddy chat-identity keys rotate'"
+	ReplaceLost = "replace the signing keys by 'caddy chat-identity keys rotate --replace', after which a gateway without an encryption key of this one's cannot read them"
 )
 
 // unavailability tells an operator why what is stored under an id cannot be decrypted.

@@ -122,7 +122,7 @@ type Resealed struct {
 	Failed    []ResealFailure `json:"failed,omitempty"`
 }
 
-// ResealFailure is a widget whose secrets could not be resealed.
+// ResealFailure is a widget whose secrets, or the signing keys, could not be resealed.
 type ResealFailure struct {
 	ID    string `json:"id"`
 	Error string `json:"error"`

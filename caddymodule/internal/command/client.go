@@ -206,7 +206,7 @@ func (c *adminClient) ask(ctx context.Context, r *apiRequest, to any) (json.RawM
 	}
 	switch {
 	case response.StatusCode >= 400 && (response.StatusCode != r.also || errorIn(answer) != ""):
-		return nil, nil, c.refusal(r, response.StatusCode, answer)
+		return nil, nil, c.refusal(r, response, answer)
 	case response.StatusCode >= 300 && response.StatusCode < 400:
 		return nil, nil, fmt.Errorf("%s answered with a redirect, which is not followed: is it Caddy's admin endpoint?", c.address)
 	case to == nil && response.StatusCode == http.StatusNoContent:
@@ -248,13 +248,15 @@ func errorIn(answer []byte) string {
 	return said.Error
 }
 
-// refusal is the error for a status of 400 or more: the server's own message, if
-// there is one.
-func (c *adminClient) refusal(r *apiRequest, status int, body []byte) error {
-	if text := errorIn(body); text != "" {
-		return errors.New(plain(text))
-	}
+// refusal is the error for a status of 400 or more: the API's own message, or that of
+// another server, as such.
+func (c *adminClient) refusal(r *apiRequest, response *http.Response, body []byte) error {
+	status, text := response.StatusCode, plain(errorIn(body))
 	switch {
+	case text != "" && response.Header.Get("Cross-Origin-Resource-Policy") != "": // which the API always sends
+		return errors.New(text)
+	case text != "":
+		return fmt.Errorf("%s answered with status %d (%s): is it Caddy's admin endpoint, and may it be asked from here?", c.address, status, text)
 	case status == http.StatusNotFound:
 		return fmt.Errorf("the Caddy at %s does not have this call: it was built without this module or with an older version of it, or its configuration does not use it", c.address)
 	case status >= 500:

@@ -70,6 +70,7 @@ func (s *adminServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	code, text, _ := strings.Cut(answer, " ")
 	status, err := strconv.Atoi(code)
 	if err != nil {
@@ -223,6 +224,12 @@ func TestCommandClientErrors(t *testing.T) {
 			_, _ = io.WriteString(w, body)
 		}
 	}
+	api := func(status int, body string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+			answer(status, body)(w, r)
+		}
+	}
 	broken := func(sent string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			connection, _, err := w.(http.Hijacker).Hijack()
@@ -239,10 +246,11 @@ func TestCommandClientErrors(t *testing.T) {
 		doubt   bool // whether a command that changes something says so
 	}{
 		{"host not allowed", answer(403, `{"error":"host not allowed: 10.0.0.1"}`), false},
-		{"the server's sentence", answer(409, `{"error":"widget shop is defined in the configuration"}`), false},
-		{"the server's sentence of a failure", answer(503, `{"error":"the store is busy"}`), false},
-		{"escapes", answer(404, `{"error":"no \u001b[2J\u001b]0;x\u0007\nsuch\u202e"}`), false},
-		{"long sentence", answer(404, `{"error":"`+strings.Repeat("x", 9*maxPlain)+`"}`), false},
+		{"the server's sentence", api(409, `{"error":"widget shop is defined in the configuration"}`), false},
+		{"the server's sentence of a failure", api(503, `{"error":"the store is busy"}`), false},
+		{"another server's sentence", answer(401, `{"error":"Unauthorized.\u001b[2J"}`), false},
+		{"escapes", api(404, `{"error":"no \u001b[2J\u001b]0;x\u0007\nsuch\u202e"}`), false},
+		{"long sentence", api(404, `{"error":"`+strings.Repeat("x", 9*maxPlain)+`"}`), false},
 		{"no module", answer(404, "404 page not found\n"), false},
 		{"empty error", answer(400, `{"error":""}`), false},
 		{"failure without a reason", answer(502, "<html>\x1b[2J"), true},

@@ -203,6 +203,8 @@ func TestCommandErrors(t *testing.T) {
 		{"a key in PEM for a secret", run{args: []string{"explain", "--dialect", "knock"}, in: newKeys(t, "ES256").private}},
 		{"token of a secret for RS256", run{args: []string{"sign", "--user", "u", "--dialect", "knock"}, secret: commandSecret}},
 		{"e-mail of stream", run{args: []string{"sign", "--user", "u", "--email", "a@b.c", "--dialect", "stream"}, secret: commandSecret}},
+		{"token by a short secret", run{args: []string{"sign", "--token", "--user", "u"}, secret: commandSecret[:20]}},
+		{"token by a short secret in hex", run{args: []string{"sign", "--token", "--user", "u", "--key-encoding", "hex", "--algorithm", "HS512"}, secret: "f15d1a2b3c4d5e6f708192a3b4c5d6e7"}},
 		{"token for ever", run{args: []string{"sign", "--token", "--user", "u", "--expires", "0"}, secret: commandSecret}},
 		{"no private key", run{args: []string{"sign", "--token", "--user", "u"}, in: "-----BEGIN PUBLIC KEY-----\nMCow\n-----END PUBLIC KEY-----\n"}},
 		{"unknown algorithm", run{args: []string{"sign", "--token", "--user", "u", "--algorithm", "none"}, secret: commandSecret}},

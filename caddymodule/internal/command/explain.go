@@ -73,7 +73,7 @@ func (f *claimFormat) explained(cmd *cobra.Command, public *publicFlags) (*expla
 	if err != nil {
 		return nil, err
 	}
-	text = text.request()
+	text = assertionHeader.ReplaceAll(text.request(), nil)
 	if !cmd.Flags().Changed("dialect") {
 		asToken, _ := f.try(tokenDialect, text, &evidence)
 		_, err := f.try(f.dialect, text, &evidence)
@@ -138,6 +138,9 @@ func (f *claimFormat) explain(c *checker, document document, evidence diagnose.E
 		evidence.Document = c.inHeaders(head, query == "")
 	}
 	e.Mistake = f.mistake(c, document, &reading, &evidence, e)
+	if e.Token.ofGateway() {
+		e.explainAssertion()
+	}
 	return e
 }
 

@@ -9,11 +9,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
 
 // errNotResealed fails a resealing that left something out, which standard output
 // lists already.
-var errNotResealed = errors.New("some widgets were not resealed")
+var errNotResealed = errors.New("not everything was resealed")
 
 func resealCommand() *cobra.Command {
 	var admin adminFlags
@@ -27,7 +28,7 @@ func resealCommand() *cobra.Command {
 			err := admin.print(cmd, r, &done, func() bool { return done.KeyID != "" }, func(w io.Writer) error {
 				rows := [][]string{{"key:", plain(done.KeyID)}, {"resealed:", fmt.Sprint(done.Resealed)}, {"unchanged:", fmt.Sprint(done.Unchanged)}}
 				for _, f := range done.Failed {
-					rows = append(rows, []string{"failed:", plain(f.ID) + ": " + plain(f.Error)})
+					rows = append(rows, []string{"failed:", plain(widgets.NameOf(f.ID)) + ": " + plain(f.Error)})
 				}
 				return writeTable(w, rows)
 			})

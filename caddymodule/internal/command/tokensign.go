@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,6 +74,11 @@ func (f *claimFormat) signToken(cmd *cobra.Command, c *checker, claim map[verifi
 	algorithm := rules.Algorithms[0]
 	if _, secret := signs.([]byte); secret && !strings.HasPrefix(algorithm, "HS") {
 		return nil, nil, fmt.Errorf("%s is signed with a private key: pass it in PEM ('keygen --token-key --algorithm %[1]s' makes one for tests), or name the algorithm of the gateway's token block with --algorithm", algorithm)
+	}
+	if raw, symmetric := signs.([]byte); symmetric {
+		if bits, _ := strconv.Atoi(algorithm[2:]); len(raw) < bits/8 {
+			return nil, nil, fmt.Errorf("the secret in %s has %d bytes, and %s takes at least %d (RFC 7518, section 3.2): sign with a longer one, as 'keygen' prints", from, len(raw), algorithm, bits/8)
+		}
 	}
 	payload, err := c.payload(&rules, claim, o.expires)
 	if err != nil {

@@ -159,6 +159,14 @@ func TestCommandWidgets(t *testing.T) {
 			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":false}`,
 		},
 		{
+			name: "a rotation back to known keys", args: "keys rotate --replace", call: "POST /chat_identity/keys/rotate?replace=true",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":true,"replaced":"known"}`,
+		},
+		{
+			name: "a rotation of lost keys", args: "keys rotate --replace", call: "POST /chat_identity/keys/rotate?replace=true",
+			answer: `200 {"keys":[{"kid":"new","state":"next","created":"` + created + `"},{"kid":"old","state":"current","created":"` + created + `"}],"changed":true,"replaced":"new"}`,
+		},
+		{
 			name: "stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2,"expired":0}},` +
 				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
@@ -256,10 +264,10 @@ const windowedStats = `{"since":"` + created + `","widgets":[{"id":"shop","reque
 	`"day":{"requests":10,"verified":8,"verified_rate":0.8,"reasons":{"invalid":2}}}}`
 
 func TestCommandResealFailures(t *testing.T) {
-	answer := `{"key":"k","resealed":1,"unchanged":0,"failed":[{"id":"shop","error":"encryption key x is missing\u001b[2J"}]}`
+	answer := `{"key":"k","resealed":1,"unchanged":0,"failed":[{"id":"shop","error":"encryption key x is missing\u001b[2J"},{"id":"-signing-keys","error":"they were changed"}]}`
 	s := startAdmin(t, "tcp", &adminServer{answers: map[string]string{"POST /chat_identity/reseal": "200 " + answer}})
 	out, errors, err := clientRun{}.client(t, "reseal", "--address", s.address)
-	if err == nil || errors != "Error: some widgets were not resealed\n" || !strings.Contains(out, "failed:     shop: encryption key x is missing?[2J\n") {
+	if err == nil || errors != "Error: not everything was resealed\n" || !strings.Contains(out, "failed:     widget shop: encryption key x is missing?[2J\nfailed:     the signing keys: they were changed\n") {
 		t.Errorf("%q, %q, %v", out, errors, err)
 	}
 	out, errors, err = clientRun{}.client(t, "reseal", "--address", s.address, "--json")

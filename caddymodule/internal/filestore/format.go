@@ -84,11 +84,11 @@ func encode(w io.Writer, records []*widgets.Record) ([]byte, error) {
 		}
 		line.Reset()
 		if err := json.MarshalWrite(&line, records[i]); err != nil {
-			return nil, fmt.Errorf("%w of widget %s: %w", widgets.ErrRecord, records[i].ID, err)
+			return nil, fmt.Errorf("%w of %s: %w", widgets.ErrRecord, widgets.NameOf(records[i].ID), err)
 		}
 		line.WriteByte('\n')
 		if line.Len() > maxLine {
-			return nil, fmt.Errorf("%w of widget %s: it has more than %d bytes", widgets.ErrRecord, records[i].ID, maxLine)
+			return nil, fmt.Errorf("%w of %s: it has more than %d bytes", widgets.ErrRecord, widgets.NameOf(records[i].ID), maxLine)
 		}
 	}
 	last := lastLine(len(records), sum)

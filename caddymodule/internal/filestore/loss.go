@@ -51,8 +51,16 @@ const maxNamed = 10
 // widgets back, and lacks new ones.
 func (s *Store) warnChanged(read, was *snapshot, written time.Time) {
 	var older, back, gone []string
+	switch before, now := was.byID[widgets.SigningKeysID], read.byID[widgets.SigningKeysID]; {
+	case now != nil && before != nil && now.Rotated.Before(before.Rotated):
+		s.log.Warn("the file of widgets was replaced by an older state, with signing keys that were replaced since: 'caddy chat-identity keys rotate' replaces them again")
+	case now == nil && before != nil:
+		s.log.Warn("the file of widgets no longer has the signing keys: another program has deleted them, or replaced the file. " +
+			"A gateway that signs stores those that it knows. If that is not intended, put the right file back")
+	}
 	for _, record := range read.sorted {
 		switch before := was.byID[record.ID]; {
+		case record.ID == widgets.SigningKeysID:
 		case before == nil && record.Created.Before(written.Truncate(time.Millisecond)): // as records have it
 			back = append(back, record.ID)
 		case before != nil && record.Rotated.Before(before.Rotated):
@@ -60,7 +68,7 @@ func (s *Store) warnChanged(read, was *snapshot, written time.Time) {
 		}
 	}
 	for _, record := range was.sorted {
-		if read.byID[record.ID] == nil {
+		if read.byID[record.ID] == nil && record.ID != widgets.SigningKeysID {
 			gone = append(gone, record.ID)
 		}
 	}

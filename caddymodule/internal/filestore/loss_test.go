@@ -156,20 +156,22 @@ func TestNothingToAccept(t *testing.T) {
 	}
 }
 
+func signingKeys(created time.Time) *widgets.Record {
+	r := widget(widgets.SigningKeysID, "")
+	r.Created, r.Rotated = created, created
+	r.Secrets = []widgets.Sealed{{Kind: widgets.SigningKeys, Version: "1", KeyID: "k", Box: box(1)}}
+	return r
+}
+
 // TestSigningKeysTell: every file has signing keys of the same id, and only the file's own
 // tell that it is the same file, with all widgets deleted.
 func TestSigningKeysTell(t *testing.T) {
-	keys := func(created time.Time) *widgets.Record {
-		r := widget(widgets.SigningKeysID, "")
-		r.Created, r.Secrets = created, []widgets.Sealed{{Kind: widgets.SigningKeys, Version: "1", KeyID: "k", Box: box(1)}}
-		return r
-	}
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	for _, other := range []struct {
 		keys *widgets.Record
 		loss string
-	}{{keys(now), ""}, {keys(now.Add(-time.Hour)), replaced}} {
-		path := filed(t, keys(now), widget("a", ""))
+	}{{signingKeys(now), ""}, {signingKeys(now.Add(-time.Hour)), replaced}} {
+		path := filed(t, signingKeys(now), widget("a", ""))
 		s, _ := logged(path)
 		put(t, path, encoded(t, other.keys))
 		s.look()

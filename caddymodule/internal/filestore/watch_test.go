@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -386,6 +387,10 @@ func TestOlderState(t *testing.T) {
 	fresh, rotated := *widget("new", ""), *widget("a", "")
 	fresh.Created, rotated.Rotated = time.Now().Add(time.Hour), rotated.Rotated.Add(time.Hour)
 	old := []*widgets.Record{widget("a", ""), widget("b", "")}
+	keys := signingKeys(time.Now().UTC().Truncate(time.Millisecond).Add(-time.Hour))
+	replacedKeys := *keys
+	replacedKeys.Rotated = keys.Rotated.Add(time.Minute)
+	with := func(keys *widgets.Record) []*widgets.Record { return append([]*widgets.Record{keys}, old...) }
 	for _, c := range []struct {
 		name      string
 		was, next []*widgets.Record
@@ -394,6 +399,9 @@ func TestOlderState(t *testing.T) {
 		{"a backup", []*widgets.Record{&rotated, &fresh}, old, "[older state: a] [old widgets: b] [no longer: new]"},
 		{"another process's new widget", old, append(old, &fresh), ""},
 		{"another process's deletion", old, old[:1], "[no longer: b]"},
+		{"earlier signing keys", with(&replacedKeys), with(keys), "[older state, with signing keys]"},
+		{"without the signing keys", with(keys), old, "[no longer has the signing keys]"},
+		{"signing keys", old, with(keys), ""},
 		{"another file", old, []*widgets.Record{&fresh}, ""}, // a loss, which is logged as such
 	} {
 		s, logs := logged(filed(t, c.was...))
@@ -402,6 +410,10 @@ func TestOlderState(t *testing.T) {
 		s.look()
 		var got []string
 		for _, e := range logs.FilterLevelExact(zap.WarnLevel).All() {
+			if text := regexp.MustCompile(`older state, with signing keys|no longer has the signing keys`).FindString(e.Message); text != "" {
+				got = append(got, "["+text+"]")
+				continue
+			}
 			for _, text := range []string{"older state", "old widgets", "no longer"} {
 				if strings.Contains(e.Message, text) {
 					got = append(got, strings.Replace(fmt.Sprint(e.ContextMap()["such_as"]), "[", "["+text+": ", 1))

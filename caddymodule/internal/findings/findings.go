@@ -30,6 +30,7 @@ var (
 	PathTaken         = kind("path_taken", "Give one of them another path")
 	HeaderCopied      = kind("header_copied", "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it")
 	HeaderOverwritten = kind("header_overwritten", "Remove that option: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it")
+	NotAsserted       = kind("not_asserted", "Remove 'assertion', or what keeps it from requests")
 	NoCORS            = kind("no_cors", "Add 'cors' with the origins of the pages")
 	ErrorUnhandled    = kind("error_unhandled", "Add handle_errors, or remove 'refuse error'")
 	NoDirective       = kind("no_directive", "Add the directive chat_identity to a site")
@@ -49,6 +50,7 @@ var (
 	ClaimsKept        = kind("claims_kept", "Remove 'unverified keep' unless the upstream reads X-Verified-User alone")
 	HashIsToken       = kind("hash_is_token", "Write 'proof signature' where no tokens are sent yet. Else have them signed by HS512 and write 'algorithm HS512'; or write 'proof token', with a secret that has signed no ids")
 	TokenForever      = kind("token_forever", "Have the signing server set exp, and remove no_expiry")
+	SessionKeyLocal   = kind("session_key_local", "Configure an encryption_key, the same for all gateways")
 	FileDamaged       = kind("file_damaged", "Restore it from a backup, or correct the path")
 	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
 )
@@ -76,6 +78,11 @@ func New(kind Kind, text string) Finding {
 func (f Finding) At(line, site string) Finding {
 	f.Line, f.Site = line, site
 	return f
+}
+
+// Advise sets another remedy, which may be the end of some other sentence.
+func (f *Finding) Advise(remedy string) {
+	f.Remedy = strings.ToUpper(remedy[:min(1, len(remedy))]) + remedy[min(1, len(remedy)):]
 }
 
 // Log warns of a finding.

@@ -42,7 +42,7 @@ func TestAuthorization(t *testing.T) {
 		r.Header["Authorization"] = test.values
 		h := NewHeader(verifier.Place{Field: verifier.TokenField, Location: AtHeader, Name: "authorization", Scheme: test.scheme})
 		var reading verifier.Reading
-		h.Read(r, &reading)
+		h.Read(r.Header, &reading)
 		if got := string(reading.Single(verifier.TokenField)); test.plain && got != test.token || reading.Plain() != test.plain {
 			t.Errorf("%q %q: %q, plain %v", test.scheme, test.values, got, reading.Plain())
 		}

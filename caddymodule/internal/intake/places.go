@@ -61,14 +61,22 @@ func (p *Places) ReadHead(r *http.Request, to *verifier.Reading) {
 	if query := r.URL.RawQuery; query != "" {
 		p.Query(to.Copy(query), to)
 	}
-	for i := range p.headers {
-		p.headers[i].Read(r, to)
-	}
+	p.ReadHeaders(r.Header, to)
 	for i := range p.cookies {
 		p.cookies[i].Read(r, to)
 	}
 	for i := range p.texts {
 		p.texts[i].read(p.Verifier, r.Header, to)
+	}
+}
+
+// ReadHeaders reads the places that are headers.
+func (p *Places) ReadHeaders(header http.Header, to *verifier.Reading) {
+	if len(header) == 0 {
+		return
+	}
+	for i := range p.headers {
+		p.headers[i].Read(header, to)
 	}
 }
 
@@ -118,8 +126,8 @@ func NewHeader(p verifier.Place) Header {
 }
 
 // Read reads the field.
-func (h *Header) Read(r *http.Request, to *verifier.Reading) {
-	value, found, more := h.Find(r.Header, h.carries)
+func (h *Header) Read(header http.Header, to *verifier.Reading) {
+	value, found, more := h.Find(header, h.carries)
 	switch {
 	case !found:
 		return

@@ -181,7 +181,7 @@ func (t *Text) Of(r *http.Request, to *verifier.Reading) string {
 		return values[0] // the common case
 	}
 	for i := range t.headers {
-		if t.headers[i].Read(r, to); !settled(to) {
+		if t.headers[i].Read(r.Header, to); !settled(to) {
 			return ""
 		}
 		if t.Field != verifier.Widget && t.headers[i].Respelled(r.Header) {

@@ -1,6 +1,7 @@
 package redisledger
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -110,7 +111,10 @@ func (l *Ledger) mark(ctx context.Context, old, next string, probe bool) (r mark
 	}
 	r.text, r.writable = parts[0], parts[3] == ""
 	info := redislink.Info(parts[2])
-	r.serverInfo = serverInfo{info["run_id"], info["master_replid2"], info["role"], info["redis_version"], info["maxmemory_policy"], info["redis_mode"]}
+	r.serverInfo = serverInfo{
+		info["run_id"], info["master_replid2"], info["role"], info["redis_version"], info["maxmemory_policy"],
+		cmp.Or(info["redis_mode"], info["server_mode"]), // Valkey's name for it
+	}
 	if strings.Trim(r.promoted, "0") == "" {
 		r.promoted = ""
 	}

@@ -92,10 +92,10 @@ func Explain(err error, script ...string) *Fault {
 }
 
 // explainReply explains an error reply. Within a script, some versions of Redis wrap the
-// code, and one omits it.
+// code, and others omit it.
 func explainReply(text, script string) Fault {
 	text = strings.TrimPrefix(text, "ERR ") // the client omits it
-	text = strings.Replace(text, "The user executing the script can't ", "NOPERM can't ", 1)
+	text = strings.NewReplacer("The user executing the script can't ", "NOPERM can't ", "ACL failure in script: ", "NOPERM ").Replace(text)
 	for _, f := range answers {
 		if f.text != "" && strings.HasPrefix(text, f.text) || f.text == "" &&
 			(strings.HasPrefix(text, f.Code+" ") || strings.Contains(text, " "+f.Code+" ") || strings.Contains(text, "-"+f.Code+" ")) {

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -154,11 +153,7 @@ func TestRemediesOfTLS(t *testing.T) {
 func TestRemediesOfSentinels(t *testing.T) {
 	t.Parallel()
 	primary := redistest.Start(t)
-	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	if err := os.WriteFile(config, []byte("sentinel monitor main 127.0.0.1 "+primary.Port+" 1\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sentinel := redistest.StartSentinel(t, config)
+	sentinel := primary.StartSentinels(1, 0)[0]
 	if err := ask(t, "redis+sentinel://"+sentinel.Addr+"/main", "return 1"); err != nil {
 		t.Error(err)
 	}

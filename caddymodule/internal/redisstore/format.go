@@ -19,23 +19,29 @@ type value struct {
 	Record *widgets.Record `json:"record"`
 }
 
-// errBad is an [widgets.ErrUnavailable] of one widget only.
-var errBad = fmt.Errorf("%w", widgets.ErrUnavailable)
-
-// badRecord says that the value of an id is not a record of it.
-func badRecord(key, id string, cause error) error {
-	what, again := "widget "+id, " and create the widget again"
-	if id == widgets.SigningKeysID {
-		what, again = "the signing keys", ", and others are created"
-	}
-	return fmt.Errorf("%w: the record of %s: %w: restore the key '%s' from a backup, or delete it there%s", errBad, what, cause, key, again)
+// badRecord is that the value of an id is not a record of it: an [widgets.ErrUnavailable] of
+// that id, while the store is available.
+type badRecord struct {
+	key, id string
+	cause   error
 }
+
+func (e *badRecord) Error() string {
+	again := "create the widget again"
+	if e.id == widgets.SigningKeysID {
+		again = "a gateway stores the keys that it knows, or new ones"
+	}
+	return fmt.Sprintf("the record of %s cannot be used: %v: restore the key '%s' in Redis from a backup, or delete it there, and %s",
+		widgets.NameOf(e.id), e.cause, e.key, again)
+}
+
+func (e *badRecord) Unwrap() []error { return []error{widgets.ErrUnavailable, e.cause} }
 
 // encode returns the record's value. An error wraps [widgets.ErrRecord].
 func encode(r *widgets.Record) (string, error) {
 	text, err := json.Marshal(value{format, r})
 	if err != nil {
-		return "", fmt.Errorf("%w of widget %s: %w", widgets.ErrRecord, r.ID, err)
+		return "", fmt.Errorf("%w of %s: %w", widgets.ErrRecord, widgets.NameOf(r.ID), err)
 	}
 	return string(text), nil
 }
@@ -63,7 +69,7 @@ func decode(id, text string) (*widgets.Record, error) {
 		return nil, err
 	}
 	if v.Record.ID != id {
-		return nil, fmt.Errorf("it is that of widget %s", v.Record.ID)
+		return nil, fmt.Errorf("it is that of %s", widgets.NameOf(v.Record.ID))
 	}
 	return v.Record, nil
 }

@@ -87,7 +87,7 @@ func (s *Store) read(ctx context.Context, ids []string) (found map[string]stored
 			of.record, err = decode(id, of.value)
 		}
 		if err != nil && !rueidis.IsRedisNil(err) {
-			return nil, "", badRecord(names[i], id, err)
+			return nil, "", &badRecord{names[i], id, err}
 		}
 		found[id] = of
 	}

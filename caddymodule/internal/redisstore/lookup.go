@@ -153,12 +153,19 @@ func (s *Store) remembered(id []byte, hash uint64, err error) (*widgets.Record, 
 
 // logBadRecord logs a record that cannot be used, at most once a minute.
 func (s *Store) logBadRecord(id string, cause error) error {
-	bad := badRecord(s.keys.record(id), id, cause)
-	s.recordAlarm.Raise("", bad, zap.String("widget", id))
+	bad := &badRecord{s.keys.record(id), id, cause}
+	if id == widgets.SigningKeysID {
+		s.keysAlarm.Raise("", bad)
+	} else {
+		s.recordAlarm.Raise("", bad, zap.String("widget", id))
+	}
 	return bad
 }
 
-func isBad(err error) bool { return errors.Is(err, errBad) }
+func isBad(err error) bool {
+	_, bad := errors.AsType[*badRecord](err)
+	return bad
+}
 
 // Sizes in bytes.
 const (

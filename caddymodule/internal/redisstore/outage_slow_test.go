@@ -4,8 +4,6 @@ package redisstore
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +20,7 @@ func TestSlowCluster(t *testing.T) {
 	server := redistest.Start(t, "--cluster-enabled", "yes")
 	down := gateway(t, "redis+cluster://"+server.Addr, Options{})
 	testbed.Until(t, "it is not up yet", func() bool { return down.away.Load() != nil })
-	server.Do("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	server.AddSlots(0, redistest.Slots)
 	testbed.Until(t, "the cluster is up", func() bool { return strings.Contains(server.Do("CLUSTER", "INFO"), "cluster_state:ok") })
 	a, b := ready(t, "redis+cluster://"+server.Addr, Options{StaleIfError: time.Hour}), ready(t, "redis+cluster://"+server.Addr, Options{})
 	change(t, a, to("1"), "w", "x", "y")
@@ -51,28 +49,14 @@ func TestSlowCluster(t *testing.T) {
 func TestSlowSentinel(t *testing.T) {
 	t.Parallel()
 	primary := redistest.Start(t)
-	replica := redistest.Start(t, "--replicaof", "127.0.0.1", primary.Port)
-	config := filepath.Join(t.TempDir(), "sentinel.conf")
-	text := fmt.Sprintf("sentinel monitor main 127.0.0.1 %s 1\nsentinel down-after-milliseconds main 500\n"+
-		"sentinel failover-timeout main 2000\n", primary.Port)
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	sentinel := redistest.StartSentinel(t, config)
-	testbed.Until(t, "the replica follows", func() bool {
-		return strings.Contains(replica.Do("INFO", "replication"), "master_link_status:up") &&
-			strings.Contains(sentinel.Do("INFO", "sentinel"), "slaves=1")
-	})
+	replica := primary.StartReplica()
+	sentinel := primary.StartSentinels(1, 1)[0]
 	address := "redis+sentinel://" + sentinel.Addr + "/main"
 	a, b := ready(t, address, Options{}), ready(t, address, Options{})
 	change(t, a, to("1"), "w")
 	change(t, b, to("2"), "w")
 	wants(t, a, "w", "2")
-	testbed.Until(t, "the replica has it", func() bool { return replica.Do("EXISTS", "chat_identity:{w}:w") == "1" })
-	primary.Kill()
-	testbed.Until(t, "the replica is the primary", func() bool {
-		return strings.Contains(replica.Do("INFO", "replication"), "role:master")
-	})
+	primary.FailOver(replica)
 	testbed.Until(t, "both have found it", func() bool {
 		return version(a, "w") == "2" && version(b, "w") == "2" && a.Err() == nil && b.Err() == nil
 	})

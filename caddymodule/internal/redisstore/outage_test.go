@@ -146,7 +146,7 @@ func TestFull(t *testing.T) {
 	options, logs := logged()
 	s := ready(t, "redis://"+server.Addr, options)
 	change(t, s, to("1"), "w", "gone")
-	server.Do("CONFIG", "SET", "maxmemory-policy", "noeviction", "maxmemory", "1mb")
+	server.Do("CONFIG", "SET", "maxmemory", "1") // the policy is noeviction by default
 	err := s.Update(context.Background(), []string{"w", "new"}, to("2"))
 	if !errors.Is(err, widgets.ErrUnavailable) || !strings.Contains(err.Error(), "nothing was changed") || !strings.Contains(err.Error(), "maxmemory") {
 		t.Errorf("a change: %v", err)

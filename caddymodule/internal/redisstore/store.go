@@ -112,9 +112,9 @@ type Store struct {
 	confirmed atomic.Int64
 	heard     atomic.Int64 // when the last answered heartbeat was sent
 
-	seen                   atomic.Pointer[seen]
-	readAlarm, writeAlarm  alarm.Alarm
-	lossAlarm, recordAlarm alarm.Alarm
+	seen                              atomic.Pointer[seen]
+	readAlarm, writeAlarm             alarm.Alarm
+	lossAlarm, recordAlarm, keysAlarm alarm.Alarm
 
 	beats  int    // how many heartbeats were answered; check's, as the next three are
 	policy string // by which Redis evicts widgets, "" for none
@@ -163,6 +163,7 @@ func Open(options Options) *Store {
 		writeAlarm: alarm.Alarm{Log: log, Quiet: time.Second, Good: "Redis takes changes of widgets again",
 			Bad: "Redis takes no changes of widgets: they are served as they are"},
 		recordAlarm: alarm.Alarm{Log: log, Bad: "the record of a widget cannot be used, so its requests are unavailable"},
+		keysAlarm:   alarm.Alarm{Log: log, Bad: "the stored signing keys cannot be used"},
 		lossAlarm:   alarm.Alarm{Log: log, Quiet: time.Second, Good: "the loss of the widgets is over", Bad: loss},
 		note:        options.Note,
 	}

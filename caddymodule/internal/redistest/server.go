@@ -2,22 +2,15 @@
 package redistest
 
 import (
+	"cmp"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
-	"math/big"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +20,8 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
-// Server is a redis-server of a test, in a folder of its own.
+// Server is a redis-server of a test, in a folder of its own. The environment
+// variable CHAT_IDENTITY_TEST_REDIS names another program, such as valkey-server.
 type Server struct {
 	Port string
 	Addr string
@@ -45,13 +39,6 @@ type Server struct {
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	return start(t, nil, append([]string{"--save", "", "--appendonly", "yes", "--appendfsync", "no"}, args...)...)
-}
-
-// StartSentinel starts a sentinel with that file of configuration, which it
-// writes to.
-func StartSentinel(t testing.TB, config string) *Server {
-	t.Helper()
-	return start(t, []string{config}, "--sentinel")
 }
 
 func start(t testing.TB, file []string, args ...string) *Server {
@@ -98,7 +85,7 @@ func (s *Server) Launch() {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()
-	cmd, gone := exec.Command("redis-server", s.args...), make(chan struct{})
+	cmd, gone := exec.Command(cmp.Or(os.Getenv("CHAT_IDENTITY_TEST_REDIS"), "redis-server"), s.args...), make(chan struct{})
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -119,8 +106,10 @@ func (s *Server) Kill() {
 // Empty removes what the server, which was killed, has kept.
 func (s *Server) Empty() {
 	s.t.Helper()
-	if err := os.RemoveAll(filepath.Join(s.Dir, "appendonlydir")); err != nil {
-		s.t.Fatal(err)
+	for _, name := range []string{"appendonlydir", "appendonly.aof"} { // the latter before Redis 7
+		if err := os.RemoveAll(filepath.Join(s.Dir, name)); err != nil {
+			s.t.Fatal(err)
+		}
 	}
 }
 
@@ -166,64 +155,4 @@ func (s *Server) Dial(option rueidis.ClientOption) rueidis.Client {
 		return err
 	})
 	return client
-}
-
-// StartCluster starts a cluster of that many nodes, each with its part of the
-// slots.
-func StartCluster(t testing.TB, count int) []*Server {
-	t.Helper()
-	nodes := make([]*Server, count)
-	for i := range nodes {
-		s := Start(t, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000")
-		nodes[i] = s
-		s.Do("CLUSTER", "SET-CONFIG-EPOCH", strconv.Itoa(i+1))
-		const slots = 16384
-		s.Do("CLUSTER", "ADDSLOTSRANGE", strconv.Itoa(i*slots/count), strconv.Itoa((i+1)*slots/count-1))
-		if i > 0 {
-			nodes[0].Do("CLUSTER", "MEET", "127.0.0.1", s.Port)
-		}
-	}
-	for _, s := range nodes {
-		testbed.Until(t, "the cluster to come up", func() bool {
-			info := s.Do("CLUSTER", "INFO")
-			return strings.Contains(info, "cluster_state:ok") && strings.Contains(info, "cluster_known_nodes:"+strconv.Itoa(count)+"\r")
-		})
-	}
-	return nodes
-}
-
-// Certificate returns files of a certificate for those hosts that is valid until then, and its key.
-func Certificate(t testing.TB, until time.Time, hosts ...string) (cert, key string) {
-	t.Helper()
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "redis"}, NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: until,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	for _, host := range hosts {
-		if ip := net.ParseIP(host); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, host)
-		}
-	}
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: secret}} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return cert, key
 }

@@ -22,6 +22,7 @@ import (
 type Handler struct {
 	Guard    bool         // it never decides
 	Renamed  []hop.Header // the names that it renames our headers to
+	Sessions []hop.Header // in which it looks for a session
 	Line     string       // in a Caddyfile, if it is from one
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
@@ -291,9 +292,18 @@ func (s *Site) responses(handlers []caddyhttp.ResponseHandler, way string, guard
 }
 
 // Renamed returns the names that the site's handlers rename our headers to.
-func (s *Site) Renamed() (names []hop.Header) {
+func (s *Site) Renamed() []hop.Header {
+	return s.headers(func(h *Handler) []hop.Header { return h.Renamed })
+}
+
+// Sessions returns the headers in which the site's handlers look for a session.
+func (s *Site) Sessions() []hop.Header {
+	return s.headers(func(h *Handler) []hop.Header { return h.Sessions })
+}
+
+func (s *Site) headers(of func(*Handler) []hop.Header) (names []hop.Header) {
 	for _, h := range s.Handlers {
-		names = append(names, h.Renamed...)
+		names = append(names, of(h)...)
 	}
 	return slices.Compact(slices.Sorted(slices.Values(names)))
 }

@@ -14,12 +14,13 @@ import (
 // index and an addition.
 type Finding uint8
 
-// The findings: three without a reason, one per reason, and further ones for a claimed
+// The findings: four without a reason, one per reason, and further ones for a claimed
 // conversation, the last reason, whose outcome is the claim's.
 const (
-	Disabled        Finding = iota
-	Verified                // by a signature
-	VerifiedByToken         // where outcome and reason do not tell it apart
+	Disabled          Finding = iota
+	Verified                  // by a signature
+	VerifiedByToken           // where outcome and reason do not tell it apart
+	VerifiedBySession         // neither
 	firstReason
 	numReasons  = 12
 	firstOther  = firstReason + numReasons
@@ -33,7 +34,7 @@ type found struct {
 
 // table has the outcome and reason of each finding.
 var table = func() []found {
-	all := []found{{judgment.OutcomeDisabled, ""}, {judgment.OutcomeVerified, ""}, {judgment.OutcomeVerified, ""}}
+	all := []found{{judgment.OutcomeDisabled, ""}, {judgment.OutcomeVerified, ""}, {judgment.OutcomeVerified, ""}, {judgment.OutcomeVerified, ""}}
 	for _, reason := range judgment.Reasons {
 		all = append(all, found{reason.Outcome(), reason})
 	}
@@ -64,6 +65,8 @@ func (f Finding) Proof() string {
 		return "signature"
 	case VerifiedByToken:
 		return "token"
+	case VerifiedBySession:
+		return "session"
 	}
 	return "none"
 }
@@ -95,7 +98,7 @@ func (c counts) since(earlier *counts) counts {
 }
 
 // verified returns the verified requests.
-func (c *counts) verified() uint64 { return c[Verified] + c[VerifiedByToken] }
+func (c *counts) verified() uint64 { return c[Verified] + c[VerifiedByToken] + c[VerifiedBySession] }
 
 func (c *counts) requests() (n uint64) {
 	for _, count := range c {

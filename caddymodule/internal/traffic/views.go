@@ -23,6 +23,7 @@ type Window struct {
 type Proofs struct {
 	Signature uint64 `json:"signature"`
 	Token     uint64 `json:"token"`
+	Session   uint64 `json:"session,omitempty"`
 }
 
 // Windows are the requests of the last minute, hour and day.
@@ -70,7 +71,9 @@ func (c *counts) reasons() map[judgment.Reason]uint64 {
 	return reasons
 }
 
-func (c *counts) proofs() Proofs { return Proofs{c[Verified], c[VerifiedByToken]} }
+func (c *counts) proofs() Proofs {
+	return Proofs{c[Verified], c[VerifiedByToken], c[VerifiedBySession]}
+}
 
 func share(part, of uint64) float64 {
 	if of == 0 {

@@ -75,6 +75,24 @@ $('call-once').addEventListener('click', async () => {
   $('call-again').disabled = !used;
 });
 $('call-again').addEventListener('click', () => post('call-verdict', '/calls', used));
+
+// A call that is talked in: the signature is traded for a session, which opens a WebSocket,
+// whose URL is all that a browser lets a page set, and comes with each message.
+let live = null;
+$('call-live').addEventListener('click', async () => {
+  const { ok, body } = await send('/calls/identify', { ...await sign(false) });
+  if (!ok) {
+    $('call-line').textContent = 'There is no session: sign in first.';
+    return;
+  }
+  const { token } = body.session;
+  live?.close();
+  live = new WebSocket(`/calls/live?chat_session=${token}`);
+  live.addEventListener('message', ({ data }) => { $('call-line').textContent = data; });
+  await post('call-verdict', '/calls/messages', { conversation: crypto.randomUUID(), text: 'Hello?' }, 'the browser', {
+    headers: { 'Content-Type': 'application/json', 'X-Chat-Session': token },
+  });
+});
 $('call-old').addEventListener('click', async () => post('call-verdict', '/calls', { ...await sign(true) }));
 
 chat('on', 'change', (now) => {

@@ -12,29 +12,24 @@ import (
 
 // browserCode is what the page's template is filled with.
 type browserCode struct {
-	Send, Identify string   // URLs; Identify may be ""
-	Notes          []string // what the code cannot say
-	Query          []assignment
-	Headers        []assignment
-	JSON           bool   // whether one of these is a JSON text
-	Body           string // the members of the body's object
+	Send, Identify, Session string   // URLs; the last two may be ""
+	Notes                   []string // what the code cannot say
+	Query, Headers          []assignment
+	JSON                    bool   // whether one of these is a JSON text
+	Body, Message           string // the members of the objects that carry the proof and the message
 }
 
-// assignment is a name and the JavaScript expression that it gets, if a condition holds:
-// the claim has it.
+// assignment is a name and the JavaScript expression that it gets.
 type assignment struct {
-	Name, Value, If string
+	Name, Value string
 }
 
 // assign adds what a field gets in the query or a header. Several fields within one JSON
-// text are sent by the first.
-func (c *browserCode) assign(to *[]assignment, p verifier.Place, value string, ofClaim bool) {
-	a := assignment{Name: quote(p.Name), Value: value}
+// text are sent by the first. What the claim lacks stays undefined.
+func (c *browserCode) assign(to *[]assignment, p verifier.Place, value string) {
+	a := assignment{Name: jsName(p.Name), Value: value}
 	if slices.ContainsFunc(*to, func(other assignment) bool { return other.Name == a.Name }) {
 		return
-	}
-	if ofClaim {
-		a.If = value
 	}
 	if p.Within != "" {
 		c.JSON, a.Value = true, "json("+value+")"
@@ -45,6 +40,9 @@ func (c *browserCode) assign(to *[]assignment, p verifier.Place, value string, o
 	if p.Scheme != "" {
 		a.Value = quote(p.Scheme+" ") + " + " + a.Value
 	}
+	if a.Value != value {
+		a.Value = value + " && " + a.Value
+	}
 	*to = append(*to, a)
 }
 
@@ -53,6 +51,9 @@ func (s *Site) browser(widget string) string {
 	code := browserCode{Send: quote(s.url())}
 	if s.Identify != "" {
 		code.Identify = quote(s.origin() + s.Identify)
+		if s.Sessions {
+			code.Session = code.Identify
+		}
 	}
 	if len(s.Paths) > 0 {
 		code.Notes = append(code.Notes, "The gateway verifies "+strings.Join(s.Paths, " and ")+": post to the path of your chat there.")
@@ -64,9 +65,9 @@ func (s *Site) browser(widget string) string {
 	put := func(field verifier.Field, value string) {
 		switch p := s.place(field); p.Location {
 		case "header":
-			code.assign(&code.Headers, p, value, field != verifier.Widget)
+			code.assign(&code.Headers, p, value)
 		case "query":
-			code.assign(&code.Query, p, value, field != verifier.Widget)
+			code.assign(&code.Query, p, value)
 		case "cookie":
 			code.Notes = append(code.Notes, "The "+strings.ReplaceAll(field.String(), "_", " ")+" travels in the cookie "+p.Name+": have your server set it.")
 		default:
@@ -84,7 +85,9 @@ func (s *Site) browser(widget string) string {
 	if s.place(verifier.Widget).Name != "" {
 		put(verifier.Widget, quote(widget))
 	}
-	noted := false
+	// A message says the rest itself, but for what stands in an object of the proof.
+	message, noted := new(object), false
+	message.add("text,")
 	for _, unsigned := range []struct {
 		field  verifier.Field
 		sample string
@@ -96,14 +99,17 @@ func (s *Site) browser(widget string) string {
 		if p.Name == "" || p.Location != "body" || slices.Contains(proof, unsigned.field) || slices.ContainsFunc(s.Dialect.Places, isID) {
 			continue
 		}
-		path := s.path(p)
-		if of := body.within(path[:len(path)-1]); !noted {
+		path, into := s.path(p), message
+		if len(path) > 1 && body.has(path[0]) {
+			into = body
+		}
+		if of := into.within(path[:len(path)-1]); !noted {
 			of.add("// Optional. No signature covers these.")
 			noted = true
 		}
-		put(unsigned.field, quote(unsigned.sample))
+		into.put(path, quote(unsigned.sample))
 	}
-	code.Body = body.text("      ")
+	code.Body, code.Message = body.text("      "), message.text("    ")
 	return code.fill()
 }
 
@@ -118,11 +124,21 @@ type member struct {
 
 func (o *object) add(line string) { *o = append(*o, member{line: line}) }
 
+// find returns the index of an object's member that is an object, and its line.
+func (o *object) find(name string) (i int, line string) {
+	line = jsName(name) + ": {"
+	return slices.IndexFunc(*o, func(m member) bool { return m.line == line }), line
+}
+
+func (o *object) has(name string) bool {
+	i, _ := o.find(name)
+	return i >= 0
+}
+
 // within returns the object at a path, which it creates.
 func (o *object) within(path []string) *object {
 	for _, name := range path {
-		line := jsName(name) + ": {"
-		i := slices.IndexFunc(*o, func(m member) bool { return m.line == line })
+		i, line := o.find(name)
 		if i < 0 {
 			i = len(*o)
 			*o = append(*o, member{line, new(object)})

@@ -16,6 +16,7 @@ type Site struct {
 	Origin   string           // such as https://chat.example.com, "" if it is not known
 	Paths    []string         // of the matcher, with their *; none for any path
 	Identify string           // the path that answers who the caller is, or ""
+	Sessions bool             // whether it gives sessions
 	Dialect  verifier.Dialect // with all places
 	// Widget is where a request names its widget, besides the dialect's places. Without a
 	// name it is nowhere, or something else in the text with placeholders WidgetText.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/chatidentity/caddy-chat-identity/examples/page"
 	"github.com/chatidentity/caddy-chat-identity/examples/signing"
 )
 
@@ -20,6 +21,8 @@ type Snippets struct {
 	// Fields are the names of the server's part of the claim.
 	Fields   []string  `json:"fields"`
 	Snippets []Snippet `json:"snippets"`
+	// Script is what the page loads, whatever the dialect.
+	Script string `json:"script"`
 }
 
 // Snippet is the code for a server of one language.
@@ -52,7 +55,7 @@ var browserTemplate = template.Must(template.ParseFS(sources, "snippets/browser.
 
 // For returns the snippets for a widget of a site.
 func For(s *Site, widget string) *Snippets {
-	snippets := &Snippets{Dialect: s.Dialect.Name, Message: s.Dialect.Message}
+	snippets := &Snippets{Dialect: s.Dialect.Name, Message: s.Dialect.Message, Script: page.Script}
 	for _, field := range s.signed() {
 		snippets.Fields = append(snippets.Fields, strings.Join(s.names(field), "."))
 	}

@@ -50,7 +50,7 @@ func (a *Assertion) User() []string {
 func (g *Guard) Read(r *http.Request) (*Assertion, error) {
 	token, err := jwt.ParseSigned(r.Header.Get("X-Verified-Assertion"), []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
-		return nil, ErrRefused
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	key, err := g.key(r.Context(), token.Headers[0].KeyID)
 	if err != nil {
@@ -58,8 +58,14 @@ func (g *Guard) Read(r *http.Request) (*Assertion, error) {
 	}
 	var a Assertion
 	expected := jwt.Expected{Issuer: g.Issuer, AnyAudience: jwt.Audience{g.Audience}}
-	if token.Claims(key, &a) != nil || a.Expiry == nil || a.ValidateWithLeeway(expected, 5*time.Second) != nil {
-		return nil, ErrRefused
+	if err = token.Claims(key, &a); err == nil {
+		err = a.ValidateWithLeeway(expected, 30*time.Second)
+	}
+	if err == nil && a.Expiry == nil {
+		err = errors.New("it has no exp")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return &a, nil
 }
@@ -84,7 +90,7 @@ func (g *Guard) key(ctx context.Context, id string) (*jose.JSONWebKey, error) {
 	if keys := g.keys.Key(id); len(keys) > 0 {
 		return &keys[0], nil
 	}
-	return nil, ErrRefused
+	return nil, fmt.Errorf("%w: no key of the set has its kid", ErrRefused)
 }
 
 func fetch(ctx context.Context, url string) (keys jose.JSONWebKeySet, err error) {
@@ -102,5 +108,8 @@ func fetch(ctx context.Context, url string) (keys jose.JSONWebKeySet, err error)
 	if response.StatusCode != http.StatusOK {
 		return keys, errors.New(response.Status)
 	}
-	return keys, json.NewDecoder(response.Body).Decode(&keys)
+	if err = json.NewDecoder(response.Body).Decode(&keys); err == nil && keys.Keys == nil {
+		err = errors.New("there are none")
+	}
+	return keys, err
 }

@@ -20,7 +20,7 @@ export function signing(id) {
   const error = make('p', { class: 'notice bad', role: 'alert', hidden: true })
   const element = make('div', { class: 'signing' }, ofSite, ofDialect, signed, error,
     make('div', { class: 'snippet-head' }, tabs, copyButton('Copy', () => code.textContent)), panel,
-    make('h3', {}, 'In your page'),
+    make('div', { class: 'snippet-head' }, make('h3', {}, 'In your page'), copyButton('Copy chat-identity.js', () => found.script)),
     make('div', { class: 'snippet', tabindex: '0', role: 'group', 'aria-label': 'Code of the page' }, make('pre', {}, browser)))
   let loaded = ''
   let found
