@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,14 @@ func (h *Handler) provisionNaming(field verifier.Field, n *Naming) error {
 	}
 	h.texts = append(h.texts, text)
 	return ofOption(field.String(), err)
+}
+
+// allTexts returns the handler's texts with placeholders, that which names the widget included.
+func (h *Handler) allTexts() []*naming.Text {
+	if h.named == nil {
+		return h.texts
+	}
+	return slices.Concat(h.texts, []*naming.Text{h.named})
 }
 
 // newText parses a text with placeholders by which requests name something.

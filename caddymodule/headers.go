@@ -93,10 +93,7 @@ func (h *Handler) checkRenamed() error {
 			return ofOption("header", fmt.Errorf("header: this site renames one of chat_identity's headers to %s, so the client's is removed and no %s arrives in it: choose another name", p.Name, p.Field))
 		}
 	}
-	for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
-		if text == nil {
-			continue
-		}
+	for _, text := range h.allTexts() {
 		if _, err := naming.New(text.Field, text.String(), h.renames); err != nil {
 			return err
 		}

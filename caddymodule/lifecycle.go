@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 )
@@ -74,10 +73,8 @@ func (a *App) readSites() []*sites.Site {
 			h := handlers[place]
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
 			h.sessionHeaders = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.sessionHeaders, s.Sessions()))))
-			for _, text := range slices.Concat(h.texts, []*naming.Text{h.named}) {
-				if text != nil {
-					text.OfPath = text.OfPath || s.ReadsPath(text.String())
-				}
+			for _, text := range h.allTexts() {
+				text.OfPath = text.OfPath || s.ReadsPath(text.String())
 			}
 		}
 	}

@@ -35,20 +35,20 @@ func (x *exchange) recordOutcome() {
 	default: // another user's conversation leaves the outcome as the claim's
 		s.outcome = judgment.ReasonOf(x.claim).Outcome()
 	}
-	if x.cause() == nil && x.mode != widgets.ModeOff {
-		x.recordUser()
-	}
-	// Mode off without a widget excludes a path or an error route: there is no chat to
-	// count.
-	if !x.h.widgetless() || x.h.Guard {
-		finding := traffic.FindingOf(s.outcome, s.reason)
+	finding := traffic.FindingOf(s.outcome, s.reason)
+	if finding == traffic.Verified {
 		switch {
-		case finding != traffic.Verified:
 		case x.identity.ByToken():
 			finding = traffic.VerifiedByToken
 		case x.identity.BySession():
 			finding = traffic.VerifiedBySession
 		}
+		s.proof = finding.Proof()
+		x.recordUser()
+	}
+	// Mode off without a widget excludes a path or an error route: there is no chat to
+	// count.
+	if !x.h.widgetless() || x.h.Guard {
 		x.counted = x.h.app.traffic.Count(cmp.Or(s.widget, x.unserved), finding, x.mode, x.plan.counted)
 	}
 	if len(x.stranger) > 0 && x.mode != widgets.ModeOff {
@@ -63,11 +63,8 @@ func (x *exchange) recordOutcome() {
 
 func (x *exchange) recordUser() {
 	s, said := x.s, x.reading.Unverified
-	switch s.user, s.proof = x.identity.User(), proofSignature; {
-	case x.identity.ByToken():
-		s.proof, s.signed = proofToken, profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
-	case x.identity.BySession():
-		s.proof = proofSession
+	if s.user = x.identity.User(); x.identity.ByToken() {
+		s.signed = profile{x.identity.Email(), x.identity.Name(), x.identity.Attributes()}
 	}
 	s.proved = proof{s.widget, cmp.Or(x.identity.Thumbprint(), x.identity.KeyID()), x.identity.Expires()}
 	// What the browser says counts only where the token says nothing.

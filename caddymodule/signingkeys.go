@@ -20,9 +20,7 @@ import (
 const (
 	// signingReread is the pause between two looks at the stored signing keys.
 	signingReread = time.Second
-	// signingRetry is the pause after they could not be had.
-	signingRetry = time.Second
-	// signingTimeout is how long that is tried.
+	// signingTimeout is how long one look may take.
 	signingTimeout = 10 * time.Second
 )
 
@@ -31,17 +29,17 @@ const (
 type signingKeys struct {
 	known atomic.Pointer[knownKeys]    // nil before the first
 	fault atomic.Pointer[signingFault] // why they could not be read last, nil if they could
-	// needed says that something needs them, which creates the first. To ask how the gateway
-	// is does not.
+	// needed says that something needs them, which creates the first. To ask about the
+	// gateway's health does not.
 	needed atomic.Bool
 
 	changing sync.Mutex // held while they are read or changed
-	tried    time.Time  // when that last failed; guarded by changing
 }
 
 type signingFault struct {
 	err  error
-	away bool // the store was unavailable, too
+	at   time.Time // when that was last tried
+	away bool      // the store was unavailable, too
 }
 
 type knownKeys struct {
@@ -71,11 +69,10 @@ func (s *signingKeys) last() *assertion.Keys {
 	return nil
 }
 
-// fail notes why the keys cannot be had, and reports whether they could before. The caller
+// fail notes why the keys cannot be used, and reports whether they could before. The caller
 // holds changing.
 func (s *signingKeys) fail(err error, away bool) bool {
-	s.tried = time.Now()
-	return s.fault.Swap(&signingFault{err, away}) == nil
+	return s.fault.Swap(&signingFault{err, time.Now(), away}) == nil
 }
 
 // mend notes that the keys are those of the store.
@@ -131,7 +128,7 @@ func (a *App) currentSigningKeys(ctx context.Context) (*assertion.Keys, error) {
 		return last, nil
 	}
 	defer s.changing.Unlock()
-	if fault := s.fault.Load(); fault != nil && time.Since(s.tried) < signingRetry {
+	if fault := s.fault.Load(); fault != nil && time.Since(fault.at) < signingReread {
 		return last, unless(last, fault.err)
 	}
 	// A client that goes away must not fail the requests that wait for the same keys.

@@ -80,7 +80,7 @@ func TestSigningKeysFaultIsOver(t *testing.T) {
 	g.published(t)
 	a := active(t)
 	testbed.Until(t, "health is read before the keys are", func() bool {
-		a.signing.fault.Store(&signingFault{errors.New("nothing listens at the port"), true})
+		a.signing.fault.Store(&signingFault{err: errors.New("nothing listens at the port"), away: true})
 		var h adminapi.Health
 		a.signingHealth(&h)
 		if strings.Contains(strings.Join(h.Problems, "\n"), "nothing listens") {

@@ -34,7 +34,7 @@ type state struct {
 	mode      widgets.Mode
 	dialect   string
 	widget    string
-	proof     string // of a verified user: proofSignature, proofToken or proofSession
+	proof     string // of a verified user: signature, token or session
 	proved    proof
 	user      string
 	signed    profile // what the user's token signs
@@ -62,13 +62,6 @@ type proof struct {
 	widget, version string    // of the widget's secret; the thumbprint of its public key
 	expires         time.Time // of a token or session; zero if it does not expire
 }
-
-// The proofs of a verified user, as placeholders and metrics name them.
-const (
-	proofSignature = "signature"
-	proofToken     = "token"
-	proofSession   = "session"
-)
 
 // stateOf returns the request's state, nil before the first handler.
 func stateOf(r *http.Request) *state {

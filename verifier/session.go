@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"strings"
 	"sync"
 	"time"
 )
@@ -33,9 +34,9 @@ type Sessions struct {
 type SessionKey struct{ macs sync.Pool } // of *macState
 
 // The salt and the info of HKDF. What is derived must be no MAC that somebody else computes
-// with the same secret. HMAC(secret, info | 1), of which Expand would begin, is the
-// signature of a user who is called that. The key of Extract's only MAC is the salt, and
-// nobody computes one under that but for this.
+// with the same secret. HMAC(secret, info | 1), with which Expand begins, is the signature of
+// a user who is called that. Extract computes a single MAC, whose key is the salt, and
+// nothing else uses that as a key.
 const (
 	sessionSalt = "chat-identity session v1"
 	sessionInfo = "session mac"
@@ -78,7 +79,7 @@ const (
 const maxSession = 2000
 
 // Sign returns a session for an identity that expires then, "" for a public key's without
-// Shared. A session gets no other one.
+// Shared, and for a session, which is not traded for another one.
 func (s *Sessions) Sign(i Identity, expires time.Time) string {
 	if i.key == nil || i.session {
 		return ""
@@ -115,8 +116,9 @@ func (r *Reading) SessionWidget() []byte {
 	return widget
 }
 
-// Verify returns whose session a reading has: [ErrInvalid] if it is none of these, or
-// the key that has verified its claim is not among the keys, [ErrExpired] if it is over.
+// Verify returns whose session a reading has. The error is [ErrInvalid] if it is not one of
+// these, or the key that has verified its claim is not among the keys, and [ErrExpired] if
+// it is over.
 func (s *Sessions) Verify(r *Reading, keys []*Key, now time.Time) (Identity, error) {
 	text := r.Single(SessionField)
 	widget, encoded, _ := bytes.Cut(text, []byte{separator})
@@ -166,7 +168,7 @@ func (s *Sessions) signer(keys []*Key, signed, mac []byte) *Key {
 			if sum := k.session.mac(s, k, signed); subtle.ConstantTimeCompare(sum[:], mac) == 1 {
 				return k
 			}
-		case shared && k != nil && len(k.thumbprint) > keyLength && k.thumbprint[:keyLength] == string(signed[keyAt:keyAt+keyLength]):
+		case shared && strings.HasPrefix(k.Thumbprint(), string(signed[keyAt:keyAt+keyLength])):
 			for _, of := range s.Shared {
 				if sum := of.mac(s, k, signed); subtle.ConstantTimeCompare(sum[:], mac) == 1 {
 					return k

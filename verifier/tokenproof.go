@@ -113,8 +113,8 @@ func (i Identity) Attributes() string {
 }
 
 // OtherUser reports whether there is a user id, beside a token or a session, that is not
-// this one, or could be read as another. What stands in for an id is none there, but the
-// e-mail address of the user. It is for use after [Verifier.Verify].
+// this one, or could be read as another. An e-mail address that stands in for an id does not
+// count. It is for use after [Verifier.Verify].
 func (r *Reading) OtherUser(user string) bool {
 	beside := &r.found[0][UserID]
 	return !r.standsIn && (beside.variant || len(beside.value) > 0 && string(beside.value) != user)

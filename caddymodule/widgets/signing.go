@@ -10,7 +10,7 @@ import (
 // widget: a [Store.List] that begins after it has widgets alone.
 const SigningKeysID = "-signing-keys"
 
-// NameOf tells people of what a record is. They know no signing keys by their id.
+// NameOf names a record in messages: nobody knows the signing keys by their id.
 func NameOf(id string) string {
 	if id == SigningKeysID {
 		return "the signing keys"

@@ -8,11 +8,11 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 )
 
-// assertionHeader matches what stands before an assertion that was copied with its header.
+// assertionHeader matches the name of the header, with which an assertion may have been copied.
 var assertionHeader = regexp.MustCompile(`^\s*(?i:x-verified-assertion)\s*:\s*`)
 
-// assertionRemedies say to the operator of a backend what a server that signs claims would
-// have to do otherwise, by the mistake.
+// assertionRemedies tell the operator of a backend what to do, by the mistake's ID. The text
+// of the mistake itself is for whoever signs claims.
 var assertionRemedies = []struct{ mistake, text string }{
 	{"alg_private", "no secret verifies it: pass the gateway's public keys, which are at its jwks_path, with --jwks"},
 	{"unknown_kid", "its kid names no key of this set: read the gateway's jwks_path again, as a backend does when it meets a kid that it does not know. If it is not there either, the assertion is another gateway's"},

@@ -80,7 +80,7 @@ func (f Finding) At(line, site string) Finding {
 	return f
 }
 
-// Advise sets another remedy, which may be the end of some other sentence.
+// Advise replaces the remedy. The text may begin in lower case, for use within a sentence.
 func (f *Finding) Advise(remedy string) {
 	f.Remedy = strings.ToUpper(remedy[:min(1, len(remedy))]) + remedy[min(1, len(remedy)):]
 }

@@ -72,9 +72,6 @@ func (p *Places) ReadHead(r *http.Request, to *verifier.Reading) {
 
 // ReadHeaders reads the places that are headers.
 func (p *Places) ReadHeaders(header http.Header, to *verifier.Reading) {
-	if len(header) == 0 {
-		return
-	}
 	for i := range p.headers {
 		p.headers[i].Read(header, to)
 	}

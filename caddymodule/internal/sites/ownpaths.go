@@ -8,15 +8,15 @@ type OwnPath struct {
 	As           string // the same for handlers that answer alike
 }
 
-// ownPath is such a path of a handler that is passed, after so many rewrites.
+// ownPath is such a path of a handler that requests pass, and how many rewrites come before it.
 type ownPath struct {
 	OwnPath
 	line     string
 	rewrites int
 }
 
-// ownsPaths notes the paths of a handler, and those that an earlier one answers otherwise.
-func (s *Site) ownsPaths(h *Handler) {
+// addOwnPaths notes the paths of a handler, and those that an earlier one answers differently.
+func (s *Site) addOwnPaths(h *Handler) {
 	for _, p := range h.OwnPaths {
 		i := slices.IndexFunc(s.owned, func(o ownPath) bool { return o.Path == p.Path && o.rewrites == s.rewrites })
 		if i < 0 {

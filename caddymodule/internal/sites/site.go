@@ -226,7 +226,7 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 	for _, handler := range handlers {
 		if ours := s.known(handler); ours != nil {
 			s.Handlers = append(s.Handlers, ours)
-			s.ownsPaths(ours)
+			s.addOwnPaths(ours)
 			s.before = append(s.before, s.unguarded[s.began:]...)
 			s.unguarded = s.unguarded[:s.began]
 			ours.Caught = ours.Caught || s.catching

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// CloseConn closes a connection at once. One with TLS may wait seconds for a peer that reads
-// nothing to take its last alert, so what is below it is closed.
+// CloseConn closes a connection at once. With TLS, closing may wait for seconds until a peer
+// that reads nothing takes the last alert, so the connection below is closed.
 func CloseConn(conn net.Conn) {
 	for {
 		above, ok := conn.(interface{ NetConn() net.Conn })
@@ -21,8 +21,8 @@ func CloseConn(conn net.Conn) {
 
 // Interrupt has reads and writes of an exchange fail, those that are under way as well: over
 // HTTP/2 the stream is reset, and over HTTP/3 it is once its handler returns. It may be called
-// while the handler runs, which is why it asks the server's own writer: those around it that
-// keep deadlines of their own do so without a lock.
+// while the handler runs, so it sets the deadlines of the server's own writer: writers around
+// it that keep deadlines, too, do so without a lock.
 func Interrupt(w http.ResponseWriter) {
 	for {
 		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })

@@ -11,14 +11,14 @@ import (
 	"time"
 )
 
-// Reason is why a stream was ended. The zero Reason is that of one that was not.
+// Reason is why a stream was ended. The zero Reason means that it was not.
 type Reason uint8
 
 // The reasons.
 const (
 	Rotated  Reason = iota + 1 // what proved it was retired: by a rotation, a deletion or a reload
 	Expired                    // the token or session that proved it
-	Lifetime                   // the longest that a stream may take
+	Lifetime                   // it was open for as long as a stream may be
 )
 
 // Reasons are all of them.
@@ -53,8 +53,7 @@ func (l Limit) Earlier(other Limit) Limit {
 	return l
 }
 
-// Registry has the open streams, by what proved whose they are. While there are none, it does
-// nothing.
+// Registry has the open streams, by what proved whose they are. Without any, it does nothing.
 type Registry[Proof comparable] struct {
 	retired func(Proof) bool
 	clock   func() time.Time
@@ -62,8 +61,7 @@ type Registry[Proof comparable] struct {
 	ended   [len(Reasons) + 1]atomic.Uint64
 
 	mu       sync.Mutex
-	open     map[Proof]*group[Proof]
-	count    int
+	open     map[Proof]*group[Proof] // none of which is empty
 	watching bool
 }
 
@@ -105,7 +103,7 @@ func (r *Registry[Proof]) Open(proof Proof, limit Limit, cutter Cutter) *Stream[
 	}
 	s := &Stream[Proof]{group: g, limit: limit, cutter: cutter}
 	g.streams[s] = struct{}{}
-	if r.count++; !r.watching {
+	if !r.watching {
 		r.watching = true
 		go r.watch()
 	}
@@ -121,7 +119,6 @@ func (s *Stream[Proof]) Close() Reason {
 	if delete(g.streams, s); len(g.streams) == 0 {
 		delete(r.open, g.proof)
 	}
-	r.count--
 	reason := s.reason
 	r.mu.Unlock()
 	r.ended[reason].Add(1)
@@ -132,10 +129,13 @@ func (s *Stream[Proof]) Close() Reason {
 }
 
 // Count returns how many streams are open.
-func (r *Registry[Proof]) Count() int {
+func (r *Registry[Proof]) Count() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.count
+	for _, g := range r.open {
+		n += len(g.streams)
+	}
+	return n
 }
 
 // Ended returns how many streams the registry has ended for a reason.
@@ -164,7 +164,7 @@ func (r *Registry[Proof]) watch() {
 func (r *Registry[Proof]) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.count > 0 {
+	if len(r.open) > 0 {
 		return false
 	}
 	// A map keeps the memory of the most streams that there ever were.

@@ -20,7 +20,7 @@ const (
 	Disabled          Finding = iota
 	Verified                  // by a signature
 	VerifiedByToken           // where outcome and reason do not tell it apart
-	VerifiedBySession         // neither
+	VerifiedBySession         // likewise
 	firstReason
 	numReasons  = 12
 	firstOther  = firstReason + numReasons

@@ -85,7 +85,7 @@ func (s *Site) browser(widget string) string {
 	if s.place(verifier.Widget).Name != "" {
 		put(verifier.Widget, quote(widget))
 	}
-	// A message says the rest itself, but for what stands in an object of the proof.
+	// The message carries the rest, except for what is in an object of the proof.
 	message, noted := new(object), false
 	message.add("text,")
 	for _, unsigned := range []struct {
