@@ -3,6 +3,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT := github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+CADDY ?= latest
 FUZZTIME ?= 10s
 PARSERTIME ?= 10m
 LONG := ^Test(Fleet|Process|Reload|Rotation|OneTime|Visitor|Ledger|Loss|Longer)
@@ -101,7 +104,7 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
-test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages
+test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, a release
 	@$(call install,gunicorn:gunicorn systemd-analyze:systemd)
 	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
@@ -117,13 +120,27 @@ test-image: testgateway ## runs the image of examples/deploy in a namespace of i
 	@go run ./internal/testsummary -C $(DEPLOYTESTS) -timeout 20m -race=false -run '^TestImage$$' ./...
 
 .PHONY: lint
-lint: ## gofmt, go vet and staticcheck
+lint: ## gofmt, go vet, staticcheck, and the workflows by actionlint
 	@unformatted=$$(gofmt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	$(RACE) go vet -tags soak ./...
 	GOBIN=$(CURDIR)/bin go install $(STATICCHECK)
 	$(RACE) bin/staticcheck ./...
 	export $(RACE); for module in $(MODULES); do (cd $$module && go vet ./... && $(CURDIR)/bin/staticcheck ./...); done
+	go run $(ACTIONLINT)
+
+.PHONY: vulns
+vulns: ## looks for known vulnerabilities in what is called, with govulncheck
+	go run $(GOVULNCHECK) ./...
+
+.PHONY: newest
+newest: ## moves to the newest Caddy wherever it is named; CADDY=v2.11.8 moves to another
+	@version() { go list -m -f '{{.Version}}' github.com/caddyserver/caddy/v2; }; \
+	old=$$(version); \
+	go get github.com/caddyserver/caddy/v2@$(CADDY); \
+	for module in . $(MODULES) $(DEPLOYTESTS); do go -C $$module mod tidy; done; \
+	OLD=$$old NEW=$$(version) perl -pi -e 's/\Q$$ENV{OLD}\E/$$ENV{NEW}/' README.md xcaddy.json; \
+	echo "Caddy $$old became $$(version)."
 
 # The tests run every fuzzer's seeds and earlier findings. Finding more is a matter
 # of luck, which must not decide whether a commit passes.
@@ -176,4 +193,4 @@ $(BACKENDS)/node_modules: $(BACKENDS)/package-lock.json
 
 .PHONY: clean
 clean: ## removes what was built
-	rm -rf bin caddy test-logs $(BACKENDS)/node_modules
+	rm -rf bin caddy dist test-logs $(BACKENDS)/node_modules

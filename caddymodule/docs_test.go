@@ -75,7 +75,7 @@ func find(t *testing.T, info string) string {
 
 // TestDocsBlocksAreTested fails for a kind of block that no test runs.
 func TestDocsBlocksAreTested(t *testing.T) {
-	known := regexp.MustCompile(`^(sh|sh live|console why|sh try|sh drill|js( token| page)?|json problem|text (readiness|migrating|drill)|yaml probe|http before|http after|caddyfile [a-z]+)$`)
+	known := regexp.MustCompile(`^(sh|sh install|sh live|console why|sh try|sh drill|js( token| page)?|json problem|text (readiness|migrating|drill)|yaml probe|http before|http after|caddyfile [a-z]+)$`)
 	for _, b := range blocks(t) {
 		if !known.MatchString(b.info) {
 			t.Errorf("%s: no test runs blocks of %q:\n%s", b.file, b.info, b.text)

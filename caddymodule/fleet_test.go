@@ -16,6 +16,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redistest"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // fleetSite answers who was verified. The first directive that matches a path decides.
@@ -430,7 +431,7 @@ func (f *fleet) testPaused(t *testing.T) {
 		t.Helper()
 		must(t, stopped.cmd.Process.Signal(s))
 	}
-	t.Cleanup(func() { signal(syscall.SIGCONT) }) // a test that has failed leaves it stopped
+	t.Cleanup(func() { signal(testbed.Resume) }) // a test that has failed leaves it stopped
 	secret := by.create(t, `{"id":"paused"}`)
 	for _, more := range []time.Duration{0, 2 * time.Second} {
 		f.everywhere(t, "paused", secret, true)
@@ -438,7 +439,7 @@ func (f *fleet) testPaused(t *testing.T) {
 		for range 8 {
 			waiting = append(waiting, stopped.dial(t))
 		}
-		signal(syscall.SIGSTOP)
+		signal(testbed.Suspend)
 		rotated, began := make(chan *called, 1), time.Now()
 		go func() {
 			c, err := by.tryCall("POST", "widgets/paused/rotate", "")
@@ -464,7 +465,7 @@ func (f *fleet) testPaused(t *testing.T) {
 				"X-Widget-Key: paused\r\nContent-Length: %d\r\n\r\n%s", strings.TrimPrefix(stopped.url, "http://"), len(body), body))
 		}
 		time.Sleep(more)
-		signal(syscall.SIGCONT)
+		signal(testbed.Resume)
 		for _, w := range waiting {
 			answer, err := io.ReadAll(w)
 			if err != nil || !strings.Contains(string(answer), `"reason":"invalid"`) && !strings.Contains(string(answer), `"reason":"unavailable"`) {

@@ -142,13 +142,13 @@ func (d running) losesNothing(t *testing.T, claim string) {
 	check(send())
 
 	balancer := d.balancer(t)
-	_ = balancer.Signal(syscall.SIGSTOP)
-	defer balancer.Signal(syscall.SIGCONT)
+	_ = balancer.Signal(testbed.Suspend)
+	defer balancer.Signal(testbed.Resume)
 	d.command(t, "kill -9")
 	d.Prints(t, "The gateway 1 has ended")
 	answers := send()
 	sent.Wait()
-	_ = balancer.Signal(syscall.SIGCONT)
+	_ = balancer.Signal(testbed.Resume)
 	check(answers)
 }
 

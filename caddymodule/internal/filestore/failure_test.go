@@ -115,12 +115,3 @@ func TestRemedies(t *testing.T) {
 		}
 	}
 }
-
-func TestFullDisk(t *testing.T) {
-	path := filed(t, widget("a", ""))
-	start(t, "limited", path, "").succeeds(t)
-	s, _ := logged(path)
-	if got := ids(t, s); got != "a b" {
-		t.Errorf("there are %s", got)
-	}
-}

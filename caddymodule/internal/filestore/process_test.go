@@ -375,6 +375,15 @@ func TestUnsyncedFolder(t *testing.T) {
 	start(t, "unsynced", own(t, 0o300), "").succeeds(t)
 }
 
+func TestFullDisk(t *testing.T) {
+	path := filed(t, widget("a", ""))
+	start(t, "limited", path, "").succeeds(t)
+	s, _ := logged(path)
+	if got := ids(t, s); got != "a b" {
+		t.Errorf("there are %s", got)
+	}
+}
+
 // writeUnderLimit runs into a limit on the size of files, as into a full disk.
 func writeUnderLimit(path, _ string) error {
 	signal.Ignore(syscall.SIGXFSZ) // so that write fails instead

@@ -114,8 +114,8 @@ func (s *Server) Empty() {
 }
 
 // Pause stops the server's process, and Resume lets it go on.
-func (s *Server) Pause()  { s.signal(syscall.SIGSTOP) }
-func (s *Server) Resume() { s.signal(syscall.SIGCONT) }
+func (s *Server) Pause()  { s.signal(testbed.Suspend) }
+func (s *Server) Resume() { s.signal(testbed.Resume) }
 
 func (s *Server) signal(signal syscall.Signal) {
 	s.t.Helper()
