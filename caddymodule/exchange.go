@@ -47,6 +47,7 @@ type oneRequest struct {
 	current bool            // the keys are those of the widget after the body has arrived
 	signer  *assertion.Key  // of the request's assertion, if it gets one
 	counted *traffic.Series // what the request was counted in; nil if it has none of its own
+	finding traffic.Finding // as what it was counted
 }
 
 var exchanges = sync.Pool{New: func() any { return new(exchange) }}

@@ -50,6 +50,9 @@ var keptShorter = traffic.Hint{
 func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 	reason, cause := x.s.reason, x.cause()
 	if text := x.sessionDetail(reason, cause); text != "" {
+		if reason == judgment.Invalid {
+			return x.sessionHint()
+		}
 		return traffic.Hint{ID: "session_" + string(reason), Text: text}, ""
 	}
 	switch reason {

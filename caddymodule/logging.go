@@ -156,14 +156,14 @@ func (l *logger) anonymous(x *exchange, message string) {
 // Both share one hint, since a diagnosis is costly.
 func (l *logger) unverified(x *exchange, b *budget, message string, status zap.Field) {
 	logged := b != nil && b.allow()
-	kept := x.h.app.traffic.TakesExample(x.counted, x.s.reason)
+	kept := x.h.app.traffic.TakesExample(x.counted, x.finding.Shown())
 	if !logged && !kept {
 		return
 	}
 	hint, detail := x.hint(logged || x.h.app.traffic.MayDiagnose(x.counted))
 	if kept {
 		x.h.app.traffic.AddExample(x.counted, traffic.Refusal{
-			Reason: x.s.reason, RequestID: requestID(x.r), Hint: hint, Detail: detail,
+			Reason: x.finding.Shown(), RequestID: requestID(x.r), Hint: hint, Detail: detail,
 			Always: x.refusedAlways(),
 		})
 	}
@@ -174,7 +174,7 @@ func (l *logger) unverified(x *exchange, b *budget, message string, status zap.F
 		zap.String("reason", string(x.s.reason)), zap.String("widget", x.s.widget), zap.String("dialect", x.s.dialect), about(x.r), status,
 	}
 	fields = append(fields, leftOutFields(&x.reading)...)
-	if hint == noMistake {
+	if hint == noMistake || hint == noSecretOfSession {
 		hint.Text = cmp.Or(x.otherSecret(), hint.Text)
 	}
 	fields = append(fields, x.strange()...)

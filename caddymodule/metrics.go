@@ -43,7 +43,7 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	requestsTotal = desc("requests_total",
-		"Requests by outcome, the reason why they were not verified, mode, dialect and proof.", "outcome", "reason", "mode", "dialect", "proof")
+		"Requests by outcome, the reason why they were not verified, mode, dialect and proof, which is session, too, for one that has ended.", "outcome", "reason", "mode", "dialect", "proof")
 	cacheHits       = desc("cache_hits_total", "Decrypted keys found in the cache.")
 	cacheMisses     = desc("cache_misses_total", "Keys that were not in the cache and had to be decrypted.")
 	cacheCost       = desc("cache_cost_bytes", "The approximate memory that decrypted keys take.")

@@ -16,15 +16,15 @@ import (
 
 // line is a line of this module's log, or of the access log.
 type line struct {
-	Logger, Msg, Reason, Widget, Host, Method, Path, Named, Hint string
-	Nearest                                                      []string
-	RequestID                                                    string   `json:"request_id"`
-	ClientIP                                                     string   `json:"client_ip"`
-	LeftOut                                                      []string `json:"left_out"`
-	LeftOutWhy                                                   []string `json:"left_out_why"`
-	LeftOutHeaders                                               []string `json:"left_out_headers"`
-	Status                                                       int
-	UUID                                                         string
+	Logger, Msg, Reason, Widget, Host, Method, Path, Named, Hint, Detail string
+	Nearest                                                              []string
+	RequestID                                                            string   `json:"request_id"`
+	ClientIP                                                             string   `json:"client_ip"`
+	LeftOut                                                              []string `json:"left_out"`
+	LeftOutWhy                                                           []string `json:"left_out_why"`
+	LeftOutHeaders                                                       []string `json:"left_out_headers"`
+	Status                                                               int
+	UUID                                                                 string
 }
 
 // operated runs a site with an admin API whose logs go to a file, and returns a way to read

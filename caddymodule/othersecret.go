@@ -29,14 +29,27 @@ func (x *exchange) otherSecret() string {
 			others = append(others, widgets.Other{Widget: w.id, Key: key})
 		}
 	}
+	sessions := x.sessions()
 	for _, other := range others[:min(len(others), maxOtherSecrets)] {
-		if _, err := x.plan.verifier.Verify(&x.reading, other.Key); err != nil && !errors.Is(err, verifier.ErrExpired) {
+		var err error
+		if x.session.counts {
+			_, err = sessions.Verify(&x.reading, []*verifier.Key{other.Key}, x.plan.policy.Time())
+		} else {
+			_, err = x.plan.verifier.Verify(&x.reading, other.Key)
+		}
+		switch {
+		case err != nil && !errors.Is(err, verifier.ErrExpired):
 			continue
+		case x.session.counts:
+			return "The session was given for a claim that was signed with " + app.describe(&other) + ": its page gets a new one by itself."
 		}
 		if other.Widget != x.widget.id {
 			return "The signature was made with " + app.describe(&other) + ": the signing server has that widget's secret, or the page names the wrong widget."
 		}
 		return "The signature was made with " + app.describe(&other) + ": the signing server still has the old one."
+	}
+	if x.session.counts {
+		return ""
 	}
 	return "None of the common mistakes gives this signature, and no secret of another widget or retired one that was used recently: " +
 		"most likely an unknown secret was used, or another text was signed."

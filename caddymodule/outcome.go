@@ -45,7 +45,10 @@ func (x *exchange) recordOutcome() {
 		}
 		s.proof = finding.Proof()
 		x.recordUser()
+	} else if x.session.ended {
+		finding = finding.OfSession()
 	}
+	x.finding = finding
 	// Mode off without a widget excludes a path or an error route: there is no chat to
 	// count.
 	if !x.h.widgetless() || x.h.Guard {

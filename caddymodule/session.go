@@ -43,6 +43,7 @@ type session struct {
 	found    bool // it may be in the body
 	verified bool // it verifies, whether or not it counts
 	counts   bool // it is what was judged: nothing else is a claim
+	ended    bool // it is one of the widget's, as far as can be read, and does not verify
 }
 
 // checkSession checks the option, and that no session is placed where none is taken.
@@ -154,6 +155,10 @@ func (x *exchange) verifySession() {
 	case !claimed:
 		x.session.counts = true
 		x.identity, x.claim = identity, x.unverifiable(err)
+		if err != nil {
+			widget, _, readable := verifier.ReadSession(string(x.reading.Single(verifier.SessionField)))
+			x.session.ended = readable && widget == sessions.Widget
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -111,6 +112,14 @@ func (g *gateway) visit(t *testing.T) {
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "nobody")
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "shop")
 	g.send(t, 200, "POST", "/widgets/messages", claim("ada", ""), "X-Widget-Key", "quiet")
+
+	var identified struct{ Session struct{ Token string } }
+	if err := json.Unmarshal([]byte(g.send(t, 200, "POST", "/chat/identify", claim("ada", ""))), &identified); err != nil {
+		t.Fatal(err)
+	}
+	session := identified.Session.Token
+	g.send(t, 200, "POST", chat, `{}`, "X-Chat-Session", session)
+	g.send(t, 200, "POST", chat, `{}`, "X-Chat-Session", session[:len(session)-8]+strings.Repeat("A", 8))
 
 	g.send(t, 200, "POST", "/members/messages", `{}`, "Authorization", "Bearer "+token(chatSecret, "ada"))
 

@@ -43,7 +43,7 @@ func TestAgainstGateway(t *testing.T) {
 		"outcome": {"verified", "anonymous", "invalid", "expired", "replayed", "unavailable", "malformed", "disabled"},
 		"reason": {"missing", "partial", "invalid", "ambiguous", "expired", "replayed", "conversation_claimed",
 			"widget_unknown", "unavailable", "malformed", "too_large", "unsupported"},
-		"proof": {"signature", "token", "none"},
+		"proof": {"signature", "token", "session", "none"},
 	} {
 		for _, value := range values {
 			if !slices.Contains(requests.labels[label], value) {

@@ -45,7 +45,7 @@ type evidence struct {
 func (e *evidence) judge() (adminapi.Verdict, string) {
 	unsigned := e.refusedFor(judgment.Missing)
 	// What could not be checked is the gateway's fault, and says nothing about the customer.
-	refused := e.Refused - e.refusedFor(judgment.Unavailable)
+	refused := e.Refused - e.refusedFor(judgment.Unavailable) - e.ended()
 	period := "in the last " + strings.TrimPrefix(roughly(e.Now.Sub(e.From)), "1 ")
 	judged := requests(e.Requests-e.Disabled) + " " + period
 	switch {
@@ -134,7 +134,7 @@ func (e *evidence) reasons() string {
 	var last time.Time
 	for i := range e.Refusals {
 		r := &e.Refusals[i]
-		if r.Reason == judgment.Unavailable {
+		if r.Reason == judgment.Unavailable || r.Reason == traffic.Session && e.ended() > 0 {
 			continue
 		}
 		text := fmt.Sprintf("%d %s", r.Count, r.Reason)
@@ -153,14 +153,25 @@ func (e *evidence) reasons() string {
 	return text
 }
 
-// unchecked says what is not counted against the customer.
-func (e *evidence) unchecked() string {
-	n := e.refusedFor(judgment.Unavailable)
-	if n == 0 {
-		return ""
+// ended is the number of requests whose session had ended, if pages got new ones for them: as
+// many at least were then verified by a session.
+func (e *evidence) ended() uint64 {
+	if n := e.refusedFor(traffic.Session); n <= e.Proofs.Session {
+		return n
 	}
-	return fmt.Sprintf(" Not included: %s that could not be checked because the store, the ledger, an encryption key or space for uploads was unavailable. "+
-		"Required mode refuses such requests, too, but the customer cannot help it.", requests(n))
+	return 0
+}
+
+// unchecked says what is not counted against the customer.
+func (e *evidence) unchecked() (text string) {
+	if n := e.refusedFor(judgment.Unavailable); n > 0 {
+		text = fmt.Sprintf(" Not included: %s that could not be checked because the store, the ledger, an encryption key or space for uploads was unavailable. "+
+			"Required mode refuses such requests, too, but the customer cannot help it.", requests(n))
+	}
+	if n := e.ended(); n > 0 {
+		text += fmt.Sprintf(" Not included: %s with a session that had ended, for which a page gets a new one.", requests(n))
+	}
+	return text
 }
 
 // omitted says which fields were ignored.

@@ -17,7 +17,7 @@ func TestJudge(t *testing.T) {
 		if verifying > 0 {
 			r.Verifying = now.Add(-verifying)
 		}
-		for _, reason := range judgment.Reasons {
+		for _, reason := range traffic.Reasons {
 			if n := refused[reason]; n > 0 {
 				r.Refused += n
 				r.Refusals = append(r.Refusals, traffic.ReasonCounts{
@@ -33,6 +33,10 @@ func TestJudge(t *testing.T) {
 	unnamed.unused = "No handler accepts this widget's dialect."
 	leftOut := of("optional", day, day, 120, 0, nil)
 	leftOut.LeftOut = []traffic.FieldCount{{Field: "name", Count: 1}}
+	rotated := of("optional", day, day, 120, 0, refusals{traffic.Session: 40, judgment.Missing: 1})
+	rotated.Proofs.Session = 40
+	lost := of("optional", day, day, 120, 0, refusals{traffic.Session: 41})
+	lost.Proofs.Session = 40
 	for _, test := range []struct {
 		e    evidence
 		want adminapi.Verdict
@@ -70,6 +74,10 @@ func TestJudge(t *testing.T) {
 			"Ready if users must sign in to chat: of 161 requests in the last 23 hours, required mode would have refused 41, all without a claim."},
 		{of("optional", time.Minute, time.Minute, 1, 0, refusals{judgment.Malformed: 2, judgment.Unavailable: 3}), adminapi.NotReady,
 			"Not ready: of 6 requests in the last minute, required mode would have refused 2 (2 malformed, in optional mode, too), the latest 5 minutes ago." + notIncluded("3 requests")},
+
+		{rotated, adminapi.Unsigned, "Ready if users must sign in to chat: of 161 requests in the last 23 hours, required mode would have refused 1, all without a claim. " +
+			"Not included: 40 requests with a session that had ended, for which a page gets a new one."},
+		{lost, adminapi.NotReady, "Not ready: of 161 requests in the last 23 hours, required mode would have refused 41 (41 session), the latest 5 minutes ago."},
 
 		{of("required", day, day, 40, 0, refusals{judgment.Invalid: 2}), adminapi.Required,
 			"Required already: of 42 requests in the last 23 hours, 40 verified and 2 were refused, or would have been before this mode was set."},

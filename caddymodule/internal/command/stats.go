@@ -132,7 +132,7 @@ func statsRows(s *traffic.Stats) [][]string {
 // windowRows has a column for every reason that occurred in a window, and for tokens and
 // sessions if any were verified.
 func windowRows(s *traffic.Stats, name string) [][]string {
-	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, judgment.Reasons...)
+	known := append([]judgment.Reason{judgment.Reason(judgment.OutcomeDisabled)}, traffic.Reasons...)
 	all, head := allCounts(s), []string{"WIDGET", "REQUESTS", "VERIFIED", "VERIFIED-RATE"}
 	var proofs []func(traffic.Proofs) uint64
 	column := func(title string, of func(traffic.Proofs) uint64) {

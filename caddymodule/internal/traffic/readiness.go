@@ -84,20 +84,21 @@ func (t *Traffic) Readiness(widget string, known bool) *Readiness {
 	r.Refused = r.Requests - r.Verified - r.Disabled
 	hour := int64(now.Sub(t.since) / time.Hour)
 	r.LeftOut = s.refusals.leftOutView(hour)
-	for f := firstReason; f < firstOther; f++ {
-		if n := counts.of(f); n > 0 {
-			r.Refusals = append(r.Refusals, s.refusals.view(f, n, hour, now))
+	reasons := counts.reasons()
+	for i, reason := range Reasons {
+		if n := reasons[reason]; n > 0 {
+			r.Refusals = append(r.Refusals, s.refusals.view(i, n, hour, now))
 		}
 	}
 	slices.SortStableFunc(r.Refusals, func(a, b ReasonCounts) int { return cmp.Compare(b.Count, a.Count) })
 	return r
 }
 
-func (r *refusals) view(f Finding, count uint64, hour int64, now time.Time) ReasonCounts {
-	v := ReasonCounts{Reason: f.Reason(), Count: count, Hints: []HintCount{}, Examples: []Example{}}
+func (r *refusals) view(reason int, count uint64, hour int64, now time.Time) ReasonCounts {
+	v := ReasonCounts{Reason: Reasons[reason], Count: count, Hints: []HintCount{}, Examples: []Example{}}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept := r.by[f-firstReason]
+	kept := r.by[reason]
 	if kept == nil {
 		return v
 	}

@@ -45,7 +45,7 @@ type Hint struct {
 
 // Refusal is a request that is not verified.
 type Refusal struct {
-	Reason    judgment.Reason
+	Reason    judgment.Reason // one of [Reasons]
 	RequestID string
 	Hint      Hint   // zero if it was not diagnosed
 	Detail    string // what is wrong with this request, if that is more than the hint

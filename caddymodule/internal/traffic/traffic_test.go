@@ -3,6 +3,7 @@ package traffic
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -40,7 +41,7 @@ const (
 )
 
 func TestFindings(t *testing.T) {
-	if len(judgment.Reasons) != numReasons || judgment.Reasons[numReasons-1] != judgment.ConversationClaimed {
+	if len(Reasons) != numReasons || len(table) != int(numFindings) {
 		t.Fatal("the verifier has other reasons than are counted")
 	}
 	seen := map[Finding]bool{}
@@ -59,6 +60,17 @@ func TestFindings(t *testing.T) {
 	for _, outcome := range judgment.Outcomes {
 		if outcome != judgment.OutcomeVerified && outcome != judgment.OutcomeDisabled {
 			check(outcome, judgment.ConversationClaimed)
+		}
+	}
+	for f := range numFindings {
+		of := f.OfSession()
+		told := f.Reason() == judgment.Invalid || f.Reason() == judgment.Expired ||
+			f.Reason() == judgment.ConversationClaimed && (f.Outcome() == judgment.OutcomeInvalid || f.Outcome() == judgment.OutcomeExpired)
+		if of.Outcome() != f.Outcome() || of.Reason() != f.Reason() || (of.Shown() == Session) != told || (of.Proof() == "session") != (told || f == VerifiedBySession) {
+			t.Errorf("%d of a session is %d: %s %s %s", f, of, of.Outcome(), of.Shown(), of.Proof())
+		}
+		if of != f {
+			seen[of] = true
 		}
 	}
 	if len(seen) != int(numFindings)-2 || seen[VerifiedByToken] || seen[VerifiedBySession] { // which the caller tells apart
@@ -113,16 +125,17 @@ func TestReasonsInWindows(t *testing.T) {
 	tr.Count("shop", invalid, optional, bookbag)
 	tr.Count("shop", FindingOf(judgment.OutcomeVerified, judgment.ConversationClaimed), optional, bookbag)
 	tr.Count("shop", FindingOf(judgment.OutcomeAnonymous, judgment.ConversationClaimed), optional, bookbag)
+	tr.Count("shop", invalid.OfSession(), optional, bookbag)
 	tr.Count("", FindingOf(judgment.OutcomeInvalid, judgment.WidgetUnknown), optional, bookbag)
 	text, err := json.Marshal(tr.Of("shop").Minute)
-	if want := `{"requests":5,"verified":1,"verified_rate":0.2,"proofs":{"signature":1,"token":0,"session":0},"reasons":{"conversation_claimed":2,"disabled":1,"invalid":1}}`; string(text) != want {
+	if want := `{"requests":6,"verified":1,"verified_rate":0.16666666666666666,"proofs":{"signature":1,"token":0,"session":0},"reasons":{"conversation_claimed":2,"disabled":1,"invalid":1,"session":1}}`; string(text) != want {
 		t.Errorf("%s, want %s, %v", text, want, err)
 	}
 	stats := tr.Stats(0)
-	if got := stats.Widgets[0]; got.Requests != 5 || got.Outcomes["verified"] != 2 || got.Rate != 0.4 || got.Outcomes["anonymous"] != 1 || got.Outcomes["disabled"] != 1 {
+	if got := stats.Widgets[0]; got.Requests != 6 || got.Outcomes["verified"] != 2 || got.Outcomes["invalid"] != 2 || math.Abs(got.Rate-1.0/3) > 1e-9 || got.Outcomes["anonymous"] != 1 || got.Outcomes["disabled"] != 1 {
 		t.Errorf("%+v", got)
 	}
-	if stats.Unknown == nil || stats.Unknown.Reasons["widget_unknown"] != 1 || stats.Rest != nil || stats.Total.Requests != 6 {
+	if stats.Unknown == nil || stats.Unknown.Reasons["widget_unknown"] != 1 || stats.Rest != nil || stats.Total.Requests != 7 {
 		t.Errorf("%+v", stats)
 	}
 }
@@ -372,10 +385,10 @@ func TestMemory(t *testing.T) {
 	tr, _ := start()
 	flood := func(widgets int) {
 		for i := range widgets {
-			for n, reason := range judgment.Reasons {
-				s := tr.Count(fmt.Sprintf("widget-%d", i), FindingOf(reason.Outcome(), reason), optional, bookbag)
+			for f := firstReason; f < numFindings; f++ {
+				s := tr.Count(fmt.Sprintf("widget-%d", i), f, optional, bookbag)
 				for h := range maxHints + 1 {
-					tr.AddExample(s, Refusal{Reason: reason, RequestID: fmt.Sprintf("%036d", n), Hint: Hint{"id", hints[h]}})
+					tr.AddExample(s, Refusal{Reason: f.Shown(), RequestID: fmt.Sprintf("%036d", f), Hint: Hint{"id", hints[h]}})
 				}
 			}
 		}

@@ -15,7 +15,8 @@ type Window struct {
 	Verified uint64  `json:"verified"`
 	Rate     float64 `json:"verified_rate"` // verified among all, 0 to 1
 	Proofs   Proofs  `json:"proofs"`
-	// Reasons are why others were not verified, "disabled" in mode off.
+	// Reasons are why others were not verified, "disabled" in mode off, [Session] for one
+	// that has ended.
 	Reasons map[judgment.Reason]uint64 `json:"reasons"`
 }
 
@@ -63,9 +64,9 @@ func (c *counts) reasons() map[judgment.Reason]uint64 {
 	if n := c[Disabled]; n > 0 {
 		reasons[disabled] = n
 	}
-	for f := firstReason; f < firstOther; f++ {
-		if n := c.of(f); n > 0 {
-			reasons[f.Reason()] = n
+	for f := firstReason; f < numFindings; f++ {
+		if c[f] > 0 {
+			reasons[f.Shown()] += c[f]
 		}
 	}
 	return reasons

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -95,7 +95,7 @@ func TestPage(t *testing.T) {
 // TestPageKnows: the page has a name for every reason, and offers every dialect.
 func TestPageKnows(t *testing.T) {
 	reasons, dialog := string(files["assets/reasons.js"].content), string(files["assets/dialog.js"].content)
-	for _, reason := range judgment.Reasons {
+	for _, reason := range traffic.Reasons {
 		if !strings.Contains(reasons, "\n  "+string(reason)+": [") {
 			t.Errorf("reasons.js lacks %s", reason)
 		}

@@ -11,6 +11,7 @@ const table = {
   partial: ['Half a claim', nobody, 'A user id without its signature, or the reverse. Send both, or neither.'],
   invalid: ['Wrong signature', wrong, 'The signature does not match: another secret was used, another text was signed, or it is a forgery.'],
   expired: ['Too old, or ahead', wrong, 'The signed time is too long ago or in the future. Sign when the page is opened, and check the server’s clock.'],
+  session: ['Session over', nobody, 'A session that has expired, or whose secret was retired: after a rotation every page has one. The page gets a new one by itself.'],
   replayed: ['Used before', wrong, 'A one-time signature was sent a second time. Generate a new one for each request.'],
   conversation_claimed: ['Another user’s conversation', wrong, 'The conversation belongs to another user.'],
   widget_unknown: ['Unknown widget', wrong, 'There is no such widget, or its dialect is not the handler’s.'],
