@@ -239,7 +239,7 @@ func TestReadiness(t *testing.T) {
 	if v.Widget != defaultWidget || v.Mode != "optional" || len(v.Refusals) != 1 || v.Refusals[0].Reason != "expired" || !v.Refusals[0].Always {
 		t.Fatalf("%+v", v.Readiness)
 	}
-	if r := v.Refusals[0]; r.Hints[0].ID != "too_old" || !strings.HasPrefix(r.Examples[0].Hint, "the timestamp is 1h0m") {
+	if r := v.Refusals[0]; r.Hints[0].ID != "too_old" || !strings.HasPrefix(r.Examples[0].Hint, "the timestamp is 1h") {
 		t.Errorf("%+v", r)
 	}
 

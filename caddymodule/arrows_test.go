@@ -11,16 +11,16 @@ import (
 // arrows are what each package may import of this module. A new room is one line
 // here, and a new arrow a decision.
 var arrows = map[string][]string{
-	"verifier":                    {"internal/choice", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/jws", "verifier/internal/names"},
+	"verifier":                    {"internal/choice", "internal/period", "verifier/internal/claimform", "verifier/internal/claimjson", "verifier/internal/jws", "verifier/internal/names"},
 	"verifier/keyset":             {"verifier"},
 	"verifier/internal/jws":       {"internal/choice", "verifier/internal/claimjson"},
-	"verifier/diagnose":           {"verifier", "verifier/internal/claimjson", "verifier/internal/jws"},
+	"verifier/diagnose":           {"internal/period", "verifier", "verifier/internal/claimjson", "verifier/internal/jws"},
 	"verifier/internal/claimform": {"verifier/internal/names"},
 	"verifier/internal/claimjson": {"verifier/internal/names"},
 	"verifier/internal/names":     {},
 
 	"caddymodule": {
-		"internal/choice", "verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
+		"internal/choice", "internal/period", "verifier", "verifier/diagnose", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/redisstore",
 		"caddymodule/ledger", "caddymodule/internal/boltledger", "caddymodule/internal/redisledger", "caddymodule/internal/redislink",
 		"caddymodule/internal/admin", "caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/body", "caddymodule/internal/command", "caddymodule/internal/cors",
 		"caddymodule/internal/durable", "caddymodule/internal/findings", "caddymodule/internal/hop", "caddymodule/internal/intake", "caddymodule/internal/judgment",
@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"caddymodule/internal/adminapi":        {"verifier", "caddymodule/internal/assertion", "caddymodule/internal/traffic", "caddymodule/internal/judgment"},
 	"caddymodule/internal/command": {
 		"verifier", "caddymodule/widgets", "caddymodule/internal/filestore", "caddymodule/internal/findings",
-		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice",
+		"caddymodule/internal/adminapi", "caddymodule/internal/assertion", "caddymodule/internal/secrettext", "caddymodule/internal/traffic", "caddymodule/internal/judgment", "verifier/diagnose", "verifier/keyset", "internal/choice", "internal/period",
 	},
 	"caddymodule/internal/secrettext": {},
 	"caddymodule/internal/judgment":   {"internal/choice", "verifier"},
@@ -74,6 +74,7 @@ var arrows = map[string][]string{
 
 	"caddymodule/internal/redistest": {"internal/testbed"},
 	"internal/choice":                {},
+	"internal/period":                {},
 	"internal/parsertest":            {},
 	"internal/demo":                  {},
 	"internal/testbed":               {},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/assertion"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 )
 
 // Assertion is what all assertions of a gateway have in common.
@@ -55,7 +56,7 @@ func (o *Assertion) unmarshal(d *caddyfile.Dispenser) error {
 
 func (o *Assertion) checkLifetime() error {
 	if l := time.Duration(o.Lifetime); l < 0 || l > maxLifetime || l%time.Second != 0 {
-		return fmt.Errorf("lifetime: '%v' is not a lifetime of assertions: it is %s", l, assertionLifetimes)
+		return fmt.Errorf("lifetime: '%s' is not a lifetime of assertions: it is %s", period.Text(l), assertionLifetimes)
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/dustin/go-humanize"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 )
 
 // oneArg takes the only argument of an option.
@@ -62,6 +64,11 @@ func sizeArg(d *caddyfile.Dispenser, to *int64, min, max uint64) error {
 	return nil
 }
 
+// durationOmitted says of options what there is none of without them.
+var durationOmitted = map[string]string{"session": "sessions", "stream_lifetime": "limit"}
+
+var durationUnits = []string{"ms", "s", "m", "h", "d"}
+
 // durationArg takes a duration of at least min.
 func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration) error {
 	var text string
@@ -70,9 +77,14 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 		return err
 	}
 	value, err := caddy.ParseDuration(text)
+	without := durationOmitted[name]
 	switch {
+	case without != "" && (text == "off" || err == nil && value == 0):
+		return fmt.Errorf("%s: '%s' is not a duration: for no %s, omit the line", name, text, without)
 	case err != nil && digits(text):
 		return fmt.Errorf("%s: '%s' has no unit: write %[2]ss for seconds or %[2]sm for minutes", name, text)
+	case err != nil && slices.Contains(durationUnits, strings.TrimLeft(text, "0123456789")) && text[0] <= '9':
+		return fmt.Errorf("%s: '%s' is too long: it is at most 106751d", name, text)
 	case err != nil:
 		return fmt.Errorf("%s: '%s' is not a valid duration, such as 30s or 5m: the units are ms, s, m, h and d", name, text)
 	case caddy.Duration(value) >= min:
@@ -81,7 +93,7 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 	case value < 0:
 		return fmt.Errorf("%s: '%s' is negative: write a duration such as 30s or 5m", name, text)
 	case min > 1:
-		return fmt.Errorf("%s: '%s' is too short: it is at least %v", name, text, time.Duration(min))
+		return fmt.Errorf("%s: '%s' is too short: it is at least %s", name, text, period.Text(time.Duration(min)))
 	}
 	return fmt.Errorf("%s: '%s' is too short: write a duration such as 30s or 5m", name, text)
 }

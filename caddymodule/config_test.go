@@ -128,7 +128,7 @@ func TestJSONApp(t *testing.T) {
 	}
 	for options, want := range map[string]string{
 		`{}`: "", `{"issuer":"gateway","lifetime":"1h"}`: "", `{"lifetime":"1s"}`: "",
-		`{"lifetime":"2h"}`:         "assertion: lifetime: '2h0m0s'",
+		`{"lifetime":"2h"}`:         "assertion: lifetime: '2h'",
 		`{"lifetime":"1500ms"}`:     "assertion: lifetime: '1.5s'",
 		`{"lifetime":-1000000000}`:  "assertion: lifetime: '-1s'",
 		`{"issuer":"{env.ISSUER}"}`: "assertion: issuer: '{env.ISSUER}' has a placeholder",

@@ -15,6 +15,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/naming"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -57,7 +58,7 @@ func (c *Conversation) provision() error {
 	c.Keep, c.Limit = cmp.Or(c.Keep, caddy.Duration(defaultKeep)), cmp.Or(c.Limit, defaultLimit)
 	switch {
 	case time.Duration(c.Keep) < minKeep:
-		return fmt.Errorf("conversation: keep is at least %v", minKeep)
+		return errors.New("conversation: keep is at least " + period.Text(minKeep))
 	case c.Limit < 0 || c.Limit > maxLimit:
 		return fmt.Errorf("conversation: limit is from 1 to %d", maxLimit)
 	}

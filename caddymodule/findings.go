@@ -23,6 +23,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 )
 
 // Check returns what is unlikely to be meant, for a configuration that was provisioned and
@@ -99,6 +100,7 @@ func (a *App) examine() error {
 		a.find(findings.NoDirective, "no site has the directive chat_identity, so nothing is verified and no forged header is removed")
 		return nil
 	}
+	a.checkSessions()
 	for _, w := range a.InlineWidgets {
 		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
 		for _, d := range named {
@@ -240,7 +242,7 @@ func (h *Handler) checkValues() {
 			humanize.IBytes(uint64(h.MaxUpload)), humanize.IBytes(uint64(share))))
 	}
 	if h.MaxAge > 0 && h.MaxAge < caddy.Duration(time.Second) {
-		h.find(findings.ValueTiny, fmt.Sprintf("max_age is %v, too short for any network", time.Duration(h.MaxAge)))
+		h.find(findings.ValueTiny, "max_age is "+period.Text(time.Duration(h.MaxAge))+", too short for any network")
 	}
 	if h.Token != nil && h.Token.NoExpiry {
 		h.find(findings.TokenForever, "tokens without an exp are accepted with no_expiry: whoever gets hold of one is that user until the key is rotated")

@@ -13,6 +13,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 )
@@ -175,16 +176,16 @@ func (x *exchange) ageHint() (traffic.Hint, string) {
 	p := &x.plan.policy
 	age := time.Since(x.plan.verifier.SignedAt(&x.reading)).Round(time.Second)
 	if errors.Is(x.claim, ledger.ErrTooOld) {
-		return keptShorter, fmt.Sprintf("the timestamp is %v old", age)
+		return keptShorter, fmt.Sprintf("the timestamp is %s old", period.Text(age))
 	}
 	if age < 0 {
 		return traffic.Hint{
 			ID:   "ahead",
-			Text: fmt.Sprintf("The signed timestamp is more than %v ahead: set the signing server's clock.", p.Skew),
-		}, fmt.Sprintf("the timestamp is %v ahead, and the limit is %v", -age, p.Skew)
+			Text: fmt.Sprintf("The signed timestamp is more than %s ahead: set the signing server's clock.", period.Text(p.Skew)),
+		}, fmt.Sprintf("the timestamp is %s ahead, and the limit is %s", period.Text(-age), period.Text(p.Skew))
 	}
 	return traffic.Hint{
 		ID:   "too_old",
-		Text: fmt.Sprintf("The signed timestamp is older than %v: sign anew for each page, and check the signing server's clock.", p.MaxAge),
-	}, fmt.Sprintf("the timestamp is %v old, and the limit is %v", age, p.MaxAge)
+		Text: fmt.Sprintf("The signed timestamp is older than %s: sign anew for each page, and check the signing server's clock.", period.Text(p.MaxAge)),
+	}, fmt.Sprintf("the timestamp is %s old, and the limit is %s", period.Text(age), period.Text(p.MaxAge))
 }

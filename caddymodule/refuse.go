@@ -18,6 +18,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -165,9 +166,9 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 			return "This signature is too old to be accepted. Sign anew."
 		}
 		if x.byToken() {
-			return fmt.Sprintf("The token has expired, is not valid yet, or expires more than %v from now. Sign a new one, and check the signing server's clock.", p.policy.Token.MaxLifetime)
+			return fmt.Sprintf("The token has expired, is not valid yet, or expires more than %s from now. Sign a new one, and check the signing server's clock.", period.Text(p.policy.Token.MaxLifetime))
 		}
-		return fmt.Sprintf("The signed timestamp is older than %v or more than %v ahead. Sign anew, and check the signing server's clock.", p.policy.MaxAge, p.policy.Skew)
+		return fmt.Sprintf("The signed timestamp is older than %s or more than %s ahead. Sign anew, and check the signing server's clock.", period.Text(p.policy.MaxAge), period.Text(p.policy.Skew))
 	case judgment.Replayed:
 		if x.byToken() {
 			return "This token was used before. Sign a new one for each use."

@@ -17,6 +17,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -53,7 +54,7 @@ func (h *Handler) checkSession() error {
 	case l == 0 && placed:
 		return ofOption("claim session", errors.New("claim session: this handler takes no sessions: add the option session, as in 'session 1h'"))
 	case l != 0 && (l < minSession || l > maxSession || l%time.Second != 0):
-		return ofOption("session", fmt.Errorf("session: '%v' is not a lifetime of sessions: it is from 1m to 24h, in whole seconds", l))
+		return ofOption("session", fmt.Errorf("session: '%s' is not a lifetime of sessions: it is from 1m to 24h, in whole seconds", period.Text(l)))
 	}
 	return nil
 }

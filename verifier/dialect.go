@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 )
 
 // Dialect is one product's way of claiming an identity, and what is demanded of
@@ -197,9 +198,9 @@ func (d Dialect) Reader() (*Verifier, error) {
 	case d.Limits.UserID <= 0:
 		return nil, errors.New("dialect: Limits must have one for user ids")
 	case v.Signs(Timestamp) && d.MaxAge <= 0:
-		return nil, fmt.Errorf("dialect: MaxAge must be positive, not %v", d.MaxAge)
+		return nil, fmt.Errorf("dialect: MaxAge must be positive, not %s", period.Text(d.MaxAge))
 	case (v.Signs(Timestamp) || v.token != nil) && d.Skew < 0:
-		return nil, fmt.Errorf("dialect: Skew must not be negative, as %v is", d.Skew)
+		return nil, fmt.Errorf("dialect: Skew must not be negative, as %s is", period.Text(d.Skew))
 	}
 	places := d.AllPlaces()
 	v.ownMembers = membersOwned(places)

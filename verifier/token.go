@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimjson"
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/jws"
 )
@@ -126,7 +127,7 @@ func (t Token) compile() (*tokenReader, error) {
 	r := &tokenReader{rules: t}
 	switch {
 	case t.MaxLifetime < 0 || t.MaxLifetime > longestLifetime:
-		return nil, fmt.Errorf("token: max_lifetime must be positive, and at most %v", longestLifetime)
+		return nil, errors.New("token: max_lifetime must be positive, and at most " + period.Text(longestLifetime))
 	case t.ID && t.NoExpiry:
 		return nil, errors.New("token: one that is accepted once must expire")
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -115,7 +116,7 @@ func notSeconds(name string) deviation {
 func (t *token) freshness() (found []deviation) {
 	const setClock = "set the signing server's clock"
 	add := func(d deviation, detail string, away time.Duration) {
-		found, t.detail = append(found, d), fmt.Sprintf(detail, away.Round(time.Second))
+		found, t.detail = append(found, d), fmt.Sprintf(detail, period.Text(away.Round(time.Second)))
 	}
 	for _, name := range [...]string{"nbf", "iat", "exp"} {
 		seconds, ok := t.unix(name)
@@ -140,7 +141,7 @@ func (t *token) freshness() (found []deviation) {
 		case away <= 0:
 			add(deviation{"token_expired", "the token has expired", "have the page ask its server for a new one, and check the clocks"}, "it expired %v ago", -away)
 		case away > t.rules.MaxLifetime+t.dialect.Skew:
-			add(deviation{"exp_far", "the token's exp is further away than max_lifetime, which is " + t.rules.MaxLifetime.String(), "sign for a shorter time"}, "it expires in %v", away)
+			add(deviation{"exp_far", "the token's exp is further away than max_lifetime, which is " + period.Text(t.rules.MaxLifetime), "sign for a shorter time"}, "it expires in %v", away)
 		}
 	}
 	return found

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -119,9 +120,9 @@ func (c *checker) detail(err error, r *verifier.Reading) string {
 func (c *checker) age(signed time.Time) string {
 	age := time.Since(signed).Round(time.Second)
 	if age < 0 {
-		return fmt.Sprintf("the signature is correct, but its timestamp is %v ahead of this machine's clock: at most %v is allowed", -age, c.dialect.Skew)
+		return fmt.Sprintf("the signature is correct, but its timestamp is %s ahead of this machine's clock: at most %s is allowed", period.Text(-age), period.Text(c.dialect.Skew))
 	}
-	return fmt.Sprintf("the signature is correct, but its timestamp is %v old: at most %v is allowed", age, c.dialect.MaxAge)
+	return fmt.Sprintf("the signature is correct, but its timestamp is %s old: at most %s is allowed", period.Text(age), period.Text(c.dialect.MaxAge))
 }
 
 // inWords returns an error's text without the name of the package.

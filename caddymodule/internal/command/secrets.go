@@ -15,6 +15,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/secrettext"
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -144,7 +145,7 @@ func rotateCommand() *cobra.Command {
 					return errors.New("--grace must be a positive duration, such as 24h or 7d: leave it out to end every earlier secret at once")
 				}
 				body["grace"] = duration.String()
-				again += " --grace " + duration.String()
+				again += " --grace " + period.Text(duration)
 			}
 			w, raw, err := admin.askWidget(cmd, id, &apiRequest{
 				method: http.MethodPost, path: widgetPath(id) + "/rotate", body: body,

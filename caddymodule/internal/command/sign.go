@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -99,7 +100,7 @@ func (c *checker) accepts(cmd *cobra.Command, text document, key *verifier.Key) 
 	byToken := len(reading.Unverified(verifier.TokenField)) > 0
 	switch left := reading.LeftOut(); {
 	case errors.Is(err, verifier.ErrExpired) && byToken:
-		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this token, which has expired or expires more than %v from now: see --expires.\n", c.verifier.Dialect().Token.MaxLifetime)
+		fmt.Fprintf(cmd.ErrOrStderr(), "Warning: a gateway refuses this token, which has expired or expires more than %s from now: see --expires.\n", period.Text(c.verifier.Dialect().Token.MaxLifetime))
 	case errors.Is(err, verifier.ErrExpired):
 	case err != nil && byToken:
 		return fmt.Errorf("a gateway would refuse this token: %s", inWords(err))

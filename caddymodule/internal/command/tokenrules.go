@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/period"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 	"github.com/chatidentity/caddy-chat-identity/verifier/diagnose"
 	"github.com/chatidentity/caddy-chat-identity/verifier/keyset"
@@ -191,9 +192,9 @@ func timeInWords(t, now time.Time) string {
 	text := t.UTC().Format(time.DateTime + " UTC")
 	switch away := t.Sub(now).Round(time.Second); {
 	case away < 0:
-		return fmt.Sprintf("%s, %v ago", text, -away)
+		return fmt.Sprintf("%s, %s ago", text, period.Text(-away))
 	case away > 0:
-		return fmt.Sprintf("%s, in %v", text, away)
+		return fmt.Sprintf("%s, in %s", text, period.Text(away))
 	}
 	return text + ", now"
 }

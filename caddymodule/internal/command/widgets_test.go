@@ -396,7 +396,7 @@ func TestCommandJSONEscapes(t *testing.T) {
 var lostSecrets = []struct{ args, want string }{
 	{"create shop", "Generate another: caddy chat-identity rotate shop\n"},
 	{"rotate shop", "Rotate again: caddy chat-identity rotate shop\n"},
-	{"rotate shop --grace 24h", "Rotate again: caddy chat-identity rotate shop --grace 24h0m0s\n"},
+	{"rotate shop --grace 24h", "Rotate again: caddy chat-identity rotate shop --grace 24h\n"},
 	{"reveal shop", "the secret of widget shop could not be printed"},
 }
 
