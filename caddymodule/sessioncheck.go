@@ -31,7 +31,7 @@ func (a *App) checkSessions() {
 		switch {
 		case h.Mode == widgets.ModeOff:
 		case h.Session == 0 && !h.OneTime: // one_time demands a claim each time
-			if at := slices.IndexFunc(givers, beside); at >= 0 {
+			if at := slices.IndexFunc(givers, func(other *Handler) bool { return beside(other) && !differ(other) }); at >= 0 {
 				find(findings.SessionUntaken, fmt.Sprintf("the sessions that %s gives for the same widget are not looked for here: a page that has one sends no claim, so it is 'missing'", givers[at].which()))
 			}
 		case h.Session == 0 || gives(h) && !slices.ContainsFunc(givers, beside):

@@ -338,7 +338,7 @@ func TestExplainReasons(t *testing.T) {
 		{"malformed body without a name", "bookbag", `{"user":`, "malformed", "malformed", "the body is not valid JSON", ""},
 		{"no object", "bookbag", `[]`, "anonymous", "missing", "found:     nothing", "other_body"},
 		{"ambiguous", "bookbag", `{"user_id":"u","user_id":"v","user_hash":"x"}`, "invalid", "ambiguous", "appears more than once", ""},
-		{"expired", "snapengage", snap(now - 3600), "expired", "expired", "1h old", ""},
+		{"expired", "snapengage", snap(now - 3600), "expired", "expired", "1h", ""},
 		{"ahead", "snapengage", snap(now + 3600), "expired", "expired", "ahead of this machine's clock", ""},
 		{"invalid", "bookbag", `{"user_id":"u","user_hash":"` + strings.Repeat("0", 64) + `"}`, "invalid", "invalid", "does not match", ""},
 		{"of nextcap", "bookbag", `{"userId":"u","userHash":"` + right + `"}`, "anonymous", "missing", "", "other_dialect"},
