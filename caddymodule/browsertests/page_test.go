@@ -195,6 +195,43 @@ func pageStartsOver(t *testing.T, mode, options, refused string) {
 	equal(t, claims, 1)
 }
 
+// TestPageSignsInAnother: while a session is renewed, somebody else signs in. What the last user
+// had begun fails, also where the gateway is asked for it with that user's claim, and what was
+// begun since identify is the new user's.
+func TestPageSignsInAnother(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessions)
+	s.user = "ada"
+	v := s.visit(newTab(t), identify)
+	v.knows(`["ada"]`)
+	asked := func(n int) {
+		t.Helper()
+		testbed.Until(t, fmt.Sprint(n, " claims to be asked for"), func() bool { _, claims := s.said(); return claims == n })
+	}
+	first, second := make(chan struct{}), make(chan struct{})
+	s.do(func() { s.hold, s.claims = first, 0 })
+	v.script(`window.adas = chatIdentity.url('/chat/events').catch((error) => error.message)`)
+	asked(1)
+	s.do(func() { s.user, s.hold = "grace", second })
+	v.script(`chatIdentity('identify', ` + identify + `)
+		window.graces = chatIdentity.fetch('/chat/messages', { method: 'POST', body: { text: 'mine' } }).then((answer) => answer.text()).catch((error) => error.message)`)
+	asked(2)
+	close(first) // with a claim of ada's, which is not used
+	asked(3)
+	s.do(func() { s.hold = nil })
+	close(second)
+	equal(t, v.run("return graces"), "grace")
+	equal(t, v.run("return adas"), "chat-identity: the user has changed")
+	v.knows(`["ada","grace"]`)
+
+	// Nobody has called identify here: somebody else signed in in another tab.
+	s.do(func() { s.user = "hopper" })
+	equal(t, v.run(`return chatIdentity.url('/chat/events').catch((error) => error.message)`), "chat-identity: the user has changed")
+	v.knows(`["ada","grace","hopper"]`)
+	said, _ := s.said()
+	equal(t, said, "POST /chat/messages grace: mine")
+}
+
 // TestPageSignsOut: what a page knew is gone at once, and an answer that is still on its
 // way does not bring it back.
 func TestPageSignsOut(t *testing.T) {

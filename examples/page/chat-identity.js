@@ -1,23 +1,20 @@
 // Proves to the gateway who is chatting. See README.md.
-const queued = window.chatIdentity?.q ?? []
+const queued = window.chatIdentity?.q
 const tabs = new BroadcastChannel('chat-identity')
-let options = { claim() {} }, era = 0, user, session, ends, asking
+let options = { claim() {} }, writer = {}, open = 1, user, session, ends, asking
 
 const fail = (text) => { throw Error('chat-identity: ' + text) }
 
-// Gets a claim from your server or, with init, a session.
 async function call(url, init) {
-  let said = 'no answer'
+  const answer = await fetch(url, { cache: 'no-store', ...init, signal: AbortSignal.timeout(8e3) }).catch(() => ({ status: 'no answer' }))
+  if (!init && /204|40[13]/.test(answer.status)) return
   try {
-    const answer = await fetch(url, { cache: 'no-store', ...init, signal: AbortSignal.timeout(8e3) })
-    said = answer.status
-    if (!init && [204, 401, 403].includes(said)) return
     if (answer.ok) return await answer.json()
   } catch {}
-  fail(`${url} gave no ${init ? 'session' : 'claim'}: ${said}`)
+  fail(`${url} gave no ${init ? 'session' : 'claim'}: ${answer.status}`)
 }
 
-// Trades a claim, never kept, for a session, or returns it.
+// Trades a claim for a session, or returns it.
 async function trade() {
   const asked = options, url = options.session
   const claim = await (options.claim?.at ? call(options.claim) : options.claim())
@@ -27,37 +24,37 @@ async function trade() {
   know(who?.user?.id ?? null)
   session = who?.session?.token
   ends = Date.now() + who?.session?.expires_in * 1e3
-  return session ? null : claim
+  return !session && claim
 }
 
-const renew = () => asking ??= trade().finally(() => { asking = null })
+const renew = () => asking ??= trade().finally(() => (asking = null))
 
-// Tells of another user. What waits was the last one's.
+// Tells of another user. What waited before identify fails.
 function know(id) {
+  if (!open && user !== id) writer = {}
+  writer.id = id
+  open = 0
   if (id === user) return
-  if (user) era++
   user = id
   dispatchEvent(new CustomEvent('chat-identity', { detail: id }))
   tabs.postMessage(id)
 }
 
-// A stream gets a new session: the last may have ended it.
+// A stream gets a session of its own.
 async function prove(mine, stream) {
-  let claim
-  if (stream || !(ends > Date.now() + 2e4)) {
-    claim = await (options.session ? renew : trade)().catch((e) => { if (!(ends > Date.now())) throw e })
-  }
-  if (mine !== era) fail('the user has changed')
+  const claim = (stream || !(ends > Date.now() + 2e4)) &&
+    await (options.session ? renew : trade)().catch((e) => { if (!(ends > Date.now())) throw e })
+  if (mine.id !== null && mine.id !== user) fail('the user has changed')
   return { claim, session }
 }
 
 const text = (value) => Object(value) === value && !value[Symbol.toStringTag] ? JSON.stringify(value) : value
 
-// Puts the proof into a request or, without init, a URL.
+// Puts the proof into a request or a URL.
 function carry({ claim, session }, url, init) {
   if (url.url) fail('a Request is no URL')
   const to = new URL(url, location), headers = new Headers(init?.headers)
-  const at = options.place?.(claim ?? {}) ?? { body: claim }
+  const at = options.place?.(claim || {}) ?? { body: claim }
   const put = (fields, into) => {
     for (const name in fields) if (fields[name] != null) into.set(name, text(fields[name]))
   }
@@ -80,24 +77,29 @@ function carry({ claim, session }, url, init) {
   return [to, { ...init, headers, body }]
 }
 
-tabs.onmessage = ({ data }) => data === user || chatIdentity('identify', options)
+function ask(given) {
+  options = { ...given }
+  asking = ends = null
+  renew().catch(console.warn)
+}
+
+tabs.onmessage = ({ data }) => data === user || ask(options)
 
 window.chatIdentity = (command, given) => {
-  const out = command === 'reset'
-  if (!out && command !== 'identify') fail('no command ' + command)
-  options = out ? { ...options, claim() {} } : { ...given }
-  if (out || !options.session) era++
-  asking = ends = null
-  out ? know(null) : renew().catch(console.warn)
+  if (command === 'reset') given = { ...options, claim() {}, session: '' }
+  else if (command !== 'identify') fail('no command ' + command)
+  if (!given?.session) writer.id = NaN
+  if (writer.id !== undefined) writer = { id: user }
+  open = 1
+  ask(given)
 }
 
-// What is refused is sent again, once.
-chatIdentity.fetch = async (url, init = {}, mine = era) => {
-  for (let last; ; last = 1) {
-    const proof = await prove(mine), answer = await fetch(...carry(proof, url, init))
-    if (last || !proof.session || ![401, 403].includes(answer.status)) return answer
-    ends = 0
-  }
+// Once more, if refused.
+chatIdentity.fetch = async (url, init = {}, mine = writer, last) => {
+  const proof = await prove(mine), answer = await fetch(...carry(proof, url, init))
+  if (last || !proof.session || !/40[13]/.test(answer.status)) return answer
+  ends = 0
+  return chatIdentity.fetch(url, init, mine, 1)
 }
-chatIdentity.url = async (url, mine = era) => carry(await prove(mine, 1), url)[0].href
-for (const command of queued) chatIdentity(...command)
+chatIdentity.url = async (url) => carry(await prove(writer, 1), url)[0].href
+queued?.map((command) => chatIdentity(...command))
