@@ -56,7 +56,7 @@ func activeGateway() (*admin.Gateway, error) {
 func (a *App) gateway() *admin.Gateway {
 	g := &admin.Gateway{
 		Log: a.log, Traffic: a.traffic, Store: a.store, Configured: a.configuredWidgets(), Census: a.counted, Sites: a.servingSites,
-		AllowReveal: a.AllowReveal, Offline: a.offline, Health: a.health,
+		AllowReveal: a.AllowReveal, Offline: a.offline, Health: a.health, OpenStreams: openStreams.Count,
 		Ring: a.ring.Load, EnsureRing: a.ensureRing, MissingKeys: a.missingKeys,
 		WhereKeyIs:  a.whereKeyIs,
 		SigningKeys: a.listSigningKeys, RotateSigningKeys: a.rotateSigningKeys, JWKS: a.publicKeys,

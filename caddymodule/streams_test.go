@@ -116,6 +116,9 @@ func TestStreamLimits(t *testing.T) {
 	anonymous.echoes(t, "nobody's")
 	after := g.scrape(t)
 	equal(t, after["streams_open{}"], 1, "streams_open")
+	for _, path := range []string{"stats", "overview"} {
+		contains(t, g.call(t, "GET", path, "").body, `"open_streams":1`)
+	}
 	for reason, want := range map[string]float64{"rotated": 0, "expired": 2, "lifetime": 2} {
 		name := `streams_ended_total{reason="` + reason + `"}`
 		if _, there := before[name]; !there {

@@ -183,7 +183,7 @@ func TestDashboardVerdict(t *testing.T) {
 // the verified were which.
 func TestDashboardProofs(t *testing.T) {
 	t.Parallel()
-	b := openBoard(t, "", "chat_identity {\nwidget {header.X-Widget-Key}\nclaim token header Authorization\n}\n"+answers)
+	b := openBoard(t, "", "chat_identity {\nwidget {header.X-Widget-Key}\nclaim token header Authorization\nidentify /identify\nsession 1h\n}\n"+answers)
 	secret := b.create(t, `{"id":"shop"}`)
 	b.open("/")
 	b.click("//a[normalize-space()='shop']")
@@ -199,6 +199,14 @@ func TestDashboardProofs(t *testing.T) {
 	}
 	b.wait("document.querySelectorAll('.tokens').length === 3 && /^75.% of the verified by token$/.test(document.querySelector('.tokens').textContent)")
 	b.wait("document.querySelector('.verdict').textContent.includes('75% were proved by a token and 1 by a signature')")
+	b.wait("document.querySelectorAll('.sessions').length === 0")
+	var identified struct{ Session struct{ Token string } }
+	_, answer := request(t, "POST", b.url+"/identify", claim(secret, "user-1"), "X-Widget-Key: shop")
+	must(t, json.Unmarshal([]byte(answer), &identified))
+	if _, found := b.post(t, "shop", `{"text":"hi"}`, "X-Chat-Session: "+identified.Session.Token); !strings.HasPrefix(found, "verified ") {
+		t.Fatalf("a session is %s", found)
+	}
+	b.wait("document.querySelectorAll('.sessions').length === 3 && /^17.% of the verified by session$/.test(document.querySelector('.sessions').textContent)")
 }
 
 // token is a user's JSON Web Token, good for a minute.

@@ -27,6 +27,7 @@ type Gateway struct {
 	Offline     bool    // requests go through another process, which counts them
 	Ledger      *Ledger // nil if no handler needs one
 	Health      func() adminapi.Health
+	OpenStreams func() int // verified ones
 
 	// Ring returns the encryption keys, or nil while there are none. EnsureRing
 	// creates one if there is none.

@@ -37,7 +37,7 @@ func (c *call) overview() error {
 		return adminError(http.StatusBadRequest, "widget must be the id of one, and the only parameter")
 	}
 	v := adminapi.Overview{
-		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Health: c.Health(),
+		Now: time.Now().UTC(), Since: c.Traffic.Since().UTC(), Gateway: thisGateway(), Health: c.Health(), OpenStreams: c.OpenStreams(),
 		Store:       adminapi.Store{Reach: reachOf(c.Store.Err()), Lost: c.Store.Loss()},
 		MissingKeys: c.MissingKeys(), Widgets: []adminapi.Row{}, AllowReveal: c.AllowReveal, Ledger: adminapi.Ledger{Reach: adminapi.Reach{Reachable: true}},
 	}
@@ -67,6 +67,7 @@ func (c *call) stats() error {
 		return err
 	}
 	stats := c.Traffic.Stats(top)
+	stats.OpenStreams = c.OpenStreams()
 	for i := range stats.Widgets {
 		counts := &stats.Widgets[i]
 		view, err := c.view(c.r.Context(), counts.ID)

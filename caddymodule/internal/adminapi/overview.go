@@ -15,8 +15,10 @@ type Overview struct {
 	Total   traffic.Windows `json:"total"`
 	Unknown traffic.Windows `json:"unknown"` // requests that name no existing widget
 	Health  Health          `json:"health"`
-	Store   Store           `json:"store"`
-	Ledger  Ledger          `json:"ledger"`
+	// OpenStreams is the number of verified WebSockets and event streams.
+	OpenStreams int    `json:"open_streams"`
+	Store       Store  `json:"store"`
+	Ledger      Ledger `json:"ledger"`
 	// MissingKeys are the ids of encryption keys that stored secrets need and
 	// that are not configured.
 	MissingKeys []string `json:"missing_encryption_keys"`

@@ -43,7 +43,11 @@ func statsCommand() *cobra.Command {
 					return writeTable(w, windowRows(&stats, last))
 				}
 				var text strings.Builder
-				fmt.Fprintf(&text, "since %s\n", localTime(stats.Since))
+				fmt.Fprintf(&text, "since %s", localTime(stats.Since))
+				if stats.OpenStreams > 0 {
+					text.WriteString("; open: " + adminapi.Count(uint64(stats.OpenStreams), "stream"))
+				}
+				text.WriteString("\n")
 				_ = writeTable(&text, statsRows(&stats)) // a builder never fails
 				for _, counts := range stats.Widgets {
 					if counts.Grace != "" {

@@ -170,7 +170,7 @@ func TestCommandWidgets(t *testing.T) {
 			name: "stats", args: "stats", call: "GET /chat_identity/stats",
 			answer: `200 {"since":"` + created + `","widgets":[{"id":"shop","requests":10,"verified_rate":0.8,"outcomes":{"verified":8,"invalid":2,"expired":0}},` +
 				`{"id":"idle","requests":0,"verified_rate":0,"outcomes":{}}],"rest":{"requests":4,"verified_rate":1,"outcomes":{"verified":4}},` +
-				`"unknown":{"requests":3,"verified_rate":0,"outcomes":{"invalid":2,"newer\u001b":1}},"total":{"requests":17,"verified_rate":0.70588,"outcomes":{"verified":12,"invalid":4,"newer\u001b":1}}}`,
+				`"unknown":{"requests":3,"verified_rate":0,"outcomes":{"invalid":2,"newer\u001b":1}},"total":{"requests":17,"verified_rate":0.70588,"outcomes":{"verified":12,"invalid":4,"newer\u001b":1}},"open_streams":2}`,
 		},
 		{
 			name: "stats with windows", args: "stats --top 1", call: "GET /chat_identity/stats?top=1",

@@ -54,6 +54,8 @@ type Stats struct {
 	Rest    *Counts   `json:"rest,omitempty"`    // of the widgets that are not listed
 	Unknown *Counts   `json:"unknown,omitempty"` // of no widget, or of one that does not exist
 	Total   Counts    `json:"total"`
+	// OpenStreams is for the caller to fill in.
+	OpenStreams int `json:"open_streams"`
 }
 
 // disabled stands for mode off among the reasons.

@@ -95,6 +95,7 @@ function stateOf(found) {
     found.ledger.used ? light('Ledger', reach(found.ledger), reach(found.ledger) === 'reachable')
       : make('span', {}, 'Ledger ', make('b', {}, 'not used')),
     signer(found),
+    found.open_streams > 0 && make('span', {}, 'Open streams ', make('b', {}, number(found.open_streams))),
     make('span', {}, `Counting since ${time(found.since)}`),
     found.gateway && make('span', {}, `Version ${found.gateway.version}, Caddy ${found.gateway.caddy}`),
   ]

@@ -26,7 +26,7 @@ export function card(window, label, key) {
     make('h2', {}, label),
     make('p', { class: 'rate' }, make('strong', {}, percent(window.verified, window.requests)), window.requests > 0 && ' verified'),
     make('p', { class: 'of' }, window.requests > 0 ? `of ${requests(window.requests)}` : 'No requests'),
-    tokens(window),
+    shares(window),
     window.requests > 0 && bar(window),
     rest.length > 0 && make('ul', { class: 'legend' }, rest.slice(0, 3).map(([reason, count]) => entry(reason, count))),
     rest.length > 3 && make('details', { 'data-key': `rest ${key}` },
@@ -34,9 +34,12 @@ export function card(window, label, key) {
       make('ul', { class: 'legend' }, rest.slice(3).map(([reason, count]) => entry(reason, count)))))
 }
 
-// tokens is how far a widget has come from signatures to tokens, where there are both.
-const tokens = ({ proofs, verified }) => proofs?.token > 0 && proofs.signature > 0 &&
-  make('p', { class: 'of tokens' }, `${percent(proofs.token, verified)} of the verified by token`)
+// shares are how far a widget has come from signatures to tokens, where there are both, and how
+// many of the verified have a session.
+const shares = ({ proofs, verified }) => [
+  proofs?.token > 0 && proofs.signature > 0 && make('p', { class: 'of tokens' }, `${percent(proofs.token, verified)} of the verified by token`),
+  proofs?.session > 0 && make('p', { class: 'of sessions' }, `${percent(proofs.session, verified)} of the verified by session`),
+]
 
 function entry(reason, count) {
   return make('li', { title: meaning(reason) },
