@@ -27,7 +27,10 @@ type Handler struct {
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
 	OwnPaths []OwnPath
-	Caught   bool // found: a subroute around it handles errors
+
+	// Found.
+	Caught   bool        // a subroute around it handles errors
+	Adjacent *[]*Handler // those that follow one another in its list of routes, itself among them
 }
 
 // Site is the routes of a server with the same hosts. A way is an operator's description
@@ -63,6 +66,7 @@ type Site struct {
 	owned     []ownPath        // those of handlers before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
+	adjacent  *[]*Handler      // those just before it; nil if there is none
 }
 
 // decider is a route and its handler that decides.
@@ -136,11 +140,12 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var answered []caddyhttp.MatcherSets
 	groups := make(map[string]bool)
 	outer, enclosing, began, owned := s.outer, s.enclosing, s.began, s.owned
-	s.began = len(s.unguarded)
+	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
 		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
 		s.last, s.unmatched, s.around = rewritten, unmatched, around
+		s.adjacent = nil
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -227,11 +232,18 @@ func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarde
 		if ours := s.known(handler); ours != nil {
 			s.Handlers = append(s.Handlers, ours)
 			s.addOwnPaths(ours)
+			if s.adjacent == nil {
+				s.adjacent = new([]*Handler)
+			}
+			*s.adjacent = append(*s.adjacent, ours)
+			ours.Adjacent = s.adjacent
 			s.before = append(s.before, s.unguarded[s.began:]...)
 			s.unguarded = s.unguarded[:s.began]
 			ours.Caught = ours.Caught || s.catching
 			guarded = true
+			continue
 		}
+		s.adjacent = nil
 		switch h := handler.(type) {
 		case *rewrite.Rewrite:
 			s.changesMethod(h, guarded)
