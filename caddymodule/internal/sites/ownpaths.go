@@ -1,6 +1,11 @@
 package sites
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
 
 // OwnPath is a path whose requests a handler answers itself, whatever its matcher.
 type OwnPath struct {
@@ -28,10 +33,21 @@ func (s *Site) addOwnPaths(h *Handler) {
 			if first.line != "" {
 				earlier = "the one at " + first.line
 			}
-			taken := pair{first.Option + " of " + earlier, p.Option + " " + p.Path, h.Line}
-			if !slices.Contains(s.taken, taken) { // its guard, too
-				s.taken = append(s.taken, taken)
-			}
+			s.taken = append(s.taken, pair{"is never answered by it, since that is " + first.Option + " of " + earlier, p.Option + " " + p.Path, h.Line})
+		}
+	}
+}
+
+// checkOwnPaths notes the paths of a handler that something of Caddy answers before it. A
+// page whose site wants a login has one, and sends it to identify; who reads keys has none.
+func (s *Site) checkOwnPaths(h *Handler) {
+	for _, p := range h.OwnPaths {
+		requests := caddyhttp.MatcherSets{{&caddyhttp.MatchPath{strings.ToLower(p.Path)}}}
+		switch what := p.Option + " " + p.Path; {
+		case s.answeredFirst(requests, false):
+			s.taken = append(s.taken, pair{"is never answered by it, since " + answeredBefore, what, h.Line})
+		case p.Option == "jwks_path" && s.answeredFirst(requests, true):
+			s.taken = append(s.taken, pair{"is answered only after a login, since basic_auth comes before it", what, h.Line})
 		}
 	}
 }

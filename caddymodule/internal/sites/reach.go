@@ -1,10 +1,12 @@
 package sites
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
@@ -59,24 +61,49 @@ func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
 		s.rewrites++
 		s.others = true
 	}
-	s.others = s.others || answers(handler)
+	_, answers := handler.(*caddyhttp.StaticResponse)
+	s.others = s.others || answers
 }
 
 const answeredBefore = "'respond', or another directive that answers, comes before it"
 
-// answers reports whether a handler leaves nothing to those behind it.
-func answers(handler caddyhttp.MiddlewareHandler) bool {
-	h, ok := handler.(*caddyhttp.StaticResponse)
-	return ok && h.StatusCode != "103" // which goes on
+// answerer is a route whose handler answers, or has those log in that it lets through.
+type answerer struct {
+	surrounding
+	login bool
+}
+
+// answers notes a handler that leaves nothing, or not everything, to those behind it.
+func (s *Site) answers(handler caddyhttp.MiddlewareHandler, sets caddyhttp.MatcherSets) {
+	login := false
+	switch h := handler.(type) {
+	case *caddyauth.Authentication:
+		login = true
+	case *caddyhttp.StaticError:
+	case *caddyhttp.StaticResponse:
+		if h.StatusCode == "103" {
+			return // which goes on
+		}
+	default:
+		return
+	}
+	s.answered = append(slices.Clip(s.answered), answerer{surrounding{sets, s.rewrites}, login})
+	if !login {
+		s.unmatched = cmp.Or(s.unmatched, answeredBefore)
+	}
+}
+
+// answeredFirst reports whether certainly something answers requests with these matchers
+// before they get here, or has them log in.
+func (s *Site) answeredFirst(sets caddyhttp.MatcherSets, login bool) bool {
+	return slices.ContainsFunc(s.answered, func(a answerer) bool { return a.login == login && a.rewrites == s.rewrites && covers(a.sets, sets) })
 }
 
 // unmatchable returns why certainly no request gets to a route with these matchers, "" if
-// one may. answered are the matchers of what answers before it.
-func (s *Site) unmatchable(sets caddyhttp.MatcherSets, answered []caddyhttp.MatcherSets) string {
-	for _, a := range answered {
-		if covers(a, sets) {
-			return answeredBefore
-		}
+// one may.
+func (s *Site) unmatchable(sets caddyhttp.MatcherSets) string {
+	if s.answeredFirst(sets, false) {
+		return answeredBefore
 	}
 	for _, outer := range s.around {
 		apart := len(outer.sets) > 0 && len(sets) > 0

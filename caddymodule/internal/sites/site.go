@@ -56,7 +56,7 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
-	taken                []pair // of whose paths the later's is never answered by it
+	taken                []pair // of whose paths the later's is answered by something else
 	reachability
 
 	// The position while the routes are read.
@@ -64,6 +64,7 @@ type Site struct {
 	catching  bool             // a subroute around it handles errors
 	outer     []decider        // those that decide before the routes around it
 	owned     []ownPath        // those of handlers before it
+	answered  []answerer       // what comes before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
 	adjacent  *[]*Handler      // those just before it; nil if there is none
@@ -137,15 +138,14 @@ func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *
 // passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
-	var answered []caddyhttp.MatcherSets
 	groups := make(map[string]bool)
-	outer, enclosing, began, owned := s.outer, s.enclosing, s.began, s.owned
+	outer, enclosing, began, owned, answered := s.outer, s.enclosing, s.began, s.owned, s.answered
 	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
 		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
 		s.last, s.unmatched, s.around = rewritten, unmatched, around
-		s.adjacent = nil
+		s.adjacent, s.answered = nil, answered
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -165,7 +165,7 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			s.enclosing = route
 		}
 		s.around = around
-		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets, answered))
+		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets))
 		s.around = append(slices.Clip(around), surrounding{route.MatcherSets, s.rewrites})
 		passed := s.handle(route.Handlers, here, guarded)
 		// Only one route of a group runs, so all of them have to guard.
@@ -175,13 +175,12 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 			guarded = passed
 		}
 		for _, handler := range route.Handlers {
-			if answers(handler) {
-				answered, s.unmatched = append(answered, route.MatcherSets), cmp.Or(s.unmatched, answeredBefore)
-			}
+			s.answers(handler, route.MatcherSets)
 			h := s.known(handler)
 			if h == nil || h.Guard {
 				continue
 			}
+			s.checkOwnPaths(h)
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
 			d := decider{route.MatcherSets, h.Line}
 			if s.unmatched != "" {
