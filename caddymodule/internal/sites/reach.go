@@ -67,18 +67,21 @@ func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
 
 const answeredBefore = "'respond', or another directive that answers, comes before it"
 
-// answerer is a route whose handler answers, or has those log in that it lets through.
+// answerer is a route whose handler leaves nothing, or not everything, to those behind it.
 type answerer struct {
 	surrounding
-	login bool
+	why    string      // a path behind it is not answered, as a message goes on
+	all    bool        // nothing is left
+	login  bool        // what is left has logged in
+	beside *[]*Handler // whose paths it answers itself
 }
 
-// answers notes a handler that leaves nothing, or not everything, to those behind it.
+// answers notes a handler of Caddy's that is one.
 func (s *Site) answers(handler caddyhttp.MiddlewareHandler, sets caddyhttp.MatcherSets) {
-	login := false
+	a := answerer{surrounding: surrounding{sets, s.rewrites}, why: "is never answered by it, since " + answeredBefore, all: true}
 	switch h := handler.(type) {
 	case *caddyauth.Authentication:
-		login = true
+		a.why, a.all, a.login = "is answered only after a login, since basic_auth comes before it", false, true
 	case *caddyhttp.StaticError:
 	case *caddyhttp.StaticResponse:
 		if h.StatusCode == "103" {
@@ -87,22 +90,29 @@ func (s *Site) answers(handler caddyhttp.MiddlewareHandler, sets caddyhttp.Match
 	default:
 		return
 	}
-	s.answered = append(slices.Clip(s.answered), answerer{surrounding{sets, s.rewrites}, login})
-	if !login {
+	s.answered = append(slices.Clip(s.answered), a)
+	if a.all {
 		s.unmatched = cmp.Or(s.unmatched, answeredBefore)
 	}
 }
 
-// answeredFirst reports whether certainly something answers requests with these matchers
-// before they get here, or has them log in.
-func (s *Site) answeredFirst(sets caddyhttp.MatcherSets, login bool) bool {
-	return slices.ContainsFunc(s.answered, func(a answerer) bool { return a.login == login && a.rewrites == s.rewrites && covers(a.sets, sets) })
+// decides notes a handler of ours that is one.
+func (s *Site) decides(h *Handler, sets caddyhttp.MatcherSets) {
+	if h.Required {
+		why := "is answered only to verified requests, since " + cmp.Or(h.Line, "another directive") + ", in mode required, comes before it"
+		s.answered = append(slices.Clip(s.answered), answerer{surrounding: surrounding{sets, s.rewrites}, why: why, beside: h.Adjacent})
+	}
+}
+
+// takes reports whether certainly all requests with these matchers that get here get to it.
+func (a *answerer) takes(sets caddyhttp.MatcherSets, rewrites int) bool {
+	return a.rewrites == rewrites && covers(a.sets, sets)
 }
 
 // unmatchable returns why certainly no request gets to a route with these matchers, "" if
 // one may.
 func (s *Site) unmatchable(sets caddyhttp.MatcherSets) string {
-	if s.answeredFirst(sets, false) {
+	if slices.ContainsFunc(s.answered, func(a answerer) bool { return a.all && a.takes(sets, s.rewrites) }) {
 		return answeredBefore
 	}
 	for _, outer := range s.around {
