@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts the chat backends and the gateways of this folder, and runs a command, or a shell, in which
-# the commands of docs/why.md work. All of it ends with that command. Each NAME_PORT can be set.
+# Starts the chat backends and the gateways of this folder, and a Bash in which the commands of docs/why.md
+# work. All of it ends with that. Each NAME_PORT can be set.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -9,7 +9,7 @@ export SECRET_BASE64 OLD_SECRET_BASE64
 SECRET_BASE64=$(printf %s "$SECRET" | base64)
 OLD_SECRET_BASE64=$(printf %s "$OLD_SECRET" | base64)
 port=9400
-for name in GATEWAY OPTIONAL ONCE FORWARD_AUTH DOCUMENTED HAPROXY NGINX VERIFIER NODE FIXED PHP GO; do
+for name in GATEWAY OPTIONAL ONCE STORED ADMIN FORWARD_AUTH DOCUMENTED HAPROXY NGINX VERIFIER NODE FIXED PHP GO; do
 	variable=${name}_PORT
 	port=$((port + 1))
 	export "$variable=${!variable:-$port}"
@@ -57,8 +57,5 @@ serve "$GATEWAY_PORT" caddy run --config gateway.Caddyfile
 
 printf 'silent\nmax-time = 60\n' >"$home/.curlrc"
 export CURL_HOME=$home
-if [ $# = 0 ]; then
-	echo "The commands of docs/why.md work in this shell. It ends with: exit"
-	set -- bash --norc
-fi
-"$@"
+echo "The commands of docs/why.md work in this shell. It ends with: exit" >&2
+bash --norc

@@ -33,7 +33,7 @@ func TestWhy(t *testing.T) {
 	}
 	backend := filepath.Join(t.TempDir(), "backend")
 	testbed.Build(t, backend, "./examples/why/backend")
-	run := exec.CommandContext(t.Context(), "./why.sh", "bash")
+	run := exec.CommandContext(t.Context(), "./why.sh")
 	run.Stdin = strings.NewReader("exec 2>&1\n" + script.String())
 	run.Env = append(ports(t), "GATEWAY_BINARY="+testbed.Gateway(t), "GO_BACKEND="+backend)
 	var stderr testbed.Buffer
@@ -74,7 +74,7 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	run := exec.CommandContext(t.Context(), "./why.sh", "echo", "started")
+	run := exec.CommandContext(t.Context(), "./why.sh")
 	run.Env = append(ports(t), "GO_PORT="+port)
 	out, err := run.CombinedOutput()
 	want := "Port " + port + " is in use, by another `make why` perhaps: end that, or choose another port with GO_PORT=<port>.\n"
