@@ -16,6 +16,7 @@ function verified(claim) {
 createServer(async (request, response) => {
   try {
     let body = ''
+    request.setEncoding('utf8') // a character may be in two chunks
     for await (const chunk of request) body += chunk
     const claim = JSON.parse(body)
     const user = verified(claim) ? claim.user_id : 'visitor' // while not every page signs
