@@ -39,7 +39,7 @@ func resealCommand() *cobra.Command {
 				cmd.SilenceErrors = admin.json
 				return errNotResealed
 			case !admin.json:
-				cmd.PrintErrln("Every gateway of this store needs this key now: one without it refuses with 503 what was resealed. "+
+				cmd.PrintErrln("Every gateway of this store needs this key now: one without it refuses with 503 what was resealed. " +
 					"Once every gateway has it first, the keys after it can be removed; backups from before still need them.")
 			}
 			return nil
