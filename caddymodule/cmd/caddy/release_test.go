@@ -37,7 +37,7 @@ func TestRelease(t *testing.T) {
 	run(t, repository, nil, ".ci/release", version, out)
 
 	notes := read(t, out, "notes.md")
-	if !strings.HasPrefix(strings.TrimSpace(notes), "### ") || strings.Contains(notes, "## [") || strings.Contains(notes, "The first of them") ||
+	if !strings.Contains(notes, "\n### Added\n") || strings.Contains(notes, "## [") || strings.Contains(notes, "The first of them") ||
 		!strings.Contains(notes, "](https://"+module+"/blob/v0.9.9/docs/") {
 		t.Errorf("the notes are %s", notes)
 	}
