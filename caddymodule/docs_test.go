@@ -21,16 +21,16 @@ import (
 // exampleSecret is the secret with which the README's request is signed.
 const exampleSecret = "an-example-secret-do-not-use"
 
-// documents returns the README and the pages of docs by their paths from the root.
+// documents returns the README, UPGRADE.md and the pages of docs by their paths from the root.
 func documents(t testing.TB) map[string]string {
 	t.Helper()
 	found := make(map[string]string)
 	pages, _ := filepath.Glob("../docs/*.md")
-	for _, file := range append(pages, "../README.md") {
+	for _, file := range append(pages, "../README.md", "../UPGRADE.md") {
 		text := read(t, file)
 		found[strings.TrimPrefix(filepath.ToSlash(file), "../")] = string(text)
 	}
-	if len(found) < 2 {
+	if len(found) < 3 {
 		t.Fatal("there are no pages in docs")
 	}
 	return found
