@@ -29,17 +29,18 @@ install = missing=; \
 	done; \
 	if [ -n "$$missing" ]; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		echo "Installing what is missing, with $${sudo:+$$sudo }apt-get:$$missing"; \
 		{ command -v apt-get && { [ -z "$$sudo" ] || command -v sudo; }; } >/dev/null && \
 		$$sudo apt-get update -q && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || \
-		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
+		{ echo "Missing:$$missing. apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
 	fi
 
 COMPARED := php:php-cli /usr/sbin/haproxy:haproxy /usr/sbin/nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua /usr/lib/*/lua/5.1/cjson.so:lua-cjson
 
 .PHONY: help
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: demo
 demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves it from 8080
@@ -52,8 +53,9 @@ fleet: build ## runs Redis, three gateways that share it and a balancer until Ct
 	@exec ./bin/fleet -gateway ./caddy
 
 .PHONY: why
-why: build ## runs what docs/why.md compares, with a shell in which its commands work
-	@$(call install,$(COMPARED))
+why: build ## runs what docs/why.md compares, with a Bash in which its commands work; installs what is missing
+	@$(call install,curl:curl $(COMPARED))
+	@command -v node >/dev/null || { echo "Node is missing: please install it." >&2; exit 1; }
 	@go build -o bin/why-backend ./examples/why/backend
 	@examples/why/why.sh
 
@@ -104,7 +106,7 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
-test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, a release
+test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, xcaddy
 	@$(call install,gunicorn:gunicorn systemd-analyze:systemd)
 	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
@@ -112,6 +114,12 @@ test-slow: deps testgateway ## checks what takes longer: storms, outages, full d
 	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow -- \
 		-C $(DEPLOYTESTS) -timeout 20m -race=false -skip '^TestImage$$' ./...
 	@go run ./internal/testsummary -run Alloc ./caddymodule
+
+# For six systems, Caddy is compiled six times.
+.PHONY: test-release
+test-release: ## builds a release for all systems and checks it, which takes 20 minutes the first time
+	go vet -tags release ./caddymodule/cmd/caddy
+	@go run ./internal/testsummary -timeout 90m -tags release -run '^TestRelease$$' ./caddymodule/cmd/caddy
 
 # Not every machine, nor every container, allows namespaces.
 .PHONY: test-image
