@@ -18,6 +18,9 @@ func TestWorkflowsPin(t *testing.T) {
 	must(t, err)
 	pins := map[string]string{}
 	for _, file := range files {
+		if checkout := regexp.MustCompile(`uses: actions/checkout@.*\n +with:\n(?: {10}.*\n)*? +persist-credentials: false\n`); strings.Count(string(read(t, file)), "actions/checkout@") != len(checkout.FindAll(read(t, file), -1)) {
+			t.Errorf("%s: a checkout leaves its token to the steps after it: give it persist-credentials: false", file)
+		}
 		for _, m := range regexp.MustCompile(`(?m)uses: *([^\s@]+)(.*)$`).FindAllStringSubmatch(string(read(t, file)), -1) {
 			if strings.HasPrefix(m[1], "./") {
 				continue
