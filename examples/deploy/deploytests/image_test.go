@@ -195,6 +195,18 @@ func TestImage(t *testing.T) {
 	b.run(t, "backend", backend.command)
 	b.becomesHealthy(t, gateway)
 
+	// Not even who shares the container's network, or can enter it as another user, reaches
+	// the admin endpoint.
+	if said, err := b.command("curl", "-sS", "http://localhost:2019/config/").CombinedOutput(); err == nil || !bytes.Contains(said, []byte("connect to")) {
+		t.Errorf("the admin endpoint, over the network: %v, %s", err, said)
+	}
+	other := *b.services["gateway"].image
+	other.user = "1000:1000"
+	b.services["other"] = &confined{image: &other, env: b.services["gateway"].env}
+	if said, err := b.in("other", gateway.health...).CombinedOutput(); err == nil || !bytes.Contains(said, []byte("permission denied")) {
+		t.Errorf("the admin endpoint, as another user: %v, %s", err, said)
+	}
+
 	// What the README prints.
 	widget := strings.TrimSpace(output(t, b.in("gateway", "caddy", "chat-identity", "create", "shop")))
 	claim := output(t, b.with([]string{"CHAT_IDENTITY_SECRET=" + widget}, "gateway", "caddy", "chat-identity", "sign", "--user", "user-123"))

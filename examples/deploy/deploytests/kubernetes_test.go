@@ -244,5 +244,8 @@ func (c *cluster) peer(t *testing.T, policy string, peer networking.NetworkPolic
 	if peer.PodSelector != nil {
 		return strings.Join(c.selects(t, policy, peer.PodSelector), ",")
 	}
+	if peer.IPBlock != nil {
+		return peer.IPBlock.CIDR
+	}
 	return peer.NamespaceSelector.MatchLabels["kubernetes.io/metadata.name"]
 }
