@@ -163,8 +163,8 @@ func TestImage(t *testing.T) {
 		}
 	}
 	// As the text says, the two probes run the same command.
-	if probe := newCluster(t, dir).pods["gateway"].Spec.Containers[0].ReadinessProbe.Exec.Command; !slices.Equal(gateway.health, probe) {
-		t.Errorf("the image's health check is %q, the readiness probe %q", gateway.health, probe)
+	if probe := newCluster(t, dir).pods["gateway"].Spec.Containers[0].StartupProbe.Exec.Command; !slices.Equal(gateway.health, probe) {
+		t.Errorf("the image's health check is %q, the startup probe %q", gateway.health, probe)
 	}
 	b := newBox(t)
 	b.mount(t, dir, "gateway", gateway)
