@@ -81,13 +81,13 @@ type gateway struct {
 	answered, leaving atomic.Int64 // answers, and those that ended a connection which was kept alive
 }
 
-// start starts the gateway, as the image does, and waits until the readiness probe succeeds.
+// start starts the gateway, as the image does, and waits until it is healthy.
 func (g *gateway) start(t *testing.T) {
 	t.Helper()
 	g.process = exec.Command(testbed.Gateway(t), "run", "--config", filepath.Join(g.dir, "Caddyfile"))
 	g.process.Env = append(g.process.Environ(), g.environment...)
 	g.log = start(t, g.process, syscall.SIGQUIT)
-	testbed.Until(t, "the readiness probe to succeed", func() bool {
+	testbed.Until(t, "the gateway to be healthy", func() bool {
 		_, err := g.health()
 		return err == nil
 	}, g.log)
