@@ -30,10 +30,11 @@ install = missing=; \
 	done; \
 	if [ -n "$$missing" ]; then \
 		sudo=; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+		echo "Installing what is missing, with $${sudo:+$$sudo }apt-get:$$missing"; \
 		{ command -v apt-get && { [ -z "$$sudo" ] || command -v sudo; }; } >/dev/null && \
 		$$sudo apt-get update -q && \
 		$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing || \
-		{ echo "The tests need$$missing, and apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
+		{ echo "Missing:$$missing. apt-get could not install that here: please install it yourself." >&2; exit 1; }; \
 	fi
 
 COMPARED := php:php-cli /usr/sbin/haproxy:haproxy /usr/sbin/nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua /usr/lib/*/lua/5.1/cjson.so:lua-cjson
@@ -53,8 +54,9 @@ fleet: build ## runs Redis, three gateways that share it and a balancer until Ct
 	@exec ./bin/fleet -gateway ./caddy
 
 .PHONY: why
-why: build ## runs what docs/why.md compares, with a shell in which its commands work
-	@$(call install,$(COMPARED))
+why: build ## runs what docs/why.md compares, with a Bash in which its commands work; installs what is missing
+	@$(call install,curl:curl $(COMPARED))
+	@command -v node >/dev/null || { echo "Node is missing: please install it." >&2; exit 1; }
 	@go build -o bin/why-backend ./examples/why/backend
 	@examples/why/why.sh
 

@@ -55,7 +55,7 @@ type App struct {
 	// at once. The file store always serves what it read last. Default: 1m.
 	StaleIfError *caddy.Duration `json:"stale_if_error,omitempty"`
 
-	// The maximum memory for cached decrypted secrets, in bytes. Default: 64 MiB.
+	// The maximum memory for cached decrypted secrets, in bytes, and the same again for records from Redis. Default: 64 MiB.
 	Cache int64 `json:"cache,omitempty"`
 
 	// The maximum disk space for the temporary files of multipart bodies, in bytes; one client may use an eighth. Beyond it
@@ -161,8 +161,9 @@ type InlineWidget struct {
 // WidgetStore is a module of the namespace `chat_identity.widgets`.
 type WidgetStore interface {
 	// Store opens the store. It is called once the module is provisioned. While the
-	// store is unreachable, it goes on for staleIfError with what it knows.
-	Store(staleIfError time.Duration) (widgets.Store, error)
+	// store is unreachable, it goes on for staleIfError with what it knows. It caches at
+	// most so many bytes of records.
+	Store(staleIfError time.Duration, cache int64) (widgets.Store, error)
 }
 
 // CaddyModule returns the Caddy module information.
@@ -198,7 +199,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionInline(); err != nil {
 		return err
 	}
-	if err := inOrder(a.provisionSpool, a.provisionAssertion, a.provisionKeys, a.provisionStore, a.provisionLedger, a.provisionCache); err != nil {
+	if err := inOrder(a.provisionSpool, a.provisionAssertion, a.provisionKeys, a.provisionCache, a.provisionStore, a.provisionLedger); err != nil {
 		return fmt.Errorf("%w%s", err, atLine(a.Line))
 	}
 	return nil
@@ -276,7 +277,7 @@ func (a *App) provisionStore() error {
 	if !ok {
 		return fmt.Errorf("widgets: the module %T is not a store of widgets", loaded)
 	}
-	store, err := module.Store(a.stale)
+	store, err := module.Store(a.stale, a.Cache)
 	if err != nil {
 		return moduleError("widgets", err)
 	}

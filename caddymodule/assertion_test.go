@@ -363,7 +363,7 @@ func TestJWKSPath(t *testing.T) {
 		"off":          "chat_identity off {\njwks_path /keys\n}",
 		"with errors":  "chat_identity required {\nsecret {env.TEST_SECRET}\njwks_path /keys\nrefuse error\n}",
 		"and identify": "chat_identity /chat {\nsecret {env.TEST_SECRET}\njwks_path /keys\nidentify /me\n}",
-		"a second one": "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nconversation query c\n}\nchat_identity off {\njwks_path /keys\n}\nreverse_proxy UPSTREAM\n}",
+		"a second one": "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nconversation query c\n}\nrequest_header X-A 1\nchat_identity off {\njwks_path /keys\n}\nreverse_proxy UPSTREAM\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, "chat_identity {\n"+ownLedger(t)+"\n}", site+"\nreverse_proxy UPSTREAM")

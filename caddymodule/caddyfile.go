@@ -48,18 +48,8 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 	if err := sites.CheckMatcher(matcher, named.renamed); err != nil {
 		return nil, at.WrapErr(err)
 	}
-	return append(h.NewRoute(matcher, handler), h.NewRoute(nil, handler.guard())...), nil
-}
-
-// guard returns the handler for requests that the matcher does not select. It is a
-// complete one where there are identify() calls to answer.
-func (h *Handler) guard() *Handler {
-	g := &Handler{Headers: h.Headers, Dialect: h.Dialect, JWKSPath: h.JWKSPath, Line: h.Line}
-	if h.Identify != "" {
-		*g = *h
-	}
-	g.Guard = true
-	return g
+	guard := &Handler{Guard: true, Headers: handler.Headers, Dialect: handler.Dialect, Line: handler.Line}
+	return append(h.NewRoute(matcher, handler), h.NewRoute(nil, guard)...), nil
 }
 
 // UnmarshalCaddyfile sets up the handler. Syntax:

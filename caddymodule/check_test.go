@@ -34,6 +34,7 @@ func oneSite(global, directives string) string {
 func TestCheck(t *testing.T) {
 	const own = "chat_identity required {\nsecret {env.TEST_SECRET}\n"
 	const proxy = "reverse_proxy 127.0.0.1:1\n"
+	const login = "basic_auth {\na $2a$04$mbOxEqsDKOLtb/MWmYM8YunaTDNjliCr3s0fZ4amspOQpDb9aIVSa\n}\n"
 	damaged := filepath.Join(t.TempDir(), "damaged")
 	must(t, os.WriteFile(damaged, []byte("{\"id\":\"shop\"\n"), 0o600))
 	t.Setenv("DAMAGED", damaged)
@@ -87,6 +88,16 @@ func TestCheck(t *testing.T) {
 		{"error routes, PHP", oneSite("", own+"}\n"+proxy+"handle_errors {\nphp_fastcgi 127.0.0.1:1\n}"), "errors_unprotected 6"},
 		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
 		{"a taken path", oneSite("", own+"identify /me\n}\nchat_identity /keys off {\njwks_path /me\n}\n"+proxy), "path_taken 6"},
+		{"a path that redir takes", oneSite("", "redir /old/* /\nchat_identity /chat/* {\nsecret {env.TEST_SECRET}\nidentify /old/me\njwks_path /keys\n}\n"+proxy), "path_taken 7"},
+		{"paths that respond takes", oneSite("", "route {\nrespond /Keys ok\nerror /me 404\nhandle {\n"+own+"identify /me\njwks_path /keys\n}\n"+proxy+"}\n}"), "path_taken 10, path_taken 10"},
+		{"paths beside those", oneSite("", "@get {\npath /keys\nmethod POST\n}\nroute {\nrespond @get no\nrespond /me 103\nrespond /keys/* ok\nuri strip_prefix /a\n"+own+"identify /me\njwks_path /keys\n}\n"+proxy+"}"), ""},
+		{"a path that was another when it was answered", oneSite("", "route {\nrespond /me ok\nuri strip_prefix /a\n"+own+"identify /me\n}\n"+proxy+"}"), ""},
+		{"a path in a block under a stricter directive", oneSite("", "chat_identity /chat/* required {\nsecret {env.TEST_SECRET}\n}\nhandle {\nchat_identity /open/* {\nsecret {env.TEST_SECRET}\njwks_path /chat/keys\n}\n"+proxy+"}"), "path_taken 10"},
+		{"a path behind a stricter directive", oneSite("", "route {\n"+own+"}\nrequest_header X-A 1\nchat_identity off {\nidentify /me\n}\n"+proxy+"}"), "never_decides 11, path_taken 11"},
+		{"a path beside a stricter directive", oneSite("", own+"}\nchat_identity /open/* off {\nidentify /me\njwks_path /keys\n}\nhandle {\nchat_identity /open/* off {\njwks_path /keys\n}\n"+proxy+"}"), "never_decides 14"},
+		{"a login for the keys", oneSite("", login+own+"identify /me\njwks_path /keys\n}\n"+proxy), "path_taken 9"},
+		{"a login for others", oneSite("", strings.Replace(login, " {", " /admin/* {", 1)+own+"identify /me\njwks_path /keys\n}\n"+proxy), ""},
+		{"a login behind", oneSite("", "route {\n"+own+"jwks_path /keys\n}\n"+login+proxy+"}"), ""},
 		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
 		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
 		{"overwritten", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-Verified-User {header.X-User}\n}"), "header_overwritten 6"},

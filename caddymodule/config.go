@@ -39,9 +39,9 @@ func init() {
 // `{http.chat_identity.attributes.*}` | One of the verified user's attributes: the token's if it has any, else as the browser gave it
 type Handler struct {
 	// Makes this handler a guard: it strips the headers reserved for this module, refuses CONNECT and answers `identify`
-	// and `jwks_path`, but never decides a request. For a directive with a matcher the Caddyfile adapter adds a second
-	// route, without a matcher, that holds a guard. In JSON, add one yourself behind each route with a matcher. Default:
-	// false.
+	// and `jwks_path` of the handlers beside it, but never decides a request. For a directive with a matcher the Caddyfile
+	// adapter adds a second route, without a matcher, that holds a guard. In JSON, add one yourself behind each route with
+	// a matcher. Default: false.
 	Guard bool `json:"guard,omitempty"`
 
 	// What happens to a request that is not verified: `off` verifies nothing, `optional` forwards it without its claim,
@@ -194,6 +194,9 @@ type Handler struct {
 	// renamed are the names that ours are renamed to: by this handler, and once the app
 	// has read the sites, by any handler of its site.
 	renamed []hop.Header
+	// answering are the handlers whose identify and jwks_path this one answers: itself, and once
+	// the app has started, those beside it in its list of routes.
+	answering []*Handler
 	// sessions is where sessions are, nil if none are taken; sessionHeaders are the headers
 	// among it, and once the app has read the sites, those of all handlers of its site.
 	sessions       *intake.Places

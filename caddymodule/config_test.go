@@ -36,8 +36,8 @@ func TestJSONConfiguration(t *testing.T) {
 		`"widget":"{http.request.header.X-Widget-Key}"`: "", `"widget_body":"/key"`: "", `"widget":"shop",` + secret: "",
 		secret + `,"max_age":1000000000,"skew":0,"nonce_length":8,"dialect":"snapengage"`: "",
 
-		secret + `,"assertion":"https://backend.internal","jwks_path":"/keys"`: "", `"guard":true,"jwks_path":"/keys"`: "",
-		`"guard":true,"assertion":"backend"`:                       "takes only the options headers, dialect and jwks_path",
+		secret + `,"assertion":"https://backend.internal","jwks_path":"/keys"`: "", `"guard":true,"dialect":"nextcap"`: "", `"guard":true,"jwks_path":"/keys"`: "takes only the options headers and dialect",
+		`"guard":true,"assertion":"backend"`:                       "takes only the options headers and dialect",
 		secret + `,"assertion":"{env.AUDIENCE}"`:                   "assertion: '{env.AUDIENCE}' has a placeholder",
 		secret + `,"assertion":"a\u0000b"`:                         "assertion: the text has a control character",
 		secret + `,"assertion":"` + strings.Repeat("a", 256) + `"`: "assertion: the text is longer than 255 bytes",

@@ -161,7 +161,11 @@ func (x *exchange) readBody() {
 // openBody returns the request's body, ready to be read.
 func (x *exchange) openBody() *intake.Body {
 	if x.body.Body == nil {
-		x.body.Body = body.Open(x.r, new(body.Body), isTooLarge)
+		b := x.s.unopened
+		if x.s.unopened = nil; b == nil {
+			b = new(body.Body)
+		}
+		x.body.Body = body.Open(x.r, b, isTooLarge)
 		if x.r.ContentLength != 0 { // else there is nothing to release, and a stream would keep it
 			x.s.body = x.body.Body
 		}

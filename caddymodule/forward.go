@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"io"
 	"net"
@@ -27,7 +28,7 @@ type forwarding struct {
 	cancel   context.CancelCauseFunc      // ends the request to the upstream; nil if the request is not verified
 	stream   *streams.Stream[streamProof] // nil if the answer is none
 	opened   time.Time                    // the stream
-	conn     net.Conn                     // to the client, of a stream over HTTP/1.1
+	conn     net.Conn                     // to the client, over HTTP/1.1
 	cut      atomic.Bool
 	unsaid   int // writes after the cut that have failed, and the next handler was not told
 	began    bool
@@ -40,8 +41,11 @@ func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Ha
 	if s.forwarding || s.pending == (pending{}) && s.proved == (proof{}) {
 		return next.ServeHTTP(w, r) // nothing depends on the answer, or an earlier handler sees to that
 	}
-	f := &forwarding{confirming: confirming{h: s.decider, r: r, pending: s.pending}, s: s}
-	f.ResponseWriter = w
+	f := &s.first
+	if f.s != nil { // an error route's
+		f = new(forwarding)
+	}
+	f.ResponseWriter, f.s, f.confirming = w, s, confirming{h: s.decider, r: r, pending: s.pending}
 	s.confirming, s.pending, s.forwarding = &f.confirming, pending{}, true
 	defer func() { s.forwarding = false }()
 	return f.serve(next)
@@ -50,12 +54,7 @@ func forward(w http.ResponseWriter, r *http.Request, s *state, next caddyhttp.Ha
 // serve has the next handler answer. After a panic, provisional entries expire.
 func (f *forwarding) serve(next caddyhttp.Handler) error {
 	if f.s.proved != (proof{}) {
-		// The request itself gets the context: a stream would keep a copy for as long as it is
-		// open. It is not given back, since the transport may still read the request, and is
-		// good for error routes, since only a cut cancels it. It ends with the request's own.
-		ctx, cancel := context.WithCancelCause(f.r.Context())
-		f.cancel = cancel
-		*f.r = *f.r.WithContext(ctx)
+		f.cancelable()
 	}
 	returned := false
 	defer func() {
@@ -70,6 +69,20 @@ func (f *forwarding) serve(next caddyhttp.Handler) error {
 	}
 	f.resolve(http.StatusOK) // as net/http answers then
 	return err
+}
+
+// cancelable prepares for a cut, before it is known whether the answer is a stream.
+func (f *forwarding) cancelable() {
+	if c, ok := f.r.Context().Value(connKey).(*clientConn); ok && f.r.ProtoMajor == 1 {
+		f.conn, f.cancel = c.Conn, c.cancel
+		return
+	}
+	// The request itself gets the context: a stream would keep a copy for as long as it is
+	// open. It is not given back, since the transport may still read the request, and is
+	// good for error routes, since only a cut cancels it. It ends with the request's own.
+	ctx, cancel := context.WithCancelCause(f.r.Context())
+	f.cancel = cancel
+	*f.r = *f.r.WithContext(ctx)
 }
 
 // WriteHeader implements [http.ResponseWriter].
@@ -109,7 +122,8 @@ func (f *forwarding) FlushError() error {
 func (f *forwarding) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(f.ResponseWriter).Hijack()
 	if err == nil {
-		f.conn, f.hijacked = conn, true
+		// What the server's log wraps around a connection would hide TLS from CloseConn.
+		f.conn, f.hijacked = cmp.Or(f.conn, conn), true
 		f.open()
 	}
 	return conn, buffered, err
@@ -162,11 +176,6 @@ func (f *forwarding) open() {
 	}
 	if !proved.expires.IsZero() {
 		limit = limit.Earlier(streams.Limit{At: proved.expires.Add(expiryGrace), Reason: streams.Expired})
-	}
-	// What the server's log wraps around a connection would hide TLS from CloseConn. Over HTTP/2
-	// and HTTP/3 it has other streams, too.
-	if conn, ok := f.r.Context().Value(connKey).(net.Conn); ok && f.r.ProtoMajor == 1 {
-		f.conn = conn
 	}
 	f.stream = openStreams.Open(streamProof{f.h.app, proved.widget, proved.version, proved.inline}, limit, f)
 }

@@ -17,11 +17,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.strip(r, s); hop.IsTunnel(r) {
 		return h.refuseTunnel(w, r, s)
 	}
-	if h.JWKSPath != "" && r.URL.Path == h.JWKSPath {
-		return h.answerKeys(w, r, s)
-	}
-	if h.identifies(r) {
-		return s.endBody(h.identify(w, r, s))
+	for _, o := range h.answering {
+		switch {
+		case o.answersKeys(r):
+			return o.answerKeys(w, r, s)
+		case o.identifies(r):
+			return s.endBody(o.identify(w, r, s))
+		}
 	}
 	if !h.takes(s) {
 		return forward(w, r, s, next)

@@ -73,7 +73,7 @@ func (h *Handler) provisionHeaders() error {
 		if sessionHeader.Is(name) {
 			return fmt.Errorf("header %s: %s is the header of sessions, which is removed: choose another name", key, name)
 		}
-		if slices.Contains(reservedHeaders, name) {
+		if slices.ContainsFunc(reservedHeaders, hop.NewHeader(name).Is) {
 			return fmt.Errorf("header %s: %s carries the request itself: choose another name", key, name)
 		}
 		h.names[i] = name

@@ -215,8 +215,8 @@ func TestIdentifyErrorRoutes(t *testing.T) {
 	}
 }
 
-// TestIdentifyBehindAnother: the first handler that takes a request decides
-// about it, and identify() of a later one does not help anybody past it.
+// TestIdentifyBehindAnother: where something stands between two handlers, the first that
+// takes a request decides about it, and identify() of the later one gets what that forwards.
 func TestIdentifyBehindAnother(t *testing.T) {
 	const forged = `{"user_id":"zoe","user_hash":"no"}`
 	for _, c := range []struct {
@@ -231,7 +231,7 @@ func TestIdentifyBehindAnother(t *testing.T) {
 		{"off first, forged", "chat_identity off", "chat_identity required", forged, "401 invalid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			g := start(t, "", "route {\n"+c.first+" {\nsecret {env.TEST_SECRET}\n}\n"+c.second+" {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM\n}")
+			g := start(t, "", "route {\n"+c.first+" {\nsecret {env.TEST_SECRET}\n}\nrequest_header X-A 1\n"+c.second+" {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM\n}")
 			a := g.do(t, "POST", "/identify", c.body, jsonType)
 			if strings.HasPrefix(c.want, "{") {
 				checkIdentified(t, a, c.want)
@@ -245,7 +245,7 @@ func TestIdentifyBehindAnother(t *testing.T) {
 // TestIdentifyConfirmsNothing: identify() of a later handler answers in place of the
 // upstream, so what an earlier one has set has not arrived. It is sent again.
 func TestIdentifyConfirmsNothing(t *testing.T) {
-	g := ledgered(t, "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\nvisitor body /v\n}\n"+
+	g := ledgered(t, "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nconversation body /c\nvisitor body /v\n}\nrequest_header X-A 1\n"+
 		"chat_identity {\nsecret {env.TEST_SECRET}\nidentify /identify\n}\nreverse_proxy UPSTREAM\n}")
 	body := func(user string) string { return strings.Replace(in("c1", claim(user)), "{", `{"v":"v1",`, 1) }
 	checkIdentified(t, g.do(t, "POST", "/identify", body("zoe"), jsonType), `{"verified":true,"user":{"id":"zoe"}}`)

@@ -21,6 +21,11 @@ func (a *App) publicKeys(ctx context.Context) ([]byte, error) {
 	return json.Marshal(keys.Public(time.Now()))
 }
 
+// answersKeys reports whether the request is one of jwks_path.
+func (h *Handler) answersKeys(r *http.Request) bool {
+	return h.JWKSPath != "" && r.URL.Path == h.JWKSPath
+}
+
 // answerKeys answers a request of jwks_path, which anybody may read: it tells no user from
 // another.
 func (h *Handler) answerKeys(w http.ResponseWriter, r *http.Request, s *state) error {

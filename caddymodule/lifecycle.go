@@ -47,8 +47,8 @@ func (a *App) Start() error {
 }
 
 // readSites reads the routes of all sites. From then on, all handlers of a site remove
-// the headers to which one of them renames ours or moves sessions, and a text knows whether its placeholders
-// depend on the path.
+// the headers to which one of them renames ours or moves sessions, a handler knows for which
+// others it answers, and a text whether its placeholders depend on the path.
 func (a *App) readSites() []*sites.Site {
 	loaded, err := a.ctx.AppIfConfigured("http")
 	if err != nil {
@@ -62,7 +62,7 @@ func (a *App) readSites() []*sites.Site {
 		}
 		if h.place == nil {
 			h.place = &sites.Handler{
-				Guard: h.Guard, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(),
+				Guard: h.Guard, Required: h.Mode == widgets.ModeRequired, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(),
 			}
 			handlers[h.place] = h
 		}
@@ -73,6 +73,11 @@ func (a *App) readSites() []*sites.Site {
 			h := handlers[place]
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
 			h.sessionHeaders = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.sessionHeaders, s.Sessions()))))
+			for _, beside := range *place.Adjacent {
+				if o := handlers[beside]; len(beside.OwnPaths) > 0 && !slices.Contains(h.answering, o) {
+					h.answering = append(h.answering, o)
+				}
+			}
 			for _, text := range h.allTexts() {
 				text.OfPath = text.OfPath || s.ReadsPath(text.String())
 			}
@@ -82,11 +87,11 @@ func (a *App) readSites() []*sites.Site {
 }
 
 // ownPaths returns the paths that the handler answers itself. Two identify alike if they are
-// the same but for their matchers; the key set is the gateway's.
+// the same but for their matchers and lines; the key set is the gateway's.
 func (h *Handler) ownPaths() (paths []sites.OwnPath) {
 	if h.Identify != "" {
 		same := *h
-		same.Guard, same.Line = false, ""
+		same.Line = ""
 		text, _ := json.Marshal(&same) // it was JSON
 		paths = append(paths, sites.OwnPath{Option: "identify", Path: h.Identify, As: digestOf(string(text))})
 	}

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/intake"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/judgment"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
@@ -354,8 +354,12 @@ func (h *Handler) checkPlace(p verifier.Place) error {
 	if !ok {
 		return fmt.Errorf("%s: '%s' is not a valid %s name", option, name, location)
 	}
-	if p.Location == intake.AtHeader && (h.ours(p.Name) || slices.Contains(reservedHeaders, http.CanonicalHeaderKey(p.Name))) {
+	switch header := hop.NewHeader(p.Name); {
+	case p.Location != intake.AtHeader:
+	case h.ours(p.Name) || slices.ContainsFunc(reservedHeaders, header.Is):
 		return fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
+	case p.Field == verifier.SessionField && header.Is("Authorization"):
+		return fmt.Errorf("%s: every request of the site would lose the header %s, in which other logins travel: choose another name, such as X-Ticket", option, p.Name)
 	}
 	return nil
 }

@@ -42,6 +42,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.app = loaded.(*App)
 	h.app.hasHandlers = true
 	h.site, h.address = sites.Where(ctx)
+	h.answering = []*Handler{h}
 	if err := h.provision(); err != nil {
 		return fmt.Errorf("%w%s, site %s", err, atLine(h.Line), h.where())
 	}
@@ -56,7 +57,7 @@ func (h *Handler) provision() error {
 	if err := inOrder(h.checkGuard, h.provisionDefaults, h.provisionHeaders); err != nil {
 		return err
 	}
-	if !h.Guard || h.Identify != "" {
+	if !h.Guard {
 		return inOrder(h.provisionWidget, h.provisionNames, h.provisionPlans)
 	}
 	d, err := verifier.LookupDialect(h.Dialect)
@@ -86,15 +87,15 @@ func inOrder(steps ...func() error) error {
 
 // checkGuard refuses options that a guard has no use for.
 func (h *Handler) checkGuard() error {
-	if !h.Guard || h.Identify != "" {
+	if !h.Guard {
 		return nil
 	}
-	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, JWKSPath: h.JWKSPath, Line: h.Line})
+	used, err := json.Marshal(&Handler{Guard: true, Headers: h.Headers, Dialect: h.Dialect, Line: h.Line})
 	if err != nil {
 		return err
 	}
 	if given, err := json.Marshal(h); err != nil || string(given) != string(used) {
-		return errors.New("a handler with \"guard\": true takes only the options headers, dialect and jwks_path, unless it has identify")
+		return errors.New("a handler with \"guard\": true takes only the options headers and dialect: identify and jwks_path belong to the handler beside it")
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func TestTakenPaths(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := warnings(t, "http://site.localhost {\n"+c.site+"\nreverse_proxy 127.0.0.1:1\n}")
-			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want) || !strings.Contains(got[0], "Give one of them another path")) {
+			if c.want == "" && len(got) > 0 || c.want != "" && (len(got) != 1 || !strings.Contains(got[0], c.want) || !strings.Contains(got[0], "Give it another path")) {
 				t.Errorf("warnings %q", got)
 			}
 		})

@@ -25,6 +25,7 @@ type state struct {
 	stripped http.Header    // the header that was stripped; nil before
 	sessions http.Header    // of the headers that were stripped, those of sessions
 	decider  *Handler       // the handler that decided the request; nil before
+	unopened *body.Body     // memory for the body, if there may be one and it was not opened
 	body     *body.Body     // the body, if there is one and it was read
 	streamed *body.Streamed // the body, if it passes unread
 	refused  bool           // the error routes answer the request
@@ -46,6 +47,7 @@ type state struct {
 	pending    pending     // claims that wait for the upstream's answer
 	confirming *confirming // and what resolves them
 	forwarding bool        // the next handler is answering
+	first      forwarding  // of this request, which error routes may forward again
 
 	// values backs the headers that are set, which saves an allocation for each.
 	values [numHeaders]string
@@ -76,12 +78,26 @@ func ensureState(r *http.Request) *state {
 	if s := stateOf(r); s != nil {
 		return s
 	}
-	s := new(state)
+	s := newState(r)
 	caddyhttp.SetVar(r.Context(), stateKey, s)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(s.placeholder)
 	}
 	return s
+}
+
+// newState returns the state of a request, and memory for its body with it. A request without
+// one may become a stream, which would keep that memory.
+func newState(r *http.Request) *state {
+	if r.ContentLength == 0 {
+		return new(state)
+	}
+	both := new(struct {
+		state state
+		body  body.Body
+	})
+	both.state.unopened = &both.body
+	return &both.state
 }
 
 // endBody releases the body's memory or file once the request is over, and returns err.

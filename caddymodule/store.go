@@ -78,7 +78,7 @@ func storeChanged() {
 }
 
 // Store implements [WidgetStore]. The store serves what it read last without a time limit.
-func (f *FileWidgets) Store(time.Duration) (widgets.Store, error) { return f.shared, nil }
+func (f *FileWidgets) Store(time.Duration, int64) (widgets.Store, error) { return f.shared, nil }
 
 // UnmarshalCaddyfile sets up the store. Syntax:
 //
@@ -207,14 +207,14 @@ func (*RedisWidgets) CaddyModule() caddy.ModuleInfo {
 }
 
 // Store implements [WidgetStore].
-func (r *RedisWidgets) Store(staleIfError time.Duration) (widgets.Store, error) {
+func (r *RedisWidgets) Store(staleIfError time.Duration, cache int64) (widgets.Store, error) {
 	key, err := r.connect()
 	if err != nil {
 		return nil, err
 	}
-	if err := r.take(key+staleIfError.String(), func() (*redisstore.Store, error) {
+	if err := r.take(fmt.Sprint(key, staleIfError, cache), func() (*redisstore.Store, error) {
 		return redisstore.Open(redisstore.Options{
-			Link: r.link.shared, StaleIfError: staleIfError, Asked: observe.Lookup, Note: storeNote(r.link.shared.String()),
+			Link: r.link.shared, StaleIfError: staleIfError, Cache: cache, Asked: observe.Lookup, Note: storeNote(r.link.shared.String()),
 			// Not the context's logger: the store outlives the configuration.
 			Log: caddy.Log().Named("chat_identity.widgets.redis"),
 		}), nil

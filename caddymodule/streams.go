@@ -67,9 +67,17 @@ func (a *App) proves(p streamProof) (bool, error) {
 }
 
 // connKey is the key of a request's connection in its context.
-var connKey caddy.CtxKey = "chat_identity_conn"
+const connKey caddy.CtxKey = "chat_identity_conn"
 
-// keepConns has a server's requests know their connections, to close those of HTTP/1.1.
+// clientConn is a client's connection. Over HTTP/1.1 it has one request at a time, so that a
+// stream is ended with the connection's context, and no request needs one of its own.
+type clientConn struct {
+	net.Conn
+	cancel context.CancelCauseFunc
+}
+
+// keepConns has a server's requests know their connections, to end those of HTTP/1.1. What a
+// context derives from is never done, so nothing is left to release when a connection is.
 func keepConns(ctx caddy.Context) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok {
@@ -79,7 +87,8 @@ func keepConns(ctx caddy.Context) {
 		if ctx.Value(connKey) != nil { // by another handler
 			return ctx
 		}
-		return context.WithValue(ctx, connKey, conn)
+		ctx, cancel := context.WithCancelCause(ctx)
+		return context.WithValue(ctx, connKey, &clientConn{conn, cancel})
 	})
 }
 

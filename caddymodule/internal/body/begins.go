@@ -33,11 +33,10 @@ func (b *Body) Begins(d *Declaration, limit int64) (Beginning, error) {
 
 // begins reports how the encoded text begins.
 func (b *Body) begins(d *Declaration, limit int64) (Beginning, error) {
-	s := &b.start
-	if !b.looked {
-		b.looked = true
-		s.framed = d.Kinds == KindFramed && !d.Several
+	if b.start == nil {
+		b.start = &start{framed: d.Kinds == KindFramed && !d.Several}
 	}
+	s := b.start
 	switch {
 	case s.known != Unclear:
 		return s.known, nil

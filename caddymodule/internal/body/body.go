@@ -39,9 +39,8 @@ type Body struct {
 	cut    bool      // something was cut
 	err    error     // what ended the reading, io.EOF at the end of the body
 
-	start   start
-	started int // how much of text start has seen
-	looked  bool
+	start   *start // nil until somebody asks how the body begins
+	started int    // how much of text start has seen
 	beyond  beyond
 
 	// mu guards what follows, and all of the above once the body was passed on.
@@ -51,7 +50,6 @@ type Body struct {
 	over   bool        // the memory or file was released
 	ended  atomic.Bool // by End
 	stop   func() bool // stops the wait for the request's end
-	room   [4]segment  // the first memory of kept
 }
 
 // Open returns the request's body, ready to be read. It is an earlier handler's if that has

@@ -132,7 +132,7 @@ func (b *Body) store(s *Spool, client netip.Prefix, u Upload, pace *pacer) (err 
 		return err
 	}
 	b.file, b.inFile = f, true
-	b.kept = append(b.room[:0], segment{0, size})
+	b.kept = []segment{{0, size}}
 	kept = true
 	return nil
 }

@@ -27,7 +27,7 @@ var (
 	NeverDecides      = kind("never_decides", "Remove one of the two, or narrow the matcher of the earlier one")
 	NeverMatches      = kind("never_matches", "Correct its matcher, or write chat_identity before what answers or changes the path")
 	Overlap           = kind("overlap", "Narrow one matcher if that is not intended")
-	PathTaken         = kind("path_taken", "Give one of them another path")
+	PathTaken         = kind("path_taken", "Give it another path, or exclude it from what comes first by a matcher")
 	HeaderCopied      = kind("header_copied", "Copy it after chat_identity, as by 'header_up' in reverse_proxy, or let 'header' of chat_identity rename it")
 	HeaderOverwritten = kind("header_overwritten", "Remove that option: reverse_proxy sends the header on as it is; 'header' of chat_identity renames it")
 	NotAsserted       = kind("not_asserted", "Remove 'assertion', or what keeps it from requests")

@@ -86,7 +86,7 @@ func (s *Site) Check(report func(findings.Finding)) error {
 	}
 	for _, p := range s.taken {
 		line = p.line
-		find(findings.PathTaken, fmt.Sprintf("%s of this chat_identity directive is never answered by it, since that is %s", p.way, p.earlier))
+		find(findings.PathTaken, fmt.Sprintf("%s of this chat_identity directive %s", p.way, p.earlier))
 	}
 	line = s.Handlers[0].Line
 	s.checkHeaders(elsewhere)

@@ -1,10 +1,12 @@
 package sites
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/rewrite"
 )
 
@@ -59,24 +61,59 @@ func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
 		s.rewrites++
 		s.others = true
 	}
-	s.others = s.others || answers(handler)
+	_, answers := handler.(*caddyhttp.StaticResponse)
+	s.others = s.others || answers
 }
 
 const answeredBefore = "'respond', or another directive that answers, comes before it"
 
-// answers reports whether a handler leaves nothing to those behind it.
-func answers(handler caddyhttp.MiddlewareHandler) bool {
-	h, ok := handler.(*caddyhttp.StaticResponse)
-	return ok && h.StatusCode != "103" // which goes on
+// answerer is a route whose handler leaves nothing, or not everything, to those behind it.
+type answerer struct {
+	surrounding
+	why    string      // a path behind it is not answered, as a message goes on
+	all    bool        // nothing is left
+	login  bool        // what is left has logged in
+	beside *[]*Handler // whose paths it answers itself
+}
+
+// answers notes a handler of Caddy's that is one.
+func (s *Site) answers(handler caddyhttp.MiddlewareHandler, sets caddyhttp.MatcherSets) {
+	a := answerer{surrounding: surrounding{sets, s.rewrites}, why: "is never answered by it, since " + answeredBefore, all: true}
+	switch h := handler.(type) {
+	case *caddyauth.Authentication:
+		a.why, a.all, a.login = "is answered only after a login, since basic_auth comes before it", false, true
+	case *caddyhttp.StaticError:
+	case *caddyhttp.StaticResponse:
+		if h.StatusCode == "103" {
+			return // which goes on
+		}
+	default:
+		return
+	}
+	s.answered = append(slices.Clip(s.answered), a)
+	if a.all {
+		s.unmatched = cmp.Or(s.unmatched, answeredBefore)
+	}
+}
+
+// decides notes a handler of ours that is one.
+func (s *Site) decides(h *Handler, sets caddyhttp.MatcherSets) {
+	if h.Required {
+		why := "is answered only to verified requests, since " + cmp.Or(h.Line, "another directive") + ", in mode required, comes before it"
+		s.answered = append(slices.Clip(s.answered), answerer{surrounding: surrounding{sets, s.rewrites}, why: why, beside: h.Adjacent})
+	}
+}
+
+// takes reports whether certainly all requests with these matchers that get here get to it.
+func (a *answerer) takes(sets caddyhttp.MatcherSets, rewrites int) bool {
+	return a.rewrites == rewrites && covers(a.sets, sets)
 }
 
 // unmatchable returns why certainly no request gets to a route with these matchers, "" if
-// one may. answered are the matchers of what answers before it.
-func (s *Site) unmatchable(sets caddyhttp.MatcherSets, answered []caddyhttp.MatcherSets) string {
-	for _, a := range answered {
-		if covers(a, sets) {
-			return answeredBefore
-		}
+// one may.
+func (s *Site) unmatchable(sets caddyhttp.MatcherSets) string {
+	if slices.ContainsFunc(s.answered, func(a answerer) bool { return a.all && a.takes(sets, s.rewrites) }) {
+		return answeredBefore
 	}
 	for _, outer := range s.around {
 		apart := len(outer.sets) > 0 && len(sets) > 0

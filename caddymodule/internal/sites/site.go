@@ -21,13 +21,17 @@ import (
 // Handler is a chat_identity handler, as far as it matters here.
 type Handler struct {
 	Guard    bool         // it never decides
+	Required bool         // it forwards nothing that is not verified
 	Renamed  []hop.Header // the names that it renames our headers to
 	Sessions []hop.Header // in which it looks for a session
 	Line     string       // in a Caddyfile, if it is from one
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
 	OwnPaths []OwnPath
-	Caught   bool // found: a subroute around it handles errors
+
+	// Found.
+	Caught   bool        // a subroute around it handles errors
+	Adjacent *[]*Handler // those that follow one another in its list of routes, itself among them
 }
 
 // Site is the routes of a server with the same hosts. A way is an operator's description
@@ -53,7 +57,7 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
-	taken                []pair // of whose paths the later's is never answered by it
+	taken                []pair // of whose paths the later's is answered by something else
 	reachability
 
 	// The position while the routes are read.
@@ -61,8 +65,10 @@ type Site struct {
 	catching  bool             // a subroute around it handles errors
 	outer     []decider        // those that decide before the routes around it
 	owned     []ownPath        // those of handlers before it
+	answered  []answerer       // what comes before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
+	adjacent  *[]*Handler      // those just before it; nil if there is none
 }
 
 // decider is a route and its handler that decides.
@@ -133,14 +139,14 @@ func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *
 // passed a handler; guarded says that all have already.
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
-	var answered []caddyhttp.MatcherSets
 	groups := make(map[string]bool)
-	outer, enclosing, began, owned := s.outer, s.enclosing, s.began, s.owned
-	s.began = len(s.unguarded)
+	outer, enclosing, began, owned, answered := s.outer, s.enclosing, s.began, s.owned, s.answered
+	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
 		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
 		s.last, s.unmatched, s.around = rewritten, unmatched, around
+		s.adjacent, s.answered = nil, answered
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -155,28 +161,22 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		for _, set := range route.MatcherSets {
 			s.crossOrigin = s.crossOrigin || slices.Contains(listed[caddyhttp.MatchMethod](set), http.MethodOptions)
 		}
-		s.outer = slices.Concat(outer, deciding)
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
 		}
 		s.around = around
-		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets, answered))
+		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets))
 		s.around = append(slices.Clip(around), surrounding{route.MatcherSets, s.rewrites})
-		passed := s.handle(route.Handlers, here, guarded)
-		// Only one route of a group runs, so all of them have to guard.
-		inGroup, known := groups[route.Group]
-		groups[route.Group] = passed && (inGroup || !known)
-		if len(route.MatcherSets) == 0 && (route.Group == "" || groups[route.Group]) {
-			guarded = passed
-		}
+		passed := guarded
 		for _, handler := range route.Handlers {
-			if answers(handler) {
-				answered, s.unmatched = append(answered, route.MatcherSets), cmp.Or(s.unmatched, answeredBefore)
-			}
+			s.outer = slices.Concat(outer, deciding)
+			passed = s.handle(handler, here, passed)
+			s.answers(handler, route.MatcherSets)
 			h := s.known(handler)
 			if h == nil || h.Guard {
 				continue
 			}
+			s.decides(h, route.MatcherSets)
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
 			d := decider{route.MatcherSets, h.Line}
 			if s.unmatched != "" {
@@ -186,6 +186,12 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				s.deciders = append(s.deciders, d)
 			}
 			deciding = append(deciding, d)
+		}
+		// Only one route of a group runs, so all of them have to guard.
+		inGroup, known := groups[route.Group]
+		groups[route.Group] = passed && (inGroup || !known)
+		if len(route.MatcherSets) == 0 && (route.Group == "" || groups[route.Group]) {
+			guarded = passed
 		}
 	}
 	return guarded
@@ -221,66 +227,70 @@ func (s *Site) compare(d decider, before, outer []decider, enclosing *caddyhttp.
 	}
 }
 
-// handle reads the handlers of one route.
-func (s *Site) handle(handlers []caddyhttp.MiddlewareHandler, way string, guarded bool) bool {
-	for _, handler := range handlers {
-		if ours := s.known(handler); ours != nil {
-			s.Handlers = append(s.Handlers, ours)
-			s.addOwnPaths(ours)
-			s.before = append(s.before, s.unguarded[s.began:]...)
-			s.unguarded = s.unguarded[:s.began]
-			ours.Caught = ours.Caught || s.catching
-			guarded = true
+// handle reads a handler of a route.
+func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded bool) bool {
+	if ours := s.known(handler); ours != nil {
+		s.Handlers = append(s.Handlers, ours)
+		if s.adjacent == nil {
+			s.adjacent = new([]*Handler)
 		}
-		switch h := handler.(type) {
-		case *rewrite.Rewrite:
-			s.changesMethod(h, guarded)
-			s.changesPath(h)
-		case *maphandler.Handler:
-			if s.ReadsPath(h.Source) {
-				s.fromPath = append(s.fromPath, h.Destinations...)
+		*s.adjacent = append(*s.adjacent, ours)
+		ours.Adjacent = s.adjacent
+		s.addOwnPaths(ours)
+		s.before = append(s.before, s.unguarded[s.began:]...)
+		s.unguarded = s.unguarded[:s.began]
+		ours.Caught = ours.Caught || s.catching
+		return true
+	}
+	s.adjacent = nil
+	switch h := handler.(type) {
+	case *rewrite.Rewrite:
+		s.changesMethod(h, guarded)
+		s.changesPath(h)
+	case *maphandler.Handler:
+		if s.ReadsPath(h.Source) {
+			s.fromPath = append(s.fromPath, h.Destinations...)
+		}
+	case *caddyhttp.VarsMiddleware:
+		for name, value := range *h {
+			if text, ok := value.(string); ok && s.ReadsPath(text) {
+				s.fromPath = append(s.fromPath, "http.vars."+name)
 			}
-		case *caddyhttp.VarsMiddleware:
-			for name, value := range *h {
-				if text, ok := value.(string); ok && s.ReadsPath(text) {
-					s.fromPath = append(s.fromPath, "http.vars."+name)
-				}
-			}
-		case *headers.Handler:
-			s.changesHeaders(h, "request_header %s", cmp.Or(way, allRequests), guarded)
-		case *caddyhttp.Subroute:
-			if h.Errors != nil {
-				// The error may have been raised before a handler ran, or the path was rewritten.
-				s.rewrites++
-				s.list(h.Errors.Routes, strings.TrimPrefix(way+" > "+handlesErrors, " > "), false)
-			}
-			outer := s.catching
-			s.catching = outer || h.Errors != nil
-			guarded = s.list(h.Routes, way, guarded)
-			s.catching = outer
-		case *caddyhttp.Invoke:
-			if route := s.named[h.Name]; route != nil && !slices.Contains(s.invoked, h.Name) {
-				s.invoked = append(s.invoked, h.Name)
-				guarded = s.list(caddyhttp.RouteList{*route}, way, guarded)
-				s.invoked = s.invoked[:len(s.invoked)-1]
-			}
-		case *reverseproxy.Handler:
-			s.changesMethod(h.Rewrite, guarded)
-			s.changesHeaders(h.Headers, "header_up %s in reverse_proxy", cmp.Or(way, allRequests), guarded)
-			switch here := cmp.Or(way, "the rest of the site"); {
-			case guarded:
-			case asksOnly(h):
-				s.asked = append(s.asked, here)
-			default:
-				s.unguarded = append(s.unguarded, here)
-			}
-			s.responses(h.HandleResponse, way, guarded)
-			s.proxied()
-		case *intercept.Intercept:
-			s.responses(h.HandleResponse, way, guarded)
+		}
+	case *headers.Handler:
+		s.changesHeaders(h, "request_header %s", cmp.Or(way, allRequests), guarded)
+	case *caddyhttp.Subroute:
+		if h.Errors != nil {
+			// The error may have been raised before a handler ran, or the path was rewritten.
+			s.rewrites++
+			s.list(h.Errors.Routes, strings.TrimPrefix(way+" > "+handlesErrors, " > "), false)
+		}
+		outer := s.catching
+		s.catching = outer || h.Errors != nil
+		guarded = s.list(h.Routes, way, guarded)
+		s.catching = outer
+	case *caddyhttp.Invoke:
+		if route := s.named[h.Name]; route != nil && !slices.Contains(s.invoked, h.Name) {
+			s.invoked = append(s.invoked, h.Name)
+			guarded = s.list(caddyhttp.RouteList{*route}, way, guarded)
+			s.invoked = s.invoked[:len(s.invoked)-1]
+		}
+	case *reverseproxy.Handler:
+		s.changesMethod(h.Rewrite, guarded)
+		s.changesHeaders(h.Headers, "header_up %s in reverse_proxy", cmp.Or(way, allRequests), guarded)
+		switch here := cmp.Or(way, "the rest of the site"); {
+		case guarded:
+		case asksOnly(h):
+			s.asked = append(s.asked, here)
 		default:
-			s.passesBy(handler)
+			s.unguarded = append(s.unguarded, here)
 		}
+		s.responses(h.HandleResponse, way, guarded)
+		s.proxied()
+	case *intercept.Intercept:
+		s.responses(h.HandleResponse, way, guarded)
+	default:
+		s.passesBy(handler)
 	}
 	return guarded
 }
