@@ -41,7 +41,7 @@ COMPARED := php:php-cli /usr/sbin/haproxy:haproxy /usr/sbin/nginx:nginx /usr/lib
 
 .PHONY: help
 help: ## lists the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: demo
 demo: build ## runs gateway, sample chat and page until Ctrl-C; PORT=8081 moves it from 8080
@@ -107,7 +107,7 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@go run ./internal/testsummary -run Alloc $$(grep -rlE --include='*_test.go' '^func Test.*Alloc' caddymodule/*/ | xargs -n 1 dirname | sort -u | sed 's|^|./|')
 
 .PHONY: test-slow
-test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, a release
+test-slow: deps testgateway ## checks what takes longer: storms, outages, full disks, servers of other languages, xcaddy
 	@$(call install,gunicorn:gunicorn systemd-analyze:systemd)
 	cd $(DEPLOYTESTS) && go mod tidy -diff && go vet ./...
 	@slow=$$(grep -rlE --include='*_test.go' '^//go:build .*slow' . | xargs -n 1 dirname | sort -u); \
@@ -115,6 +115,12 @@ test-slow: deps testgateway ## checks what takes longer: storms, outages, full d
 	go run ./internal/testsummary -timeout 30m -tags slow -run '^TestSlow' $$slow -- \
 		-C $(DEPLOYTESTS) -timeout 20m -race=false -skip '$(ASROOT)' ./...
 	@go run ./internal/testsummary -run Alloc ./caddymodule
+
+# For six systems, Caddy is compiled six times.
+.PHONY: test-release
+test-release: ## builds a release for all systems and checks it, which takes 20 minutes the first time
+	go vet -tags release ./caddymodule/cmd/caddy
+	@go run ./internal/testsummary -timeout 90m -tags release -run '^TestRelease$$' ./caddymodule/cmd/caddy
 
 # Not every machine, nor every container, allows namespaces.
 .PHONY: test-image

@@ -300,27 +300,6 @@ func TestXcaddy(t *testing.T) {
 	}
 }
 
-// TestWorkflowsPin: a tag of an action can be moved to other code, and a commit cannot.
-func TestWorkflowsPin(t *testing.T) {
-	files, err := filepath.Glob("../.github/workflows/*.yml")
-	must(t, err)
-	pins := map[string]string{}
-	for _, file := range files {
-		for _, m := range regexp.MustCompile(`(?m)uses: *([^\s@]+)(.*)$`).FindAllStringSubmatch(string(read(t, file)), -1) {
-			if strings.HasPrefix(m[1], "./") {
-				continue
-			}
-			if !regexp.MustCompile(`^@[0-9a-f]{40} # v\d+\.\d+\.\d+$`).MatchString(m[2]) || pins[m[1]] != "" && pins[m[1]] != m[2] {
-				t.Errorf("%s: %s%s: write @, the commit of a release, and # with its tag, the same in every workflow", file, m[1], m[2])
-			}
-			pins[m[1]] = m[2]
-		}
-	}
-	if len(pins) == 0 {
-		t.Error("no workflow uses an action")
-	}
-}
-
 func at(path, version string) string {
 	if version == "" {
 		return path

@@ -781,6 +781,11 @@ func (f *fleet) testEmptied(t *testing.T, server *redistest.Server) {
 		_, body := f.signed(testSecret)
 		return f.ask(t, p, "/chat", "known", body), "503 unavailable"
 	})
+	f.each(func(i int, p *process) {
+		if c, err := p.tryCall("POST", "widgets", `{"id":"meanwhile"}`); err != nil || c.status != 503 || !strings.Contains(c.Error, "lost") {
+			t.Errorf("gateway %d creates a widget beside those that are lost: %v, %d %s", i, err, c.status, c.body)
+		}
+	})
 	if c := f.gateways[1].call(t, "POST", "import", backup); c.status != 200 {
 		t.Fatalf("%d: %s", c.status, c.body)
 	}

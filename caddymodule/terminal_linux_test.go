@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDeleteAsks: on a terminal, a deletion is asked about.
+// TestDeleteAsks: on a terminal, a deletion is asked about, and resealing.
 func TestDeleteAsks(t *testing.T) {
 	p := newProcess(t, "encryption_key {env.TEST_KEY}", liveSite)
 	p.run(t)
@@ -26,23 +26,35 @@ func TestDeleteAsks(t *testing.T) {
 		{"", []string{"--yes"}, true},
 	} {
 		p.call(t, "POST", "widgets", `{"id":"shop"}`)
-		screen, terminal := openTerminal(t)
-		cmd := caddyCommand(p.dir, append([]string{"chat-identity", "delete", "shop", "--address", p.admin}, c.args...)...)
-		cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
-		must(t, cmd.Start())
-		must(t, terminal.Close())
-		_, err := io.WriteString(screen, c.answer)
-		must(t, err)
-		shown, _ := io.ReadAll(screen) // ends with an error, once nobody has the terminal
-		err = cmd.Wait()
-		asked := strings.Contains(string(shown), "Delete widget shop and its secrets, which cannot be undone? [y/N]")
-		if asked != (c.args == nil) || (err == nil) != c.deleted || strings.Contains(string(shown), "nothing was changed") == c.deleted {
+		shown, err := p.onTerminal(t, c.answer, append([]string{"delete", "shop"}, c.args...)...)
+		asked := strings.Contains(shown, "Delete widget shop and its secrets, which cannot be undone? [y/N]")
+		if asked != (c.args == nil) || (err == nil) != c.deleted || strings.Contains(shown, "nothing was changed") == c.deleted {
 			t.Errorf("%q %v: %v %s", c.answer, c.args, err, shown)
 		}
 		if status := p.call(t, "GET", "widgets/shop", "").status; (status == 404) != c.deleted {
 			t.Errorf("%q %v: the widget then answers %d", c.answer, c.args, status)
 		}
 	}
+	for answer, resealed := range map[string]bool{"n\n": false, "y\n": true} {
+		shown, err := p.onTerminal(t, answer, "reseal")
+		if !strings.Contains(shown, "Has every gateway of this store the encryption key that is first here?") || (err == nil) != resealed || strings.Contains(shown, "resealed:") != resealed {
+			t.Errorf("reseal, answered %q: %v %s", answer, err, shown)
+		}
+	}
+}
+
+// onTerminal runs a command on a terminal, where the answer is typed, and returns what it shows.
+func (p *process) onTerminal(t *testing.T, answer string, args ...string) (string, error) {
+	t.Helper()
+	screen, terminal := openTerminal(t)
+	cmd := caddyCommand(p.dir, append([]string{"chat-identity"}, append(args, "--address", p.admin)...)...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
+	must(t, cmd.Start())
+	must(t, terminal.Close())
+	_, err := io.WriteString(screen, answer)
+	must(t, err)
+	shown, _ := io.ReadAll(screen) // ends with an error, once nobody has the terminal
+	return string(shown), cmd.Wait()
 }
 
 // openTerminal opens both ends of a pseudoterminal.

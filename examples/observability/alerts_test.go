@@ -66,6 +66,21 @@ func TestAlerts(t *testing.T) {
 
 func TestPrometheusConfiguration(t *testing.T) {
 	promtool(t, "", "check", "config", "prometheus.yml")
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, kubernetes, _ := strings.Cut(string(readme), "```yaml\n")
+	kubernetes, _, found := strings.Cut(kubernetes, "```")
+	// Some builds, Debian's among them, leave the discovery in Kubernetes out.
+	kubernetes = strings.Replace(kubernetes, "kubernetes_sd_configs: [{role: pod}]", "static_configs: [{targets: [localhost]}]", 1)
+	file := t.TempDir() + "/kubernetes.yml"
+	if err := os.WriteFile(file, []byte(kubernetes), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := promtool(t, "", "check", "config", file); !found {
+		t.Errorf("the README has no configuration for Kubernetes: %s", out)
+	}
 	for _, file := range []string{"prometheus.yml", "Caddyfile"} {
 		text, err := os.ReadFile(file)
 		if err != nil {

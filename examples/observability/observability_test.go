@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // promtool is Prometheus' own judge. It fails the test where it has complaints.
@@ -32,8 +34,16 @@ func TestAgainstGateway(t *testing.T) {
 	g.stock(t)
 	g.visit(t)
 	hash := sign(chatSecret, "ada")
-	for _, name := range []string{"user_hash", "userHash", "signature", "hmacSignature"} {
-		g.send(t, 200, "GET", "/chat/messages?user_id=ada&"+name+"="+hash, "")
+	for _, d := range verifier.Dialects {
+		for _, p := range d.AllPlaces() {
+			switch {
+			case p.Field != verifier.Signature && p.Field != verifier.TokenField:
+			case p.Location == "header":
+				g.send(t, 200, "GET", "/widgets/messages", "", p.Name, hash)
+			default:
+				g.send(t, 200, "GET", "/widgets/messages?user_id=ada&"+p.Key()+"="+hash, "")
+			}
+		}
 	}
 	scrape := g.scrape(t)
 	found := metrics(t, scrape)

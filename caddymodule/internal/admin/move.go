@@ -74,7 +74,7 @@ func (c *call) importRecords() error {
 		ids = append(ids, record.ID)
 	}
 	if missing := c.missingKeysOf(records); len(missing) > 0 && !anyKey {
-		return adminError(http.StatusConflict, "nothing was imported: %s. To import it without them, say so (--missing-keys, in the API missing_keys=true)", c.describeMissing(missing))
+		return adminError(http.StatusConflict, "nothing was imported: %s", c.describeMissing(missing, importLost))
 	}
 	found := make(map[string]*widgets.Record, len(ids)) // the store may retry
 	err = c.Store.Update(c.r.Context(), ids, func(id string, old *widgets.Record) (*widgets.Record, error) {
@@ -111,7 +111,7 @@ func (c *call) importRecords() error {
 		return err
 	}
 	if done.MissingKeys = c.missingKeysOf(stored); len(done.MissingKeys) > 0 {
-		c.Log.Error("imported widgets are unavailable: " + c.describeMissing(done.MissingKeys))
+		c.Log.Error("imported widgets are unavailable: " + c.describeMissing(done.MissingKeys, RotateLost))
 	}
 	return c.answer(http.StatusOK, done)
 }
@@ -130,11 +130,14 @@ func (g *Gateway) missingKeysOf(records []*widgets.Record) map[string]int {
 	return missing
 }
 
-// describeMissing says which keys are missing and what to do.
-func (g *Gateway) describeMissing(missing map[string]int) string {
+// importLost is what to do about a lost key of an export, whose widgets are not there to be rotated.
+const importLost = "import the widgets without it (--missing-keys, in the API missing_keys=true) and " + RotateLost
+
+// describeMissing says which keys are missing and what to do, also if they are lost.
+func (g *Gateway) describeMissing(missing map[string]int, lost string) string {
 	var texts []string
 	for _, keyID := range slices.Sorted(maps.Keys(missing)) {
-		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID, RotateLost)))
+		texts = append(texts, fmt.Sprintf("encryption key %s is missing: %s", keyID, g.WhereKeyIs(keyID, lost)))
 	}
 	return strings.Join(texts, "; ")
 }

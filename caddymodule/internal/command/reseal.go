@@ -18,10 +18,16 @@ var errNotResealed = errors.New("not everything was resealed")
 
 func resealCommand() *cobra.Command {
 	var admin adminFlags
-	return admin.addStore(&cobra.Command{
-		Use:  "reseal",
+	var yes bool
+	cmd := &cobra.Command{
+		Use:  "reseal [--yes]",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes {
+				if err := confirm(cmd, "Has every gateway of this store the encryption key that is first here? One without it refuses with 503 what is resealed."); err != nil {
+					return err
+				}
+			}
 			var done adminapi.Resealed
 			r := &apiRequest{method: http.MethodPost, path: adminapi.Path + "reseal", limit: writingLimit,
 				lost: "it is safe to reseal again; 'caddy chat-identity show <id>' shows a widget's keys"}
@@ -39,9 +45,12 @@ func resealCommand() *cobra.Command {
 				cmd.SilenceErrors = admin.json
 				return errNotResealed
 			case !admin.json:
-				cmd.PrintErrln("Once every gateway has this key first, the keys after it can be removed.")
+				cmd.PrintErrln("Every gateway of this store needs this key now: one without it refuses with 503 what was resealed. " +
+					"Once every gateway has it first, the keys after it can be removed; backups from before still need them.")
 			}
 			return nil
 		},
-	})
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "Do not ask")
+	return admin.addStore(cmd)
 }

@@ -17,7 +17,7 @@ import (
 // SyncFolder makes creations, renames and removals in a folder durable.
 func SyncFolder(path string) error {
 	if runtime.GOOS == "windows" {
-		return nil // folders cannot be opened there, and NTFS keeps a journal of names
+		return nil // folders cannot be synced there, and NTFS keeps a journal of names
 	}
 	folder, err := os.Open(path)
 	if err != nil {
@@ -70,7 +70,7 @@ func ReadLine(path string) (string, error) {
 
 // WriteLine replaces a file, durably, by one with that line of text.
 func WriteLine(path, text string) error {
-	return put(path, os.Rename, func(draft *os.File) error {
+	return put(path, Rename, func(draft *os.File) error {
 		_, err := draft.WriteString(text + "\n")
 		return err
 	})

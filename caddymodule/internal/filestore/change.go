@@ -109,7 +109,7 @@ func (s *Store) tryWriting() {
 func replace(target string, records []*widgets.Record) (*fileVersion, error) {
 	fresh, written, err := write(target, records)
 	if err == nil {
-		err = os.Rename(fresh, target)
+		err = durable.Rename(fresh, target)
 	}
 	if err != nil {
 		_ = os.Remove(fresh) // the next change tries again
