@@ -175,7 +175,7 @@ func TestDocsProbes(t *testing.T) {
 	admin, probe := fmt.Sprintf("localhost:%d", freePort(t)), fmt.Sprintf("http://localhost:%d", freePort(t))
 	load(t, strings.NewReplacer("localhost:2019", admin, "http://:8081", probe, "chat.example.com", fmt.Sprintf("http://localhost:%d", freePort(t))).
 		Replace(find(t, "caddyfile probe")))
-	if command := probes["readinessProbe"].Exec.Command; strings.Join(command[:2], " ") != "caddy chat-identity" {
+	if command := probes["startupProbe"].Exec.Command; strings.Join(command[:2], " ") != "caddy chat-identity" {
 		t.Errorf("%q", command)
 	} else if out, stderr, err := runCommand(t, "", append(command[2:], "--address", admin)...); out != "ok\n" || err != nil {
 		t.Errorf("%q, %q, %v", out, stderr, err)

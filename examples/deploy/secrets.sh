@@ -6,6 +6,7 @@ cd "$(dirname "$0")"
 umask 077
 mkdir -p secrets
 cd secrets
+chmod 700 . # also where somebody else has created it
 [ -s encryption_key ] || openssl rand -base64 32 >encryption_key
 [ -s redis_password ] || openssl rand -hex 32 >redis_password
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -39,6 +40,9 @@ func TestCompose(t *testing.T) {
 			!slices.Equal(s.SecurityOpt, []string{"no-new-privileges:true"}) {
 			t.Errorf("%s is not confined: %+v", name, s)
 		}
+		if s.MemLimit == 0 || s.PidsLimit == 0 {
+			t.Errorf("%s can take all memory or processes of the machine", name)
+		}
 		if gateway := name == "gateway"; (len(s.Ports) > 0) != gateway || slices.Contains(slices.Collect(maps.Keys(s.Networks)), "front") != gateway {
 			t.Errorf("%s is reachable from outside: %v, %v", name, s.Ports, s.Networks)
 		}
@@ -60,6 +64,29 @@ func TestCompose(t *testing.T) {
 	}
 	if !p.Networks["back"].Internal {
 		t.Error("the network back is not internal")
+	}
+}
+
+// TestRedisMemory: a Redis that is full refuses writes. It is never killed for its memory,
+// not even while it writes its file anew, which may double it.
+func TestRedisMemory(t *testing.T) {
+	dir := newFolder(t)
+	pod := newCluster(t, dir).pods["redis"].Spec.Containers[0]
+	compose := project(t, dir).Services["redis"]
+	for _, c := range []struct {
+		command []string
+		limit   int64
+	}{{pod.Args, pod.Resources.Limits.Memory().Value()}, {compose.Command, int64(compose.MemLimit)}} {
+		match := regexp.MustCompile(`--maxmemory (\d+)mb --maxmemory-policy noeviction`).FindStringSubmatch(strings.Join(c.command, " "))
+		if match == nil {
+			t.Fatalf("Redis's memory has no limit: %q", c.command)
+		}
+		if most, _ := strconv.ParseInt(match[1], 10, 64); most == 0 || 2*most<<20 > c.limit {
+			t.Errorf("maxmemory is %d MiB, the limit %d", most, c.limit>>20)
+		}
+	}
+	if !slices.Equal(pod.Args, compose.Command) {
+		t.Errorf("Redis is started by %q and by %q", pod.Args, compose.Command)
 	}
 }
 

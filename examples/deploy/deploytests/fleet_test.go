@@ -20,6 +20,7 @@ import (
 // A fleet is two gateways with the Caddyfile and the Redis of the manifests.
 type fleet struct {
 	gateways []*gateway
+	redis    *exec.Cmd
 	active   atomic.Pointer[[]*gateway] // to which requests are sent
 	slow     chan struct{}              // ends the requests to /chat/slow
 	held     atomic.Int32               // how many of these are at the backend
@@ -50,7 +51,8 @@ func newFleet(t *testing.T) *fleet {
 	redis := net.JoinHostPort("127.0.0.1", fmt.Sprint(testbed.FreePort(t)))
 	_, port, _ := net.SplitHostPort(redis)
 	arguments := redisCommand(t, dir)
-	start(t, exec.Command(arguments[0], append(arguments[1:], "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir())...), syscall.SIGTERM)
+	f.redis = exec.Command(arguments[0], append(arguments[1:], "--port", port, "--bind", "127.0.0.1", "--dir", t.TempDir())...)
+	start(t, f.redis, syscall.SIGTERM)
 	for i := range 2 {
 		g := &gateway{
 			site:  net.JoinHostPort("127.0.0.1", fmt.Sprint(testbed.FreePort(t))),
@@ -79,17 +81,25 @@ type gateway struct {
 	answered, leaving atomic.Int64 // answers, and those that ended a connection which was kept alive
 }
 
-// start starts the gateway, as the image does, and waits until the readiness probe succeeds.
+// start starts the gateway, as the image does, and waits until it is healthy.
 func (g *gateway) start(t *testing.T) {
 	t.Helper()
 	g.process = exec.Command(testbed.Gateway(t), "run", "--config", filepath.Join(g.dir, "Caddyfile"))
 	g.process.Env = append(g.process.Environ(), g.environment...)
 	g.log = start(t, g.process, syscall.SIGQUIT)
-	testbed.Until(t, "the readiness probe to succeed", func() bool {
+	testbed.Until(t, "the gateway to be healthy", func() bool {
 		_, err := g.health()
 		return err == nil
 	}, g.log)
 	g.going.Store(false)
+}
+
+// restart kills the gateway and starts it again.
+func (g *gateway) restart(t *testing.T) {
+	t.Helper()
+	must(t, g.process.Process.Kill())
+	_ = g.process.Wait()
+	g.start(t)
 }
 
 func (g *gateway) health() (said string, err error) {

@@ -23,6 +23,7 @@ func newFolder(t *testing.T) string {
 	if err := os.RemoveAll(filepath.Join(dir, "secrets")); err != nil {
 		t.Fatal(err)
 	}
+	must(t, os.Mkdir(filepath.Join(dir, "secrets"), 0o755)) // as somebody has created it, open to all
 	output(t, exec.Command(filepath.Join(dir, "secrets.sh")))
 	first := secret(t, dir, "encryption_key") + secret(t, dir, "redis_password") + secret(t, dir, "redis_acl")
 	output(t, exec.Command(filepath.Join(dir, "secrets.sh")))

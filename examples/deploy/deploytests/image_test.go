@@ -31,37 +31,23 @@ type image struct {
 func build(t *testing.T, dockerfile string) *image {
 	t.Helper()
 	stages := parse(t, dockerfile)
-	if len(stages) != 2 {
-		t.Fatalf("%s has %d stages", dockerfile, len(stages))
-	}
-	first, i := t.TempDir(), newBase(t, stages[1].BaseName)
-	dir := first
-	for _, command := range stages[0].Commands {
-		switch c := command.(type) {
-		case *instructions.WorkdirCommand:
-			dir = filepath.Join(first, c.Path)
-			must(t, os.MkdirAll(dir, 0o755))
-		case *instructions.CopyCommand:
-			i.copies(t, c, testbed.Root(t), dir)
-		case *instructions.RunCommand:
-			// What is written to the stage's root stays below it.
-			run := exec.Command("sh", "-c", strings.ReplaceAll(strings.Join(c.CmdLine, " "), " -o /", " -o "+first+"/"))
-			run.Dir, run.Env = dir, append(os.Environ(), "GOFLAGS=")
-			output(t, run)
-		default:
-			t.Fatalf("%s: this test does not know %s", dockerfile, c.Name())
-		}
-	}
+	context := buildContext(t)
+	first := firstStage(t, context, stages[0], func(script string) string { return script })
+	i := newBase(t, stages[1].BaseName)
 	for _, command := range stages[1].Commands {
 		switch c := command.(type) {
 		case *instructions.CopyCommand:
-			from := testbed.Root(t)
+			from := context
 			if c.From == stages[0].Name {
 				from = first
 			}
-			i.copies(t, c, from, i.root)
+			copies(t, c, from, i.root)
 		case *instructions.RunCommand:
 			output(t, root("chroot", i.root, "/bin/sh", "-c", strings.Join(c.CmdLine, " ")))
+		case *instructions.EnvCommand:
+			for _, pair := range c.Env {
+				i.env = append(i.env, pair.Key+"="+pair.Value)
+			}
 		case *instructions.UserCommand:
 			i.user = c.User
 		case *instructions.HealthCheckCommand:
@@ -74,6 +60,31 @@ func build(t *testing.T, dockerfile string) *image {
 		}
 	}
 	return i
+}
+
+// firstStage carries out the stage that compiles, with the scripts as the test has them run,
+// and returns its root.
+func firstStage(t *testing.T, context string, stage instructions.Stage, script func(string) string) string {
+	t.Helper()
+	first := t.TempDir()
+	dir := first
+	for _, command := range stage.Commands {
+		switch c := command.(type) {
+		case *instructions.WorkdirCommand:
+			dir = filepath.Join(first, c.Path)
+			must(t, os.MkdirAll(dir, 0o755))
+		case *instructions.CopyCommand:
+			copies(t, c, context, dir)
+		case *instructions.RunCommand:
+			// What is written to the stage's root stays below it.
+			run := exec.Command("sh", "-c", strings.ReplaceAll(script(strings.Join(c.CmdLine, " ")), " -o /", " -o "+first+"/"))
+			run.Dir, run.Env = dir, append(os.Environ(), "GOFLAGS=")
+			output(t, run)
+		default:
+			t.Fatalf("this test does not know %s", c.Name())
+		}
+	}
+	return first
 }
 
 // parse parses a Dockerfile. A warning of the parser or of BuildKit's linter is an error.
@@ -96,7 +107,7 @@ func parse(t *testing.T, dockerfile string) []instructions.Stage {
 }
 
 // copies carries out COPY.
-func (i *image) copies(t *testing.T, c *instructions.CopyCommand, from, to string) {
+func copies(t *testing.T, c *instructions.CopyCommand, from, to string) {
 	t.Helper()
 	if c.Chown != "" || c.Chmod != "" || len(c.ExcludePatterns) > 0 {
 		t.Fatalf("this test does not know %s", c)
@@ -152,8 +163,8 @@ func TestImage(t *testing.T) {
 		}
 	}
 	// As the text says, the two probes run the same command.
-	if probe := newCluster(t, dir).pods["gateway"].Spec.Containers[0].ReadinessProbe.Exec.Command; !slices.Equal(gateway.health, probe) {
-		t.Errorf("the image's health check is %q, the readiness probe %q", gateway.health, probe)
+	if probe := newCluster(t, dir).pods["gateway"].Spec.Containers[0].StartupProbe.Exec.Command; !slices.Equal(gateway.health, probe) {
+		t.Errorf("the image's health check is %q, the startup probe %q", gateway.health, probe)
 	}
 	b := newBox(t)
 	b.mount(t, dir, "gateway", gateway)
@@ -183,6 +194,18 @@ func TestImage(t *testing.T) {
 	b.redis(t, dir)
 	b.run(t, "backend", backend.command)
 	b.becomesHealthy(t, gateway)
+
+	// Not even who shares the container's network, or can enter it as another user, reaches
+	// the admin endpoint.
+	if said, err := b.command("curl", "-sS", "http://localhost:2019/config/").CombinedOutput(); err == nil || !bytes.Contains(said, []byte("connect to")) {
+		t.Errorf("the admin endpoint, over the network: %v, %s", err, said)
+	}
+	other := *b.services["gateway"].image
+	other.user = "1000:1000"
+	b.services["other"] = &confined{image: &other, env: b.services["gateway"].env}
+	if said, err := b.in("other", gateway.health...).CombinedOutput(); err == nil || !bytes.Contains(said, []byte("permission denied")) {
+		t.Errorf("the admin endpoint, as another user: %v, %s", err, said)
+	}
 
 	// What the README prints.
 	widget := strings.TrimSpace(output(t, b.in("gateway", "caddy", "chat-identity", "create", "shop")))

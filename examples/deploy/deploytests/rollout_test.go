@@ -68,7 +68,7 @@ func (f *fleet) replace(t *testing.T, g *gateway, claim string) {
 		t.Fatal(err)
 	}
 	g.going.Store(true)
-	testbed.Until(t, "the readiness probe to say why it fails", func() bool {
+	testbed.Until(t, "health to say why it fails", func() bool {
 		said, err := g.health()
 		return err != nil && strings.Contains(said, "Caddy is shutting down")
 	}, g.log)

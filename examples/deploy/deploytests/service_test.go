@@ -1,6 +1,7 @@
 package deploytests
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,43 @@ func service(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// unitEnvironment is what the unit's lines Environment= say.
+func unitEnvironment(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	variables := map[string]string{}
+	for _, line := range regexp.MustCompile(`(?m)^Environment=(.*)$`).FindAllStringSubmatch(service(t, dir), -1) {
+		for _, pair := range strings.Fields(line[1]) {
+			name, value, _ := strings.Cut(pair, "=")
+			variables[name] = value
+		}
+	}
+	return variables
+}
+
+// TestOtherUsers: under systemd, another user of the machine cannot load a configuration of
+// his own, which would serve him the secrets. It needs root to become that user.
+func TestOtherUsers(t *testing.T) {
+	dir := newFolder(t)
+	run := filepath.Join("/tmp", fmt.Sprint("caddy-chat-identity-", os.Getpid())) // others can enter /tmp
+	folder, is := strings.CutSuffix(unitEnvironment(t, dir)["CADDY_ADMIN"], "/admin.sock")
+	if name, below := strings.CutPrefix(folder, "unix/%t/"); !is || !below || !strings.Contains(service(t, dir), "\nRuntimeDirectory="+name+"\nRuntimeDirectoryMode=0700\n") {
+		t.Fatalf("the admin endpoint is in %q, and not in a folder that is closed to others", folder)
+	}
+	must(t, os.Mkdir(run, 0o700))
+	t.Cleanup(func() { _ = os.RemoveAll(run) })
+	g := alone(t, dir, "127.0.0.1:9", "CADDY_ADMIN=unix/"+run+"/admin.sock")
+
+	arguments := []string{"curl", "-sS", "-o", os.DevNull, "-w", "%{http_code}", "--json", "{}", "--unix-socket", run + "/admin.sock", "http://127.0.0.1/load"}
+	other := root(append([]string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, arguments...)...)
+	if said, err := other.CombinedOutput(); other.ProcessState.ExitCode() != 7 { // could not connect
+		t.Errorf("another user is answered %s, %v", said, err)
+	}
+	testbed.Until(t, "the gateway's own user to be answered", func() bool {
+		said, err := exec.Command(arguments[0], arguments[1:]...).Output()
+		return err == nil && string(said) == "200"
+	}, g.log)
 }
 
 // stopTimeout is for how many seconds systemd waits for the gateway to end.
