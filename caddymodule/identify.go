@@ -41,10 +41,6 @@ func (h *Handler) identifies(r *http.Request) bool {
 // for a session, since a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
 	s.decider = h
-	if s.confirming != nil {
-		// An earlier handler waits for an upstream, which never sees this request.
-		s.confirming.resolve(http.StatusInternalServerError)
-	}
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {
