@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -414,16 +415,7 @@ POST /chat/messages ada: six`)
 // TestPageSample runs the sample as its README says, and does what its page invites to.
 func TestPageSample(t *testing.T) {
 	t.Parallel()
-	demo := testbed.StartDemo(t, filepath.Join(testbed.Root(t), "examples", "page", "server.js"), testbed.Gateway(t))
-	demo.Prints(t, demo.URL+" ")
-	testbed.Until(t, "the gateway", func() bool {
-		response, err := http.Get(demo.URL)
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		return response.StatusCode == http.StatusOK
-	}, &demo.Errors)
+	demo := startPage(t)
 	p := newTab(t)
 	p.do(chromedp.Navigate(demo.URL))
 	p.wait("window.chatIdentity?.fetch")
@@ -439,6 +431,15 @@ func TestPageSample(t *testing.T) {
 	p.wait("source?.readyState === 1")
 	p.has("#log", "!Not delivered")
 	say("hello", "usr_ada: hello")
+	post := func(body string) string {
+		t.Helper()
+		return (&visit{tab: p}).run("return (await chatIdentity.fetch('/chat/messages', { method: 'POST', body: " + body + " })).status")
+	}
+	equal(t, post("{ text: 'as JSON' }"), "204")
+	p.shows("#log", "usr_ada: as JSON")
+	for _, body := range []string{"{}", "{ text: 1 }", "'{'", "null", "new FormData"} {
+		equal(t, post(body), "400")
+	}
 	p.click("#grace")
 	p.shows("#who", "1906")
 	p.wait("source?.readyState === 1")
@@ -448,4 +449,32 @@ func TestPageSample(t *testing.T) {
 	p.shows("#who", "nobody")
 	p.has("#log", "!good morning")
 	demo.Stop(t, os.Interrupt)
+}
+
+// TestPageSampleCrashes has the gateway end with the server, however that ends.
+func TestPageSampleCrashes(t *testing.T) {
+	t.Parallel()
+	crash := filepath.Join(t.TempDir(), "crash.js")
+	must(t, os.WriteFile(crash, []byte("process.on('SIGUSR2', () => { throw new Error('crashed') })"), 0o600))
+	demo := startPage(t, "NODE_OPTIONS=--require "+crash)
+	must(t, demo.Process.Signal(syscall.SIGUSR2))
+	if err := demo.Wait(t); err == nil {
+		t.Error("the server did not crash")
+	}
+}
+
+// startPage runs the sample until its gateway answers.
+func startPage(t *testing.T, environment ...string) *testbed.Demo {
+	t.Helper()
+	demo := testbed.StartDemo(t, filepath.Join(testbed.Root(t), "examples", "page", "server.js"), testbed.Gateway(t), environment...)
+	demo.Prints(t, demo.URL+" ")
+	testbed.Until(t, "the gateway", func() bool {
+		response, err := http.Get(demo.URL)
+		if err != nil {
+			return false
+		}
+		response.Body.Close()
+		return response.StatusCode == http.StatusOK
+	}, &demo.Errors)
+	return demo
 }

@@ -31,9 +31,9 @@ const routes = {
   },
   // The chat knows its users by the gateway's header alone.
   'POST /chat/messages': async (req, res) => {
-    const form = await new Response(req, { headers: { 'Content-Type': req.headers['content-type'] }, duplex: 'half' }).formData()
-    const user = req.headers['x-verified-user']
-    for (const stream of streams) if (stream.user === user) stream.write(`data: ${user}: ${String(form.get('text')).replace(/\s+/g, ' ')}\n\n`)
+    const user = req.headers['x-verified-user'], text = await textOf(req).catch(() => null)
+    if (typeof text !== 'string') return res.writeHead(400).end()
+    for (const stream of streams) if (stream.user === user) stream.write(`data: ${user}: ${text.replace(/\s+/g, ' ')}\n\n`)
     res.writeHead(204).end()
   },
   'GET /chat/events': (req, res) => {
@@ -49,6 +49,13 @@ function signIn(res, user) {
   const value = randomBytes(16).toString('hex')
   signedIn.set(value, user)
   res.writeHead(204, { 'Set-Cookie': `page_sample=${value}; Path=/; HttpOnly; SameSite=Lax` }).end()
+}
+
+// textOf returns the text of a message, sent as JSON or as a form.
+async function textOf(req) {
+  const type = req.headers['content-type'] ?? ''
+  const message = new Response(req, { headers: { 'Content-Type': type }, duplex: 'half' })
+  return /^application\/json\b/i.test(type) ? (await message.json()).text : (await message.formData()).get('text')
 }
 
 const token = (req) => /(?:^|; )page_sample=(\w+)/.exec(req.headers.cookie)?.[1]
@@ -71,7 +78,12 @@ server.listen(0, '127.0.0.1', () => {
   gateway.on('error', (error) => console.error(`The gateway does not start: ${error.message}. Build it with make build.`))
   gateway.on('close', (code) => {
     rmSync(folder, { recursive: true, force: true })
-    process.exit(code ?? 1)
+    process.exit(process.exitCode ?? code ?? 1)
+  })
+  process.on('uncaughtException', (error) => { // a gateway left behind would keep the port
+    console.error(error)
+    process.exitCode = 1
+    gateway.kill('SIGTERM')
   })
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => gateway.kill('SIGTERM'))
   console.log(`Open http://localhost:${port} `)
