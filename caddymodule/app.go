@@ -117,6 +117,7 @@ type App struct {
 	configuredWidgets func() map[string]*adminapi.Widget
 
 	census   *atomic.Pointer[census] // the last of the store, nil before the first
+	unmet    sync.Map                // when a request last lacked an encryption key, by the key's id
 	counting sync.WaitGroup
 	stop     context.CancelFunc // ends the background work; nil before Start
 	// configured says that the encryption keys are configured, not created here.

@@ -29,6 +29,7 @@ const (
 
 // census is what the store held when all of it was last read.
 type census struct {
+	began   time.Time
 	at      time.Time
 	widgets [widgets.NumModes]int // by their own mode
 	oldest  time.Time             // when the oldest current secret was created; zero for none
@@ -95,7 +96,7 @@ func (a *App) countStore(ctx context.Context) {
 
 // takeCensus reads the whole store, a page at a time.
 func (a *App) takeCensus(ctx context.Context) (*census, error) {
-	found := &census{keys: make(map[string]bool)}
+	found := &census{began: time.Now(), keys: make(map[string]bool)}
 	for after := ""; ; {
 		began := time.Now()
 		page, err := a.store.List(ctx, after, censusPage)
@@ -154,9 +155,9 @@ func (a *App) keyIDs() map[string]int {
 	return stored
 }
 
-// neededKeys returns the ids of encryption keys that the secrets of stored widgets need, as
+// countedKeys returns the ids of encryption keys that the secrets of stored widgets need, as
 // far as the store or the last census knows.
-func (a *App) neededKeys() []string {
+func (a *App) countedKeys() []string {
 	if stored := a.keyIDs(); stored != nil {
 		return slices.Sorted(maps.Keys(stored))
 	}
@@ -166,10 +167,23 @@ func (a *App) neededKeys() []string {
 	return nil
 }
 
-// missingKeys returns those that are not configured.
+// missingKeys returns those that are not configured, and those that requests lacked after the
+// last census began.
 func (a *App) missingKeys() []string {
+	needed := a.countedKeys()
+	if a.keyIDs() == nil {
+		var began time.Time
+		if found := a.census.Load(); found != nil {
+			began = found.began
+		}
+		for id, at := range a.unmet.Range {
+			if at.(time.Time).After(began) && !slices.Contains(needed, id.(string)) {
+				needed = append(needed, id.(string))
+			}
+		}
+	}
 	missing := []string{}
-	for _, id := range a.neededKeys() {
+	for _, id := range needed {
 		if !a.ring.Load().Has(id) {
 			missing = append(missing, id)
 		}

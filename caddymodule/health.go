@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,17 +61,18 @@ func (a *App) ledgerHealth(h *adminapi.Health) {
 	}
 }
 
-// keyHealth is down if no secret can be decrypted.
+// keyHealth is down if no secret can be decrypted. That one request lacked a key does not tell:
+// others may not, and a balancer would send all of them elsewhere.
 func (a *App) keyHealth(h *adminapi.Health) {
-	needed, missing := a.neededKeys(), a.missingKeys()
+	counted, missing := a.countedKeys(), a.missingKeys()
 	status := adminapi.Degraded
-	if len(missing) == len(needed) {
+	if len(counted) > 0 && !slices.ContainsFunc(counted, a.ring.Load().Has) {
 		status = adminapi.Down
 	}
 	for _, id := range missing {
 		h.Add(status, fmt.Sprintf("encryption key %s is missing, so the widgets whose secrets it encrypts are unavailable: %s", id, a.whereKeyIs(id, admin.RotateLost)))
 	}
-	if a.ring.Load() == nil && len(needed) == 0 && a.store.Err() == nil {
+	if a.ring.Load() == nil && len(missing) == 0 && a.store.Err() == nil {
 		h.Add(adminapi.Degraded, "there is no encryption key, so no widget can be created: see the log, make Caddy's data directory writable or configure encryption_key")
 	}
 }

@@ -262,3 +262,29 @@ func TestForeignStore(t *testing.T) {
 		t.Errorf("%v %s", err, stderr)
 	}
 }
+
+// TestMissingKeyShowsAtOnce: a request that lacks an encryption key is in health and metrics at
+// once, before the widgets are counted again, and no longer than it is true.
+func TestMissingKeyShowsAtOnce(t *testing.T) {
+	g := live(t, "encryption_key {env.TEST_KEY}\nwidgets redis redis://"+redistest.Start(t).Addr, liveSite)
+	secret := g.createInRedis(t)
+	count(t)
+	g.healthy(t, adminapi.OK, "")
+	key, err := widgets.ParseEncryptionKey(widgets.NewEncryptionKey())
+	must(t, err)
+	app := active(t)
+	must(t, app.store.Update(t.Context(), []string{"elsewhere"}, func(id string, _ *widgets.Record) (*widgets.Record, error) {
+		return widgets.NewRecord(id, "", "", widgets.NewSecret(), widgets.NewRing(key), time.Now())
+	}))
+	equal(t, g.outcome(t, "elsewhere", testSecret), "unavailable unavailable", "a widget whose key is missing")
+	h := g.health(t)
+	if h.Status != adminapi.Degraded || !strings.Contains(strings.Join(h.Problems, "\n"), "encryption key "+key.ID()+" is missing") {
+		t.Errorf("%+v", h)
+	}
+	equal(t, g.scrape(t)["missing_encryption_keys{}"], 1, "missing keys")
+	equal(t, g.outcome(t, "shop", secret), "verified", "another widget")
+	g.call(t, "POST", "widgets/elsewhere/rotate", "")
+	count(t)
+	g.healthy(t, adminapi.OK, "")
+	equal(t, g.scrape(t)["missing_encryption_keys{}"], 0, "missing keys after its rotation")
+}

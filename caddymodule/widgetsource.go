@@ -127,7 +127,8 @@ func (a *App) keys(ctx context.Context, dst []*verifier.Key, w *widget, encoding
 	case w.inline != nil:
 		return w.inline.appendKeys(dst, encoding)
 	}
-	return a.opener.Append(dst, w.record, encoding, a.ring.Load())
+	keys, err := a.opener.Append(dst, w.record, encoding, a.ring.Load())
+	return keys, a.noteUnmet(err)
 }
 
 // keySet returns the source of the widget's key set, "" if it has none.
@@ -135,7 +136,17 @@ func (a *App) keySet(w *widget) (string, error) {
 	if w.inline != nil {
 		return w.inline.jwks, nil
 	}
-	return a.opener.JWKS(w.record, a.ring.Load())
+	url, err := a.opener.JWKS(w.record, a.ring.Load())
+	return url, a.noteUnmet(err)
+}
+
+// noteUnmet remembers that an encryption key is missing, which the next census may tell only
+// in minutes. It returns err.
+func (a *App) noteUnmet(err error) error {
+	if missing, ok := errors.AsType[*widgets.MissingKeyError](err); ok {
+		a.unmet.Store(missing.KeyID, time.Now())
+	}
+	return err
 }
 
 // secrets returns what the keys were derived from, as far as it can be decrypted and still
