@@ -149,6 +149,9 @@ func (h *Handler) detail(x *exchange, reason judgment.Reason, cause error) strin
 	case judgment.WidgetUnknown:
 		return "The request does not name a widget that is known here."
 	case judgment.Unavailable:
+		if errors.Is(cause, body.ErrNeverFits) {
+			return "This upload is larger than can be stored here. Send a smaller one."
+		}
 		if errors.Is(cause, body.ErrNoRoom) {
 			return "There is no room to store this upload at the moment. Try again later, or send a smaller one."
 		}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -65,4 +66,19 @@ func TestSpoolDefaults(t *testing.T) {
 		t.Errorf("max_spool %d, spool %q", app.MaxSpool, app.Spool)
 	}
 	equal(t, verdict(t, g.post(t, claim("zoe"))), "zoe", "the claim")
+}
+
+// TestUploadThatNeverFits: whoever sends more than a client's share of max_spool is not told to
+// try again later, and the log says that it is no matter of time.
+func TestUploadThatNeverFits(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "caddy.log")
+	g := start(t, "log {\noutput file "+file+"\nformat json\n}\nchat_identity {\nmax_spool 16MiB\n}", "chat_identity {\nsecret {env.TEST_SECRET}\n}\nreverse_proxy UPSTREAM")
+	a := g.post(t, formWithFile("alice", sign("alice"), strings.Repeat("x", 3<<20)), "Content-Type: "+boundaryType)
+	if a.StatusCode != 503 || !strings.Contains(string(a.body), "larger than can be stored here. Send a smaller one.") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	eventually(t, "the log does not say that it never fits", func() bool {
+		log := string(read(t, file))
+		return strings.Contains(log, "it can never be stored: it has 3") && strings.Contains(log, "of the 2097152 that one client may have: raise max_spool")
+	})
 }

@@ -190,6 +190,8 @@ var (
 	// what an operator can do about it, is not for the client, since it names a folder of this
 	// machine.
 	ErrNoRoom = errors.New("body: no room for a temporary file")
+	// ErrNeverFits is [ErrNoRoom] of a body that is larger than its client's share.
+	ErrNeverFits = fmt.Errorf("%w: it can never be stored", ErrNoRoom)
 )
 
 func noRoomError(cause error, remedy string) error {

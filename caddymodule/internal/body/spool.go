@@ -54,16 +54,24 @@ func clientOf(addr netip.Addr) netip.Prefix {
 	return client
 }
 
-// room returns an error if a client may not have n more bytes.
-func (s *Spool) room(client netip.Prefix, n int64) error {
+// room returns an error if a client may not have n more bytes, for a body that has at least
+// size.
+func (s *Spool) room(client netip.Prefix, n, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.roomLocked(client, n)
+	return s.roomLocked(client, n, size)
 }
 
-func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
+func (s *Spool) roomLocked(client netip.Prefix, n, size int64) error {
 	max := cmp.Or(s.max, DefaultMaxSpool)
+	limit := max
+	if client.IsValid() {
+		limit = max / ClientShare
+	}
 	switch {
+	case size > limit:
+		return fmt.Errorf("%w: it has %d bytes or more, of the %d that one client may have: raise max_spool to at least eight times max_upload, or lower max_upload",
+			ErrNeverFits, size, limit)
 	case n > max-s.used:
 		return noRoomError(fmt.Errorf("%d bytes more do not fit: temporary files take %d of %d", n, s.used, max), "raise max_spool, or lower max_upload")
 	case client.IsValid() && n > max/ClientShare-s.clients[client]:
@@ -73,11 +81,11 @@ func (s *Spool) roomLocked(client netip.Prefix, n int64) error {
 	return nil
 }
 
-// take reserves n bytes for a client.
-func (s *Spool) take(client netip.Prefix, n int64) error {
+// take reserves n bytes for a client, for a body that has at least size.
+func (s *Spool) take(client netip.Prefix, n, size int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.roomLocked(client, n); err != nil {
+	if err := s.roomLocked(client, n, size); err != nil {
 		return err
 	}
 	if s.clients == nil {

@@ -43,7 +43,7 @@ func TestSpoolBounds(t *testing.T) {
 		{"192.0.2.1", 4 * mib, true, ""},
 		{"192.0.2.1", mib, true, ""}, // in memory
 		{"192.0.2.2", 10 * mib, true, ""},
-		{"192.0.2.3", 10*mib + 1, false, "eight times"},
+		{"192.0.2.3", 10*mib + 1, false, "never"},
 		{"2001:db8::1", 10 * mib, true, ""},
 		{"2001:db8::ffff:1", 2 * mib, false, "eight times"},
 		{"2001:db8:0:1::1", 10 * mib, true, ""},
@@ -60,7 +60,7 @@ func TestSpoolBounds(t *testing.T) {
 			}
 			used := s.Used()
 			err := upload(c.client, c.size, declared)
-			if c.room && err != nil || !c.room && (!errors.Is(err, ErrNoRoom) || !strings.Contains(err.Error(), c.remedy)) {
+			if c.room && err != nil || !c.room && (!errors.Is(err, ErrNoRoom) || errors.Is(err, ErrNeverFits) != (c.size > 10*mib) || !strings.Contains(err.Error(), c.remedy)) {
 				t.Errorf("%d: %s, %d bytes: %v", i, c.client, c.size, err)
 			}
 			if !c.room && s.Used() != used {
@@ -92,7 +92,7 @@ func TestSpoolBounds(t *testing.T) {
 
 func TestSpoolDefaults(t *testing.T) {
 	s := new(Spool)
-	if s.Dir() == "" || s.room(clientOf(testClient), DefaultMaxSpool/8) != nil || s.room(clientOf(testClient), DefaultMaxSpool/8+1) == nil {
+	if s.Dir() == "" || s.room(clientOf(testClient), DefaultMaxSpool/8, 0) != nil || s.room(clientOf(testClient), DefaultMaxSpool/8+1, 0) == nil {
 		t.Errorf("an unconfigured spool in %q", s.Dir())
 	}
 	b, _ := received(bytes.NewReader(make([]byte, 2*MemoryLimit)), -1)

@@ -45,15 +45,16 @@ func (t *tempFile) write(p []byte) error {
 // take reserves room for n more bytes. If more are expected, it reserves as many as were
 // written: writing into allocated space is cheaper, and a false declaration gains little.
 func (t *tempFile) take(n int64) error {
-	if n -= t.taken - t.written; n <= 0 {
+	size := t.written + n
+	if n = size - t.taken; n <= 0 {
 		return nil
 	}
-	if ahead := min(t.written, t.expected-t.taken, maxAhead); ahead > n && t.spool.take(t.client, ahead) == nil {
+	if ahead := min(t.written, t.expected-t.taken, maxAhead); ahead > n && t.spool.take(t.client, ahead, size) == nil {
 		allocate(t.f, t.taken, ahead)
 		t.taken += ahead
 		return nil
 	}
-	if err := t.spool.take(t.client, n); err != nil {
+	if err := t.spool.take(t.client, n, size); err != nil {
 		return err
 	}
 	t.taken += n

@@ -48,7 +48,7 @@ func (b *Body) Spool(ctx context.Context, s *Spool, u Upload) error {
 	}
 	client := clientOf(u.Client)
 	if b.length > MemoryLimit {
-		if err := s.room(client, b.length); err != nil {
+		if err := s.room(client, b.length, b.length); err != nil {
 			return err
 		}
 	}
