@@ -77,13 +77,18 @@ type adminClient struct {
 	client  http.Client
 	left    int64  // bytes that may still be read
 	loss    string // why a list is not complete
+	offline bool   // the command also works on the store of a configuration
 }
 
 func (f *adminFlags) client() (*adminClient, error) {
 	if f.flags.Changed("config") || f.flags.Changed("adapter") {
 		return f.storeClient()
 	}
-	return clientAt(f.address)
+	c, err := clientAt(f.address)
+	if err == nil {
+		c.offline = f.flags.Lookup("config") != nil
+	}
+	return c, err
 }
 
 // clientAt calls the admin API at an address.
@@ -231,7 +236,11 @@ func (c *adminClient) failed(r *apiRequest, err error) error {
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("permission denied at %s: run the command as a user who may connect to it", c.address)
 		}
-		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address), or off: commands on widgets and keys then take --config", c.address, plain(op.Err.Error()))
+		off := adminSocket
+		if c.offline {
+			off = "then work on its store, with --config"
+		}
+		return fmt.Errorf("no Caddy answers at %s (%s): is it running? Its admin endpoint may be elsewhere (--address), or off: %s", c.address, plain(op.Err.Error()), off)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) {
 		return r.unanswered(fmt.Sprintf("Caddy at %s did not answer in time", c.address))

@@ -306,8 +306,11 @@ func TestCommandClientNoServer(t *testing.T) {
 	closed := listener.Addr().String()
 	listener.Close()
 	for _, address := range []string{closed, "unix/" + filepath.Join(t.TempDir(), "none.sock")} {
-		for _, args := range [][]string{{"list"}, {"rotate", "shop"}, {"delete", "shop"}, {"reseal"}, {"stats"}} {
+		for _, args := range [][]string{{"list"}, {"rotate", "shop"}, {"delete", "shop"}, {"reseal"}, {"stats"}, {"health"}} {
 			_, errors, err := clientRun{}.client(t, append(args, "--address", address)...)
+			if running := args[0] == "stats" || args[0] == "health"; running == strings.Contains(errors, "--config") || running != strings.Contains(errors, "admin unix//") {
+				t.Errorf("%v advises what it cannot: %q", args, errors)
+			}
 			if err == nil || !strings.Contains(errors, "no Caddy answers at "+address) || !strings.Contains(errors, "--address") || strings.Contains(errors, "may have been made") {
 				t.Errorf("%v: %q, %v", args, errors, err)
 			}

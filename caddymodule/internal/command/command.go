@@ -125,6 +125,9 @@ func oneWidget(cmd *cobra.Command, args []string) error {
 // replaceSecret ends errors about arguments, any of which could be a secret.
 const replaceSecret = "Never pass a secret as an argument: if you did, replace it, since other processes could see it"
 
+// adminSocket is what to do about an admin endpoint that is off.
+const adminSocket = "give it one on a unix socket: admin unix//run/caddy-admin.sock"
+
 // flagError says what is wrong with a flag without repeating its value, which could
 // be a secret, as could the rest of a one-letter flag.
 func flagError(cmd *cobra.Command, err error) error {
@@ -144,7 +147,7 @@ func flagError(cmd *cobra.Command, err error) error {
 		return errors.New("unknown flag: there are no one-letter flags. " + replaceSecret)
 	case flag.GetSpecifiedName() == "config" && cmd.Flags().Lookup("address") != nil:
 		return fmt.Errorf("%s asks the running gateway, since its store does not know the answer: pass --address in place of --config. "+
-			"Where its admin endpoint is off, give it one on a unix socket: admin unix//run/caddy-admin.sock", cmd.Name())
+			"Where its admin endpoint is off, "+adminSocket, cmd.Name())
 	case strings.HasPrefix(flag.GetSpecifiedName(), "secret"):
 		return fmt.Errorf("%w. %s", err, replaceSecret)
 	}

@@ -24,8 +24,13 @@ func statsCommand() *cobra.Command {
 	var top int
 	var last string
 	cmd := &cobra.Command{
-		Use:  "stats [--last minute|hour|day] [--top <n>]",
-		Args: noArguments,
+		Use: "stats [--last minute|hour|day] [--top <n>]",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return errors.New("stats takes no arguments, only flags: 'caddy chat-identity readiness <id>' has the counts of one widget. " + replaceSecret)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case top < 0 || top > traffic.MaxShown:

@@ -80,7 +80,7 @@ func (s *Store) Update(ctx context.Context, ids []string, change widgets.Change)
 		return errClosed
 	}
 	if err := s.away.Load(); err != nil {
-		return *err
+		return unchanged(*err)
 	}
 	u := &update{store: s, change: change}
 	err := u.run(ctx, slices.Collect(slices.Chunk(ids, together)))
@@ -156,11 +156,11 @@ func (u *update) run(ctx context.Context, groups [][]string) error {
 // plan reads the records of a group, and calls change for each.
 func (u *update) plan(ctx context.Context, ids []string) (writes []write, err error) {
 	found, version, err := u.store.read(ctx, ids)
-	if err != nil && u.written {
-		err = unsure(err)
-	}
-	if err != nil {
-		return nil, err
+	switch {
+	case err != nil && u.written:
+		return nil, unsure(err)
+	case err != nil:
+		return nil, unchanged(err)
 	}
 	retired := u.store.clock()
 	if seen := u.store.seen.Load(); seen.version == version {

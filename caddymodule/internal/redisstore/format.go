@@ -104,6 +104,11 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w: widgets redis: %w", widgets.ErrUnavailable, redislink.Explain(err, heartbeat))
 }
 
+// unchanged says that a change was not begun, since Redis cannot be read.
+func unchanged(err error) error {
+	return fmt.Errorf("%w. Nothing was changed: repeat this change after that", err)
+}
+
 // unwritten tells an operator what to do if Redis refuses a change.
 func unwritten(err error) error {
 	return fmt.Errorf("%w: widgets redis: %w", widgets.ErrUnwritable, redislink.Explain(err, script))
