@@ -40,6 +40,7 @@ func (h *Handler) identifies(r *http.Request) bool {
 // identify answers who the caller is. It claims no conversation, and uses up a signature only
 // for a session, since a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
+	earlier := s.decider
 	s.decider = h
 	if s.confirming != nil {
 		// An earlier handler waits for an upstream, which never sees this request.
@@ -52,6 +53,10 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 		return nil
 	}
 	x.read()
+	if earlier != nil { // what it has found is no answer to this, nor for error routes
+		earlier.unpublish(r, s)
+		s.widget = ""
+	}
 	if x.mode == widgets.ModeOff {
 		x.recordOutcome()
 		return h.answerIdentify(w, x, identified{Status: "disabled"})
