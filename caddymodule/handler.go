@@ -20,7 +20,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	for _, o := range h.answering {
 		switch {
 		case o.answersKeys(r):
-			return o.answerKeys(w, r, s)
+			return s.endBody(o.answerKeys(w, r, s))
 		case o.identifies(r):
 			return s.endBody(o.identify(w, r, s))
 		}

@@ -49,6 +49,7 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) err
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {
+		x.closeUnread(w.Header())
 		h.CORS.AnswerPreflight(w, r)
 		return nil
 	}
