@@ -110,3 +110,20 @@ func TestOwnPathsAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnPathsOfOtherHosts: a route for other hosts is nobody's neighbor: its paths are left
+// to whoever decides here.
+func TestOwnPathsOfOtherHosts(t *testing.T) {
+	g := start(t, "", "chat_identity off\nreverse_proxy UPSTREAM")
+	site := func(host, more string) string {
+		return `{"match":[{"host":["` + host + `"]}],"handle":[{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"]` + more + `}]},`
+	}
+	must(t, activate(fmt.Appendf(nil, `{"admin":{"disabled":true},"apps":{"http":{"servers":{"chat":{"listen":[%q],"automatic_https":{"disable":true},"routes":[%s{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":%q}]}]}]}}}}}`,
+		g.host(), site("127.0.0.1", `,"mode":"required"`)+site("other.test", `,"identify":"/me","jwks_path":"/keys"`), strings.TrimPrefix(g.upstream.URL, "http://"))))
+	equal(t, verdict(t, g.do(t, "POST", "/me", "{}", jsonType)), "401 missing", "identify here")
+	equal(t, verdict(t, g.do(t, "POST", "/me", claim("zoe"), jsonType)), "zoe", "a claim here")
+	equal(t, verdict(t, g.do(t, "GET", "/keys", "")), "401 missing", "keys here")
+	if answer := g.raw(t, strings.Replace(g.wire("POST", "/me", claim("zoe"), jsonType), "Host: "+g.host(), "Host: other.test", 1)); !strings.Contains(answer, `{"verified":true,"user":{"id":"zoe"}}`) {
+		t.Errorf("identify there: %s", answer)
+	}
+}
