@@ -94,9 +94,9 @@ test: deps testgateway lint ## checks everything: lint, go.mod, tests with the r
 	@# others run concurrently. The library starts no goroutines: one test says
 	@# what may be shared, and the gateway's race it, too.
 	@$(RACE) go run ./internal/testsummary \
-		-timeout 20m -parallel 4 -run '$(LONG)' ./caddymodule -- \
-		-timeout 20m -parallel 4 -skip '$(LONG)' -run '^Test[A-H]' ./caddymodule -- \
-		-timeout 20m -parallel 4 -skip '$(LONG)|^Test[A-H]' ./caddymodule -- \
+		-timeout 30m -parallel 4 -run '$(LONG)' ./caddymodule -- \
+		-timeout 30m -parallel 4 -skip '$(LONG)' -run '^Test[A-H]' ./caddymodule -- \
+		-timeout 30m -parallel 4 -skip '$(LONG)|^Test[A-H]' ./caddymodule -- \
 		-timeout 20m $$(go list ./... | grep -v -e '/caddymodule$$' -e /verifier) -- \
 		-timeout 20m -race=false ./verifier/... -- \
 		-timeout 20m -run Concurrent ./verifier -- \

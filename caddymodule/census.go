@@ -157,15 +157,13 @@ func (a *App) keyIDs() map[string]int {
 // neededKeys returns the ids of encryption keys that the secrets of stored widgets need, as
 // far as the store or the last census knows.
 func (a *App) neededKeys() []string {
-	needed := make(map[string]bool)
-	stored := a.keyIDs()
-	for id := range stored {
-		needed[id] = true
+	if stored := a.keyIDs(); stored != nil {
+		return slices.Sorted(maps.Keys(stored))
 	}
-	if found := a.census.Load(); found != nil && stored == nil {
-		maps.Copy(needed, found.keys)
+	if found := a.census.Load(); found != nil {
+		return slices.Sorted(maps.Keys(found.keys))
 	}
-	return slices.Sorted(maps.Keys(needed))
+	return nil
 }
 
 // missingKeys returns those that are not configured.

@@ -3,9 +3,6 @@ package caddymodule
 import (
 	"bufio"
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -16,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // answered is an answer with what the upstream saw of the request, if it came through.
@@ -273,11 +272,7 @@ func chunks(body string) string {
 // sign returns the hex HMAC-SHA256 of a message with the test's secret.
 func sign(message string) string { return signWith(testSecret, message) }
 
-func signWith(secret, message string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(message))
-	return hex.EncodeToString(mac.Sum(nil))
-}
+func signWith(secret, message string) string { return testbed.Sign(secret, message) }
 
 // claim is a signed bookbag claim as a JSON body.
 func claim(user string) string {

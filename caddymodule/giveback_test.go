@@ -95,7 +95,13 @@ func TestGivenBack(t *testing.T) {
 			}
 			var got []string
 			for range 2 {
-				got = append(got, g.fate(t, k))
+				if strings.Contains(test.name, "h2c") {
+					// Without a body, of which Caddy 2.11.9 reads and closes its wrapper at once there.
+					r := g.do(t, "GET", "/chat?"+k.query(), "")
+					got = append(got, strings.TrimSpace(fmt.Sprint(r.StatusCode, " ", r.problem(t).Reason)))
+				} else {
+					got = append(got, g.fate(t, k))
+				}
 			}
 			if strings.Join(got, " ") != test.want {
 				t.Errorf("%q, want %q", got, test.want)

@@ -18,12 +18,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuseTunnel(w, r, s)
 	}
 	for _, o := range h.answering {
-		switch {
-		case o.answersKeys(r):
-			return s.endBody(o.answerKeys(w, r, s))
-		case o.identifies(r):
-			return s.endBody(o.identify(w, r, s))
+		keys := o.answersKeys(r)
+		if !keys && !o.identifies(r) {
+			continue
 		}
+		if s.confirming != nil {
+			// An earlier handler waits for an upstream, which never sees this request.
+			s.confirming.resolve(http.StatusInternalServerError)
+		}
+		if keys {
+			return s.endBody(o.answerKeys(w, r, s))
+		}
+		return s.endBody(o.identify(w, r, s))
 	}
 	if !h.takes(s) {
 		return forward(w, r, s, next)

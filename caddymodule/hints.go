@@ -116,17 +116,11 @@ func (x *exchange) hint(search bool) (h traffic.Hint, detail string) {
 // firstCounts reminds of the order of a user id's places, where another value of the request
 // was signed: signers take the wrong one of them.
 func (p *plan) firstCounts(mistake string) string {
-	var names []string
-	for _, place := range p.policy.Places {
-		if name := placeName(place); place.Field == verifier.UserID && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
 	ranked := slices.ContainsFunc(p.policy.Places, func(place verifier.Place) bool { return place.Field == verifier.UserID && place.Rank > 0 })
 	if !ranked || !strings.HasPrefix(mistake, "email_signed") && !strings.HasPrefix(mistake, "other_value_signed") {
 		return ""
 	}
-	return " The user id is the first that is there of: " + strings.Join(names, ", ") + "."
+	return " The user id is the first that is there of: " + strings.Join(p.placeNames(verifier.UserID), ", ") + "."
 }
 
 // document returns what the claim was found in: the headers, if the user's id is there, the

@@ -42,10 +42,6 @@ func (h *Handler) identifies(r *http.Request) bool {
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
 	earlier := s.decider
 	s.decider = h
-	if s.confirming != nil {
-		// An earlier handler waits for an upstream, which never sees this request.
-		s.confirming.resolve(http.StatusInternalServerError)
-	}
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {

@@ -28,10 +28,6 @@ func (h *Handler) answersKeys(r *http.Request) bool {
 // answerKeys answers a request of jwks_path, which anybody may read: it tells no user from
 // another.
 func (h *Handler) answerKeys(w http.ResponseWriter, r *http.Request, s *state) error {
-	if s.confirming != nil {
-		// An earlier handler waits for an upstream, which never sees this request.
-		s.confirming.resolve(http.StatusInternalServerError)
-	}
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	header := w.Header()

@@ -151,7 +151,7 @@ func TestMetricsAfterFailedReload(t *testing.T) {
 
 // TestSeriesAreFixed: the number of series is limited, or clients could grow it.
 func TestSeriesAreFixed(t *testing.T) {
-	if each := int(traffic.Findings) * int(widgets.ModeRequired); each > 75 { // of those dialects that are sent
+	if each := int(traffic.Findings) * int(widgets.ModeRequired); each > 80 { // of those dialects that are sent
 		t.Errorf("%d series of requests_total for each dialect", each)
 	}
 	registry := prometheus.NewPedanticRegistry()

@@ -271,24 +271,21 @@ func (p *plan) sessionWay() string {
 }
 
 // fieldName is the name of the field's first place.
-func (p *plan) fieldName(f verifier.Field) string {
-	for _, place := range p.policy.Places {
-		if place.Field == f {
-			return placeName(place)
-		}
-	}
-	return f.String()
-}
+func (p *plan) fieldName(f verifier.Field) string { return append(p.placeNames(f), f.String())[0] }
 
 // fieldPlaces names all places of the field, where it is not known which of them is meant.
 func (p *plan) fieldPlaces(f verifier.Field) string {
-	var names []string
+	return cmp.Or(strings.Join(p.placeNames(f), " or "), f.String())
+}
+
+// placeNames are the names of all places of the field, in order.
+func (p *plan) placeNames(f verifier.Field) (names []string) {
 	for _, place := range p.policy.Places {
 		if name := placeName(place); place.Field == f && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	return cmp.Or(strings.Join(names, " or "), f.String())
+	return names
 }
 
 // placeName is the name of a field there, and of the object or text that it is in.

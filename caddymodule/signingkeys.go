@@ -103,12 +103,8 @@ func (a *App) signingKeys(ctx context.Context) (*assertion.Keys, error) {
 // watchSigningKeys keeps the known keys those of the store. It also goes on trying for the
 // requests that were refused: a gateway whose health is down may get no others.
 func (a *App) watchSigningKeys(ctx context.Context) {
-	for ctx.Err() == nil {
+	for waited := true; waited; waited = sleep(ctx, signingReread) {
 		_, _ = a.currentSigningKeys(ctx)
-		select {
-		case <-ctx.Done():
-		case <-time.After(signingReread):
-		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -18,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // allAlgorithms are those that a handler may name.
@@ -195,7 +196,7 @@ func TestTokenForgeries(t *testing.T) {
 			"PEM": text, "PEM without a newline": strings.TrimSpace(text), "PEM with CR LF": strings.ReplaceAll(text, "\n", "\r\n"),
 			"DER": string(der), "base64 of the PEM": base64.StdEncoding.EncodeToString([]byte(text)), "JWK": string(jwk), "nothing": "",
 		} {
-			mac := func(head []byte) []byte { h := hmac.New(sha256.New, []byte(secret)); h.Write(head); return h.Sum(nil) }
+			mac := func(head []byte) []byte { return testbed.MAC(secret)(string(head)) }
 			for _, named := range []string{"HS256", algorithm, "none"} {
 				equal(t, g.found(t, algorithm, with(named, mac)), "invalid invalid", "%s of %s as a secret, named %s", name, algorithm, named)
 			}

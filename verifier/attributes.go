@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -40,12 +41,7 @@ func (v *Verifier) checkAttributes(object []byte) *Error {
 
 // owned reports whether a member of the attributes is a field of its own.
 func (v *Verifier) owned(name []byte) bool {
-	for _, o := range v.ownMembers {
-		if o == string(name) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(v.ownMembers, func(o string) bool { return o == string(name) })
 }
 
 // AppendAttributes appends the claim's attributes, phone and company among

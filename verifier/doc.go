@@ -146,7 +146,7 @@
 //     believe it unless you have verified it. A proxy cuts it out: see
 //     [Reading.WithoutBody].
 //   - Signatures are HMAC-SHA256 with the secret's text as the key, of at least
-//     [MinSecret] bytes. There are no JSON Web Tokens.
+//     [MinSecret] bytes.
 //
 // # Why not ten lines
 //

@@ -26,7 +26,7 @@ func (e encoding) String() string { return encodingNames[e] }
 func parseEncoding(name string) (encoding, error) {
 	i := slices.Index(encodingNames, name)
 	if i < 0 {
-		return 0, choice.Unknown("encoding", name, []string{"hex", "base64", "base64url"})
+		return 0, choice.Unknown("encoding", name, encodingNames)
 	}
 	return encoding(i), nil
 }

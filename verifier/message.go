@@ -3,6 +3,7 @@ package verifier
 import (
 	"fmt"
 	"hash"
+	"slices"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/internal/choice"
@@ -140,12 +141,7 @@ func (m *message) unambiguous() error {
 func (p *part) fixed() bool { return p.literal != nil || p.field == Nonce || p.field == Timestamp }
 
 func allFixed(parts []part) bool {
-	for i := range parts {
-		if !parts[i].fixed() {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(parts, func(p part) bool { return !p.fixed() })
 }
 
 // touches reports whether part i, a neighbour of the timestamp, could hand it
@@ -170,12 +166,7 @@ func (m *message) String() string { return m.text }
 
 // Signs reports whether the field is part of the message.
 func (m *message) Signs(f Field) bool {
-	for _, p := range m.parts {
-		if p.literal == nil && p.field == f {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.parts, func(p part) bool { return p.literal == nil && p.field == f })
 }
 
 // write feeds the claim's message to a hash.
@@ -246,12 +237,7 @@ func (m *message) split(text []byte, width int) (timestamp []byte, ok bool) {
 }
 
 func digits(b []byte) bool {
-	for _, c := range b {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(b, func(c byte) bool { return c < '0' || c > '9' })
 }
 
 func nonceByte(c byte) bool {
@@ -259,13 +245,5 @@ func nonceByte(c byte) bool {
 }
 
 func validNonce(b []byte, length int) bool {
-	if len(b) != length {
-		return false
-	}
-	for _, c := range b {
-		if !nonceByte(c) {
-			return false
-		}
-	}
-	return true
+	return len(b) == length && !slices.ContainsFunc(b, func(c byte) bool { return !nonceByte(c) })
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/verifier/internal/claimform"
@@ -115,12 +116,7 @@ func (r *reader) watches(f Field) bool { return f.Proves() || f >= Widget || r.s
 func (r *reader) cuts(f Field) bool { return f.Proves() || r.strip[f] }
 
 func inQuery(places []Place, f Field) bool {
-	for _, p := range places {
-		if p.Field == f && p.Location == atQuery {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(places, func(p Place) bool { return p.Field == f && p.Location == atQuery })
 }
 
 // standsOnWay reports whether a watched name can stand in a text on the way to a field in

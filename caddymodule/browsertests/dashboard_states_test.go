@@ -2,9 +2,6 @@ package browsertests
 
 import (
 	"bufio"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -20,6 +17,7 @@ import (
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/adminapi"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -211,11 +209,7 @@ func TestDashboardProofs(t *testing.T) {
 
 // token is a user's JSON Web Token, good for a minute.
 func token(secret, user string) string {
-	part := base64.RawURLEncoding.EncodeToString
-	text := part([]byte(`{"alg":"HS256"}`)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
-	h := hmac.New(sha256.New, []byte(secret))
-	h.Write([]byte(text))
-	return text + "." + part(h.Sum(nil))
+	return testbed.HS256(secret, fmt.Sprintf(`{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
 }
 
 // TestDashboardReveals shows a secret again, where that is configured.

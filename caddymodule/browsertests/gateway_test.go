@@ -1,9 +1,6 @@
 package browsertests
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -181,11 +178,7 @@ func request(t *testing.T, method, url, body string, headers ...string) (*http.R
 	return response, string(text)
 }
 
-func sign(secret, message string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(message))
-	return hex.EncodeToString(mac.Sum(nil))
-}
+func sign(secret, message string) string { return testbed.Sign(secret, message) }
 
 // claim is a claim as the body of a message.
 func claim(secret, user string) string {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -12,6 +11,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // bad returns assertions that are not the gateway's, though they say what the good one says.
@@ -38,8 +39,7 @@ func (s *stand) bad(t *testing.T, good string) map[string]string {
 	payload := decode(t, parts[1])
 	encode := base64.RawURLEncoding.EncodeToString
 	sign := func(header map[string]any, payload []byte, sign func(text string) []byte) string {
-		text := encode(marshal(t, header)) + "." + encode(payload)
-		return text + "." + encode(sign(text))
+		return testbed.Token(string(marshal(t, header)), string(payload), sign)
 	}
 	none := func(string) []byte { return nil }
 	zeros := func(string) []byte { return make([]byte, 64) }
@@ -50,13 +50,6 @@ func (s *stand) bad(t *testing.T, good string) map[string]string {
 			t.Fatal(err)
 		}
 		return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	}
-	withKey := func(key []byte) func(string) []byte {
-		return func(text string) []byte {
-			mac := hmac.New(sha256.New, key)
-			mac.Write([]byte(text))
-			return mac.Sum(nil)
-		}
 	}
 	es256, hs256 := map[string]any{"alg": "ES256", "typ": "JWT", "kid": key.KID}, map[string]any{"alg": "HS256", "typ": "JWT", "kid": key.KID}
 	bad := map[string]string{
@@ -70,10 +63,10 @@ func (s *stand) bad(t *testing.T, good string) map[string]string {
 		"an algorithm called None":        sign(map[string]any{"alg": "None", "typ": "JWT", "kid": key.KID}, payload, none),
 		"no signature":                    sign(es256, payload, none),
 		"a signature of zeros":            sign(es256, payload, zeros),
-		"HS256 with the public key":       sign(hs256, payload, withKey([]byte(pem))),
-		"HS256 with the public key's JWK": sign(hs256, payload, withKey(set.Keys[0])),
-		"HS256 with the public key's DER": sign(hs256, payload, withKey(spki)),
-		"HS256 with the empty key":        sign(hs256, payload, withKey(nil)),
+		"HS256 with the public key":       sign(hs256, payload, testbed.MAC(pem)),
+		"HS256 with the public key's JWK": sign(hs256, payload, testbed.MAC(string(set.Keys[0]))),
+		"HS256 with the public key's DER": sign(hs256, payload, testbed.MAC(string(spki))),
+		"HS256 with the empty key":        sign(hs256, payload, testbed.MAC("")),
 		"the signature of other claims":   parts[0] + "." + encode(bytes.Replace(payload, []byte(`"shop"`), []byte(`"bank"`), 1)) + "." + parts[2],
 		"a header of other bytes":         encode(marshal(t, map[string]any{"alg": "ES256", "kid": key.KID})) + "." + parts[1] + "." + parts[2],
 		"two parts":                       parts[0] + "." + parts[1],

@@ -2,9 +2,6 @@ package backends_test
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -197,9 +194,7 @@ func marshal(t *testing.T, value any) []byte {
 // claim is that of the user, signed with a key.
 func claim(t *testing.T, key string) []byte {
 	t.Helper()
-	mac := hmac.New(sha256.New, []byte(key))
-	mac.Write([]byte(userID))
-	return marshal(t, map[string]string{"user_id": userID, "user_hash": hex.EncodeToString(mac.Sum(nil))})
+	return marshal(t, map[string]string{"user_id": userID, "user_hash": testbed.Sign(key, userID)})
 }
 
 // capture returns the assertion that the gateway makes of the user's claim.

@@ -1,9 +1,6 @@
 package dialects_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -170,10 +167,6 @@ type received struct {
 
 func start(t *testing.T, file, mode string) *gateway {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	g := &gateway{url: fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t)), mode: mode, received: make(chan received, 1)}
 	backend := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -182,38 +175,23 @@ func start(t *testing.T, file, mode string) *gateway {
 		}
 	}))
 	t.Cleanup(backend.Close)
-	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n"
-	if global, has := strings.CutPrefix(comment.ReplaceAllString(string(text), ""), "{\n"); has {
-		caddyfile += global
-	} else {
-		caddyfile += "}\n" + global
-	}
-	for of, with := range map[string]string{
-		"chat.example.com": g.url, "backend:8080": strings.TrimPrefix(backend.URL, "http://"), " optional {": " " + mode + " {",
-	} {
-		if strings.Count(caddyfile, of) != 1 {
-			t.Fatalf("%q is not once in %s", of, file)
-		}
-		caddyfile = strings.Replace(caddyfile, of, with, 1)
-	}
+	caddyfile := testbed.Sample(t, file, "chat.example.com", g.url, "backend:8080", strings.TrimPrefix(backend.URL, "http://"), " optional {", " "+mode+" {")
 	testbed.Run(t, caddyfile, t.TempDir(), g.url, "CHAT_IDENTITY_SECRET="+secret)
 	return g
 }
 
-var comment = regexp.MustCompile(`(?m)^#.*\n`)
-
 // sender sends a claim that is written as JSON in one way, and checks that the backend has
 // received what is wanted in the same way; nil where it received nothing.
-type sender func(t *testing.T, claim string) (*http.Response, func(got received, want string) bool)
+type sender func(t *testing.T, claim string) (answer, func(got received, want string) bool)
 
-func (g *gateway) asJSON(t *testing.T, claim string) (*http.Response, func(got received, want string) bool) {
+func (g *gateway) asJSON(t *testing.T, claim string) (answer, func(got received, want string) bool) {
 	t.Helper()
 	return g.send(t, "POST", "", "application/json", claim), func(got received, want string) bool {
 		return reflect.DeepEqual(parsed(t, got.body), parsed(t, want))
 	}
 }
 
-func (g *gateway) asForm(t *testing.T, claim string) (*http.Response, func(got received, want string) bool) {
+func (g *gateway) asForm(t *testing.T, claim string) (answer, func(got received, want string) bool) {
 	t.Helper()
 	return g.send(t, "POST", "", "application/x-www-form-urlencoded", form(t, claim).Encode()), func(got received, want string) bool {
 		values, err := url.ParseQuery(got.body)
@@ -221,32 +199,23 @@ func (g *gateway) asForm(t *testing.T, claim string) (*http.Response, func(got r
 	}
 }
 
-func (g *gateway) asQuery(t *testing.T, claim string) (*http.Response, func(got received, want string) bool) {
+func (g *gateway) asQuery(t *testing.T, claim string) (answer, func(got received, want string) bool) {
 	t.Helper()
 	return g.send(t, "GET", "?"+form(t, claim).Encode(), "", ""), func(got received, want string) bool {
 		return reflect.DeepEqual(got.query, form(t, want))
 	}
 }
 
-func (g *gateway) send(t *testing.T, method, query, mediaType, body string) *http.Response {
+// answer is the gateway's.
+type answer struct {
+	status int
+	body   string
+}
+
+func (g *gateway) send(t *testing.T, method, query, mediaType, body string) answer {
 	t.Helper()
-	r, err := http.NewRequest(method, g.url+"/chat/messages"+query, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", mediaType)
-	r.Header.Set("X-Verified-User", "admin")
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response.Body = io.NopCloser(strings.NewReader(string(text)))
-	return response
+	response, text := testbed.Send(t, method, g.url+"/chat/messages"+query, body, "Content-Type", mediaType, "X-Verified-User", "admin")
+	return answer{response.StatusCode, text}
 }
 
 // passes wants a claim to be verified, and to reach the backend as it was sent.
@@ -255,8 +224,7 @@ func (g *gateway) passes(t *testing.T, claim, user string, heads map[string]stri
 	response, same := send(t, claim)
 	got, ok := g.took()
 	if !ok {
-		text, _ := io.ReadAll(response.Body)
-		t.Errorf("%s: %s %s", claim, response.Status, text)
+		t.Errorf("%s: %d %s", claim, response.status, response.body)
 		return
 	}
 	verified, err := url.PathUnescape(got.header.Get("X-Verified-User"))
@@ -282,9 +250,8 @@ func (g *gateway) fails(t *testing.T, p *product, claim, reason, cut string, sen
 			want = p.all
 		}
 		var problem struct{ Reason string }
-		text, _ := io.ReadAll(response.Body)
-		if err := json.Unmarshal(text, &problem); err != nil || forwarded || response.StatusCode != want || problem.Reason != reason {
-			t.Errorf("%s: forwarded %v, %d %s, want %d %s", claim, forwarded, response.StatusCode, text, want, reason)
+		if err := json.Unmarshal([]byte(response.body), &problem); err != nil || forwarded || response.status != want || problem.Reason != reason {
+			t.Errorf("%s: forwarded %v, %d %s, want %d %s", claim, forwarded, response.status, response.body, want, reason)
 		}
 		return
 	}
@@ -309,22 +276,17 @@ func (p *product) fill(claim, id, signed string) string {
 	return strings.NewReplacer("ID", id, "MAC", p.sign(signed)).Replace(claim)
 }
 
-func (p *product) sign(text string) string { return hex.EncodeToString(p.mac(text)) }
+func (p *product) sign(text string) string { return testbed.Sign(p.key(), text) }
 
-func (p *product) jwt(payload string) string {
-	encode := base64.RawURLEncoding.EncodeToString
-	text := encode([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." + encode([]byte(payload))
-	return text + "." + encode(p.mac(text))
-}
+func (p *product) jwt(payload string) string { return testbed.HS256(p.key(), payload) }
 
-func (p *product) mac(text string) []byte {
-	key := []byte(secret)
+// key is the bytes of the key as a text.
+func (p *product) key() string {
 	if p.raw {
-		key, _ = hex.DecodeString(secret)
+		key, _ := hex.DecodeString(secret)
+		return string(key)
 	}
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte(text))
-	return h.Sum(nil)
+	return secret
 }
 
 // without removes the members of a claim that have one of these values.

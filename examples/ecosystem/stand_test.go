@@ -1,17 +1,10 @@
 package ecosystem_test
 
 import (
-	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"regexp"
-	"strings"
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -35,45 +28,22 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-var comment = regexp.MustCompile(`(?m)^#.*\n`)
-
 // site is a running gateway with one of the samples.
 type site struct {
 	url     string
 	gateway *testbed.Process
 }
 
-// start runs a sample as it is, except for what stands for a deployment's own:
-// the pairs of replaced texts, and the address.
+// start runs a sample.
 func start(t *testing.T, file string, replaced []string, environment ...string) *site {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &site{url: fmt.Sprintf("http://127.0.0.1:%d", testbed.FreePort(t))}
-	caddyfile := "{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n"
-	if own, has := strings.CutPrefix(comment.ReplaceAllString(string(text), ""), "{\n"); has {
-		caddyfile += own
-	} else {
-		caddyfile += "}\n" + own
-	}
-	replaced = append(replaced, "chat.example.com", s.url)
-	for i := 0; i < len(replaced); i += 2 {
-		if !strings.Contains(caddyfile, replaced[i]) {
-			t.Fatalf("%q is not in %s", replaced[i], file)
-		}
-	}
-	caddyfile = strings.NewReplacer(replaced...).Replace(caddyfile)
+	caddyfile := testbed.Sample(t, file, append(replaced, "chat.example.com", s.url)...)
 	s.gateway = testbed.Run(t, caddyfile, t.TempDir(), s.url, append(environment, "CHAT_IDENTITY_SECRET="+secret)...)
 	return s
 }
 
-func sign(user string) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	h.Write([]byte(user))
-	return hex.EncodeToString(h.Sum(nil))
-}
+func sign(user string) string { return testbed.Sign(secret, user) }
 
 // message is one of the user's, as the widget sends it; a visitor's, if there is no
 // user.
@@ -90,27 +60,10 @@ func message(t *testing.T, user string) []byte {
 	return text
 }
 
-// send sends a request with these headers, each a name and a value.
+// send sends a request with these headers.
 func (s *site) send(t *testing.T, method, path string, body []byte, headers ...string) (*http.Response, string) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, s.url+path, bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(headers); i += 2 {
-		request.Header[headers[i]] = []string{headers[i+1]} // as it is written
-	}
-	response, err := http.DefaultTransport.RoundTrip(request)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, s.gateway.Log.String())
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return response, string(text)
+	return testbed.Send(t, method, s.url+path, string(body), headers...)
 }
 
 // answers wants a status and a body.

@@ -1,14 +1,9 @@
 package observability_test
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -58,27 +53,11 @@ func (g *gateway) send(t *testing.T, want int, method, path, body string, header
 	if strings.HasPrefix(path, "/chat_identity/") || path == "/metrics" {
 		url = "http://localhost:" + g.admin + path
 	}
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
+	response, text := testbed.Send(t, method, url, body, header...)
+	if response.StatusCode != want {
+		t.Fatalf("%s %s was answered %d %s, want %d", method, path, response.StatusCode, text, want)
 	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if res.StatusCode != want {
-		t.Fatalf("%s %s was answered %d %s, want %d", method, path, res.StatusCode, text, want)
-	}
-	return string(text)
+	return text
 }
 
 // stock creates widgets whose encryption key is then replaced, as if it were lost, and one in grace.
@@ -96,7 +75,7 @@ func (g *gateway) stock(t *testing.T) {
 func (g *gateway) visit(t *testing.T) {
 	t.Helper()
 	claim := func(user, more string) string {
-		return fmt.Sprintf(`{"user_id":%q,"user_hash":%q%s}`, user, sign(chatSecret, user), more)
+		return fmt.Sprintf(`{"user_id":%q,"user_hash":%q%s}`, user, testbed.Sign(chatSecret, user), more)
 	}
 	const chat = "/chat/messages"
 	g.send(t, 200, "POST", chat, claim("ada", `,"conversation_id":"c1"`))
@@ -125,7 +104,7 @@ func (g *gateway) visit(t *testing.T) {
 
 	once := func(signed time.Time) string {
 		nonce, at := strings.Repeat("n", 32), strconv.FormatInt(signed.Unix(), 10)
-		return fmt.Sprintf(`{"user_id":"ada","hmacNonce":%q,"hmacTimestamp":%q,"hmacSignature":%q}`, nonce, at, sign(openingSecret, "ada"+nonce+at))
+		return fmt.Sprintf(`{"user_id":"ada","hmacNonce":%q,"hmacTimestamp":%q,"hmacSignature":%q}`, nonce, at, testbed.Sign(openingSecret, "ada"+nonce+at))
 	}
 	opening := once(time.Now())
 	g.send(t, 200, "POST", "/open/", opening)
@@ -145,22 +124,8 @@ func (g *gateway) scrape(t *testing.T) string {
 }
 
 // token is a user's JSON Web Token, good for a minute.
-func token(secret, user string) string {
-	return jwt("HS256", user, func(text string) []byte {
-		h := hmac.New(sha256.New, []byte(secret))
-		h.Write([]byte(text))
-		return h.Sum(nil)
-	})
-}
+func token(secret, user string) string { return jwt("HS256", user, testbed.MAC(secret)) }
 
 func jwt(algorithm, user string, sign func(text string) []byte) string {
-	part := base64.RawURLEncoding.EncodeToString
-	text := part(fmt.Appendf(nil, `{"alg":%q}`, algorithm)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()))
-	return text + "." + part(sign(text))
-}
-
-func sign(secret, text string) string {
-	h := hmac.New(sha256.New, []byte(secret))
-	h.Write([]byte(text))
-	return hex.EncodeToString(h.Sum(nil))
+	return testbed.Token(fmt.Sprintf(`{"alg":%q}`, algorithm), fmt.Sprintf(`{"sub":%q,"exp":%d}`, user, time.Now().Add(time.Minute).Unix()), sign)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
@@ -33,7 +34,7 @@ func TestAgainstGateway(t *testing.T) {
 	g := newGateway(t)
 	g.stock(t)
 	g.visit(t)
-	hash := sign(chatSecret, "ada")
+	hash := testbed.Sign(chatSecret, "ada")
 	for _, d := range verifier.Dialects {
 		for _, p := range d.AllPlaces() {
 			switch {

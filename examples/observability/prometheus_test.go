@@ -102,7 +102,7 @@ func (g *gateway) create(t *testing.T) (sign func(text string) []byte, secret st
 }
 
 func claim(secret, user string) string {
-	return fmt.Sprintf(`{"user_id":%q,"user_hash":%q}`, user, sign(secret, user))
+	return fmt.Sprintf(`{"user_id":%q,"user_hash":%q}`, user, testbed.Sign(secret, user))
 }
 
 // TestDashboardInPrometheus asks a Prometheus what Grafana asks it. `make soak` names the one

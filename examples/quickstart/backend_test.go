@@ -2,9 +2,6 @@ package main
 
 import (
 	"bytes"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chatidentity/caddy-chat-identity/examples/backends/go/guard"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 const (
@@ -386,10 +384,4 @@ func signIn(t *testing.T, h http.Handler, name string) (*http.Cookie, map[string
 	return cookie, answer
 }
 
-func sign(id string) string { return signWith(testSecret, id) }
-
-func signWith(secret, text string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(text))
-	return hex.EncodeToString(mac.Sum(nil))
-}
+func sign(id string) string { return testbed.Sign(testSecret, id) }

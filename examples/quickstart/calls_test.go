@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 func TestCallsNeedTheirOwnWidget(t *testing.T) {
@@ -48,7 +50,7 @@ func TestSignsCallsOfTheSession(t *testing.T) {
 		_, answer, _ := call(t, h, "POST", "/session/call", body, http.Header{"Cookie": {cookie.String()}})
 		nonce, _ := answer["hmacNonce"].(string)
 		if answer["user_id"] != 1906.0 || answer["hmacTimestamp"] != at || len(nonce) != 32 || seen[nonce] ||
-			answer["hmacSignature"] != signWith(callSecret, "1906"+nonce+at) {
+			answer["hmacSignature"] != testbed.Sign(callSecret, "1906"+nonce+at) {
 			t.Errorf("%s: %v", body, answer)
 		}
 		seen[nonce] = true

@@ -1,9 +1,6 @@
 package parsertest
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"testing"
 
@@ -28,8 +25,4 @@ func run(t testing.TB, caddyfile, address string) {
 }
 
 // sign returns the hex HMAC-SHA256 of a user id.
-func sign(user string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(user))
-	return hex.EncodeToString(mac.Sum(nil))
-}
+func sign(user string) string { return testbed.Sign(secret, user) }

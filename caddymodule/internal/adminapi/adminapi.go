@@ -4,10 +4,11 @@ package adminapi
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/chatidentity/caddy-chat-identity/verifier"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/traffic"
 )
 
 // Path is where Caddy's admin endpoint has this module's part.
@@ -151,9 +152,5 @@ func Count(n uint64, unit string) string {
 
 // Dialects lists the dialects for help texts and errors.
 func Dialects() string {
-	var names []string
-	for _, d := range verifier.Dialects {
-		names = append(names, d.Name)
-	}
-	return strings.Join(names, ", ")
+	return strings.Join(slices.DeleteFunc(traffic.Dialects(), func(name string) bool { return name == traffic.Custom }), ", ")
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/boltledger"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/ledger"
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // gateway is one with its ledger and its notes in files.
@@ -179,11 +180,7 @@ func TestWatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { g.Watch(ctx) })
-	for deadline := time.Now().Add(time.Minute); g.logs.FilterMessageSnippet("accept the loss").Len() < 3; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("nothing is said")
-		}
-	}
+	testbed.Until(t, "the losses in the log", func() bool { return g.logs.FilterMessageSnippet("accept the loss").Len() >= 3 })
 	cancel()
 	group.Wait()
 	if err := g.Err(); !errors.Is(err, ledger.ErrGone) {

@@ -6,12 +6,8 @@ import (
 	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -263,11 +259,7 @@ func widgetID(i int) string { return fmt.Sprintf("w%06d", i) }
 
 func secretOf(id string) string { return sign("the seed of the secrets", id) }
 
-func sign(secret, text string) string {
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(text))
-	return hex.EncodeToString(mac.Sum(nil))
-}
+func sign(secret, text string) string { return testbed.Sign(secret, text) }
 
 // stock imports the widgets, as a backup is.
 func (f *fleet) stock(t *testing.T, key string) {
@@ -348,7 +340,5 @@ func (f *fleet) backend(t *testing.T) (address string) {
 
 // token is a JSON Web Token of a user.
 func token(user, header string, signature func(head string) []byte) string {
-	part := base64.RawURLEncoding.EncodeToString
-	head := part([]byte(header)) + "." + part(fmt.Appendf(nil, `{"sub":%q,"exp":%d}`, user, time.Now().Add(10*time.Minute).Unix()))
-	return head + "." + part(signature(head))
+	return testbed.Token(header, fmt.Sprintf(`{"sub":%q,"exp":%d}`, user, time.Now().Add(10*time.Minute).Unix()), signature)
 }

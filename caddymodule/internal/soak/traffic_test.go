@@ -5,7 +5,6 @@ package soak_test
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/chatidentity/caddy-chat-identity/internal/testbed"
 )
 
 // request is one to the fleet.
@@ -197,14 +198,6 @@ func (f *fleet) anonymous(widget string) request {
 	return request{path: "/open", media: "application/json", body: fmt.Sprintf(`{"text":%q}`, chatText), widget: widget}
 }
 
-func hs256(secret string) func(string) []byte {
-	return func(head string) []byte {
-		mac := hmac.New(sha256.New, []byte(secret))
-		mac.Write([]byte(head))
-		return mac.Sum(nil)
-	}
-}
-
 func (f *fleet) withToken(path, widget, user, token string) request {
 	return request{path: path, media: "application/json", body: fmt.Sprintf(`{"text":%q}`, chatText), widget: widget, user: user,
 		header: []string{"Authorization", "Bearer " + token}}
@@ -212,7 +205,7 @@ func (f *fleet) withToken(path, widget, user, token string) request {
 
 func (f *fleet) bearer(widget string) request {
 	user := newUser()
-	return f.withToken("/token", widget, user, token(user, `{"alg":"HS256"}`, hs256(secretOf(widget))))
+	return f.withToken("/token", widget, user, token(user, `{"alg":"HS256"}`, testbed.MAC(secretOf(widget))))
 }
 
 // memberTokens are sent again and again, as a page does.
@@ -348,9 +341,9 @@ func (f *fleet) hostile(draw *random.Rand, widget string, i int) {
 	case 6:
 		how, r = "a token without a signature", f.withToken("/token", widget, user, token(user, `{"alg":"none"}`, func(string) []byte { return nil }))
 	case 7:
-		how, r = "a token of another widget", f.withToken("/token", widget, user, token(user, `{"alg":"HS256"}`, hs256(secretOf(widgetID(i+1)))))
+		how, r = "a token of another widget", f.withToken("/token", widget, user, token(user, `{"alg":"HS256"}`, testbed.MAC(secretOf(widgetID(i+1)))))
 	case 8:
-		how, r = "a token by HMAC for a public key", f.withToken("/member", "members", user, token(user, `{"alg":"HS256"}`, hs256(secret)))
+		how, r = "a token by HMAC for a public key", f.withToken("/member", "members", user, token(user, `{"alg":"HS256"}`, testbed.MAC(secret)))
 	case 9:
 		how, r = "another user's conversation", f.talk(widget, "thief", i)
 		if _, err := f.ask(f.talk(widget, "owner", i).at(0)); err != nil { // who may not have come yet

@@ -2,6 +2,7 @@ package claimform
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -122,12 +123,7 @@ func trimSpaces(s []byte) []byte { return bytes.Trim(s, " \t") }
 
 // isText reports whether s holds no control character but the tab.
 func isText(s []byte) bool {
-	for _, c := range s {
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s, func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }
 
 // tokenEnd returns the length of the token (RFC 9110 section 5.6.2) at s's beginning.

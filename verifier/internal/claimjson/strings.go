@@ -30,9 +30,8 @@ func first(m uint64) int { return bits.TrailingZeros64(m&highs) >> 3 }
 // It skips plain text 32 bytes at a time, and leaves the rest to the machine
 // until plain text resumes. Most of the cost is mispredicted branches, since
 // nothing predicts where an escape or another script begins. So there are few
-// branches here, and long texts take another way.
+// branches here.
 func endString(b []byte, i int) int {
-	long := i + 2*stretch
 	if len(b)-i >= 8 { // most are short
 		if m := special(word(b[i:i+8])) & highs; m != 0 {
 			if i += first(m); b[i] == '"' {
@@ -64,9 +63,6 @@ func endString(b []byte, i int) int {
 		}
 		if i += at + first(m); b[i] == '"' {
 			return i + 1
-		}
-		if i >= long {
-			return endLong(b, i)
 		}
 		if len(b)-i < 8 {
 			break

@@ -1,6 +1,7 @@
 package names
 
 import (
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -44,12 +45,7 @@ func (s *scanner) bounded(n nulls) bool {
 }
 
 func isZero(text []byte) bool {
-	for _, c := range text {
-		if c != 0 {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(text, func(c byte) bool { return c != 0 })
 }
 
 // inUTF8 reports whether the last byte is part of a character in UTF-8.
