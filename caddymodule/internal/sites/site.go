@@ -57,14 +57,14 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
-	taken                []pair // of whose paths the later's is answered by something else
+	owned                []ownPath
 	reachability
 
 	// The position while the routes are read.
 	invoked   []string         // named routes around it
 	catching  bool             // a subroute around it handles errors
 	outer     []decider        // those that decide before the routes around it
-	owned     []ownPath        // those of handlers before it
+	passed    []passage        // those before it
 	answered  []answerer       // what comes before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
@@ -140,13 +140,14 @@ func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
 	groups := make(map[string]bool)
-	outer, enclosing, began, owned, answered := s.outer, s.enclosing, s.began, s.owned, s.answered
+	others := make(map[string][]answerer) // the routes of a group before
+	outer, enclosing, began, passed, answered := s.outer, s.enclosing, s.began, s.passed, s.answered
 	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
-		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
-		s.last, s.unmatched, s.around = rewritten, unmatched, around
-		s.adjacent, s.answered = nil, answered
+		s.endAdjacent(around)
+		s.outer, s.enclosing, s.began, s.passed = outer, enclosing, min(began, len(s.unguarded)), passed
+		s.last, s.unmatched, s.around, s.answered = rewritten, unmatched, around, answered
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -164,15 +165,22 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
 		}
-		s.around = around
-		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets))
-		s.around = append(slices.Clip(around), surrounding{route.MatcherSets, s.rewrites})
+		if len(route.Handlers) > 0 && s.known(route.Handlers[0]) == nil {
+			s.endAdjacent(around)
+		}
+		before, at := s.answered, surrounding{route.MatcherSets, s.rewrites}
+		s.answered = slices.Concat(before, others[route.Group])
+		s.unmatched = cmp.Or(unmatched, s.unmatchable(around, route.MatcherSets))
+		s.around = append(slices.Clip(around), at)
 		passed := guarded
 		for _, handler := range route.Handlers {
 			s.outer = slices.Concat(outer, deciding)
 			passed = s.handle(handler, here, passed)
 			s.answers(handler, route.MatcherSets)
 			h := s.known(handler)
+			if h != nil {
+				s.passed = append(slices.Clip(s.passed), passage{at, s.rewrites, h, h.Adjacent})
+			}
 			if h == nil || h.Guard {
 				continue
 			}
@@ -186,6 +194,11 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				s.deciders = append(s.deciders, d)
 			}
 			deciding = append(deciding, d)
+		}
+		if n := len(before); route.Group != "" {
+			s.answered = slices.Concat(before, s.answered[n+len(others[route.Group]):])
+			why := "another block, for " + cmp.Or(s.describe(route.MatcherSets), allRequests) + ", takes those requests first"
+			others[route.Group] = append(others[route.Group], answerer{surrounding: at, why: why, all: true})
 		}
 		// Only one route of a group runs, so all of them have to guard.
 		inGroup, known := groups[route.Group]
@@ -236,13 +249,12 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 		}
 		*s.adjacent = append(*s.adjacent, ours)
 		ours.Adjacent = s.adjacent
-		s.addOwnPaths(ours)
 		s.before = append(s.before, s.unguarded[s.began:]...)
 		s.unguarded = s.unguarded[:s.began]
 		ours.Caught = ours.Caught || s.catching
 		return true
 	}
-	s.adjacent = nil
+	s.endAdjacent(s.around[:len(s.around)-1])
 	switch h := handler.(type) {
 	case *rewrite.Rewrite:
 		s.changesMethod(h, guarded)
