@@ -61,6 +61,8 @@ func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
 	if !passesOn(handler) {
 		s.rewrites++
 		s.others = true
+		_, login := handler.(*caddyauth.Authentication)
+		s.othersGive = s.othersGive || !login
 	}
 	_, answers := handler.(*caddyhttp.StaticResponse)
 	s.others = s.others || answers

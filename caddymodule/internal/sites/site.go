@@ -27,7 +27,9 @@ type Handler struct {
 	Line     string       // in a Caddyfile, if it is from one
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
-	OwnPaths []OwnPath
+
+	Assertion bool // it has the option
+	OwnPaths  []OwnPath
 
 	// Found.
 	Caught   bool        // a subroute around it handles errors
@@ -58,6 +60,8 @@ type Site struct {
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
 	owned                []ownPath
+	sessionless          []*Handler // whose sessions are removed before
+	othersGive           bool       // a handler that is not read may set headers
 	reachability
 
 	// The position while the routes are read.
@@ -66,6 +70,7 @@ type Site struct {
 	outer     []decider        // those that decide before the routes around it
 	passed    []passage        // those before it
 	answered  []answerer       // what comes before it
+	removed   []removal        // the headers removed before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
 	adjacent  *[]*Handler      // those just before it; nil if there is none
@@ -141,13 +146,13 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
 	groups := make(map[string]bool)
 	others := make(map[string][]answerer) // the routes of a group before
-	outer, enclosing, began, passed, answered := s.outer, s.enclosing, s.began, s.passed, s.answered
+	outer, enclosing, began, passed, answered, removed := s.outer, s.enclosing, s.began, s.passed, s.answered, s.removed
 	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
 		s.endAdjacent(around)
 		s.outer, s.enclosing, s.began, s.passed = outer, enclosing, min(began, len(s.unguarded)), passed
-		s.last, s.unmatched, s.around, s.answered = rewritten, unmatched, around, answered
+		s.last, s.unmatched, s.around, s.answered, s.removed = rewritten, unmatched, around, answered, removed
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -185,6 +190,7 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				continue
 			}
 			s.decides(h, route.MatcherSets)
+			s.withoutSessions(h, route.MatcherSets)
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
 			d := decider{route.MatcherSets, h.Line}
 			if s.unmatched != "" {
@@ -271,6 +277,7 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 		}
 	case *headers.Handler:
 		s.changesHeaders(h, "request_header %s", cmp.Or(way, allRequests), guarded)
+		s.removes(h.Request)
 	case *caddyhttp.Subroute:
 		if h.Errors != nil {
 			// The error may have been raised before a handler ran, or the path was rewritten.
