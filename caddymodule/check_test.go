@@ -278,6 +278,21 @@ func TestCheckErrors(t *testing.T) {
 		if err == nil || out != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v %s%s, want %s", err, out, stderr, c.want)
 		}
+		// A script gets the same error as JSON.
+		asJSON, again, err := runCheck(t, t.TempDir(), c.caddyfile, "--json")
+		var report findings.Report
+		if err == nil || again != stderr || json.Unmarshal([]byte(asJSON), &report) != nil || "Error: "+report.Error+"\n" != stderr || report.Findings == nil {
+			t.Errorf("%v %s%s", err, asJSON, again)
+		}
+	}
+	// In JSON the place is the path to the handler.
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"apps":{"http":{"servers":{"chat":{"routes":[{},{"handle":[{"handler":"subroute","routes":[`+
+		`{"handle":[{"handler":"headers"},{"handler":"chat_identity","sesion":1}]}]}]}]}}}}}`), 0o600))
+	out, err := caddyCommand(dir, "chat-identity", "check", "--config", "config.json").CombinedOutput()
+	const want = "Error: unknown option 'sesion' (did you mean 'session'?), at apps.http.servers.chat.routes[1].handle[0].routes[0].handle[1]\n"
+	if err == nil || string(out) != want {
+		t.Errorf("%v %s, want %s", err, out, want)
 	}
 	cmd := caddyCommand(t.TempDir(), "chat-identity", "check")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "there is no Caddyfile in the current directory") {

@@ -110,6 +110,8 @@ type Report struct {
 	// Required are the sites and inline widgets in required mode, whose readiness only the
 	// running gateway knows.
 	Required []string `json:"required"`
+	// Error is why the configuration does not load, so that nothing more is known.
+	Error string `json:"error,omitempty"`
 }
 
 // Sort sorts by lines.
