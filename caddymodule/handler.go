@@ -27,7 +27,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 			s.confirming.resolve(http.StatusInternalServerError)
 		}
 		if keys {
-			return o.answerKeys(w, r)
+			return s.endBody(o.answerKeys(w, r, s))
 		}
 		return s.endBody(o.identify(w, r, s))
 	}

@@ -40,14 +40,20 @@ func (h *Handler) identifies(r *http.Request) bool {
 // identify answers who the caller is. It claims no conversation, and uses up a signature only
 // for a session, since a page asks as often as it likes.
 func (h *Handler) identify(w http.ResponseWriter, r *http.Request, s *state) error {
+	earlier := s.decider
 	s.decider = h
 	x := newExchange(h, w, r, s)
 	defer x.release()
 	if r.Method == http.MethodOptions {
+		x.closeUnread(w.Header())
 		h.CORS.AnswerPreflight(w, r)
 		return nil
 	}
 	x.read()
+	if earlier != nil { // what it has found is no answer to this, nor for error routes
+		earlier.unpublish(r, s)
+		s.widget = ""
+	}
 	if x.mode == widgets.ModeOff {
 		x.recordOutcome()
 		return h.answerIdentify(w, x, identified{Status: "disabled"})

@@ -242,6 +242,21 @@ func TestIdentifyBehindAnother(t *testing.T) {
 	}
 }
 
+// TestIdentifyRefusedBehindAnother: error routes get nothing of what an earlier handler has
+// found: it was no answer to identify().
+func TestIdentifyRefusedBehindAnother(t *testing.T) {
+	t.Setenv("OTHER_SECRET", otherSecret)
+	g := start(t, "", "route {\nchat_identity {\nsecret {env.TEST_SECRET}\nwidget first\nheader email X-Mail\n}\nrequest_header X-A 1\n"+
+		"chat_identity required {\nsecret {env.OTHER_SECRET}\nwidget second\nidentify /identify\nrefuse error\n}\nreverse_proxy UPSTREAM\n}\n"+strings.Replace(errorSite, "FIRST", "chat_identity off", 1))
+	a := g.do(t, "POST", "/identify", strings.Replace(claim("zoe"), "{", `{"user_metadata":{"email":"zoe@example.com"},`, 1), jsonType)
+	if a.seen == nil || a.Header.Get("X-Status") != "401" || a.Header.Get("X-Reason") != "invalid" {
+		t.Fatalf("%d %v %s", a.StatusCode, a.Header, a.body)
+	}
+	if all := fmt.Sprintf("%+v %v", *a.seen, a.Header); strings.Contains(all, "zoe") || strings.Contains(all, "X-Identity-Outcome") || strings.Contains(all, "first") {
+		t.Errorf("what was found before is still there: %s", all)
+	}
+}
+
 // TestIdentifyConfirmsNothing: identify() of a later handler answers in place of the
 // upstream, so what an earlier one has set has not arrived. It is sent again.
 func TestIdentifyConfirmsNothing(t *testing.T) {

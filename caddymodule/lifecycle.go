@@ -74,7 +74,7 @@ func (a *App) readSites() []*sites.Site {
 			h.renamed = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.renamed, s.Renamed()))))
 			h.sessionHeaders = slices.Compact(slices.Sorted(slices.Values(slices.Concat(h.sessionHeaders, s.Sessions()))))
 			for _, beside := range *place.Adjacent {
-				if o := handlers[beside]; len(beside.OwnPaths) > 0 && !slices.Contains(h.answering, o) {
+				if o := handlers[beside]; place.Answers(beside) && !slices.Contains(h.answering, o) {
 					h.answering = append(h.answering, o)
 				}
 			}

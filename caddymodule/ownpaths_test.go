@@ -82,3 +82,48 @@ func TestOwnPathsBesideOthers(t *testing.T) {
 		})
 	}
 }
+
+// TestOwnPathsAtOnce: what is answered without reading the body does not wait for it.
+func TestOwnPathsAtOnce(t *testing.T) {
+	g := start(t, "", "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /me\njwks_path /keys\ncors https://www.example.com\n}\nreverse_proxy UPSTREAM")
+	const preflight = page + "\r\nAccess-Control-Request-Method: POST\r\n"
+	for _, c := range []struct {
+		name, request, headers string
+		want                   int
+		closes                 bool
+	}{
+		{"keys", "GET /keys", "", 200, false},
+		{"keys, length", "GET /keys", "Content-Length: 1000000\r\n", 200, true},
+		{"keys, continue", "GET /keys", "Content-Length: 5\r\nExpect: 100-continue\r\n", 200, true},
+		{"keys, another method", "POST /keys", "Transfer-Encoding: chunked\r\n", 405, true},
+		{"preflight", "OPTIONS /me", preflight, 204, false},
+		{"preflight, length", "OPTIONS /me", preflight + "Content-Length: 1000000\r\n", 204, true},
+		{"preflight, chunked", "OPTIONS /me", preflight + "Transfer-Encoding: chunked\r\n", 204, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conn := g.dial(t)
+			defer conn.Close()
+			conn.write(c.request + " HTTP/1.1\r\nHost: " + g.host() + "\r\n" + c.headers + "\r\n")
+			if response, body := conn.answer(); response.StatusCode != c.want || response.Close != c.closes {
+				t.Errorf("%d, close %v, %s; want %d, %v", response.StatusCode, response.Close, body, c.want, c.closes)
+			}
+		})
+	}
+}
+
+// TestOwnPathsOfOtherHosts: a route for other hosts is nobody's neighbor: its paths are left
+// to whoever decides here.
+func TestOwnPathsOfOtherHosts(t *testing.T) {
+	g := start(t, "", "chat_identity off\nreverse_proxy UPSTREAM")
+	site := func(host, more string) string {
+		return `{"match":[{"host":["` + host + `"]}],"handle":[{"handler":"chat_identity","secrets":["{env.TEST_SECRET}"]` + more + `}]},`
+	}
+	must(t, activate(fmt.Appendf(nil, `{"admin":{"disabled":true},"apps":{"http":{"servers":{"chat":{"listen":[%q],"automatic_https":{"disable":true},"routes":[%s{"handle":[{"handler":"reverse_proxy","upstreams":[{"dial":%q}]}]}]}}}}}`,
+		g.host(), site("127.0.0.1", `,"mode":"required"`)+site("other.test", `,"identify":"/me","jwks_path":"/keys"`), strings.TrimPrefix(g.upstream.URL, "http://"))))
+	equal(t, verdict(t, g.do(t, "POST", "/me", "{}", jsonType)), "401 missing", "identify here")
+	equal(t, verdict(t, g.do(t, "POST", "/me", claim("zoe"), jsonType)), "zoe", "a claim here")
+	equal(t, verdict(t, g.do(t, "GET", "/keys", "")), "401 missing", "keys here")
+	if answer := g.raw(t, strings.Replace(g.wire("POST", "/me", claim("zoe"), jsonType), "Host: "+g.host(), "Host: other.test", 1)); !strings.Contains(answer, `{"verified":true,"user":{"id":"zoe"}}`) {
+		t.Errorf("identify there: %s", answer)
+	}
+}

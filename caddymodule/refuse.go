@@ -58,10 +58,7 @@ func (h *Handler) refuse(w http.ResponseWriter, x *exchange) error {
 		header.Set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
 	}
 	h.CORS.Allow(header, x.r)
-	if x.unread() {
-		// Otherwise the server waits for the rest before it sends the answer.
-		header.Set("Connection", "close")
-	}
+	x.closeUnread(header)
 	h.log.refused(x, p.Status)
 	if h.Refuse == refuseError && x.claim != errTunnel {
 		x.withoutClaim()
@@ -82,16 +79,23 @@ func (x *exchange) unread() bool {
 	return x.r.ProtoMajor == 1 && x.r.ContentLength != 0 && !x.openBody().Whole()
 }
 
-// answer sends an answer without waiting for a body that was not read.
-func (x *exchange) answer(w http.ResponseWriter, status int, media string, text []byte) {
-	header := w.Header()
+// closeUnread has the server send the answer without waiting for the rest of the body.
+func (x *exchange) closeUnread(header http.Header) {
 	if x.unread() {
 		header.Set("Connection", "close")
 	}
+}
+
+// answer sends an answer without waiting for a body that was not read.
+func (x *exchange) answer(w http.ResponseWriter, status int, media string, text []byte) {
+	header := w.Header()
+	x.closeUnread(header)
 	header.Set("Content-Type", media)
 	header.Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that is gone misses nothing
+	if x.r.Method != http.MethodHead {
+		_, _ = w.Write(text) // a client that is gone misses nothing
+	}
 	if x.unread() {
 		linger(w, x.r.Body)
 	}

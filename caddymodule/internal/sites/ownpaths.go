@@ -106,6 +106,9 @@ func (s *Site) unanswered() []ownPath {
 // answers returns which path of which handler a request that gets there is answered by.
 func (p passage) answers(path string) (ownPath, bool) {
 	for _, h := range append([]*Handler{p.h}, *p.beside...) {
+		if h != p.h && !p.h.Answers(h) {
+			continue
+		}
 		for _, own := range h.OwnPaths {
 			if own.Path == path {
 				return ownPath{OwnPath: own, line: h.Line}, true

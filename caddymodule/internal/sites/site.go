@@ -34,6 +34,7 @@ type Handler struct {
 	// Found.
 	Caught   bool        // a subroute around it handles errors
 	Adjacent *[]*Handler // those that follow one another in its list of routes, itself among them
+	sets     caddyhttp.MatcherSets
 }
 
 // Site is the routes of a server with the same hosts. A way is an operator's description
@@ -254,7 +255,7 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 			s.adjacent = new([]*Handler)
 		}
 		*s.adjacent = append(*s.adjacent, ours)
-		ours.Adjacent = s.adjacent
+		ours.Adjacent, ours.sets = s.adjacent, s.around[len(s.around)-1].sets
 		s.before = append(s.before, s.unguarded[s.began:]...)
 		s.unguarded = s.unguarded[:s.began]
 		ours.Caught = ours.Caught || s.catching
@@ -312,6 +313,15 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 		s.passesBy(handler)
 	}
 	return guarded
+}
+
+// Answers reports whether the handler answers the paths of one that is adjacent: not if that
+// is for other hosts.
+func (h *Handler) Answers(beside *Handler) bool {
+	meets := func(a caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(beside.sets, func(b caddyhttp.MatcherSet) bool { return !hostsApart(a, b) })
+	}
+	return len(beside.OwnPaths) > 0 && (len(h.sets) == 0 || len(beside.sets) == 0 || slices.ContainsFunc(h.sets, meets))
 }
 
 func (s *Site) responses(handlers []caddyhttp.ResponseHandler, way string, guarded bool) {
