@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -47,16 +48,14 @@ func (o *Assertion) unmarshal(d *caddyfile.Dispenser) error {
 			}
 			return checkAssertionText(name, o.Issuer)
 		}
-		if err := durationArg(d, &o.Lifetime, caddy.Duration(time.Second)); err != nil {
-			return err
-		}
-		return o.checkLifetime()
+		return durationArg(d, &o.Lifetime, caddy.Duration(time.Second), o.checkLifetime)
 	})
 }
 
-func (o *Assertion) checkLifetime() error {
+// checkLifetime checks the lifetime of assertions, which was written so.
+func (o *Assertion) checkLifetime(written string) error {
 	if l := time.Duration(o.Lifetime); l < 0 || l > maxLifetime || l%time.Second != 0 {
-		return fmt.Errorf("lifetime: '%s' is not a lifetime of assertions: it is %s", period.Text(l), assertionLifetimes)
+		return fmt.Errorf("lifetime: '%s' is not a lifetime of assertions: it is %s", written, assertionLifetimes)
 	}
 	return nil
 }
@@ -88,7 +87,7 @@ func (a *App) provisionAssertion() error {
 	if o.Lifetime == 0 {
 		o.Lifetime = caddy.Duration(defaultLifetime)
 	}
-	if err := inOrder(o.checkLifetime, func() error { return checkAssertionText("issuer", o.Issuer) }); err != nil {
+	if err := cmp.Or(o.checkLifetime(period.Text(time.Duration(o.Lifetime))), checkAssertionText("issuer", o.Issuer)); err != nil {
 		return fmt.Errorf("assertion: %w", err)
 	}
 	lifetime := time.Duration(o.Lifetime)

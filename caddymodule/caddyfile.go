@@ -229,7 +229,7 @@ func (h *Handler) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 	case "identify":
 		return oneArg(d, &h.Identify, "a path, as in 'identify /chat/identify'")
 	case "session":
-		return durationArg(d, &h.Session, caddy.Duration(minSession))
+		return durationArg(d, &h.Session, caddy.Duration(minSession), h.checkLifetime)
 	case "nonce_length":
 		return numberArg(d, &h.NonceLength, 1, 512)
 	case "timestamp_unit":

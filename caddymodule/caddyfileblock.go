@@ -49,6 +49,9 @@ var synonyms = map[string]string{
 	"user": "claim user_id <location> <name>", "signature": "claim signature <location> <name>", "product": "dialect",
 }
 
+// fewest are how many arguments an option has at least, if more than one.
+var fewest = map[string]int{"claim": 3, "reject": 2, "header": 2, "require": 2, "conversation": 2, "visitor": 2}
+
 // each visits the options of a block. Errors get the line of their option.
 func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error) error {
 	seen, nesting := make(map[string]bool), d.Nesting()
@@ -66,7 +69,11 @@ func (b *optionBlock) each(d *caddyfile.Dispenser, visit func(name string) error
 		seen[name] = true
 		args := at
 		if err := visit(name); err != nil {
-			return wrap(&at, withPlaceholderNote(err, args.RemainingArgs()))
+			given := args.RemainingArgs()
+			if len(given) < max(1, fewest[name]) && !strings.Contains(err.Error(), ", at ") && !strings.HasSuffix(err.Error(), unsetNote) {
+				err = fmt.Errorf("%w%s", err, unsetNote)
+			}
+			return wrap(&at, withPlaceholderNote(err, given))
 		}
 		if !slices.Contains(b.nested, name) && (d.NextBlock(nesting+1) || d.Val() == "}") {
 			return at.Errf("%s has no block", name)

@@ -22,7 +22,7 @@ func (h *Handler) widgetOption(d *caddyfile.Dispenser) error {
 	locations := []string{"header", "query", "cookie"}
 	switch {
 	case len(args) == 0:
-		return errors.New(wanted + unsetNote)
+		return errors.New(wanted)
 	case len(args) == 1 && (args[0] == "body" || args[0] == "token"):
 		return fmt.Errorf("widget %[1]s needs a JSON pointer, as in 'widget %[1]s /widget_key'", args[0])
 	case len(args) == 1 && slices.ContainsFunc(locations, func(location string) bool { return strings.HasPrefix(args[0], location+".") }):

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -69,8 +70,8 @@ var durationOmitted = map[string]string{"session": "sessions", "stream_lifetime"
 
 var durationUnits = []string{"ms", "s", "m", "h", "d"}
 
-// durationArg takes a duration of at least min.
-func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration) error {
+// durationArg takes a duration of at least min, which the checks are given as it was written.
+func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration, checks ...func(written string) error) error {
 	var text string
 	name := d.Val()
 	if err := quantityArg(d, &text, "a duration, as in '"+name+" 5m'"); err != nil {
@@ -89,7 +90,10 @@ func durationArg(d *caddyfile.Dispenser, to *caddy.Duration, min caddy.Duration)
 		return fmt.Errorf("%s: '%s' is not a valid duration, such as 30s or 5m: the units are ms, s, m, h and d", name, text)
 	case caddy.Duration(value) >= min:
 		*to = caddy.Duration(value)
-		return nil
+		for _, check := range checks {
+			err = cmp.Or(err, check(text))
+		}
+		return err
 	case value < 0:
 		return fmt.Errorf("%s: '%s' is negative: write a duration such as 30s or 5m", name, text)
 	case min > 1:
@@ -142,7 +146,7 @@ func secretArgs(d *caddyfile.Dispenser, to *[]string, example string) error {
 	case slices.Contains(*to, "//"), slices.Contains(*to, "--"):
 		return errors.New("unexpected text behind the secret: a comment begins with #")
 	case len(*to) == 0:
-		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'" + unsetNote)
+		return errors.New("secret needs at least one secret, as in 'secret {env." + example + "}'")
 	}
 	return checkLiterals(*to)
 }

@@ -87,17 +87,32 @@ func TestCheck(t *testing.T) {
 		{"error routes of one status", oneSite("", own+"}\n"+proxy+"handle_errors 502 {\nhandle /a {\n"+proxy+"}\n}"), "errors_unprotected 6"},
 		{"error routes, PHP", oneSite("", own+"}\n"+proxy+"handle_errors {\nphp_fastcgi 127.0.0.1:1\n}"), "errors_unprotected 6"},
 		{"overlapping", oneSite("", "@a header A 1\nchat_identity /a off\nchat_identity @a off\n"+proxy), "overlap 8"},
-		{"a taken path", oneSite("", own+"identify /me\n}\nchat_identity /keys off {\njwks_path /me\n}\n"+proxy), "path_taken 6"},
-		{"a path that redir takes", oneSite("", "redir /old/* /\nchat_identity /chat/* {\nsecret {env.TEST_SECRET}\nidentify /old/me\njwks_path /keys\n}\n"+proxy), "path_taken 7"},
-		{"paths that respond takes", oneSite("", "route {\nrespond /Keys ok\nerror /me 404\nhandle {\n"+own+"identify /me\njwks_path /keys\n}\n"+proxy+"}\n}"), "path_taken 10, path_taken 10"},
-		{"paths beside those", oneSite("", "@get {\npath /keys\nmethod POST\n}\nroute {\nrespond @get no\nrespond /me 103\nrespond /keys/* ok\nuri strip_prefix /a\n"+own+"identify /me\njwks_path /keys\n}\n"+proxy+"}"), ""},
+		{"a taken path", oneSite("", own+"jwks_path /me\nassertion b\n}\nchat_identity /keys off {\nidentify /me\n}\n"+proxy), "path_taken 11"},
+		{"keys and users by one path", oneSite("", own+"assertion b\nidentify /me\n}\nchat_identity /keys off {\njwks_path /me\n}\n"+proxy), ""},
+		{"a path of two hosts", "{\nadmin off\n}\nhttp://a.localhost, http://b.localhost {\n@a host a.localhost\n@b host b.localhost\nchat_identity @a {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity @b off {\nidentify /me\n}\n" + proxy + "}", ""},
+		{"a path of two in a route", oneSite("", "@a header A 1\n@b header B 1\nroute {\nchat_identity @a {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity @b off {\nidentify /me\n}\n"+proxy+"}"), "overlap 13, path_taken 13"},
+		{"a path that handle_path strips", oneSite("", "handle_path /chat/* {\n"+own+"identify /chat/me\n}\n"+proxy+"}\nhandle {\nrespond 404\n}"), "path_taken 7"},
+		{"a path that is stripped", oneSite("", "uri strip_prefix /api\n"+own+"jwks_path /api/keys\nassertion b\n}\n"+proxy), "path_taken 7"},
+		{"a path behind one that is stripped", oneSite("", "handle_path /chat/* {\n"+own+"identify /me\n}\n"+proxy+"}\nhandle {\nrespond 404\n}"), ""},
+		{"a path that is rewritten", oneSite("", "rewrite * /index.php\n"+own+"identify /me\n}\n"+proxy), "path_taken 7"},
+		{"a path that one of two rewrites leaves", oneSite("", "rewrite /old /chat/me\nrewrite /chat/* /v2{uri}\n"+own+"identify /chat/me\n}\n"+proxy), ""},
+		{"a path outside its block", oneSite("", "handle /chat/* {\n"+own+"identify /me\n}\n"+proxy+"}\nhandle {\nrespond 404\n}"), "path_taken 7"},
+		{"a path outside one of two blocks", "(ci) {\n" + own + "identify /chat/me\n}\n}\n" + oneSite("", "handle /chat/* {\nimport ci\n"+proxy+"}\nhandle /files/* {\nimport ci\n"+proxy+"}"), ""},
+		{"a path of another block", oneSite("", "handle /chat/me {\nrespond ok\n}\nhandle {\n"+own+"identify /chat/me\n}\n"+proxy+"}"), "path_taken 10"},
+		{"keys of another block", oneSite("", "handle /keys {\nfile_server\n}\nhandle {\n"+own+"jwks_path /keys\nassertion b\n}\n"+proxy+"}"), "path_taken 10"},
+		{"paths beside those of another block", oneSite("", "@get {\npath /keys\nmethod POST\n}\nhandle @get {\nrespond no\n}\nhandle {\n"+own+"jwks_path /keys\nassertion b\n}\n"+proxy+"}"), ""},
+		{"a path between blocks", oneSite("", "route {\nhandle /me {\nrequest_header A 1\n}\n"+own+"identify /me\n}\nhandle {\n"+proxy+"}\n}"), ""},
+		{"a directive of another block", oneSite("", "handle /chat/* {\n"+own+"}\n"+proxy+"}\nhandle {\nchat_identity /chat/* off\n"+proxy+"}"), "never_matches 13"},
+		{"a path that redir takes", oneSite("", "redir /old/* /\nchat_identity /chat/* {\nsecret {env.TEST_SECRET}\nidentify /old/me\njwks_path /keys\nassertion b\n}\n"+proxy), "path_taken 7"},
+		{"paths that respond takes", oneSite("", "route {\nrespond /Keys ok\nerror /me 404\nhandle {\n"+own+"identify /me\njwks_path /keys\nassertion b\n}\n"+proxy+"}\n}"), "path_taken 10, path_taken 10"},
+		{"paths beside those", oneSite("", "@get {\npath /keys\nmethod POST\n}\nroute {\nrespond @get no\nrespond /me 103\nrespond /keys/* ok\nuri strip_prefix /a\n"+own+"identify /me\njwks_path /keys\nassertion b\n}\n"+proxy+"}"), ""},
 		{"a path that was another when it was answered", oneSite("", "route {\nrespond /me ok\nuri strip_prefix /a\n"+own+"identify /me\n}\n"+proxy+"}"), ""},
-		{"a path in a block under a stricter directive", oneSite("", "chat_identity /chat/* required {\nsecret {env.TEST_SECRET}\n}\nhandle {\nchat_identity /open/* {\nsecret {env.TEST_SECRET}\njwks_path /chat/keys\n}\n"+proxy+"}"), "path_taken 10"},
+		{"a path in a block under a stricter directive", oneSite("", "chat_identity /chat/* required {\nsecret {env.TEST_SECRET}\n}\nhandle {\nchat_identity /open/* {\nsecret {env.TEST_SECRET}\njwks_path /chat/keys\nassertion b\n}\n"+proxy+"}"), "path_taken 10"},
 		{"a path behind a stricter directive", oneSite("", "route {\n"+own+"}\nrequest_header X-A 1\nchat_identity off {\nidentify /me\n}\n"+proxy+"}"), "never_decides 11, path_taken 11"},
-		{"a path beside a stricter directive", oneSite("", own+"}\nchat_identity /open/* off {\nidentify /me\njwks_path /keys\n}\nhandle {\nchat_identity /open/* off {\njwks_path /keys\n}\n"+proxy+"}"), "never_decides 14"},
-		{"a login for the keys", oneSite("", login+own+"identify /me\njwks_path /keys\n}\n"+proxy), "path_taken 9"},
-		{"a login for others", oneSite("", strings.Replace(login, " {", " /admin/* {", 1)+own+"identify /me\njwks_path /keys\n}\n"+proxy), ""},
-		{"a login behind", oneSite("", "route {\n"+own+"jwks_path /keys\n}\n"+login+proxy+"}"), ""},
+		{"a path beside a stricter directive", oneSite("", own+"assertion b\n}\nchat_identity /open/* off {\nidentify /me\njwks_path /keys\n}\nhandle {\nchat_identity /open/* off {\njwks_path /keys\n}\n"+proxy+"}"), "never_decides 15"},
+		{"a login for the keys", oneSite("", login+own+"identify /me\njwks_path /keys\nassertion b\n}\n"+proxy), "path_taken 9"},
+		{"a login for others", oneSite("", strings.Replace(login, " {", " /admin/* {", 1)+own+"identify /me\njwks_path /keys\nassertion b\n}\n"+proxy), ""},
+		{"a login behind", oneSite("", "route {\n"+own+"jwks_path /keys\nassertion b\n}\n"+login+proxy+"}"), ""},
 		{"copied", oneSite("", "request_header X-User {header.X-Verified-User}\n"+own+"}\n"+proxy), "header_copied 7"},
 		{"copied behind", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-User {header.X-Verified-User}\n}"), ""},
 		{"overwritten", oneSite("", own+"}\nreverse_proxy 127.0.0.1:1 {\nheader_up X-Verified-User {header.X-User}\n}"), "header_overwritten 6"},
@@ -133,7 +148,19 @@ func TestCheck(t *testing.T) {
 		{"sessions that another directive gives", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nsession 2h\n}\n"+proxy), ""},
 		{"sessions of another widget", oneSite("", "chat_identity /a/* {\nwidget a\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nwidget b\nsecret {env.TEST_SECRET}\nsession 1h\n}\n"+proxy), "session_ungiven 12"},
 		{"sessions under other rules", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nproof signature\nsession 1h\n}\n"+proxy), "session_rules 11"},
-		{"sessions of two under other rules", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity /a/* {\nwidget {query.w}\nidentify /a\nsession 1h\n}\nchat_identity /b/* {\nwidget {query.w}\nproof signature\nidentify /b\nsession 1h\n}\n"+proxy), "session_rules 10, session_rules 15"},
+		{"sessions of two under other rules", oneSite("chat_identity {\nwidget shop {\nsecret {env.TEST_SECRET}\n}\n}", "chat_identity /a/* {\nwidget {query.w}\nidentify /a\nsession 1h\n}\nchat_identity /b/* {\nwidget {query.w}\nproof signature\nidentify /b\nsession 1h\n}\n"+proxy), ""},
+		{"sessions of two of one widget under other rules", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /a\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nproof signature\nidentify /b\nsession 1h\n}\n"+proxy), "session_rules 11"},
+		{"sessions that are moved", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\nclaim session header X-My-Session\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nsession 2h\n}\n"+proxy), "session_rules 12"},
+		{"sessions in links", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nsession 2h\nclaim session query s\n}\n"+proxy), ""},
+		{"sessions that are removed", oneSite("", "request_header -X-Chat-*\n"+own+"identify /me\nsession 1h\n}\n"+proxy), "session_removed 7"},
+		{"sessions that are removed before a block", oneSite("", "request_header -x-chat-session\nhandle_path /chat/* {\n"+own+"identify /me\nsession 1h\n}\n"+proxy+"}"), "session_removed 8"},
+		{"sessions that some requests lose", oneSite("", "request_header /old/* -X-Chat-Session\n"+own+"identify /me\nsession 1h\n}\n"+proxy), ""},
+		{"sessions from elsewhere", oneSite("", "route {\nrequest_header -X-Chat-Session\nroute {\nrequest_header X-Chat-Session {cookie.chat}\n}\n"+own+"identify /me\nsession 1h\n}\n"+proxy+"}"), ""},
+		{"sessions in a cookie", oneSite("", "request_header -X-Chat-Session\n"+own+"identify /me\nsession 1h\nclaim session cookie s\n}\n"+proxy), ""},
+		{"sessions that are removed behind", oneSite("", "route {\n"+own+"identify /me\nsession 1h\n}\nrequest_header -X-Chat-Session\n"+proxy+"}"), ""},
+		{"keys of no assertion", oneSite("", own+"jwks_path /keys\n}\n"+proxy), "not_asserted 6"},
+		{"keys of another directive's assertions", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nassertion a\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\njwks_path /keys\n}\n"+proxy), ""},
+		{"keys of a fleet", oneSite("chat_identity {\nencryption_key {env.CHAT_IDENTITY_KEY}\nwidgets redis redis://127.0.0.1:1\n}", own+"jwks_path /keys\n}\n"+proxy), ""},
 		{"sessions of two sites under other rules", oneSite("", "chat_identity {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\n"+proxy) + "\nhttp://b.localhost {\nchat_identity {\nsecret {env.TEST_SECRET}\nproof signature\nidentify /me\nsession 1h\n}\n" + proxy + "}", ""},
 		{"sessions that are not taken", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\n}\nchat_identity /c/* off\n"+proxy), "session_untaken 11"},
 		{"sessions that one_time does not take", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\ndialect snapengage\nidentify /me\nsession 1h\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\ndialect snapengage\none_time\n}\n"+proxy), ""},
@@ -141,7 +168,8 @@ func TestCheck(t *testing.T) {
 		{"without units", oneSite("", own+"max_body 64\nmax_upload 64\n}\n"+proxy), "value_tiny 6, value_tiny 6"},
 		{"a short age", oneSite("", own+"dialect snapengage\nmax_age 5ms\n}\n"+proxy), "value_tiny 6"},
 		{"uploads", oneSite("chat_identity {\nmax_spool 1MiB\n}", own+"}\n"+proxy), "upload_too_large 8"},
-		{"a path of two", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\njwks_path /me\n}\n"+proxy), "path_taken 10"},
+		{"a path of two", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity /b/* off {\nidentify /me\n}\n"+proxy), "path_taken 10"},
+		{"a path of two that answer alike", oneSite("", "chat_identity /a/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\nchat_identity /b/* {\nsecret {env.TEST_SECRET}\nidentify /me\n}\n"+proxy), ""},
 		{"an assertion that is left out", oneSite("", own+"assertion backend\nheader assertion off\n}\n"+proxy), "not_asserted 6"},
 		{"an assertion in mode off", oneSite("", "chat_identity off {\nassertion backend\n}\n"+proxy), "not_asserted 6"},
 		{"an assertion in mode off, which a stored widget may raise", oneSite("", "chat_identity off {\nwidget {query.w}\nassertion backend\n}\n"+proxy), ""},
@@ -250,6 +278,21 @@ func TestCheckErrors(t *testing.T) {
 		if err == nil || out != "" || !strings.Contains(stderr, c.want) {
 			t.Errorf("%v %s%s, want %s", err, out, stderr, c.want)
 		}
+		// A script gets the same error as JSON.
+		asJSON, again, err := runCheck(t, t.TempDir(), c.caddyfile, "--json")
+		var report findings.Report
+		if err == nil || again != stderr || json.Unmarshal([]byte(asJSON), &report) != nil || "Error: "+report.Error+"\n" != stderr || report.Findings == nil {
+			t.Errorf("%v %s%s", err, asJSON, again)
+		}
+	}
+	// In JSON the place is the path to the handler.
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"apps":{"http":{"servers":{"chat":{"routes":[{},{"handle":[{"handler":"subroute","routes":[`+
+		`{"handle":[{"handler":"headers"},{"handler":"chat_identity","sesion":1}]}]}]}]}}}}}`), 0o600))
+	out, err := caddyCommand(dir, "chat-identity", "check", "--config", "config.json").CombinedOutput()
+	const want = "Error: unknown option 'sesion' (did you mean 'session'?), at apps.http.servers.chat.routes[1].handle[0].routes[0].handle[1]\n"
+	if err == nil || string(out) != want {
+		t.Errorf("%v %s, want %s", err, out, want)
 	}
 	cmd := caddyCommand(t.TempDir(), "chat-identity", "check")
 	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "there is no Caddyfile in the current directory") {

@@ -99,7 +99,7 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, name string) error {
 
 func (a *App) unmarshalKeys(d *caddyfile.Dispenser) error {
 	if a.EncryptionKeys = d.RemainingArgs(); len(a.EncryptionKeys) == 0 {
-		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'" + unsetNote)
+		return errors.New("encryption_key needs at least one key, as in 'encryption_key {env.CHAT_IDENTITY_KEY}'")
 	}
 	for i, written := range a.EncryptionKeys {
 		if _, kind := placeholder(written); kind == "" {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -70,6 +71,11 @@ func (h *Handler) newPlan(d verifier.Dialect) (*plan, error) {
 		}
 	}
 	if p.verifier, err = h.compile(own); err != nil {
+		for _, c := range slices.Backward(h.Claims) {
+			if strings.Contains(" "+err.Error(), " "+c.Field+" ") { // as in "user_id and signature are both at"
+				return nil, ofOption("claim "+c.Field, err)
+			}
+		}
 		return nil, err
 	}
 	p.policy = p.verifier.Dialect()
@@ -356,6 +362,8 @@ func (h *Handler) checkPlace(p verifier.Place) error {
 	}
 	switch header := hop.NewHeader(p.Name); {
 	case p.Location != intake.AtHeader:
+	case p.Field < verifier.Widget && header.Is("Cookie"):
+		return fmt.Errorf("%s: a field travels in one cookie of the header Cookie: write '%s cookie <name>'", option, option)
 	case h.ours(p.Name) || slices.ContainsFunc(reservedHeaders, header.Is):
 		return fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
 	case p.Field == verifier.SessionField && header.Is("Authorization"):

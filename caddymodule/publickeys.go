@@ -270,7 +270,7 @@ func parsePublicKey(written string) (crypto.PublicKey, error) {
 // publicKeyArgs takes one or more public keys.
 func publicKeyArgs(d *caddyfile.Dispenser, to *[]string) error {
 	if *to = d.RemainingArgs(); len(*to) == 0 {
-		return errors.New("public_key needs at least one key in PEM, as in 'public_key {file./etc/caddy/shop.pem}'" + unsetNote)
+		return errors.New("public_key needs at least one key in PEM, as in 'public_key {file./etc/caddy/shop.pem}'")
 	}
 	for i, written := range *to {
 		if _, kind := placeholder(written); kind == "" {

@@ -50,11 +50,16 @@ type session struct {
 // checkSession checks the option, and that no session is placed where none is taken.
 func (h *Handler) checkSession() error {
 	l := time.Duration(h.Session)
-	switch placed := slices.ContainsFunc(h.Claims, ClaimPlace.ofSession); {
-	case l == 0 && placed:
+	if l == 0 && slices.ContainsFunc(h.Claims, ClaimPlace.ofSession) {
 		return ofOption("claim session", errors.New("claim session: this handler takes no sessions: add the option session, as in 'session 1h'"))
-	case l != 0 && (l < minSession || l > maxSession || l%time.Second != 0):
-		return ofOption("session", fmt.Errorf("session: '%s' is not a lifetime of sessions: it is from 1m to 24h, in whole seconds", period.Text(l)))
+	}
+	return h.checkLifetime(period.Text(l))
+}
+
+// checkLifetime checks the lifetime of sessions, which was written so.
+func (h *Handler) checkLifetime(written string) error {
+	if l := time.Duration(h.Session); l != 0 && (l < minSession || l > maxSession || l%time.Second != 0) {
+		return ofOption("session", fmt.Errorf("session: '%s' is not a lifetime of sessions: it is from 1m to 24h, in whole seconds", written))
 	}
 	return nil
 }

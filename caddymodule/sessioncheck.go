@@ -3,12 +3,15 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
+	"net/textproto"
 	"slices"
 	"strings"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
+	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/hop"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
+	"github.com/chatidentity/caddy-chat-identity/verifier"
 )
 
 // checkSessions finds directives whose sessions nobody gives, or do not count at another one.
@@ -28,6 +31,7 @@ func (a *App) checkSessions() {
 			})
 		}
 		differ := func(other *Handler) bool { return h.otherRules(other) != "" }
+		moved := func(other *Handler) bool { return beside(other) && h.otherHeader(other) }
 		switch {
 		case h.Mode == widgets.ModeOff:
 		case h.Session == 0 && !h.OneTime: // one_time demands a claim each time
@@ -38,32 +42,57 @@ func (a *App) checkSessions() {
 		case len(givers) == 0:
 			find(findings.SessionUngiven, "session: no directive with 'identify' and 'session' serves the same widget, so nobody is given a session that counts here")
 		default:
-			if gives(h) { // its own count, but a page of the site has only one
-				givers = slices.DeleteFunc(givers, func(other *Handler) bool { return !beside(other) })
-			} else if !slices.ContainsFunc(givers, func(other *Handler) bool { return !differ(other) }) {
-				givers = givers[:1]
-			} else {
+			if gives(h) { // its own count, but a page of the site has only one, and one finding of two is enough
+				givers = slices.DeleteFunc(givers, func(other *Handler) bool {
+					return !beside(other) || !h.hasWidgetOf(other) || slices.Index(a.deciders, other) > i
+				})
+			} else if slices.ContainsFunc(givers, func(other *Handler) bool { return !differ(other) && !moved(other) }) {
 				givers = nil
 			}
-			if at := slices.IndexFunc(givers, differ); at >= 0 {
+			at := slices.IndexFunc(givers, differ)
+			switch {
+			case at >= 0:
 				find(findings.SessionRules, fmt.Sprintf("the sessions that %s gives for the same widget are invalid here, since these differ: %s", givers[at].which(), h.otherRules(givers[at])))
+			case len(givers) > 0 && !gives(h):
+				find(findings.SessionRules, fmt.Sprintf("the sessions that %s gives for the same widget are not looked for here: they travel in %s there, and in %s here",
+					givers[0].which(), givers[0].sessionsIn(), h.sessionsIn()))
 			}
 		}
 	}
 }
 
+// otherHeader reports whether a session travels in a header at both, and nowhere at both.
+func (h *Handler) otherHeader(other *Handler) bool {
+	return len(h.place.Sessions) > 0 && len(other.place.Sessions) > 0 &&
+		!slices.ContainsFunc(h.plan.policy.Places, func(p verifier.Place) bool {
+			return p.Field == verifier.SessionField && slices.ContainsFunc(other.plan.policy.Places, func(q verifier.Place) bool {
+				return q.Field == p.Field && q.Location == p.Location && hop.Fold(q.Name) == hop.Fold(p.Name)
+			})
+		})
+}
+
 // which names the directive to an operator.
 func (h *Handler) which() string { return "the directive at " + cmp.Or(h.Line, h.where()) }
 
+// sessionsIn names the first header in which the handler looks for a session.
+func (h *Handler) sessionsIn() string {
+	return textproto.CanonicalMIMEHeaderKey(string(h.place.Sessions[0]))
+}
+
 // sharesWidget reports whether requests of both can be those of one widget.
 func (h *Handler) sharesWidget(other *Handler) bool {
-	switch {
-	case h.single != nil || other.single != nil:
-		return h.single != nil && other.single != nil && h.single.id == other.single.id
-	case h.literal != nil && other.literal != nil:
-		return string(h.literal) == string(other.literal)
+	if h.single == nil && other.single == nil && (h.literal == nil || other.literal == nil) {
+		return true
 	}
-	return true
+	return h.hasWidgetOf(other)
+}
+
+// hasWidgetOf reports whether all requests of both are those of one widget.
+func (h *Handler) hasWidgetOf(other *Handler) bool {
+	if h.single != nil && other.single != nil {
+		return h.single.id == other.single.id
+	}
+	return h.single == nil && other.single == nil && h.literal != nil && string(h.literal) == string(other.literal)
 }
 
 // otherRules names the options by which sessions of the same widget differ, "" if there are
@@ -82,7 +111,8 @@ func (h *Handler) otherRules(other *Handler) string {
 			return ""
 		}
 	}
-	p, q := &h.plan.policy, &other.plan.policy
+	p, q := h.plan.policy, other.plan.policy
+	q.Token.ID = p.Token.ID // which follows from one_time
 	var names []string
 	for _, rule := range []struct {
 		name   string

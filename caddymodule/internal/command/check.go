@@ -1,11 +1,13 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -23,7 +25,12 @@ func checkCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			report, err := check(file, adapter)
 			if err != nil {
-				return ownError(err)
+				err = ownError(err)
+				if out.json { // a script reads that alone
+					report = &findings.Report{Findings: []findings.Finding{}, Required: []string{}, Error: err.Error()}
+					err = cmp.Or(out.print(cmd, report, nil), err)
+				}
+				return err
 			}
 			err = out.print(cmd, report, func(w io.Writer) error { return printReport(w, report) })
 			if n := len(report.Findings); err == nil && n > 0 {
@@ -95,7 +102,32 @@ func ownError(err error) error {
 			text = after
 		}
 	}
+	if place := placeInJSON(err.Error()); place != "" && !strings.Contains(text, ", at ") {
+		text += ", at " + place
+	}
 	return errors.New(text)
+}
+
+// inRoutes matches what of Caddy's way to a handler says where in the JSON it is.
+var inRoutes = regexp.MustCompile(`\b(?:route (\d+)|position (\d+)): `)
+
+// placeInJSON returns the path to the handler with the error, "" if Caddy's text does not say.
+func placeInJSON(text string) string {
+	_, text, _ = strings.Cut(text, "provision http: server ")
+	server, text, found := strings.Cut(text, ": setting up route handlers: ")
+	way, _, ours := strings.Cut(text, "http.handlers.chat_identity: ")
+	if !found || !ours {
+		return ""
+	}
+	place := "apps.http.servers." + server
+	for _, step := range inRoutes.FindAllStringSubmatch(way, -1) {
+		if step[1] != "" {
+			place += ".routes[" + step[1] + "]"
+		} else {
+			place += ".handle[" + step[2] + "]"
+		}
+	}
+	return place
 }
 
 func printReport(w io.Writer, report *findings.Report) error {

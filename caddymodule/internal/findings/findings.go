@@ -53,6 +53,7 @@ var (
 	SessionUngiven    = kind("session_ungiven", "Add 'identify' to this directive, or to another one with 'session' that serves the same widget")
 	SessionRules      = kind("session_rules", "Make these alike, or give each directive a widget of its own")
 	SessionUntaken    = kind("session_untaken", "Add 'session' to this directive, too, unless each of its requests is to have a claim")
+	SessionRemoved    = kind("session_removed", "Remove that option: chat_identity removes the header itself, once it has read it")
 	SessionKeyLocal   = kind("session_key_local", "Configure an encryption_key, the same for all gateways")
 	FileDamaged       = kind("file_damaged", "Restore it from a backup, or correct the path")
 	FileUnwritable    = kind("file_unwritable", "Let the user that Caddy runs as write there")
@@ -109,6 +110,8 @@ type Report struct {
 	// Required are the sites and inline widgets in required mode, whose readiness only the
 	// running gateway knows.
 	Required []string `json:"required"`
+	// Error is why the configuration does not load, so that nothing more is known.
+	Error string `json:"error,omitempty"`
 }
 
 // Sort sorts by lines.

@@ -3,6 +3,7 @@ package sites
 import (
 	"errors"
 	"fmt"
+	"net/textproto"
 	"slices"
 	"strings"
 
@@ -84,9 +85,13 @@ func (s *Site) Check(report func(findings.Finding)) error {
 		find(findings.Overlap, fmt.Sprintf("two chat_identity directives can match the same request and neither is more specific, so the first one decides: %s, not this one (%s)",
 			p.earlier, p.way))
 	}
-	for _, p := range s.taken {
-		line = p.line
-		find(findings.PathTaken, fmt.Sprintf("%s of this chat_identity directive %s", p.way, p.earlier))
+	for _, own := range s.unanswered() {
+		line = own.line
+		find(findings.PathTaken, fmt.Sprintf("%s %s of this chat_identity directive %s", own.Option, own.Path, own.why))
+	}
+	for _, h := range s.sessionless {
+		line = h.Line
+		find(findings.SessionRemoved, "no session in a header gets to this chat_identity directive: request_header removes "+textproto.CanonicalMIMEHeaderKey(string(h.Sessions[0]))+" before")
 	}
 	line = s.Handlers[0].Line
 	s.checkHeaders(elsewhere)

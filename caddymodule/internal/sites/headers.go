@@ -3,8 +3,11 @@ package sites
 import (
 	"fmt"
 	"net/http"
+	"path"
 	"slices"
+	"strings"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/headers"
 
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
@@ -29,6 +32,39 @@ func (s *Site) changesHeaders(h *headers.Handler, by, way string, guarded bool) 
 	if h.Response != nil && h.Response.HeaderOps != nil {
 		const allowed = "Access-Control-Allow-Origin"
 		s.crossOrigin = s.crossOrigin || len(h.Response.Set[allowed])+len(h.Response.Add[allowed]) > 0
+	}
+}
+
+// removal is a header, with its wildcards in lower case, that certain requests no longer have.
+type removal struct {
+	surrounding
+	name string
+}
+
+// removes notes the headers that are removed, unless a handler of ours may have read them.
+func (s *Site) removes(ops *headers.HeaderOps) {
+	if ops == nil || len(s.passed) > 0 {
+		return
+	}
+	for _, name := range ops.Delete {
+		s.removed = append(slices.Clip(s.removed), removal{surrounding{s.around[len(s.around)-1].sets, s.rewrites}, strings.ToLower(name)})
+	}
+}
+
+// withoutSessions finds a handler all of whose sessions in a header have been removed before,
+// and were not put there again.
+func (s *Site) withoutSessions(h *Handler, sets caddyhttp.MatcherSets) {
+	gone := func(session hop.Header) bool {
+		given := func(c headerChange) bool {
+			return len(c.ops.Set.Values(string(session)))+len(c.ops.Add.Values(string(session))) > 0
+		}
+		return !s.othersGive && !slices.ContainsFunc(s.changes, given) && slices.ContainsFunc(s.removed, func(r removal) bool {
+			matched, err := path.Match(r.name, string(session))
+			return matched && err == nil && r.takes(sets, s.rewrites)
+		})
+	}
+	if len(h.Sessions) > 0 && !slices.ContainsFunc(h.Sessions, func(session hop.Header) bool { return !gone(session) }) {
+		s.sessionless = append(s.sessionless, h)
 	}
 }
 

@@ -34,7 +34,8 @@ type surrounding struct {
 
 // pathChange is a rewrite in such a route, and its own number.
 type pathChange struct {
-	by *rewrite.Rewrite
+	by    *rewrite.Rewrite
+	alone bool // no other one comes before it, which may keep it from running
 	surrounding
 }
 
@@ -42,7 +43,7 @@ type pathChange struct {
 func (s *Site) changesPath(r *rewrite.Rewrite) {
 	if r.URI != "" || r.StripPathPrefix != "" || r.StripPathSuffix != "" || len(r.URISubstring) > 0 || len(r.PathRegexp) > 0 {
 		s.rewrites++
-		s.last = &pathChange{by: r, surrounding: surrounding{s.around[len(s.around)-1].sets, s.rewrites}}
+		s.last = &pathChange{by: r, alone: s.last == nil, surrounding: surrounding{s.around[len(s.around)-1].sets, s.rewrites}}
 	}
 }
 
@@ -60,6 +61,8 @@ func (s *Site) passesBy(handler caddyhttp.MiddlewareHandler) {
 	if !passesOn(handler) {
 		s.rewrites++
 		s.others = true
+		_, login := handler.(*caddyauth.Authentication)
+		s.othersGive = s.othersGive || !login
 	}
 	_, answers := handler.(*caddyhttp.StaticResponse)
 	s.others = s.others || answers
@@ -70,7 +73,7 @@ const answeredBefore = "'respond', or another directive that answers, comes befo
 // answerer is a route whose handler leaves nothing, or not everything, to those behind it.
 type answerer struct {
 	surrounding
-	why    string      // a path behind it is not answered, as a message goes on
+	why    string      // requests do not get behind it, as a message goes on
 	all    bool        // nothing is left
 	login  bool        // what is left has logged in
 	beside *[]*Handler // whose paths it answers itself
@@ -78,7 +81,7 @@ type answerer struct {
 
 // answers notes a handler of Caddy's that is one.
 func (s *Site) answers(handler caddyhttp.MiddlewareHandler, sets caddyhttp.MatcherSets) {
-	a := answerer{surrounding: surrounding{sets, s.rewrites}, why: "is never answered by it, since " + answeredBefore, all: true}
+	a := answerer{surrounding: surrounding{sets, s.rewrites}, why: answeredBefore, all: true}
 	switch h := handler.(type) {
 	case *caddyauth.Authentication:
 		a.why, a.all, a.login = "is answered only after a login, since basic_auth comes before it", false, true
@@ -105,17 +108,17 @@ func (s *Site) decides(h *Handler, sets caddyhttp.MatcherSets) {
 }
 
 // takes reports whether certainly all requests with these matchers that get here get to it.
-func (a *answerer) takes(sets caddyhttp.MatcherSets, rewrites int) bool {
-	return a.rewrites == rewrites && covers(a.sets, sets)
+func (a surrounding) takes(sets caddyhttp.MatcherSets, rewrites int) bool {
+	return len(a.sets) == 0 || a.rewrites == rewrites && covers(a.sets, sets)
 }
 
-// unmatchable returns why certainly no request gets to a route with these matchers, "" if
-// one may.
-func (s *Site) unmatchable(sets caddyhttp.MatcherSets) string {
-	if slices.ContainsFunc(s.answered, func(a answerer) bool { return a.all && a.takes(sets, s.rewrites) }) {
-		return answeredBefore
+// unmatchable returns why certainly no request gets to a route with these matchers within
+// those around, "" if one may.
+func (s *Site) unmatchable(around []surrounding, sets caddyhttp.MatcherSets) string {
+	if i := slices.IndexFunc(s.answered, func(a answerer) bool { return a.all && a.takes(sets, s.rewrites) }); i >= 0 {
+		return s.answered[i].why
 	}
-	for _, outer := range s.around {
+	for _, outer := range around {
 		apart := len(outer.sets) > 0 && len(sets) > 0
 		for _, a := range outer.sets {
 			apart = apart && !slices.ContainsFunc(sets, func(b caddyhttp.MatcherSet) bool {
@@ -126,7 +129,7 @@ func (s *Site) unmatchable(sets caddyhttp.MatcherSets) string {
 			return "what is around it is only for " + describe(outer.sets, "")
 		}
 	}
-	if s.last == nil || s.last.rewrites != s.rewrites || !covers(s.last.sets, sets) {
+	if s.last == nil || !s.last.alone || s.last.rewrites != s.rewrites || !covers(s.last.sets, sets) {
 		return ""
 	}
 	r := s.last.by

@@ -27,7 +27,9 @@ type Handler struct {
 	Line     string       // in a Caddyfile, if it is from one
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
-	OwnPaths []OwnPath
+
+	Assertion bool // it has the option
+	OwnPaths  []OwnPath
 
 	// Found.
 	Caught   bool        // a subroute around it handles errors
@@ -58,15 +60,18 @@ type Site struct {
 	crossOrigin, catches bool
 	overlaps             []pair // of which either may decide
 	never                []pair // of which the later never decides
-	taken                []pair // of whose paths the later's is answered by something else
+	owned                []ownPath
+	sessionless          []*Handler // whose sessions are removed before
+	othersGive           bool       // a handler that is not read may set headers
 	reachability
 
 	// The position while the routes are read.
 	invoked   []string         // named routes around it
 	catching  bool             // a subroute around it handles errors
 	outer     []decider        // those that decide before the routes around it
-	owned     []ownPath        // those of handlers before it
+	passed    []passage        // those before it
 	answered  []answerer       // what comes before it
+	removed   []removal        // the headers removed before it
 	enclosing *caddyhttp.Route // the innermost one around it with a matcher
 	began     int              // the length of unguarded when the list around it began
 	adjacent  *[]*Handler      // those just before it; nil if there is none
@@ -141,13 +146,14 @@ func sitesOf(server *caddyhttp.Server, known func(caddyhttp.MiddlewareHandler) *
 func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 	var deciding []decider
 	groups := make(map[string]bool)
-	outer, enclosing, began, owned, answered := s.outer, s.enclosing, s.began, s.owned, s.answered
+	others := make(map[string][]answerer) // the routes of a group before
+	outer, enclosing, began, passed, answered, removed := s.outer, s.enclosing, s.began, s.passed, s.answered, s.removed
 	s.began, s.adjacent = len(s.unguarded), nil
 	rewritten, unmatched, around := s.last, s.unmatched, s.around
 	defer func() {
-		s.outer, s.enclosing, s.began, s.owned = outer, enclosing, min(began, len(s.unguarded)), owned
-		s.last, s.unmatched, s.around = rewritten, unmatched, around
-		s.adjacent, s.answered = nil, answered
+		s.endAdjacent(around)
+		s.outer, s.enclosing, s.began, s.passed = outer, enclosing, min(began, len(s.unguarded)), passed
+		s.last, s.unmatched, s.around, s.answered, s.removed = rewritten, unmatched, around, answered, removed
 	}()
 	for i := range routes {
 		route := &routes[i]
@@ -165,19 +171,27 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 		if s.enclosing = enclosing; len(route.MatcherSets) > 0 {
 			s.enclosing = route
 		}
-		s.around = around
-		s.unmatched = cmp.Or(unmatched, s.unmatchable(route.MatcherSets))
-		s.around = append(slices.Clip(around), surrounding{route.MatcherSets, s.rewrites})
+		if len(route.Handlers) > 0 && s.known(route.Handlers[0]) == nil {
+			s.endAdjacent(around)
+		}
+		before, at := s.answered, surrounding{route.MatcherSets, s.rewrites}
+		s.answered = slices.Concat(before, others[route.Group])
+		s.unmatched = cmp.Or(unmatched, s.unmatchable(around, route.MatcherSets))
+		s.around = append(slices.Clip(around), at)
 		passed := guarded
 		for _, handler := range route.Handlers {
 			s.outer = slices.Concat(outer, deciding)
 			passed = s.handle(handler, here, passed)
 			s.answers(handler, route.MatcherSets)
 			h := s.known(handler)
+			if h != nil {
+				s.passed = append(slices.Clip(s.passed), passage{at, s.rewrites, h, h.Adjacent})
+			}
 			if h == nil || h.Guard {
 				continue
 			}
 			s.decides(h, route.MatcherSets)
+			s.withoutSessions(h, route.MatcherSets)
 			s.own = s.own || anyMatcher(route.MatcherSets, readsOutcome)
 			d := decider{route.MatcherSets, h.Line}
 			if s.unmatched != "" {
@@ -187,6 +201,11 @@ func (s *Site) list(routes caddyhttp.RouteList, way string, guarded bool) bool {
 				s.deciders = append(s.deciders, d)
 			}
 			deciding = append(deciding, d)
+		}
+		if n := len(before); route.Group != "" {
+			s.answered = slices.Concat(before, s.answered[n+len(others[route.Group]):])
+			why := "another block, for " + cmp.Or(s.describe(route.MatcherSets), allRequests) + ", takes those requests first"
+			others[route.Group] = append(others[route.Group], answerer{surrounding: at, why: why, all: true})
 		}
 		// Only one route of a group runs, so all of them have to guard.
 		inGroup, known := groups[route.Group]
@@ -237,13 +256,12 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 		}
 		*s.adjacent = append(*s.adjacent, ours)
 		ours.Adjacent, ours.sets = s.adjacent, s.around[len(s.around)-1].sets
-		s.addOwnPaths(ours)
 		s.before = append(s.before, s.unguarded[s.began:]...)
 		s.unguarded = s.unguarded[:s.began]
 		ours.Caught = ours.Caught || s.catching
 		return true
 	}
-	s.adjacent = nil
+	s.endAdjacent(s.around[:len(s.around)-1])
 	switch h := handler.(type) {
 	case *rewrite.Rewrite:
 		s.changesMethod(h, guarded)
@@ -260,6 +278,7 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 		}
 	case *headers.Handler:
 		s.changesHeaders(h, "request_header %s", cmp.Or(way, allRequests), guarded)
+		s.removes(h.Request)
 	case *caddyhttp.Subroute:
 		if h.Errors != nil {
 			// The error may have been raised before a handler ran, or the path was rewritten.
