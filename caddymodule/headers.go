@@ -54,6 +54,12 @@ var reservedHeaders = []string{
 	"Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
+// neededHeaders are others that a site's requests cannot do without.
+var neededHeaders = []string{
+	"Accept", "Authorization", "Forwarded", "Origin", "Proxy-Authorization", "Referer", "Sec-WebSocket-Extensions", "Sec-WebSocket-Key",
+	"Sec-WebSocket-Protocol", "Sec-WebSocket-Version", "User-Agent", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+}
+
 // provisionHeaders applies the configured names of our headers.
 func (h *Handler) provisionHeaders() error {
 	h.names = headerDefaults

@@ -366,8 +366,8 @@ func (h *Handler) checkPlace(p verifier.Place) error {
 		return fmt.Errorf("%s: a field travels in one cookie of the header Cookie: write '%s cookie <name>'", option, option)
 	case h.ours(p.Name) || slices.ContainsFunc(reservedHeaders, header.Is):
 		return fmt.Errorf("%s: nothing can travel in the header %s, which is removed or rewritten on the way", option, p.Name)
-	case p.Field == verifier.SessionField && header.Is("Authorization"):
-		return fmt.Errorf("%s: every request of the site would lose the header %s, in which other logins travel: choose another name, such as X-Ticket", option, p.Name)
+	case p.Field == verifier.SessionField && slices.ContainsFunc(neededHeaders, header.Is):
+		return fmt.Errorf("%s: every request of the site would lose the header %s, which is not for sessions alone: choose another name, such as X-Ticket", option, p.Name)
 	}
 	return nil
 }
