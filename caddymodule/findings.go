@@ -22,7 +22,6 @@ import (
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/durable"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/findings"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/redislink"
-	"github.com/chatidentity/caddy-chat-identity/caddymodule/internal/sites"
 	"github.com/chatidentity/caddy-chat-identity/caddymodule/widgets"
 	"github.com/chatidentity/caddy-chat-identity/internal/period"
 )
@@ -102,7 +101,6 @@ func (a *App) examine() error {
 		return nil
 	}
 	a.checkSessions()
-	a.checkKeySets()
 	for _, w := range a.InlineWidgets {
 		named := slices.DeleteFunc(slices.Clone(a.deciders), func(d *Handler) bool { named, _ := d.serves(a.inline[w.ID]); return !named })
 		for _, d := range named {
@@ -123,24 +121,6 @@ func (a *App) examine() error {
 		}
 	}
 	return nil
-}
-
-// checkKeySets finds a key set with which nothing verifies. One in Redis may be a fleet's.
-func (a *App) checkKeySets() {
-	var all []*sites.Handler
-	for _, s := range a.sites() {
-		all = append(all, s.Handlers...)
-	}
-	if a.file == "" || slices.ContainsFunc(all, func(h *sites.Handler) bool { return h.Assertion }) {
-		return
-	}
-	for _, h := range all {
-		if slices.ContainsFunc(h.OwnPaths, func(own sites.OwnPath) bool { return own.Option == "jwks_path" }) {
-			f := findings.New(findings.NotAsserted, "jwks_path serves keys with which nothing verifies, since no directive has 'assertion'").At(h.Line, "")
-			f.Advise("add 'assertion' to the directive whose requests are to have one, or remove jwks_path")
-			a.report(f)
-		}
-	}
 }
 
 // storeFindings are those about the widgets that are stored at this moment.

@@ -62,7 +62,7 @@ func (a *App) readSites() []*sites.Site {
 		}
 		if h.place == nil {
 			h.place = &sites.Handler{
-				Guard: h.Guard, Required: h.Mode == widgets.ModeRequired, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(), Assertion: h.Assertion != "",
+				Guard: h.Guard, Required: h.Mode == widgets.ModeRequired, Renamed: h.renamed, Sessions: h.sessionHeaders, Line: h.Line, Raises: h.Refuse == refuseError, CORS: len(h.CORS) > 0, OwnPaths: h.ownPaths(),
 			}
 			handlers[h.place] = h
 		}

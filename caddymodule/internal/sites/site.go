@@ -27,9 +27,7 @@ type Handler struct {
 	Line     string       // in a Caddyfile, if it is from one
 	Raises   bool         // it refuses by errors
 	CORS     bool         // scripts of some other origin may read its answers
-
-	Assertion bool // it has the option
-	OwnPaths  []OwnPath
+	OwnPaths []OwnPath
 
 	// Found.
 	Caught   bool        // a subroute around it handles errors
