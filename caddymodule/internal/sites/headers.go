@@ -47,7 +47,7 @@ func (s *Site) removes(ops *headers.HeaderOps) {
 		return
 	}
 	for _, name := range ops.Delete {
-		s.removed = append(slices.Clip(s.removed), removal{surrounding{s.around[len(s.around)-1].sets, s.rewrites}, strings.ToLower(name)})
+		s.removed = append(slices.Clip(s.removed), removal{s.here(), strings.ToLower(name)})
 	}
 }
 

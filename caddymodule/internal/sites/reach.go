@@ -32,6 +32,9 @@ type surrounding struct {
 	rewrites int
 }
 
+// here is the innermost route around the position, with the rewrites so far.
+func (s *Site) here() surrounding { return surrounding{s.around[len(s.around)-1].sets, s.rewrites} }
+
 // pathChange is a rewrite in such a route, and its own number.
 type pathChange struct {
 	by    *rewrite.Rewrite
@@ -43,7 +46,7 @@ type pathChange struct {
 func (s *Site) changesPath(r *rewrite.Rewrite) {
 	if r.URI != "" || r.StripPathPrefix != "" || r.StripPathSuffix != "" || len(r.URISubstring) > 0 || len(r.PathRegexp) > 0 {
 		s.rewrites++
-		s.last = &pathChange{by: r, alone: s.last == nil, surrounding: surrounding{s.around[len(s.around)-1].sets, s.rewrites}}
+		s.last = &pathChange{by: r, alone: s.last == nil, surrounding: s.here()}
 	}
 }
 

@@ -253,7 +253,7 @@ func (s *Site) handle(handler caddyhttp.MiddlewareHandler, way string, guarded b
 			s.adjacent = new([]*Handler)
 		}
 		*s.adjacent = append(*s.adjacent, ours)
-		ours.Adjacent, ours.sets = s.adjacent, s.around[len(s.around)-1].sets
+		ours.Adjacent, ours.sets = s.adjacent, s.here().sets
 		s.before = append(s.before, s.unguarded[s.began:]...)
 		s.unguarded = s.unguarded[:s.began]
 		ours.Caught = ours.Caught || s.catching
