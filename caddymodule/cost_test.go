@@ -245,7 +245,7 @@ func TestHandlerAllocates(t *testing.T) {
 		} {
 			c := newCosted(t, test.handler, test.body, test.user)
 			if c.token = empty.token; test.name == "HTTP/2" {
-				c.conn = context.Background() // a request of many at a time has a context of its own
+				c.conn = context.Background() // over HTTP/2 each request has a context of its own
 			}
 			got := testing.AllocsPerRun(runs, c.serve) - base
 			t.Logf("%s, %s: %v allocations", body.name, test.name, got)

@@ -183,7 +183,7 @@ func (f *forwarding) open() {
 // Cut implements [streams.Cutter]: it ends the stream on both sides. The upstream may be
 // silent, and the client may read nothing. To reverse_proxy, what it reads is at its end then:
 // it logs an error as a warning, with the request's URL and headers, claim and assertion among
-// them. A handler that does not heed the context is told by what it writes in vain.
+// them. A handler that ignores the context learns of the end when its writes fail.
 func (f *forwarding) Cut() {
 	f.cut.Store(true)
 	f.cancel(io.EOF)
@@ -194,7 +194,7 @@ func (f *forwarding) Cut() {
 	}
 }
 
-// After that many writes in vain, and that pause after each, the transport has noticed that
+// After that many failed writes, with that pause after each, the transport has noticed that
 // the request is over, even where the upstream sends without a pause.
 const (
 	maxUnsaid   = 16

@@ -96,7 +96,7 @@ func TestGivenBack(t *testing.T) {
 			var got []string
 			for range 2 {
 				if strings.Contains(test.name, "h2c") {
-					// Without a body, of which Caddy 2.11.9 reads and closes its wrapper at once there.
+					// Without a body: by h2c, Caddy 2.11.9 reads its wrapper and closes it concurrently, which is a race.
 					r := g.do(t, "GET", "/chat?"+k.query(), "")
 					got = append(got, strings.TrimSpace(fmt.Sprint(r.StatusCode, " ", r.problem(t).Reason)))
 				} else {

@@ -21,8 +21,8 @@ type passage struct {
 	beside *[]*Handler // whose paths it answers, after its own
 }
 
-// ownPath is such a path of a handler, and why that does not answer it to everybody, "" if
-// it may. Taken says that another handler's differs.
+// ownPath is such a path, and why its handler does not answer it for everybody, "" if it may.
+// Taken says that another handler answers it differently.
 type ownPath struct {
 	OwnPath
 	line, why string
@@ -103,7 +103,8 @@ func (s *Site) unanswered() []ownPath {
 	})
 }
 
-// answers returns which path of which handler a request that gets there is answered by.
+// answers returns the handler's path by which a request that gets there is answered, and whether
+// there is one.
 func (p passage) answers(path string) (ownPath, bool) {
 	for _, h := range append([]*Handler{p.h}, *p.beside...) {
 		if h != p.h && !p.h.Answers(h) {

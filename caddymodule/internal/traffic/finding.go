@@ -25,8 +25,8 @@ const (
 	numFindings = firstReason + 12 + 6 + 4
 )
 
-// Session stands, among the reasons that people are shown, for a session that has ended: after
-// a rotation every page has one, and gets a new one by itself.
+// Session is shown to people as the reason where a session has ended. After a rotation every
+// page has such a session, and gets a new one by itself.
 const Session judgment.Reason = "session"
 
 // Reasons are all reasons that people are shown of refusals.
